@@ -1,0 +1,258 @@
+"""The contracts of drivers, sources, log sinks and services.
+
+A plugin's hooks only register factories of such objects (see
+`hsup.hookspecs`); hsup calls a factory when the object is needed, at most once
+a run. Methods that are `async` run on hsup's one event loop and must never
+block it; the others may block, and hsup calls them from a thread where a loop
+is running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from hsup.model import Address, DynoSpec, ExitStatus, Fault, Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the user asked for, as far as plugins need it.
+
+    `environ` is hsup's own environment as it was at the start: plugins read
+    their variables from here. `folder` is where hsup was called.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    app: str | None = None
+    control_socket: Path | None = None
+    logplex_url: str | None = None
+
+
+class OutputPipes(Protocol):
+    """Where a dyno's output goes: the writing ends of two pipes.
+
+    The driver gives them to the dyno's process, or writes to them itself. hsup
+    closes its own copies when `start` has returned; what the driver keeps
+    longer it duplicates, and closes when the dyno has ended.
+    """
+
+    @property
+    def stdout(self) -> int:
+        """Return the descriptor for the dyno's standard output."""
+
+    @property
+    def stderr(self) -> int:
+        """Return the descriptor for the dyno's standard error."""
+
+
+class RunningDyno(Protocol):
+    """A dyno from the moment that its driver has started it."""
+
+    @property
+    def address(self) -> Address | None:
+        """Return where the dyno's PORT can be reached from the host, or None."""
+
+    async def wait(self) -> ExitStatus:
+        """Return how the dyno's main process ended, once it has.
+
+        May be called more than once, also after `destroy`.
+        """
+
+    def signal(self, number: int) -> None:
+        """Send a signal to every process of the dyno; nothing if there is none."""
+
+    async def destroy(self, grace_seconds: float = 0.0) -> bool:
+        """Return when nothing of the dyno is left.
+
+        What is still running gets `grace_seconds` to end by itself, and is
+        killed then. Nothing left means: no process, mount, interface, cgroup,
+        uid lease, container or folder. May be called more than once, also
+        while another call waits. Returns whether something had to be killed.
+        """
+
+
+class Driver(Protocol):
+    """Runs dynos in one particular way."""
+
+    def build(self, release: Release) -> None:
+        """Prepare what all dynos of a release share; may block.
+
+        Called before the first dyno of the release starts, and again after a
+        failure: it must be idempotent. Raises DriverError.
+        """
+
+    async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
+        """Start a dyno; what it writes goes to `output`, its input is empty.
+
+        Raises DynoStartError, and leaves nothing behind then.
+        """
+
+
+@runtime_checkable
+class RunsForeground(Protocol):
+    """The ability of a driver to run a dyno on hsup's own standard streams."""
+
+    def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
+        """Run a dyno to its end with the streams, and the terminal, of hsup.
+
+        Blocks; called once, in the main thread, with no event loop. SIGTERM
+        and SIGHUP that hsup is sent go to every process of the dyno, which has
+        `grace_seconds` then. Nothing of the dyno is left on return. Raises
+        DynoStartError.
+        """
+
+
+@runtime_checkable
+class BindsPaths(Protocol):
+    """The ability of a driver to honour `DynoSpec.binds`."""
+
+    binds_paths: bool
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """The ability of a driver to remove what a dead hsup left behind."""
+
+    def sweep(self) -> Sequence[str]:
+        """Remove the leftovers of every hsup that is no more; say what they were.
+
+        Called once, before the first dyno is started. May block. Never touches
+        what belongs to an hsup that is alive.
+        """
+
+
+DriverFactory = Callable[[Settings], Driver]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a source answers.
+
+    `release` is the newest good release, None where there is none yet.
+    `faults` are those of a newer one that was rejected: hsup reports them and
+    runs `release` all the same. `warnings` do not keep anything from running.
+    """
+
+    release: Release | None
+    rejected: Exception | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Gives the releases of an application."""
+
+    def fetch(self) -> Fetched:
+        """Read the newest release; may block.
+
+        An answer that is equal to the one before changes nothing. Raises
+        SourceError where nothing can be read at the moment: hsup then tries
+        again after a while, and goes on with what is running.
+        """
+
+    def changes(self) -> AsyncIterator[None]:
+        """Yield once at the start, and whenever `fetch` may have a new answer.
+
+        The first value comes when changes are already being watched for, so
+        that none is missed between it and the first `fetch`.
+        """
+
+
+class SourceFactory(Protocol):
+    """Says whether a source applies, and makes it."""
+
+    @property
+    def rank(self) -> int:
+        """Return the place in the order of asking: the lowest that applies is used.
+
+        Heroku has 10, the control directory 20, the Procfile 30.
+        """
+
+    @property
+    def remedy(self) -> str:
+        """Return what a user does to choose this source: `set HSUP_CONTROL_DIR=…`."""
+
+    def applies(self, settings: Settings) -> bool:
+        """Tell whether the user's settings ask for this source."""
+
+    def create(self, settings: Settings) -> Source:
+        """Make the source. Raises UsageError where settings lack something."""
+
+    def check(self, path: Path | None, settings: Settings) -> Checked | None:
+        """Validate an input without using it, for `hsup check`.
+
+        `path` is the file that the user named: return None for one of another
+        kind. Without one, validate what `create` would read. Raises
+        SourceError where it cannot be read at all.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was validated, in the user's words, and every fault of it."""
+
+    what: str
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogBatch:
+    """Whole lines of one stream of one dyno.
+
+    `lines` is bytes as the dyno wrote them, each line with its newline at the
+    end, the last one included. `time` is when hsup read them, in nanoseconds
+    since the epoch. `source` is `app` for a dyno's own output and `hsup` for
+    what hsup says of it; `dyno` is `web.1`; `stream` is `stdout` or `stderr`.
+    """
+
+    time: int
+    source: str
+    dyno: str
+    stream: str
+    lines: bytes
+
+
+class LogSink(Protocol):
+    """Somewhere that log lines go."""
+
+    def write(self, batch: LogBatch) -> None:
+        """Take a batch; must not block and must not raise."""
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether hsup should stop reading output until `drained` returns.
+
+        A sink that drops what it cannot keep is never full.
+        """
+
+    async def drained(self) -> None:
+        """Return when there is room for more."""
+
+    async def close(self) -> None:
+        """Deliver what is left, and release everything; called once, last."""
+
+
+LogSinkFactory = Callable[[Settings], "LogSink | None"]
+
+
+class SupervisorView(Protocol):
+    """What a service may see and do of the supervisor that it runs beside."""
+
+    def dynos(self) -> Mapping[str, str]:
+        """Return the state of every dyno by its name."""
+
+    def reload(self) -> None:
+        """Ask the source again."""
+
+
+class Service(Protocol):
+    """Something that runs beside the supervisor, a control socket for example."""
+
+    async def run(self, supervisor: SupervisorView) -> None:
+        """Serve until cancelled; an exception is logged and ends the service only."""
+
+
+ServiceFactory = Callable[[Settings], "Service | None"]

@@ -1,0 +1,57 @@
+"""What happens in a supervisor, as the values that observers are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hsup.errors import HsupError
+from hsup.lifecycle import State
+from hsup.model import DynoName, ExitStatus, Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseReceived:
+    """A source gave a release that the supervisor is about to run."""
+
+    release: Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRejected:
+    """A release will not run; `running` is the version that goes on, if one does."""
+
+    error: HsupError
+    running: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynoStateChanged:
+    """A dyno went from one state to another; `reason` says why where that is not plain."""
+
+    dyno: DynoName
+    before: State
+    after: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynoExited:
+    """A dyno's main process ended, and all that it wrote has been relayed."""
+
+    dyno: DynoName
+    status: ExitStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorStarted:
+    """A supervisor is about to ask its source for the first time."""
+
+    source: str
+    driver: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorStopping:
+    """A supervisor is about to stop all its dynos and end."""
+
+    reason: str

@@ -1,0 +1,141 @@
+"""The values that hsup is about; all of them frozen."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a dyno executes: one word is a line for the shell, several are an argv."""
+
+    words: tuple[str, ...]
+
+    @property
+    def is_shell_line(self) -> bool:
+        """Tell whether bash interprets the command."""
+        return len(self.words) == 1
+
+    def __str__(self) -> str:
+        return self.words[0] if self.is_shell_line else shlex.join(self.words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessType:
+    """A line of a Procfile, with how many dynos of it the release asks for."""
+
+    name: str
+    command: Command
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slug:
+    """Where an application's code is: a path or a URL of a tar archive.
+
+    `checksum` is `SHA256:` and 64 hexadecimal digits, as the Platform API has
+    it, or None where the source does not know it.
+    """
+
+    location: str
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """One consistent state of an application, as a source gives it."""
+
+    app: str
+    version: int
+    config: Mapping[str, str] = field(default_factory=dict)
+    processes: tuple[ProcessType, ...] = ()
+    slug: Slug | None = None
+    stack: str | None = None
+    logplex_url: str | None = None
+
+    def process(self, name: str) -> ProcessType | None:
+        """Return the process type of that name, or None."""
+        return next((one for one in self.processes if one.name == name), None)
+
+    def __str__(self) -> str:
+        return f"v{self.version} of {self.app}"
+
+
+class DynoName(NamedTuple):
+    """`web.1`: a process type and a number counted from 1."""
+
+    type: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.type}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """A path of the host that a dyno sees under a path of its own."""
+
+    host: Path
+    dyno: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynoSpec:
+    """All that a driver needs to start one dyno.
+
+    Two equal specs run alike, so that a dyno of an equal spec need not be
+    restarted: the application's name and the release's version do not count.
+    `port` is None where the release sets PORT itself.
+    """
+
+    name: DynoName
+    command: Command
+    config: Mapping[str, str]
+    port: int | None = None
+    slug: Slug | None = None
+    stack: str | None = None
+    binds: tuple[Bind, ...] = ()
+    app: str = field(compare=False)
+    release_version: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitStatus:
+    """How a process ended: with a code from 0 to 255, or by a signal."""
+
+    code: int = 0
+    signal: int | None = None
+
+    @property
+    def status(self) -> int:
+        """Return the status as a shell has it: the code, or 128 + the signal."""
+        return self.code if self.signal is None else 128 + self.signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a dyno listens."""
+
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong with what a source was given.
+
+    `place` tells where: `line 3`, `line 7, "Quantity" of process "web"`.
+    `problem` tells what was expected and what was found instead. A warning
+    does not keep a release from being accepted.
+    """
+
+    place: str
+    problem: str
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}" if self.place else self.problem

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from hsup.errors import ReleaseRejected
 from hsup.model import Address, DynoSpec, ExitStatus, Fault, Release
 
 
@@ -133,12 +134,12 @@ class Fetched:
     """What a source answers.
 
     `release` is the newest good release, None where there is none yet.
-    `faults` are those of a newer one that was rejected: hsup reports them and
-    runs `release` all the same. `warnings` do not keep anything from running.
+    `rejected` tells of a newer one that is faulty: hsup reports it and runs
+    `release` all the same. `warnings` do not keep anything from running.
     """
 
     release: Release | None
-    rejected: Exception | None = None
+    rejected: ReleaseRejected | None = None
     warnings: tuple[str, ...] = ()
 
 

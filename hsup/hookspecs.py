@@ -50,7 +50,7 @@ def hsup_register_drivers() -> Mapping[str, DriverFactory]:
 
         return {"frob": create}
     """
-    raise NotImplementedError
+    return {}
 
 
 @hookspec
@@ -62,7 +62,7 @@ def hsup_register_sources() -> Mapping[str, SourceFactory]:
 
         return {"git": GitSourceFactory()}
     """
-    raise NotImplementedError
+    return {}
 
 
 @hookspec
@@ -75,7 +75,7 @@ def hsup_register_log_sinks() -> Mapping[str, LogSinkFactory]:
 
         return {"logplex": create}
     """
-    raise NotImplementedError
+    return {}
 
 
 @hookspec
@@ -88,7 +88,7 @@ def hsup_register_services() -> Mapping[str, ServiceFactory]:
 
         return {"control": create}
     """
-    raise NotImplementedError
+    return {}
 
 
 @hookspec
@@ -100,7 +100,7 @@ def hsup_register_commands() -> Sequence[click.Command]:
 
         return [releases]
     """
-    raise NotImplementedError
+    return ()
 
 
 @hookspec

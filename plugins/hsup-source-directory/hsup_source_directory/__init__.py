@@ -1,0 +1,1 @@
+"""The control directory source of hsup: releases are JSON files put into a folder."""

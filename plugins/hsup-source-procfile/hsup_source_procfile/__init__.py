@@ -1,0 +1,1 @@
+"""The Procfile source of hsup: releases from Procfile, .env and app.json."""

@@ -63,7 +63,7 @@ class RunningDyno(Protocol):
         May be called more than once, also after `destroy`.
         """
 
-    def signal(self, number: int) -> None:
+    async def signal(self, number: int) -> None:
         """Send a signal to every process of the dyno; nothing if there is none."""
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
@@ -203,8 +203,9 @@ class Checked:
 class LogBatch:
     """Whole lines of one stream of one dyno.
 
-    `lines` is bytes as the dyno wrote them, each line with its newline at the
-    end, the last one included. `time` is when hsup read them, in nanoseconds
+    `lines` is bytes as the dyno wrote them, newlines included; only the last
+    line that a dyno wrote before it ended, or a piece of a line of more than
+    16 MiB, may lack its newline. `time` is when hsup read them, in nanoseconds
     since the epoch. `source` is `app` for a dyno's own output and `hsup` for
     what hsup says of it; `dyno` is `web.1`; `stream` is `stdout` or `stderr`.
     """

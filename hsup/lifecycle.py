@@ -69,34 +69,34 @@ class IllegalInput(Exception):
         super().__init__(f'a dyno that is {state.value} cannot take the input "{given.value}"')
 
 
-S, I, A = State, Input, Action  # noqa: E741 - the table is read by its columns
+_S, _In, _Do = State, Input, Action
 
 #: Every legal pair. A one-off dyno (`one_off` of `step`) differs in one row.
 TABLE: dict[tuple[State, Input], Transition] = {
-    (S.NEW, I.START): Transition(S.PROVISIONING, A.PROVISION),
-    (S.NEW, I.STOP): Transition(S.STOPPED, A.FINISH),
-    (S.PROVISIONING, I.PROVISIONED): Transition(S.STARTING, A.LAUNCH),
-    (S.PROVISIONING, I.START_FAILED): Transition(S.CRASHED, A.BACK_OFF),
-    (S.PROVISIONING, I.RESTART): Transition(S.PROVISIONING, A.NOTHING),
-    (S.PROVISIONING, I.STOP): Transition(S.STOPPED, A.FINISH),
-    (S.STARTING, I.STARTED): Transition(S.UP, A.WATCH),
-    (S.STARTING, I.START_FAILED): Transition(S.CRASHED, A.BACK_OFF),
-    (S.UP, I.EXITED): Transition(S.CRASHED, A.BACK_OFF),
-    (S.UP, I.RESTART): Transition(S.RESTARTING, A.TERMINATE),
-    (S.UP, I.STOP): Transition(S.STOPPING, A.TERMINATE),
-    (S.RESTARTING, I.EXITED): Transition(S.PROVISIONING, A.PROVISION),
-    (S.RESTARTING, I.RESTART): Transition(S.RESTARTING, A.NOTHING),
-    (S.RESTARTING, I.STOP): Transition(S.STOPPING, A.NOTHING),
-    (S.STOPPING, I.EXITED): Transition(S.STOPPED, A.FINISH),
-    (S.STOPPING, I.RESTART): Transition(S.STOPPING, A.NOTHING),
-    (S.STOPPING, I.STOP): Transition(S.STOPPING, A.NOTHING),
-    (S.CRASHED, I.BACK_OFF_OVER): Transition(S.PROVISIONING, A.PROVISION),
-    (S.CRASHED, I.RESTART): Transition(S.PROVISIONING, A.PROVISION),
-    (S.CRASHED, I.STOP): Transition(S.STOPPED, A.FINISH),
-    (S.COMPLETE, I.RESTART): Transition(S.COMPLETE, A.NOTHING),
-    (S.COMPLETE, I.STOP): Transition(S.COMPLETE, A.NOTHING),
-    (S.STOPPED, I.RESTART): Transition(S.STOPPED, A.NOTHING),
-    (S.STOPPED, I.STOP): Transition(S.STOPPED, A.NOTHING),
+    (_S.NEW, _In.START): Transition(_S.PROVISIONING, _Do.PROVISION),
+    (_S.NEW, _In.STOP): Transition(_S.STOPPED, _Do.FINISH),
+    (_S.PROVISIONING, _In.PROVISIONED): Transition(_S.STARTING, _Do.LAUNCH),
+    (_S.PROVISIONING, _In.START_FAILED): Transition(_S.CRASHED, _Do.BACK_OFF),
+    (_S.PROVISIONING, _In.RESTART): Transition(_S.PROVISIONING, _Do.NOTHING),
+    (_S.PROVISIONING, _In.STOP): Transition(_S.STOPPED, _Do.FINISH),
+    (_S.STARTING, _In.STARTED): Transition(_S.UP, _Do.WATCH),
+    (_S.STARTING, _In.START_FAILED): Transition(_S.CRASHED, _Do.BACK_OFF),
+    (_S.UP, _In.EXITED): Transition(_S.CRASHED, _Do.BACK_OFF),
+    (_S.UP, _In.RESTART): Transition(_S.RESTARTING, _Do.TERMINATE),
+    (_S.UP, _In.STOP): Transition(_S.STOPPING, _Do.TERMINATE),
+    (_S.RESTARTING, _In.EXITED): Transition(_S.PROVISIONING, _Do.PROVISION),
+    (_S.RESTARTING, _In.RESTART): Transition(_S.RESTARTING, _Do.NOTHING),
+    (_S.RESTARTING, _In.STOP): Transition(_S.STOPPING, _Do.NOTHING),
+    (_S.STOPPING, _In.EXITED): Transition(_S.STOPPED, _Do.FINISH),
+    (_S.STOPPING, _In.RESTART): Transition(_S.STOPPING, _Do.NOTHING),
+    (_S.STOPPING, _In.STOP): Transition(_S.STOPPING, _Do.NOTHING),
+    (_S.CRASHED, _In.BACK_OFF_OVER): Transition(_S.PROVISIONING, _Do.PROVISION),
+    (_S.CRASHED, _In.RESTART): Transition(_S.PROVISIONING, _Do.PROVISION),
+    (_S.CRASHED, _In.STOP): Transition(_S.STOPPED, _Do.FINISH),
+    (_S.COMPLETE, _In.RESTART): Transition(_S.COMPLETE, _Do.NOTHING),
+    (_S.COMPLETE, _In.STOP): Transition(_S.COMPLETE, _Do.NOTHING),
+    (_S.STOPPED, _In.RESTART): Transition(_S.STOPPED, _Do.NOTHING),
+    (_S.STOPPED, _In.STOP): Transition(_S.STOPPED, _Do.NOTHING),
 }
 
 

@@ -1,0 +1,123 @@
+"""The ways to print a batch of log lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from hsup.api import LogBatch
+
+#: Makes the bytes that are printed for a batch.
+Formatter = Callable[[LogBatch], bytes]
+
+#: Cyan, yellow, green, magenta, blue and their bright sisters: no red, no grey.
+_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+_HSUP_COLOUR = 90
+
+
+def formatter(name: str, *, coloured: bool) -> Formatter:
+    """Return the formatter of that name, a key of FORMATS."""
+    return FORMATS[name](coloured)
+
+
+class HerokuFormatter:
+    """`2026-01-02T15:04:05.123456+00:00 app[web.1]: line`, as `heroku logs` prints."""
+
+    def __init__(self, coloured: bool) -> None:
+        self._paint = _Paint() if coloured else None
+        self._second = -1
+        self._second_text = b""
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        origin = f" {batch.source}[{batch.dyno}]:".encode()
+        prefix = self._timestamp(batch.time) + origin
+        if self._paint:
+            prefix = self._paint(batch, prefix)
+        return _prefixed(prefix + b" ", batch.lines)
+
+    def _timestamp(self, nanoseconds: int) -> bytes:
+        second, rest = divmod(nanoseconds, 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            moment = datetime.fromtimestamp(second, UTC)
+            self._second_text = moment.strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        return b"%b%06d+00:00" % (self._second_text, rest // 1000)
+
+
+class PlainFormatter:
+    """`web.1 | line`, for reading while developing."""
+
+    def __init__(self, coloured: bool) -> None:
+        self._paint = _Paint() if coloured else None
+        self._width = 0
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        self._width = max(self._width, len(batch.dyno))
+        mark = b"|" if batch.source == "app" else b"*"
+        prefix = batch.dyno.ljust(self._width).encode() + b" " + mark
+        if self._paint:
+            prefix = self._paint(batch, prefix)
+        return _prefixed(prefix + b" ", batch.lines)
+
+
+class JsonFormatter:
+    """One object a line: time, source, dyno, stream, message.
+
+    A byte that is not UTF-8 becomes an escape from \\udc80 to \\udcff, as
+    Python's surrogateescape has it (PEP 383), so that nothing is lost.
+    """
+
+    def __init__(self, coloured: bool) -> None:
+        del coloured  # a program reads this
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        moment = datetime.fromtimestamp(batch.time // 1_000_000_000, UTC)
+        stamp = moment.replace(microsecond=batch.time // 1000 % 1_000_000)
+        fields = {
+            "time": stamp.isoformat(timespec="microseconds"),
+            "source": batch.source,
+            "dyno": batch.dyno,
+            "stream": batch.stream,
+        }
+        head = json.dumps(fields)[:-1]
+        lines = batch.lines.removesuffix(b"\n").decode(errors="surrogateescape").split("\n")
+        return "".join(f'{head}, "message": {json.dumps(line)}}}\n' for line in lines).encode()
+
+
+class RawFormatter:
+    """The bytes as the dyno wrote them."""
+
+    def __init__(self, coloured: bool) -> None:
+        del coloured  # the bytes are the dyno's
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        return batch.lines
+
+
+FORMATS: dict[str, Callable[[bool], Formatter]] = {
+    "heroku": HerokuFormatter,
+    "plain": PlainFormatter,
+    "json": JsonFormatter,
+    "raw": RawFormatter,
+}
+
+
+class _Paint:
+    """Gives every dyno a colour of its own, in the order of their first lines."""
+
+    def __init__(self) -> None:
+        self._colours: dict[str, int] = {}
+
+    def __call__(self, batch: LogBatch, prefix: bytes) -> bytes:
+        colour = _HSUP_COLOUR
+        if batch.source == "app":
+            used = len(self._colours)
+            colour = self._colours.setdefault(batch.dyno, _COLOURS[used % len(_COLOURS)])
+        return b"\x1b[%dm%b\x1b[0m" % (colour, prefix)
+
+
+def _prefixed(prefix: bytes, lines: bytes) -> bytes:
+    """Put a prefix before every line, in as few passes over the bytes as there can be."""
+    body = lines.removesuffix(b"\n")
+    return prefix + body.replace(b"\n", b"\n" + prefix) + b"\n"

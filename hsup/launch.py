@@ -1,0 +1,77 @@
+"""What a dyno finds around it when it starts: its environment and its port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hsup.errors import DriverError
+from hsup.model import DynoName, DynoSpec
+
+#: As foreman has it: a hundred ports for every process type, from 5000 on.
+BASE_PORT = 5000
+PORTS_PER_TYPE = 100
+_HIGHEST_PORT = 65535
+
+
+def environment(spec: DynoSpec) -> dict[str, str]:
+    """Return the variables of a dyno: the release's config, then PORT and DYNO.
+
+    A config var cannot override the two. A driver adds what its surroundings
+    need (PATH, HOME) beneath these.
+    """
+    variables = dict(spec.config)
+    if spec.port is not None:
+        variables["PORT"] = str(spec.port)
+    variables["DYNO"] = str(spec.name)
+    return variables
+
+
+class Ports:
+    """Gives every dyno of a shared network a port of its own.
+
+    The port of a dyno is 5000 + 100 × the index of its type + its number − 1,
+    so that it is known beforehand. A type keeps its index as long as this
+    object lives, and a dyno its port until it is released; one whose port is
+    taken, because a type has more than a hundred dynos, gets the next free one.
+    """
+
+    def __init__(self, types: Iterable[str] = ()) -> None:
+        self._indexes: dict[str, int] = {}
+        self._leases: dict[DynoName, int] = {}
+        self._taken: set[int] = set()
+        self.know(types)
+
+    def know(self, types: Iterable[str]) -> None:
+        """Give an index to every type that has none."""
+        for name in types:
+            self._indexes.setdefault(name, len(self._indexes))
+
+    def lease(self, name: DynoName) -> int:
+        """Return the port of a dyno, the same one until it is released.
+
+        Raises DriverError when no port is left.
+        """
+        if name not in self._leases:
+            port = self._next_free(self._preferred(name))
+            self._leases[name] = port
+            self._taken.add(port)
+        return self._leases[name]
+
+    def release(self, name: DynoName) -> None:
+        """Take back the port of a dyno that is no more."""
+        port = self._leases.pop(name, None)
+        self._taken.discard(port or 0)
+
+    def _preferred(self, name: DynoName) -> int:
+        self.know([name.type])
+        return BASE_PORT + PORTS_PER_TYPE * self._indexes[name.type] + name.number - 1
+
+    def _next_free(self, preferred: int) -> int:
+        for candidates in (
+            range(preferred, _HIGHEST_PORT + 1),
+            range(BASE_PORT, min(preferred, _HIGHEST_PORT + 1)),
+        ):
+            for port in candidates:
+                if port not in self._taken:
+                    return port
+        raise DriverError(f"no port is left for a dyno: all from {BASE_PORT} on are taken")

@@ -1,0 +1,34 @@
+"""When a crashed dyno is started again; pure, with time and chance given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashPolicy:
+    """The first restart is immediate, the later ones wait longer and longer.
+
+    The second restart in a row waits `base_seconds`, each one after it twice
+    as long as the one before, up to `cap_seconds`. `jitter` is the share by
+    which a wait may be shorter or longer, so that dynos that crashed together
+    do not come back together. A dyno that was up for `stable_seconds` is taken
+    to have recovered.
+    """
+
+    base_seconds: float = 1.0
+    cap_seconds: float = 300.0
+    jitter: float = 0.25
+    stable_seconds: float = 60.0
+
+    def crashes_in_a_row(self, before: int, up_seconds: float) -> int:
+        """Count a crash that came after `up_seconds`, given the count before it."""
+        return 1 if up_seconds >= self.stable_seconds else before + 1
+
+    def wait_seconds(self, crashes: int, chance: float) -> float:
+        """Return the wait after that many crashes in a row; `chance` is from 0 to 1."""
+        if crashes <= 1:
+            return 0.0
+        doublings = min(crashes - 2, 64)
+        wait = min(self.base_seconds * 2.0**doublings, self.cap_seconds)
+        return wait * (1 + self.jitter * (2 * chance - 1))

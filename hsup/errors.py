@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hsup.model import Fault
+    from hsup.model import Fault, Release
 
 
 class HsupError(Exception):
@@ -62,4 +62,12 @@ class DynoStartError(DriverError):
 
     def __init__(self, text: str, *, hint: str | None = None, exit_code: int = 1) -> None:
         super().__init__(text, hint=hint)
+        self.exit_code = exit_code
+
+
+class ReleaseFailed(HsupError):
+    """The release phase did not end with status 0; `exit_code` is what it ended with."""
+
+    def __init__(self, release: Release, how: str, *, exit_code: int = 1) -> None:
+        super().__init__(f"the release phase of {release} {how}")
         self.exit_code = exit_code

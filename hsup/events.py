@@ -55,3 +55,14 @@ class SupervisorStopping:
     """A supervisor is about to stop all its dynos and end."""
 
     reason: str
+
+
+#: Any of them.
+Event = (
+    ReleaseReceived
+    | ReleaseRejected
+    | DynoStateChanged
+    | DynoExited
+    | SupervisorStarted
+    | SupervisorStopping
+)

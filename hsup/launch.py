@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Container, Iterable
 
 from hsup.errors import DriverError
-from hsup.model import DynoName, DynoSpec
+from hsup.model import Bind, Command, DynoName, DynoSpec, Release
 
 #: As foreman has it: a hundred ports for every process type, from 5000 on.
 BASE_PORT = 5000
@@ -24,6 +25,35 @@ def environment(spec: DynoSpec) -> dict[str, str]:
         variables["PORT"] = str(spec.port)
     variables["DYNO"] = str(spec.name)
     return variables
+
+
+def dyno_spec(
+    release: Release,
+    name: DynoName,
+    command: Command,
+    *,
+    port: int | None,
+    binds: tuple[Bind, ...] = (),
+) -> DynoSpec:
+    """Return what a driver needs to run a command as a dyno of a release."""
+    return DynoSpec(
+        name=name,
+        command=command,
+        config=release.config,
+        port=port,
+        slug=release.slug,
+        stack=release.stack,
+        binds=binds,
+        app=release.app,
+        release_version=release.version,
+    )
+
+
+def one_off_name(kind: str, taken: Container[DynoName] = ()) -> DynoName:
+    """Return `run.4711`: four random digits that no live dyno of the kind has."""
+    while (name := DynoName(kind, random.randint(1000, 9999))) in taken:
+        pass
+    return name
 
 
 class Ports:

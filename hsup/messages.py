@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from hsup.events import (
+    DynoExited,
+    DynoStateChanged,
+    Event,
+    ReleaseReceived,
+    ReleaseRejected,
+    SupervisorStarted,
+    SupervisorStopping,
+)
 from hsup.lifecycle import State
 from hsup.model import Command
 
+#: Stands where a dyno's name does in lines that concern no single dyno.
+SUPERVISOR = "supervisor"
+
 STOPPING = "Stopping all processes with SIGTERM"
 KILLING = "Stopping remaining processes with SIGKILL"
+
+#: The platform knows fewer states, and says nothing of a dyno that is new.
+_PLATFORM_STATES = {
+    State.NEW: "",
+    State.PROVISIONING: "starting",
+    State.STARTING: "starting",
+    State.UP: "up",
+    State.STOPPING: "up",
+    State.RESTARTING: "up",
+    State.CRASHED: "crashed",
+    State.COMPLETE: "complete",
+    State.STOPPED: "down",
+}
 
 
 def starting(command: Command) -> str:
     """Say that a dyno is about to run a command."""
     return f"Starting process with command `{command}`"
-
-
-def exited(status: int) -> str:
-    """Say how a process ended; `status` as a shell has it."""
-    return f"Process exited with status {status}"
-
-
-def state_changed(before: State, after: State, reason: str) -> str:
-    """Say that a dyno went from one state to another."""
-    text = f"State changed from {before.value} to {after.value}"
-    return f"{text} ({reason})" if reason else text
 
 
 def exit_timeout(grace_seconds: float) -> str:
@@ -31,3 +45,30 @@ def exit_timeout(grace_seconds: float) -> str:
         "Error R12 (Exit timeout) -> At least one process failed to exit "
         f"within {grace_seconds:g} seconds of SIGTERM"
     )
+
+
+def narrate(event: Event) -> tuple[str, tuple[str, ...]]:
+    """Return whom an event concerns, a dyno or the supervisor, and the lines that tell it."""
+    match event:
+        case DynoStateChanged():
+            return str(event.dyno), _state_changed(event)
+        case DynoExited():
+            return str(event.dyno), (f"Process exited with status {event.status.status}",)
+        case ReleaseReceived():
+            return SUPERVISOR, (f"Release {event.release}",)
+        case ReleaseRejected():
+            goes_on = f"v{event.running} goes on" if event.running is not None else "nothing runs"
+            return SUPERVISOR, (f"Release rejected, {goes_on}: {event.error}",)
+        case SupervisorStarted():
+            text = f"Following the source {event.source} with the driver {event.driver}"
+            return SUPERVISOR, (text,)
+        case SupervisorStopping():
+            return SUPERVISOR, (f"Stopping all dynos: {event.reason}",)
+
+
+def _state_changed(event: DynoStateChanged) -> tuple[str, ...]:
+    before, after = _PLATFORM_STATES[event.before], _PLATFORM_STATES[event.after]
+    reason = (f"Cannot start: {event.reason}",) if event.reason else ()
+    if not before or before == after:
+        return reason
+    return (*reason, f"State changed from {before} to {after}")

@@ -1,0 +1,47 @@
+"""Compare how long `hsup run` and `honcho run` take around a program that does nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import measure
+from measure import HSUP, Reach, Sample, Sides
+
+PROCFILE = "web: sleep 1000000\nworker: sleep 1000000\n"
+DOTENV = "LANG=C.UTF-8\nDATABASE_URL='postgres://localhost/bench'\nWEB_CONCURRENCY=2\n"
+
+
+def main() -> None:
+    arguments = measure.argument_parser(__doc__, rounds=30).parse_args()
+    for title, dotenv in (("run, a Procfile", None), ("run, a Procfile and .env", DOTENV)):
+        with TemporaryDirectory(prefix="hsup-bench-") as name:
+            folder = Path(name)
+            (folder / "Procfile").write_text(PROCFILE)
+            if dotenv is not None:
+                (folder / ".env").write_text(dotenv)
+            samples = measure.alternate(
+                arguments.rounds, run_sides(arguments.hsup, folder), warm_up=True
+            )
+        measure.print_row(title, "run", "ms", samples, Reach(limit=0.80, of_peer="honcho"))
+
+
+def run_sides(hsup: Path, folder: Path) -> Sides:
+    honcho = measure.peer("honcho")
+    return {
+        HSUP: lambda: timed_run((str(hsup), "run", "--", "/bin/true"), folder),
+        "honcho": lambda: timed_run((honcho, "run", "/bin/true"), folder),
+    }
+
+
+def timed_run(argv: tuple[str, ...], folder: Path) -> Sample:
+    environment = measure.environment()
+    started = time.monotonic()
+    subprocess.run(argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=True)
+    return {"run": (time.monotonic() - started) * 1000}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Faulty control files and Procfiles: each ends in a message that names the thing."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from ftest.program import eventually, process, replace
+
+
+def release(**content):
+    return json.dumps({"Version": 1, "Processes": [process("one", "true")], **content})
+
+
+#: What is put into `new`, and what the message must have in it.
+FAULTY = {
+    "empty": ("", ["new"]),
+    "no JSON": ("{nonsense", ["line 1"]),
+    "half a release": (release()[:-4], ["line 1"]),
+    "no object": ("[1, 2]", ["object"]),
+    "not UTF-8": (b'{"Version": 1, "Env": {"A": "\xff\xfe"}}', ["UTF-8"]),
+    "no processes": (json.dumps({"Version": 1}), ["Processes"]),
+    "processes of another kind": (release(Processes={"web": 1}), ["Processes"]),
+    "duplicate types": (
+        release(Processes=[process("web", "true"), process("web", "false")]),
+        ["web", "twice|duplicate|already|more than once"],
+    ),
+    "a negative quantity": (
+        release(Processes=[process("web", "true", quantity=-1)]),
+        ["Quantity", "web", "-1"],
+    ),
+    "a fractional quantity": (
+        release(Processes=[process("web", "true", quantity=1.5)]),
+        ["Quantity", "web", r"1\.5"],
+    ),
+    "a quantity of words": (
+        release(Processes=[process("web", "true", quantity="two")]),
+        ["Quantity", "web", "two"],
+    ),
+    "a quantity that is true": (
+        release(Processes=[process("web", "true", quantity=True)]),
+        ["Quantity", "web", "true"],
+    ),
+    "no arguments": (release(Processes=[process("web")]), ["Args", "web"]),
+    "arguments of another kind": (
+        release(Processes=[{"Type": "web", "Args": "true", "Quantity": 1}]),
+        ["Args", "web"],
+    ),
+    "a number as config value": (release(Env={"LIMIT": 12}), ["LIMIT", "12"]),
+    "null as config value": (release(Env={"LIMIT": None}), ["LIMIT", "null"]),
+    "config of another kind": (release(Env=["A=1"]), ["Env"]),
+    "a NUL in a config value": (release(Env={"SECRET": "a\0b"}), ["SECRET", "NUL"]),
+    "a NUL in an argument": (release(Processes=[process("web", "echo", "a\0b")]), ["web", "NUL"]),
+    "a config name with an equals sign": (release(Env={"A=B": "1"}), ["A=B"]),
+    "an empty config name": (release(Env={"": "1"}), ["Env"]),
+    "a type that is a path": (release(Processes=[process("../x", "true")]), [r"\.\./x"]),
+    "a type of nothing": (release(Processes=[process("", "true")]), ["Type"]),
+    "a type of another kind": (release(Processes=[process(7, "true")]), ["Type", "7"]),
+    "a version of words": (release(Version="two"), ["Version", "two"]),
+    "nesting without end": ('{"Version": ' + "[" * 100_000, ["new"]),
+}
+BY_NAME = pytest.mark.parametrize("case", FAULTY)
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@BY_NAME
+def test_check_names_what_is_wrong_with_a_control_file(hsup, case):
+    content, expected = FAULTY[case]
+    write(hsup.folder / "new", content)
+    done = hsup.call("check", "new")
+    said = done.text + done.message
+    assert done.status == 1
+    assert "Traceback" not in said
+    assert_tells(said, ["new", *expected])
+
+
+def test_no_faulty_release_disturbs_the_running_one(hsup):
+    hsup.release(Processes=[process("steady", hsup.born)])
+    running = hsup.start()
+    running.wait_for("born")
+    pids = dynos(hsup)
+    for case, (content, expected) in FAULTY.items():
+        write(hsup.control / "written", content)
+        (hsup.control / "written").rename(hsup.control / "new")
+        error = hsup.control / "last_error"
+        assert eventually(error.exists, 3), f"{case}: not rejected\n{running.said[-2000:]}"
+        assert_tells(error.read_text(), expected)
+        error.unlink()
+    assert dynos(hsup) == pids
+    assert running.stop() == 0
+    assert running.count("born$") == 1
+    assert "Traceback" not in running.said
+
+
+def dynos(hsup):
+    return sorted(pid for pid, line in hsup.processes().items() if line.startswith("sleep "))
+
+
+def assert_tells(text, expected):
+    __tracebackhide__ = True
+    for pattern in expected:
+        assert re.search(pattern, text), f"no {pattern} in: {text}"
+
+
+def test_a_hundred_megabytes_are_refused_without_being_read(hsup):
+    hsup.release(Processes=[process("one", "true")])
+    with (hsup.control / "new").open("ab") as file:
+        file.truncate(100_000_000)
+    done = hsup.call("run", "true", timeout=5)
+    assert done.status == 1
+    assert "new" in done.message
+    assert len(done.message) < 1000
+    assert (hsup.control / "rejected").exists()
+
+
+def test_check_prints_every_fault_with_its_place(hsup):
+    text = json.dumps(
+        {
+            "Version": "two",
+            "Env": {"LIMIT": 12},
+            "Processes": [process("web", "true", quantity=-1), process("../x", "true")],
+        },
+        indent=1,
+    )
+    (hsup.folder / "release.json").write_text(text)
+    done = hsup.call("check", "release.json")
+    said = done.text + done.message
+    assert done.status == 1
+    assert_tells(said, ["Version", "LIMIT", "Quantity", r"\.\./x", "line [0-9]"])
+
+
+def test_check_is_content_with_a_good_control_file(hsup):
+    (hsup.folder / "release.json").write_text(release())
+    done = hsup.call("check", "release.json")
+    assert done.status == 0, done
+
+
+def test_check_without_a_path_takes_what_start_would(hsup):
+    hsup.procfile(web="true")
+    assert hsup.call("check").status == 0
+    (hsup.folder / "Procfile").write_text("web: true\nnonsense without a colon\n")
+    done = hsup.call("check")
+    assert_tells(done.text + done.message, ["line 2"])
+
+
+def test_check_of_a_file_that_is_not_there_names_it(hsup):
+    done = hsup.call("check", "missing.json")
+    assert done.status in {1, 2}
+    assert "missing.json" in done.message
+    assert "Traceback" not in done.message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", ["Procfile", "process"]),
+        ("# only a remark\n\n", ["Procfile", "process"]),
+        ("../x: true\n", ["line 1"]),
+        ("web: tr\0ue\n", ["line 1", "NUL"]),
+    ],
+)
+def test_a_faulty_procfile_is_an_error(hsup, content, expected):
+    (hsup.folder / "Procfile").write_text(content)
+    done = hsup.call("start", timeout=10)
+    assert done.status == 1
+    assert done.message.startswith("hsup: ")
+    assert_tells(done.message, expected)
+
+
+def test_a_procfile_that_is_a_folder_is_named(hsup):
+    (hsup.folder / "Procfile").mkdir()
+    done = hsup.call("--source", "procfile", "start", timeout=10)
+    assert done.status == 1
+    assert "Procfile" in done.message
+    assert "Traceback" not in done.message
+
+
+def test_a_command_that_does_not_exist_is_told_and_not_tried_in_a_loop(hsup):
+    replace(hsup.folder / "Procfile", "good: " + hsup.born + "\n")
+    hsup.release(Processes=[process("bad", "/no/such/one", "x"), process("good", hsup.born)])
+    running = hsup.start()
+    running.wait_for(r"\[bad\.1\]: .*/no/such/one", count=2)
+    running.wait_for("born")
+    times = running.times(r"\[bad\.1\]: State changed from starting to crashed")
+    running.wait_for(r"\[bad\.1\]: State changed from starting to crashed", count=3)
+    times = running.times(r"\[bad\.1\]: State changed from starting to crashed")
+    assert times[1] - times[0] < 0.5
+    assert 0.7 < times[2] - times[1] < 2.0
+    assert running.stop() == 0
+    assert running.count("born$") == 1
+
+
+@pytest.mark.simple_only("bash of another driver is of the stack")
+def test_a_machine_without_bash_is_told(hsup):
+    hsup.procfile(web="true")
+    (hsup.folder / "bin").mkdir()
+    done = hsup.call("run", "echo hi", env={"PATH": str(hsup.folder / "bin")})
+    if done.out == b"hi\n":
+        pytest.skip("bash is found where PATH does not lead")
+    assert done.status in {1, 127}
+    assert "bash" in done.message
+    assert "Traceback" not in done.message

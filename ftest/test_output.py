@@ -1,0 +1,179 @@
+"""What `hsup start` prints: every byte of every dyno, line by line, in order."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ftest.program import json_lines
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
+BIG = "head -c {bytes} /dev/zero | tr '\\0' x"
+
+
+def oneshot(hsup, *words, **commands):
+    hsup.procfile(**commands)
+    return hsup.call("start", "--oneshot", *words)
+
+
+def of_app(text, dyno="one.1"):
+    """Return the messages of a dyno, without their prefixes."""
+    return re.findall(rf"^{TIME} app\[{re.escape(dyno)}\]: (.*)$", text, re.MULTILINE)
+
+
+def test_a_line_has_the_time_the_dyno_and_the_text(hsup):
+    done = oneshot(hsup, one="echo 'hello  world'")
+    assert re.search(rf"^{TIME} app\[one\.1\]: hello  world$", done.text, re.MULTILINE)
+    assert re.search(
+        rf"^{TIME} hsup\[one\.1\]: Starting process with command `echo 'hello  world'`$",
+        done.text,
+        re.MULTILINE,
+    )
+    for line in done.text.splitlines():
+        assert re.match(rf"{TIME} (app|hsup)\[[^\]]+\]: ", line), line
+    assert done.err == b""
+
+
+def test_ten_thousand_lines_are_printed_before_the_exit_is_told(hsup):
+    done = oneshot(hsup, one="seq 10000")
+    assert of_app(done.text) == [str(number) for number in range(1, 10_001)]
+    assert done.text.index(": 10000\n") < done.text.index("Process exited with status 0")
+
+
+def test_what_a_killed_dyno_wrote_last_is_printed_before_its_exit(hsup):
+    done = oneshot(hsup, one="seq 1000; printf half; kill -KILL $$")
+    assert of_app(done.text)[-2:] == ["1000", "half"]
+    assert done.text.index(": half\n") < done.text.index("Process exited with status 137")
+
+
+def test_both_streams_are_printed(hsup):
+    done = oneshot(hsup, one="echo to stdout; echo to stderr >&2")
+    assert sorted(of_app(done.text)) == ["to stderr", "to stdout"]
+
+
+def test_a_partial_last_line_is_printed_as_a_line(hsup):
+    done = oneshot(hsup, one="printf 'whole\\nhalf'")
+    assert of_app(done.text) == ["whole", "half"]
+    assert "app[one.1]: half\n" in done.text
+
+
+def test_empty_lines_are_lines(hsup):
+    assert of_app(oneshot(hsup, one="printf 'a\\n\\n\\nb\\n'").text) == ["a", "", "", "b"]
+
+
+def test_a_carriage_return_before_the_newline_is_no_part_of_the_line_or_kept(hsup):
+    done = oneshot(hsup, one="printf 'one\\r\\ntwo\\r\\n'")
+    assert [line.rstrip("\r") for line in of_app(done.out.decode())] == ["one", "two"]
+
+
+def test_invalid_utf_8_passes_unchanged(hsup):
+    done = oneshot(hsup, one=r"printf 'a\377\376b\303\n'")
+    assert b"app[one.1]: a\xff\xfeb\xc3\n" in done.out
+
+
+def test_a_megabyte_without_a_newline_is_not_lost(hsup):
+    done = oneshot(hsup, one=BIG.format(bytes=1_000_000))
+    assert sum(len(line) for line in of_app(done.text)) == 1_000_000
+
+
+def test_a_line_of_ten_megabytes_is_not_lost(hsup):
+    done = oneshot(hsup, one=f"{BIG.format(bytes=10_000_000)}; echo; echo after")
+    lines = of_app(done.text)
+    assert lines[-1] == "after"
+    assert sum(len(line) for line in lines[:-1]) == 10_000_000
+
+
+def test_half_lines_of_two_dynos_never_share_a_line(hsup):
+    line = "for i in {{1..300}}; do printf {0}{0}{0}; printf '{0}{0}\\n'; done"
+    done = oneshot(hsup, one=line.format("a"), two=line.format("b"))
+    assert of_app(done.text, "one.1") == ["aaaaa"] * 300
+    assert of_app(done.text, "two.1") == ["bbbbb"] * 300
+
+
+def test_half_lines_of_the_two_streams_never_share_a_line(hsup):
+    line = "for i in {1..300}; do printf aaa; printf bbb >&2; echo aa; echo bb >&2; done"
+    lines = of_app(oneshot(hsup, one=line).text)
+    assert sorted(lines) == ["aaaaa"] * 300 + ["bbbbb"] * 300
+
+
+def test_what_a_background_child_writes_before_the_end_is_printed(hsup):
+    done = oneshot(hsup, one="(echo from the child) & wait; echo from the parent")
+    assert of_app(done.text) == ["from the child", "from the parent"]
+
+
+def test_a_child_that_keeps_the_stream_open_does_not_delay_the_exit(hsup):
+    hsup.procfile(one=f"setsid {hsup.sleep} & echo begun; exit 3")
+    done = hsup.call("--grace", "1", "start", "--oneshot", timeout=10)
+    assert done.status == 3
+    assert "app[one.1]: begun\n" in done.text
+
+
+def test_raw_is_the_bytes_of_the_programs_only(hsup):
+    done = oneshot(hsup, "--log-format", "raw", one=r"printf 'a\377\r\n\n'; printf 'b\n' >&2")
+    assert sorted(done.out.splitlines(keepends=True)) == [b"\n", b"a\xff\r\n", b"b\n"]
+    assert "Process exited with status 0" in done.message
+
+
+def test_raw_events_have_the_dyno_too(hsup):
+    done = oneshot(hsup, "--log-format", "raw", one="exit 3")
+    assert done.out == b""
+    assert "hsup[one.1]: Process exited with status 3" in done.message
+
+
+def test_json_has_one_object_a_line(hsup):
+    done = oneshot(hsup, "--log-format", "json", one='echo \'a "b" ü\'; printf "c\\n" >&2')
+    objects = json_lines(done.text)
+    assert all(set(one) == {"time", "source", "dyno", "stream", "message"} for one in objects)
+    assert all(re.fullmatch(TIME, one["time"]) for one in objects)
+    seen = {(one["source"], one["dyno"], one["stream"], one["message"]) for one in objects}
+    assert ("app", "one.1", "stdout", 'a "b" ü') in seen
+    assert ("app", "one.1", "stderr", "c") in seen
+    assert any(one[0] == "hsup" and one[3] == "Process exited with status 0" for one in seen)
+
+
+def test_json_survives_invalid_utf_8_and_control_characters(hsup):
+    done = oneshot(hsup, "--log-format", "json", one=r"printf 'a\377\000\033[1m\tb\n'")
+    messages = [one["message"] for one in json_lines(done.text) if one["source"] == "app"]
+    assert len(messages) == 1
+    assert messages[0].startswith("a")
+    assert messages[0].endswith("\tb")
+
+
+def test_plain_has_the_dyno_and_the_text(hsup):
+    done = oneshot(hsup, "--log-format", "plain", one="echo hello")
+    assert any("one.1" in line and "hello" in line for line in done.text.splitlines())
+    assert "\x1b" not in done.text
+
+
+def test_the_format_may_be_a_variable(hsup):
+    hsup.procfile(one="echo hello")
+    done = hsup.call("start", "--oneshot", env={"HSUP_LOG_FORMAT": "raw"})
+    assert done.out == b"hello\n"
+
+
+def test_nothing_is_coloured_where_no_terminal_is(hsup):
+    assert b"\x1b" not in oneshot(hsup, one="echo hello").out
+
+
+def test_the_output_may_be_a_file(hsup):
+    hsup.procfile(one="seq 1000")
+    shell = ("bash", "-c", '"$@" > written', "bash")
+    assert hsup.call("start", "--oneshot", prefix=shell).status == 0
+    assert len(of_app((hsup.folder / "written").read_text())) == 1000
+
+
+@pytest.mark.parametrize("words", [("start",), ("start", "--log-format", "raw")])
+def test_a_closed_output_ends_hsup_without_a_trace(hsup, words):
+    hsup.procfile(one="while :; do echo line; sleep 0.01; done")
+    shell = ("bash", "-c", '"$@" | head -1', "bash")
+    done = hsup.call(*words, prefix=shell, timeout=10)
+    assert len(done.text.splitlines()) == 1
+    assert "Traceback" not in done.message
+    assert "Exception" not in done.message
+
+
+def test_a_reader_that_pauses_loses_nothing(hsup):
+    hsup.procfile(one="seq 200000")
+    shell = ("bash", "-c", '"$@" | (read first; sleep 0.7; echo "$first"; cat)', "bash")
+    done = hsup.call("start", "--oneshot", prefix=shell)
+    assert len(of_app(done.text)) == 200_000

@@ -1,0 +1,160 @@
+"""Releases from a Procfile with `.env` and `app.json`, and the release phase."""
+
+from __future__ import annotations
+
+import json
+
+from ftest.program import replace
+
+
+def test_start_runs_one_dyno_of_every_type(hsup):
+    hsup.procfile(worker=hsup.born, clock=hsup.born)
+    running = hsup.start()
+    running.wait_for(r"app\[worker\.1\]: born$")
+    running.wait_for(r"app\[clock\.1\]: born$")
+    assert running.stop() == 0
+    assert running.count("born$") == 2
+
+
+def test_a_new_line_of_the_procfile_starts_its_dyno_and_no_other(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    running.wait_for(r"app\[two\.1\]: born$")
+    assert running.stop() == 0
+    assert running.count(r"app\[one\.1\]: born$") == 1
+
+
+def test_a_line_that_is_gone_stops_its_dyno(hsup):
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$", count=2)
+    hsup.procfile(one=hsup.born)
+    running.wait_for(r"hsup\[two\.1\]: Process exited with status 143")
+    assert running.stop() == 0
+    assert running.count(r"app\[one\.1\]: born$") == 1
+
+
+def test_an_editor_that_writes_in_place_is_followed(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    (hsup.folder / "Procfile").write_text(f"one: echo second; exec {hsup.sleep}\n")
+    running.wait_for("second$")
+
+
+def test_a_changed_dotenv_restarts_every_dyno_with_it(hsup):
+    line = f"echo NAME is $NAME; exec {hsup.sleep}"
+    hsup.procfile(one=line, two=line)
+    replace(hsup.folder / ".env", "NAME=first\n")
+    running = hsup.start()
+    running.wait_for("NAME is first$", count=2)
+    replace(hsup.folder / ".env", "NAME=second\n")
+    running.wait_for("NAME is second$", count=2)
+
+
+def test_a_dotenv_that_appears_later_is_seen(hsup):
+    hsup.procfile(one=f"echo NAME is $NAME; exec {hsup.sleep}")
+    running = hsup.start()
+    running.wait_for("NAME is $")
+    replace(hsup.folder / ".env", "NAME=second\n")
+    running.wait_for("NAME is second$")
+
+
+def formation(hsup, **quantities):
+    sizes = {name: {"quantity": quantity} for name, quantity in quantities.items()}
+    replace(hsup.folder / "app.json", json.dumps({"formation": sizes}))
+
+
+def test_quantities_of_app_json_scale_where_they_are_asked_for(hsup):
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    formation(hsup, one=2, two=1)
+    running = hsup.start("--quantities", "release")
+    running.wait_for("born$", count=3)
+    formation(hsup, one=3, two=0)
+    running.wait_for(r"app\[one\.3\]: born$")
+    running.wait_for(r"hsup\[two\.1\]: Process exited with status 143")
+    assert running.stop() == 0
+    assert running.count("born$") == 4
+
+
+def test_a_quantity_of_zero_in_app_json_is_not_started_by_itself(hsup):
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    formation(hsup, two=0)
+    running = hsup.start()
+    running.wait_for(r"app\[one\.1\]: born$")
+    assert running.stop() == 0
+    assert running.count(r"two\.1") == 0
+
+
+def test_the_release_phase_comes_first(hsup):
+    hsup.procfile(web="echo serving $PORT >/dev/null; echo up", release="echo migrating")
+    done = hsup.call("start", "--oneshot")
+    assert done.status == 0
+    assert done.text.index("migrating") < done.text.index("app[web.1]: up")
+    assert (
+        "app[release.1]" not in done.text.replace("migrating", "") or "release.2" not in done.text
+    )
+    assert done.text.count("migrating\n") == 1
+
+
+def test_a_release_phase_that_fails_at_the_start_ends_with_its_status(hsup):
+    hsup.procfile(web=hsup.born, release="echo migrating; exit 7")
+    done = hsup.call("start", timeout=10)
+    assert done.status == 7
+    assert "migrating" in done.text
+    assert "born\n" not in done.text
+
+
+def test_a_release_phase_that_fails_later_keeps_the_previous_release(hsup):
+    line = f"echo NAME is $NAME; exec {hsup.sleep}"
+    hsup.procfile(worker=line, release='echo migrating; test "$NAME" != bad || exit 7')
+    replace(hsup.folder / ".env", "NAME=good\n")
+    running = hsup.start()
+    running.wait_for("NAME is good$")
+    replace(hsup.folder / ".env", "NAME=bad\n")
+    running.wait_for("migrating$", count=2)
+    running.wait_for("[Rr]elease.*(fail|reject|keep|status 7)")
+    replace(hsup.folder / ".env", "NAME=better\n")
+    running.wait_for("NAME is better$")
+    assert running.stop() == 0
+    assert running.count("NAME is bad") == 0
+    assert running.count("NAME is good$") == 1
+
+
+def test_hsup_can_be_stopped_during_the_release_phase(hsup):
+    hsup.procfile(web="echo never", release=f"echo migrating; exec {hsup.sleep}")
+    running = hsup.start()
+    running.wait_for("migrating$")
+    assert running.stop() in {0, 143}
+    assert "never\n" not in running.out
+
+
+def test_a_faulty_procfile_keeps_the_previous_release_running(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    replace(hsup.folder / "Procfile", "\n")
+    running.wait_for("Procfile")
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    running.wait_for(r"app\[two\.1\]: born$")
+    assert running.stop() == 0
+    assert running.count(r"app\[one\.1\]: born$") == 1
+
+
+def test_what_the_newer_specification_has_otherwise_is_a_warning(hsup):
+    (hsup.folder / "Procfile").write_text("one: echo first\none: echo second\n")
+    done = hsup.call("start", "--oneshot")
+    assert "one" in done.message + done.text
+    assert "line 2" in done.message + done.text
+
+
+def test_lines_as_people_write_them_are_accepted(hsup):
+    text = "# a remark\r\n\r\none:   echo first\r\ntwo:echo second\r\nthree-3_x: echo third"
+    (hsup.folder / "Procfile").write_bytes(text.encode())
+    done = hsup.call("start", "--oneshot")
+    assert done.status == 0
+    assert "app[one.1]: first\n" in done.text
+    assert "app[two.1]: second\n" in done.text
+    assert "app[three-3_x.1]: third\n" in done.text

@@ -1,0 +1,116 @@
+"""What follows when a dyno ends by itself: back-off, restart, and `--oneshot`."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from ftest.program import process
+
+CRASHED = r"hsup\[one\.1\]: State changed from (up|starting) to crashed"
+BEGUN = r"app\[one\.1\]: begun$"
+
+
+def test_the_first_restart_is_at_once_and_the_second_after_a_second(hsup):
+    hsup.procfile(one="echo begun; exit 3")
+    running = hsup.start()
+    running.wait_for(BEGUN, count=3)
+    begun, crashed = running.times(BEGUN), running.times(CRASHED)
+    assert begun[1] - crashed[0] < 0.25
+    assert 0.7 < begun[2] - crashed[1] < 1.5
+    assert running.stop() == 0
+
+
+def test_an_exit_is_told_with_its_status(hsup):
+    hsup.procfile(one="exit 3")
+    running = hsup.start()
+    running.wait_for("State changed from up to crashed")
+    exited = r"^\S+ hsup\[one\.1\]: Process exited with status 3$"
+    assert running.count(r"^\S+ hsup\[one\.1\]: Starting process with command `exit 3`$") >= 1
+    assert running.count(r"^\S+ hsup\[one\.1\]: State changed from starting to up$") >= 1
+    assert running.count(exited) >= 1
+    order = running.out.index("Process exited with status 3"), running.out.index("up to crashed")
+    assert order == tuple(sorted(order))
+
+
+def test_a_clean_exit_is_followed_by_a_restart_too(hsup):
+    hsup.procfile(one="echo begun")
+    running = hsup.start()
+    running.wait_for(BEGUN, count=2)
+    assert "Process exited with status 0" in running.out
+
+
+def test_a_signal_is_told_as_a_shell_would(hsup):
+    hsup.procfile(one="kill -KILL $$")
+    running = hsup.start()
+    running.wait_for(r"hsup\[one\.1\]: Process exited with status 137")
+
+
+def test_a_dyno_that_somebody_kills_is_started_again(hsup):
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$", count=2)
+    hsup.procfile(one="unused")
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    victim = next(pid for pid, line in hsup.processes().items() if line.startswith("sleep "))
+    import os
+
+    os.kill(victim, signal.SIGKILL)
+    running.wait_for("Process exited with status 137")
+    running.wait_for("born$", count=3)
+
+
+def test_a_new_release_ends_the_waiting(hsup):
+    hsup.procfile(one="echo begun; exit 3")
+    running = hsup.start()
+    running.wait_for(CRASHED, count=4)
+    hsup.procfile(one=f"echo mended; exec {hsup.sleep}")
+    running.wait_for("mended$", timeout=1.5)
+
+
+@pytest.mark.parametrize(
+    ("commands", "status"),
+    [
+        ({"one": "exit 0", "two": "exit 0"}, 0),
+        ({"one": "exit 3", "two": "exit 5", "three": "exit 0"}, 5),
+        ({"one": "kill -TERM $$", "two": "exit 2"}, 143),
+        ({"one": "no-such-program-of-ftest", "two": "true"}, 127),
+    ],
+)
+def test_oneshot_ends_with_the_highest_status(hsup, commands, status):
+    hsup.procfile(**commands)
+    assert hsup.call("start", "--oneshot").status == status
+
+
+def test_oneshot_restarts_nothing(hsup):
+    hsup.procfile(one="echo begun; exit 3")
+    done = hsup.call("start", "--oneshot")
+    assert done.status == 3
+    assert done.text.count("begun\n") == 1
+    assert "crashed" not in done.text
+
+
+def test_oneshot_waits_for_the_last_dyno(hsup):
+    hsup.procfile(one="true", two="sleep 0.3; echo last; exit 4")
+    done = hsup.call("start", "--oneshot")
+    assert (done.status, "app[two.1]: last\n" in done.text) == (4, True)
+
+
+def test_oneshot_ends_with_255_for_what_could_not_be_started(hsup):
+    hsup.release(Processes=[process("one", "/no/such/one", "x"), process("two", "exit 3")])
+    done = hsup.call("start", "--oneshot")
+    assert done.status == 255
+    assert "/no/such/one" in done.text + done.message
+
+
+def test_oneshot_may_be_a_variable_or_stand_before_the_command(hsup):
+    hsup.procfile(one="exit 3")
+    assert hsup.call("--oneshot", "start").status == 3
+    assert hsup.call("start", env={"HSUP_ONESHOT": "1"}).status == 3
+
+
+def test_oneshot_can_be_stopped(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start("--oneshot")
+    running.wait_for("born$")
+    assert running.stop(signal.SIGINT) == 130

@@ -1,0 +1,193 @@
+"""`hsup run`: one program with the streams, the words and the status of its caller."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+#: What a dyno may see beside its config vars, and what bash adds by itself.
+PASSED = {"PATH", "HOME", "USER", "SHELL", "LANG", "TERM", "TMPDIR", "TZ", "DYNO", "PORT"}
+BASH = {"PWD", "OLDPWD", "SHLVL", "_"}
+
+
+@pytest.fixture(autouse=True)
+def app(hsup):
+    hsup.procfile(web="exec sleep 1")
+
+
+def test_one_word_is_a_line_for_the_shell(hsup):
+    done = hsup.call("run", "echo $((1 + 2)) | tr 3 x && echo y; exit 4")
+    assert (done.out, done.status) == (b"x\ny\n", 4)
+
+
+def test_several_words_reach_the_program_as_they_are(hsup):
+    done = hsup.call("run", "--", "printf", "<%s>", "a  b", "$HOME", "", "*", "a\nb", "ü'\"\\")
+    assert done.text == "<a  b><$HOME><><*><a\nb><ü'\"\\>"
+
+
+def test_echo_of_the_manual_prints_exactly_its_words(hsup):
+    assert hsup.call("run", "--", "echo", "a  b", "$HOME").out == b"a  b $HOME\n"
+
+
+def test_words_after_the_program_are_the_programs(hsup):
+    done = hsup.call("run", "echo", "--driver", "nope", "--help", "-v", "--", "-x")
+    assert done.out == b"--driver nope --help -v -- -x\n"
+
+
+def test_options_are_accepted_before_and_after_the_command(hsup):
+    assert hsup.call("-a", "shop", "run", "true").status == 0
+    assert hsup.call("run", "-a", "shop", "--grace", "1", "true").status == 0
+
+
+def test_config_vars_and_dyno_are_in_the_environment(hsup):
+    (hsup.folder / ".env").write_text("NAME=CONTENTS\nQUOTED='a  b'\n")
+    done = hsup.call("run", 'echo "$NAME|$QUOTED|$DYNO"')
+    assert done.text.startswith("CONTENTS|a  b|run.")
+    dyno = done.text.rsplit(".", 1)[1].strip()
+    assert len(dyno) == 4
+    assert dyno.isdigit()
+
+
+def test_config_vars_are_passed_byte_for_byte(hsup):
+    odd = {"A": "two\nlines", "B": "$HOME `id` %s", "C": "", "D": " a=b ", "E": "ünï'\"\\"}
+    hsup.release(Env=odd, Processes=[{"Type": "web", "Args": ["true"], "Quantity": 1}])
+    done = hsup.call("run", "--", "env", "-0")
+    seen = dict(one.split("=", 1) for one in done.text.split("\0") if one)
+    assert {name: seen.get(name) for name in odd} == odd
+
+
+def test_no_variable_of_hsup_leaks(hsup):
+    secrets = {
+        "HEROKU_ACCESS_TOKEN": "s3cret",
+        "HEROKU_API_KEY": "s3cret",
+        "HSUP_LOG_FORMAT": "raw",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "VIRTUAL_ENV": "/s3cret",
+        "PYTHONPATH": "/s3cret",
+        "LD_LIBRARY_PATH": "/s3cret",
+        "CONTROL_DIR": "/s3cret",
+    }
+    done = hsup.call("--source", "procfile", "run", "--", "env", env=secrets)
+    assert done.status == 0
+    assert "s3cret" not in done.text
+    names = {line.split("=", 1)[0] for line in done.text.splitlines()}
+    assert {name for name in names if not name.startswith("LC_")} <= PASSED | BASH
+
+
+@pytest.mark.simple_only("a container has a home and a PATH of its own")
+def test_what_a_shell_needs_is_passed_on(hsup):
+    wanted = {"TZ": "Asia/Kolkata", "LC_TIME": "C", "TERM": "vt100", "TMPDIR": "/var/tmp"}
+    done = hsup.call("run", 'echo "$TZ $LC_TIME $TERM $TMPDIR $HOME"', env=wanted)
+    assert done.text == f"Asia/Kolkata C vt100 /var/tmp {hsup.environ['HOME']}\n"
+
+
+@pytest.mark.simple_only("the folder of a container is /app")
+def test_the_program_runs_in_the_current_folder(hsup):
+    assert hsup.call("run", "--", "/bin/pwd").text.strip() == str(hsup.folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("exit 0", 0),
+        ("exit 3", 3),
+        ("exit 255", 255),
+        ("kill -KILL $$", 137),
+        ("kill -TERM $$", 143),
+        ("kill -SEGV $$", 139),
+        ("no-such-program-of-ftest", 127),
+        ("/etc/passwd", 126),
+    ],
+)
+def test_the_status_of_a_line_is_what_a_shell_would_say(hsup, line, status):
+    assert hsup.call("run", line).status == status
+
+
+def test_the_status_of_an_argv_is_what_a_shell_would_say(hsup):
+    assert hsup.call("run", "--", "bash", "-c", "exit 7").status == 7
+    assert hsup.call("run", "--", "bash", "-c", "kill -USR1 $$").status == 138
+
+
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [("no-such-program-of-ftest", 127), ("/no/such/one", 127), ("/etc/passwd", 126), ("/etc", 126)],
+)
+def test_a_program_that_cannot_be_executed_is_named(hsup, program, status):
+    done = hsup.call("run", "--", program, "word")
+    assert done.status == status
+    assert done.out == b""
+    assert done.message.startswith("hsup: ")
+    assert program in done.message
+    assert "Traceback" not in done.message
+
+
+def test_hsup_says_nothing_where_all_is_well(hsup):
+    done = hsup.call("run", "--", "true")
+    assert (done.out, done.err, done.status) == (b"", b"", 0)
+
+
+def test_the_two_streams_stay_apart(hsup):
+    done = hsup.call("run", "echo out; echo err >&2")
+    assert (done.out, done.err) == (b"out\n", b"err\n")
+
+
+def test_a_mebibyte_of_random_bytes_passes_unchanged(hsup):
+    data = os.urandom(1 << 20)
+    assert hsup.call("run", "cat", stdin=data).out == data
+    assert hsup.call("run", "--", "cat", stdin=data).out == data
+
+
+def test_a_program_that_leaves_its_input_unread_ends_well(hsup):
+    done = hsup.call("run", "--", "head", "-c", "1", stdin=b"x" * (1 << 20))
+    assert (done.out, done.status) == (b"x", 0)
+
+
+def test_the_end_of_the_input_is_seen_while_hsup_runs(hsup):
+    running = hsup.begin("run", "echo ready; cat; echo over")
+    running.wait_for("^ready$")
+    running.stdin.write(b"one\n")
+    running.stdin.flush()
+    running.wait_for("^one$")
+    running.stdin.close()
+    assert running.ended() == 0
+    assert running.out == "ready\none\nover\n"
+
+
+def test_sigterm_goes_to_the_program(hsup):
+    running = hsup.begin("run", f"trap 'echo told; exit 9' TERM; echo ready; {hsup.sleep} & wait")
+    running.wait_for("^ready$")
+    assert running.stop() == 9
+    assert "told" in running.out
+
+
+def test_sighup_goes_to_the_program(hsup):
+    running = hsup.begin("run", f"trap 'echo told; exit 9' HUP; echo ready; {hsup.sleep} & wait")
+    running.wait_for("^ready$")
+    assert running.stop(signal.SIGHUP) == 9
+
+
+def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(hsup):
+    running = hsup.begin("--grace", "0.3", "run", f"trap '' TERM; echo ready; {hsup.sleep}")
+    running.wait_for("^ready$")
+    assert running.stop(timeout=5) == 137
+
+
+@pytest.mark.parametrize("wrapper", ["", "setsid ", "nohup ", "env -i "])
+def test_what_the_program_leaves_in_the_background_is_ended(hsup, wrapper):
+    done = hsup.call("run", f"{wrapper}{hsup.sleep} >/dev/null 2>&1 & echo done", timeout=10)
+    assert (done.out, done.status) == (b"done\n", 0)
+    assert hsup.processes() == {}
+
+
+def test_run_needs_a_program(hsup):
+    done = hsup.call("run")
+    assert done.status == 2
+    assert done.out == b""
+
+
+def test_the_release_phase_is_not_run(hsup):
+    hsup.procfile(release="echo migrating; exit 5", web="true")
+    done = hsup.call("run", "echo one")
+    assert (done.out, done.status) == (b"one\n", 0)

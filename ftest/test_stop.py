@@ -1,0 +1,174 @@
+"""How `hsup start` stops its dynos and itself, and what signals tell it."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from ftest.program import process
+
+
+def stubborn(hsup):
+    """Return a line whose every process ignores SIGTERM."""
+    return f"trap '' TERM INT; echo ready; {hsup.sleep}"
+
+
+def test_sigterm_stops_all_and_ends_with_zero(hsup):
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$", count=2)
+    assert running.stop(signal.SIGTERM) == 0
+    for dyno in ("one.1", "two.1"):
+        assert f"hsup[{dyno}]: Stopping all processes with SIGTERM\n" in running.out
+        assert f"hsup[{dyno}]: Process exited with status 143\n" in running.out
+
+
+def test_sigint_stops_all_and_ends_with_130(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    assert running.stop(signal.SIGINT) == 130
+    assert "hsup[one.1]: Process exited with status 143\n" in running.out
+    assert "Traceback" not in running.err
+
+
+def test_a_dyno_that_ignores_sigterm_is_killed_after_the_grace(hsup):
+    hsup.procfile(one=stubborn(hsup))
+    running = hsup.start("--grace", "1")
+    running.wait_for("ready$")
+    before = time.monotonic()
+    assert running.stop() == 1
+    assert 0.9 < time.monotonic() - before < 2.5
+    assert "hsup[one.1]: Process exited with status 137\n" in running.out
+
+
+def test_dynos_are_stopped_side_by_side(hsup):
+    hsup.procfile(one=stubborn(hsup))
+    running = hsup.start("--grace", "0.5", "one=8")
+    running.wait_for("ready$", count=8)
+    before = time.monotonic()
+    assert running.stop() == 1
+    assert time.monotonic() - before < 2.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [
+        (signal.SIGTERM, signal.SIGTERM, 143),
+        (signal.SIGINT, signal.SIGINT, 130),
+        (signal.SIGTERM, signal.SIGINT, 130),
+    ],
+)
+def test_a_second_signal_stops_now(hsup, first, second, status):
+    hsup.procfile(one=stubborn(hsup))
+    running = hsup.start()
+    running.wait_for("ready$")
+    running.signal(first)
+    running.wait_for("Stopping all processes with SIGTERM")
+    before = time.monotonic()
+    assert running.stop(second) == status
+    assert time.monotonic() - before < 2.0
+
+
+def test_a_dyno_has_time_to_end_in_order(hsup):
+    hsup.procfile(
+        one=f"trap 'sleep 0.3; echo tidied; exit 0' TERM; echo ready; {hsup.sleep} & wait"
+    )
+    running = hsup.start()
+    running.wait_for("ready$")
+    assert running.stop() == 0
+    assert "app[one.1]: tidied\n" in running.out
+    assert running.out.index("tidied") < running.out.index("Process exited with status 0")
+
+
+HIDING = {
+    "a background job": "{sleep} &",
+    "a session of its own": "setsid {sleep} &",
+    "an orphan": "(({sleep} &) &)",
+    "an orphan in a session": "(setsid setsid {sleep} &)",
+    "an empty environment": "env -i setsid {sleep} &",
+    "closed streams": "setsid {sleep} </dev/null >/dev/null 2>&1 &",
+    "a daemon": "(env -i setsid -f {sleep} </dev/null >/dev/null 2>&1)",
+    "another folder": "(cd / && env -i setsid -f {sleep} </dev/null >/dev/null 2>&1)",
+    "deaf to SIGTERM": "(trap '' TERM; env -i setsid -f {sleep} </dev/null >/dev/null 2>&1)",
+}
+
+
+@pytest.mark.parametrize("how", HIDING)
+def test_a_grandchild_is_gone_after_the_stop(hsup, how):
+    hidden = HIDING[how].format(sleep=hsup.sleep)
+    hsup.procfile(one=f"{hidden} echo ready; {hsup.sleep}")
+    hsup.release(Processes=[process("one", f"{hidden}\necho ready; exec {hsup.sleep}")])
+    running = hsup.start("--grace", "0.5")
+    running.wait_for("ready$")
+    running.stop()
+    assert hsup.processes() == {}
+
+
+@pytest.mark.parametrize("how", HIDING)
+def test_a_grandchild_is_gone_after_the_dyno_has_ended_by_itself(hsup, how):
+    hidden = HIDING[how].format(sleep=hsup.sleep)
+    hsup.release(Processes=[process("one", f"{hidden}\necho over")])
+    done = hsup.call("--grace", "0.5", "start", "--oneshot", timeout=10)
+    assert "app[one.1]: over\n" in done.text
+    assert hsup.processes() == {}
+
+
+def test_sigterm_reaches_every_process_of_a_dyno(hsup):
+    deep = f"(trap 'echo deep told; exit' TERM; echo deep ready; {hsup.sleep} & wait) & "
+    hsup.procfile(one=f"{deep} trap 'wait; exit 0' TERM; wait")
+    running = hsup.start()
+    running.wait_for("deep ready$")
+    assert running.stop() == 0
+    assert "app[one.1]: deep told\n" in running.out
+
+
+def test_hsup_can_be_stopped_while_a_dyno_waits_for_its_restart(hsup):
+    hsup.procfile(one="exit 3")
+    running = hsup.start()
+    running.wait_for("State changed from up to crashed", count=2)
+    before = time.monotonic()
+    assert running.stop() == 0
+    assert time.monotonic() - before < 2.0
+
+
+def test_hsup_can_be_stopped_while_it_starts_dynos(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start("one=20")
+    running.wait_for("Starting process with command")
+    assert running.stop() in {0, 1}
+    assert hsup.processes() == {}
+
+
+def test_sigusr1_prints_a_diagnostic_log(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    quiet = running.err
+    running.signal(signal.SIGUSR1)
+    running.wait_for(r"one\.1")
+    assert running.child.poll() is None
+    assert running.stop() == 0
+    assert len(running.err) > len(quiet)
+
+
+def test_sighup_disturbs_no_dyno(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    running.signal(signal.SIGHUP)
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    running.wait_for(r"app\[two\.1\]: born$")
+    assert running.stop() == 0
+    assert running.count("born$") == 2
+
+
+def test_a_release_stops_the_old_dyno_before_the_new_one_starts(hsup):
+    slow = "trap 'sleep 0.2; echo old gone; exit' TERM; echo old; {0} & wait"
+    hsup.procfile(one=slow.format(hsup.sleep))
+    running = hsup.start()
+    running.wait_for("old$")
+    hsup.procfile(one=f"echo fresh; exec {hsup.sleep}")
+    running.wait_for("fresh$")
+    assert running.out.index("old gone") < running.out.index("fresh\n")

@@ -1,0 +1,212 @@
+"""What a person at a terminal sees: `run` hands the terminal on, `start` colours."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+ESCAPE = "\x1b["
+
+
+class Terminal:
+    """A pseudo terminal with a program in it, seen from the person's side."""
+
+    def __init__(self, argv, folder, env, rows=24, columns=80):
+        self.master, slave = os.openpty()
+        self.seen = ""
+        self.resize(rows, columns)
+        self.child = subprocess.Popen(
+            ["setsid", "--ctty", *argv],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env={"TERM": "xterm", **env},
+        )
+        os.close(slave)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def wait_for(self, pattern, timeout=10.0):
+        """Return the match, and forget what was seen up to its end."""
+        deadline = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.seen)):
+            left = deadline - time.monotonic()
+            assert left > 0, f"no {pattern!r} on the terminal, but:\n{self.seen}"
+            if not self._read(left):
+                break
+        assert found, f"no {pattern!r} on the terminal before its end, but:\n{self.seen}"
+        self.seen = self.seen[found.end() :]
+        return found
+
+    def ended(self, timeout=10.0):
+        deadline = time.monotonic() + timeout
+        while self._read(max(0.0, deadline - time.monotonic())):
+            pass
+        code = self.child.wait(timeout=max(0.1, deadline - time.monotonic()))
+        return code if code >= 0 else 128 - code
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+        os.close(self.master)
+
+    def _read(self, timeout):
+        if not select.select([self.master], [], [], timeout)[0]:
+            return False
+        try:
+            chunk = os.read(self.master, 65536)
+        except OSError:  # EIO: nobody has the other side open any more
+            return False
+        self.seen += chunk.decode(errors="replace")
+        return bool(chunk)
+
+
+@pytest.fixture
+def terminal(hsup):
+    opened = []
+
+    def open_terminal(*words, argv=None, env=None, **size):
+        line = argv or hsup.words(*words)
+        opened.append(Terminal(line, hsup.folder, {**hsup.environ, **(env or {})}, **size))
+        return opened[-1]
+
+    hsup.procfile(web="exec sleep 1")
+    yield open_terminal
+    for one in opened:
+        one.close()
+
+
+def test_all_three_streams_are_the_terminal(terminal):
+    screen = terminal("run", "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all three")
+    screen.wait_for("all three")
+    assert screen.ended() == 0
+
+
+def test_the_program_sees_the_size_of_the_window(terminal):
+    screen = terminal("run", "--", "stty", "size", rows=33, columns=101)
+    screen.wait_for("33 101")
+    assert screen.ended() == 0
+
+
+def test_a_change_of_the_window_reaches_the_program(terminal):
+    screen = terminal("run", "trap 'stty size' WINCH; echo ready; while :; do read -t 0.05; done")
+    screen.wait_for("ready")
+    screen.resize(50, 132)
+    screen.wait_for("50 132")
+    screen.type("\x03")
+    assert screen.ended() == 130
+
+
+def test_ctrl_c_goes_to_the_program(terminal):
+    screen = terminal("run", "trap 'echo told; exit 7' INT; echo ready; while :; do read; done")
+    screen.wait_for("ready")
+    screen.type("\x03")
+    screen.wait_for("told")
+    assert screen.ended() == 7
+    assert "Traceback" not in screen.seen
+
+
+def test_a_program_that_ignores_ctrl_c_runs_on(terminal):
+    screen = terminal("run", "trap '' INT; echo ready; read line; echo got $line")
+    screen.wait_for("ready")
+    screen.type("\x03")
+    screen.type("still here\n")
+    screen.wait_for("got still here")
+    assert screen.ended() == 0
+
+
+def test_ctrl_d_is_the_end_of_the_input(terminal):
+    screen = terminal("run", "echo ready; cat; echo over")
+    screen.wait_for("ready")
+    screen.type("\x04")
+    screen.wait_for("over")
+    assert screen.ended() == 0
+
+
+def test_an_interactive_bash_has_job_control(hsup, terminal):
+    screen = terminal("run", "bash", "--norc", "--noprofile", "-i")
+    screen.type("PS1='> '; echo rea''dy\n")
+    screen.wait_for("ready")
+    assert "no job control" not in screen.seen
+    screen.type(f"{hsup.sleep}\n")
+    screen.wait_for(re.escape(hsup.sleep))
+    screen.type("\x1a")
+    screen.wait_for("Stopped")
+    screen.type("bg; jobs -r | wc -l; kill %1; wait; echo wa''ited\n")
+    screen.wait_for("waited")
+    screen.type(f"{hsup.sleep}\n")
+    screen.wait_for(re.escape(hsup.sleep))
+    screen.type("\x03")
+    screen.type("echo st''atus $?; exit 6\n")
+    screen.wait_for("status 130")
+    assert screen.ended() == 6
+
+
+def test_the_terminal_is_given_back_to_the_caller(hsup, terminal):
+    call = f"{hsup.path} --driver {hsup.driver} run -- true"
+    screen = terminal(argv=["bash", "-c", f"{call}; echo back; read line; echo got $line"])
+    screen.wait_for("back")
+    screen.type("a word\n")
+    screen.wait_for("got a word")
+    assert screen.ended() == 0
+
+
+def test_the_settings_of_the_terminal_are_given_back(hsup, terminal):
+    call = f"{hsup.path} --driver {hsup.driver} run -- bash -c 'stty raw -echo; kill -9 $$'"
+    before_and_after = f"stty -g; {call}; stty sane; echo; echo back"
+    screen = terminal(argv=["bash", "-c", before_and_after])
+    screen.wait_for("back")
+    assert screen.ended() == 0
+
+
+def test_a_stream_that_is_no_terminal_stays_none(hsup, terminal):
+    call = f"{hsup.path} --driver {hsup.driver} run"
+    screen = terminal(argv=["bash", "-c", f"{call} '[ -t 0 ] && ! [ -t 1 ] && echo mixed' | cat"])
+    screen.wait_for("mixed")
+    assert screen.ended() == 0
+
+
+def test_start_colours_the_dynos_apart(terminal, hsup):
+    hsup.procfile(one="echo first; exec sleep 1", two="echo second; exec sleep 1")
+    screen = terminal("start", "--oneshot")
+    assert screen.ended() == 0
+    lines = [line for line in screen.seen.splitlines() if "first" in line or "second" in line]
+    prefixes = {re.split("app", line)[0].split(ESCAPE)[-1] for line in lines if "app[" in line}
+    assert all(ESCAPE in line for line in lines if "app[" in line)
+    assert len(prefixes) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "env"),
+    [((), {"NO_COLOR": "1"}), (("--log-format", "plain"), {}), (("--log-format", "json"), {})],
+)
+def test_start_does_not_colour_where_it_is_told_not_to(hsup, terminal, words, env):
+    hsup.procfile(one="echo first")
+    screen = terminal("start", "--oneshot", *words, env=env)
+    assert screen.ended() == 0
+    assert "first" in screen.seen
+    assert "\x1b" not in screen.seen
+
+
+def test_ctrl_c_stops_everything(hsup, terminal):
+    hsup.procfile(one=hsup.born, two=hsup.born)
+    screen = terminal("start")
+    screen.wait_for("born")
+    screen.wait_for("born")
+    screen.type("\x03")
+    assert screen.ended() == 130
+    assert "Traceback" not in screen.seen

@@ -1,0 +1,89 @@
+"""The command line itself: help, version, sources, and what is wrong with a call."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+COMMANDS = ["build", "check", "plugins", "run", "start"]
+
+
+def test_the_version_is_printed(hsup):
+    done = hsup.call("--version")
+    assert done.status == 0
+    assert re.search(r"\d+\.\d+\.\d+", done.text)
+
+
+def test_the_help_lists_the_commands_and_has_examples(hsup):
+    done = hsup.call("--help")
+    assert done.status == 0
+    assert all(command in done.text for command in COMMANDS)
+    assert "xample" in done.text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help(hsup, command):
+    done = hsup.call(command, "--help")
+    assert done.status == 0
+    assert "Usage: hsup" in done.text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("no-such-command",),
+        ("start", "--no-such-option"),
+        ("--no-such-option", "start"),
+        ("start", "--grace", "soon"),
+        ("start", "--grace", "-1"),
+        ("start", "--start-number", "0"),
+        ("start", "--log-format", "xml"),
+        ("start", "--quantities", "some"),
+    ],
+)
+def test_a_faulty_call_is_a_usage_error(hsup, words):
+    hsup.procfile(web="true")
+    done = hsup.call(*words, timeout=10)
+    assert done.status == 2
+    assert done.out == b""
+    assert "Traceback" not in done.message
+
+
+def test_a_faulty_variable_is_a_usage_error_that_names_it(hsup):
+    hsup.procfile(web="true")
+    done = hsup.call("start", env={"HSUP_GRACE": "soon"}, timeout=10)
+    assert done.status == 2
+    assert "soon" in done.message
+
+
+def test_without_any_source_the_three_ways_are_listed(hsup):
+    done = hsup.call("start", timeout=10)
+    assert done.status in {1, 2}
+    assert done.message.startswith("hsup: ")
+    for way in ("HEROKU_ACCESS_TOKEN", "HSUP_CONTROL_DIR", "Procfile"):
+        assert way in done.message
+
+
+def test_the_control_directory_comes_before_the_procfile(hsup):
+    hsup.procfile(web="true")
+    (hsup.folder / ".env").write_text("NAME=procfile\n")
+    hsup.release(Env={"NAME": "directory"}, Processes=[])
+    assert hsup.call("run", "echo $NAME").text == "directory\n"
+    assert hsup.call("--source", "procfile", "run", "echo $NAME").text == "procfile\n"
+    assert hsup.call("run", "echo $NAME", env={"HSUP_SOURCE": "procfile"}).text == "procfile\n"
+
+
+def test_the_name_of_the_driver_option_of_the_go_program_works(hsup):
+    hsup.procfile(web="true")
+    assert hsup.call("run", "--dynodriver", hsup.driver, "true").status == 0
+    assert hsup.call("run", "-d", hsup.driver, "true").status == 0
+    hsup.driver = "nope"
+    assert hsup.call("run", "true").status == 2
+
+
+def test_build_prepares_the_release_and_runs_nothing(hsup):
+    hsup.procfile(web="echo never", release="echo never")
+    done = hsup.call("build")
+    assert done.status == 0
+    assert "never\n" not in done.text

@@ -1,0 +1,26 @@
+"""Read hsup's environment; nothing else in the host does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hsup.api import Settings
+
+
+def read_settings(
+    *, app: str | None, control_socket: Path | None, logplex_url: str | None
+) -> Settings:
+    """Return the settings that plugins get, with hsup's environment as it is now."""
+    return Settings(
+        folder=Path.cwd(),
+        environ=dict(os.environ),
+        app=app,
+        control_socket=control_socket,
+        logplex_url=logplex_url,
+    )
+
+
+def wants_colour(descriptor: int) -> bool:
+    """Tell whether to colour what is printed there: on a terminal, see no-color.org."""
+    return os.isatty(descriptor) and not os.environ.get("NO_COLOR")

@@ -1,0 +1,219 @@
+"""Keep one dyno in the state that it should be in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from signal import SIGTERM
+
+from hsup import messages
+from hsup.api import Driver, RunningDyno
+from hsup.errors import DriverError, HsupError
+from hsup.events import DynoExited, DynoStateChanged, Event
+from hsup.lifecycle import Action, Input, State, step
+from hsup.logs import DynoOutput, LogRouter
+from hsup.model import DynoSpec, ExitStatus
+from hsup.policy import CrashPolicy
+
+logger = logging.getLogger(__name__)
+
+#: The status of a dyno that could not be started, as the Go program had it.
+NOT_STARTED = ExitStatus(code=255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all executors of a supervisor share; `tell` passes an event on."""
+
+    driver: Driver
+    router: LogRouter
+    policy: CrashPolicy
+    grace_seconds: float
+    tell: Callable[[Event], None]
+
+
+class Executor:
+    """Runs one dyno through the table of `hsup.lifecycle`.
+
+    A one-off dyno completes when it ends, where any other is started again.
+    """
+
+    def __init__(self, spec: DynoSpec, around: Surroundings, *, one_off: bool = False) -> None:
+        self.spec = spec
+        self.state = State.NEW
+        self.status: ExitStatus | None = None
+        self.was_killed = False
+        self._around = around
+        self._one_off = one_off
+        self._dyno: RunningDyno | None = None
+        self._output: DynoOutput | None = None
+        self._requests: list[Input] = []
+        self._wake = asyncio.Event()
+        self._crashes = 0
+        self._grace_seconds = around.grace_seconds
+        self._reason = ""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Tell whether the dyno is going away for good."""
+        return self.state.is_final or self.state is State.STOPPING or Input.STOP in self._requests
+
+    def stop(self) -> None:
+        """Ask for the dyno to be stopped for good."""
+        self._request(Input.STOP)
+
+    def restart(self, spec: DynoSpec) -> None:
+        """Ask for the dyno to be replaced by one of another spec, now."""
+        self.spec = spec
+        self._request(Input.RESTART)
+
+    def forgive(self) -> None:
+        """Forget earlier crashes; a dyno that waits to be restarted is restarted now."""
+        self._crashes = 0
+        if self.state is State.CRASHED:
+            self._request(Input.RESTART)
+
+    async def kill(self) -> None:
+        """Stop the dyno at once, however long it was given."""
+        self._grace_seconds = 0.0
+        self._request(Input.STOP)
+        if self._dyno is not None:
+            self.was_killed |= await self._dyno.destroy()
+
+    async def run(self) -> None:
+        """Run the dyno until it is stopped for good, or complete."""
+        action = self._take(Input.START)
+        while not self.state.is_final:
+            action = self._take(await self._perform(action))
+
+    async def _perform(self, action: Action) -> Input:
+        """Do what an action says; return what came of it."""
+        match action:
+            case Action.PROVISION:
+                return self._provision()
+            case Action.LAUNCH:
+                return await self._launch()
+            case Action.WATCH:
+                return await self._watch()
+            case Action.TERMINATE:
+                return await self._terminate()
+            case Action.BACK_OFF:
+                return await self._back_off()
+            case _:
+                raise AssertionError(action)
+
+    def _take(self, given: Input) -> Action:
+        before = self.state
+        self.state, action = step(before, given, one_off=self._one_off)
+        if self.state is not before:
+            event = DynoStateChanged(
+                dyno=self.spec.name, before=before, after=self.state, reason=self._reason
+            )
+            self._reason = ""
+            self._around.tell(event)
+        return action
+
+    def _request(self, given: Input) -> None:
+        self._requests.append(given)
+        self._wake.set()
+
+    def _next_request(self) -> Input | None:
+        """Take what was asked for; to stop outweighs to restart."""
+        asked = set(self._requests)
+        self._requests.clear()
+        self._wake.clear()
+        return next((one for one in (Input.STOP, Input.RESTART) if one in asked), None)
+
+    def _provision(self) -> Input:
+        return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
+
+    async def _launch(self) -> Input:
+        name = self.spec.name
+        self._around.router.say(str(name), messages.starting(self.spec.command))
+        try:
+            self._dyno = await self._start()
+        except HsupError as error:
+            self._reason = str(error)
+            self.status = NOT_STARTED
+            self._count_crash(0.0)
+            return Input.START_FAILED
+        return Input.STARTED
+
+    async def _start(self) -> RunningDyno:
+        try:
+            output = DynoOutput(self.spec.name, self._around.router)
+        except OSError as error:
+            hint = "raise the limit of open files: ulimit -n"
+            raise DriverError(f"cannot make a pipe: {error.strerror}", hint=hint) from error
+        try:
+            dyno = await self._around.driver.start(self.spec, output)
+        except Exception as error:
+            output.close_writing_ends()
+            output.finish()
+            if isinstance(error, HsupError):
+                raise
+            # A stranger's driver must not take the other dynos down with it.
+            logger.exception("the driver failed to start %s", self.spec.name)
+            raise DriverError(f"the driver failed: {error!r}") from error
+        output.close_writing_ends()
+        self._output = output
+        return dyno
+
+    async def _watch(self) -> Input:
+        """Wait until the dyno ends or something is asked for."""
+        assert self._dyno is not None
+        started = time.monotonic()
+        ended = asyncio.ensure_future(self._dyno.wait())
+        ended.add_done_callback(lambda _: self._wake.set())
+        while not ended.done():
+            await self._wake.wait()
+            request = self._next_request()
+            if request is not None and not ended.done():
+                ended.cancel()
+                return request
+        self._count_crash(time.monotonic() - started)
+        await self._clean_up(grace_seconds=0.0)
+        return Input.EXITED
+
+    async def _terminate(self) -> Input:
+        assert self._dyno is not None
+        self._around.router.say(str(self.spec.name), messages.STOPPING)
+        await self._dyno.signal(SIGTERM)
+        await self._clean_up(self._grace_seconds)
+        if self.state is State.RESTARTING:
+            self._crashes = 0
+            if self._next_request() is Input.STOP:
+                self._take(Input.STOP)
+        return Input.EXITED
+
+    async def _clean_up(self, grace_seconds: float) -> None:
+        """Leave nothing of the dyno, print its last words, and tell how it ended."""
+        assert self._dyno is not None
+        assert self._output is not None
+        name = str(self.spec.name)
+        killed = await self._dyno.destroy(grace_seconds)
+        if killed and grace_seconds > 0:
+            self.was_killed = True
+            self._around.router.say(name, messages.exit_timeout(grace_seconds))
+            self._around.router.say(name, messages.KILLING)
+        self.status = await self._dyno.wait()
+        self._output.finish()
+        self._dyno = self._output = None
+        self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))
+
+    async def _back_off(self) -> Input:
+        wait = self._around.policy.wait_seconds(self._crashes, random.random())
+        logger.debug("%s crashed %d times, waits %.3f s", self.spec.name, self._crashes, wait)
+        try:
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
+        except TimeoutError:
+            return Input.BACK_OFF_OVER
+        return self._next_request() or Input.BACK_OFF_OVER
+
+    def _count_crash(self, up_seconds: float) -> None:
+        self._crashes = self._around.policy.crashes_in_a_row(self._crashes, up_seconds)

@@ -1,0 +1,183 @@
+"""Load plugins, and call their hooks; the only user of pluggy's manager."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from hsup import catalogue, events, hookspecs
+from hsup.entry_points import EntryPoint, entry_points
+from hsup.errors import PluginError
+
+if TYPE_CHECKING:
+    import click
+
+    from hsup.api import DriverFactory, LogSinkFactory, ServiceFactory, SourceFactory
+
+logger = logging.getLogger(__name__)
+
+_Value = TypeVar("_Value")
+
+_OBSERVERS: Mapping[type[events.Event], str] = {
+    events.ReleaseReceived: "hsup_release_received",
+    events.ReleaseRejected: "hsup_release_rejected",
+    events.DynoStateChanged: "hsup_dyno_state_changed",
+    events.DynoExited: "hsup_dyno_exited",
+    events.SupervisorStarted: "hsup_supervisor_started",
+    events.SupervisorStopping: "hsup_supervisor_stopping",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """An entry point of the group, with the hooks that it has, or why it has none."""
+
+    entry_point: EntryPoint
+    hooks: tuple[str, ...] = ()
+    fault: str | None = None
+
+    def __str__(self) -> str:
+        point = self.entry_point
+        return f'plugin "{point.name}" of {point.distribution} {point.version}'
+
+
+class PluginManager:
+    """The plugins that are installed.
+
+    A broken one does not keep the others from working: it is listed with its
+    fault in `plugins`, and reported once by `faults`.
+    """
+
+    def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._clashes: dict[tuple[str, str], str] = {}
+        self._hook_faults: list[str] = []
+        self._by_name: dict[str, Plugin] = {}
+        found = entry_points(hookspecs.PROJECT) if points is None else points
+        self.plugins = tuple(self._load(point) for point in found)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with plugins, a sentence each."""
+        broken = [f"{one} is not loaded: {one.fault}" for one in self.plugins if one.fault]
+        return (*broken, *self._hook_faults, *self._clashes.values())
+
+    def drivers(self) -> Mapping[str, DriverFactory]:
+        """Return the drivers by name."""
+        return self._collect("hsup_register_drivers", "driver", callable)
+
+    def sources(self) -> Mapping[str, SourceFactory]:
+        """Return the sources by name."""
+        return self._collect("hsup_register_sources", "source", _is_source_factory)
+
+    def log_sinks(self) -> Mapping[str, LogSinkFactory]:
+        """Return the log sinks by name."""
+        return self._collect("hsup_register_log_sinks", "log sink", callable)
+
+    def services(self) -> Mapping[str, ServiceFactory]:
+        """Return the services by name."""
+        return self._collect("hsup_register_services", "service", callable)
+
+    def commands(self) -> Mapping[str, click.Command]:
+        """Return the commands by name."""
+        found: dict[str, click.Command] = {}
+        for impl in self._implementations("hsup_register_commands"):
+            for command in self._call(impl, ()) or ():
+                found.setdefault(str(getattr(command, "name", None)), command)
+        return found
+
+    def choose(self, kind: str, name: str, found: Mapping[str, _Value]) -> _Value:
+        """Return what was registered under a name.
+
+        Raises PluginError that says which package to install, or which two clash.
+        """
+        if (kind, name) in self._clashes:
+            raise PluginError(self._clashes[kind, name], hint="uninstall one of them")
+        if name not in found:
+            raise catalogue.missing(kind, name, found)
+        return found[name]
+
+    def observe(self, event: events.Event) -> None:
+        """Tell every observer of an event; one that raises is logged, and no more."""
+        for impl in self._implementations(_OBSERVERS[type(event)]):
+            try:
+                impl.function(*(event for _ in impl.argnames))
+            except Exception:
+                logger.exception("%s failed as an observer", self._by_name[impl.plugin_name])
+
+    def _load(self, point: EntryPoint) -> Plugin:
+        name = f"{point.distribution}:{point.name}"
+        try:
+            module = point.load()
+            self._manager.register(module, name)
+        except (Exception, SystemExit) as error:
+            # Whatever a stranger's module does at import, hsup starts with the rest.
+            return self._broken(name, point, f"{type(error).__name__}: {error}")
+        hooks = tuple(sorted(one.name for one in self._manager.get_hookcallers(module) or ()))
+        if fault := self._unknown_hook(hooks):
+            return self._broken(name, point, fault)
+        self._by_name[name] = Plugin(entry_point=point, hooks=hooks)
+        return self._by_name[name]
+
+    def _broken(self, name: str, point: EntryPoint, fault: str) -> Plugin:
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+        return Plugin(entry_point=point, fault=fault)
+
+    def _unknown_hook(self, hooks: Iterable[str]) -> str | None:
+        """Return what pluggy does not say before `check_pending`, and then of one only."""
+        known = [name for name in vars(hookspecs) if name.startswith("hsup_")]
+        for name in hooks:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                advice = f"; did you mean {near[0]}?" if near else ""
+                return f"there is no hook {name}{advice}"
+        return None
+
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        return caller.get_hookimpls()
+
+    def _collect(
+        self, hook: str, kind: str, is_right: Callable[[object], bool]
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        givers: dict[str, Plugin] = {}
+        for impl in self._implementations(hook):
+            plugin = self._by_name[impl.plugin_name]
+            given = self._call(impl, {})
+            if not isinstance(given, Mapping):
+                self._hook_faults.append(f"{plugin} returned no mapping from {hook}: {given!r}")
+                continue
+            for name, value in given.items():
+                if not is_right(value):
+                    self._hook_faults.append(f'{plugin}: its {kind} "{name}" is none: {value!r}')
+                elif name in givers:
+                    self._clash(kind, name, givers[name], plugin)
+                    found.pop(name, None)
+                else:
+                    givers[name] = plugin
+                    found[name] = value
+        return found
+
+    def _call(self, impl: pluggy.HookImpl, otherwise: object) -> Any:
+        try:
+            return impl.function()
+        except Exception as error:
+            # As for a plugin that cannot be imported.
+            plugin = self._by_name[impl.plugin_name]
+            self._hook_faults.append(f"{plugin} failed in {impl.function.__name__}: {error!r}")
+            return otherwise
+
+    def _clash(self, kind: str, name: str, first: Plugin, second: Plugin) -> None:
+        text = f'{first} and {second} both have a {kind} "{name}"'
+        self._clashes.setdefault((kind, name), text)
+
+
+def _is_source_factory(value: object) -> bool:
+    return all(hasattr(value, name) for name in ("rank", "remedy", "applies", "create", "check"))

@@ -1,0 +1,269 @@
+"""Run the releases that a source gives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from signal import SIGTERM, Signals
+
+from hsup import messages
+from hsup.api import BindsPaths, Driver, Fetched, Service, Source, Sweeps
+from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError
+from hsup.events import (
+    Event,
+    ReleaseReceived,
+    ReleaseRejected,
+    SupervisorStarted,
+    SupervisorStopping,
+)
+from hsup.executor import Surroundings
+from hsup.fleet import Fleet
+from hsup.formation import RELEASE_TYPE, Asked
+from hsup.launch import Ports, dyno_spec, one_off_name
+from hsup.logs import LogRouter
+from hsup.model import Bind, DynoName, DynoSpec, Release
+from hsup.policy import CrashPolicy
+
+logger = logging.getLogger(__name__)
+
+#: How long after a source could not be read, or a release not built, it is tried again.
+RETRY_SECONDS = 10.0
+#: The platform's limit for a release phase.
+RELEASE_PHASE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the user asked the supervisor for.
+
+    `one_shot` ends it when every dyno has ended once; `stays` keeps it running
+    when nothing is left to run.
+    """
+
+    source_name: str
+    driver_name: str
+    asked: Asked
+    binds: tuple[Bind, ...] = ()
+    one_shot: bool = False
+    stays: bool = False
+    grace_seconds: float = 30.0
+    policy: CrashPolicy = field(default_factory=CrashPolicy)
+
+
+class Supervisor:
+    """Keeps the dynos of the newest good release running."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        source: Source,
+        driver: Driver,
+        router: LogRouter,
+        observe: Callable[[Event], None],
+    ) -> None:
+        self._plan = plan
+        self._source = source
+        self._driver = driver
+        self._router = router
+        self._observe = observe
+        self._ports = Ports()
+        around = Surroundings(
+            driver=driver,
+            router=router,
+            policy=plan.policy,
+            grace_seconds=plan.grace_seconds,
+            tell=self._tell,
+        )
+        self._fleet = Fleet(around, one_shot=plan.one_shot, on_gone=self._ports.release)
+        self._release: Release | None = None
+        self._failed: Release | None = None
+        self._ask = asyncio.Event()
+        self._stop_signal: asyncio.Future[Signals] = asyncio.get_running_loop().create_future()
+        self._second_signal: Signals | None = None
+
+    def dynos(self) -> Mapping[str, str]:
+        """Return the state of every dyno by its name."""
+        return self._fleet.states()
+
+    def reload(self) -> None:
+        """Ask the source again; a release that failed is tried again."""
+        self._failed = None
+        self._ask.set()
+
+    def stop(self, number: Signals) -> None:
+        """Stop all dynos and end; when called again, without grace."""
+        if not self._stop_signal.done():
+            self._stop_signal.set_result(number)
+        else:
+            self._second_signal = number
+            self._fleet.kill()
+
+    async def run(self, services: Sequence[Service] = ()) -> int:
+        """Run until stopped, or until nothing is left to run; return the exit status.
+
+        Raises HsupError where not even a first release could be run.
+        """
+        plan = self._plan
+        self._tell(SupervisorStarted(source=plan.source_name, driver=plan.driver_name))
+        await self._sweep()
+        following = asyncio.create_task(self._follow())
+        beside = [asyncio.create_task(self._serve(one)) for one in services]
+        beside.append(asyncio.create_task(self._watch_source()))
+        try:
+            await asyncio.wait([following, self._stop_signal], return_when="FIRST_COMPLETED")
+            if self._stop_signal.done():
+                reason = f"{self._stop_signal.result().name} received"
+                self._tell(SupervisorStopping(reason=reason))
+        finally:
+            for task in (following, *beside):
+                task.cancel()
+            await self._fleet.stop()
+            await asyncio.wait([following, *beside])
+        if not following.cancelled() and (error := following.exception()):
+            raise error
+        return self._exit_status()
+
+    def _exit_status(self) -> int:
+        if self._second_signal is not None:
+            return 128 + self._second_signal
+        if self._plan.one_shot:
+            return self._fleet.highest_status
+        if not self._stop_signal.done():
+            return 0
+        number = self._stop_signal.result()
+        if number == SIGTERM:
+            return int(self._fleet.was_killed)
+        return 128 + number
+
+    async def _sweep(self) -> None:
+        if isinstance(self._driver, Sweeps):
+            for leftover in await asyncio.to_thread(self._driver.sweep):
+                self._say(f"Removed what a dead hsup left: {leftover}")
+
+    async def _serve(self, service: Service) -> None:
+        try:
+            await service.run(self)
+        except Exception:
+            # A stranger's service must not take the dynos down with it.
+            logger.exception("the service %r failed, the dynos run on", service)
+
+    async def _watch_source(self) -> None:
+        async for _ in self._source.changes():
+            self._ask.set()
+
+    async def _follow(self) -> None:
+        """Ask the source whenever there is reason to, until nothing is left to run."""
+        while self._release is None or not self._plan.one_shot:
+            idle = asyncio.create_task(self._fleet.idle())
+            asked = asyncio.create_task(self._ask.wait())
+            may_end = self._release is not None and not self._plan.stays
+            awaited = {asked, idle} if may_end else {asked}
+            try:
+                await asyncio.wait(awaited, return_when="FIRST_COMPLETED")
+                if may_end and idle.done() and not asked.done():
+                    break
+            finally:
+                idle.cancel()
+                asked.cancel()
+            self._ask.clear()
+            await self._update()
+        await self._fleet.idle()
+        self._say("Nothing is left to run")
+
+    async def _update(self) -> None:
+        try:
+            fetched = await asyncio.to_thread(self._source.fetch)
+        except SourceError as error:
+            if self._release is None and not self._plan.stays:
+                raise
+            self._say(f"Cannot ask for a release, what runs goes on: {error}")
+            self._ask_later()
+            return
+        self._report(fetched)
+        release = fetched.release
+        if release is None:
+            self._say("There is no release yet, waiting for one")
+        elif release not in (self._release, self._failed):
+            await self._adopt(release)
+
+    def _report(self, fetched: Fetched) -> None:
+        for warning in fetched.warnings:
+            self._say(f"Warning: {warning}")
+        if fetched.rejected is None:
+            return
+        if fetched.release is None and self._release is None and not self._plan.stays:
+            raise fetched.rejected
+        self._reject(fetched.rejected)
+
+    async def _adopt(self, release: Release) -> None:
+        """Run a release, or keep what runs where it cannot be run."""
+        try:
+            specs = self._specs(release)
+            await asyncio.to_thread(self._driver.build, release)
+            await self._release_phase(release)
+        except HsupError as error:
+            if self._release is None and not self._plan.stays:
+                raise
+            self._failed = release
+            self._reject(error)
+            if isinstance(error, DriverError):
+                self._ask_later()
+            return
+        self._release = release
+        self._tell(ReleaseReceived(release=release))
+        self._fleet.want(specs)
+
+    def _specs(self, release: Release) -> dict[DynoName, DynoSpec]:
+        asked = self._plan.asked
+        if self._release is None:
+            asked.require_known_types(release)
+        for missing in asked.unknown_types(release):
+            self._say(f'Warning: {release} has no process type "{missing}" any more')
+        names = asked.names(release)
+        has_port = "PORT" in release.config and len(names) == 1
+        if "PORT" in release.config and len(names) > 1:
+            self._say(f"Warning: {len(names)} dynos cannot share PORT of the release, so it is not")
+        self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+        return {name: self._spec(release, name, has_port=has_port) for name in names}
+
+    def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
+        process = release.process(name.type)
+        assert process is not None
+        port = None if has_port else self._ports.lease(name)
+        return dyno_spec(release, name, process.command, port=port, binds=self._plan.binds)
+
+    async def _release_phase(self, release: Release) -> None:
+        if release.process(RELEASE_TYPE) is None:
+            return
+        name = one_off_name(RELEASE_TYPE)
+        spec = self._spec(release, name, has_port="PORT" in release.config)
+        try:
+            async with asyncio.timeout(RELEASE_PHASE_SECONDS):
+                status = await self._fleet.run_one(spec)
+        except TimeoutError:
+            raise ReleaseFailed(release, f"did not end in {RELEASE_PHASE_SECONDS:g} s") from None
+        finally:
+            self._ports.release(name)
+        if status is None or status.status:
+            code = 1 if status is None else status.status
+            raise ReleaseFailed(release, f"exited with status {code}", exit_code=code)
+
+    def _reject(self, error: HsupError) -> None:
+        running = None if self._release is None else self._release.version
+        self._tell(ReleaseRejected(error=error, running=running))
+
+    def _ask_later(self) -> None:
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, self.reload)
+
+    def _say(self, text: str) -> None:
+        self._router.say(messages.SUPERVISOR, text)
+
+    def _tell(self, event: Event) -> None:
+        about, lines = messages.narrate(event)
+        for line in lines:
+            self._router.say(about, line)
+            logger.debug("%s: %s", about, line)
+        self._observe(event)

@@ -1,0 +1,109 @@
+"""Mark the processes of a dyno, so that none can get away.
+
+A process inherits its soft RLIMIT_LOCKS across fork, exec, setsid and changes
+of its environment. That limit has had no effect since Linux 2.4.25 (man 2
+getrlimit), so nobody sets it, and it can carry a number of ours: who supervises
+the dyno, and which of its dynos it is. Unlike a process group or a variable,
+it is not lost when a daemon detaches itself; unlike a cgroup, it needs no
+privilege. It is read from outside with prlimit(2).
+
+    bit 62 … 60   101, which tells a mark from a limit that somebody set
+    bit 59 … 38   the supervising hsup's pid
+    bit 37 … 20   when that hsup started, in clock ticks, so that a pid that
+                  was given to another process is not mistaken for it
+    bit 19 … 0    the number of the dyno, counted by that hsup
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+RLIMIT_LOCKS = 10  # asm-generic/resource.h; the resource module does not name it
+
+_MAGIC = 0b101
+_PID_BITS, _START_BITS, _DYNO_BITS = 22, 18, 20
+
+
+def owner_of(mark: int) -> int:
+    """Return the part of a mark that names the supervising hsup."""
+    return mark >> _DYNO_BITS
+
+
+def is_mark(limit: int) -> bool:
+    """Tell a mark from an ordinary limit."""
+    return limit >> (_PID_BITS + _START_BITS + _DYNO_BITS) == _MAGIC
+
+
+class Marks:
+    """Makes the marks of one hsup, a new one for every dyno."""
+
+    def __init__(self) -> None:
+        pid = os.getpid()
+        start = _start_of(pid) or 0
+        self._owner = ((_MAGIC << _PID_BITS) | pid) << _START_BITS | start
+        self._count = 0
+
+    def next(self) -> int:
+        """Return a mark that no dyno of the last million has had."""
+        self._count = (self._count + 1) % (1 << _DYNO_BITS)
+        return self._owner << _DYNO_BITS | self._count
+
+
+def owner_is_alive(mark: int) -> bool:
+    """Tell whether the hsup that made a mark still runs."""
+    owner = owner_of(mark)
+    pid = (owner >> _START_BITS) & ((1 << _PID_BITS) - 1)
+    return _start_of(pid) == owner & ((1 << _START_BITS) - 1)
+
+
+def marked_processes() -> Iterator[tuple[int, int]]:
+    """Yield the pid and the mark of every process that has one and that we may signal."""
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            limit = _limit_of(int(entry))
+            if is_mark(limit):
+                yield int(entry), limit
+
+
+def has_mark(pid: int, mark: int) -> bool:
+    """Tell whether a process carries just this mark."""
+    return _limit_of(pid) == mark
+
+
+@contextmanager
+def children_get(mark: int, open_files: int) -> Iterator[None]:
+    """Give processes that are started inside the block a mark, and a limit of open files.
+
+    The limits are this process's own meanwhile, so nothing may await in it.
+    """
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    locks = resource.getrlimit(RLIMIT_LOCKS)
+    resource.setrlimit(RLIMIT_LOCKS, (mark, locks[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, files[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
+        resource.setrlimit(RLIMIT_LOCKS, locks)
+
+
+def _limit_of(pid: int) -> int:
+    try:
+        return resource.prlimit(pid, RLIMIT_LOCKS)[0]
+    except (ProcessLookupError, PermissionError):
+        return 0
+
+
+def _start_of(pid: int) -> int | None:
+    """Return the low bits of a process's start time, None if it is gone or a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()  # man 5 proc: the name may hold anything
+    state, start = fields[0], int(fields[19])
+    return None if state in "ZX" else start & ((1 << _START_BITS) - 1)

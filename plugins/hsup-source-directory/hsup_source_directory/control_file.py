@@ -1,0 +1,343 @@
+"""Parse control files into releases."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from hsup.model import Command, Fault, ProcessType, Release, Slug
+from hsup_source_directory.json_lines import JsonPath, lines_of
+
+MAX_QUANTITY = 10_000
+#: The Go program's `int`.
+MAX_VERSION = 2**63 - 1
+
+_KEYS = ("Version", "Name", "Env", "Slug", "Stack", "Processes", "LogplexURL")
+_PROCESS_KEYS = ("Args", "Quantity", "Type")
+_TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHOWN_CHARACTERS = 60
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """What a control file says: `release` is None where one of `faults` is an error."""
+
+    release: Release | None
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Fault, ...]:
+        """Return the faults that keep the release from being accepted."""
+        return tuple(fault for fault in self.faults if not fault.is_warning)
+
+    @property
+    def warnings(self) -> tuple[Fault, ...]:
+        """Return the faults that the release can live with."""
+        return tuple(fault for fault in self.faults if fault.is_warning)
+
+
+def parse(content: bytes | Fault, *, app: str | None, default_app: str) -> Parsed:
+    """Return the release that a control file describes, and all that is wrong with it.
+
+    The format is the Go program's: a JSON object with the keys of `_KEYS`, all
+    of them optional. `content` is a Fault where the file could not be read.
+    `app` is preferred to "Name", which is preferred to `default_app`.
+    """
+    value = content if isinstance(content, Fault) else _decode(content)
+    if isinstance(value, Fault):
+        return Parsed(release=None, faults=(value,))
+    reader = _Reader()
+    release = reader.release(value, app=app, default_app=default_app)
+    faults = _faults(content, reader.findings) if isinstance(content, bytes) else ()
+    refused = any(not fault.is_warning for fault in faults)
+    return Parsed(release=None if refused else release, faults=faults)
+
+
+class _Object(dict[str, object]):
+    """A JSON object that knows which keys it was given more than once."""
+
+    def __init__(self, pairs: Sequence[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.repeated = [] if len(pairs) == len(self) else _repeated(key for key, _ in pairs)
+
+
+def _repeated(keys: Iterable[str]) -> list[str]:
+    seen: set[str] = set()
+    again = {key: None for key in keys if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
+    return list(again)
+
+
+def _decode(content: bytes) -> object:
+    """Return the JSON value, or the Fault that there is instead of one."""
+    if not content.strip():
+        return Fault(place="", problem="the file is empty, a JSON object was expected")
+    try:
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_Object)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = error.object[error.start]
+        return Fault(place=f"line {line}", problem=f"must be UTF-8 text, got the byte 0x{found:02x}")
+    except json.JSONDecodeError as error:
+        return _syntax_fault(error)
+    except RecursionError:
+        return Fault(place="", problem="must be a JSON object, got values that are nested too deeply")
+    except ValueError:
+        # Of all that json.loads does, only int() is left, which limits its digits.
+        return Fault(place="", problem="must be a JSON object, got a number of too many digits")
+
+
+def _syntax_fault(error: json.JSONDecodeError) -> Fault:
+    message = error.msg[0].lower() + error.msg[1:]
+    found = ""
+    if message.startswith("expecting"):
+        # One character and no more: what follows may be a secret.
+        rest = error.doc[error.pos : error.pos + 1]
+        found = f", got {_shown(rest)}" if rest else ", got the end of the file"
+    return Fault(
+        place=f"line {error.lineno}, column {error.colno}",
+        problem=f"must be JSON: {message}{found}",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """A fault before its line is known."""
+
+    path: JsonPath
+    problem: str
+    is_warning: bool
+
+
+def _faults(content: bytes, findings: Sequence[_Finding]) -> tuple[Fault, ...]:
+    """Return the findings with their lines, in the order of the file."""
+    if not findings:
+        return ()
+    wanted = {one.path[:end] for one in findings for end in range(len(one.path) + 1)}
+    lines = lines_of(content.decode("utf-8-sig"), wanted)
+    placed = [(_line(one.path, lines), one) for one in findings]
+    placed.sort(key=lambda pair: pair[0])
+    return tuple(
+        Fault(place=f"line {line}", problem=one.problem, is_warning=one.is_warning)
+        for line, one in placed
+    )
+
+
+def _line(path: JsonPath, lines: dict[JsonPath, int]) -> int:
+    """Return the line of a value, or where it is missing of what should contain it."""
+    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 1)
+
+
+class _Reader:
+    """Takes a release from JSON values, and notes all that is wrong with them.
+
+    What is wrong gives a value that will do until the end, so that one pass
+    finds everything.
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[_Finding] = []
+
+    def release(self, value: object, *, app: str | None, default_app: str) -> Release | None:
+        if not isinstance(value, _Object):
+            self._refuse((), "the file", "a JSON object", value)
+            return None
+        self._check_keys((), value, _KEYS, "")
+        name = self._app_name(value)
+        slug = self._text(value, "Slug")
+        return Release(
+            app=app or name or default_app,
+            version=self._version(value),
+            config=self._config(value),
+            processes=self._processes(value),
+            slug=Slug(location=slug) if slug else None,
+            stack=self._text(value, "Stack"),
+            logplex_url=self._text(value, "LogplexURL"),
+        )
+
+    def _refuse(self, path: JsonPath, subject: str, expected: str, found: object) -> None:
+        self._note(path, f"{subject} must be {expected}, got {_shown(found)}")
+
+    def _note(self, path: JsonPath, problem: str, *, is_warning: bool = False) -> None:
+        self.findings.append(_Finding(path=path, problem=problem, is_warning=is_warning))
+
+    def _check_keys(
+        self, path: JsonPath, value: _Object, known: Sequence[str], owner: str
+    ) -> None:
+        for key in value.repeated:
+            self._note((*path, key), f"{_shown(key)}{owner} must be given once, got it again")
+        for key in value:
+            if key not in known:
+                text = f"unknown key {_shown(key)}{owner} is ignored{_suggestion(key, known)}"
+                self._note((*path, key), text, is_warning=True)
+
+    def _app_name(self, value: _Object) -> str | None:
+        name = self._text(value, "Name")
+        if name and ("/" in name or name in {".", ".."}):
+            self._refuse(("Name",), '"Name"', 'a name without "/"', name)
+        return name
+
+    def _text(self, value: _Object, key: str) -> str | None:
+        found = value.get(key)
+        if found is None:
+            return None
+        if not isinstance(found, str):
+            self._refuse((key,), f'"{key}"', "a string", found)
+            return None
+        self._check_text((key,), f'"{key}"', found)
+        return found or None
+
+    def _check_text(self, path: JsonPath, subject: str, text: str) -> None:
+        """Note what no argument or variable of a process can contain."""
+        if "\0" in text:
+            self._note(path, f"{subject} must be text without NUL, got a NUL character")
+        if not _is_unicode(text):
+            self._note(path, f"{subject} must be Unicode text, got half a surrogate pair")
+
+    def _version(self, value: _Object) -> int:
+        found = value.get("Version")
+        if found is None:
+            return 0
+        return self._whole_number(("Version",), '"Version"', found, MAX_VERSION)
+
+    def _whole_number(self, path: JsonPath, subject: str, found: object, limit: int) -> int:
+        if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+            self._refuse(path, subject, "a whole number of 0 or more", found)
+            return 0
+        if found > limit:
+            self._refuse(path, subject, f"a whole number of {limit} or less", found)
+            return 0
+        return found
+
+    def _config(self, value: _Object) -> dict[str, str]:
+        found = value.get("Env")
+        if found is None:
+            return {}
+        if not isinstance(found, _Object):
+            self._note(("Env",), f'"Env" must be an object of strings, got {_kind(found)}')
+            return {}
+        for name in found.repeated:
+            self._note(("Env", name), f'{_shown(name)} of "Env" must be given once, got it again')
+        return {name: self._config_value(name, one) for name, one in found.items()}
+
+    def _config_value(self, name: str, found: object) -> str:
+        """Return the value of a config var; as it may be a secret, no fault shows it."""
+        path, subject = ("Env", name), f'{_shown(name)} of "Env"'
+        self._check_variable_name(path, name)
+        if not isinstance(found, str):
+            advice = ' (write it in quotes: "5")' if isinstance(found, int | float) else ""
+            self._note(path, f"{subject} must be a string, got {_kind(found)}{advice}")
+            return ""
+        self._check_text(path, subject, found)
+        return found
+
+    def _check_variable_name(self, path: JsonPath, name: str) -> None:
+        subject = 'a name in "Env"'
+        if not name or "=" in name or "\0" in name or not _is_unicode(name):
+            self._refuse(path, subject, 'text without "=" and NUL', name)
+        elif not _PORTABLE_VARIABLE.fullmatch(name):
+            text = f"{subject} should be letters, digits and _, got {_shown(name)}"
+            self._note(path, text, is_warning=True)
+
+    def _processes(self, value: _Object) -> tuple[ProcessType, ...]:
+        found = value.get("Processes")
+        if found is None:
+            return ()
+        if not isinstance(found, list):
+            self._refuse(("Processes",), '"Processes"', "a list of objects", found)
+            return ()
+        processes: dict[str, ProcessType] = {}
+        for index, one in enumerate(found):
+            process = self._process(index, one)
+            if process and process.name in processes:
+                path = ("Processes", index, "Type")
+                subject = f'"Type" of process {index + 1}'
+                self._note(path, f'{subject} must be unique, got "{process.name}" again')
+            elif process:
+                processes[process.name] = process
+        return tuple(processes.values())
+
+    def _process(self, index: int, value: object) -> ProcessType | None:
+        path = ("Processes", index)
+        if not isinstance(value, _Object):
+            self._refuse(path, f"process {index + 1}", "an object", value)
+            return None
+        name = value.get("Type", _MISSING)
+        owner = f" of process {_shown(name) if isinstance(name, str) and name else index + 1}"
+        self._check_keys(path, value, _PROCESS_KEYS, owner)
+        command = Command(words=self._words((*path, "Args"), f'"Args"{owner}', value))
+        quantity = self._whole_number(
+            (*path, "Quantity"),
+            f'"Quantity"{owner}',
+            value.get("Quantity", _MISSING),
+            MAX_QUANTITY,
+        )
+        if not isinstance(name, str) or not _TYPE_NAME.fullmatch(name):
+            expected = "1 to 128 letters, digits, - and _"
+            self._refuse((*path, "Type"), f'"Type" of process {index + 1}', expected, name)
+            return None
+        return ProcessType(name=name, command=command, quantity=quantity)
+
+    def _words(self, path: JsonPath, subject: str, value: _Object) -> tuple[str, ...]:
+        found = value.get("Args", _MISSING)
+        if not isinstance(found, list) or not found:
+            self._refuse(path, subject, "a list of one or more strings", found)
+            return ("",)
+        for index, word in enumerate(found):
+            if isinstance(word, str):
+                self._check_text((*path, index), f"word {index + 1} of {subject}", word)
+            else:
+                self._refuse((*path, index), f"word {index + 1} of {subject}", "a string", word)
+        if isinstance(found[0], str) and not found[0].strip():
+            self._refuse((*path, 0), f"word 1 of {subject}", "a command", found[0])
+        return tuple(str(word) for word in found)
+
+
+def _suggestion(key: str, known: Sequence[str]) -> str:
+    lowered = {name.lower(): name for name in known}
+    near = get_close_matches(key.lower(), lowered, n=1)
+    return f', did you mean "{lowered[near[0]]}"?' if near else ""
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether text is free of what JSON can write and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(found: object) -> str:
+    """Return a value as a fault shows it: short, on one line, and printable."""
+    if found is _MISSING:
+        return "nothing"
+    if isinstance(found, list | dict):
+        return _kind(found)
+    if isinstance(found, str):
+        short = found[:_SHOWN_CHARACTERS]
+        shown = json.dumps(short, ensure_ascii=not short.isprintable())
+        return shown if short == found else f"{shown}…"
+    shown = json.dumps(found)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+
+
+def _kind(found: object) -> str:
+    """Return what sort of JSON value it is, for those that must not be shown."""
+    match found:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

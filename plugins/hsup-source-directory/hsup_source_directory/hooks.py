@@ -1,0 +1,43 @@
+"""Register the control directory as a source of releases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hsup import hookimpl
+from hsup_source_directory import CONTROL_DIR
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hsup.api import Checked, Settings, Source, SourceFactory
+
+
+class DirectorySourceFactory:
+    """Makes the source of whoever sets HSUP_CONTROL_DIR."""
+
+    rank = 20
+    remedy = f"set {CONTROL_DIR} to a control directory"
+
+    def applies(self, settings: Settings) -> bool:
+        """Tell whether HSUP_CONTROL_DIR is set, and not empty."""
+        return bool(settings.environ.get(CONTROL_DIR))
+
+    def create(self, settings: Settings) -> Source:
+        """Make the source; raise UsageError without HSUP_CONTROL_DIR."""
+        from hsup_source_directory.source import DirectorySource, control_folder  # noqa: PLC0415
+
+        return DirectorySource(control_folder(settings), app=settings.app)
+
+    def check(self, path: Path | None, settings: Settings) -> Checked | None:
+        """Validate a control file; by default `new`, or `loaded` where there is none."""
+        from hsup_source_directory.check import check  # noqa: PLC0415
+
+        return check(path, settings)
+
+
+@hookimpl
+def hsup_register_sources() -> Mapping[str, SourceFactory]:
+    """Return the source that `--source directory` names."""
+    return {"directory": DirectorySourceFactory()}

@@ -1,0 +1,71 @@
+"""Read control files, whatever may be found in their place."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from hsup.model import Fault
+
+MAX_BYTES = 16 * 2**20
+
+#: Without waiting for the other end, should a FIFO take the file's place.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_control_file(path: Path) -> bytes | Fault:
+    """Return what a file contains, or why it cannot be a control file.
+
+    Raises OSError, FileNotFoundError if nothing is there.
+    """
+    obstacle = find_obstacle(path)
+    if obstacle:
+        return obstacle
+    descriptor = open_control_file(path)
+    try:
+        return read_opened(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def find_obstacle(path: Path) -> Fault | None:
+    """Return what is wrong with a path that must not even be opened.
+
+    Opening a device can do things to it. A symbolic link is followed. Raises
+    OSError, FileNotFoundError if nothing is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        target = path.readlink() if path.is_symlink() else None
+        if target is None:
+            raise
+        return Fault(place="", problem=f"must be a file, got a link to {target}, which is missing")
+    kind = _KINDS.get(stat.S_IFMT(mode))
+    return Fault(place="", problem=f"must be a file, got {kind}") if kind else None
+
+
+def open_control_file(path: Path) -> int:
+    """Return a descriptor to read from; never waits. Raises OSError."""
+    return os.open(path, _FLAGS)
+
+
+def read_opened(descriptor: int) -> bytes | Fault:
+    """Return all that an opened file contains, or that this is too much."""
+    size = os.fstat(descriptor).st_size
+    if size > MAX_BYTES:
+        problem = f"must be at most {MAX_BYTES >> 20} MiB, got {size / 2**20:.1f} MiB"
+        return Fault(place="", problem=problem)
+    parts = []
+    while part := os.read(descriptor, MAX_BYTES):
+        parts.append(part)
+    return b"".join(parts)

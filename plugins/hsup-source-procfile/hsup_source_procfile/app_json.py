@@ -1,0 +1,119 @@
+"""Read an app.json: the name of the application, and how many dynos it has.
+
+The format is https://devcenter.heroku.com/articles/app-json-schema; only
+`name` and `formation` are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hsup.model import Fault
+from hsup_source_procfile.procfile import RELEASE_PHASE
+
+_MAX_SHOWN_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppJson:
+    """What is used of an app.json: a name if it has one, quantities by process type."""
+
+    name: str | None = None
+    quantities: Mapping[str, int] = field(default_factory=dict)
+
+
+def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
+    """Return what is used of an app.json, and everything wrong with it."""
+    # Not at the top: it takes 3 ms, and many folders have no app.json.
+    import json
+
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        return AppJson(), (Fault(place=place, problem=f"must be JSON: {error.msg.lower()}"),)
+    except (RecursionError, ValueError) as error:
+        # Nested thousands deep, or a whole number of thousands of digits.
+        return AppJson(), (Fault(place="", problem=f"must be simpler JSON: {error}"),)
+    if not isinstance(content, dict):
+        return AppJson(), (Fault(place="", problem=f"must be an object, got {_shown(content)}"),)
+    return _read(content)
+
+
+def unused_quantities(app: AppJson, known: Sequence[str]) -> Iterator[Fault]:
+    """Yield a warning for every quantity that no known process type can have."""
+    for name in app.quantities:
+        if name == RELEASE_PHASE:
+            problem = "is ignored: the release phase runs once for every release"
+        elif name not in known:
+            problem = f"is ignored: the Procfile has no such process{_suggestion(name, known)}"
+        else:
+            continue
+        yield Fault(place=f'"quantity" of {_shown(name)}', problem=problem, is_warning=True)
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    # Not at the top: it takes as long as json, and serves only a typing error.
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(name, known, n=1)
+    return f'; did you mean "{nearest[0]}"?' if nearest else ""
+
+
+def _read(content: dict[str, object]) -> tuple[AppJson, tuple[Fault, ...]]:
+    quantities: dict[str, int] = {}
+    faults: list[Fault] = []
+    name = _read_name(content.get("name"))
+    if isinstance(name, Fault):
+        faults.append(name)
+        name = None
+    for process, quantity in _read_formation(content.get("formation", {})):
+        if isinstance(quantity, Fault):
+            faults.append(quantity)
+        else:
+            quantities[process] = quantity
+    return AppJson(name=name, quantities=quantities), tuple(faults)
+
+
+def _read_name(name: object) -> str | Fault | None:
+    if name is None:
+        return None
+    if isinstance(name, str) and name and name.isprintable():
+        return name
+    problem = f"must be a line of text, got {_shown(name)}; it is ignored"
+    return Fault(place='"name"', problem=problem, is_warning=True)
+
+
+def _read_formation(formation: object) -> Iterator[tuple[str, int | Fault]]:
+    if not isinstance(formation, dict):
+        problem = f"must be an object, got {_shown(formation)}"
+        yield "", Fault(place='"formation"', problem=problem)
+        return
+    for process, entry in formation.items():
+        if not isinstance(entry, dict):
+            place = f'"formation" of {_shown(process)}'
+            yield process, Fault(place=place, problem=f"must be an object, got {_shown(entry)}")
+        elif "quantity" in entry:
+            yield process, _read_quantity(process, entry["quantity"])
+
+
+def _read_quantity(process: str, quantity: object) -> int | Fault:
+    if isinstance(quantity, int) and not isinstance(quantity, bool) and quantity >= 0:
+        return quantity
+    return Fault(
+        place=f'"quantity" of {_shown(process)}',
+        problem=f"must be a whole number of 0 or more, got {_shown(quantity)}",
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value as JSON in ASCII, and not all of it if it is long."""
+    import json
+
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    shown = json.dumps(value)
+    return shown if len(shown) <= _MAX_SHOWN_LENGTH else f"{shown[:_MAX_SHOWN_LENGTH]}…"

@@ -1,0 +1,109 @@
+"""Put an application together from the Procfile, .env and app.json of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from hsup.errors import SourceError
+from hsup.model import Fault, ProcessType
+from hsup_source_procfile import app_json, dotenv_file, procfile
+from hsup_source_procfile.text_file import read_text
+
+PROCFILE = "Procfile"
+ENV = ".env"
+APP_JSON = "app.json"
+
+Faults = tuple[Fault, ...]
+_Content = TypeVar("_Content")
+
+#: A folder called .env is no file to read but somebody's virtual environment.
+_ABSENT = (FileNotFoundError, IsADirectoryError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What the three files say, and what is wrong with each of them."""
+
+    name: str | None
+    config: Mapping[str, str]
+    processes: tuple[ProcessType, ...]
+    faults: Mapping[str, Faults]
+
+    @property
+    def faulty_file(self) -> str | None:
+        """Return the first file with more wrong than warnings, or None."""
+        for file, faults in self.faults.items():
+            if not all(fault.is_warning for fault in faults):
+                return file
+        return None
+
+    def faults_seen_from(self, file: str) -> Faults:
+        """Return all faults; places in other files than this one say which."""
+        return tuple(
+            fault if name == file else _naming(name, fault)
+            for name, faults in self.faults.items()
+            for fault in faults
+        )
+
+
+def read_application(folder: Path) -> Application:
+    """Read the three files, of which only the Procfile has to be there.
+
+    Raises SourceError where one of them cannot be read.
+    """
+    processes, procfile_faults = read_procfile(folder / PROCFILE)
+    no_config: dict[str, str] = {}
+    config, env_faults = _read(folder / ENV, dotenv_file.parse, no_config, _ABSENT)
+    app, app_faults = _read(folder / APP_JSON, app_json.parse, app_json.AppJson(), _ABSENT)
+    unused = app_json.unused_quantities(app, [process.name for process in processes])
+    return Application(
+        name=app.name,
+        config=config,
+        processes=tuple(_scaled(process, app.quantities) for process in processes),
+        faults={
+            PROCFILE: procfile_faults,
+            ENV: env_faults,
+            APP_JSON: (*app_faults, *unused),
+        },
+    )
+
+
+def read_procfile(path: Path) -> tuple[tuple[ProcessType, ...], Faults]:
+    """Read one Procfile, whatever its name.
+
+    Raises SourceError where it cannot be read.
+    """
+    return _read(path, procfile.parse, ())
+
+
+def _read(
+    path: Path,
+    parse: Callable[[str], tuple[_Content, Faults]],
+    nothing: _Content,
+    absent: tuple[type[OSError], ...] = (),
+) -> tuple[_Content, Faults]:
+    """Return what is parsed from a file, or `nothing` after one of the errors `absent`."""
+    try:
+        text = read_text(path)
+    except absent:
+        return nothing, ()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    return (nothing, (text,)) if isinstance(text, Fault) else parse(text)
+
+
+def _scaled(process: ProcessType, quantities: Mapping[str, int]) -> ProcessType:
+    if process.name == procfile.RELEASE_PHASE:
+        return process
+    return replace(process, quantity=quantities.get(process.name, process.quantity))
+
+
+def _naming(file: str, fault: Fault) -> Fault:
+    """Put the name of its file before the place of a fault."""
+    if not fault.place:
+        return replace(fault, place=file)
+    separator = " " if fault.place.startswith("line ") else ", "
+    return replace(fault, place=f"{file}{separator}{fault.place}")

@@ -1,0 +1,31 @@
+"""Validate what the Procfile source reads, without using it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hsup.api import Checked, Settings
+from hsup_source_procfile.application import PROCFILE, read_application, read_procfile
+
+
+def check(path: Path | None, settings: Settings) -> Checked | None:
+    """Return the faults of a Procfile, and of the .env and app.json beside it.
+
+    The two others count when `path` is a folder, or None for the current one;
+    a file is validated by itself. Returns None for what by its name is not a
+    Procfile. Raises SourceError.
+    """
+    named = settings.folder if path is None else settings.folder / path
+    if named.is_dir():
+        if path is not None and not (named / PROCFILE).is_file():
+            return None
+        what = str(path / PROCFILE) if path else PROCFILE
+        return Checked(what=what, faults=read_application(named).faults_seen_from(PROCFILE))
+    if not _is_procfile(named.name):
+        return None
+    _, faults = read_procfile(named)
+    return Checked(what=str(path), faults=faults)
+
+
+def _is_procfile(name: str) -> bool:
+    return name == PROCFILE or name.startswith(f"{PROCFILE}.") or name.endswith(".procfile")

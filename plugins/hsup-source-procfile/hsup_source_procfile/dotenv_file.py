@@ -1,0 +1,65 @@
+"""Read the config vars of a .env file.
+
+The format is that of python-dotenv, without its interpolation: `$NAME` and
+`${NAME}` stay as they are, as foreman and `heroku local` leave them. No message
+has a value in it, nor a line of the file: they are secrets.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hsup.model import Fault
+
+if TYPE_CHECKING:
+    from dotenv.parser import Binding, Original
+
+
+def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
+    r"""Return the config vars of a .env file, and everything wrong with it.
+
+    Lines end with "\n".
+    """
+    config: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    faults: list[Fault] = []
+    for line, binding in _bindings(text):
+        fault = _fault(line, binding, lines)
+        if fault is not None:
+            faults.append(fault)
+        if binding.key is not None and binding.value is not None:
+            config[binding.key] = binding.value
+            lines[binding.key] = line
+    return config, tuple(faults)
+
+
+def _bindings(text: str) -> Iterator[tuple[int, Binding]]:
+    # Not at the top: it takes 12 ms, and many folders have no .env.
+    from dotenv.parser import parse_stream
+
+    for binding in parse_stream(io.StringIO(text)):
+        yield _line_of(binding.original), binding
+
+
+def _line_of(original: Original) -> int:
+    """Return the number of the first line that is not blank."""
+    blank = len(original.string) - len(original.string.lstrip())
+    return original.line + original.string.count("\n", 0, blank)
+
+
+def _fault(line: int, binding: Binding, lines: dict[str, int]) -> Fault | None:
+    place = f"line {line}"
+    if binding.error:
+        return Fault(place=place, problem="must be KEY=value, with every quote closed")
+    if binding.key is None:
+        return None
+    if binding.value is None:
+        return Fault(place=place, problem='has no "=" and is ignored', is_warning=True)
+    if not binding.key.strip() or "=" in binding.key:
+        return Fault(place=place, problem='a name must not be empty or have "=" in it')
+    if binding.key in lines:
+        problem = f'"{binding.key}" is on line {lines[binding.key]} too; this line counts'
+        return Fault(place=place, problem=problem, is_warning=True)
+    return None

@@ -1,0 +1,42 @@
+"""Register the Procfile source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hsup import hookimpl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hsup.api import Checked, Settings, Source, SourceFactory
+
+
+class ProcfileSourceFactory:
+    """Makes the source that reads the Procfile of the current folder."""
+
+    rank = 30
+    remedy = 'write a Procfile here, with a line like "web: command"'
+
+    def applies(self, settings: Settings) -> bool:
+        """Tell whether the current folder has a Procfile."""
+        return (settings.folder / "Procfile").is_file()
+
+    def create(self, settings: Settings) -> Source:
+        """Make the source; that there is a Procfile is found out by its `fetch`."""
+        from hsup_source_procfile.source import ProcfileSource
+
+        return ProcfileSource(settings)
+
+    def check(self, path: Path | None, settings: Settings) -> Checked | None:
+        """Validate a Procfile, or a folder that has one; see `checking.check`."""
+        from hsup_source_procfile.checking import check
+
+        return check(path, settings)
+
+
+@hookimpl
+def hsup_register_sources() -> Mapping[str, SourceFactory]:
+    """Register the source `procfile`."""
+    return {"procfile": ProcfileSourceFactory()}

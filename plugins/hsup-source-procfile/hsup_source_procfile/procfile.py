@@ -1,0 +1,117 @@
+r"""Read the lines of a Procfile.
+
+There are two formats. The classic one is but an expression,
+`^[[:space:]]*([a-zA-Z0-9_-]+):?\s+(.*)[[:space:]]*`; the newer one, of Cloud
+Native Buildpacks, is written down in
+https://github.com/heroku/buildpacks-procfile/blob/main/SPEC.md. A line that
+either of them accepts is accepted, with a warning if the other does not. A line
+that neither accepts is a fault, although the classic format ignores it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hsup.model import Command, Fault, ProcessType
+
+#: Not a part of the formation: it runs once, before the dynos of its release do.
+RELEASE_PHASE = "release"
+
+MAX_NAME_LENGTH = 128
+_MAX_NEWER_NAME_LENGTH = 63
+_MAX_SHOWN_LENGTH = 60
+
+_ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?P<separator>:\s*|\s+)(?P<command>.*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    line: int
+    name: str
+    separator: str
+    command: str
+
+
+def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
+    r"""Return the process types of a Procfile, and everything wrong with it.
+
+    Lines end with "\n". Names are as written, and each command is a line for
+    the shell. A process type has one dyno, the release phase none.
+    """
+    entries: dict[str, _Entry] = {}
+    faults: list[Fault] = []
+    for number, line in _lines(text):
+        entry = _parse_line(number, line)
+        if isinstance(entry, Fault):
+            faults.append(entry)
+            continue
+        faults += _warnings(entry, entries.get(entry.name))
+        entries[entry.name] = entry
+    if not entries and not faults:
+        problem = 'Procfile has no process; write a line like "web: command"'
+        faults.append(Fault(place="", problem=problem))
+    return tuple(_process_type(entry) for entry in entries.values()), tuple(faults)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield every line that is neither empty nor a comment, with its number."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith("#"):
+            yield number, stripped
+
+
+def _parse_line(number: int, line: str) -> _Entry | Fault:
+    match = _ENTRY.fullmatch(line)
+    if match is None:
+        problem = f'must be "name: command", got {_shown(line)}'
+    elif len(match["name"]) > MAX_NAME_LENGTH:
+        length = len(match["name"])
+        problem = f"a name must have at most {MAX_NAME_LENGTH} characters, got {length}"
+    elif not match["command"]:
+        problem = f'"{match["name"]}" must have a command'
+    else:
+        return _Entry(line=number, **match.groupdict())
+    return Fault(place=f"line {number}", problem=problem)
+
+
+def _shown(line: str) -> str:
+    return repr(line if len(line) <= _MAX_SHOWN_LENGTH else f"{line[:_MAX_SHOWN_LENGTH]}…")
+
+
+def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:
+    problems = [*_separator_problems(entry), *_name_problems(entry.name)]
+    if earlier is not None:
+        problems.append(f'"{entry.name}" is on line {earlier.line} too; this line counts')
+    for problem in problems:
+        yield Fault(place=f"line {entry.line}", problem=problem, is_warning=True)
+
+
+def _separator_problems(entry: _Entry) -> Iterator[str]:
+    if not entry.separator.startswith(":"):
+        yield f'"{entry.name}" has no colon after it, which newer platforms need'
+    elif entry.separator == ":":
+        yield f'"{entry.name}:" has no space after it, which classic Heroku needs'
+
+
+def _name_problems(name: str) -> Iterator[str]:
+    newer_name = name.lower().replace("_", "-")
+    if newer_name != name:
+        yield f'newer platforms call "{name}" "{newer_name}"'
+    if newer_name.startswith("-") or newer_name.endswith("-"):
+        yield f'newer platforms do not accept "{name}", with "-" or "_" at an end'
+    if len(name) > _MAX_NEWER_NAME_LENGTH:
+        yield (
+            f"newer platforms accept names of at most {_MAX_NEWER_NAME_LENGTH} characters, "
+            f"this one has {len(name)}"
+        )
+
+
+def _process_type(entry: _Entry) -> ProcessType:
+    return ProcessType(
+        name=entry.name,
+        command=Command(words=(entry.command,)),
+        quantity=0 if entry.name == RELEASE_PHASE else 1,
+    )

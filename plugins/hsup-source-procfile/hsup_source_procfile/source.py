@@ -1,0 +1,66 @@
+"""Give a new release whenever the Procfile, .env or app.json of a folder says something new."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from hsup.api import Fetched, Settings
+from hsup.errors import ReleaseRejected
+from hsup.model import Release
+from hsup_source_procfile.application import (
+    APP_JSON,
+    ENV,
+    PROCFILE,
+    Application,
+    read_application,
+)
+
+
+class ProcfileSource:
+    """Reads the application in the folder where hsup was called."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._accepted: Release | None = None
+
+    def fetch(self) -> Fetched:
+        """Read the three files; versions count from 1, one for every new content.
+
+        Raises SourceError where a file cannot be read, or there is no Procfile.
+        """
+        application = read_application(self._settings.folder)
+        faulty_file = application.faulty_file
+        if faulty_file is not None:
+            return Fetched(release=self._accepted, rejected=_rejected(application, faulty_file))
+        self._accepted = self._release(application)
+        warnings = tuple(str(fault) for fault in application.faults_seen_from(""))
+        return Fetched(release=self._accepted, warnings=warnings)
+
+    def changes(self) -> AsyncIterator[None]:
+        """Yield once at the start, and when one of the three files may have changed."""
+        # Not at the top: only what watches needs asyncio.
+        from hsup.watch import folder_changes
+
+        return folder_changes(self._settings.folder, (PROCFILE, ENV, APP_JSON))
+
+    def _release(self, application: Application) -> Release:
+        """Return the release accepted before if it has the same content, else the next."""
+        last = self._accepted
+        release = Release(
+            app=self._settings.app or application.name or self._folder_name(),
+            version=last.version if last else 1,
+            config=application.config,
+            processes=application.processes,
+        )
+        if last is None or release == last:
+            return release
+        return replace(release, version=last.version + 1)
+
+    def _folder_name(self) -> str:
+        return self._settings.folder.resolve().name or "app"
+
+
+def _rejected(application: Application, file: str) -> ReleaseRejected:
+    faults = [fault for fault in application.faults_seen_from(file) if not fault.is_warning]
+    return ReleaseRejected(f"cannot read {file}", faults)

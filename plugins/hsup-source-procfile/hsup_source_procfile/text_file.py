@@ -1,0 +1,43 @@
+"""Read a small text file that somebody wrote by hand."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from hsup.model import Fault
+
+MAX_BYTES = 1024 * 1024
+
+
+def read_text(path: Path) -> str | Fault:
+    r"""Return a file's text, its lines ended by "\n", or else what is wrong with it.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        return Fault(place="", problem="must not be larger than 1 MiB")
+    return decode(content)
+
+
+def decode(content: bytes) -> str | Fault:
+    r"""Return text in UTF-8 without its byte order mark, and with "\n" for "\r\n" and "\r"."""
+    content = content.removeprefix(codecs.BOM_UTF8)
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    nul = content.find(b"\0")
+    if nul >= 0:
+        return Fault(place=_line_of(content, nul), problem="must be text, has a NUL byte")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        return Fault(
+            place=_line_of(content, error.start),
+            problem=f"must be UTF-8, has the byte 0x{content[error.start]:02x}",
+        )
+
+
+def _line_of(content: bytes, offset: int) -> str:
+    line = content.count(b"\n", 0, offset) + 1
+    return f"line {line}"

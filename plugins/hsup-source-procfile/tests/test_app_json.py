@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup_source_procfile.app_json import AppJson, parse, unused_quantities
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({}, AppJson()),
+        ({"name": "hello"}, AppJson(name="hello")),
+        ({"name": None, "buildpacks": [], "env": {"A": "b"}}, AppJson()),
+        (
+            {"formation": {"web": {"quantity": 2, "size": "eco"}, "clock": {"quantity": 0}}},
+            AppJson(quantities={"web": 2, "clock": 0}),
+        ),
+        ({"formation": {"web": {"size": "eco"}}}, AppJson()),
+    ],
+)
+def test_names_and_quantities_are_read_and_the_rest_is_ignored(content, expected):
+    assert parse(json.dumps(content)) == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1, column 1: must be JSON: expecting value"),
+        ('{\n  "name": x\n}', "line 2, column 11: must be JSON: expecting value"),
+        ("[1]", "must be an object, got a list"),
+        ('"web"', 'must be an object, got "web"'),
+        ('{"formation": 3}', '"formation": must be an object, got 3'),
+        ('{"formation": {"web": 3}}', '"formation" of "web": must be an object, got 3'),
+        *(
+            (
+                f'{{"formation": {{"web": {{"quantity": {quantity}}}}}}}',
+                f'"quantity" of "web": must be a whole number of 0 or more, got {shown}',
+            )
+            for quantity, shown in [
+                ("-1", "-1"),
+                ("1.5", "1.5"),
+                ("2.0", "2.0"),
+                ("true", "true"),
+                ("null", "null"),
+                ('"two"', '"two"'),
+                ("[2]", "a list"),
+                ("{}", "an object"),
+                (f'"{"x" * 80}"', f'"{"x" * 59}…'),
+            ]
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_a_fault_with_its_place(text, message):
+    _, faults = parse(text)
+    assert [str(fault) for fault in faults] == [message]
+    assert not faults[0].is_warning
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a": ' + "1" * 5_000 + "}"])
+def test_json_that_python_refuses_to_read_is_a_fault(text):
+    _, faults = parse(text)
+    assert [fault.problem.split(":")[0] for fault in faults] == ["must be simpler JSON"]
+
+
+@pytest.mark.parametrize("name", ["", 3, "two\nlines", "\ud800"])
+def test_an_unusable_name_is_a_warning(name):
+    app, faults = parse(json.dumps({"name": name}))
+    assert app.name is None
+    assert [str(fault) for fault in faults] == [
+        f'"name": must be a line of text, got {json.dumps(name)}; it is ignored'
+    ]
+    assert faults[0].is_warning
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("wbe", 'the Procfile has no such process; did you mean "web"?'),
+        ("clock", "the Procfile has no such process"),
+        ("release", "the release phase runs once for every release"),
+    ],
+)
+def test_a_quantity_that_nothing_can_have_is_a_warning(name, reason):
+    app = AppJson(quantities={"web": 1, name: 1})
+    faults = list(unused_quantities(app, ["web", "release"]))
+    assert [str(fault) for fault in faults] == [f'"quantity" of "{name}": is ignored: {reason}']
+    assert faults[0].is_warning
+
+
+@given(JSON)
+def test_no_json_is_too_much_for_the_reader(content):
+    app, _ = parse(json.dumps(content))
+    assert all(quantity >= 0 for quantity in app.quantities.values())
+
+
+@given(st.text())
+def test_no_text_is_too_much_for_the_reader(text):
+    app, faults = parse(text)
+    assert faults or app == AppJson()

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup_source_procfile.dotenv_file import parse
+
+
+def messages_of(text: str) -> list[str]:
+    _, faults = parse(text)
+    return [f"{'warning: ' if fault.is_warning else ''}{fault}" for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "config"),
+    [
+        ("", {}),
+        ("# nothing\n\n", {}),
+        ("A=1\nB = two words \n", {"A": "1", "B": "two words"}),
+        ("export A=1", {"A": "1"}),
+        ("A=", {"A": ""}),
+        ("A=x # comment\nB=x#y\n", {"A": "x", "B": "x#y"}),
+        ("A='x # y'\nB=\"a\\nb\"\nC='a\\nb'", {"A": "x # y", "B": "a\nb", "C": "a\\nb"}),
+        ('KEY="-----BEGIN\nxyz\n-----END"\nB=1', {"KEY": "-----BEGIN\nxyz\n-----END", "B": "1"}),
+        ("A=$HOME\nB=${A}-${C:-d}\n", {"A": "$HOME", "B": "${A}-${C:-d}"}),
+        ("URL=postgres://u:p@h/d?a=b", {"URL": "postgres://u:p@h/d?a=b"}),
+    ],
+)
+def test_config_vars_are_read_literally(text, config):
+    assert parse(text) == (config, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A=1\n\n\nB='s3cret\n", "line 4: must be KEY=value, with every quote closed"),
+        ('A="s3cret" more\n', "line 1: must be KEY=value, with every quote closed"),
+        ("two s3cret=1\n", "line 1: must be KEY=value, with every quote closed"),
+        ("=s3cret\n", "line 1: must be KEY=value, with every quote closed"),
+        ("A='1\n2'\n' '=s3cret\n", 'line 3: a name must not be empty or have "=" in it'),
+        ("'A=B'=s3cret\n", 'line 1: a name must not be empty or have "=" in it'),
+        ("A=1\ns3cret\n", 'warning: line 2: has no "=" and is ignored'),
+    ],
+)
+def test_a_faulty_line_is_told_by_its_number_and_never_shown(text, message):
+    assert messages_of(text) == [message]
+
+
+def test_the_last_of_two_lines_with_one_name_counts():
+    config, _ = parse("A=first\nB=x\nA=second\n")
+    assert config == {"A": "second", "B": "x"}
+    assert messages_of("A=first\nB=x\nA=second\n") == [
+        'warning: line 3: "A" is on line 1 too; this line counts'
+    ]
+
+
+def test_a_line_without_an_equals_sign_sets_nothing():
+    assert parse("A\nB=1\n")[0] == {"B": "1"}
+
+
+@given(st.text(alphabet=st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\r")))
+def test_no_text_is_too_much_for_the_parser(text):
+    config, _ = parse(text)
+    assert all(isinstance(value, str) for value in config.values())
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True),
+        st.text(alphabet=st.characters(blacklist_characters="'\\\r\0", codec="utf-8")),
+    )
+)
+def test_what_is_written_in_single_quotes_comes_back(config):
+    text = "".join(f"{name}='{value}'\n" for name, value in config.items())
+    assert parse(text) == (config, ())

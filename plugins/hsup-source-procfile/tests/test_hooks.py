@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hsup.api import Settings
+from hsup_source_procfile.hooks import hsup_register_sources
+
+
+@pytest.fixture
+def factory():
+    return hsup_register_sources()["procfile"]
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(folder=tmp_path, environ={})
+
+
+def test_it_is_asked_after_heroku_and_the_control_directory(factory):
+    assert factory.rank == 30
+
+
+def test_it_applies_where_there_is_a_procfile(tmp_path, factory, settings):
+    assert not factory.applies(settings)
+    (tmp_path / "Procfile").write_text("")
+    assert factory.applies(settings)
+
+
+def test_a_folder_called_procfile_is_none(tmp_path, factory, settings):
+    (tmp_path / "Procfile").mkdir()
+    assert not factory.applies(settings)
+
+
+def test_it_makes_a_source_of_the_folder(tmp_path, factory, settings):
+    (tmp_path / "Procfile").write_text("web: ./serve\n")
+    assert factory.create(settings).fetch().release.process("web") is not None
+    assert factory.check(None, settings).faults == ()
+
+
+def loaded_after(code: str) -> set[str]:
+    listing = "import sys; print(*sys.modules)"
+    command = [sys.executable, "-c", f"{code}; {listing}"]
+    result = subprocess.run(command, capture_output=True, check=True, text=True)
+    return set(result.stdout.split())
+
+
+def test_registering_loads_none_of_the_rest():
+    loaded = loaded_after("import hsup_source_procfile.hooks")
+    assert {name for name in loaded if name.startswith("hsup_source_procfile.")} == {
+        "hsup_source_procfile.hooks"
+    }
+
+
+def test_a_procfile_by_itself_is_fetched_without_what_is_heavy(tmp_path):
+    (tmp_path / "Procfile").write_text("web: ./serve\n")
+    loaded = loaded_after(
+        "from pathlib import Path; from hsup.api import Settings;"
+        "from hsup_source_procfile.source import ProcfileSource;"
+        f"ProcfileSource(Settings(folder=Path({str(tmp_path)!r}), environ={{}})).fetch()"
+    )
+    assert not loaded & {"asyncio", "asyncinotify", "dotenv", "json", "difflib"}

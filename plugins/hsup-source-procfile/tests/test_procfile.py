@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup.model import Command, ProcessType
+from hsup_source_procfile.procfile import MAX_NAME_LENGTH, parse
+
+NAMES = st.text(alphabet=string.ascii_letters + string.digits + "_-", min_size=1, max_size=128)
+COMMANDS = st.text(
+    alphabet=st.characters(blacklist_categories=("Cs",), blacklist_characters="\n\0"), min_size=1
+).filter(lambda command: command == command.strip())
+
+
+def commands_of(text: str) -> dict[str, str]:
+    processes, _ = parse(text)
+    return {process.name: str(process.command) for process in processes}
+
+
+def messages_of(text: str) -> list[str]:
+    _, faults = parse(text)
+    return [f"{'warning: ' if fault.is_warning else ''}{fault}" for fault in faults]
+
+
+def test_a_line_is_a_process_type_with_a_shell_line_and_one_dyno():
+    processes, faults = parse("web: python3 web.py --port $PORT | tee log\n")
+    command = Command(words=("python3 web.py --port $PORT | tee log",))
+    assert processes == (ProcessType(name="web", command=command, quantity=1),)
+    assert faults == ()
+
+
+def test_the_release_phase_has_no_dyno():
+    processes, _ = parse("release: ./migrate\nweb: ./serve")
+    assert [(process.name, process.quantity) for process in processes] == [
+        ("release", 0),
+        ("web", 1),
+    ]
+
+
+def test_comments_empty_lines_and_indentation_are_nothing_special():
+    text = "# what runs\n\n   \t\n  # more\n\t web: ./serve # not a comment  \nworker-2:\t./work"
+    assert commands_of(text) == {"web": "./serve # not a comment", "worker-2": "./work"}
+    assert messages_of(text) == []
+
+
+def test_a_command_may_have_colons_and_names_in_it():
+    assert commands_of("web: env A=1 web: x: y") == {"web": "env A=1 web: x: y"}
+
+
+def test_a_name_of_63_characters_is_fine():
+    assert messages_of(f"{'a' * 63}: ./serve") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "command", "warnings"),
+    [
+        (
+            "web ./serve",
+            "web",
+            "./serve",
+            ['"web" has no colon after it, which newer platforms need'],
+        ),
+        (
+            "web:./serve",
+            "web",
+            "./serve",
+            ['"web:" has no space after it, which classic Heroku needs'],
+        ),
+        ("Web: x", "Web", "x", ['newer platforms call "Web" "web"']),
+        ("My_Worker: x", "My_Worker", "x", ['newer platforms call "My_Worker" "my-worker"']),
+        (
+            "-web: x",
+            "-web",
+            "x",
+            ['newer platforms do not accept "-web", with "-" or "_" at an end'],
+        ),
+        (
+            "web_ x",
+            "web_",
+            "x",
+            [
+                '"web_" has no colon after it, which newer platforms need',
+                'newer platforms call "web_" "web-"',
+                'newer platforms do not accept "web_", with "-" or "_" at an end',
+            ],
+        ),
+        (
+            f"{'a' * 64}: x",
+            "a" * 64,
+            "x",
+            ["newer platforms accept names of at most 63 characters, this one has 64"],
+        ),
+    ],
+)
+def test_what_one_format_only_accepts_is_accepted_with_a_warning(line, name, command, warnings):
+    assert commands_of(line) == {name: command}
+    assert messages_of(line) == [f"warning: line 1: {warning}" for warning in warnings]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("web", """must be "name: command", got 'web'"""),
+        ("web/1: x", """must be "name: command", got 'web/1: x'"""),
+        ("../x: y", """must be "name: command", got '../x: y'"""),
+        ("\x1b[31m: x", """must be "name: command", got '\\x1b[31m: x'"""),
+        (": x", """must be "name: command", got ': x'"""),
+        (f"={'x' * 99}", f"""must be "name: command", got '={"x" * 59}…'"""),
+        ("web:", '"web" must have a command'),
+        ("web:  \t", '"web" must have a command'),
+        (f"{'a' * 129}: x", "a name must have at most 128 characters, got 129"),
+    ],
+)
+def test_a_line_that_neither_format_accepts_is_a_fault_with_its_number(line, problem):
+    text = f"first: ok\n\n{line}\nlast: ok\n"
+    assert messages_of(text) == [f"line 3: {problem}"]
+    assert commands_of(text) == {"first": "ok", "last": "ok"}
+
+
+def test_the_last_of_two_lines_with_one_name_counts():
+    text = "web: old\nworker: x\nweb: new\n"
+    assert commands_of(text) == {"web": "new", "worker": "x"}
+    assert messages_of(text) == ['warning: line 3: "web" is on line 1 too; this line counts']
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# web: ./serve\n"])
+def test_a_procfile_without_a_process_is_a_fault(text):
+    assert messages_of(text) == ['Procfile has no process; write a line like "web: command"']
+
+
+@given(st.text())
+def test_no_text_is_too_much_for_the_parser(text):
+    processes, faults = parse(text)
+    assert processes or faults
+
+
+@given(st.text(alphabet="aB-_:# \t\n"))
+def test_names_that_are_read_are_unique_and_within_the_limit(text):
+    processes, _ = parse(text)
+    names = [process.name for process in processes]
+    assert len(set(names)) == len(names)
+    assert all(0 < len(name) <= MAX_NAME_LENGTH for name in names)
+
+
+@given(st.dictionaries(NAMES, COMMANDS, min_size=1), st.sampled_from([": ", ":\t", ":   "]))
+def test_what_is_written_as_valid_comes_back(commands, separator):
+    text = "\n".join(f"{name}{separator}{command}" for name, command in commands.items())
+    assert commands_of(text) == commands
+    assert all(message.startswith("warning: ") for message in messages_of(text))

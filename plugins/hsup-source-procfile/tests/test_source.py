@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from hsup.api import Settings
+from hsup.errors import SourceError
+from hsup.model import Command, ProcessType, Release
+from hsup_source_procfile.source import ProcfileSource
+
+LONG_ENOUGH_SECONDS = 30
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "Procfile").write_text("web: ./serve\nworker: ./work\n")
+    return folder
+
+
+@pytest.fixture
+def source(folder):
+    return ProcfileSource(Settings(folder=folder, environ={}))
+
+
+def test_a_folder_with_only_a_procfile_is_a_release(source):
+    fetched = source.fetch()
+    assert fetched.release == Release(
+        app="shop",
+        version=1,
+        processes=(
+            ProcessType(name="web", command=Command(words=("./serve",))),
+            ProcessType(name="worker", command=Command(words=("./work",))),
+        ),
+    )
+    assert fetched.rejected is None
+    assert fetched.warnings == ()
+
+
+def test_the_three_files_together_are_a_release(folder, source):
+    (folder / "Procfile").write_text("release: ./migrate\nweb: ./serve\nworker: ./work\n")
+    (folder / ".env").write_text("A=1\n")
+    app_json = {"name": "store", "formation": {"web": {"quantity": 2}, "worker": {"quantity": 0}}}
+    (folder / "app.json").write_text(json.dumps(app_json))
+    release = source.fetch().release
+    assert release.app == "store"
+    assert release.config == {"A": "1"}
+    quantities = {process.name: process.quantity for process in release.processes}
+    assert quantities == {"release": 0, "web": 2, "worker": 0}
+
+
+def test_a_quantity_of_the_release_phase_does_not_count(folder, source):
+    (folder / "Procfile").write_text("release: ./migrate\n")
+    (folder / "app.json").write_text('{"formation": {"release": {"quantity": 3}}}')
+    assert source.fetch().release.process("release").quantity == 0
+
+
+def test_the_name_that_the_user_gave_is_the_one_of_the_app(folder):
+    (folder / "app.json").write_text('{"name": "store"}')
+    source = ProcfileSource(Settings(folder=folder, environ={}, app="mine"))
+    assert source.fetch().release.app == "mine"
+
+
+def test_the_version_counts_contents(folder, source):
+    assert source.fetch().release.version == 1
+    assert source.fetch().release.version == 1
+    (folder / ".env").write_text("A=1\n")
+    assert source.fetch().release.version == 2
+    (folder / "Procfile").write_text("# a comment changes nothing\nweb: ./serve\nworker: ./work\n")
+    assert source.fetch().release.version == 2
+    (folder / ".env").unlink()
+    assert source.fetch().release.version == 3
+
+
+def test_warnings_name_their_file_and_keep_nothing_from_running(folder, source):
+    (folder / "Procfile").write_text("web ./serve\n")
+    (folder / ".env").write_text("A\n")
+    (folder / "app.json").write_text('{"formation": {"clock": {"quantity": 1}}}')
+    fetched = source.fetch()
+    assert fetched.release is not None
+    assert fetched.warnings == (
+        'Procfile line 1: "web" has no colon after it, which newer platforms need',
+        '.env line 1: has no "=" and is ignored',
+        'app.json, "quantity" of "clock": is ignored: the Procfile has no such process',
+    )
+
+
+def test_a_faulty_first_procfile_is_no_release(folder, source):
+    (folder / "Procfile").write_text("web:\n")
+    fetched = source.fetch()
+    assert fetched.release is None
+    assert str(fetched.rejected) == 'cannot read Procfile: line 1: "web" must have a command'
+
+
+def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(folder, source):
+    good = source.fetch().release
+    (folder / "Procfile").write_text("web: ./new\nworker\n")
+    for _ in range(2):
+        fetched = source.fetch()
+        assert fetched.release == good
+        assert str(fetched.rejected).startswith("cannot read Procfile: line 2: must be")
+    (folder / "Procfile").write_text("web: ./new\n")
+    fetched = source.fetch()
+    assert fetched.rejected is None
+    assert fetched.release.version == 2
+    assert str(fetched.release.process("web").command) == "./new"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            ".env",
+            "A=1\nB='s3cret\n",
+            "cannot read .env: line 2: must be KEY=value, with every quote closed",
+        ),
+        (".env", "A=\0", "cannot read .env: line 1: must be text, has a NUL byte"),
+        ("app.json", "{", "cannot read app.json: line 1, column 2: must be JSON: expecting"),
+        (
+            "app.json",
+            '{"formation": {"web": {"quantity": "two"}}}',
+            'cannot read app.json: "quantity" of "web": must be a whole number',
+        ),
+        ("Procfile", "#" * 2_000_000, "cannot read Procfile: must not be larger than 1 MiB"),
+    ],
+)
+def test_a_rejection_names_the_file_at_fault(folder, source, file, content, message):
+    (folder / file).write_text(content)
+    assert str(source.fetch().rejected).startswith(message)
+
+
+def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(folder, source):
+    (folder / "Procfile").write_text("web ./serve\nworker\n")
+    (folder / ".env").write_text("=x\n")
+    rejected = source.fetch().rejected
+    assert [fault.place for fault in rejected.faults] == ["line 2", ".env line 1"]
+
+
+@pytest.mark.parametrize("file", ["Procfile", ".env", "app.json"])
+def test_a_file_that_cannot_be_opened_is_a_source_error(folder, source, file):
+    source.fetch()
+    path = folder / file
+    path.unlink(missing_ok=True)
+    # A link to itself cannot be opened by anybody, root included.
+    path.symlink_to(path)
+    with pytest.raises(SourceError, match=f"cannot read .*/shop/{file}: "):
+        source.fetch()
+
+
+def test_a_deleted_procfile_is_a_source_error_and_may_come_back(folder, source):
+    good = source.fetch().release
+    text = (folder / "Procfile").read_text()
+    (folder / "Procfile").unlink()
+    with pytest.raises(SourceError, match=r"cannot read .*Procfile: No such file or directory"):
+        source.fetch()
+    (folder / "Procfile").write_text(text)
+    assert source.fetch().release == good
+
+
+def test_a_virtual_environment_called_dot_env_is_no_config(folder, source):
+    (folder / ".env").mkdir()
+    assert source.fetch().release.config == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("Procfile", "web: ./other\n"),
+        (".env", "A=1\n"),
+        ("app.json", '{"formation": {"web": {"quantity": 3}}}'),
+    ],
+)
+def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(folder, source, file, content):
+    async def edit():
+        changes = source.changes()
+        async with asyncio.timeout(LONG_ENOUGH_SECONDS):
+            await anext(changes)
+            first = source.fetch().release
+            (folder / file).write_text(content)
+            await anext(changes)
+        await changes.aclose()
+        return first, source.fetch().release
+
+    first, second = asyncio.run(edit())
+    assert (first.version, second.version) == (1, 2)
+    assert first != second
+
+
+def test_a_procfile_that_an_editor_replaces_is_told(folder, source):
+    async def replace():
+        changes = source.changes()
+        async with asyncio.timeout(LONG_ENOUGH_SECONDS):
+            await anext(changes)
+            (folder / "Procfile~new").write_text("web: ./other\n")
+            (folder / "Procfile~new").rename(folder / "Procfile")
+            await anext(changes)
+        await changes.aclose()
+
+    asyncio.run(replace())
+    assert str(source.fetch().release.process("web").command) == "./other"

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".bench"
 PEER_REQUIREMENTS = ("honcho==2.0.0", "supervisor==4.3.0")
 HSUP = "hsup"
+#: supervisord takes 10 s for 1,000 children.
+STOP_SECONDS = 15
 
 #: What one round of one side measured, by the measure's name.
 Sample = Mapping[str, float]
@@ -100,20 +102,27 @@ def write_control_directory(folder: Path, words: Sequence[str]) -> None:
 def running(
     argv: Sequence[str], folder: Path | None = None, stdout: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a supervisor; on the way out, kill it and everything below it that is left."""
+    """Run a supervisor, and end it and everything below it on the way out."""
     process = subprocess.Popen(
         argv, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=stdout
     )
     try:
         yield process
     finally:
-        for pid in descendants(process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
+        end(process)
         if process.stdout:
             process.stdout.close()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a supervisor to stop, then kill what is left of it and of what was below it."""
+    family = [process.pid, *descendants(process.pid)]
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    for pid in filter(is_alive, family):
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
 
 
 def descendants(pid: int) -> list[int]:

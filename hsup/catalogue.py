@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from hsup.errors import PluginError
 
-#: What asks for a source, in the order of asking, and by which package it is served.
-SOURCES: Mapping[str, tuple[str, str]] = {
-    "heroku": ("HEROKU_ACCESS_TOKEN", "set HEROKU_ACCESS_TOKEN and --app for an app on Heroku"),
-    "directory": ("HSUP_CONTROL_DIR", "set HSUP_CONTROL_DIR to a control directory"),
-    "procfile": ("", "be in a folder with a Procfile"),
+#: What a user does to choose a source, in the order in which sources are asked.
+REMEDIES: Mapping[str, str] = {
+    "heroku": "set HEROKU_ACCESS_TOKEN and --app for an application on Heroku",
+    "directory": "set HSUP_CONTROL_DIR to a control directory",
+    "procfile": "go to a folder with a Procfile",
 }
+
+#: The variable that asks for a source, also where its package is not installed.
+_ASKING = {"heroku": "HEROKU_ACCESS_TOKEN", "directory": "HSUP_CONTROL_DIR"}
 
 _PACKAGES = {
     ("driver", "simple"): "hsup-driver-simple",
@@ -23,6 +26,14 @@ _PACKAGES = {
     ("log sink", "logplex"): "hsup-log-drain",
     ("service", "control"): "hsup-control",
 }
+
+
+def source_asked_for(environ: Mapping[str, str], installed: Container[str]) -> str | None:
+    """Return the source that a variable asks for first of all, if it is not installed."""
+    for name, variable in _ASKING.items():
+        if environ.get(variable):
+            return None if name in installed else name
+    return None
 
 
 def missing(kind: str, name: str, found: Iterable[str]) -> PluginError:

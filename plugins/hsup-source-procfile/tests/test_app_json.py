@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsup_source_procfile.app_json import AppJson, parse, unused_quantities
 
+# The first example imports the parser, which may take longer than an example should.
+IMPORTING = settings(deadline=None)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -96,12 +98,14 @@ def test_a_quantity_that_nothing_can_have_is_a_warning(name, reason):
     assert faults[0].is_warning
 
 
+@IMPORTING
 @given(JSON)
 def test_no_json_is_too_much_for_the_reader(content):
     app, _ = parse(json.dumps(content))
     assert all(quantity >= 0 for quantity in app.quantities.values())
 
 
+@IMPORTING
 @given(st.text())
 def test_no_text_is_too_much_for_the_reader(text):
     app, faults = parse(text)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsup_source_procfile.dotenv_file import parse
+
+# The first example imports the parser, which may take longer than an example should.
+IMPORTING = settings(deadline=None)
 
 
 def messages_of(text: str) -> list[str]:
@@ -59,12 +62,14 @@ def test_a_line_without_an_equals_sign_sets_nothing():
     assert parse("A\nB=1\n")[0] == {"B": "1"}
 
 
+@IMPORTING
 @given(st.text(alphabet=st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\r")))
 def test_no_text_is_too_much_for_the_parser(text):
     config, _ = parse(text)
     assert all(isinstance(value, str) for value in config.values())
 
 
+@IMPORTING
 @given(
     st.dictionaries(
         st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True),

@@ -1,0 +1,83 @@
+"""The command line of hsup."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from hsup import __version__
+from hsup.cli.options import Options, shared_options
+from hsup.errors import HsupError
+
+#: Each in a module of its own, imported when it is called.
+_COMMANDS = ("run", "start", "build", "check", "plugins")
+
+
+class _Commands(click.Group):
+    """The commands of hsup, then those of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS, *sorted(_of_plugins().keys() - set(_COMMANDS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            command = importlib.import_module(f"hsup.cli.{cmd_name}").command
+            assert isinstance(command, click.Command)
+            return command
+        return _of_plugins().get(cmd_name)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  hsup start                     one dyno of every type in ./Procfile
+  hsup start web=2 worker        two of web, one of worker
+  hsup run bash                  a shell with the app's environment
+  hsup run -- rake db:migrate    a command, word by word
+  HSUP_CONTROL_DIR=/etc/hsup hsup start
+
+Options are accepted before and after the command; each can be set by its
+variable instead. Shell completion: eval "$(_HSUP_COMPLETE=bash_source hsup)",
+and likewise for zsh and fish.""",
+)
+@shared_options(with_variables=True)
+@click.version_option(__version__, prog_name="hsup")
+@click.pass_context
+def hsup(ctx: click.Context, **given: object) -> None:
+    """Run an application the way Heroku runs it, on this machine.
+
+    A source gives a release: from Heroku, from a control directory, or from
+    the Procfile here. A dyno driver runs its dynos.
+    """
+    ctx.obj = Options(given)
+
+
+def main() -> None:
+    """Run hsup, and exit with its status."""
+    _keep_descriptors_from_dynos()
+    try:
+        hsup(prog_name="hsup")
+    except HsupError as error:
+        click.echo(f"hsup: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _of_plugins() -> dict[str, click.Command]:
+    from hsup.plugin_manager import PluginManager
+
+    return dict(PluginManager().commands())
+
+
+def _keep_descriptors_from_dynos() -> None:
+    """Let no dyno inherit what whoever started hsup left open."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            try:
+                os.set_inheritable(int(name), False)
+            except OSError:  # the one that listed the folder
+                pass

@@ -1,0 +1,26 @@
+"""`hsup build`: what all dynos of the current release share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hsup.cli.options import Options, shared_options
+from hsup.cli.parts import Parts
+
+
+@click.command("build")
+@shared_options()
+@click.pass_obj
+def command(before: Options, **given: Any) -> None:
+    """Prepare the current release for its driver, without running it.
+
+    A later start then finds everything prepared: the slug unpacked, the image
+    built.
+    """
+    options = before.refined(given)
+    parts = Parts(options)
+    release = parts.current_release()
+    parts.driver().build(release)
+    click.echo(f"hsup: {release} is built for the driver {options.driver}", err=True)

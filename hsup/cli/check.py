@@ -1,0 +1,55 @@
+"""`hsup check`: what is wrong with a release before it is used."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hsup.api import Checked
+from hsup.cli.options import Options, shared_options
+from hsup.cli.parts import Parts
+from hsup.errors import UsageError
+
+
+@click.command(
+    "check",
+    epilog="""\b
+Examples:
+  hsup check                    what `hsup start` would read
+  hsup check Procfile
+  hsup check /etc/hsup/new      a control file""",
+)
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@shared_options()
+@click.pass_obj
+def command(before: Options, path: Path | None, **given: Any) -> None:
+    """Validate a control file or a Procfile, and print every fault with its place.
+
+    Ends with 1 if there is a fault; a warning is none.
+    """
+    checked = _check(Parts(before.refined(given)), path)
+    for fault in checked.faults:
+        kind = "warning" if fault.is_warning else "fault"
+        click.echo(f"{checked.what}: {kind}: {fault}")
+    faults = sum(not fault.is_warning for fault in checked.faults)
+    if faults:
+        sys.exit(1)
+    click.echo(f"{checked.what}: good")
+
+
+def _check(parts: Parts, path: Path | None) -> Checked:
+    if path is not None and not path.exists():
+        raise UsageError(f"cannot check {path}: there is no such file")
+    chosen = parts.options.source or (parts.source_name() if path is None else None)
+    names = [chosen] if chosen else parts.source_names()
+    for name in names:
+        checked = parts.source_factory(name).check(path, parts.settings)
+        if checked is not None:
+            return checked
+    raise UsageError(
+        f"cannot check {path}: no source knows files of this kind",
+        hint="name the source: hsup check --source directory|procfile PATH",
+    )

@@ -1,0 +1,196 @@
+"""The options that every command takes, before or after its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hsup.api import Settings
+from hsup.config import read_settings
+from hsup.errors import UsageError
+from hsup.model import Bind
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+DEFAULT_DRIVER = "simple"
+#: What the platform gives a dyno between SIGTERM and SIGKILL.
+DEFAULT_GRACE_SECONDS = 30.0
+DEFAULT_LOG_FORMAT = "heroku"
+LOG_FORMATS = ("heroku", "plain", "json", "raw")
+
+#: The names, the variable, and what click.option takes besides.
+_SHARED: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
+    (("-a", "--app"), "HSUP_APP", {"metavar": "NAME", "help": "The application's name."}),
+    (
+        ("-d", "--driver", "--dynodriver", "driver"),
+        "HSUP_DRIVER",
+        {"metavar": "NAME", "help": f"The dyno driver.  [default: {DEFAULT_DRIVER}]"},
+    ),
+    (
+        ("--source",),
+        "HSUP_SOURCE",
+        {
+            "metavar": "NAME",
+            "help": "The source of releases.  [default: heroku if HEROKU_ACCESS_TOKEN is set, "
+            "directory if HSUP_CONTROL_DIR is, procfile if ./Procfile is there]",
+        },
+    ),
+    (
+        ("--oneshot/--no-oneshot",),
+        "HSUP_ONESHOT",
+        {
+            "default": None,
+            "help": "Start nothing again; end with the highest exit status, 255 for a dyno "
+            "that could not be started.",
+        },
+    ),
+    (
+        ("--start-number",),
+        "HSUP_START_NUMBER",
+        {
+            "type": click.IntRange(min=1),
+            "metavar": "N",
+            "help": "The number of a type's first dyno.  [default: 1]",
+        },
+    ),
+    (
+        ("-s", "--control-socket"),
+        "HSUP_CONTROL_SOCKET",
+        {"type": click.Path(path_type=Path), "metavar": "PATH", "help": "Serve the control API."},
+    ),
+    (
+        ("--logplex-url",),
+        "HSUP_LOGPLEX_URL",
+        {"metavar": "URL", "help": "Send the dynos' log lines there too."},
+    ),
+    (
+        ("--bind", "binds"),
+        "HSUP_BIND",
+        {
+            "multiple": True,
+            "metavar": "HOST[:DYNO]",
+            "help": "A path of this machine that dynos see; may be given again.",
+        },
+    ),
+    (
+        ("--grace", "grace"),
+        "HSUP_GRACE",
+        {
+            "type": click.FloatRange(min=0),
+            "metavar": "SECONDS",
+            "help": "What a dyno gets between SIGTERM and SIGKILL.  "
+            f"[default: {DEFAULT_GRACE_SECONDS:g}]",
+        },
+    ),
+    (
+        ("--log-format",),
+        "HSUP_LOG_FORMAT",
+        {
+            "type": click.Choice(LOG_FORMATS),
+            "help": f"How log lines are printed.  [default: {DEFAULT_LOG_FORMAT}]",
+        },
+    ),
+    (
+        ("-v", "--verbose/--no-verbose"),
+        "HSUP_VERBOSE",
+        {"default": None, "help": "Say what hsup does, on standard error."},
+    ),
+)
+
+
+def shared_options(*, with_variables: bool = False) -> Callable[[_Decorated], _Decorated]:
+    """Add the shared options to a command.
+
+    Only the outermost command reads the variables, so that a variable never
+    outweighs an option, wherever that stands.
+    """
+
+    def decorate(function: _Decorated) -> _Decorated:
+        for names, variable, rest in reversed(_SHARED):
+            settings = dict(rest)
+            if with_variables:
+                settings["envvar"] = variable
+            settings["help"] = f"{rest['help']}  [{variable}]"
+            function = click.option(*names, **settings)(function)
+        return function
+
+    return decorate
+
+
+class Options:
+    """What the shared options were set to, before and after the command."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = dict(given)
+
+    def refined(self, given: Mapping[str, Any]) -> Options:
+        """Return these with what stands after the command, which counts more."""
+        after = {name: value for name, value in given.items() if value not in (None, ())}
+        binds = (*(self._given.get("binds") or ()), *(after.get("binds") or ()))
+        return Options({**self._given, **after, "binds": binds})
+
+    def is_set(self, name: str) -> bool:
+        """Tell whether an option was set at all."""
+        return self._given.get(name) not in (None, (), False)
+
+    @property
+    def driver(self) -> str:
+        """Return the name of the driver."""
+        return self._given.get("driver") or DEFAULT_DRIVER
+
+    @property
+    def source(self) -> str | None:
+        """Return the name of the source, None to find one that applies."""
+        return self._given.get("source")
+
+    @property
+    def one_shot(self) -> bool:
+        """Tell whether dynos are started only once."""
+        return bool(self._given.get("oneshot"))
+
+    @property
+    def start_number(self) -> int | None:
+        """Return the number of a type's first dyno, None if it was not set."""
+        return self._given.get("start_number")
+
+    @property
+    def grace_seconds(self) -> float:
+        """Return what a dyno gets between SIGTERM and SIGKILL."""
+        given = self._given.get("grace")
+        return DEFAULT_GRACE_SECONDS if given is None else float(given)
+
+    @property
+    def log_format(self) -> str:
+        """Return how log lines are printed."""
+        return self._given.get("log_format") or DEFAULT_LOG_FORMAT
+
+    @property
+    def is_verbose(self) -> bool:
+        """Tell whether to say more."""
+        return bool(self._given.get("verbose"))
+
+    @property
+    def binds(self) -> tuple[Bind, ...]:
+        """Return the paths that dynos see. Raises UsageError."""
+        return tuple(_parse_bind(text) for text in self._given.get("binds") or ())
+
+    def settings(self) -> Settings:
+        """Return what plugins get."""
+        return read_settings(
+            app=self._given.get("app"),
+            control_socket=self._given.get("control_socket"),
+            logplex_url=self._given.get("logplex_url"),
+        )
+
+
+def _parse_bind(text: str) -> Bind:
+    host, _, dyno = text.partition(":")
+    bind = Bind(host=Path(host), dyno=Path(dyno or host))
+    if not (bind.host.is_absolute() and bind.dyno.is_absolute()):
+        raise UsageError(f'cannot bind "{text}": both paths must begin with /')
+    if not bind.host.exists():
+        raise UsageError(f'cannot bind "{text}": {bind.host} does not exist')
+    return bind

@@ -1,0 +1,121 @@
+"""Choose the parts that a command works with: plugins, source and driver."""
+
+from __future__ import annotations
+
+import click
+
+from hsup import catalogue
+from hsup.api import (
+    BindsPaths,
+    Driver,
+    Fetched,
+    LogSink,
+    Service,
+    Settings,
+    Source,
+    SourceFactory,
+    Sweeps,
+)
+from hsup.cli.options import Options
+from hsup.errors import DriverError, SourceError, UsageError
+from hsup.model import Release
+from hsup.plugin_manager import PluginManager
+
+
+class Parts:
+    """The plugins, and what the options choose among what they register."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.settings: Settings = options.settings()
+        self.plugins = PluginManager()
+        self._sources = self.plugins.sources()
+        self._drivers = self.plugins.drivers()
+        for fault in self.plugins.faults():
+            click.echo(f"hsup: warning: {fault}", err=True)
+        self._require_optional_parts()
+
+    def source(self) -> tuple[str, Source]:
+        """Return the source that was asked for, or else the first that applies."""
+        name = self.source_name()
+        return name, self.source_factory(name).create(self.settings)
+
+    def source_factory(self, name: str) -> SourceFactory:
+        """Return what makes a source."""
+        return self.plugins.choose("source", name, self._sources)
+
+    def source_name(self) -> str:
+        """Return the name of the source to use.
+
+        Raises UsageError where there is none, saying what each of them needs.
+        """
+        if self.options.source:
+            return self.options.source
+        if missing := catalogue.source_asked_for(self.settings.environ, self._sources):
+            return missing
+        for name in self.source_names():
+            if self._sources[name].applies(self.settings):
+                return name
+        installed = {name: self._sources[name].remedy for name in self.source_names()}
+        remedies = {**catalogue.REMEDIES, **installed}
+        raise UsageError("there is no source of releases", hint=", or ".join(remedies.values()))
+
+    def source_names(self) -> list[str]:
+        """Return the names of all sources, in the order of asking."""
+        return sorted(self._sources, key=lambda name: self._sources[name].rank)
+
+    def driver(self) -> Driver:
+        """Return the driver. Raises DriverError where it cannot do what was asked."""
+        name = self.options.driver
+        driver = self.plugins.choose("driver", name, self._drivers)(self.settings)
+        if self.options.binds and not isinstance(driver, BindsPaths):
+            raise DriverError(
+                f"the driver {name} cannot bind paths: its dynos see this machine's own",
+                hint="leave out --bind, or use a driver with containers: -d docker",
+            )
+        return driver
+
+    def log_sinks(self) -> list[LogSink]:
+        """Return the sinks that the settings ask for, besides the terminal."""
+        made = (create(self.settings) for create in self.plugins.log_sinks().values())
+        return [sink for sink in made if sink is not None]
+
+    def services(self) -> list[Service]:
+        """Return the services that the settings ask for."""
+        made = (create(self.settings) for create in self.plugins.services().values())
+        return [service for service in made if service is not None]
+
+    def current_release(self) -> Release:
+        """Return the newest good release, telling on standard error what is wrong with others.
+
+        Raises SourceError where there is none yet.
+        """
+        _, source = self.source()
+        fetched = source.fetch()
+        tell_faults(fetched)
+        if fetched.release is not None:
+            return fetched.release
+        raise fetched.rejected or SourceError("the source has no release yet")
+
+    def _require_optional_parts(self) -> None:
+        """Refuse an option that nothing installed would heed."""
+        if self.settings.control_socket:
+            self.plugins.choose("service", "control", self.plugins.services())
+        if self.settings.logplex_url:
+            self.plugins.choose("log sink", "logplex", self.plugins.log_sinks())
+
+
+def sweep(driver: Driver) -> None:
+    """Remove what a dead hsup left, and say so."""
+    if isinstance(driver, Sweeps):
+        for leftover in driver.sweep():
+            click.echo(f"hsup: removed what a dead hsup left: {leftover}", err=True)
+
+
+def tell_faults(fetched: Fetched) -> None:
+    """Say what is wrong with what a source was given, if a release goes on all the same."""
+    for warning in fetched.warnings:
+        click.echo(f"hsup: warning: {warning}", err=True)
+    if fetched.rejected is not None and fetched.release is not None:
+        going_on = f"using {fetched.release} instead"
+        click.echo(f"hsup: warning: {fetched.rejected}; {going_on}", err=True)

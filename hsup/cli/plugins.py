@@ -1,0 +1,66 @@
+"""`hsup plugins`: what is installed, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from hsup.cli.options import Options
+from hsup.plugin_manager import Plugin, PluginManager
+
+
+@click.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(before: Options, as_json: bool) -> None:
+    """List the plugins: name, distribution, version, hooks, and load errors.
+
+    Plugins are found by the entry-point group "hsup" of installed packages,
+    for example: pip install hsup-driver-docker
+    """
+    del before
+    manager = PluginManager()
+    registered = {
+        "drivers": manager.drivers(),
+        "sources": manager.sources(),
+        "log sinks": manager.log_sinks(),
+        "services": manager.services(),
+        "commands": manager.commands(),
+    }
+    names = {kind: sorted(found) for kind, found in registered.items()}
+    if as_json:
+        listing: dict[str, Any] = {"plugins": [_fields(one) for one in manager.plugins]}
+        click.echo(json.dumps({**listing, **names, "faults": manager.faults()}, indent=2))
+        return
+    _print_table([("NAME", "DISTRIBUTION", "VERSION", "HOOKS"), *map(_row, manager.plugins)])
+    for kind, found in names.items():
+        if found:
+            click.echo(f"{kind}: {', '.join(found)}")
+    for fault in manager.faults():
+        click.echo(f"fault: {fault}")
+
+
+def _fields(plugin: Plugin) -> dict[str, Any]:
+    point = plugin.entry_point
+    return {
+        "name": point.name,
+        "distribution": point.distribution,
+        "version": point.version,
+        "hooks": plugin.hooks,
+        "error": plugin.fault,
+    }
+
+
+def _row(plugin: Plugin) -> tuple[str, str, str, str]:
+    point = plugin.entry_point
+    hooks = ", ".join(plugin.hooks) if not plugin.fault else "not loaded"
+    return point.name, point.distribution, point.version, hooks
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())

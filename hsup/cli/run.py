@@ -1,0 +1,56 @@
+"""`hsup run`: one command with the application's environment."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from hsup.api import RunsForeground
+from hsup.cli.options import Options, shared_options
+from hsup.cli.parts import Parts, sweep
+from hsup.errors import DriverError
+from hsup.formation import RELEASE_TYPE
+from hsup.launch import Ports, dyno_spec, one_off_name
+from hsup.model import Command, DynoName, DynoSpec, Release
+
+
+@click.command(
+    "run",
+    context_settings={"allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  hsup run bash
+  hsup run '/usr/bin/printenv | sort'    one word goes to the shell
+  hsup run -- echo "a  b" '$HOME'        several words are taken as they are""",
+)
+@click.argument("words", metavar="COMMAND [ARGUMENTS]...", nargs=-1, required=True)
+@shared_options()
+@click.pass_obj
+def command(before: Options, words: tuple[str, ...], **given: Any) -> None:
+    """Run a command as a one-off dyno of the current release.
+
+    Everything after the command's name is the command's own. Its streams are
+    those of hsup, and hsup ends with its exit status: 128 + N if signal N
+    killed it, 127 if there is no such command, 126 if it cannot be executed.
+    """
+    options = before.refined(given)
+    parts = Parts(options)
+    release = parts.current_release()
+    driver = parts.driver()
+    if not isinstance(driver, RunsForeground):
+        raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
+    sweep(driver)
+    driver.build(release)
+    status = driver.run(_spec(release, words, options), options.grace_seconds)
+    sys.exit(status.status)
+
+
+def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpec:
+    name = one_off_name("run")
+    if options.start_number is not None:
+        name = DynoName("run", options.start_number)
+    types = (one.name for one in release.processes if one.name != RELEASE_TYPE)
+    port = None if "PORT" in release.config else Ports(types).lease(name)
+    return dyno_spec(release, name, Command(words=words), port=port, binds=options.binds)

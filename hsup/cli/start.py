@@ -1,0 +1,143 @@
+"""`hsup start`: the dynos of an application, supervised."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from hsup import signals
+from hsup.api import LogSink, Service
+from hsup.cli.options import Options, shared_options
+from hsup.cli.parts import Parts
+from hsup.config import wants_colour
+from hsup.diagnostics import DiagnosticLog
+from hsup.errors import UsageError
+from hsup.formation import Asked
+from hsup.formats import formatter
+from hsup.logs import LogRouter
+from hsup.printer import Printer, RawPrinter
+from hsup.supervisor import Plan, Supervisor
+
+#: More dynos of one type than any machine runs are a slip of the finger.
+_MOST_DYNOS = 10_000
+
+
+@click.command(
+    "start",
+    epilog="""\b
+Examples:
+  hsup start                        one dyno of every type
+  hsup start web=2 worker           two of web, one of worker, none of others
+  hsup start --quantities release   as many as the release says
+  hsup start --oneshot              each once; end when all have ended
+
+\b
+Signals: TERM and INT stop all dynos and end hsup, a second one does so at
+once; HUP asks the source for its release again; USR1 prints a diagnostic log.""",
+)
+@click.argument("types", metavar="[TYPE[=N]]...", nargs=-1)
+@click.option(
+    "--quantities",
+    type=click.Choice(["one", "release"]),
+    default="one",
+    envvar="HSUP_QUANTITIES",
+    help="Where no TYPE is given: one dyno of each type with a quantity above zero, or as many "
+    "as the release says.  [default: one]  [HSUP_QUANTITIES]",
+)
+@click.option(
+    "--stay/--no-stay",
+    envvar="HSUP_STAY",
+    help="Wait for another release when nothing is left to run.  [HSUP_STAY]",
+)
+@shared_options()
+@click.pass_obj
+def command(
+    before: Options, types: tuple[str, ...], quantities: str, stay: bool, **given: Any
+) -> None:
+    """Start dynos, and keep them running until hsup is stopped.
+
+    A new release of the source replaces what it changes, and nothing else.
+    Ends with 0 after SIGTERM, 130 after SIGINT; with 1 if a dyno had to be
+    killed because it did not end in time.
+    """
+    options = before.refined(given)
+    if types and quantities == "release":
+        raise UsageError("--quantities release and TYPE exclude one another")
+    asked = Asked(
+        quantities=_parse_types(types) if types else None,
+        follows_release=quantities == "release",
+        start_number=options.start_number or 1,
+    )
+    sys.exit(asyncio.run(_start(options, asked, stays=stay)))
+
+
+async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
+    diagnostics = _log_to_memory(verbose=options.is_verbose)
+    parts = Parts(options)
+    source_name, source = parts.source()
+    driver = parts.driver()
+    plan = Plan(
+        source_name=source_name,
+        driver_name=options.driver,
+        asked=asked,
+        binds=options.binds,
+        one_shot=options.one_shot,
+        stays=stays,
+        grace_seconds=options.grace_seconds,
+    )
+    sinks, services = parts.log_sinks(), parts.services()
+    router = LogRouter([_printer(options), *sinks])
+    supervisor = Supervisor(
+        plan, source=source, driver=driver, router=router, observe=parts.plugins.observe
+    )
+    signals.install(
+        stop=supervisor.stop,
+        reload=supervisor.reload,
+        dump=lambda: diagnostics.dump(sys.stderr),
+    )
+    try:
+        return await supervisor.run(services)
+    finally:
+        await router.close()
+
+
+def _parse_types(words: Iterable[str]) -> Mapping[str, int]:
+    """Parse `web=2 worker`. Raises UsageError."""
+    asked: dict[str, int] = {}
+    for word in words:
+        name, equals, number = word.partition("=")
+        if equals and not (number.isascii() and number.isdecimal()):
+            text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
+            raise UsageError(text)
+        quantity = int(number) if equals else 1
+        if quantity > _MOST_DYNOS:
+            raise UsageError(f'"{word}": more than {_MOST_DYNOS} dynos of a type')
+        if name in asked:
+            raise UsageError(f'"{word}": the type "{name}" was already given')
+        asked[name] = quantity
+    return asked
+
+
+def _printer(options: Options) -> LogSink:
+    stdout, stderr = 1, 2
+    if options.log_format == "raw":
+        return RawPrinter(stdout, stderr)
+    return Printer(stdout, formatter(options.log_format, coloured=wants_colour(stdout)))
+
+
+def _log_to_memory(*, verbose: bool) -> DiagnosticLog:
+    """Keep hsup's own log for SIGUSR1; print warnings, or all of it."""
+    kept = DiagnosticLog()
+    printed = logging.StreamHandler()
+    printed.setFormatter(logging.Formatter("hsup: %(message)s"))
+    printed.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    root = logging.getLogger("hsup")
+    root.setLevel(logging.DEBUG)
+    root.addHandler(kept)
+    root.addHandler(printed)
+    return kept

@@ -53,7 +53,6 @@ class Reach:
         return "met" if (reached >= limit if self.at_least else reached <= limit) else "missed"
 
 
-
 def argument_parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
     """Make the parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
@@ -97,7 +96,6 @@ def write_control_directory(folder: Path, words: Sequence[str]) -> None:
     (folder / "new").write_text(json.dumps(release))
 
 
-
 @contextmanager
 def running(
     argv: Sequence[str], folder: Path | None = None, stdout: int | None = None
@@ -133,6 +131,11 @@ def descendants(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return found + [below for child in found for below in descendants(child)]
+
+
+def all_pids() -> set[int]:
+    """Return the processes of the machine."""
+    return {int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()}
 
 
 def process_name(pid: int) -> str | None:
@@ -175,7 +178,6 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_seconds: float 
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout_seconds:g} s for {what}")
         time.sleep(0.002)
-
 
 
 def alternate(rounds: int, sides: Sides, *, warm_up: bool = False) -> Samples:

@@ -14,27 +14,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import measure
-from measure import HSUP, Reach, Sample
+from measure import HSUP, Reach, Sample, Sides
 
 LINE = b"the quick brown fox jumps over the lazy dog, and so on to ninety-nine bytes " * 2
 LINE = LINE[:98] + b"$\n"
 
-#: For each side about three seconds' worth.
-HSUP_LINES = 4_000_000
-SUPERVISORD_LINES = 1_200_000
-HONCHO_LINES = 150_000
+#: For each side a second or more's worth.
+HSUP_LINES = 2_000_000
+SUPERVISORD_LINES = 2_000_000
+HONCHO_LINES = 100_000
 
 #: supervisord does not end with its child: after so long without a line, the rest is lost.
 SILENCE_SECONDS = 5.0
 READ_BYTES = 1 << 20
 
 #: Writes a megabyte at a time, so that the child costs next to nothing.
-PRODUCER = """\
-import os
-block = memoryview({line!r} * 10_000)
-remaining = {lines} * {length}
-while remaining:
-    remaining -= os.write(1, block[:remaining])
+BULK_WRITER = """\
+import sys
+block = {line!r} * 10_000
+for _ in range({lines} // 10_000):
+    sys.stdout.buffer.write(block)
+"""
+
+#: Writes as programs write their logs; it is about as fast as a supervisor.
+LINE_WRITER = """\
+from itertools import repeat
+from os import write
+for _ in repeat(None, {lines}):
+    write(1, {line!r})
 """
 
 #: It writes to the pipe itself what it reads, without a prefix and without rotation.
@@ -64,45 +71,51 @@ class Received:
 
 def main() -> None:
     arguments = measure.argument_parser(__doc__, rounds=3).parse_args()
-    with TemporaryDirectory(prefix="hsup-bench-") as name:
-        folder = Path(name)
-        sides = {
-            HSUP: partial(relay, hsup_argv(arguments.hsup, folder), HSUP_LINES),
-            "supervisord": partial(relay, supervisord_argv(folder), SUPERVISORD_LINES),
-            "honcho": partial(relay, honcho_argv(folder), HONCHO_LINES),
-        }
-        samples = measure.alternate(arguments.rounds, sides)
     reach = Reach(limit=4, of_peer="supervisord", at_least=True)
-    measure.print_row("relay of 100-byte lines", "rate", "MB/s", samples, reach)
-    measure.print_row("lines lost or broken", "lost", "lines", samples, Reach(limit=0))
+    for title, writer in (("written in bulk", BULK_WRITER), ("a write per line", LINE_WRITER)):
+        with TemporaryDirectory(prefix="hsup-bench-") as name:
+            sides = relay_sides(arguments.hsup, Path(name), writer)
+            samples = measure.alternate(arguments.rounds, sides)
+        measure.print_row(f"relay, {title}", "rate", "MB/s", samples, reach)
+        measure.print_row("lines lost or broken", "lost", "lines", samples, Reach(limit=0))
 
 
-def hsup_argv(hsup: Path, folder: Path) -> Sequence[str]:
-    """Make hsup prefix every line with its time and its dyno."""
+def relay_sides(hsup: Path, folder: Path, writer: str) -> Sides:
+    def child(side: str, lines: int) -> Sequence[str]:
+        script = folder / f"{side}.py"
+        script.write_text(writer.format(line=LINE, lines=lines))
+        return (sys.executable, "-SI", str(script))
+
+    hsup_child, honcho_child = child(HSUP, HSUP_LINES), child("honcho", HONCHO_LINES)
+    supervisord_child = child("supervisord", SUPERVISORD_LINES)
+    return {
+        HSUP: partial(relay, hsup_argv(hsup, folder, hsup_child), HSUP_LINES),
+        "supervisord": partial(
+            relay, supervisord_argv(folder, supervisord_child), SUPERVISORD_LINES
+        ),
+        "honcho": partial(relay, honcho_argv(folder, honcho_child), HONCHO_LINES),
+    }
+
+
+def hsup_argv(hsup: Path, folder: Path, child: Sequence[str]) -> Sequence[str]:
+    """Make hsup put the time and the dyno's name before every line."""
     control = folder / "control"
-    measure.write_control_directory(control, producer_argv(folder / "hsup.py", HSUP_LINES))
+    measure.write_control_directory(control, child)
     start = ("start", "--oneshot", "-d", "simple", "--source", "directory")
     options = ("--log-format", "heroku")
     return ("env", f"HSUP_CONTROL_DIR={control}", str(hsup), *start, *options)
 
 
-def supervisord_argv(folder: Path) -> Sequence[str]:
-    command = " ".join(producer_argv(folder / "supervisord.py", SUPERVISORD_LINES))
+def supervisord_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:
     configuration = folder / "supervisord.conf"
-    configuration.write_text(SUPERVISORD.format(folder=folder, command=command))
+    configuration.write_text(SUPERVISORD.format(folder=folder, command=" ".join(child)))
     return (measure.peer("supervisord"), "-c", str(configuration))
 
 
-def honcho_argv(folder: Path) -> Sequence[str]:
+def honcho_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:
     procfile = folder / "Procfile"
-    command = " ".join(producer_argv(folder / "honcho.py", HONCHO_LINES))
-    procfile.write_text(f"w: exec {command}\n")
+    procfile.write_text(f"w: exec {' '.join(child)}\n")
     return (measure.peer("honcho"), "-f", str(procfile), "start")
-
-
-def producer_argv(script: Path, lines: int) -> Sequence[str]:
-    script.write_text(PRODUCER.format(line=LINE, lines=lines, length=len(LINE)))
-    return (sys.executable, "-SI", str(script))
 
 
 def relay(argv: Sequence[str], lines: int) -> Sample:
@@ -110,6 +123,8 @@ def relay(argv: Sequence[str], lines: int) -> Sample:
     with measure.running(argv, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         received = receive(process.stdout.fileno(), lines)
+    if not received.seconds:
+        raise RuntimeError(f"{' '.join(argv)} passed on {received.lines} of {lines} lines")
     rate = received.lines * len(LINE) / received.seconds / 1e6
     return {"rate": rate, "lost": abs(lines - received.lines)}
 

@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +65,7 @@ def main() -> None:
 
 def start_herds(hsup: Path, folder: Path, children: int, stack: ExitStack) -> dict[str, Herd]:
     """Start the supervisors, all at once, with one child per round each."""
+    makers: dict[str, Callable[[Path, Path, int], Sequence[str]]]
     makers = {HSUP: partial(hsup_argv, hsup), "supervisord": supervisord_argv}
     if measure.installed("runsvdir", "apt-get install -y runit"):
         makers["runit"] = runit_argv

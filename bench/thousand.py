@@ -93,9 +93,7 @@ def hsup_fleet(hsup: Path, folder: Path, sleeper: Path, *, shell_line: bool) -> 
 
 def supervisord_fleet(folder: Path, sleeper: Path) -> Fleet:
     configuration = folder / "supervisord.conf"
-    configuration.write_text(
-        SUPERVISORD.format(folder=folder, sleeper=sleeper, children=CHILDREN)
-    )
+    configuration.write_text(SUPERVISORD.format(folder=folder, sleeper=sleeper, children=CHILDREN))
     return Fleet(argv=(measure.peer("supervisord"), "-c", str(configuration)))
 
 
@@ -146,7 +144,7 @@ def wait_until_up(sleeper: str, threads_before: int) -> float:
     def all_exist() -> bool:
         if existing_threads() < threads_before + CHILDREN * 0.95:
             return False
-        unseen = {int(name) for name in os.listdir("/proc") if name.isdigit()} - seen
+        unseen = measure.all_pids() - seen
         seen.update(pid for pid in unseen if measure.process_name(pid) == sleeper)
         return len(seen) >= CHILDREN
 

@@ -55,7 +55,7 @@ def _end(running: Running) -> bool:
     """Stop an hsup that the test has left running; tell whether it obeyed."""
     if running.child.poll() is not None:
         return True
-    running.signal(signal.SIGTERM)
+    running.send(signal.SIGTERM)
     if eventually(lambda: running.child.poll() is not None, 5.0):
         return True
     running.child.kill()

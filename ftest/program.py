@@ -171,7 +171,7 @@ class Running:
         def enough() -> bool:
             return len(search.findall(self.said)) >= count
 
-        self._until(enough, f"{count} × {pattern!r}", timeout)
+        self._until(enough, f"{pattern!r} ({count} times)", timeout)
         return [found.group() for found in search.finditer(self.said)][:count]
 
     def count(self, pattern: str) -> int:
@@ -190,13 +190,13 @@ class Running:
         self._err.finish()
         return _shell_status(self.child.wait())
 
-    def signal(self, number: int) -> None:
+    def send(self, number: int) -> None:
         """Send a signal to hsup."""
         self.child.send_signal(number)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = WAIT_SECONDS) -> int:
         """Send a signal to hsup, and return the status that it ends with."""
-        self.signal(number)
+        self.send(number)
         return self.ended(timeout)
 
     def close(self) -> None:
@@ -280,7 +280,8 @@ def _shell_status(code: int) -> int:
 
 
 def _live_pids() -> Iterable[int]:
-    return (int(one) for one in os.listdir("/proc") if one.isdigit() and int(one) != os.getpid())
+    pids = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+    return (pid for pid in pids if pid != os.getpid())
 
 
 def _belonging(pid: int, token: str, folder: Path) -> str:
@@ -288,8 +289,8 @@ def _belonging(pid: int, token: str, folder: Path) -> str:
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
         environ = Path(f"/proc/{pid}/environ").read_bytes()
-        cwd = os.readlink(f"/proc/{pid}/cwd")
+        cwd = Path(f"/proc/{pid}/cwd").readlink()
     except (OSError, UnicodeDecodeError):
         return ""
-    is_ours = token in command or token.encode() in environ or Path(cwd).is_relative_to(folder)
+    is_ours = token in command or token.encode() in environ or cwd.is_relative_to(folder)
     return command if is_ours else ""

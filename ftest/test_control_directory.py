@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+
 from ftest.program import eventually, process, replace
 
 #: The example of the Go program's README, to the letter.
@@ -271,7 +272,7 @@ def test_sighup_asks_the_source_again(hsup):
     running.wait_for(r"one\.1\]: a$")
     hsup.control.unlink()
     hsup.control.symlink_to("b")
-    running.signal(1)
+    running.send(1)
     running.wait_for(r"one\.1\]: b$", timeout=3)
 
 

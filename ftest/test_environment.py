@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ftest.program import free_port, process
 
 SAY = "echo $DYNO has $PORT"

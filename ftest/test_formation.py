@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ftest.program import process
 
-EVENTS = r"hsup\[{dyno}\]: {text}"
+from ftest.program import eventually, process
 
 
 def born(running, dyno):
@@ -126,18 +125,11 @@ def test_hsup_ends_when_nothing_is_left_to_run(hsup):
 def test_hsup_stays_without_dynos_where_it_is_told_to(hsup):
     hsup.release(Processes=[process("one", hsup.born, quantity=0)])
     running = hsup.start("--stay")
-    assert not running_ended_early(running, hsup)
+    assert eventually((hsup.control / "loaded").exists)
+    assert not eventually(lambda: running.child.poll() is not None, 0.3)
     hsup.release(Processes=[process("one", hsup.born, quantity=1)])
     running.wait_for(r"app\[one\.1\]: born$")
     assert running.stop() == 0
-
-
-def running_ended_early(running, hsup):
-    """Wait until the first release was taken, and look whether hsup is still there."""
-    from ftest.program import eventually
-
-    assert eventually(lambda: (hsup.control / "loaded").exists())
-    return eventually(lambda: running.child.poll() is not None, 0.3)
 
 
 def test_thirty_dynos_of_a_type_run_and_stop(hsup):
@@ -145,5 +137,4 @@ def test_thirty_dynos_of_a_type_run_and_stop(hsup):
     running = hsup.start("one=30")
     running.wait_for("born$", count=30)
     assert running.stop() == 0
-    assert len(set(running.times("born$"))) <= 30
     assert running.count("Process exited with status 143") == 30

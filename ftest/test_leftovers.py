@@ -8,6 +8,7 @@ import socket
 import sys
 
 import pytest
+
 from ftest.program import Hsup, eventually, free_port, process
 
 LISTEN = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from ftest.program import json_lines
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+
 from ftest.program import process
 
 CRASHED = r"hsup\[one\.1\]: State changed from (up|starting) to crashed"
@@ -50,11 +52,7 @@ def test_a_dyno_that_somebody_kills_is_started_again(hsup):
     hsup.procfile(one=hsup.born, two=hsup.born)
     running = hsup.start()
     running.wait_for("born$", count=2)
-    hsup.procfile(one="unused")
-    hsup.procfile(one=hsup.born, two=hsup.born)
     victim = next(pid for pid, line in hsup.processes().items() if line.startswith("sleep "))
-    import os
-
     os.kill(victim, signal.SIGKILL)
     running.wait_for("Process exited with status 137")
     running.wait_for("born$", count=3)

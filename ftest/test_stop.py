@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+
 from ftest.program import process
 
 
@@ -64,7 +65,7 @@ def test_a_second_signal_stops_now(hsup, first, second, status):
     hsup.procfile(one=stubborn(hsup))
     running = hsup.start()
     running.wait_for("ready$")
-    running.signal(first)
+    running.send(first)
     running.wait_for("Stopping all processes with SIGTERM")
     before = time.monotonic()
     assert running.stop(second) == status
@@ -98,7 +99,6 @@ HIDING = {
 @pytest.mark.parametrize("how", HIDING)
 def test_a_grandchild_is_gone_after_the_stop(hsup, how):
     hidden = HIDING[how].format(sleep=hsup.sleep)
-    hsup.procfile(one=f"{hidden} echo ready; {hsup.sleep}")
     hsup.release(Processes=[process("one", f"{hidden}\necho ready; exec {hsup.sleep}")])
     running = hsup.start("--grace", "0.5")
     running.wait_for("ready$")
@@ -146,7 +146,7 @@ def test_sigusr1_prints_a_diagnostic_log(hsup):
     running = hsup.start()
     running.wait_for("born$")
     quiet = running.err
-    running.signal(signal.SIGUSR1)
+    running.send(signal.SIGUSR1)
     running.wait_for(r"one\.1")
     assert running.child.poll() is None
     assert running.stop() == 0
@@ -157,7 +157,7 @@ def test_sighup_disturbs_no_dyno(hsup):
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
-    running.signal(signal.SIGHUP)
+    running.send(signal.SIGHUP)
     hsup.procfile(one=hsup.born, two=hsup.born)
     running.wait_for(r"app\[two\.1\]: born$")
     assert running.stop() == 0

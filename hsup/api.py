@@ -10,16 +10,14 @@ is running.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from hsup.errors import ReleaseRejected
 from hsup.model import Address, DynoSpec, ExitStatus, Fault, Release
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user asked for, as far as plugins need it.
 
     `environ` is hsup's own environment as it was at the start: plugins read
@@ -129,8 +127,7 @@ class Sweeps(Protocol):
 DriverFactory = Callable[[Settings], Driver]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class Fetched(NamedTuple):
     """What a source answers.
 
     `release` is the newest good release, None where there is none yet.
@@ -191,16 +188,14 @@ class SourceFactory(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(NamedTuple):
     """What was validated, in the user's words, and every fault of it."""
 
     what: str
     faults: tuple[Fault, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogBatch:
+class LogBatch(NamedTuple):
     """Whole lines of one stream of one dyno.
 
     `lines` is bytes as the dyno wrote them, newlines included; only the last

@@ -1,8 +1,12 @@
-"""What happens in a supervisor, as the values that observers are told."""
+"""What happens in a supervisor, as the values that observers are told.
+
+`hook` is the name of the hook that tells it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hsup.errors import HsupError
 from hsup.lifecycle import State
@@ -13,6 +17,7 @@ from hsup.model import DynoName, ExitStatus, Release
 class ReleaseReceived:
     """A source gave a release that the supervisor is about to run."""
 
+    hook: ClassVar = "hsup_release_received"
     release: Release
 
 
@@ -20,6 +25,7 @@ class ReleaseReceived:
 class ReleaseRejected:
     """A release will not run; `running` is the version that goes on, if one does."""
 
+    hook: ClassVar = "hsup_release_rejected"
     error: HsupError
     running: int | None
 
@@ -28,6 +34,7 @@ class ReleaseRejected:
 class DynoStateChanged:
     """A dyno went from one state to another; `reason` says why where that is not plain."""
 
+    hook: ClassVar = "hsup_dyno_state_changed"
     dyno: DynoName
     before: State
     after: State
@@ -38,6 +45,7 @@ class DynoStateChanged:
 class DynoExited:
     """A dyno's main process ended, and all that it wrote has been relayed."""
 
+    hook: ClassVar = "hsup_dyno_exited"
     dyno: DynoName
     status: ExitStatus
 
@@ -46,6 +54,7 @@ class DynoExited:
 class SupervisorStarted:
     """A supervisor is about to ask its source for the first time."""
 
+    hook: ClassVar = "hsup_supervisor_started"
     source: str
     driver: str
 
@@ -54,6 +63,7 @@ class SupervisorStarted:
 class SupervisorStopping:
     """A supervisor is about to stop all its dynos and end."""
 
+    hook: ClassVar = "hsup_supervisor_stopping"
     reason: str
 
 

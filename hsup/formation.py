@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hsup.errors import UsageError
-from hsup.model import DynoName, DynoSpec, ProcessType, Release
-
-#: The process type that runs once before a release, and never as a dyno of it.
-RELEASE_TYPE = "release"
+from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +55,7 @@ class Asked:
         raise UsageError(f'no process type "{unknown[0]}" in {release}', hint=f"it has {listing}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """What to do to come from the dynos that run to those that should."""
 
     stop: tuple[DynoName, ...] = ()

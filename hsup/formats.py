@@ -17,19 +17,20 @@ _HSUP_COLOUR = 90
 
 
 def formatter(name: str, *, coloured: bool) -> Formatter:
-    """Return the formatter of that name, a key of FORMATS."""
-    return FORMATS[name](coloured)
+    """Return the formatter of that name, one of the command line's choices."""
+    return _FORMATTERS[name](coloured=coloured)
 
 
 class HerokuFormatter:
     """`2026-01-02T15:04:05.123456+00:00 app[web.1]: line`, as `heroku logs` prints."""
 
-    def __init__(self, coloured: bool) -> None:
+    def __init__(self, *, coloured: bool) -> None:
         self._paint = _Paint() if coloured else None
         self._second = -1
         self._second_text = b""
 
     def __call__(self, batch: LogBatch) -> bytes:
+        """Return what is printed for a batch."""
         origin = f" {batch.source}[{batch.dyno}]:".encode()
         prefix = self._timestamp(batch.time) + origin
         if self._paint:
@@ -48,11 +49,12 @@ class HerokuFormatter:
 class PlainFormatter:
     """`web.1 | line`, for reading while developing."""
 
-    def __init__(self, coloured: bool) -> None:
+    def __init__(self, *, coloured: bool) -> None:
         self._paint = _Paint() if coloured else None
         self._width = 0
 
     def __call__(self, batch: LogBatch) -> bytes:
+        """Return what is printed for a batch."""
         self._width = max(self._width, len(batch.dyno))
         mark = b"|" if batch.source == "app" else b"*"
         prefix = batch.dyno.ljust(self._width).encode() + b" " + mark
@@ -62,16 +64,17 @@ class PlainFormatter:
 
 
 class JsonFormatter:
-    """One object a line: time, source, dyno, stream, message.
+    r"""One object a line: time, source, dyno, stream, message.
 
-    A byte that is not UTF-8 becomes an escape from \\udc80 to \\udcff, as
+    A byte that is not UTF-8 becomes an escape from \udc80 to \udcff, as
     Python's surrogateescape has it (PEP 383), so that nothing is lost.
     """
 
-    def __init__(self, coloured: bool) -> None:
+    def __init__(self, *, coloured: bool) -> None:
         del coloured  # a program reads this
 
     def __call__(self, batch: LogBatch) -> bytes:
+        """Return what is printed for a batch."""
         moment = datetime.fromtimestamp(batch.time // 1_000_000_000, UTC)
         stamp = moment.replace(microsecond=batch.time // 1000 % 1_000_000)
         fields = {
@@ -88,14 +91,15 @@ class JsonFormatter:
 class RawFormatter:
     """The bytes as the dyno wrote them."""
 
-    def __init__(self, coloured: bool) -> None:
+    def __init__(self, *, coloured: bool) -> None:
         del coloured  # the bytes are the dyno's
 
     def __call__(self, batch: LogBatch) -> bytes:
+        """Return what is printed for a batch."""
         return batch.lines
 
 
-FORMATS: dict[str, Callable[[bool], Formatter]] = {
+_FORMATTERS: dict[str, type[HerokuFormatter | PlainFormatter | JsonFormatter | RawFormatter]] = {
     "heroku": HerokuFormatter,
     "plain": PlainFormatter,
     "json": JsonFormatter,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 from collections.abc import Container, Iterable
 
 from hsup.errors import DriverError
@@ -51,9 +51,10 @@ def dyno_spec(
 
 def one_off_name(kind: str, taken: Container[DynoName] = ()) -> DynoName:
     """Return `run.4711`: four random digits that no live dyno of the kind has."""
-    while (name := DynoName(kind, random.randint(1000, 9999))) in taken:
-        pass
-    return name
+    while True:
+        number = 1000 + int.from_bytes(os.urandom(4)) % 9000
+        if (name := DynoName(kind, number)) not in taken:
+            return name
 
 
 class Ports:

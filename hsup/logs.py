@@ -206,4 +206,3 @@ def _pipe(dyno: str, stream: str, router: LogRouter) -> tuple[int, StreamReader]
     reader = StreamReader(reading_end, dyno, stream, router)
     router.add(reader)
     return writing_end, reader
-

@@ -1,16 +1,18 @@
-"""The values that hsup is about; all of them frozen."""
+"""The values that hsup is about; all of them frozen.
+
+Most are named tuples, which are given by keywords all the same: a dataclass
+takes Python six times as long to make, which `hsup run` would feel.
+"""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """What a dyno executes: one word is a line for the shell, several are an argv."""
 
     words: tuple[str, ...]
@@ -21,11 +23,18 @@ class Command:
         return len(self.words) == 1
 
     def __str__(self) -> str:
-        return self.words[0] if self.is_shell_line else shlex.join(self.words)
+        if self.is_shell_line:
+            return self.words[0]
+        import shlex
+
+        return shlex.join(self.words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessType:
+#: The process type that runs once before a release, and never as a dyno of it.
+RELEASE_TYPE = "release"
+
+
+class ProcessType(NamedTuple):
     """A line of a Procfile, with how many dynos of it the release asks for."""
 
     name: str
@@ -33,8 +42,7 @@ class ProcessType:
     quantity: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slug:
+class Slug(NamedTuple):
     """Where an application's code is: a path or a URL of a tar archive.
 
     `checksum` is `SHA256:` and 64 hexadecimal digits, as the Platform API has
@@ -75,8 +83,7 @@ class DynoName(NamedTuple):
         return f"{self.type}.{self.number}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bind:
+class Bind(NamedTuple):
     """A path of the host that a dyno sees under a path of its own."""
 
     host: Path
@@ -103,8 +110,7 @@ class DynoSpec:
     release_version: int = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExitStatus:
+class ExitStatus(NamedTuple):
     """How a process ended: with a code from 0 to 255, or by a signal."""
 
     code: int = 0
@@ -116,16 +122,14 @@ class ExitStatus:
         return self.code if self.signal is None else 128 + self.signal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(NamedTuple):
     """Where a dyno listens."""
 
     ip: str
     port: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing wrong with what a source was given.
 
     `place` tells where: `line 3`, `line 7, "Quantity" of process "web"`.

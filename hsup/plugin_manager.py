@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pluggy
 
-from hsup import catalogue, events, hookspecs
+from hsup import catalogue, hookspecs
 from hsup.entry_points import EntryPoint, entry_points
 from hsup.errors import PluginError
 
 if TYPE_CHECKING:
     import click
 
+    from hsup import events
     from hsup.api import DriverFactory, LogSinkFactory, ServiceFactory, SourceFactory
-
-logger = logging.getLogger(__name__)
 
 _Value = TypeVar("_Value")
 
-_OBSERVERS: Mapping[type[events.Event], str] = {
-    events.ReleaseReceived: "hsup_release_received",
-    events.ReleaseRejected: "hsup_release_rejected",
-    events.DynoStateChanged: "hsup_dyno_state_changed",
-    events.DynoExited: "hsup_dyno_exited",
-    events.SupervisorStarted: "hsup_supervisor_started",
-    events.SupervisorStopping: "hsup_supervisor_stopping",
-}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plugin:
+class Plugin(NamedTuple):
     """An entry point of the group, with the hooks that it has, or why it has none."""
 
     entry_point: EntryPoint
@@ -104,11 +90,15 @@ class PluginManager:
 
     def observe(self, event: events.Event) -> None:
         """Tell every observer of an event; one that raises is logged, and no more."""
-        for impl in self._implementations(_OBSERVERS[type(event)]):
+        for impl in self._implementations(event.hook):
             try:
                 impl.function(*(event for _ in impl.argnames))
             except Exception:
-                logger.exception("%s failed as an observer", self._by_name[impl.plugin_name])
+                import logging  # slow to import, and hardly ever needed
+
+                logging.getLogger(__name__).exception(
+                    "%s failed as an observer", self._by_name[impl.plugin_name]
+                )
 
     def _load(self, point: EntryPoint) -> Plugin:
         name = f"{point.distribution}:{point.name}"
@@ -134,6 +124,8 @@ class PluginManager:
         known = [name for name in vars(hookspecs) if name.startswith("hsup_")]
         for name in hooks:
             if name not in known:
+                import difflib
+
                 near = difflib.get_close_matches(name, known, 1)
                 advice = f"; did you mean {near[0]}?" if near else ""
                 return f"there is no hook {name}{advice}"
@@ -143,9 +135,7 @@ class PluginManager:
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         return caller.get_hookimpls()
 
-    def _collect(
-        self, hook: str, kind: str, is_right: Callable[[object], bool]
-    ) -> dict[str, Any]:
+    def _collect(self, hook: str, kind: str, is_right: Callable[[object], bool]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         givers: dict[str, Plugin] = {}
         for impl in self._implementations(hook):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from signal import SIGTERM, Signals
 
 from hsup import messages
-from hsup.api import BindsPaths, Driver, Fetched, Service, Source, Sweeps
+from hsup.api import Driver, Fetched, Service, Source, Sweeps
 from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError
 from hsup.events import (
     Event,
@@ -20,10 +20,10 @@ from hsup.events import (
 )
 from hsup.executor import Surroundings
 from hsup.fleet import Fleet
-from hsup.formation import RELEASE_TYPE, Asked
+from hsup.formation import Asked
 from hsup.launch import Ports, dyno_spec, one_off_name
 from hsup.logs import LogRouter
-from hsup.model import Bind, DynoName, DynoSpec, Release
+from hsup.model import RELEASE_TYPE, Bind, DynoName, DynoSpec, Release
 from hsup.policy import CrashPolicy
 
 logger = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class Supervisor:
         self._release: Release | None = None
         self._failed: Release | None = None
         self._ask = asyncio.Event()
-        self._stop_signal: asyncio.Future[Signals] = asyncio.get_running_loop().create_future()
-        self._second_signal: Signals | None = None
+        self._stop_signals: list[Signals] = []
+        self._stopping = asyncio.Event()
 
     def dynos(self) -> Mapping[str, str]:
         """Return the state of every dyno by its name."""
@@ -95,11 +95,10 @@ class Supervisor:
 
     def stop(self, number: Signals) -> None:
         """Stop all dynos and end; when called again, without grace."""
-        if not self._stop_signal.done():
-            self._stop_signal.set_result(number)
-        else:
-            self._second_signal = number
+        self._stop_signals.append(number)
+        if self._stopping.is_set():
             self._fleet.kill()
+        self._stopping.set()
 
     async def run(self, services: Sequence[Service] = ()) -> int:
         """Run until stopped, or until nothing is left to run; return the exit status.
@@ -110,13 +109,11 @@ class Supervisor:
         self._tell(SupervisorStarted(source=plan.source_name, driver=plan.driver_name))
         await self._sweep()
         following = asyncio.create_task(self._follow())
-        beside = [asyncio.create_task(self._serve(one)) for one in services]
-        beside.append(asyncio.create_task(self._watch_source()))
+        beside = [asyncio.create_task(self._until_stopped())]
+        beside += [asyncio.create_task(self._guard(one.run(self), one)) for one in services]
+        beside.append(asyncio.create_task(self._guard(self._watch_source(), self._source)))
         try:
-            await asyncio.wait([following, self._stop_signal], return_when="FIRST_COMPLETED")
-            if self._stop_signal.done():
-                reason = f"{self._stop_signal.result().name} received"
-                self._tell(SupervisorStopping(reason=reason))
+            await asyncio.wait([following, beside[0]], return_when="FIRST_COMPLETED")
         finally:
             for task in (following, *beside):
                 task.cancel()
@@ -127,28 +124,30 @@ class Supervisor:
         return self._exit_status()
 
     def _exit_status(self) -> int:
-        if self._second_signal is not None:
-            return 128 + self._second_signal
+        signals = self._stop_signals
+        if len(signals) > 1:
+            return 128 + signals[-1]
         if self._plan.one_shot:
             return self._fleet.highest_status
-        if not self._stop_signal.done():
-            return 0
-        number = self._stop_signal.result()
-        if number == SIGTERM:
-            return int(self._fleet.was_killed)
-        return 128 + number
+        if signals and signals[0] != SIGTERM:
+            return 128 + signals[0]
+        return int(self._fleet.was_killed) if signals else 0
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
+        self._tell(SupervisorStopping(reason=f"{self._stop_signals[0].name} received"))
 
     async def _sweep(self) -> None:
         if isinstance(self._driver, Sweeps):
             for leftover in await asyncio.to_thread(self._driver.sweep):
                 self._say(f"Removed what a dead hsup left: {leftover}")
 
-    async def _serve(self, service: Service) -> None:
+    async def _guard(self, work: Awaitable[None], whose: object) -> None:
+        """Keep the dynos running whatever a stranger's service or source does."""
         try:
-            await service.run(self)
+            await work
         except Exception:
-            # A stranger's service must not take the dynos down with it.
-            logger.exception("the service %r failed, the dynos run on", service)
+            logger.exception("%r failed, the dynos run on", whose)
 
     async def _watch_source(self) -> None:
         async for _ in self._source.changes():

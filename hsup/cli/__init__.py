@@ -20,9 +20,11 @@ class _Commands(click.Group):
     """The commands of hsup, then those of plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
         return [*_COMMANDS, *sorted(_of_plugins().keys() - set(_COMMANDS))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
         if cmd_name in _COMMANDS:
             command = importlib.import_module(f"hsup.cli.{cmd_name}").command
             assert isinstance(command, click.Command)
@@ -48,7 +50,7 @@ and likewise for zsh and fish.""",
 @shared_options(with_variables=True)
 @click.version_option(__version__, prog_name="hsup")
 @click.pass_context
-def hsup(ctx: click.Context, **given: object) -> None:
+def hsup(ctx: click.Context, /, **given: object) -> None:
     """Run an application the way Heroku runs it, on this machine.
 
     A source gives a release: from Heroku, from a control directory, or from
@@ -76,8 +78,8 @@ def _of_plugins() -> dict[str, click.Command]:
 def _keep_descriptors_from_dynos() -> None:
     """Let no dyno inherit what whoever started hsup left open."""
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
+        if int(name) > sys.stderr.fileno():
             try:
-                os.set_inheritable(int(name), False)
+                os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by place only
             except OSError:  # the one that listed the folder
                 pass

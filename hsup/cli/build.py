@@ -13,7 +13,7 @@ from hsup.cli.parts import Parts
 @click.command("build")
 @shared_options()
 @click.pass_obj
-def command(before: Options, **given: Any) -> None:
+def command(before: Options, /, **given: Any) -> None:
     """Prepare the current release for its driver, without running it.
 
     A later start then finds everything prepared: the slug unpacked, the image

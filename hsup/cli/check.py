@@ -25,7 +25,7 @@ Examples:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @shared_options()
 @click.pass_obj
-def command(before: Options, path: Path | None, **given: Any) -> None:
+def command(before: Options, /, path: Path | None, **given: Any) -> None:
     """Validate a control file or a Procfile, and print every fault with its place.
 
     Ends with 1 if there is a fault; a warning is none.

@@ -14,7 +14,7 @@ from hsup.plugin_manager import Plugin, PluginManager
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def command(before: Options, as_json: bool) -> None:
+def command(before: Options, /, *, as_json: bool) -> None:
     """List the plugins: name, distribution, version, hooks, and load errors.
 
     Plugins are found by the entry-point group "hsup" of installed packages,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from hsup import signals
-from hsup.api import LogSink, Service
+from hsup.api import LogSink
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts
 from hsup.config import wants_colour
@@ -57,7 +58,7 @@ once; HUP asks the source for its release again; USR1 prints a diagnostic log.""
 @shared_options()
 @click.pass_obj
 def command(
-    before: Options, types: tuple[str, ...], quantities: str, stay: bool, **given: Any
+    before: Options, /, types: tuple[str, ...], quantities: str, *, stay: bool, **given: Any
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
 
@@ -73,6 +74,8 @@ def command(
         follows_release=quantities == "release",
         start_number=options.start_number or 1,
     )
+    gc.freeze()  # what is imported now stays
+    gc.enable()
     sys.exit(asyncio.run(_start(options, asked, stays=stay)))
 
 

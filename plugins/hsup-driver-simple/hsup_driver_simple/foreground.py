@@ -13,8 +13,8 @@ from signal import SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTOU, SIGUSR1, 
 from typing import Any
 
 from hsup.model import ExitStatus
-from hsup_driver_simple.census import clear_blocking, marked_processes, send
 from hsup_driver_simple.mark import children_get
+from hsup_driver_simple.processes import clear, members, send
 from hsup_driver_simple.program import Program, exit_status
 
 _SIGNALS = (SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2)
@@ -38,7 +38,7 @@ def run(program: Program, mark: int, grace_seconds: float) -> ExitStatus:
         with children_get(mark, open_files):
             pid = program.spawn(session=False)
         deadline = _relay_signals(pid, mark, grace_seconds)
-        clear_blocking(mark, max(0.0, deadline - time.monotonic()))
+        clear(mark, max(0.0, deadline - time.monotonic()))
         status = exit_status(os.waitpid(pid, 0)[1])
         terminal.take_back(restore_modes=status.signal is not None)
     return status
@@ -57,8 +57,7 @@ def _relay_signals(pid: int, mark: int, grace_seconds: float) -> float:
         arrived = signal.sigtimedwait(_SIGNALS, left)
         if arrived is None or arrived.si_signo == SIGCHLD or arrived.si_code == _SI_KERNEL:
             continue
-        everyone = [one for one, found in marked_processes() if found == mark]
-        send(everyone, mark, arrived.si_signo)
+        send(members(mark), mark, arrived.si_signo)
         if arrived.si_signo in _ENDING and deadline is None:
             deadline = time.monotonic() + grace_seconds
     return deadline or 0.0

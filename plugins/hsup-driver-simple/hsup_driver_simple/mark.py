@@ -69,6 +69,11 @@ def marked_processes() -> Iterator[tuple[int, int]]:
                 yield int(entry), limit
 
 
+def is_running(pid: int) -> bool:
+    """Tell whether a process has not ended, though nobody may have waited for it."""
+    return _start_of(pid) is not None
+
+
 def has_mark(pid: int, mark: int) -> bool:
     """Tell whether a process carries just this mark."""
     return _limit_of(pid) == mark

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import signal
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from hsup import launch
 from hsup.errors import DriverError, DynoStartError
@@ -19,18 +18,20 @@ from hsup.model import DynoSpec, ExitStatus
 _INHERITED = ("PATH", "HOME", "USER", "SHELL", "LANG", "TERM", "TMPDIR", "TZ")
 _INHERITED_PREFIX = "LC_"
 
+#: What os.posix_spawn does with descriptors in the child.
+Actions = Sequence[tuple[Any, ...]]
+
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(NamedTuple):
     """An executable file, its arguments, and its environment."""
 
     path: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
 
-    def spawn(self, *, actions: tuple[tuple[int, int, int], ...] = (), session: bool) -> int:
+    def spawn(self, *, actions: Actions = (), session: bool) -> int:
         """Start the program in the current folder; return its pid.
 
         `actions` are those of os.posix_spawn; `session` puts it into a session
@@ -50,7 +51,7 @@ class Program:
         self,
         path: str,
         argv: tuple[str, ...],
-        actions: tuple[tuple[int, int, int], ...],
+        actions: Actions,
         *,
         session: bool,
     ) -> int:
@@ -99,8 +100,9 @@ def inherited(surroundings: Mapping[str, str]) -> dict[str, str]:
 def bash(environment: Mapping[str, str]) -> str:
     """Return the path of bash. Raises DynoStartError where there is none."""
     for folders in (environment.get("PATH", os.defpath), "/usr/local/bin:/usr/bin:/bin"):
-        if found := shutil.which("bash", path=folders):
-            return found
+        for candidate in _candidates("bash", folders):
+            if _is_executable(candidate):
+                return str(candidate)
     raise DynoStartError(
         "no bash on this machine, which runs the command of a dyno",
         hint="install bash, or give the command as several words",
@@ -109,10 +111,11 @@ def bash(environment: Mapping[str, str]) -> str:
 
 
 def find(word: str, folders: str) -> str:
-    """Return the path of a command, looked for as a shell does."""
-    if found := shutil.which(word, path=folders):
-        return found
-    candidates = [Path(word)] if "/" in word else [Path(one, word) for one in folders.split(":")]
+    """Return the path of a command, looked for in PATH as a shell does."""
+    candidates = _candidates(word, folders)
+    for candidate in candidates:
+        if _is_executable(candidate):
+            return str(candidate)
     if any(candidate.exists() for candidate in candidates):
         raise DynoStartError(
             f'cannot execute "{word}": it is not an executable file',
@@ -121,6 +124,16 @@ def find(word: str, folders: str) -> str:
         )
     where = "there is no such file" if "/" in word else f"it is in no folder of PATH, {folders}"
     raise DynoStartError(f'cannot find "{word}": {where}', exit_code=_NOT_FOUND)
+
+
+def _candidates(word: str, folders: str) -> list[Path]:
+    if "/" in word:
+        return [Path(word)]
+    return [Path(folder, word) for folder in folders.split(":")]
+
+
+def _is_executable(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
 
 
 def _start_error(word: str, error: OSError | ValueError) -> DriverError:

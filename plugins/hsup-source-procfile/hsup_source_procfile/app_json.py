@@ -7,20 +7,19 @@ The format is https://devcenter.heroku.com/articles/app-json-schema; only
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
-from hsup.model import Fault
-from hsup_source_procfile.procfile import RELEASE_PHASE
+from hsup.model import RELEASE_TYPE, Fault
 
 _MAX_SHOWN_LENGTH = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppJson:
+class AppJson(NamedTuple):
     """What is used of an app.json: a name if it has one, quantities by process type."""
 
     name: str | None = None
-    quantities: Mapping[str, int] = field(default_factory=dict)
+    quantities: Mapping[str, int] = MappingProxyType({})
 
 
 def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
@@ -44,7 +43,7 @@ def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
 def unused_quantities(app: AppJson, known: Sequence[str]) -> Iterator[Fault]:
     """Yield a warning for every quantity that no known process type can have."""
     for name in app.quantities:
-        if name == RELEASE_PHASE:
+        if name == RELEASE_TYPE:
             problem = "is ignored: the release phase runs once for every release"
         elif name not in known:
             problem = f"is ignored: the Procfile has no such process{_suggestion(name, known)}"

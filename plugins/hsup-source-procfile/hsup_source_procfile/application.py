@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from hsup.errors import SourceError
-from hsup.model import Fault, ProcessType
+from hsup.model import RELEASE_TYPE, Fault, ProcessType
 from hsup_source_procfile import app_json, dotenv_file, procfile
 from hsup_source_procfile.text_file import read_text
 
@@ -23,8 +22,7 @@ _Content = TypeVar("_Content")
 _ABSENT = (FileNotFoundError, IsADirectoryError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(NamedTuple):
     """What the three files say, and what is wrong with each of them."""
 
     name: str | None
@@ -96,14 +94,14 @@ def _read(
 
 
 def _scaled(process: ProcessType, quantities: Mapping[str, int]) -> ProcessType:
-    if process.name == procfile.RELEASE_PHASE:
+    if process.name == RELEASE_TYPE:
         return process
-    return replace(process, quantity=quantities.get(process.name, process.quantity))
+    return process._replace(quantity=quantities.get(process.name, process.quantity))
 
 
 def _naming(file: str, fault: Fault) -> Fault:
     """Put the name of its file before the place of a fault."""
     if not fault.place:
-        return replace(fault, place=file)
+        return fault._replace(place=file)
     separator = " " if fault.place.startswith("line ") else ", "
-    return replace(fault, place=f"{file}{separator}{fault.place}")
+    return fault._replace(place=f"{file}{separator}{fault.place}")

@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from hsup.model import Command, Fault, ProcessType
-
-#: Not a part of the formation: it runs once, before the dynos of its release do.
-RELEASE_PHASE = "release"
+from hsup.model import RELEASE_TYPE, Command, Fault, ProcessType
 
 MAX_NAME_LENGTH = 128
 _MAX_NEWER_NAME_LENGTH = 63
@@ -26,8 +23,7 @@ _MAX_SHOWN_LENGTH = 60
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?P<separator>:\s*|\s+)(?P<command>.*)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Entry(NamedTuple):
     line: int
     name: str
     separator: str
@@ -113,5 +109,5 @@ def _process_type(entry: _Entry) -> ProcessType:
     return ProcessType(
         name=entry.name,
         command=Command(words=(entry.command,)),
-        quantity=0 if entry.name == RELEASE_PHASE else 1,
+        quantity=0 if entry.name == RELEASE_TYPE else 1,
     )

@@ -25,7 +25,7 @@ SUPERVISORD_LINES = 2_000_000
 HONCHO_LINES = 100_000
 
 #: supervisord does not end with its child: after so long without a line, the rest is lost.
-SILENCE_SECONDS = 5.0
+SILENCE_SECONDS = 3.0
 READ_BYTES = 1 << 20
 
 #: Writes a megabyte at a time, so that the child costs next to nothing.
@@ -119,21 +119,21 @@ def honcho_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:
 
 
 def relay(argv: Sequence[str], lines: int) -> Sample:
-    """Read what a supervisor writes until all lines came, it ended, or it fell silent."""
+    """Read what a supervisor writes until it ends or falls silent."""
     with measure.running(argv, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        received = receive(process.stdout.fileno(), lines)
+        received = receive(process.stdout.fileno())
     if not received.seconds:
         raise RuntimeError(f"{' '.join(argv)} passed on {received.lines} of {lines} lines")
     rate = received.lines * len(LINE) / received.seconds / 1e6
     return {"rate": rate, "lost": abs(lines - received.lines)}
 
 
-def receive(descriptor: int, lines: int) -> Received:
+def receive(descriptor: int) -> Received:
     """Count the whole lines of the child, whatever stands before each of them."""
     count, tail = 0, b""
     first = last = time.monotonic()
-    while count < lines and (chunk := read_soon(descriptor)):
+    while chunk := read_soon(descriptor):
         complete, newline, tail = (tail + chunk).rpartition(b"\n")
         found = (complete + newline).count(LINE)
         if found:

@@ -9,7 +9,7 @@ is running.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -151,7 +151,7 @@ class Source(Protocol):
         again after a while, and goes on with what is running.
         """
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and whenever `fetch` may have a new answer.
 
         The first value comes when changes are already being watched for, so

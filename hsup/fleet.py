@@ -103,9 +103,10 @@ class Fleet:
             self.highest_status = max(self.highest_status, executor.status.status)
         if self._one_shot or task.exception():
             self._wanted.pop(name, None)
-        if name not in self._wanted:
+        if name in self._wanted:  # it was asked for again while it was leaving
+            self._start(self._wanted[name])
+        else:
             self._on_gone(name)
-        self._reconcile()
         if not self._executors:
             self._idle.set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from signal import SIGTERM, Signals
 
@@ -150,8 +151,9 @@ class Supervisor:
             logger.exception("%r failed, the dynos run on", whose)
 
     async def _watch_source(self) -> None:
-        async for _ in self._source.changes():
-            self._ask.set()
+        async with aclosing(self._source.changes()) as changes:
+            async for _ in changes:
+                self._ask.set()
 
     async def _follow(self) -> None:
         """Ask the source whenever there is reason to, until nothing is left to run."""

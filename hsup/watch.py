@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from pathlib import Path
 
 from asyncinotify import Inotify, Mask
@@ -20,7 +20,7 @@ POLL_SECONDS = 1.0
 _Signature = tuple[tuple[int, int, int] | None, ...]
 
 
-async def folder_changes(folder: Path, names: Collection[str]) -> AsyncIterator[None]:
+async def folder_changes(folder: Path, names: Collection[str]) -> AsyncGenerator[None, None]:
     """Yield once when the watch is set up, then at every change of a named file.
 
     A file that is still being written is reported when it is closed, not

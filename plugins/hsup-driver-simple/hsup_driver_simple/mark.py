@@ -16,6 +16,7 @@ privilege. It is read from outside with prlimit(2).
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 from collections.abc import Iterator
@@ -39,18 +40,18 @@ def is_mark(limit: int) -> bool:
 
 
 class Marks:
-    """Makes the marks of one hsup, a new one for every dyno."""
+    """Makes the marks of this process, a new one for every dyno."""
+
+    _numbers = itertools.count(1)
 
     def __init__(self) -> None:
         pid = os.getpid()
         start = _start_of(pid) or 0
         self._owner = ((_MAGIC << _PID_BITS) | pid) << _START_BITS | start
-        self._count = 0
 
     def next(self) -> int:
         """Return a mark that no dyno of the last million has had."""
-        self._count = (self._count + 1) % (1 << _DYNO_BITS)
-        return self._owner << _DYNO_BITS | self._count
+        return self._owner << _DYNO_BITS | next(self._numbers) % (1 << _DYNO_BITS)
 
 
 def owner_is_alive(mark: int) -> bool:

@@ -21,6 +21,8 @@ _INHERITED_PREFIX = "LC_"
 #: What os.posix_spawn does with descriptors in the child.
 Actions = Sequence[tuple[Any, ...]]
 
+_SIGNALS = tuple(int(one) for one in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
@@ -62,7 +64,7 @@ class Program(NamedTuple):
             file_actions=actions,
             setsid=session,
             setsigmask=(),
-            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+            setsigdef=_SIGNALS,
         )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -63,13 +64,8 @@ class _Object(dict[str, object]):
 
     def __init__(self, pairs: Sequence[tuple[str, object]]) -> None:
         super().__init__(pairs)
-        self.repeated = [] if len(pairs) == len(self) else _repeated(key for key, _ in pairs)
-
-
-def _repeated(keys: Iterable[str]) -> list[str]:
-    seen: set[str] = set()
-    again = {key: None for key in keys if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
-    return list(again)
+        counts = Counter(key for key, _ in pairs)
+        self.repeated = [key for key, count in counts.items() if count > 1]
 
 
 def _decode(content: bytes) -> object:
@@ -81,11 +77,15 @@ def _decode(content: bytes) -> object:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         found = error.object[error.start]
-        return Fault(place=f"line {line}", problem=f"must be UTF-8 text, got the byte 0x{found:02x}")
+        return Fault(
+            place=f"line {line}", problem=f"must be UTF-8 text, got the byte 0x{found:02x}"
+        )
     except json.JSONDecodeError as error:
         return _syntax_fault(error)
     except RecursionError:
-        return Fault(place="", problem="must be a JSON object, got values that are nested too deeply")
+        return Fault(
+            place="", problem="must be a JSON object, got values that are nested too deeply"
+        )
     except ValueError:
         # Of all that json.loads does, only int() is left, which limits its digits.
         return Fault(place="", problem="must be a JSON object, got a number of too many digits")
@@ -117,7 +117,7 @@ def _faults(content: bytes, findings: Sequence[_Finding]) -> tuple[Fault, ...]:
     """Return the findings with their lines, in the order of the file."""
     if not findings:
         return ()
-    wanted = {one.path[:end] for one in findings for end in range(len(one.path) + 1)}
+    wanted = {one.path[:end] for one in findings for end in range(1, len(one.path) + 1)}
     lines = lines_of(content.decode("utf-8-sig"), wanted)
     placed = [(_line(one.path, lines), one) for one in findings]
     placed.sort(key=lambda pair: pair[0])
@@ -165,9 +165,7 @@ class _Reader:
     def _note(self, path: JsonPath, problem: str, *, is_warning: bool = False) -> None:
         self.findings.append(_Finding(path=path, problem=problem, is_warning=is_warning))
 
-    def _check_keys(
-        self, path: JsonPath, value: _Object, known: Sequence[str], owner: str
-    ) -> None:
+    def _check_keys(self, path: JsonPath, value: _Object, known: Sequence[str], owner: str) -> None:
         for key in value.repeated:
             self._note((*path, key), f"{_shown(key)}{owner} must be given once, got it again")
         for key in value:
@@ -229,7 +227,7 @@ class _Reader:
         path, subject = ("Env", name), f'{_shown(name)} of "Env"'
         self._check_variable_name(path, name)
         if not isinstance(found, str):
-            advice = ' (write it in quotes: "5")' if isinstance(found, int | float) else ""
+            advice = ' (write "5", not 5)' if isinstance(found, int | float) else ""
             self._note(path, f"{subject} must be a string, got {_kind(found)}{advice}")
             return ""
         self._check_text(path, subject, found)

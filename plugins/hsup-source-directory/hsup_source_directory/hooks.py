@@ -26,13 +26,13 @@ class DirectorySourceFactory:
 
     def create(self, settings: Settings) -> Source:
         """Make the source; raise UsageError without HSUP_CONTROL_DIR."""
-        from hsup_source_directory.source import DirectorySource, control_folder  # noqa: PLC0415
+        from hsup_source_directory.source import DirectorySource, control_folder
 
         return DirectorySource(control_folder(settings), app=settings.app)
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
         """Validate a control file; by default `new`, or `loaded` where there is none."""
-        from hsup_source_directory.check import check  # noqa: PLC0415
+        from hsup_source_directory.check import check
 
         return check(path, settings)
 

@@ -12,47 +12,50 @@ JsonPath = tuple[str | int, ...]
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
+# For each bracket that is open: an index, a key, or None where a key comes next.
+_Steps = list[str | int | None]
+
+
 def lines_of(text: str, wanted: Collection[JsonPath]) -> dict[JsonPath, int]:
     """Return the lines, counted from 1, that the wanted values are on.
 
     `text` must be valid JSON. A member of an object is where its key is; of
     those with the same key, the last one counts, as it does for its value.
     """
+    deepest = max(map(len, wanted), default=0)
     lines: dict[JsonPath, int] = {}
-    # For each open bracket an index, or a key, or None where a key comes next.
-    path: list[str | int | None] = []
+    steps: _Steps = []
     line, counted = 1, 0
     for token in _TOKEN.finditer(text):
         line += text.count("\n", counted, token.start())
         counted = token.start()
-        if _enter(path, token[0]) and (found := _known(path)) in wanted:
-            lines[found] = line
-        _leave(path, token[0])
+        if _enter(steps, token[0]) and len(steps) <= deepest:
+            path = tuple(step for step in steps if step is not None)
+            if path in wanted:
+                lines[path] = line
+        _pass(steps, token[0])
     return lines
 
 
-def _enter(path: list[str | int | None], token: str) -> bool:
+def _enter(steps: _Steps, token: str) -> bool:
     """Step to the member or the element that the token begins, if it begins one."""
-    if not path or token in {",", "]", "}"}:
+    if not steps or token[0] in ",]}":
         return False
-    if path[-1] is None:
-        path[-1] = json.loads(token)
+    if steps[-1] is None:
+        steps[-1] = json.loads(token)
         return True
-    return isinstance(path[-1], int)
+    return isinstance(steps[-1], int)
 
 
-def _leave(path: list[str | int | None], token: str) -> None:
+def _pass(steps: _Steps, token: str) -> None:
     """Step into a bracket, out of it, or past a comma."""
-    if token == "{":
-        path.append(None)
-    elif token == "[":
-        path.append(0)
-    elif token in {"}", "]"}:
-        path.pop()
-    elif token == ",":
-        last = path[-1]
-        path[-1] = last + 1 if isinstance(last, int) else None
-
-
-def _known(path: list[str | int | None]) -> JsonPath:
-    return tuple(step for step in path if step is not None)
+    match token:
+        case "{":
+            steps.append(None)
+        case "[":
+            steps.append(0)
+        case "}" | "]":
+            steps.pop()
+        case ",":
+            last = steps[-1]
+            steps[-1] = last + 1 if isinstance(last, int) else None

@@ -65,7 +65,5 @@ def read_opened(descriptor: int) -> bytes | Fault:
     if size > MAX_BYTES:
         problem = f"must be at most {MAX_BYTES >> 20} MiB, got {size / 2**20:.1f} MiB"
         return Fault(place="", problem=problem)
-    parts = []
-    while part := os.read(descriptor, MAX_BYTES):
-        parts.append(part)
-    return b"".join(parts)
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(MAX_BYTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from hsup.api import Fetched, Settings
@@ -37,7 +37,7 @@ class ProcfileSource:
         warnings = tuple(str(fault) for fault in application.faults_seen_from(""))
         return Fetched(release=self._accepted, warnings=warnings)
 
-    def changes(self) -> AsyncIterator[None]:
+    def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and when one of the three files may have changed."""
         # Not at the top: only what watches needs asyncio.
         from hsup.watch import folder_changes

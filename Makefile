@@ -1,0 +1,92 @@
+# The tasks of hsup. `make help` lists them.
+
+# The newest Python that is here; set PYTHON to use another one (3.11 or later).
+PYTHON ?= $(shell .ci/find-python)
+VENV := .venv
+PLUGINS := $(wildcard plugins/*)
+PROJECTS := . $(PLUGINS)
+CODE := hsup $(PLUGINS) tests ftest bench examples
+
+# What the wheels are installed into, for the tests from outside and the benchmarks.
+INSTALLED := build/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types imports unit pythons wheels \
+	ftest ftest-simple ftest-simple-local bench version clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready ## start the example application
+	@echo "The web dyno serves http://127.0.0.1:5000 (curl it from another terminal); ^C stops."
+	@cd examples/hello && exec ../../$(VENV)/bin/hsup start
+
+test: lint types imports unit pythons ftest ## run all checks and tests
+
+lint: $(VENV)/dev ## check style and formatting
+	$(VENV)/bin/ruff check $(CODE)
+	$(VENV)/bin/ruff format --check $(CODE)
+
+format: $(VENV)/dev ## format the code
+	$(VENV)/bin/ruff check --fix-only $(CODE)
+	$(VENV)/bin/ruff format $(CODE)
+
+types: $(VENV)/dev ## check types
+	$(VENV)/bin/mypy hsup $(foreach plugin,$(PLUGINS),$(plugin)/$(subst -,_,$(notdir $(plugin))))
+
+imports: $(VENV)/dev ## check which module may import which
+	$(VENV)/bin/lint-imports
+
+unit: $(VENV)/dev ## run the unit tests and the conformance suites
+	$(VENV)/bin/pytest
+
+pythons: ## run them with every other Python from 3.11 on that is here
+	@for python in $$(.ci/find-python --others $(PYTHON)); do \
+		venv=build/$$(basename $$python); \
+		echo "with $$python"; \
+		.ci/make-venv $$python $$venv $(PROJECTS) && $$venv/bin/pip install -q pytest hypothesis \
+			&& $$venv/bin/pytest || exit 1; \
+	done
+
+ftest: ftest-simple ## run the functional tests with every driver
+
+ftest-simple: ftest-simple-local ## run them with the simple driver
+
+ftest-simple-local: $(VENV)/dev $(INSTALLED)/ready
+	$(VENV)/bin/pytest ftest --driver simple --hsup $(INSTALLED)/bin/hsup
+
+wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
+	rm -rf dist
+	$(VENV)/bin/pip wheel -q --no-deps --wheel-dir dist $(addprefix ./,$(PROJECTS))
+	@ls dist
+
+bench: $(INSTALLED)/ready ## measure hsup against its peers
+	for one in run thousand restart relay; do \
+		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
+
+version: ## set the version of all distributions: make version to=1.2.3
+	@test -n "$(to)" || { echo "say which: make version to=1.2.3"; exit 2; }
+	sed -i -E 's/^(version = ")[^"]+/\1$(to)/; s/("hsup[a-z-]*==)[^"]+/\1$(to)/' \
+		pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+	sed -i -E 's/^(__version__ = ")[^"]+/\1$(to)/' hsup/__init__.py
+
+clean: ## remove all that was made here
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .bench
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/ready: pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
+	.ci/make-venv $(PYTHON) $(VENV) $(PROJECTS)
+	@touch $@
+
+$(VENV)/dev: $(VENV)/ready
+	@echo "installing the tools for the tests"
+	@$(VENV)/bin/pip install -q 'pip>=25.1'
+	@$(VENV)/bin/pip install -q --group dev
+	@touch $@
+
+$(INSTALLED)/ready: $(shell find hsup plugins -name '*.py' -o -name pyproject.toml)
+	$(MAKE) wheels
+	rm -rf $(INSTALLED)
+	$(PYTHON) -m venv $(INSTALLED)
+	$(INSTALLED)/bin/pip install -q dist/*.whl
+	@touch $@

@@ -1,0 +1,257 @@
+"""What a dyno driver has to do, as tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from signal import SIGKILL, SIGTERM, SIGUSR1
+
+import pytest
+
+from hsup.api import Driver, RunningDyno, Settings
+from hsup.errors import DynoStartError
+from hsup.launch import dyno_spec
+from hsup.model import Command, DynoName, DynoSpec, ExitStatus, Release
+from hsup.testing.recorder import Recorder
+
+#: No check takes a driver that works nearly as long.
+_TIMEOUT_SECONDS = 60.0
+
+
+class DriverSuite:
+    """Subclass it, and return your driver from `make_driver`:
+
+        class TestFrobDriver(DriverSuite):
+            def make_driver(self, settings):
+                return FrobDriver(settings)
+
+    A check that cannot hold for your driver is overridden by a method whose
+    docstring says why.
+    """  # noqa: D400, D415 - an example follows
+
+    def make_driver(self, settings: Settings) -> Driver:
+        """Return a new driver."""
+        raise NotImplementedError
+
+    def release(self) -> Release:
+        """Return a release that the driver can build; it has bash and coreutils."""
+        return Release(app="conformance", version=1, config={"GREETING": "a  $b\n'c'"})
+
+    def test_every_overridden_check_says_why(self) -> None:
+        """Nobody weakens the contract in silence."""
+        for name, method in vars(type(self)).items():
+            if name.startswith("test_") and hasattr(DriverSuite, name):
+                assert method.__doc__, f"{name} is overridden: say why in its docstring"
+
+    def test_a_release_can_be_built_twice(self) -> None:
+        """`build` is idempotent."""
+        driver = self.make_driver(_settings())
+        driver.build(self.release())
+        driver.build(self.release())
+
+    def test_one_word_is_a_line_for_the_shell(self) -> None:
+        """One word goes to bash."""
+        assert self._output_of("echo one; echo $((1 + 1)) | cat") == (b"one\n2\n", b"")
+
+    def test_several_words_are_taken_as_they_are(self) -> None:
+        """Several words are an argv."""
+        words = ("printf", "%s|", "a  b", "$HOME", "", "*")
+        assert self._output_of(*words) == (b"a  b|$HOME||*|", b"")
+
+    def test_the_streams_are_kept_apart(self) -> None:
+        """Standard output and standard error do not mix."""
+        assert self._output_of("echo out; echo err >&2") == (b"out\n", b"err\n")
+
+    def test_the_input_is_empty(self) -> None:
+        """A dyno that reads finds the end at once."""
+        assert self._output_of("cat; echo end") == (b"end\n", b"")
+
+    def test_config_vars_arrive_as_they_are(self) -> None:
+        """Blanks, newlines, quotes and dollars survive."""
+        out, _ = self._output_of('printf %s "$GREETING"')
+        assert out.decode() == self.release().config["GREETING"]
+
+    def test_a_dyno_knows_its_name_and_port(self) -> None:
+        """DYNO and PORT are set."""
+        assert self._output_of("echo $DYNO $PORT") == (b"worker.1 5900\n", b"")
+
+    def test_no_variable_of_hsup_gets_to_a_dyno(self) -> None:
+        """The tokens of hsup's own environment stay there."""
+        out, _ = self._output_of("printenv")
+        assert b"HEROKU_ACCESS_TOKEN" not in out
+
+    def test_output_is_complete(self) -> None:
+        """Nothing is lost of a dyno that writes a lot and ends."""
+        out, _ = self._output_of("seq 20000; printf end")
+        assert out == b"".join(b"%d\n" % n for n in range(1, 20001)) + b"end"
+
+    @pytest.mark.parametrize("code", [0, 1, 42, 255])
+    def test_the_exit_code_is_exact(self, code: int) -> None:
+        """Every code comes back."""
+        assert self._status_of(f"exit {code}") == ExitStatus(code=code)
+
+    @pytest.mark.parametrize("number", [SIGTERM, SIGKILL, SIGUSR1])
+    def test_the_signal_that_ended_a_dyno_is_told(self, number: int) -> None:
+        """A status tells a signal from a code."""
+        assert self._status_of(f"kill -{int(number)} $$").status == 128 + number
+
+    def test_a_command_that_does_not_exist_is_an_error_127(self) -> None:
+        """As a shell has it."""
+
+        async def check(driver: Driver) -> None:
+            async with Recorder() as recorder:
+                with pytest.raises(DynoStartError) as caught:
+                    await driver.start(self._spec("/no/such/program", "x"), recorder)
+                assert caught.value.exit_code == 127
+
+        self._run(check)
+
+    def test_a_signal_reaches_every_process(self) -> None:
+        """Not only the first process is told to end."""
+        line = "trap 'echo parent' TERM; (trap 'echo child; exit' TERM; echo r; sleep 60 & wait) & "
+        line += "while ! wait; do :; done"
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, line) as (dyno, recorder):
+                await recorder.until(b"r\n")
+                await dyno.signal(SIGTERM)
+                await recorder.until(b"parent")
+                await recorder.until(b"child")
+
+        self._run(check)
+
+    def test_a_signal_to_a_dyno_that_has_ended_does_nothing(self) -> None:
+        """The dyno may end at any moment."""
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, "true") as (dyno, _):
+                await dyno.wait()
+                await dyno.signal(SIGTERM)
+
+        self._run(check)
+
+    def test_destroy_kills_what_ignores_sigterm(self) -> None:
+        """And says so."""
+
+        async def check(driver: Driver) -> None:
+            line = "trap '' TERM; echo ready; while :; do sleep 60; done"
+            async with self._started(driver, line) as (dyno, recorder):
+                await recorder.until(b"ready")
+                await dyno.signal(SIGTERM)
+                assert await dyno.destroy(0.1)
+                assert await dyno.wait() == ExitStatus(signal=SIGKILL)
+
+        self._run(check)
+
+    def test_destroy_waits_for_what_ends_in_time(self) -> None:
+        """A process that finishes its work within the grace is not killed."""
+
+        async def check(driver: Driver) -> None:
+            line = "trap 'sleep 0.2; echo finished; exit 3' TERM; echo ready; sleep 60 & wait"
+            async with self._started(driver, line) as (dyno, recorder):
+                await recorder.until(b"ready")
+                await dyno.signal(SIGTERM)
+                assert not await dyno.destroy(30)
+                assert await dyno.wait() == ExitStatus(code=3)
+                await recorder.until(b"finished")
+
+        self._run(check)
+
+    def test_destroy_may_be_called_twice_at_once(self) -> None:
+        """The second call shortens the first."""
+
+        async def check(driver: Driver) -> None:
+            line = "trap '' TERM; echo ready; while :; do sleep 60; done"
+            async with self._started(driver, line) as (dyno, recorder):
+                await recorder.until(b"ready")
+                patient = asyncio.ensure_future(dyno.destroy(3600))
+                await asyncio.sleep(0)
+                await dyno.destroy()
+                await patient
+                await dyno.destroy()
+
+        self._run(check)
+
+    def test_nothing_outlives_its_dyno(self) -> None:
+        """Daemons that detach themselves go with it; who holds the output open would show."""
+        line = "(setsid sleep 600 &); (setsid env -i /bin/sleep 600 & disown) & "
+        line += "echo ready; sleep 600"
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, line) as (dyno, recorder):
+                await recorder.until(b"ready")
+                await dyno.destroy()
+                assert await recorder.all() == (b"ready\n", b"")
+
+        self._run(check)
+
+    def test_many_dynos_run_at_the_same_time(self) -> None:
+        """Each with its own output and status."""
+
+        async def one(driver: Driver, number: int) -> None:
+            line = f"echo {number}; exit {number}"
+            async with self._started(driver, line) as (dyno, recorder):
+                assert await dyno.wait() == ExitStatus(code=number)
+                await dyno.destroy()
+                assert await recorder.all() == (b"%d\n" % number, b"")
+
+        async def check(driver: Driver) -> None:
+            await asyncio.gather(*(one(driver, number) for number in range(20)))
+
+        self._run(check)
+
+    def _spec(self, *words: str) -> DynoSpec:
+        return dyno_spec(
+            self.release(), DynoName("worker", 1), Command(words=words), port=5900
+        )
+
+    @asynccontextmanager
+    async def _started(
+        self, driver: Driver, *words: str
+    ) -> AsyncIterator[tuple[RunningDyno, Recorder]]:
+        async with Recorder() as recorder:
+            dyno = await driver.start(self._spec(*words), recorder)
+            recorder.close_writing_ends()
+            try:
+                yield dyno, recorder
+            finally:
+                await dyno.destroy()
+
+    def _run(self, check: Callable[[Driver], Awaitable[None]]) -> None:
+        async def limited() -> None:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                driver = self.make_driver(_settings())
+                await asyncio.to_thread(driver.build, self.release())
+                await check(driver)
+
+        asyncio.run(limited())
+
+    def _output_of(self, *words: str) -> tuple[bytes, bytes]:
+        recorded = []
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, *words) as (dyno, recorder):
+                await dyno.wait()
+                await dyno.destroy()
+                recorded.append(await recorder.all())
+
+        self._run(check)
+        return recorded[0]
+
+    def _status_of(self, line: str) -> ExitStatus:
+        statuses = []
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, line) as (dyno, _):
+                statuses.append(await dyno.wait())
+
+        self._run(check)
+        return statuses[0]
+
+
+def _settings() -> Settings:
+    environ = {"PATH": os.environ["PATH"], "HEROKU_ACCESS_TOKEN": "secret"}
+    return Settings(folder=Path.cwd(), environ=environ)

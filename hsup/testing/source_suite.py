@@ -1,0 +1,92 @@
+"""What a source of releases has to do, as tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from pathlib import Path
+
+from hsup.api import Settings, Source
+
+_TIMEOUT_SECONDS = 30.0
+
+
+class SourceSuite:
+    """Subclass it, and say how your source is made and given releases.
+
+    `folder` is an empty folder for each test. A check that cannot hold for
+    your source is overridden by a method whose docstring says why.
+    """
+
+    def make_source(self, settings: Settings) -> Source:
+        """Return a new source that reads from `settings.folder`."""
+        raise NotImplementedError
+
+    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
+        """Give the source a good release with that config."""
+        raise NotImplementedError
+
+    def give_fault(self, folder: Path) -> None:
+        """Give the source something that is no release."""
+        raise NotImplementedError
+
+    def environ(self, folder: Path) -> Mapping[str, str]:
+        """Return the variables that the source needs."""
+        del folder
+        return {}
+
+    def test_every_overridden_check_says_why(self) -> None:
+        """Nobody weakens the contract in silence."""
+        for name, method in vars(type(self)).items():
+            if name.startswith("test_") and hasattr(SourceSuite, name):
+                assert method.__doc__, f"{name} is overridden: say why in its docstring"
+
+    def test_the_same_release_is_equal_when_fetched_again(self, tmp_path: Path) -> None:
+        """Nothing is restarted because a source was asked twice."""
+        source = self._source(tmp_path)
+        self.give_release(tmp_path, {"A": "1"})
+        assert source.fetch().release == source.fetch().release
+
+    def test_a_later_release_is_another_one(self, tmp_path: Path) -> None:
+        """A changed config makes a release that differs."""
+        source = self._source(tmp_path)
+        self.give_release(tmp_path, {"A": "1"})
+        first = source.fetch().release
+        self.give_release(tmp_path, {"A": "2"})
+        second = source.fetch().release
+        assert first is not None
+        assert second is not None
+        assert (first.config["A"], second.config["A"]) == ("1", "2")
+        assert first != second
+
+    def test_a_fault_leaves_the_good_release(self, tmp_path: Path) -> None:
+        """What was good goes on, and the fault is told."""
+        source = self._source(tmp_path)
+        self.give_release(tmp_path, {"A": "1"})
+        good = source.fetch().release
+        self.give_fault(tmp_path)
+        fetched = source.fetch()
+        assert fetched.release == good
+        assert fetched.rejected is not None
+        assert fetched.rejected.faults
+
+    def test_changes_come_at_once_and_then_when_there_is_one(self, tmp_path: Path) -> None:
+        """The first value starts the first fetch; the next ones follow the input."""
+
+        async def check() -> None:
+            source = self._source(tmp_path)
+            self.give_release(tmp_path, {"A": "1"})
+            async with asyncio.timeout(_TIMEOUT_SECONDS), aclosing(source.changes()) as changes:
+                await anext(changes)
+                source.fetch()
+                self.give_release(tmp_path, {"A": "2"})
+                async for _ in changes:
+                    release = source.fetch().release
+                    if release is not None and release.config["A"] == "2":
+                        break
+
+        asyncio.run(check())
+
+    def _source(self, folder: Path) -> Source:
+        return self.make_source(Settings(folder=folder, environ=self.environ(folder)))

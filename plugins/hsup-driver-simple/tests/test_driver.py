@@ -1,0 +1,88 @@
+"""What the simple driver does besides what every driver does."""
+
+import asyncio
+import os
+import resource
+import socket
+from pathlib import Path
+
+import pytest
+
+from hsup.api import BindsPaths, RunsForeground, Settings, Sweeps
+from hsup.errors import DynoStartError
+from hsup.launch import dyno_spec
+from hsup.model import Command, DynoName, Release
+from hsup.testing import Recorder
+from hsup_driver_simple.driver import SimpleDriver
+
+
+@pytest.fixture
+def driver():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield SimpleDriver(Settings(folder=Path.cwd(), environ=dict(os.environ)))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def spec(line, *, type="web", port):
+    release = Release(app="hello", version=1)
+    return dyno_spec(release, DynoName(type, 1), Command(words=(line,)), port=port)
+
+
+async def output_of(driver, one):
+    async with Recorder() as recorder:
+        dyno = await driver.start(one, recorder)
+        recorder.close_writing_ends()
+        await dyno.wait()
+        await dyno.destroy()
+        return dyno.address, await recorder.all()
+
+
+@pytest.fixture
+def taken_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_it_sweeps_and_runs_in_the_foreground_and_binds_nothing(driver):
+    assert isinstance(driver, Sweeps)
+    assert isinstance(driver, RunsForeground)
+    assert not isinstance(driver, BindsPaths)
+
+
+def test_a_web_dyno_whose_port_is_taken_is_not_started(driver, taken_port):
+    with pytest.raises(DynoStartError, match=f"cannot listen on port {taken_port}"):
+        asyncio.run(output_of(driver, spec("true", port=taken_port)))
+
+
+def test_another_type_may_have_a_port_that_is_taken(driver, taken_port):
+    one = spec("echo $PORT", type="worker", port=taken_port)
+    _, (out, _) = asyncio.run(output_of(driver, one))
+    assert out == b"%d\n" % taken_port
+
+
+def test_the_address_is_on_the_loopback(driver):
+    address, _ = asyncio.run(output_of(driver, spec("true", type="worker", port=5999)))
+    assert (address.ip, address.port) == ("127.0.0.1", 5999)
+
+
+def test_a_dyno_has_the_limit_of_open_files_that_hsup_had(driver):
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, (out, _) = asyncio.run(output_of(driver, spec("ulimit -Sn", type="worker", port=5999)))
+    assert int(out) == soft
+
+
+def test_a_dyno_has_no_descriptor_of_hsup_but_its_three_streams(driver):
+    for inherited in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}:
+        try:
+            os.set_inheritable(inherited, False)
+        except OSError:  # the one that listed the folder
+            pass
+    line = "ls /proc/self/fd | sort -n | tr '\\n' ' '"
+    _, (out, _) = asyncio.run(output_of(driver, spec(line, type="worker", port=5999)))
+    assert out == b"0 1 2 3 "  # 3 is the folder that ls reads
+
+
+def test_signals_that_python_ignores_are_not_ignored_in_a_dyno(driver):
+    line = "yes | head -1; echo ${PIPESTATUS[0]}"
+    _, (out, _) = asyncio.run(output_of(driver, spec(line, type="worker", port=5999)))
+    assert out == b"y\n141\n"

@@ -1,0 +1,72 @@
+"""Marks survive whatever a program does to detach itself."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from hsup_driver_simple import mark, processes
+
+
+@pytest.fixture
+def a_mark():
+    made = mark.Marks().next()
+    yield made
+    processes.clear(made, 0)
+
+
+def start(a_mark, *words):
+    with mark.children_get(a_mark, 512):
+        return os.posix_spawn(words[0], words, dict(os.environ))
+
+
+def test_marks_of_one_hsup_differ_and_have_the_same_owner():
+    marks = mark.Marks()
+    made = [marks.next() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert len({mark.owner_of(one) for one in made}) == 1
+    assert all(mark.is_mark(one) for one in made)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 1024, 2**32, 2**62, 2**63 - 1, -1])
+def test_an_ordinary_limit_is_no_mark(limit):
+    assert not mark.is_mark(limit)
+
+
+def test_the_owner_of_a_mark_made_here_is_alive():
+    assert mark.owner_is_alive(mark.Marks().next())
+
+
+def test_the_owner_of_a_mark_made_by_a_process_that_ended_is_not():
+    code = "from hsup_driver_simple.mark import Marks; print(Marks().next())"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert mark.is_mark(int(made))
+    assert not mark.owner_is_alive(int(made))
+
+
+def test_a_detached_grandchild_without_environment_carries_the_mark(a_mark):
+    line = "setsid env -i /bin/sh -c 'exec /bin/sleep 600 >/dev/null 2>&1 </dev/null' & echo"
+    os.waitpid(start(a_mark, "/bin/bash", "-c", line), 0)
+    assert len(processes.members(a_mark)) == 1
+
+
+def test_children_get_leaves_the_limits_of_this_process_alone(a_mark):
+    before = resource.getrlimit(mark.RLIMIT_LOCKS), resource.getrlimit(resource.RLIMIT_NOFILE)
+    pid = start(a_mark, "/bin/true")
+    os.waitpid(pid, 0)
+    after = resource.getrlimit(mark.RLIMIT_LOCKS), resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert before == after
+
+
+def test_children_get_limits_the_open_files_of_the_child_only(a_mark):
+    read, write = os.pipe()
+    with mark.children_get(a_mark, 77):
+        actions = [(os.POSIX_SPAWN_DUP2, write, 1)]
+        argv = ["bash", "-c", "ulimit -Sn"]
+        pid = os.posix_spawn("/bin/bash", argv, {}, file_actions=actions)
+    os.close(write)
+    with open(read) as said:
+        assert said.read() == "77\n"
+    os.waitpid(pid, 0)

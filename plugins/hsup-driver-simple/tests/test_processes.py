@@ -1,0 +1,99 @@
+"""Processes of dead hsups are swept, those of living ones are left alone."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hsup_driver_simple import mark, processes
+
+#: Starts a marked process that detaches itself, tells its mark, and ends.
+DEAD_HSUP = """
+import os
+from hsup_driver_simple.mark import Marks, children_get
+mark = Marks().next()
+with children_get(mark, 512):
+    pid = os.posix_spawn("/bin/bash", ["bash", "-c", LINE], dict(os.environ))
+print(mark, flush=True)
+WAIT
+"""
+
+
+def hsup_that_dies(line="exec setsid sleep 600 >/dev/null", wait="input()"):
+    code = DEAD_HSUP.replace("LINE", repr(line)).replace("WAIT", wait)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    made = int(child.stdout.readline())
+    return child, made
+
+
+@pytest.fixture
+def living():
+    child, made = hsup_that_dies()
+    yield child, made
+    child.kill()
+    child.communicate()
+    processes.clear(made, 0)
+
+
+def running(made):
+    return {pid for pid in processes.members(made) if mark.is_running(pid)}
+
+
+def test_sweep_leaves_the_processes_of_a_living_hsup_alone(living):
+    _, made = living
+    processes.sweep()
+    assert running(made)
+
+
+def test_sweep_ends_the_processes_of_an_hsup_that_was_killed(living):
+    child, made = living
+    pids = running(made)
+    child.kill()
+    child.wait()
+    told = processes.sweep()
+    assert not running(made)
+    assert all(any(f"process {pid}," in one for one in told) for pid in pids)
+
+
+def test_sweep_kills_a_leftover_that_ignores_sigterm():
+    child, made = hsup_that_dies("trap '' TERM; echo; while :; do sleep 600; done >&2")
+    child.stdout.readline()
+    child.kill()
+    child.communicate()
+    processes.sweep()
+    assert not running(made)
+
+
+def test_clear_waits_as_long_as_it_is_told_before_it_kills(living):
+    _, made = living
+    began = time.monotonic()
+    processes.clear(made, 0.2)
+    assert time.monotonic() - began >= 0.2
+    assert not running(made)
+
+
+def test_send_does_not_signal_a_process_that_does_not_carry_the_mark(living):
+    _, made = living
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        processes.send([stranger.pid], made, 9)
+        assert mark.is_running(stranger.pid)
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_is_running_is_false_for_a_zombie():
+    read, write = os.pipe()
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert not mark.is_running(pid)
+    finally:
+        os.waitpid(pid, 0)
+        os.close(read)
+        os.close(write)

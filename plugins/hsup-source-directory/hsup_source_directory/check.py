@@ -1,0 +1,60 @@
+"""Validate a control file without accepting it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hsup.api import Checked, Settings
+from hsup.errors import SourceError
+from hsup_source_directory.control_file import parse
+from hsup_source_directory.reading import find_obstacle, read_control_file
+from hsup_source_directory.source import control_folder
+
+_NAMES = {"new", "loaded", "rejected"}
+
+
+def check(path: Path | None, settings: Settings) -> Checked | None:
+    """Return the faults of a control file, or None for a file of another kind.
+
+    Without a path, it is `new` of the control directory, or else `loaded`.
+    Raises SourceError where nothing can be read, UsageError where no control
+    directory is set.
+    """
+    path = path or _next_control_file(control_folder(settings))
+    there = settings.folder / path
+    if not _is_control_file(there):
+        return None
+    what = f"control file {path}"
+    try:
+        content = read_control_file(there)
+    except OSError as error:
+        raise SourceError(f"cannot read {what}: {error.strerror}") from error
+    parsed = parse(content, app=settings.app, default_app=there.parent.name)
+    return Checked(what=what, faults=parsed.faults)
+
+
+def _next_control_file(folder: Path) -> Path:
+    for path in (folder / "new", folder / "loaded"):
+        if os.path.lexists(path):
+            return path
+    hint = "put a control file there as new"
+    raise SourceError(f"control directory {folder} has neither new nor loaded", hint=hint)
+
+
+def _is_control_file(path: Path) -> bool:
+    if path.name in _NAMES:
+        return True
+    if path.suffix == ".json":
+        return path.name != "app.json"
+    return _begins_as_json(path)
+
+
+def _begins_as_json(path: Path) -> bool:
+    try:
+        if find_obstacle(path):
+            return False
+        with path.open("rb") as file:
+            return file.read(4096).lstrip().startswith(b"{")
+    except OSError:
+        return False

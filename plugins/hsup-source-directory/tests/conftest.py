@@ -1,0 +1,25 @@
+"""A control directory to put releases into."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    control = tmp_path / "control"
+    control.mkdir()
+    return control
+
+
+@pytest.fixture
+def version():
+    """Return the content of a good control file with a version."""
+
+    def content(number: int, **more: object) -> bytes:
+        return json.dumps({"Version": number, **more}).encode()
+
+    return content

@@ -1,0 +1,81 @@
+"""`hsup check` finds the control file that is meant, and all its faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hsup.api import Settings
+from hsup.errors import SourceError, UsageError
+from hsup_source_directory.check import check
+
+FAULTY = '{\n"Version": "x"}'
+
+
+@pytest.fixture
+def settings(tmp_path):
+    (tmp_path / "control").mkdir()
+    return Settings(folder=tmp_path, environ={"HSUP_CONTROL_DIR": "control"})
+
+
+def test_new_is_checked_and_left_where_it_is(settings):
+    folder = settings.folder / "control"
+    (folder / "new").write_text(FAULTY)
+    (folder / "loaded").write_text("{}")
+
+    checked = check(None, settings)
+
+    assert checked is not None
+    assert checked.what == f"control file {folder / 'new'}"
+    assert [fault.place for fault in checked.faults] == ["line 2"]
+    assert sorted(path.name for path in folder.iterdir()) == ["loaded", "new"]
+
+
+def test_without_new_the_loaded_file_is_checked(settings):
+    (settings.folder / "control" / "loaded").write_text("{}")
+    checked = check(None, settings)
+    assert checked is not None
+    assert checked.what.endswith("/loaded")
+    assert checked.faults == ()
+
+
+def test_an_empty_folder_has_nothing_to_check(settings):
+    with pytest.raises(SourceError, match="has neither new nor loaded; put a control file"):
+        check(None, settings)
+
+
+def test_without_a_control_directory_there_is_nothing_to_check(tmp_path):
+    with pytest.raises(UsageError, match="HSUP_CONTROL_DIR is not set"):
+        check(None, Settings(folder=tmp_path, environ={}))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_ours"),
+    [
+        ("new", "", True),
+        ("rejected", "x", True),
+        ("release.json", "x", True),
+        ("release", "\n {}", True),
+        ("app.json", "{}", False),
+        ("Procfile", "web: x", False),
+        ("empty", "", False),
+    ],
+)
+def test_a_control_file_is_known_by_name_or_content(settings, name, content, is_ours):
+    (settings.folder / name).write_text(content)
+    assert (check(Path(name), settings) is not None) is is_ours
+
+
+def test_a_folder_is_of_another_kind_unless_it_has_the_name(settings):
+    (settings.folder / "new").mkdir()
+    assert check(Path("control"), settings) is None
+    checked = check(Path("new"), settings)
+    assert checked is not None
+    assert [str(fault) for fault in checked.faults] == ["must be a file, got a folder"]
+
+
+def test_a_file_that_is_not_there_is_of_another_kind_unless_it_has_the_name(settings):
+    assert check(Path("Procfile"), settings) is None
+    with pytest.raises(SourceError, match=r"cannot read control file x\.json: No such file"):
+        check(Path("x.json"), settings)

@@ -1,0 +1,270 @@
+"""Every fault of a control file has its text, and its line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hsup.errors import ReleaseRejected
+from hsup.model import Command, Fault, ProcessType, Release, Slug
+from hsup_source_directory.control_file import Parsed, parse
+
+FULL = b"""{
+    "Version": 1,
+    "Name": "shop",
+    "Env": {
+        "NAME": "CONTENTS"
+    },
+    "Slug": "sample-slug.tgz",
+    "Stack": "cedar-14",
+    "LogplexURL": "https://logs.example.com",
+    "Processes": [
+        {
+            "Args": ["./web-server", "arg"],
+            "Quantity": 2,
+            "Type": "web"
+        },
+        {"Args": ["./worker | tee log"], "Quantity": 0, "Type": "worker"}
+    ]
+}
+"""
+
+
+def parsed(content: bytes) -> Parsed:
+    return parse(content, app=None, default_app="folder")
+
+
+def with_process(**changed: object) -> bytes:
+    process = {"Args": ["./web"], "Quantity": 1, "Type": "web", **changed}
+    kept = {key: value for key, value in process.items() if value is not ...}
+    return json.dumps({"Processes": [kept]}).encode()
+
+
+def faults_of(content: bytes) -> list[str]:
+    found = parsed(content)
+    assert found.release is None
+    assert not found.warnings
+    return [str(fault) for fault in found.errors]
+
+
+def test_every_key_has_its_place_in_the_release():
+    assert parsed(FULL) == Parsed(
+        release=Release(
+            app="shop",
+            version=1,
+            config={"NAME": "CONTENTS"},
+            processes=(
+                ProcessType(name="web", command=Command(words=("./web-server", "arg")), quantity=2),
+                ProcessType(
+                    name="worker", command=Command(words=("./worker | tee log",)), quantity=0
+                ),
+            ),
+            slug=Slug(location="sample-slug.tgz"),
+            stack="cedar-14",
+            logplex_url="https://logs.example.com",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}",
+        b"\xef\xbb\xbf{}",
+        b'{"Version": null, "Name": null, "Env": null, "Slug": null, "Processes": null}',
+        b'{"Name": "", "Env": {}, "Slug": "", "Stack": "", "Processes": [], "LogplexURL": ""}',
+    ],
+)
+def test_what_is_left_out_null_or_empty_has_a_default(content):
+    assert parsed(content) == Parsed(release=Release(app="folder", version=0))
+
+
+@pytest.mark.parametrize(("app", "expected"), [(None, "shop"), ("asked", "asked")])
+def test_the_app_that_was_asked_for_wins_over_the_name(app, expected):
+    release = parse(FULL, app=app, default_app="folder").release
+    assert release is not None
+    assert release.app == expected
+
+
+def test_a_rejection_reads_as_a_sentence():
+    error = ReleaseRejected(
+        "cannot read control file new", parsed(with_process(Quantity="two")).errors
+    )
+    assert str(error) == (
+        'cannot read control file new: line 1: "Quantity" of process "web" must be '
+        'a whole number of 0 or more, got "two"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "the file is empty, a JSON object was expected"),
+        (b" \n\t", "the file is empty, a JSON object was expected"),
+        (b'{\n"Name": "\xff"}', "line 2: must be UTF-8 text, got the byte 0xff"),
+        ('{"Name": "x"}'.encode("utf-16"), "line 1: must be UTF-8 text, got the byte 0xff"),
+        (b"{\n  Version: 1}", "line 2, column 3: must be JSON: "),
+        (b'{"Version": 1', "line 1, column 14: must be JSON: expecting ',' delimiter, got the end"),
+        (b'{"Version": }', 'line 1, column 13: must be JSON: expecting value, got "}"'),
+        (b'{"Env": {"A": "secret', "line 1, column 15: must be JSON: unterminated string"),
+        (b"{} {}", "line 1, column 4: must be JSON: extra data"),
+        (b"[" * 200_000, "must be a JSON object, got values that are nested too deeply"),
+        (b"9" * 5000, "must be a JSON object, got a number of too many digits"),
+    ],
+)
+def test_what_is_not_json_is_told_with_line_and_column(content, expected):
+    (fault,) = faults_of(content)
+    assert fault.startswith(expected)
+    assert "secret" not in fault
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b"[]", "a list"), (b"null", "null"), (b'"x"', '"x"'), (b"NaN", "NaN"), (b"-1", "-1")],
+)
+def test_the_top_level_is_an_object(content, found):
+    assert faults_of(content) == [f"line 1: the file must be a JSON object, got {found}"]
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        ('"Version": "1"', '"Version" must be a whole number of 0 or more, got "1"'),
+        ('"Version": 1.5', '"Version" must be a whole number of 0 or more, got 1.5'),
+        ('"Version": true', '"Version" must be a whole number of 0 or more, got true'),
+        (
+            f'"Version": {2**63}',
+            f'"Version" must be a whole number of {2**63 - 1} or less, got {2**63}',
+        ),
+        ('"Name": 5', '"Name" must be a string, got 5'),
+        ('"Name": "../x"', '"Name" must be a name without "/", got "../x"'),
+        ('"Name": ".."', '"Name" must be a name without "/", got ".."'),
+        ('"Slug": ["x"]', '"Slug" must be a string, got a list'),
+        ('"Slug": "a\\u0000b"', '"Slug" must be text without NUL, got a NUL character'),
+        ('"Stack": {}', '"Stack" must be a string, got an object'),
+        ('"LogplexURL": false', '"LogplexURL" must be a string, got false'),
+        ('"Processes": {}', '"Processes" must be a list of objects, got an object'),
+        ('"Processes": [null]', "process 1 must be an object, got null"),
+        ('"Env": ["A=secret"]', '"Env" must be an object of strings, got a list'),
+        ('"Env": "A=secret"', '"Env" must be an object of strings, got a string'),
+        (
+            '"Env": {"PORT": 5}',
+            '"PORT" of "Env" must be a string, got a number (write "5", not 5)',
+        ),
+        (
+            '"Env": {"DEBUG": true}',
+            '"DEBUG" of "Env" must be a string, got true or false (write "5", not 5)',
+        ),
+        ('"Env": {"A": null}', '"A" of "Env" must be a string, got null'),
+        ('"Env": {"A": ["secret"]}', '"A" of "Env" must be a string, got a list'),
+        (
+            '"Env": {"A": "secret\\u0000"}',
+            '"A" of "Env" must be text without NUL, got a NUL character',
+        ),
+        (
+            '"Env": {"A": "secret\\ud800"}',
+            '"A" of "Env" must be Unicode text, got half a surrogate pair',
+        ),
+        ('"Env": {"": "x"}', 'a name in "Env" must be text without "=" and NUL, got ""'),
+        ('"Env": {"A=B": "x"}', 'a name in "Env" must be text without "=" and NUL, got "A=B"'),
+        (
+            '"Env": {"A\\u0000": "x"}',
+            'a name in "Env" must be text without "=" and NUL, got "A\\u0000"',
+        ),
+        ('"Env": {"A": "1", "A": "2"}', '"A" of "Env" must be given once, got it again'),
+        ('"Version": 1, "Version": 2', '"Version" must be given once, got it again'),
+    ],
+)
+def test_a_faulty_member_is_told_with_its_line(member, expected):
+    assert faults_of(f"{{\n\n{member}}}".encode()) == [f"line 3: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"Quantity": "two"}, '"Quantity" of process "web" must be {whole}, got "two"'),
+        ({"Quantity": -1}, '"Quantity" of process "web" must be {whole}, got -1'),
+        ({"Quantity": 0.5}, '"Quantity" of process "web" must be {whole}, got 0.5'),
+        ({"Quantity": True}, '"Quantity" of process "web" must be {whole}, got true'),
+        ({"Quantity": None}, '"Quantity" of process "web" must be {whole}, got null'),
+        ({"Quantity": ...}, '"Quantity" of process "web" must be {whole}, got nothing'),
+        (
+            {"Quantity": 10_001},
+            '"Quantity" of process "web" must be a whole number of 10000 or less, got 10001',
+        ),
+        ({"Args": ...}, '"Args" of process "web" must be {list}, got nothing'),
+        ({"Args": []}, '"Args" of process "web" must be {list}, got a list'),
+        ({"Args": "./web"}, '"Args" of process "web" must be {list}, got "./web"'),
+        (
+            {"Args": ["./web", 5]},
+            'word 2 of "Args" of process "web" must be a string, got 5',
+        ),
+        ({"Args": [""]}, 'word 1 of "Args" of process "web" must be a command, got ""'),
+        (
+            {"Args": ["./web", "a\0b"]},
+            'word 2 of "Args" of process "web" must be text without NUL, got a NUL character',
+        ),
+        ({"Type": ...}, '"Type" of process 1 must be {type}, got nothing'),
+        ({"Type": ""}, '"Type" of process 1 must be {type}, got ""'),
+        ({"Type": 5}, '"Type" of process 1 must be {type}, got 5'),
+        ({"Type": "../x"}, '"Type" of process 1 must be {type}, got "../x"'),
+        ({"Type": "web\n"}, '"Type" of process 1 must be {type}, got "web\\n"'),
+        (
+            {"Type": "x" * 129},
+            '"Type" of process 1 must be {type}, got "' + "x" * 60 + '"…',
+        ),
+    ],
+)
+def test_a_faulty_process_is_told_by_its_type(changed, expected):
+    text = expected.format(
+        whole="a whole number of 0 or more",
+        list="a list of one or more strings",
+        type="1 to 128 letters, digits, - and _",
+    )
+    assert faults_of(with_process(**changed)) == [f"line 1: {text}"]
+
+
+def test_a_type_is_given_once():
+    process = b'{"Args": ["x"], "Quantity": 1, "Type": "web"}'
+    content = b'{"Processes": [\n' + process + b",\n" + process + b"\n]}"
+    assert faults_of(content) == ['line 3: "Type" of process 2 must be unique, got "web" again']
+
+
+def test_all_faults_are_told_in_the_order_of_the_file():
+    content = (
+        FULL.replace(b'"Quantity": 2', b'"Quantity": -2')
+        .replace(b'"Version": 1', b'"Version": "one"')
+        .replace(b'"CONTENTS"', b"5")
+        .replace(b'"Type": "worker"', b'"Type": "web"')
+    )
+    found = parsed(content).errors
+    assert [fault.place for fault in found] == ["line 2", "line 5", "line 13", "line 16"]
+    assert str(ReleaseRejected("x", found)).endswith("(and 3 more: see hsup check)")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"versoin": 1}', 'unknown key "versoin" is ignored, did you mean "Version"?'),
+        (b'{"version": 1}', 'unknown key "version" is ignored, did you mean "Version"?'),
+        (b'{"Zebra": 1}', 'unknown key "Zebra" is ignored'),
+        (
+            with_process(Quanttiy=2),
+            'unknown key "Quanttiy" of process "web" is ignored, did you mean "Quantity"?',
+        ),
+        (
+            b'{"Env": {"a-b": "secret"}}',
+            'a name in "Env" should be letters, digits and _, got "a-b"',
+        ),
+    ],
+)
+def test_an_oddity_warns_and_is_accepted(content, expected):
+    found = parsed(content)
+    assert found.release is not None
+    assert found.faults == (Fault(place="line 1", problem=expected, is_warning=True),)
+
+
+def test_the_faults_of_a_file_that_cannot_be_read_are_its_own():
+    fault = Fault(place="", problem="must be a file, got a folder")
+    assert parse(fault, app=None, default_app="x") == Parsed(release=None, faults=(fault,))

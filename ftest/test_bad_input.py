@@ -21,11 +21,10 @@ FAULTY = {
     "half a release": (release()[:-4], ["line 1"]),
     "no object": ("[1, 2]", ["object"]),
     "not UTF-8": (b'{"Version": 1, "Env": {"A": "\xff\xfe"}}', ["UTF-8"]),
-    "no processes": (json.dumps({"Version": 1}), ["Processes"]),
     "processes of another kind": (release(Processes={"web": 1}), ["Processes"]),
     "duplicate types": (
         release(Processes=[process("web", "true"), process("web", "false")]),
-        ["web", "twice|duplicate|already|more than once"],
+        ["web", "unique|again"],
     ),
     "a negative quantity": (
         release(Processes=[process("web", "true", quantity=-1)]),
@@ -48,7 +47,7 @@ FAULTY = {
         release(Processes=[{"Type": "web", "Args": "true", "Quantity": 1}]),
         ["Args", "web"],
     ),
-    "a number as config value": (release(Env={"LIMIT": 12}), ["LIMIT", "12"]),
+    "a number as config value": (release(Env={"LIMIT": 12}), ["LIMIT", "string"]),
     "null as config value": (release(Env={"LIMIT": None}), ["LIMIT", "null"]),
     "config of another kind": (release(Env=["A=1"]), ["Env"]),
     "a NUL in a config value": (release(Env={"SECRET": "a\0b"}), ["SECRET", "NUL"]),

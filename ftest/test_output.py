@@ -109,9 +109,10 @@ def test_a_child_that_keeps_the_stream_open_does_not_delay_the_exit(hsup):
     assert "app[one.1]: begun\n" in done.text
 
 
-def test_raw_is_the_bytes_of_the_programs_only(hsup):
+def test_raw_is_the_bytes_of_each_stream_on_its_own(hsup):
     done = oneshot(hsup, "--log-format", "raw", one=r"printf 'a\377\r\n\n'; printf 'b\n' >&2")
-    assert sorted(done.out.splitlines(keepends=True)) == [b"\n", b"a\xff\r\n", b"b\n"]
+    assert done.out == b"a\xff\r\n\n"
+    assert b"b\n" in done.err.splitlines(keepends=True)
     assert "Process exited with status 0" in done.message
 
 
@@ -163,14 +164,16 @@ def test_the_output_may_be_a_file(hsup):
     assert len(of_app((hsup.folder / "written").read_text())) == 1000
 
 
-@pytest.mark.parametrize("words", [("start",), ("start", "--log-format", "raw")])
-def test_a_closed_output_ends_hsup_without_a_trace(hsup, words):
+@pytest.mark.parametrize("form", ["heroku", "raw"])
+def test_the_dynos_run_on_when_nobody_reads_the_output_any_more(hsup, form):
     hsup.procfile(one="while :; do echo line; sleep 0.01; done")
-    shell = ("bash", "-c", '"$@" | head -1', "bash")
-    done = hsup.call(*words, prefix=shell, timeout=10)
-    assert len(done.text.splitlines()) == 1
-    assert "Traceback" not in done.message
-    assert "Exception" not in done.message
+    shell = ("bash", "-c", 'exec "$@" > >(head -1)', "bash")
+    running = hsup.begin("start", "--log-format", form, prefix=shell)
+    running.wait_for("^hsup: .*run on")
+    assert running.stop() == 0
+    assert len(running.out.splitlines()) == 1
+    assert running.count("run on") == 1
+    assert "Traceback" not in running.err
 
 
 def test_a_reader_that_pauses_loses_nothing(hsup):

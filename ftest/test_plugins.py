@@ -44,10 +44,10 @@ def test_the_listing_as_json(hsup):
     done = hsup.call("plugins", "--json")
     assert done.status == 0
     listed = json.loads(done.text)
-    assert isinstance(listed, list)
-    assert {one["distribution"] for one in listed} >= set(BUILT_IN)
-    assert all(one["version"] for one in listed)
-    assert all({"name", "hooks"} <= set(one) for one in listed)
+    assert {one["distribution"] for one in listed["plugins"]} >= set(BUILT_IN)
+    assert all(one["version"] and one["hooks"] for one in listed["plugins"])
+    assert "simple" in listed["drivers"]
+    assert {"directory", "procfile"} <= set(listed["sources"])
 
 
 BROKEN = {
@@ -134,8 +134,8 @@ def test_an_observer_that_raises_disturbs_nothing_and_is_named(hsup, install):
 )
 def test_an_option_whose_plugin_is_missing_names_the_package(hsup, words, env, package):
     hsup.procfile(web="true")
-    listed = {one["distribution"] for one in json.loads(hsup.call("plugins", "--json").text)}
-    if package in listed:
+    listed = json.loads(hsup.call("plugins", "--json").text)["plugins"]
+    if package in {one["distribution"] for one in listed}:
         pytest.skip(f"{package} is installed")
     done = hsup.call(*words, env=env, timeout=10)
     assert done.status in {1, 2}
@@ -147,7 +147,7 @@ def test_an_unknown_driver_is_an_error_that_lists_the_known(hsup):
     hsup.procfile(web="true")
     hsup.driver = "nope"
     done = hsup.call("run", "true")
-    assert done.status == 2
+    assert done.status in {1, 2}
     assert "nope" in done.message
     assert "simple" in done.message
 
@@ -155,7 +155,7 @@ def test_an_unknown_driver_is_an_error_that_lists_the_known(hsup):
 def test_an_unknown_source_is_an_error_that_lists_the_known(hsup):
     hsup.procfile(web="true")
     done = hsup.call("--source", "nope", "run", "true")
-    assert done.status == 2
+    assert done.status in {1, 2}
     assert "procfile" in done.message
 
 

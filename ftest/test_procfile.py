@@ -57,7 +57,7 @@ def test_a_changed_dotenv_restarts_every_dyno_with_it(hsup):
 def test_a_dotenv_that_appears_later_is_seen(hsup):
     hsup.procfile(one=f"echo NAME is $NAME; exec {hsup.sleep}")
     running = hsup.start()
-    running.wait_for("NAME is $")
+    running.wait_for(r"app\[one\.1\]: NAME is$")
     replace(hsup.folder / ".env", "NAME=second\n")
     running.wait_for("NAME is second$")
 

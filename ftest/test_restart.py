@@ -61,9 +61,9 @@ def test_a_dyno_that_somebody_kills_is_started_again(hsup):
 def test_a_new_release_ends_the_waiting(hsup):
     hsup.procfile(one="echo begun; exit 3")
     running = hsup.start()
-    running.wait_for(CRASHED, count=4)
+    running.wait_for(CRASHED, count=3)  # the next restart is in 1.5 s or later
     hsup.procfile(one=f"echo mended; exec {hsup.sleep}")
-    running.wait_for("mended$", timeout=1.5)
+    running.wait_for("mended$", timeout=1.2)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_oneshot_can_be_stopped(hsup):
     hsup.procfile(one=hsup.born)
     running = hsup.start("--oneshot")
     running.wait_for("born$")
-    assert running.stop(signal.SIGINT) == 130
+    assert running.stop(signal.SIGINT) in {130, 143}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 
@@ -131,6 +132,30 @@ def test_hsup_can_be_stopped_while_a_dyno_waits_for_its_restart(hsup):
     before = time.monotonic()
     assert running.stop() == 0
     assert time.monotonic() - before < 2.0
+
+
+def test_dynos_that_end_at_the_moment_of_the_stop_are_not_started_again(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start("one=8")
+    running.wait_for("born$", count=8)
+    running.send(signal.SIGSTOP)  # so that it is told of all at once
+    for pid, line in hsup.processes().items():
+        if line.startswith("sleep "):
+            os.kill(pid, signal.SIGKILL)
+    running.send(signal.SIGTERM)
+    running.send(signal.SIGCONT)
+    assert running.ended() == 0
+    assert running.count("born$") == 8
+
+
+@pytest.mark.parametrize("after_seconds", [0.01, 0.04, 0.07, 0.1, 0.14])
+def test_an_interrupt_while_hsup_itself_starts_ends_it_quietly(hsup, after_seconds):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    time.sleep(after_seconds)  # the moment is the case
+    assert running.stop(signal.SIGINT) == 130
+    assert "Traceback" not in running.err
+    assert "Aborted" not in running.err
 
 
 def test_hsup_can_be_stopped_while_it_starts_dynos(hsup):

@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from ftest.program import eventually
+
 ESCAPE = "\x1b["
 
 
@@ -103,12 +105,12 @@ def test_the_program_sees_the_size_of_the_window(terminal):
 
 
 def test_a_change_of_the_window_reaches_the_program(terminal):
-    screen = terminal("run", "trap 'stty size' WINCH; echo ready; while :; do read -t 0.05; done")
+    screen = terminal("run", "trap 'stty size' WINCH; echo ready; until read -t 0.05; do :; done")
     screen.wait_for("ready")
     screen.resize(50, 132)
     screen.wait_for("50 132")
-    screen.type("\x03")
-    assert screen.ended() == 130
+    screen.type("\n")
+    assert screen.ended() == 0
 
 
 def test_ctrl_c_goes_to_the_program(terminal):
@@ -143,17 +145,22 @@ def test_an_interactive_bash_has_job_control(hsup, terminal):
     screen.wait_for("ready")
     assert "no job control" not in screen.seen
     screen.type(f"{hsup.sleep}\n")
-    screen.wait_for(re.escape(hsup.sleep))
+    assert eventually(lambda: sleepers(hsup))
     screen.type("\x1a")
     screen.wait_for("Stopped")
-    screen.type("bg; jobs -r | wc -l; kill %1; wait; echo wa''ited\n")
+    screen.type("bg; kill %1; wait; echo wa''ited\n")
     screen.wait_for("waited")
+    assert not sleepers(hsup)
     screen.type(f"{hsup.sleep}\n")
-    screen.wait_for(re.escape(hsup.sleep))
+    assert eventually(lambda: sleepers(hsup))
     screen.type("\x03")
     screen.type("echo st''atus $?; exit 6\n")
     screen.wait_for("status 130")
     assert screen.ended() == 6
+
+
+def sleepers(hsup):
+    return [pid for pid, line in hsup.processes().items() if line.startswith("sleep ")]
 
 
 def test_the_terminal_is_given_back_to_the_caller(hsup, terminal):
@@ -192,7 +199,12 @@ def test_start_colours_the_dynos_apart(terminal, hsup):
 
 @pytest.mark.parametrize(
     ("words", "env"),
-    [((), {"NO_COLOR": "1"}), (("--log-format", "plain"), {}), (("--log-format", "json"), {})],
+    [
+        ((), {"NO_COLOR": "1"}),
+        (("--log-format", "plain"), {"NO_COLOR": "1"}),
+        (("--log-format", "json"), {}),
+        (("--log-format", "raw"), {}),
+    ],
 )
 def test_start_does_not_colour_where_it_is_told_not_to(hsup, terminal, words, env):
     hsup.procfile(one="echo first")
@@ -205,8 +217,8 @@ def test_start_does_not_colour_where_it_is_told_not_to(hsup, terminal, words, en
 def test_ctrl_c_stops_everything(hsup, terminal):
     hsup.procfile(one=hsup.born, two=hsup.born)
     screen = terminal("start")
-    screen.wait_for("born")
-    screen.wait_for("born")
+    screen.wait_for(r"app\[\w+\.1\]:\S* born")
+    screen.wait_for(r"app\[\w+\.1\]:\S* born")
     screen.type("\x03")
     assert screen.ended() == 130
     assert "Traceback" not in screen.seen

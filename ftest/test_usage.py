@@ -79,7 +79,7 @@ def test_the_name_of_the_driver_option_of_the_go_program_works(hsup):
     assert hsup.call("run", "--dynodriver", hsup.driver, "true").status == 0
     assert hsup.call("run", "-d", hsup.driver, "true").status == 0
     hsup.driver = "nope"
-    assert hsup.call("run", "true").status == 2
+    assert hsup.call("run", "true").status in {1, 2}
 
 
 def test_build_prepares_the_release_and_runs_nothing(hsup):

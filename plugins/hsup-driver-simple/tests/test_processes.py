@@ -17,17 +17,18 @@ mark = Marks().next()
 with children_get(mark, 512):
     pid = os.posix_spawn("/bin/bash", ["bash", "-c", LINE], dict(os.environ))
 print(mark, flush=True)
-WAIT
+os.waitpid(pid, 0)
 """
 
 
-def hsup_that_dies(line="exec setsid sleep 600 >/dev/null", wait="input()"):
-    code = DEAD_HSUP.replace("LINE", repr(line)).replace("WAIT", wait)
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    made = int(child.stdout.readline())
-    return child, made
+def hsup_that_dies(line="echo ready; exec setsid sleep 600 >/dev/null"):
+    """Return an hsup's process, and the mark of the dyno that it has just started."""
+    code = DEAD_HSUP.replace("LINE", repr(line))
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    said = {child.stdout.readline(), child.stdout.readline()}
+    child.stdout.close()
+    (made,) = said - {b"ready\n"}
+    return child, int(made)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def living():
     child, made = hsup_that_dies()
     yield child, made
     child.kill()
-    child.communicate()
+    child.wait()
     processes.clear(made, 0)
 
 
@@ -60,10 +61,9 @@ def test_sweep_ends_the_processes_of_an_hsup_that_was_killed(living):
 
 
 def test_sweep_kills_a_leftover_that_ignores_sigterm():
-    child, made = hsup_that_dies("trap '' TERM; echo; while :; do sleep 600; done >&2")
-    child.stdout.readline()
+    child, made = hsup_that_dies("trap '' TERM; echo ready; while :; do sleep 600; done >&2")
     child.kill()
-    child.communicate()
+    child.wait()
     processes.sweep()
     assert not running(made)
 

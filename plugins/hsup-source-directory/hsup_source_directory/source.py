@@ -18,6 +18,8 @@ from hsup_source_directory.submission import BeingWrittenError, Identity, Submis
 #: How often in a row the author of `new` may replace it while it is accepted.
 ATTEMPTS = 10
 
+_UNFINISHED = "control file new is still being written: it is read when that is done"
+
 
 def control_folder(settings: Settings) -> Path:
     """Return the control directory; raise UsageError where none is set."""
@@ -132,7 +134,7 @@ class DirectorySource:
             return _Outcome()
         except BeingWrittenError:
             # Its writer will close it, or rename it to here: a change of its own.
-            return _Outcome(warnings=("control file new is still being written, and read then",))
+            return _Outcome(warnings=(_UNFINISHED,))
         except OSError as error:
             raise self._directory.failure("read new", error) from error
 

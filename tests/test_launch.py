@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup.errors import DriverError
+from hsup.launch import Ports, dyno_spec, environment, one_off_name
+from hsup.model import Bind, Command, DynoName, Slug
+
+DYNO_NAMES = st.builds(
+    DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 250)
+)
+LEASES = st.lists(st.tuples(st.booleans(), DYNO_NAMES), max_size=60)
+
+
+def test_a_dyno_has_the_config_and_its_port_and_name(make_spec):
+    spec = make_spec("web.2", port=5001, config={"RACK_ENV": "production"})
+    assert environment(spec) == {"RACK_ENV": "production", "PORT": "5001", "DYNO": "web.2"}
+
+
+def test_config_cannot_override_port_and_name(make_spec):
+    spec = make_spec("web.2", port=5001, config={"PORT": "80", "DYNO": "me"})
+    assert environment(spec) == {"PORT": "5001", "DYNO": "web.2"}
+
+
+def test_config_has_the_port_where_the_release_sets_it(make_spec):
+    spec = make_spec("web.2", port=None, config={"PORT": "80"})
+    assert environment(spec) == {"PORT": "80", "DYNO": "web.2"}
+
+
+def test_the_config_of_a_release_is_left_as_it_is(make_spec):
+    spec = make_spec(config={"A": "1"})
+    environment(spec)
+    assert spec.config == {"A": "1"}
+
+
+def test_a_spec_has_all_of_its_release_that_matters(make_release, tmp_path):
+    bind = Bind(host=tmp_path, dyno=tmp_path)
+    release = dataclasses.replace(
+        make_release(version=9, config={"A": "1"}), slug=Slug("slug.tgz"), stack="heroku-24"
+    )
+    spec = dyno_spec(release, DynoName("web", 1), Command(("x",)), port=5000, binds=(bind,))
+    assert (spec.config, spec.slug, spec.stack) == ({"A": "1"}, Slug("slug.tgz"), "heroku-24")
+    assert (spec.app, spec.release_version, spec.binds) == ("shop", 9, (bind,))
+
+
+def test_a_one_off_has_four_digits():
+    name = one_off_name("run")
+    assert name.type == "run"
+    assert 1000 <= name.number <= 9999
+
+
+def test_a_one_off_has_a_number_that_no_other_has():
+    taken = {DynoName("run", number) for number in range(1000, 10_000)} - {DynoName("run", 4711)}
+    assert one_off_name("run", taken) == DynoName("run", 4711)
+
+
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [
+        (DynoName("web", 1), 5000),
+        (DynoName("web", 100), 5099),
+        (DynoName("worker", 1), 5100),
+        (DynoName("worker", 3), 5102),
+        (DynoName("clock", 1), 5200),
+    ],
+    ids=str,
+)
+def test_a_port_is_known_beforehand(name, port):
+    assert Ports(["web", "worker", "clock"]).lease(name) == port
+
+
+def test_a_dyno_keeps_its_port():
+    ports = Ports(["web"])
+    assert ports.lease(DynoName("web", 1)) == ports.lease(DynoName("web", 1))
+
+
+def test_a_type_keeps_its_index_when_others_come():
+    ports = Ports(["web", "worker"])
+    ports.know(["admin", "worker", "web"])
+    assert ports.lease(DynoName("worker", 1)) == 5100
+    assert ports.lease(DynoName("admin", 1)) == 5200
+
+
+def test_a_type_that_nobody_named_before_gets_the_next_index():
+    assert Ports(["web"]).lease(DynoName("run", 1)) == 5100
+
+
+def test_a_port_that_another_type_has_reached_is_skipped():
+    ports = Ports(["web", "worker"])
+    assert ports.lease(DynoName("web", 101)) == 5100
+    assert ports.lease(DynoName("worker", 1)) == 5101
+    assert ports.lease(DynoName("worker", 2)) == 5102
+
+
+def test_a_port_that_was_given_back_is_given_again():
+    ports = Ports(["web"])
+    ports.lease(DynoName("web", 1))
+    ports.release(DynoName("web", 1))
+    assert ports.lease(DynoName("web", 1)) == 5000
+
+
+def test_giving_back_what_was_never_taken_does_nothing():
+    ports = Ports(["web"])
+    ports.release(DynoName("web", 9))
+    assert ports.lease(DynoName("web", 9)) == 5008
+
+
+@given(calls=LEASES)
+def test_no_two_dynos_have_the_same_port(calls):
+    ports = Ports(["web", "worker"])
+    leases = {}
+    for is_lease, name in calls:
+        if is_lease:
+            port = ports.lease(name)
+            assert leases.setdefault(name, port) == port
+        else:
+            ports.release(name)
+            leases.pop(name, None)
+        assert len(set(leases.values())) == len(leases)
+
+
+@given(number=st.integers(1, 10**6), index=st.integers(0, 10**4))
+def test_a_port_is_one_that_there_is(number, index):
+    types = [f"type{one}" for one in range(index + 1)] if index < 700 else ["web"]
+    assert 5000 <= Ports(types).lease(DynoName(types[-1], number)) <= 65535
+
+
+def test_when_no_port_is_left_it_is_said():
+    ports = Ports(["web"])
+    for number in range(1, 65535 - 5000 + 2):
+        ports.lease(DynoName("web", number))
+    with pytest.raises(DriverError, match="no port is left"):
+        ports.lease(DynoName("web", 70_000))

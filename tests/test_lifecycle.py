@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hsup.lifecycle import TABLE, Action, IllegalInput, Input, State, step
+
+CELLS = list(itertools.product(State, Input))
+LEGAL = [cell for cell in CELLS if cell in TABLE]
+ILLEGAL = [cell for cell in CELLS if cell not in TABLE]
+
+
+def told(value):
+    return value.value.replace(" ", "-")
+
+
+@pytest.mark.parametrize(("state", "given"), LEGAL, ids=told)
+def test_a_legal_input_leads_where_the_table_says(state, given):
+    assert step(state, given) == TABLE[state, given]
+
+
+@pytest.mark.parametrize("one_off", [False, True], ids=["lasting", "one-off"])
+@pytest.mark.parametrize(("state", "given"), ILLEGAL, ids=told)
+def test_an_illegal_input_is_refused_by_name(state, given, one_off):
+    with pytest.raises(IllegalInput) as caught:
+        step(state, given, one_off=one_off)
+    assert state.value in str(caught.value)
+    assert given.value in str(caught.value)
+
+
+@pytest.mark.parametrize(("state", "given"), LEGAL, ids=told)
+def test_a_one_off_dyno_differs_only_in_completing_where_another_crashes(state, given):
+    found = step(state, given, one_off=True)
+    if TABLE[state, given].state is State.CRASHED:
+        assert found == (State.COMPLETE, Action.FINISH)
+    else:
+        assert found == TABLE[state, given]
+
+
+@pytest.mark.parametrize("state", State, ids=told)
+def test_a_stop_is_taken_wherever_a_dyno_can_be_waited_for(state):
+    busy = {State.STARTING}  # the executor answers when the driver has
+    assert ((state, Input.STOP) in TABLE) == (state not in busy)
+
+
+@pytest.mark.parametrize("state", [State.COMPLETE, State.STOPPED], ids=told)
+def test_nothing_follows_a_final_state(state):
+    assert state.is_final
+    assert all(TABLE[cell] == (state, Action.NOTHING) for cell in LEGAL if cell[0] is state)
+
+
+def test_every_other_state_can_still_end():
+    for state in State:
+        reached = {state}
+        for _ in State:
+            reached |= {TABLE[cell].state for cell in LEGAL if cell[0] in reached}
+        assert any(one.is_final for one in reached), state
+
+
+def test_every_state_but_completion_is_reached_by_the_table():
+    reached = {transition.state for transition in TABLE.values()}
+    assert set(State) - reached == {State.NEW}
+
+
+@pytest.mark.parametrize(
+    ("state", "name"),
+    [
+        (State.NEW, "Stopped"),
+        (State.UP, "Started"),
+        (State.STOPPING, "Retiring"),
+        (State.STOPPED, "Retired"),
+    ],
+    ids=str,
+)
+def test_status_keeps_the_names_of_the_go_program(state, name):
+    assert state.go_name == name
+
+
+def test_every_state_has_a_name_of_the_go_program():
+    names = {state.go_name for state in State}
+    assert names == {"Stopped", "Started", "Retiring", "Retired"}

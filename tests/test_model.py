@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from hsup.model import Command, DynoName, ExitStatus, Fault, Release, Slug
+
+
+def test_a_command_of_one_word_is_a_line_for_the_shell():
+    command = Command(("bundle exec puma | tee log",))
+    assert command.is_shell_line
+    assert str(command) == "bundle exec puma | tee log"
+
+
+def test_a_command_of_several_words_is_told_as_a_shell_would_read_it():
+    command = Command(("echo", "a  b", "$HOME"))
+    assert not command.is_shell_line
+    assert str(command) == "echo 'a  b' '$HOME'"
+
+
+def test_a_dyno_is_named_by_type_and_number():
+    assert str(DynoName("web", 12)) == "web.12"
+
+
+@pytest.mark.parametrize(
+    ("ended", "status"),
+    [
+        (ExitStatus(), 0),
+        (ExitStatus(code=3), 3),
+        (ExitStatus(signal=15), 143),
+        (ExitStatus(code=255), 255),
+    ],
+)
+def test_a_status_is_as_a_shell_has_it(ended, status):
+    assert ended.status == status
+
+
+def test_a_release_finds_its_process_types(make_release):
+    release = make_release(web=1, worker=2)
+    assert release.process("worker").quantity == 2
+    assert release.process("clock") is None
+
+
+def test_a_release_is_told_by_version_and_app(make_release):
+    assert str(make_release(version=7)) == "v7 of shop"
+
+
+def test_a_release_cannot_be_changed(make_release):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_release().version = 2
+
+
+def test_specs_are_equal_whatever_release_they_come_from(make_spec):
+    before, after = make_spec(version=1), make_spec(version=2)
+    assert before == after
+    assert before == dataclasses.replace(before, app="another")
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"command": Command(("other",))},
+        {"config": {"A": "1"}},
+        {"port": None},
+        {"slug": Slug("/srv/slug.tgz")},
+        {"stack": "heroku-24"},
+        {"binds": (("/a", "/b"),)},
+    ],
+    ids=str,
+)
+def test_specs_differ_in_all_that_a_process_could_notice(make_spec, different):
+    assert make_spec() != dataclasses.replace(make_spec(), **different)
+
+
+def test_a_fault_is_told_with_its_place():
+    assert str(Fault("line 3", "no colon")) == "line 3: no colon"
+
+
+def test_a_fault_of_the_whole_is_told_without_a_place():
+    assert str(Fault("", "no process type")) == "no process type"
+
+
+def test_a_release_has_nothing_that_was_not_given():
+    release = Release(app="shop", version=1)
+    assert (release.config, release.processes, release.slug) == ({}, (), None)

@@ -133,11 +133,14 @@ class Fetched(NamedTuple):
     `release` is the newest good release, None where there is none yet.
     `rejected` tells of a newer one that is faulty: hsup reports it and runs
     `release` all the same. `warnings` do not keep anything from running.
+    `ask_again` says that something newer could not be taken for now, so that
+    hsup asks again after a while.
     """
 
     release: Release | None
     rejected: ReleaseRejected | None = None
     warnings: tuple[str, ...] = ()
+    ask_again: bool = False
 
 
 class Source(Protocol):

@@ -81,6 +81,7 @@ class Supervisor:
         self._fleet = Fleet(around, one_shot=plan.one_shot, on_gone=self._ports.release)
         self._release: Release | None = None
         self._failed: Release | None = None
+        self._is_waiting = False
         self._ask = asyncio.Event()
         self._stop_signals: list[Signals] = []
         self._stopping = asyncio.Event()
@@ -186,13 +187,20 @@ class Supervisor:
         self._report(fetched)
         release = fetched.release
         if release is None:
-            self._say("There is no release yet, waiting for one")
+            self._say_waiting()
         elif release not in (self._release, self._failed):
             await self._adopt(release)
+
+    def _say_waiting(self) -> None:
+        if not self._is_waiting:
+            self._say("There is no release yet, waiting for one")
+        self._is_waiting = True
 
     def _report(self, fetched: Fetched) -> None:
         for warning in fetched.warnings:
             self._say(f"Warning: {warning}")
+        if fetched.ask_again:
+            self._ask_later()
         if fetched.rejected is None:
             return
         if fetched.release is None and self._release is None and not self._plan.stays:

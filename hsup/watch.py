@@ -20,31 +20,35 @@ POLL_SECONDS = 1.0
 _Signature = tuple[tuple[int, int, int] | None, ...]
 
 
-async def folder_changes(folder: Path, names: Collection[str]) -> AsyncGenerator[None, None]:
+async def folder_changes(
+    folder: Path, names: Collection[str], *, created: bool = False
+) -> AsyncGenerator[None, None]:
     """Yield once when the watch is set up, then at every change of a named file.
 
-    A file that is still being written is reported when it is closed, not
-    before, unless only polling works.
+    A file that is still being written is reported when it is closed, and not
+    before, unless only polling works. With `created` it is reported when it
+    appears too, so that a hard link or a FIFO is.
     """
+    mask = _CHANGES | Mask.CREATE if created else _CHANGES
     with Inotify() as inotify:
-        watching = _add_watch(inotify, folder)
+        watching = _add_watch(inotify, folder, mask)
         seen = _signature(folder, names)
         yield None
         while True:
             reported = watching and await _next_event(inotify, names)
             if not watching:
                 await asyncio.sleep(POLL_SECONDS)
-                watching = _add_watch(inotify, folder)
+                watching = _add_watch(inotify, folder, mask)
             before, seen = seen, _signature(folder, names)
             if reported or seen != before:
                 yield None
             if reported is None:
-                watching = _add_watch(inotify, folder)
+                watching = _add_watch(inotify, folder, mask)
 
 
-def _add_watch(inotify: Inotify, folder: Path) -> bool:
+def _add_watch(inotify: Inotify, folder: Path, mask: Mask) -> bool:
     try:
-        inotify.add_watch(folder, _CHANGES | _FOLDER_GONE | Mask.ONLYDIR)
+        inotify.add_watch(folder, mask | _FOLDER_GONE | Mask.ONLYDIR)
     except OSError:
         return False
     return True

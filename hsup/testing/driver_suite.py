@@ -204,9 +204,7 @@ class DriverSuite:
         self._run(check)
 
     def _spec(self, *words: str) -> DynoSpec:
-        return dyno_spec(
-            self.release(), DynoName("worker", 1), Command(words=words), port=5900
-        )
+        return dyno_spec(self.release(), DynoName("worker", 1), Command(words=words), port=5900)
 
     @asynccontextmanager
     async def _started(

@@ -23,9 +23,9 @@ def driver():
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def spec(line, *, type="web", port):
+def spec(line, *, kind="web", port):
     release = Release(app="hello", version=1)
-    return dyno_spec(release, DynoName(type, 1), Command(words=(line,)), port=port)
+    return dyno_spec(release, DynoName(kind, 1), Command(words=(line,)), port=port)
 
 
 async def output_of(driver, one):
@@ -55,19 +55,19 @@ def test_a_web_dyno_whose_port_is_taken_is_not_started(driver, taken_port):
 
 
 def test_another_type_may_have_a_port_that_is_taken(driver, taken_port):
-    one = spec("echo $PORT", type="worker", port=taken_port)
+    one = spec("echo $PORT", kind="worker", port=taken_port)
     _, (out, _) = asyncio.run(output_of(driver, one))
     assert out == b"%d\n" % taken_port
 
 
 def test_the_address_is_on_the_loopback(driver):
-    address, _ = asyncio.run(output_of(driver, spec("true", type="worker", port=5999)))
+    address, _ = asyncio.run(output_of(driver, spec("true", kind="worker", port=5999)))
     assert (address.ip, address.port) == ("127.0.0.1", 5999)
 
 
 def test_a_dyno_has_the_limit_of_open_files_that_hsup_had(driver):
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    _, (out, _) = asyncio.run(output_of(driver, spec("ulimit -Sn", type="worker", port=5999)))
+    _, (out, _) = asyncio.run(output_of(driver, spec("ulimit -Sn", kind="worker", port=5999)))
     assert int(out) == soft
 
 
@@ -78,11 +78,11 @@ def test_a_dyno_has_no_descriptor_of_hsup_but_its_three_streams(driver):
         except OSError:  # the one that listed the folder
             pass
     line = "ls /proc/self/fd | sort -n | tr '\\n' ' '"
-    _, (out, _) = asyncio.run(output_of(driver, spec(line, type="worker", port=5999)))
+    _, (out, _) = asyncio.run(output_of(driver, spec(line, kind="worker", port=5999)))
     assert out == b"0 1 2 3 "  # 3 is the folder that ls reads
 
 
 def test_signals_that_python_ignores_are_not_ignored_in_a_dyno(driver):
     line = "yes | head -1; echo ${PIPESTATUS[0]}"
-    _, (out, _) = asyncio.run(output_of(driver, spec(line, type="worker", port=5999)))
+    _, (out, _) = asyncio.run(output_of(driver, spec(line, kind="worker", port=5999)))
     assert out == b"y\n141\n"

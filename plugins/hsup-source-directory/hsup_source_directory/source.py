@@ -74,7 +74,7 @@ class DirectorySource:
             fetched = self._answer(_Outcome(warnings=(str(error),)))
             if fetched.release is None:
                 raise
-            return fetched
+            return fetched._replace(ask_again=True)
         return self._answer(outcome)
 
     def changes(self) -> AsyncGenerator[None, None]:
@@ -84,7 +84,7 @@ class DirectorySource:
         # A writer that had `new` open while it was taken and put back is
         # reported under the name that the file had in between.
         names = (self._directory.new.name, self._directory.taken.name)
-        return folder_changes(self._directory.folder, names)
+        return folder_changes(self._directory.folder, names, created=True)
 
     def _answer(self, outcome: _Outcome) -> Fetched:
         warnings = self._load()

@@ -1,0 +1,17 @@
+"""The control directory passes the checks for all sources."""
+
+import json
+
+from hsup.testing import SourceSuite
+from hsup_source_directory.source import DirectorySource
+
+
+class TestDirectorySource(SourceSuite):
+    def make_source(self, settings):
+        return DirectorySource(settings.folder)
+
+    def give_release(self, folder, config):
+        (folder / "new").write_text(json.dumps({"Env": config}))
+
+    def give_fault(self, folder):
+        (folder / "new").write_text("{")

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import pty
+import socket
+import tty
+
+import pytest
+
+from hsup.descriptor import FULL_BYTES, DescriptorWriter
+
+TEXT = b"".join(b"%07d\n" % number for number in range(400_000))  # three times what may wait
+
+
+class Broken:
+    """Keeps the errors that a writer reports."""
+
+    def __init__(self):
+        self.errors = []
+
+    def __call__(self, error):
+        self.errors.append(error.errno)
+
+
+@pytest.fixture
+def broken():
+    return Broken()
+
+
+def read_all(descriptor, size):
+    """Read so many bytes, in small pieces: the slow reader."""
+    found = bytearray()
+    while len(found) < size and (piece := os.read(descriptor, 4096)):
+        found += piece
+    return bytes(found)
+
+
+def pieces(text, size=10_000):
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+async def test_a_slow_reader_of_a_pipe_gets_everything_in_order(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    for piece in pieces(TEXT):
+        writer.write(piece)
+    reader = asyncio.create_task(asyncio.to_thread(read_all, reading_end, len(TEXT)))
+    await writer.close()
+    assert await reader == TEXT
+    assert broken.errors == []
+
+
+async def test_writing_never_waits_for_the_reader(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(TEXT)  # would block for ever
+    os.close(reading_end)
+    await writer.close()
+
+
+async def test_it_is_full_when_more_waits_than_should_and_drained_at_half(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    assert not writer.is_full
+    await writer.drained()
+    writer.write(TEXT)
+    assert writer.is_full
+    drained = asyncio.create_task(writer.drained())
+    await asyncio.sleep(0)
+    assert not drained.done()
+    left = len(TEXT)
+    while not drained.done():
+        left -= len(await asyncio.to_thread(os.read, reading_end, 4096))
+    assert not writer.is_full
+    assert FULL_BYTES // 4 < left < FULL_BYTES
+    reader = asyncio.create_task(asyncio.to_thread(read_all, reading_end, left))
+    await writer.close()
+    assert len(await reader) == left
+
+
+async def test_what_fits_is_written_at_once(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(b"now\n")
+    assert os.read(reading_end, 100) == b"now\n"
+    await writer.close()
+
+
+async def test_writing_nothing_does_nothing(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(b"")
+    writer.write(b"x")
+    assert os.read(reading_end, 100) == b"x"
+    await writer.close()
+
+
+async def test_what_is_written_while_some_waits_comes_after_it(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(b"a" * 100_000)
+    assert read_all(reading_end, 50_000) == b"a" * 50_000  # there is room again
+    writer.write(b"b")
+    reader = asyncio.create_task(asyncio.to_thread(read_all, reading_end, 50_001))
+    await writer.close()
+    assert await reader == b"a" * 50_000 + b"b"
+
+
+async def test_the_flags_of_the_given_description_are_not_touched(pipe, broken):
+    reading_end, writing_end = pipe
+    flags = fcntl.fcntl(writing_end, fcntl.F_GETFL)
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(TEXT)
+    assert fcntl.fcntl(writing_end, fcntl.F_GETFL) == flags
+    assert os.get_blocking(writing_end)
+    os.close(reading_end)
+    await writer.close()
+    assert fcntl.fcntl(writing_end, fcntl.F_GETFL) == flags
+
+
+async def test_closing_leaves_the_given_descriptor_open_and_no_other(pipe, broken):
+    before = sorted(os.listdir("/proc/self/fd"))
+    writer = DescriptorWriter(pipe[1], broken)
+    await writer.close()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_reader_that_is_gone_is_reported_once(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    os.close(reading_end)
+    writer.write(b"a\n")
+    writer.write(b"b\n")
+    assert broken.errors == [errno.EPIPE]
+    assert not writer.is_full
+    await writer.close()
+
+
+async def test_a_reader_that_goes_while_some_waits_is_reported_once(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(TEXT)
+    assert writer.is_full
+    os.close(reading_end)
+    await writer.drained()
+    writer.write(TEXT)
+    assert broken.errors == [errno.EPIPE]
+    assert not writer.is_full
+    await writer.close()
+
+
+async def test_closing_ends_when_the_reader_goes(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(TEXT)
+    closing = asyncio.create_task(writer.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    os.close(reading_end)
+    await closing
+
+
+async def test_a_slow_reader_of_a_socket_gets_everything_in_order(broken):
+    near, far = socket.socketpair()
+    with near, far:
+        writer = DescriptorWriter(near.fileno(), broken)
+        for piece in pieces(TEXT):
+            writer.write(piece)
+        assert writer.is_full
+        assert os.get_blocking(near.fileno())
+        reader = asyncio.create_task(asyncio.to_thread(read_all, far.fileno(), len(TEXT)))
+        await writer.close()
+        assert await reader == TEXT
+        assert os.get_blocking(near.fileno())
+        near.send(b"still open")
+        assert far.recv(100) == b"still open"
+
+
+async def test_a_socket_whose_other_end_is_gone_is_reported_once(broken):
+    near, far = socket.socketpair()
+    with near:
+        writer = DescriptorWriter(near.fileno(), broken)
+        far.close()
+        writer.write(b"a")
+        writer.write(b"b")
+        await writer.close()
+    assert broken.errors == [errno.EPIPE]
+
+
+async def test_a_file_is_appended_to_where_its_offset_is(tmp_path, broken):
+    path = tmp_path / "log"
+    with path.open("wb", buffering=0) as file:
+        file.write(b"before\n")
+        writer = DescriptorWriter(file.fileno(), broken)
+        writer.write(TEXT)
+        assert not writer.is_full
+        writer.write(b"end\n")
+        await writer.close()
+        file.write(b"after\n")
+    assert path.read_bytes() == b"before\n" + TEXT + b"end\nafter\n"
+
+
+async def test_dev_null_takes_everything(broken):
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    writer = DescriptorWriter(descriptor, broken)
+    writer.write(TEXT)
+    await writer.close()
+    os.close(descriptor)
+    assert broken.errors == []
+
+
+async def test_a_full_disk_is_reported_and_the_next_lines_are_tried_again(broken):
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    writer = DescriptorWriter(descriptor, broken)
+    writer.write(b"a\n")
+    assert broken.errors == [errno.ENOSPC]
+    with open(os.devnull, "wb") as room:
+        os.dup2(room.fileno(), descriptor)
+    writer.write(b"b\n")
+    await writer.close()
+    os.close(descriptor)
+    assert broken.errors == [errno.ENOSPC]
+
+
+async def test_a_slow_terminal_gets_everything_in_order(broken):
+    text = TEXT[:200_000]
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    writer = DescriptorWriter(slave, broken)
+    for piece in pieces(text):
+        writer.write(piece)
+    assert os.get_blocking(slave)
+    reader = asyncio.create_task(asyncio.to_thread(read_all, master, len(text)))
+    await writer.close()
+    assert await reader == text
+    assert os.get_blocking(slave)
+    os.close(master)
+    os.close(slave)
+
+
+async def test_a_terminal_that_is_gone_is_reported_once(broken):
+    master, slave = pty.openpty()
+    writer = DescriptorWriter(slave, broken)
+    os.close(master)
+    writer.write(b"a\n")
+    writer.write(b"b\n")
+    await writer.close()
+    os.close(slave)
+    assert broken.errors == [errno.EIO]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from hsup.diagnostics import RECORDS, DiagnosticLog
+
+
+@pytest.fixture
+def kept():
+    """Give a diagnostic log that keeps what a logger of the test's own says."""
+    handler = DiagnosticLog()
+    logger = logging.getLogger("test_diagnostics")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(handler)
+    yield logger, handler
+    logger.removeHandler(handler)
+
+
+def dumped(handler):
+    stream = io.StringIO()
+    handler.dump(stream)
+    return stream.getvalue().splitlines()
+
+
+def test_it_prints_what_was_logged_oldest_first(kept):
+    logger, handler = kept
+    logger.debug("first %d", 1)
+    logger.warning("second")
+    title, *records = dumped(handler)
+    assert title == "--- the last 2 records of hsup, UTC ---"
+    assert [record.split(maxsplit=1)[1] for record in records] == [
+        "DEBUG first 1",
+        "WARNING second",
+    ]
+
+
+def test_a_record_has_its_time_in_utc(kept):
+    logger, handler = kept
+    record = logger.makeRecord("hsup", logging.INFO, "file", 1, "x", (), None)
+    record.created, record.msecs = 1_767_366_245.123, 123.4
+    handler.emit(record)
+    assert dumped(handler)[1] == "15:04:05.123 INFO x"
+
+
+def test_only_the_last_records_are_kept(kept):
+    logger, handler = kept
+    for number in range(RECORDS + 5):
+        logger.info("%d", number)
+    records = dumped(handler)[1:]
+    assert len(records) == RECORDS
+    assert records[0].endswith(" INFO 5")
+
+
+def test_a_long_record_is_cut(kept):
+    logger, handler = kept
+    logger.info("x" * 10**6)
+    assert len(dumped(handler)[1]) == 500
+
+
+def test_dumping_keeps_the_records(kept):
+    logger, handler = kept
+    logger.info("x")
+    assert dumped(handler) == dumped(handler)
+
+
+def test_an_empty_log_says_so(kept):
+    assert dumped(kept[1]) == ["--- the last 0 records of hsup, UTC ---"]

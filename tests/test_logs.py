@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup.logs import LONGEST_LINE_BYTES, DynoOutput, LineFramer, LogRouter, StreamReader
+from hsup.model import DynoName
+
+PIECES = st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([b"\n", b"\r\n", b"ab\ncd"])))
+WEB = DynoName("web", 1)
+
+
+@given(pieces=PIECES)
+def test_any_pieces_of_any_bytes_come_out_as_they_went_in(pieces):
+    framer = LineFramer()
+    batches = [framer.feed(piece) for piece in pieces]
+    assert b"".join([*batches, framer.finish()]) == b"".join(pieces)
+
+
+@given(pieces=PIECES)
+def test_before_the_end_there_are_only_whole_lines(pieces):
+    framer = LineFramer()
+    batches = [framer.feed(piece) for piece in pieces]
+    assert all(batch.endswith(b"\n") for batch in batches if batch)
+    assert b"\n" not in framer.finish()
+
+
+@given(pieces=PIECES)
+def test_a_line_is_passed_on_as_soon_as_it_is_whole(pieces):
+    framer = LineFramer()
+    given_out, taken_in = b"", b""
+    for piece in pieces:
+        given_out += framer.feed(piece)
+        taken_in += piece
+        assert given_out == taken_in[: taken_in.rfind(b"\n") + 1]
+
+
+def test_what_is_left_is_given_once():
+    framer = LineFramer()
+    framer.feed(b"no newline")
+    assert framer.finish() == b"no newline"
+    assert framer.finish() == b""
+
+
+def test_a_line_of_10_mb_stays_whole():
+    framer = LineFramer()
+    piece = b"x" * (1 << 18)
+    assert not any(framer.feed(piece) for _ in range(40))
+    assert len(framer.feed(b"\n")) == 40 * len(piece) + 1
+
+
+def test_a_longer_line_than_16_mib_comes_in_pieces():
+    framer = LineFramer()
+    piece = b"x" * (1 << 20)
+    batches = [framer.feed(piece) for _ in range(40)]
+    given_out = [len(batch) for batch in batches if batch]
+    assert given_out == [LONGEST_LINE_BYTES + (1 << 20)] * 2
+    assert sum(given_out) + len(framer.finish()) == 40 << 20
+
+
+@pytest.fixture
+def output(router):
+    """Return a maker of outputs, which are finished after the test."""
+    return lambda name=WEB: DynoOutput(name, router)
+
+
+async def test_what_a_dyno_writes_arrives_by_stream(output, sink):
+    web = output()
+    os.write(web.stdout, b"out\n")
+    os.write(web.stderr, b"err\n")
+    await sink.until(lambda one: len(one.batches) == 2)
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written(stream="stdout") == b"out\n"
+    assert sink.written(stream="stderr") == b"err\n"
+    assert {(one.source, one.dyno) for one in sink.batches} == {("app", "web.1")}
+
+
+async def test_a_batch_has_the_time_when_it_was_read(output, sink):
+    import time
+
+    before = time.time_ns()
+    web = output()
+    os.write(web.stdout, b"now\n")
+    web.close_writing_ends()
+    web.finish()
+    assert before <= sink.batches[0].time <= time.time_ns()
+
+
+async def test_a_half_line_waits_for_its_other_half(output, sink):
+    web = output()
+    os.write(web.stdout, b"whole\nha")
+    await sink.until(lambda one: one.batches)
+    os.write(web.stdout, b"lf\n")
+    await sink.until(lambda one: len(one.batches) == 2)
+    web.close_writing_ends()
+    web.finish()
+    assert [one.lines for one in sink.batches] == [b"whole\n", b"half\n"]
+
+
+async def test_the_last_words_of_a_dyno_are_passed_on_at_its_end(output, sink):
+    web = output()
+    os.write(web.stdout, b"one\ntwo\nlast words")
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written() == b"one\ntwo\nlast words"
+
+
+async def test_the_end_is_not_waited_for_where_somebody_still_holds_the_pipe(output, sink):
+    web = output()
+    held = os.dup(web.stdout)
+    os.write(web.stdout, b"mine\n")
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written() == b"mine\n"
+    with pytest.raises(BrokenPipeError):
+        os.write(held, b"too late\n")
+    os.close(held)
+
+
+async def test_a_dyno_that_closes_its_output_early_ends_all_the_same(output, sink):
+    web = output()
+    os.write(web.stdout, b"bye")
+    web.close_writing_ends()
+    await sink.until(lambda one: one.written() == b"bye")
+    web.finish()
+    web.finish()
+    assert sink.written() == b"bye"
+
+
+async def test_nothing_stays_open_after_the_end(output):
+    before = os.listdir("/proc/self/fd")
+    web = output()
+    web.close_writing_ends()
+    web.finish()
+    assert os.listdir("/proc/self/fd") == before
+
+
+async def test_the_pipes_are_not_inherited(output):
+    web = output()
+    assert not os.get_inheritable(web.stdout)
+    assert not os.get_inheritable(web.stderr)
+    web.close_writing_ends()
+    web.finish()
+
+
+async def test_a_dyno_blocks_when_it_writes_and_hsup_does_not_when_it_reads(output):
+    web = output()
+    assert os.get_blocking(web.stdout)
+    web.close_writing_ends()
+    web.finish()
+
+
+async def test_a_pipe_that_a_dyno_fills_is_widened(pipe, router, sink):
+    reading_end, writing_end = pipe
+    reader = StreamReader(os.dup(reading_end), "web.1", "stdout", router)
+    os.write(writing_end, b"x" * (1 << 16))
+    router.add(reader)
+    os.write(writing_end, b"")
+    await asyncio.sleep(0)
+    await asyncio.to_thread(os.write, writing_end, b"\n")
+    await sink.until(lambda one: one.batches)
+    assert fcntl.fcntl(reading_end, fcntl.F_GETPIPE_SZ) > 1 << 16
+    reader.finish()
+
+
+async def test_a_lot_of_output_arrives_complete_and_in_order(output, sink):
+    web = output()
+    text = b"".join(b"%d\n" % number for number in range(200_000))
+
+    def write():
+        with os.fdopen(os.dup(web.stdout), "wb") as stream:
+            stream.write(text)
+
+    await asyncio.to_thread(write)
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written() == text
+
+
+async def test_every_sink_gets_every_batch(sink):
+    other = type(sink)()
+    router = LogRouter([sink, other])
+    router.say("web.1", "hello")
+    await router.close()
+    assert sink.batches == other.batches
+    assert sink.written("hsup", dyno="web.1") == b"hello\n"
+
+
+async def test_what_hsup_says_may_have_bytes_that_are_no_text(router, sink):
+    router.say("web.1", os.fsdecode(b"cannot run \xff"))
+    assert sink.written("hsup") == b"cannot run \xff\n"
+
+
+async def test_closing_the_router_closes_the_sinks_even_while_one_is_full(router, sink):
+    sink.room.clear()
+    router.say("web.1", "hello")
+    await router.close()
+    assert sink.is_closed
+
+
+async def pass_turns(turns=5):
+    """Let the loop do all that it could do now."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def test_while_a_sink_is_full_the_dynos_have_to_wait(output, sink):
+    web = output()
+    sink.room.clear()
+    os.write(web.stdout, b"first\n")
+    await sink.until(lambda one: one.batches)
+    await pass_turns()
+    os.write(web.stdout, b"second\n")
+    await pass_turns()
+    assert sink.written() == b"first\n"
+    sink.room.set()
+    await sink.until(lambda one: len(one.batches) == 2)
+    assert sink.written() == b"first\nsecond\n"
+    web.close_writing_ends()
+    web.finish()
+
+
+async def test_a_dyno_that_starts_while_a_sink_is_full_is_read_later(output, router, sink):
+    sink.room.clear()
+    router.say("web.1", "full now")
+    await pass_turns()
+    late = output(DynoName("late", 1))
+    os.write(late.stdout, b"waited\n")
+    await pass_turns()
+    assert sink.written() == b""
+    sink.room.set()
+    await sink.until(lambda one: one.written() == b"waited\n")
+    late.close_writing_ends()
+    late.finish()
+
+
+async def test_a_dyno_that_ends_while_a_sink_is_full_loses_nothing(output, router, sink):
+    web = output()
+    sink.room.clear()
+    router.say("web.1", "full now")
+    await pass_turns()
+    os.write(web.stdout, b"last words")
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written() == b"last words"
+    sink.room.set()
+    await pass_turns()
+
+
+async def test_a_sink_may_get_full_again_and_again(output, sink):
+    web = output()
+    for number in range(5):
+        sink.room.clear()
+        os.write(web.stdout, b"%d\n" % number)
+        await sink.until(lambda one, number=number: len(one.batches) == number + 1)
+        await pass_turns()
+        sink.room.set()
+        await pass_turns()
+    assert sink.written() == b"0\n1\n2\n3\n4\n"
+    web.close_writing_ends()
+    web.finish()

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+import pytest
+
+from hsup.api import LogBatch
+from hsup.formats import formatter
+from hsup.printer import Printer, RawPrinter
+
+
+def batch(lines, *, source="app", stream="stdout"):
+    return LogBatch(time=0, source=source, dyno="web.1", stream=stream, lines=lines)
+
+
+@pytest.fixture
+def other_pipe():
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+async def test_both_streams_are_printed_on_one_in_their_order(pipe):
+    printer = Printer(pipe[1], formatter("plain", coloured=False))
+    printer.write(batch(b"a\n"))
+    printer.write(batch(b"b\n", stream="stderr"))
+    printer.write(batch(b"c\n", source="hsup"))
+    await printer.close()
+    assert os.read(pipe[0], 100) == b"web.1 | a\nweb.1 | b\nweb.1 * c\n"
+
+
+async def test_raw_prints_each_stream_on_the_same_one_and_hsup_on_the_second(pipe, other_pipe):
+    printer = RawPrinter(pipe[1], other_pipe[1])
+    printer.write(batch(b"\xffout"))
+    printer.write(batch(b"err\n", stream="stderr"))
+    printer.write(batch(b"up\n", source="hsup"))
+    await printer.close()
+    assert os.read(pipe[0], 100) == b"\xffout"
+    assert os.read(other_pipe[0], 100) == (
+        b"err\n1970-01-01T00:00:00.000000+00:00 hsup[web.1]: up\n"
+    )
+
+
+async def test_a_printer_is_full_until_its_reader_has_caught_up(pipe):
+    printer = Printer(pipe[1], formatter("raw", coloured=False))
+    printer.write(batch(b"x" * (3 << 20)))
+    assert printer.is_full
+    drained = asyncio.create_task(printer.drained())
+    while not drained.done():
+        await asyncio.to_thread(os.read, pipe[0], 1 << 16)
+    assert not printer.is_full
+    os.close(pipe[0])
+    await printer.close()
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+async def test_raw_is_full_when_either_reader_has_fallen_behind(pipe, other_pipe, stream):
+    printer = RawPrinter(pipe[1], other_pipe[1])
+    assert not printer.is_full
+    printer.write(batch(b"x" * (3 << 20), stream=stream))
+    assert printer.is_full
+    slow = pipe[0] if stream == "stdout" else other_pipe[0]
+    drained = asyncio.create_task(printer.drained())
+    while not drained.done():
+        await asyncio.to_thread(os.read, slow, 1 << 16)
+    assert not printer.is_full
+    closing = asyncio.create_task(printer.close())
+    while not closing.done():
+        await asyncio.to_thread(os.read, slow, 1 << 16)
+
+
+async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, caplog):
+    printer = Printer(pipe[1], formatter("raw", coloured=False))
+    os.close(pipe[0])
+    with caplog.at_level(logging.WARNING, logger="hsup"):
+        printer.write(batch(b"a\n"))
+        printer.write(batch(b"b\n"))
+    await printer.close()
+    assert caplog.messages == [
+        "cannot print the dynos' output any more, they run on: Broken pipe"
+    ]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from hsup import watch
+from hsup.watch import folder_changes
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Poll at once where hsup polls, so that the tests need not wait."""
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.001)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "control"
+    folder.mkdir()
+    return folder
+
+
+async def watched(folder, names=("new",)):
+    """Return an iterator whose watch is set up."""
+    changes = folder_changes(folder, names)
+    await anext(changes)
+    return changes
+
+
+async def test_the_first_value_comes_when_the_watch_is_set_up(folder):
+    changes = await watched(folder)
+    await changes.aclose()
+
+
+async def test_a_file_that_is_written_and_closed_is_told(folder):
+    changes = await watched(folder)
+    (folder / "new").write_text("{}")
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_file_that_is_renamed_into_place_is_told(folder, tmp_path):
+    (tmp_path / "made").write_text("{}")
+    changes = await watched(folder)
+    (tmp_path / "made").rename(folder / "new")
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_file_that_is_renamed_away_or_removed_is_told(folder):
+    (folder / "new").write_text("{}")
+    (folder / "other").write_text("{}")
+    changes = await watched(folder, ("new", "other"))
+    (folder / "new").rename(folder / "old")
+    await anext(changes)
+    (folder / "other").unlink()
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_change_between_two_questions_is_not_missed(folder):
+    changes = await watched(folder)
+    (folder / "new").write_text("1")
+    await anext(changes)
+    (folder / "new").write_text("2")  # while nobody asks
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_file_that_is_still_being_written_is_not_told(folder):
+    changes = await watched(folder, ("new", "done"))
+    with (folder / "new").open("w") as unfinished:
+        unfinished.write("{")
+        unfinished.flush()
+        (folder / "other").write_text("nobody asked for this one")
+        seen_unfinished = not (folder / "done").exists()
+        (folder / "done").write_text("")
+        await anext(changes)
+        assert seen_unfinished
+        unfinished.write("}")
+    await anext(changes)
+    assert (folder / "new").read_text() == "{}"
+    await changes.aclose()
+
+
+async def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path):
+    folder = tmp_path / "later"
+    changes = await watched(folder)
+    folder.mkdir()
+    (folder / "new").write_text("{}")
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_folder_that_is_removed_and_made_again_is_watched_again(folder):
+    changes = await watched(folder)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "new").write_text("1")
+    await anext(changes)
+    (folder / "new").write_text("2 and more")
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_file_system_that_reports_nothing_is_polled(folder, monkeypatch):
+    monkeypatch.setattr(watch, "SLOW_POLL_SECONDS", 0.001)
+    target = folder.parent / "elsewhere"
+    target.write_text("1")
+    (folder / "new").symlink_to(target)
+    changes = await watched(folder)
+    target.write_text("changed where inotify does not look")
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_nothing_stays_open_when_the_watch_ends(folder):
+    before = os.listdir("/proc/self/fd")
+    changes = await watched(folder)
+    await changes.aclose()
+    assert len(os.listdir("/proc/self/fd")) == len(before)

@@ -201,6 +201,6 @@ def print_row(title: str, measure: str, unit: str, samples: Samples, reach: Reac
     print(f"{title} (median of {max(map(len, samples.values()))})")
     for side, value in medians.items():
         compared = side != HSUP and HSUP in medians and value > 0
-        ratio = f"   hsup/{side} {medians[HSUP] / value:.2f}" if compared else ""
-        print(f"  {side:<12}{value:>10.2f} {unit:<6}{ratio}")
-    print(f"  reach: {reach}   {reach.verdict(medians)}")
+        ratio = f"   hsup/{side} {medians[HSUP] / value:.3g}" if compared else ""
+        print(f"  {side:<12}{value:>10.2f} {unit:<6}{ratio}".rstrip())
+    print(f"  reach: {reach}   {reach.verdict(medians)}", flush=True)

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from signal import SIGTERM, Signals
 
-from hsup import messages
+from hsup import catalogue, messages
 from hsup.api import Driver, Fetched, Service, Source, Sweeps
 from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError
 from hsup.events import (
@@ -40,7 +40,8 @@ class Plan:
     """What the user asked the supervisor for.
 
     `one_shot` ends it when every dyno has ended once; `stays` keeps it running
-    when nothing is left to run.
+    when nothing is left to run; `has_drain` says that a plugin serves the
+    release's `logplex_url`.
     """
 
     source_name: str
@@ -49,6 +50,7 @@ class Plan:
     binds: tuple[Bind, ...] = ()
     one_shot: bool = False
     stays: bool = False
+    has_drain: bool = False
     grace_seconds: float = 30.0
     policy: CrashPolicy = field(default_factory=CrashPolicy)
 
@@ -223,6 +225,9 @@ class Supervisor:
             return
         self._release = release
         self._tell(ReleaseReceived(release=release))
+        if release.logplex_url and not self._plan.has_drain:
+            advice = catalogue.missing("log sink", "logplex", ())
+            self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
         self._fleet.want(specs)
 
     def _specs(self, release: Release) -> dict[DynoName, DynoSpec]:

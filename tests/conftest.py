@@ -259,13 +259,13 @@ def told():
 def surround(driver, router, told):
     """Return a maker of surroundings: restarts are immediate unless the test has a policy."""
 
-    def make(policy=None, grace_seconds=30.0):
+    def make(policy=None, grace_seconds=30.0, tell=told):
         return Surroundings(
             driver=driver,
             router=router,
             policy=policy or CrashPolicy(base_seconds=0),
             grace_seconds=grace_seconds,
-            tell=told,
+            tell=tell,
         )
 
     return make

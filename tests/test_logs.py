@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 
 import pytest
 from hypothesis import given
@@ -82,8 +83,6 @@ async def test_what_a_dyno_writes_arrives_by_stream(output, sink):
 
 
 async def test_a_batch_has_the_time_when_it_was_read(output, sink):
-    import time
-
     before = time.time_ns()
     web = output()
     os.write(web.stdout, b"now\n")
@@ -159,11 +158,8 @@ async def test_a_dyno_blocks_when_it_writes_and_hsup_does_not_when_it_reads(outp
 async def test_a_pipe_that_a_dyno_fills_is_widened(pipe, router, sink):
     reading_end, writing_end = pipe
     reader = StreamReader(os.dup(reading_end), "web.1", "stdout", router)
-    os.write(writing_end, b"x" * (1 << 16))
+    os.write(writing_end, b"x" * 0xFFFF + b"\n")
     router.add(reader)
-    os.write(writing_end, b"")
-    await asyncio.sleep(0)
-    await asyncio.to_thread(os.write, writing_end, b"\n")
     await sink.until(lambda one: one.batches)
     assert fcntl.fcntl(reading_end, fcntl.F_GETPIPE_SZ) > 1 << 16
     reader.finish()

@@ -91,6 +91,7 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
         binds=options.binds,
         one_shot=options.one_shot,
         stays=stays,
+        has_drain="logplex" in parts.plugins.log_sinks(),
         grace_seconds=options.grace_seconds,
     )
     sinks, services = parts.log_sinks(), parts.services()

@@ -207,7 +207,9 @@ class Executor:
 
     async def _back_off(self) -> Input:
         wait = self._around.policy.wait_seconds(self._crashes, random.random())
-        logger.debug("%s crashed %d times, waits %.3f s", self.spec.name, self._crashes, wait)
+        logger.info(
+            "%s crashed %d times in a row, waits %.3f s", self.spec.name, self._crashes, wait
+        )
         try:
             async with asyncio.timeout(wait):
                 await self._wake.wait()

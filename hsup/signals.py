@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1, Signals
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, SIGUSR1, Signals, getsignal
 
 
 def install(
@@ -18,13 +18,13 @@ def install(
 
     SIGINT and SIGTERM stop, SIGHUP reloads, SIGUSR1 dumps the diagnostic log.
     A SIGHUP that came because the terminal is gone stops, as nobody could do
-    so from there any more.
+    so from there any more, unless hsup was started with nohup.
     """
     loop = asyncio.get_running_loop()
-    had_terminal = _has_terminal()
+    needs_terminal = _has_terminal() and getsignal(SIGHUP) != SIG_IGN
 
     def hang_up() -> None:
-        if had_terminal and not _has_terminal():
+        if needs_terminal and not _has_terminal():
             stop(SIGHUP)
         else:
             reload()

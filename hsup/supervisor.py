@@ -186,6 +186,7 @@ class Supervisor:
             self._say(f"Cannot ask for a release, what runs goes on: {error}")
             self._ask_later()
             return
+        logger.info("the source answered %s", fetched.release or "no release")
         self._report(fetched)
         release = fetched.release
         if release is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
@@ -61,7 +60,6 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
 
 def main() -> None:
     """Run hsup, and exit with its status."""
-    _keep_descriptors_from_dynos()
     try:
         hsup(prog_name="hsup")
     except HsupError as error:
@@ -73,13 +71,3 @@ def _of_plugins() -> dict[str, click.Command]:
     from hsup.plugin_manager import PluginManager
 
     return dict(PluginManager().commands())
-
-
-def _keep_descriptors_from_dynos() -> None:
-    """Let no dyno inherit what whoever started hsup left open."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > sys.stderr.fileno():
-            try:
-                os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by place only
-            except OSError:  # the one that listed the folder
-                pass

@@ -132,10 +132,6 @@ class Options:
         binds = (*(self._given.get("binds") or ()), *(after.get("binds") or ()))
         return Options({**self._given, **after, "binds": binds})
 
-    def is_set(self, name: str) -> bool:
-        """Tell whether an option was set at all."""
-        return self._given.get(name) not in (None, (), False)
-
     @property
     def driver(self) -> str:
         """Return the name of the driver."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -74,6 +75,7 @@ def command(
         follows_release=quantities == "release",
         start_number=options.start_number or 1,
     )
+    _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported now stays
     gc.enable()
     sys.exit(asyncio.run(_start(options, asked, stays=stay)))
@@ -110,6 +112,16 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
         await router.close()
 
 
+def _keep_descriptors_from_dynos() -> None:
+    """Let no dyno inherit what whoever started hsup left open."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > sys.stderr.fileno():
+            try:
+                os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by place only
+            except OSError:  # the one that listed the folder
+                pass
+
+
 def _parse_types(words: Iterable[str]) -> Mapping[str, int]:
     """Parse `web=2 worker`. Raises UsageError."""
     asked: dict[str, int] = {}
@@ -135,11 +147,11 @@ def _printer(options: Options) -> LogSink:
 
 
 def _log_to_memory(*, verbose: bool) -> DiagnosticLog:
-    """Keep hsup's own log for SIGUSR1; print warnings, or all of it."""
+    """Keep hsup's own log for SIGUSR1; print warnings, or more."""
     kept = DiagnosticLog()
     printed = logging.StreamHandler()
     printed.setFormatter(logging.Formatter("hsup: %(message)s"))
-    printed.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    printed.setLevel(logging.INFO if verbose else logging.WARNING)
     root = logging.getLogger("hsup")
     root.setLevel(logging.DEBUG)
     root.addHandler(kept)

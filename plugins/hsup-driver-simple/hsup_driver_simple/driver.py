@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hsup.api import OutputPipes, Settings
 from hsup.errors import DynoStartError
-from hsup.model import DynoSpec, ExitStatus, Release
-from hsup_driver_simple.mark import Marks
+from hsup.model import Address, DynoSpec, ExitStatus, Release
+from hsup_driver_simple.mark import Marks, children_get
 from hsup_driver_simple.program import program
 
 if TYPE_CHECKING:
@@ -47,19 +47,22 @@ class SimpleDriver:
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
         """Start a dyno. Raises DynoStartError, also for a web port that is taken."""
-        from hsup_driver_simple.dyno import launch
+        from hsup_driver_simple.dyno import watch
 
         what = program(spec, self._surroundings)
+        address = Address(ip="127.0.0.1", port=_port(what.environment))
         if spec.name.type == "web":
-            _require_free(int(what.environment["PORT"]))
+            _require_free(address.port)
         self._allow_many_descriptors()
-        return launch(
-            what,
-            self._marks.next(),
-            output,
-            counted_by=self._census,
-            open_files=self._open_files,
+        mark = self._marks.next()
+        actions = (
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, output.stdout, 1),
+            (os.POSIX_SPAWN_DUP2, output.stderr, 2),
         )
+        with children_get(mark, self._open_files):
+            pid = what.spawn(actions=actions, session=True)
+        return watch(pid, mark, counted_by=self._census, address=address)
 
     @cached_property
     def _census(self) -> Census:
@@ -72,6 +75,14 @@ class SimpleDriver:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _port(environment: Mapping[str, str]) -> int:
+    """Return PORT. Raises DynoStartError where the release sets it to nonsense."""
+    text = environment["PORT"]
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16):
+        raise DynoStartError(f'PORT must be a number from 1 to 65535, got "{text}"')
+    return int(text)
 
 
 def _require_free(port: int) -> None:

@@ -6,54 +6,39 @@ import asyncio
 import os
 import signal
 
-from hsup.api import OutputPipes
 from hsup.errors import DynoStartError
 from hsup.model import Address, ExitStatus
 from hsup_driver_simple.census import Census
-from hsup_driver_simple.mark import children_get
-from hsup_driver_simple.program import Program, exit_status
+from hsup_driver_simple.program import exit_status
 
 
-def launch(
-    program: Program, mark: int, output: OutputPipes, *, counted_by: Census, open_files: int
-) -> SimpleDyno:
-    """Start a program in a session of its own. Raises DynoStartError."""
-    actions = (
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, output.stdout, 1),
-        (os.POSIX_SPAWN_DUP2, output.stderr, 2),
-    )
-    with children_get(mark, open_files):
-        pid = program.spawn(actions=actions, session=True)
+def watch(pid: int, mark: int, *, counted_by: Census, address: Address) -> SimpleDyno:
+    """Take on a process that was just started. Raises DynoStartError, and ends it then."""
     try:
         pidfd = os.pidfd_open(pid)
     except OSError as error:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         raise DynoStartError(f"cannot watch the dyno: {error.strerror}") from error
-    port = int(program.environment["PORT"])
-    return SimpleDyno(pid, pidfd, mark, counted_by, port)
+    return SimpleDyno(pid, pidfd, mark, counted_by, address)
 
 
 class SimpleDyno:
     """A process, and all that it started."""
 
-    __slots__ = ("_census", "_ended", "_mark", "_pid", "_pidfd", "_port")
+    __slots__ = ("_census", "_ended", "_mark", "_pid", "_pidfd", "address")
 
-    def __init__(self, pid: int, pidfd: int, mark: int, counted_by: Census, port: int) -> None:
+    def __init__(
+        self, pid: int, pidfd: int, mark: int, counted_by: Census, address: Address
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._pid = pid
         self._pidfd = pidfd
         self._mark = mark
         self._census = counted_by
-        self._port = port
+        self.address = address
         self._ended: asyncio.Future[ExitStatus] = loop.create_future()
         loop.add_reader(pidfd, self._reap)
-
-    @property
-    def address(self) -> Address:
-        """Return where the dyno listens, if it does."""
-        return Address(ip="127.0.0.1", port=self._port)
 
     async def wait(self) -> ExitStatus:
         """Return how the first process ended."""

@@ -84,7 +84,8 @@ def has_mark(pid: int, mark: int) -> bool:
 def children_get(mark: int, open_files: int) -> Iterator[None]:
     """Give processes that are started inside the block a mark, and a limit of open files.
 
-    The limits are this process's own meanwhile, so nothing may await in it.
+    The limits are this process's own meanwhile: nothing in it may await, or
+    open a descriptor.
     """
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
     locks = resource.getrlimit(RLIMIT_LOCKS)

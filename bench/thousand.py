@@ -109,10 +109,9 @@ def runit_fleet(folder: Path, sleeper: Path) -> Fleet:
 
 
 def measure_fleet(fleet: Fleet, sleeper: str) -> Sample:
-    threads_before = existing_threads()
     started = time.monotonic()
     with measure.running(fleet.argv, stdout=subprocess.DEVNULL) as process:
-        up_seconds = wait_until_up(sleeper, threads_before) - started
+        up_seconds = wait_until_up(sleeper) - started
         time.sleep(SETTLE_SECONDS)
         family = [process.pid, *measure.descendants(process.pid)]
         supervising = [pid for pid in family if measure.process_name(pid) != sleeper]
@@ -133,7 +132,7 @@ def measure_fleet(fleet: Fleet, sleeper: str) -> Sample:
     }
 
 
-def wait_until_up(sleeper: str, threads_before: int) -> float:
+def wait_until_up(sleeper: str) -> float:
     """Return when the last child existed, as time.monotonic gives it.
 
     Names are read only once so many threads exist that all children may, so
@@ -142,7 +141,7 @@ def wait_until_up(sleeper: str, threads_before: int) -> float:
     seen: set[int] = set()
 
     def all_exist() -> bool:
-        if existing_threads() < threads_before + CHILDREN * 0.95:
+        if existing_threads() < CHILDREN:
             return False
         unseen = measure.all_pids() - seen
         seen.update(pid for pid in unseen if measure.process_name(pid) == sleeper)

@@ -159,6 +159,21 @@ def test_an_interactive_bash_has_job_control(hsup, terminal):
     assert screen.ended() == 6
 
 
+def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(hsup, terminal):
+    screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"])
+    screen.type(f"{hsup.path} --driver {hsup.driver} run -- {hsup.sleep}\n")
+    assert eventually(lambda: sleepers(hsup))
+    screen.type("\x1a")
+    screen.wait_for("Stopped")
+    screen.type("echo fr''ee; fg\n")
+    screen.wait_for("free")
+    screen.wait_for("run -- sleep")
+    screen.type("\x03")
+    screen.type("echo st''atus $?; exit\n")
+    screen.wait_for("status 130")
+    assert screen.ended() == 0
+
+
 def sleepers(hsup):
     return [pid for pid, line in hsup.processes().items() if line.startswith("sleep ")]
 

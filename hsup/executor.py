@@ -171,10 +171,12 @@ class Executor:
         ended.add_done_callback(lambda _: self._wake.set())
         while not ended.done():
             await self._wake.wait()
-            request = self._next_request()
-            if request is not None and not ended.done():
+            # What is asked for as the dyno ends is left for what follows.
+            if not ended.done() and (request := self._next_request()):
                 ended.cancel()
                 return request
+        if not self._requests:
+            self._wake.clear()
         self._count_crash(time.monotonic() - started)
         await self._clean_up(grace_seconds=0.0)
         return Input.EXITED

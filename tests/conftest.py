@@ -130,6 +130,21 @@ class FakeDriver:
             await self._progress.wait_for(lambda: self.attempts >= times)
 
 
+def a_release(*, version=1, command="serve", config=None, logplex_url=None, **quantities):
+    """Make a release: `a_release(web=2)` has a type `web` with a quantity of two."""
+    types = (
+        ProcessType(name=name, command=Command((f"{command} {name}",)), quantity=quantity)
+        for name, quantity in quantities.items()
+    )
+    return Release(
+        app="shop",
+        version=version,
+        config=config or {},
+        processes=tuple(types),
+        logplex_url=logplex_url,
+    )
+
+
 class FakeSource:
     """Answers what the test gave last; an error that was given is raised."""
 
@@ -139,12 +154,16 @@ class FakeSource:
         self._changes = asyncio.Queue()
         self._changes.put_nowait(None)
 
-    def give(self, answer):
-        self._answer = Fetched(release=answer) if isinstance(answer, Release) else answer
-        self._changes.put_nowait(None)
+    def release(self, *, silently=False, **release):
+        """Give a release as `a_release` makes it, and return it."""
+        made = a_release(**release)
+        self.give(Fetched(release=made), silently=silently)
+        return made
 
-    def give_silently(self, answer):
-        self._answer = Fetched(release=answer) if isinstance(answer, Release) else answer
+    def give(self, answer, *, silently=False):
+        self._answer = answer
+        if not silently:
+            self._changes.put_nowait(None)
 
     def fetch(self):
         self.fetches += 1
@@ -231,6 +250,17 @@ class Told:
 
 
 @pytest.fixture
+def turn_until():
+    """Return what lets the loop turn until something holds that nobody tells of."""
+
+    async def turn(is_so):
+        while not is_so():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
+
+    return turn
+
+
+@pytest.fixture
 def driver():
     return FakeDriver()
 
@@ -273,16 +303,8 @@ def surround(driver, router, told):
 
 @pytest.fixture
 def make_release():
-    """Return a maker of releases: `make_release(web=2)` has a type with a quantity of two."""
-
-    def make(*, version=1, command="serve", config=None, **quantities):
-        types = (
-            ProcessType(name=name, command=Command((f"{command} {name}",)), quantity=quantity)
-            for name, quantity in quantities.items()
-        )
-        return Release(app="shop", version=version, config=config or {}, processes=tuple(types))
-
-    return make
+    """Return a maker of releases: `make_release(web=2)`."""
+    return a_release
 
 
 @pytest.fixture

@@ -218,10 +218,11 @@ async def test_a_full_disk_is_reported_and_the_next_lines_are_tried_again(broken
     writer = DescriptorWriter(descriptor, broken)
     writer.write(b"a\n")
     assert broken.errors == [errno.ENOSPC]
-    with open(os.devnull, "wb") as room:
-        os.dup2(room.fileno(), descriptor)
+    room = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(room, descriptor)
     writer.write(b"b\n")
     await writer.close()
+    os.close(room)
     os.close(descriptor)
     assert broken.errors == [errno.ENOSPC]
 

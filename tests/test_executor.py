@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from hsup import messages
 from hsup.errors import DynoStartError
 from hsup.events import DynoExited, DynoStateChanged
 from hsup.executor import NOT_STARTED, Executor
@@ -230,9 +231,7 @@ async def test_a_stop_at_the_moment_of_a_crash_is_not_forgotten(execute, driver,
     assert executor.state is State.STOPPED
 
 
-async def test_a_restart_while_a_dyno_stops_brings_nothing_back(
-    execute, driver, told, make_spec
-):
+async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver, told, make_spec):
     driver.obeys = False
     executor, running = execute()
     dyno = await driver.dyno("web.1")
@@ -282,8 +281,7 @@ async def test_a_dyno_that_ignores_sigterm_is_killed_after_its_grace(execute, dr
     assert executor.status == ExitStatus(signal=signal.SIGKILL)
     assert sink.said("web.1")[1:] == [
         "Stopping all processes with SIGTERM",
-        "Error R12 (Exit timeout) -> At least one process failed to exit "
-        "within 0.001 seconds of SIGTERM",
+        messages.exit_timeout(0.001),
         "Stopping remaining processes with SIGKILL",
     ]
 
@@ -320,7 +318,7 @@ async def test_killing_a_dyno_that_waits_to_be_restarted_stops_it(execute, drive
     assert not executor.was_killed
 
 
-async def test_a_one_off_completes(execute, driver, told):
+async def test_a_one_off_completes(execute, driver):
     executor, running = execute(one_off=True)
     (await driver.dyno("web.1")).end(3)
     await running
@@ -346,9 +344,7 @@ async def test_a_one_off_can_be_stopped(execute, driver, told):
     assert executor.state is State.STOPPED
 
 
-async def test_what_a_dyno_wrote_is_passed_on_before_its_exit_is_told(
-    execute, driver, told, sink
-):
+async def test_what_a_dyno_wrote_is_passed_on_before_its_exit_is_told(execute, driver, told, sink):
     seen = []
 
     def observe(event):

@@ -8,6 +8,7 @@ import pytest
 from hsup.errors import DynoStartError
 from hsup.fleet import Fleet
 from hsup.model import ExitStatus
+from hsup.policy import CrashPolicy
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def specs(make_spec):
     return make
 
 
-async def test_what_is_wanted_is_started(make_fleet, specs, driver, told):
+async def test_what_is_wanted_is_started(make_fleet, specs, told):
     fleet = make_fleet()
     fleet.want(specs("web.1", "worker.1"))
     await told.state("web.1", "up")
@@ -83,16 +84,14 @@ async def test_what_changed_is_replaced_and_nothing_else(make_fleet, specs, driv
     await fleet.stop()
 
 
-async def test_what_is_not_wanted_any_more_is_stopped(make_fleet, specs, driver, told, gone):
+async def test_what_is_not_wanted_any_more_is_stopped(make_fleet, specs, told, gone, turn_until):
     fleet = make_fleet()
     fleet.want(specs("web.1", "web.2", "web.3"))
     for name in ("web.1", "web.2", "web.3"):
         await told.state(name, "up")
     fleet.want(specs("web.1"))
-    await told.state("web.2", "stopped")
-    await told.state("web.3", "stopped")
+    await turn_until(lambda: fleet.states() == {"web.1": "up"})
     assert gone == ["web.3", "web.2"]
-    assert fleet.states() == {"web.1": "up"}
     await fleet.stop()
 
 
@@ -107,20 +106,17 @@ async def test_a_dyno_that_is_wanted_again_while_it_leaves_comes_back(
     fleet.want({})
     await told.state("web.1", "stopping")
     fleet.want(specs("web.1", command="serve better"))
+    driver.obeys = True
     leaving.end(0)
     back = await driver.dyno("web.1", nth=2)
     assert str(back.spec.command) == "serve better"
     assert gone == []
-    back.end(0)
-    fleet.kill()
     await fleet.stop()
 
 
 async def test_a_dyno_that_crashed_is_started_at_once_for_a_new_release(
     make_fleet, specs, driver, told
 ):
-    from hsup.policy import CrashPolicy
-
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     fleet = make_fleet(policy=CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
     fleet.want(specs("web.1"))
@@ -165,9 +161,7 @@ async def test_stopping_an_empty_fleet_returns_at_once(make_fleet):
     await make_fleet().stop()
 
 
-async def test_a_crash_at_the_moment_of_a_stop_brings_nothing_back(
-    make_fleet, specs, driver, told
-):
+async def test_a_crash_at_the_moment_of_a_stop_brings_nothing_back(make_fleet, specs, driver, told):
     fleet = make_fleet()
     fleet.want(specs("web.1"))
     dyno = await driver.dyno("web.1")
@@ -232,7 +226,7 @@ async def test_a_dyno_besides_is_stopped_when_nobody_waits_for_it(
     assert running.cancelled()
 
 
-async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, make_spec, driver, told):
+async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, make_spec, told):
     fleet = make_fleet()
     running = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
     await told.state("release.4711", "up")
@@ -241,19 +235,15 @@ async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, make_spec, dr
 
 
 async def test_a_driver_that_cannot_signal_loses_one_dyno_and_no_other(
-    make_fleet, specs, driver, told, gone, caplog
+    make_fleet, specs, driver, caplog, turn_until
 ):
     fleet = make_fleet()
     fleet.want(specs("web.1", "worker.1"))
+    await turn_until(lambda: fleet.states() == {"web.1": "up", "worker.1": "up"})
     faulty = await driver.dyno("web.1")
     faulty.broken_by = ValueError("a stranger's mistake")
-    await told.state("web.1", "up")
-    await told.state("worker.1", "up")
     fleet.want(specs("worker.1"))
-    while not gone:
-        await asyncio.sleep(0)
-    assert gone == ["web.1"]
-    assert fleet.states() == {"worker.1": "up"}
+    await turn_until(lambda: fleet.states() == {"worker.1": "up"})
     assert "a dyno's executor failed, the others run on" in caplog.text
     faulty.end(0)
     await fleet.stop()

@@ -38,7 +38,7 @@ def test_a_one_off_dyno_differs_only_in_completing_where_another_crashes(state, 
         assert found == TABLE[state, given]
 
 
-@pytest.mark.parametrize("state", State, ids=told)
+@pytest.mark.parametrize("state", list(State), ids=told)
 def test_a_stop_is_taken_wherever_a_dyno_can_be_waited_for(state):
     busy = {State.STARTING}  # the executor answers when the driver has
     assert ((state, Input.STOP) in TABLE) == (state not in busy)

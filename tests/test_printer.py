@@ -79,6 +79,4 @@ async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, cap
         printer.write(batch(b"a\n"))
         printer.write(batch(b"b\n"))
     await printer.close()
-    assert caplog.messages == [
-        "cannot print the dynos' output any more, they run on: Broken pipe"
-    ]
+    assert caplog.messages == ["cannot print the dynos' output any more, they run on: Broken pipe"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import signal
 
 import pytest
@@ -21,7 +22,7 @@ from hsup.events import (
 )
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.formation import Asked
-from hsup.model import Fault
+from hsup.model import Command, Fault, ProcessType
 from hsup.policy import CrashPolicy
 from hsup.supervisor import Plan, Supervisor
 
@@ -47,6 +48,12 @@ def supervise(source, driver, router, told):
     return start
 
 
+@pytest.fixture
+def soon(monkeypatch):
+    """Ask again at once where hsup asks again after a while."""
+    monkeypatch.setattr("hsup.supervisor.RETRY_SECONDS", 0.0)
+
+
 async def end(supervisor, running, number=signal.SIGTERM):
     supervisor.stop(number)
     return await running
@@ -57,10 +64,9 @@ def received(told):
 
 
 async def test_the_first_release_is_built_and_its_dynos_are_started(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told
 ):
-    release = make_release(web=2, worker=1)
-    source.give(release)
+    release = source.release(web=2, worker=1)
     supervisor, running = supervise()
     for name in ("web.1", "web.2", "worker.1"):
         await told.state(name, "up")
@@ -70,8 +76,8 @@ async def test_the_first_release_is_built_and_its_dynos_are_started(
     assert supervisor.dynos() == {}
 
 
-async def test_events_tell_the_story_in_its_order(supervise, source, told, sink, make_release):
-    source.give(make_release(version=4, web=1))
+async def test_events_tell_the_story_in_its_order(supervise, source, told, sink):
+    source.release(version=4, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     await end(supervisor, running)
@@ -84,8 +90,8 @@ async def test_events_tell_the_story_in_its_order(supervise, source, told, sink,
     ]
 
 
-async def test_every_dyno_has_a_port_of_its_own(supervise, source, driver, told, make_release):
-    source.give(make_release(web=2, worker=1, release=0))
+async def test_every_dyno_has_a_port_of_its_own(supervise, source, driver):
+    source.release(web=2, worker=1, release=0)
     driver.statuses = {"release": 0}
     supervisor, running = supervise()
     dynos = [await driver.dyno(name) for name in ("web.1", "web.2", "worker.1")]
@@ -93,19 +99,15 @@ async def test_every_dyno_has_a_port_of_its_own(supervise, source, driver, told,
     await end(supervisor, running)
 
 
-async def test_the_port_of_the_release_is_that_of_its_only_dyno(
-    supervise, source, driver, make_release
-):
-    source.give(make_release(config={"PORT": "8080"}, web=1))
+async def test_the_port_of_the_release_is_that_of_its_only_dyno(supervise, source, driver):
+    source.release(config={"PORT": "8080"}, web=1)
     supervisor, running = supervise()
     assert (await driver.dyno("web.1")).spec.port is None
     await end(supervisor, running)
 
 
-async def test_the_port_of_the_release_is_not_shared_by_several(
-    supervise, source, driver, sink, make_release
-):
-    source.give(make_release(config={"PORT": "8080"}, web=2))
+async def test_the_port_of_the_release_is_not_shared_by_several(supervise, source, driver, sink):
+    source.release(config={"PORT": "8080"}, web=2)
     supervisor, running = supervise()
     ports = [(await driver.dyno(name)).spec.port for name in ("web.1", "web.2")]
     assert ports == [5000, 5001]
@@ -113,93 +115,84 @@ async def test_the_port_of_the_release_is_not_shared_by_several(
     await end(supervisor, running)
 
 
-async def test_a_port_that_was_given_back_is_given_again(
-    supervise, source, driver, told, make_release
-):
-    source.give(make_release(version=1, web=2))
+async def test_a_port_that_was_given_back_is_given_again(supervise, source, driver, told):
+    source.release(version=1, web=2)
     supervisor, running = supervise()
     await told.state("web.2", "up")
-    source.give(make_release(version=2, web=1))
+    source.release(version=2, web=1)
     await told.state("web.2", "stopped")
-    source.give(make_release(version=3, web=2))
+    source.release(version=3, web=2)
     assert (await driver.dyno("web.2", nth=2)).spec.port == 5001
     await end(supervisor, running)
 
 
 async def test_a_new_release_scales_and_leaves_the_others_alone(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told, turn_until
 ):
-    source.give(make_release(version=1, web=1, worker=2))
+    source.release(version=1, web=1, worker=2)
     supervisor, running = supervise()
     for name in ("web.1", "worker.1", "worker.2"):
         await told.state(name, "up")
-    source.give(make_release(version=2, web=2, worker=1))
-    await told.state("worker.2", "stopped")
-    await told.state("web.2", "up")
-    assert supervisor.dynos() == {"web.1": "up", "web.2": "up", "worker.1": "up"}
+    source.release(version=2, web=2, worker=1)
+    wanted = {"web.1": "up", "web.2": "up", "worker.1": "up"}
+    await turn_until(lambda: supervisor.dynos() == wanted)
     assert driver.attempts == 4
     assert received(told) == [1, 2]
     await end(supervisor, running)
 
 
-async def test_a_new_release_restarts_only_what_it_changed(
-    supervise, source, driver, told, make_release
-):
-    source.give(make_release(version=1, web=1, worker=1))
+async def test_a_new_release_restarts_only_what_it_changed(supervise, source, driver, told):
+    before = source.release(version=1, web=1, worker=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     await told.state("worker.1", "up")
-    before, after = (make_release(version=2, command=one, web=1, worker=1) for one in ("serve", "x"))
-    mixed = before.processes[:1] + after.processes[1:]
-    source.give(type(before)(app="shop", version=2, processes=mixed))
+    better = ProcessType(name="worker", command=Command(("work better",)))
+    processes = (before.process("web"), better)
+    source.give(Fetched(release=dataclasses.replace(before, version=2, processes=processes)))
     replaced = await driver.dyno("worker.1", nth=2)
-    assert str(replaced.spec.command) == "x worker"
+    assert str(replaced.spec.command) == "work better"
     assert (await driver.dyno("web.1")).signals == []
     await end(supervisor, running)
 
 
-async def test_new_config_restarts_everything(supervise, source, driver, told, make_release):
-    source.give(make_release(version=1, web=1, worker=1))
+async def test_new_config_restarts_everything(supervise, source, driver, told):
+    source.release(version=1, web=1, worker=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     await told.state("worker.1", "up")
-    source.give(make_release(version=2, config={"A": "1"}, web=1, worker=1))
+    source.release(version=2, config={"A": "1"}, web=1, worker=1)
     for name in ("web.1", "worker.1"):
         assert (await driver.dyno(name, nth=2)).spec.config == {"A": "1"}
     await end(supervisor, running)
 
 
-async def test_an_equal_answer_changes_nothing(supervise, source, driver, told, make_release):
-    source.give(make_release(web=1))
+async def test_an_equal_answer_changes_nothing(supervise, source, driver, told, turn_until):
+    source.release(web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     fetches = source.fetches
-    source.give(make_release(web=1))
-    while source.fetches == fetches:
-        await asyncio.sleep(0)
+    source.release(web=1)
+    await turn_until(lambda: source.fetches > fetches)
     await end(supervisor, running)
     assert received(told) == [1]
     assert driver.attempts == 1
 
 
 async def test_a_dyno_that_crashed_for_long_is_started_at_once_by_a_new_release(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told
 ):
-    source.give(make_release(version=1, web=1))
+    source.release(version=1, web=1)
     supervisor, running = supervise()
     (await driver.dyno("web.1")).end(1)
     (await driver.dyno("web.1", nth=2)).end(1)
     await told.state("web.1", "crashed", times=2)
-    source.give(make_release(version=2, web=1))
+    source.release(version=2, web=1)
     await driver.dyno("web.1", nth=3)
     await end(supervisor, running)
 
 
-async def test_a_rejected_release_leaves_the_old_one_running(
-    supervise, source, driver, told, sink, make_release
-):
-    release = make_release(version=1, web=1)
-    source.give(release)
+async def test_a_rejected_release_leaves_the_old_one_running(supervise, source, told, sink):
+    release = source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(Fetched(release=release, rejected=FAULTY))
@@ -210,16 +203,13 @@ async def test_a_rejected_release_leaves_the_old_one_running(
     await end(supervisor, running)
 
 
-async def test_a_good_release_after_a_rejected_one_is_run(
-    supervise, source, told, make_release
-):
-    old = make_release(version=1, web=1)
-    source.give(old)
+async def test_a_good_release_after_a_rejected_one_is_run(supervise, source, told):
+    old = source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(Fetched(release=old, rejected=FAULTY))
     await told.until(lambda one: one.of(RejectedEvent))
-    source.give(make_release(version=2, web=1, worker=1))
+    source.release(version=2, web=1, worker=1)
     await told.state("worker.1", "up")
     await end(supervisor, running)
 
@@ -232,13 +222,13 @@ async def test_nothing_but_a_rejected_release_ends_hsup(supervise, source):
 
 
 async def test_nothing_but_a_rejected_release_is_waited_over_where_hsup_stays(
-    supervise, source, told, make_release
+    supervise, source, told
 ):
     source.give(Fetched(release=None, rejected=FAULTY))
     supervisor, running = supervise(stays=True)
     await told.until(lambda one: one.of(RejectedEvent))
     assert told.of(RejectedEvent)[0].running is None
-    source.give(make_release(web=1))
+    source.release(web=1)
     await told.state("web.1", "up")
     await end(supervisor, running)
 
@@ -261,64 +251,109 @@ async def test_a_source_that_cannot_be_read_at_first_ends_hsup(supervise, source
 
 
 async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
-    supervise, source, told, sink, make_release
+    supervise, source, told, sink
 ):
-    source.give(make_release(version=1, web=1))
+    source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(SourceError("gone for a moment"))
     expected = "Cannot ask for a release, what runs goes on: gone for a moment"
     await sink.until(lambda one: expected in one.said())
-    source.give(make_release(version=2, web=1, worker=1))
+    source.release(version=2, web=1, worker=1)
     await told.state("worker.1", "up")
     await end(supervisor, running)
 
 
-async def test_the_first_release_is_waited_for(supervise, source, told, sink, make_release):
+@pytest.mark.usefixtures("soon")
+async def test_a_source_that_could_not_be_read_is_asked_again_by_itself(
+    supervise, source, told, sink
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(SourceError("gone for a moment"))
+    await sink.until(lambda one: "gone for a moment" in "".join(one.said()))
+    source.release(silently=True, version=2, web=1, worker=1)
+    await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_source_that_wants_to_be_asked_again_is(supervise, source, told, make_release):
+    release = make_release(version=1, web=1)
+    source.give(Fetched(release=release, ask_again=True))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.release(silently=True, version=2, web=1, worker=1)
+    await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+async def test_that_there_is_no_release_yet_is_said_once(supervise, source, sink, turn_until):
+    supervisor, running = supervise()
+    for fetches in (1, 2, 3):
+        await turn_until(lambda fetches=fetches: source.fetches >= fetches)
+        source.give(Fetched(release=None))
+    await end(supervisor, running)
+    assert sink.said().count("There is no release yet, waiting for one") == 1
+
+
+@pytest.mark.parametrize(("has_drain", "warnings"), [(False, 1), (True, 0)])
+async def test_a_logplex_url_that_nothing_serves_is_warned_of(
+    supervise, source, sink, has_drain, warnings
+):
+    source.release(web=1, logplex_url="https://t:s@logs.example")
+    supervisor, running = supervise(has_drain=has_drain)
+    await sink.until(lambda one: "State changed from starting to up" in one.said("web.1"))
+    await end(supervisor, running)
+    said = [line for line in sink.said() if "pip install hsup-log-drain" in line]
+    assert len(said) == warnings
+    assert not any("logs.example" in line for line in sink.said())
+
+
+async def test_the_first_release_is_waited_for(supervise, source, told, sink):
     supervisor, running = supervise()
     await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
-    source.give(make_release(web=1))
+    source.release(web=1)
     await told.state("web.1", "up")
     await end(supervisor, running)
 
 
-async def test_an_unknown_type_ends_hsup_at_its_start(supervise, source, make_release):
-    source.give(make_release(web=1))
+async def test_an_unknown_type_ends_hsup_at_its_start(supervise, source):
+    source.release(web=1)
     _, running = supervise(asked=Asked(quantities={"wroker": 1}))
     with pytest.raises(UsageError, match="wroker"):
         await running
 
 
 async def test_a_type_that_a_new_release_has_not_got_any_more_is_told(
-    supervise, source, told, sink, make_release
+    supervise, source, told, sink
 ):
-    source.give(make_release(version=1, web=1, worker=1))
+    source.release(version=1, web=1, worker=1)
     supervisor, running = supervise(asked=Asked(quantities={"web": 1, "worker": 1}))
     await told.state("worker.1", "up")
-    source.give(make_release(version=2, web=1))
+    source.release(version=2, web=1)
     await told.state("worker.1", "stopped")
     assert 'Warning: v2 of shop has no process type "worker" any more' in sink.said()
     await end(supervisor, running)
 
 
-async def test_a_release_that_cannot_be_built_ends_hsup_at_its_start(
-    supervise, source, driver, make_release
-):
+async def test_a_release_that_cannot_be_built_ends_hsup_at_its_start(supervise, source, driver):
     driver.build_failures = [DriverError("no space left")]
-    source.give(make_release(web=1))
+    source.release(web=1)
     _, running = supervise()
     with pytest.raises(DriverError, match="no space left"):
         await running
 
 
 async def test_a_release_that_cannot_be_built_later_leaves_the_old_one_running(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told
 ):
-    source.give(make_release(version=1, web=1))
+    source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     driver.build_failures = [DriverError("no space left")]
-    source.give(make_release(version=2, web=1, worker=1))
+    source.release(version=2, web=1, worker=1)
     await told.until(lambda one: one.of(RejectedEvent))
     assert told.of(RejectedEvent)[0].running == 1
     assert supervisor.dynos() == {"web.1": "up"}
@@ -327,11 +362,9 @@ async def test_a_release_that_cannot_be_built_later_leaves_the_old_one_running(
     await end(supervisor, running)
 
 
-async def test_the_release_phase_runs_once_and_first(
-    supervise, source, driver, told, make_release
-):
+async def test_the_release_phase_runs_once_and_first(supervise, source, driver, told):
     driver.statuses = {"release": 0}
-    source.give(make_release(web=1, release=1))
+    source.release(web=1, release=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     started = [name for name, dynos in driver.started.items() if dynos]
@@ -342,10 +375,10 @@ async def test_the_release_phase_runs_once_and_first(
 
 
 async def test_a_release_phase_that_fails_at_first_ends_hsup_with_its_status(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told
 ):
     driver.statuses = {"release": 7}
-    source.give(make_release(version=3, web=1, release=1))
+    source.release(version=3, web=1, release=1)
     _, running = supervise()
     with pytest.raises(ReleaseFailed, match="v3 of shop exited with status 7") as caught:
         await running
@@ -355,14 +388,14 @@ async def test_a_release_phase_that_fails_at_first_ends_hsup_with_its_status(
 
 
 async def test_a_release_phase_that_fails_later_leaves_the_old_release_running(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told
 ):
     driver.statuses = {"release": 0}
-    source.give(make_release(version=1, web=1, release=1))
+    source.release(version=1, web=1, release=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     driver.statuses = {"release": 1}
-    source.give(make_release(version=2, command="serve better", web=1, release=1))
+    source.release(version=2, command="serve better", web=1, release=1)
     await told.until(lambda one: one.of(RejectedEvent))
     assert told.of(RejectedEvent)[0].running == 1
     assert (await driver.dyno("web.1")).signals == []
@@ -371,19 +404,18 @@ async def test_a_release_phase_that_fails_later_leaves_the_old_release_running(
 
 
 async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told, turn_until
 ):
     driver.statuses = {"release": 0}
-    source.give(make_release(version=1, web=1, release=1))
+    source.release(version=1, web=1, release=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     driver.statuses = {"release": 1}
-    source.give(make_release(version=2, web=1, worker=1, release=1))
+    source.release(version=2, web=1, worker=1, release=1)
     await told.until(lambda one: one.of(RejectedEvent))
     attempts, fetches = driver.attempts, source.fetches
-    source.give(make_release(version=2, web=1, worker=1, release=1))
-    while source.fetches == fetches:
-        await asyncio.sleep(0)
+    source.release(version=2, web=1, worker=1, release=1)
+    await turn_until(lambda: source.fetches > fetches)
     assert driver.attempts == attempts
     driver.statuses = {"release": 0}
     supervisor.reload()
@@ -391,20 +423,16 @@ async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
     await end(supervisor, running)
 
 
-async def test_a_release_phase_that_cannot_be_started_fails(
-    supervise, source, driver, make_release
-):
+async def test_a_release_phase_that_cannot_be_started_fails(supervise, source, driver):
     driver.failures = [DynoStartError("no such command")]
-    source.give(make_release(web=1, release=1))
+    source.release(web=1, release=1)
     _, running = supervise()
     with pytest.raises(ReleaseFailed):
         await running
 
 
-async def test_a_stop_during_the_release_phase_stops_it(
-    supervise, source, driver, told, make_release
-):
-    source.give(make_release(web=1, release=1))
+async def test_a_stop_during_the_release_phase_stops_it(supervise, source, driver, told):
+    source.release(web=1, release=1)
     supervisor, running = supervise()
     await told.until(lambda one: any("up" in one.states(name) for name in driver.started))
     (name,) = driver.started
@@ -418,27 +446,25 @@ async def test_a_stop_during_the_release_phase_stops_it(
     ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
 async def test_the_exit_status_tells_what_hsup_was_stopped_by(
-    supervise, source, told, make_release, number, status
+    supervise, source, told, number, status
 ):
-    source.give(make_release(web=1))
+    source.release(web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     assert await end(supervisor, running, number) == status
 
 
-async def test_a_dyno_that_had_to_be_killed_makes_the_status_1(
-    supervise, source, driver, told, make_release
-):
+async def test_a_dyno_that_had_to_be_killed_makes_the_status_1(supervise, source, driver, told):
     driver.obeys = False
-    source.give(make_release(web=1))
+    source.release(web=1)
     supervisor, running = supervise(grace_seconds=0.001)
     await told.state("web.1", "up")
     assert await end(supervisor, running) == 1
 
 
-async def test_a_second_signal_waits_for_nobody(supervise, source, driver, told, make_release):
+async def test_a_second_signal_waits_for_nobody(supervise, source, driver, told):
     driver.obeys = False
-    source.give(make_release(web=1, worker=1))
+    source.release(web=1, worker=1)
     supervisor, running = supervise(grace_seconds=10_000)
     await told.state("web.1", "up")
     await told.state("worker.1", "up")
@@ -454,59 +480,55 @@ async def test_a_stop_before_there_is_a_release_ends_hsup(supervise, sink):
     assert await end(supervisor, running) == 0
 
 
-async def test_one_shot_ends_with_the_highest_status(supervise, source, driver, make_release):
+async def test_one_shot_ends_with_the_highest_status(supervise, source, driver):
     driver.statuses = {"web": 0, "worker": 4, "clock": 2}
-    source.give(make_release(web=1, worker=1, clock=1))
+    source.release(web=1, worker=1, clock=1)
     _, running = supervise(one_shot=True)
     assert await running == 4
     assert driver.attempts == 3
 
 
-async def test_one_shot_ends_with_255_for_what_could_not_be_started(
-    supervise, source, driver, make_release
-):
+async def test_one_shot_ends_with_255_for_what_could_not_be_started(supervise, source, driver):
     driver.failures = [DynoStartError("no such command")]
-    source.give(make_release(web=1))
+    source.release(web=1)
     _, running = supervise(one_shot=True)
     assert await running == 255
 
 
-async def test_one_shot_runs_no_second_release(supervise, source, driver, told, make_release):
-    source.give(make_release(version=1, web=1))
+async def test_one_shot_runs_no_second_release(supervise, source, driver, told):
+    source.release(version=1, web=1)
     _, running = supervise(one_shot=True)
     dyno = await driver.dyno("web.1")
-    source.give(make_release(version=2, web=1, worker=1))
+    source.release(version=2, web=1, worker=1)
     await told.state("web.1", "up")
     dyno.end(0)
     assert await running == 0
     assert received(told) == [1]
 
 
-async def test_hsup_ends_when_nothing_is_left_to_run(supervise, source, told, sink, make_release):
-    source.give(make_release(version=1, web=1))
+async def test_hsup_ends_when_nothing_is_left_to_run(supervise, source, told, sink):
+    source.release(version=1, web=1)
     _, running = supervise()
     await told.state("web.1", "up")
-    source.give(make_release(version=2, web=0))
+    source.release(version=2, web=0)
     assert await running == 0
     assert sink.said("supervisor")[-1] == "Nothing is left to run"
 
 
-async def test_hsup_that_stays_waits_when_nothing_is_left_to_run(
-    supervise, source, told, make_release
-):
-    source.give(make_release(version=1, web=0))
+async def test_hsup_that_stays_waits_when_nothing_is_left_to_run(supervise, source, told):
+    source.release(version=1, web=0)
     supervisor, running = supervise(stays=True)
     await told.until(lambda one: one.of(ReleaseReceived))
-    source.give(make_release(version=2, web=1))
+    source.release(version=2, web=1)
     await told.state("web.1", "up")
     assert await end(supervisor, running) == 0
 
 
-async def test_reload_asks_the_source_again(supervise, source, told, make_release):
-    source.give(make_release(version=1, web=1))
+async def test_reload_asks_the_source_again(supervise, source, told):
+    source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    source.give_silently(make_release(version=2, web=1, worker=1))
+    source.release(silently=True, version=2, web=1, worker=1)
     supervisor.reload()
     await told.state("worker.1", "up")
     await end(supervisor, running)
@@ -530,11 +552,9 @@ class Service:
             self.was_cancelled = True
 
 
-async def test_a_service_runs_beside_and_is_cancelled_at_the_end(
-    supervise, source, told, make_release
-):
+async def test_a_service_runs_beside_and_is_cancelled_at_the_end(supervise, source, told):
     service = Service()
-    source.give(make_release(web=1))
+    source.release(web=1)
     supervisor, running = supervise(services=[service])
     await told.state("web.1", "up")
     assert service.seen is supervisor
@@ -542,10 +562,8 @@ async def test_a_service_runs_beside_and_is_cancelled_at_the_end(
     assert service.was_cancelled
 
 
-async def test_a_service_that_fails_ends_alone(
-    supervise, source, told, make_release, caplog
-):
-    source.give(make_release(web=1))
+async def test_a_service_that_fails_ends_alone(supervise, source, told, caplog):
+    source.release(web=1)
     services = [Service(ValueError("a stranger's mistake")), Service()]
     supervisor, running = supervise(services=services)
     await told.state("web.1", "up")
@@ -555,9 +573,9 @@ async def test_a_service_that_fails_ends_alone(
 
 
 async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
-    supervise, source, told, make_release, caplog, monkeypatch
+    supervise, source, told, caplog, turn_until
 ):
-    source.give(make_release(web=1))
+    source.release(web=1)
 
     async def changes():
         yield None
@@ -566,24 +584,24 @@ async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
 
     source.changes = changes
     supervisor, running = supervise()
-    while "no more watches" not in caplog.text:
-        await asyncio.sleep(0)
+    await turn_until(lambda: "no more watches" in caplog.text)
     assert supervisor.dynos() == {"web.1": "up"}
     assert await end(supervisor, running) == 0
 
 
 async def test_a_source_that_raises_anything_leaves_the_dynos_running(
-    supervise, source, told, make_release, caplog
+    supervise, source, told, turn_until
 ):
-    source.give(make_release(version=1, web=1))
+    source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(ValueError("a stranger's mistake"))
     fetches = source.fetches
-    while source.fetches == fetches:
-        await asyncio.sleep(0)
-    source.give(make_release(version=2, web=1, worker=1))
-    await told.state("worker.1", "up")
+    await turn_until(lambda: source.fetches > fetches)
+    source.release(version=2, web=1, worker=1)
+    new_one = asyncio.create_task(told.state("worker.1", "up"))
+    await asyncio.wait([new_one, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
     assert await end(supervisor, running) == 0
 
 
@@ -603,10 +621,8 @@ class SweepingDriver:
         return ["2 processes of web.1"]
 
 
-async def test_leftovers_are_removed_before_anything_is_started(
-    source, driver, router, told, sink, make_release
-):
-    source.give(make_release(web=1))
+async def test_leftovers_are_removed_before_anything_is_started(source, driver, router, told, sink):
+    source.release(web=1)
     plan = Plan(source_name="memory", driver_name="fake", asked=Asked())
     supervisor = Supervisor(
         plan, source=source, driver=SweepingDriver(driver), router=router, observe=told

@@ -83,6 +83,16 @@ async def test_a_file_that_is_still_being_written_is_not_told(folder):
     await changes.aclose()
 
 
+async def test_a_file_that_appears_is_told_where_that_is_asked_for(folder):
+    target = folder.parent / "made"
+    target.write_text("{}")
+    changes = folder_changes(folder, ("new",), created=True)
+    await anext(changes)
+    (folder / "new").hardlink_to(target)
+    await anext(changes)
+    await changes.aclose()
+
+
 async def test_other_files_of_the_folder_are_not_told(folder):
     changes = await watched(folder)
     told = asyncio.ensure_future(anext(changes))

@@ -48,6 +48,7 @@ class SimpleDriver:
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
         """Start a dyno. Raises DynoStartError, also for a web port that is taken."""
         from hsup_driver_simple.dyno import watch
+        from hsup_driver_simple.streams import low_streams
 
         what = program(spec, self._surroundings)
         address = Address(ip="127.0.0.1", port=_port(what.environment))
@@ -55,12 +56,7 @@ class SimpleDriver:
             _require_free(address.port)
         self._allow_many_descriptors()
         mark = self._marks.next()
-        actions = (
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, output.stdout, 1),
-            (os.POSIX_SPAWN_DUP2, output.stderr, 2),
-        )
-        with children_get(mark, self._open_files):
+        with low_streams().lent(output) as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
         return watch(pid, mark, counted_by=self._census, address=address)
 

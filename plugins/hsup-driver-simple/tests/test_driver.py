@@ -86,3 +86,19 @@ def test_signals_that_python_ignores_are_not_ignored_in_a_dyno(driver):
     line = "yes | head -1; echo ${PIPESTATUS[0]}"
     _, (out, _) = asyncio.run(output_of(driver, spec(line, kind="worker", port=5999)))
     assert out == b"y\n141\n"
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    limited = SimpleDriver(Settings(folder=Path.cwd(), environ=dict(os.environ)))
+    asyncio.run(output_of(limited, spec("true", kind="worker", port=5999)))  # raises the limit
+    filling = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
+    try:
+        one = spec("ulimit -Sn", kind="worker", port=5999)
+        _, (out, _) = asyncio.run(output_of(limited, one))
+        assert out == b"64\n"
+    finally:
+        for descriptor in filling:
+            os.close(descriptor)

@@ -1,0 +1,435 @@
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import hsup
+from hsup.cli import hsup as command_line
+from hsup.cli import main
+from hsup.cli.options import Options
+from hsup.cli.parts import Parts
+from hsup.errors import DriverError, HsupError, PluginError, SourceError, UsageError
+from hsup.model import Bind
+
+COMMANDS = ["run", "start", "build", "check", "plugins"]
+
+# A driver that tells on standard error what it was made and called with.
+TELLING = """
+import click
+from hsup import hookimpl
+
+class TellingDriver:
+    binds_paths = True
+
+    def __init__(self, settings):
+        click.echo(f"app {settings.app}", err=True)
+
+    def build(self, release):
+        click.echo(f"build {release}", err=True)
+
+@hookimpl
+def hsup_register_drivers():
+    return {"telling": TellingDriver}
+"""
+
+SINK = """
+from hsup import hookimpl
+
+@hookimpl
+def hsup_register_log_sinks():
+    raise ValueError("a slip")
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    for name in ("HEROKU_ACCESS_TOKEN", "HSUP_CONTROL_DIR", "HSUP_DRIVER", "HSUP_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def quiet_again():
+    """Take away what `hsup start` adds to hsup's own logger."""
+    logger = logging.getLogger("hsup")
+    handlers, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Make a folder with an application the current one."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "Procfile").write_text("web: ./serve\nworker: ./work\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def call(*words, **variables):
+    return CliRunner().invoke(command_line, words, env=variables, prog_name="hsup")
+
+
+def failed(*words, **variables):
+    """Return the HsupError that a call ends with."""
+    error = call(*words, **variables).exception
+    assert isinstance(error, HsupError), error
+    return error
+
+
+def test_the_version_is_told():
+    assert call("--version").output == f"hsup, version {hsup.__version__}\n"
+
+
+def test_help_lists_the_commands_and_examples():
+    text = call("--help").output
+    assert all(f"\n  {name} " in text for name in COMMANDS)
+    assert "  Examples:\n    hsup start " in text
+    assert "_HSUP_COMPLETE=bash_source" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_help_of_every_command_has_examples(command, option):
+    ended = call(command, option)
+    assert ended.exit_code == 0
+    assert "example" in ended.output.lower()
+
+
+@pytest.mark.parametrize("command", ["run", "start", "build", "check"])
+def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(command):
+    before = {one.name: one for one in command_line.params}
+    context = click.Context(command_line)
+    after = {one.name: one for one in command_line.get_command(context, command).params}
+    for name in before.keys() - {"version", "help"}:
+        assert after[name].opts == before[name].opts
+        assert after[name].envvar is None  # else it would outweigh an option before the command
+        assert f"[{before[name].envvar}]" in before[name].help
+
+
+@pytest.mark.parametrize(
+    "words", [["frob"], ["--frob"], ["start", "--frob"], ["run"], ["check", "a", "b"]], ids=str
+)
+def test_bad_usage_ends_with_2(words):
+    ended = call(*words)
+    assert ended.exit_code == 2
+    assert "Usage: hsup" in ended.output
+
+
+@pytest.mark.usefixtures("folder")
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("words", "variable", "driver"),
+        [
+            (["build"], None, "simple"),
+            (["build"], "one", "one"),
+            (["-d", "two", "build"], "one", "two"),
+            (["build", "-d", "three"], "one", "three"),
+            (["-d", "two", "build", "-d", "three"], "one", "three"),
+            (["--dynodriver", "two", "build"], None, "two"),
+            (["build", "--driver", "three"], None, "three"),
+        ],
+        ids=str,
+    )
+    def test_the_one_after_the_command_wins_and_a_variable_loses(self, words, variable, driver):
+        ended = call(*words, HSUP_DRIVER=variable)
+        if driver == "simple":
+            assert "is built for the driver simple" in ended.output
+        else:
+            assert f'"{driver}"' in str(ended.exception)
+
+    @pytest.mark.parametrize(
+        ("words", "app"),
+        [
+            (["build"], "variable"),
+            (["-a", "before", "build"], "before"),
+            (["--app", "before", "build", "--app", "after"], "after"),
+        ],
+        ids=str,
+    )
+    def test_plugins_get_what_was_asked_for(self, install, words, app):
+        install("hsup-driver-telling", TELLING)
+        ended = call("-d", "telling", *words, HSUP_APP="variable")
+        assert ended.exit_code == 0, ended.exception
+        assert f"app {app}\n" in ended.output
+
+    def test_a_release_is_built_by_the_driver(self, install):
+        install("hsup-driver-telling", TELLING)
+        output = call("build", "-d", "telling").output
+        assert "build v1 of shop\n" in output
+        assert "hsup: v1 of shop is built for the driver telling\n" in output
+
+    def test_a_path_cannot_be_bound_by_a_driver_that_binds_none(self, folder):
+        assert isinstance(failed("build", "--bind", str(folder)), DriverError)
+
+    def test_paths_are_bound_by_a_driver_that_does(self, install, folder):
+        install("hsup-driver-telling", TELLING)
+        assert call("--bind", str(folder), "build", "-d", "telling").exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("path", "text"), [("relative", "begin with /"), ("/nowhere:/x", "/nowhere does not exist")]
+    )
+    def test_a_path_that_cannot_be_bound_is_bad_usage(self, install, path, text):
+        install("hsup-driver-telling", TELLING)
+        error = failed("build", "-d", "telling", "--bind", path)
+        assert isinstance(error, UsageError)
+        assert text in str(error)
+
+
+def test_what_stands_after_the_command_counts_more():
+    before = Options({"driver": "a", "oneshot": True, "grace": 5.0, "verbose": None})
+    options = before.refined({"driver": "b", "oneshot": False, "grace": 0.0, "verbose": True})
+    assert (options.driver, options.one_shot, options.grace_seconds) == ("b", False, 0.0)
+    assert options.is_verbose
+
+
+def test_what_does_not_stand_after_the_command_counts_from_before_it():
+    before = Options({"driver": "a", "oneshot": True, "start_number": 3, "log_format": "json"})
+    options = before.refined({"driver": None, "oneshot": None, "start_number": None})
+    assert (options.driver, options.one_shot, options.start_number) == ("a", True, 3)
+    assert options.log_format == "json"
+
+
+def test_binds_of_both_places_count(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    options = Options({"binds": (f"{first}:/app/a",)}).refined({"binds": (str(second),)})
+    assert options.binds == (
+        Bind(host=first, dyno=Path("/app/a")),
+        Bind(host=second, dyno=second),
+    )
+
+
+def test_without_options_there_are_the_documented_defaults():
+    options = Options({})
+    assert (options.driver, options.source, options.log_format) == ("simple", None, "heroku")
+    assert (options.grace_seconds, options.one_shot, options.start_number) == (30.0, False, None)
+    assert (options.binds, options.is_verbose) == ((), False)
+
+
+@pytest.mark.usefixtures("folder")
+class TestStart:
+    @pytest.mark.parametrize(
+        ("words", "text"),
+        [
+            (["web=two"], '"web=two": the quantity must be a whole number of 0 or more, got "two"'),
+            (["web=-1"], 'got "-1"'),
+            (["web=1.5"], 'got "1.5"'),
+            (["web="], 'got ""'),
+            (["web=\N{SUPERSCRIPT TWO}"], "whole number"),
+            (["web=10001"], "more than 10000 dynos of a type"),
+            (["web", "web=2"], 'the type "web" was already given'),
+            (["web", "--quantities", "release"], "exclude one another"),
+            (["wroker"], 'no process type "wroker" in v1 of shop; it has web, worker'),
+        ],
+        ids=str,
+    )
+    def test_what_it_does_not_understand_is_bad_usage(self, words, text):
+        error = failed("start", *words)
+        assert isinstance(error, UsageError)
+        assert text in str(error)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["--start-number", "0"],
+            ["--grace", "-1"],
+            ["--grace", "soon"],
+            ["--log-format", "xml"],
+            ["--quantities", "all"],
+        ],
+        ids=str,
+    )
+    def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(self, words):
+        assert call("start", *words).exit_code == 2
+
+    @pytest.mark.parametrize(
+        ("words", "package"),
+        [
+            (["-d", "docker"], "hsup-driver-docker"),
+            (["-d", "libcontainer"], "hsup-driver-libcontainer"),
+            (["--source", "heroku"], "hsup-source-heroku"),
+            (["-s", "hsup.sock"], "hsup-control"),
+            (["--logplex-url", "https://logs.example"], "hsup-log-drain"),
+        ],
+        ids=str,
+    )
+    def test_an_option_whose_package_is_missing_names_it(self, words, package):
+        error = failed("start", *words)
+        assert isinstance(error, PluginError)
+        assert f"pip install {package}" in str(error)
+
+    def test_nothing_is_wanted_where_every_quantity_is_0(self, capfd):
+        assert call("start", "web=0").exit_code == 0
+        assert "Nothing is left to run" in capfd.readouterr().out
+
+
+def test_start_works_where_standard_error_is_closed(folder):
+    words = [sys.executable, "-m", "hsup", "start", "web=0"]
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], cwd=folder, capture_output=True, check=False
+    )
+    assert ended.returncode == 0
+    assert b"Nothing is left to run" in ended.stdout
+
+
+def test_without_a_source_all_remedies_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = failed("build")
+    assert isinstance(error, UsageError)
+    text = str(error)
+    remedies = [text.index(one) for one in ("HEROKU_ACCESS_TOKEN", "HSUP_CONTROL_DIR", "Procfile")]
+    assert remedies == sorted(remedies)
+
+
+def test_a_variable_that_asks_for_a_missing_source_is_not_overlooked(folder):
+    error = failed("build", HEROKU_ACCESS_TOKEN="secret", HSUP_CONTROL_DIR=str(folder))
+    assert "pip install hsup-source-heroku" in str(error)
+    assert "secret" not in str(error)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_control_directory_comes_before_a_procfile(tmp_path):
+    control = tmp_path / "control"
+    control.mkdir()
+    error = failed("build", HSUP_CONTROL_DIR=str(control))
+    assert isinstance(error, SourceError)
+    assert call("build", "--source", "procfile", HSUP_CONTROL_DIR=str(control)).exit_code == 0
+
+
+def test_check_prints_every_fault_with_its_place(folder):
+    (folder / "Procfile").write_text("web: ./serve\nweb: ./serve\n: no name\nworker:\n")
+    ended = call("check", "Procfile")
+    assert ended.exit_code == 1
+    kinds = [line.split(": ")[1:3] for line in ended.output.splitlines()]
+    assert kinds == [["warning", "line 2"], ["fault", "line 3"], ["fault", "line 4"]]
+
+
+@pytest.mark.usefixtures("folder")
+class TestCheck:
+    def test_what_is_good_is_said_so(self):
+        ended = call("check")
+        assert ended.exit_code == 0
+        assert ended.output.endswith(": good\n")
+
+    def test_a_file_that_is_not_there_is_bad_usage(self):
+        assert "cannot check gone: there is no such file" in str(failed("check", "gone"))
+
+    def test_a_source_may_be_named(self):
+        assert call("check", "--source", "procfile", "Procfile").exit_code == 0
+
+
+def test_plugins_are_listed_with_their_hooks(install):
+    install("hsup-driver-telling", TELLING, version="4.5", entry_point="driver-telling")
+    lines = [line.split() for line in call("plugins").output.splitlines()]
+    assert lines[0] == ["NAME", "DISTRIBUTION", "VERSION", "HOOKS"]
+    assert ["driver-telling", "hsup-driver-telling", "4.5", "hsup_register_drivers"] in lines
+
+
+def test_a_broken_plugin_is_listed_with_its_fault(install):
+    install("hsup-driver-frob", "1 / 0\n", version="4.5", entry_point="driver-frob")
+    output = call("plugins").output
+    assert "not loaded" in output
+    assert 'fault: plugin "driver-frob" of hsup-driver-frob 4.5 is not loaded: ZeroDiv' in output
+
+
+def test_plugins_are_listed_as_json_too(install):
+    install("hsup-driver-frob", "1 / 0\n", version="4.5", entry_point="driver-frob")
+    listing = json.loads(call("plugins", "--json").output)
+    assert {
+        "name": "driver-frob",
+        "distribution": "hsup-driver-frob",
+        "version": "4.5",
+        "hooks": [],
+        "error": "ZeroDivisionError: division by zero",
+    } in listing["plugins"]
+    assert "simple" in listing["drivers"]
+    assert listing["sources"] == ["directory", "procfile"]
+    assert len(listing["faults"]) == 1
+
+
+@pytest.mark.usefixtures("folder")
+class TestFaultyPlugins:
+    def test_a_broken_plugin_is_told_and_the_rest_works(self, install):
+        install("hsup-driver-frob", "1 / 0\n", version="4.5", entry_point="driver-frob")
+        ended = call("build")
+        assert ended.exit_code == 0
+        assert 'hsup: warning: plugin "driver-frob" of hsup-driver-frob 4.5' in ended.stderr
+
+    def test_help_works_with_a_broken_plugin(self, install):
+        install("hsup-driver-frob", "1 / 0\n")
+        assert call("--help").exit_code == 0
+
+    @pytest.mark.parametrize("returned", ["42", "[42]", "[None]"])
+    def test_help_works_with_a_plugin_whose_commands_are_none(self, install, returned):
+        code = "from hsup import hookimpl\n@hookimpl\ndef hsup_register_commands():\n"
+        install("hsup-frob", f"{code}    return {returned}\n")
+        ended = call("--help")
+        assert ended.exit_code == 0, ended.exception
+
+    def test_a_log_sink_hook_that_raises_is_told(self, install, capsys):
+        install("hsup-log-frob", SINK, version="4.5", entry_point="log-frob")
+        assert Parts(Options({})).log_sinks() == []
+        assert 'plugin "log-frob" of hsup-log-frob 4.5' in capsys.readouterr().err
+
+
+COMMAND = """
+import click
+from hsup import hookimpl
+
+@click.command()
+@click.pass_obj
+def {name}(options):
+    "Say hello."
+    click.echo(f"hello from {{options.driver}}")
+
+@hookimpl
+def hsup_register_commands():
+    return [{name}]
+"""
+
+
+def test_a_command_of_a_plugin_is_listed_and_called_with_the_options_before_it(install):
+    install("hsup-greet", COMMAND.format(name="greet"))
+    assert "\n  greet " in call("--help").output
+    assert call("-d", "frob", "greet").output == "hello from frob\n"
+
+
+def test_a_command_of_a_plugin_cannot_replace_one_of_hsups_own(install):
+    install("hsup-greet", COMMAND.format(name="check"))
+    assert "hello" not in call("check", "--help").output
+    assert call("--help").output.count("\n  check ") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        (["build", "-d", "docker"], 1, 'hsup: no driver "docker" is installed; pip install'),
+        (["start", "web=x"], 2, 'hsup: "web=x": the quantity must be a whole number'),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("folder")
+def test_an_error_is_told_in_one_line_with_its_status(monkeypatch, capsys, words, status, text):
+    monkeypatch.setattr(sys, "argv", ["hsup", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    assert ended.value.code == status
+    assert captured.out == ""
+    assert captured.err.startswith(text)
+    assert captured.err.count("\n") == 1
+
+
+def test_completion_knows_the_commands():
+    ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS="hsup st", COMP_CWORD="1")
+    assert ended.output == "plain,start\n"

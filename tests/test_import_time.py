@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"requests", "docker", "pyroute2", "asyncio"}
+
+
+def imported(*arguments, folder=None):
+    """Return the modules that a call of Python imports, with all that they are part of."""
+    command = [sys.executable, "-X", "importtime", *arguments]
+    ended = subprocess.run(command, capture_output=True, check=True, text=True, cwd=folder)
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines[1:]}
+
+
+def test_the_version_is_told_without_anything_heavy():
+    modules = imported("-m", "hsup", "--version")
+    assert "hsup.cli" in modules
+    assert modules.isdisjoint(HEAVY)
+    assert modules.isdisjoint({"pluggy", "hsup.plugin_manager", "importlib.metadata"})
+
+
+def test_a_command_is_run_without_anything_heavy(tmp_path):
+    (tmp_path / "Procfile").write_text("web: true\n")
+    modules = imported("-m", "hsup", "run", "--", "true", folder=tmp_path)
+    assert {"hsup.cli.parts", "hsup.plugin_manager"} <= modules
+    assert modules.isdisjoint(HEAVY)
+    assert modules.isdisjoint({"hsup.supervisor", "logging", "importlib.metadata"})
+
+
+@pytest.mark.parametrize("module", ["hsup", "hsup.model", "hsup.api", "hsup.errors"])
+def test_what_plugins_import_is_light(module):
+    assert imported("-c", f"import {module}").isdisjoint({*HEAVY, "click", "pluggy"})

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import hsup
+
+ROOT = Path(__file__).parent.parent
+PROJECTS = {
+    path.parent.name if path.parent != ROOT else "hsup": tomllib.loads(path.read_text())["project"]
+    for path in (ROOT / "pyproject.toml", *sorted(ROOT.glob("plugins/*/pyproject.toml")))
+}
+
+
+def test_hsup_tells_the_version_of_its_distribution():
+    assert hsup.__version__ == PROJECTS["hsup"]["version"]
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_all_distributions_have_the_same_version(folder):
+    assert PROJECTS[folder]["version"] == hsup.__version__
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_a_folder_is_named_after_its_distribution(folder):
+    assert PROJECTS[folder]["name"] == folder
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_distributions_ask_for_each_other_in_this_very_version(folder):
+    project = PROJECTS[folder]
+    extras = project.get("optional-dependencies", {}).values()
+    asked = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    ours = [one for one in asked if one.startswith("hsup")]
+    assert all(one.endswith(f"=={hsup.__version__}") for one in ours)
+    assert folder == "hsup" or f"hsup=={hsup.__version__}" in ours
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_all_distributions_run_with_the_same_pythons(folder):
+    assert PROJECTS[folder]["requires-python"] == PROJECTS["hsup"]["requires-python"]

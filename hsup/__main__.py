@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 
 
 def main() -> None:
@@ -10,6 +11,8 @@ def main() -> None:
     # Nothing that is imported becomes garbage; looking for it takes a tenth of
     # the time of a whole `hsup run` (bench/run.py).
     gc.disable()
+    # Until `start` can stop in order, ^C ends hsup as it ends any program.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from hsup.cli import main as run_command_line
 
     run_command_line()

@@ -147,7 +147,10 @@ class _FileOutlet:
     def write(self, data: memoryview) -> int:
         written = 0
         while written < len(data):
-            written += os.write(self._descriptor, data[written:])
+            try:
+                written += os.write(self._descriptor, data[written:])
+            except BlockingIOError:  # a terminal that is not ours, and that somebody unblocked
+                break
         return written
 
     def fileno(self) -> int:

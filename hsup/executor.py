@@ -82,13 +82,18 @@ class Executor:
         self._grace_seconds = 0.0
         self._request(Input.STOP)
         if self._dyno is not None:
-            self.was_killed |= await self._dyno.destroy()
+            killed = await self._dyno.destroy()
+            self.was_killed |= killed
 
     async def run(self) -> None:
         """Run the dyno until it is stopped for good, or complete."""
         action = self._take(Input.START)
-        while not self.state.is_final:
-            action = self._take(await self._perform(action))
+        try:
+            while not self.state.is_final:
+                action = self._take(await self._perform(action))
+        finally:
+            if self._output is not None:  # the driver failed
+                self._output.finish()
 
     async def _perform(self, action: Action) -> Input:
         """Do what an action says; return what came of it."""
@@ -198,7 +203,7 @@ class Executor:
         assert self._output is not None
         name = str(self.spec.name)
         killed = await self._dyno.destroy(grace_seconds)
-        if killed and grace_seconds > 0:
+        if killed and grace_seconds > 0 and self._grace_seconds > 0:
             self.was_killed = True
             self._around.router.say(name, messages.exit_timeout(grace_seconds))
             self._around.router.say(name, messages.KILLING)

@@ -101,7 +101,7 @@ class Fleet:
         self.was_killed |= executor.was_killed
         if executor.status is not None:
             self.highest_status = max(self.highest_status, executor.status.status)
-        if self._one_shot or task.exception():
+        if self._one_shot or task.cancelled() or task.exception():
             self._wanted.pop(name, None)
         if name in self._wanted:  # it was asked for again while it was leaving
             self._start(self._wanted[name])

@@ -118,7 +118,9 @@ def hsup_release_received(event: events.ReleaseReceived) -> None:
 def hsup_release_rejected(event: events.ReleaseRejected) -> None:
     """Be told that a release was faulty, or that its release phase failed.
 
-    pager.send(str(event.error))
+    For example:
+
+        pager.send(str(event.error))
     """
 
 
@@ -126,7 +128,9 @@ def hsup_release_rejected(event: events.ReleaseRejected) -> None:
 def hsup_dyno_state_changed(event: events.DynoStateChanged) -> None:
     """Be told that a dyno went from one state to another.
 
-    metrics.dynos.labels(event.after.value).inc()
+    For example:
+
+        metrics.dynos.labels(event.after.value).inc()
     """
 
 
@@ -134,7 +138,9 @@ def hsup_dyno_state_changed(event: events.DynoStateChanged) -> None:
 def hsup_dyno_exited(event: events.DynoExited) -> None:
     """Be told how a dyno's main process ended, after its last line of output.
 
-    metrics.exits.labels(event.status.status).inc()
+    For example:
+
+        metrics.exits.labels(event.status.status).inc()
     """
 
 
@@ -142,7 +148,9 @@ def hsup_dyno_exited(event: events.DynoExited) -> None:
 def hsup_supervisor_started(event: events.SupervisorStarted) -> None:
     """Be told that the supervisor is about to ask its source for the first time.
 
-    log.info("running %s dynos", event.driver)
+    For example:
+
+        log.info("running %s dynos", event.driver)
     """
 
 
@@ -150,5 +158,7 @@ def hsup_supervisor_started(event: events.SupervisorStarted) -> None:
 def hsup_supervisor_stopping(event: events.SupervisorStopping) -> None:
     """Be told that all dynos are about to be stopped.
 
-    log.info("stopping: %s", event.reason)
+    For example:
+
+        log.info("stopping: %s", event.reason)
     """

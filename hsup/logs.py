@@ -97,11 +97,13 @@ class LogRouter:
     async def _pause(self) -> None:
         for reader in self._readers:
             reader.pause()
-        for sink in self._sinks:
-            await sink.drained()
-        self._waiting = None
-        for reader in self._readers:
-            reader.resume()
+        try:
+            for sink in self._sinks:
+                await sink.drained()
+        finally:
+            self._waiting = None
+            for reader in self._readers:
+                reader.resume()
 
 
 class StreamReader:

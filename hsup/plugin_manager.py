@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pluggy
@@ -33,48 +33,42 @@ class Plugin(NamedTuple):
 
 
 class PluginManager:
-    """The plugins that are installed.
+    """The plugins that are installed, and what they register.
 
     A broken one does not keep the others from working: it is listed with its
-    fault in `plugins`, and reported once by `faults`.
+    fault in `plugins`, and told by `faults`.
     """
 
     def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
+        self._faults: list[str] = []
         self._clashes: dict[tuple[str, str], str] = {}
-        self._hook_faults: list[str] = []
         self._by_name: dict[str, Plugin] = {}
         found = entry_points(hookspecs.PROJECT) if points is None else points
         self.plugins = tuple(self._load(point) for point in found)
+        self.drivers: Mapping[str, DriverFactory] = self._collect("driver", callable)
+        self.sources: Mapping[str, SourceFactory] = self._collect("source", _is_source_factory)
+        self.log_sinks: Mapping[str, LogSinkFactory] = self._collect("log sink", callable)
+        self.services: Mapping[str, ServiceFactory] = self._collect("service", callable)
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with plugins, a sentence each."""
         broken = [f"{one} is not loaded: {one.fault}" for one in self.plugins if one.fault]
-        return (*broken, *self._hook_faults, *self._clashes.values())
-
-    def drivers(self) -> Mapping[str, DriverFactory]:
-        """Return the drivers by name."""
-        return self._collect("hsup_register_drivers", "driver", callable)
-
-    def sources(self) -> Mapping[str, SourceFactory]:
-        """Return the sources by name."""
-        return self._collect("hsup_register_sources", "source", _is_source_factory)
-
-    def log_sinks(self) -> Mapping[str, LogSinkFactory]:
-        """Return the log sinks by name."""
-        return self._collect("hsup_register_log_sinks", "log sink", callable)
-
-    def services(self) -> Mapping[str, ServiceFactory]:
-        """Return the services by name."""
-        return self._collect("hsup_register_services", "service", callable)
+        return (*broken, *self._faults, *self._clashes.values())
 
     def commands(self) -> Mapping[str, click.Command]:
-        """Return the commands by name."""
+        """Return the commands by name; of two with the same one, the first."""
+        import click
+
         found: dict[str, click.Command] = {}
-        for impl in self._implementations("hsup_register_commands"):
-            for command in self._call(impl, ()) or ():
-                found.setdefault(str(getattr(command, "name", None)), command)
+        for plugin, given in self._answers("hsup_register_commands"):
+            commands = given if isinstance(given, Sequence) else [given]
+            for command in commands:
+                if isinstance(command, click.Command):
+                    found.setdefault(str(command.name), command)
+                else:
+                    self._faults.append(f"{plugin}: a command of it is none: {command!r}")
         return found
 
     def choose(self, kind: str, name: str, found: Mapping[str, _Value]) -> _Value:
@@ -96,9 +90,8 @@ class PluginManager:
             except Exception:
                 import logging  # slow to import, and hardly ever needed
 
-                logging.getLogger(__name__).exception(
-                    "%s failed as an observer", self._by_name[impl.plugin_name]
-                )
+                plugin = self._by_name[impl.plugin_name]
+                logging.getLogger(__name__).exception("%s failed as an observer", plugin)
 
     def _load(self, point: EntryPoint) -> Plugin:
         name = f"{point.distribution}:{point.name}"
@@ -107,9 +100,10 @@ class PluginManager:
             self._manager.register(module, name)
         except (Exception, SystemExit) as error:
             # Whatever a stranger's module does at import, hsup starts with the rest.
-            return self._broken(name, point, f"{type(error).__name__}: {error}")
+            text = " ".join(str(error).split())  # pluggy's are of several lines
+            return self._broken(name, point, f"{type(error).__name__}: {text}")
         hooks = tuple(sorted(one.name for one in self._manager.get_hookcallers(module) or ()))
-        if fault := self._unknown_hook(hooks):
+        if fault := _unknown_hook(hooks) or _async_hook(module, hooks):
             return self._broken(name, point, fault)
         self._by_name[name] = Plugin(entry_point=point, hooks=hooks)
         return self._by_name[name]
@@ -119,54 +113,63 @@ class PluginManager:
             self._manager.unregister(name=name)
         return Plugin(entry_point=point, fault=fault)
 
-    def _unknown_hook(self, hooks: Iterable[str]) -> str | None:
-        """Return what pluggy does not say before `check_pending`, and then of one only."""
-        known = [name for name in vars(hookspecs) if name.startswith("hsup_")]
-        for name in hooks:
-            if name not in known:
-                import difflib
-
-                near = difflib.get_close_matches(name, known, 1)
-                advice = f"; did you mean {near[0]}?" if near else ""
-                return f"there is no hook {name}{advice}"
-        return None
-
     def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         return caller.get_hookimpls()
 
-    def _collect(self, hook: str, kind: str, is_right: Callable[[object], bool]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        givers: dict[str, Plugin] = {}
+    def _answers(self, hook: str) -> Iterable[tuple[Plugin, object]]:
+        """Yield what each plugin answers; of one that raises, note that."""
         for impl in self._implementations(hook):
             plugin = self._by_name[impl.plugin_name]
-            given = self._call(impl, {})
+            try:
+                yield plugin, impl.function()
+            except Exception as error:
+                # As for a plugin that cannot be imported.
+                self._faults.append(f"{plugin} failed in {hook}: {error!r}")
+
+    def _collect(self, kind: str, is_right: Callable[[object], bool]) -> dict[str, Any]:
+        """Return what all plugins have of a kind, by name."""
+        hook = f"hsup_register_{kind.replace(' ', '_')}s"
+        found: dict[str, Any] = {}
+        givers: dict[str, Plugin] = {}
+        for plugin, given in self._answers(hook):
             if not isinstance(given, Mapping):
-                self._hook_faults.append(f"{plugin} returned no mapping from {hook}: {given!r}")
+                self._faults.append(f"{plugin} returned no mapping from {hook}: {given!r}")
                 continue
             for name, value in given.items():
                 if not is_right(value):
-                    self._hook_faults.append(f'{plugin}: its {kind} "{name}" is none: {value!r}')
+                    self._faults.append(f'{plugin}: its {kind} "{name}" is none: {value!r}')
                 elif name in givers:
-                    self._clash(kind, name, givers[name], plugin)
+                    text = f'{givers[name]} and {plugin} both have a {kind} "{name}"'
+                    self._clashes.setdefault((kind, name), text)
                     found.pop(name, None)
                 else:
                     givers[name] = plugin
                     found[name] = value
         return found
 
-    def _call(self, impl: pluggy.HookImpl, otherwise: object) -> Any:
-        try:
-            return impl.function()
-        except Exception as error:
-            # As for a plugin that cannot be imported.
-            plugin = self._by_name[impl.plugin_name]
-            self._hook_faults.append(f"{plugin} failed in {impl.function.__name__}: {error!r}")
-            return otherwise
 
-    def _clash(self, kind: str, name: str, first: Plugin, second: Plugin) -> None:
-        text = f'{first} and {second} both have a {kind} "{name}"'
-        self._clashes.setdefault((kind, name), text)
+def _unknown_hook(hooks: Iterable[str]) -> str | None:
+    """Return what pluggy does not say before `check_pending`, and then of one only."""
+    known = [name for name in vars(hookspecs) if name.startswith("hsup_")]
+    for name in hooks:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, 1)
+            advice = f"; did you mean {near[0]}?" if near else ""
+            return f"there is no hook {name}{advice}"
+    return None
+
+
+def _async_hook(module: object, hooks: Iterable[str]) -> str | None:
+    """Return what would never run: pluggy calls it, and nobody awaits it."""
+    from inspect import iscoroutinefunction
+
+    for name in hooks:
+        if iscoroutinefunction(getattr(module, name, None)):
+            return f"the hook {name} must be a plain function, not async"
+    return None
 
 
 def _is_source_factory(value: object) -> bool:

@@ -154,9 +154,12 @@ class Supervisor:
             logger.exception("%r failed, the dynos run on", whose)
 
     async def _watch_source(self) -> None:
-        async with aclosing(self._source.changes()) as changes:
-            async for _ in changes:
-                self._ask.set()
+        try:
+            async with aclosing(self._source.changes()) as changes:
+                async for _ in changes:
+                    self._ask.set()
+        finally:
+            self._ask.set()  # also of a source that cannot be watched something can be had
 
     async def _follow(self) -> None:
         """Ask the source whenever there is reason to, until nothing is left to run."""
@@ -179,7 +182,7 @@ class Supervisor:
 
     async def _update(self) -> None:
         try:
-            fetched = await asyncio.to_thread(self._source.fetch)
+            fetched = await self._fetch()
         except SourceError as error:
             if self._release is None and not self._plan.stays:
                 raise
@@ -193,6 +196,16 @@ class Supervisor:
             self._say_waiting()
         elif release not in (self._release, self._failed):
             await self._adopt(release)
+
+    async def _fetch(self) -> Fetched:
+        try:
+            return await asyncio.to_thread(self._source.fetch)
+        except HsupError:
+            raise
+        except Exception as error:
+            # A stranger's source must not take the dynos down with it.
+            logger.exception("the source failed")
+            raise SourceError(f"the source failed: {error!r}") from error
 
     def _say_waiting(self) -> None:
         if not self._is_waiting:
@@ -213,9 +226,10 @@ class Supervisor:
     async def _adopt(self, release: Release) -> None:
         """Run a release, or keep what runs where it cannot be run."""
         try:
-            specs = self._specs(release)
+            self._check_types(release)
             await asyncio.to_thread(self._driver.build, release)
             await self._release_phase(release)
+            specs = self._specs(release)
         except HsupError as error:
             if self._release is None and not self._plan.stays:
                 raise
@@ -231,17 +245,21 @@ class Supervisor:
             self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
         self._fleet.want(specs)
 
-    def _specs(self, release: Release) -> dict[DynoName, DynoSpec]:
+    def _check_types(self, release: Release) -> None:
         asked = self._plan.asked
         if self._release is None:
             asked.require_known_types(release)
         for missing in asked.unknown_types(release):
             self._say(f'Warning: {release} has no process type "{missing}" any more')
-        names = asked.names(release)
+        self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+
+    def _specs(self, release: Release) -> dict[DynoName, DynoSpec]:
+        names = self._plan.asked.names(release)
         has_port = "PORT" in release.config and len(names) == 1
         if "PORT" in release.config and len(names) > 1:
-            self._say(f"Warning: {len(names)} dynos cannot share PORT of the release, so it is not")
-        self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+            self._say(
+                f"Warning: PORT of the release is not used, {len(names)} dynos cannot share it"
+            )
         return {name: self._spec(release, name, has_port=has_port) for name in names}
 
     def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:

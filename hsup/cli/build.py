@@ -10,7 +10,13 @@ from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts
 
 
-@click.command("build")
+@click.command(
+    "build",
+    epilog="""\b
+Examples:
+  hsup build
+  hsup build -d docker -a myapp""",
+)
 @shared_options()
 @click.pass_obj
 def command(before: Options, /, **given: Any) -> None:

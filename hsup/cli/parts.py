@@ -29,8 +29,7 @@ class Parts:
         self.options = options
         self.settings: Settings = options.settings()
         self.plugins = PluginManager()
-        self._sources = self.plugins.sources()
-        self._drivers = self.plugins.drivers()
+        self._sources = self.plugins.sources
         for fault in self.plugins.faults():
             click.echo(f"hsup: warning: {fault}", err=True)
         self._require_optional_parts()
@@ -67,7 +66,7 @@ class Parts:
     def driver(self) -> Driver:
         """Return the driver. Raises DriverError where it cannot do what was asked."""
         name = self.options.driver
-        driver = self.plugins.choose("driver", name, self._drivers)(self.settings)
+        driver = self.plugins.choose("driver", name, self.plugins.drivers)(self.settings)
         if self.options.binds and not isinstance(driver, BindsPaths):
             raise DriverError(
                 f"the driver {name} cannot bind paths: its dynos see this machine's own",
@@ -77,12 +76,12 @@ class Parts:
 
     def log_sinks(self) -> list[LogSink]:
         """Return the sinks that the settings ask for, besides the terminal."""
-        made = (create(self.settings) for create in self.plugins.log_sinks().values())
+        made = (create(self.settings) for create in self.plugins.log_sinks.values())
         return [sink for sink in made if sink is not None]
 
     def services(self) -> list[Service]:
         """Return the services that the settings ask for."""
-        made = (create(self.settings) for create in self.plugins.services().values())
+        made = (create(self.settings) for create in self.plugins.services.values())
         return [service for service in made if service is not None]
 
     def current_release(self) -> Release:
@@ -90,19 +89,20 @@ class Parts:
 
         Raises SourceError where there is none yet.
         """
-        _, source = self.source()
+        name, source = self.source()
         fetched = source.fetch()
         tell_faults(fetched)
         if fetched.release is not None:
             return fetched.release
-        raise fetched.rejected or SourceError("the source has no release yet")
+        remedy = self.source_factory(name).remedy
+        raise fetched.rejected or SourceError(f"the source {name} has no release yet", hint=remedy)
 
     def _require_optional_parts(self) -> None:
         """Refuse an option that nothing installed would heed."""
         if self.settings.control_socket:
-            self.plugins.choose("service", "control", self.plugins.services())
+            self.plugins.choose("service", "control", self.plugins.services)
         if self.settings.logplex_url:
-            self.plugins.choose("log sink", "logplex", self.plugins.log_sinks())
+            self.plugins.choose("log sink", "logplex", self.plugins.log_sinks)
 
 
 def sweep(driver: Driver) -> None:

@@ -23,10 +23,10 @@ def command(before: Options, /, *, as_json: bool) -> None:
     del before
     manager = PluginManager()
     registered = {
-        "drivers": manager.drivers(),
-        "sources": manager.sources(),
-        "log sinks": manager.log_sinks(),
-        "services": manager.services(),
+        "drivers": manager.drivers,
+        "sources": manager.sources,
+        "log sinks": manager.log_sinks,
+        "services": manager.services,
         "commands": manager.commands(),
     }
     names = {kind: sorted(found) for kind, found in registered.items()}

@@ -25,6 +25,8 @@ from hsup.logs import LogRouter
 from hsup.printer import Printer, RawPrinter
 from hsup.supervisor import Plan, Supervisor
 
+_STDOUT, _STDERR = 1, 2  # also where Python has closed its own
+
 #: More dynos of one type than any machine runs are a slip of the finger.
 _MOST_DYNOS = 10_000
 
@@ -93,7 +95,7 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
         binds=options.binds,
         one_shot=options.one_shot,
         stays=stays,
-        has_drain="logplex" in parts.plugins.log_sinks(),
+        has_drain="logplex" in parts.plugins.log_sinks,
         grace_seconds=options.grace_seconds,
     )
     sinks, services = parts.log_sinks(), parts.services()
@@ -115,7 +117,7 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
 def _keep_descriptors_from_dynos() -> None:
     """Let no dyno inherit what whoever started hsup left open."""
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > sys.stderr.fileno():
+        if int(name) > _STDERR:
             try:
                 os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by place only
             except OSError:  # the one that listed the folder
@@ -127,6 +129,8 @@ def _parse_types(words: Iterable[str]) -> Mapping[str, int]:
     asked: dict[str, int] = {}
     for word in words:
         name, equals, number = word.partition("=")
+        if not name:
+            raise UsageError(f'"{word}": the process type is missing, as in web=2')
         if equals and not (number.isascii() and number.isdecimal()):
             text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
             raise UsageError(text)
@@ -140,10 +144,9 @@ def _parse_types(words: Iterable[str]) -> Mapping[str, int]:
 
 
 def _printer(options: Options) -> LogSink:
-    stdout, stderr = 1, 2
     if options.log_format == "raw":
-        return RawPrinter(stdout, stderr)
-    return Printer(stdout, formatter(options.log_format, coloured=wants_colour(stdout)))
+        return RawPrinter(_STDOUT, _STDERR)
+    return Printer(_STDOUT, formatter(options.log_format, coloured=wants_colour(_STDOUT)))
 
 
 def _log_to_memory(*, verbose: bool) -> DiagnosticLog:

@@ -3,7 +3,7 @@
 # The newest Python that is here; set PYTHON to use another one (3.11 or later).
 PYTHON ?= $(shell .ci/find-python)
 VENV := .venv
-PLUGINS := $(wildcard plugins/*)
+PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
 CODE := hsup $(PLUGINS) tests ftest bench examples
 

@@ -56,9 +56,14 @@ class Reach:
 def argument_parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
     """Make the parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--hsup", type=Path, default=ROOT / ".venv/bin/hsup", metavar="PATH")
+    parser.add_argument("--hsup", type=absolute_path, default=ROOT / ".venv/bin/hsup", metavar="PATH")
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N")
     return parser
+
+
+def absolute_path(text: str) -> Path:
+    """Return a path that holds in any folder; a virtual environment's links are kept."""
+    return Path(text).absolute()
 
 
 def peer(name: str) -> str:

@@ -64,10 +64,12 @@ class Change(NamedTuple):
 
 
 def change(running: Mapping[DynoName, DynoSpec], wanted: Mapping[DynoName, DynoSpec]) -> Change:
-    """Return the smallest change: equal specs are left alone, highest numbers leave first."""
+    """Return the smallest change: what runs alike is left alone, highest numbers leave first."""
     surplus = [name for name in running if name not in wanted]
     return Change(
         stop=tuple(sorted(surplus, key=lambda name: (name.type, -name.number))),
-        restart=tuple(n for n, spec in wanted.items() if n in running and running[n] != spec),
+        restart=tuple(
+            n for n, spec in wanted.items() if n in running and not running[n].runs_like(spec)
+        ),
         start=tuple(name for name in wanted if name not in running),
     )

@@ -1,15 +1,18 @@
 """The values that hsup is about; all of them frozen.
 
-Most are named tuples, which are given by keywords all the same: a dataclass
-takes Python six times as long to make, which `hsup run` would feel.
+They are named tuples, given by keywords all the same: a dataclass takes Python
+six times as long to make, and annotations that are strings, as the `annotations`
+of `__future__` are, half as long again. `hsup run` would feel either.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NO_CONFIG: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
@@ -53,13 +56,12 @@ class Slug(NamedTuple):
     checksum: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(NamedTuple):
     """One consistent state of an application, as a source gives it."""
 
     app: str
     version: int
-    config: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = _NO_CONFIG
     processes: tuple[ProcessType, ...] = ()
     slug: Slug | None = None
     stack: str | None = None
@@ -86,28 +88,32 @@ class DynoName(NamedTuple):
 class Bind(NamedTuple):
     """A path of the host that a dyno sees under a path of its own."""
 
-    host: Path
-    dyno: Path
+    host: "Path"
+    dyno: "Path"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DynoSpec:
+class DynoSpec(NamedTuple):
     """All that a driver needs to start one dyno.
 
-    Two equal specs run alike, so that a dyno of an equal spec need not be
-    restarted: the application's name and the release's version do not count.
     `port` is None where the release sets PORT itself.
     """
 
     name: DynoName
     command: Command
+    app: str
+    release_version: int
     config: Mapping[str, str]
     port: int | None = None
     slug: Slug | None = None
     stack: str | None = None
     binds: tuple[Bind, ...] = ()
-    app: str = field(compare=False)
-    release_version: int = field(compare=False)
+
+    def runs_like(self, other: "DynoSpec") -> bool:
+        """Tell whether a dyno of this spec need not be replaced by one of the other.
+
+        The name of the application and the version of the release do not count.
+        """
+        return self == other._replace(app=self.app, release_version=self.release_version)
 
 
 class ExitStatus(NamedTuple):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,8 +35,8 @@ def test_the_config_of_a_release_is_left_as_it_is(make_spec):
 
 def test_a_spec_has_all_of_its_release_that_matters(make_release, tmp_path):
     bind = Bind(host=tmp_path, dyno=tmp_path)
-    release = dataclasses.replace(
-        make_release(version=9, config={"A": "1"}), slug=Slug("slug.tgz"), stack="heroku-24"
+    release = make_release(version=9, config={"A": "1"})._replace(
+        slug=Slug("slug.tgz"), stack="heroku-24"
     )
     spec = dyno_spec(release, DynoName("web", 1), Command(("x",)), port=5000, binds=(bind,))
     assert (spec.config, spec.slug, spec.stack) == ({"A": "1"}, Slug("slug.tgz"), "heroku-24")

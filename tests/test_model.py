@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from hsup.model import Command, DynoName, ExitStatus, Fault, Release, Slug
@@ -47,14 +45,14 @@ def test_a_release_is_told_by_version_and_app(make_release):
 
 
 def test_a_release_cannot_be_changed(make_release):
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         make_release().version = 2
 
 
-def test_specs_are_equal_whatever_release_they_come_from(make_spec):
+def test_specs_run_alike_whatever_release_they_come_from(make_spec):
     before, after = make_spec(version=1), make_spec(version=2)
-    assert before == after
-    assert before == dataclasses.replace(before, app="another")
+    assert before.runs_like(after)
+    assert before.runs_like(before._replace(app="another"))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +68,7 @@ def test_specs_are_equal_whatever_release_they_come_from(make_spec):
     ids=str,
 )
 def test_specs_differ_in_all_that_a_process_could_notice(make_spec, different):
-    assert make_spec() != dataclasses.replace(make_spec(), **different)
+    assert not make_spec().runs_like(make_spec()._replace(**different))
 
 
 def test_a_fault_is_told_with_its_place():

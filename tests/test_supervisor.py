@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
 
 import pytest
@@ -148,7 +147,7 @@ async def test_a_new_release_restarts_only_what_it_changed(supervise, source, dr
     await told.state("worker.1", "up")
     better = ProcessType(name="worker", command=Command(("work better",)))
     processes = (before.process("web"), better)
-    source.give(Fetched(release=dataclasses.replace(before, version=2, processes=processes)))
+    source.give(Fetched(release=before._replace(version=2, processes=processes)))
     replaced = await driver.dyno("worker.1", nth=2)
     assert str(replaced.spec.command) == "work better"
     assert (await driver.dyno("web.1")).signals == []

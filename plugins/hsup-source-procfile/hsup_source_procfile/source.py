@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 
 from hsup.api import Fetched, Settings
 from hsup.errors import ReleaseRejected
@@ -55,7 +54,7 @@ class ProcfileSource:
         )
         if last is None or release == last:
             return release
-        return replace(release, version=last.version + 1)
+        return release._replace(version=last.version + 1)
 
     def _folder_name(self) -> str:
         return self._settings.folder.resolve().name or "app"

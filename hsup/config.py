@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from hsup.api import Settings
 
 
 def read_settings(
-    *, app: str | None, control_socket: Path | None, logplex_url: str | None
+    *, app: str | None, control_socket: str | None, logplex_url: str | None
 ) -> Settings:
     """Return the settings that plugins get, with hsup's environment as it is now."""
     return Settings(
-        folder=Path.cwd(),
+        folder=os.getcwd(),
         environ=dict(os.environ),
         app=app,
         control_socket=control_socket,

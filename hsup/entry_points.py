@@ -1,8 +1,8 @@
 """Find the entry points of a group, fast.
 
 importlib.metadata does the same, and its import alone takes 29 ms of the 70
-that a whole `hsup run` may take: it brings email, csv and zipfile. It is used
-here only for what lies in no ordinary folder.
+that a whole `hsup run` may take: it brings email, csv and zipfile. For the same
+reason there is no pathlib here. What is installed in a zip file is not found.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 
@@ -19,12 +18,12 @@ class EntryPoint(NamedTuple):
 
     name: str
     value: str
-    metadata: Path
+    metadata: str
 
     @property
     def distribution(self) -> str:
         """Return the name of the distribution, as its metadata folder has it."""
-        return self._field("Name") or self.metadata.name.split("-")[0]
+        return self._field("Name") or os.path.basename(self.metadata).split("-")[0]
 
     @property
     def version(self) -> str:
@@ -43,11 +42,7 @@ class EntryPoint(NamedTuple):
     def _field(self, name: str) -> str | None:
         """Return a field of the core metadata, whose headers end at the first empty line."""
         for file in ("METADATA", "PKG-INFO"):
-            try:
-                text = (self.metadata / file).read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                continue
-            for line in text.splitlines():
+            for line in _read(os.path.join(self.metadata, file)).splitlines():
                 if not line:
                     break
                 if line.startswith(f"{name}:"):
@@ -61,7 +56,7 @@ def entry_points(group: str) -> list[EntryPoint]:
     for folder in dict.fromkeys(sys.path):
         for metadata in _metadata_folders(folder or "."):
             lines = list(_lines_of(metadata, group))
-            distribution = metadata.name.split("-")[0].lower()
+            distribution = os.path.basename(metadata).split("-")[0].lower()
             if lines and distribution not in found:  # the first on sys.path counts
                 found[distribution] = [
                     EntryPoint(name=name, value=value, metadata=metadata) for name, value in lines
@@ -69,26 +64,31 @@ def entry_points(group: str) -> list[EntryPoint]:
     return [one for several in found.values() for one in several]
 
 
-def _metadata_folders(folder: str) -> Iterator[Path]:
+def _metadata_folders(folder: str) -> Iterator[str]:
     try:
         names = sorted(os.listdir(folder))
     except OSError:
         return
     for name in names:
         if name.endswith((".dist-info", ".egg-info")):
-            yield Path(folder, name)
+            yield os.path.join(folder, name)
 
 
-def _lines_of(metadata: Path, group: str) -> Iterator[tuple[str, str]]:
+def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:
     """Yield the name and value of each entry point (packaging.python.org, Entry points)."""
-    try:
-        text = (metadata / "entry_points.txt").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return
     section = ""
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, _read(os.path.join(metadata, "entry_points.txt")).splitlines()):
         if line.startswith("["):
             section = line.strip("[]").strip()
         elif section == group and "=" in line and not line.startswith(("#", ";")):
             name, _, value = line.partition("=")
             yield name.strip(), value.partition("[")[0].strip()
+
+
+def _read(path: str) -> str:
+    """Return the text of a file, none where there is no such file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

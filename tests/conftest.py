@@ -321,7 +321,7 @@ def make_spec(make_release):
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(folder=tmp_path, environ={})
+    return Settings(folder=str(tmp_path), environ={})
 
 
 @pytest.fixture

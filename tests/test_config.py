@@ -14,7 +14,7 @@ def test_settings_have_the_environment_of_the_moment(monkeypatch, tmp_path):
     settings = read_settings(app="shop", control_socket=None, logplex_url="https://logs.example")
     monkeypatch.setenv("FROB", "2")
     assert settings.environ["FROB"] == "1"
-    assert settings.folder == tmp_path
+    assert settings.folder == str(tmp_path)
     assert (settings.app, settings.logplex_url) == ("shop", "https://logs.example")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -59,7 +58,7 @@ _SHARED: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
     (
         ("-s", "--control-socket"),
         "HSUP_CONTROL_SOCKET",
-        {"type": click.Path(path_type=Path), "metavar": "PATH", "help": "Serve the control API."},
+        {"type": click.Path(), "metavar": "PATH", "help": "Serve the control API."},
     ),
     (
         ("--logplex-url",),
@@ -183,6 +182,8 @@ class Options:
 
 
 def _parse_bind(text: str) -> Bind:
+    from pathlib import Path
+
     host, _, dyno = text.partition(":")
     bind = Bind(host=Path(host), dyno=Path(dyno or host))
     if not (bind.host.is_absolute() and bind.dyno.is_absolute()):

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from signal import SIGKILL, SIGTERM, SIGUSR1
 
 import pytest
@@ -252,4 +251,4 @@ class DriverSuite:
 
 def _settings() -> Settings:
     environ = {"PATH": os.environ["PATH"], "HEROKU_ACCESS_TOKEN": "secret"}
-    return Settings(folder=Path.cwd(), environ=environ)
+    return Settings(folder=os.getcwd(), environ=environ)

@@ -89,4 +89,4 @@ class SourceSuite:
         asyncio.run(check())
 
     def _source(self, folder: Path) -> Source:
-        return self.make_source(Settings(folder=folder, environ=self.environ(folder)))
+        return self.make_source(Settings(folder=str(folder), environ=self.environ(folder)))

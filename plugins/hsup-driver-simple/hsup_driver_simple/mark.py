@@ -21,7 +21,6 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the resource module does not name it
 
@@ -108,7 +107,8 @@ def _limit_of(pid: int) -> int:
 def _start_of(pid: int) -> int | None:
     """Return the low bits of a process's start time, None if it is gone or a zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        with open(f"/proc/{pid}/stat", errors="replace") as file:
+            stat = file.read()
     except OSError:
         return None
     fields = stat[stat.rindex(")") + 2 :].split()  # man 5 proc: the name may hold anything

@@ -7,7 +7,6 @@ import select
 import signal
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 from hsup_driver_simple.mark import has_mark, is_running, marked_processes, owner_is_alive
 
@@ -87,14 +86,15 @@ def _ended(pids: Iterable[int], timeout_seconds: float) -> set[int]:
 def _counts_pids_as_we_do(pid: int) -> bool:
     """Tell whether the pid in a process's mark is one of our namespace, not a container's."""
     try:
-        theirs = Path(f"/proc/{pid}/ns/pid").stat().st_ino
+        theirs = os.stat(f"/proc/{pid}/ns/pid").st_ino
     except OSError:
         return False
-    return theirs == Path("/proc/self/ns/pid").stat().st_ino
+    return theirs == os.stat("/proc/self/ns/pid").st_ino
 
 
 def _name_of(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        with open(f"/proc/{pid}/comm", errors="replace") as file:
+            return file.read().strip()
     except OSError:
         return "ended"

@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from hsup import launch
@@ -104,7 +103,7 @@ def bash(environment: Mapping[str, str]) -> str:
     for folders in (environment.get("PATH", os.defpath), "/usr/local/bin:/usr/bin:/bin"):
         for candidate in _candidates("bash", folders):
             if _is_executable(candidate):
-                return str(candidate)
+                return candidate
     raise DynoStartError(
         "no bash on this machine, which runs the command of a dyno",
         hint="install bash, or give the command as several words",
@@ -117,8 +116,8 @@ def find(word: str, folders: str) -> str:
     candidates = _candidates(word, folders)
     for candidate in candidates:
         if _is_executable(candidate):
-            return str(candidate)
-    if any(candidate.exists() for candidate in candidates):
+            return candidate
+    if any(os.path.exists(candidate) for candidate in candidates):
         raise DynoStartError(
             f'cannot execute "{word}": it is not an executable file',
             hint=f"make it one: chmod +x {word}",
@@ -128,14 +127,14 @@ def find(word: str, folders: str) -> str:
     raise DynoStartError(f'cannot find "{word}": {where}', exit_code=_NOT_FOUND)
 
 
-def _candidates(word: str, folders: str) -> list[Path]:
+def _candidates(word: str, folders: str) -> list[str]:
     if "/" in word:
-        return [Path(word)]
-    return [Path(folder, word) for folder in folders.split(":")]
+        return [word]
+    return [os.path.join(folder, word) for folder in folders.split(":")]
 
 
-def _is_executable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+def _is_executable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def _start_error(word: str, error: OSError | ValueError) -> DriverError:

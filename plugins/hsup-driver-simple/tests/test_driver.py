@@ -4,7 +4,6 @@ import asyncio
 import os
 import resource
 import socket
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ from hsup_driver_simple.driver import SimpleDriver
 @pytest.fixture
 def driver():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield SimpleDriver(Settings(folder=Path.cwd(), environ=dict(os.environ)))
+    yield SimpleDriver(Settings(folder=os.getcwd(), environ=dict(os.environ)))
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
@@ -92,7 +91,7 @@ def test_signals_that_python_ignores_are_not_ignored_in_a_dyno(driver):
 def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    limited = SimpleDriver(Settings(folder=Path.cwd(), environ=dict(os.environ)))
+    limited = SimpleDriver(Settings(folder=os.getcwd(), environ=dict(os.environ)))
     asyncio.run(output_of(limited, spec("true", kind="worker", port=5999)))  # raises the limit
     filling = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
     try:

@@ -22,7 +22,7 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     directory is set.
     """
     path = path or _next_control_file(control_folder(settings))
-    there = settings.folder / path
+    there = Path(settings.folder, path)
     if not _is_control_file(there):
         return None
     what = f"control file {path}"

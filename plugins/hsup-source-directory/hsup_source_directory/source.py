@@ -26,7 +26,7 @@ def control_folder(settings: Settings) -> Path:
     name = settings.environ.get(CONTROL_DIR)
     if not name:
         raise UsageError(f"{CONTROL_DIR} is not set", hint=f"set {CONTROL_DIR} to a folder")
-    return settings.folder / name
+    return Path(settings.folder, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

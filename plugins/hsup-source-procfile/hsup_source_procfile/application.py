@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from hsup.errors import SourceError
@@ -47,15 +47,17 @@ class Application(NamedTuple):
         )
 
 
-def read_application(folder: Path) -> Application:
+def read_application(folder: str) -> Application:
     """Read the three files, of which only the Procfile has to be there.
 
     Raises SourceError where one of them cannot be read.
     """
-    processes, procfile_faults = read_procfile(folder / PROCFILE)
+    processes, procfile_faults = read_procfile(os.path.join(folder, PROCFILE))
     no_config: dict[str, str] = {}
-    config, env_faults = _read(folder / ENV, dotenv_file.parse, no_config, _ABSENT)
-    app, app_faults = _read(folder / APP_JSON, app_json.parse, app_json.AppJson(), _ABSENT)
+    config, env_faults = _read(os.path.join(folder, ENV), dotenv_file.parse, no_config, _ABSENT)
+    app, app_faults = _read(
+        os.path.join(folder, APP_JSON), app_json.parse, app_json.AppJson(), _ABSENT
+    )
     unused = app_json.unused_quantities(app, [process.name for process in processes])
     return Application(
         name=app.name,
@@ -69,7 +71,7 @@ def read_application(folder: Path) -> Application:
     )
 
 
-def read_procfile(path: Path) -> tuple[tuple[ProcessType, ...], Faults]:
+def read_procfile(path: str) -> tuple[tuple[ProcessType, ...], Faults]:
     """Read one Procfile, whatever its name.
 
     Raises SourceError where it cannot be read.
@@ -78,7 +80,7 @@ def read_procfile(path: Path) -> tuple[tuple[ProcessType, ...], Faults]:
 
 
 def _read(
-    path: Path,
+    path: str,
     parse: Callable[[str], tuple[_Content, Faults]],
     nothing: _Content,
     absent: tuple[type[OSError], ...] = (),

@@ -15,15 +15,15 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     a file is validated by itself. Returns None for what by its name is not a
     Procfile. Raises SourceError.
     """
-    named = settings.folder if path is None else settings.folder / path
+    named = Path(settings.folder, path or "")
     if named.is_dir():
         if path is not None and not (named / PROCFILE).is_file():
             return None
         what = str(path / PROCFILE) if path else PROCFILE
-        return Checked(what=what, faults=read_application(named).faults_seen_from(PROCFILE))
+        return Checked(what=what, faults=read_application(str(named)).faults_seen_from(PROCFILE))
     if not _is_procfile(named.name):
         return None
-    _, faults = read_procfile(named)
+    _, faults = read_procfile(str(named))
     return Checked(what=str(path), faults=faults)
 
 

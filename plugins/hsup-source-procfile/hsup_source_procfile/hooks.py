@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ class ProcfileSourceFactory:
 
     def applies(self, settings: Settings) -> bool:
         """Tell whether the current folder has a Procfile."""
-        return (settings.folder / "Procfile").is_file()
+        return os.path.isfile(os.path.join(settings.folder, "Procfile"))
 
     def create(self, settings: Settings) -> Source:
         """Make the source; that there is a Procfile is found out by its `fetch`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 
 from hsup.api import Fetched, Settings
@@ -39,9 +40,11 @@ class ProcfileSource:
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and when one of the three files may have changed."""
         # Not at the top: only what watches needs asyncio.
+        from pathlib import Path
+
         from hsup.watch import folder_changes
 
-        return folder_changes(self._settings.folder, (PROCFILE, ENV, APP_JSON))
+        return folder_changes(Path(self._settings.folder), (PROCFILE, ENV, APP_JSON))
 
     def _release(self, application: Application) -> Release:
         """Return the release accepted before if it has the same content, else the next."""
@@ -57,7 +60,7 @@ class ProcfileSource:
         return release._replace(version=last.version + 1)
 
     def _folder_name(self) -> str:
-        return self._settings.folder.resolve().name or "app"
+        return os.path.basename(os.path.realpath(self._settings.folder)) or "app"
 
 
 def _rejected(application: Application, file: str) -> ReleaseRejected:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import codecs
-from pathlib import Path
 
 from hsup.model import Fault
 
 MAX_BYTES = 1024 * 1024
 
 
-def read_text(path: Path) -> str | Fault:
+def read_text(path: str) -> str | Fault:
     r"""Return a file's text, its lines ended by "\n", or else what is wrong with it.
 
     Raises OSError.
     """
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         return Fault(place="", problem="must not be larger than 1 MiB")

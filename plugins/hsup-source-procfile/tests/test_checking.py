@@ -11,7 +11,7 @@ from hsup_source_procfile.checking import check
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(folder=tmp_path, environ={})
+    return Settings(folder=str(tmp_path), environ={})
 
 
 def faults_of(checked) -> list[str]:

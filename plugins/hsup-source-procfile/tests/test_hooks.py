@@ -16,7 +16,7 @@ def factory():
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(folder=tmp_path, environ={})
+    return Settings(folder=str(tmp_path), environ={})
 
 
 def test_it_is_asked_after_heroku_and_the_control_directory(factory):

@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def source(folder):
-    return ProcfileSource(Settings(folder=folder, environ={}))
+    return ProcfileSource(Settings(folder=str(folder), environ={}))
 
 
 def test_a_folder_with_only_a_procfile_is_a_release(source):
@@ -60,7 +60,7 @@ def test_a_quantity_of_the_release_phase_does_not_count(folder, source):
 
 def test_the_name_that_the_user_gave_is_the_one_of_the_app(folder):
     (folder / "app.json").write_text('{"name": "store"}')
-    source = ProcfileSource(Settings(folder=folder, environ={}, app="mine"))
+    source = ProcfileSource(Settings(folder=str(folder), environ={}, app="mine"))
     assert source.fetch().release.app == "mine"
 
 

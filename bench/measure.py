@@ -56,7 +56,9 @@ class Reach:
 def argument_parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
     """Make the parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--hsup", type=absolute_path, default=ROOT / ".venv/bin/hsup", metavar="PATH")
+    parser.add_argument(
+        "--hsup", type=absolute_path, default=ROOT / ".venv/bin/hsup", metavar="PATH"
+    )
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N")
     return parser
 

@@ -28,6 +28,14 @@ HONCHO_LINES = 100_000
 SILENCE_SECONDS = 3.0
 READ_BYTES = 1 << 20
 
+#: Writes as most programs do, through a buffer of their language's (8 KiB in Python).
+PRINTING_WRITER = """\
+from itertools import repeat
+text = {line!r}.decode()[:-1]
+for _ in repeat(None, {lines}):
+    print(text)
+"""
+
 #: Writes a megabyte at a time, so that the child costs next to nothing.
 BULK_WRITER = """\
 import sys
@@ -36,7 +44,7 @@ for _ in range({lines} // 10_000):
     sys.stdout.buffer.write(block)
 """
 
-#: Writes as programs write their logs; it is about as fast as a supervisor.
+#: Writes as unbuffered programs do; it is about as fast as a supervisor.
 LINE_WRITER = """\
 from itertools import repeat
 from os import write
@@ -61,6 +69,13 @@ stdout_logfile_maxbytes=0
 """
 
 
+WRITERS = {
+    "printed": PRINTING_WRITER,
+    "a write per line": LINE_WRITER,
+    "written in bulk": BULK_WRITER,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """What came out of a supervisor: whole lines, and the time from the first to the last."""
@@ -72,7 +87,7 @@ class Received:
 def main() -> None:
     arguments = measure.argument_parser(__doc__, rounds=3).parse_args()
     reach = Reach(limit=4, of_peer="supervisord", at_least=True)
-    for title, writer in (("written in bulk", BULK_WRITER), ("a write per line", LINE_WRITER)):
+    for title, writer in WRITERS.items():
         with TemporaryDirectory(prefix="hsup-bench-") as name:
             sides = relay_sides(arguments.hsup, Path(name), writer)
             samples = measure.alternate(arguments.rounds, sides)

@@ -123,5 +123,7 @@ class _Paint:
 
 def _prefixed(prefix: bytes, lines: bytes) -> bytes:
     """Put a prefix before every line, in as few passes over the bytes as there can be."""
-    body = lines.removesuffix(b"\n")
-    return prefix + body.replace(b"\n", b"\n" + prefix) + b"\n"
+    if not lines.endswith(b"\n"):
+        lines += b"\n"
+    marked = lines.replace(b"\n", b"\n" + prefix)
+    return b"".join((prefix, memoryview(marked)[: -len(prefix)]))

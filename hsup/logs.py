@@ -14,10 +14,11 @@ from hsup.model import DynoName
 #: A line that is longer is passed on in pieces, so that memory stays bounded.
 LONGEST_LINE_BYTES = 16 << 20
 
-_READ_BYTES = 1 << 18
-#: What a pipe is widened to when a dyno fills it: the usual fs.pipe-max-size.
-_WIDE_PIPE_BYTES = 1 << 20
-_NARROW_PIPE_BYTES = 1 << 16
+#: As much as an unwidened pipe holds. With more at a time, or wider pipes, the
+#: bytes leave the processor's cache between reading and writing (bench/relay.py).
+_READ_BYTES = 1 << 16
+#: What a pipe is widened to when a dyno fills it.
+_WIDE_PIPE_BYTES = 1 << 18
 
 
 class LineFramer:
@@ -145,7 +146,7 @@ class StreamReader:
         if not data:
             self._close()
             return False
-        if len(data) == _NARROW_PIPE_BYTES and not self._is_wide:
+        if len(data) == _READ_BYTES and not self._is_wide:
             self._widen()
         self._publish(self._framer.feed(data))
         return True

@@ -137,13 +137,15 @@ class Fetched(NamedTuple):
     `rejected` tells of a newer one that is faulty: hsup reports it and runs
     `release` all the same. `warnings` do not keep anything from running.
     `ask_again` says that something newer could not be taken for now, so that
-    hsup asks again after a while.
+    hsup asks again after a while. `remedy` says what to do for a first release,
+    where there is none.
     """
 
     release: Release | None
     rejected: ReleaseRejected | None = None
     warnings: tuple[str, ...] = ()
     ask_again: bool = False
+    remedy: str | None = None
 
 
 class Source(Protocol):

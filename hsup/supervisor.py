@@ -193,7 +193,7 @@ class Supervisor:
         self._report(fetched)
         release = fetched.release
         if release is None:
-            self._say_waiting()
+            self._say_waiting(fetched)
         elif release not in (self._release, self._failed):
             await self._adopt(release)
 
@@ -207,9 +207,10 @@ class Supervisor:
             logger.exception("the source failed")
             raise SourceError(f"the source failed: {error!r}") from error
 
-    def _say_waiting(self) -> None:
+    def _say_waiting(self, fetched: Fetched) -> None:
         if not self._is_waiting:
-            self._say("There is no release yet, waiting for one")
+            remedy = f": {fetched.remedy}" if fetched.remedy else ""
+            self._say(f"There is no release yet, waiting for one{remedy}")
         self._is_waiting = True
 
     def _report(self, fetched: Fetched) -> None:

@@ -89,13 +89,12 @@ class Parts:
 
         Raises SourceError where there is none yet.
         """
-        name, source = self.source()
+        _, source = self.source()
         fetched = source.fetch()
         tell_faults(fetched)
         if fetched.release is not None:
             return fetched.release
-        remedy = self.source_factory(name).remedy
-        raise fetched.rejected or SourceError(f"the source {name} has no release yet", hint=remedy)
+        raise fetched.rejected or SourceError("there is no release yet", hint=fetched.remedy)
 
     def _require_optional_parts(self) -> None:
         """Refuse an option that nothing installed would heed."""

@@ -92,6 +92,7 @@ class DirectorySource:
             release=self._release,
             rejected=outcome.rejected,
             warnings=(*warnings, *outcome.warnings),
+            remedy=None if self._release else f"write one to {self._directory.new}",
         )
 
     def _load(self) -> tuple[str, ...]:

@@ -72,8 +72,8 @@ def refused(path: Path, error: int) -> Iterator[None]:
         yield
 
 
-def test_an_empty_control_directory_has_no_release_yet(source):
-    assert source.fetch() == Fetched(release=None)
+def test_an_empty_control_directory_has_no_release_yet(source, folder):
+    assert source.fetch() == Fetched(release=None, remedy=f"write one to {folder / 'new'}")
 
 
 def test_a_good_new_becomes_loaded(source, folder, version):
@@ -123,7 +123,7 @@ def test_a_faulty_new_is_rejected_and_the_old_release_goes_on(source, folder, ve
 def test_a_rejection_is_told_once(source, folder):
     (folder / "new").write_bytes(FAULTY)
     assert source.fetch().rejected is not None
-    assert source.fetch() == Fetched(release=None)
+    assert source.fetch() == Fetched(release=None, remedy=f"write one to {folder / 'new'}")
 
 
 def test_what_was_rejected_is_rejected_again_when_it_is_put_back(source, folder):
@@ -355,7 +355,7 @@ class TestNotAFile:
 
         assert fetched.rejected is not None
         assert "cannot rename new to rejected in control directory" in fetched.warnings[0]
-        assert source.fetch() == Fetched(release=None)
+        assert source.fetch() == Fetched(release=None, remedy=f"write one to {folder / 'new'}")
         assert sorted(path.name for path in folder.iterdir()) == ["last_error", "new", "rejected"]
 
     def test_a_fifo_is_rejected_without_waiting_for_a_writer(self, source, folder):

@@ -203,8 +203,9 @@ def test_many_hsups_on_one_folder_do_not_disturb_each_other(folder, version):
         while answer != 50:
             try:
                 answer = version_of(source.fetch())
-            except SourceError as error:  # the host asks again
-                assert "replaced faster than it can be read" in str(error)
+            except SourceError as error:
+                if "replaced faster than it can be read" not in str(error):
+                    raise  # else the host asks again
             answers.append(answer)
 
     followers = [threading.Thread(target=follow) for _ in range(4)]

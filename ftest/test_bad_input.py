@@ -82,7 +82,7 @@ def test_check_names_what_is_wrong_with_a_control_file(hsup, case):
 def test_no_faulty_release_disturbs_the_running_one(hsup):
     hsup.release(Processes=[process("steady", hsup.born)])
     running = hsup.start()
-    running.wait_for("born")
+    assert eventually(lambda: dynos(hsup), 5)
     pids = dynos(hsup)
     for case, (content, expected) in FAULTY.items():
         write(hsup.control / "written", content)

@@ -94,8 +94,8 @@ class Ports:
         self._taken.discard(port or 0)
 
     def _preferred(self, name: DynoName) -> int:
-        self.know([name.type])
-        return BASE_PORT + PORTS_PER_TYPE * self._indexes[name.type] + name.number - 1
+        index = self._indexes.get(name.type, len(self._indexes))  # one-offs: after all types
+        return BASE_PORT + PORTS_PER_TYPE * index + name.number - 1
 
     def _next_free(self, preferred: int) -> int:
         for candidates in (

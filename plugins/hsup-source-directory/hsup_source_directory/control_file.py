@@ -335,6 +335,8 @@ def _kind(found: object) -> str:
             return "a number"
         case str():
             return "a string"
+        case []:
+            return "an empty list"
         case list():
             return "a list"
         case _:

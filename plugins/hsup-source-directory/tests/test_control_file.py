@@ -121,7 +121,7 @@ def test_what_is_not_json_is_told_with_line_and_column(content, expected):
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(b"[]", "a list"), (b"null", "null"), (b'"x"', '"x"'), (b"NaN", "NaN"), (b"-1", "-1")],
+    [(b"[]", "an empty list"), (b"null", "null"), (b'"x"', '"x"'), (b"NaN", "NaN"), (b"-1", "-1")],
 )
 def test_the_top_level_is_an_object(content, found):
     assert faults_of(content) == [f"line 1: the file must be a JSON object, got {found}"]
@@ -194,7 +194,7 @@ def test_a_faulty_member_is_told_with_its_line(member, expected):
             '"Quantity" of process "web" must be a whole number of 10000 or less, got 10001',
         ),
         ({"Args": ...}, '"Args" of process "web" must be {list}, got nothing'),
-        ({"Args": []}, '"Args" of process "web" must be {list}, got a list'),
+        ({"Args": []}, '"Args" of process "web" must be {list}, got an empty list'),
         ({"Args": "./web"}, '"Args" of process "web" must be {list}, got "./web"'),
         (
             {"Args": ["./web", 5]},

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, ExitStatus
-from hsup_driver_simple.census import Census
+from hsup_driver_simple.census import Census, ended
+from hsup_driver_simple.processes import KILLED_SECONDS, refusal, send
 from hsup_driver_simple.program import exit_status
 
 
@@ -45,14 +47,35 @@ class SimpleDyno:
         return await asyncio.shield(self._ended)
 
     async def signal(self, number: int) -> None:
-        """Send a signal to every process."""
-        await self._census.signal(self._mark, number)
+        """Send a signal once to every process.
+
+        Looks again until nobody new is found: a child that was forked while
+        its parent was being signalled has not got the signal.
+        """
+        signalled: set[int] = set()
+        while fresh := await self._members() - signalled:
+            send(fresh, number)
+            signalled |= fresh
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
-        """Return when no process is left."""
-        killed = await self._census.clear(self._mark, grace_seconds)
+        """Return when no process is left. Raises DriverError for one that cannot be killed."""
+        deadline = time.monotonic() + grace_seconds
+        gone: set[int] = set()
+        killed = False
+        while left := await self._members() - gone:
+            seconds = deadline - time.monotonic()
+            if seconds <= 0:
+                killed = True
+                if send(left, signal.SIGKILL) >= left:
+                    raise refusal(left)
+                seconds = KILLED_SECONDS
+            gone |= await ended(left, seconds)
         await self.wait()
         return killed
+
+    async def _members(self) -> set[int]:
+        snapshot = await self._census.snapshot()
+        return snapshot.members(self._mark, None if self._ended.done() else self._pid)
 
     def _reap(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)

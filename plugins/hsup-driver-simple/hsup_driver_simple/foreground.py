@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from signal import SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTOU, SIGUSR1, SIGUSR2
 from typing import Any
 
 from hsup.model import ExitStatus
 from hsup_driver_simple.mark import children_get
-from hsup_driver_simple.processes import clear, members, send
+from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot, clear, send
 from hsup_driver_simple.program import Program, exit_status
 
 _SIGNALS = (SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2)
@@ -30,37 +31,46 @@ def run(program: Program, mark: int, grace_seconds: float) -> ExitStatus:
     It shares hsup's process group, so that the terminal's ^C and ^Z reach it,
     and a shell can do job control. A signal that somebody sends to hsup alone
     is passed on to every process; after SIGTERM or SIGHUP they have
-    `grace_seconds`.
+    `grace_seconds`, or until a second one.
     """
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     terminal = _Terminal()
-    with _signals_waiting():
+    with _signals_waiting() as signals:
         with children_get(mark, open_files):
             pid = program.spawn(session=False)
-        deadline = _relay_signals(pid, mark, grace_seconds)
-        clear(mark, max(0.0, deadline - time.monotonic()))
+        _relay_signals(signals, pid, mark, grace_seconds)
+        clear(mark, pid, 0.0)
         status = exit_status(os.waitpid(pid, 0)[1])
         terminal.take_back(restore_modes=status.signal is not None)
     return status
 
 
-def _relay_signals(pid: int, mark: int, grace_seconds: float) -> float:
-    """Pass signals on until the program has ended, or has been given its time.
+def _relay_signals(signals: Collection[int], pid: int, mark: int, grace_seconds: float) -> None:
+    """Pass signals on until the program has ended; or, if it was told to, all it started has.
 
-    Returns until when the program's other processes may go on.
+    Returns at the latest when the grace is over.
     """
-    deadline: float | None = None
-    while not _has_ended(pid):
-        left = 3600.0 if deadline is None else deadline - time.monotonic()
-        if left <= 0:
+    deadline = math.inf
+    while time.monotonic() < deadline:
+        has_ended = _has_ended(pid)
+        if has_ended and (deadline == math.inf or not Snapshot().members(mark)):
             break
-        arrived = signal.sigtimedwait(_SIGNALS, left)
+        left = max(0.0, deadline - time.monotonic())
+        arrived = signal.sigtimedwait(signals, min(left, LOOK_SECONDS if has_ended else 3600))
         if arrived is None or arrived.si_signo == SIGCHLD or arrived.si_code == _SI_KERNEL:
             continue
-        send(members(mark), mark, arrived.si_signo)
-        if arrived.si_signo in _ENDING and deadline is None:
-            deadline = time.monotonic() + grace_seconds
-    return deadline or 0.0
+        _signal_all(pid, mark, arrived.si_signo)
+        if arrived.si_signo in _ENDING:
+            is_first = deadline == math.inf
+            deadline = time.monotonic() + (grace_seconds if is_first else 0.0)
+
+
+def _signal_all(pid: int, mark: int, number: int) -> None:
+    """Send a signal once to every process, those that are forked meanwhile included."""
+    signalled: set[int] = set()
+    while fresh := Snapshot().members(mark, None if _has_ended(pid) else pid) - signalled:
+        send(fresh, number)
+        signalled |= fresh
 
 
 def _has_ended(pid: int) -> bool:
@@ -69,12 +79,18 @@ def _has_ended(pid: int) -> bool:
 
 
 @contextmanager
-def _signals_waiting() -> Iterator[None]:
-    """Let signals wait until they are asked for, instead of ending hsup."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+def _signals_waiting() -> Iterator[Collection[int]]:
+    """Let signals wait until they are asked for, instead of ending hsup; yield which.
+
+    Those that hsup was started to ignore are none of them.
+    """
+    signals = [one for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        yield
+        yield signals
     finally:
+        while signal.sigtimedwait(signals, 0):
+            pass  # too late for the program, and no reason for hsup to end by it
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -90,11 +106,16 @@ class _Terminal:
             pass
 
     def take_back(self, *, restore_modes: bool) -> None:
-        """Be in the foreground again; after a program that was killed, undo its raw mode."""
+        """Be in the foreground again, unless the user's shell or another job is.
+
+        After a program that was killed, undo its raw mode.
+        """
         if self._modes is None:
             return
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [SIGTTOU])
         try:
+            if not _is_left_behind(os.tcgetpgrp(0)):
+                return
             os.tcsetpgrp(0, os.getpgrp())
             if restore_modes:
                 termios.tcsetattr(0, termios.TCSADRAIN, self._modes)
@@ -102,3 +123,16 @@ class _Terminal:
             pass
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _is_left_behind(group: int) -> bool:
+    """Tell whether a process group is ours, or has nobody in it any more."""
+    if group == os.getpgrp():
+        return True
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False

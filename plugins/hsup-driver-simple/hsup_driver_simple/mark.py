@@ -5,7 +5,8 @@ of its environment. That limit has had no effect since Linux 2.4.25 (man 2
 getrlimit), so nobody sets it, and it can carry a number of ours: who supervises
 the dyno, and which of its dynos it is. Unlike a process group or a variable,
 it is not lost when a daemon detaches itself; unlike a cgroup, it needs no
-privilege. It is read from outside with prlimit(2).
+privilege. It is read from outside with prlimit(2). Only PAM takes it away, as
+`su` does; such processes are found by their parents (`processes.Snapshot`).
 
     bit 62 … 60   101, which tells a mark from a limit that somebody set
     bit 59 … 38   the supervising hsup's pid
@@ -21,6 +22,8 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from hsup.errors import DynoStartError
 
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the resource module does not name it
 
@@ -55,18 +58,21 @@ class Marks:
 
 def owner_is_alive(mark: int) -> bool:
     """Tell whether the hsup that made a mark still runs."""
-    owner = owner_of(mark)
-    pid = (owner >> _START_BITS) & ((1 << _PID_BITS) - 1)
-    return _start_of(pid) == owner & ((1 << _START_BITS) - 1)
+    return _start_of(owner_pid(mark)) == owner_of(mark) & ((1 << _START_BITS) - 1)
 
 
-def marked_processes() -> Iterator[tuple[int, int]]:
-    """Yield the pid and the mark of every process that has one and that we may signal."""
-    for entry in os.listdir("/proc"):
-        if entry.isdecimal():
-            limit = _limit_of(int(entry))
-            if is_mark(limit):
-                yield int(entry), limit
+def owner_pid(mark: int) -> int:
+    """Return the pid of the hsup that made a mark."""
+    return (owner_of(mark) >> _START_BITS) & ((1 << _PID_BITS) - 1)
+
+
+def mark_of(pid: int) -> int:
+    """Return the mark of a process, 0 if it has none that we may read."""
+    try:
+        limit = resource.prlimit(pid, RLIMIT_LOCKS)[0]
+    except (ProcessLookupError, PermissionError):
+        return 0
+    return limit if is_mark(limit) else 0
 
 
 def is_running(pid: int) -> bool:
@@ -74,9 +80,10 @@ def is_running(pid: int) -> bool:
     return _start_of(pid) is not None
 
 
-def has_mark(pid: int, mark: int) -> bool:
-    """Tell whether a process carries just this mark."""
-    return _limit_of(pid) == mark
+def parent_of(pid: int) -> int:
+    """Return the pid of a process's parent, 0 for a process that is gone."""
+    fields = _stat_of(pid)
+    return int(fields[1]) if fields else 0
 
 
 @contextmanager
@@ -88,7 +95,11 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
     """
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
     locks = resource.getrlimit(RLIMIT_LOCKS)
-    resource.setrlimit(RLIMIT_LOCKS, (mark, locks[1]))
+    try:
+        resource.setrlimit(RLIMIT_LOCKS, (mark, locks[1]))
+    except ValueError as error:
+        text = f"cannot mark the processes of the dyno: the limit of file locks is {locks[1]}"
+        raise DynoStartError(text, hint="set it to unlimited: ulimit -Hx unlimited") from error
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, files[1]))
     try:
         yield
@@ -97,20 +108,19 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
         resource.setrlimit(RLIMIT_LOCKS, locks)
 
 
-def _limit_of(pid: int) -> int:
-    try:
-        return resource.prlimit(pid, RLIMIT_LOCKS)[0]
-    except (ProcessLookupError, PermissionError):
-        return 0
-
-
 def _start_of(pid: int) -> int | None:
     """Return the low bits of a process's start time, None if it is gone or a zombie."""
+    fields = _stat_of(pid)
+    if not fields or fields[0] in "ZX":
+        return None
+    return int(fields[19]) & ((1 << _START_BITS) - 1)
+
+
+def _stat_of(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on, none for a process that is gone."""
     try:
         with open(f"/proc/{pid}/stat", errors="replace") as file:
             stat = file.read()
     except OSError:
-        return None
-    fields = stat[stat.rindex(")") + 2 :].split()  # man 5 proc: the name may hold anything
-    state, start = fields[0], int(fields[19])
-    return None if state in "ZX" else start & ((1 << _START_BITS) - 1)
+        return []
+    return stat[stat.rindex(")") + 2 :].split()  # man 5 proc: the name may hold anything

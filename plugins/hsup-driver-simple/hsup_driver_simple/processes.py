@@ -1,4 +1,4 @@
-"""Find the processes of dynos by their marks, signal them, and end them."""
+"""Find the processes of dynos, signal them, and end them."""
 
 from __future__ import annotations
 
@@ -6,66 +6,124 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from hsup_driver_simple.mark import has_mark, is_running, marked_processes, owner_is_alive
+from hsup.errors import DriverError
+from hsup_driver_simple.mark import (
+    is_running,
+    mark_of,
+    owner_is_alive,
+    owner_pid,
+    parent_of,
+)
 
 #: A process that does not end on SIGKILL is in the kernel's hands; look again.
 KILLED_SECONDS = 1.0
+#: How often to look where there is nothing to wait for.
+LOOK_SECONDS = 0.05
 #: What leftovers of a dead hsup get between SIGTERM and SIGKILL.
 _SWEEP_GRACE_SECONDS = 2.0
 
 
-def members(mark: int) -> set[int]:
-    """Return the pids that carry a mark."""
-    return {pid for pid, found in marked_processes() if found == mark}
+class Snapshot:
+    """All processes of a moment, by their marks and by whom they come from."""
+
+    def __init__(self) -> None:
+        self.marked: dict[int, set[int]] = {}
+        self._others: list[int] = []
+        self._from: Mapping[int, set[int]] | None = None
+        for entry in os.listdir("/proc"):
+            if not entry.isdecimal():
+                continue
+            pid = int(entry)
+            if mark := mark_of(pid):
+                self.marked.setdefault(mark, set()).add(pid)
+            else:
+                self._others.append(pid)
+
+    def members(self, mark: int, first: int | None = None) -> set[int]:
+        """Return the processes of a dyno: those with its mark, and all that come from them.
+
+        `first` is the dyno's first process, as long as nobody has waited for it.
+        """
+        found = set(self.marked.get(mark, ()))
+        if first is not None:
+            found.add(first)
+        waiting = list(found)
+        while waiting:
+            for pid in self._come_from(waiting.pop()) - found:
+                found.add(pid)
+                waiting.append(pid)
+        return found
+
+    def _come_from(self, pid: int) -> set[int]:
+        """Return what has no mark of ours: children, and the dynos of an hsup in a dyno."""
+        if self._from is None:
+            self._from = self._origins()
+        return self._from.get(pid, set())
+
+    def _origins(self) -> Mapping[int, set[int]]:
+        origins: dict[int, set[int]] = {}
+        for pid in self._others:
+            origins.setdefault(parent_of(pid), set()).add(pid)
+        for mark, pids in self.marked.items():
+            if owner_pid(mark) != os.getpid():
+                origins.setdefault(owner_pid(mark), set()).update(pids)
+        return origins
 
 
-def send(pids: Iterable[int], mark: int, number: int) -> None:
-    """Send a signal to those of the processes that still carry the mark."""
+def send(pids: Iterable[int], number: int) -> set[int]:
+    """Send a signal to processes of which a snapshot was just taken.
+
+    Returns those that may not be signalled: set-id programs, unless we are root.
+    """
+    refused = set()
     for pid in pids:
         try:
-            descriptor = os.pidfd_open(pid)
+            os.kill(pid, number)
         except ProcessLookupError:
-            continue
-        try:
-            # While it is open, the pid cannot come to mean another process.
-            if has_mark(pid, mark):
-                signal.pidfd_send_signal(descriptor, number)
-        except (ProcessLookupError, PermissionError):
             pass
-        finally:
-            os.close(descriptor)
+        except PermissionError:
+            refused.add(pid)
+    return refused
 
 
-def clear(mark: int, grace_seconds: float) -> None:
-    """Return when no process carries a mark; who does after the grace is killed."""
+def refusal(pids: Iterable[int]) -> DriverError:
+    """Return the error for processes that cannot be killed."""
+    names = ", ".join(f"{pid} ({_name_of(pid)})" for pid in sorted(pids))
+    return DriverError(f"cannot kill {names}: it runs as another user", hint="run hsup as root")
+
+
+def clear(mark: int, first: int | None, grace_seconds: float) -> None:
+    """Return when nothing of a dyno is left; what is there after the grace is killed.
+
+    Raises DriverError for what cannot be killed.
+    """
     deadline = time.monotonic() + grace_seconds
     gone: set[int] = set()
-    while left := members(mark) - gone:
+    while left := Snapshot().members(mark, first) - gone:
         seconds = deadline - time.monotonic()
         if seconds <= 0:
-            send(left, mark, signal.SIGKILL)
+            if send(left, signal.SIGKILL) >= left:
+                raise refusal(left)
             seconds = KILLED_SECONDS
-        gone |= _ended(left, seconds)
+        gone |= ended(left, seconds)
 
 
 def sweep() -> list[str]:
     """End every process of every hsup that is no more; return their pids and names."""
-    orphans: dict[int, list[int]] = {}
-    for pid, mark in marked_processes():
-        if is_running(pid) and not owner_is_alive(mark) and _counts_pids_as_we_do(pid):
-            orphans.setdefault(mark, []).append(pid)
+    orphans = _orphans(Snapshot())
     told = [f"process {pid}, {_name_of(pid)}" for pids in orphans.values() for pid in pids]
-    for mark, pids in orphans.items():
-        send(pids, mark, signal.SIGTERM)
+    for pids in orphans.values():
+        send(pids, signal.SIGTERM)
     deadline = time.monotonic() + _SWEEP_GRACE_SECONDS
-    for mark in orphans:
-        clear(mark, max(0.0, deadline - time.monotonic()))
+    for mark, pids in orphans.items():
+        clear(mark, None, max(0.0, deadline - time.monotonic()))
+        send(pids - ended(pids, 0), signal.SIGKILL)
     return told
 
 
-def _ended(pids: Iterable[int], timeout_seconds: float) -> set[int]:
+def ended(pids: Iterable[int], timeout_seconds: float) -> set[int]:
     """Return which processes have ended, when all have or the time is over."""
     deadline = time.monotonic() + timeout_seconds
     gone: set[int] = set()
@@ -75,12 +133,26 @@ def _ended(pids: Iterable[int], timeout_seconds: float) -> set[int]:
         except ProcessLookupError:
             gone.add(pid)
             continue
+        except OSError:  # no descriptor is left
+            time.sleep(LOOK_SECONDS)
+            continue
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         if poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             gone.add(pid)
         os.close(descriptor)
     return gone
+
+
+def _orphans(snapshot: Snapshot) -> dict[int, set[int]]:
+    """Return what is left of every dead hsup, by mark."""
+    found = {}
+    for mark, pids in snapshot.marked.items():
+        if not owner_is_alive(mark) and any(map(_counts_pids_as_we_do, pids)):
+            living = {pid for pid in snapshot.members(mark) if is_running(pid)}
+            if living and os.getpid() not in living:  # we may have been started from there
+                found[mark] = living
+    return found
 
 
 def _counts_pids_as_we_do(pid: int) -> bool:

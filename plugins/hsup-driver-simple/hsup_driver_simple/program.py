@@ -20,6 +20,7 @@ _INHERITED_PREFIX = "LC_"
 #: What os.posix_spawn does with descriptors in the child.
 Actions = Sequence[tuple[Any, ...]]
 
+_IGNORED_BY_PYTHON = (int(signal.SIGPIPE), int(signal.SIGXFSZ))
 _SIGNALS = tuple(int(one) for one in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -35,9 +36,9 @@ class Program(NamedTuple):
     def spawn(self, *, actions: Actions = (), session: bool) -> int:
         """Start the program in the current folder; return its pid.
 
-        `actions` are those of os.posix_spawn; `session` puts it into a session
-        of its own. Its signals are as a fresh login has them. Raises
-        DynoStartError.
+        `actions` are those of os.posix_spawn. With `session` it gets a session
+        of its own, and signals as a fresh login has them; without, it ignores
+        what hsup was started to ignore (nohup). Raises DynoStartError.
         """
         try:
             return self._spawn(self.path, self.argv, actions, session=session)
@@ -63,7 +64,7 @@ class Program(NamedTuple):
             file_actions=actions,
             setsid=session,
             setsigmask=(),
-            setsigdef=_SIGNALS,
+            setsigdef=_SIGNALS if session else _IGNORED_BY_PYTHON,
         )
 
 

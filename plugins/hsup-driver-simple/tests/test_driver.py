@@ -101,3 +101,17 @@ def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files():
     finally:
         for descriptor in filling:
             os.close(descriptor)
+
+
+def test_a_dyno_whose_first_process_lost_its_mark_is_stopped(driver):
+    line = "ulimit -S -x 5; trap '' TERM; echo ready; while :; do sleep 600; done"
+
+    async def check():
+        async with Recorder() as recorder, asyncio.timeout(10):
+            dyno = await driver.start(spec(line, kind="worker", port=5999), recorder)
+            recorder.close_writing_ends()
+            await recorder.until(b"ready")
+            assert await dyno.destroy(0.1)
+            assert (await dyno.wait()).signal == 9
+
+    asyncio.run(check())

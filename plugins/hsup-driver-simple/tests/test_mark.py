@@ -14,7 +14,7 @@ from hsup_driver_simple import mark, processes
 def a_mark():
     made = mark.Marks().next()
     yield made
-    processes.clear(made, 0)
+    processes.clear(made, None, 0)
 
 
 def start(a_mark, *words):
@@ -49,7 +49,7 @@ def test_the_owner_of_a_mark_made_by_a_process_that_ended_is_not():
 def test_a_detached_grandchild_without_environment_carries_the_mark(a_mark):
     line = "setsid env -i /bin/sh -c 'exec /bin/sleep 600 >/dev/null 2>&1 </dev/null' & echo"
     os.waitpid(start(a_mark, "/bin/bash", "-c", line), 0)
-    assert len(processes.members(a_mark)) == 1
+    assert len(processes.Snapshot().members(a_mark)) == 1
 
 
 def test_children_get_leaves_the_limits_of_this_process_alone(a_mark):

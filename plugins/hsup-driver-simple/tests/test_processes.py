@@ -37,11 +37,11 @@ def living():
     yield child, made
     child.kill()
     child.wait()
-    processes.clear(made, 0)
+    processes.clear(made, None, 0)
 
 
 def running(made):
-    return {pid for pid in processes.members(made) if mark.is_running(pid)}
+    return {pid for pid in processes.Snapshot().members(made) if mark.is_running(pid)}
 
 
 def test_sweep_leaves_the_processes_of_a_living_hsup_alone(living):
@@ -71,20 +71,38 @@ def test_sweep_kills_a_leftover_that_ignores_sigterm():
 def test_clear_waits_as_long_as_it_is_told_before_it_kills(living):
     _, made = living
     began = time.monotonic()
-    processes.clear(made, 0.2)
+    processes.clear(made, None, 0.2)
     assert time.monotonic() - began >= 0.2
     assert not running(made)
 
 
-def test_send_does_not_signal_a_process_that_does_not_carry_the_mark(living):
-    _, made = living
-    stranger = subprocess.Popen(["sleep", "600"])
+def test_what_a_marked_process_starts_belongs_to_its_dyno_though_it_lost_the_mark():
+    line = "(ulimit -S -x 5; exec sleep 600) & echo ready; wait"
+    child, made = hsup_that_dies(line)
+    snapshot = processes.Snapshot()
+    assert len(snapshot.marked[made]) == 1
+    assert len(snapshot.members(made)) == 2
+    child.kill()
+    child.wait()
+    processes.sweep()
+    assert not running(made)
+
+
+def test_the_first_process_belongs_to_its_dyno_though_it_lost_the_mark():
+    pid = os.posix_spawn("/bin/bash", ["bash", "-c", "ulimit -S -x 5; sleep 600"], {})
+    made = mark.Marks().next()
     try:
-        processes.send([stranger.pid], made, 9)
-        assert mark.is_running(stranger.pid)
+        assert pid in processes.Snapshot().members(made, pid)
+        assert processes.Snapshot().members(made) == set()
     finally:
-        stranger.kill()
-        stranger.wait()
+        processes.clear(made, pid, 0)
+        os.waitpid(pid, 0)
+
+
+def test_the_dynos_of_an_hsup_in_a_dyno_belong_to_that_dyno(living):
+    child, made = living
+    outer = mark.Marks().next()
+    assert running(made) <= processes.Snapshot().members(outer, child.pid)
 
 
 def test_is_running_is_false_for_a_zombie():

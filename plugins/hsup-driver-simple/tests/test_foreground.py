@@ -1,0 +1,74 @@
+"""`run` passes signals on, and ends as its program did."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from hsup_driver_simple.mark import is_running
+
+#: Runs a line as hsup would, and ends with its status.
+RUN = """
+import sys
+from hsup_driver_simple import foreground
+from hsup_driver_simple.mark import Marks
+from hsup_driver_simple.program import Program
+line, grace = sys.argv[1], float(sys.argv[2])
+environment = {"PATH": "/usr/bin:/bin"}
+program = Program(path="/bin/bash", argv=("bash", "-c", line), environment=environment)
+sys.exit(foreground.run(program, Marks().next(), grace).status)
+"""
+
+
+def run(line, grace=10.0, **options):
+    argv = [sys.executable, "-c", RUN, line, str(grace)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("nosuch", 127)]
+)
+def test_the_status_is_the_programs(line, status):
+    with run(line, stderr=subprocess.DEVNULL) as started:
+        assert started.wait(10) == status
+
+
+def test_what_the_program_leaves_running_is_ended():
+    with run("setsid sleep 600 & echo $!") as started:
+        pid = int(started.stdout.readline())
+        assert started.wait(10) == 0
+        assert not is_running(pid)
+
+
+def test_a_signal_is_passed_on():
+    with run("trap 'exit 7' TERM; sleep 600 & echo ready; wait") as started:
+        started.stdout.readline()
+        started.terminate()
+        assert started.wait(10) == 7
+
+
+def test_after_the_grace_the_program_is_killed():
+    with run("trap '' TERM; echo ready; while :; do sleep 600; done", grace=0.1) as started:
+        started.stdout.readline()
+        started.terminate()
+        assert started.wait(10) == 137
+
+
+def test_a_second_signal_ends_the_grace_and_the_status_is_still_the_programs():
+    line = "trap 'exit 7' TERM; (trap '' TERM; echo ready; while :; do sleep 600; done) & wait"
+    with run(line, grace=600.0) as started:
+        started.stdout.readline()
+        started.terminate()
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(10) == 7
+
+
+def test_nohup_holds_for_the_program():
+    with run("kill -HUP $$; echo alive", preexec_fn=ignore_hang_up) as started:
+        assert started.stdout.read() == b"alive\n"
+        assert started.wait(10) == 0
+
+
+def ignore_hang_up():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -14,7 +14,7 @@ from signal import SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTOU, SIGUSR1, 
 from typing import Any
 
 from hsup.model import ExitStatus
-from hsup_driver_simple.mark import children_get
+from hsup_driver_simple.mark import children_get, is_running
 from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot, clear, send
 from hsup_driver_simple.program import Program, exit_status
 
@@ -53,7 +53,7 @@ def _relay_signals(signals: Collection[int], pid: int, mark: int, grace_seconds:
     deadline = math.inf
     while time.monotonic() < deadline:
         has_ended = _has_ended(pid)
-        if has_ended and (deadline == math.inf or not Snapshot().members(mark)):
+        if has_ended and (deadline == math.inf or not _is_any_running(mark)):
             break
         left = max(0.0, deadline - time.monotonic())
         arrived = signal.sigtimedwait(signals, min(left, LOOK_SECONDS if has_ended else 3600))
@@ -63,6 +63,10 @@ def _relay_signals(signals: Collection[int], pid: int, mark: int, grace_seconds:
         if arrived.si_signo in _ENDING:
             is_first = deadline == math.inf
             deadline = time.monotonic() + (grace_seconds if is_first else 0.0)
+
+
+def _is_any_running(mark: int) -> bool:
+    return any(map(is_running, Snapshot().members(mark)))
 
 
 def _signal_all(pid: int, mark: int, number: int) -> None:

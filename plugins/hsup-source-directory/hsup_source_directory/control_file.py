@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -21,7 +21,16 @@ _PROCESS_KEYS = ("Args", "Quantity", "Type")
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_CHARACTERS = 60
+_NO_PROCESSES = '"Processes" is missing: no dyno will run; write "Processes": [] if that is meant'
 _MISSING = object()
+_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +55,9 @@ def parse(content: bytes | Fault, *, app: str | None, default_app: str) -> Parse
     """Return the release that a control file describes, and all that is wrong with it.
 
     The format is the Go program's: a JSON object with the keys of `_KEYS`, all
-    of them optional. `content` is a Fault where the file could not be read.
-    `app` is preferred to "Name", which is preferred to `default_app`.
+    of them optional, and in any case of letters. `content` is a Fault where the
+    file could not be read. `app` is preferred to "Name", which is preferred to
+    `default_app`.
     """
     value = content if isinstance(content, Fault) else _decode(content)
     if isinstance(value, Fault):
@@ -141,45 +151,65 @@ class _Reader:
 
     def __init__(self) -> None:
         self.findings: list[_Finding] = []
+        # How the file spells the known key that a path ends with.
+        self._written: dict[JsonPath, str] = {}
 
     def release(self, value: object, *, app: str | None, default_app: str) -> Release | None:
         if not isinstance(value, _Object):
             self._refuse((), "the file", "a JSON object", value)
             return None
         self._check_keys((), value, _KEYS, "")
-        name = self._app_name(value)
-        slug = self._text(value, "Slug")
+        members = _members(value, _KEYS)
+        name = self._app_name(members)
+        slug = self._text(members, "Slug")
         return Release(
             app=app or name or default_app,
-            version=self._version(value),
-            config=self._config(value),
-            processes=self._processes(value),
+            version=self._version(members),
+            config=self._config(members),
+            processes=self._processes(members),
             slug=Slug(location=slug) if slug else None,
-            stack=self._text(value, "Stack"),
-            logplex_url=self._text(value, "LogplexURL"),
+            stack=self._text(members, "Stack"),
+            logplex_url=self._text(members, "LogplexURL"),
         )
 
     def _refuse(self, path: JsonPath, subject: str, expected: str, found: object) -> None:
         self._note(path, f"{subject} must be {expected}, got {_shown(found)}")
 
     def _note(self, path: JsonPath, problem: str, *, is_warning: bool = False) -> None:
-        self.findings.append(_Finding(path=path, problem=problem, is_warning=is_warning))
+        ends = range(1, len(path) + 1)
+        written = tuple(self._written.get(path[:end], path[end - 1]) for end in ends)
+        self.findings.append(_Finding(path=written, problem=problem, is_warning=is_warning))
 
     def _check_keys(self, path: JsonPath, value: _Object, known: Sequence[str], owner: str) -> None:
         for key in value.repeated:
             self._note((*path, key), f"{_shown(key)}{owner} must be given once, got it again")
+        names = _by_lower_case(known)
         for key in value:
-            if key not in known:
+            name = names.get(key.lower())
+            if name:
+                self._check_spelling((*path, name), key, owner)
+            else:
                 text = f"unknown key {_shown(key)}{owner} is ignored{_suggestion(key, known)}"
                 self._note((*path, key), text, is_warning=True)
 
-    def _app_name(self, value: _Object) -> str | None:
+    def _check_spelling(self, path: JsonPath, key: str, owner: str) -> None:
+        """Note where a key has not the case of the known one, which `path` ends with."""
+        name, earlier = path[-1], self._written.get(path)
+        self._written[path] = key
+        if earlier:
+            text = f'"{name}"{owner} must be given once, got "{earlier}" and "{key}"'
+            self._note(path, text)
+        elif key != name:
+            text = f'key "{key}"{owner} should be written "{name}"'
+            self._note(path, text, is_warning=True)
+
+    def _app_name(self, value: Mapping[str, object]) -> str | None:
         name = self._text(value, "Name")
         if name and ("/" in name or name in {".", ".."}):
             self._refuse(("Name",), '"Name"', 'a name without "/"', name)
         return name
 
-    def _text(self, value: _Object, key: str) -> str | None:
+    def _text(self, value: Mapping[str, object], key: str) -> str | None:
         found = value.get(key)
         if found is None:
             return None
@@ -196,7 +226,7 @@ class _Reader:
         if not _is_unicode(text):
             self._note(path, f"{subject} must be Unicode text, got half a surrogate pair")
 
-    def _version(self, value: _Object) -> int:
+    def _version(self, value: Mapping[str, object]) -> int:
         found = value.get("Version")
         if found is None:
             return 0
@@ -211,7 +241,7 @@ class _Reader:
             return 0
         return found
 
-    def _config(self, value: _Object) -> dict[str, str]:
+    def _config(self, value: Mapping[str, object]) -> dict[str, str]:
         found = value.get("Env")
         if found is None:
             return {}
@@ -241,7 +271,9 @@ class _Reader:
             text = f"{subject} should be letters, digits and _, got {_shown(name)}"
             self._note(path, text, is_warning=True)
 
-    def _processes(self, value: _Object) -> tuple[ProcessType, ...]:
+    def _processes(self, value: Mapping[str, object]) -> tuple[ProcessType, ...]:
+        if "Processes" not in value:
+            self._note(("Processes",), _NO_PROCESSES, is_warning=True)
         found = value.get("Processes")
         if found is None:
             return ()
@@ -264,14 +296,15 @@ class _Reader:
         if not isinstance(value, _Object):
             self._refuse(path, f"process {index + 1}", "an object", value)
             return None
-        name = value.get("Type", _MISSING)
+        members = _members(value, _PROCESS_KEYS)
+        name = members.get("Type", _MISSING)
         owner = f" of process {_shown(name) if isinstance(name, str) and name else index + 1}"
         self._check_keys(path, value, _PROCESS_KEYS, owner)
-        command = Command(words=self._words((*path, "Args"), f'"Args"{owner}', value))
+        command = Command(words=self._words((*path, "Args"), f'"Args"{owner}', members))
         quantity = self._whole_number(
             (*path, "Quantity"),
             f'"Quantity"{owner}',
-            value.get("Quantity", _MISSING),
+            members.get("Quantity", _MISSING),
             MAX_QUANTITY,
         )
         if not isinstance(name, str) or not _TYPE_NAME.fullmatch(name):
@@ -280,7 +313,7 @@ class _Reader:
             return None
         return ProcessType(name=name, command=command, quantity=quantity)
 
-    def _words(self, path: JsonPath, subject: str, value: _Object) -> tuple[str, ...]:
+    def _words(self, path: JsonPath, subject: str, value: Mapping[str, object]) -> tuple[str, ...]:
         found = value.get("Args", _MISSING)
         if not isinstance(found, list) or not found:
             self._refuse(path, subject, "a list of one or more strings", found)
@@ -295,10 +328,22 @@ class _Reader:
         return tuple(str(word) for word in found)
 
 
+def _members(value: _Object, known: Sequence[str]) -> dict[str, object]:
+    """Return the members that have a known key, in whatever case, by that key."""
+    names = _by_lower_case(known)
+    return {names[key.lower()]: one for key, one in value.items() if key.lower() in names}
+
+
+def _by_lower_case(known: Sequence[str]) -> dict[str, str]:
+    return {name.lower(): name for name in known}
+
+
 def _suggestion(key: str, known: Sequence[str]) -> str:
-    lowered = {name.lower(): name for name in known}
-    near = get_close_matches(key.lower(), lowered, n=1)
-    return f', did you mean "{lowered[near[0]]}"?' if near else ""
+    if len(key) > _SHOWN_CHARACTERS:
+        return ""  # it resembles nothing, and to compare it takes memory per character
+    names = _by_lower_case(known)
+    near = get_close_matches(key.lower(), names, n=1)
+    return f', did you mean "{names[near[0]]}"?' if near else ""
 
 
 def _is_unicode(text: str) -> bool:
@@ -326,18 +371,4 @@ def _shown(found: object) -> str:
 
 def _kind(found: object) -> str:
     """Return what sort of JSON value it is, for those that must not be shown."""
-    match found:
-        case None:
-            return "null"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case []:
-            return "an empty list"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
+    return "an empty list" if found == [] else _KINDS.get(type(found), "an object")

@@ -9,7 +9,9 @@ from collections.abc import Collection
 #: The keys and indexes that lead to a value: `("Processes", 0, "Type")`.
 JsonPath = tuple[str | int, ...]
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
+# Possessive: a repetition that might give back takes memory for every character.
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TOKEN = re.compile(_STRING + r'|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
 # For each bracket that is open: an index, a key, or None where a key comes next.

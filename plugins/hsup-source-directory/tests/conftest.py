@@ -20,6 +20,6 @@ def version():
     """Return the content of a good control file with a version."""
 
     def content(number: int, **more: object) -> bytes:
-        return json.dumps({"Version": number, **more}).encode()
+        return json.dumps({"Version": number, "Processes": [], **more}).encode()
 
     return content

@@ -10,7 +10,8 @@ from hsup.api import Settings
 from hsup.errors import SourceError, UsageError
 from hsup_source_directory.check import check
 
-FAULTY = '{\n"Version": "x"}'
+GOOD = '{"Processes": []}'
+FAULTY = '{\n"Version": "x", "Processes": []}'
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def settings(tmp_path):
 def test_new_is_checked_and_left_where_it_is(settings):
     folder = settings.folder / "control"
     (folder / "new").write_text(FAULTY)
-    (folder / "loaded").write_text("{}")
+    (folder / "loaded").write_text(GOOD)
 
     checked = check(None, settings)
 
@@ -33,7 +34,7 @@ def test_new_is_checked_and_left_where_it_is(settings):
 
 
 def test_without_new_the_loaded_file_is_checked(settings):
-    (settings.folder / "control" / "loaded").write_text("{}")
+    (settings.folder / "control" / "loaded").write_text(GOOD)
     checked = check(None, settings)
     assert checked is not None
     assert checked.what.endswith("/loaded")

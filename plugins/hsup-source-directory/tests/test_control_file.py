@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -31,6 +32,13 @@ FULL = b"""{
 """
 
 
+NO_PROCESSES = Fault(
+    place="line 1",
+    problem='"Processes" is missing: no dyno will run; write "Processes": [] if that is meant',
+    is_warning=True,
+)
+
+
 def parsed(content: bytes) -> Parsed:
     return parse(content, app=None, default_app="folder")
 
@@ -44,7 +52,7 @@ def with_process(**changed: object) -> bytes:
 def faults_of(content: bytes) -> list[str]:
     found = parsed(content)
     assert found.release is None
-    assert not found.warnings
+    assert set(found.warnings) <= {NO_PROCESSES}
     return [str(fault) for fault in found.errors]
 
 
@@ -70,8 +78,8 @@ def test_every_key_has_its_place_in_the_release():
 @pytest.mark.parametrize(
     "content",
     [
-        b"{}",
-        b"\xef\xbb\xbf{}",
+        b'{"Processes": []}',
+        b'\xef\xbb\xbf{"Processes": []}',
         b'{"Version": null, "Name": null, "Env": null, "Slug": null, "Processes": null}',
         b'{"Name": "", "Env": {}, "Slug": "", "Stack": "", "Processes": [], "LogplexURL": ""}',
     ],
@@ -244,25 +252,103 @@ def test_all_faults_are_told_in_the_order_of_the_file():
 
 
 @pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        ('"versoin": 1', 'unknown key "versoin" is ignored, did you mean "Version"?'),
+        ('"Zebra": 1', 'unknown key "Zebra" is ignored'),
+        (f'"{"x" * 61}": 1', f'unknown key "{"x" * 60}"… is ignored'),
+        ('"Env": {"a-b": "secret"}', 'a name in "Env" should be letters, digits and _, got "a-b"'),
+    ],
+)
+def test_an_oddity_warns_and_is_accepted(member, expected):
+    found = parsed(f'{{"Processes": [],\n{member}}}'.encode())
+    assert found.release is not None
+    assert found.faults == (Fault(place="line 2", problem=expected, is_warning=True),)
+
+
+def test_an_unknown_key_of_a_process_warns_and_is_accepted():
+    found = parsed(with_process(Quanttiy=2))
+    assert found.release is not None
+    (fault,) = found.warnings
+    expected = 'unknown key "Quanttiy" of process "web" is ignored, did you mean "Quantity"?'
+    assert fault.problem == expected
+
+
+def test_known_keys_may_have_any_case_with_a_warning_for_each():
+    content = (
+        FULL.replace(b'"Version"', b'"version"')
+        .replace(b'"LogplexURL"', b'"LogplexUrl"')
+        .replace(b'"Processes"', b'"processes"')
+        .replace(b'"Args": ["./web', b'"args": ["./web')
+        .replace(b'"Type": "worker"', b'"TYPE": "worker"')
+    )
+    found = parsed(content)
+    assert found.release == parsed(FULL).release
+    assert [str(fault) for fault in found.warnings] == [
+        'line 2: key "version" should be written "Version"',
+        'line 9: key "LogplexUrl" should be written "LogplexURL"',
+        'line 10: key "processes" should be written "Processes"',
+        'line 12: key "args" of process "web" should be written "Args"',
+        'line 16: key "TYPE" of process "worker" should be written "Type"',
+    ]
+
+
+def test_config_vars_that_differ_in_case_are_different():
+    release = parsed(b'{"Env": {"a": "1", "A": "2"}}').release
+    assert release is not None
+    assert release.config == {"a": "1", "A": "2"}
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b'{"versoin": 1}', 'unknown key "versoin" is ignored, did you mean "Version"?'),
-        (b'{"version": 1}', 'unknown key "version" is ignored, did you mean "Version"?'),
-        (b'{"Zebra": 1}', 'unknown key "Zebra" is ignored'),
         (
-            with_process(Quanttiy=2),
-            'unknown key "Quanttiy" of process "web" is ignored, did you mean "Quantity"?',
+            b'{"Version": 1,\n"version": 2}',
+            '"Version" must be given once, got "Version" and "version"',
         ),
         (
-            b'{"Env": {"a-b": "secret"}}',
-            'a name in "Env" should be letters, digits and _, got "a-b"',
+            b'{"version": 1,\n"Version": 1}',
+            '"Version" must be given once, got "version" and "Version"',
+        ),
+        (
+            b'{"Processes": [{"Type": "web", "Args": ["x"], "Quantity": 1,\n"quantity": 2}]}',
+            '"Quantity" of process "web" must be given once, got "Quantity" and "quantity"',
         ),
     ],
 )
-def test_an_oddity_warns_and_is_accepted(content, expected):
+def test_a_key_is_given_in_one_spelling(content, expected):
+    found = parsed(content)
+    assert found.release is None
+    assert [str(fault) for fault in found.errors] == [f"line 2: {expected}"]
+
+
+def test_a_fault_of_a_misspelt_member_is_on_its_line():
+    content = b'{"processes":\n[{"type": "web", "args": ["x"],\n"quantity": -1}]}'
+    assert [fault.place for fault in parsed(content).errors] == ["line 3"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b'\xef\xbb\xbf{"Env": {"A": "1"}}', b'{\n"Version": 2}']
+)
+def test_a_release_without_processes_warns_unless_it_says_so(content):
     found = parsed(content)
     assert found.release is not None
-    assert found.faults == (Fault(place="line 1", problem=expected, is_warning=True),)
+    assert found.faults == (NO_PROCESSES,)
+
+
+@pytest.mark.parametrize("character", ["x", r"\n"])
+@pytest.mark.parametrize("member", ['"{}": "x"', '"Zebra": "{}"'])
+def test_a_long_text_takes_no_more_than_some_copies_of_it(member, character):
+    text = character * (15_000_000 // len(character))
+    content = f'{{"Processes": [], {member.format(text)}}}'.encode()
+    tracemalloc.start()
+    try:
+        found = parsed(content)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.warnings
+    assert peak_bytes < 90_000_000
 
 
 def test_the_faults_of_a_file_that_cannot_be_read_are_its_own():

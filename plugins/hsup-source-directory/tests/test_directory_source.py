@@ -165,7 +165,7 @@ def test_a_hundred_megabytes_are_rejected_unread(source, folder):
 
 
 def test_warnings_are_told_once(source, folder):
-    (folder / "new").write_bytes(b'{"versoin": 1}')
+    (folder / "new").write_bytes(b'{"versoin": 1, "Processes": []}')
     text = 'control file loaded: line 1: unknown key "versoin" is ignored, did you mean "Version"?'
     assert source.fetch().warnings == (text,)
     assert source.fetch().warnings == ()

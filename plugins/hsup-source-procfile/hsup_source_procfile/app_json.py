@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from hsup.model import RELEASE_TYPE, Fault
 
+MAX_QUANTITY = 10_000
 _MAX_SHOWN_LENGTH = 60
 
 
@@ -98,11 +99,15 @@ def _read_formation(formation: object) -> Iterator[tuple[str, int | Fault]]:
 
 
 def _read_quantity(process: str, quantity: object) -> int | Fault:
-    if isinstance(quantity, int) and not isinstance(quantity, bool) and quantity >= 0:
+    if not isinstance(quantity, int) or isinstance(quantity, bool) or quantity < 0:
+        expected = "0 or more"
+    elif quantity > MAX_QUANTITY:
+        expected = f"{MAX_QUANTITY} or less"
+    else:
         return quantity
     return Fault(
         place=f'"quantity" of {_shown(process)}',
-        problem=f"must be a whole number of 0 or more, got {_shown(quantity)}",
+        problem=f"must be a whole number of {expected}, got {_shown(quantity)}",
     )
 
 

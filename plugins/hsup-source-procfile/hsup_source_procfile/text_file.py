@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import codecs
+import os
+import stat
 
 from hsup.model import Fault
 
 MAX_BYTES = 1024 * 1024
 
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 def read_text(path: str) -> str | Fault:
     r"""Return a file's text, its lines ended by "\n", or else what is wrong with it.
 
-    Raises OSError.
+    Never waits. Raises OSError, IsADirectoryError for a folder.
     """
-    with open(path, "rb") as file:
+    # Not only once it is open: to open a device can do things to it.
+    obstacle = _obstacle(os.stat(path))
+    if obstacle:
+        return obstacle
+    with open(path, "rb", opener=_open_at_once) as file:
+        obstacle = _obstacle(os.fstat(file.fileno()))
+        if obstacle:
+            return obstacle
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         return Fault(place="", problem="must not be larger than 1 MiB")
     return decode(content)
+
+
+def _obstacle(found: os.stat_result) -> Fault | None:
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+    return Fault(place="", problem=f"must be a file, got {kind}") if kind else None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end, should a FIFO take the file's place."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def decode(content: bytes) -> str | Fault:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsup_source_procfile.app_json import AppJson, parse, unused_quantities
+from hsup_source_procfile.app_json import MAX_QUANTITY, AppJson, parse, unused_quantities
 
 # The first example imports the parser, which may take longer than an example should.
 IMPORTING = settings(deadline=None)
@@ -26,6 +26,7 @@ JSON = st.recursive(
             {"formation": {"web": {"quantity": 2, "size": "eco"}, "clock": {"quantity": 0}}},
             AppJson(quantities={"web": 2, "clock": 0}),
         ),
+        ({"formation": {"web": {"quantity": 10_000}}}, AppJson(quantities={"web": 10_000})),
         ({"formation": {"web": {"size": "eco"}}}, AppJson()),
     ],
 )
@@ -42,6 +43,10 @@ def test_names_and_quantities_are_read_and_the_rest_is_ignored(content, expected
         ('"web"', 'must be an object, got "web"'),
         ('{"formation": 3}', '"formation": must be an object, got 3'),
         ('{"formation": {"web": 3}}', '"formation" of "web": must be an object, got 3'),
+        (
+            '{"formation": {"web": {"quantity": 10001}}}',
+            '"quantity" of "web": must be a whole number of 10000 or less, got 10001',
+        ),
         *(
             (
                 f'{{"formation": {{"web": {{"quantity": {quantity}}}}}}}',
@@ -102,7 +107,7 @@ def test_a_quantity_that_nothing_can_have_is_a_warning(name, reason):
 @given(JSON)
 def test_no_json_is_too_much_for_the_reader(content):
     app, _ = parse(json.dumps(content))
-    assert all(quantity >= 0 for quantity in app.quantities.values())
+    assert all(0 <= quantity <= MAX_QUANTITY for quantity in app.quantities.values())
 
 
 @IMPORTING

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 
 import pytest
 
@@ -158,6 +159,16 @@ def test_a_deleted_procfile_is_a_source_error_and_may_come_back(folder, source):
         source.fetch()
     (folder / "Procfile").write_text(text)
     assert source.fetch().release == good
+
+
+@pytest.mark.parametrize("file", ["Procfile", ".env", "app.json"])
+def test_a_fifo_in_place_of_a_file_is_rejected_and_the_last_release_goes_on(folder, source, file):
+    good = source.fetch().release
+    (folder / file).unlink(missing_ok=True)
+    os.mkfifo(folder / file)
+    fetched = source.fetch()
+    assert fetched.release == good
+    assert str(fetched.rejected) == f"cannot read {file}: must be a file, got a FIFO"
 
 
 def test_a_virtual_environment_called_dot_env_is_no_config(folder, source):

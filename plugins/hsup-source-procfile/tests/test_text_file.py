@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +48,33 @@ def test_a_file_of_1_mib_is_read_and_a_larger_one_is_not(tmp_path):
     assert read_text(path) == "#" * MAX_BYTES
     path.write_bytes(b"#" * (MAX_BYTES + 1))
     assert str(read_text(path)) == "must not be larger than 1 MiB"
+
+
+def test_a_fifo_is_a_fault_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "Procfile")
+    assert str(read_text(tmp_path / "Procfile")) == "must be a file, got a FIFO"
+
+
+def test_a_socket_is_a_fault(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / ".env"))
+        assert str(read_text(tmp_path / ".env")) == "must be a file, got a socket"
+
+
+def test_a_device_is_a_fault_whatever_it_is_called(tmp_path):
+    (tmp_path / "app.json").symlink_to("/dev/zero")
+    assert str(read_text(tmp_path / "app.json")) == "must be a file, got a device"
+
+
+def test_a_fifo_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "Procfile").touch()
+    file = os.stat(tmp_path / "Procfile")
+    (tmp_path / "Procfile").unlink()
+    os.mkfifo(tmp_path / "Procfile")
+    monkeypatch.setattr(os, "stat", lambda _: file)
+    assert str(read_text(tmp_path / "Procfile")) == "must be a file, got a FIFO"
+
+
+def test_a_folder_is_an_os_error(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_text(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import socket
 import stat
 from collections import deque
@@ -14,13 +15,20 @@ from typing import Protocol
 #: How much may wait for a slow reader before dynos are no longer read.
 FULL_BYTES = 1 << 20
 
+#: What a pipe that polls writable takes without blocking: a page (fs/pipe.c).
+_PIPE_BYTES = select.PIPE_BUF
+#: What a pseudo-terminal does, which polls writable from 256 bytes of room on
+#: (drivers/tty/tty_buffer.c), and may make two bytes of one: "\r\n" of "\n".
+_TERMINAL_BYTES = 128
+
 
 class DescriptorWriter:
     """Keeps what a slow reader has not taken yet, in order.
 
     O_NONBLOCK belongs to the open file, which hsup shares with its parent
-    shell, so it is never set there: a pipe or a terminal is opened anew, a
-    socket is sent to with MSG_DONTWAIT, and a regular file never blocks.
+    shell, so it is never set there: a pipe or a terminal is opened anew, or
+    polled before every small write where it is another user's; a socket is
+    sent to with MSG_DONTWAIT, and a regular file never blocks.
     """
 
     def __init__(self, descriptor: int, on_broken: Callable[[OSError], None]) -> None:
@@ -28,7 +36,8 @@ class DescriptorWriter:
         self._on_broken = on_broken
         self._waiting: deque[memoryview] = deque()
         self._waiting_bytes = 0
-        self._is_broken = False
+        self._taken_bytes = 0
+        self._is_over = False
         self._room = asyncio.Event()
         self._room.set()
 
@@ -37,14 +46,19 @@ class DescriptorWriter:
         """Tell whether more waits than should."""
         return self._waiting_bytes > FULL_BYTES
 
+    @property
+    def taken_bytes(self) -> int:
+        """Return how much the reader has taken so far."""
+        return self._taken_bytes
+
     def write(self, data: bytes) -> None:
         """Write now what can be written now, and the rest as soon as possible."""
-        if self._is_broken or not data:
+        if self._is_over or not data:
             return
         rest = memoryview(data)
         if not self._waiting:
             rest = rest[self._try(rest) :]
-        if rest and not self._is_broken:
+        if rest and not self._is_over:
             self._keep(rest)
 
     async def drained(self) -> None:
@@ -52,11 +66,19 @@ class DescriptorWriter:
         await self._room.wait()
 
     async def close(self) -> None:
-        """Return when all is written, or the reader is gone."""
-        while self._waiting and not self._is_broken:
-            self._room.clear()
-            await self._room.wait()
-        self._outlet.close()
+        """Return when all is written, or the reader is gone.
+
+        What is left when this is cancelled is dropped, and so is what is
+        written afterwards.
+        """
+        try:
+            while self._waiting:
+                self._room.clear()
+                await self._room.wait()
+        finally:
+            self._is_over = True
+            self._drop()
+            self._outlet.close()
 
     def _keep(self, rest: memoryview) -> None:
         if not self._waiting:
@@ -67,7 +89,7 @@ class DescriptorWriter:
             self._room.clear()
 
     def _flush(self) -> None:
-        while self._waiting and not self._is_broken:
+        while self._waiting and not self._is_over:
             head = self._waiting[0]
             written = self._try(head)
             self._waiting_bytes -= written
@@ -75,22 +97,28 @@ class DescriptorWriter:
                 self._waiting[0] = head[written:]
                 break
             self._waiting.popleft()
-        if not self._waiting or self._is_broken:
-            asyncio.get_running_loop().remove_writer(self._outlet.fileno())
-            self._waiting.clear()
-            self._waiting_bytes = 0
+        if not self._waiting or self._is_over:
+            self._drop()
         if self._waiting_bytes <= FULL_BYTES // 2:
             self._room.set()
 
+    def _drop(self) -> None:
+        asyncio.get_running_loop().remove_writer(self._outlet.fileno())
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._room.set()
+
     def _try(self, data: memoryview) -> int:
         try:
-            return self._outlet.write(data)
+            written = self._outlet.write(data)
         except BlockingIOError:
             return 0
         except OSError as error:
             self._on_broken(error)
-            self._is_broken = error.errno != errno.ENOSPC
+            self._is_over = error.errno != errno.ENOSPC
             return len(data)
+        self._taken_bytes += written
+        return written
 
 
 class _Outlet(Protocol):
@@ -106,8 +134,9 @@ def _open_outlet(descriptor: int) -> _Outlet:
     if stat.S_ISFIFO(mode) or os.isatty(descriptor):
         try:
             return _ReopenedOutlet(descriptor)
-        except OSError:  # somebody else's terminal, after su; or no /proc
-            return _FileOutlet(descriptor)
+        except OSError:  # another user's, after su or in a container; or no /proc
+            most = _PIPE_BYTES if stat.S_ISFIFO(mode) else _TERMINAL_BYTES
+            return _PolledOutlet(descriptor, most)
     return _FileOutlet(descriptor)
 
 
@@ -140,6 +169,35 @@ class _SocketOutlet:
         self._socket.close()
 
 
+class _PolledOutlet:
+    """Writes so little at a time that even a blocking descriptor does not block.
+
+    It would where another writer of the same pipe came in between.
+    """
+
+    def __init__(self, descriptor: int, most_bytes: int) -> None:
+        self._descriptor = descriptor
+        self._most_bytes = most_bytes
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def write(self, data: memoryview) -> int:
+        written = 0
+        while written < len(data) and self._poll.poll(0):
+            piece = data[written : written + self._most_bytes]
+            try:
+                written += os.write(self._descriptor, piece)
+            except BlockingIOError:  # somebody unblocked it
+                break
+        return written
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        pass
+
+
 class _FileOutlet:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -147,10 +205,7 @@ class _FileOutlet:
     def write(self, data: memoryview) -> int:
         written = 0
         while written < len(data):
-            try:
-                written += os.write(self._descriptor, data[written:])
-            except BlockingIOError:  # a terminal that is not ours, and that somebody unblocked
-                break
+            written += os.write(self._descriptor, data[written:])
         return written
 
     def fileno(self) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from hsup.api import LogBatch, LogSink
 from hsup.model import DynoName
+
+logger = logging.getLogger(__name__)
 
 #: A line that is longer is passed on in pieces, so that memory stays bounded.
 LONGEST_LINE_BYTES = 16 << 20
@@ -57,6 +61,15 @@ class LineFramer:
             self._rest_bytes += len(data)
 
 
+@runtime_checkable
+class CountsTaken(Protocol):
+    """The ability of a sink to tell a slow reader from one that is stuck."""
+
+    @property
+    def taken_bytes(self) -> int:
+        """Return how much the reader has taken so far."""
+
+
 class LogRouter:
     """Gives every batch to every sink, and stops reading while one is full."""
 
@@ -89,11 +102,16 @@ class LogRouter:
         """Forget a stream that has ended."""
         self._readers.discard(reader)
 
-    async def close(self) -> None:
-        """Deliver everything and close the sinks."""
+    async def close(self, *, stuck_seconds: float = 5.0) -> None:
+        """Deliver everything and close the sinks.
+
+        A sink whose reader takes nothing for `stuck_seconds`, or that cannot
+        tell and is not done by then, is cancelled and loses the rest; so is
+        every sink when this is cancelled.
+        """
         if self._waiting is not None:
             self._waiting.cancel()
-        await asyncio.gather(*(sink.close() for sink in self._sinks))
+        await asyncio.gather(*(_close(sink, stuck_seconds) for sink in self._sinks))
 
     async def _pause(self) -> None:
         for reader in self._readers:
@@ -105,6 +123,24 @@ class LogRouter:
             self._waiting = None
             for reader in self._readers:
                 reader.resume()
+
+
+async def _close(sink: LogSink, stuck_seconds: float) -> None:
+    closing = asyncio.ensure_future(sink.close())
+    taken = -1
+    try:
+        while not closing.done() and (now := _taken_bytes(sink)) != taken:
+            taken = now
+            await asyncio.wait([closing], timeout=stuck_seconds)
+    finally:
+        closing.cancel()
+        await asyncio.wait([closing])
+    if not closing.cancelled() and (error := closing.exception()):
+        logger.error("%r could not be closed", sink, exc_info=error)
+
+
+def _taken_bytes(sink: LogSink) -> int:
+    return sink.taken_bytes if isinstance(sink, CountsTaken) else 0
 
 
 class StreamReader:
@@ -183,14 +219,20 @@ class StreamReader:
 class DynoOutput:
     """Both streams of one dyno, from before its start until after its end.
 
-    `stdout` and `stderr` are the writing ends that its driver is given.
+    `stdout` and `stderr` are the writing ends that its driver is given. Raises
+    OSError, and leaves nothing open then, where no more pipes can be had.
     """
 
     __slots__ = ("_readers", "stderr", "stdout")
 
     def __init__(self, name: DynoName, router: LogRouter) -> None:
         self.stdout, stdout_reader = _pipe(str(name), "stdout", router)
-        self.stderr, stderr_reader = _pipe(str(name), "stderr", router)
+        try:
+            self.stderr, stderr_reader = _pipe(str(name), "stderr", router)
+        except OSError:  # too many descriptors are open
+            os.close(self.stdout)
+            stdout_reader.finish()
+            raise
         self._readers = (stdout_reader, stderr_reader)
 
     def close_writing_ends(self) -> None:

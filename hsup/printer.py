@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 
 from hsup.api import LogBatch
 from hsup.descriptor import DescriptorWriter
@@ -27,32 +29,36 @@ class Printer:
         """Tell whether whoever reads hsup's output has fallen behind."""
         return self._writer.is_full
 
+    @property
+    def taken_bytes(self) -> int:
+        """Return how much the reader has taken so far."""
+        return self._writer.taken_bytes
+
     async def drained(self) -> None:
         """Return when the reader has caught up."""
         await self._writer.drained()
 
     async def close(self) -> None:
-        """Return when the reader has everything."""
+        """Return when the reader has everything; what is left when cancelled is dropped."""
         await self._writer.close()
 
 
 class RawPrinter:
     """Prints the bytes of dynos alone: each stream on the same one of hsup.
 
-    What hsup itself says goes to standard error.
+    What hsup itself says goes to standard error. Where both streams of hsup
+    are one file, as after `2>&1`, one queue keeps the order and whole lines.
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        form = formatter("raw", coloured=False)
-        self._stdout = Printer(stdout, form)
-        self._stderr = Printer(stderr, form)
-        self._hsup = Printer(stderr, formatter("heroku", coloured=False))
+        self._stderr = Printer(stderr, _UnmixedLines())
+        self._stdout = self._stderr
+        if not os.path.sameopenfile(stdout, stderr):
+            self._stdout = Printer(stdout, _UnmixedLines())
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
-        if batch.source == "hsup":
-            self._hsup.write(batch)
-        elif batch.stream == "stderr":
+        if batch.source == "hsup" or batch.stream == "stderr":
             self._stderr.write(batch)
         else:
             self._stdout.write(batch)
@@ -60,21 +66,46 @@ class RawPrinter:
     @property
     def is_full(self) -> bool:
         """Tell whether a reader has fallen behind."""
-        return any(one.is_full for one in self._all)
+        return self._stdout.is_full or self._stderr.is_full
+
+    @property
+    def taken_bytes(self) -> int:
+        """Return how much the readers have taken so far."""
+        return sum(one.taken_bytes for one in self._printers)
 
     async def drained(self) -> None:
         """Return when both readers have caught up."""
-        for one in self._all:
+        for one in self._printers:
             await one.drained()
 
     async def close(self) -> None:
-        """Return when both readers have everything."""
-        for one in self._all:
-            await one.close()
+        """Return when both readers have everything; what is left when cancelled is dropped."""
+        await asyncio.gather(*(one.close() for one in self._printers))
 
     @property
-    def _all(self) -> tuple[Printer, Printer, Printer]:
-        return self._stdout, self._stderr, self._hsup
+    def _printers(self) -> set[Printer]:
+        return {self._stdout, self._stderr}
+
+
+class _UnmixedLines:
+    """Gives a dyno's bytes as they are, but a line of their own to whoever comes next.
+
+    The last line of a dyno that ended may lack its newline.
+    """
+
+    def __init__(self) -> None:
+        self._of_dynos = formatter("raw", coloured=False)
+        self._of_hsup = formatter("heroku", coloured=False)
+        self._halfway: tuple[str, str, str] | None = None
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        origin = (batch.source, batch.dyno, batch.stream)
+        form = self._of_hsup if batch.source == "hsup" else self._of_dynos
+        printed = form(batch)
+        if self._halfway not in (None, origin):
+            printed = b"\n" + printed
+        self._halfway = None if printed.endswith(b"\n") else origin
+        return printed
 
 
 def _report_broken(error: OSError) -> None:

@@ -6,7 +6,9 @@ import fcntl
 import os
 import pty
 import socket
+import termios
 import tty
+from contextlib import suppress
 
 import pytest
 
@@ -28,6 +30,22 @@ class Broken:
 @pytest.fixture
 def broken():
     return Broken()
+
+
+@pytest.fixture
+def of_another_user(monkeypatch):
+    """Let nothing be opened anew, as where the pipe or terminal is another user's."""
+
+    def refuse(path, *_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+async def cancel(task):
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def read_all(descriptor, size):
@@ -252,3 +270,103 @@ async def test_a_terminal_that_is_gone_is_reported_once(broken):
     await writer.close()
     os.close(slave)
     assert broken.errors == [errno.EIO]
+
+
+async def test_what_is_left_when_closing_is_cancelled_is_dropped(pipe, broken):
+    before = sorted(os.listdir("/proc/self/fd"))
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(TEXT)
+    closing = asyncio.create_task(writer.close())
+    await asyncio.sleep(0)
+    await cancel(closing)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert not writer.is_full
+    await writer.drained()
+    taken = writer.taken_bytes
+    writer.write(b"too late\n")
+    assert read_all(reading_end, taken) == TEXT[:taken]
+    os.set_blocking(reading_end, False)
+    with pytest.raises(BlockingIOError):
+        os.read(reading_end, 1)
+    assert broken.errors == []
+
+
+async def test_it_tells_how_much_its_reader_has_taken(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(b"x" * 100_000)
+    assert writer.taken_bytes == fcntl.fcntl(writing_end, fcntl.F_GETPIPE_SZ)
+    reader = asyncio.create_task(asyncio.to_thread(read_all, reading_end, 100_000))
+    await writer.close()
+    await reader
+    assert writer.taken_bytes == 100_000
+
+
+@pytest.mark.usefixtures("of_another_user")
+async def test_a_slow_reader_of_another_users_pipe_gets_everything_in_order(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    for piece in pieces(TEXT):
+        writer.write(piece)  # would block for ever
+    assert writer.is_full
+    assert os.get_blocking(writing_end)
+    reader = asyncio.create_task(asyncio.to_thread(read_all, reading_end, len(TEXT)))
+    await writer.close()
+    assert await reader == TEXT
+    assert broken.errors == []
+
+
+@pytest.mark.usefixtures("of_another_user")
+async def test_another_users_pipe_that_its_owner_unblocked_gets_everything_in_order(pipe, broken):
+    reading_end, writing_end = pipe
+    os.set_blocking(writing_end, False)
+    fcntl.fcntl(writing_end, fcntl.F_SETPIPE_SZ, 4096)
+    writer = DescriptorWriter(writing_end, broken)
+    for piece in pieces(TEXT[:200_000], 3000):
+        writer.write(piece)
+    reader = asyncio.create_task(asyncio.to_thread(read_all, reading_end, 200_000))
+    await writer.close()
+    assert await reader == TEXT[:200_000]
+
+
+@pytest.mark.usefixtures("of_another_user")
+async def test_a_reader_of_another_users_pipe_that_goes_is_reported_once(pipe, broken):
+    reading_end, writing_end = pipe
+    writer = DescriptorWriter(writing_end, broken)
+    writer.write(TEXT)
+    os.close(reading_end)
+    await writer.drained()
+    writer.write(b"b\n")
+    await writer.close()
+    assert broken.errors == [errno.EPIPE]
+
+
+@pytest.mark.usefixtures("of_another_user")
+@pytest.mark.parametrize("text", [TEXT[:200_000], b"\n" * 200_000], ids=["lines", "newlines"])
+async def test_a_slow_terminal_of_another_user_gets_everything_in_order(broken, text):
+    master, slave = pty.openpty()
+    writer = DescriptorWriter(slave, broken)
+    for piece in pieces(text):
+        writer.write(piece)  # would block for ever
+    assert os.get_blocking(slave)
+    shown = text.replace(b"\n", b"\r\n")
+    reader = asyncio.create_task(asyncio.to_thread(read_all, master, len(shown)))
+    await writer.close()
+    assert await reader == shown
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.mark.usefixtures("of_another_user")
+async def test_a_stopped_terminal_of_another_user_is_not_waited_for(broken):
+    master, slave = pty.openpty()
+    termios.tcflow(slave, termios.TCOOFF)  # as ^S does
+    writer = DescriptorWriter(slave, broken)
+    writer.write(b"later\n")
+    assert writer.taken_bytes == 0
+    termios.tcflow(slave, termios.TCOON)
+    await writer.close()
+    assert os.read(master, 100) == b"later\r\n"
+    os.close(master)
+    os.close(slave)

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
+import resource
 import time
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsup.formats import formatter
 from hsup.logs import LONGEST_LINE_BYTES, DynoOutput, LineFramer, LogRouter, StreamReader
 from hsup.model import DynoName
+from hsup.printer import Printer
 
 PIECES = st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([b"\n", b"\r\n", b"ab\ncd"])))
 WEB = DynoName("web", 1)
@@ -140,6 +145,34 @@ async def test_nothing_stays_open_after_the_end(output):
     assert os.listdir("/proc/self/fd") == before
 
 
+@contextmanager
+def room_for_descriptors(number):
+    """Let so many more be opened, and no more."""
+    free = [os.open(os.devnull, os.O_RDONLY) for _ in range(number + 1)]
+    for descriptor in free:
+        os.close(descriptor)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3])
+async def test_nothing_stays_open_where_only_one_pipe_can_be_had(output, sink, room):
+    await asyncio.sleep(0)
+    before = os.listdir("/proc/self/fd")
+    with room_for_descriptors(room), pytest.raises(OSError, match="Too many open files"):
+        output()
+    assert os.listdir("/proc/self/fd") == before
+    web = output()
+    os.write(web.stdout, b"next time\n")
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written() == b"next time\n"
+
+
 async def test_the_pipes_are_not_inherited(output):
     web = output()
     assert not os.get_inheritable(web.stdout)
@@ -198,6 +231,80 @@ async def test_closing_the_router_closes_the_sinks_even_while_one_is_full(router
     router.say("web.1", "hello")
     await router.close()
     assert sink.is_closed
+
+
+@pytest.fixture
+def printer(pipe):
+    return Printer(pipe[1], formatter("raw", coloured=False))
+
+
+async def test_a_reader_that_is_stuck_is_given_up(pipe, printer, sink):
+    router = LogRouter([printer, sink])
+    router.say("web.1", "x" * 100_000)
+    await router.close(stuck_seconds=0.01)
+    assert sink.is_closed
+    assert len(os.read(pipe[0], 100_000)) == printer.taken_bytes < 100_000
+
+
+async def test_a_slow_reader_that_takes_some_gets_everything(pipe, printer):
+    router = LogRouter([printer])
+    router.say("web.1", "x" * 300_000)
+    # Nothing of a 64 KiB pipe is taken before a page of it is read.
+    closing = asyncio.create_task(router.close(stuck_seconds=0.5))
+    found = 0
+    while found < 300_001:
+        found += len(await asyncio.to_thread(os.read, pipe[0], 1 << 14))
+    await closing
+    assert printer.taken_bytes == 300_001
+
+
+async def test_closing_can_be_cancelled_and_drops_what_is_left(pipe, printer, sink):
+    before = len(os.listdir("/proc/self/fd"))
+    router = LogRouter([sink, printer])
+    router.say("web.1", "x" * 100_000)
+    closing = asyncio.create_task(router.close())
+    await pass_turns()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert len(os.listdir("/proc/self/fd")) == before - 1
+    os.set_blocking(pipe[0], False)
+    assert len(os.read(pipe[0], 100_000)) == printer.taken_bytes
+
+
+class NeverClosed:
+    """Waits for somebody for ever when it is closed, and cannot tell how much was taken."""
+
+    is_full = False
+
+    def write(self, batch):
+        pass
+
+    async def drained(self):
+        pass
+
+    async def close(self):
+        await asyncio.Event().wait()
+
+
+class CannotClose(NeverClosed):
+    """Fails when it is closed."""
+
+    async def close(self):
+        raise ValueError("no such host")
+
+
+async def test_a_sink_that_cannot_tell_has_as_long(sink):
+    await LogRouter([NeverClosed(), sink]).close(stuck_seconds=0.01)
+    assert sink.is_closed
+
+
+async def test_a_sink_that_fails_to_close_is_logged_and_the_others_are_closed(sink, caplog):
+    with caplog.at_level(logging.ERROR, logger="hsup"):
+        await LogRouter([CannotClose(), sink]).close()
+    assert sink.is_closed
+    (message,) = caplog.messages
+    assert message.endswith("could not be closed")
 
 
 async def pass_turns(turns=5):

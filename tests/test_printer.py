@@ -11,8 +11,8 @@ from hsup.formats import formatter
 from hsup.printer import Printer, RawPrinter
 
 
-def batch(lines, *, source="app", stream="stdout"):
-    return LogBatch(time=0, source=source, dyno="web.1", stream=stream, lines=lines)
+def batch(lines, *, source="app", dyno="web.1", stream="stdout"):
+    return LogBatch(time=0, source=source, dyno=dyno, stream=stream, lines=lines)
 
 
 @pytest.fixture
@@ -44,6 +44,61 @@ async def test_raw_prints_each_stream_on_the_same_one_and_hsup_on_the_second(pip
     )
 
 
+async def test_raw_keeps_lines_whole_and_in_order_where_both_streams_are_one_slow_file(pipe):
+    errors = os.dup(pipe[1])
+    printer = RawPrinter(pipe[1], errors)
+    wanted = []
+    for number in range(200):
+        lines = (b"%d" % number) * 1000 + b"\n"
+        printer.write(batch(lines, stream="stderr" if number % 2 else "stdout"))
+        printer.write(batch(b"up\n", source="hsup"))
+        wanted += [lines, b"1970-01-01T00:00:00.000000+00:00 hsup[web.1]: up\n"]
+    closing = asyncio.create_task(printer.close())
+    found = b""
+    while len(found) < len(b"".join(wanted)):
+        found += await asyncio.to_thread(os.read, pipe[0], 1 << 16)
+    await closing
+    os.close(errors)
+    assert found == b"".join(wanted)
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        batch(b"next\n", dyno="web.2"),
+        batch(b"next\n", stream="stderr"),
+        batch(b"next\n", source="hsup"),
+    ],
+)
+async def test_raw_gives_what_follows_a_half_line_of_another_a_line_of_its_own(pipe, following):
+    printer = RawPrinter(pipe[1], pipe[1])
+    printer.write(batch(b"whole\nhalf"))
+    printer.write(following)
+    printer.write(batch(b"end\n"))
+    await printer.close()
+    first, second, third, fourth = os.read(pipe[0], 200).splitlines(keepends=True)
+    assert (first, second, fourth) == (b"whole\n", b"half\n", b"end\n")
+    assert third.endswith(b"next\n")
+
+
+async def test_raw_joins_the_pieces_of_a_long_line(pipe, other_pipe):
+    printer = RawPrinter(pipe[1], other_pipe[1])
+    printer.write(batch(b"one "))
+    printer.write(batch(b"elsewhere\n", stream="stderr"))
+    printer.write(batch(b"line\n"))
+    await printer.close()
+    assert os.read(pipe[0], 100) == b"one line\n"
+    assert os.read(other_pipe[0], 100) == b"elsewhere\n"
+
+
+async def test_raw_tells_how_much_both_readers_have_taken(pipe, other_pipe):
+    printer = RawPrinter(pipe[1], other_pipe[1])
+    printer.write(batch(b"12\n"))
+    printer.write(batch(b"1234\n", stream="stderr"))
+    assert printer.taken_bytes == 8
+    await printer.close()
+
+
 async def test_a_printer_is_full_until_its_reader_has_caught_up(pipe):
     printer = Printer(pipe[1], formatter("raw", coloured=False))
     printer.write(batch(b"x" * (3 << 20)))
@@ -60,16 +115,18 @@ async def test_a_printer_is_full_until_its_reader_has_caught_up(pipe):
 async def test_raw_is_full_when_either_reader_has_fallen_behind(pipe, other_pipe, stream):
     printer = RawPrinter(pipe[1], other_pipe[1])
     assert not printer.is_full
-    printer.write(batch(b"x" * (3 << 20), stream=stream))
+    left = 3 << 20
+    printer.write(batch(b"x" * left, stream=stream))
     assert printer.is_full
     slow = pipe[0] if stream == "stdout" else other_pipe[0]
     drained = asyncio.create_task(printer.drained())
     while not drained.done():
-        await asyncio.to_thread(os.read, slow, 1 << 16)
+        left -= len(await asyncio.to_thread(os.read, slow, 1 << 16))
     assert not printer.is_full
     closing = asyncio.create_task(printer.close())
-    while not closing.done():
-        await asyncio.to_thread(os.read, slow, 1 << 16)
+    while left:
+        left -= len(await asyncio.to_thread(os.read, slow, 1 << 16))
+    await closing
 
 
 async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, caplog):

@@ -56,11 +56,13 @@ def test_after_the_grace_the_program_is_killed():
 
 
 def test_a_second_signal_ends_the_grace_and_the_status_is_still_the_programs():
-    line = "trap 'exit 7' TERM; (trap '' TERM; echo ready; while :; do sleep 600; done) & wait"
+    line = "trap 'echo told; exit 7' TERM; "
+    line += "(trap '' TERM; echo ready; while :; do sleep 600; done) & wait"
     with run(line, grace=600.0) as started:
         started.stdout.readline()
         started.terminate()
-        started.send_signal(signal.SIGTERM)
+        assert started.stdout.readline() == b"told\n"
+        started.terminate()
         assert started.wait(10) == 7
 
 

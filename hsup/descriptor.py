@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import select
 import socket
 import stat
@@ -15,11 +16,12 @@ from typing import Protocol
 #: How much may wait for a slow reader before dynos are no longer read.
 FULL_BYTES = 1 << 20
 
-#: What a pipe that polls writable takes without blocking: a page (fs/pipe.c).
-_PIPE_BYTES = select.PIPE_BUF
-#: What a pseudo-terminal does, which polls writable from 256 bytes of room on
-#: (drivers/tty/tty_buffer.c), and may make two bytes of one: "\r\n" of "\n".
-_TERMINAL_BYTES = 128
+#: What a pipe that polls writable takes without blocking: PIPE_BUF, a page (man 7 pipe).
+_PIPE_PIECE = re.compile(rb".{1,4096}", re.DOTALL)
+#: What a pseudo-terminal does: its room comes in steps of 256 bytes (Linux,
+#: drivers/tty/tty_buffer.c), and is looked at again before every character that
+#: may become several, as "\n" becomes "\r\n" (drivers/tty/n_tty.c).
+_TERMINAL_PIECE = re.compile(rb"[^\n\r\t\b]{1,128}|[\n\r\t\b]")
 
 
 class DescriptorWriter:
@@ -135,8 +137,8 @@ def _open_outlet(descriptor: int) -> _Outlet:
         try:
             return _ReopenedOutlet(descriptor)
         except OSError:  # another user's, after su or in a container; or no /proc
-            most = _PIPE_BYTES if stat.S_ISFIFO(mode) else _TERMINAL_BYTES
-            return _PolledOutlet(descriptor, most)
+            piece = _PIPE_PIECE if stat.S_ISFIFO(mode) else _TERMINAL_PIECE
+            return _PolledOutlet(descriptor, piece)
     return _FileOutlet(descriptor)
 
 
@@ -175,18 +177,17 @@ class _PolledOutlet:
     It would where another writer of the same pipe came in between.
     """
 
-    def __init__(self, descriptor: int, most_bytes: int) -> None:
+    def __init__(self, descriptor: int, piece: re.Pattern[bytes]) -> None:
         self._descriptor = descriptor
-        self._most_bytes = most_bytes
+        self._piece = piece
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
 
     def write(self, data: memoryview) -> int:
         written = 0
-        while written < len(data) and self._poll.poll(0):
-            piece = data[written : written + self._most_bytes]
+        while (piece := self._piece.match(data, written)) and self._poll.poll(0):
             try:
-                written += os.write(self._descriptor, piece)
+                written += os.write(self._descriptor, piece[0])
             except BlockingIOError:  # somebody unblocked it
                 break
         return written

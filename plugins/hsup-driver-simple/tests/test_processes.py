@@ -77,7 +77,7 @@ def test_clear_waits_as_long_as_it_is_told_before_it_kills(living):
 
 
 def test_what_a_marked_process_starts_belongs_to_its_dyno_though_it_lost_the_mark():
-    line = "(ulimit -S -x 5; exec sleep 600) & echo ready; wait"
+    line = "(ulimit -S -x 5; echo ready; exec sleep 600) & wait"
     child, made = hsup_that_dies(line)
     snapshot = processes.Snapshot()
     assert len(snapshot.marked[made]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 
 
@@ -16,9 +17,20 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _open_standard_streams()
     from hsup.cli import main as run_command_line
 
     run_command_line()
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a stream is closed, before anything else gets its number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - os takes it by place only
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from hsup.executor import Executor, Surroundings
+from hsup.executor import NOT_STARTED, Executor, Surroundings
 from hsup.formation import change
 from hsup.model import DynoName, DynoSpec, ExitStatus
 
@@ -25,6 +25,7 @@ class Fleet:
         self, around: Surroundings, *, one_shot: bool, on_gone: Callable[[DynoName], None]
     ) -> None:
         self.was_killed = False
+        self.has_failed = False
         self.highest_status = 0
         self._around = around
         self._one_shot = one_shot
@@ -99,9 +100,11 @@ class Fleet:
         name = executor.spec.name
         del self._executors[name]
         self.was_killed |= executor.was_killed
-        if executor.status is not None:
-            self.highest_status = max(self.highest_status, executor.status.status)
-        if self._one_shot or task.cancelled() or task.exception():
+        failed = task.cancelled() or task.exception() is not None
+        self.has_failed |= failed
+        status = NOT_STARTED if failed else executor.status
+        self.highest_status = max(self.highest_status, status.status if status else 0)
+        if self._one_shot or failed:
             self._wanted.pop(name, None)
         if name in self._wanted:  # it was asked for again while it was leaving
             self._start(self._wanted[name])
@@ -119,4 +122,4 @@ class Fleet:
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            logger.error("a dyno's executor failed, the others run on", exc_info=error)
+            logger.error("a dyno is given up, the others run on: %s", error, exc_info=error)

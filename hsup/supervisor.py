@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from signal import SIGTERM, Signals
 
 from hsup import catalogue, messages
@@ -26,6 +27,7 @@ from hsup.launch import Ports, dyno_spec, one_off_name
 from hsup.logs import LogRouter
 from hsup.model import RELEASE_TYPE, Bind, DynoName, DynoSpec, Release
 from hsup.policy import CrashPolicy
+from hsup.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class Supervisor:
         self._failed: Release | None = None
         self._is_waiting = False
         self._ask = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
         self._stop_signals: list[Signals] = []
         self._stopping = asyncio.Event()
 
@@ -135,7 +138,7 @@ class Supervisor:
             return self._fleet.highest_status
         if signals and signals[0] != SIGTERM:
             return 128 + signals[0]
-        return int(self._fleet.was_killed) if signals else 0
+        return int(self._fleet.was_killed or self._fleet.has_failed)
 
     async def _until_stopped(self) -> None:
         await self._stopping.wait()
@@ -143,7 +146,7 @@ class Supervisor:
 
     async def _sweep(self) -> None:
         if isinstance(self._driver, Sweeps):
-            for leftover in await asyncio.to_thread(self._driver.sweep):
+            for leftover in await in_thread(self._driver.sweep):
                 self._say(f"Removed what a dead hsup left: {leftover}")
 
     async def _guard(self, work: Awaitable[None], whose: object) -> None:
@@ -194,12 +197,14 @@ class Supervisor:
         release = fetched.release
         if release is None:
             self._say_waiting(fetched)
-        elif release not in (self._release, self._failed):
+        elif release == self._failed:
+            self._say(f"{release} failed before: SIGHUP has it tried again")
+        elif release != self._release:
             await self._adopt(release)
 
     async def _fetch(self) -> Fetched:
         try:
-            return await asyncio.to_thread(self._source.fetch)
+            return await in_thread(self._source.fetch)
         except HsupError:
             raise
         except Exception as error:
@@ -228,16 +233,17 @@ class Supervisor:
         """Run a release, or keep what runs where it cannot be run."""
         try:
             self._check_types(release)
-            await asyncio.to_thread(self._driver.build, release)
+            await in_thread(partial(self._driver.build, release))
             await self._release_phase(release)
             specs = self._specs(release)
         except HsupError as error:
             if self._release is None and not self._plan.stays:
                 raise
-            self._failed = release
             self._reject(error)
             if isinstance(error, DriverError):
                 self._ask_later()
+            else:
+                self._failed = release
             return
         self._release = release
         self._tell(ReleaseReceived(release=release))
@@ -290,7 +296,9 @@ class Supervisor:
         self._tell(ReleaseRejected(error=error, running=running))
 
     def _ask_later(self) -> None:
-        asyncio.get_running_loop().call_later(RETRY_SECONDS, self.reload)
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._ask.set)
 
     def _say(self, text: str) -> None:
         self._router.say(messages.SUPERVISOR, text)

@@ -17,6 +17,10 @@ SLOW_POLL_SECONDS = 10.0
 #: Without inotify: its limits are reached, or the folder is not there yet.
 POLL_SECONDS = 1.0
 
+#: Editors rename the old file away, and write a new one some milliseconds later.
+SETTLE_SECONDS = 0.1
+SETTLE_TRIES = 5
+
 _Signature = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -35,12 +39,14 @@ async def folder_changes(
         seen = _signature(folder, names)
         yield None
         while True:
-            reported = watching and await _next_event(inotify, names)
+            reported = watching and await _next_event(inotify, names, SLOW_POLL_SECONDS)
+            if reported:
+                reported = await _settled(inotify, names)
             if not watching:
                 await asyncio.sleep(POLL_SECONDS)
                 watching = _add_watch(inotify, folder, mask)
             before, seen = seen, _signature(folder, names)
-            if reported or seen != before:
+            if reported is not False or seen != before:
                 yield None
             if reported is None:
                 watching = _add_watch(inotify, folder, mask)
@@ -54,10 +60,22 @@ def _add_watch(inotify: Inotify, folder: Path, mask: Mask) -> bool:
     return True
 
 
-async def _next_event(inotify: Inotify, names: Collection[str]) -> bool | None:
+async def _settled(inotify: Inotify, names: Collection[str]) -> bool | None:
+    """Wait until an editor that saves in several steps is done, but not long.
+
+    Returns None if meanwhile the folder has gone.
+    """
+    for _ in range(SETTLE_TRIES):
+        reported = await _next_event(inotify, names, SETTLE_SECONDS)
+        if not reported:
+            return None if reported is None else True
+    return True
+
+
+async def _next_event(inotify: Inotify, names: Collection[str], seconds: float) -> bool | None:
     """Wait for a named file's event, but not long; None says that the folder is gone."""
     try:
-        async with asyncio.timeout(SLOW_POLL_SECONDS):
+        async with asyncio.timeout(seconds):
             async for event in inotify:
                 if event.mask & (_FOLDER_GONE | Mask.IGNORED):
                     return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
 import click
 
 from hsup import catalogue
@@ -17,9 +20,11 @@ from hsup.api import (
     Sweeps,
 )
 from hsup.cli.options import Options
-from hsup.errors import DriverError, SourceError, UsageError
+from hsup.errors import DriverError, HsupError, SourceError, UsageError
 from hsup.model import Release
 from hsup.plugin_manager import PluginManager
+
+_Part = TypeVar("_Part")
 
 
 class Parts:
@@ -76,13 +81,28 @@ class Parts:
 
     def log_sinks(self) -> list[LogSink]:
         """Return the sinks that the settings ask for, besides the terminal."""
-        made = (create(self.settings) for create in self.plugins.log_sinks.values())
-        return [sink for sink in made if sink is not None]
+        return self._made("log sink", self.plugins.log_sinks)
 
     def services(self) -> list[Service]:
         """Return the services that the settings ask for."""
-        made = (create(self.settings) for create in self.plugins.services.values())
-        return [service for service in made if service is not None]
+        return self._made("service", self.plugins.services)
+
+    def _made(
+        self, kind: str, factories: Mapping[str, Callable[[Settings], _Part | None]]
+    ) -> list[_Part]:
+        parts = []
+        for name, create in factories.items():
+            try:
+                part = create(self.settings)
+            except HsupError:
+                raise
+            except Exception as error:
+                # A stranger's part must not keep the dynos from running.
+                click.echo(f"hsup: warning: the {kind} {name} failed: {error!r}", err=True)
+                continue
+            if part is not None:
+                parts.append(part)
+        return parts
 
     def current_release(self) -> Release:
         """Return the newest good release, telling on standard error what is wrong with others.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hsup import signals
 from hsup.api import LogSink
@@ -70,11 +71,12 @@ def command(
     killed because it did not end in time.
     """
     options = before.refined(given)
-    if types and quantities == "release":
+    said_by = click.get_current_context().get_parameter_source("quantities")
+    if types and quantities == "release" and said_by == ParameterSource.COMMANDLINE:
         raise UsageError("--quantities release and TYPE exclude one another")
     asked = Asked(
         quantities=_parse_types(types) if types else None,
-        follows_release=quantities == "release",
+        follows_release=not types and quantities == "release",
         start_number=options.start_number or 1,
     )
     _keep_descriptors_from_dynos()

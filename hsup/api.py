@@ -237,7 +237,11 @@ class LogSink(Protocol):
         """Return when there is room for more."""
 
     async def close(self) -> None:
-        """Deliver what is left, and release everything; called once, last."""
+        """Deliver what is left, and release everything; called once, last.
+
+        Cancelled when nothing was taken for a while, or when hsup has to end at
+        once: drop the rest then.
+        """
 
 
 LogSinkFactory = Callable[[Settings], "LogSink | None"]

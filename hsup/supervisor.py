@@ -107,6 +107,11 @@ class Supervisor:
             self._fleet.kill()
         self._stopping.set()
 
+    @property
+    def is_hurried(self) -> bool:
+        """Tell whether hsup was told to stop more than once."""
+        return len(self._stop_signals) > 1
+
     async def run(self, services: Sequence[Service] = ()) -> int:
         """Run until stopped, or until nothing is left to run; return the exit status.
 
@@ -132,7 +137,7 @@ class Supervisor:
 
     def _exit_status(self) -> int:
         signals = self._stop_signals
-        if len(signals) > 1:
+        if self.is_hurried:
             return 128 + signals[-1]
         if self._plan.one_shot:
             return self._fleet.highest_status

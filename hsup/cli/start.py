@@ -28,6 +28,9 @@ from hsup.supervisor import Plan, Supervisor
 
 _STDOUT, _STDERR = 1, 2  # also where Python has closed its own
 
+#: How long a reader of the output may take nothing before hsup ends without it.
+_STUCK_SECONDS = 5.0
+
 #: More dynos of one type than any machine runs are a slip of the finger.
 _MOST_DYNOS = 10_000
 
@@ -113,7 +116,7 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
     try:
         return await supervisor.run(services)
     finally:
-        await router.close()
+        await router.close(stuck_seconds=0.1 if supervisor.is_hurried else _STUCK_SECONDS)
 
 
 def _keep_descriptors_from_dynos() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 from hsup.errors import DriverError
 from hsup.model import Bind, Command, DynoName, DynoSpec, Release
@@ -49,12 +49,9 @@ def dyno_spec(
     )
 
 
-def one_off_name(kind: str, taken: Container[DynoName] = ()) -> DynoName:
-    """Return `run.4711`: four random digits that no live dyno of the kind has."""
-    while True:
-        number = 1000 + int.from_bytes(os.urandom(4)) % 9000
-        if (name := DynoName(kind, number)) not in taken:
-            return name
+def one_off_name(kind: str) -> DynoName:
+    """Return `run.4711`: the kind, and four random digits."""
+    return DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)
 
 
 class Ports:

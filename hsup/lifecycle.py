@@ -20,11 +20,6 @@ class State(Enum):
     STOPPED = "stopped"
 
     @property
-    def go_name(self) -> str:
-        """Return the name that the Go program's `/status` gave to this state."""
-        return _GO_NAMES[self]
-
-    @property
     def is_final(self) -> bool:
         """Tell whether nothing follows this state."""
         return self in {State.COMPLETE, State.STOPPED}
@@ -112,16 +107,3 @@ def step(state: State, given: Input, *, one_off: bool = False) -> Transition:
     if one_off and found.state is State.CRASHED:
         return Transition(State.COMPLETE, Action.FINISH)
     return found
-
-
-_GO_NAMES = {
-    State.NEW: "Stopped",
-    State.PROVISIONING: "Stopped",
-    State.STARTING: "Stopped",
-    State.UP: "Started",
-    State.STOPPING: "Retiring",
-    State.RESTARTING: "Retiring",
-    State.CRASHED: "Stopped",
-    State.COMPLETE: "Retired",
-    State.STOPPED: "Retired",
-}

@@ -49,11 +49,6 @@ def test_a_one_off_has_four_digits():
     assert 1000 <= name.number <= 9999
 
 
-def test_a_one_off_has_a_number_that_no_other_has():
-    taken = {DynoName("run", number) for number in range(1000, 10_000)} - {DynoName("run", 4711)}
-    assert one_off_name("run", taken) == DynoName("run", 4711)
-
-
 @pytest.mark.parametrize(
     ("name", "port"),
     [

@@ -61,22 +61,3 @@ def test_every_other_state_can_still_end():
 def test_every_state_but_completion_is_reached_by_the_table():
     reached = {transition.state for transition in TABLE.values()}
     assert set(State) - reached == {State.NEW}
-
-
-@pytest.mark.parametrize(
-    ("state", "name"),
-    [
-        (State.NEW, "Stopped"),
-        (State.UP, "Started"),
-        (State.STOPPING, "Retiring"),
-        (State.STOPPED, "Retired"),
-    ],
-    ids=str,
-)
-def test_status_keeps_the_names_of_the_go_program(state, name):
-    assert state.go_name == name
-
-
-def test_every_state_has_a_name_of_the_go_program():
-    names = {state.go_name for state in State}
-    assert names == {"Stopped", "Started", "Retiring", "Retired"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hsup.api import Settings
+from hsup.errors import UsageError
 
 
 def read_settings(
@@ -12,12 +13,19 @@ def read_settings(
 ) -> Settings:
     """Return the settings that plugins get, with hsup's environment as it is now."""
     return Settings(
-        folder=os.getcwd(),
+        folder=_current_folder(),
         environ=dict(os.environ),
         app=app,
         control_socket=control_socket,
         logplex_url=logplex_url,
     )
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder does not exist any more", hint="cd to one") from error
 
 
 def wants_colour(descriptor: int) -> bool:

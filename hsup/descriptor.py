@@ -36,6 +36,7 @@ class DescriptorWriter:
     def __init__(self, descriptor: int, on_broken: Callable[[OSError], None]) -> None:
         self._outlet = _open_outlet(descriptor)
         self._on_broken = on_broken
+        self._is_losing = False
         self._waiting: deque[memoryview] = deque()
         self._waiting_bytes = 0
         self._taken_bytes = 0
@@ -116,9 +117,12 @@ class DescriptorWriter:
         except BlockingIOError:
             return 0
         except OSError as error:
-            self._on_broken(error)
+            if not self._is_losing:
+                self._on_broken(error)
+            self._is_losing = True
             self._is_over = error.errno != errno.ENOSPC
             return len(data)
+        self._is_losing = False
         self._taken_bytes += written
         return written
 

@@ -45,7 +45,7 @@ class ReleaseRejected(HsupError):
 
     def __init__(self, what: str, faults: Sequence[Fault], *, hint: str | None = None) -> None:
         self.faults = tuple(faults)
-        more = f" (and {len(faults) - 1} more: see hsup check)" if len(faults) > 1 else ""
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         super().__init__(f"{what}: {self.faults[0]}{more}", hint=hint)
 
 

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from signal import SIGTERM
 
 from hsup import messages
@@ -21,19 +21,26 @@ from hsup.policy import CrashPolicy
 
 logger = logging.getLogger(__name__)
 
+#: How many dynos may start in one turn of the event loop.
+_AT_ONCE = 10
+
 #: The status of a dyno that could not be started, as the Go program had it.
 NOT_STARTED = ExitStatus(code=255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What all executors of a supervisor share; `tell` passes an event on."""
+    """What all executors of a supervisor share.
+
+    `tell` passes an event on; `gate` is passed by everyone on the way to a start.
+    """
 
     driver: Driver
     router: LogRouter
     policy: CrashPolicy
     grace_seconds: float
     tell: Callable[[Event], None]
+    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
 class Executor:
@@ -99,7 +106,7 @@ class Executor:
         """Do what an action says; return what came of it."""
         match action:
             case Action.PROVISION:
-                return self._provision()
+                return await self._provision()
             case Action.LAUNCH:
                 return await self._launch()
             case Action.WATCH:
@@ -133,7 +140,9 @@ class Executor:
         self._wake.clear()
         return next((one for one in (Input.STOP, Input.RESTART) if one in asked), None)
 
-    def _provision(self) -> Input:
+    async def _provision(self) -> Input:
+        async with self._around.gate:
+            await asyncio.sleep(0)  # lets signals and output through while many dynos start
         return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
 
     async def _launch(self) -> Input:

@@ -43,7 +43,7 @@ def test_a_rejection_of_one_fault_tells_it():
 def test_a_rejection_of_several_faults_tells_the_first_and_where_the_others_are():
     faults = [Fault("line 1", "a"), Fault("line 2", "b"), Fault("line 3", "c")]
     error = ReleaseRejected("cannot read new", faults, hint="mend it")
-    assert str(error) == "cannot read new: line 1: a (and 2 more: see hsup check); mend it"
+    assert str(error) == "cannot read new: line 1: a (and 2 more); mend it"
 
 
 def test_a_failed_release_phase_has_its_status(make_release):

@@ -153,8 +153,10 @@ class Options:
 
     @property
     def grace_seconds(self) -> float:
-        """Return what a dyno gets between SIGTERM and SIGKILL."""
+        """Return what a dyno gets between SIGTERM and SIGKILL. Raises UsageError."""
         given = self._given.get("grace")
+        if given is not None and not 0 <= given < float("inf"):
+            raise UsageError(f"--grace must be a number of seconds, got {given}")
         return DEFAULT_GRACE_SECONDS if given is None else float(given)
 
     @property

@@ -49,8 +49,8 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
 
 def _leave(status: int) -> NoReturn:
     """Exit without taking the interpreter apart, which takes longer than starting a dyno."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed
+        stream.flush()
     os._exit(status)
 
 

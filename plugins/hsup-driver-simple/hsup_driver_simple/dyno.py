@@ -21,7 +21,8 @@ def watch(pid: int, mark: int, *, counted_by: Census, address: Address) -> Simpl
     except OSError as error:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        raise DynoStartError(f"cannot watch the dyno: {error.strerror}") from error
+        hint = "raise the limit of open files: ulimit -n"
+        raise DynoStartError(f"cannot watch the dyno: {error.strerror}", hint=hint) from error
     return SimpleDyno(pid, pidfd, mark, counted_by, address)
 
 

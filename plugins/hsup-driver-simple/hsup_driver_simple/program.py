@@ -77,7 +77,7 @@ def program(spec: DynoSpec, surroundings: Mapping[str, str]) -> Program:
     words = spec.command.words
     if spec.command.is_shell_line:
         path = bash(environment)
-        words = ("bash", "-c", *words)
+        words = ("bash", "-c", "--", *words)  # the line may begin with -
     else:
         path = find(words[0], environment.get("PATH", os.defpath))
     return Program(path=path, argv=words, environment=environment)

@@ -38,7 +38,7 @@ def test_config_vars_outweigh_what_is_inherited_and_the_platform_outweighs_both(
 def test_one_word_is_run_by_bash():
     made = program(spec("echo $PORT | cat"), SURROUNDINGS)
     assert made.path.endswith("/bash")
-    assert made.argv == ("bash", "-c", "echo $PORT | cat")
+    assert made.argv == ("bash", "-c", "--", "echo $PORT | cat")
 
 
 def test_several_words_are_looked_for_in_the_path_of_the_release(tmp_path):

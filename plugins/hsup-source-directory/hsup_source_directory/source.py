@@ -168,4 +168,5 @@ class DirectorySource:
             self._stuck, warnings = submission.identity, (str(error),)
         if is_known:
             return _Outcome()
-        return _Outcome(rejected=ReleaseRejected(what, errors), warnings=warnings)
+        hint = f"all are in {self._directory.last_error}" if len(errors) > 1 else None
+        return _Outcome(rejected=ReleaseRejected(what, errors, hint=hint), warnings=warnings)

@@ -65,4 +65,5 @@ class ProcfileSource:
 
 def _rejected(application: Application, file: str) -> ReleaseRejected:
     faults = [fault for fault in application.faults_seen_from(file) if not fault.is_warning]
-    return ReleaseRejected(f"cannot read {file}", faults)
+    hint = "hsup check shows all" if len(faults) > 1 else None
+    return ReleaseRejected(f"cannot read {file}", faults, hint=hint)

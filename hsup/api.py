@@ -127,6 +127,27 @@ class Sweeps(Protocol):
         """
 
 
+class Finding(NamedTuple):
+    """One thing that was looked at on this machine.
+
+    `remedy` says what to do where `is_good` is false; a thing that is not
+    needed has no remedy.
+    """
+
+    subject: str
+    is_good: bool
+    text: str
+    remedy: str | None = None
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """The ability of a driver to tell whether this machine has what it needs."""
+
+    def examine(self) -> Sequence[Finding]:
+        """Look at the machine without changing anything, for `hsup doctor`."""
+
+
 DriverFactory = Callable[[Settings], Driver]
 
 

@@ -38,16 +38,22 @@ RELEASE_TYPE = "release"
 
 
 class ProcessType(NamedTuple):
-    """A line of a Procfile, with how many dynos of it the release asks for."""
+    """A line of a Procfile, with how many dynos of it the release asks for.
+
+    `size` is the platform's name of their size, `standard-1x` for example, or
+    None where the source does not say.
+    """
 
     name: str
     command: Command
     quantity: int = 1
+    size: str | None = None
 
 
 class Slug(NamedTuple):
-    """Where an application's code is: a path or a URL of a tar archive.
+    """Where an application's code is: a tar archive, or a folder.
 
+    `location` is a path, or the URL (file, http, https) of an archive.
     `checksum` is `SHA256:` and 64 hexadecimal digits, as the Platform API has
     it, or None where the source does not know it.
     """
@@ -90,6 +96,7 @@ class Bind(NamedTuple):
 
     host: "Path"
     dyno: "Path"
+    read_only: bool = False
 
 
 class DynoSpec(NamedTuple):
@@ -107,6 +114,7 @@ class DynoSpec(NamedTuple):
     slug: Slug | None = None
     stack: str | None = None
     binds: tuple[Bind, ...] = ()
+    size: str | None = None
 
     def runs_like(self, other: "DynoSpec") -> bool:
         """Tell whether a dyno of this spec need not be replaced by one of the other.
@@ -117,10 +125,15 @@ class DynoSpec(NamedTuple):
 
 
 class ExitStatus(NamedTuple):
-    """How a process ended: with a code from 0 to 255, or by a signal."""
+    """How a process ended: with a code from 0 to 255, or by a signal.
+
+    `out_of_memory` tells that it, or a process that it started, was killed
+    because the dyno had used up its memory.
+    """
 
     code: int = 0
     signal: int | None = None
+    out_of_memory: bool = False
 
     @property
     def status(self) -> int:

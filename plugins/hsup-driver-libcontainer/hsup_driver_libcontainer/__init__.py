@@ -1,0 +1,1 @@
+"""Runs the dynos of hsup in namespaces and control groups, without a daemon."""

@@ -1,0 +1,21 @@
+"""Register the libcontainer driver and the command `hsup stacks`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hsup import hookimpl
+from hsup.api import Driver, DriverFactory, Settings
+
+
+def create(settings: Settings) -> Driver:
+    """Make the driver. Raises UsageError for a variable that makes no sense."""
+    from hsup_driver_libcontainer.driver import LibcontainerDriver
+
+    return LibcontainerDriver(settings)
+
+
+@hookimpl
+def hsup_register_drivers() -> Mapping[str, DriverFactory]:
+    """Offer `--driver libcontainer`."""
+    return {"libcontainer": create}

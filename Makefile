@@ -5,14 +5,21 @@ PYTHON ?= $(shell .ci/find-python)
 VENV := .venv
 PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
+# Those that need nothing but Python.
+PURE := $(filter-out plugins/hsup-driver-libcontainer,$(PROJECTS))
 CODE := hsup $(PLUGINS) tests ftest bench examples
 
 # What the wheels are installed into, for the tests from outside and the benchmarks.
 INSTALLED := build/installed
 
+# What the drivers with containers run: a small Debian, and an application as a platform builds it.
+STACK := build/stack
+SLUG := build/guestbook.tgz
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types imports unit pythons wheels \
-	ftest ftest-simple ftest-simple-local bench version clean
+	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
+	bench version clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,12 +55,17 @@ pythons: ## run them with every other Python from 3.11 on that is here
 			&& $$venv/bin/pytest || exit 1; \
 	done
 
-ftest: ftest-simple ## run the functional tests with every driver
+ftest: ftest-simple ftest-libcontainer ## run the functional tests with every driver
 
 ftest-simple: ftest-simple-local ## run them with the simple driver
 
 ftest-simple-local: $(VENV)/dev $(INSTALLED)/ready
 	$(VENV)/bin/pytest ftest --driver simple --hsup $(INSTALLED)/bin/hsup
+
+ftest-libcontainer: ftest-libcontainer-local ## run them with the libcontainer driver, as root
+
+ftest-libcontainer-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG)
+	$(VENV)/bin/pytest ftest --driver libcontainer --hsup $(INSTALLED)/bin/hsup
 
 wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 	rm -rf dist
@@ -71,20 +83,28 @@ version: ## set the version of all distributions: make version to=1.2.3
 	sed -i -E 's/^(__version__ = ")[^"]+/\1$(to)/' hsup/__init__.py
 
 clean: ## remove all that was made here
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .bench
+	rm -rf --one-file-system $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .bench
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/ready: pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
-	.ci/make-venv $(PYTHON) $(VENV) $(PROJECTS)
+	.ci/make-venv $(PYTHON) $(VENV) $(PURE)
 	@touch $@
 
-$(VENV)/dev: $(VENV)/ready
+$(VENV)/dev: $(VENV)/ready .ci/install-system-packages
+	@.ci/install-system-packages $(PYTHON)
 	@echo "installing the tools for the tests"
+	@.ci/make-venv $(PYTHON) $(VENV) $(PROJECTS)
 	@$(VENV)/bin/pip install -q 'pip>=25.1'
 	@$(VENV)/bin/pip install -q --group dev
 	@touch $@
 
-$(INSTALLED)/ready: $(shell find hsup plugins -name '*.py' -o -name pyproject.toml)
+$(STACK):
+	@.ci/make-stack $@
+
+$(SLUG): $(VENV)/ready $(shell find examples/guestbook -type f)
+	@PIP=$(VENV)/bin/pip examples/guestbook/build-slug $@
+
+$(INSTALLED)/ready: $(VENV)/dev $(shell find hsup plugins -name '*.py' -o -name pyproject.toml)
 	$(MAKE) wheels
 	rm -rf $(INSTALLED)
 	$(PYTHON) -m venv $(INSTALLED)

@@ -1,15 +1,20 @@
-"""Which hsup and which driver the suite runs, and that no test leaves a process behind."""
+"""Which hsup and which driver the suite runs, and that no test leaves anything behind."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ftest.program import Hsup, Running, eventually
+from ftest import leftovers
+from ftest.program import STACK, Hsup, Running, eventually
+from ftest.terminal import Terminal
+
+BUILD = Path(__file__).parent.with_name("build")
 
 
 def pytest_addoption(parser):
@@ -21,6 +26,18 @@ def pytest_addoption(parser):
         default=Path(sys.executable).with_name("hsup"),
         help="the installed program",
     )
+    options.addoption(
+        "--stack",
+        type=Path,
+        default=BUILD / "stack",
+        help="the root folder of a small Debian; drivers with containers need it",
+    )
+    options.addoption(
+        "--slug",
+        type=Path,
+        default=BUILD / "guestbook.tgz",
+        help="the slug of examples/guestbook; drivers with containers need it",
+    )
 
 
 def pytest_configure(config):
@@ -28,6 +45,25 @@ def pytest_configure(config):
     # Start hsup as a terminal does, also where the tests run under nohup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if config.getoption("--driver") == "libcontainer":
+        _require(config)
+
+
+def _require(config):
+    """End at once where the machine lacks what every test of the driver needs."""
+    if os.geteuid():
+        pytest.exit("the libcontainer driver needs root: sudo make ftest-libcontainer", 1)
+    for option in ("--stack", "--slug"):
+        path = config.getoption(option)
+        if not path.exists():
+            pytest.exit(f"{path} is not there: make ftest-libcontainer makes it", 1)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out the files that are about one driver, which is in their names, with another."""
+    if collection_path.name.startswith("test_libcontainer"):
+        return config.getoption("--driver") != "libcontainer" or None
+    return None
 
 
 def pytest_collection_modifyitems(config, items):
@@ -38,11 +74,31 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
+@pytest.fixture(scope="session")
+def variables(request, tmp_path_factory):
+    """Give what the driver needs in hsup's environment on this machine."""
+    option = request.config.getoption
+    if option("--driver") == "simple":
+        return {}
+    folder = tmp_path_factory.mktemp("data")
+    environ = {
+        "HSUP_STACKS_DIR": str(folder / "stacks"),
+        "HSUP_SLUGS_DIR": str(folder / "slugs"),
+    }
+    subprocess.run(
+        [option("--hsup").absolute(), "stacks", "import", STACK, option("--stack"), "--primary"],
+        env={**os.environ, **environ},
+        check=True,
+    )
+    return environ
+
+
 @pytest.fixture
-def hsup(request, tmp_path):
+def hsup(request, tmp_path, variables):
     """Give the program; end what the test started, and fail if something is left."""
     path = request.config.getoption("--hsup").absolute()
-    program = Hsup(path, request.config.getoption("--driver"), tmp_path)
+    program = Hsup(path, request.config.getoption("--driver"), tmp_path, variables)
+    before = leftovers.taken() if program.has_containers else set()
     yield program
     stubborn = [one for one in program.started if not _end(one)]
     left = program.processes()
@@ -52,6 +108,24 @@ def hsup(request, tmp_path):
         one.close()
     assert not stubborn, f"hsup did not end on SIGTERM:\n{stubborn[0].said[-4000:]}"
     assert not left, f"left running: {left}"
+    if program.has_containers:
+        gone = eventually(lambda: leftovers.taken() <= before, 2.0)
+        assert gone, f"left behind: {leftovers.taken() - before}"
+
+
+@pytest.fixture
+def terminal(hsup):
+    """Start hsup, or another program, in a pseudo terminal."""
+    opened = []
+
+    def open_terminal(*words, argv=None, env=None, **size):
+        line = argv or hsup.words(*words)
+        opened.append(Terminal(line, hsup.folder, {**hsup.environ, **(env or {})}, **size))
+        return opened[-1]
+
+    yield open_terminal
+    for one in opened:
+        one.close()
 
 
 def _end(running: Running) -> bool:

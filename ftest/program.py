@@ -6,10 +6,11 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
-import tarfile
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,9 @@ from typing import IO, Any
 
 WAIT_SECONDS = 15.0
 _LOOK_SECONDS = 0.005
+
+#: The stack of every test: the one that the example of the manual names.
+STACK = "cedar-14"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +50,18 @@ class Hsup:
 
     `token` is in the environment of hsup and, as the number of seconds of
     `sleep`, in the argv of what dynos run: nothing of a test can hide.
+    `variables` are what the driver needs on this machine. `has_containers`
+    tells whether a dyno has a root, a network and a terminal of its own.
     """
 
-    def __init__(self, path: Path, driver: str, folder: Path) -> None:
+    def __init__(
+        self, path: Path, driver: str, folder: Path, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
         self.driver = driver
         self.folder = folder
+        self.variables = variables or {}
+        self.has_containers = driver != "simple"
         self.control = folder / "control"
         self.token = f"{random.randint(20_000, 99_999)}.{random.randint(10**6, 10**7 - 1)}"
         self.environ = {
@@ -59,8 +69,19 @@ class Hsup:
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "FTEST_TOKEN": self.token,
+            **self.variables,
         }
         self.started: list[Running] = []
+
+    @property
+    def home(self) -> str:
+        """Return the folder that a dyno runs in, as the dyno sees it."""
+        return "/app" if self.has_containers else str(self.folder)
+
+    @property
+    def python(self) -> str:
+        """Return a Python that a dyno can execute."""
+        return "python3" if self.has_containers else sys.executable
 
     @property
     def sleep(self) -> str:
@@ -83,12 +104,23 @@ class Hsup:
         self.control.mkdir(exist_ok=True)
         replace(self.control / "new", json.dumps({"Version": 1, **content}))
 
-    def slug(self, name: str) -> None:
-        """Write a slug without any file of an application into the folder."""
-        with tarfile.open(self.folder / name, "w:gz") as archive:
-            app = tarfile.TarInfo("./app")
-            app.type, app.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(app)
+    def files(self, files: Mapping[str, str], folder: Path | None = None) -> None:
+        """Write files of the application, all of them executable, into the folder."""
+        for name, content in files.items():
+            path = (folder or self.folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+            path.chmod(0o755)
+
+    def slug(self, name: str, files: Mapping[str, str] | None = None) -> Path:
+        """Write a slug with these files into the folder, compressed as its name says."""
+        root = self.folder / f"{name}.root"
+        (root / "app").mkdir(parents=True)
+        self.files(files or {}, root / "app")
+        slug = self.folder / name
+        subprocess.run(["tar", "--auto-compress", "-cf", slug, "-C", root, "./app"], check=True)
+        shutil.rmtree(root)
+        return slug
 
     def words(self, *words: str) -> list[str]:
         """Return the argv of a call."""
@@ -133,10 +165,32 @@ class Hsup:
         """Start `hsup start` beside the test."""
         return self.begin("start", *words)
 
+    def another(self, folder: Path) -> Hsup:
+        """Return the same program with another folder and environment."""
+        return Hsup(self.path, self.driver, folder, self.variables)
+
     def processes(self) -> dict[int, str]:
         """Return the command line of every live process of this test, by its id."""
-        found = {pid: _belonging(pid, self.token, self.folder) for pid in _live_pids()}
-        return {pid: command for pid, command in found.items() if command}
+        seen = {pid: one for pid in _live_pids() if (one := _Process.of(pid))}
+        ours = {pid for pid, one in seen.items() if one.is_of(self.token, self.folder)}
+        while children := {pid for pid, one in seen.items() if one.parent in ours} - ours:
+            ours |= children
+        return {pid: seen[pid].command for pid in ours}
+
+    def inside(self, dyno: str) -> list[int]:
+        """Return the ids of the processes of this test that have the name of a dyno."""
+        mark = f"DYNO={dyno}".encode()
+        seen = {pid: _Process.of(pid) for pid in self.processes()}
+        return [pid for pid, one in seen.items() if one and mark in one.environ.split(b"\0")]
+
+    def addresses(self, dyno: str) -> set[str]:
+        """Return the addresses of the dynos of a name, which have networks of their own."""
+        return {_address(pid) for pid in self.inside(dyno)}
+
+    def address(self, dyno: str) -> str:
+        """Return the address of the only dyno of a name."""
+        (address,) = self.addresses(dyno)
+        return address
 
 
 class Running:
@@ -284,13 +338,38 @@ def _live_pids() -> Iterable[int]:
     return (pid for pid in pids if pid != os.getpid())
 
 
-def _belonging(pid: int, token: str, folder: Path) -> str:
-    """Return the command line of a process that is of a test, else nothing."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
-        cwd = Path(f"/proc/{pid}/cwd").readlink()
-    except (OSError, UnicodeDecodeError):
-        return ""
-    is_ours = token in command or token.encode() in environ or cwd.is_relative_to(folder)
-    return command if is_ours else ""
+def _address(pid: int) -> str:
+    """Return the one address of the network that a process is in."""
+    command = ["nsenter", f"--target={pid}", "--net"]
+    command += ["ip", "-json", "-4", "address", "show", "scope", "global"]
+    listed = subprocess.run(command, check=True, capture_output=True)
+    (address,) = (one for link in json.loads(listed.stdout) for one in link["addr_info"])
+    return str(address["local"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Process:
+    """What the kernel tells of a live process."""
+
+    parent: int
+    command: str
+    environ: bytes
+    cwd: Path
+
+    @classmethod
+    def of(cls, pid: int) -> _Process | None:
+        """Look at a process; None if there is none any more, or only its exit status."""
+        folder = Path("/proc", str(pid))
+        try:
+            command = folder.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode()
+            after_name = folder.joinpath("stat").read_bytes().rpartition(b")")[2].split()
+            environ = folder.joinpath("environ").read_bytes()
+            cwd = folder.joinpath("cwd").readlink()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return cls(parent=int(after_name[1]), command=command, environ=environ, cwd=cwd)
+
+    def is_of(self, token: str, folder: Path) -> bool:
+        """Tell whether the process shows a mark of a test."""
+        marked = token in self.command or token.encode() in self.environ
+        return marked or self.cwd.is_relative_to(folder)

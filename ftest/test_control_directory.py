@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ftest.program import eventually, process, replace
+from ftest.program import STACK, eventually, process, replace
 
 #: The example of the Go program's README, to the letter.
 README_EXAMPLE = """{
@@ -213,8 +213,7 @@ def test_an_unknown_key_is_a_warning_that_names_the_nearest_known_one(hsup):
     assert "Stack" in done.message.replace("Stak", "", 1)
 
 
-@pytest.mark.simple_only("a stack of another driver has to exist")
-@pytest.mark.parametrize("changed", [{"Env": {"A": "1"}}, {"Stack": "heroku-24"}])
+@pytest.mark.parametrize("changed", [{"Env": {"A": "1"}}, {"Stack": STACK}])
 def test_changed_config_or_stack_restarts_every_dyno(hsup, changed):
     processes = [process("one", hsup.born), process("two", hsup.born)]
     hsup.release(Processes=processes)

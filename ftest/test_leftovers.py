@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 
 import pytest
 
-from ftest.program import Hsup, eventually, free_port, process
+from ftest.program import eventually, free_port, process
 
 LISTEN = (
     "import socket, time\n"
@@ -61,7 +60,7 @@ def test_a_killed_run_leaves_nothing_to_the_next_hsup(hsup):
 def test_the_port_of_a_killed_hsup_is_free_for_the_next(hsup):
     port = free_port()
     script = LISTEN.format(port=port, seconds=hsup.token)
-    hsup.release(Env={"PORT": str(port)}, Processes=[process("web", sys.executable, "-c", script)])
+    hsup.release(Env={"PORT": str(port)}, Processes=[process("web", hsup.python, "-c", script)])
     first = hsup.start()
     first.wait_for("listening$")
     kill_hsup(first)
@@ -87,7 +86,7 @@ def test_a_port_in_use_is_named(hsup):
 
 def test_two_hsups_do_not_disturb_one_another(hsup, tmp_path_factory):
     hsup.procfile(one=hsup.born)
-    other = Hsup(hsup.path, hsup.driver, tmp_path_factory.mktemp("other"))
+    other = hsup.another(tmp_path_factory.mktemp("other"))
     other.procfile(two=other.born)
     first = hsup.start()
     first.wait_for("born$")

@@ -9,7 +9,7 @@ import pytest
 
 #: What a dyno may see beside its config vars, and what bash adds by itself.
 PASSED = {"PATH", "HOME", "USER", "SHELL", "LANG", "TERM", "TMPDIR", "TZ", "DYNO", "PORT"}
-BASH = {"PWD", "OLDPWD", "SHLVL", "_"}
+BASH = {"PWD", "OLDPWD", "SHLVL", "_", "PS1"}
 
 
 @pytest.fixture(autouse=True)
@@ -83,9 +83,8 @@ def test_what_a_shell_needs_is_passed_on(hsup):
     assert done.text == f"Asia/Kolkata C vt100 /var/tmp {hsup.environ['HOME']}\n"
 
 
-@pytest.mark.simple_only("the folder of a container is /app")
-def test_the_program_runs_in_the_current_folder(hsup):
-    assert hsup.call("run", "--", "/bin/pwd").text.strip() == str(hsup.folder)
+def test_the_program_runs_in_the_folder_of_the_application(hsup):
+    assert hsup.call("run", "--", "/bin/pwd").text.strip() == hsup.home
 
 
 @pytest.mark.parametrize(

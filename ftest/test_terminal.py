@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import select
-import struct
-import subprocess
-import termios
-import time
 
 import pytest
 
@@ -18,78 +11,9 @@ from ftest.program import eventually
 ESCAPE = "\x1b["
 
 
-class Terminal:
-    """A pseudo terminal with a program in it, seen from the person's side."""
-
-    def __init__(self, argv, folder, env, rows=24, columns=80):
-        self.master, slave = os.openpty()
-        self.seen = ""
-        self.resize(rows, columns)
-        self.child = subprocess.Popen(
-            ["setsid", "--ctty", *argv],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=folder,
-            env={"TERM": "xterm", **env},
-        )
-        os.close(slave)
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def wait_for(self, pattern, timeout=10.0):
-        """Return the match, and forget what was seen up to its end."""
-        deadline = time.monotonic() + timeout
-        while not (found := re.search(pattern, self.seen)):
-            left = deadline - time.monotonic()
-            assert left > 0, f"no {pattern!r} on the terminal, but:\n{self.seen}"
-            if not self._read(left):
-                break
-        assert found, f"no {pattern!r} on the terminal before its end, but:\n{self.seen}"
-        self.seen = self.seen[found.end() :]
-        return found
-
-    def ended(self, timeout=10.0):
-        deadline = time.monotonic() + timeout
-        while self._read(max(0.0, deadline - time.monotonic())):
-            pass
-        code = self.child.wait(timeout=max(0.1, deadline - time.monotonic()))
-        return code if code >= 0 else 128 - code
-
-    def close(self):
-        if self.child.poll() is None:
-            self.child.kill()
-            self.child.wait()
-        os.close(self.master)
-
-    def _read(self, timeout):
-        if not select.select([self.master], [], [], timeout)[0]:
-            return False
-        try:
-            chunk = os.read(self.master, 65536)
-        except OSError:  # EIO: nobody has the other side open any more
-            return False
-        self.seen += chunk.decode(errors="replace")
-        return bool(chunk)
-
-
-@pytest.fixture
-def terminal(hsup):
-    opened = []
-
-    def open_terminal(*words, argv=None, env=None, **size):
-        line = argv or hsup.words(*words)
-        opened.append(Terminal(line, hsup.folder, {**hsup.environ, **(env or {})}, **size))
-        return opened[-1]
-
+@pytest.fixture(autouse=True)
+def app(hsup):
     hsup.procfile(web="exec sleep 1")
-    yield open_terminal
-    for one in opened:
-        one.close()
 
 
 def test_all_three_streams_are_the_terminal(terminal):
@@ -159,6 +83,7 @@ def test_an_interactive_bash_has_job_control(hsup, terminal):
     assert screen.ended() == 6
 
 
+@pytest.mark.simple_only("^Z is for the terminal of the dyno where it has one of its own")
 def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(hsup, terminal):
     screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"])
     screen.type(f"{hsup.path} --driver {hsup.driver} run -- {hsup.sleep}\n")

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from hsup.errors import ReleaseRejected
-from hsup.model import Address, DynoSpec, ExitStatus, Fault, Release
+from hsup.model import Address, Command, DynoSpec, ExitStatus, Fault, Release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +116,13 @@ class BindsPaths(Protocol):
 
 
 @runtime_checkable
+class SizesDynos(Protocol):
+    """The ability of a driver to honour `DynoSpec.size`."""
+
+    sizes_dynos: bool
+
+
+@runtime_checkable
 class Sweeps(Protocol):
     """The ability of a driver to remove what a dead hsup left behind."""
 
@@ -124,6 +131,39 @@ class Sweeps(Protocol):
 
         Called once, before the first dyno is started. May block. Never touches
         what belongs to an hsup that is alive.
+        """
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """The ability of a driver to release what all its dynos share."""
+
+    def close(self) -> None:
+        """Leave nothing behind; may block.
+
+        Called once, last, when no dyno is left.
+        """
+
+
+class Execution(Protocol):
+    """A command that runs in a dyno beside the dyno's own program."""
+
+    async def wait(self) -> ExitStatus:
+        """Return how it ended; it ends with its dyno at the latest."""
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to its process; nothing if that has ended."""
+
+
+@runtime_checkable
+class ExecutesInside(Protocol):
+    """The ability of a running dyno to execute other commands beside its program."""
+
+    async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
+        """Start a command with the dyno's environment, user and limits.
+
+        `streams` are three descriptors, its standard input, output and error;
+        they stay the caller's. Raises DynoStartError.
         """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hsup.errors import UsageError
@@ -12,17 +12,19 @@ from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """How many dynos the user wants of which type.
+    """How many dynos the user wants of which type, and of which size.
 
     `quantities` is what was said on the command line. Without any, each type
     that has a quantity above zero in the release gets one dyno, or as many as
     the release says where `follows_release` is set. Numbers count from
-    `start_number`.
+    `start_number`. `sizes` outweighs the release's, which outweighs `size`.
     """
 
     quantities: Mapping[str, int] | None = None
     follows_release: bool = False
     start_number: int = 1
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    size: str | None = None
 
     def quantity(self, process: ProcessType) -> int:
         """Return how many dynos of a type there should be."""
@@ -31,6 +33,10 @@ class Asked:
         if self.quantities is not None:
             return self.quantities.get(process.name, 0)
         return process.quantity if self.follows_release else min(process.quantity, 1)
+
+    def size_of(self, process: ProcessType) -> str | None:
+        """Return the size of a type's dynos, None where nobody said one."""
+        return self.sizes.get(process.name) or process.size or self.size
 
     def names(self, release: Release) -> tuple[DynoName, ...]:
         """Return the names of all dynos of a release, in the order of its types."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from hsup.errors import DriverError
 from hsup.model import Bind, Command, DynoName, DynoSpec, Release
@@ -27,12 +28,50 @@ def environment(spec: DynoSpec) -> dict[str, str]:
     return variables
 
 
+#: What a dyno finds in its environment where the release does not set it. The
+#: prompt is the platform's.
+DYNO_DEFAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "HOME": "/app",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PS1": r"\[\033[01;34m\]\w\[\033[00m\] \[\033[01;32m\]$ \[\033[00m\]",
+        "PWD": "/app",
+    }
+)
+
+#: Where a driver puts START_UP in a dyno, for bash to read before the command.
+START_UP_FILE = "/etc/hsup/start-up.sh"
+#: In alphabetical order, whatever the language (Dyno Startup Behavior in Heroku's
+#: Dev Center).
+START_UP = """\
+hsup_find() { local LC_ALL=C; hsup_profiles=(/app/.profile.d/*.sh /app/.profile); }
+hsup_find
+for hsup_profile in "${hsup_profiles[@]}"; do
+  [ -r "$hsup_profile" ] && . "$hsup_profile"
+done
+unset -f hsup_find
+unset -v hsup_profile hsup_profiles
+"""
+
+
+def start_up(command: Command) -> tuple[str, ...]:
+    """Return what starts a command in a dyno that has its code in /app, as an argv.
+
+    bash reads what is in /app/.profile.d and /app/.profile, and becomes the
+    command, or interprets it from the second line on.
+    """
+    line = command.words[0] if command.is_shell_line else 'exec "$@"'
+    words = () if command.is_shell_line else command.words
+    return ("/bin/bash", "-c", f". {START_UP_FILE}\n{line}", "bash", *words)
+
+
 def dyno_spec(
     release: Release,
     name: DynoName,
     command: Command,
     *,
     port: int | None,
+    size: str | None = None,
     binds: tuple[Bind, ...] = (),
 ) -> DynoSpec:
     """Return what a driver needs to run a command as a dyno of a release."""
@@ -44,6 +83,7 @@ def dyno_spec(
         slug=release.slug,
         stack=release.stack,
         binds=binds,
+        size=size,
         app=release.app,
         release_version=release.version,
     )

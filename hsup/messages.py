@@ -12,13 +12,15 @@ from hsup.events import (
     SupervisorStopping,
 )
 from hsup.lifecycle import State
-from hsup.model import Command
+from hsup.model import Command, ExitStatus
 
 #: Stands where a dyno's name does in lines that concern no single dyno.
 SUPERVISOR = "supervisor"
 
 STOPPING = "Stopping all processes with SIGTERM"
 KILLING = "Stopping remaining processes with SIGKILL"
+OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
+_KILLED = "Stopping process with SIGKILL"
 
 #: The platform knows fewer states, and says nothing of a dyno that is new.
 _PLATFORM_STATES = {
@@ -53,7 +55,7 @@ def narrate(event: Event) -> tuple[str, tuple[str, ...]]:
         case DynoStateChanged():
             return str(event.dyno), _state_changed(event)
         case DynoExited():
-            return str(event.dyno), (f"Process exited with status {event.status.status}",)
+            return str(event.dyno), _exited(event.status)
         case ReleaseReceived():
             return SUPERVISOR, (f"Release {event.release}",)
         case ReleaseRejected():
@@ -64,6 +66,12 @@ def narrate(event: Event) -> tuple[str, tuple[str, ...]]:
             return SUPERVISOR, (text,)
         case SupervisorStopping():
             return SUPERVISOR, (f"Stopping all dynos: {event.reason}",)
+
+
+def _exited(status: ExitStatus) -> tuple[str, ...]:
+    """Tell an exit; of the platform's lines, `Process running mem=…` needs a measurement."""
+    line = f"Process exited with status {status.status}"
+    return (OUT_OF_MEMORY, _KILLED, line) if status.out_of_memory else (line,)
 
 
 def _state_changed(event: DynoStateChanged) -> tuple[str, ...]:

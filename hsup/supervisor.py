@@ -278,7 +278,9 @@ class Supervisor:
         process = release.process(name.type)
         assert process is not None
         port = None if has_port else self._ports.lease(name)
-        return dyno_spec(release, name, process.command, port=port, binds=self._plan.binds)
+        plan = self._plan
+        size = plan.asked.size_of(process)
+        return dyno_spec(release, name, process.command, port=port, size=size, binds=plan.binds)
 
     async def _release_phase(self, release: Release) -> None:
         if release.process(RELEASE_TYPE) is None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from hsup.cli.parts import Parts
 from hsup.errors import DriverError, HsupError, PluginError, SourceError, UsageError
 from hsup.model import Bind
 
-COMMANDS = ["run", "start", "build", "check", "plugins"]
+COMMANDS = ["run", "start", "build", "check", "doctor", "plugins"]
 
 # A driver that tells on standard error what it was made and called with.
 TELLING = """
@@ -37,6 +38,62 @@ class TellingDriver:
 @hookimpl
 def hsup_register_drivers():
     return {"telling": TellingDriver}
+"""
+
+# A driver that runs nothing, and tells what it was to run.
+SIZED = """
+import click
+from hsup import hookimpl
+from hsup.model import ExitStatus
+
+class SizedDriver:
+    def build(self, release):
+        pass
+
+    def run(self, spec, grace_seconds):
+        click.echo(f"size {spec.size}")
+        return ExitStatus(signal=9, out_of_memory=True)
+
+    async def start(self, spec, output):
+        raise SystemExit(f"size {spec.size}")
+
+@hookimpl
+def hsup_register_drivers():
+    return {"sized": lambda settings: SizedDriver()}
+"""
+
+# Drivers that examine the machine: `choosy` has two needs, `broken` cannot be made.
+EXAMINING = """
+from hsup import hookimpl
+from hsup.api import Finding
+from hsup.errors import UsageError
+
+class ChoosyDriver:
+    def examine(self):
+        return [
+            Finding("kernel", is_good=True, text="Linux 6.1"),
+            Finding("nft", is_good=False, text="not found", remedy="apt install nftables"),
+            Finding("swap", is_good=False, text="none"),
+        ]
+
+class ContentDriver:
+    def examine(self):
+        return [Finding("swap", is_good=False, text="none")]
+
+def broken(settings):
+    raise UsageError('CHOOSY is "x"', hint="write a number")
+
+def incomplete(settings):
+    import no_such_library
+
+@hookimpl
+def hsup_register_drivers():
+    return {
+        "choosy": lambda settings: ChoosyDriver(),
+        "content": lambda settings: ContentDriver(),
+        "broken": broken,
+        "incomplete": incomplete,
+    }
 """
 
 SINK = """
@@ -104,7 +161,7 @@ def test_the_help_of_every_command_has_examples(command, option):
     assert "example" in ended.output.lower()
 
 
-@pytest.mark.parametrize("command", ["run", "start", "build", "check"])
+@pytest.mark.parametrize("command", ["run", "start", "build", "check", "doctor"])
 def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(command):
     before = {one.name: one for one in command_line.params}
     context = click.Context(command_line)
@@ -175,7 +232,14 @@ class TestOptions:
         assert call("--bind", str(folder), "build", "-d", "telling").exit_code == 0
 
     @pytest.mark.parametrize(
-        ("path", "text"), [("relative", "begin with /"), ("/nowhere:/x", "/nowhere does not exist")]
+        ("path", "text"),
+        [
+            ("relative", "begin with /"),
+            ("/:relative", "begin with /"),
+            ("/nowhere:/x", "/nowhere does not exist"),
+            ("/:/x:rw", "it must be HOST[:DYNO][:ro]"),
+        ],
+        ids=str,
     )
     def test_a_path_that_cannot_be_bound_is_bad_usage(self, install, path, text):
         install("hsup-driver-telling", TELLING)
@@ -209,11 +273,27 @@ def test_binds_of_both_places_count(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("after", "dyno", "read_only"),
+    [
+        ("", None, False),
+        (":ro", None, True),
+        (":/app/data", "/app/data", False),
+        (":/app/data:ro", "/app/data", True),
+    ],
+)
+def test_a_path_is_bound_for_reading_and_writing_or_for_reading_only(
+    tmp_path, after, dyno, read_only
+):
+    bind = Options({"binds": (f"{tmp_path}{after}",)}).binds[0]
+    assert bind == Bind(host=tmp_path, dyno=Path(dyno or tmp_path), read_only=read_only)
+
+
 def test_without_options_there_are_the_documented_defaults():
     options = Options({})
     assert (options.driver, options.source, options.log_format) == ("simple", None, "heroku")
     assert (options.grace_seconds, options.one_shot, options.start_number) == (30.0, False, None)
-    assert (options.binds, options.is_verbose) == ((), False)
+    assert (options.binds, options.is_verbose, options.size) == ((), False, None)
 
 
 @pytest.mark.usefixtures("folder")
@@ -226,6 +306,8 @@ class TestStart:
             (["web=1.5"], 'got "1.5"'),
             (["web="], 'got ""'),
             (["web=\N{SUPERSCRIPT TWO}"], "whole number"),
+            (["web=2:"], '"web=2:": the size is missing, as in web=2:standard-2x'),
+            (["web=:standard-2x"], 'got ""'),
             (["web=10001"], "more than 10000 dynos of a type"),
             (["web", "web=2"], 'the type "web" was already given'),
             (["web", "--quantities", "release"], "exclude one another"),
@@ -256,7 +338,6 @@ class TestStart:
         ("words", "package"),
         [
             (["-d", "docker"], "hsup-driver-docker"),
-            (["-d", "libcontainer"], "hsup-driver-libcontainer"),
             (["--source", "heroku"], "hsup-source-heroku"),
             (["-s", "hsup.sock"], "hsup-control"),
             (["--logplex-url", "https://logs.example"], "hsup-log-drain"),
@@ -433,3 +514,98 @@ def test_an_error_is_told_in_one_line_with_its_status(monkeypatch, capsys, words
 def test_completion_knows_the_commands():
     ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS="hsup st", COMP_CWORD="1")
     assert ended.output == "plain,start\n"
+
+
+@pytest.mark.usefixtures("folder")
+class TestSizes:
+    @pytest.mark.parametrize(
+        ("words", "variable", "size"),
+        [
+            ([], None, "None"),
+            ([], "eco", "eco"),
+            (["--size", "performance-m"], "eco", "performance-m"),
+        ],
+        ids=str,
+    )
+    def test_a_one_off_has_the_size_that_was_asked_for(self, install, words, variable, size):
+        install("hsup-driver-sized", SIZED)
+        words = [sys.executable, "-m", "hsup", "run", "-d", "sized", *words, "true"]
+        environ = {**os.environ, "HSUP_SIZE": variable or ""}
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)
+        assert done.stdout == f"size {size}\n"
+
+    def test_a_one_off_that_ran_out_of_memory_says_so(self, install):
+        install("hsup-driver-sized", SIZED)
+        words = [sys.executable, "-m", "hsup", "run", "-d", "sized", "true"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 137
+        assert done.stderr == (
+            "hsup: the dyno ran out of memory: Error R15 (Memory quota vastly exceeded)\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["web=1:Standard-2X"], "size Standard-2X"),
+            (["web=1:Standard-2X", "--size", "eco"], "size Standard-2X"),
+            (["web=1", "--size", "eco"], "size eco"),
+            (["web"], "size None"),
+        ],
+        ids=str,
+    )
+    def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(self, install, words, told):
+        install("hsup-driver-sized", SIZED)
+        assert told in str(call("start", "--oneshot", "-d", "sized", *words).exception)
+
+
+class TestDoctor:
+    def test_findings_are_marked_and_remedies_stand_beneath(self, install):
+        install("hsup-driver-choosy", EXAMINING)
+        ended = call("doctor", "-d", "choosy")
+        assert ended.exit_code == 1
+        assert ended.output == (
+            "choosy:\n"
+            "  ok       kernel  Linux 6.1\n"
+            "  missing  nft     not found\n"
+            "                   apt install nftables\n"
+            "  absent   swap    none\n"
+        )
+
+    def test_what_is_not_needed_may_be_absent(self, install):
+        install("hsup-driver-choosy", EXAMINING)
+        assert call("doctor", "-d", "content").exit_code == 0
+
+    def test_a_driver_that_examines_nothing_says_so(self):
+        ended = call("doctor", HSUP_DRIVER="simple")
+        assert (ended.exit_code, ended.output) == (0, "simple: does not examine the machine\n")
+
+    @pytest.mark.parametrize(
+        ("name", "text", "remedy"),
+        [
+            ("broken", 'CHOOSY is "x"', "write a number"),
+            ("incomplete", "No module named 'no_such_library'", "pip install --force-reinstall"),
+        ],
+    )
+    def test_a_driver_that_cannot_be_made_is_a_finding(self, install, name, text, remedy):
+        install("hsup-driver-choosy", EXAMINING)
+        ended = call("doctor", "-d", name)
+        assert ended.exit_code == 1
+        assert text in ended.output
+        assert remedy in ended.output
+
+    def test_every_driver_is_examined_where_none_is_named(self, install):
+        install("hsup-driver-choosy", EXAMINING)
+        ended = call("doctor", "--json")
+        assert ended.exit_code == 1
+        found = json.loads(ended.output)
+        assert {"broken", "choosy", "content", "incomplete", "simple"} <= found.keys()
+        assert found["simple"] is None
+        assert found["choosy"][1] == {
+            "subject": "nft",
+            "mark": "missing",
+            "text": "not found",
+            "remedy": "apt install nftables",
+        }
+
+    def test_an_unknown_driver_is_an_error(self):
+        assert isinstance(failed("doctor", "-d", "nothing"), PluginError)

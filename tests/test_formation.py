@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hsup.errors import UsageError
 from hsup.formation import Asked, change
-from hsup.model import Command, DynoName, DynoSpec
+from hsup.model import Command, DynoName, DynoSpec, ProcessType
 
 NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 12))
 COMMANDS = st.sampled_from([Command(("a",)), Command(("b",)), Command(("c", "d"))])
@@ -81,6 +81,25 @@ def test_what_was_asked_for_outweighs_the_release(make_release):
 def test_numbers_count_from_the_one_that_was_asked_for(make_release):
     asked = Asked(quantities={"web": 2}, start_number=7)
     assert names_of(asked, make_release(web=1)) == ["web.7", "web.8"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_release", "size"),
+    [
+        (Asked(), None, None),
+        (Asked(), "eco", "eco"),
+        (Asked(size="basic"), None, "basic"),
+        (Asked(size="basic"), "eco", "eco"),
+        (Asked(size="basic", sizes={"web": "performance-m"}), "eco", "performance-m"),
+        (Asked(size="basic", sizes={"worker": "performance-m"}), None, "basic"),
+    ],
+    ids=str,
+)
+def test_the_size_that_was_asked_for_a_type_outweighs_the_releases_and_the_default(
+    asked, of_release, size
+):
+    web = ProcessType(name="web", command=Command(("serve",)), size=of_release)
+    assert asked.size_of(web) == size
 
 
 def test_the_release_type_is_no_dyno_of_a_release(make_release):

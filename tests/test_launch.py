@@ -38,9 +38,12 @@ def test_a_spec_has_all_of_its_release_that_matters(make_release, tmp_path):
     release = make_release(version=9, config={"A": "1"})._replace(
         slug=Slug("slug.tgz"), stack="heroku-24"
     )
-    spec = dyno_spec(release, DynoName("web", 1), Command(("x",)), port=5000, binds=(bind,))
+    spec = dyno_spec(
+        release, DynoName("web", 1), Command(("x",)), port=5000, size="eco", binds=(bind,)
+    )
     assert (spec.config, spec.slug, spec.stack) == ({"A": "1"}, Slug("slug.tgz"), "heroku-24")
     assert (spec.app, spec.release_version, spec.binds) == ("shop", 9, (bind,))
+    assert (spec.port, spec.size) == (5000, "eco")
 
 
 def test_a_one_off_has_four_digits():

@@ -50,6 +50,18 @@ def test_an_exit_is_told_with_the_status_that_a_shell_has():
     assert told == ("web.1", ("Process exited with status 137",))
 
 
+def test_an_exit_for_want_of_memory_is_told_as_the_platform_does():
+    status = ExitStatus(signal=9, out_of_memory=True)
+    assert narrate(DynoExited(dyno=WEB, status=status)) == (
+        "web.1",
+        (
+            "Error R15 (Memory quota vastly exceeded)",
+            "Stopping process with SIGKILL",
+            "Process exited with status 137",
+        ),
+    )
+
+
 @pytest.mark.parametrize(("running", "goes_on"), [(3, "v3 goes on"), (None, "nothing runs")])
 def test_a_rejection_tells_what_goes_on(running, goes_on):
     about, lines = narrate(ReleaseRejected(error=PluginError("no"), running=running))

@@ -89,6 +89,16 @@ async def test_events_tell_the_story_in_its_order(supervise, source, told, sink)
     ]
 
 
+async def test_a_dyno_has_the_size_of_its_type(supervise, source, driver, make_release):
+    release = make_release(web=1, worker=1)
+    web, worker = release.processes
+    source.give(Fetched(release=release._replace(processes=(web._replace(size="eco"), worker))))
+    supervisor, running = supervise(asked=Asked(sizes={"worker": "performance-m"}))
+    dynos = [await driver.dyno(name) for name in ("web.1", "worker.1")]
+    assert [dyno.spec.size for dyno in dynos] == ["eco", "performance-m"]
+    await end(supervisor, running)
+
+
 async def test_every_dyno_has_a_port_of_its_own(supervise, source, driver):
     source.release(web=2, worker=1, release=0)
     driver.statuses = {"release": 0}

@@ -12,7 +12,7 @@ from hsup.cli.options import Options, shared_options
 from hsup.errors import HsupError
 
 #: Each in a module of its own, imported when it is called.
-_COMMANDS = ("run", "start", "build", "check", "plugins")
+_COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
 
 
 class _Commands(click.Group):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hsup.cli.options import Options, shared_options
-from hsup.cli.parts import Parts
+from hsup.cli.parts import Parts, closing
 
 
 @click.command(
@@ -28,5 +28,7 @@ def command(before: Options, /, **given: Any) -> None:
     options = before.refined(given)
     parts = Parts(options)
     release = parts.current_release()
-    parts.driver().build(release)
+    driver = parts.driver()
+    with closing(driver):
+        driver.build(release)
     click.echo(f"hsup: {release} is built for the driver {options.driver}", err=True)

@@ -18,6 +18,7 @@ DEFAULT_DRIVER = "simple"
 #: What the platform gives a dyno between SIGTERM and SIGKILL.
 DEFAULT_GRACE_SECONDS = 30.0
 DEFAULT_LOG_FORMAT = "heroku"
+_READ_ONLY = ":ro"
 LOG_FORMATS = ("heroku", "plain", "json", "raw")
 
 #: The names, the variable, and what click.option takes besides.
@@ -70,8 +71,18 @@ _SHARED: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
         "HSUP_BIND",
         {
             "multiple": True,
-            "metavar": "HOST[:DYNO]",
-            "help": "A path of this machine that dynos see; may be given again.",
+            "metavar": "HOST[:DYNO][:ro]",
+            "help": "A path of this machine that dynos see, :ro for reading only; "
+            "may be given again.",
+        },
+    ),
+    (
+        ("--size",),
+        "HSUP_SIZE",
+        {
+            "metavar": "SIZE",
+            "help": "The size of dynos that are given none, standard-2x for example; "
+            "for drivers with containers.  [default: the driver's]",
         },
     ),
     (
@@ -134,7 +145,12 @@ class Options:
     @property
     def driver(self) -> str:
         """Return the name of the driver."""
-        return self._given.get("driver") or DEFAULT_DRIVER
+        return self.chosen_driver or DEFAULT_DRIVER
+
+    @property
+    def chosen_driver(self) -> str | None:
+        """Return the name of the driver that was asked for, None for the default."""
+        return self._given.get("driver") or None
 
     @property
     def source(self) -> str | None:
@@ -170,6 +186,11 @@ class Options:
         return bool(self._given.get("verbose"))
 
     @property
+    def size(self) -> str | None:
+        """Return the size of dynos that are given none, None for the driver's default."""
+        return self._given.get("size") or None
+
+    @property
     def binds(self) -> tuple[Bind, ...]:
         """Return the paths that dynos see. Raises UsageError."""
         return tuple(_parse_bind(text) for text in self._given.get("binds") or ())
@@ -186,8 +207,11 @@ class Options:
 def _parse_bind(text: str) -> Bind:
     from pathlib import Path
 
-    host, _, dyno = text.partition(":")
-    bind = Bind(host=Path(host), dyno=Path(dyno or host))
+    paths = text.removesuffix(_READ_ONLY)
+    host, _, dyno = paths.partition(":")
+    bind = Bind(host=Path(host), dyno=Path(dyno or host), read_only=paths != text)
+    if ":" in dyno:
+        raise UsageError(f'cannot bind "{text}": it must be HOST[:DYNO][:ro]')
     if not (bind.host.is_absolute() and bind.dyno.is_absolute()):
         raise UsageError(f'cannot bind "{text}": both paths must begin with /')
     if not bind.host.exists():

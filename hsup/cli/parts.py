@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -10,11 +11,13 @@ import click
 from hsup import catalogue
 from hsup.api import (
     BindsPaths,
+    Closes,
     Driver,
     Fetched,
     LogSink,
     Service,
     Settings,
+    SizesDynos,
     Source,
     SourceFactory,
     Sweeps,
@@ -77,6 +80,8 @@ class Parts:
                 f"the driver {name} cannot bind paths: its dynos see this machine's own",
                 hint="leave out --bind, or use a driver with containers: -d docker",
             )
+        if self.options.size and not isinstance(driver, SizesDynos):
+            raise sizeless(name)
         return driver
 
     def log_sinks(self) -> list[LogSink]:
@@ -129,6 +134,24 @@ def sweep(driver: Driver) -> None:
     if isinstance(driver, Sweeps):
         for leftover in driver.sweep():
             click.echo(f"hsup: removed what a dead hsup left: {leftover}", err=True)
+
+
+@contextmanager
+def closing(driver: Driver) -> Iterator[None]:
+    """Have a driver release at the end what its dynos shared."""
+    try:
+        yield
+    finally:
+        if isinstance(driver, Closes):
+            driver.close()
+
+
+def sizeless(driver: str) -> DriverError:
+    """Return the error for a size that a driver would not heed."""
+    return DriverError(
+        f"the driver {driver} does not limit dynos, so they have no size",
+        hint="leave out the size, or use a driver with containers: -d docker",
+    )
 
 
 def tell_faults(fetched: Fetched) -> None:

@@ -10,7 +10,7 @@ import click
 
 from hsup.api import RunsForeground
 from hsup.cli.options import Options, shared_options
-from hsup.cli.parts import Parts, sweep
+from hsup.cli.parts import Parts, closing, sweep
 from hsup.errors import DriverError
 from hsup.launch import Ports, dyno_spec, one_off_name
 from hsup.model import RELEASE_TYPE, Command, DynoName, DynoSpec, Release
@@ -23,7 +23,8 @@ from hsup.model import RELEASE_TYPE, Command, DynoName, DynoSpec, Release
 Examples:
   hsup run bash
   hsup run '/usr/bin/printenv | sort'    one word goes to the shell
-  hsup run -- echo "a  b" '$HOME'        several words are taken as they are""",
+  hsup run -- echo "a  b" '$HOME'        several words are taken as they are
+  hsup run -d libcontainer --size performance-m bash""",
 )
 @click.argument("words", metavar="COMMAND [ARGUMENTS]...", nargs=-1, required=True)
 @shared_options()
@@ -41,10 +42,19 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     driver = parts.driver()
     if not isinstance(driver, RunsForeground):
         raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
-    sweep(driver)
-    driver.build(release)
-    status = driver.run(_spec(release, words, options), options.grace_seconds)
+    with closing(driver):
+        sweep(driver)
+        driver.build(release)
+        status = driver.run(_spec(release, words, options), options.grace_seconds)
+    if status.out_of_memory:
+        _tell_out_of_memory()
     _leave(status.status)
+
+
+def _tell_out_of_memory() -> None:
+    from hsup import messages  # takes long, and is needed rarely
+
+    click.echo(f"hsup: the dyno ran out of memory: {messages.OUT_OF_MEMORY}", err=True)
 
 
 def _leave(status: int) -> NoReturn:
@@ -60,4 +70,11 @@ def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpe
         name = DynoName("run", options.start_number)
     types = (one.name for one in release.processes if one.name != RELEASE_TYPE)
     port = None if "PORT" in release.config else Ports(types).lease(name)
-    return dyno_spec(release, name, Command(words=words), port=port, binds=options.binds)
+    return dyno_spec(
+        release,
+        name,
+        Command(words=words),
+        port=port,
+        size=options.size,
+        binds=options.binds,
+    )

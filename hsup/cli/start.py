@@ -14,9 +14,9 @@ import click
 from click.core import ParameterSource
 
 from hsup import signals
-from hsup.api import LogSink
+from hsup.api import LogSink, SizesDynos
 from hsup.cli.options import Options, shared_options
-from hsup.cli.parts import Parts
+from hsup.cli.parts import Parts, closing, sizeless
 from hsup.config import wants_colour
 from hsup.diagnostics import DiagnosticLog
 from hsup.errors import UsageError
@@ -41,6 +41,7 @@ _MOST_DYNOS = 10_000
 Examples:
   hsup start                        one dyno of every type
   hsup start web=2 worker           two of web, one of worker, none of others
+  hsup start web=2:standard-2x      two of web, with more memory each
   hsup start --quantities release   as many as the release says
   hsup start --oneshot              each once; end when all have ended
 
@@ -48,7 +49,7 @@ Examples:
 Signals: TERM and INT stop all dynos and end hsup, a second one does so at
 once; HUP asks the source for its release again; USR1 prints a diagnostic log.""",
 )
-@click.argument("types", metavar="[TYPE[=N]]...", nargs=-1)
+@click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1)
 @click.option(
     "--quantities",
     type=click.Choice(["one", "release"]),
@@ -77,8 +78,11 @@ def command(
     said_by = click.get_current_context().get_parameter_source("quantities")
     if types and quantities == "release" and said_by == ParameterSource.COMMANDLINE:
         raise UsageError("--quantities release and TYPE exclude one another")
+    wanted = _parse_types(types)
     asked = Asked(
-        quantities=_parse_types(types) if types else None,
+        quantities={name: quantity for name, (quantity, _) in wanted.items()} or None,
+        sizes={name: size for name, (_, size) in wanted.items() if size},
+        size=options.size,
         follows_release=not types and quantities == "release",
         start_number=options.start_number or 1,
     )
@@ -93,6 +97,8 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
     parts = Parts(options)
     source_name, source = parts.source()
     driver = parts.driver()
+    if asked.sizes and not isinstance(driver, SizesDynos):
+        raise sizeless(options.driver)
     plan = Plan(
         source_name=source_name,
         driver_name=options.driver,
@@ -114,7 +120,8 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
         dump=lambda: diagnostics.dump(sys.stderr),
     )
     try:
-        return await supervisor.run(services)
+        with closing(driver):
+            return await supervisor.run(services)
     finally:
         await router.close(stuck_seconds=0.1 if supervisor.is_hurried else _STUCK_SECONDS)
 
@@ -129,23 +136,29 @@ def _keep_descriptors_from_dynos() -> None:
                 pass
 
 
-def _parse_types(words: Iterable[str]) -> Mapping[str, int]:
-    """Parse `web=2 worker`. Raises UsageError."""
-    asked: dict[str, int] = {}
+def _parse_types(words: Iterable[str]) -> Mapping[str, tuple[int, str | None]]:
+    """Parse `web=2:standard-2x worker`: quantities and sizes by type. Raises UsageError."""
+    asked: dict[str, tuple[int, str | None]] = {}
     for word in words:
-        name, equals, number = word.partition("=")
+        name, equals, rest = word.partition("=")
+        number, colon, size = rest.partition(":")
         if not name:
             raise UsageError(f'"{word}": the process type is missing, as in web=2')
-        if equals and not (number.isascii() and number.isdecimal()):
-            text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
-            raise UsageError(text)
-        quantity = int(number) if equals else 1
-        if quantity > _MOST_DYNOS:
-            raise UsageError(f'"{word}": more than {_MOST_DYNOS} dynos of a type')
+        if colon and not size:
+            raise UsageError(f'"{word}": the size is missing, as in web=2:standard-2x')
         if name in asked:
             raise UsageError(f'"{word}": the type "{name}" was already given')
-        asked[name] = quantity
+        asked[name] = (_parse_quantity(word, number) if equals else 1, size or None)
     return asked
+
+
+def _parse_quantity(word: str, number: str) -> int:
+    if not (number.isascii() and number.isdecimal()):
+        text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
+        raise UsageError(text)
+    if int(number) > _MOST_DYNOS:
+        raise UsageError(f'"{word}": more than {_MOST_DYNOS} dynos of a type')
+    return int(number)
 
 
 def _printer(options: Options) -> LogSink:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from hsup import hookimpl
 from hsup.api import Driver, DriverFactory, Settings
+
+if TYPE_CHECKING:
+    import click
 
 
 def create(settings: Settings) -> Driver:
@@ -19,3 +23,11 @@ def create(settings: Settings) -> Driver:
 def hsup_register_drivers() -> Mapping[str, DriverFactory]:
     """Offer `--driver libcontainer`."""
     return {"libcontainer": create}
+
+
+@hookimpl
+def hsup_register_commands() -> Sequence[click.Command]:
+    """Offer `hsup stacks`."""
+    from hsup_driver_libcontainer.stacks.command import stacks
+
+    return [stacks]

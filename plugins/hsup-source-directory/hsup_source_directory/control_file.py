@@ -17,7 +17,7 @@ MAX_QUANTITY = 10_000
 MAX_VERSION = 2**63 - 1
 
 _KEYS = ("Version", "Name", "Env", "Slug", "Stack", "Processes", "LogplexURL")
-_PROCESS_KEYS = ("Args", "Quantity", "Type")
+_PROCESS_KEYS = ("Args", "Quantity", "Type", "Size")
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_CHARACTERS = 60
@@ -54,10 +54,10 @@ class Parsed:
 def parse(content: bytes | Fault, *, app: str | None, default_app: str) -> Parsed:
     """Return the release that a control file describes, and all that is wrong with it.
 
-    The format is the Go program's: a JSON object with the keys of `_KEYS`, all
-    of them optional, and in any case of letters. `content` is a Fault where the
-    file could not be read. `app` is preferred to "Name", which is preferred to
-    `default_app`.
+    The format is the Go program's, with the sizes of dynos added: a JSON object
+    with the keys of `_KEYS`, all of them optional, and in any case of letters.
+    `content` is a Fault where the file could not be read. `app` is preferred to
+    "Name", which is preferred to `default_app`.
     """
     value = content if isinstance(content, Fault) else _decode(content)
     if isinstance(value, Fault):
@@ -307,11 +307,21 @@ class _Reader:
             members.get("Quantity", _MISSING),
             MAX_QUANTITY,
         )
+        size = self._size((*path, "Size"), f'"Size"{owner}', members)
         if not isinstance(name, str) or not _TYPE_NAME.fullmatch(name):
             expected = "1 to 128 letters, digits, - and _"
             self._refuse((*path, "Type"), f'"Type" of process {index + 1}', expected, name)
             return None
-        return ProcessType(name=name, command=command, quantity=quantity)
+        return ProcessType(name=name, command=command, quantity=quantity, size=size)
+
+    def _size(self, path: JsonPath, subject: str, value: Mapping[str, object]) -> str | None:
+        found = value.get("Size")
+        if found is None or found == "":
+            return None
+        if not isinstance(found, str) or not found.isprintable():
+            self._refuse(path, subject, "the name of a dyno size", found)
+            return None
+        return found
 
     def _words(self, path: JsonPath, subject: str, value: Mapping[str, object]) -> tuple[str, ...]:
         found = value.get("Args", _MISSING)

@@ -26,7 +26,7 @@ FULL = b"""{
             "Quantity": 2,
             "Type": "web"
         },
-        {"Args": ["./worker | tee log"], "Quantity": 0, "Type": "worker"}
+        {"Args": ["./worker | tee log"], "Quantity": 0, "Type": "worker", "Size": "Standard-2X"}
     ]
 }
 """
@@ -65,7 +65,10 @@ def test_every_key_has_its_place_in_the_release():
             processes=(
                 ProcessType(name="web", command=Command(words=("./web-server", "arg")), quantity=2),
                 ProcessType(
-                    name="worker", command=Command(words=("./worker | tee log",)), quantity=0
+                    name="worker",
+                    command=Command(words=("./worker | tee log",)),
+                    quantity=0,
+                    size="Standard-2X",
                 ),
             ),
             slug=Slug(location="sample-slug.tgz"),
@@ -93,6 +96,13 @@ def test_the_app_that_was_asked_for_wins_over_the_name(app, expected):
     release = parse(FULL, app=app, default_app="folder").release
     assert release is not None
     assert release.app == expected
+
+
+@pytest.mark.parametrize("size", [..., None, ""])
+def test_a_process_without_a_size_is_left_to_the_driver(size):
+    release = parsed(with_process(Size=size)).release
+    assert release is not None
+    assert release.processes[0].size is None
 
 
 def test_a_rejection_reads_as_a_sentence():
@@ -213,6 +223,9 @@ def test_a_faulty_member_is_told_with_its_line(member, expected):
             {"Args": ["./web", "a\0b"]},
             'word 2 of "Args" of process "web" must be text without NUL, got a NUL character',
         ),
+        ({"Size": 2}, '"Size" of process "web" must be {size}, got 2'),
+        ({"Size": "a\nb"}, '"Size" of process "web" must be {size}, got "a\\nb"'),
+        ({"Size": ["eco"]}, '"Size" of process "web" must be {size}, got a list'),
         ({"Type": ...}, '"Type" of process 1 must be {type}, got nothing'),
         ({"Type": ""}, '"Type" of process 1 must be {type}, got ""'),
         ({"Type": 5}, '"Type" of process 1 must be {type}, got 5'),
@@ -229,6 +242,7 @@ def test_a_faulty_process_is_told_by_its_type(changed, expected):
         whole="a whole number of 0 or more",
         list="a list of one or more strings",
         type="1 to 128 letters, digits, - and _",
+        size="the name of a dyno size",
     )
     assert faults_of(with_process(**changed)) == [f"line 1: {text}"]
 

@@ -1,4 +1,4 @@
-"""Read an app.json: the name of the application, and how many dynos it has.
+"""Read an app.json: the name of the application, and how many dynos of which size it has.
 
 The format is https://devcenter.heroku.com/articles/app-json-schema; only
 `name` and `formation` are used.
@@ -17,10 +17,11 @@ _MAX_SHOWN_LENGTH = 60
 
 
 class AppJson(NamedTuple):
-    """What is used of an app.json: a name if it has one, quantities by process type."""
+    """What is used of an app.json: a name if it has one, quantities and sizes by process type."""
 
     name: str | None = None
     quantities: Mapping[str, int] = MappingProxyType({})
+    sizes: Mapping[str, str] = MappingProxyType({})
 
 
 def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
@@ -63,17 +64,20 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
 
 def _read(content: dict[str, object]) -> tuple[AppJson, tuple[Fault, ...]]:
     quantities: dict[str, int] = {}
+    sizes: dict[str, str] = {}
     faults: list[Fault] = []
     name = _read_name(content.get("name"))
     if isinstance(name, Fault):
         faults.append(name)
         name = None
-    for process, quantity in _read_formation(content.get("formation", {})):
-        if isinstance(quantity, Fault):
-            faults.append(quantity)
+    for process, value in _read_formation(content.get("formation", {})):
+        if isinstance(value, Fault):
+            faults.append(value)
+        elif isinstance(value, int):
+            quantities[process] = value
         else:
-            quantities[process] = quantity
-    return AppJson(name=name, quantities=quantities), tuple(faults)
+            sizes[process] = value
+    return AppJson(name=name, quantities=quantities, sizes=sizes), tuple(faults)
 
 
 def _read_name(name: object) -> str | Fault | None:
@@ -85,7 +89,8 @@ def _read_name(name: object) -> str | Fault | None:
     return Fault(place='"name"', problem=problem, is_warning=True)
 
 
-def _read_formation(formation: object) -> Iterator[tuple[str, int | Fault]]:
+def _read_formation(formation: object) -> Iterator[tuple[str, int | str | Fault]]:
+    """Yield the quantity and the size of every process, by its name."""
     if not isinstance(formation, dict):
         problem = f"must be an object, got {_shown(formation)}"
         yield "", Fault(place='"formation"', problem=problem)
@@ -94,8 +99,11 @@ def _read_formation(formation: object) -> Iterator[tuple[str, int | Fault]]:
         if not isinstance(entry, dict):
             place = f'"formation" of {_shown(process)}'
             yield process, Fault(place=place, problem=f"must be an object, got {_shown(entry)}")
-        elif "quantity" in entry:
+            continue
+        if "quantity" in entry:
             yield process, _read_quantity(process, entry["quantity"])
+        if "size" in entry:
+            yield process, _read_size(process, entry["size"])
 
 
 def _read_quantity(process: str, quantity: object) -> int | Fault:
@@ -109,6 +117,13 @@ def _read_quantity(process: str, quantity: object) -> int | Fault:
         place=f'"quantity" of {_shown(process)}',
         problem=f"must be a whole number of {expected}, got {_shown(quantity)}",
     )
+
+
+def _read_size(process: str, size: object) -> str | Fault:
+    if isinstance(size, str) and size and size.isprintable():
+        return size
+    problem = f"must be the name of a dyno size, got {_shown(size)}"
+    return Fault(place=f'"size" of {_shown(process)}', problem=problem)
 
 
 def _shown(value: object) -> str:

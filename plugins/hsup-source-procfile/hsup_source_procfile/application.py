@@ -62,7 +62,7 @@ def read_application(folder: str) -> Application:
     return Application(
         name=app.name,
         config=config,
-        processes=tuple(_scaled(process, app.quantities) for process in processes),
+        processes=tuple(_scaled(process, app) for process in processes),
         faults={
             PROCFILE: procfile_faults,
             ENV: env_faults,
@@ -95,10 +95,11 @@ def _read(
     return (nothing, (text,)) if isinstance(text, Fault) else parse(text)
 
 
-def _scaled(process: ProcessType, quantities: Mapping[str, int]) -> ProcessType:
+def _scaled(process: ProcessType, app: app_json.AppJson) -> ProcessType:
+    process = process._replace(size=app.sizes.get(process.name))
     if process.name == RELEASE_TYPE:
         return process
-    return process._replace(quantity=quantities.get(process.name, process.quantity))
+    return process._replace(quantity=app.quantities.get(process.name, process.quantity))
 
 
 def _naming(file: str, fault: Fault) -> Fault:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 from hsup.api import Fetched, Settings
 from hsup.errors import ReleaseRejected
-from hsup.model import Release
+from hsup.model import Release, Slug
 from hsup_source_procfile.application import (
     APP_JSON,
     ENV,
@@ -54,6 +54,7 @@ class ProcfileSource:
             version=last.version if last else 1,
             config=application.config,
             processes=application.processes,
+            slug=Slug(location=self._settings.folder),
         )
         if last is None or release == last:
             return release

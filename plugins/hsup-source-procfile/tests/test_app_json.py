@@ -24,13 +24,13 @@ JSON = st.recursive(
         ({"name": None, "buildpacks": [], "env": {"A": "b"}}, AppJson()),
         (
             {"formation": {"web": {"quantity": 2, "size": "eco"}, "clock": {"quantity": 0}}},
-            AppJson(quantities={"web": 2, "clock": 0}),
+            AppJson(quantities={"web": 2, "clock": 0}, sizes={"web": "eco"}),
         ),
         ({"formation": {"web": {"quantity": 10_000}}}, AppJson(quantities={"web": 10_000})),
-        ({"formation": {"web": {"size": "eco"}}}, AppJson()),
+        ({"formation": {"web": {"size": "eco"}}}, AppJson(sizes={"web": "eco"})),
     ],
 )
-def test_names_and_quantities_are_read_and_the_rest_is_ignored(content, expected):
+def test_names_quantities_and_sizes_are_read_and_the_rest_is_ignored(content, expected):
     assert parse(json.dumps(content)) == (expected, ())
 
 
@@ -46,6 +46,13 @@ def test_names_and_quantities_are_read_and_the_rest_is_ignored(content, expected
         (
             '{"formation": {"web": {"quantity": 10001}}}',
             '"quantity" of "web": must be a whole number of 10000 or less, got 10001',
+        ),
+        *(
+            (
+                f'{{"formation": {{"web": {{"size": {size}}}}}}}',
+                f'"size" of "web": must be the name of a dyno size, got {size}',
+            )
+            for size in ["2", "null", '""', '"two\\nlines"']
         ),
         *(
             (

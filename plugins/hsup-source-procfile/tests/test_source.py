@@ -44,13 +44,20 @@ def test_a_folder_with_only_a_procfile_is_a_release(source):
 def test_the_three_files_together_are_a_release(folder, source):
     (folder / "Procfile").write_text("release: ./migrate\nweb: ./serve\nworker: ./work\n")
     (folder / ".env").write_text("A=1\n")
-    app_json = {"name": "store", "formation": {"web": {"quantity": 2}, "worker": {"quantity": 0}}}
+    formation = {
+        "release": {"size": "performance-m"},
+        "web": {"quantity": 2, "size": "eco"},
+        "worker": {"quantity": 0},
+    }
+    app_json = {"name": "store", "formation": formation}
     (folder / "app.json").write_text(json.dumps(app_json))
     release = source.fetch().release
     assert release.app == "store"
     assert release.config == {"A": "1"}
     quantities = {process.name: process.quantity for process in release.processes}
     assert quantities == {"release": 0, "web": 2, "worker": 0}
+    sizes = {process.name: process.size for process in release.processes}
+    assert sizes == {"release": "performance-m", "web": "eco", "worker": None}
 
 
 def test_a_quantity_of_the_release_phase_does_not_count(folder, source):

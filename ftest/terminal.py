@@ -1,0 +1,71 @@
+"""A pseudo terminal, as the person who sits before it has it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+
+
+class Terminal:
+    """A pseudo terminal with a program in it, seen from the person's side."""
+
+    def __init__(self, argv, folder, env, rows=24, columns=80):
+        self.master, slave = os.openpty()
+        self.seen = ""
+        self.resize(rows, columns)
+        self.child = subprocess.Popen(
+            ["setsid", "--ctty", *argv],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env={"TERM": "xterm", **env},
+        )
+        os.close(slave)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def wait_for(self, pattern, timeout=10.0):
+        """Return the match, and forget what was seen up to its end."""
+        deadline = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.seen)):
+            left = deadline - time.monotonic()
+            assert left > 0, f"no {pattern!r} on the terminal, but:\n{self.seen}"
+            if not self._read(left):
+                break
+        assert found, f"no {pattern!r} on the terminal before its end, but:\n{self.seen}"
+        self.seen = self.seen[found.end() :]
+        return found
+
+    def ended(self, timeout=10.0):
+        deadline = time.monotonic() + timeout
+        while self._read(max(0.0, deadline - time.monotonic())):
+            pass
+        code = self.child.wait(timeout=max(0.1, deadline - time.monotonic()))
+        return code if code >= 0 else 128 - code
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+        os.close(self.master)
+
+    def _read(self, timeout):
+        if not select.select([self.master], [], [], timeout)[0]:
+            return False
+        try:
+            chunk = os.read(self.master, 65536)
+        except OSError:  # EIO: nobody has the other side open any more
+            return False
+        self.seen += chunk.decode(errors="replace")
+        return bool(chunk)

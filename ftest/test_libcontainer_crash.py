@@ -1,0 +1,112 @@
+"""What a killed hsup leaves: nothing, whenever it was killed and however many there were."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+
+import pytest
+
+from ftest import leftovers
+from ftest.program import eventually
+
+SAY = r"app\[one\.\d+\]: (\d+) ([\d.]+)$"
+
+
+def kill(running):
+    running.child.kill()
+    running.child.wait()
+
+
+def test_the_dynos_of_a_killed_hsup_are_gone_within_a_second(hsup):
+    hsup.procfile(one=f"trap '' TERM HUP; setsid {hsup.sleep} & echo born; {hsup.sleep}")
+    running = hsup.start("one=5")
+    running.wait_for("born$", count=5)
+    kill(running)
+    assert eventually(lambda: not hsup.processes(), 1.0), hsup.processes()
+    clean_up(hsup)
+
+
+def test_the_program_of_a_killed_run_is_gone_within_a_second(hsup):
+    hsup.procfile(one="true")
+    running = hsup.begin("run", f"echo born; {hsup.sleep}")
+    running.wait_for("born$")
+    kill(running)
+    assert eventually(lambda: not hsup.processes(), 1.0), hsup.processes()
+    clean_up(hsup)
+
+
+def clean_up(hsup):
+    """Start the next hsup, which removes what the killed ones have left."""
+    hsup.procfile(one="true")
+    assert hsup.call("start", "--oneshot").status == 0
+
+
+def test_the_next_start_removes_what_is_left(hsup):
+    before = leftovers.taken()
+    hsup.procfile(one=hsup.born)
+    running = hsup.start("one=5")
+    running.wait_for("born$", count=5)
+    kill(running)
+    clean_up(hsup)
+    assert eventually(lambda: leftovers.taken() <= before, 2), leftovers.taken() - before
+
+
+def test_the_next_start_leaves_what_belongs_to_a_living_hsup(hsup, tmp_path_factory):
+    other = hsup.another(tmp_path_factory.mktemp("other"))
+    for one in (hsup, other):
+        one.procfile(one=one.born)
+    living, dying = hsup.start("one=3"), other.start("one=3")
+    for one in (living, dying):
+        one.wait_for("born$", count=3)
+    address = hsup.address("one.1")
+    kill(dying)
+    dying.close()
+    clean_up(other)
+    assert hsup.address("one.1") == address
+    assert living.stop() == 0
+    assert living.count("born$") == 3
+
+
+def test_a_hundred_kills_at_random_moments_leave_nothing(hsup):
+    """Four at a time, from 0 to 1.5 s after the start of a few dynos."""
+    before = leftovers.taken()
+    hsup.procfile(one=hsup.born)
+    seed = random.randrange(1 << 32)
+    delays = random.Random(seed)
+    for _ in range(25):
+        started = time.monotonic()
+        moments = sorted(started + delays.uniform(0, 1.5) for _ in range(4))
+        for running, moment in zip([hsup.start("one=3") for _ in moments], moments, strict=True):
+            time.sleep(max(0.0, moment - time.monotonic()))  # the moment is the case
+            kill(running)
+    assert eventually(lambda: not hsup.processes(), 1.0), f"seed {seed}: {hsup.processes()}"
+    clean_up(hsup)
+    gone = eventually(lambda: leftovers.taken() <= before, 2)
+    assert gone, f"seed {seed}: {leftovers.taken() - before}"
+    assert sum(running.count("born$") for running in hsup.started) > 50
+
+
+def test_eight_hsups_start_fifty_dynos_each_at_once(hsup):
+    hsup.procfile(one=f"echo $(id -u) $(hostname -I); exec {hsup.sleep}")
+    running = [hsup.start("one=50") for _ in range(8)]
+    for each in running:
+        each.wait_for(SAY, count=50, timeout=60)
+    said = [found for each in running for found in re.findall(SAY, each.said, re.MULTILINE)]
+    uids, addresses = zip(*said, strict=True)
+    assert len(set(uids)) == len(set(addresses)) == 400
+    for each in running:
+        each.send(15)
+    assert [each.ended(timeout=60) for each in running] == [0] * 8
+    assert hsup.processes() == {}
+
+
+@pytest.mark.parametrize("word", ["run", "start"])
+def test_two_hsups_at_once_have_users_and_addresses_of_their_own(hsup, word):
+    line = f"echo $(id -u) $(hostname -I); exec {hsup.sleep}"
+    hsup.procfile(one=line)
+    running = [hsup.begin(*(("run", line) if word == "run" else ("start",))) for _ in range(2)]
+    said = [each.wait_for(r"\d+ [\d.]+ ?$")[0].split() for each in running]
+    assert said[0][0] != said[1][0]
+    assert said[0][1] != said[1][1]

@@ -1,0 +1,132 @@
+"""What the machine lacks is one sentence with the remedy, before anything is created."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftest import leftovers
+from ftest.program import STACK, process
+
+
+def after(line, *options):
+    """Return what starts a command in a mount namespace of its own, after a line of shell."""
+    return ("unshare", "--mount", *options, "sh", "-c", f'set -e; {line}; exec "$@"', "sh")
+
+
+WITHOUT_NFT = after('mount --bind /dev/null "$(readlink -f "$(command -v nft)")"')
+
+#: An ordinary user, who may read the files of root's Python all the same.
+ORDINARY = (
+    "setpriv",
+    "--reuid=65534",
+    "--inh-caps=+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+)
+
+
+@pytest.fixture(autouse=True)
+def app(hsup):
+    hsup.procfile(one="true")
+
+
+def assert_sentence(done, *expected):
+    """See that hsup refused in one line, which has certain words in it."""
+    __tracebackhide__ = True
+    assert done.status in {1, 2}, done
+    assert done.message.startswith("hsup: "), done.message
+    assert done.message.count("\n") == 1, done.message
+    for word in expected:
+        assert word in done.message, done.message
+
+
+def refuse(hsup, *expected, **surroundings):
+    """See that neither `run` nor `start` creates anything where something is missing."""
+    __tracebackhide__ = True
+    before = leftovers.taken()
+    assert_sentence(hsup.call("run", "true", **surroundings), *expected)
+    done = hsup.call("start", "--oneshot", timeout=10, **surroundings)
+    assert done.status != 0
+    assert all(word in done.text + done.message for word in expected), done
+    assert "Traceback" not in done.text + done.message
+    assert leftovers.taken() <= before
+
+
+def test_only_root_can_use_the_driver(hsup):
+    refuse(hsup, "root", prefix=ORDINARY)
+
+
+def test_a_machine_without_nft_is_told(hsup):
+    refuse(hsup, "nft", "nftables", prefix=WITHOUT_NFT)
+
+
+def test_a_machine_without_cgroups_is_told(hsup):
+    refuse(hsup, "cgroup", prefix=after("mount -t tmpfs none /sys/fs/cgroup"))
+
+
+def test_a_machine_without_a_controller_is_told(hsup):
+    if not Path("/sys/fs/cgroup/pids").is_dir():
+        pytest.skip("cgroup version 2 has all controllers in one file system")
+    refuse(hsup, "pids", prefix=after("umount /sys/fs/cgroup/pids"))
+
+
+def test_a_subnet_that_the_host_uses_is_told(hsup):
+    name, block = "LIBCONTAINER_DYNO_SUBNET", "10.231.0.0/16"
+    prefix = after(f"ip link set lo up; ip route add {block} dev lo", "--net")
+    refuse(hsup, name, block, prefix=prefix, env={name: "10.231.1.0/24"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LIBCONTAINER_DYNO_SUBNET", "nonsense"),
+        ("LIBCONTAINER_DYNO_SUBNET", "10.0.0.0/31"),
+        ("LIBCONTAINER_DYNO_UID_MIN", "many"),
+        ("LIBCONTAINER_DYNO_UID_MIN", "0"),
+        ("LIBCONTAINER_DYNO_UID_MAX", "2999"),
+        ("LIBCONTAINER_DYNO_EXTRA_INTERFACE", "eth1"),
+        ("LIBCONTAINER_DYNO_EXTRA_ROUTES", "nowhere"),
+        ("LIBCONTAINER_DYNO_SIZE", "huge"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_named(hsup, name, value):
+    done = hsup.call("run", "true", env={name: value})
+    assert_sentence(done, name, value)
+    assert done.status == 2
+
+
+def test_a_stack_that_is_not_there_is_named(hsup):
+    hsup.release(Stack="no-such-stack", Processes=[process("one", "true")])
+    refuse(hsup, "no-such-stack", "hsup stacks")
+
+
+def test_without_any_stack_the_remedy_is_told(hsup):
+    refuse(hsup, "hsup stacks", env={"HSUP_STACKS_DIR": str(hsup.folder / "none")})
+
+
+def test_a_stack_without_bash_is_told(hsup):
+    hsup.environ["HSUP_STACKS_DIR"] = str(hsup.folder / "stacks")
+    (hsup.folder / "root/usr/bin").mkdir(parents=True)
+    imported = hsup.call("stacks", "import", "bare", str(hsup.folder / "root"), "--primary")
+    assert imported.status == 0, imported
+    refuse(hsup, "bash", "bare")
+
+
+def test_the_stacks_are_listed(hsup):
+    done = hsup.call("stacks", "list")
+    assert done.status == 0
+    assert STACK in done.text
+
+
+def test_the_doctor_lists_what_the_driver_needs(hsup):
+    done = hsup.call("doctor")
+    assert done.status == 0, done
+    for subject in ("root", "nft", "cgroup", "stack"):
+        assert subject in done.text.lower()
+
+
+def test_the_doctor_tells_what_is_missing_and_the_remedy(hsup):
+    done = hsup.call("doctor", prefix=WITHOUT_NFT)
+    assert done.status == 1
+    assert "nftables" in done.text

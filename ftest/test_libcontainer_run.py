@@ -1,0 +1,79 @@
+"""`hsup run` into a dyno: a terminal of its own, or pipes that change nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def app(hsup):
+    hsup.procfile(one="true")
+
+
+def test_ten_megabytes_pass_both_ways_unchanged(hsup):
+    data = os.urandom(10_000_000)
+    done = hsup.call("run", "cat", stdin=data)
+    assert (done.out == data, done.err, done.status) == (True, b"", 0)
+
+
+def test_the_input_is_read_to_its_end(hsup):
+    assert hsup.call("run", "wc -c", stdin=b"\0" * 3_000_000).text == "3000000\n"
+
+
+def test_a_killed_program_has_the_status_of_its_signal(hsup):
+    assert hsup.call("run", "kill -9 $$").status == 137
+    assert hsup.call("run", "kill -ABRT $$").status == 134
+
+
+def test_a_terminal_is_the_dynos_own(terminal):
+    line = "tty; stat -c %U $(tty); ls /dev/pts; echo $TERM"
+    screen = terminal("run", line, env={"TERM": "vt100"})
+    screen.wait_for(r"/dev/pts/0\r\ndyno\r\n0\r\nptmx\r\nvt100")
+    assert screen.ended() == 0
+
+
+def test_a_console_has_a_prompt(terminal):
+    screen = terminal("run", "bash")
+    screen.wait_for(r"~|/app")
+    screen.wait_for(r"\$ ")
+    screen.type("pwd; exit 7\n")
+    screen.wait_for("/app")
+    assert screen.ended() == 7
+
+
+def test_a_console_has_job_control_and_its_signals(terminal):
+    screen = terminal("run", "bash")
+    screen.wait_for(r"\$ ")
+    screen.type("sleep 1000\n")
+    screen.wait_for("sleep 1000")
+    screen.type("\x03")
+    screen.wait_for(r"\$ ")
+    screen.type("echo st''atus $?\n")
+    screen.wait_for("status 130")
+    screen.type("\x04")
+    screen.wait_for("exit")
+    assert screen.ended() == 130
+
+
+def test_the_last_words_on_a_terminal_are_not_lost(terminal):
+    screen = terminal("run", "seq 20000")
+    screen.wait_for("\n20000\r\n", timeout=20)
+    assert screen.ended() == 0
+
+
+def test_a_closed_terminal_ends_the_program(hsup, terminal):
+    screen = terminal("run", f"echo ready; {hsup.sleep}")
+    screen.wait_for("ready")
+    os.killpg(screen.child.pid, signal.SIGHUP)
+    assert screen.ended() in {129, 137, 143}
+
+
+def test_a_run_beside_a_start_is_another_dyno(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    assert hsup.token not in hsup.call("run", "ps -ef").text
+    assert running.stop() == 0

@@ -1,0 +1,178 @@
+"""A real application from its slug: where it comes from, and what it finds in /app."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import shutil
+import threading
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from ftest.program import eventually, process
+
+FILES = {"hello": "#!/bin/sh\necho hello from the slug\n", "folder/data": "data\n"}
+
+
+class Guestbook:
+    """The example application, served from its slug."""
+
+    def __init__(self, hsup):
+        self.running = hsup.start()
+        self.running.wait_for("Booting worker", count=2)
+        self._root = f"http://{hsup.address('web.1')}:5000"
+
+    def fetch(self, path, **form):
+        """Return a page; send a form where one is given."""
+        data = urllib.parse.urlencode(form).encode() if form else None
+        with urllib.request.urlopen(f"{self._root}{path}", data, timeout=10) as answer:
+            return answer.read().decode()
+
+
+@pytest.fixture
+def guestbook(request, hsup):
+    """Release the example application; give it, started."""
+    slug = request.config.getoption("--slug").absolute()
+    hsup.release(Slug=str(slug), Processes=[process("web", "gunicorn guestbook:app")])
+    return Guestbook(hsup)
+
+
+def test_the_application_answers_at_the_address_of_its_dyno(guestbook):
+    assert "served by web.1" in guestbook.fetch("/")
+    assert "max-width" in guestbook.fetch("/static/guestbook.css")
+    guestbook.running.wait_for(r'app\[web\.1\]: .*"GET / HTTP/1.1" 200')
+    assert guestbook.running.stop() == 0
+
+
+def test_the_application_keeps_what_it_writes_until_its_dyno_ends(guestbook, hsup):
+    guestbook.fetch("/", name="Ada", said="hello")
+    assert "Ada" in guestbook.fetch("/")
+    assert guestbook.running.stop() == 0
+    assert "Ada" not in Guestbook(hsup).fetch("/")
+
+
+def test_the_script_of_the_buildpack_finds_how_many_workers_fit(guestbook):
+    """Two of 256 MiB in a dyno of 512 MiB, where one processor would take three."""
+    assert guestbook.running.stop() == 0
+    assert guestbook.running.count("Booting worker") == 2
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz", "tar.zst"])
+def test_a_slug_may_be_compressed_in_any_way(hsup, kind):
+    slug = hsup.slug(f"slug.{kind}", FILES)
+    hsup.release(Slug=str(slug), Processes=[process("one", "./hello")])
+    assert hsup.call("run", "./hello && cat folder/data").text == "hello from the slug\ndata\n"
+
+
+def test_a_slug_may_be_named_relative_to_the_folder_of_hsup(hsup):
+    hsup.slug("slug.tgz", FILES)
+    hsup.release(Slug="slug.tgz", Processes=[process("one", "./hello")])
+    assert "hello from the slug" in hsup.call("start", "--oneshot").text
+
+
+def test_a_slug_may_be_a_file_url(hsup):
+    slug = hsup.slug("slug.tgz", FILES)
+    hsup.release(Slug=slug.as_uri(), Processes=[process("one", "./hello")])
+    assert "hello from the slug" in hsup.call("start", "--oneshot").text
+
+
+@pytest.fixture
+def served(tmp_path_factory):
+    """Serve a folder over HTTP; return it, its URL, and the list of what was asked for."""
+    folder = tmp_path_factory.mktemp("served")
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_request(self, *_):
+            asked.append(self.path)
+
+    handler = functools.partial(Handler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_a_slug_is_downloaded_once_and_used_without_the_network(hsup, served):
+    folder, url, asked = served
+    shutil.move(hsup.slug("slug.tgz", {**FILES, "own": hsup.token}), folder)
+    hsup.release(Slug=f"{url}/slug.tgz", Processes=[process("one", "./hello")])
+    assert "hello from the slug" in hsup.call("start", "--oneshot").text
+    (folder / "slug.tgz").unlink()
+    assert "hello from the slug" in hsup.call("start", "--oneshot").text
+    assert asked[0] == "/slug.tgz"
+
+
+def test_a_slug_that_is_not_there_is_named(hsup, served):
+    _, url, _ = served
+    for location in (f"{url}/missing.tgz", str(hsup.folder / "missing.tgz")):
+        hsup.release(Slug=location, Processes=[process("one", "./hello")])
+        done = hsup.call("run", "true")
+        assert done.status == 1
+        assert location in done.message
+        assert "Traceback" not in done.message
+
+
+def test_a_slug_of_another_checksum_is_refused(hsup):
+    slug = hsup.slug("slug.tgz", {**FILES, "own": hsup.token})
+    actual = f"SHA256:{hashlib.sha256(slug.read_bytes()).hexdigest()}"
+    expected = f"SHA256:{'0' * 64}"
+    hsup.release(Slug=str(slug), SlugChecksum=expected, Processes=[process("one", "./hello")])
+    done = hsup.call("run", "./hello")
+    assert done.status == 1
+    assert "Error R17 (Checksum error)" in done.message
+    assert expected in done.message
+    assert actual in done.message
+    hsup.release(Slug=str(slug), SlugChecksum=actual, Processes=[process("one", "./hello")])
+    assert hsup.call("run", "./hello").status == 0
+
+
+def test_what_is_no_slug_is_named(hsup):
+    (hsup.folder / "slug.tgz").write_text("no archive at all\n")
+    hsup.release(Slug=str(hsup.folder / "slug.tgz"), Processes=[process("one", "./hello")])
+    done = hsup.call("run", "true")
+    assert done.status == 1
+    assert "slug.tgz" in done.message
+    assert "Traceback" not in done.message
+
+
+def test_app_is_writable_private_and_owned_by_the_dynos_user(hsup):
+    hsup.files(FILES)
+    line = "stat -c '%U %n' . hello folder/data; echo more >> folder/data; rm hello; ls; id -u"
+    hsup.procfile(one=f"{line}; exec {hsup.sleep}")
+    running = hsup.start("one=2")
+    running.wait_for(r"app\[one\.\d\]: \d+$", count=2)
+    assert running.count(r"app\[one\.\d\]: dyno (\.|hello|folder/data)$") == 6
+    assert running.count("cannot|denied") == 0
+    assert running.count(r"app\[one\.\d\]: hello$") == 0
+    assert (hsup.folder / "folder/data").read_text() == "data\n"
+    assert (hsup.folder / "hello").exists()
+
+
+def test_nothing_that_a_dyno_wrote_is_there_for_the_next(hsup):
+    hsup.procfile(one="true")
+    places = "/app/x /tmp/x /var/tmp/x /dev/shm/x"
+    assert hsup.call("run", f"touch {places} && ls {places}").text.split() == places.split()
+    assert hsup.call("run", f"ls {places}").out == b""
+    assert not (hsup.folder / "x").exists()
+
+
+def test_a_release_without_a_slug_has_an_empty_app(hsup):
+    hsup.release(Processes=[process("one", "ls -A /app; touch /app/x && echo writable")])
+    assert hsup.call("run", "ls -A /app; touch /app/x && echo writable").text == "writable\n"
+
+
+def test_a_new_slug_replaces_the_dynos(hsup):
+    for version in ("first", "second"):
+        line = f"#!/bin/sh\necho {version}; exec {hsup.sleep}\n"
+        hsup.slug(f"{version}.tgz", {"program": line})
+    processes = [process("one", "./program")]
+    hsup.release(Slug=str(hsup.folder / "first.tgz"), Processes=processes)
+    running = hsup.start()
+    running.wait_for("first$")
+    hsup.release(Slug=str(hsup.folder / "second.tgz"), Processes=processes)
+    running.wait_for("second$")
+    assert eventually(lambda: running.count("Process exited with status 143") == 1)

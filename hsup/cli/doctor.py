@@ -1,0 +1,91 @@
+"""`hsup doctor`: what drivers need of this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from hsup.api import Examines, Finding
+from hsup.cli.options import Options, shared_options
+from hsup.cli.parts import Parts
+from hsup.errors import HsupError
+
+_OK, _MISSING, _NOT_NEEDED = "ok", "missing", "absent"
+
+
+@click.command(
+    "doctor",
+    epilog="""\b
+Examples:
+  hsup doctor                   every driver that is installed
+  hsup doctor -d libcontainer
+  hsup doctor --json""",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@shared_options()
+@click.pass_obj
+def command(before: Options, /, *, as_json: bool, **given: Any) -> None:
+    """Tell whether this machine has what drivers need, and what to do if not.
+
+    Each finding is marked ok, missing, or absent where dynos run without it.
+    Ends with 1 if something is missing.
+    """
+    parts = Parts(before.refined(given))
+    chosen = parts.options.chosen_driver
+    names = [chosen] if chosen else sorted(parts.plugins.drivers)
+    findings = {name: _examine(parts, name) for name in names}
+    if as_json:
+        click.echo(
+            json.dumps({name: _listing(found) for name, found in findings.items()}, indent=2)
+        )
+    else:
+        for line in _lines(findings):
+            click.echo(line)
+    if any(_mark(one) == _MISSING for found in findings.values() for one in found or ()):
+        sys.exit(1)
+
+
+def _examine(parts: Parts, name: str) -> Sequence[Finding] | None:
+    """Return what a driver found, None from one that does not look at the machine."""
+    factory = parts.plugins.choose("driver", name, parts.plugins.drivers)
+    try:
+        driver = factory(parts.settings)
+        return driver.examine() if isinstance(driver, Examines) else None
+    except HsupError as error:
+        text, remedy = error.args[0], error.hint or "correct it"
+        return (Finding("settings", is_good=False, text=text, remedy=remedy),)
+    except ImportError as error:
+        remedy = f"install it again: pip install --force-reinstall hsup-driver-{name}"
+        return (Finding("package", is_good=False, text=str(error), remedy=remedy),)
+
+
+def _mark(finding: Finding) -> str:
+    if finding.is_good:
+        return _OK
+    return _MISSING if finding.remedy else _NOT_NEEDED
+
+
+def _lines(findings: dict[str, Sequence[Finding] | None]) -> Iterator[str]:
+    for name, found in findings.items():
+        if found is None:
+            yield f"{name}: does not examine the machine"
+            continue
+        yield f"{name}:"
+        width = max((len(one.subject) for one in found), default=0)
+        for one in found:
+            yield f"  {_mark(one):7}  {one.subject:{width}}  {one.text}"
+            if _mark(one) == _MISSING:
+                yield f"  {'':7}  {'':{width}}  {one.remedy}"
+
+
+def _listing(found: Sequence[Finding] | None) -> list[dict[str, str | None]] | None:
+    if found is None:
+        return None
+    return [
+        {"subject": one.subject, "mark": _mark(one), "text": one.text, "remedy": one.remedy}
+        for one in found
+    ]

@@ -1,0 +1,24 @@
+"""Keep the slugs that dynos run from, unpacked once and used by all of them.
+
+    store = SlugStore(settings)
+    with store.unpack(release.slug) as unpacked:
+        mount(unpacked.folder, "/app")
+
+Importing this is cheap: what downloads and what unpacks is imported when a slug
+is not in the store yet.
+"""
+
+from __future__ import annotations
+
+from hsup.slugs.errors import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
+from hsup.slugs.store import SlugStore, Unpacked
+
+__all__ = [
+    "ChecksumError",
+    "HostileSlug",
+    "SlugDenied",
+    "SlugError",
+    "SlugStore",
+    "SlugUnreachable",
+    "Unpacked",
+]

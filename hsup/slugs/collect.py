@@ -1,0 +1,84 @@
+"""Remove slugs that the user's rule does not keep, and what killed hsups have left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import NamedTuple
+
+from hsup.slugs.digest import KnownDigests
+from hsup.slugs.limits import Keep
+from hsup.slugs.lock import EXCLUSIVE_NOW, lock, unlock
+
+#: How long a download that broke off may wait to be resumed.
+RESUME_SECONDS = 24 * 60 * 60
+
+
+def collect(folder: str, keep: Keep) -> None:
+    """Make room in the store at `folder`; what any process has locked is left alone."""
+    work = os.path.join(folder, "work")
+    for entry in os.scandir(work):
+        if not _is_resumable(entry.path):
+            _remove(entry.path)
+    unpacked = os.path.join(folder, "unpacked")
+    for slug in surplus(_slugs(unpacked), keep, time.time()):
+        # First out of the way, so that nobody finds a half of it.
+        _remove(os.path.join(unpacked, slug), by_way_of=os.path.join(work, f"collected-{slug}"))
+    KnownDigests(os.path.join(folder, "known")).forget_all_but(set(os.listdir(unpacked)))
+
+
+class KeptSlug(NamedTuple):
+    """A slug in the store: when it was last used, and the bytes of its files."""
+
+    used: float
+    digest: str
+    size: int
+
+
+def surplus(slugs: list[KeptSlug], keep: Keep, now: float) -> list[str]:
+    """Return the digests of slugs that break the rule, times in seconds since the epoch."""
+    total = 0
+    found = []
+    for place, slug in enumerate(sorted(slugs, reverse=True), start=1):
+        total += slug.size
+        if (
+            (keep.slugs is not None and place > keep.slugs)
+            or (keep.age_seconds is not None and now - slug.used > keep.age_seconds)
+            or (keep.total_bytes is not None and total > keep.total_bytes)
+        ):
+            found.append(slug.digest)
+    return found
+
+
+def _slugs(unpacked: str) -> list[KeptSlug]:
+    found = []
+    for entry in os.scandir(unpacked):
+        try:
+            with open(os.path.join(entry.path, "size"), encoding="ascii") as file:
+                found.append(KeptSlug(entry.stat().st_mtime, entry.name, int(file.read())))
+        except FileNotFoundError:
+            pass  # another hsup has collected it
+    return found
+
+
+def _is_resumable(path: str) -> bool:
+    try:
+        written = os.stat(os.path.join(path, "archive")).st_mtime
+    except FileNotFoundError:
+        return False
+    return time.time() - written < RESUME_SECONDS
+
+
+def _remove(path: str, by_way_of: str | None = None) -> None:
+    """Remove a folder unless it is locked, renamed before if so wished."""
+    try:
+        descriptor = lock(path, EXCLUSIVE_NOW)
+    except (BlockingIOError, FileNotFoundError):
+        return
+    try:
+        if by_way_of:
+            os.rename(path, by_way_of)
+        shutil.rmtree(by_way_of or path)
+    finally:
+        unlock(descriptor)

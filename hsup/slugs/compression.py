@@ -1,0 +1,89 @@
+"""Read a file that is compressed in one of several ways, or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import BinaryIO, Protocol
+
+from hsup.slugs.errors import SlugError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+#: Bytes that are decompressed at a time: enough for a thread to be worth its switches.
+CHUNK = 1 << 20
+#: What a decompressor may take for its window; `xz -9` needs 65 MiB, zstd has 128 at most.
+MEMORY_BYTES = 256 << 20
+
+_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstd.ZstdError)
+
+
+class _Decompressor(Protocol):
+    """What lzma and zstd have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def decompressed(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the content of gzip, xz, zstd or plain data in pieces of at most CHUNK bytes.
+
+    A thread decompresses the next piece while the caller deals with one.
+    Raises SlugError for damaged data.
+    """
+    with ThreadPoolExecutor(1) as ahead:
+        try:
+            pieces = _pieces(file)
+            coming = ahead.submit(next, pieces, b"")
+            while piece := coming.result():
+                coming = ahead.submit(next, pieces, b"")
+                yield piece
+        except _DAMAGE as error:
+            hint = "make or fetch it again"
+            raise SlugError(f"its compressed data is damaged: {error}", hint=hint) from error
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    magic = file.read(6)
+    file.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        return iter(partial(gzip.GzipFile(fileobj=file).read, CHUNK), b"")
+    if magic == b"\xfd7zXZ\0":
+        return _streams(file, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MEMORY_BYTES))
+    if magic.startswith(b"\x28\xb5\x2f\xfd"):
+        return _streams(file, zstd.ZstdDecompressor)
+    return iter(partial(file.read, CHUNK), b"")
+
+
+def _streams(file: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
+    """Yield the content of streams that follow one another, as xz and zstd allow."""
+    data = file.read(CHUNK)
+    while data:
+        decompressor = make()
+        yield from _stream(file, decompressor, data)
+        # Streams of xz may be padded with zeros.
+        data = (decompressor.unused_data or file.read(CHUNK)).lstrip(b"\0")
+
+
+def _stream(file: BinaryIO, decompressor: _Decompressor, data: bytes) -> Iterator[bytes]:
+    while True:
+        if piece := decompressor.decompress(data, CHUNK):
+            yield piece
+        if decompressor.eof:
+            return
+        data = file.read(CHUNK) if decompressor.needs_input else b""
+        if decompressor.needs_input and not data:
+            raise EOFError("it ends too early")

@@ -1,0 +1,197 @@
+"""Bring an archive into the store: fetch, verify, unpack, make room."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from hsup.slugs.collect import collect
+from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
+from hsup.slugs.errors import ChecksumError, SlugError, SlugUnchanged, SlugUnreachable
+from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
+from hsup.slugs.lock import SHARED, lock, lock_or_make, unlock
+from hsup.slugs.progress import Progress
+from hsup.slugs.store import Unpacked
+from hsup.slugs.unpack import unpack
+
+if TYPE_CHECKING:
+    from hsup.slugs.store import SlugStore
+
+_logger = logging.getLogger(__name__)
+
+
+class Intake:
+    """Brings archives into one store."""
+
+    def __init__(self, store: SlugStore, progress: Progress) -> None:
+        self._store = store
+        self._progress = progress
+
+    def take(self, archive: Archive, expected: str | None) -> Unpacked:
+        """Return an archive's slug in use.
+
+        `expected` is the digest that the archive must have, None for any.
+        Raises SlugError, and OSError where the store cannot be written.
+        """
+        # Not for other users of the host: config files and keys lie about in slugs.
+        os.makedirs(self._store.folder, 0o700, exist_ok=True)
+        for name in ("unpacked", "known", "work"):
+            os.makedirs(os.path.join(self._store.folder, name), 0o700, exist_ok=True)
+        if isinstance(archive, ArchiveFile):
+            return self._take_file(archive, expected)
+        return self._take_url(archive, expected)
+
+    def _take_file(self, archive: ArchiveFile, expected: str | None) -> Unpacked:
+        content = _read(archive, archive.path, expected)
+        unpacked = self._open_or_unpack(archive, content)
+        if is_settled(content.found):
+            self._store.known.put(file_key(content.found), Known(content.digest))
+        return unpacked
+
+    def _take_url(self, archive: ArchiveURL, expected: str | None) -> Unpacked:
+        key = expected or url_key(archive.url)
+        with self._working(f"fetch-{key}", is_resumable=True) as folder:
+            if not expected:
+                return self._refresh(archive, key, folder)
+            unpacked = self._store.open(expected)  # another hsup may have brought it meanwhile
+            return unpacked or self._fetch(archive, folder, expected)
+
+    def _refresh(self, archive: ArchiveURL, key: str, folder: str) -> Unpacked:
+        """Return what a URL leads to now, or led to before if its server cannot be reached."""
+        known = self._store.known.get(key)
+        earlier = self._store.open(known.digest) if known else None
+        if not (known and earlier):
+            return self._fetch(archive, folder)
+        try:
+            unpacked = self._fetch(archive, folder, unless=known.validator)
+        except SlugUnchanged:
+            return earlier
+        except SlugUnreachable as error:
+            _logger.warning("%s; the slug that it led to before is used", error)
+            return earlier
+        except BaseException:
+            earlier.close()
+            raise
+        earlier.close()
+        return unpacked
+
+    def _fetch(
+        self,
+        archive: ArchiveURL,
+        folder: str,
+        expected: str | None = None,
+        unless: str | None = None,
+    ) -> Unpacked:
+        """Return the slug of a URL, downloaded unless its server's validator is still the same.
+
+        Raises SlugUnchanged where it is, after one try; without one there are several.
+        """
+        # It imports requests, which takes as long as all the rest of `hsup run`.
+        from hsup.slugs.download import Download
+
+        download = Download(archive, folder, self._store.limits.size, self._progress)
+        download.run(unless, backoff_seconds=self._store.backoff_seconds)
+        content = _read(archive, download.path, expected)
+        unpacked = self._open_or_unpack(archive, content)
+        if not expected:
+            known = Known(content.digest, download.validator)
+            self._store.known.put(url_key(archive.url), known)
+        return unpacked
+
+    def _open_or_unpack(self, archive: Archive, content: _Content) -> Unpacked:
+        """Return the slug of an archive that was read, in use."""
+        with self._working(content.digest) as folder:
+            unpacked = self._store.open(content.digest)
+            if unpacked:
+                return unpacked
+            unpacked = self._unpack(archive, content, folder)
+        collect(self._store.folder, self._store.keep)
+        return unpacked
+
+    def _unpack(self, archive: Archive, content: _Content, folder: str) -> Unpacked:
+        new = os.path.join(folder, "slug")
+        os.mkdir(new, 0o700)
+        with _named(archive):
+            size = unpack(content.path, new, self._store.limits, self._progress)
+        if file_key(os.stat(content.path)) != file_key(content.found):
+            text = f"slug {archive} was changed while it was read"
+            raise SlugError(text, hint="start again when it is complete")
+        with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
+            file.write(f"{size}\n")
+        path = os.path.join(self._store.folder, "unpacked", content.digest)
+        # Locked before it is there for others, so that none can collect it.
+        descriptor = lock(new, SHARED)
+        try:
+            os.rename(new, path)
+        except BaseException:
+            unlock(descriptor)
+            raise
+        return Unpacked(os.path.join(path, "app"), descriptor)
+
+    @contextmanager
+    def _working(self, name: str, *, is_resumable: bool = False) -> Iterator[str]:
+        """Keep others from the same work meanwhile; yield a folder for it.
+
+        The folder is removed in the end, or the next time if this process is
+        killed. Only what was downloaded until the network failed is kept.
+        """
+        path = os.path.join(self._store.folder, "work", name)
+        descriptor = lock_or_make(path)
+        is_done = True
+        try:
+            if not is_resumable:
+                _empty(path)
+            yield path
+        except (SlugUnreachable, KeyboardInterrupt):
+            is_done = not is_resumable
+            raise
+        finally:
+            if is_done:
+                shutil.rmtree(path)
+            unlock(descriptor)
+
+
+class _Content(NamedTuple):
+    """A file as it was found, and the digest of what it had in it then."""
+
+    path: str
+    found: os.stat_result
+    digest: str
+
+
+def _read(archive: Archive, path: str, expected: str | None) -> _Content:
+    """Compute an archive's digest, and compare it. Raises SlugError."""
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            text = f"slug {archive} is neither a file nor a folder"
+            raise SlugError(text, hint="give the path of a tar archive")
+        digest = digest_of(path)
+    except OSError as error:
+        text = f"cannot read slug {archive}: {error.strerror}"
+        raise SlugError(text, hint="check the path") from error
+    if expected and digest != expected:
+        hint = f"{archive} is another archive than the release was made with, or damaged"
+        raise ChecksumError(expected, digest, hint=hint)
+    return _Content(path, found, digest)
+
+
+def _empty(folder: str) -> None:
+    """Remove what an hsup has left that was killed."""
+    for entry in os.scandir(folder):
+        shutil.rmtree(entry.path)
+
+
+@contextmanager
+def _named(archive: Archive) -> Iterator[None]:
+    """Say which slug it is that cannot be unpacked."""
+    try:
+        yield
+    except SlugError as error:
+        text = f"cannot unpack slug {archive}: {error.args[0]}"
+        raise type(error)(text, hint=error.hint) from error

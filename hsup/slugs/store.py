@@ -1,0 +1,146 @@
+"""Find slugs that were unpacked before, and have those brought in that were not.
+
+    /var/lib/hsup/slugs/
+        unpacked/DIGEST/app     what was under ./app/ of the archive with that SHA-256
+        unpacked/DIGEST/size    the bytes of its files
+        known/KEY               the digest of an archive file or URL
+        work/DIGEST/            where it is being unpacked
+        work/fetch-KEY/         where it is being downloaded
+
+A folder of `unpacked` appears whole, by a rename, and is never changed. Who
+uses it holds a shared lock on it, who works in a folder of `work` an exclusive
+one; so what nobody has locked there is the rest of an hsup that was killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hsup.slugs.digest import KnownDigests, expected_digest, file_key
+from hsup.slugs.errors import SlugError
+from hsup.slugs.limits import read_keep, read_limits
+from hsup.slugs.location import Archive, ArchiveFile, Folder, find
+from hsup.slugs.lock import SHARED, lock, unlock
+from hsup.slugs.progress import Progress, bar
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from hsup.api import Settings
+    from hsup.model import Slug
+
+SLUGS_DIR = "HSUP_SLUGS_DIR"
+DEFAULT_DIR = "/var/lib/hsup/slugs"
+
+_HINTS = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota",
+    errno.EROFS: f"set {SLUGS_DIR} to a folder that can be written",
+    errno.EACCES: f"run hsup as root, or set {SLUGS_DIR} to a folder of yours",
+    errno.EPERM: f"run hsup as root, or set {SLUGS_DIR} to a folder of yours",
+}
+
+
+class Unpacked:
+    """A slug in use: as long as it is not closed, no hsup collects it.
+
+    `folder` is what a dyno sees as /app. It is the same for all dynos, and is
+    not to be written. Its symbolic links are a stranger's: resolve none of them
+    on the host.
+    """
+
+    def __init__(self, folder: str, descriptor: int | None = None) -> None:
+        self.folder = folder
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Give up its use; may be called more than once."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            unlock(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class SlugStore:
+    """The slugs of this machine; any number of processes and threads may use it at once."""
+
+    def __init__(self, settings: Settings, *, backoff_seconds: float = 0.5) -> None:
+        """Read HSUP_SLUGS_*; raise UsageError for a value that makes no sense.
+
+        A download that fails is tried again after twice `backoff_seconds`, then
+        four times, and so on.
+        """
+        self._current_folder = settings.folder
+        folder = settings.environ.get(SLUGS_DIR) or DEFAULT_DIR
+        self.folder = os.path.join(settings.folder, folder)
+        self.keep = read_keep(settings.environ)
+        self.limits = read_limits(settings.environ)
+        self.backoff_seconds = backoff_seconds
+        self.known = KnownDigests(os.path.join(self.folder, "known"))
+
+    def unpack(self, slug: Slug, progress: Progress = bar) -> Unpacked:
+        """Return a slug in use, downloaded and unpacked if it is not yet; may block.
+
+        A folder is used as it is. An archive whose checksum is given is read
+        only if the store has not got it. Without a checksum a file is read again
+        when its size, its times or its inode have changed; of a URL the server
+        is asked whether it has changed, and where it cannot be reached, what was
+        last downloaded is used. Raises SlugError.
+        """
+        place = find(slug.location, self._current_folder)
+        if isinstance(place, Folder):
+            return Unpacked(place.path)
+        with self._failures_told():
+            expected = expected_digest(slug.checksum)
+            digest = expected or self._known_digest(place)
+            unpacked = self.open(digest) if digest else None
+            return unpacked or self._bring_in(place, expected, progress)
+
+    def open(self, digest: str) -> Unpacked | None:
+        """Return a slug in use, None where it is not in the store."""
+        path = os.path.join(self.folder, "unpacked", digest)
+        try:
+            descriptor = lock(path, SHARED)
+        except FileNotFoundError:
+            return None
+        os.utime(descriptor)  # the time of its last use, for who collects
+        return Unpacked(os.path.join(path, "app"), descriptor)
+
+    def _known_digest(self, archive: Archive) -> str | None:
+        """Return the digest of a file that has not changed since it was last read."""
+        if not isinstance(archive, ArchiveFile):
+            return None
+        try:
+            found = os.stat(archive.path)
+        except OSError:
+            return None  # who reads it says why
+        known = self.known.get(file_key(found))
+        return known.digest if known else None
+
+    def _bring_in(self, archive: Archive, expected: str | None, progress: Progress) -> Unpacked:
+        from hsup.slugs.intake import Intake
+
+        return Intake(self, progress).take(archive, expected)
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            text = f"cannot keep slugs in {self.folder}: {error.strerror}"
+            raise SlugError(text, hint=_HINTS.get(error.errno or 0)) from error

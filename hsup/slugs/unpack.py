@@ -1,0 +1,241 @@
+"""Unpack what is under ./app/ of an archive into a new folder, and nothing anywhere else.
+
+An archive is a stranger's, and hsup may be root. What keeps it from harm:
+
+- A file is made where its parents are folders that this very archive made, so
+  no name and no link can lead out of the new folder. Names with `..` and
+  absolute ones are refused, whether or not they are under ./app/.
+- Nothing is opened that exists: a name that comes twice is refused, unless it
+  is a folder's both times.
+- Devices, FIFOs, sparse files and set-id files are refused; owners are not
+  kept, and of modes only the permissions are.
+- A hard link leads to a file under ./app/ that came before it.
+- A symbolic link is kept if it is absolute, since a dyno resolves it in its own
+  root (buildpacks link to /usr/bin/… and to /app/…); a relative one is refused
+  if it climbs out of ./app/. hsup follows none of them, and who reads the
+  folder on the host must not either.
+- The number of members and of bytes is limited.
+
+Names are bytes, as Linux has them: not every name is UTF-8, but NUL is refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+from hsup.slugs.compression import decompressed
+from hsup.slugs.errors import HostileSlug, SlugError
+from hsup.slugs.limits import MAX_FILES, MAX_SIZE, Limits
+from hsup.slugs.progress import Advance, Progress
+from hsup.slugs.tar import Kind, Member, Stream, members
+
+#: Folders in one another. What removes the tree opens all of them at once.
+MAX_DEPTH = 100
+
+_APP = b"app"
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SET_ID = 0o6000
+_PERMISSIONS = 0o777
+#: hsup has to be able to remove what it made, also when it is not root.
+_OWNER_PERMISSIONS = 0o700
+_SHOWN_CHARACTERS = 200
+_HINTS = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota",
+}
+
+
+def unpack(path: str, folder: str, limits: Limits, progress: Progress) -> int:
+    """Make `folder`/app of the archive at `path`, and return the bytes of its files.
+
+    `folder` is there, and empty. Raises SlugError, and leaves a part of it then.
+    """
+    with open(path, "rb") as file:
+        label = f"unpacking {os.path.basename(path)}"
+        with progress(label, os.fstat(file.fileno()).st_size) as advance:
+            stream = Stream(_watched(file, advance), limits.size)
+            tree = _Tree(os.fsencode(folder), limits.files)
+            for member in members(stream):
+                tree.add(member, stream)
+            tree.finish()
+    return tree.size
+
+
+def _watched(file: BinaryIO, advance: Advance) -> Iterator[bytes]:
+    """Yield the decompressed content of a file, and tell how far the file was read."""
+    before = 0
+    for piece in decompressed(file):
+        yield piece
+        position = file.tell()
+        advance(position - before)
+        before = position
+
+
+class _Folder(NamedTuple):
+    """What a folder gets when all is in it; the time is left as it is without one."""
+
+    mode: int = 0o755
+    mtime: int | None = None
+
+
+class _Tree:
+    """What was made of an archive so far."""
+
+    def __init__(self, root: bytes, max_files: int) -> None:
+        self.size = 0
+        self._root = root
+        self._max_files = max_files
+        self._count = 0
+        self._is_empty = True
+        # By their paths as they are below the root, `app/lib`.
+        self._folders: dict[bytes, _Folder] = {}
+        self._makers = {
+            Kind.FILE: self._make_file,
+            Kind.SYMLINK: self._make_symlink,
+            Kind.HARD_LINK: self._make_hard_link,
+        }
+
+    def add(self, member: Member, stream: Stream) -> None:
+        """Make what a member says, if it is under ./app/. Raises SlugError."""
+        self._count_one(member)
+        if member.size > stream.left:
+            hint = f"if you trust it, set {MAX_SIZE} to more"
+            raise _refusal(member, "makes the slug larger than the limit", hint=hint)
+        parts = _parts(member, member.name)
+        if parts[:1] != [_APP]:
+            return
+        with _failures_told(member):
+            self._make(member, parts, stream)
+
+    def finish(self) -> None:
+        """Give the folders their modes and times. Raises SlugError where nothing is in them."""
+        if self._is_empty:
+            hint = "make the archive with: tar -czf slug.tgz ./app"
+            raise SlugError("it has nothing under ./app/", hint=hint)
+        for path, (mode, mtime) in self._folders.items():
+            os.chmod(self._at(path), mode & _PERMISSIONS | _OWNER_PERMISSIONS)
+            if mtime is not None:
+                os.utime(self._at(path), (mtime, mtime))
+
+    def _at(self, path: bytes) -> bytes:
+        return self._root + b"/" + path
+
+    def _count_one(self, member: Member) -> None:
+        self._count += 1
+        if self._count > self._max_files:
+            text = f"is one more than the {self._max_files} files and folders of the limit"
+            raise _refusal(member, text, hint=f"if you trust it, set {MAX_FILES} to more")
+
+    def _make(self, member: Member, parts: Sequence[bytes], stream: Stream) -> None:
+        path = b"/".join(parts)
+        if member.kind is Kind.FOLDER:
+            self._make_folders(member, parts)
+            self._folders[path] = _Folder(member.mode, member.mtime)
+            return
+        maker = self._makers.get(member.kind)
+        if not maker:
+            raise _refusal(member, f"is {member.kind.value}")
+        if path == _APP:
+            raise _refusal(member, "must be a folder")
+        self._make_folders(member, parts[:-1])
+        self._is_empty = False
+        maker(member, path, stream)
+
+    def _make_folders(self, member: Member, parts: Sequence[bytes]) -> None:
+        """Make a folder, and those above it, where this archive has not yet."""
+        if b"/".join(parts) in self._folders:
+            return
+        if len(parts) > MAX_DEPTH:
+            raise _refusal(member, f"is in more than {MAX_DEPTH} folders")
+        for end in range(1, len(parts) + 1):
+            path = b"/".join(parts[:end])
+            if path not in self._folders:
+                os.mkdir(self._at(path), _OWNER_PERMISSIONS)
+                self._folders[path] = _Folder()
+                self._count_one(member)
+                self._is_empty = self._is_empty and path == _APP
+
+    def _make_file(self, member: Member, path: bytes, stream: Stream) -> None:
+        if member.mode & _SET_ID:
+            raise _refusal(member, f"has a set-id bit, mode {member.mode:04o}")
+        descriptor = os.open(self._at(path), _NEW_FILE, _OWNER_PERMISSIONS)
+        try:
+            for block in stream.blocks(member.size):
+                _write(descriptor, block)
+            os.fchmod(descriptor, member.mode & _PERMISSIONS)
+            os.utime(descriptor, (member.mtime, member.mtime))
+        finally:
+            os.close(descriptor)
+        self.size += member.size
+
+    def _make_symlink(self, member: Member, path: bytes, _: Stream) -> None:
+        if b"\0" in member.target or not member.target:
+            raise _refusal(member, f"is a link to no name, {_shown(member.target)}")
+        if not member.target.startswith(b"/") and _climbs_out(path, member.target):
+            raise _refusal(member, f"is a link out of ./app/, to {_shown(member.target)}")
+        os.symlink(member.target, self._at(path))
+
+    def _make_hard_link(self, member: Member, path: bytes, _: Stream) -> None:
+        parts = _parts(member, member.target)
+        target = b"/".join(parts)
+        has_parent = b"/".join(parts[:-1]) in self._folders
+        if not has_parent or target in self._folders or not os.path.lexists(self._at(target)):
+            text = f"is a hard link to {_shown(member.target)}, no file under ./app/ before it"
+            raise _refusal(member, text)
+        os.link(self._at(target), self._at(path), follow_symlinks=False)
+
+
+def _parts(member: Member, name: bytes) -> list[bytes]:
+    """Return the parts of a member's name, or of another that it gives."""
+    parts = [part for part in name.split(b"/") if part and part != b"."]
+    if name.startswith(b"/"):
+        raise _refusal(member, f"has an absolute name, {_shown(name)}")
+    if b".." in parts or b"\0" in name:
+        raise _refusal(member, f'has ".." or NUL in a name, {_shown(name)}')
+    return parts
+
+
+def _climbs_out(path: bytes, target: bytes) -> bool:
+    """Tell whether a relative link leads to above the folder `app`, by its letters."""
+    depth = path.count(b"/") - 1
+    for part in target.split(b"/"):
+        if part == b"..":
+            depth -= 1
+        elif part and part != b".":
+            depth += 1
+        if depth < 0:
+            return True
+    return False
+
+
+def _write(descriptor: int, block: memoryview) -> None:
+    while block:
+        block = block[os.write(descriptor, block) :]
+
+
+@contextmanager
+def _failures_told(member: Member) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise _refusal(member, "comes twice, or is below what is no folder") from error
+    except OSError as error:
+        text = f"cannot write its member {_shown(member.name)}: {error.strerror}"
+        raise SlugError(text, hint=_HINTS.get(error.errno or 0)) from error
+
+
+def _refusal(
+    member: Member, reason: str, *, hint: str | None = "make the archive without it"
+) -> HostileSlug:
+    return HostileSlug(f"its member {_shown(member.name)} {reason}", hint=hint)
+
+
+def _shown(name: bytes) -> str:
+    """Return a name as an error shows it: on one line, printable, and not too long."""
+    text = name[:_SHOWN_CHARACTERS].decode(errors="backslashreplace")
+    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return f"{shown}…" if len(name) > _SHOWN_CHARACTERS else shown

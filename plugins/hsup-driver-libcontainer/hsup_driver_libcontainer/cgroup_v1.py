@@ -1,0 +1,70 @@
+"""Limits and counters of a dyno in cgroups of version 1.
+
+See the kernel's Documentation/admin-guide/cgroup-v1. Nothing is written to
+memory.use_hierarchy, which a cgroup inherits: where the one above it has a
+limit, as a container's, it is on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from hsup_driver_libcontainer.cgroup_files import Folders, View, counters, write
+from hsup_driver_libcontainer.sizes import Size
+
+#: The kernel's own figures: cpu.shares of a new cgroup, microseconds of a period.
+_SHARES = 1024
+_PERIOD = 100_000
+
+
+class Version1:
+    """A hierarchy for each controller."""
+
+    oom_counters = "memory.oom_control"
+
+    def prepare(self, parent: str) -> None:
+        """Do nothing: controllers are there by themselves."""
+
+    def make_children(self, folders: Folders) -> None:
+        """Do nothing: a dyno has no cgroup below its own."""
+
+    def limits(self, folders: Folders, size: Size) -> Iterator[tuple[str, str]]:
+        """Yield the files to write, in this order, with what to write."""
+        memory, cpu = folders["memory"], folders["cpu"]
+        yield f"{memory}/memory.limit_in_bytes", str(size.memory)
+        if os.path.exists(f"{memory}/memory.memsw.limit_in_bytes"):
+            yield f"{memory}/memory.memsw.limit_in_bytes", str(size.hard_limit)
+        else:  # booted with swapaccount=0: what cannot be limited is not to be used
+            yield f"{memory}/memory.swappiness", "0"
+        yield f"{folders['pids']}/pids.max", str(size.pids)
+        yield f"{cpu}/cpu.shares", str(_SHARES * size.weight)
+        if size.is_dedicated:
+            yield f"{cpu}/cpu.cfs_quota_us", str(_PERIOD * size.cpus)
+
+    def view(self, folders: Folders, size: Size) -> View:
+        """Show each hierarchy where distributions mount it."""
+        del size
+        return View(binds=tuple((folder, name) for name, folder in folders.items()))
+
+    def out_of_memory_event(self, folders: Folders) -> int | None:
+        """Return an eventfd that becomes readable when memory is used up, None without one.
+
+        See section 10 of the kernel's cgroup-v1/memory.rst.
+        """
+        memory = folders["memory"]
+        event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        control = os.open(f"{memory}/memory.oom_control", os.O_RDONLY)
+        try:
+            write(f"{memory}/cgroup.event_control", f"{event} {control}")
+        except FileNotFoundError:  # a kernel with PREEMPT_RT
+            os.close(event)
+            return None
+        finally:
+            os.close(control)
+        return event
+
+    def memory_used(self, folders: Folders) -> dict[str, int]:
+        """Return the bytes that are `rss`, `cache` and `swap`."""
+        stat = counters(f"{folders['memory']}/memory.stat")
+        return {"rss": stat["rss"], "cache": stat["cache"], "swap": stat.get("swap", 0)}

@@ -1,0 +1,253 @@
+"""Run one dyno on hsup's own streams and terminal, to its end."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import select
+import signal
+import socket
+import struct
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hsup.model import ExitStatus
+from hsup_driver_libcontainer import messages
+from hsup_driver_libcontainer.messages import Exited, Failed, Master, Signal, Started, Watch
+from hsup_driver_libcontainer.plan import Terminal
+from hsup_driver_libcontainer.program import exit_status, start_error
+
+_FORWARDED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+_ENDING = (signal.SIGHUP, signal.SIGTERM)
+
+_READ_BYTES = 1 << 16
+#: What was typed and not yet read by the dyno, before reading stops.
+_MOST_PENDING_BYTES = 1 << 16
+
+
+def open_streams() -> list[int]:
+    """Return hsup's standard streams; one that is closed is /dev/null."""
+    streams = []
+    for stream in (0, 1, 2):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # takes the lowest free number
+        streams.append(stream)
+    return streams
+
+
+def terminal_of(streams: list[int]) -> Terminal | None:
+    """Return which of the streams are a terminal, and its size; None if none is."""
+    terminals = tuple(one for one in streams if os.isatty(one))
+    return Terminal(terminals, *_size(terminals[0])) if terminals else None
+
+
+class Session:
+    """A dyno whose streams are hsup's own: what it shows, what is typed, signals, its end."""
+
+    def __init__(self, channel: socket.socket, terminal: Terminal | None) -> None:
+        self._channel = channel
+        self._terminal = terminal
+        self._poll = select.poll()
+        self._actions: dict[int, Callable[[], None]] = {}
+        self._master = -1
+        self._typed = b""
+        self._pidfd = -1
+        self._status: ExitStatus | None = None
+        self._is_over = False
+        self._deadline = math.inf
+        self._listen(channel.fileno(), self._hear)
+
+    def run(self, grace_seconds: float) -> ExitStatus:
+        """Relay until the dyno has ended and nothing of it is left. Raises DynoStartError."""
+        self._grace_seconds = grace_seconds
+        with _signals_woken() as woken, _raw_mode(self._terminal):
+            self._woken = woken
+            self._listen(woken, self._take_signals)
+            while not self._is_over:
+                self._turn()
+            self._show_rest()
+        return self._status or ExitStatus(signal=signal.SIGKILL)
+
+    def _turn(self) -> None:
+        left = self._deadline - time.monotonic()
+        ready = self._poll.poll(None if left == math.inf else max(0.0, left) * 1000)
+        for descriptor, _ in ready:
+            if action := self._actions.get(descriptor):
+                action()
+        if time.monotonic() >= self._deadline:
+            self._kill()
+
+    def _listen(self, descriptor: int, action: Callable[[], None]) -> None:
+        self._actions[descriptor] = action
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _ignore(self, descriptor: int) -> None:
+        if self._actions.pop(descriptor, None):
+            self._poll.unregister(descriptor)
+
+    def _hear(self) -> None:
+        received = messages.receive(self._channel)
+        if received is None:
+            self._ignore(self._channel.fileno())
+            if self._pidfd < 0:
+                self._is_over = True
+            return
+        match received.message:
+            case Watch():
+                (self._pidfd,) = received.descriptors
+                self._listen(self._pidfd, self._see_end)
+            case Master():
+                (self._master,) = received.descriptors
+                self._attach()
+            case Started():
+                pass
+            case Failed(_, text, number):
+                raise start_error(text, number)
+            case Exited(0, status, is_last):
+                self._status = exit_status(status)
+                if not is_last and self._deadline == math.inf:
+                    self._kill()
+
+    def _see_end(self) -> None:
+        """Be done: the first process has ended, and so has every other."""
+        while self._channel.fileno() in self._actions:
+            self._hear()
+        os.close(self._pidfd)
+        self._is_over = True
+
+    def _attach(self) -> None:
+        assert self._terminal is not None
+        os.set_blocking(self._master, False)
+        self._listen(self._master, self._relay_terminal)
+        if 0 in self._terminal.streams:
+            self._listen(0, self._read_typed)
+
+    def _relay_terminal(self) -> None:
+        """Show what the dyno wrote, and pass on what was typed."""
+        try:
+            self._show(os.read(self._master, _READ_BYTES))
+        except BlockingIOError:
+            pass
+        except OSError:  # EIO: no process of the dyno has the terminal open
+            self._ignore(self._master)
+            self._ignore(0)
+            return
+        self._pass_on()
+
+    def _show(self, data: bytes) -> None:
+        assert self._terminal is not None
+        shown = next((one for one in (1, 2) if one in self._terminal.streams), 0)
+        while data:
+            data = data[os.write(shown, data) :]
+
+    def _show_rest(self) -> None:
+        """Show what the dyno wrote before its end."""
+        while self._master in self._actions:
+            self._typed = b""
+            self._relay_terminal()
+
+    def _read_typed(self) -> None:
+        try:
+            typed = os.read(0, _READ_BYTES)
+        except OSError:
+            typed = b""
+        if not typed:  # the terminal was closed
+            self._ignore(0)
+            return
+        self._typed += typed
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Write what was typed as far as the dyno reads it."""
+        if self._typed:
+            try:
+                self._typed = self._typed[os.write(self._master, self._typed) :]
+            except BlockingIOError:
+                pass
+        if self._master in self._actions:
+            wanted = select.POLLIN | (select.POLLOUT if self._typed else 0)
+            self._poll.modify(self._master, wanted)
+        if 0 in self._actions:
+            is_full = len(self._typed) >= _MOST_PENDING_BYTES
+            self._poll.modify(0, 0 if is_full else select.POLLIN)
+
+    def _take_signals(self) -> None:
+        for number in os.read(self._woken, 4096):
+            if number == signal.SIGWINCH:
+                self._resize()
+                continue
+            try:
+                messages.send(self._channel, Signal(number))
+            except OSError:
+                return  # the dyno has ended
+            if number in _ENDING:
+                is_first = self._deadline == math.inf
+                grace = self._grace_seconds if is_first else 0.0
+                self._deadline = time.monotonic() + grace
+
+    def _resize(self) -> None:
+        if self._master >= 0 and self._terminal is not None:
+            size = struct.pack("4H", *_size(self._terminal.streams[0]), 0, 0)
+            fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+
+    def _kill(self) -> None:
+        self._deadline = math.inf
+        if self._pidfd >= 0:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+
+def _size(terminal: int) -> tuple[int, int]:
+    size = os.get_terminal_size(terminal)
+    return size.lines, size.columns
+
+
+@contextmanager
+def _signals_woken() -> Iterator[int]:
+    """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored."""
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    before: dict[int, Any] = {}
+    for number in (*_FORWARDED, signal.SIGWINCH):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, _wake_up)
+    try:
+        yield woken
+    finally:
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(woken)
+        os.close(wake)
+
+
+def _wake_up(number: int, frame: object) -> None:
+    """Be called for a signal; its number is in the wake-up pipe already."""
+
+
+@contextmanager
+def _raw_mode(terminal: Terminal | None) -> Iterator[None]:
+    """Let each key go to the dyno as it is typed, ^C and ^D too."""
+    if terminal is None or 0 not in terminal.streams:
+        yield
+        return
+    modes = termios.tcgetattr(0)
+    tty.setraw(0)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, modes)

@@ -1,0 +1,42 @@
+"""Have the kernel forward packets between dynos and the world, while there are any."""
+
+from __future__ import annotations
+
+import os
+
+from hsup.errors import DriverError
+
+PATH = "/proc/sys/net/ipv4/ip_forward"
+
+
+def is_on() -> bool:
+    """Tell whether the host forwards packets."""
+    with open(PATH, encoding="ascii") as file:
+        return file.read().strip() == "1"
+
+
+def turn_on(note: str) -> None:
+    """Forward; the file `note` tells later that it was hsup that turned it on."""
+    if is_on():
+        return
+    with open(note, "w", encoding="ascii"):
+        pass
+    try:
+        _write("1")
+    except OSError as error:
+        os.unlink(note)
+        text = f"cannot turn on the forwarding of packets: {error.strerror}"
+        raise DriverError(text, hint="run sysctl -w net.ipv4.ip_forward=1 on the host") from error
+
+
+def restore(note: str, *, is_needed: bool) -> None:
+    """Do not forward any more if hsup turned it on, and nobody else needs it by now."""
+    if os.path.exists(note):
+        if not is_needed:
+            _write("0")
+        os.unlink(note)
+
+
+def _write(value: str) -> None:
+    with open(PATH, "w", encoding="ascii") as file:
+        file.write(value)

@@ -1,0 +1,371 @@
+"""PID 1 of a dyno: builds its surroundings, starts its program, reaps and forwards.
+
+It ends, and everything in the dyno with it, when hsup is no more. Having
+changed its user it cannot be traced or read by the dyno's processes, which have
+the same one (PR_SET_DUMPABLE in man 2 prctl).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import stat
+import struct
+import sys
+import termios
+from collections.abc import Collection, Iterable, Sequence
+from typing import NoReturn
+
+import prctl  # type: ignore[import-untyped]
+
+from hsup_driver_libcontainer import kernel, messages, netlink_apply, plan, privileges
+from hsup_driver_libcontainer.messages import (
+    Confine,
+    Execute,
+    Exited,
+    Failed,
+    Master,
+    Signal,
+    Started,
+    Watch,
+)
+from hsup_driver_libcontainer.mounts import RootFilesystem
+from hsup_driver_libcontainer.netlink_apply import NetworkPlan
+from hsup_driver_libcontainer.plan import Plan, Program
+
+_NAMESPACES = (
+    kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
+)
+#: What somebody on the host may send to PID 1, meant for the dyno.
+_FORWARDED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+#: What the program of the dyno itself is called in messages.
+_OWN = 0
+_JOINED = b"joined"
+
+#: From the kernel's asm-generic/ioctls.h.
+_TIOCGPTN = 0x80045430
+_TIOCSPTLCK = 0x40045431
+
+
+def fork(
+    channel: socket.socket, plan_file: int, streams: Sequence[int], kept: Iterable[int], stage: str
+) -> int:
+    """Fork the first process of a dyno; return its pid.
+
+    `channel` is its end of the channel, `kept` are descriptors of leases that
+    it holds as long as it lives, `stage` an empty folder. The caller has one
+    thread, and keeps its own pid namespace.
+    """
+    here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        kernel.unshare(kernel.CLONE_NEWPID)
+        pid = os.fork()
+        if not pid:
+            _be(channel, plan_file, streams, kept, stage)
+        kernel.setns(here, kernel.CLONE_NEWPID)
+    finally:
+        os.close(here)
+    return pid
+
+
+def _be(
+    channel: socket.socket, plan_file: int, streams: Sequence[int], kept: Iterable[int], stage: str
+) -> NoReturn:
+    """Be PID 1, to the end."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *_FORWARDED):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _close_all_but({0, 1, 2, channel.fileno(), plan_file, *streams, *kept})
+        Init(channel, plan.read_plan(plan_file), streams, stage).run()
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        messages.send(channel, Failed(_OWN, what, error.errno or 0))
+    finally:
+        _end()
+
+
+class Init:
+    """A dyno, seen from its first process."""
+
+    def __init__(
+        self, channel: socket.socket, the_plan: Plan, streams: Sequence[int], stage: str
+    ) -> None:
+        self._channel = channel
+        self._plan = the_plan
+        self._streams = streams
+        self._stage = stage
+        self._programs: dict[int, int] = {}
+        self._joins: list[int] = []
+
+    def run(self) -> None:
+        """Build the surroundings, start the program, and serve until nothing is left."""
+        messages.send(self._channel, Watch(), [os.pidfd_open(os.getpid())])
+        prctl.set_name("hsup-init")
+        root = self._enter_namespaces()
+        privileges.set_limits(self._plan.open_files)
+        if self._plan.cpus:
+            os.sched_setaffinity(0, self._plan.cpus)
+        self._own_streams()
+        os.umask(0o022)
+        os.chdir("/app")
+        self._start(root)
+        self._serve()
+
+    def _enter_namespaces(self) -> RootFilesystem:
+        """Have namespaces, file systems and a network of one's own."""
+        host_network = netlink_apply.route_socket()
+        self._highest = privileges.last_capability()
+        kernel.unshare(_NAMESPACES)
+        socket.sethostname(self._plan.hostname)
+        self._joins = [
+            os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in self._plan.join_files
+        ]
+        root = RootFilesystem(self._plan, self._stage)
+        root.build()
+        confine = self._expect_confine()
+        with host_network:
+            netlink_apply.apply(host_network, NetworkPlan(*confine.network))
+        self._seccomp = bytes.fromhex(confine.seccomp)
+        return root
+
+    def _expect_confine(self) -> Confine:
+        received = messages.receive(self._channel)
+        if received is None:
+            os._exit(1)  # hsup is no more
+        assert isinstance(received.message, Confine)
+        return received.message
+
+    def _own_streams(self) -> None:
+        """Let the dyno open /dev/stdout and its like, where that is a pipe."""
+        for stream in self._streams:
+            if stat.S_ISFIFO(os.fstat(stream).st_mode):
+                os.fchown(stream, self._plan.uid, self._plan.uid)
+
+    def _start(self, root: RootFilesystem) -> None:
+        """Start the program, and give up the privileges that it took to do so."""
+        news, child_news = socket.socketpair()
+        streams, program = self._streams, self._plan.program
+        self._fork_program(_OWN, program, streams, child_news.fileno(), is_first=True)
+        child_news.close()
+        said, namespaces, _, _ = socket.recv_fds(news, len(_JOINED), 1)
+        for namespace in namespaces:
+            kernel.setns(namespace, kernel.CLONE_NEWCGROUP)
+            os.close(namespace)
+        self._let_streams_go()
+        privileges.drop(self._plan.uid, self._highest, self._seccomp)
+        failure = (said + _read_all(news.fileno())).removeprefix(_JOINED)
+        news.close()
+        if failure:
+            self._tell_failure(_OWN, failure)
+            os._exit(1)
+        messages.send(self._channel, Started(root.has_copied_owner))
+
+    def _let_streams_go(self) -> None:
+        """Hold no end of a pipe that somebody waits for."""
+        null = os.open("/dev/null", os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        for descriptor in {null, *self._streams} - {0, 1, 2}:
+            os.close(descriptor)
+
+    def _fork_program(
+        self,
+        number: int,
+        program: Program,
+        streams: Sequence[int],
+        status: int,
+        *,
+        is_first: bool,
+    ) -> None:
+        """Fork a process that becomes a program; what went wrong it writes to `status`.
+
+        The first one still has privileges to give up, and its cgroup namespace
+        is to be this process's too.
+        """
+        terminal = self._open_terminal(number, program)
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setsid()
+                self._join_cgroups()
+                if is_first:
+                    _enter_cgroup_namespace(status)
+                streams = _with_terminal(streams, program, terminal)
+                if is_first:
+                    privileges.drop(self._plan.uid, self._highest, self._seccomp)
+                _execute(program, streams, status)
+            except OSError as error:
+                what = f"{error.filename or program.argv[0]}: {error.strerror}"
+                os.write(status, f"{error.errno} {what}".encode())
+            finally:
+                _end()
+        if terminal is not None:
+            os.close(terminal)
+        self._programs[pid] = number
+
+    def _open_terminal(self, number: int, program: Program) -> int | None:
+        """Make a terminal, hand its master to hsup, and return the dyno's end of it."""
+        if program.terminal is None:
+            return None
+        master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+        size = struct.pack("4H", program.terminal.rows, program.terminal.columns, 0, 0)
+        fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+        (place,) = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))
+        slave = os.open(f"/dev/pts/{place}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        os.fchown(slave, self._plan.uid, -1)
+        messages.send(self._channel, Master(number), [master])
+        os.close(master)
+        return slave
+
+    def _join_cgroups(self) -> None:
+        for join in self._joins:
+            os.write(join, b"0")
+
+    def _serve(self) -> None:
+        """Reap, forward and obey, until hsup or every process is gone."""
+        woken, wake = os.pipe()
+        for descriptor in (woken, wake):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, *_FORWARDED):
+            signal.signal(number, _wake_up)
+        poll = select.poll()
+        poll.register(woken, select.POLLIN)
+        poll.register(self._channel, select.POLLIN)
+        while self._reap():
+            for descriptor, _ in poll.poll():
+                if descriptor != woken:
+                    self._obey()
+                    continue
+                for number in set(os.read(woken, 4096)) & set(_FORWARDED):
+                    _signal_all(number)
+
+    def _reap(self) -> bool:
+        """Collect who has ended, and tell hsup; tell whether anybody is left."""
+        ended, is_anybody_left = _collect()
+        for pid, status in ended:
+            program = self._programs.pop(pid, None)
+            if program is not None:
+                messages.send(self._channel, Exited(program, status, not is_anybody_left))
+        return is_anybody_left
+
+    def _obey(self) -> None:
+        received = messages.receive(self._channel)
+        if received is None:
+            os._exit(1)  # hsup is no more
+        match received.message:
+            case Signal(number, program) if program == _OWN:
+                _signal_all(number)
+            case Signal(number, program):
+                for pid, own in self._programs.items():
+                    if own == program:
+                        os.kill(pid, number)
+            case Execute(program):
+                self._execute_beside(program, received.descriptors)
+
+    def _execute_beside(self, number: int, descriptors: Sequence[int]) -> None:
+        file, *streams = descriptors
+        program = plan.read_program(file)
+        status, child_status = os.pipe()
+        self._fork_program(number, program, streams, child_status, is_first=False)
+        for descriptor in (child_status, *descriptors):
+            os.close(descriptor)
+        failure = _read_all(status)
+        os.close(status)
+        if failure:
+            self._tell_failure(number, failure)
+
+    def _tell_failure(self, program: int, failure: bytes) -> None:
+        number, _, what = failure.decode().partition(" ")
+        messages.send(self._channel, Failed(program, what, int(number)))
+
+
+def _end() -> NoReturn:
+    """End this process, never its parent's code; show what is none of the expected errors."""
+    if sys.exc_info()[0] is not None:
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+    os._exit(1)
+
+
+def _enter_cgroup_namespace(news: int) -> None:
+    """See one's own cgroups as the root of all; send the namespace to the first process."""
+    kernel.unshare(kernel.CLONE_NEWCGROUP)
+    namespace = os.open("/proc/self/ns/cgroup", os.O_RDONLY | os.O_CLOEXEC)
+    with socket.socket(fileno=os.dup(news)) as channel:
+        socket.send_fds(channel, [_JOINED], [namespace])
+
+
+def _with_terminal(streams: Sequence[int], program: Program, terminal: int | None) -> list[int]:
+    """Return the three streams, with the terminal in its places; make it the session's."""
+    if terminal is None or program.terminal is None:
+        return list(streams)
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    places = program.terminal.streams
+    return [terminal if place in places else one for place, one in enumerate(streams)]
+
+
+def _execute(program: Program, streams: Sequence[int], status: int) -> None:
+    """Execute a program with no descriptor open but its streams."""
+    high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in streams]
+    for place, descriptor in enumerate(high):
+        os.dup2(descriptor, place, inheritable=True)
+    os.dup2(status, 3, inheritable=False)
+    kernel.close_range(4)
+    try:
+        os.execve(program.argv[0], program.argv, program.environment)
+    except OSError as error:
+        what = f"{program.argv[0]}: {error.strerror}"
+        os.write(3, f"{error.errno} {what}".encode())
+        os._exit(1)
+
+
+def _collect() -> tuple[list[tuple[int, int]], bool]:
+    """Return the pids and statuses of children that have ended, and whether others run."""
+    ended = []
+    try:
+        while (one := os.waitpid(-1, os.WNOHANG))[0]:
+            ended.append(one)
+    except ChildProcessError:
+        return ended, False
+    return ended, True
+
+
+def _signal_all(number: int) -> None:
+    """Send a signal to all processes of the pid namespace but this, in one step."""
+    try:
+        os.kill(-1, number)
+    except ProcessLookupError:
+        pass  # there is none
+
+
+def _wake_up(number: int, frame: object) -> None:
+    """Be called for a signal; its number is in the wake-up pipe already."""
+
+
+def _read_all(descriptor: int) -> bytes:
+    data = b""
+    while chunk := os.read(descriptor, 4096):
+        data += chunk
+    return data
+
+
+def _close_all_but(kept: Collection[int]) -> None:
+    first = 0
+    for descriptor in sorted(kept):
+        if descriptor > first:
+            kernel.close_range(first, descriptor - 1)
+        first = descriptor + 1
+    kernel.close_range(first)

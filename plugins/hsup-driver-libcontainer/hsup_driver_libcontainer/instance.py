@@ -1,0 +1,107 @@
+"""One living hsup: an id that no other has, and the locks that tell that it lives.
+
+Its file has two locks. hsup alone holds the one of flock(2), so that it is free
+when hsup is no more. The other is of its open file description (fcntl(2)), which
+the zygote and the first process of each dyno share: it is free when all of them
+have ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterator
+
+#: Long enough for the kernel to end the processes of an hsup that was killed.
+_DYING_SECONDS = 10.0
+_LOOK_SECONDS = 0.002
+
+#: struct flock of a write lock on the first byte.
+_FIRST_BYTE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+
+
+class Instance:
+    """This hsup. `folder` is the run folder that all hsups share.
+
+    `descriptor` is to be kept open by every process that belongs to it.
+    """
+
+    def __init__(self, folder: str) -> None:
+        instances = f"{folder}/instances"
+        os.makedirs(instances, mode=0o700, exist_ok=True)
+        self._lock = -1
+        while self._lock < 0:
+            self.id = os.urandom(4).hex()
+            self._path = f"{instances}/{self.id}"
+            self._lock = self._create()
+        self.descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _FIRST_BYTE)
+
+    def close(self) -> None:
+        """Be no more."""
+        os.unlink(self._path)
+        os.close(self.descriptor)
+        os.close(self._lock)
+
+    def _create(self) -> int:
+        """Return the locked file; -1 if the id is taken, or a sweep was quicker to lock it."""
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            lock = os.open(self._path, flags, 0o600)
+        except FileExistsError:
+            return -1
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_at(lock, self._path):
+            return lock
+        os.close(lock)
+        return -1
+
+
+def dead(folder: str) -> Iterator[str]:
+    """Yield the id of every hsup that is no more, and forget it when the next is asked for.
+
+    One whose processes are still ending is waited for.
+    """
+    instances = f"{folder}/instances"
+    for name in os.listdir(instances) if os.path.isdir(instances) else ():
+        path = f"{instances}/{name}"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            if _is_dead(lock) and _is_at(lock, path):
+                _wait_for_processes(lock)
+                yield name
+                os.unlink(path)
+        finally:
+            os.close(lock)
+
+
+def _is_dead(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_for_processes(lock: int) -> None:
+    deadline = time.monotonic() + _DYING_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _FIRST_BYTE)
+        except BlockingIOError:
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)

@@ -1,0 +1,108 @@
+"""Numbers that nobody else on this machine has: the uids and the subnets of dynos.
+
+A lease is a lock on the byte of that offset in a file that all hsups share. The
+lock is of the open file description (F_OFD_SETLK, man 2 fcntl), which the zygote
+and the first process of each dyno inherit: the kernel takes it back when the last
+of them has ended, so that a crash leaves nothing to reclaim. The file's content
+is where the next search begins, so that a number that was given back rests until
+all others have had their turn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import threading
+from collections.abc import Iterable, Iterator
+
+from hsup.errors import DriverError
+
+_CURSOR_BYTES = 20
+
+
+class Leases:
+    """The leases of one hsup on numbers of a range.
+
+    `kind` and `remedy` are for the error that none is left: `uid from 3000 to 11000`.
+    `descriptor` is to be kept open by every process that must not lose them.
+    Raises DriverError for a folder that others can write to.
+    """
+
+    def __init__(self, path: str, numbers: range, *, kind: str, remedy: str) -> None:
+        self._numbers = numbers
+        self._kind = kind
+        self._remedy = remedy
+        self._taken: set[int] = set()
+        self._mutex = threading.Lock()
+        _make_folder(os.path.dirname(path))
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self.descriptor = os.open(path, flags, 0o600)
+
+    def take(self, busy: Iterable[range] = ()) -> int:
+        """Return a number that nobody has, and that is in no range of `busy`.
+
+        Raises DriverError where none is left.
+        """
+        with self._mutex:
+            for number in self._candidates(busy):
+                if number not in self._taken and self._lock(number):
+                    self._taken.add(number)
+                    os.pwrite(self.descriptor, b"%-*d" % (_CURSOR_BYTES, number + 1), 0)
+                    return number
+        raise DriverError(f"no {self._kind} is free", hint=self._remedy)
+
+    def give_back(self, number: int) -> None:
+        """Let others have the number; nothing if it is not taken."""
+        with self._mutex:
+            if number in self._taken:
+                self._taken.remove(number)
+                fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, number))
+
+    def close(self) -> None:
+        """Let go of the file: all leases end once no process has it open."""
+        os.close(self.descriptor)
+
+    def _candidates(self, busy: Iterable[range]) -> Iterator[int]:
+        cursor = self._cursor()
+        free = list(without(self._numbers, busy))
+        for part in free:
+            yield from range(max(part.start, cursor), part.stop)
+        for part in free:
+            yield from range(part.start, min(part.stop, cursor))
+
+    def _cursor(self) -> int:
+        text = os.pread(self.descriptor, _CURSOR_BYTES, 0)
+        return int(text) if text.strip().isdigit() else self._numbers.start
+
+    def _lock(self, number: int) -> bool:
+        try:
+            fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, number))
+        except BlockingIOError:
+            return False
+        return True
+
+
+def without(numbers: range, busy: Iterable[range]) -> Iterator[range]:
+    """Yield, in order, the parts of `numbers` that no range of `busy` covers."""
+    start = numbers.start
+    for one in sorted(busy, key=lambda part: part.start):
+        stop = min(one.start, numbers.stop)
+        if start < stop:
+            yield range(start, stop)
+        start = max(start, one.stop)
+    if start < numbers.stop:
+        yield range(start, numbers.stop)
+
+
+def _flock(kind: int, number: int) -> bytes:
+    """Return a struct flock (man 2 fcntl) for one byte."""
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, number, 1, 0)
+
+
+def _make_folder(path: str) -> None:
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    found = os.stat(path)
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        text = f"run folder {path} can be written to by others"
+        raise DriverError(text, hint=f"chown it to root and chmod it to 700: {path}")

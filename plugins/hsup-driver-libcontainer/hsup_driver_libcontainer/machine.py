@@ -1,0 +1,172 @@
+"""What one hsup has of this machine, from which its dynos get their share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+
+from hsup.api import Finding, Settings
+from hsup.errors import DriverError, DynoStartError
+from hsup.model import Address, DynoSpec
+from hsup_driver_libcontainer import cgroups, instance, requirements, resolv, scratch, seccomp
+from hsup_driver_libcontainer.cgroups import Cgroups
+from hsup_driver_libcontainer.container import Container
+from hsup_driver_libcontainer.instance import Instance
+from hsup_driver_libcontainer.leases import Leases
+from hsup_driver_libcontainer.netlink_apply import NetworkPlan
+from hsup_driver_libcontainer.network import Network
+from hsup_driver_libcontainer.prepared import Prepared
+from hsup_driver_libcontainer.sizes import cpu_set, default_size, named
+from hsup_driver_libcontainer.uids import UID_MAX, uid_range
+
+_RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
+_DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
+
+
+class Machine:
+    """This machine, and what an hsup has taken of it.
+
+    Nothing is made before `open`. Raises UsageError for a variable that makes
+    no sense.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        environ = settings.environ
+        self.folder = environ.get(_RUN_FOLDER) or _DEFAULT_RUN_FOLDER
+        self.stage = f"{self.folder}/stage"
+        self._uid_range = uid_range(environ)
+        self._size = default_size(environ)
+        self._scratch_bytes = scratch.read_size(environ)
+        self._network = Network(settings, self.folder)
+        self._is_open = False
+
+    def check(self) -> None:
+        """Raise DriverError for the first thing that is missing."""
+        for finding in requirements.examine():
+            if not finding.is_good:
+                raise DriverError(finding.text, hint=finding.remedy)
+        self._network.check()
+        _ = self._cgroups
+
+    def examine(self) -> Sequence[Finding]:
+        """Tell what there is, and what is missing."""
+        return [
+            *requirements.examine(),
+            *cgroups.examine(),
+            *seccomp.examine(),
+            *self._network.examine(),
+        ]
+
+    def open(self) -> None:
+        """Begin to make what all dynos share; the rest is waited for when the first is taken.
+
+        Raises DriverError.
+        """
+        if not self._is_open:
+            os.makedirs(self.stage, mode=0o700, exist_ok=True)
+            self._is_open = True
+            self._network.begin()
+
+    def close(self) -> None:
+        """Give back everything. Call it when no dyno is left."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._network.close()
+        self._cgroups.sweep(self._instance.id)
+        self._uids.close()
+        self._instance.close()
+
+    def sweep(self) -> Sequence[str]:
+        """Remove what hsups that are no more have left; say what it was."""
+        left = []
+        for dead in instance.dead(self.folder):
+            left += [f"cgroup {one} of hsup {dead}" for one in self._cgroups.sweep(dead)]
+        return [*left, *self._network.sweep()]
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """Return the descriptors that every process of this hsup has to keep open."""
+        leases = self._network.leases()
+        return (self._instance.descriptor, self._uids.descriptor, leases.descriptor)
+
+    @cached_property
+    def seccomp_filter(self) -> str:
+        """Return the system call filter of dynos, in hexadecimal digits."""
+        return seccomp.filter_program(self.folder).hex()
+
+    @cached_property
+    def resolv_conf(self) -> str:
+        """Return what dynos have as /etc/resolv.conf."""
+        return resolv.resolv_conf()
+
+    def take(self, spec: DynoSpec, prepared: Prepared) -> Container:
+        """Take what a dyno needs. Raises DynoStartError, having taken nothing."""
+        size = named(spec.size) if spec.size else self._size
+        uid = self._uids.take()
+        try:
+            subnet = self._network.take_subnet()
+        except DriverError:
+            self._uids.give_back(uid)
+            raise
+        try:
+            group = self._cgroups.create(self._instance.id, f"{spec.name}-{uid}", size)
+        except DriverError:
+            self._uids.give_back(uid)
+            self._network.give_back(subnet)
+            raise
+        return Container(
+            spec=spec,
+            prepared=prepared,
+            size=size,
+            uid=uid,
+            subnet=subnet,
+            group=group,
+            cpus=self._cpus(size.cpus, uid),
+            scratch_bytes=self._scratch_bytes or scratch.default_size(size),
+            address=Address(subnet.dyno, spec.port) if spec.port else None,
+        )
+
+    def network_plan(self, container: Container) -> NetworkPlan:
+        """Return how to make a dyno's network. Raises DynoStartError."""
+        self._network.open()
+        name = f"hs{self._instance.id}{container.uid}"
+        try:
+            return self._network.plan(container.subnet, name)
+        except OSError as error:
+            raise DynoStartError(f"cannot make a network: {error}") from error
+
+    def give_back(self, container: Container) -> None:
+        """Return when nothing is left of a dyno whose processes have ended; blocks."""
+        container.group.remove()
+        self._network.wait_until_gone(container.subnet)
+        self._return(container)
+
+    async def give_back_when_gone(self, container: Container) -> None:
+        """Do the same without blocking."""
+        container.group.remove()
+        await self._network.gone(container.subnet)
+        self._return(container)
+
+    def _return(self, container: Container) -> None:
+        self._network.give_back(container.subnet)
+        self._uids.give_back(container.uid)
+
+    def _cpus(self, count: int, number: int) -> tuple[int, ...]:
+        """Return the cpus of a dyno, none if it may use all that hsup may."""
+        own = os.sched_getaffinity(0)
+        return () if count >= len(own) else tuple(sorted(cpu_set(count, own, number)))
+
+    @cached_property
+    def _cgroups(self) -> Cgroups:
+        return Cgroups.detect()
+
+    @cached_property
+    def _instance(self) -> Instance:
+        return Instance(self.folder)
+
+    @cached_property
+    def _uids(self) -> Leases:
+        remedy = f"raise {UID_MAX}"
+        return Leases(f"{self.folder}/uids", self._uid_range, kind="uid", remedy=remedy)

@@ -1,0 +1,125 @@
+"""What hsup and the first process of a dyno say to each other.
+
+    hsup                              first process (PID 1)
+      plan, streams          ──────▶  mounts …
+      Confine(network, …)    ──────▶  network, privileges
+      Watch (a pidfd)        ◀──────
+      Terminal (a pty)       ◀──────  if the plan asks for one
+      Started | Failed       ◀──────  the program was executed, or not
+      Signal, Execute        ──────▶  any number of them
+      Exited                 ◀──────  the program, or one executed beside it
+      (end of file)          ◀─────▶  the other one is no more
+
+They share a SOCK_SEQPACKET socket: a packet is one message, `[kind, fields…]`
+in JSON, with descriptors beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+#: Room for the largest message, `Confine`: a seccomp filter and netlink requests.
+_MOST_BYTES = 1 << 18
+_MOST_DESCRIPTORS = 4
+
+
+class Confine(NamedTuple):
+    """What takes the longest to work out: the network, and the system call filter.
+
+    `network` is a `netlink_apply.NetworkPlan`, `seccomp` in hexadecimal digits.
+    """
+
+    network: Sequence[Any]
+    seccomp: str
+
+
+class Watch(NamedTuple):
+    """A pidfd of the first process comes with it."""
+
+
+class Master(NamedTuple):
+    """The master of the terminal of a program comes with it; 0 is the dyno's own."""
+
+    program: int
+
+
+class Started(NamedTuple):
+    """The program was executed.
+
+    `has_copied_owner` tells that each file of the slug had to be given to the dyno's user.
+    """
+
+    has_copied_owner: bool
+
+
+class Failed(NamedTuple):
+    """The dyno, or a program beside its own, could not be started: what, and errno."""
+
+    program: int
+    text: str
+    number: int
+
+
+class Signal(NamedTuple):
+    """Send a signal to every process; or only to a program executed beside the dyno's."""
+
+    number: int
+    program: int = 0
+
+
+class Execute(NamedTuple):
+    """Execute another program: its memory file and three streams come with it."""
+
+    program: int
+
+
+class Exited(NamedTuple):
+    """A program ended; `status` is as wait(2) has it.
+
+    `is_last` tells that no process of the dyno is left.
+    """
+
+    program: int
+    status: int
+    is_last: bool
+
+
+Message = Confine | Watch | Master | Started | Failed | Signal | Execute | Exited
+
+_KINDS = {
+    one.__name__: one
+    for one in (Confine, Watch, Master, Started, Failed, Signal, Execute, Exited)
+}
+
+
+class Received(NamedTuple):
+    """A message, and the descriptors that came with it."""
+
+    message: Message
+    descriptors: Sequence[int]
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return the two ends of a channel."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
+    """Send a message. Raises OSError where the other one is no more."""
+    packet = json.dumps([type(message).__name__, *message]).encode()
+    socket.send_fds(channel, [packet], descriptors)
+
+
+def receive(channel: socket.socket) -> Received | None:
+    """Return the next message, None if the other one is no more."""
+    try:
+        packet, descriptors, _, _ = socket.recv_fds(channel, _MOST_BYTES, _MOST_DESCRIPTORS)
+    except ConnectionResetError:
+        return None
+    if not packet:
+        return None
+    kind, *fields = json.loads(packet)
+    return Received(_KINDS[kind](*fields), descriptors)

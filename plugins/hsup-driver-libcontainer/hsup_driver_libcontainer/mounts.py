@@ -1,0 +1,345 @@
+"""Build the file systems that a dyno sees, in a mount namespace of its own.
+
+Everything is made on memory file systems beneath one folder of the host, which
+stays empty for everybody else: nothing has to be removed afterwards. The root
+is a read-only overlay of a few own files above the stack, /app an overlay of
+memory above the unpacked slug.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+
+from hsup_driver_libcontainer import kernel, users
+from hsup_driver_libcontainer.kernel import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    MS_SLAVE,
+)
+from hsup_driver_libcontainer.plan import BindMount, Plan
+
+_SAFE = MS_NOSUID | MS_NODEV
+_SAFEST = _SAFE | MS_NOEXEC
+
+#: Folders that a dyno has whatever its stack has.
+_MOUNT_POINTS = ("app", "dev", "etc", "proc", "sys", "tmp", "var/tmp")
+
+#: Major and minor numbers, from the kernel's admin-guide/devices.txt.
+_DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+
+#: As many symbolic links as the kernel follows, man 7 path_resolution.
+_MOST_LINKS = 40
+
+#: What of /proc and /sys is hidden and what is read-only: as Docker has it.
+_MASKED = (
+    "proc/acpi",
+    "proc/asound",
+    "proc/interrupts",
+    "proc/kcore",
+    "proc/keys",
+    "proc/latency_stats",
+    "proc/sched_debug",
+    "proc/scsi",
+    "proc/timer_list",
+    "proc/timer_stats",
+    "sys/devices/virtual/powercap",
+    "sys/firmware",
+)
+_READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
+
+
+class RootFilesystem:
+    """The root of a dyno, from an empty folder of the host to the dyno's `/`."""
+
+    def __init__(self, plan: Plan, stage: str) -> None:
+        self._plan = plan
+        self._stage = stage
+        self._root = f"{stage}/root"
+        self._trees: list[tuple[BindMount, int]] = []
+        self.has_copied_owner = False
+
+    def build(self) -> None:
+        """Mount everything, and change to it."""
+        kernel.mount("none", "/", flags=MS_REC | MS_SLAVE)
+        self._mount_root()
+        self._mount("proc", "proc", "proc", _SAFEST)
+        owners = _Owners(self._plan.app, f"{self._root}/proc", self._plan.uid)
+        self._open_binds()
+        self._mount_devices()
+        self._mount_scratch()
+        self._mount_sys()
+        self._hide()
+        self._mount_app(owners)
+        self._pivot()
+        self._attach_binds()
+
+    def _mount_sys(self) -> None:
+        self._mount("sysfs", "sys", "sysfs", _SAFEST)
+        cgroups = f"{self._root}/sys/fs/cgroup"
+        kernel.mount("tmpfs", cgroups, "tmpfs", _SAFEST, "size=64k,mode=755")
+        for folder, place in self._plan.cgroup_binds:
+            target = f"{cgroups}/{place}".rstrip("/")
+            os.makedirs(target, exist_ok=True)
+            kernel.mount(folder, target, flags=MS_BIND)
+            _make_read_only(target, _SAFEST)
+        for place, content in self._plan.cgroup_files:
+            path = f"{cgroups}/{place}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            kernel.mount("tmpfs", os.path.dirname(path), "tmpfs", _SAFEST, "size=64k,mode=755")
+            _write(path, content)
+            _make_read_only(os.path.dirname(path), _SAFEST)
+        _make_read_only(cgroups, _SAFEST)
+        _make_read_only(f"{self._root}/sys", _SAFEST)
+
+    def _mount(self, source: str, where: str, kind: str, flags: int, data: str = "") -> None:
+        kernel.mount(source, f"{self._root}/{where}", kind, flags, data)
+
+    def _mount_root(self) -> None:
+        stage = self._stage
+        kernel.mount("tmpfs", stage, "tmpfs", _SAFE, "mode=755")
+        for folder in ("root", "slug", "scratch", *(f"files/{one}" for one in _MOUNT_POINTS)):
+            os.makedirs(f"{stage}/{folder}")
+        own_users = users.files(self._plan.stack, self._plan.uid)
+        for path, content in {**self._plan.files, **own_users}.items():
+            os.makedirs(os.path.dirname(f"{stage}/files{path}"), exist_ok=True)
+            _write(f"{stage}/files{path}", content)
+        for bind in self._plan.binds:
+            self._make_target(bind)
+        layers = f"lowerdir={stage}/files:{self._plan.stack}"
+        kernel.mount("overlay", self._root, "overlay", _SAFE | MS_RDONLY, layers)
+
+    def _make_target(self, bind: BindMount) -> None:
+        """Make the place of a bind in the layer above the stack, unless it is in /app or /tmp."""
+        target = resolve(self._plan.stack, bind.dyno)
+        if not _is_writable(target):
+            _make_place(f"{self._stage}/files{target}", is_folder=os.path.isdir(bind.host))
+
+    def _open_binds(self) -> None:
+        for bind in self._plan.binds:
+            flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC | kernel.AT_RECURSIVE
+            tree = kernel.open_tree(bind.host, flags)
+            attributes = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
+            if bind.read_only:
+                attributes |= kernel.MOUNT_ATTR_RDONLY
+            kernel.mount_setattr(tree, attributes, flags=kernel.AT_RECURSIVE)
+            self._trees.append((bind, tree))
+
+    def _attach_binds(self) -> None:
+        """Attach what was opened; links in a path lead no further than the dyno's root by now."""
+        for bind, tree in self._trees:
+            target = os.path.realpath(bind.dyno)
+            if _is_writable(target):
+                _make_place(target, is_folder=stat.S_ISDIR(os.fstat(tree).st_mode))
+            kernel.move_mount(tree, target)
+            os.close(tree)
+
+    def _mount_devices(self) -> None:
+        self._mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,mode=755")
+        dev = f"{self._root}/dev"
+        for name, (major, minor) in _DEVICES.items():
+            os.mknod(f"{dev}/{name}", stat.S_IFCHR, os.makedev(major, minor))
+            os.chmod(f"{dev}/{name}", 0o666)
+        for name, target in _LINKS.items():
+            os.symlink(target, f"{dev}/{name}")
+        for name in ("pts", "shm", "mqueue"):
+            os.mkdir(f"{dev}/{name}")
+        modes = "newinstance,ptmxmode=0666,mode=0620"
+        self._mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, modes)
+        self._mount("mqueue", "dev/mqueue", "mqueue", _SAFEST)
+
+    def _mount_scratch(self) -> None:
+        for where in ("dev/shm", "tmp", "var/tmp"):
+            self._mount("tmpfs", where, "tmpfs", _SAFE, f"size={self._plan.scratch_bytes},mode=1777")
+
+    def _mount_app(self, owners: _Owners) -> None:
+        plan = self._plan
+        size = f"size={plan.scratch_bytes},mode=755"
+        if plan.app is None:
+            own = f"{size},uid={plan.uid},gid={plan.uid}"
+            self._mount("tmpfs", "app", "tmpfs", _SAFE, own)
+            return
+        scratch = f"{self._stage}/scratch"
+        kernel.mount("tmpfs", scratch, "tmpfs", _SAFE, size)
+        for name in ("upper", "work"):
+            os.mkdir(f"{scratch}/{name}")
+            os.chown(f"{scratch}/{name}", plan.uid, plan.uid)
+        lower = f"{self._stage}/slug"
+        is_owned = owners.attach(lower)
+        layers = f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
+        options = layers if is_owned else f"{layers},metacopy=on"
+        self._mount("overlay", "app", "overlay", _SAFE, options)
+        if not is_owned:
+            _give_all(f"{self._root}/app", plan.uid)
+            self.has_copied_owner = True
+
+    def _hide(self) -> None:
+        root = self._root
+        for path in _MASKED:
+            target = f"{root}/{path}"
+            if os.path.isdir(target):
+                kernel.mount("tmpfs", target, "tmpfs", _SAFEST | MS_RDONLY, "size=0k")
+            elif os.path.exists(target):
+                kernel.mount(f"{root}/dev/null", target, flags=MS_BIND)
+        for path in _READ_ONLY:
+            target = f"{root}/{path}"
+            if os.path.exists(target):
+                kernel.mount(target, target, flags=MS_BIND | MS_REC)
+                _make_read_only(target, _SAFEST)
+
+    def _pivot(self) -> None:
+        os.chdir(self._root)
+        kernel.pivot_root(".", ".")
+        kernel.umount(".", kernel.MNT_DETACH)
+        os.chdir("/")
+
+
+class _Owners:
+    """Makes the dyno's user the owner of the slug, without touching its files.
+
+    An idmapped mount (man 2 mount_setattr, Linux 5.19 beneath an overlay) shows
+    the files of the folder's owner as the dyno's. It takes a user namespace,
+    which a short-lived child provides while other mounts are made.
+    """
+
+    def __init__(self, folder: str | None, proc: str, uid: int) -> None:
+        self._folder = folder
+        self._proc = proc
+        self._uid = uid
+        self._child = 0
+        if folder is not None:
+            self._ready, ready = os.pipe()
+            self._child = os.fork()
+            if not self._child:
+                _hold_user_namespace(ready)
+            os.close(ready)
+
+    def attach(self, target: str) -> bool:
+        """Attach the folder at a target; tell whether the dyno's user owns it there."""
+        assert self._folder is not None
+        tree = kernel.open_tree(self._folder, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
+        namespace = self._user_namespace(os.fstat(tree))
+        try:
+            attributes = (
+                kernel.MOUNT_ATTR_IDMAP | kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
+            )
+            kernel.mount_setattr(tree, attributes, namespace)
+            is_owned = True
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
+                raise
+            is_owned = False
+        finally:
+            os.close(namespace)
+        kernel.move_mount(tree, target)
+        os.close(tree)
+        return is_owned
+
+    def _user_namespace(self, owner: os.stat_result) -> int:
+        os.read(self._ready, 1)
+        os.close(self._ready)
+        process = f"{self._proc}/{self._child}"
+        _write(f"{process}/uid_map", _exchange(owner.st_uid, self._uid))
+        _write(f"{process}/gid_map", _exchange(owner.st_gid, self._uid))
+        namespace = os.open(f"{process}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        os.kill(self._child, signal.SIGKILL)
+        os.waitpid(self._child, 0)
+        return namespace
+
+
+def _hold_user_namespace(ready: int) -> None:
+    try:
+        kernel.unshare(kernel.CLONE_NEWUSER)
+        os.write(ready, b".")
+        signal.pause()
+    finally:
+        os._exit(1)
+
+
+def _exchange(owner: int, user: int) -> str:
+    """Return an id map (man 7 user_namespaces) that exchanges two ids and keeps all others."""
+    low, high = sorted((owner, user))
+    if low == high:
+        return f"0 0 {1 << 31}\n"
+    extents = [(0, 0, low), (low, high, 1), (low + 1, low + 1, high - low - 1), (high, low, 1)]
+    extents.append((high + 1, high + 1, (1 << 31) - high))
+    return "".join(f"{inside} {outside} {count}\n" for inside, outside, count in extents if count)
+
+
+def resolve(root: str, path: str) -> str:
+    """Return where a path leads to within a root folder, its symbolic links followed.
+
+    Raises OSError(ELOOP) for links that go in circles.
+    """
+    parts = [one for one in reversed(path.split("/")) if one]
+    resolved: list[str] = []
+    links = 0
+    while parts:
+        part = parts.pop()
+        if part in (".", ".."):
+            del resolved[len(resolved) - (part == "..") :]
+            continue
+        here = "/".join((root, *resolved, part))
+        if not os.path.islink(here):
+            resolved.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        target = os.readlink(here)
+        if target.startswith("/"):
+            resolved.clear()
+        parts.extend(one for one in reversed(target.split("/")) if one)
+    return "/" + "/".join(resolved)
+
+
+def _is_writable(path: str) -> bool:
+    return path.startswith(("/app/", "/tmp/", "/var/tmp/", "/dev/"))  # noqa: S108 - the dyno's own
+
+
+def _make_place(path: str, *, is_folder: bool) -> None:
+    """Make a folder or an empty file for something to be mounted on."""
+    if os.path.exists(path):
+        return
+    if is_folder:
+        os.makedirs(path)
+    else:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _write(path, "")
+
+
+def _write(path: str, content: str) -> None:
+    with open(path, "w") as file:
+        file.write(content)
+
+
+def _give_all(folder: str, uid: int) -> None:
+    for here, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            os.lchown(f"{here}/{name}", uid, uid)
+
+
+def _make_read_only(target: str, flags: int) -> None:
+    """Make a mount read-only: MS_RDONLY in the call that binds does not."""
+    kernel.mount("none", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | flags)

@@ -1,0 +1,68 @@
+"""What all dynos of a release share: a stack and an unpacked slug."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from hsup.model import Slug
+from hsup.slugs import SlugStore, Unpacked
+
+if TYPE_CHECKING:
+    from hsup_driver_libcontainer.stacks.stack import Stack
+    from hsup_driver_libcontainer.stacks.store import StackStore
+
+#: Mounts something, by its command, where dynos see it.
+Mount = Callable[[Sequence[str]], None]
+
+
+class Prepared:
+    """A stack and a slug in use, which keeps them from being removed."""
+
+    def __init__(self, stack: Stack, root: str, unpacked: Unpacked | None) -> None:
+        self._stack = stack
+        self._unpacked = unpacked
+        self.root = root
+
+    @property
+    def app(self) -> str | None:
+        """Return the folder of the application's files, None for a release without a slug."""
+        return self._unpacked.folder if self._unpacked else None
+
+    def close(self) -> None:
+        """Be no longer in use."""
+        self._stack.close()
+        if self._unpacked is not None:
+            self._unpacked.close()
+
+
+class Preparation:
+    """Fetches, unpacks and mounts what is not there yet."""
+
+    def __init__(self, stacks: StackStore, slugs: SlugStore, images: str, mount: Mount) -> None:
+        self._stacks = stacks
+        self._slugs = slugs
+        self._images = images
+        self._mount = mount
+        self._mounted: set[str] = set()
+
+    def prepare(self, slug: Slug | None, stack_name: str | None) -> Prepared:
+        """Return a slug and a stack, ready for use; may take long. Raises HsupError."""
+        stack = self._stacks.obtain(stack_name)
+        try:
+            unpacked = self._slugs.unpack(slug) if slug else None
+            return Prepared(stack, self._root(stack), unpacked)
+        except BaseException:
+            stack.close()
+            raise
+
+    def _root(self, stack: Stack) -> str:
+        if stack.image is None:
+            return stack.folder
+        target = f"{self._images}/{stack.name}-{stack.version}"
+        if target not in self._mounted:
+            os.makedirs(target, exist_ok=True)
+            self._mount(stack.mount_command(target))
+            self._mounted.add(target)
+        return target

@@ -1,0 +1,34 @@
+"""Turn a dyno's spec into what is executed, and its end into a status."""
+
+from __future__ import annotations
+
+import os
+
+from hsup import launch
+from hsup.errors import DynoStartError
+from hsup.model import DynoSpec, ExitStatus
+from hsup_driver_libcontainer.plan import Program, Terminal
+
+_UNKNOWN_TERMINAL = "xterm"
+
+
+def program(spec: DynoSpec, terminal: Terminal | None = None, kind: str | None = None) -> Program:
+    """Return the program of a dyno; `kind` is what TERM says of hsup's own terminal."""
+    environment = {**launch.DYNO_DEFAULTS, **launch.environment(spec)}
+    if terminal is not None:
+        environment["TERM"] = kind or _UNKNOWN_TERMINAL
+        environment["COLUMNS"] = str(terminal.columns)
+        environment["LINES"] = str(terminal.rows)
+    return Program(launch.start_up(spec.command), environment, terminal)
+
+
+def exit_status(status: int) -> ExitStatus:
+    """Return what a status of wait(2) says."""
+    code = os.waitstatus_to_exitcode(status)
+    return ExitStatus(code=code) if code >= 0 else ExitStatus(signal=-code)
+
+
+def start_error(what: str, number: int) -> DynoStartError:
+    """Return the error for a dyno that could not be started: what, and its errno."""
+    del number
+    return DynoStartError(f"cannot start the dyno: {what}")

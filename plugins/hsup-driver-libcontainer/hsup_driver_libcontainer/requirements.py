@@ -1,0 +1,70 @@
+"""What the driver needs of this machine, beyond cgroups, network and seccomp."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+
+from hsup.api import Finding
+
+#: nftables' iif in postrouting is of 5.7, close_range of 5.9; 5.10 is a long-term kernel.
+_OLDEST_KERNEL = (5, 10)
+#: For idmapped mounts beneath an overlay.
+_KERNEL_WITHOUT_COPIES = (5, 19)
+_MACHINES = ("x86_64", "aarch64")
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+
+
+def examine() -> Sequence[Finding]:
+    """Look at user, kernel, namespaces and file systems; change nothing."""
+    return [_root(), _kernel(), _machine(), _namespaces(), _overlay()]
+
+
+def _root() -> Finding:
+    if os.geteuid() == 0:
+        return Finding("user", is_good=True, text="root")
+    text = f"the libcontainer driver needs root, and this is user {os.geteuid()}"
+    return Finding("user", is_good=False, text=text, remedy="run hsup with sudo")
+
+
+def _kernel() -> Finding:
+    release = platform.release()
+    version = tuple(int(one) for one in release.split("-")[0].split(".")[:2])
+    if version < _OLDEST_KERNEL:
+        text = f"the libcontainer driver needs Linux 5.10 or later, and this is {release}"
+        return Finding("kernel", is_good=False, text=text, remedy="upgrade the kernel")
+    text = f"Linux {release}"
+    if version < _KERNEL_WITHOUT_COPIES:
+        text += ": before 5.19 each file of a slug is given to the dyno's user at its start"
+    return Finding("kernel", is_good=True, text=text)
+
+
+def _machine() -> Finding:
+    machine = platform.machine()
+    if machine in _MACHINES:
+        return Finding("machine", is_good=True, text=machine)
+    text = f"the libcontainer driver knows {' and '.join(_MACHINES)}, and this is {machine}"
+    return Finding("machine", is_good=False, text=text, remedy="use another driver")
+
+
+def _namespaces() -> Finding:
+    missing = [one for one in _NAMESPACES if not os.path.exists(f"/proc/self/ns/{one}")]
+    if not missing:
+        return Finding("namespaces", is_good=True, text=", ".join(_NAMESPACES))
+    text = f"the kernel has no namespaces of kind {', '.join(missing)}"
+    remedy = "use a kernel built with CONFIG_NAMESPACES"
+    return Finding("namespaces", is_good=False, text=text, remedy=remedy)
+
+
+def _overlay() -> Finding:
+    with open("/proc/filesystems", encoding="ascii") as file:
+        kinds = {line.split()[-1] for line in file}
+    if "overlay" in kinds or _module_exists("overlay"):
+        return Finding("overlayfs", is_good=True, text="available")
+    text = "the kernel has no overlay file system"
+    return Finding("overlayfs", is_good=False, text=text, remedy="modprobe overlay")
+
+
+def _module_exists(name: str) -> bool:
+    return os.path.isdir(f"/lib/modules/{platform.release()}/kernel/fs/{name}fs")

@@ -1,0 +1,30 @@
+"""How much a dyno may write: to /app, /tmp, /var/tmp and /dev/shm, to each of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from hsup.errors import UsageError
+from hsup_driver_libcontainer.sizes import Size
+
+VARIABLE = "LIBCONTAINER_DYNO_SCRATCH"
+
+_SIZE = re.compile(r"([0-9]+)([KMG]?)B?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def read_size(environ: Mapping[str, str]) -> int | None:
+    """Return the bytes that the user has set, None for the default. Raises UsageError."""
+    text = environ.get(VARIABLE, "").strip()
+    if not text:
+        return None
+    found = _SIZE.fullmatch(text)
+    if found is None or not int(found[1]):
+        raise UsageError(f'{VARIABLE} must be a size such as 256M or 2G, got "{text}"')
+    return int(found[1]) * _UNITS[found[2].upper()]
+
+
+def default_size(size: Size) -> int:
+    """Return half of the memory: what is written there counts as memory of the dyno."""
+    return size.memory // 2

@@ -1,0 +1,59 @@
+"""Find out what a file is by its content: a root tar or a disk image, and how compressed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks.tools import Tools, stop
+
+#: The first bytes of what each tool makes; see magic(5) of file.
+_COMPRESSIONS = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+}
+#: Where a format has its mark: tar(5), squashfs_fs.h, and ext4's superblock at 1024.
+_FORMATS = ((257, b"ustar", "tar"), (0, b"hsqs", "squashfs"), (1024 + 56, b"\x53\xef", "ext4"))
+_HEAD_BYTES = 4096
+
+
+class Archive(NamedTuple):
+    """A file that a stack is made of.
+
+    `compression` is the tool that undoes it, or None. `format` is `tar`,
+    `ext4` or `squashfs`.
+    """
+
+    path: str
+    compression: str | None
+    format: str
+
+
+def recognize(path: str, tools: Tools) -> Archive:
+    """Return what a file is. Raises DriverError for what is neither tar nor disk image."""
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    compression = next(
+        (tool for mark, tool in _COMPRESSIONS.items() if head.startswith(mark)), None
+    )
+    if compression:
+        head = _decompressed_head(path, compression, tools)
+    for offset, mark, form in _FORMATS:
+        if head[offset : offset + len(mark)] == mark:
+            return Archive(path, compression, form)
+    raise DriverError(
+        f"{path} is neither a tar nor an ext4 or squashfs disk image",
+        hint="make one, for example: tar -C ROOT -czf stack.tar.gz .",
+    )
+
+
+def _decompressed_head(path: str, compression: str, tools: Tools) -> bytes:
+    with open(path, "rb") as file:
+        process = tools.start(compression, "-dc", stdin=file)
+    assert process.stdout
+    try:
+        return process.stdout.read(_HEAD_BYTES)
+    finally:
+        stop(process)

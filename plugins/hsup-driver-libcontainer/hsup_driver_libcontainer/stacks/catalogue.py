@@ -1,0 +1,167 @@
+"""Which stacks are known: those of manifest.yml, those imported, and Heroku's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from hsup.errors import DriverError, UsageError
+from hsup.model import Fault
+from hsup_driver_libcontainer.stacks.lock import rewritten
+from hsup_driver_libcontainer.stacks.manifest import Entry, Parsed
+from hsup_driver_libcontainer.stacks.version import ordered
+
+#: What a release that names no stack runs on, where nothing else is primary.
+DEFAULT_STACK = "heroku-24"
+_HEROKU = re.compile(r"heroku-([0-9]+)")
+
+
+class ManifestRejected(DriverError):
+    """The manifest is faulty; it has to be corrected by its author."""
+
+    def __init__(self, path: str, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        super().__init__(f"{path}: {faults[0]}{more}")
+
+
+class Catalogue:
+    """The stacks that a folder knows.
+
+    `manifest.yml` is the operator's, and never written. `imported.json` has what
+    `hsup stacks import` was given, and counts more. `.manifest.json` is the
+    manifest again, with the stamp of the file that it was read from: reading
+    YAML would take an eighth of the time of `hsup run`.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.manifest_path = os.path.join(folder, "manifest.yml")
+        self._compiled_path = os.path.join(folder, ".manifest.json")
+        self._imported_path = os.path.join(folder, "imported.json")
+
+    def find(self, wanted: str | None) -> Entry:
+        """Return the stack `NAME[:VERSION]`; None asks for the primary one.
+
+        Of several versions it is the primary, else the highest. Raises
+        ManifestRejected, and DriverError for a stack that nobody knows.
+        """
+        entries = self.entries()
+        if wanted is None:
+            primary = next((entry for entry in entries if entry.primary), None)
+            return primary or self.find(DEFAULT_STACK)
+        name, _, version = wanted.partition(":")
+        matching = [
+            entry for entry in entries if entry.name == name and version in ("", entry.version)
+        ]
+        if matching:
+            return max(matching, key=lambda entry: (entry.primary, ordered(entry.version)))
+        return _of_heroku(name, version) or self._refuse(wanted, entries)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all stacks that are written down. Raises ManifestRejected."""
+        imported = self.imported()
+        manifest = self._manifest()
+        if any(entry.primary for entry in imported):
+            manifest = tuple(entry._replace(primary=False) for entry in manifest)
+        known = {entry[:2] for entry in imported}
+        return (*imported, *(entry for entry in manifest if entry[:2] not in known))
+
+    def parse_manifest(self) -> Parsed:
+        """Return what manifest.yml says, with all its faults."""
+        from hsup_driver_libcontainer.stacks.manifest import parse
+
+        try:
+            with open(self.manifest_path, encoding="utf-8-sig") as file:
+                return parse(file.read())
+        except FileNotFoundError:
+            return Parsed((), ())
+        except UnicodeDecodeError as error:
+            return Parsed((), (Fault("", f"must be UTF-8 text: {error.reason}"),))
+        except OSError as error:
+            raise DriverError(f"cannot read {self.manifest_path}: {error.strerror}") from error
+
+    def imported(self) -> tuple[Entry, ...]:
+        """Return the stacks that were imported."""
+        found = _read_json(self._imported_path) or []
+        return tuple(Entry(*fields) for fields in found)
+
+    def add_import(self, entry: Entry) -> None:
+        """Write down an imported stack in place of one of the same name and version."""
+        with rewritten(self._imported_path) as file:
+            others = [one for one in self.imported() if one[:2] != entry[:2]]
+            if entry.primary:
+                others = [one._replace(primary=False) for one in others]
+            json.dump([*others, entry], file)
+
+    def drop_imports(self, dropped: Sequence[Entry]) -> None:
+        """Forget imported stacks."""
+        with rewritten(self._imported_path) as file:
+            json.dump([one for one in self.imported() if one not in dropped], file)
+
+    def _manifest(self) -> tuple[Entry, ...]:
+        stamp = _stamp(self.manifest_path)
+        if stamp is None:
+            return ()
+        compiled = _read_json(self._compiled_path)
+        if compiled and compiled["stamp"] == stamp:
+            return tuple(Entry(*fields) for fields in compiled["entries"])
+        parsed = self.parse_manifest()
+        errors = [fault for fault in parsed.faults if not fault.is_warning]
+        if errors:
+            raise ManifestRejected(self.manifest_path, errors)
+        # Who may not write here reads YAML each time.
+        if os.access(os.path.dirname(self._compiled_path), os.W_OK):
+            with rewritten(self._compiled_path) as file:
+                json.dump({"stamp": stamp, "entries": parsed.entries}, file)
+        return parsed.entries
+
+    def _refuse(self, wanted: str, entries: Sequence[Entry]) -> Entry:
+        known = ", ".join(sorted({str(entry) for entry in entries} | {DEFAULT_STACK}))
+        raise DriverError(
+            f'stack "{wanted}" is not known; known are {known}',
+            hint=f"add it to {self.manifest_path}, or: hsup stacks import {wanted} PATH|URL",
+        )
+
+
+def split_wanted(wanted: str) -> tuple[str, str | None]:
+    """Return the name and the version of `NAME[:VERSION]`. Raises UsageError."""
+    from hsup_driver_libcontainer.stacks.manifest import check_word
+
+    name, colon, version = wanted.partition(":")
+    words = [("the name of a stack", name), *([("its version", version)] if colon else [])]
+    for what, word in words:
+        problem = check_word(what, word)
+        if problem:
+            raise UsageError(problem)
+    return name, version or None
+
+
+def _of_heroku(name: str, version: str) -> Entry | None:
+    """Return one of Heroku's stacks: heroku-24 is the image heroku/heroku:24.
+
+    `heroku-24:24.v123` is one build of it; see https://hub.docker.com/r/heroku/heroku/tags.
+    """
+    match = _HEROKU.fullmatch(name)
+    if not match:
+        return None
+    tag = version or match[1]
+    return Entry(name, version or None, f"docker://docker.io/heroku/heroku:{tag}")
+
+
+def _stamp(path: str) -> list[int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino]
+
+
+def _read_json(path: str) -> Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,20 @@
+"""Verify the checksum of a file."""
+
+from __future__ import annotations
+
+import hashlib
+
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks.manifest import shown
+
+
+def verify(path: str, url: str, checksum: str) -> None:
+    """Raise DriverError where a file is not what the checksum stands for."""
+    algorithm, _, expected = checksum.partition(":")
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
+    if found.hexdigest() != expected:
+        raise DriverError(
+            f"{shown(url)} has the checksum {algorithm}:{found.hexdigest()}, not {checksum}",
+            hint="try again, or correct the checksum if the new content is meant",
+        )

@@ -1,0 +1,171 @@
+"""`hsup stacks`: which stacks there are, and what becomes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from hsup.api import Settings
+    from hsup_driver_libcontainer.stacks.store import Listed, StackStore
+
+_MIB = 1 << 20
+
+
+class _Options(Protocol):
+    """What hsup hands to the commands of plugins."""
+
+    def settings(self) -> Settings: ...
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  hsup stacks list
+  hsup stacks pull heroku-24           the image docker.io/heroku/heroku:24
+  hsup stacks import debian /srv/root  a folder that debootstrap made
+  hsup stacks remove cedar-14:1.9"""
+)
+def stacks() -> None:
+    """Manage the root file systems that dynos of the libcontainer driver run on.
+
+    They are kept in HSUP_STACKS_DIR, /var/lib/hsup/stacks by default, where
+    manifest.yml says which there are. What a dyno needs and is not there is
+    pulled.
+    """
+
+
+@stacks.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.pass_obj
+def list_stacks(before: _Options, /, *, as_json: bool) -> None:
+    """List the stacks: those of the manifest, and those that are installed.
+
+    The one marked * is for releases that name no stack. Warnings about the
+    manifest are on standard error.
+    """
+    store = _store(before)
+    listed = _list_with_faults(store)
+    if as_json:
+        import json
+
+        click.echo(json.dumps([_fields(one) for one in listed], indent=2))
+        return
+    rows = [("NAME", "VERSION", "STATE", "SIZE", "FROM"), *map(_row, listed)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@stacks.command(
+    "pull",
+    epilog="""\b
+Examples:
+  hsup stacks pull                       the stack of releases that name none
+  hsup stacks pull heroku-24 heroku-22
+  hsup stacks pull heroku-24:24.v123     one build of it""",
+)
+@click.argument("names", metavar="[NAME[:VERSION]]...", nargs=-1)
+@click.pass_obj
+def pull(before: _Options, /, names: tuple[str, ...]) -> None:
+    """Fetch stacks that are not there, and newer images of registries.
+
+    Dynos that run stay on what they were started with. For registries that ask
+    for a password: docker login, skopeo login, or REGISTRY_AUTH_FILE.
+    """
+    from hsup_driver_libcontainer.stacks.progress import Progress
+
+    store = _store(before)
+    for name in names or (None,):
+        entry, is_new = store.pull(name, Progress())
+        click.echo(f"hsup: stack {entry} is {'installed' if is_new else 'up to date'}", err=True)
+
+
+@stacks.command(
+    "import",
+    epilog="""\b
+Examples:
+  hsup stacks import debian /srv/root
+  hsup stacks import cedar-14:1.10 ./cedar.img.gz --primary
+  hsup stacks import mine https://example.com/root.tar.zst --checksum sha256:0123...
+  hsup stacks import mine docker://registry.example.com/mine:7""",
+)
+@click.argument("name", metavar="NAME[:VERSION]")
+@click.argument("place", metavar="PATH|URL")
+@click.option("--checksum", metavar="sha256:DIGITS", help="What the file has to be.")
+@click.option("--primary", is_flag=True, help="Use it for releases that name no stack.")
+@click.pass_obj
+def import_stack(
+    before: _Options, /, name: str, place: str, *, checksum: str | None, primary: bool
+) -> None:
+    """Make a stack of a folder, a root tar, a disk image or a registry's image.
+
+    A folder is used where it is, and has to stay there; all else is copied.
+    Tars and images (ext4, squashfs) may be compressed with gzip, xz, zstd or
+    bzip2. The name counts more than the same name in manifest.yml.
+    """
+    from hsup_driver_libcontainer.stacks.imports import entry_of
+    from hsup_driver_libcontainer.stacks.progress import Progress
+
+    settings = before.settings()
+    entry = entry_of(name, place, folder=settings.folder, checksum=checksum, primary=primary)
+    _store(before).add(entry, Progress())
+    click.echo(f"hsup: stack {entry} is imported", err=True)
+
+
+@stacks.command("remove")
+@click.argument("names", metavar="NAME[:VERSION]...", nargs=-1, required=True)
+@click.pass_obj
+def remove(before: _Options, /, names: tuple[str, ...]) -> None:
+    """Remove stacks from the disk; without a version, all versions.
+
+    One that runs dynos is refused. What the manifest has is fetched again when
+    it is needed. A folder that was imported is only forgotten.
+    """
+    store = _store(before)
+    for name in names:
+        for removed in store.remove(name):
+            click.echo(f"hsup: stack {removed} is removed", err=True)
+
+
+def _store(before: _Options) -> StackStore:
+    from hsup_driver_libcontainer.stacks.store import StackStore
+
+    return StackStore(before.settings())
+
+
+def _list_with_faults(store: StackStore) -> tuple[Listed, ...]:
+    path = store.catalogue.manifest_path
+    for fault in store.catalogue.parse_manifest().faults:
+        kind = "warning" if fault.is_warning else "fault"
+        click.echo(f"{path}: {kind}: {fault}", err=True)
+    return store.list()
+
+
+def _fields(one: Listed) -> dict[str, object]:
+    from hsup_driver_libcontainer.stacks.manifest import shown
+
+    record = one.record
+    return {
+        "name": one.entry.name,
+        "version": one.entry.version,
+        "primary": one.entry.primary,
+        "url": shown(one.entry.url),
+        "checksum": one.entry.checksum,
+        "path": one.path,
+        "in_use": one.is_in_use,
+        "digest": record.digest if record else None,
+        "filesystem": record.filesystem if record else None,
+        "bytes": record.size if record else None,
+    }
+
+
+def _row(one: Listed) -> tuple[str, ...]:
+    from hsup_driver_libcontainer.stacks.manifest import shown
+
+    state = "in use" if one.is_in_use else "installed" if one.path else "not installed"
+    size = f"{one.record.size / _MIB:.0f} MiB" if one.record else ""
+    name = f"{one.entry.name}{' *' if one.entry.primary else ''}"
+    return name, one.entry.version or "", state, size, shown(one.entry.url)

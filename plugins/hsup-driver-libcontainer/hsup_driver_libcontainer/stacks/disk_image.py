@@ -1,0 +1,74 @@
+"""Disk images of stacks: unpacked sparsely, looked into before they are used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import IO
+
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks.archive import Archive
+from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.root import check_root
+from hsup_driver_libcontainer.stacks.stack import mount_command
+from hsup_driver_libcontainer.stacks.tools import Tools, stop
+
+_BLOCK_BYTES = 1 << 16
+_ZEROES = bytes(_BLOCK_BYTES)
+
+#: Mounts where nobody else sees it, for as long as the process lives.
+_MOUNT_AND_STAY = '"$@" && echo mounted && exec sleep infinity'
+
+
+def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress) -> None:
+    """Write the image that an archive holds, with holes where it is empty."""
+    total = os.path.getsize(archive.path)
+    with open(archive.path, "rb", buffering=0) as file:
+
+        def watch() -> None:
+            progress.show(os.lseek(file.fileno(), 0, os.SEEK_CUR), total)
+
+        if not archive.compression:
+            _write_sparsely(file, image, watch)
+            return
+        process = tools.start(archive.compression, "-dc", stdin=file)
+        assert process.stdout
+        assert process.stderr
+        try:
+            _write_sparsely(process.stdout, image, watch)
+            complaint = process.stderr.read().decode(errors="replace").strip()
+            if process.wait():
+                raise DriverError(f"cannot unpack {archive.path}: {complaint}")
+        finally:
+            stop(process)
+
+
+def check_image(image: str, filesystem: str, name: str, tools: Tools) -> None:
+    """Raise DriverError where an image cannot be mounted, or is no root."""
+    target = f"{image}.mounted"
+    os.mkdir(target)
+    command = mount_command(image, filesystem, target)
+    tools.check(command[0])
+    inside = ("unshare", "--mount", "--propagation", "private", "--")
+    process = tools.start(*inside, "sh", "-c", _MOUNT_AND_STAY, "sh", *command)
+    assert process.stdout
+    assert process.stderr
+    try:
+        if not process.stdout.readline():
+            complaint = process.stderr.read().decode(errors="replace").strip()
+            raise DriverError(f'cannot mount the disk image of stack "{name}": {complaint}')
+        check_root(f"/proc/{process.pid}/root{target}", name)
+    finally:
+        stop(process)
+        os.rmdir(target)
+
+
+def _write_sparsely(source: IO[bytes], path: str, watch: Callable[[], None]) -> None:
+    with open(path, "wb") as file:
+        while block := source.read(_BLOCK_BYTES):
+            if block == _ZEROES[: len(block)]:
+                file.seek(len(block), os.SEEK_CUR)
+            else:
+                file.write(block)
+            watch()
+        file.truncate(file.tell())

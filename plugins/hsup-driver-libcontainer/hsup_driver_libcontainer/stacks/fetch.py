@@ -1,0 +1,122 @@
+"""Make a stack's folder from what its entry points to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import NamedTuple
+
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks.archive import recognize
+from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
+from hsup_driver_libcontainer.stacks.manifest import Entry, shown
+from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.registry import pull_image, resolve_image, unpack_layers
+from hsup_driver_libcontainer.stacks.root import check_root, settle
+from hsup_driver_libcontainer.stacks.stack import IMAGE, ROOT, Record, write_record
+from hsup_driver_libcontainer.stacks.tar import unpack_tar
+from hsup_driver_libcontainer.stacks.tools import Tools
+
+#: Within the workspace: the folder that becomes the stack's, and the archive.
+_STACK, _DOWNLOAD = "stack", "download"
+
+
+class Workspace(NamedTuple):
+    """Where a stack is made: a folder of this process alone, which is removed at the end."""
+
+    folder: str
+    tools: Tools
+    progress: Progress
+
+
+def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str | None:
+    """Fetch and unpack a stack, and return its folder, complete, within the workspace.
+
+    Returns None where a registry still has the image of the digest `current`.
+    Raises DriverError.
+    """
+    stack = os.path.join(workspace.folder, _STACK)
+    # What a killed process left may be half of it; downloads and layers are kept.
+    shutil.rmtree(stack, ignore_errors=True)
+    os.mkdir(stack)
+    try:
+        if entry.url.startswith("docker://"):
+            record = _from_registry(entry, stack, workspace, current)
+        else:
+            record = _from_archive(entry, stack, workspace)
+        if record is None:
+            return None
+        write_record(stack, record)
+        # Whole on the disk before it is given its name.
+        workspace.tools.run("sync", "--file-system", stack, to=f"write {stack}")
+    except OSError as error:
+        what = error.filename or stack
+        raise DriverError(f'cannot fetch stack "{entry}": {what}: {error.strerror}') from error
+    finally:
+        workspace.progress.clear()
+    return stack
+
+
+def _from_registry(
+    entry: Entry, stack: str, workspace: Workspace, current: str | None
+) -> Record | None:
+    image = resolve_image(entry, workspace.tools)
+    if image.digest == current:
+        return None
+    workspace.progress.say(f"pulling stack {entry} from {shown(entry.url)}")
+    layout = pull_image(image, workspace.folder, workspace.tools, workspace.progress)
+    workspace.progress.say(f"unpacking stack {entry}")
+    root = os.path.join(stack, ROOT)
+    unpack_layers(layout, root, workspace.tools)
+    return _record(entry, filesystem=None, size=_settled(root, entry), digest=image.digest)
+
+
+def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
+    path = _local_path(entry, workspace)
+    archive = recognize(path, workspace.tools)
+    workspace.progress.say(f"unpacking stack {entry}")
+    if archive.format == "tar":
+        root = os.path.join(stack, ROOT)
+        unpack_tar(archive, root, workspace.tools, workspace.progress)
+        return _record(entry, filesystem=None, size=_settled(root, entry))
+    image = os.path.join(stack, IMAGE)
+    unpack_image(archive, image, workspace.tools, workspace.progress)
+    check_image(image, archive.format, str(entry), workspace.tools)
+    return _record(entry, filesystem=archive.format, size=os.path.getsize(image))
+
+
+def _local_path(entry: Entry, workspace: Workspace) -> str:
+    """Return the archive as a file of this machine, verified."""
+    path = entry.url
+    if not path.startswith("/"):
+        # Imported here, as it takes more time than all the rest.
+        from hsup_driver_libcontainer.stacks.download import download
+
+        path = os.path.join(workspace.folder, _DOWNLOAD)
+        workspace.progress.say(f"downloading stack {entry} from {shown(entry.url)}")
+        download(entry.url, path, resumes=entry.checksum is not None, progress=workspace.progress)
+    if entry.checksum:
+        from hsup_driver_libcontainer.stacks.checksum import verify
+
+        verify(path, entry.url, entry.checksum)
+    return path
+
+
+def _settled(root: str, entry: Entry) -> int:
+    size = settle(root)
+    check_root(root, str(entry))
+    return size
+
+
+def _record(
+    entry: Entry, *, filesystem: str | None, size: int, digest: str | None = None
+) -> Record:
+    return Record(
+        name=entry.name,
+        version=entry.version,
+        url=entry.url,
+        checksum=entry.checksum,
+        digest=digest,
+        filesystem=filesystem,
+        size=size,
+    )

@@ -1,0 +1,30 @@
+"""What `hsup stacks import` was asked for, as an entry."""
+
+from __future__ import annotations
+
+import os
+
+from hsup.errors import UsageError
+from hsup_driver_libcontainer.stacks.catalogue import split_wanted
+from hsup_driver_libcontainer.stacks.manifest import Entry, check_url, normalized_checksum
+
+
+def entry_of(wanted: str, place: str, *, folder: str, checksum: str | None, primary: bool) -> Entry:
+    """Return the entry of `NAME[:VERSION]` at a path or URL. Raises UsageError."""
+    name, version = split_wanted(wanted)
+    digits = normalized_checksum(checksum) if checksum else None
+    if checksum and not digits:
+        raise UsageError(f"--checksum must be sha256: and 64 hexadecimal digits, got {checksum!r}")
+    return Entry(name, version, _url(place, folder), digits, primary)
+
+
+def _url(place: str, folder: str) -> str:
+    if "://" in place and not place.startswith("file://"):
+        problem = check_url(place)
+        if problem:
+            raise UsageError(problem)
+        return place
+    path = os.path.abspath(os.path.join(folder, place.removeprefix("file://")))
+    if not os.path.exists(path):
+        raise UsageError(f"cannot import {place}: there is no such file or folder")
+    return path

@@ -1,0 +1,111 @@
+"""The folders of installed stacks: which is the newest, and whether one is in use.
+
+    installed/NAME@VERSION+N/    a whole stack; the greatest N has replaced the others
+    fetching/NAME@VERSION/       one that is being fetched
+    fetching/NAME@VERSION+N/     one that is being removed
+
+Whoever works with a folder has a lock on it. What nobody has a lock on in
+`fetching`, and in `installed` what was replaced, is removed by whoever sees it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hsup_driver_libcontainer.stacks import lock
+from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.stack import Record, Stack, read_record
+
+
+class Installed:
+    """The stacks in a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._installed = os.path.join(folder, "installed")
+        self._fetching = os.path.join(folder, "fetching")
+
+    def open(self, entry: Entry) -> Stack | None:
+        """Return a stack, None where it is not there or was fetched from elsewhere."""
+        while folder := self._newest(_key(entry)):
+            path = os.path.join(self._installed, folder)
+            try:
+                descriptor = lock.hold(path, lock.SHARED, os.O_DIRECTORY)
+            except FileNotFoundError:
+                # It has just been removed.
+                continue
+            stack = Stack(read_record(path), path, descriptor)
+            if stack.record.is_of(entry):
+                return stack
+            stack.close()
+            return None
+        return None
+
+    def workspace(self, entry: Entry) -> str:
+        """Return the path of the folder to fetch a stack in, which has to be locked."""
+        return os.path.join(self._fetching, _key(entry))
+
+    def place(self, folder: str, entry: Entry) -> None:
+        """Install a whole stack in one step; the caller has the lock on its workspace."""
+        os.makedirs(self._installed, 0o700, exist_ok=True)
+        newest = self._newest(_key(entry))
+        number = _number(newest) + 1 if newest else 1
+        os.rename(folder, os.path.join(self._installed, f"{_key(entry)}+{number}"))
+
+    def records(self) -> dict[str, Record]:
+        """Return the newest folder of each stack, and what is written down of it."""
+        paths = (os.path.join(self._installed, folder) for folder in self._newest_of_all())
+        return {path: read_record(path) for path in paths}
+
+    def remove(self, path: str) -> None:
+        """Take a stack away in one step; the caller has the exclusive lock on its folder.
+
+        Its files are deleted by `sweep`, once that lock is gone.
+        """
+        os.makedirs(self._fetching, 0o700, exist_ok=True)
+        os.rename(path, os.path.join(self._fetching, os.path.basename(path)))
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what was replaced or half made and has no lock; say what it was."""
+        replaced = set(_names(self._installed)) - set(self._newest_of_all())
+        for name in replaced:
+            path = os.path.join(self._installed, name)
+            with lock.if_unused(path) as is_unused:
+                if is_unused:
+                    self.remove(path)
+        swept = []
+        for name in sorted(_names(self._fetching)):
+            path = os.path.join(self._fetching, name)
+            with lock.if_unused(path) as is_unused:
+                if is_unused:
+                    _remove_tree(path)
+                    swept.append(f"stack {name}")
+        return tuple(swept)
+
+    def _newest(self, key: str) -> str | None:
+        found = [name for name in _names(self._installed) if name.rpartition("+")[0] == key]
+        return max(found, key=_number, default=None)
+
+    def _newest_of_all(self) -> list[str]:
+        numbered = sorted(_names(self._installed), key=_number)
+        return list({name.rpartition("+")[0]: name for name in numbered}.values())
+
+
+def _key(entry: Entry) -> str:
+    return f"{entry.name}@{entry.version or ''}"
+
+
+def _number(folder: str) -> int:
+    return int(folder.rpartition("+")[2])
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _remove_tree(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path)

@@ -1,0 +1,130 @@
+"""Pull images from container registries with skopeo, and unpack their layers with umoci.
+
+skopeo knows the protocol, the architectures and where credentials are kept
+(REGISTRY_AUTH_FILE, ~/.docker/config.json, credential helpers), and verifies
+every digest; umoci knows whiteouts, opaque folders, hard links and attributes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.tools import Tools
+
+#: As Docker does, see https://docs.docker.com/reference/cli/dockerd/#insecure-registries.
+_LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/")
+_TAG = re.compile(r":[^/:]*$")
+#: Go's names, which image indexes use.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_RETRIES = "3"
+_LAYOUT_TAG = "stack"
+
+
+class Image(NamedTuple):
+    """An image of this machine's architecture.
+
+    `digest` is what the reference stands for at present: an index, or the
+    image itself. `size` is in bytes, of all layers as they are transferred.
+    """
+
+    reference: str
+    digest: str
+    size: int
+
+
+def resolve_image(entry: Entry, tools: Tools) -> Image:
+    """Ask the registry what an entry stands for. Raises DriverError."""
+    tools.check("skopeo", "umoci")
+    repository, reference = _references(entry)
+    top = _manifest(reference, tools)
+    digest = f"sha256:{hashlib.sha256(top).hexdigest()}"
+    manifest = json.loads(top)
+    chosen = digest
+    if "manifests" in manifest:
+        chosen = _choose(manifest["manifests"], entry)
+        manifest = json.loads(_manifest(f"{repository}@{chosen}", tools))
+    size = sum(int(layer["size"]) for layer in manifest.get("layers", ()))
+    return Image(f"{repository}@{chosen}", digest, size)
+
+
+def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> str:
+    """Fetch an image into a folder, as an OCI layout; layers that are there stay.
+
+    Returns the layout's reference, for `unpack_image`.
+    """
+    layout = os.path.join(folder, "layout")
+    tools.run(
+        "skopeo",
+        "copy",
+        "--quiet",
+        f"--retry-times={_RETRIES}",
+        f"--src-tls-verify={_wants_tls(image.reference)}",
+        f"docker://{image.reference}",
+        f"oci:{layout}:{_LAYOUT_TAG}",
+        to=f"pull {image.reference}",
+        watch=lambda: progress.show(_bytes_in(layout), image.size),
+    )
+    return f"{layout}:{_LAYOUT_TAG}"
+
+
+def unpack_layers(layout: str, root: str, tools: Tools) -> None:
+    """Unpack the layers of an image into a new folder, one over the other."""
+    tools.run("umoci", "raw", "unpack", "--image", layout, root, to="unpack the image's layers")
+
+
+def _references(entry: Entry) -> tuple[str, str]:
+    """Return the repository, and with the checksum as digest, or else the tag, the image."""
+    given = entry.url.removeprefix("docker://")
+    if entry.checksum:
+        repository = _TAG.sub("", given.partition("@")[0])
+        return repository, f"{repository}@{entry.checksum}"
+    return _TAG.sub("", given.partition("@")[0]), given
+
+
+def _manifest(reference: str, tools: Tools) -> bytes:
+    return tools.run(
+        "skopeo",
+        "inspect",
+        "--raw",
+        f"--retry-times={_RETRIES}",
+        f"--tls-verify={_wants_tls(reference)}",
+        f"docker://{reference}",
+        to=f"pull {reference}",
+    )
+
+
+def _choose(manifests: Sequence[dict[str, Any]], entry: Entry) -> str:
+    wanted = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    found = [(one["platform"]["os"], one["platform"]["architecture"]) for one in manifests]
+    if ("linux", wanted) not in found:
+        others = ", ".join(sorted({arch for system, arch in found if system == "linux"}))
+        raise DriverError(
+            f'stack "{entry}" is not there for {wanted}, only for {others or "other systems"}',
+            hint=f"give an image that has it in place of {entry.url}",
+        )
+    return str(manifests[found.index(("linux", wanted))]["digest"])
+
+
+def _wants_tls(reference: str) -> str:
+    return "false" if _LOOPBACK.match(reference) else "true"
+
+
+def _bytes_in(layout: str) -> int:
+    sizes = 0
+    for folder, _, names in os.walk(layout):
+        for name in names:
+            try:
+                sizes += os.lstat(os.path.join(folder, name)).st_size
+            except FileNotFoundError:
+                # skopeo has just given it its final name.
+                continue
+    return sizes

@@ -1,0 +1,94 @@
+"""What makes a folder a root file system that dynos can run on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+
+from hsup.errors import DriverError
+
+_SHELLS = ("bin/bash", "bin/sh")
+#: `e_machine` of an ELF header, see man 5 elf.
+_MACHINES = {"x86_64": 62, "aarch64": 183}
+_ARCHITECTURES = {62: "amd64", 183: "arm64"}
+#: As many as Linux follows, see man 7 path_resolution.
+_MAX_LINKS = 40
+
+
+def check_root(root: str, name: str) -> None:
+    """Raise DriverError where a folder is no root of this machine's architecture."""
+    if not os.stat(root).st_mode & stat.S_IXOTH:
+        hint = "chmod 755 its root folder"
+        raise DriverError(f'the root folder of stack "{name}" is closed to dynos', hint=hint)
+    for shell in _SHELLS:
+        path = resolve(root, shell)
+        if path is None:
+            hint = "give the whole root file system of a system that has bash"
+            what = os.path.basename(shell)
+            raise DriverError(f'no {what} in the stack "{name}": it has no /{shell}', hint=hint)
+        _check_machine(path, name)
+
+
+def resolve(root: str, path: str) -> str | None:
+    """Return the file that a path leads to where `root` is the root folder, or None."""
+    names = path.split("/")[::-1]
+    there: list[str] = []
+    links = 0
+    while names:
+        name = names.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            there = there[:-1]
+            continue
+        found = os.path.join(root, *there, name)
+        try:
+            if not stat.S_ISLNK(os.lstat(found).st_mode):
+                there.append(name)
+                continue
+        except OSError:
+            return None
+        target = os.readlink(found)
+        links += 1
+        if links > _MAX_LINKS:
+            return None
+        if target.startswith("/"):
+            there = []
+        names.extend(target.split("/")[::-1])
+    found = os.path.join(root, *there)
+    return found if os.path.isfile(found) else None
+
+
+def settle(root: str) -> int:
+    """Remove the devices of a new root, and return how many bytes its files have.
+
+    A dyno gets a /dev of its own; nothing on the host's disk needs them.
+    """
+    # The folder that an archive was made of may be a temporary one, closed to others.
+    os.chmod(root, 0o755)  # noqa: S103 - dynos run as users of their own
+    size = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
+                os.unlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                size += status.st_size // status.st_nlink
+    return size
+
+
+def _check_machine(path: str, name: str) -> None:
+    with open(path, "rb") as file:
+        header = file.read(20)
+    wanted = _MACHINES.get(platform.machine())
+    if not header.startswith(b"\x7fELF") or wanted is None:
+        return
+    found = int.from_bytes(header[18:20], "little")
+    if found != wanted:
+        got = _ARCHITECTURES.get(found, f"machine {found}")
+        raise DriverError(
+            f'stack "{name}" is for {got}, this machine is {_ARCHITECTURES[wanted]}',
+            hint=f"give its {_ARCHITECTURES[wanted]} variant",
+        )

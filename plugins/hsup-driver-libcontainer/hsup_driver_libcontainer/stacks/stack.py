@@ -1,0 +1,119 @@
+"""A stack that is there: where its files are, and the lock that keeps them there."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from hsup_driver_libcontainer.stacks import lock
+from hsup_driver_libcontainer.stacks.manifest import Entry
+
+#: What a stack's folder has in it: one of the two, and the record.
+ROOT, IMAGE, RECORD = "root", "image", "stack.json"
+
+#: `noload`: a file system that was in use when its image was made has a journal
+#: to be replayed, which needs writing, and without it is refused (man 5 ext4).
+_MOUNT_OPTIONS = {
+    "ext4": "ro,loop,nosuid,nodev,noload",
+    "squashfs": "ro,loop,nosuid,nodev",
+}
+
+
+class Record(NamedTuple):
+    """What is written down of a stack that was installed.
+
+    `url` and `checksum` are those that it was fetched by. `digest` is that of
+    an image in a registry. `filesystem` is None for files in a folder, else
+    `ext4` or `squashfs`. `size` is in bytes, of the files or of the image.
+    """
+
+    name: str
+    version: str | None
+    url: str
+    checksum: str | None
+    digest: str | None
+    filesystem: str | None
+    size: int
+
+    def entry(self) -> Entry:
+        """Return what it was fetched by."""
+        return Entry(self.name, self.version, self.url, self.checksum)
+
+    def is_of(self, entry: Entry) -> bool:
+        """Tell whether an entry means this stack, and not one from elsewhere."""
+        return self.entry() == entry._replace(primary=False)
+
+    def __str__(self) -> str:
+        return str(self.entry())
+
+
+class Stack:
+    """A stack in use; nobody removes it before it is closed.
+
+    `folder` is the root folder, None where there is an `image` to be mounted.
+    """
+
+    def __init__(self, record: Record, path: str, descriptor: int) -> None:
+        """Take a stack and the descriptor of the lock on it.
+
+        `path` is the root folder of a stack that was not installed, being a
+        folder of the operator's, or what `installed` has.
+        """
+        self.name = record.name
+        self.version = record.version
+        self.record = record
+        self.folder: str | None = None
+        self.image: str | None = None
+        self._descriptor = descriptor
+        if record.filesystem:
+            self.image = os.path.join(path, IMAGE)
+        elif path == record.url:
+            self.folder = path
+        else:
+            self.folder = os.path.join(path, ROOT)
+
+    def mount_command(self, target: str) -> tuple[str, ...]:
+        """Return the command that mounts the image, read-only.
+
+        Its loop device goes with the mount, as mount(8) sets autoclear; so in a
+        mount namespace of one's own nothing is left when that ends.
+        """
+        assert self.image
+        assert self.record.filesystem
+        return mount_command(self.image, self.record.filesystem, target)
+
+    def close(self) -> None:
+        """Let others remove the stack; may be called more than once."""
+        if self._descriptor >= 0:
+            lock.release(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def mount_command(image: str, filesystem: str, target: str) -> tuple[str, ...]:
+    """Return the command that mounts an image, read-only."""
+    return ("mount", "-t", filesystem, "-o", _MOUNT_OPTIONS[filesystem], image, target)
+
+
+def write_record(folder: str, record: Record) -> None:
+    """Write down what a stack's folder has in it."""
+    with open(os.path.join(folder, RECORD), "w", encoding="utf-8") as file:
+        json.dump(record, file)
+
+
+def read_record(folder: str) -> Record:
+    """Return what a stack's folder has in it."""
+    with open(os.path.join(folder, RECORD), encoding="utf-8") as file:
+        return Record(*json.load(file))

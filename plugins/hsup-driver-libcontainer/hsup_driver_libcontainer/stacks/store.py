@@ -1,0 +1,229 @@
+"""The stacks of this machine: fetched when one is needed, once, and kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from hsup.api import Settings
+from hsup.errors import DriverError, UsageError
+from hsup_driver_libcontainer.stacks import lock
+from hsup_driver_libcontainer.stacks.catalogue import Catalogue, split_wanted
+from hsup_driver_libcontainer.stacks.installed import Installed
+from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.stack import Record, Stack
+
+STACKS_DIR = "HSUP_STACKS_DIR"
+DEFAULT_STACKS_DIR = "/var/lib/hsup/stacks"
+
+
+class Listed(NamedTuple):
+    """A stack that is known or installed.
+
+    `path` is the folder that it is in, None where it has to be fetched first;
+    `record` is None where nothing was installed, as for a folder of the operator's.
+    """
+
+    entry: Entry
+    path: str | None = None
+    record: Record | None = None
+    is_in_use: bool = False
+
+
+class StackStore:
+    """Gives stacks to those who run dynos, and takes care of what is on the disk."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Choose the folder. Raises UsageError where HSUP_STACKS_DIR makes no sense."""
+        self._folder = _folder(settings)
+        self.catalogue = Catalogue(self._folder)
+        self._installed = Installed(self._folder)
+        self._environ = settings.environ
+
+    def obtain(self, wanted: str | None = None, progress: Progress | None = None) -> Stack:
+        """Return a stack that is ready; fetch it first where it is not there.
+
+        `wanted` is `NAME` or `NAME:VERSION`, None the primary stack. Blocks.
+        The stack stays on the disk until it is closed. Raises DriverError.
+        """
+        with self._telling():
+            entry = self.catalogue.find(wanted)
+            if is_folder(entry):
+                return _open_folder(entry)
+            return self._installed.open(entry) or self._fetch(entry, progress)
+
+    def pull(self, wanted: str | None, progress: Progress | None = None) -> tuple[Entry, bool]:
+        """Fetch a stack that is not there, or whose image in a registry is another now.
+
+        Returns which it was, and whether anything was fetched. Raises DriverError.
+        """
+        with self._telling():
+            entry = self.catalogue.find(wanted)
+            if is_folder(entry):
+                _open_folder(entry).close()
+                return entry, False
+            present = self._installed.open(entry)
+            if present is None:
+                self._fetch(entry, progress).close()
+                return entry, True
+            present.close()
+            if not entry.url.startswith("docker://"):
+                return entry, False
+            with self._fetch(entry, progress, present.record) as stack:
+                return entry, stack.record != present.record
+
+    def add(self, entry: Entry, progress: Progress | None = None) -> None:
+        """Import a stack: a folder is used where it is, all else is fetched."""
+        with self._telling():
+            if is_folder(entry):
+                _open_folder(entry).close()
+            else:
+                self._fetch(entry, progress, is_anew=True).close()
+            self.catalogue.add_import(entry)
+
+    def remove(self, wanted: str) -> tuple[str, ...]:
+        """Remove a stack, all versions of it where none is given; return their names.
+
+        A folder that was imported is only forgotten. Raises DriverError, before
+        anything is removed, where one is in use or there is none.
+        """
+        name, version = split_wanted(wanted)
+        with self._telling():
+            records = {
+                path: record
+                for path, record in self._installed.records().items()
+                if record.name == name and version in (None, record.version)
+            }
+            imports = [
+                entry
+                for entry in self.catalogue.imported()
+                if entry.name == name and version in (None, entry.version)
+            ]
+            if not records and not imports:
+                raise DriverError(f'stack "{wanted}" is not installed', hint="see hsup stacks list")
+            self._remove(wanted, records, imports)
+            return tuple(sorted({str(one) for one in (*records.values(), *imports)}))
+
+    def list(self) -> tuple[Listed, ...]:
+        """Return the stacks that are known, and what is installed all the same."""
+        with self._telling():
+            records = self._installed.records()
+            entries = [*self.catalogue.entries()]
+            if not any(entry.primary for entry in entries):
+                default = self.catalogue.find(None)
+                entries = [entry for entry in entries if entry != default]
+                entries.insert(0, default._replace(primary=True))
+            known = tuple(_listed(entry, records) for entry in entries)
+            shown = {one.path for one in known}
+            others = {path: record for path, record in records.items() if path not in shown}
+            return known + tuple(
+                Listed(record.entry(), path, record, is_in_use=_is_in_use(path))
+                for path, record in others.items()
+            )
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what was replaced or half made, and is nobody's; say what it was."""
+        with self._telling():
+            return self._installed.sweep()
+
+    def _fetch(
+        self,
+        entry: Entry,
+        progress: Progress | None,
+        present: Record | None = None,
+        *,
+        is_anew: bool = False,
+    ) -> Stack:
+        """Fetch a stack, unless another process does so meanwhile.
+
+        `present` is what is there but may be out of date; `is_anew` asks for it
+        even if it was fetched before.
+        """
+        # What only fetching needs takes as long to import as a fast `hsup run`.
+        from hsup_driver_libcontainer.stacks.fetch import Workspace, fetch
+        from hsup_driver_libcontainer.stacks.tools import Tools
+
+        progress = progress or Progress()
+
+        def tell_of_another() -> None:
+            progress.say(f"waiting for another hsup that fetches stack {entry}")
+
+        folder = self._installed.workspace(entry)
+        with lock.new_folder(folder, tell_of_another) as descriptor:
+            stack = None if is_anew else self._installed.open(entry)
+            if stack and stack.record != present:
+                return stack
+            workspace = Workspace(folder, Tools(self._environ, descriptor), progress)
+            made = fetch(entry, workspace, present.digest if present else None)
+            if made:
+                self._installed.place(made, entry)
+                if stack:
+                    stack.close()
+                stack = self._installed.open(entry)
+            assert stack, f"stack {entry} was removed while its workspace was locked"
+        self._installed.sweep()
+        return stack
+
+    def _remove(self, wanted: str, records: Mapping[str, Record], imports: Sequence[Entry]) -> None:
+        folders = [entry.url for entry in imports if is_folder(entry)]
+        with ExitStack() as locks:
+            for path in (*records, *folders):
+                descriptor = lock.hold_at_once(path)
+                if descriptor is None:
+                    hint = "stop the hsup that runs dynos on it first"
+                    raise DriverError(f'stack "{wanted}" is in use', hint=hint)
+                locks.callback(os.close, descriptor)
+            self.catalogue.drop_imports(imports)
+            for path in records:
+                self._installed.remove(path)
+        self._installed.sweep()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            hint = "run hsup as root" if isinstance(error, PermissionError) else None
+            what = error.filename or self._folder
+            text = f"cannot use the stacks in {self._folder}: {what}: {error.strerror}"
+            raise DriverError(text, hint=hint) from error
+
+
+def is_folder(entry: Entry) -> bool:
+    """Tell whether a stack is a folder of the operator's, which is used where it is."""
+    return entry.url.startswith("/") and os.path.isdir(entry.url)
+
+
+def _open_folder(entry: Entry) -> Stack:
+    from hsup_driver_libcontainer.stacks.root import check_root
+
+    check_root(entry.url, str(entry))
+    descriptor = lock.hold(entry.url, lock.SHARED, os.O_DIRECTORY)
+    record = Record(entry.name, entry.version, entry.url, None, None, None, 0)
+    return Stack(record, entry.url, descriptor)
+
+
+def _listed(entry: Entry, records: Mapping[str, Record]) -> Listed:
+    if is_folder(entry):
+        return Listed(entry, entry.url, is_in_use=_is_in_use(entry.url))
+    path = next((path for path, record in records.items() if record.is_of(entry)), None)
+    if path is None:
+        return Listed(entry)
+    return Listed(entry, path, records[path], is_in_use=_is_in_use(path))
+
+
+def _is_in_use(path: str) -> bool:
+    with lock.if_unused(path) as is_unused:
+        return not is_unused
+
+
+def _folder(settings: Settings) -> str:
+    folder = settings.environ.get(STACKS_DIR) or DEFAULT_STACKS_DIR
+    if not folder.startswith("/") or ":" in folder:
+        # Overlays and skopeo part their arguments by colons.
+        problem = f"must be an absolute path without a colon, got {folder!r}"
+        raise UsageError(f"{STACKS_DIR} {problem}", hint=f"set it to {DEFAULT_STACKS_DIR}")
+    return folder.rstrip("/") or "/"

@@ -1,0 +1,109 @@
+"""Run the tools that fetch and unpack stacks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from shutil import which
+from typing import IO
+
+from hsup.errors import DriverError
+
+#: The Debian packages of what is not on every machine.
+_PACKAGES = {
+    "skopeo": "skopeo umoci",
+    "umoci": "skopeo umoci",
+    "xz": "xz-utils",
+    "zstd": "zstd",
+    "bzip2": "bzip2",
+    "gzip": "gzip",
+    "mount": "mount",
+    "tar": "tar",
+}
+_SECONDS_BETWEEN_LOOKS = 0.2
+_DISK_IS_FULL = os.strerror(errno.ENOSPC)
+_LOGGED = re.compile(r'level=\w+ msg="(.*)"$')
+
+
+class Tools:
+    """Runs tools that end with hsup, and hold a lock of its until they have."""
+
+    def __init__(self, environ: Mapping[str, str], lock: int) -> None:
+        self._environ = {**environ, "LC_ALL": "C"}
+        self._lock = lock
+
+    def check(self, *names: str) -> None:
+        """Raise DriverError for a tool that is not installed."""
+        for name in names:
+            if which(name, path=self._environ.get("PATH")) is None:
+                package = _PACKAGES.get(name, name)
+                hint = f"apt install {package}, or your system's package of it"
+                raise DriverError(f"{name} is not installed, which this stack needs", hint=hint)
+
+    def run(
+        self,
+        *command: str,
+        to: str,
+        stdin: IO[bytes] | None = None,
+        watch: Callable[[], None] = lambda: None,
+    ) -> bytes:
+        """Return what a command prints; `to` is its purpose, for the error.
+
+        Calls `watch` several times a second. Raises DriverError with the last
+        line of its complaint.
+        """
+        process = self.start(*command, stdin=stdin)
+        try:
+            output, complaint = _communicate(process, watch)
+        finally:
+            stop(process)
+        if process.returncode:
+            raise DriverError(f"cannot {to}: {_last_line(complaint) or command[0] + ' failed'}")
+        return output
+
+    def start(self, *command: str, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        """Start a command, with pipes for what it prints."""
+        self.check(command[0])
+        # hsup may be killed: its lock is free when its children have gone too.
+        argv = ("setpriv", "--pdeathsig", "KILL", "--", *command)
+        return subprocess.Popen(  # noqa: S603 - no shell, and the words are ours
+            argv,
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environ,
+            pass_fds=(self._lock,),
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a command that still runs, and close its pipes."""
+    process.kill()
+    with process:
+        pass
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], watch: Callable[[], None]
+) -> tuple[bytes, bytes]:
+    while True:
+        try:
+            return process.communicate(timeout=_SECONDS_BETWEEN_LOOKS)
+        except subprocess.TimeoutExpired:
+            watch()
+
+
+def _last_line(complaint: bytes) -> str:
+    """Return what tools say last, or tar before it tells of its exit."""
+    lines = complaint.decode(errors="replace").strip().splitlines()
+    # "Wrote only" is how tar tells of a write that a full disk cut off.
+    if any(_DISK_IS_FULL in line or "Wrote only" in line for line in lines):
+        return _DISK_IS_FULL
+    telling = [line for line in lines if line and "Exiting with failure" not in line]
+    if not telling:
+        return ""
+    logged = _LOGGED.search(telling[-1])
+    return logged[1].replace('\\"', '"') if logged else telling[-1].strip()

@@ -1,0 +1,75 @@
+"""Run tools of the system, nft(8) and iptables(8), without waiting where there is other work.
+
+The subprocess module takes a twentieth of the time of `hsup run` to import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+#: Where such tools are, also for users whose PATH has not got it.
+_SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
+
+
+def find_tool(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the path of a tool, or None."""
+    for folder in (*environ.get("PATH", "/usr/bin").split(":"), *_SYSTEM_FOLDERS):
+        path = f"{folder}/{name}"
+        if folder and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return None
+
+
+class Ended(NamedTuple):
+    """A tool that has run: its exit status, and all that it wrote."""
+
+    status: int
+    output: str
+
+    @property
+    def last_words(self) -> str:
+        """Return one line that says what went wrong."""
+        lines = [line for line in self.output.splitlines() if line.strip()]
+        return lines[0] if lines else f"exit status {self.status}"
+
+
+class RunningTool:
+    """A tool that was started; it is given `text` to read.
+
+    It runs in the C locale. `text` may have up to 64 KiB: a pipe has that much
+    room, so that nothing here waits for the tool.
+    """
+
+    def __init__(self, argv: tuple[str, ...], text: str = "") -> None:
+        reading, writing = os.pipe()
+        self._output, output = os.pipe()
+        try:
+            os.write(writing, text.encode())
+            os.close(writing)
+            self._pid = os.posix_spawn(
+                argv[0],
+                argv,
+                {"LC_ALL": "C"},
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, reading, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, output, 2),
+                ],
+            )
+        finally:
+            os.close(reading)
+            os.close(output)
+
+    def wait(self) -> Ended:
+        """Return how it ended, once it has."""
+        with open(self._output, encoding="utf-8", errors="replace") as file:
+            output = file.read()
+        _, status = os.waitpid(self._pid, 0)
+        return Ended(os.waitstatus_to_exitcode(status), output)
+
+
+def run_tool(argv: tuple[str, ...], text: str = "") -> Ended:
+    """Run a tool to its end."""
+    return RunningTool(argv, text).wait()

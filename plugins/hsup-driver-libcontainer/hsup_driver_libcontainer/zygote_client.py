@@ -1,0 +1,98 @@
+"""Start the zygote, and ask it for dynos."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from hsup.errors import DriverError
+
+_MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.main()"
+
+
+class Zygote:
+    """The process that dynos are forked from; it is started again should it have ended."""
+
+    def __init__(self, kept: Sequence[int], stage: str) -> None:
+        self._kept = tuple(kept)
+        self._stage = stage
+        self._socket: socket.socket | None = None
+        self._mounted: list[tuple[str, ...]] = []
+
+    def fork(self, channel: socket.socket, plan_file: int, streams: Sequence[int]) -> None:
+        """Fork the first process of a dyno. Raises DriverError."""
+        self._request({}, (channel.fileno(), plan_file, *streams))
+
+    def mount(self, argv: Sequence[str]) -> None:
+        """Run a command that mounts something where dynos see it. Raises DriverError."""
+        self._request({"mount": argv})
+        self._check_mounted()
+        self._mounted.append(tuple(argv))
+
+    def close(self) -> None:
+        """Let the zygote end."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _request(self, request: dict[str, Sequence[str]], descriptors: Sequence[int] = ()) -> None:
+        packet = json.dumps(request).encode()
+        try:
+            socket.send_fds(self._connection(), [packet], descriptors)
+        except (BrokenPipeError, ConnectionResetError):  # it was killed
+            self.close()
+            self._socket = None
+            socket.send_fds(self._connection(), [packet], descriptors)
+
+    def _check_mounted(self) -> None:
+        said = json.loads(self._connection().recv(1 << 16) or b'"its helper process ended"')
+        if said:
+            raise DriverError(f"cannot mount a stack image: {said}")
+
+    def _connection(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = self._spawn()
+            for argv in self._mounted:
+                socket.send_fds(self._socket, [json.dumps({"mount": argv}).encode()], ())
+                self._check_mounted()
+        return self._socket
+
+    def _spawn(self) -> socket.socket:
+        """Start it with no variable of hsup's, and nothing of site-packages but what it needs."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        package = __name__.rpartition(".")[0]
+        code = _MAIN.format(path=_import_path(), package=package)
+        kept = ",".join(map(str, self._kept))
+        argv = (sys.executable, "-ISB", "-c", code, str(theirs.fileno()), kept, self._stage)
+        with theirs:
+            process = subprocess.Popen(
+                argv,
+                env={},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), *self._kept),
+            )
+        _forget(process)
+        return ours
+
+
+def _import_path() -> list[str]:
+    """Return the folders that hold this package and the extension that it uses."""
+    from importlib.util import find_spec
+
+    spec = find_spec("prctl")
+    assert spec is not None
+    assert spec.origin is not None
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return list(dict.fromkeys((here, os.path.dirname(spec.origin))))
+
+
+def _forget(process: subprocess.Popen[bytes]) -> None:
+    """Let nobody wait for the process: it ends with hsup."""
+    with contextlib.suppress(AttributeError):
+        process.returncode = 0

@@ -1,0 +1,249 @@
+"""The rules are there as long as any hsup lives, and no longer."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from hsup.errors import DriverError
+from hsup_driver_libcontainer import forwarding, nft
+
+DOCKER = (
+    "iptables -P FORWARD DROP",
+    "iptables -N DOCKER-USER",
+    "iptables -A DOCKER-USER -j RETURN",
+    "iptables -A FORWARD -j DOCKER-USER",
+)
+TABLE = f"table inet {nft.TABLE}"
+
+
+def forked(body):
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            body()
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def killed_hsup(machine):
+    """Leave what an hsup leaves that was killed."""
+    reading, writing = os.pipe()
+
+    def live():
+        machine.firewall().open()
+        os.write(writing, b"open")
+        signal.pause()
+
+    pid = forked(live)
+    os.close(writing)
+    assert os.read(reading, 4) == b"open"
+    os.close(reading)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def has_table(machine):
+    return TABLE in machine.run("nft list tables")
+
+
+@pytest.fixture
+def docker(machine):
+    """Have the chains that Docker makes."""
+    if machine.run_or_none("iptables -S") is None:
+        pytest.skip("needs iptables")
+    for command in DOCKER:
+        machine.run(command)
+
+
+def test_the_last_hsup_takes_the_rules_away(machine):
+    one, other = machine.firewall(), machine.firewall()
+    one.open()
+    other.open()
+    one.close()
+    assert has_table(machine)
+    other.close()
+    assert not has_table(machine)
+
+
+def test_opening_and_closing_twice_changes_nothing(machine):
+    firewall = machine.firewall()
+    firewall.open()
+    firewall.open()
+    assert machine.run("nft list table inet hsup").count("masquerade") == 1
+    firewall.close()
+    firewall.close()
+    assert not has_table(machine)
+
+
+def test_what_was_only_begun_can_be_closed(machine):
+    firewall = machine.firewall()
+    firewall.begin()
+    firewall.close()
+    assert not has_table(machine)
+
+
+def test_eight_hsups_at_once_have_rules_and_leave_none(machine):
+    def live():
+        for _ in range(3):
+            firewall = machine.firewall()
+            firewall.open()
+            assert has_table(machine)
+            firewall.close()
+
+    hsups = [forked(live) for _ in range(8)]
+    assert [os.waitpid(one, 0)[1] for one in hsups] == [0] * 8
+    assert not has_table(machine)
+
+
+@pytest.mark.usefixtures("docker")
+def test_what_a_killed_hsup_left_is_swept(machine):
+    before = machine.run("iptables -S")
+    killed_hsup(machine)
+    assert has_table(machine)
+
+    assert machine.firewall().sweep() == ("the nftables table inet hsup",)
+
+    assert not has_table(machine)
+    assert machine.run("iptables -S") == before
+    assert machine.firewall().sweep() == ()
+
+
+def test_a_sweep_leaves_alone_what_a_living_hsup_uses(machine):
+    killed_hsup(machine)
+    living = machine.firewall()
+    living.open()
+    assert machine.firewall().sweep() == ()
+    assert living.sweep() == ()
+    assert has_table(machine)
+    living.close()
+
+
+@pytest.mark.parametrize("command", ["nft flush ruleset", "nft flush table inet hsup"])
+def test_rules_that_an_administrator_removed_are_made_again(machine, command):
+    first, second = machine.firewall(), machine.firewall()
+    first.open()
+    machine.run(command)
+    second.open()
+    assert "masquerade" in machine.run("nft list table inet hsup")
+    second.close()
+    first.close()
+    assert not has_table(machine)
+
+
+def test_rules_that_are_gone_already_do_not_keep_hsup_from_closing(machine):
+    firewall = machine.firewall()
+    firewall.open()
+    machine.run("nft flush ruleset")
+    firewall.close()
+    assert list(machine.run_folder.glob("ip_forward")) == []
+
+
+def test_forwarding_is_turned_on_and_off_again(machine):
+    assert not forwarding.is_on()
+    one, other = machine.firewall(), machine.firewall()
+    one.open()
+    other.open()
+    assert forwarding.is_on()
+    one.close()
+    assert forwarding.is_on()
+    other.close()
+    assert not forwarding.is_on()
+
+
+def test_forwarding_that_was_on_stays_on(machine):
+    machine.run("sysctl -qw net.ipv4.ip_forward=1")
+    firewall = machine.firewall()
+    firewall.open()
+    firewall.close()
+    assert forwarding.is_on()
+
+
+def test_forwarding_stays_on_for_docker_which_came_later(machine):
+    firewall = machine.firewall()
+    firewall.open()
+    for command in DOCKER:
+        if machine.run_or_none(command) is None:
+            pytest.skip("needs iptables")
+    firewall.close()
+    assert forwarding.is_on()
+
+
+@pytest.mark.usefixtures("docker")
+def test_dynos_reach_the_world_beside_docker(machine):
+    world = machine.world()
+    dyno = machine.dyno(machine.hsup())
+    machine.listen(world, machine.world_ip)
+    machine.connect(dyno.namespace, machine.world_ip).close()
+
+
+def test_dynos_reach_the_world_where_iptables_drops_by_default(machine):
+    if machine.run_or_none("iptables -P FORWARD DROP") is None:
+        pytest.skip("needs iptables")
+    world = machine.world()
+    dyno = machine.dyno(machine.hsup())
+    machine.listen(world, machine.world_ip)
+    machine.connect(dyno.namespace, machine.world_ip).close()
+
+
+@pytest.mark.usefixtures("docker")
+def test_networks_of_docker_stay_closed(machine):
+    world = machine.world()
+    machine.run("ip link set up0 down")
+    machine.run("ip link set up0 name docker0")
+    machine.run("ip link set docker0 up")
+    dyno = machine.dyno(machine.hsup())
+    machine.listen(world, machine.world_ip)
+    with machine.inside(dyno.namespace):
+        machine.run("sysctl -qw net.ipv4.tcp_syn_retries=1")
+    with pytest.raises(TimeoutError):
+        machine.connect(dyno.namespace, machine.world_ip, timeout=0.5)
+
+
+@pytest.mark.usefixtures("docker")
+def test_rules_beside_docker_are_there_once_and_gone_with_the_last(machine):
+    before = machine.run("iptables -S")
+    one, other = machine.firewall(), machine.firewall()
+    one.open()
+    other.open()
+    assert machine.run("iptables -S").count("hsup") == 4
+    one.close()
+    other.close()
+    assert machine.run("iptables -S") == before
+
+
+def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):
+    monkeypatch.setattr("hsup_driver_libcontainer.system_tools._SYSTEM_FOLDERS", ())
+    network = machine.network(PATH=str(machine.run_folder))
+    expected = "^nft is missing; install it: apt-get install nftables$"
+    with pytest.raises(DriverError, match=expected):
+        network.check()
+    assert not next(iter(network.examine())).is_good
+    assert list(machine.run_folder.iterdir()) == []
+
+
+def test_rules_that_the_kernel_refuses_are_told_and_not_left(machine):
+    tool = machine.run_folder / "nft"
+    tool.write_text("#!/bin/sh\ncat > /dev/null\necho 'Error: no such thing'\nexit 1\n")
+    tool.chmod(0o755)
+    network = machine.network(PATH=str(machine.run_folder))
+    with pytest.raises(
+        DriverError, match=r"cannot \w+ the nftables table hsup: Error: no such thing"
+    ):
+        network.open()
+
+
+def test_a_name_server_with_a_link_local_address_can_be_asked_for_names_only(machine):
+    world = machine.world()
+    dyno = machine.dyno(machine.hsup())
+    machine.run("nft -f -", nft.ruleset([machine.metadata_ip]))
+    for port in (53, 80):
+        machine.listen(world, machine.metadata_ip, port)
+    machine.connect(dyno.namespace, machine.metadata_ip, 53)
+    with pytest.raises(OSError, match="No route to host"):
+        machine.connect(dyno.namespace, machine.metadata_ip, 80)

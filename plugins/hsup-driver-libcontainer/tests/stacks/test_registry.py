@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks.store import StackStore
+
+OBTAIN = """
+import os, sys
+from hsup.api import Settings
+from hsup_driver_libcontainer.stacks.store import StackStore
+with StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[1]) as stack:
+    print(stack.folder)
+"""
+
+
+@pytest.fixture
+def second_layer(tmp_path, pack) -> bytes:
+    """What a second layer says: one file gone, a folder replaced."""
+    folder = tmp_path / "second"
+    (folder / "etc").mkdir(parents=True)
+    (folder / "etc/.wh.gone").touch()
+    (folder / "etc/added").write_text("second layer")
+    (folder / "replaced").mkdir()
+    (folder / "replaced/.wh..wh..opq").touch()
+    (folder / "replaced/new").write_text("second layer")
+    return pack(folder)
+
+
+def test_layers_of_an_image_are_unpacked_one_over_the_other(
+    store, stacks_dir, registry, root_tar, second_layer
+) -> None:
+    registry.publish(registry.layout.put_image(root_tar, second_layer))
+
+    with store.obtain("small") as stack:
+        assert stack.folder
+        root = Path(stack.folder)
+
+    assert stack.image is None
+    assert not (root / "etc/gone").exists()
+    assert (root / "etc/added").read_text() == "second layer"
+    assert [path.name for path in (root / "replaced").iterdir()] == ["new"]
+    assert not list(root.rglob(".wh.*"))
+    assert (root / "usr/bin/sh").samefile(root / "usr/bin/busybox")
+    assert (root / "usr/bin/sh").stat().st_nlink == 2
+    kept = (root / "etc/kept").stat()
+    assert (kept.st_uid, kept.st_gid) == (12, 34)
+    assert os.getxattr(root / "etc/kept", "user.colour") == b"blue"
+    assert stat.S_IMODE((root / "etc/set-id").stat().st_mode) == 0o4755
+    assert os.listdir(stacks_dir / "fetching") == []
+
+
+def test_devices_of_a_layer_are_left_out(store, registry, root_tar, tmp_path) -> None:
+    (tmp_path / "dev").mkdir()
+    os.mknod(tmp_path / "dev/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    packed = ["tar", "-C", str(tmp_path), "-cf", "-", "dev"]
+    devices = subprocess.run(packed, capture_output=True, check=True).stdout
+    registry.publish(registry.layout.put_image(root_tar, devices))
+
+    with store.obtain("small") as stack:
+        assert stack.folder
+        assert os.listdir(f"{stack.folder}/dev") == []
+
+
+def test_of_an_index_it_is_the_image_of_this_machine(
+    store, registry, root_tar, second_layer
+) -> None:
+    own, other = ("arm64", "amd64") if os.uname().machine == "aarch64" else ("amd64", "arm64")
+    index = registry.layout.put_index(
+        registry.layout.put_image(second_layer, architecture=other),
+        registry.layout.put_image(root_tar, architecture=own),
+    )
+    registry.publish(index)
+
+    with store.obtain("small") as stack:
+        assert stack.folder
+        assert Path(stack.folder, "etc/gone").exists()
+    assert stack.record.digest == index["digest"]
+
+
+def test_an_index_without_this_machine_is_refused(store, registry, root_tar) -> None:
+    index = registry.layout.put_index(registry.layout.put_image(root_tar, architecture="s390x"))
+    registry.publish(index)
+
+    with pytest.raises(DriverError, match=r'stack "small" is not there for \w+, only for s390x; '):
+        store.obtain("small")
+
+
+def test_a_tag_that_has_moved_is_pulled_again(store, registry, root_tar, second_layer) -> None:
+    registry.publish(registry.layout.put_image(root_tar))
+    with store.obtain("small") as old:
+        assert not store.pull("small")[1]
+
+        registry.publish(registry.layout.put_image(root_tar, second_layer))
+        with store.obtain("small") as still:
+            assert still.folder == old.folder
+        assert store.pull("small")[1]
+
+        with store.obtain("small") as new:
+            assert new.folder != old.folder
+            assert Path(str(new.folder), "etc/added").exists()
+        assert Path(str(old.folder), "etc/gone").exists()
+    store.sweep()
+    assert not Path(str(old.folder)).exists()
+    assert Path(str(new.folder)).exists()
+
+
+def test_a_checksum_is_the_digest_that_is_pulled(store, registry, root_tar, second_layer) -> None:
+    image = registry.layout.put_image(root_tar)
+    registry.publish(image)
+    newer = registry.layout.put_image(root_tar, second_layer)
+    registry.publish(newer, checksum=image["digest"])
+
+    with store.obtain("small") as stack:
+        assert Path(str(stack.folder), "etc/gone").exists()
+
+
+def test_a_damaged_layer_is_not_installed(store, stacks_dir, registry, root_tar) -> None:
+    registry.publish(registry.layout.put_image(root_tar))
+    blobs = registry.log.parent.glob("data/docker/registry/v2/blobs/sha256/*/*/data")
+    largest = max(blobs, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+
+    with pytest.raises(DriverError, match=r"cannot pull .*(?i:digest|checksum|mismatch)"):
+        store.obtain("small")
+
+    assert os.listdir(stacks_dir / "fetching") == []
+    assert not (stacks_dir / "installed").exists()
+
+
+def test_credentials_are_taken_from_the_usual_place(
+    settings, closed_registry, root_tar, tmp_path
+) -> None:
+    image = closed_registry.layout.put_image(root_tar)
+    closed_registry.publish(image, "--dest-creds=dyno:secret")
+    store = StackStore(settings)
+    with pytest.raises(DriverError, match=r"cannot pull .*authentication required"):
+        store.obtain("small")
+
+    password = base64.b64encode(b"dyno:secret").decode()
+    auths = json.dumps({"auths": {closed_registry.address: {"auth": password}}})
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text(auths)
+    store.obtain("small").close()
+
+    store.remove("small")
+    (tmp_path / ".docker/config.json").rename(tmp_path / "auth.json")
+    elsewhere = {**settings.environ, "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")}
+    StackStore(settings._replace(environ=elsewhere)).obtain("small").close()
+
+
+def test_eight_that_need_a_stack_at_once_fetch_it_once(
+    settings, stacks_dir, registry, root_tar
+) -> None:
+    image = registry.layout.put_image(root_tar)
+    registry.publish(image)
+    manifest_blob = json.loads(
+        (registry.layout.path / "blobs/sha256" / image["digest"][7:]).read_bytes()
+    )
+    layer = manifest_blob["layers"][0]["digest"]
+    before = registry.requests(layer)
+
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", OBTAIN, "small"],
+            env=dict(settings.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    outputs = [program.communicate() for program in programs]
+
+    assert [program.returncode for program in programs] == [0] * 8, outputs
+    assert {folder for folder, _ in outputs} == {f"{stacks_dir}/installed/small@+1/root\n"}
+    assert sum("pulling" in told for _, told in outputs) == 1
+    assert registry.requests(layer) - before == 1
+
+
+def test_a_pull_that_was_killed_leaves_nothing_that_counts(
+    settings, stacks_dir, registry, root_tar, wait_until
+) -> None:
+    registry.publish(registry.layout.put_image(root_tar, os.urandom(1 << 25)))
+    work = stacks_dir / "fetching/small@"
+    program = subprocess.Popen(
+        [sys.executable, "-c", OBTAIN, "small"],
+        env=dict(settings.environ),
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until((work / "layout/blobs").exists)
+    program.kill()
+    program.wait()
+    store = StackStore(settings)
+
+    assert not (stacks_dir / "installed").exists()
+    wait_until(lambda: not _users_of(work))
+    assert store.sweep() == ("stack small@",)
+    assert os.listdir(stacks_dir / "fetching") == []
+
+    registry.publish(registry.layout.put_image(root_tar))
+    store.obtain("small").close()
+
+
+def _users_of(folder: Path) -> list[str]:
+    """Return the processes that have the folder, or what is in it, open or in their words."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+            opened = [os.readlink(one) for one in (process / "fd").iterdir()]
+        except OSError:
+            continue
+        if str(folder).encode() in words or any(one.startswith(str(folder)) for one in opened):
+            found.append(process.name)
+    return found
+
+
+def test_missing_tools_are_one_sentence_with_the_package(settings, stacks_dir, tmp_path) -> None:
+    (stacks_dir / "manifest.yml").write_text("- {name: a, url: 'docker://example.com/a:1'}")
+    (tmp_path / "bin").mkdir()
+    poor = settings._replace(environ={**settings.environ, "PATH": str(tmp_path / "bin")})
+
+    with pytest.raises(DriverError) as caught:
+        StackStore(poor).obtain("a")
+
+    assert re.fullmatch(
+        r"skopeo is not installed, which this stack needs; apt install skopeo umoci, or .*",
+        str(caught.value),
+    )

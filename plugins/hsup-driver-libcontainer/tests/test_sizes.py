@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup.errors import DynoStartError, UsageError
+from hsup_driver_libcontainer.sizes import SIZES, cpu_set, default_size, named
+
+GIB = 1024**3
+SIZE = st.sampled_from(sorted(SIZES.values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "memory", "hard_limit", "pids"),
+    [
+        ("eco", 0.5, 1, 256),
+        ("basic", 0.5, 1, 256),
+        ("standard-1x", 0.5, 1, 256),
+        ("standard-2x", 1, 2, 512),
+        ("performance-m", 2.5, 5, 16384),
+        ("performance-l", 14, 28, 32768),
+        ("performance-l-ram", 30, 36, 16384),
+        ("performance-xl", 62, 74, 32768),
+        ("performance-2xl", 126, 151, 65536),
+        ("private-s", 1, 1, 512),
+        ("shield-m", 2.5, 2.5, 16384),
+        ("private-2xl", 126, 126, 65536),
+    ],
+)
+def test_a_size_has_the_limits_of_the_platform(name, memory, hard_limit, pids):
+    size = SIZES[name]
+    assert (size.memory / GIB, size.hard_limit / GIB, size.pids) == (memory, hard_limit, pids)
+    assert size.memory + size.swap == size.hard_limit
+
+
+@pytest.mark.parametrize(
+    ("name", "processes"),
+    [
+        ("standard-1x", 2),
+        ("standard-2x", 4),
+        ("performance-m", 5),
+        ("performance-l", 17),
+        ("performance-l-ram", 9),
+        ("performance-xl", 17),
+        ("performance-2xl", 33),
+    ],
+)
+def test_buildpacks_come_to_the_web_concurrency_of_the_platform(name, processes):
+    size = SIZES[name]
+    nproc = len(cpu_set(size, range(64), 0))
+    assert min(nproc * 2 + 1, size.memory // 1024**2 // 256) == processes
+
+
+def test_there_is_no_performance_s():
+    assert "performance-s" not in SIZES
+
+
+@pytest.mark.parametrize("name", ["Standard-1X", "standard-1x", "STANDARD-1X"])
+def test_a_name_is_known_in_any_case_of_letters(name):
+    assert named(name) == SIZES["standard-1x"]
+
+
+def test_an_unknown_name_is_refused_with_those_that_there_are():
+    with pytest.raises(DynoStartError, match='no dyno size "huge"; sizes are eco, basic, standard'):
+        named("huge")
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({}, "standard-1x"),
+        ({"LIBCONTAINER_DYNO_SIZE": ""}, "standard-1x"),
+        ({"LIBCONTAINER_DYNO_SIZE": "Performance-M"}, "performance-m"),
+    ],
+    ids=str,
+)
+def test_the_default_is_the_variable_or_else_standard_1x(environ, name):
+    assert default_size(environ).name == name
+
+
+def test_a_variable_with_an_unknown_name_is_bad_usage():
+    with pytest.raises(UsageError, match=r'LIBCONTAINER_DYNO_SIZE is wrong: .* "x"; sizes are'):
+        default_size({"LIBCONTAINER_DYNO_SIZE": "x"})
+
+
+@given(size=SIZE, host=st.sets(st.integers(0, 300), min_size=1), number=st.integers(0, 10**6))
+def test_a_dyno_has_as_many_of_the_hosts_cpus_as_it_should(size, host, number):
+    chosen = cpu_set(size, host, number)
+    assert chosen <= host
+    assert len(chosen) == min(size.cpus, len(host))
+
+
+def test_dynos_spread_over_the_cpus():
+    sets = [cpu_set(SIZES["performance-m"], {0, 2, 4, 6, 8, 10}, number) for number in range(4)]
+    assert sets == [{0, 2}, {4, 6}, {8, 10}, {0, 2}]

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from hsup.model import Slug
+from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
+
+
+@pytest.fixture
+def large(server, build):
+    """Let the server have a slug of 2 MB that does not compress."""
+    server.content = build.slug(os.urandom(2_000_000))
+    return server
+
+
+def url(server, path="/slug.tgz"):
+    return f"{server.origin}{path}"
+
+
+def checksum(server, build):
+    return f"SHA256:{build.sha256(server.content)}"
+
+
+def refused_url():
+    """Return a URL whose port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/slug.tgz?signature=secret"
+
+
+def test_a_slug_is_downloaded_and_verified(store, server, build, read, left_over):
+    slug = Slug(location=url(server), checksum=checksum(server, build))
+    with store.unpack(slug) as unpacked:
+        assert read(unpacked, "Procfile") == b"web: ./serve\n"
+    assert left_over() == []
+
+
+def test_a_slug_with_a_known_checksum_needs_no_network(store, server, build, read):
+    store.unpack(Slug(location=url(server), checksum=checksum(server, build))).close()
+    elsewhere = Slug(location=refused_url(), checksum=checksum(server, build))
+    with store.unpack(elsewhere) as unpacked:
+        assert read(unpacked, "Procfile")
+    assert len(server.requests) == 1
+
+
+def test_another_content_than_expected_is_error_r17(store, server, left_over):
+    slug = Slug(location=url(server, "/slug.tgz?signature=secret"), checksum="SHA256:" + "0" * 64)
+    with pytest.raises(ChecksumError, match="Checksum does match expected value") as caught:
+        store.unpack(slug)
+    assert "secret" not in str(caught.value)
+    assert left_over() == []
+
+
+@pytest.mark.parametrize("breaks", [[500_000], [500_000, 0, 0, 700_000, 1]])
+def test_a_download_goes_on_where_it_broke_off(breaks, store, large, build):
+    large.breaks_after = list(breaks)
+    store.unpack(Slug(location=url(large), checksum=checksum(large, build))).close()
+    ranges = [headers.get("Range") for _, headers in large.requests]
+    assert ranges[:2] == [None, "bytes=500000-"]
+    assert len(ranges) == len(breaks) + 1
+
+
+def test_a_download_goes_on_in_the_next_start(store, make_store, large, build):
+    large.breaks_after = [500_000] + [0] * 5
+    slug = Slug(location=url(large), checksum=checksum(large, build))
+    with pytest.raises(SlugUnreachable, match="IncompleteRead; check the network, and start again"):
+        store.unpack(slug)
+    large.requests.clear()
+    make_store().unpack(slug).close()
+    assert [headers.get("Range") for _, headers in large.requests] == ["bytes=500000-"]
+
+
+def test_a_download_starts_over_when_the_content_has_changed(store, large, build, read):
+    large.breaks_after = [500_000] + [0] * 5
+    with pytest.raises(SlugUnreachable):
+        store.unpack(Slug(location=url(large)))
+    large.content = build.slug()
+    with store.unpack(Slug(location=url(large))) as unpacked:
+        assert read(unpacked, "Procfile") == b"web: ./serve\n"
+
+
+@pytest.mark.parametrize("lacks", ["has_ranges", "has_etag"])
+def test_a_server_that_cannot_resume_is_asked_for_all_of_it(lacks, store, large, build):
+    setattr(large, lacks, False)
+    large.breaks_after = [500_000]
+    store.unpack(Slug(location=url(large), checksum=checksum(large, build))).close()
+
+
+def test_a_download_that_was_complete_already_is_made_again(store, server, build):
+    folder = Path(store.folder) / "work" / f"fetch-{build.sha256(server.content)}"
+    folder.mkdir(parents=True)
+    (folder / "archive").write_bytes(server.content)
+    (folder / "validator").write_text(server.etag)
+    store.unpack(Slug(location=url(server), checksum=checksum(server, build))).close()
+    assert [headers.get("Range") for _, headers in server.requests] == [
+        f"bytes={len(server.content)}-",
+        None,
+    ]
+
+
+def test_what_is_compressed_is_not_to_be_compressed_again(store, server):
+    store.unpack(Slug(location=url(server))).close()
+    assert server.requests[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_a_busy_server_is_asked_again(store, server):
+    server.answers = [503, 429, 500]
+    store.unpack(Slug(location=url(server))).close()
+    assert len(server.requests) == 4
+
+
+def test_a_server_that_stays_busy_is_told(store, server):
+    server.answers = [503] * 9
+    with pytest.raises(SlugUnreachable, match="the server answered 503 Service Unavailable"):
+        store.unpack(Slug(location=url(server)))
+    assert len(server.requests) == 5
+
+
+def test_redirects_are_followed(store, server):
+    server.redirects["/here"] = "/there?signature=secret"
+    store.unpack(Slug(location=url(server, "/here"))).close()
+    assert [path for path, _ in server.requests] == ["/here", "/there?signature=secret"]
+
+
+@pytest.mark.parametrize("target", ["/here", "ftp://127.0.0.1/slug.tgz", "file:///etc/passwd"])
+def test_redirects_to_nowhere_are_told(target, store, server):
+    server.redirects["/here"] = target
+    with pytest.raises(SlugError, match="/here: (TooManyRedirects|InvalidSchema); check the URL"):
+        store.unpack(Slug(location=url(server, "/here")))
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found"), (410, "Gone")],
+)
+def test_a_url_that_has_expired_is_told_at_once(status, text, store, server, left_over):
+    server.answers = [status]
+    slug = Slug(location=url(server, "/slug.tgz?signature=secret"))
+    with pytest.raises(SlugDenied, match=f"slug.tgz: the server answered {status} {text}"):
+        store.unpack(slug)
+    assert len(server.requests) == 1
+    assert left_over() == []
+
+
+def test_a_url_without_checksum_is_asked_for_a_change(store, server, build, read):
+    slug = Slug(location=url(server))
+    store.unpack(slug).close()
+    store.unpack(slug).close()
+    assert server.requests[1][1]["If-None-Match"] == server.etag
+    server.content = build.slug(b"web: ./other\n")
+    with store.unpack(slug) as unpacked:
+        assert read(unpacked, "Procfile") == b"web: ./other\n"
+
+
+@pytest.mark.parametrize("trouble", ["busy", "broken off"])
+def test_a_url_that_cannot_be_reached_leads_to_what_it_did_before(
+    trouble, store, server, read, caplog
+):
+    slug = Slug(location=url(server, "/slug.tgz?signature=secret"))
+    store.unpack(slug).close()
+    server.requests.clear()
+    server.content += b"changed"
+    if trouble == "busy":
+        server.answers = [503] * 9
+    else:
+        server.breaks_after = [0] * 9
+    with store.unpack(slug) as unpacked:
+        assert read(unpacked, "Procfile")
+    assert len(server.requests) == 1
+    assert "cannot download slug" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_start_with_the_network_down_uses_what_is_there(store, server, read):
+    slug = Slug(location=url(server))
+    store.unpack(slug).close()
+    server.shutdown()
+    server.socket.close()
+    with store.unpack(slug) as unpacked:
+        assert read(unpacked, "Procfile")
+
+
+def test_a_server_that_is_not_there_is_told_without_what_is_secret(store, caplog):
+    location = refused_url().replace("://", "://user:secret@")
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(SlugUnreachable) as caught:
+        store.unpack(Slug(location=location))
+    shown = str(caught.value)
+    assert "Connection refused; check the network" in shown
+    assert "http://127.0.0.1:" in shown
+    assert "secret" not in shown
+    assert "secret" not in caplog.text
+    assert caught.value.__suppress_context__
+
+
+def test_a_download_of_more_than_the_limit_is_refused(make_store, large, left_over):
+    with pytest.raises(HostileSlug, match=r"more than 1048576 bytes; if .* HSUP_SLUGS_MAX_SIZE"):
+        make_store(HSUP_SLUGS_MAX_SIZE="1M").unpack(Slug(location=url(large)))
+    assert left_over() == []
+
+
+def test_a_hostile_download_leaves_nothing(store, server, build, left_over):
+    server.content = build.tar(build.member("app/a", b"a"), build.member("app/../b", b"b"))
+    with pytest.raises(HostileSlug, match=r"/slug.tgz: its member app/\.\./b has"):
+        store.unpack(Slug(location=url(server)))
+    assert left_over() == []
+    assert os.listdir(Path(store.folder) / "unpacked") == []

@@ -109,8 +109,7 @@ def hsup(request, tmp_path, variables):
     assert not stubborn, f"hsup did not end on SIGTERM:\n{stubborn[0].said[-4000:]}"
     assert not left, f"left running: {left}"
     if program.has_containers:
-        gone = eventually(lambda: leftovers.taken() <= before, 2.0)
-        assert gone, f"left behind: {leftovers.taken() - before}"
+        assert not leftovers.since(before)
 
 
 @pytest.fixture

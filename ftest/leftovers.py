@@ -1,10 +1,11 @@
-"""What dynos take of the machine, to see that nothing of it stays behind."""
+"""What dynos with containers take of the machine, to see that nothing of it stays behind."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,25 +14,34 @@ _RUN = Path("/run/hsup/libcontainer")
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-def taken() -> set[str]:
-    """Return a line for everything on the machine that a dyno with containers may have made.
+def since(before: set[str], timeout: float = 5.0) -> set[str]:
+    """Return what has been there since `before` and does not go away in time.
 
-    Compare it with what was there before: others may have containers too.
+    What other hsups take and give back meanwhile is none of it.
     """
-    found = chain(
-        _mounts(), _interfaces(), _namespaces(), _tables(), _cgroups(), _loops(), _files(), _inner()
-    )
-    return set(found)
+    deadline = time.monotonic() + timeout
+    left = taken() - before
+    while left and time.monotonic() < deadline:
+        left &= taken()
+    return left
+
+
+def taken() -> set[str]:
+    """Return a line for everything on the machine that may have been made for a dyno."""
+    found = (_mounts(), _interfaces(), _namespaces(), _tables(), _cgroups(), _loops(), _instances())
+    return set(chain(*found, _processes()))
 
 
 def _mounts() -> Iterator[str]:
     for line in Path("/proc/self/mounts").read_text().splitlines():
-        yield f"mount: {line}"
+        if "hsup" in line:
+            yield f"mount: {line}"
 
 
 def _interfaces() -> Iterator[str]:
     for name in os.listdir("/sys/class/net"):
-        yield f"interface: {name}"
+        if name.startswith("hs"):
+            yield f"interface: {name}"
 
 
 def _namespaces() -> Iterator[str]:
@@ -45,14 +55,16 @@ def _tables() -> Iterator[str]:
         return
     listed = subprocess.run([nft, "list", "tables"], check=True, capture_output=True, text=True)
     for line in listed.stdout.splitlines():
-        yield f"nft: {line}"
+        if "hsup" in line:
+            yield f"nft: {line}"
 
 
 def _cgroups() -> Iterator[str]:
     """Yield the cgroups of hsups, on version 1 and 2; the parent of all may stay."""
-    for pattern in ("hsup/*/**/", "*/hsup/*/**/"):
+    for pattern in ("hsup/*", "hsup/*/*", "*/hsup/*", "*/hsup/*/*"):
         for path in _CGROUPS.glob(pattern):
-            yield f"cgroup: {path}"
+            if path.is_dir():
+                yield f"cgroup: {path}"
 
 
 def _loops() -> Iterator[str]:
@@ -60,18 +72,25 @@ def _loops() -> Iterator[str]:
         yield f"loop device: {path.parent.parent.name}"
 
 
-def _files() -> Iterator[str]:
-    """Yield what is in the run folder; the files of locks and of pools may stay."""
+def _instances() -> Iterator[str]:
+    """Yield the files of hsups in the run folder; those that all of them share may stay."""
     for path in _RUN.glob("instances/*"):
-        yield f"file: {path}"
+        yield f"instance: {path.name}"
 
 
-def _inner() -> Iterator[str]:
-    """Yield the processes of pid namespaces beneath the host's, as NSpid in man 5 proc tells."""
-    for path in Path("/proc").glob("[0-9]*/status"):
+def _processes() -> Iterator[str]:
+    """Yield the processes of pid namespaces beneath the host's (NSpid in man 5 proc).
+
+    Those of Docker are somebody else's.
+    """
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
         try:
-            fields = dict(line.split(":\t", 1) for line in path.read_text().splitlines())
-        except (OSError, ValueError):
+            status = (folder / "status").read_text()
+            cgroups = (folder / "cgroup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
-        if len(fields["NSpid"].split()) > 1:
-            yield f"process: {path.parent.name} {fields['Name']}"
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        if len(fields["NSpid"].split()) > 1 and "docker" not in cgroups:
+            yield f"process: {folder.name} {fields['Name']}"

@@ -31,11 +31,12 @@ METADATA = "169.254.169.254"
 NEIGHBOUR_PORT = 5000
 IMAGE = "hsup-isolation"
 LEAST_ATTEMPTS = 40
+KILLED = 128 + 9
 IPC_CREAT, IPC_RMID = 0o1000, 0
 
 Ends = dict[str, tuple[str, str]]
-#: Runs Python in a new container with these arguments, and returns its output.
-RunPython = Callable[..., str]
+#: Runs Python in a new container with these arguments; returns its output and status.
+RunPython = Callable[..., tuple[str, int]]
 
 
 @pytest.fixture(autouse=True)
@@ -146,18 +147,23 @@ def sleeper(secret: str) -> Iterator[subprocess.Popen[bytes]]:
 def ends_of(run: RunPython, facts: dict[str, object]) -> Ends:
     """Make all attempts; those that may end their container get one each."""
     text = json.dumps(facts)
-    lines = run(SEEN, text).splitlines()
-    for title in json.loads(run(SEEN)):
-        told = run(SEEN, text, title).splitlines()
-        lines += told or [json.dumps([title, "refused", "its container was killed"])]
+    told, status = run(SEEN, text)
+    assert status == 0, told
+    lines = told.splitlines()
+    alone, _ = run(SEEN)
+    for title in json.loads(alone):
+        told, status = run(SEEN, text, title)
+        killed = [json.dumps([title, "refused", "its container was killed"])]
+        lines += killed if status == KILLED else told.splitlines()
     return {title: (outcome, seen) for title, outcome, seen in map(json.loads, lines)}
 
 
 def ends_in_hsup(hsup, harness: Path, host: dict[str, object], secret: str) -> Ends:
     words = ["--bind", f"{harness}:{SEEN}:ro", "run", "--", "python3"]
 
-    def run(*arguments: str) -> str:
-        return hsup.call(*words, *arguments, timeout=120).text
+    def run(*arguments: str) -> tuple[str, int]:
+        done = hsup.call(*words, *arguments, timeout=120)
+        return done.text, done.status
 
     neighbour = neighbour_line(host, secret)
     running = hsup.begin(*words, *neighbour)
@@ -168,10 +174,10 @@ def ends_in_hsup(hsup, harness: Path, host: dict[str, object], secret: str) -> E
 def ends_in_docker(image: str, harness: Path, host: dict[str, object], secret: str) -> Ends:
     words = ["docker", "run", "--rm", "--interactive", "--volume", f"{harness}:{SEEN}:ro", image]
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str) -> tuple[str, int]:
         line = [*words, "python3", *arguments]
         done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
-        return done.stdout
+        return done.stdout, done.returncode
 
     line = [*words, "python3", *neighbour_line(host, secret)]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as neighbour:
@@ -197,7 +203,8 @@ def facts_of(neighbour: dict[str, object]) -> dict[str, object]:
 @contextmanager
 def docker_image(root: Path) -> Iterator[str]:
     """Make an image from the root folder of the stack; skip where there is no Docker Engine."""
-    pack = ["tar", "-C", root, "--exclude=./var/cache", "-c", "."]
+    unneeded = [f"--exclude=./{one}" for one in ("var/cache", "var/lib/apt", "usr/share/*")]
+    pack = ["tar", "-C", root, *unneeded, "-c", "."]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
         load = ["docker", "import", "-", IMAGE]
         subprocess.run(load, stdin=packing.stdout, stdout=subprocess.DEVNULL, check=True)
@@ -258,7 +265,7 @@ def test_a_fork_bomb_ends_with_its_dyno_and_nothing_else_feels_it(hsup, harness)
     bomb.wait_for("gone off")
     beside = hsup.call("run", "--", "echo", "at ease")
     assert (beside.status, beside.text) == (0, "at ease\n")
-    assert bomb.stop() == 128 + 9
+    assert bomb.stop() == KILLED
 
 
 def test_a_memory_bomb_ends_its_dyno_and_nothing_else_feels_it(hsup):
@@ -266,7 +273,7 @@ def test_a_memory_bomb_ends_its_dyno_and_nothing_else_feels_it(hsup):
     beside.wait_for("^here$")
     greedy = "x = [bytearray(1 << 20) for _ in range(4096)]"
     bomb = hsup.call("run", "--", "python3", "-c", greedy)
-    assert bomb.status == 128 + 9
+    assert bomb.status == KILLED
     beside.stdin.write(b"\n")
     beside.stdin.flush()
     beside.wait_for("^still here$")

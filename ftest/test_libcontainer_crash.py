@@ -50,7 +50,7 @@ def test_the_next_start_removes_what_is_left(hsup):
     running.wait_for("born$", count=5)
     kill(running)
     clean_up(hsup)
-    assert eventually(lambda: leftovers.taken() <= before, 2), leftovers.taken() - before
+    assert not leftovers.since(before)
 
 
 def test_the_next_start_leaves_what_belongs_to_a_living_hsup(hsup, tmp_path_factory):
@@ -83,8 +83,7 @@ def test_a_hundred_kills_at_random_moments_leave_nothing(hsup):
             kill(running)
     assert eventually(lambda: not hsup.processes(), 1.0), f"seed {seed}: {hsup.processes()}"
     clean_up(hsup)
-    gone = eventually(lambda: leftovers.taken() <= before, 2)
-    assert gone, f"seed {seed}: {leftovers.taken() - before}"
+    assert not leftovers.since(before), f"seed {seed}"
     assert sum(running.count("born$") for running in hsup.started) > 50
 
 

@@ -50,7 +50,7 @@ def refuse(hsup, *expected, **surroundings):
     assert done.status != 0
     assert all(word in done.text + done.message for word in expected), done
     assert "Traceback" not in done.text + done.message
-    assert leftovers.taken() <= before
+    assert not leftovers.since(before)
 
 
 def test_only_root_can_use_the_driver(hsup):

@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from ftest.program import eventually
+
 
 @pytest.fixture(autouse=True)
 def app(hsup):
@@ -29,7 +31,7 @@ def test_a_killed_program_has_the_status_of_its_signal(hsup):
 
 
 def test_a_terminal_is_the_dynos_own(terminal):
-    line = "tty; stat -c %U $(tty); ls /dev/pts; echo $TERM"
+    line = "tty; stat -c %U $(tty); ls -1 /dev/pts; echo $TERM"
     screen = terminal("run", line, env={"TERM": "vt100"})
     screen.wait_for(r"/dev/pts/0\r\ndyno\r\n0\r\nptmx\r\nvt100")
     assert screen.ended() == 0
@@ -44,11 +46,11 @@ def test_a_console_has_a_prompt(terminal):
     assert screen.ended() == 7
 
 
-def test_a_console_has_job_control_and_its_signals(terminal):
+def test_a_console_has_job_control_and_its_signals(hsup, terminal):
     screen = terminal("run", "bash")
     screen.wait_for(r"\$ ")
-    screen.type("sleep 1000\n")
-    screen.wait_for("sleep 1000")
+    screen.type(f"{hsup.sleep}\n")
+    assert eventually(lambda: any(line.startswith("sleep") for line in hsup.processes().values()))
     screen.type("\x03")
     screen.wait_for(r"\$ ")
     screen.type("echo st''atus $?\n")

@@ -160,7 +160,7 @@ class Download:
 
 def _session(retries: int, backoff_seconds: float) -> requests.Session:
     # It logs paths with their queries, and signatures of URLs are in these.
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     retry = urllib3.Retry(
         total=retries,
         backoff_factor=backoff_seconds,

@@ -117,7 +117,8 @@ class Intake:
         new = os.path.join(folder, "slug")
         os.mkdir(new, 0o700)
         with _named(archive):
-            size = unpack(content.path, new, self._store.limits, self._progress)
+            name = os.path.basename(str(archive))
+            size = unpack(content.path, new, self._store.limits, self._progress, name)
         if file_key(os.stat(content.path)) != file_key(content.found):
             text = f"slug {archive} was changed while it was read"
             raise SlugError(text, hint="start again when it is complete")

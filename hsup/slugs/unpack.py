@@ -49,19 +49,19 @@ _HINTS = {
 }
 
 
-def unpack(path: str, folder: str, limits: Limits, progress: Progress) -> int:
+def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str) -> int:
     """Make `folder`/app of the archive at `path`, and return the bytes of its files.
 
-    `folder` is there, and empty. Raises SlugError, and leaves a part of it then.
+    `folder` is there, and empty. `name` is the slug's for the user. Raises
+    SlugError, and leaves a part of the folder then.
     """
-    with open(path, "rb") as file:
-        label = f"unpacking {os.path.basename(path)}"
-        with progress(label, os.fstat(file.fileno()).st_size) as advance:
-            stream = Stream(_watched(file, advance), limits.size)
-            tree = _Tree(os.fsencode(folder), limits.files)
-            for member in members(stream):
-                tree.add(member, stream)
-            tree.finish()
+    label, length = f"unpacking {name}", os.path.getsize(path)
+    with open(path, "rb") as file, progress(label, length) as advance:
+        stream = Stream(_watched(file, advance), limits.size)
+        tree = _Tree(os.fsencode(folder), limits.files)
+        for member in members(stream):
+            tree.add(member, stream)
+        tree.finish()
     return tree.size
 
 

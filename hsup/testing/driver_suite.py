@@ -10,7 +10,7 @@ from signal import SIGKILL, SIGTERM, SIGUSR1
 
 import pytest
 
-from hsup.api import Driver, RunningDyno, Settings
+from hsup.api import Closes, Driver, RunningDyno, Settings
 from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, ExitStatus, Release
@@ -47,9 +47,11 @@ class DriverSuite:
 
     def test_a_release_can_be_built_twice(self) -> None:
         """`build` is idempotent."""
-        driver = self.make_driver(_settings())
-        driver.build(self.release())
-        driver.build(self.release())
+
+        async def check(driver: Driver) -> None:
+            await asyncio.to_thread(driver.build, self.release())
+
+        self._run(check)
 
     def test_one_word_is_a_line_for_the_shell(self) -> None:
         """One word goes to bash."""
@@ -221,8 +223,12 @@ class DriverSuite:
         async def limited() -> None:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 driver = self.make_driver(_settings())
-                await asyncio.to_thread(driver.build, self.release())
-                await check(driver)
+                try:
+                    await asyncio.to_thread(driver.build, self.release())
+                    await check(driver)
+                finally:
+                    if isinstance(driver, Closes):
+                        driver.close()
 
         asyncio.run(limited())
 

@@ -94,7 +94,8 @@ class Server(ThreadingHTTPServer):
     """Serves `content` at every path; what it was asked is in `requests`.
 
     `answers` are statuses that the next requests get instead. `breaks_after`
-    are the numbers of bytes after which the next answers are broken off.
+    are the numbers of bytes after which the next answers are broken off;
+    `stalls_after` is after how many all answers wait for `stalled`.
     """
 
     daemon_threads = True
@@ -108,6 +109,8 @@ class Server(ThreadingHTTPServer):
         self.has_etag = True
         self.answers = []
         self.breaks_after = []
+        self.stalls_after = None
+        self.stalled = threading.Event()
         self.requests = []
         self.redirects = {}
 
@@ -147,7 +150,8 @@ class Handler(BaseHTTPRequestHandler):
         if wanted and self.server.has_ranges and condition == self.server.etag:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content):
-                return self.answer(416, {"Content-Range": f"bytes */{len(content)}"})
+                self.answer(416, {"Content-Range": f"bytes */{len(content)}"})
+                return
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             content, status = content[start:], 206
         if self.server.has_etag:
@@ -155,7 +159,11 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(status, {**headers, "Content-Length": str(len(content))})
         if self.server.breaks_after:
             content = content[: self.server.breaks_after.pop(0)]
-        return self.wfile.write(content)
+        if self.server.stalls_after:
+            self.wfile.write(content[: self.server.stalls_after])
+            self.server.stalled.wait()
+        else:
+            self.wfile.write(content)
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def test_redirects_are_followed(store, server):
 @pytest.mark.parametrize("target", ["/here", "ftp://127.0.0.1/slug.tgz", "file:///etc/passwd"])
 def test_redirects_to_nowhere_are_told(target, store, server):
     server.redirects["/here"] = target
-    with pytest.raises(SlugError, match="/here: (TooManyRedirects|InvalidSchema); check the URL"):
+    with pytest.raises(SlugError, match=r"/here: (TooManyRedirects|InvalidSchema); check the URL"):
         store.unpack(Slug(location=url(server, "/here")))
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hsup.api import Finding, OutputPipes, Settings
-from hsup.errors import DynoStartError
 from hsup.model import DynoSpec, ExitStatus, Release, Slug
 from hsup.slugs import SlugStore
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.container import Container
 from hsup_driver_libcontainer.machine import Machine
 from hsup_driver_libcontainer.messages import Confine
+from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
 from hsup_driver_libcontainer.program import program
 from hsup_driver_libcontainer.stacks.store import StackStore
@@ -22,6 +23,9 @@ from hsup_driver_libcontainer.stacks.store import StackStore
 if TYPE_CHECKING:
     from hsup_driver_libcontainer.dyno import ContainerDyno
     from hsup_driver_libcontainer.zygote_client import Zygote
+
+#: What dynos share: a slug and the name of a stack.
+_Key = tuple[Slug | None, str | None]
 
 # What needs asyncio is imported by `start` only: it takes a good part of the time
 # of a whole `hsup run`.
@@ -36,7 +40,8 @@ class LibcontainerDriver:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._machine = Machine(settings)
-        self._prepared: dict[tuple[Slug | None, str | None], Prepared] = {}
+        self._prepared: dict[_Key, Prepared] = {}
+        self._zygote: Zygote | None = None
 
     def examine(self) -> Sequence[Finding]:
         """Tell what this machine has for the driver, and what is missing."""
@@ -49,44 +54,45 @@ class LibcontainerDriver:
     def build(self, release: Release) -> None:
         """Fetch the stack, and fetch and unpack the slug, where they are not there yet."""
         self._machine.check()
-        self._prepare(release.slug, release.stack)
         self._machine.open()
+        key = (release.slug, release.stack)
+        self._prepare(key)
+        self._forget_unused(key)
 
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
-        from hsup_driver_libcontainer import foreground, init
+        from hsup_driver_libcontainer import foreground
 
-        container = self._take(spec)
+        container = self._machine.take(spec, self._prepared[spec.slug, spec.stack])
         try:
             streams = foreground.open_streams()
             terminal = foreground.terminal_of(streams)
             kind = self._settings.environ.get("TERM")
             ours, theirs = messages.pair()
-            plan_file = container.plan(program(spec, terminal, kind), self._machine.resolv_conf)
-            with theirs:
-                kept = self._machine.kept
-                pid = init.fork(theirs, plan_file, streams, kept, self._machine.stage)
-            os.close(plan_file)
+            self._fork(container, program(spec, terminal, kind), theirs, streams)
             messages.send(ours, self._confine(container))
-            status = foreground.Session(ours, terminal).run(grace_seconds)
-            os.waitpid(pid, 0)
-            return status._replace(out_of_memory=container.ran_out_of_memory())
+            event = container.group.out_of_memory_event()
+            status = foreground.Session(ours, terminal, event).run(grace_seconds)
+            ran_out = status.out_of_memory or container.ran_out_of_memory()
+            return status._replace(out_of_memory=ran_out)
         finally:
             self._machine.give_back(container)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""
+        import asyncio
+
         from hsup_driver_libcontainer.dyno import ContainerDyno
 
-        container = self._take(spec)
+        key = (spec.slug, spec.stack)
+        if key not in self._prepared:  # an old release's, which nothing used for a while
+            await asyncio.to_thread(self._prepare, key)
+        container = self._machine.take(spec, self._prepared[key])
         ours, theirs = messages.pair()
         dyno = ContainerDyno(container, ours, self._machine.give_back_when_gone)
         try:
-            plan_file = container.plan(program(spec), self._machine.resolv_conf)
-            with theirs:
-                streams = (self._null, output.stdout, output.stderr)
-                self._zygote.fork(theirs, plan_file, streams)
-            os.close(plan_file)
+            streams = (self._need_zygote().null, output.stdout, output.stderr)
+            self._fork(container, program(spec), theirs, streams)
             messages.send(ours, self._confine(container))
             await dyno.started()
         except BaseException:
@@ -98,34 +104,54 @@ class LibcontainerDriver:
         """Leave nothing behind."""
         for prepared in self._prepared.values():
             prepared.close()
+        if self._zygote is not None:
+            self._zygote.close()
         self._machine.close()
 
-    def _take(self, spec: DynoSpec) -> Container:
-        key = (spec.slug, spec.stack)
-        if key not in self._prepared:
-            raise DynoStartError(f"release v{spec.release_version} has not been built")
-        return self._machine.take(spec, self._prepared[key])
+    def _fork(
+        self,
+        container: Container,
+        own_program: Program,
+        channel: socket.socket,
+        streams: Sequence[int],
+    ) -> None:
+        """Fork the first process of a dyno, from the zygote if there is one."""
+        plan_file = container.plan(own_program, self._machine.resolv_conf)
+        with channel:
+            if self._zygote is not None:
+                self._zygote.fork(channel, plan_file, streams)
+            else:
+                from hsup_driver_libcontainer import init
+
+                kept, stage = self._machine.kept, self._machine.stage
+                init.fork(channel, plan_file, streams, kept, stage)
+        os.close(plan_file)
 
     def _confine(self, container: Container) -> Confine:
         return Confine(self._machine.network_plan(container), self._machine.seccomp_filter)
 
-    def _prepare(self, slug: Slug | None, stack: str | None) -> None:
-        key = (slug, stack)
+    def _prepare(self, key: _Key) -> None:
         if key not in self._prepared:
-            self._prepared[key] = self._preparation.prepare(slug, stack)
+            self._prepared[key] = self._preparation.prepare(*key)
+
+    def _forget_unused(self, current: _Key) -> None:
+        """Let slugs and stacks of old releases be removed, once no dyno has them."""
+        unused = [key for key, one in self._prepared.items() if key != current and not one.users]
+        for key in unused:
+            self._prepared.pop(key).close()
 
     @cached_property
     def _preparation(self) -> Preparation:
         images = f"{self._machine.folder}/images"
         stacks, slugs = StackStore(self._settings), SlugStore(self._settings)
-        return Preparation(stacks, slugs, images, self._zygote.mount)
+        return Preparation(stacks, slugs, images, self._mount)
 
-    @cached_property
-    def _zygote(self) -> Zygote:
-        from hsup_driver_libcontainer.zygote_client import Zygote
+    def _mount(self, argv: Sequence[str]) -> None:
+        self._need_zygote().mount(argv)
 
-        return Zygote(self._machine.kept, self._machine.stage)
+    def _need_zygote(self) -> Zygote:
+        if self._zygote is None:
+            from hsup_driver_libcontainer.zygote_client import Zygote
 
-    @cached_property
-    def _null(self) -> int:
-        return os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+            self._zygote = Zygote(self._machine.kept, self._machine.stage)
+        return self._zygote

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from hsup.errors import DynoStartError
-from hsup.model import Address, ExitStatus
-from hsup_driver_libcontainer import messages
+from hsup.model import Address, Command, ExitStatus
+from hsup_driver_libcontainer import messages, plan
 from hsup_driver_libcontainer.container import Container
-from hsup_driver_libcontainer.messages import Exited, Failed, Signal, Started, Watch
-from hsup_driver_libcontainer.program import exit_status, start_error
+from hsup_driver_libcontainer.messages import Execute, Exited, Failed, Signal, Started, Watch
+from hsup_driver_libcontainer.program import beside, exit_status, start_error
 
 _Result = TypeVar("_Result")
 
+#: The program of the dyno itself, in messages.
+_OWN = 0
+
 
 class ContainerDyno:
-    """A dyno, seen from hsup: its first process at the other end of a channel."""
+    """A dyno, seen from hsup: its first process at the other end of a channel.
+
+    `release` gives back what the dyno had of the machine when it is gone.
+    """
 
     def __init__(
         self,
@@ -34,13 +41,18 @@ class ContainerDyno:
         self._release = release
         self._channel = channel
         self._started: asyncio.Future[Started] = loop.create_future()
-        self._ended: asyncio.Future[ExitStatus] = loop.create_future()
+        self._ends: dict[int, asyncio.Future[ExitStatus]] = {_OWN: loop.create_future()}
+        self._numbers = itertools.count(_OWN + 1)
         self._gone: asyncio.Future[None] = loop.create_future()
         self._released: asyncio.Task[None] | None = None
         self._is_empty = False
+        self._ran_out_of_memory = False
         self._pidfd = -1
-        channel.setblocking(False)
+        os.set_blocking(channel.fileno(), False)
         loop.add_reader(channel, self._hear)
+        self._memory_event = container.group.out_of_memory_event()
+        if self._memory_event is not None:
+            loop.add_reader(self._memory_event, self._run_out_of_memory)
 
     async def started(self) -> Started:
         """Return when the program was executed. Raises DynoStartError."""
@@ -48,11 +60,24 @@ class ContainerDyno:
 
     async def wait(self) -> ExitStatus:
         """Return how the program ended."""
-        return await asyncio.shield(self._ended)
+        return await asyncio.shield(self._ends[_OWN])
 
     async def signal(self, number: int) -> None:
         """Send a signal to every process, in one step."""
         self._say(Signal(number))
+
+    async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
+        """Start a command beside the dyno's program. Raises DynoStartError."""
+        number = next(self._numbers)
+        self._ends[number] = asyncio.get_running_loop().create_future()
+        file = plan.write(beside(self._container.spec, command))
+        try:
+            messages.send(self._channel, Execute(number), [file, *streams])
+        except OSError as error:
+            raise DynoStartError("the dyno has ended") from error
+        finally:
+            os.close(file)
+        return Execution(number, self._ends[number], self._say)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when nothing is left of the dyno, having killed what outlived the grace."""
@@ -79,10 +104,13 @@ class ContainerDyno:
         """End the first process, and so all others (man 7 pid_namespaces)."""
         if self._gone.done():
             return
-        if self._pidfd >= 0:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        else:
+        if self._pidfd < 0:
             self._channel.shutdown(socket.SHUT_RDWR)  # it ends by itself
+            return
+        try:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has just ended
 
     def _hear(self) -> None:
         """Take what the first process says."""
@@ -99,14 +127,34 @@ class ContainerDyno:
                 asyncio.get_running_loop().add_reader(self._pidfd, self._see_end)
             case Started():
                 _settle(self._started, received.message)
-            case Failed(0, text, number) if not self._started.done():
-                self._started.set_exception(start_error(text, number))
-            case Exited(0, status, is_last):
+            case Failed(program, text):
+                self._fail(program, start_error(text))
+            case Exited(program, status, is_last):
                 self._is_empty = is_last
-                _settle(self._ended, self._told(exit_status(status)))
+                _settle(self._ends[program], self._told(exit_status(status)))
+
+    def _fail(self, program: int, error: DynoStartError) -> None:
+        waiting: asyncio.Future[Started] | asyncio.Future[ExitStatus]
+        waiting = self._ends[program] if program != _OWN else self._started
+        if not waiting.done():
+            waiting.set_exception(error)
+            waiting.exception()  # nobody may be waiting any more
 
     def _told(self, status: ExitStatus) -> ExitStatus:
-        return status._replace(out_of_memory=self._container.ran_out_of_memory())
+        ran_out = self._ran_out_of_memory or self._container.ran_out_of_memory()
+        return status._replace(out_of_memory=ran_out)
+
+    def _run_out_of_memory(self) -> None:
+        """End all processes: the kernel has chosen one of them only."""
+        self._close_memory_event()
+        self._ran_out_of_memory = True
+        self._say(Signal(signal.SIGKILL))
+
+    def _close_memory_event(self) -> None:
+        if self._memory_event is not None:
+            asyncio.get_running_loop().remove_reader(self._memory_event)
+            os.close(self._memory_event)
+            self._memory_event = None
 
     def _hang_up(self) -> None:
         """Listen no more; a first process that nobody has seen is no more, or soon."""
@@ -123,11 +171,33 @@ class ContainerDyno:
                 self._hear()  # what was said before the end
             os.close(self._pidfd)
             self._pidfd = -1
-        if not self._started.done():
-            self._started.set_exception(DynoStartError("the dyno was killed while it started"))
-            self._started.exception()  # nobody may be waiting any more
-        _settle(self._ended, self._told(ExitStatus(signal=signal.SIGKILL)))
+        self._close_memory_event()
+        self._fail(_OWN, DynoStartError("the dyno was killed while it started"))
+        for end in self._ends.values():
+            _settle(end, self._told(ExitStatus(signal=signal.SIGKILL)))
         _settle(self._gone, None)
+
+
+class Execution:
+    """A command that runs in a dyno beside its program."""
+
+    def __init__(
+        self,
+        number: int,
+        end: asyncio.Future[ExitStatus],
+        say: Callable[[messages.Message], None],
+    ) -> None:
+        self._number = number
+        self._end = end
+        self._say = say
+
+    async def wait(self) -> ExitStatus:
+        """Return how the command ended. Raises DynoStartError if it could not be executed."""
+        return await asyncio.shield(self._end)
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to the command's process; nothing if that has ended."""
+        self._say(Signal(number, self._number))
 
 
 def _settle(future: asyncio.Future[_Result], result: _Result) -> None:

@@ -1,17 +1,16 @@
 """Keep the rules for dynos in the kernel as long as any hsup of the machine lives.
 
 Every hsup has a shared lock on a file; the one that can lock it alone when it ends
-was the last, and takes the rules away. A second lock lets one hsup at a time look
-and change. The kernel undoes the locks of an hsup that was killed; a file tells the
-next one that there is something to be taken away.
+was the last, and takes the rules away. A second lock lets one hsup at a time make
+them. The kernel undoes the locks of an hsup that was killed; a file tells the next
+one that there is something to be taken away.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 from hsup.api import Finding
 from hsup.errors import DriverError
@@ -71,15 +70,13 @@ class Firewall:
             return
         if self._table is not None:
             self.open()
-        with _lock(self._change_path):
-            self._give_up_use()
+        self._give_up_use()
 
     def sweep(self) -> Sequence[str]:
         """Take away what was left by hsups that are no more; say what that was."""
         if self._use >= 0 or not os.path.exists(self._made):
             return ()
-        with _lock(self._change_path):
-            return self._remove_if_unused()
+        return self._remove_if_unused()
 
     def examine(self) -> Finding:
         """Tell whether the host has what the rules are made with."""
@@ -145,12 +142,3 @@ def _unlock(descriptor: int) -> None:
     """End a lock also where a process that was forked meanwhile has the descriptor."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
-
-
-@contextmanager
-def _lock(path: str) -> Iterator[None]:
-    descriptor = _locked(path, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        _unlock(descriptor)

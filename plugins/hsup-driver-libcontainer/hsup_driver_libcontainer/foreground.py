@@ -58,7 +58,9 @@ def terminal_of(streams: list[int]) -> Terminal | None:
 class Session:
     """A dyno whose streams are hsup's own: what it shows, what is typed, signals, its end."""
 
-    def __init__(self, channel: socket.socket, terminal: Terminal | None) -> None:
+    def __init__(
+        self, channel: socket.socket, terminal: Terminal | None, memory_event: int | None
+    ) -> None:
         self._channel = channel
         self._terminal = terminal
         self._poll = select.poll()
@@ -69,7 +71,11 @@ class Session:
         self._status: ExitStatus | None = None
         self._is_over = False
         self._deadline = math.inf
+        self._ran_out_of_memory = False
+        self._memory_event = memory_event
         self._listen(channel.fileno(), self._hear)
+        if memory_event is not None:
+            self._listen(memory_event, self._run_out_of_memory)
 
     def run(self, grace_seconds: float) -> ExitStatus:
         """Relay until the dyno has ended and nothing of it is left. Raises DynoStartError."""
@@ -80,7 +86,8 @@ class Session:
             while not self._is_over:
                 self._turn()
             self._show_rest()
-        return self._status or ExitStatus(signal=signal.SIGKILL)
+        status = self._status or ExitStatus(signal=signal.SIGKILL)
+        return status._replace(out_of_memory=self._ran_out_of_memory)
 
     def _turn(self) -> None:
         left = self._deadline - time.monotonic()
@@ -115,8 +122,8 @@ class Session:
                 self._attach()
             case Started():
                 pass
-            case Failed(_, text, number):
-                raise start_error(text, number)
+            case Failed(_, text):
+                raise start_error(text)
             case Exited(0, status, is_last):
                 self._status = exit_status(status)
                 if not is_last and self._deadline == math.inf:
@@ -190,14 +197,24 @@ class Session:
             if number == signal.SIGWINCH:
                 self._resize()
                 continue
-            try:
-                messages.send(self._channel, Signal(number))
-            except OSError:
-                return  # the dyno has ended
+            self._say(Signal(number))
             if number in _ENDING:
                 is_first = self._deadline == math.inf
                 grace = self._grace_seconds if is_first else 0.0
                 self._deadline = time.monotonic() + grace
+
+    def _run_out_of_memory(self) -> None:
+        """End all processes: the kernel has chosen one of them only."""
+        assert self._memory_event is not None
+        self._ignore(self._memory_event)
+        self._ran_out_of_memory = True
+        self._say(Signal(signal.SIGKILL))
+
+    def _say(self, message: messages.Message) -> None:
+        try:
+            messages.send(self._channel, message)
+        except OSError:
+            pass  # the dyno has ended
 
     def _resize(self) -> None:
         if self._master >= 0 and self._terminal is not None:
@@ -206,8 +223,10 @@ class Session:
 
     def _kill(self) -> None:
         self._deadline = math.inf
-        if self._pidfd >= 0:
+        try:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        except OSError:
+            pass  # it has just ended
 
 
 def _size(terminal: int) -> tuple[int, int]:
@@ -229,8 +248,8 @@ def _signals_woken() -> Iterator[int]:
         yield woken
     finally:
         signal.set_wakeup_fd(-1)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for one, handler in before.items():
+            signal.signal(one, handler)
         os.close(woken)
         os.close(wake)
 

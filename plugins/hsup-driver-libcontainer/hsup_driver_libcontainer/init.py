@@ -36,9 +36,7 @@ from hsup_driver_libcontainer.mounts import RootFilesystem
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.plan import Plan, Program
 
-_NAMESPACES = (
-    kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
-)
+_NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
 #: What somebody on the host may send to PID 1, meant for the dyno.
 _FORWARDED = (
     signal.SIGHUP,
@@ -91,7 +89,7 @@ def _be(
         Init(channel, plan.read_plan(plan_file), streams, stage).run()
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-        messages.send(channel, Failed(_OWN, what, error.errno or 0))
+        messages.send(channel, Failed(_OWN, what))
     finally:
         _end()
 
@@ -129,9 +127,7 @@ class Init:
         self._highest = privileges.last_capability()
         kernel.unshare(_NAMESPACES)
         socket.sethostname(self._plan.hostname)
-        self._joins = [
-            os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in self._plan.join_files
-        ]
+        self._joins = [os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in self._plan.join_files]
         root = RootFilesystem(self._plan, self._stage)
         root.build()
         confine = self._expect_confine()
@@ -168,7 +164,7 @@ class Init:
         failure = (said + _read_all(news.fileno())).removeprefix(_JOINED)
         news.close()
         if failure:
-            self._tell_failure(_OWN, failure)
+            messages.send(self._channel, Failed(_OWN, failure.decode()))
             os._exit(1)
         messages.send(self._channel, Started(root.has_copied_owner))
 
@@ -208,7 +204,7 @@ class Init:
                 _execute(program, streams, status)
             except OSError as error:
                 what = f"{error.filename or program.argv[0]}: {error.strerror}"
-                os.write(status, f"{error.errno} {what}".encode())
+                os.write(status, what.encode())
             finally:
                 _end()
         if terminal is not None:
@@ -250,8 +246,8 @@ class Init:
                 if descriptor != woken:
                     self._obey()
                     continue
-                for number in set(os.read(woken, 4096)) & set(_FORWARDED):
-                    _signal_all(number)
+                for woken_by in set(os.read(woken, 4096)) & set(_FORWARDED):
+                    _signal_all(woken_by)
 
     def _reap(self) -> bool:
         """Collect who has ended, and tell hsup; tell whether anybody is left."""
@@ -286,17 +282,13 @@ class Init:
         failure = _read_all(status)
         os.close(status)
         if failure:
-            self._tell_failure(number, failure)
-
-    def _tell_failure(self, program: int, failure: bytes) -> None:
-        number, _, what = failure.decode().partition(" ")
-        messages.send(self._channel, Failed(program, what, int(number)))
+            messages.send(self._channel, Failed(number, failure.decode()))
 
 
 def _end() -> NoReturn:
     """End this process, never its parent's code; show what is none of the expected errors."""
     if sys.exc_info()[0] is not None:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     os._exit(1)
 
 
@@ -325,10 +317,9 @@ def _execute(program: Program, streams: Sequence[int], status: int) -> None:
     os.dup2(status, 3, inheritable=False)
     kernel.close_range(4)
     try:
-        os.execve(program.argv[0], program.argv, program.environment)
+        os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606
     except OSError as error:
-        what = f"{program.argv[0]}: {error.strerror}"
-        os.write(3, f"{error.errno} {what}".encode())
+        os.write(3, f"{program.argv[0]}: {error.strerror}".encode())
         os._exit(1)
 
 

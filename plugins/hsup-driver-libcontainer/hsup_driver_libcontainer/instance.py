@@ -19,11 +19,11 @@ _DYING_SECONDS = 10.0
 _LOOK_SECONDS = 0.002
 
 #: struct flock of a write lock on the first byte.
-_FIRST_BYTE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+FIRST_BYTE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
 
 
 class Instance:
-    """This hsup. `folder` is the run folder that all hsups share.
+    """An hsup that lives: this one. `folder` is the run folder that all hsups share.
 
     `descriptor` is to be kept open by every process that belongs to it.
     """
@@ -37,7 +37,7 @@ class Instance:
             self._path = f"{instances}/{self.id}"
             self._lock = self._create()
         self.descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _FIRST_BYTE)
+        fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, FIRST_BYTE)
 
     def close(self) -> None:
         """Be no more."""
@@ -92,7 +92,7 @@ def _wait_for_processes(lock: int) -> None:
     deadline = time.monotonic() + _DYING_SECONDS
     while time.monotonic() < deadline:
         try:
-            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _FIRST_BYTE)
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, FIRST_BYTE)
         except BlockingIOError:
             time.sleep(_LOOK_SECONDS)
         else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -65,7 +64,7 @@ def _syscall(what: str, number: int, *arguments: object) -> int:
 
 
 def _number(name: str) -> int:
-    return _NUMBERS[platform.machine()][name]
+    return _NUMBERS[os.uname().machine][name]
 
 
 def unshare(flags: int) -> None:
@@ -111,7 +110,9 @@ def move_mount(descriptor: int, target: str) -> None:
     _syscall(target, _MOVE_MOUNT, *arguments)
 
 
-def mount_setattr(descriptor: int, attributes: int, user_namespace: int = 0, flags: int = 0) -> None:
+def mount_setattr(
+    descriptor: int, attributes: int, user_namespace: int = 0, flags: int = 0
+) -> None:
     """Set attributes of a mount that a descriptor refers to, see man 2 mount_setattr."""
     attr = struct.pack("=QQQQ", attributes, 0, 0, user_namespace)
     size = ctypes.c_size_t(len(attr))

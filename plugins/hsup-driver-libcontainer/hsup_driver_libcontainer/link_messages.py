@@ -83,9 +83,9 @@ def encode(
     plan = NetworkPlan(
         interface=values.name,
         host=_encoded(host),
-        host_steps=tuple(one.step for one in host),
+        host_steps=[one.step for one in host],
         dyno=_encoded(dyno),
-        dyno_steps=tuple(one.step for one in dyno),
+        dyno_steps=[one.step for one in dyno],
     )
     removal = _Request("remove {name}", ifinfmsg, RTM_DELLINK, 0, {"index": values.number})
     return LinkRequests(plan, _encoded([removal]))

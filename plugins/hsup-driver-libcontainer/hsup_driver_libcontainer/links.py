@@ -128,8 +128,8 @@ def fill(template: LinkRequests, values: LinkValues) -> LinkRequests:
             data = data.replace(placeholder, value)
         return data.hex()
 
-    def told(steps: Sequence[str]) -> tuple[str, ...]:
-        return tuple(one.format(**values._asdict()) for one in steps)
+    def told(steps: Sequence[str]) -> list[str]:
+        return [one.format(**values._asdict()) for one in steps]
 
     _, host, host_steps, dyno, dyno_steps = template.plan
     plan = NetworkPlan(

@@ -17,7 +17,7 @@ from hsup_driver_libcontainer.leases import Leases
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.network import Network
 from hsup_driver_libcontainer.prepared import Prepared
-from hsup_driver_libcontainer.sizes import cpu_set, default_size, named
+from hsup_driver_libcontainer.sizes import Size, cpu_set, default_size, named
 from hsup_driver_libcontainer.uids import UID_MAX, uid_range
 
 _RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
@@ -25,7 +25,7 @@ _DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
 
 
 class Machine:
-    """This machine, and what an hsup has taken of it.
+    """A machine, and what an hsup has taken of it.
 
     Nothing is made before `open`. Raises UsageError for a variable that makes
     no sense.
@@ -116,6 +116,7 @@ class Machine:
             self._uids.give_back(uid)
             self._network.give_back(subnet)
             raise
+        prepared.users += 1
         return Container(
             spec=spec,
             prepared=prepared,
@@ -123,7 +124,7 @@ class Machine:
             uid=uid,
             subnet=subnet,
             group=group,
-            cpus=self._cpus(size.cpus, uid),
+            cpus=_cpus(size, uid),
             scratch_bytes=self._scratch_bytes or scratch.default_size(size),
             address=Address(subnet.dyno, spec.port) if spec.port else None,
         )
@@ -150,13 +151,9 @@ class Machine:
         self._return(container)
 
     def _return(self, container: Container) -> None:
+        container.prepared.users -= 1
         self._network.give_back(container.subnet)
         self._uids.give_back(container.uid)
-
-    def _cpus(self, count: int, number: int) -> tuple[int, ...]:
-        """Return the cpus of a dyno, none if it may use all that hsup may."""
-        own = os.sched_getaffinity(0)
-        return () if count >= len(own) else tuple(sorted(cpu_set(count, own, number)))
 
     @cached_property
     def _cgroups(self) -> Cgroups:
@@ -170,3 +167,9 @@ class Machine:
     def _uids(self) -> Leases:
         remedy = f"raise {UID_MAX}"
         return Leases(f"{self.folder}/uids", self._uid_range, kind="uid", remedy=remedy)
+
+
+def _cpus(size: Size, number: int) -> tuple[int, ...]:
+    """Return the cpus of a dyno, none if it may use all that hsup may."""
+    own = os.sched_getaffinity(0)
+    return () if size.cpus >= len(own) else tuple(sorted(cpu_set(size, own, number)))

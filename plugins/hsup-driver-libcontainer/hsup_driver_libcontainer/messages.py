@@ -56,11 +56,10 @@ class Started(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The dyno, or a program beside its own, could not be started: what, and errno."""
+    """The dyno, or a program beside its own, could not be started."""
 
     program: int
     text: str
-    number: int
 
 
 class Signal(NamedTuple):
@@ -90,8 +89,7 @@ class Exited(NamedTuple):
 Message = Confine | Watch | Master | Started | Failed | Signal | Execute | Exited
 
 _KINDS = {
-    one.__name__: one
-    for one in (Confine, Watch, Master, Started, Failed, Signal, Execute, Exited)
+    one.__name__: one for one in (Confine, Watch, Master, Started, Failed, Signal, Execute, Exited)
 }
 
 

@@ -160,7 +160,7 @@ class RootFilesystem:
         dev = f"{self._root}/dev"
         for name, (major, minor) in _DEVICES.items():
             os.mknod(f"{dev}/{name}", stat.S_IFCHR, os.makedev(major, minor))
-            os.chmod(f"{dev}/{name}", 0o666)
+            os.chmod(f"{dev}/{name}", 0o666)  # noqa: S103 - as everywhere
         for name, target in _LINKS.items():
             os.symlink(target, f"{dev}/{name}")
         for name in ("pts", "shm", "mqueue"):
@@ -171,7 +171,9 @@ class RootFilesystem:
 
     def _mount_scratch(self) -> None:
         for where in ("dev/shm", "tmp", "var/tmp"):
-            self._mount("tmpfs", where, "tmpfs", _SAFE, f"size={self._plan.scratch_bytes},mode=1777")
+            self._mount(
+                "tmpfs", where, "tmpfs", _SAFE, f"size={self._plan.scratch_bytes},mode=1777"
+            )
 
     def _mount_app(self, owners: _Owners) -> None:
         plan = self._plan
@@ -260,8 +262,8 @@ class _Owners:
         os.read(self._ready, 1)
         os.close(self._ready)
         process = f"{self._proc}/{self._child}"
-        _write(f"{process}/uid_map", _exchange(owner.st_uid, self._uid))
-        _write(f"{process}/gid_map", _exchange(owner.st_gid, self._uid))
+        _write(f"{process}/uid_map", exchange_map(owner.st_uid, self._uid))
+        _write(f"{process}/gid_map", exchange_map(owner.st_gid, self._uid))
         namespace = os.open(f"{process}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         os.kill(self._child, signal.SIGKILL)
         os.waitpid(self._child, 0)
@@ -277,7 +279,7 @@ def _hold_user_namespace(ready: int) -> None:
         os._exit(1)
 
 
-def _exchange(owner: int, user: int) -> str:
+def exchange_map(owner: int, user: int) -> str:
     """Return an id map (man 7 user_namespaces) that exchanges two ids and keeps all others."""
     low, high = sorted((owner, user))
     if low == high:
@@ -330,7 +332,7 @@ def _make_place(path: str, *, is_folder: bool) -> None:
 
 
 def _write(path: str, content: str) -> None:
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(content)
 
 

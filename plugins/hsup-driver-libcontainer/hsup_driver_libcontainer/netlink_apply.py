@@ -28,9 +28,10 @@ _IFREQ = struct.Struct("=16sQ16x")
 class NetworkPlan(NamedTuple):
     """The requests that make a dyno's network, as hexadecimal text.
 
-    `interface` is the name of the host's end. Requests are numbered from 0, and `host_steps` and `dyno_steps` tell what each
-    does. Those of `host` are for the host's namespace, and put the dyno's
-    interfaces into the namespace of process 1: it is that process that sends them.
+    `interface` is the name of the host's end. Requests are numbered from 0, and
+    `host_steps` and `dyno_steps` tell what each does. Those of `host` are for the
+    host's namespace, and put the dyno's interfaces into the namespace of process 1:
+    it is that process that sends them.
     """
 
     interface: str

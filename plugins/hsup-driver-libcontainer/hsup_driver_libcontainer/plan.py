@@ -66,38 +66,33 @@ def write(value: NamedTuple) -> int:
     """Return a descriptor of a memory file with a plan, or a program, in it."""
     descriptor = os.memfd_create("hsup-plan", os.MFD_CLOEXEC)
     with open(descriptor, "w", closefd=False) as file:
-        json.dump(value, file)
+        json.dump(value._asdict(), file)
     return descriptor
 
 
 def read_plan(descriptor: int) -> Plan:
     """Return the plan from a memory file."""
-    fields = _read(descriptor)
-    *most, binds, scratch, open_files, cpus, joins, cgroup_binds, cgroup_files, program = fields
-    return Plan(
-        *most,
-        binds=tuple(BindMount(*one) for one in binds),
-        scratch_bytes=scratch,
-        open_files=open_files,
-        cpus=tuple(cpus),
-        join_files=tuple(joins),
-        cgroup_binds=tuple((folder, place) for folder, place in cgroup_binds),
-        cgroup_files=tuple((place, content) for place, content in cgroup_files),
-        program=_program(program),
-    )
+    plan = Plan(**_read(descriptor))
+    binds = tuple(BindMount(*one) for one in plan.binds)
+    return plan._replace(binds=binds, program=_program(*plan.program))
 
 
 def read_program(descriptor: int) -> Program:
     """Return the program from a memory file."""
-    return _program(_read(descriptor))
+    return _program(**_read(descriptor))
 
 
-def _program(fields: Any) -> Program:
-    argv, environment, terminal = fields
-    return Program(tuple(argv), environment, Terminal(*terminal) if terminal else None)
+def _program(
+    argv: tuple[str, ...], environment: dict[str, str], terminal: tuple[Any, ...] | None
+) -> Program:
+    return Program(argv, environment, Terminal(*terminal) if terminal else None)
 
 
-def _read(descriptor: int) -> Any:
+def _read(descriptor: int) -> dict[str, Any]:
     os.lseek(descriptor, 0, os.SEEK_SET)
     with open(descriptor, closefd=False) as file:
-        return json.load(file)
+        return {name: _tuples(value) for name, value in json.load(file).items()}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

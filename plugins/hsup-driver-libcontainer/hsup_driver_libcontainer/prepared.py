@@ -18,12 +18,16 @@ Mount = Callable[[Sequence[str]], None]
 
 
 class Prepared:
-    """A stack and a slug in use, which keeps them from being removed."""
+    """A stack and a slug in use, which keeps them from being removed.
+
+    `users` counts the dynos that have them.
+    """
 
     def __init__(self, stack: Stack, root: str, unpacked: Unpacked | None) -> None:
         self._stack = stack
         self._unpacked = unpacked
         self.root = root
+        self.users = 0
 
     @property
     def app(self) -> str | None:
@@ -58,7 +62,7 @@ class Preparation:
             raise
 
     def _root(self, stack: Stack) -> str:
-        if stack.image is None:
+        if stack.folder is not None:
             return stack.folder
         target = f"{self._images}/{stack.name}-{stack.version}"
         if target not in self._mounted:

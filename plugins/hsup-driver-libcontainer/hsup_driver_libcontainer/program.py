@@ -6,7 +6,7 @@ import os
 
 from hsup import launch
 from hsup.errors import DynoStartError
-from hsup.model import DynoSpec, ExitStatus
+from hsup.model import Command, DynoSpec, ExitStatus
 from hsup_driver_libcontainer.plan import Program, Terminal
 
 _UNKNOWN_TERMINAL = "xterm"
@@ -22,13 +22,17 @@ def program(spec: DynoSpec, terminal: Terminal | None = None, kind: str | None =
     return Program(launch.start_up(spec.command), environment, terminal)
 
 
+def beside(spec: DynoSpec, command: Command) -> Program:
+    """Return the program of another command in a dyno."""
+    return program(spec._replace(command=command))
+
+
 def exit_status(status: int) -> ExitStatus:
     """Return what a status of wait(2) says."""
     code = os.waitstatus_to_exitcode(status)
     return ExitStatus(code=code) if code >= 0 else ExitStatus(signal=-code)
 
 
-def start_error(what: str, number: int) -> DynoStartError:
-    """Return the error for a dyno that could not be started: what, and its errno."""
-    del number
+def start_error(what: str) -> DynoStartError:
+    """Return the error for a dyno, or a command in it, that could not be started."""
     return DynoStartError(f"cannot start the dyno: {what}")

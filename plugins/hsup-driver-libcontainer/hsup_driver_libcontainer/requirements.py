@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Sequence
 
 from hsup.api import Finding
@@ -29,7 +28,7 @@ def _root() -> Finding:
 
 
 def _kernel() -> Finding:
-    release = platform.release()
+    release = os.uname().release
     version = tuple(int(one) for one in release.split("-")[0].split(".")[:2])
     if version < _OLDEST_KERNEL:
         text = f"the libcontainer driver needs Linux 5.10 or later, and this is {release}"
@@ -41,7 +40,7 @@ def _kernel() -> Finding:
 
 
 def _machine() -> Finding:
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine in _MACHINES:
         return Finding("machine", is_good=True, text=machine)
     text = f"the libcontainer driver knows {' and '.join(_MACHINES)}, and this is {machine}"
@@ -67,4 +66,4 @@ def _overlay() -> Finding:
 
 
 def _module_exists(name: str) -> bool:
-    return os.path.isdir(f"/lib/modules/{platform.release()}/kernel/fs/{name}fs")
+    return os.path.isdir(f"/lib/modules/{os.uname().release}/kernel/fs/{name}fs")

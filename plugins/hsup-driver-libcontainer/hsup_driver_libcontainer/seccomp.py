@@ -24,7 +24,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hsup.api import Finding
 from hsup.errors import DriverError
@@ -132,10 +132,10 @@ def filter_program(folder: str) -> bytes:
     Raises DriverError.
     """
     path = os.path.join(folder, _FILE)
-    if kept := _kept(path):
-        return kept.program
-    program = build(os.uname().machine)
-    _keep(path, program)
+    program = _kept(path)
+    if program is None:
+        program = build(os.uname().machine)
+        _keep(path, program)
     return program
 
 
@@ -158,12 +158,9 @@ def allowed_names() -> Iterator[str]:
     return (name for names in _ALLOWED.values() for name in names.split())
 
 
-def examine(folder: str | None = None) -> list[Finding]:
-    """Look for what the filter needs.
-
-    A filter that is kept in `folder` spares loading the library.
-    """
-    return [_examine_kernel(), _examine_library(folder)]
+def examine() -> list[Finding]:
+    """Look for what the filter needs, for `hsup doctor`."""
+    return [_examine_kernel(), _examine_library()]
 
 
 def _load_library() -> None:
@@ -245,15 +242,8 @@ def _allowed_by_arguments() -> Iterator[tuple[str, tuple[pyseccomp.Arg, ...]]]:
         yield "ioctl", (Arg(1, MASKED_EQ, bit, ~_TIOCSTI & bit),)
 
 
-class _Kept(NamedTuple):
-    """A program, and the file of the libseccomp that it was made with."""
-
-    library: str
-    program: bytes
-
-
-def _kept(path: str) -> _Kept | None:
-    """Return what was kept, unless it is of another code, library or owner."""
+def _kept(path: str) -> bytes | None:
+    """Return the program that was kept, unless it is of another code, library or owner."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
@@ -261,7 +251,7 @@ def _kept(path: str) -> _Kept | None:
                 return None
             origin, _, program = file.read().partition(b"\n")
         library = os.fsdecode(origin.rpartition(b" ")[2])
-        return _Kept(library, program) if origin == _origin(library) else None
+        return program if origin == _origin(library) else None
     except OSError:
         return None
 
@@ -313,9 +303,7 @@ def _examine_kernel() -> Finding:
     return Finding(subject, is_good, f"{_ACTIONS} does not offer it", remedy)
 
 
-def _examine_library(folder: str | None) -> Finding:
-    if folder and (kept := _kept(os.path.join(folder, _FILE))):
-        return Finding("libseccomp", is_good=True, text=kept.library)
+def _examine_library() -> Finding:
     try:
         _load_library()
     except DriverError as error:

@@ -16,13 +16,17 @@ _MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.ma
 
 
 class Zygote:
-    """The process that dynos are forked from; it is started again should it have ended."""
+    """The process that dynos are forked from; it is started again should it have ended.
+
+    `null` is a descriptor of /dev/null, which dynos get as their input.
+    """
 
     def __init__(self, kept: Sequence[int], stage: str) -> None:
         self._kept = tuple(kept)
         self._stage = stage
         self._socket: socket.socket | None = None
         self._mounted: list[tuple[str, ...]] = []
+        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def fork(self, channel: socket.socket, plan_file: int, streams: Sequence[int]) -> None:
         """Fork the first process of a dyno. Raises DriverError."""
@@ -36,17 +40,21 @@ class Zygote:
 
     def close(self) -> None:
         """Let the zygote end."""
-        if self._socket is not None:
-            self._socket.close()
+        os.close(self.null)
+        self._hang_up()
 
     def _request(self, request: dict[str, Sequence[str]], descriptors: Sequence[int] = ()) -> None:
         packet = json.dumps(request).encode()
         try:
             socket.send_fds(self._connection(), [packet], descriptors)
         except (BrokenPipeError, ConnectionResetError):  # it was killed
-            self.close()
-            self._socket = None
+            self._hang_up()
             socket.send_fds(self._connection(), [packet], descriptors)
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _check_mounted(self) -> None:
         said = json.loads(self._connection().recv(1 << 16) or b'"its helper process ended"')
@@ -69,7 +77,7 @@ class Zygote:
         kept = ",".join(map(str, self._kept))
         argv = (sys.executable, "-ISB", "-c", code, str(theirs.fileno()), kept, self._stage)
         with theirs:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
                 argv,
                 env={},
                 cwd="/",

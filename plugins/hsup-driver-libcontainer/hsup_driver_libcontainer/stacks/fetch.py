@@ -53,7 +53,7 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
         what = error.filename or stack
         raise DriverError(f'cannot fetch stack "{entry}": {what}: {error.strerror}') from error
     finally:
-        workspace.progress.clear()
+        workspace.progress.finish()
     return stack
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 
-from hsup_driver_libcontainer.stacks import lock
+from hsup.slugs.lock import SHARED, lock
+from hsup_driver_libcontainer.stacks.lock import if_unused
 from hsup_driver_libcontainer.stacks.manifest import Entry
 from hsup_driver_libcontainer.stacks.stack import Record, Stack, read_record
 
@@ -29,7 +30,7 @@ class Installed:
         while folder := self._newest(_key(entry)):
             path = os.path.join(self._installed, folder)
             try:
-                descriptor = lock.hold(path, lock.SHARED, os.O_DIRECTORY)
+                descriptor = lock(path, SHARED)
             except FileNotFoundError:
                 # It has just been removed.
                 continue
@@ -69,13 +70,13 @@ class Installed:
         replaced = set(_names(self._installed)) - set(self._newest_of_all())
         for name in replaced:
             path = os.path.join(self._installed, name)
-            with lock.if_unused(path) as is_unused:
+            with if_unused(path) as is_unused:
                 if is_unused:
                     self.remove(path)
         swept = []
         for name in sorted(_names(self._fetching)):
             path = os.path.join(self._fetching, name)
-            with lock.if_unused(path) as is_unused:
+            with if_unused(path) as is_unused:
                 if is_unused:
                     _remove_tree(path)
                     swept.append(f"stack {name}")

@@ -68,6 +68,8 @@ def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> s
         "--quiet",
         f"--retry-times={_RETRIES}",
         f"--src-tls-verify={_wants_tls(image.reference)}",
+        # umoci 0.4.7, which Debian 12 has, reads no zstd.
+        "--dest-compress-format=gzip",
         f"docker://{image.reference}",
         f"oci:{layout}:{_LAYOUT_TAG}",
         to=f"pull {image.reference}",

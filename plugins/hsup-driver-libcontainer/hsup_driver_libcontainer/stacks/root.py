@@ -32,31 +32,26 @@ def check_root(root: str, name: str) -> None:
 
 def resolve(root: str, path: str) -> str | None:
     """Return the file that a path leads to where `root` is the root folder, or None."""
+    there = ""
     names = path.split("/")[::-1]
-    there: list[str] = []
-    links = 0
+    links_left = _MAX_LINKS
     while names:
         name = names.pop()
-        if name in ("", "."):
-            continue
+        found = os.path.join(root, there, name)
         if name == "..":
-            there = there[:-1]
+            there = os.path.dirname(there)
+        elif name in ("", "."):
             continue
-        found = os.path.join(root, *there, name)
-        try:
-            if not stat.S_ISLNK(os.lstat(found).st_mode):
-                there.append(name)
-                continue
-        except OSError:
+        elif not os.path.islink(found):
+            there = os.path.join(there, name)
+        elif not links_left:
             return None
-        target = os.readlink(found)
-        links += 1
-        if links > _MAX_LINKS:
-            return None
-        if target.startswith("/"):
-            there = []
-        names.extend(target.split("/")[::-1])
-    found = os.path.join(root, *there)
+        else:
+            links_left -= 1
+            target = os.readlink(found)
+            there = "" if target.startswith("/") else there
+            names += target.split("/")[::-1]
+    found = os.path.join(root, there)
     return found if os.path.isfile(found) else None
 
 

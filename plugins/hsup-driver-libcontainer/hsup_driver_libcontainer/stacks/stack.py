@@ -7,7 +7,7 @@ import os
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from hsup_driver_libcontainer.stacks import lock
+from hsup.slugs.lock import unlock
 from hsup_driver_libcontainer.stacks.manifest import Entry
 
 #: What a stack's folder has in it: one of the two, and the record.
@@ -87,7 +87,7 @@ class Stack:
     def close(self) -> None:
         """Let others remove the stack; may be called more than once."""
         if self._descriptor >= 0:
-            lock.release(self._descriptor)
+            unlock(self._descriptor)
             self._descriptor = -1
 
     def __enter__(self) -> Self:

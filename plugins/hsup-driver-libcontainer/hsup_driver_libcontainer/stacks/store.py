@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.api import Settings
 from hsup.errors import DriverError, UsageError
-from hsup_driver_libcontainer.stacks import lock
+from hsup.slugs.lock import SHARED, lock
 from hsup_driver_libcontainer.stacks.catalogue import Catalogue, split_wanted
 from hsup_driver_libcontainer.stacks.installed import Installed
+from hsup_driver_libcontainer.stacks.lock import if_unused, workspace
 from hsup_driver_libcontainer.stacks.manifest import Entry
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.stack import Record, Stack
+
+if TYPE_CHECKING:
+    from hsup_driver_libcontainer.stacks.fetch import Workspace
 
 STACKS_DIR = "HSUP_STACKS_DIR"
 DEFAULT_STACKS_DIR = "/var/lib/hsup/stacks"
@@ -72,7 +76,7 @@ class StackStore:
             present.close()
             if not entry.url.startswith("docker://"):
                 return entry, False
-            with self._fetch(entry, progress, present.record) as stack:
+            with self._fetch(entry, progress, unless=present.record) as stack:
                 return entry, stack.record != present.record
 
     def add(self, entry: Entry, progress: Progress | None = None) -> None:
@@ -133,49 +137,51 @@ class StackStore:
         self,
         entry: Entry,
         progress: Progress | None,
-        present: Record | None = None,
         *,
+        unless: Record | None = None,
         is_anew: bool = False,
     ) -> Stack:
-        """Fetch a stack, unless another process does so meanwhile.
+        """Fetch a stack, once if several processes want it at the same time.
 
-        `present` is what is there but may be out of date; `is_anew` asks for it
-        even if it was fetched before.
+        `unless` is what is there, if that may be out of date; `is_anew` asks for
+        it whatever is there.
         """
         # What only fetching needs takes as long to import as a fast `hsup run`.
-        from hsup_driver_libcontainer.stacks.fetch import Workspace, fetch
+        from hsup_driver_libcontainer.stacks.fetch import Workspace
         from hsup_driver_libcontainer.stacks.tools import Tools
 
-        progress = progress or Progress()
-
-        def tell_of_another() -> None:
-            progress.say(f"waiting for another hsup that fetches stack {entry}")
-
+        told = progress or Progress()
         folder = self._installed.workspace(entry)
-        with lock.new_folder(folder, tell_of_another) as descriptor:
+        waiting = f"waiting for another hsup that fetches stack {entry}"
+        with workspace(folder, lambda: told.say(waiting)) as descriptor:
             stack = None if is_anew else self._installed.open(entry)
-            if stack and stack.record != present:
-                return stack
-            workspace = Workspace(folder, Tools(self._environ, descriptor), progress)
-            made = fetch(entry, workspace, present.digest if present else None)
-            if made:
-                self._installed.place(made, entry)
-                if stack:
-                    stack.close()
-                stack = self._installed.open(entry)
-            assert stack, f"stack {entry} was removed while its workspace was locked"
+            if stack is None or stack.record == unless:
+                place = Workspace(folder, Tools(self._environ, descriptor), told)
+                stack = self._fetch_into(place, entry, stack)
         self._installed.sweep()
+        return stack
+
+    def _fetch_into(self, place: Workspace, entry: Entry, present: Stack | None) -> Stack:
+        from hsup_driver_libcontainer.stacks.fetch import fetch
+
+        made = fetch(entry, place, present.record.digest if present else None)
+        if made is None:
+            assert present
+            return present
+        self._installed.place(made, entry)
+        if present:
+            present.close()
+        stack = self._installed.open(entry)
+        assert stack, f"stack {entry} was removed while its workspace was locked"
         return stack
 
     def _remove(self, wanted: str, records: Mapping[str, Record], imports: Sequence[Entry]) -> None:
         folders = [entry.url for entry in imports if is_folder(entry)]
         with ExitStack() as locks:
             for path in (*records, *folders):
-                descriptor = lock.hold_at_once(path)
-                if descriptor is None:
+                if not locks.enter_context(if_unused(path)):
                     hint = "stop the hsup that runs dynos on it first"
                     raise DriverError(f'stack "{wanted}" is in use', hint=hint)
-                locks.callback(os.close, descriptor)
             self.catalogue.drop_imports(imports)
             for path in records:
                 self._installed.remove(path)
@@ -201,7 +207,7 @@ def _open_folder(entry: Entry) -> Stack:
     from hsup_driver_libcontainer.stacks.root import check_root
 
     check_root(entry.url, str(entry))
-    descriptor = lock.hold(entry.url, lock.SHARED, os.O_DIRECTORY)
+    descriptor = lock(entry.url, SHARED)
     record = Record(entry.name, entry.version, entry.url, None, None, None, 0)
     return Stack(record, entry.url, descriptor)
 
@@ -216,7 +222,7 @@ def _listed(entry: Entry, records: Mapping[str, Record]) -> Listed:
 
 
 def _is_in_use(path: str) -> bool:
-    with lock.if_unused(path) as is_unused:
+    with if_unused(path) as is_unused:
         return not is_unused
 
 

@@ -88,17 +88,22 @@ def test_what_was_only_begun_can_be_closed(machine):
     assert not has_table(machine)
 
 
+@pytest.mark.usefixtures("docker")
 def test_eight_hsups_at_once_have_rules_and_leave_none(machine):
+    before = machine.run("iptables -S")
+
     def live():
         for _ in range(3):
             firewall = machine.firewall()
             firewall.open()
             assert has_table(machine)
+            assert machine.run("iptables -S").count("hsup") == 4
             firewall.close()
 
     hsups = [forked(live) for _ in range(8)]
     assert [os.waitpid(one, 0)[1] for one in hsups] == [0] * 8
     assert not has_table(machine)
+    assert machine.run("iptables -S") == before
 
 
 @pytest.mark.usefixtures("docker")

@@ -123,8 +123,12 @@ class Layout:
         (self.path / "blobs/sha256" / digest).write_bytes(data)
         return {"mediaType": f"{OCI}.{kind}", "digest": f"sha256:{digest}", "size": len(data)}
 
-    def put_image(self, *tars: bytes, architecture: str = "amd64") -> dict[str, Any]:
+    def put_image(
+        self, *tars: bytes, architecture: str = "amd64", zstd_layer: bytes | None = None
+    ) -> dict[str, Any]:
         layers = [self.put(gzip.compress(tar, 1, mtime=0), "layer.v1.tar+gzip") for tar in tars]
+        if zstd_layer:
+            layers = [self.put(zstd_layer, "layer.v1.tar+zstd")]
         digests = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
         config = {
             "architecture": architecture,

@@ -91,6 +91,12 @@ def test_an_import_counts_more_than_the_manifest(catalogue: Catalogue, tmp_path:
     assert catalogue.find(None).url == "/other"
 
 
+def test_what_was_imported_is_for_root_alone(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.add_import(Entry("a", None, "https://me:secret@example.com/a.tar"))
+
+    assert (tmp_path / "imported.json").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_last_import_that_is_primary_is_it(catalogue: Catalogue) -> None:
     catalogue.add_import(Entry("a", None, "/a", primary=True))
     catalogue.add_import(Entry("b", None, "/b", primary=True))

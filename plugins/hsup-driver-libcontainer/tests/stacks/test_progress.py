@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
@@ -13,12 +14,21 @@ def test_a_file_gets_the_steps_and_no_bar() -> None:
 
     progress.say("pulling stack a")
     progress.show(1, 2)
-    progress.clear()
+    progress.finish()
 
     assert stream.getvalue() == "hsup: pulling stack a\n"
 
 
-def test_a_terminal_gets_a_bar_that_the_next_step_replaces() -> None:
+def read_all(terminal):
+    pieces = []
+    with contextlib.suppress(OSError):  # a terminal that nobody has open any more ends so
+        while piece := os.read(terminal, 4096):
+            pieces.append(piece)
+    os.close(terminal)
+    return b"".join(pieces).decode()
+
+
+def test_a_terminal_gets_a_bar_for_a_step_that_takes_long() -> None:
     ours, theirs = pty.openpty()
     with open(theirs, "w", encoding="utf-8") as terminal:
         progress = Progress(terminal)
@@ -26,21 +36,8 @@ def test_a_terminal_gets_a_bar_that_the_next_step_replaces() -> None:
         progress.show(1 << 20, 4 << 20)
         progress.show(2 << 20, 4 << 20)
         progress.say("unpacking")
-    output = os.read(ours, 10_000).decode()
-    os.close(ours)
-
-    assert output == (
-        "hsup: pulling\r\n"
-        f"\r\x1b[K[{'#' * 7}{'-' * 23}]  25%  1.0 of 4.0 MiB"
-        "\r\x1b[Khsup: unpacking\r\n"
-    )
-
-
-def test_a_bar_without_a_known_end_tells_how_much() -> None:
-    ours, theirs = pty.openpty()
-    with open(theirs, "w", encoding="utf-8") as terminal:
-        Progress(terminal).show(3 << 19)
-    output = os.read(ours, 10_000).decode()
-    os.close(ours)
-
-    assert output == "\r\x1b[K1.5 MiB"
+        progress.show(1 << 20, None)
+    steps = read_all(ours).split("\r\n")
+    assert [steps[0], *steps[2:]] == ["hsup: pulling", "hsup: unpacking", ""]
+    assert " 25%" in steps[1]
+    assert " 50%" in steps[1]

@@ -36,10 +36,12 @@ def second_layer(tmp_path, pack) -> bytes:
     return pack(folder)
 
 
+@pytest.mark.parametrize("manifest_format", ["oci", "v2s2"])
 def test_layers_of_an_image_are_unpacked_one_over_the_other(
-    store, stacks_dir, registry, root_tar, second_layer
+    store, registry, root_tar, second_layer, manifest_format
 ) -> None:
-    registry.publish(registry.layout.put_image(root_tar, second_layer))
+    image = registry.layout.put_image(root_tar, second_layer)
+    registry.publish(image, f"--format={manifest_format}")
 
     with store.obtain("small") as stack:
         assert stack.folder
@@ -56,7 +58,16 @@ def test_layers_of_an_image_are_unpacked_one_over_the_other(
     assert (kept.st_uid, kept.st_gid) == (12, 34)
     assert os.getxattr(root / "etc/kept", "user.colour") == b"blue"
     assert stat.S_IMODE((root / "etc/set-id").stat().st_mode) == 0o4755
-    assert os.listdir(stacks_dir / "fetching") == []
+    assert os.listdir(registry.stacks_dir / "fetching") == []
+
+
+def test_layers_may_be_compressed_with_zstd(store, registry, need, root_tar) -> None:
+    need("zstd")
+    layer = subprocess.run(["zstd", "-qc"], input=root_tar, capture_output=True, check=True).stdout
+    registry.publish(registry.layout.put_image(root_tar, zstd_layer=layer))
+
+    with store.obtain("small") as stack:
+        assert Path(stack.folder, "etc/kept").read_text() == "first layer"
 
 
 def test_devices_of_a_layer_are_left_out(store, registry, root_tar, tmp_path) -> None:
@@ -192,7 +203,7 @@ def test_eight_that_need_a_stack_at_once_fetch_it_once(
 def test_a_pull_that_was_killed_leaves_nothing_that_counts(
     settings, stacks_dir, registry, root_tar, wait_until
 ) -> None:
-    registry.publish(registry.layout.put_image(root_tar, os.urandom(1 << 25)))
+    registry.publish(registry.layout.put_image(root_tar, os.urandom(1 << 23)))
     work = stacks_dir / "fetching/small@"
     program = subprocess.Popen(
         [sys.executable, "-c", OBTAIN, "small"],

@@ -1,0 +1,114 @@
+"""Compare how long hsup and `tar xzf` take to unpack a slug."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import measure
+from measure import HSUP, Reach, Sample
+
+TAR = "tar"
+TOTAL_BYTES = 100_000_000
+FILES_IN_FOLDER = 25
+#: 100 MB in files of an ordinary size, and in as many as a large node_modules has.
+FILE_COUNTS = (1_500, 23_000)
+
+UNPACKS = """
+import sys, time
+from hsup.api import Settings
+began = time.perf_counter()
+from hsup.model import Slug
+from hsup.slugs import SlugStore
+store = SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": sys.argv[1]}))
+store.unpack(Slug(location=sys.argv[2], checksum=sys.argv[3] if sys.argv[3:] else None)).close()
+print(time.perf_counter() - began)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """Both sides, on one archive; every round has a folder of its own."""
+
+    python: Path
+    archive: Path
+    folder: Path
+    rounds: count[int] = field(default_factory=count)
+
+    def unpack_with_tar(self) -> Sample:
+        folder = self._new_folder()
+        return self._timed(["tar", "xzf", str(self.archive), "-C", str(folder)])
+
+    def unpack_with_hsup(self) -> Sample:
+        return self._timed(self._command(self._new_folder()))
+
+    def find_with_hsup(self) -> Sample:
+        """Ask for a slug that is there; as in hsup, Python is running already."""
+        store = self.folder / "kept"
+        ended = subprocess.run(self._command(store), check=True, capture_output=True)
+        return {"milliseconds": float(ended.stdout) * 1e3}
+
+    def _command(self, store: Path) -> list[str]:
+        return [str(self.python), "-c", UNPACKS, str(store), str(self.archive)]
+
+    def _new_folder(self) -> Path:
+        # None is removed meanwhile: ext4 looks long for an inode soon after (recently_deleted).
+        folder = self.folder / str(next(self.rounds))
+        folder.mkdir()
+        return folder
+
+    def _timed(self, command: Sequence[str]) -> Sample:
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return {"seconds": time.perf_counter() - began}
+
+
+def main() -> None:
+    arguments = measure.argument_parser(__doc__, rounds=5).parse_args()
+    for files in FILE_COUNTS:
+        with TemporaryDirectory(prefix="hsup-bench-") as name:
+            folder = Path(name)
+            archive = make_archive(folder, files)
+            python = arguments.hsup.with_name("python")
+            contest = Contest(python=python, archive=archive, folder=folder)
+            report(contest, files, arguments.rounds)
+
+
+def report(contest: Contest, files: int, rounds: int) -> None:
+    sides = {HSUP: contest.unpack_with_hsup, TAR: contest.unpack_with_tar}
+    samples = measure.alternate(rounds, sides, warm_up=True)
+    size = contest.archive.stat().st_size / 1e6
+    title = f"unpack {TOTAL_BYTES / 1e6:g} MB in {files} files, {size:.0f} MB packed"
+    measure.print_row(title, "seconds", "s", samples, Reach(limit=1.3, of_peer=TAR))
+    there = measure.alternate(rounds, {HSUP: contest.find_with_hsup}, warm_up=True)
+    measure.print_row("find it unpacked", "milliseconds", "ms", there, Reach(limit=10))
+
+
+def make_archive(folder: Path, files: int) -> Path:
+    """Make a slug of text that packs to about a half, in files of very unequal sizes."""
+    chance = random.Random(files)
+    words = [chance.randbytes(chance.randint(1, 4)).hex().encode() for _ in range(4000)]
+    text = b" ".join(chance.choices(words, k=800_000)) + chance.randbytes(800_000)
+    tree = folder / "tree"
+    mean = TOTAL_BYTES / files
+    for number in range(files):
+        path = tree / f"app/lib/{number // FILES_IN_FOLDER}/{number}.js"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = min(int(chance.expovariate(1 / mean)), len(text))
+        at = chance.randrange(len(text) - size + 1)
+        path.write_bytes(text[at : at + size])
+    archive = folder / "slug.tgz"
+    subprocess.run(["tar", "czf", str(archive), "-C", str(tree), "./app"], check=True)
+    shutil.rmtree(tree)
+    return archive
+
+
+if __name__ == "__main__":
+    main()

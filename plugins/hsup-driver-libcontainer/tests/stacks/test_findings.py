@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import os
+
+from hsup_driver_libcontainer.stacks.findings import examine
+from hsup_driver_libcontainer.stacks.manifest import Entry
+
+
+def test_a_stack_that_is_there_is_good(settings, store, small_root) -> None:
+    store.add(Entry("mine", None, str(small_root), primary=True))
+
+    found = examine(settings)[0]
+
+    assert (found.is_good, found.text) == (True, f"mine is in {small_root}")
+
+
+def test_a_new_machine_is_told_what_to_pull_and_what_to_install(settings, tmp_path) -> None:
+    poor = settings._replace(environ={**settings.environ, "PATH": str(tmp_path)})
+
+    stack, tools = examine(poor)
+
+    assert (stack.is_good, stack.remedy) == (False, "hsup stacks pull")
+    assert "heroku-24 is not installed" in stack.text
+    assert (tools.is_good, tools.remedy) == (False, "apt install skopeo umoci")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:
+    (stacks_dir / "manifest.yml").write_text("x")
+
+    found = examine(settings)[0]
+
+    assert not found.is_good
+    assert "the manifest must be a list" in found.text

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from hsup.model import Command, DynoName, ExitStatus
+from hsup.testing import DriverSuite, Recorder
+from hsup_driver_libcontainer.driver import LibcontainerDriver
+
+
+class TestLibcontainerDriver(DriverSuite):
+    @pytest.fixture(autouse=True)
+    def _environ(self, environ):
+        self.environ = environ
+
+    def make_driver(self, settings):
+        return LibcontainerDriver(settings._replace(environ=self.environ))
+
+    def test_a_command_that_does_not_exist_is_an_error_127(self):
+        """bash looks for it in the dyno, after .profile.d has set PATH: it is a status there."""
+        assert self._status_of("nosuch").code == 127
+        assert self._status_of("/etc/passwd").code == 126
+
+    def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self):
+        async def check(driver):
+            async with self._started(driver, "sleep 60") as (dyno, _), Recorder() as recorder:
+                null = os.open(os.devnull, os.O_RDONLY)
+                command = Command(("id -un; grep CapEff /proc/self/status; exit 7",))
+                streams = (null, recorder.stdout, recorder.stderr)
+                execution = await dyno.execute(command, streams)
+                os.close(null)
+                recorder.close_writing_ends()
+                assert await execution.wait() == ExitStatus(code=7)
+                out, _ = await recorder.all()
+                assert out == b"dyno\nCapEff:\t0000000000000000\n"
+
+        self._run(check)
+
+    def test_what_is_executed_beside_a_dyno_is_signalled_alone_and_ends_with_it(self):
+        async def check(driver):
+            async with self._started(driver, "sleep 60") as (dyno, _):
+                streams = (os.open(os.devnull, os.O_RDWR),) * 3
+                one = await dyno.execute(Command(("sleep 60",)), streams)
+                other = await dyno.execute(Command(("sleep 60",)), streams)
+                os.close(streams[0])
+                await one.signal(15)
+                assert await one.wait() == ExitStatus(signal=15)
+                await dyno.destroy()
+                assert await other.wait() == ExitStatus(signal=9)
+
+        self._run(check)
+
+    def test_dynos_that_start_at_once_have_users_and_addresses_of_their_own(self):
+        async def check(driver):
+            specs = [self._spec("sleep", "60")._replace(name=DynoName("web", n)) for n in range(20)]
+            async with Recorder() as recorder:
+                dynos = await asyncio.gather(*(driver.start(one, recorder) for one in specs))
+                assert len({dyno.address.ip for dyno in dynos}) == len(dynos)
+                await asyncio.gather(*(dyno.destroy() for dyno in dynos))
+
+        self._run(check)

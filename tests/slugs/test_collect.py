@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hsup.model import Slug
+from hsup.slugs.collect import KeptSlug, surplus
+from hsup.slugs.limits import Keep
+
+NOW = 1000.0
+SLUGS = [KeptSlug(990.0, "newest", 10), KeptSlug(500.0, "older", 20), KeptSlug(100.0, "oldest", 5)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "removed"),
+    [
+        (Keep(), []),
+        (Keep(slugs=3), []),
+        (Keep(slugs=1), ["older", "oldest"]),
+        (Keep(slugs=0), ["newest", "older", "oldest"]),
+        (Keep(age_seconds=600), ["oldest"]),
+        (Keep(total_bytes=34), ["oldest"]),
+        (Keep(total_bytes=29), ["older", "oldest"]),
+        (Keep(slugs=2, age_seconds=100), ["older", "oldest"]),
+    ],
+)
+def test_the_slugs_used_longest_ago_are_collected(keep, removed):
+    assert surplus(SLUGS[::-1], keep, NOW) == removed
+
+
+@pytest.fixture
+def bring_in(tmp_path, build):
+    """Return what has a store unpack another slug; the first letter of its digest is known."""
+
+    def do(store, text):
+        path = tmp_path / f"{text}.tgz"
+        path.write_bytes(build.slug(text.encode()))
+        return store.unpack(Slug(location=str(path), checksum=f"SHA256:{digest(text)}"))
+
+    def digest(text):
+        return build.sha256(build.slug(text.encode()))
+
+    do.digest = digest
+    return do
+
+
+def stored(store):
+    return set(os.listdir(Path(store.folder) / "unpacked"))
+
+
+def test_a_new_slug_makes_the_one_used_longest_ago_go(make_store, bring_in, left_over):
+    store = make_store(HSUP_SLUGS_KEEP="2")
+    for text in ("one", "two", "one", "three"):
+        bring_in(store, text).close()
+    assert stored(store) == {bring_in.digest("one"), bring_in.digest("three")}
+    assert left_over() == []
+
+
+def test_a_slug_in_use_is_never_collected(make_store, bring_in, read):
+    store = make_store(HSUP_SLUGS_KEEP="0")
+    with bring_in(store, "one") as used:
+        bring_in(make_store(HSUP_SLUGS_KEEP="0"), "two").close()
+        assert read(used, "Procfile") == b"one"
+    bring_in(store, "three").close()
+    assert stored(store) == {bring_in.digest("three")}
+
+
+def test_what_was_collected_is_unpacked_again(make_store, bring_in, read):
+    store = make_store(HSUP_SLUGS_KEEP="0")
+    bring_in(store, "one").close()
+    bring_in(store, "two").close()
+    with bring_in(store, "one") as unpacked:
+        assert read(unpacked, "Procfile") == b"one"
+
+
+def test_digests_of_what_was_collected_are_forgotten(make_store, server, build):
+    store = make_store(HSUP_SLUGS_KEEP="0")
+    for text in (b"one", b"two", b"three"):
+        server.content = build.slug(text)
+        store.unpack(Slug(location=f"{server.origin}/{text.decode()}")).close()
+    assert len(os.listdir(Path(store.folder) / "known")) <= 2
+
+
+def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
+    work = Path(store.folder) / "work"
+    (work / "half" / "slug" / "app").mkdir(parents=True)
+    (work / "collected-x" / "app").mkdir(parents=True)
+    for name in ("fetch-old", "fetch-new"):
+        (work / name).mkdir()
+        (work / name / "archive").touch()
+    os.utime(work / "fetch-old" / "archive", (1, 1))
+    bring_in(store, "one").close()
+    assert left_over() == ["fetch-new"]

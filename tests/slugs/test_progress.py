@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+import pty
+import sys
+
+import pytest
+
+from hsup.model import Slug
+from hsup.slugs.progress import bar
+
+
+def test_a_bar_is_drawn_on_a_terminal(monkeypatch):
+    controller, terminal = pty.openpty()
+    with open(terminal, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with bar("downloading slug.tgz", 100) as advance:
+            advance(40)
+            advance(60)
+        stream.flush()
+        drawn = os.read(controller, 65536).decode()
+    os.close(controller)
+    assert "downloading slug.tgz" in drawn
+    assert "100%" in drawn
+
+
+def test_nothing_is_drawn_elsewhere(capfd):
+    with bar("downloading slug.tgz", 100) as advance:
+        advance(100)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def seen():
+    """Return a progress that keeps what it was told in `seen.bars`, and itself."""
+
+    class Seen:
+        def __init__(self):
+            self.bars = []
+
+        def __call__(self, label, length):
+            self.bars.append([label, length, 0])
+            return self
+
+        def __enter__(self):
+            return self.advance
+
+        def __exit__(self, *_):
+            pass
+
+        def advance(self, count):
+            self.bars[-1][2] += count
+
+    return Seen()
+
+
+def test_both_bars_come_to_their_end(store, server, seen):
+    store.unpack(Slug(location=f"{server.origin}/slug.tgz?signature=secret"), seen).close()
+    length = len(server.content)
+    assert seen.bars == [
+        ["downloading slug.tgz", length, length],
+        ["unpacking slug.tgz", length, length],
+    ]

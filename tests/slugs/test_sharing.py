@@ -1,0 +1,130 @@
+"""Several hsups on one store, and what is left when one is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hsup.model import Slug
+from hsup.slugs import SlugError
+
+UNPACKS = """
+import sys
+from hsup.api import Settings
+from hsup.model import Slug
+from hsup.slugs import SlugStore
+store = SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": sys.argv[1]}))
+with store.unpack(Slug(location=sys.argv[2])) as unpacked:
+    print(unpacked.folder)
+"""
+PROCESSES = 8
+KILLS = 25
+
+
+def start(store, location):
+    command = [sys.executable, "-c", UNPACKS, store.folder, location]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def many_files(build):
+    """Return an archive that takes some 50 ms to unpack."""
+    return build.tar(*(build.member(f"app/{n % 7}/{n}", b"x" * n) for n in range(800)))
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_eight_at_once_download_and_unpack_once(is_remote, store, server, many_files, tmp_path):
+    server.content = many_files
+    (tmp_path / "slug.tar").write_bytes(many_files)
+    location = f"{server.origin}/slug.tar" if is_remote else str(tmp_path / "slug.tar")
+    running = [start(store, location) for _ in range(PROCESSES)]
+    told = [one.communicate() for one in running]
+    assert [error for _, error in told] == [""] * PROCESSES
+    assert len({folder for folder, _ in told}) == 1
+    full = [headers for _, headers in server.requests if "If-None-Match" not in headers]
+    assert len(full) == (1 if is_remote else 0)
+    assert os.listdir(Path(store.folder) / "work") == []
+
+
+def test_kills_at_random_moments_leave_no_half_slug(store, many_files, tmp_path, left_over):
+    archive = tmp_path / "slug.tar"
+    archive.write_bytes(many_files)
+    began = time.monotonic()
+    start(store, str(archive)).communicate()
+    whole_seconds = time.monotonic() - began
+    unpacked = Path(store.folder) / "unpacked"
+    chance = random.Random(KILLS)
+    left = 0
+    for number in range(KILLS):
+        # Another content each time, so that there is something to do.
+        archive.write_bytes(many_files + bytes(number + 1))
+        process = start(store, str(archive))
+        try:
+            process.wait(whole_seconds * chance.uniform(0.3, 1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.communicate()
+        left += bool(left_over())
+        assert all(len(list(one.rglob("app/*/*"))) == 800 for one in unpacked.iterdir())
+    assert left, "no kill came while there was something half done"
+    store.unpack(Slug(location=str(archive))).close()
+    archive.write_bytes(many_files)
+    store.unpack(Slug(location=str(archive))).close()
+    assert left_over() == []
+
+
+def test_a_download_that_was_killed_goes_on(store, server, build):
+    server.content = build.slug(os.urandom(3_000_000))
+    server.stalls_after = 1_000_000
+    location = f"{server.origin}/slug.tgz"
+    process = start(store, location)
+    wait_until(lambda: received(store) >= 700_000)
+    process.kill()
+    process.communicate()
+    server.stalled.set()
+    server.stalls_after = None
+    store.unpack(Slug(location=location)).close()
+    rest = server.requests[-1][1]["Range"]
+    assert int(rest.removeprefix("bytes=").removesuffix("-")) >= 700_000
+
+
+def received(store):
+    return sum(path.stat().st_size for path in Path(store.folder).glob("work/fetch-*/archive"))
+
+
+def wait_until(is_so):
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline, "it has not come to be"
+        time.sleep(0.005)
+
+
+@contextmanager
+def small_file_system(path):
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build, tmp_path):
+    server.content = build.slug(os.urandom(2 << 20))
+    (tmp_path / "slug.tgz").write_bytes(server.content)
+    location = f"{server.origin}/slug.tgz" if is_remote else "slug.tgz"
+    folder = tmp_path / "small"
+    with small_file_system(folder):
+        store = make_store(HSUP_SLUGS_DIR=str(folder))
+        with pytest.raises(SlugError, match="No space left on device; free some space"):
+            store.unpack(Slug(location=location))
+        assert [path for path in folder.rglob("*") if path.parent != folder] == []

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hsup.slugs import SlugError
+from hsup.slugs.limits import Limits
+from hsup.slugs.unpack import unpack
+
+LIMITS = Limits(size=1 << 20, files=60)
+
+#: Few parts, so that names clash, lead through one another, and out.
+PARTS = st.sampled_from(["app", "a", "b", "..", ".", "", "c\n", "\udce9"])
+NAMES = st.lists(PARTS, min_size=1, max_size=5).map("/".join)
+UNDER_APP = st.one_of(NAMES, NAMES.map("./app/{}".format), NAMES.map("app/{}".format))
+KINDS = [
+    tarfile.REGTYPE,
+    tarfile.DIRTYPE,
+    tarfile.SYMTYPE,
+    tarfile.LNKTYPE,
+    tarfile.CHRTYPE,
+    tarfile.FIFOTYPE,
+    tarfile.GNUTYPE_SPARSE,
+]
+COMMON = st.sampled_from([*KINDS, *KINDS[:4] * 5])
+
+
+@st.composite
+def members(draw):
+    info = tarfile.TarInfo(draw(UNDER_APP))
+    info.type = draw(COMMON)
+    info.linkname = draw(st.one_of(UNDER_APP, st.just("/etc/passwd"), st.just("{outside}")))
+    info.mode = draw(st.sampled_from([0o644, 0o755, 0, 0o444, 0o4755, 0o1777]))
+    content = draw(st.binary(max_size=600)) if info.isreg() else b""
+    info.size = len(content)
+    return info, content
+
+
+FORMS = st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+
+
+def unpack_into(folder, content):
+    """Unpack and tell whether it was accepted; the surroundings are what a harm would change."""
+    (folder / "outside").mkdir()
+    (folder / "outside" / "secret").write_text("secret")
+    (folder / "new").mkdir()
+    (folder / "slug").write_bytes(content)
+    try:
+        unpack(str(folder / "slug"), str(folder / "new"), LIMITS, no_progress, "slug")
+    except SlugError:
+        return False
+    return True
+
+
+def no_progress(_label, _length):
+    class Silent:
+        def __enter__(self):
+            return lambda _: None
+
+        def __exit__(self, *_):
+            pass
+
+    return Silent()
+
+
+def surroundings(folder):
+    """Return all that is not in the new folder, with its content and links."""
+    secret = folder / "outside" / "secret"
+    return (
+        sorted(os.listdir(folder)),
+        os.listdir(folder / "outside"),
+        secret.read_text(),
+        secret.stat().st_nlink,
+    )
+
+
+def assert_harmless(folder):
+    for top, folders, files in os.walk(os.fsencode(folder / "new")):
+        for name in folders + files:
+            found = os.lstat(os.path.join(top, name))
+            assert stat.S_IFMT(found.st_mode) in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
+            assert not found.st_mode & 0o6000 or stat.S_ISLNK(found.st_mode)
+            assert found.st_uid == os.geteuid()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(members(), max_size=8), FORMS)
+def test_no_archive_changes_anything_outside(build, parts, form):
+    with TemporaryDirectory(prefix="hsup-test-") as name:
+        folder = Path(name)
+        for info, _ in parts:
+            info.linkname = info.linkname.format(outside=f"{folder}/outside")
+        unpack_into(folder, build.tar(*parts, form=form))
+        assert surroundings(folder) == (["new", "outside", "slug"], ["secret"], "secret", 1)
+        assert os.listdir(folder / "new") in ([], ["app"])
+        assert_harmless(folder)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data(), FORMS)
+def test_no_damage_does_more_than_being_refused(build, data, form):
+    content = bytearray(
+        build.tar(
+            build.member("app/" + "d" * 150 + "/x", b"x" * 700),
+            build.link("app/y", "/app/" + "z" * 150),
+            form=form,
+        )
+    )
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    fix_checksums(content)
+    with TemporaryDirectory(prefix="hsup-test-") as name:
+        folder = Path(name)
+        unpack_into(folder, bytes(content))
+        assert surroundings(folder) == (["new", "outside", "slug"], ["secret"], "secret", 1)
+        assert_harmless(folder)
+
+
+def fix_checksums(content):
+    """Let headers that were changed pass their first check."""
+    for at in range(0, len(content) - 511, 512):
+        header = content[at : at + 512]
+        if header[257:262] == b"ustar":
+            header[148:156] = b" " * 8
+            content[at + 148 : at + 156] = b"%06o\0 " % sum(header)
+
+
+GOOD_PARTS = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40
+).filter(lambda text: text not in {".", ".."} and len(text.encode()) < 200)
+TREES = st.dictionaries(
+    st.lists(GOOD_PARTS, min_size=1, max_size=4).map("/".join), st.binary(max_size=1500), max_size=6
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TREES, FORMS)
+def test_what_tarfile_writes_is_read_to_the_letter(build, tree, form):
+    # No file where another one needs a folder.
+    tree = {
+        name: content
+        for name, content in tree.items()
+        if not any(other.startswith(f"{name}/") for other in tree)
+    }
+    archive = build.tar(*(build.member(f"./app/{n}", c) for n, c in tree.items()), form=form)
+    with TemporaryDirectory(prefix="hsup-test-") as name:
+        folder = Path(name)
+        assert unpack_into(folder, archive) == bool(tree)
+        for path, content in tree.items():
+            assert (folder / "new" / "app" / path).read_bytes() == content
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_the_damaged_archive_is_whole_without_damage(form, build, tmp_path):
+    archive = build.tar(build.member("app/" + "d" * 150 + "/x", b"x"), form=form)
+    assert unpack_into(tmp_path, archive)

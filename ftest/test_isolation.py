@@ -32,6 +32,15 @@ NEIGHBOUR_PORT = 5000
 IMAGE = "hsup-isolation"
 LEAST_ATTEMPTS = 40
 KILLED = 128 + 9
+#: PID 1 of a dyno was forked from hsup, and is the dyno's user.
+ATTEMPTS_ON_INIT = (
+    "trace PID 1",
+    "read the memory of PID 1",
+    "list the descriptors of PID 1",
+    "read what PID 1 keeps to itself",
+    "find a secret of hsup's in memory",
+    "find a secret of hsup's in an environment",
+)
 IPC_CREAT, IPC_RMID = 0o1000, 0
 
 Ends = dict[str, tuple[str, str]]
@@ -159,7 +168,7 @@ def ends_of(run: RunPython, facts: dict[str, object]) -> Ends:
 
 
 def ends_in_hsup(hsup, harness: Path, host: dict[str, object], secret: str) -> Ends:
-    words = ["--bind", f"{harness}:{SEEN}:ro", "run", "--", "python3"]
+    words = [*knowing(secret, harness), "run", "--", "python3"]
 
     def run(*arguments: str) -> tuple[str, int]:
         done = hsup.call(*words, *arguments, timeout=120)
@@ -186,6 +195,11 @@ def ends_in_docker(image: str, harness: Path, host: dict[str, object], secret: s
         ends = ends_of(run, host | facts_of(known))
         neighbour.communicate()
     return ends
+
+
+def knowing(secret: str, harness: Path) -> list[str]:
+    """Return options of hsup: a secret in one of them shows whether dynos see its command line."""
+    return ["--app", secret, "--bind", f"{harness}:{SEEN}:ro"]
 
 
 def neighbour_line(host: dict[str, object], secret: str) -> list[str]:
@@ -256,6 +270,26 @@ def test_every_attempt_to_get_out_or_to_harm_is_refused(hsup, request, harness, 
     holes = {title: end for title, end in ends.items() if end[0] == "allowed"}
     assert not holes, "\n".join(f"{title}: {seen}" for title, (_, seen) in holes.items())
     assert all(set(ends) == set(others) for others in columns.values())
+
+
+@pytest.fixture
+def core_files_of_set_id_programs():
+    """Let programs dump core that have changed their user, as some administrators do."""
+    setting = Path("/proc/sys/fs/suid_dumpable")
+    before = setting.read_text()
+    setting.write_text("1")
+    yield
+    setting.write_text(before)
+
+
+@pytest.mark.usefixtures("core_files_of_set_id_programs")
+def test_pid_1_keeps_its_memory_even_where_it_may_dump_core(hsup, harness, host, secret):
+    facts = host | facts_of({"ip": "127.0.0.1", "uid": 0})
+    words = [*knowing(secret, harness), "run", "--", "python3", SEEN, json.dumps(facts)]
+    done = hsup.call(*words, *ATTEMPTS_ON_INIT)
+    ends = [json.loads(line) for line in done.text.splitlines()]
+    assert len(ends) == len(ATTEMPTS_ON_INIT), done.message
+    assert not [end for end in ends if end[1] != "refused"]
 
 
 def test_a_fork_bomb_ends_with_its_dyno_and_nothing_else_feels_it(hsup, harness):

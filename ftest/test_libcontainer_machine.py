@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -106,10 +107,15 @@ def test_without_any_stack_the_remedy_is_told(hsup):
 
 
 def test_a_stack_without_bash_is_told(hsup):
+    """Both when it is imported and, a folder being used where it is, when it is used."""
     hsup.environ["HSUP_STACKS_DIR"] = str(hsup.folder / "stacks")
-    (hsup.folder / "root/usr/bin").mkdir(parents=True)
-    imported = hsup.call("stacks", "import", "bare", str(hsup.folder / "root"), "--primary")
-    assert imported.status == 0, imported
+    root, words = hsup.folder / "root", ("stacks", "import", "bare")
+    (root / "bin").mkdir(parents=True)
+    assert_sentence(hsup.call(*words, str(root)), "bash", "bare")
+    for name in ("bash", "sh"):
+        shutil.copy("/bin/sh", root / "bin" / name)
+    assert hsup.call(*words, str(root), "--primary").status == 0
+    (root / "bin/bash").unlink()
     refuse(hsup, "bash", "bare")
 
 

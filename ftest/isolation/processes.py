@@ -163,7 +163,7 @@ def kill_host_process(facts: Facts) -> object:
     return facts.host_pid
 
 
-@attempt("see a process of the host or of another container")
+@attempt("find a secret of hsup's, of the host's or of a neighbour's in a command line")
 def see_processes(_: Facts) -> object:
     for process in Path("/proc").glob("[0-9]*"):
         try:

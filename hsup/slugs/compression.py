@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import sys
 import zlib
@@ -22,12 +21,14 @@ else:
 CHUNK = 1 << 20
 #: What a decompressor may take for its window; `xz -9` needs 65 MiB, zstd has 128 at most.
 MEMORY_BYTES = 256 << 20
+#: The largest window, plus 16 for gzip's header and checksum (zlib.decompressobj).
+_GZIP_FORMAT = 15 + 16
 
-_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstd.ZstdError)
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
 class _Decompressor(Protocol):
-    """What lzma and zstd have in common."""
+    """What the decompressors of lzma and zstd have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -60,7 +61,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
     magic = file.read(6)
     file.seek(0)
     if magic.startswith(b"\x1f\x8b"):
-        return iter(partial(gzip.GzipFile(fileobj=file).read, CHUNK), b"")
+        return _streams(file, _Gzip)
     if magic == b"\xfd7zXZ\0":
         return _streams(file, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MEMORY_BYTES))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
@@ -68,13 +69,38 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
     return iter(partial(file.read, CHUNK), b"")
 
 
+class _Gzip:
+    """zlib's decompressor, as the others are.
+
+    gzip.GzipFile reads 8 KiB at a time, so that its thread and the caller's
+    would wait for each other a hundred times as often.
+    """
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=_GZIP_FORMAT)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        piece = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self.needs_input = len(piece) < max_length
+        return piece
+
+
 def _streams(file: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    """Yield the content of streams that follow one another, as xz and zstd allow."""
+    """Yield the content of streams that follow one another, as all three formats allow."""
     data = file.read(CHUNK)
     while data:
         decompressor = make()
         yield from _stream(file, decompressor, data)
-        # Streams of xz may be padded with zeros.
+        # Those of xz may be padded with zeros, and gzip's are by tapes.
         data = (decompressor.unused_data or file.read(CHUNK)).lstrip(b"\0")
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hsup.api import Finding, OutputPipes, Settings
+from hsup.errors import HsupError
 from hsup.model import DynoSpec, ExitStatus, Release, Slug
 from hsup.slugs import SlugStore
 from hsup_driver_libcontainer import messages
@@ -21,6 +22,8 @@ from hsup_driver_libcontainer.program import program
 from hsup_driver_libcontainer.stacks.store import StackStore
 
 if TYPE_CHECKING:
+    import asyncio
+
     from hsup_driver_libcontainer.dyno import ContainerDyno
     from hsup_driver_libcontainer.zygote_client import Zygote
 
@@ -42,6 +45,7 @@ class LibcontainerDriver:
         self._machine = Machine(settings)
         self._prepared: dict[_Key, Prepared] = {}
         self._zygote: Zygote | None = None
+        self._network: asyncio.Task[None] | None = None
 
     def examine(self) -> Sequence[Finding]:
         """Tell what this machine has for the driver, and what is missing."""
@@ -68,8 +72,10 @@ class LibcontainerDriver:
             streams = foreground.open_streams()
             terminal = foreground.terminal_of(streams)
             kind = self._settings.environ.get("TERM")
+            self._machine.begin_network()
             ours, theirs = messages.pair()
             self._fork(container, program(spec, terminal, kind), theirs, streams)
+            self._machine.open_network()
             messages.send(ours, self._confine(container))
             event = container.group.out_of_memory_event()
             status = foreground.Session(ours, terminal, event).run(grace_seconds)
@@ -87,6 +93,7 @@ class LibcontainerDriver:
         key = (spec.slug, spec.stack)
         if key not in self._prepared:  # an old release's, which nothing used for a while
             await asyncio.to_thread(self._prepare, key)
+        await self._open_network()
         container = self._machine.take(spec, self._prepared[key])
         ours, theirs = messages.pair()
         dyno = ContainerDyno(container, ours, self._machine.give_back_when_gone)
@@ -107,6 +114,19 @@ class LibcontainerDriver:
         if self._zygote is not None:
             self._zygote.close()
         self._machine.close()
+
+    async def _open_network(self) -> None:
+        """Return when dynos can have a network; after a failure, try again."""
+        import asyncio
+
+        if self._network is None:
+            opening = asyncio.to_thread(self._machine.open_network)
+            self._network = asyncio.ensure_future(opening)
+        try:
+            await asyncio.shield(self._network)
+        except HsupError:
+            self._network = None
+            raise
 
     def _fork(
         self,

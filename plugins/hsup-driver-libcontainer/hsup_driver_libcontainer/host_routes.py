@@ -32,7 +32,7 @@ def read_routes() -> list[HostRoute]:
 
 def _main_table() -> Iterator[HostRoute]:
     with open("/proc/net/route", encoding="ascii") as file:
-        next(file)  # the names of the columns
+        next(file, "")  # the names of the columns, which an empty table has not got
         for line in file:
             interface, destination, _, _, _, _, _, mask, *_ = line.split()
             prefix_length = int(mask, 16).bit_count()

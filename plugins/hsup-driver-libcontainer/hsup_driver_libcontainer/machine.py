@@ -39,15 +39,19 @@ class Machine:
         self._size = default_size(environ)
         self._scratch_bytes = scratch.read_size(environ)
         self._network = Network(settings, self.folder)
+        self._is_good = False
         self._is_open = False
 
     def check(self) -> None:
-        """Raise DriverError for the first thing that is missing."""
+        """Raise DriverError for the first thing that is missing; what was found good stays so."""
+        if self._is_good:
+            return
         for finding in requirements.examine():
             if not finding.is_good:
                 raise DriverError(finding.text, hint=finding.remedy)
         self._network.check()
-        _ = self._cgroups
+        self._cgroups = Cgroups.detect()
+        self._is_good = True
 
     def examine(self) -> Sequence[Finding]:
         """Tell what there is, and what is missing."""
@@ -59,14 +63,18 @@ class Machine:
         ]
 
     def open(self) -> None:
-        """Begin to make what all dynos share; the rest is waited for when the first is taken.
-
-        Raises DriverError.
-        """
+        """Be one of the hsups of this machine."""
         if not self._is_open:
             os.makedirs(self.stage, mode=0o700, exist_ok=True)
             self._is_open = True
-            self._network.begin()
+
+    def begin_network(self) -> None:
+        """Begin to make what the network of dynos needs; `open_network` waits for it."""
+        self._network.begin()
+
+    def open_network(self) -> None:
+        """Return when dynos can have a network; blocks. Raises DriverError."""
+        self._network.open()
 
     def close(self) -> None:
         """Give back everything. Call it when no dyno is left."""
@@ -79,7 +87,8 @@ class Machine:
         self._instance.close()
 
     def sweep(self) -> Sequence[str]:
-        """Remove what hsups that are no more have left; say what it was."""
+        """Remove what hsups that are no more have left; say what it was. Raises DriverError."""
+        self.check()
         left = []
         for dead in instance.dead(self.folder):
             left += [f"cgroup {one} of hsup {dead}" for one in self._cgroups.sweep(dead)]
@@ -130,8 +139,7 @@ class Machine:
         )
 
     def network_plan(self, container: Container) -> NetworkPlan:
-        """Return how to make a dyno's network. Raises DynoStartError."""
-        self._network.open()
+        """Return how to make a dyno's network, which is open. Raises DynoStartError."""
         name = f"hs{self._instance.id}{container.uid}"
         try:
             return self._network.plan(container.subnet, name)
@@ -154,10 +162,6 @@ class Machine:
         container.prepared.users -= 1
         self._network.give_back(container.subnet)
         self._uids.give_back(container.uid)
-
-    @cached_property
-    def _cgroups(self) -> Cgroups:
-        return Cgroups.detect()
 
     @cached_property
     def _instance(self) -> Instance:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def _mounts() -> Iterator[str]:
 
 
 def _interfaces() -> Iterator[str]:
-    for name in os.listdir("/sys/class/net"):
+    for _, name in socket.if_nameindex():
         if name.startswith("hs"):
             yield f"interface: {name}"
 
@@ -81,7 +81,7 @@ def _instances() -> Iterator[str]:
 def _processes() -> Iterator[str]:
     """Yield the processes of pid namespaces beneath the host's (NSpid in man 5 proc).
 
-    Those of Docker are somebody else's.
+    Those of Docker are somebody else's; one that has ended is its parent's to reap.
     """
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -92,5 +92,6 @@ def _processes() -> Iterator[str]:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        if len(fields["NSpid"].split()) > 1 and "docker" not in cgroups:
+        is_inner = len(fields["NSpid"].split()) > 1
+        if is_inner and "docker" not in cgroups and not fields["State"].startswith("Z"):
             yield f"process: {folder.name} {fields['Name']}"

@@ -34,9 +34,7 @@ MAX_WAIT_SECONDS = 60
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _DENIED = frozenset({401, 403, 404, 410})
-_NOTHING_LEFT = 416
-_PART = 206
-_UNCHANGED = 304
+_WHOLE, _PART, _UNCHANGED, _NOTHING_LEFT = 200, 206, 304, 416
 
 
 class Download:
@@ -85,13 +83,13 @@ class Download:
         """Fetch what is missing. Raises urllib3's errors where the server breaks off."""
         start = self._size() if self.validator else 0
         with self._request(session, start, unless) as response:
-            if response.status_code == _UNCHANGED:
+            if response.status_code == _UNCHANGED and unless:
                 raise SlugUnchanged(f"slug {self._archive} has not changed")
-            if response.status_code == _NOTHING_LEFT:
-                os.truncate(self.path, 0)  # what has come so far is of another size
-                raise urllib3.exceptions.ProtocolError
-            self._require_success(response)
-            if response.status_code != _PART:
+            if _is_other_part(response, start):
+                os.truncate(self.path, 0)
+                raise urllib3.exceptions.ProtocolError("what has come so far is of no use")
+            self._require_content(response)
+            if response.status_code == _WHOLE:
                 start = 0
                 self._note_validator(response)
             self._receive(response, start)
@@ -115,8 +113,8 @@ class Download:
             text = f"cannot download slug {self._archive}: {_reason(error)}"
             raise SlugError(text, hint="check the URL") from None
 
-    def _require_success(self, response: requests.Response) -> None:
-        if response.ok:
+    def _require_content(self, response: requests.Response) -> None:
+        if response.status_code in {_WHOLE, _PART}:
             return
         answer = f"{response.status_code} {response.reason}".strip()
         if response.status_code in _BUSY:
@@ -134,11 +132,11 @@ class Download:
             file.write(strong or response.headers.get("Last-Modified", ""))
 
     def _receive(self, response: requests.Response, start: int) -> None:
-        length = int(response.headers.get("Content-Length") or 0)
+        length = response.headers.get("Content-Length", "")
         label = f"downloading {os.path.basename(str(self._archive))}"
         with (
             open(self.path, "ab" if start else "wb") as file,
-            self._progress(label, length) as advance,
+            self._progress(label, int(length) if length.isdecimal() else 0) as advance,
         ):
             for piece in response.raw.stream(CHUNK, decode_content=False):
                 file.write(piece)
@@ -156,6 +154,13 @@ class Download:
     def _unreachable(self, reason: str) -> SlugUnreachable:
         text = f"cannot download slug {self._archive}: {reason}"
         return SlugUnreachable(text, hint="check the network, and start again to go on with it")
+
+
+def _is_other_part(response: requests.Response, start: int) -> bool:
+    """Tell whether a server has understood something else than to go on at `start`."""
+    if response.status_code == _PART:
+        return not response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    return response.status_code == _NOTHING_LEFT and start > 0
 
 
 def _session(retries: int, backoff_seconds: float) -> requests.Session:

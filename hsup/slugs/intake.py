@@ -110,7 +110,10 @@ class Intake:
             if unpacked:
                 return unpacked
             unpacked = self._unpack(archive, content, folder)
-        collect(self._store.folder, self._store.keep)
+        try:
+            collect(self._store.folder, self._store.keep)
+        except OSError as error:
+            _logger.warning("cannot collect slugs in %s: %s", self._store.folder, error)
         return unpacked
 
     def _unpack(self, archive: Archive, content: _Content, folder: str) -> Unpacked:

@@ -208,7 +208,7 @@ def _integer(field: bytes) -> int:
     if field[0] == _BINARY:
         return int.from_bytes(field[1:], "big")
     try:
-        return int(_text(field).strip() or b"0", 8)
+        return int(field.rstrip(b"\0 ") or b"0", 8)
     except ValueError:
         return -1
 

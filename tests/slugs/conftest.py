@@ -95,7 +95,8 @@ class Server(ThreadingHTTPServer):
 
     `answers` are statuses that the next requests get instead. `breaks_after`
     are the numbers of bytes after which the next answers are broken off;
-    `stalls_after` is after how many all answers wait for `stalled`.
+    `stalls_after` is after how many all answers wait for `stalled`. A range
+    starts `range_shift` bytes too late.
     """
 
     daemon_threads = True
@@ -110,6 +111,7 @@ class Server(ThreadingHTTPServer):
         self.answers = []
         self.breaks_after = []
         self.stalls_after = None
+        self.range_shift = 0
         self.stalled = threading.Event()
         self.requests = []
         self.redirects = {}
@@ -149,6 +151,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted, condition = self.headers["Range"], self.headers["If-Range"]
         if wanted and self.server.has_ranges and condition == self.server.etag:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            start += self.server.range_shift
             if start >= len(content):
                 self.answer(416, {"Content-Range": f"bytes */{len(content)}"})
                 return

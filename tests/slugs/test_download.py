@@ -103,6 +103,20 @@ def test_a_download_that_was_complete_already_is_made_again(store, server, build
     ]
 
 
+def test_another_part_than_was_asked_for_is_not_used(store, large, build):
+    large.breaks_after = [500_000]
+    large.range_shift = 7
+    store.unpack(Slug(location=url(large), checksum=checksum(large, build))).close()
+    assert [headers.get("Range") for _, headers in large.requests] == [None, "bytes=500000-", None]
+
+
+@pytest.mark.parametrize("status", [204, 300, 304, 400, 416, 501])
+def test_an_answer_without_a_slug_is_told(status, store, server):
+    server.answers = [status] * 9
+    with pytest.raises(SlugError, match=f"slug.tgz: the server answered {status} "):
+        store.unpack(Slug(location=url(server)))
+
+
 def test_what_is_compressed_is_not_to_be_compressed_again(store, server):
     store.unpack(Slug(location=url(server))).close()
     assert server.requests[0][1]["Accept-Encoding"] == "identity"

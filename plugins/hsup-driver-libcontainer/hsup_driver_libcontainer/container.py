@@ -40,6 +40,7 @@ class Container(NamedTuple):
         hostname = _uuid()
         view = self.group.view
         files = {
+            "/etc/debian_chroot": f"{self.spec.name}\n",  # which Debian's bash has in its prompt
             "/etc/hostname": f"{hostname}\n",
             "/etc/hosts": resolv.hosts(self.subnet.dyno, hostname),
             START_UP_FILE: START_UP,

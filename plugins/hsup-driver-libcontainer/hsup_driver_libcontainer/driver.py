@@ -15,7 +15,7 @@ from hsup.slugs import SlugStore
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.container import Container
 from hsup_driver_libcontainer.machine import Machine
-from hsup_driver_libcontainer.messages import Confine
+from hsup_driver_libcontainer.messages import Confine, Started
 from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
 from hsup_driver_libcontainer.program import program
@@ -43,17 +43,21 @@ class LibcontainerDriver:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._machine = Machine(settings)
+        self._stacks = StackStore(settings)
         self._prepared: dict[_Key, Prepared] = {}
         self._zygote: Zygote | None = None
+        self._has_told_of_copying = False
         self._network: asyncio.Task[None] | None = None
 
     def examine(self) -> Sequence[Finding]:
         """Tell what this machine has for the driver, and what is missing."""
-        return self._machine.examine()
+        from hsup_driver_libcontainer.stacks import findings
+
+        return [*self._machine.examine(), *findings.examine(self._settings)]
 
     def sweep(self) -> Sequence[str]:
         """Remove what is left of every hsup that is no more."""
-        return self._machine.sweep()
+        return [*self._machine.sweep(), *self._stacks.sweep()]
 
     def build(self, release: Release) -> None:
         """Fetch the stack, and fetch and unpack the slug, where they are not there yet."""
@@ -101,7 +105,7 @@ class LibcontainerDriver:
             streams = (self._need_zygote().null, output.stdout, output.stderr)
             self._fork(container, program(spec), theirs, streams)
             messages.send(ours, self._confine(container))
-            await dyno.started()
+            self._tell_of_copying(await dyno.started())
         except BaseException:
             await dyno.destroy()
             raise
@@ -114,6 +118,16 @@ class LibcontainerDriver:
         if self._zygote is not None:
             self._zygote.close()
         self._machine.close()
+
+    def _tell_of_copying(self, started: Started) -> None:
+        if started.has_copied_owner and not self._has_told_of_copying:
+            self._has_told_of_copying = True
+            import logging
+
+            logging.getLogger(__name__).warning(
+                "each dyno's start takes the longer, the more files its slug has: "
+                "the kernel or the file system of the slugs knows no idmapped mounts"
+            )
 
     async def _open_network(self) -> None:
         """Return when dynos can have a network; after a failure, try again."""
@@ -163,8 +177,7 @@ class LibcontainerDriver:
     @cached_property
     def _preparation(self) -> Preparation:
         images = f"{self._machine.folder}/images"
-        stacks, slugs = StackStore(self._settings), SlugStore(self._settings)
-        return Preparation(stacks, slugs, images, self._mount)
+        return Preparation(self._stacks, SlugStore(self._settings), images, self._mount)
 
     def _mount(self, argv: Sequence[str]) -> None:
         self._need_zygote().mount(argv)

@@ -11,37 +11,48 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from hsup.api import Finding
 from hsup.errors import DriverError
 from hsup_driver_libcontainer import forwarding, nft
 from hsup_driver_libcontainer.iptables import Iptables
 from hsup_driver_libcontainer.resolv import link_local_name_servers
-from hsup_driver_libcontainer.system_tools import RunningTool, find_tool, run_tool
+from hsup_driver_libcontainer.run_folders import make_own_folder
+from hsup_driver_libcontainer.system_tools import RunningTool, find_tool
+
+FOLDER = "/run/hsup/firewall"
 
 _NO_NFT = "nft is missing"
+_NEEDED = "a kernel with nf_tables, nat and fib is needed, Linux 5.10 or later"
 _INSTALL_NFT = "install it: apt-get install nftables"
 
 
 class Firewall:
-    """The rules, used by this hsup from `begin` on, which need not be waited for."""
+    """The rules, used by this hsup from `begin` on, which need not be waited for.
 
-    def __init__(self, environ: Mapping[str, str], run_folder: str) -> None:
+    `folder` is the same for all hsups, whatever their run folders, as they share
+    the rules if they share a network namespace.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: str = FOLDER) -> None:
         self._environ = environ
-        self._made = f"{run_folder}/firewall"
-        self._forwarding = f"{run_folder}/ip_forward"
-        self._change_path = f"{run_folder}/firewall.change"
-        self._use_path = f"{run_folder}/firewall.use"
-        self._change = self._use = -1
+        self._folder = f"{folder}/{os.stat('/proc/self/ns/net').st_ino}"
+        self._made = f"{self._folder}/made"
+        self._forwarding = f"{self._folder}/ip_forward"
+        self._making_path = f"{self._folder}/making"
+        self._use_path = f"{self._folder}/use"
+        self._making = self._use = self._alone = -1
         self._table: RunningTool | None = None
-        self._iptables = Iptables(environ)
+        self._iptables = Iptables(environ, note=f"{self._folder}/iptables")
 
     def begin(self) -> None:
         """Begin to make the rules; nothing if that was done. Raises DriverError."""
         if self._use >= 0:
             return
         tool = self._nft()
-        self._change = _locked(self._change_path, fcntl.LOCK_EX)
+        make_own_folder(self._folder)
+        self._making = _locked(self._making_path, fcntl.LOCK_EX)
         self._use = _locked(self._use_path, fcntl.LOCK_SH)
         with open(self._made, "w", encoding="ascii"):
             pass
@@ -55,28 +66,37 @@ class Firewall:
             return
         table, self._table = self._table, None
         try:
-            _finish(table)
+            _finish(table, f"cannot make the nftables table {nft.TABLE}", _NEEDED)
             self._iptables.let_pass()
             forwarding.turn_on(self._forwarding)
         except DriverError:
-            self._give_up_use()
+            with suppress(DriverError):  # the first one is what matters
+                self.close()
             raise
         finally:
-            _unlock(self._change)
+            _unlock(self._making)
 
-    def close(self) -> None:
-        """Take the rules away, if nobody else uses them; nothing if they were not made."""
+    def begin_close(self) -> None:
+        """Begin to take the rules away, if nobody else uses them; nothing if there are none."""
         if self._use < 0:
             return
         if self._table is not None:
             self.open()
-        self._give_up_use()
+        _unlock(self._use)
+        self._use = -1
+        self._begin_removal()
+
+    def close(self) -> None:
+        """Return when that is done. Raises DriverError."""
+        self.begin_close()
+        self._finish_removal()
 
     def sweep(self) -> Sequence[str]:
         """Take away what was left by hsups that are no more; say what that was."""
         if self._use >= 0 or not os.path.exists(self._made):
             return ()
-        return self._remove_if_unused()
+        self._begin_removal()
+        return self._finish_removal()
 
     def examine(self) -> Finding:
         """Tell whether the host has what the rules are made with."""
@@ -85,31 +105,33 @@ class Firewall:
             return Finding("nftables", is_good=False, text=_NO_NFT, remedy=_INSTALL_NFT)
         return Finding("nftables", is_good=True, text=f"nft is {path}")
 
-    def _give_up_use(self) -> None:
-        _unlock(self._use)
-        self._use = -1
-        self._remove_if_unused()
-
-    def _remove_if_unused(self) -> Sequence[str]:
+    def _begin_removal(self) -> None:
+        """Begin to take away what is there, if nobody uses it."""
         try:
-            use = _locked(self._use_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._alone = _locked(self._use_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            return
+        if os.path.exists(self._made):
+            self._table = RunningTool((self._nft(), "-f", "-"), nft.REMOVAL)
+
+    def _finish_removal(self) -> Sequence[str]:
+        if self._alone < 0:
             return ()
         try:
             return self._remove()
         finally:
-            _unlock(use)
+            _unlock(self._alone)
+            self._alone = -1
 
     def _remove(self) -> Sequence[str]:
-        if not os.path.exists(self._made):
+        table, self._table = self._table, None
+        if table is None:
             return ()
-        ended = run_tool((self._nft(), "-f", "-"), nft.REMOVAL)
-        if ended.status:
-            text = f"cannot remove the nftables table {nft.TABLE}: {ended.last_words}"
-            raise DriverError(text, hint=f"run nft delete table inet {nft.TABLE}")
+        remedy = f"run nft delete table inet {nft.TABLE}"
+        _finish(table, f"cannot remove the nftables table {nft.TABLE}", remedy)
         self._iptables.forget()
-        # Where packets are dropped unless a rule lets them pass, somebody forwards.
-        forwarding.restore(self._forwarding, is_needed=self._iptables.look().drops)
+        # Where packets are dropped unless a rule lets them pass, somebody else forwards.
+        forwarding.restore(self._forwarding, lambda: self._iptables.look().drops)
         os.unlink(self._made)
         return (f"the nftables table inet {nft.TABLE}",)
 
@@ -120,11 +142,10 @@ class Firewall:
         return path
 
 
-def _finish(table: RunningTool) -> None:
+def _finish(table: RunningTool, problem: str, remedy: str) -> None:
     ended = table.wait()
     if ended.status:
-        text = f"cannot make the nftables table {nft.TABLE}: {ended.last_words}"
-        raise DriverError(text, hint="Linux 5.10 with nf_tables, nat and fib is needed")
+        raise DriverError(f"{problem}: {ended.last_words}", hint=remedy)
 
 
 def _locked(path: str, how: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from hsup.errors import DriverError
 
@@ -29,10 +30,10 @@ def turn_on(note: str) -> None:
         raise DriverError(text, hint="run sysctl -w net.ipv4.ip_forward=1 on the host") from error
 
 
-def restore(note: str, *, is_needed: bool) -> None:
+def restore(note: str, is_needed: Callable[[], bool]) -> None:
     """Do not forward any more if hsup turned it on, and nobody else needs it by now."""
     if os.path.exists(note):
-        if not is_needed:
+        if not is_needed():
             _write("0")
         os.unlink(note)
 

@@ -81,6 +81,7 @@ def _be(
 ) -> NoReturn:
     """Be PID 1, to the end."""
     try:
+        os.setsid()  # the terminal of hsup's caller is none of the dyno's
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *_FORWARDED):
             signal.signal(number, signal.SIG_DFL)
@@ -111,6 +112,7 @@ class Init:
         """Build the surroundings, start the program, and serve until nothing is left."""
         messages.send(self._channel, Watch(), [os.pidfd_open(os.getpid())])
         prctl.set_name("hsup-init")
+        prctl.set_proctitle(f"hsup: {self._plan.name}")
         root = self._enter_namespaces()
         privileges.set_limits(self._plan.open_files)
         if self._plan.cpus:

@@ -8,6 +8,7 @@ Docker's own networks stay closed to dynos but for the ports that are published.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,9 +38,13 @@ class ForwardChain(NamedTuple):
 
 
 class Iptables:
-    """The host's iptables; all methods do nothing where it has none."""
+    """The host's iptables; all methods do nothing where it has none.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    The file `note` tells later hsups that there are rules to be removed.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, note: str) -> None:
+        self._note = note
         self._tool = find_tool("iptables", environ)
         self._restore = find_tool("iptables-restore", environ)
         self._looking: RunningTool | None = None
@@ -74,13 +79,17 @@ class Iptables:
             f"-I {chain} {number} {rule}" if forward.has_docker else f"-A {chain} {rule}"
             for number, rule in enumerate(_RULES, start=1)
         ]
+        with open(self._note, "w", encoding="ascii"):
+            pass
         self._change([*_removals(old), *new])
 
     def forget(self) -> None:
         """Remove all rules for dynos. Raises DriverError."""
-        old = [*self._rules_of("FORWARD"), *self._rules_of(_DOCKER_CHAIN)]
-        if old:
-            self._change(_removals(old))
+        if os.path.exists(self._note):
+            old = [*self._rules_of("FORWARD"), *self._rules_of(_DOCKER_CHAIN)]
+            if old:
+                self._change(_removals(old))
+            os.unlink(self._note)
 
     def _rules_of(self, chain: str) -> list[str]:
         """Return our rules in a chain, none for a chain that does not exist."""

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from hsup.errors import DriverError
+from hsup_driver_libcontainer.run_folders import make_own_folder
 
 _CURSOR_BYTES = 20
 
@@ -35,7 +36,7 @@ class Leases:
         self._remedy = remedy
         self._taken: set[int] = set()
         self._mutex = threading.Lock()
-        _make_folder(os.path.dirname(path))
+        make_own_folder(os.path.dirname(path))
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self.descriptor = os.open(path, flags, 0o600)
 
@@ -98,11 +99,3 @@ def without(numbers: range, busy: Iterable[range]) -> Iterator[range]:
 def _flock(kind: int, number: int) -> bytes:
     """Return a struct flock (man 2 fcntl) for one byte."""
     return struct.pack("hhqqi4x", kind, os.SEEK_SET, number, 1, 0)
-
-
-def _make_folder(path: str) -> None:
-    os.makedirs(path, mode=0o700, exist_ok=True)
-    found = os.stat(path)
-    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        text = f"run folder {path} can be written to by others"
-        raise DriverError(text, hint=f"chown it to root and chmod it to 700: {path}")

@@ -140,7 +140,9 @@ def fill(template: LinkRequests, values: LinkValues) -> LinkRequests:
 
 def _packed(values: LinkValues) -> Iterator[bytes]:
     """Yield the values as they are in a request; each always has the same length."""
-    yield values.name.encode().ljust(_NAME_BYTES, b"\0")
+    name = values.name.encode()
+    assert len(name) <= _NAME_BYTES, name
+    yield name.ljust(_NAME_BYTES, b"\0")
     yield struct.pack("=I", values.number)
     yield struct.pack("=I", values.parent)
     yield socket.inet_aton(values.gateway)

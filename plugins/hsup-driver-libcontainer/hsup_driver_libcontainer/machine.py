@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -66,6 +67,8 @@ class Machine:
         """Be one of the hsups of this machine."""
         if not self._is_open:
             os.makedirs(self.stage, mode=0o700, exist_ok=True)
+            _ = self.seccomp_filter  # which may lack its library
+            _allow_many_descriptors()
             self._is_open = True
 
     def begin_network(self) -> None:
@@ -171,6 +174,13 @@ class Machine:
     def _uids(self) -> Leases:
         remedy = f"raise {UID_MAX}"
         return Leases(f"{self.folder}/uids", self._uid_range, kind="uid", remedy=remedy)
+
+
+def _allow_many_descriptors() -> None:
+    """Let hsup have five descriptors for each of many dynos; theirs have a limit of their own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _cpus(size: Size, number: int) -> tuple[int, ...]:

@@ -114,7 +114,9 @@ def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = 
 def receive(channel: socket.socket) -> Received | None:
     """Return the next message, None if the other one is no more."""
     try:
-        packet, descriptors, _, _ = socket.recv_fds(channel, _MOST_BYTES, _MOST_DESCRIPTORS)
+        packet, descriptors, _, _ = socket.recv_fds(
+            channel, _MOST_BYTES, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
     except ConnectionResetError:
         return None
     if not packet:

@@ -49,6 +49,9 @@ _LINKS = {
     "ptmx": "pts/ptmx",
 }
 
+#: Of the 4096 that all dynos share (kernel.pty.max).
+_MOST_TERMINALS = 256
+
 #: As many symbolic links as the kernel follows, man 7 path_resolution.
 _MOST_LINKS = 40
 
@@ -165,7 +168,7 @@ class RootFilesystem:
             os.symlink(target, f"{dev}/{name}")
         for name in ("pts", "shm", "mqueue"):
             os.mkdir(f"{dev}/{name}")
-        modes = "newinstance,ptmxmode=0666,mode=0620"
+        modes = f"newinstance,ptmxmode=0666,mode=0620,max={_MOST_TERMINALS}"
         self._mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, modes)
         self._mount("mqueue", "dev/mqueue", "mqueue", _SAFEST)
 

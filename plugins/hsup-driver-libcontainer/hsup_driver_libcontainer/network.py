@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from hsup.api import Finding, Settings
 from hsup.errors import DriverError
 from hsup_driver_libcontainer import resolv
-from hsup_driver_libcontainer.firewall import Firewall
+from hsup_driver_libcontainer.firewall import FOLDER, Firewall
 from hsup_driver_libcontainer.host_routes import HostRoute, read_routes
 from hsup_driver_libcontainer.leases import Leases, without
 from hsup_driver_libcontainer.link_watch import LinkWatch, wait_until_gone
@@ -27,9 +27,11 @@ class Network:
     `begin`; `open` must have returned before the first plan is carried out.
     """
 
-    def __init__(self, settings: Settings, run_folder: str) -> None:
+    def __init__(
+        self, settings: Settings, run_folder: str, *, firewall_folder: str = FOLDER
+    ) -> None:
         self._settings = read_network_settings(settings.environ)
-        self._firewall = Firewall(settings.environ, run_folder)
+        self._firewall = Firewall(settings.environ, firewall_folder)
         self._links = Links(self._settings, run_folder)
         self._watch = LinkWatch()
         self._numbers = numbers_of(self._settings.block)
@@ -57,8 +59,15 @@ class Network:
         self._links.load()
         self._firewall.open()
 
+    def begin_close(self) -> None:
+        """Begin to take away what no other hsup uses; no process of a dyno is left.
+
+        It takes 20 ms, in which the interface of the last dyno can be waited for.
+        """
+        self._firewall.begin_close()
+
     def close(self) -> None:
-        """Take away what no other hsup uses; call it when no dyno is left."""
+        """Return when that is done; no dyno is left."""
         self._firewall.close()
         if self._leases is not None:
             self._leases.close()

@@ -39,3 +39,4 @@ def drop(uid: int, highest: int, seccomp: bytes) -> None:
     os.setresuid(uid, uid, uid)
     prctl.set_no_new_privs(1)
     kernel.install_seccomp(seccomp)
+    prctl.set_dumpable(0)  # until execve: whatever fs.suid_dumpable says, see man 5 proc

@@ -31,7 +31,7 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     while True:
-        packet, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 8)
+        packet, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 8, socket.MSG_CMSG_CLOEXEC)
         if not packet:
             return
         _serve(requests, json.loads(packet), descriptors, kept, stage)

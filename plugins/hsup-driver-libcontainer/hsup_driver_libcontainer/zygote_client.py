@@ -79,7 +79,7 @@ class Zygote:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
                 argv,
-                env={},
+                env={"LANG": "C.UTF-8"},  # prctl.set_proctitle crashes where there is none
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -40,8 +40,9 @@ def stacks() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_obj
 def list_stacks(before: _Options, /, *, as_json: bool) -> None:
-    """List the stacks: those of the manifest, and those that are installed.
+    """List the stacks that are known.
 
+    They are those of the manifest, those imported, and those installed.
     The one marked * is for releases that name no stack. Warnings about the
     manifest are on standard error.
     """
@@ -70,9 +71,10 @@ Examples:
 @click.argument("names", metavar="[NAME[:VERSION]]...", nargs=-1)
 @click.pass_obj
 def pull(before: _Options, /, names: tuple[str, ...]) -> None:
-    """Fetch stacks that are not there, and newer images of registries.
+    """Fetch stacks, or newer images of them.
 
-    Dynos that run stay on what they were started with. For registries that ask
+    What is there already is fetched again only if the tag of an image in a
+    registry has moved. Dynos that run stay on what they were started with. For registries that ask
     for a password: docker login, skopeo login, or REGISTRY_AUTH_FILE.
     """
     from hsup_driver_libcontainer.stacks.progress import Progress
@@ -100,7 +102,7 @@ Examples:
 def import_stack(
     before: _Options, /, name: str, place: str, *, checksum: str | None, primary: bool
 ) -> None:
-    """Make a stack of a folder, a root tar, a disk image or a registry's image.
+    """Make a stack of a folder, tar or image.
 
     A folder is used where it is, and has to stay there; all else is copied.
     Tars and images (ext4, squashfs) may be compressed with gzip, xz, zstd or
@@ -119,10 +121,11 @@ def import_stack(
 @click.argument("names", metavar="NAME[:VERSION]...", nargs=-1, required=True)
 @click.pass_obj
 def remove(before: _Options, /, names: tuple[str, ...]) -> None:
-    """Remove stacks from the disk; without a version, all versions.
+    """Remove stacks from the disk.
 
-    One that runs dynos is refused. What the manifest has is fetched again when
-    it is needed. A folder that was imported is only forgotten.
+    Without a version, all versions. One that runs dynos is refused. What the
+    manifest has is fetched again when it is needed. A folder that was imported
+    is only forgotten.
     """
     store = _store(before)
     for name in names:

@@ -120,7 +120,8 @@ class Machine:
 
     def network(self, **environ: str) -> Network:
         settings = Settings(folder="/", environ={"PATH": os.environ["PATH"], **environ})
-        return Network(settings, str(self.run_folder))
+        folder = str(self.run_folder)
+        return Network(settings, folder, firewall_folder=folder)
 
     def hsup(self, **environ: str) -> Network:
         """Return the network of an hsup that runs."""

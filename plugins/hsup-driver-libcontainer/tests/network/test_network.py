@@ -268,3 +268,7 @@ def test_the_first_connection_of_a_dyno_is_not_slow(machine):
         dyno = machine.dyno(network)
         # The first try is repeated after one second.
         machine.connect(dyno.namespace, machine.world_ip, timeout=0.9)
+
+
+def test_a_host_without_any_route_has_all_subnets_free(machine):
+    assert "262137 are free" in machine.network().examine()[1].text

@@ -1,0 +1,65 @@
+"""Compare how long `hsup run -d libcontainer` and `docker run` take around `true`."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import containers
+import measure
+from containers import DOCKER, Ground
+from measure import HSUP, Reach, Sample, Sides
+
+PROCFILE = "web: sleep 1000000\n"
+
+
+def main() -> None:
+    arguments = containers.argument_parser(__doc__, rounds=20).parse_args()
+    with containers.prepared(arguments) as ground, ExitStack() as stack:
+        (ground.folder / "Procfile").write_text(PROCFILE)
+        run = (str(ground.hsup), "run", "-d", "libcontainer", "--", "true")
+        sides: Sides = {HSUP: partial(timed_run, run, ground)}
+        if docker_answers():
+            image = stack.enter_context(imported_image(ground.stack, ground.folder.name))
+            docker = (DOCKER, "run", "--rm", image, "true")
+            sides[DOCKER] = partial(timed_run, docker, ground)
+        samples = measure.alternate(arguments.rounds, sides, warm_up=True)
+    measure.print_row("cold run of true", "run", "ms", samples, Reach(limit=0.45, of_peer=DOCKER))
+
+
+def docker_answers() -> bool:
+    """Tell whether there is a daemon; say so where there is none."""
+    if not measure.installed(DOCKER, "apt-get install -y docker.io"):
+        return False
+    answers = subprocess.run((DOCKER, "info"), capture_output=True, check=False).returncode == 0
+    if not answers:
+        print("skipped: docker does not answer (start dockerd)")
+    return answers
+
+
+@contextmanager
+def imported_image(stack: Path, name: str) -> Iterator[str]:
+    """Make an image of the stack, and remove it."""
+    packing = subprocess.Popen(("tar", "-C", stack, "-c", "."), stdout=subprocess.PIPE)
+    subprocess.run((DOCKER, "import", "-", name), stdin=packing.stdout, stdout=subprocess.DEVNULL, check=True)
+    packing.wait()
+    try:
+        yield name
+    finally:
+        subprocess.run((DOCKER, "image", "rm", name), stdout=subprocess.DEVNULL, check=True)
+
+
+def timed_run(argv: Sequence[str], ground: Ground) -> Sample:
+    started = time.monotonic()
+    subprocess.run(
+        argv, cwd=ground.folder, env=ground.variables, stdin=subprocess.DEVNULL, check=True
+    )
+    return {"run": (time.monotonic() - started) * 1000}
+
+
+if __name__ == "__main__":
+    main()

@@ -86,6 +86,7 @@ class LibcontainerDriver:
             ran_out = status.out_of_memory or container.ran_out_of_memory()
             return status._replace(out_of_memory=ran_out)
         finally:
+            self._machine.begin_close()
             self._machine.give_back(container)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:

@@ -141,9 +141,13 @@ class Machine:
             address=Address(subnet.dyno, spec.port) if spec.port else None,
         )
 
+    def begin_close(self) -> None:
+        """Begin to close, as the last dyno is about to be given back."""
+        self._network.begin_close()
+
     def network_plan(self, container: Container) -> NetworkPlan:
         """Return how to make a dyno's network, which is open. Raises DynoStartError."""
-        name = f"hs{self._instance.id}{container.uid}"
+        name = f"hsup{container.subnet.number:08x}"
         try:
             return self._network.plan(container.subnet, name)
         except OSError as error:

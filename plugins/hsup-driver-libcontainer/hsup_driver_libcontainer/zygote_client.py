@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 
 from hsup.errors import DriverError
@@ -25,21 +25,25 @@ class Zygote:
         self._kept = tuple(kept)
         self._stage = stage
         self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._mounted: list[tuple[str, ...]] = []
+        self._turn = threading.Lock()  # a release is built in a thread
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def fork(self, channel: socket.socket, plan_file: int, streams: Sequence[int]) -> None:
         """Fork the first process of a dyno. Raises DriverError."""
-        self._request({}, (channel.fileno(), plan_file, *streams))
+        with self._turn:
+            self._request({}, (channel.fileno(), plan_file, *streams))
 
     def mount(self, argv: Sequence[str]) -> None:
         """Run a command that mounts something where dynos see it. Raises DriverError."""
-        self._request({"mount": argv})
-        self._check_mounted()
-        self._mounted.append(tuple(argv))
+        with self._turn:
+            self._request({"mount": argv})
+            self._check_mounted()
+            self._mounted.append(tuple(argv))
 
     def close(self) -> None:
-        """Let the zygote end."""
+        """End the zygote, and with it what was mounted."""
         os.close(self.null)
         self._hang_up()
 
@@ -52,9 +56,10 @@ class Zygote:
             socket.send_fds(self._connection(), [packet], descriptors)
 
     def _hang_up(self) -> None:
-        if self._socket is not None:
+        if self._socket is not None and self._process is not None:
             self._socket.close()
-            self._socket = None
+            self._process.wait()
+            self._socket = self._process = None
 
     def _check_mounted(self) -> None:
         said = json.loads(self._connection().recv(1 << 16) or b'"its helper process ended"')
@@ -77,7 +82,7 @@ class Zygote:
         kept = ",".join(map(str, self._kept))
         argv = (sys.executable, "-ISB", "-c", code, str(theirs.fileno()), kept, self._stage)
         with theirs:
-            process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
+            self._process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
                 argv,
                 env={"LANG": "C.UTF-8"},  # prctl.set_proctitle crashes where there is none
                 cwd="/",
@@ -85,7 +90,6 @@ class Zygote:
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *self._kept),
             )
-        _forget(process)
         return ours
 
 
@@ -98,9 +102,3 @@ def _import_path() -> list[str]:
     assert spec.origin is not None
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return list(dict.fromkeys((here, os.path.dirname(spec.origin))))
-
-
-def _forget(process: subprocess.Popen[bytes]) -> None:
-    """Let nobody wait for the process: it ends with hsup."""
-    with contextlib.suppress(AttributeError):
-        process.returncode = 0

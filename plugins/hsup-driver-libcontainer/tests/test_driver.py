@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hsup.errors import DynoStartError
+from hsup.launch import dyno_spec
+from hsup.model import Bind, Command, DynoName, Release, Slug
+from hsup.testing import Recorder
+from hsup_driver_libcontainer import kernel
+from hsup_driver_libcontainer.driver import LibcontainerDriver
+
+NAME = DynoName("web", 1)
+
+
+def release(**given):
+    return Release(app="app", version=1, **given)
+
+
+async def output_of(driver, one, line, **given):
+    """Return what a dyno wrote, both streams together."""
+    spec = dyno_spec(one, NAME, Command((line,)), port=5000)._replace(**given)
+    async with Recorder() as recorder:
+        dyno = await driver.start(spec, recorder)
+        recorder.close_writing_ends()
+        await dyno.wait()
+        await dyno.destroy()
+        return b"".join(await recorder.all()).decode()
+
+
+@asynccontextmanager
+async def built(settings, one):
+    driver = LibcontainerDriver(settings)
+    try:
+        await asyncio.to_thread(driver.build, one)
+        yield driver
+    finally:
+        driver.close()
+
+
+def ran(settings, one, line, **given):
+    async def run():
+        async with asyncio.timeout(60), built(settings, one) as driver:
+            return await output_of(driver, one, line, **given)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def app(tmp_path):
+    folder = tmp_path / "the app"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub/file").write_text("from the slug\n")
+    os.chown(folder / "sub/file", 1234, 1234)
+    return folder
+
+
+def test_the_app_is_the_dynos_own_to_write(settings, app):
+    one = release(slug=Slug(str(app)))
+    line = "cat sub/file; echo mine > new; mkdir sub/more; stat -c '%U %n' . sub sub/more new"
+    expected = "from the slug\ndyno .\ndyno sub\ndyno sub/more\ndyno new\n"
+    assert ran(settings, one, line) == expected
+    assert sorted(os.listdir(app)) == ["sub"]
+    assert ran(settings, one, "ls") == "sub\n"
+
+
+def test_a_file_of_another_owner_is_read_and_can_be_replaced(settings, app):
+    line = "stat -c %u sub/file; echo x > sub/other && ln -f sub/other sub/file && cat sub/file"
+    assert ran(settings, release(slug=Slug(str(app))), line) == "1234\nx\n"
+
+
+def test_without_idmapped_mounts_each_file_is_given_to_the_dyno(settings, app):
+    """An overlay has none, and is itself the lower layer here."""
+
+    def run():
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+        layers = ("upper", "work", "merged")
+        for layer in layers:
+            (app.parent / layer).mkdir()
+        upper, work, merged = (app.parent / layer for layer in layers)
+        os.chmod(merged, 0o755)
+        options = f"lowerdir={str(app).replace(' ', chr(92) + ' ')},upperdir={upper},workdir={work}"
+        kernel.mount("overlay", str(merged), "overlay", 0, options)
+        return ran(settings, release(slug=Slug(str(merged))), "stat -c %U . sub sub/file")
+
+    assert in_child(run) == "dyno\ndyno\ndyno\n"
+
+
+def in_child(function):
+    """Return what a function returns in a process of its own, which may leave namespaces."""
+    told, tell = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.write(tell, function().encode())
+        finally:
+            os._exit(0)
+    os.close(tell)
+    with open(told) as file:
+        said = file.read()
+    os.waitpid(pid, 0)
+    return said
+
+
+def test_a_disk_image_is_a_stack(settings, environ, stack, tmp_path):
+    if shutil.which("mkfs.ext4", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+        pytest.skip("mkfs.ext4 is not installed (apt install e2fsprogs)")
+    image = tmp_path / "stack.img"
+    size = "96M"
+    command = ["mkfs.ext4", "-q", "-d", str(stack), str(image), size]
+    subprocess.run(command, check=True, env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"})
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    manifest = f"- name: disk\n  version: '1'\n  url: {image}\n  primary: true\n"
+    (stacks / "manifest.yml").write_text(manifest)
+    settings = settings._replace(environ={**environ, "HSUP_STACKS_DIR": str(stacks)})
+    assert ran(settings, release(), "echo from a disk") == "from a disk\n"
+    assert str(stacks) not in Path("/proc/mounts").read_text()
+    deadline = time.monotonic() + 10
+    while str(stacks) in output_of_losetup():
+        assert time.monotonic() < deadline, "the loop device is left"
+
+
+def output_of_losetup():
+    return subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_path_of_the_host_is_seen_in_a_dyno(settings, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    os.chmod(shared, 0o777)
+    (shared / "file").write_text("of the host\n")
+    binds = (
+        Bind(shared, Path("/mnt/deep/shared")),
+        Bind(shared / "file", Path("/etc/resolv.conf"), read_only=True),
+        Bind(shared, Path("/app/shared")),
+    )
+    line = """
+        cat /mnt/deep/shared/file /etc/resolv.conf
+        echo new > /app/shared/new
+        (echo x > /etc/resolv.conf) 2> /dev/null || echo read-only
+    """
+    assert ran(settings, release(), line, binds=binds) == "of the host\n" * 2 + "read-only\n"
+    assert (shared / "new").read_text() == "new\n"
+
+
+def test_a_path_of_the_host_that_is_gone_is_named(settings, tmp_path):
+    binds = (Bind(tmp_path / "gone", Path("/mnt")),)
+    with pytest.raises(DynoStartError, match=r"gone: No such file"):
+        ran(settings, release(), "true", binds=binds)
+
+
+def test_a_zygote_that_was_killed_is_started_again(settings):
+    async def run():
+        one = release()
+        async with asyncio.timeout(60), built(settings, one) as driver:
+            assert await output_of(driver, one, "echo one") == "one\n"
+            (zygote,) = children("-ISB")
+            os.kill(zygote, signal.SIGKILL)
+            os.waitid(os.P_PID, zygote, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it is dead
+            return await output_of(driver, one, "echo two")
+
+    assert asyncio.run(run()) == "two\n"
+
+
+def children(argument):
+    """Return the processes below this one that have an argument."""
+    listing = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    pids = [int(pid) for pid in listing.split()]
+    return [
+        pid
+        for pid in pids
+        if argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    ]
+
+
+def test_a_dyno_that_runs_out_of_memory_is_killed_as_a_whole(settings):
+    async def run():
+        one = release()
+        line = 'tail /dev/zero; echo "the shell goes on"; sleep 60'
+        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
+            dyno = await driver.start(dyno_spec(one, NAME, Command((line,)), port=None), recorder)
+            recorder.close_writing_ends()
+            status = await dyno.wait()
+            await dyno.destroy()
+            return status
+
+    status = asyncio.run(run())
+    assert status.status == 137
+    assert status.out_of_memory
+
+
+def test_the_start_up_files_are_read_in_order_before_the_command(settings, app):
+    profiles = app / ".profile.d"
+    profiles.mkdir()
+    for name in ("b.sh", "B.sh", "a file.sh", "0.sh"):
+        (profiles / name).write_text(f'export ORDER="$ORDER {name}"\n')
+    (profiles / "ignored").write_text("export ORDER=no\n")
+    (app / ".profile").write_text('export ORDER="$ORDER .profile"\n')
+    one = release(slug=Slug(str(app)), config={"ORDER": "config"})
+    expected = "config 0.sh B.sh a file.sh b.sh .profile\n"
+    assert ran(settings, one, "echo $ORDER") == expected

@@ -64,7 +64,7 @@ class ContainerDyno:
 
     async def signal(self, number: int) -> None:
         """Send a signal to every process, in one step."""
-        self._say(Signal(number))
+        messages.say(self._channel, Signal(number))
 
     async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
         """Start a command beside the dyno's program. Raises DynoStartError."""
@@ -77,7 +77,7 @@ class ContainerDyno:
             raise DynoStartError("the dyno has ended") from error
         finally:
             os.close(file)
-        return Execution(number, self._ends[number], self._say)
+        return Execution(number, self._ends[number], self._channel)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when nothing is left of the dyno, having killed what outlived the grace."""
@@ -93,12 +93,6 @@ class ContainerDyno:
             self._released = asyncio.ensure_future(self._release(self._container))
         await asyncio.shield(self._released)
         return killed
-
-    def _say(self, message: messages.Message) -> None:
-        try:
-            messages.send(self._channel, message)
-        except OSError:
-            pass  # the dyno has ended
 
     def _kill(self) -> None:
         """End the first process, and so all others (man 7 pid_namespaces)."""
@@ -148,7 +142,7 @@ class ContainerDyno:
         """End all processes: the kernel has chosen one of them only."""
         self._close_memory_event()
         self._ran_out_of_memory = True
-        self._say(Signal(signal.SIGKILL))
+        messages.say(self._channel, Signal(signal.SIGKILL))
 
     def _close_memory_event(self) -> None:
         if self._memory_event is not None:
@@ -185,11 +179,11 @@ class Execution:
         self,
         number: int,
         end: asyncio.Future[ExitStatus],
-        say: Callable[[messages.Message], None],
+        channel: socket.socket,
     ) -> None:
         self._number = number
         self._end = end
-        self._say = say
+        self._channel = channel
 
     async def wait(self) -> ExitStatus:
         """Return how the command ended. Raises DynoStartError if it could not be executed."""
@@ -197,7 +191,7 @@ class Execution:
 
     async def signal(self, number: int) -> None:
         """Send a signal to the command's process; nothing if that has ended."""
-        self._say(Signal(number, self._number))
+        messages.say(self._channel, Signal(number, self._number))
 
 
 def _settle(future: asyncio.Future[_Result], result: _Result) -> None:

@@ -18,18 +18,18 @@ from typing import Any
 
 from hsup.model import ExitStatus
 from hsup_driver_libcontainer import messages
-from hsup_driver_libcontainer.messages import Exited, Failed, Master, Signal, Started, Watch
+from hsup_driver_libcontainer.messages import (
+    FORWARDED,
+    Exited,
+    Failed,
+    Master,
+    Signal,
+    Started,
+    Watch,
+)
 from hsup_driver_libcontainer.plan import Terminal
 from hsup_driver_libcontainer.program import exit_status, start_error
 
-_FORWARDED = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
 
 _READ_BYTES = 1 << 16
@@ -197,7 +197,7 @@ class Session:
             if number == signal.SIGWINCH:
                 self._resize()
                 continue
-            self._say(Signal(number))
+            messages.say(self._channel, Signal(number))
             if number in _ENDING:
                 is_first = self._deadline == math.inf
                 grace = self._grace_seconds if is_first else 0.0
@@ -208,13 +208,7 @@ class Session:
         assert self._memory_event is not None
         self._ignore(self._memory_event)
         self._ran_out_of_memory = True
-        self._say(Signal(signal.SIGKILL))
-
-    def _say(self, message: messages.Message) -> None:
-        try:
-            messages.send(self._channel, message)
-        except OSError:
-            pass  # the dyno has ended
+        messages.say(self._channel, Signal(signal.SIGKILL))
 
     def _resize(self) -> None:
         if self._master >= 0 and self._terminal is not None:
@@ -241,7 +235,7 @@ def _signals_woken() -> Iterator[int]:
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     before: dict[int, Any] = {}
-    for number in (*_FORWARDED, signal.SIGWINCH):
+    for number in (*FORWARDED, signal.SIGWINCH):
         if signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, _wake_up)
     try:

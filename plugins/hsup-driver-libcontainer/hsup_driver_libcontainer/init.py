@@ -23,6 +23,7 @@ import prctl  # type: ignore[import-untyped]
 
 from hsup_driver_libcontainer import kernel, messages, netlink_apply, plan, privileges
 from hsup_driver_libcontainer.messages import (
+    FORWARDED,
     Confine,
     Execute,
     Exited,
@@ -37,15 +38,6 @@ from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.plan import Plan, Program
 
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
-#: What somebody on the host may send to PID 1, meant for the dyno.
-_FORWARDED = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
 #: What the program of the dyno itself is called in messages.
 _OWN = 0
 _JOINED = b"joined"
@@ -83,7 +75,7 @@ def _be(
     try:
         os.setsid()  # the terminal of hsup's caller is none of the dyno's
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *_FORWARDED):
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *FORWARDED):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _close_all_but({0, 1, 2, channel.fileno(), plan_file, *streams, *kept})
@@ -238,7 +230,7 @@ class Init:
         for descriptor in (woken, wake):
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, *_FORWARDED):
+        for number in (signal.SIGCHLD, *FORWARDED):
             signal.signal(number, _wake_up)
         poll = select.poll()
         poll.register(woken, select.POLLIN)
@@ -248,7 +240,7 @@ class Init:
                 if descriptor != woken:
                     self._obey()
                     continue
-                for woken_by in set(os.read(woken, 4096)) & set(_FORWARDED):
+                for woken_by in set(os.read(woken, 4096)) & set(FORWARDED):
                     _signal_all(woken_by)
 
     def _reap(self) -> bool:

@@ -17,9 +17,20 @@ in JSON, with descriptors beside it.
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+#: Signals that are meant for the dyno, whoever of hsup's processes gets them.
+FORWARDED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 
 #: Room for the largest message, `Confine`: a seccomp filter and netlink requests.
 _MOST_BYTES = 1 << 18
@@ -109,6 +120,14 @@ def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = 
     """Send a message. Raises OSError where the other one is no more."""
     packet = json.dumps([type(message).__name__, *message]).encode()
     socket.send_fds(channel, [packet], descriptors)
+
+
+def say(channel: socket.socket, message: Message) -> None:
+    """Send a message, unless the other one is no more."""
+    try:
+        send(channel, message)
+    except OSError:
+        pass
 
 
 def receive(channel: socket.socket) -> Received | None:

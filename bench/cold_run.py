@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import containers
 import measure
 from containers import DOCKER, Ground
-from measure import HSUP, Reach, Sample, Sides
+from measure import HSUP, Reach, Sample
 
 PROCFILE = "web: sleep 1000000\n"
 
@@ -22,7 +22,7 @@ def main() -> None:
     with containers.prepared(arguments) as ground, ExitStack() as stack:
         (ground.folder / "Procfile").write_text(PROCFILE)
         run = (str(ground.hsup), "run", "-d", "libcontainer", "--", "true")
-        sides: Sides = {HSUP: partial(timed_run, run, ground)}
+        sides: dict[str, Callable[[], Sample]] = {HSUP: partial(timed_run, run, ground)}
         if docker_answers():
             image = stack.enter_context(imported_image(ground.stack, ground.folder.name))
             docker = (DOCKER, "run", "--rm", image, "true")
@@ -45,7 +45,9 @@ def docker_answers() -> bool:
 def imported_image(stack: Path, name: str) -> Iterator[str]:
     """Make an image of the stack, and remove it."""
     packing = subprocess.Popen(("tar", "-C", stack, "-c", "."), stdout=subprocess.PIPE)
-    subprocess.run((DOCKER, "import", "-", name), stdin=packing.stdout, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        (DOCKER, "import", "-", name), stdin=packing.stdout, stdout=subprocess.DEVNULL, check=True
+    )
     packing.wait()
     try:
         yield name

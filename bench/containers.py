@@ -48,19 +48,17 @@ class Ground:
         subprocess.run(argv, env=self.variables, check=True, stderr=subprocess.DEVNULL)
 
     def compile_program(self) -> Path:
-        """Return the program that tells when it began, in a folder of its own."""
-        program = self.folder / "program/first"
-        program.parent.mkdir()
+        """Return the program that tells when it began, as `app/first` in a folder of its own."""
+        program = self.folder / "program/app/first"
+        program.parent.mkdir(parents=True)
         argv = ("gcc", "-O1", "-static", "-nostdlib", "-fno-stack-protector", "-o", program)
         subprocess.run((*argv, SOURCE), check=True)
         return program
 
-    def make_slug(self, name: str, app: Path) -> Path:
-        """Return a slug with the files of a folder."""
+    def make_slug(self, name: str, folder: Path) -> Path:
+        """Return a slug of the files that are in a folder's `app`."""
         slug = self.folder / f"{name}.tar"
-        # numeric and root's own: whoever has unpacked it owns it
-        argv = ("tar", "-cf", slug, "-C", app, "--transform", "s,^[.],./app,", ".")
-        subprocess.run(argv, check=True)
+        subprocess.run(("tar", "-cf", slug, "-C", folder, "./app"), check=True)
         return slug
 
     def make_bundle(self, name: str, argv: tuple[str, ...], mount: Path) -> Path:

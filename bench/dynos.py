@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,11 +14,11 @@ from pathlib import Path
 import containers
 import measure
 from containers import RUNC, Ground
-from measure import HSUP, Reach, Sample, Sides
+from measure import HSUP, Reach, Sample
 
 DYNOS = 200
 SETTLE_SECONDS = 2.0
-#: What one look at the new processes of the machine may take of a processor is little of this.
+#: Between two looks at all processes, so that the looking takes little of a processor.
 LOOK_SECONDS = 0.01
 
 
@@ -28,8 +27,8 @@ def main() -> None:
     with containers.prepared(arguments) as ground:
         # an argument that tells these from any other sleep of the machine
         sleep = ("/bin/sleep", f"1000000.{os.getpid()}")
-        write_control_directory(ground, sleep)
-        sides: Sides = {HSUP: partial(measure_dynos, ground, sleep)}
+        measure.write_control_directory(ground.folder / "control", sleep)
+        sides: dict[str, Callable[[], Sample]] = {HSUP: partial(measure_dynos, ground, sleep)}
         if measure.installed(RUNC, "apt-get install -y runc"):
             ground.make_bundle("bundle", sleep, ground.folder)
             sides[RUNC] = partial(measure_containers, ground, sleep)
@@ -40,10 +39,6 @@ def main() -> None:
     measure.print_row("nothing left of them", "down", "s", own, Reach(limit=3))
     measure.print_row("PSS per dyno, of hsup too", "pss", "MiB", own, Reach(limit=1))
     measure.print_row("PSS per dyno, without hsup", "first", "MiB", own, Reach(limit=1))
-
-
-def write_control_directory(ground: Ground, sleep: Sequence[str]) -> None:
-    measure.write_control_directory(ground.folder / "control", sleep)
 
 
 def measure_dynos(ground: Ground, sleep: Sequence[str]) -> Sample:
@@ -93,10 +88,14 @@ def measure_containers(ground: Ground, sleep: Sequence[str]) -> Sample:
 
 
 def call_all(calls: Sequence[Sequence[str]]) -> None:
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(lambda argv: subprocess.run(argv, **streams, check=True), calls):
+        for _ in pool.map(call, calls):
             pass
+
+
+def call(argv: Sequence[str]) -> None:
+    null = subprocess.DEVNULL
+    subprocess.run(argv, stdin=null, stdout=null, check=True)
 
 
 def wait_until_up(program: Sequence[str]) -> set[int]:

@@ -17,7 +17,7 @@ def main() -> None:
     arguments = containers.argument_parser(__doc__, rounds=50).parse_args()
     with containers.prepared(arguments) as ground, ExitStack() as stack:
         program = ground.compile_program()
-        slug = ground.make_slug("slug", program.parent)
+        slug = ground.make_slug("slug", program.parent.parent)
         starter = stack.enter_context(containers.starter(ground, slug))
         sides = {HSUP: partial(start_dyno, starter)}
         if measure.installed(RUNC, "apt-get install -y runc"):

@@ -91,7 +91,7 @@ def installed(program: str, remedy: str) -> bool:
 
 def environment() -> dict[str, str]:
     """Return this process's environment with nothing in it that configures a side."""
-    foreign = ("HSUP_", "HEROKU_", "PYTHON", "PORT")
+    foreign = ("HSUP_", "HEROKU_", "LIBCONTAINER_", "PYTHON", "PORT")
     return {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
 
 

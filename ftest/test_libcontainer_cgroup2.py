@@ -52,7 +52,7 @@ def test_using_up_the_memory_ends_all_of_the_dyno_at_once(hsup):
     done = hsup.call("start", "--oneshot", timeout=60)
     assert done.status == 137
     assert "Error R15" in done.text
-    assert "never" not in done.text
+    assert "app[one.1]: never" not in done.text
 
 
 def test_killing_the_cgroup_from_outside_is_an_exit_with_that_signal(hsup):

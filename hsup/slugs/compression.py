@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, Protocol
@@ -39,11 +39,12 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-def decompressed(file: BinaryIO) -> Iterator[bytes]:
+def decompressed(file: BinaryIO) -> Generator[bytes, None, None]:
     """Yield the content of gzip, xz, zstd or plain data in pieces of at most CHUNK bytes.
 
-    A thread decompresses the next piece while the caller deals with one.
-    Raises SlugError for damaged data.
+    A thread decompresses the next piece while the caller deals with one; who
+    does not read to the end closes the generator, or the thread stays. Raises
+    SlugError for damaged data.
     """
     with ThreadPoolExecutor(1) as ahead:
         try:

@@ -173,14 +173,12 @@ def _parse(header: bytes, *, is_first: bool) -> tuple[bytes, Member]:
     name = _text(name)
     if magic == _USTAR and prefix[0]:
         name = _text(prefix) + b"/" + name
-    member = Member(
-        name,
-        _KINDS.get(kind, Kind.UNKNOWN),
-        _number(mode, "mode"),
-        _number(size, "size"),
-        min(_number(mtime, "time"), _LATEST),
-        _text(target),
-    )
+    numbers = _integer(mode), _integer(size), _integer(mtime)
+    if min(numbers) < 0:
+        raise SlugError("a number in a header of the archive is damaged", hint=_MAKE_AGAIN)
+    mode, size, mtime = numbers
+    what = _KINDS.get(kind, Kind.UNKNOWN)
+    member = Member(name, what, mode, size, min(mtime, _LATEST), _text(target))
     return kind, _normal(member)
 
 
@@ -194,13 +192,6 @@ def _normal(member: Member) -> Member:
 
 def _text(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
-
-
-def _number(field: bytes, what: str) -> int:
-    number = _integer(field)
-    if number < 0:
-        raise SlugError(f"the {what} in a header of the archive is damaged", hint=_MAKE_AGAIN)
-    return number
 
 
 def _integer(field: bytes) -> int:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import BinaryIO, NamedTuple
 
 from hsup.slugs.compression import decompressed
@@ -56,8 +56,13 @@ def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str
     SlugError, and leaves a part of the folder then.
     """
     label, length = f"unpacking {name}", os.path.getsize(path)
-    with open(path, "rb") as file, progress(label, length) as advance:
-        stream = Stream(_watched(file, advance), limits.size)
+    with (
+        open(path, "rb") as file,
+        # A member that is refused leaves the rest unread, and its thread would wait.
+        closing(decompressed(file)) as pieces,
+        progress(label, length) as advance,
+    ):
+        stream = Stream(_watched(file, pieces, advance), limits.size)
         tree = _Tree(os.fsencode(folder), limits.files)
         for member in members(stream):
             tree.add(member, stream)
@@ -65,10 +70,10 @@ def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str
     return tree.size
 
 
-def _watched(file: BinaryIO, advance: Advance) -> Iterator[bytes]:
-    """Yield the decompressed content of a file, and tell how far the file was read."""
+def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Iterator[bytes]:
+    """Yield the pieces of a file's content, and tell how far the file was read."""
     before = 0
-    for piece in decompressed(file):
+    for piece in pieces:
         yield piece
         position = file.tell()
         advance(position - before)

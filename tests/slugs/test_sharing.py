@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ with store.unpack(Slug(location=sys.argv[2])) as unpacked:
 """
 PROCESSES = 8
 KILLS = 25
+UNPACK_SECONDS = 0.1
 
 
 def start(store, location):
@@ -35,7 +36,7 @@ def start(store, location):
 
 @pytest.fixture
 def many_files(build):
-    """Return an archive that takes some 50 ms to unpack."""
+    """Return an archive that takes about UNPACK_SECONDS to unpack."""
     return build.tar(*(build.member(f"app/{n % 7}/{n}", b"x" * n) for n in range(800)))
 
 
@@ -55,27 +56,24 @@ def test_eight_at_once_download_and_unpack_once(is_remote, store, server, many_f
 
 def test_kills_at_random_moments_leave_no_half_slug(store, many_files, tmp_path, left_over):
     archive = tmp_path / "slug.tar"
-    archive.write_bytes(many_files)
-    began = time.monotonic()
-    start(store, str(archive)).communicate()
-    whole_seconds = time.monotonic() - began
     unpacked = Path(store.folder) / "unpacked"
     chance = random.Random(KILLS)
     left = 0
     for number in range(KILLS):
         # Another content each time, so that there is something to do.
-        archive.write_bytes(many_files + bytes(number + 1))
+        archive.write_bytes(many_files + bytes(number))
         process = start(store, str(archive))
-        try:
-            process.wait(whole_seconds * chance.uniform(0.3, 1))
-        except subprocess.TimeoutExpired:
-            process.kill()
+        before = left_over()
+        wait_until(lambda: left_over() != before or process.poll() is not None)  # noqa: B023
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0, UNPACK_SECONDS))
+        process.kill()
         process.communicate()
         left += bool(left_over())
         assert all(len(list(one.rglob("app/*/*"))) == 800 for one in unpacked.iterdir())
     assert left, "no kill came while there was something half done"
     store.unpack(Slug(location=str(archive))).close()
-    archive.write_bytes(many_files)
+    archive.write_bytes(many_files + bytes(KILLS))
     store.unpack(Slug(location=str(archive))).close()
     assert left_over() == []
 

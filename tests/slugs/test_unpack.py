@@ -5,6 +5,7 @@ import lzma
 import os
 import sys
 import tarfile
+import threading
 
 import pytest
 
@@ -251,9 +252,11 @@ def test_a_hostile_member_is_refused_by_its_name(case, build, unpacked):
     members = [make(build) for make in makers]
     has_pax = any(info.pax_headers for info, _ in members)
     form = tarfile.PAX_FORMAT if has_pax else tarfile.GNU_FORMAT
+    threads = threading.active_count()
     with pytest.raises(HostileSlug) as caught:
         unpacked(build.tar(*members, form=form))
     assert text in str(caught.value)
+    assert threading.active_count() == threads
 
 
 def test_nothing_is_written_through_a_link(build, unpacked, tmp_path):

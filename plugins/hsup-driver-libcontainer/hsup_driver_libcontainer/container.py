@@ -35,7 +35,7 @@ class Container(NamedTuple):
         """Tell whether the kernel killed a process of the dyno for its memory."""
         return self.group.out_of_memory_kills() > 0
 
-    def plan(self, program: Program, resolv_conf: str) -> int:
+    def plan(self, program: Program, *, resolv_conf: str, seccomp: str) -> int:
         """Return a memory file with the plan of the dyno."""
         hostname = _uuid()
         view = self.group.view
@@ -64,6 +64,7 @@ class Container(NamedTuple):
                 join_files=self.group.join_files,
                 cgroup_binds=view.binds,
                 cgroup_files=view.files,
+                seccomp=seccomp,
                 program=program,
             )
         )

@@ -15,7 +15,7 @@ from hsup.slugs import SlugStore
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.container import Container
 from hsup_driver_libcontainer.machine import Machine
-from hsup_driver_libcontainer.messages import Confine, Started
+from hsup_driver_libcontainer.messages import Connect, Started
 from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
 from hsup_driver_libcontainer.program import program
@@ -80,7 +80,7 @@ class LibcontainerDriver:
             ours, theirs = messages.pair()
             self._fork(container, program(spec, terminal, kind), theirs, streams)
             self._machine.open_network()
-            messages.send(ours, self._confine(container))
+            messages.send(ours, Connect(self._machine.network_plan(container)))
             event = container.group.out_of_memory_event()
             status = foreground.Session(ours, terminal, event).run(grace_seconds)
             ran_out = status.out_of_memory or container.ran_out_of_memory()
@@ -105,7 +105,7 @@ class LibcontainerDriver:
         try:
             streams = (self._need_zygote().null, output.stdout, output.stderr)
             self._fork(container, program(spec), theirs, streams)
-            messages.send(ours, self._confine(container))
+            messages.send(ours, Connect(self._machine.network_plan(container)))
             self._tell_of_copying(await dyno.started())
         except BaseException:
             await dyno.destroy()
@@ -151,19 +151,18 @@ class LibcontainerDriver:
         streams: Sequence[int],
     ) -> None:
         """Fork the first process of a dyno, from the zygote if there is one."""
-        plan_file = container.plan(own_program, self._machine.resolv_conf)
+        machine = self._machine
+        plan_file = container.plan(
+            own_program, resolv_conf=machine.resolv_conf, seccomp=machine.seccomp_filter
+        )
         with channel:
             if self._zygote is not None:
                 self._zygote.fork(channel, plan_file, streams)
             else:
                 from hsup_driver_libcontainer import init
 
-                kept, stage = self._machine.kept, self._machine.stage
-                init.fork(channel, plan_file, streams, kept, stage)
+                init.fork(channel, plan_file, streams, machine.kept, machine.stage)
         os.close(plan_file)
-
-    def _confine(self, container: Container) -> Confine:
-        return Confine(self._machine.network_plan(container), self._machine.seccomp_filter)
 
     def _prepare(self, key: _Key) -> None:
         if key not in self._prepared:

@@ -24,7 +24,7 @@ import prctl  # type: ignore[import-untyped]
 from hsup_driver_libcontainer import kernel, messages, netlink_apply, plan, privileges
 from hsup_driver_libcontainer.messages import (
     FORWARDED,
-    Confine,
+    Connect,
     Execute,
     Exited,
     Failed,
@@ -33,7 +33,7 @@ from hsup_driver_libcontainer.messages import (
     Started,
     Watch,
 )
-from hsup_driver_libcontainer.mounts import RootFilesystem
+from hsup_driver_libcontainer.mounts import Owner, RootFilesystem
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.plan import Plan, Program
 
@@ -41,6 +41,7 @@ _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | k
 #: What the program of the dyno itself is called in messages.
 _OWN = 0
 _JOINED = b"joined"
+_GO = b"go"
 
 #: From the kernel's asm-generic/ioctls.h.
 _TIOCGPTN = 0x80045430
@@ -81,8 +82,7 @@ def _be(
         _close_all_but({0, 1, 2, channel.fileno(), plan_file, *streams, *kept})
         Init(channel, plan.read_plan(plan_file), streams, stage).run()
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-        messages.send(channel, Failed(_OWN, what))
+        messages.send(channel, Failed(_OWN, _told(error).decode()))
     finally:
         _end()
 
@@ -101,66 +101,99 @@ class Init:
         self._joins: list[int] = []
 
     def run(self) -> None:
-        """Build the surroundings, start the program, and serve until nothing is left."""
+        """Build the surroundings, start the program, and serve until nothing is left.
+
+        The process that becomes the program joins its cgroups, which can take
+        long, and gives up its privileges while this one mounts.
+        """
         messages.send(self._channel, Watch(), [os.pidfd_open(os.getpid())])
         prctl.set_name("hsup-init")
         prctl.set_proctitle(f"hsup: {self._plan.name}")
-        root = self._enter_namespaces()
-        privileges.set_limits(self._plan.open_files)
-        if self._plan.cpus:
-            os.sched_setaffinity(0, self._plan.cpus)
-        self._own_streams()
+        root = self._begin()
+        news, child_news = socket.socketpair()
+        pid = os.fork()
+        if not pid:
+            news.close()
+            self._become_program(child_news)
+        self._programs[pid] = _OWN
+        child_news.close()
+        root.build()
+        self._connect()
         os.umask(0o022)
         os.chdir("/app")
-        self._start(root)
+        self._let_program_go(news, has_copied_owner=root.has_copied_owner)
         self._serve()
 
-    def _enter_namespaces(self) -> RootFilesystem:
-        """Have namespaces, file systems and a network of one's own."""
-        host_network = netlink_apply.route_socket()
+    def _begin(self) -> RootFilesystem:
+        """Have namespaces and limits, and all that can only be had from the host's."""
+        own = self._plan
+        owner = Owner(own.uid) if own.app is not None else None
+        self._host_network = netlink_apply.route_socket()
         self._highest = privileges.last_capability()
         kernel.unshare(_NAMESPACES)
-        socket.sethostname(self._plan.hostname)
-        self._joins = [os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in self._plan.join_files]
-        root = RootFilesystem(self._plan, self._stage)
-        root.build()
-        confine = self._expect_confine()
-        with host_network:
-            netlink_apply.apply(host_network, NetworkPlan(*confine.network))
-        self._seccomp = bytes.fromhex(confine.seccomp)
-        return root
+        socket.sethostname(own.hostname)
+        self._joins = [os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in own.join_files]
+        privileges.set_limits(own.open_files)
+        if own.cpus:
+            os.sched_setaffinity(0, own.cpus)
+        for stream in self._streams:  # so that the dyno can open /dev/stdout and its like
+            if stat.S_ISFIFO(os.fstat(stream).st_mode):
+                os.fchown(stream, own.uid, own.uid)
+        return RootFilesystem(own, self._stage, owner)
 
-    def _expect_confine(self) -> Confine:
+    def _connect(self) -> None:
+        """Have a network, as soon as hsup tells which."""
         received = messages.receive(self._channel)
         if received is None:
             os._exit(1)  # hsup is no more
-        assert isinstance(received.message, Confine)
-        return received.message
+        assert isinstance(received.message, Connect)
+        with self._host_network as host:
+            netlink_apply.apply(host, NetworkPlan(*received.message.network))
 
-    def _own_streams(self) -> None:
-        """Let the dyno open /dev/stdout and its like, where that is a pipe."""
-        for stream in self._streams:
-            if stat.S_ISFIFO(os.fstat(stream).st_mode):
-                os.fchown(stream, self._plan.uid, self._plan.uid)
+    def _become_program(self, news: socket.socket) -> NoReturn:
+        """Become the dyno's program, once the first process lets it go."""
+        try:
+            os.chdir("/")  # moves to the new root with everybody
+            os.setsid()
+            self._join_cgroups()
+            _enter_cgroup_namespace(news)
+            self._drop_privileges()
+            go, terminals, _, _ = socket.recv_fds(news, len(_GO), 1)
+            if go != _GO:
+                os._exit(1)
+            os.chdir("/app")
+            terminal = terminals[0] if terminals else None
+            _execute(self._plan.program, self._streams, terminal, news.fileno())
+        except OSError as error:
+            news.send(_told(error))
+        finally:
+            _end()
 
-    def _start(self, root: RootFilesystem) -> None:
-        """Start the program, and give up the privileges that it took to do so."""
-        news, child_news = socket.socketpair()
-        streams, program = self._streams, self._plan.program
-        self._fork_program(_OWN, program, streams, child_news.fileno(), is_first=True)
-        child_news.close()
+    def _let_program_go(self, news: socket.socket, *, has_copied_owner: bool) -> None:
+        """Let the program be executed, and give up what it took to come so far."""
+        terminal = self._open_terminal(_OWN, self._plan.program)
         said, namespaces, _, _ = socket.recv_fds(news, len(_JOINED), 1)
         for namespace in namespaces:
             kernel.setns(namespace, kernel.CLONE_NEWCGROUP)
             os.close(namespace)
         self._let_streams_go()
-        privileges.drop(self._plan.uid, self._highest, self._seccomp)
+        try:
+            socket.send_fds(news, [_GO], [] if terminal is None else [terminal])
+        except BrokenPipeError:
+            pass  # what it said tells why
+        if terminal is not None:
+            os.close(terminal)
+        self._drop_privileges()
         failure = (said + _read_all(news.fileno())).removeprefix(_JOINED)
         news.close()
         if failure:
             messages.send(self._channel, Failed(_OWN, failure.decode()))
             os._exit(1)
-        messages.send(self._channel, Started(root.has_copied_owner))
+        messages.send(self._channel, Started(has_copied_owner))
+
+    def _drop_privileges(self) -> None:
+        filter_program = bytes.fromhex(self._plan.seccomp)
+        privileges.drop(self._plan.uid, self._highest, filter_program)
 
     def _let_streams_go(self) -> None:
         """Hold no end of a pipe that somebody waits for."""
@@ -169,41 +202,6 @@ class Init:
             os.dup2(null, stream)
         for descriptor in {null, *self._streams} - {0, 1, 2}:
             os.close(descriptor)
-
-    def _fork_program(
-        self,
-        number: int,
-        program: Program,
-        streams: Sequence[int],
-        status: int,
-        *,
-        is_first: bool,
-    ) -> None:
-        """Fork a process that becomes a program; what went wrong it writes to `status`.
-
-        The first one still has privileges to give up, and its cgroup namespace
-        is to be this process's too.
-        """
-        terminal = self._open_terminal(number, program)
-        pid = os.fork()
-        if not pid:
-            try:
-                os.setsid()
-                self._join_cgroups()
-                if is_first:
-                    _enter_cgroup_namespace(status)
-                streams = _with_terminal(streams, program, terminal)
-                if is_first:
-                    privileges.drop(self._plan.uid, self._highest, self._seccomp)
-                _execute(program, streams, status)
-            except OSError as error:
-                what = f"{error.filename or program.argv[0]}: {error.strerror}"
-                os.write(status, what.encode())
-            finally:
-                _end()
-        if terminal is not None:
-            os.close(terminal)
-        self._programs[pid] = number
 
     def _open_terminal(self, number: int, program: Program) -> int | None:
         """Make a terminal, hand its master to hsup, and return the dyno's end of it."""
@@ -267,11 +265,23 @@ class Init:
                 self._execute_beside(program, received.descriptors)
 
     def _execute_beside(self, number: int, descriptors: Sequence[int]) -> None:
+        """Execute another program, with the dyno's user, limits and namespaces."""
         file, *streams = descriptors
         program = plan.read_program(file)
         status, child_status = os.pipe()
-        self._fork_program(number, program, streams, child_status, is_first=False)
-        for descriptor in (child_status, *descriptors):
+        terminal = self._open_terminal(number, program)
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setsid()
+                self._join_cgroups()
+                _execute(program, streams, terminal, child_status)
+            except OSError as error:
+                os.write(child_status, _told(error))
+            finally:
+                _end()
+        self._programs[pid] = number
+        for descriptor in (child_status, *descriptors, *([] if terminal is None else [terminal])):
             os.close(descriptor)
         failure = _read_all(status)
         os.close(status)
@@ -286,26 +296,29 @@ def _end() -> NoReturn:
     os._exit(1)
 
 
-def _enter_cgroup_namespace(news: int) -> None:
+def _told(error: OSError) -> bytes:
+    what = error.strerror or ""
+    return f"{error.filename}: {what}".encode() if error.filename else what.encode()
+
+
+def _enter_cgroup_namespace(news: socket.socket) -> None:
     """See one's own cgroups as the root of all; send the namespace to the first process."""
     kernel.unshare(kernel.CLONE_NEWCGROUP)
     namespace = os.open("/proc/self/ns/cgroup", os.O_RDONLY | os.O_CLOEXEC)
-    with socket.socket(fileno=os.dup(news)) as channel:
-        socket.send_fds(channel, [_JOINED], [namespace])
+    socket.send_fds(news, [_JOINED], [namespace])
+    os.close(namespace)
 
 
-def _with_terminal(streams: Sequence[int], program: Program, terminal: int | None) -> list[int]:
-    """Return the three streams, with the terminal in its places; make it the session's."""
-    if terminal is None or program.terminal is None:
-        return list(streams)
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-    places = program.terminal.streams
-    return [terminal if place in places else one for place, one in enumerate(streams)]
-
-
-def _execute(program: Program, streams: Sequence[int], status: int) -> None:
-    """Execute a program with no descriptor open but its streams."""
-    high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in streams]
+def _execute(
+    program: Program, streams: Sequence[int], terminal: int | None, status: int
+) -> NoReturn:
+    """Execute a program with no descriptor open but its streams; what fails goes to `status`."""
+    places: Sequence[int] = ()
+    if terminal is not None and program.terminal is not None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        places = program.terminal.streams
+    sources = [terminal or 0 if place in places else one for place, one in enumerate(streams)]
+    high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in sources]
     for place, descriptor in enumerate(high):
         os.dup2(descriptor, place, inheritable=True)
     os.dup2(status, 3, inheritable=False)
@@ -313,8 +326,8 @@ def _execute(program: Program, streams: Sequence[int], status: int) -> None:
     try:
         os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606
     except OSError as error:
-        os.write(3, f"{program.argv[0]}: {error.strerror}".encode())
-        os._exit(1)
+        os.write(3, _told(error))
+    os._exit(1)
 
 
 def _collect() -> tuple[list[tuple[int, int]], bool]:

@@ -2,7 +2,7 @@
 
     hsup                              first process (PID 1)
       plan, streams          ──────▶  mounts …
-      Confine(network, …)    ──────▶  network, privileges
+      Connect(network)       ──────▶  network, program
       Watch (a pidfd)        ◀──────
       Terminal (a pty)       ◀──────  if the plan asks for one
       Started | Failed       ◀──────  the program was executed, or not
@@ -32,19 +32,15 @@ FORWARDED = (
     signal.SIGUSR2,
 )
 
-#: Room for the largest message, `Confine`: a seccomp filter and netlink requests.
-_MOST_BYTES = 1 << 18
+#: Room for the largest message, `Connect`.
+_MOST_BYTES = 1 << 16
 _MOST_DESCRIPTORS = 4
 
 
-class Confine(NamedTuple):
-    """What takes the longest to work out: the network, and the system call filter.
-
-    `network` is a `netlink_apply.NetworkPlan`, `seccomp` in hexadecimal digits.
-    """
+class Connect(NamedTuple):
+    """What takes the longest to work out: `network` is a `netlink_apply.NetworkPlan`."""
 
     network: Sequence[Any]
-    seccomp: str
 
 
 class Watch(NamedTuple):
@@ -97,10 +93,10 @@ class Exited(NamedTuple):
     is_last: bool
 
 
-Message = Confine | Watch | Master | Started | Failed | Signal | Execute | Exited
+Message = Connect | Watch | Master | Started | Failed | Signal | Execute | Exited
 
 _KINDS = {
-    one.__name__: one for one in (Confine, Watch, Master, Started, Failed, Signal, Execute, Exited)
+    one.__name__: one for one in (Connect, Watch, Master, Started, Failed, Signal, Execute, Exited)
 }
 
 

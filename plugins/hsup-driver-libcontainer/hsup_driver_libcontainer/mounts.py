@@ -76,8 +76,9 @@ _READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger
 class RootFilesystem:
     """The root of a dyno, from an empty folder of the host to the dyno's `/`."""
 
-    def __init__(self, plan: Plan, stage: str) -> None:
+    def __init__(self, plan: Plan, stage: str, owner: Owner | None) -> None:
         self._plan = plan
+        self._owner = owner
         self._stage = stage
         self._root = f"{stage}/root"
         self._trees: list[tuple[BindMount, int]] = []
@@ -88,13 +89,12 @@ class RootFilesystem:
         kernel.mount("none", "/", flags=MS_REC | MS_SLAVE)
         self._mount_root()
         self._mount("proc", "proc", "proc", _SAFEST)
-        owners = _Owners(self._plan.app, f"{self._root}/proc", self._plan.uid)
         self._open_binds()
         self._mount_devices()
         self._mount_scratch()
         self._mount_sys()
         self._hide()
-        self._mount_app(owners)
+        self._mount_app()
         self._pivot()
         self._attach_binds()
 
@@ -178,10 +178,10 @@ class RootFilesystem:
                 "tmpfs", where, "tmpfs", _SAFE, f"size={self._plan.scratch_bytes},mode=1777"
             )
 
-    def _mount_app(self, owners: _Owners) -> None:
+    def _mount_app(self) -> None:
         plan = self._plan
         size = f"size={plan.scratch_bytes},mode=755"
-        if plan.app is None:
+        if plan.app is None or self._owner is None:
             own = f"{size},uid={plan.uid},gid={plan.uid}"
             self._mount("tmpfs", "app", "tmpfs", _SAFE, own)
             return
@@ -191,7 +191,7 @@ class RootFilesystem:
             os.mkdir(f"{scratch}/{name}")
             os.chown(f"{scratch}/{name}", plan.uid, plan.uid)
         lower = f"{self._stage}/slug"
-        is_owned = owners.attach(lower)
+        is_owned = self._owner.attach(plan.app, lower)
         layers = f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
         options = layers if is_owned else f"{layers},metacopy=on"
         self._mount("overlay", "app", "overlay", _SAFE, options)
@@ -220,35 +220,30 @@ class RootFilesystem:
         os.chdir("/")
 
 
-class _Owners:
+class Owner:
     """Makes the dyno's user the owner of the slug, without touching its files.
 
     An idmapped mount (man 2 mount_setattr, Linux 5.19 beneath an overlay) shows
     the files of the folder's owner as the dyno's. It takes a user namespace,
-    which a short-lived child provides while other mounts are made.
+    which a short-lived child provides while other things are done. To be made
+    while /proc is still the host's.
     """
 
-    def __init__(self, folder: str | None, proc: str, uid: int) -> None:
-        self._folder = folder
-        self._proc = proc
+    def __init__(self, uid: int) -> None:
         self._uid = uid
-        self._child = 0
-        if folder is not None:
-            self._ready, ready = os.pipe()
-            self._child = os.fork()
-            if not self._child:
-                _hold_user_namespace(ready)
-            os.close(ready)
+        self._ready, ready = os.pipe()
+        self._child = os.fork()
+        if not self._child:
+            _hold_user_namespace(ready)
+        os.close(ready)
+        self._process = _open_process(self._child)
 
-    def attach(self, target: str) -> bool:
-        """Attach the folder at a target; tell whether the dyno's user owns it there."""
-        assert self._folder is not None
-        tree = kernel.open_tree(self._folder, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
+    def attach(self, folder: str, target: str) -> bool:
+        """Attach a folder at a target; tell whether the dyno's user owns it there."""
+        tree = kernel.open_tree(folder, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
         namespace = self._user_namespace(os.fstat(tree))
+        attributes = kernel.MOUNT_ATTR_IDMAP | kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
         try:
-            attributes = (
-                kernel.MOUNT_ATTR_IDMAP | kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
-            )
             kernel.mount_setattr(tree, attributes, namespace)
             is_owned = True
         except OSError as error:
@@ -264,13 +259,26 @@ class _Owners:
     def _user_namespace(self, owner: os.stat_result) -> int:
         os.read(self._ready, 1)
         os.close(self._ready)
-        process = f"{self._proc}/{self._child}"
-        _write(f"{process}/uid_map", exchange_map(owner.st_uid, self._uid))
-        _write(f"{process}/gid_map", exchange_map(owner.st_gid, self._uid))
-        namespace = os.open(f"{process}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        for name, own in (("uid_map", owner.st_uid), ("gid_map", owner.st_gid)):
+            file = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._process)
+            os.write(file, exchange_map(own, self._uid).encode())
+            os.close(file)
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        namespace = os.open("ns/user", flags, dir_fd=self._process)
+        os.close(self._process)
         os.kill(self._child, signal.SIGKILL)
         os.waitpid(self._child, 0)
         return namespace
+
+
+def _open_process(pid: int) -> int:
+    """Return the folder of a process in the host's /proc, where it has another pid."""
+    pidfd = os.pidfd_open(pid)
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        told = dict(line.split(":", 1) for line in file)
+    os.close(pidfd)
+    path = f"/proc/{told['Pid'].strip()}"
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _hold_user_namespace(ready: int) -> None:

@@ -43,7 +43,8 @@ class Plan(NamedTuple):
     in bytes. `join_files` are the `cgroup.procs` that the program writes
     itself into. In /sys/fs/cgroup are `cgroup_binds`, pairs of a folder of the
     host and a place there, and `cgroup_files`, pairs of a place and a content.
-    `cpus` are those that the dyno may use, none for all.
+    `cpus` are those that the dyno may use, none for all. `seccomp` is the system
+    call filter, in hexadecimal digits.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Plan(NamedTuple):
     join_files: tuple[str, ...]
     cgroup_binds: tuple[tuple[str, str], ...]
     cgroup_files: tuple[tuple[str, str], ...]
+    seccomp: str
     program: Program
 
 

@@ -27,6 +27,7 @@ def test_a_plan_arrives_as_it_was_sent():
         join_files=("/sys/fs/cgroup/pids/x/cgroup.procs",),
         cgroup_binds=(("/sys/fs/cgroup/memory/x", "memory"),),
         cgroup_files=(("memory/memory.limit_in_bytes", "536870912\n"),),
+        seccomp="2000000004000000",
         program=PROGRAM,
     )
     file = plan.write(sent)

@@ -80,7 +80,7 @@ class LibcontainerDriver:
             ours, theirs = messages.pair()
             self._fork(container, program(spec, terminal, kind), theirs, streams)
             self._machine.open_network()
-            messages.send(ours, Connect(self._machine.network_plan(container)))
+            messages.say(ours, Connect(self._machine.network_plan(container)))
             event = container.group.out_of_memory_event()
             status = foreground.Session(ours, terminal, event).run(grace_seconds)
             ran_out = status.out_of_memory or container.ran_out_of_memory()
@@ -105,7 +105,7 @@ class LibcontainerDriver:
         try:
             streams = (self._need_zygote().null, output.stdout, output.stderr)
             self._fork(container, program(spec), theirs, streams)
-            messages.send(ours, Connect(self._machine.network_plan(container)))
+            messages.say(ours, Connect(self._machine.network_plan(container)))
             self._tell_of_copying(await dyno.started())
         except BaseException:
             await dyno.destroy()

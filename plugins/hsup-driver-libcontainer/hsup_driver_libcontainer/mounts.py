@@ -266,8 +266,7 @@ class Owner:
         flags = os.O_RDONLY | os.O_CLOEXEC
         namespace = os.open("ns/user", flags, dir_fd=self._process)
         os.close(self._process)
-        os.kill(self._child, signal.SIGKILL)
-        os.waitpid(self._child, 0)
+        os.kill(self._child, signal.SIGKILL)  # to be reaped with all others
         return namespace
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -59,7 +58,8 @@ class Contest:
         return [str(self.python), "-c", UNPACKS, str(store), str(self.archive)]
 
     def _new_folder(self) -> Path:
-        # None is removed meanwhile: ext4 looks long for an inode soon after (recently_deleted).
+        # Nothing is removed meanwhile: ext4 passes over inodes that were freed seconds ago
+        # one by one (recently_deleted), which can take longer than all the rest.
         folder = self.folder / str(next(self.rounds))
         folder.mkdir()
         return folder
@@ -72,12 +72,12 @@ class Contest:
 
 def main() -> None:
     arguments = measure.argument_parser(__doc__, rounds=5).parse_args()
-    for files in FILE_COUNTS:
-        with TemporaryDirectory(prefix="hsup-bench-") as name:
-            folder = Path(name)
-            archive = make_archive(folder, files)
+    with TemporaryDirectory(prefix="hsup-bench-") as name:
+        folders = {files: Path(name, str(files)) for files in FILE_COUNTS}
+        archives = {files: make_archive(folder, files) for files, folder in folders.items()}
+        for files, archive in archives.items():
             python = arguments.hsup.with_name("python")
-            contest = Contest(python=python, archive=archive, folder=folder)
+            contest = Contest(python=python, archive=archive, folder=folders[files])
             report(contest, files, arguments.rounds)
 
 
@@ -106,7 +106,6 @@ def make_archive(folder: Path, files: int) -> Path:
         path.write_bytes(text[at : at + size])
     archive = folder / "slug.tgz"
     subprocess.run(["tar", "czf", str(archive), "-C", str(tree), "./app"], check=True)
-    shutil.rmtree(tree)
     return archive
 
 

@@ -31,6 +31,6 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
     assert modules.isdisjoint({"hsup.supervisor", "logging", "importlib.metadata"})
 
 
-@pytest.mark.parametrize("module", ["hsup", "hsup.model", "hsup.api", "hsup.errors"])
+@pytest.mark.parametrize("module", ["hsup", "hsup.model", "hsup.api", "hsup.errors", "hsup.slugs"])
 def test_what_plugins_import_is_light(module):
     assert imported("-c", f"import {module}").isdisjoint({*HEAVY, "click", "pluggy"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,21 @@ from hsup.api import Finding, OutputPipes, Settings
 from hsup.errors import HsupError
 from hsup.model import DynoSpec, ExitStatus, Release, Slug
 from hsup.slugs import SlugStore
-from hsup_driver_libcontainer import messages
-from hsup_driver_libcontainer.container import Container
+from hsup_driver_libcontainer import messages, plan
 from hsup_driver_libcontainer.machine import Machine
-from hsup_driver_libcontainer.messages import Connect, Started
+from hsup_driver_libcontainer.messages import Connect, Launch, Started
+from hsup_driver_libcontainer.place import Place
 from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
 from hsup_driver_libcontainer.program import program
+from hsup_driver_libcontainer.sizes import Size
 from hsup_driver_libcontainer.stacks.store import StackStore
 
 if TYPE_CHECKING:
     import asyncio
 
     from hsup_driver_libcontainer.dyno import ContainerDyno
+    from hsup_driver_libcontainer.spares import Spares
     from hsup_driver_libcontainer.zygote_client import Zygote
 
 #: What dynos share: a slug and the name of a stack.
@@ -46,6 +49,7 @@ class LibcontainerDriver:
         self._stacks = StackStore(settings)
         self._prepared: dict[_Key, Prepared] = {}
         self._zygote: Zygote | None = None
+        self._spares: Spares | None = None
         self._has_told_of_copying = False
         self._network: asyncio.Task[None] | None = None
 
@@ -71,54 +75,97 @@ class LibcontainerDriver:
         """Run a dyno to its end on hsup's own streams."""
         from hsup_driver_libcontainer import foreground
 
-        container = self._machine.take(spec, self._prepared[spec.slug, spec.stack])
+        prepared = self._prepared[spec.slug, spec.stack]
+        self._machine.begin_network()
+        place = self._machine.take(self._machine.size_of(spec))
         try:
             streams = foreground.open_streams()
             terminal = foreground.terminal_of(streams)
             kind = self._settings.environ.get("TERM")
-            self._machine.begin_network()
-            ours, theirs = messages.pair()
-            self._fork(container, program(spec, terminal, kind), theirs, streams)
+            channel = self._fork(place)
+            with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
+                messages.say(channel, Launch(), (*files, *streams))
             self._machine.open_network()
-            messages.say(ours, Connect(self._machine.network_plan(container)))
-            event = container.group.out_of_memory_event()
-            status = foreground.Session(ours, terminal, event).run(grace_seconds)
-            ran_out = status.out_of_memory or container.ran_out_of_memory()
+            messages.say(channel, Connect(self._machine.network_plan(place)))
+            event = place.group.out_of_memory_event()
+            status = foreground.Session(channel, terminal, event).run(grace_seconds)
+            ran_out = status.out_of_memory or place.ran_out_of_memory()
             return status._replace(out_of_memory=ran_out)
         finally:
             self._machine.begin_close()
-            self._machine.give_back(container)
+            self._machine.give_back(place)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""
         import asyncio
 
-        from hsup_driver_libcontainer.dyno import ContainerDyno
-
         key = (spec.slug, spec.stack)
         if key not in self._prepared:  # an old release's, which nothing used for a while
             await asyncio.to_thread(self._prepare, key)
         await self._open_network()
-        container = self._machine.take(spec, self._prepared[key])
-        ours, theirs = messages.pair()
-        dyno = ContainerDyno(container, ours, self._machine.give_back_when_gone)
+        prepared, zygote, spares = self._prepared[key], self._need_zygote(), self._need_spares()
+        size = self._machine.size_of(spec)
+        dyno = spares.take(size)
+        prepared.users += 1
+        dyno.gone.add_done_callback(prepared.leave)
         try:
-            streams = (self._need_zygote().null, output.stdout, output.stderr)
-            self._fork(container, program(spec), theirs, streams)
-            messages.say(ours, Connect(self._machine.network_plan(container)))
+            with self._files(dyno.place, spec, prepared, program(spec)) as files:
+                dyno.launch(spec, (*files, zygote.null, output.stdout, output.stderr))
             self._tell_of_copying(await dyno.started())
         except BaseException:
             await dyno.destroy()
             raise
+        spares.want(size)
         return dyno
 
     def close(self) -> None:
         """Leave nothing behind."""
+        spare = self._spares.close() if self._spares is not None else None
+        if spare is not None:
+            spare.abandon()
+            self._machine.give_back(spare.place)
         for prepared in self._prepared.values():
             prepared.close()
         if self._zygote is not None:
             self._zygote.close()
         self._machine.close()
+
+    def _make(self, size: Size) -> ContainerDyno:
+        """Return a dyno that lacks its files and program only."""
+        from hsup_driver_libcontainer.dyno import ContainerDyno
+
+        place = self._machine.take(size)
+        channel = self._fork(place)
+        messages.say(channel, Connect(self._machine.network_plan(place)))
+        return ContainerDyno(place, channel, self._machine.give_back_when_gone)
+
+    def _fork(self, place: Place) -> socket.socket:
+        """Fork the first process of a dyno, from the zygote if there is one."""
+        ours, theirs = messages.pair()
+        ground_file = plan.write(place.ground(self._machine.seccomp_filter))
+        with theirs:
+            if self._zygote is not None:
+                self._zygote.fork(theirs, ground_file)
+            else:
+                from hsup_driver_libcontainer import init
+
+                init.fork(theirs, ground_file, self._machine.kept, self._machine.stage)
+        os.close(ground_file)
+        return ours
+
+    @contextmanager
+    def _files(
+        self, place: Place, spec: DynoSpec, prepared: Prepared, own: Program
+    ) -> Iterator[tuple[int, int]]:
+        """Lend the memory files of a dyno's plan and program."""
+        scratch_bytes = self._machine.scratch_bytes(place.size)
+        seen = place.plan(spec, prepared, scratch_bytes=scratch_bytes, terminal=own.terminal)
+        files = plan.write(seen), plan.write(own)
+        try:
+            yield files
+        finally:
+            for file in files:
+                os.close(file)
 
     def _tell_of_copying(self, started: Started) -> None:
         if started.has_copied_owner and not self._has_told_of_copying:
@@ -142,27 +189,6 @@ class LibcontainerDriver:
         except HsupError:
             self._network = None
             raise
-
-    def _fork(
-        self,
-        container: Container,
-        own_program: Program,
-        channel: socket.socket,
-        streams: Sequence[int],
-    ) -> None:
-        """Fork the first process of a dyno, from the zygote if there is one."""
-        machine = self._machine
-        plan_file = container.plan(
-            own_program, resolv_conf=machine.resolv_conf, seccomp=machine.seccomp_filter
-        )
-        with channel:
-            if self._zygote is not None:
-                self._zygote.fork(channel, plan_file, streams)
-            else:
-                from hsup_driver_libcontainer import init
-
-                init.fork(channel, plan_file, streams, machine.kept, machine.stage)
-        os.close(plan_file)
 
     def _prepare(self, key: _Key) -> None:
         if key not in self._prepared:
@@ -188,3 +214,10 @@ class LibcontainerDriver:
 
             self._zygote = Zygote(self._machine.kept, self._machine.stage)
         return self._zygote
+
+    def _need_spares(self) -> Spares:
+        if self._spares is None:
+            from hsup_driver_libcontainer.spares import Spares
+
+            self._spares = Spares(self._make)
+        return self._spares

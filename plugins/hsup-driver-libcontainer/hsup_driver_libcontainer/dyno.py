@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import select
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from hsup.errors import DynoStartError
-from hsup.model import Address, Command, ExitStatus
+from hsup.model import Address, Command, DynoSpec, ExitStatus
 from hsup_driver_libcontainer import messages, plan
-from hsup_driver_libcontainer.container import Container
-from hsup_driver_libcontainer.messages import Execute, Exited, Failed, Signal, Started, Watch
-from hsup_driver_libcontainer.program import beside, exit_status, start_error
+from hsup_driver_libcontainer.messages import (
+    Execute,
+    Exited,
+    Failed,
+    Launch,
+    Signal,
+    Started,
+    Watch,
+)
+from hsup_driver_libcontainer.place import Place
+from hsup_driver_libcontainer.program import exit_status, program, start_error
 
 _Result = TypeVar("_Result")
 
@@ -31,28 +40,34 @@ class ContainerDyno:
 
     def __init__(
         self,
-        container: Container,
+        place: Place,
         channel: socket.socket,
-        release: Callable[[Container], Awaitable[None]],
+        release: Callable[[Place], Awaitable[None]],
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.address: Address | None = container.address
-        self._container = container
+        self.place = place
+        self.address: Address | None = None
+        self.gone: asyncio.Future[None] = loop.create_future()
         self._release = release
         self._channel = channel
         self._started: asyncio.Future[Started] = loop.create_future()
         self._ends: dict[int, asyncio.Future[ExitStatus]] = {_OWN: loop.create_future()}
         self._numbers = itertools.count(_OWN + 1)
-        self._gone: asyncio.Future[None] = loop.create_future()
         self._released: asyncio.Task[None] | None = None
         self._is_empty = False
         self._ran_out_of_memory = False
         self._pidfd = -1
         os.set_blocking(channel.fileno(), False)
         loop.add_reader(channel, self._hear)
-        self._memory_event = container.group.out_of_memory_event()
+        self._memory_event = place.group.out_of_memory_event()
         if self._memory_event is not None:
             loop.add_reader(self._memory_event, self._run_out_of_memory)
+
+    def launch(self, spec: DynoSpec, descriptors: Sequence[int]) -> None:
+        """Have the first process start a program; the descriptors are those of `Launch`."""
+        self._spec = spec
+        self.address = Address(self.place.subnet.dyno, spec.port) if spec.port else None
+        messages.say(self._channel, Launch(), descriptors)
 
     async def started(self) -> Started:
         """Return when the program was executed. Raises DynoStartError."""
@@ -70,7 +85,7 @@ class ContainerDyno:
         """Start a command beside the dyno's program. Raises DynoStartError."""
         number = next(self._numbers)
         self._ends[number] = asyncio.get_running_loop().create_future()
-        file = plan.write(beside(self._container.spec, command))
+        file = plan.write(program(self._spec._replace(command=command)))
         try:
             messages.send(self._channel, Execute(number), [file, *streams])
         except OSError as error:
@@ -83,20 +98,36 @@ class ContainerDyno:
         """Return when nothing is left of the dyno, having killed what outlived the grace."""
         try:
             async with asyncio.timeout(grace_seconds):
-                await asyncio.shield(self._gone)
+                await asyncio.shield(self.gone)
         except TimeoutError:
             pass
-        killed = not self._gone.done() and not self._is_empty
+        killed = not self.gone.done() and not self._is_empty
         self._kill()
-        await asyncio.shield(self._gone)
+        await asyncio.shield(self.gone)
         if self._released is None:
-            self._released = asyncio.ensure_future(self._release(self._container))
+            self._released = asyncio.ensure_future(self._release(self.place))
         await asyncio.shield(self._released)
         return killed
 
+    def abandon(self) -> None:
+        """End a dyno that was never launched, and block until it has."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._channel)
+        os.set_blocking(self._channel.fileno(), True)
+        while self._pidfd < 0 and (received := messages.receive(self._channel)):
+            if isinstance(received.message, Watch):
+                (self._pidfd,) = received.descriptors
+        self._kill()
+        self._channel.close()
+        if self._pidfd >= 0:
+            loop.remove_reader(self._pidfd)
+            select.select([self._pidfd], [], [])
+            os.close(self._pidfd)
+        self._close_memory_event()
+
     def _kill(self) -> None:
         """End the first process, and so all others (man 7 pid_namespaces)."""
-        if self._gone.done():
+        if self.gone.done():
             return
         if self._pidfd < 0:
             self._channel.shutdown(socket.SHUT_RDWR)  # it ends by itself
@@ -121,21 +152,21 @@ class ContainerDyno:
                 asyncio.get_running_loop().add_reader(self._pidfd, self._see_end)
             case Started():
                 _settle(self._started, received.message)
-            case Failed(program, text):
-                self._fail(program, start_error(text))
-            case Exited(program, status, is_last):
+            case Failed(number, text):
+                self._fail(number, start_error(text))
+            case Exited(number, status, is_last):
                 self._is_empty = is_last
-                _settle(self._ends[program], self._told(exit_status(status)))
+                _settle(self._ends[number], self._told(exit_status(status)))
 
-    def _fail(self, program: int, error: DynoStartError) -> None:
+    def _fail(self, number: int, error: DynoStartError) -> None:
         waiting: asyncio.Future[Started] | asyncio.Future[ExitStatus]
-        waiting = self._ends[program] if program != _OWN else self._started
+        waiting = self._ends[number] if number != _OWN else self._started
         if not waiting.done():
             waiting.set_exception(error)
             waiting.exception()  # nobody may be waiting any more
 
     def _told(self, status: ExitStatus) -> ExitStatus:
-        ran_out = self._ran_out_of_memory or self._container.ran_out_of_memory()
+        ran_out = self._ran_out_of_memory or self.place.ran_out_of_memory()
         return status._replace(out_of_memory=ran_out)
 
     def _run_out_of_memory(self) -> None:
@@ -169,7 +200,7 @@ class ContainerDyno:
         self._fail(_OWN, DynoStartError("the dyno was killed while it started"))
         for end in self._ends.values():
             _settle(end, self._told(ExitStatus(signal=signal.SIGKILL)))
-        _settle(self._gone, None)
+        _settle(self.gone, None)
 
 
 class Execution:

@@ -17,7 +17,7 @@ import struct
 import sys
 import termios
 from collections.abc import Collection, Iterable, Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import prctl  # type: ignore[import-untyped]
 
@@ -28,6 +28,7 @@ from hsup_driver_libcontainer.messages import (
     Execute,
     Exited,
     Failed,
+    Launch,
     Master,
     Signal,
     Started,
@@ -35,23 +36,22 @@ from hsup_driver_libcontainer.messages import (
 )
 from hsup_driver_libcontainer.mounts import Owner, RootFilesystem
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
-from hsup_driver_libcontainer.plan import Plan, Program
+from hsup_driver_libcontainer.plan import Ground, Program, Terminal
 
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
 #: What the program of the dyno itself is called in messages.
 _OWN = 0
 _JOINED = b"joined"
 _GO = b"go"
+_STREAMS = (0, 1, 2)
 
 #: From the kernel's asm-generic/ioctls.h.
 _TIOCGPTN = 0x80045430
 _TIOCSPTLCK = 0x40045431
 
 
-def fork(
-    channel: socket.socket, plan_file: int, streams: Sequence[int], kept: Iterable[int], stage: str
-) -> int:
-    """Fork the first process of a dyno; return its pid.
+def fork(channel: socket.socket, ground_file: int, kept: Iterable[int], stage: str) -> None:
+    """Fork the first process of a dyno.
 
     `channel` is its end of the channel, `kept` are descriptors of leases that
     it holds as long as it lives, `stage` an empty folder. The caller has one
@@ -60,18 +60,14 @@ def fork(
     here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
-        pid = os.fork()
-        if not pid:
-            _be(channel, plan_file, streams, kept, stage)
+        if not os.fork():
+            _be(channel, ground_file, kept, stage)
         kernel.setns(here, kernel.CLONE_NEWPID)
     finally:
         os.close(here)
-    return pid
 
 
-def _be(
-    channel: socket.socket, plan_file: int, streams: Sequence[int], kept: Iterable[int], stage: str
-) -> NoReturn:
+def _be(channel: socket.socket, ground_file: int, kept: Iterable[int], stage: str) -> NoReturn:
     """Be PID 1, to the end."""
     try:
         os.setsid()  # the terminal of hsup's caller is none of the dyno's
@@ -79,26 +75,34 @@ def _be(
         for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *FORWARDED):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        _close_all_but({0, 1, 2, channel.fileno(), plan_file, *streams, *kept})
-        Init(channel, plan.read_plan(plan_file), streams, stage).run()
+        _close_all_but({2, channel.fileno(), ground_file, *kept})
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in {0, 1} - {null}:
+            os.dup2(null, stream)
+        Init(channel, plan.read_ground(ground_file), stage).run()
     except OSError as error:
-        messages.send(channel, Failed(_OWN, _told(error).decode()))
+        messages.say(channel, Failed(_OWN, _told(error).decode()))
     finally:
         _end()
+
+
+class _Surroundings(NamedTuple):
+    """What a program is started with: its memory file and three streams."""
+
+    program: int
+    streams: Sequence[int]
+    terminal: Terminal | None
+    has_copied_owner: bool
 
 
 class Init:
     """A dyno, seen from its first process."""
 
-    def __init__(
-        self, channel: socket.socket, the_plan: Plan, streams: Sequence[int], stage: str
-    ) -> None:
+    def __init__(self, channel: socket.socket, ground: Ground, stage: str) -> None:
         self._channel = channel
-        self._plan = the_plan
-        self._streams = streams
+        self._ground = ground
         self._stage = stage
         self._programs: dict[int, int] = {}
-        self._joins: list[int] = []
 
     def run(self) -> None:
         """Build the surroundings, start the program, and serve until nothing is left.
@@ -108,8 +112,8 @@ class Init:
         """
         messages.send(self._channel, Watch(), [os.pidfd_open(os.getpid())])
         prctl.set_name("hsup-init")
-        prctl.set_proctitle(f"hsup: {self._plan.name}")
-        root = self._begin()
+        prctl.set_proctitle("hsup: a dyno to be")
+        self._have_namespaces()
         news, child_news = socket.socketpair()
         pid = os.fork()
         if not pid:
@@ -117,38 +121,54 @@ class Init:
             self._become_program(child_news)
         self._programs[pid] = _OWN
         child_news.close()
-        root.build()
-        self._connect()
-        os.umask(0o022)
-        os.chdir("/app")
-        self._let_program_go(news, has_copied_owner=root.has_copied_owner)
+        self._let_program_go(news, self._have_surroundings(pid))
         self._serve()
 
-    def _begin(self) -> RootFilesystem:
+    def _have_namespaces(self) -> None:
         """Have namespaces and limits, and all that can only be had from the host's."""
-        own = self._plan
-        owner = Owner(own.uid) if own.app is not None else None
+        ground = self._ground
+        self._owner = Owner(ground.uid)
         self._host_network = netlink_apply.route_socket()
         self._highest = privileges.last_capability()
         kernel.unshare(_NAMESPACES)
-        socket.sethostname(own.hostname)
-        self._joins = [os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in own.join_files]
-        privileges.set_limits(own.open_files)
-        if own.cpus:
-            os.sched_setaffinity(0, own.cpus)
-        for stream in self._streams:  # so that the dyno can open /dev/stdout and its like
-            if stat.S_ISFIFO(os.fstat(stream).st_mode):
-                os.fchown(stream, own.uid, own.uid)
-        return RootFilesystem(own, self._stage, owner)
+        socket.sethostname(ground.hostname)
+        self._joins = [os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in ground.join_files]
+        privileges.set_limits(ground.open_files)
+        if ground.cpus:
+            os.sched_setaffinity(0, ground.cpus)
 
-    def _connect(self) -> None:
-        """Have a network, as soon as hsup tells which."""
-        received = messages.receive(self._channel)
-        if received is None:
-            os._exit(1)  # hsup is no more
-        assert isinstance(received.message, Connect)
-        with self._host_network as host:
-            netlink_apply.apply(host, NetworkPlan(*received.message.network))
+    def _have_surroundings(self, program: int) -> _Surroundings:
+        """Have a network and file systems, in the order in which hsup tells of them."""
+        is_connected = False
+        built: _Surroundings | None = None
+        while built is None or not is_connected:
+            received = messages.receive(self._channel)
+            if received is None:
+                os._exit(1)  # hsup is no more
+            match received.message:
+                case Connect(network):
+                    netlink_apply.apply(self._host_network, NetworkPlan(*network))
+                    self._host_network.close()
+                    is_connected = True
+                case Launch():
+                    built = self._build(*received.descriptors)
+                case Signal(number):
+                    os.kill(program, number)
+        return built
+
+    def _build(self, plan_file: int, program: int, *streams: int) -> _Surroundings:
+        own = plan.read_plan(plan_file)
+        os.close(plan_file)
+        prctl.set_proctitle(f"hsup: {own.name}")
+        uid = self._ground.uid
+        for stream in streams:  # so that the dyno can open /dev/stdout and its like
+            if stat.S_ISFIFO(os.fstat(stream).st_mode):
+                os.fchown(stream, uid, uid)
+        root = RootFilesystem(own, uid, self._stage, self._owner)
+        root.build()
+        os.umask(0o022)
+        os.chdir("/app")
+        return _Surroundings(program, streams, own.terminal, root.has_copied_owner)
 
     def _become_program(self, news: socket.socket) -> NoReturn:
         """Become the dyno's program, once the first process lets it go."""
@@ -158,65 +178,59 @@ class Init:
             self._join_cgroups()
             _enter_cgroup_namespace(news)
             self._drop_privileges()
-            go, terminals, _, _ = socket.recv_fds(news, len(_GO), 1)
+            go, descriptors, _, _ = socket.recv_fds(news, len(_GO), 5)
             if go != _GO:
                 os._exit(1)
             os.chdir("/app")
-            terminal = terminals[0] if terminals else None
-            _execute(self._plan.program, self._streams, terminal, news.fileno())
+            program_file, *streams = descriptors
+            terminal = streams.pop() if len(streams) > len(_STREAMS) else None
+            _execute(plan.read_program(program_file), streams, terminal, news.fileno())
         except OSError as error:
             news.send(_told(error))
         finally:
             _end()
 
-    def _let_program_go(self, news: socket.socket, *, has_copied_owner: bool) -> None:
+    def _let_program_go(self, news: socket.socket, around: _Surroundings) -> None:
         """Let the program be executed, and give up what it took to come so far."""
-        terminal = self._open_terminal(_OWN, self._plan.program)
+        terminal = self._open_terminal(_OWN, around.terminal)
         said, namespaces, _, _ = socket.recv_fds(news, len(_JOINED), 1)
         for namespace in namespaces:
             kernel.setns(namespace, kernel.CLONE_NEWCGROUP)
             os.close(namespace)
-        self._let_streams_go()
+        handed = (around.program, *around.streams, *terminal)
         try:
-            socket.send_fds(news, [_GO], [] if terminal is None else [terminal])
+            socket.send_fds(news, [_GO], handed)
         except BrokenPipeError:
             pass  # what it said tells why
-        if terminal is not None:
-            os.close(terminal)
+        for descriptor in handed:  # somebody waits for the end of a stream
+            os.close(descriptor)
+        os.dup2(0, 2)
         self._drop_privileges()
         failure = (said + _read_all(news.fileno())).removeprefix(_JOINED)
         news.close()
         if failure:
             messages.send(self._channel, Failed(_OWN, failure.decode()))
             os._exit(1)
-        messages.send(self._channel, Started(has_copied_owner))
+        messages.send(self._channel, Started(around.has_copied_owner))
 
     def _drop_privileges(self) -> None:
-        filter_program = bytes.fromhex(self._plan.seccomp)
-        privileges.drop(self._plan.uid, self._highest, filter_program)
+        filter_program = bytes.fromhex(self._ground.seccomp)
+        privileges.drop(self._ground.uid, self._highest, filter_program)
 
-    def _let_streams_go(self) -> None:
-        """Hold no end of a pipe that somebody waits for."""
-        null = os.open("/dev/null", os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(null, stream)
-        for descriptor in {null, *self._streams} - {0, 1, 2}:
-            os.close(descriptor)
-
-    def _open_terminal(self, number: int, program: Program) -> int | None:
-        """Make a terminal, hand its master to hsup, and return the dyno's end of it."""
-        if program.terminal is None:
-            return None
+    def _open_terminal(self, number: int, terminal: Terminal | None) -> Sequence[int]:
+        """Make a terminal if one is asked for; send its master to hsup, return the other end."""
+        if terminal is None:
+            return ()
         master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
-        size = struct.pack("4H", program.terminal.rows, program.terminal.columns, 0, 0)
+        size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
         fcntl.ioctl(master, termios.TIOCSWINSZ, size)
         (place,) = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))
         slave = os.open(f"/dev/pts/{place}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        os.fchown(slave, self._plan.uid, -1)
+        os.fchown(slave, self._ground.uid, -1)
         messages.send(self._channel, Master(number), [master])
         os.close(master)
-        return slave
+        return (slave,)
 
     def _join_cgroups(self) -> None:
         for join in self._joins:
@@ -269,19 +283,19 @@ class Init:
         file, *streams = descriptors
         program = plan.read_program(file)
         status, child_status = os.pipe()
-        terminal = self._open_terminal(number, program)
+        terminal = self._open_terminal(number, program.terminal)
         pid = os.fork()
         if not pid:
             try:
                 os.setsid()
                 self._join_cgroups()
-                _execute(program, streams, terminal, child_status)
+                _execute(program, streams, terminal[0] if terminal else None, child_status)
             except OSError as error:
                 os.write(child_status, _told(error))
             finally:
                 _end()
         self._programs[pid] = number
-        for descriptor in (child_status, *descriptors, *([] if terminal is None else [terminal])):
+        for descriptor in (child_status, *descriptors, *terminal):
             os.close(descriptor)
         failure = _read_all(status)
         os.close(status)

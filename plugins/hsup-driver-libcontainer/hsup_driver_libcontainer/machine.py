@@ -9,15 +9,14 @@ from functools import cached_property
 
 from hsup.api import Finding, Settings
 from hsup.errors import DriverError, DynoStartError
-from hsup.model import Address, DynoSpec
-from hsup_driver_libcontainer import cgroups, instance, requirements, resolv, scratch, seccomp
+from hsup.model import DynoSpec
+from hsup_driver_libcontainer import cgroups, instance, requirements, scratch, seccomp
 from hsup_driver_libcontainer.cgroups import Cgroups
-from hsup_driver_libcontainer.container import Container
 from hsup_driver_libcontainer.instance import Instance
 from hsup_driver_libcontainer.leases import Leases
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.network import Network
-from hsup_driver_libcontainer.prepared import Prepared
+from hsup_driver_libcontainer.place import Place, new_hostname
 from hsup_driver_libcontainer.sizes import Size, cpu_set, default_size, named
 from hsup_driver_libcontainer.uids import UID_MAX, uid_range
 
@@ -108,14 +107,16 @@ class Machine:
         """Return the system call filter of dynos, in hexadecimal digits."""
         return seccomp.filter_program(self.folder).hex()
 
-    @cached_property
-    def resolv_conf(self) -> str:
-        """Return what dynos have as /etc/resolv.conf."""
-        return resolv.resolv_conf()
+    def size_of(self, spec: DynoSpec) -> Size:
+        """Return the size of a dyno. Raises DynoStartError for one that there is not."""
+        return named(spec.size) if spec.size else self._size
 
-    def take(self, spec: DynoSpec, prepared: Prepared) -> Container:
-        """Take what a dyno needs. Raises DynoStartError, having taken nothing."""
-        size = named(spec.size) if spec.size else self._size
+    def scratch_bytes(self, size: Size) -> int:
+        """Return how much a dyno may write to each of its folders."""
+        return self._scratch_bytes or scratch.default_size(size)
+
+    def take(self, size: Size) -> Place:
+        """Take what a dyno needs. Raises DriverError, having taken nothing."""
         uid = self._uids.take()
         try:
             subnet = self._network.take_subnet()
@@ -123,52 +124,40 @@ class Machine:
             self._uids.give_back(uid)
             raise
         try:
-            group = self._cgroups.create(self._instance.id, f"{spec.name}-{uid}", size)
+            group = self._cgroups.create(self._instance.id, str(uid), size)
         except DriverError:
             self._uids.give_back(uid)
             self._network.give_back(subnet)
             raise
-        prepared.users += 1
-        return Container(
-            spec=spec,
-            prepared=prepared,
-            size=size,
-            uid=uid,
-            subnet=subnet,
-            group=group,
-            cpus=_cpus(size, uid),
-            scratch_bytes=self._scratch_bytes or scratch.default_size(size),
-            address=Address(subnet.dyno, spec.port) if spec.port else None,
-        )
+        return Place(uid, new_hostname(), size, subnet, group, _cpus(size, uid))
 
     def begin_close(self) -> None:
         """Begin to close, as the last dyno is about to be given back."""
         self._network.begin_close()
 
-    def network_plan(self, container: Container) -> NetworkPlan:
+    def network_plan(self, place: Place) -> NetworkPlan:
         """Return how to make a dyno's network, which is open. Raises DynoStartError."""
-        name = f"hsup{container.subnet.number:08x}"
+        name = f"hsup{place.subnet.number:08x}"
         try:
-            return self._network.plan(container.subnet, name)
+            return self._network.plan(place.subnet, name)
         except OSError as error:
             raise DynoStartError(f"cannot make a network: {error}") from error
 
-    def give_back(self, container: Container) -> None:
+    def give_back(self, place: Place) -> None:
         """Return when nothing is left of a dyno whose processes have ended; blocks."""
-        container.group.remove()
-        self._network.wait_until_gone(container.subnet)
-        self._return(container)
+        place.group.remove()
+        self._network.wait_until_gone(place.subnet)
+        self._return(place)
 
-    async def give_back_when_gone(self, container: Container) -> None:
+    async def give_back_when_gone(self, place: Place) -> None:
         """Do the same without blocking."""
-        container.group.remove()
-        await self._network.gone(container.subnet)
-        self._return(container)
+        place.group.remove()
+        await self._network.gone(place.subnet)
+        self._return(place)
 
-    def _return(self, container: Container) -> None:
-        container.prepared.users -= 1
-        self._network.give_back(container.subnet)
-        self._uids.give_back(container.uid)
+    def _return(self, place: Place) -> None:
+        self._network.give_back(place.subnet)
+        self._uids.give_back(place.uid)
 
     @cached_property
     def _instance(self) -> Instance:

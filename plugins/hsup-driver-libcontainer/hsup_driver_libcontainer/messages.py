@@ -1,8 +1,9 @@
 """What hsup and the first process of a dyno say to each other.
 
     hsup                              first process (PID 1)
-      plan, streams          ──────▶  mounts …
-      Connect(network)       ──────▶  network, program
+      ground                 ──────▶  namespaces, cgroups
+      Connect(network)       ──────▶  network
+      Launch (plan, …)       ──────▶  mounts, program
       Watch (a pidfd)        ◀──────
       Terminal (a pty)       ◀──────  if the plan asks for one
       Started | Failed       ◀──────  the program was executed, or not
@@ -34,13 +35,17 @@ FORWARDED = (
 
 #: Room for the largest message, `Connect`.
 _MOST_BYTES = 1 << 16
-_MOST_DESCRIPTORS = 4
+_MOST_DESCRIPTORS = 5
 
 
 class Connect(NamedTuple):
-    """What takes the longest to work out: `network` is a `netlink_apply.NetworkPlan`."""
+    """Have a network: `network` is a `netlink_apply.NetworkPlan`."""
 
     network: Sequence[Any]
+
+
+class Launch(NamedTuple):
+    """Become a dyno: the memory files of plan and program, and three streams, come with it."""
 
 
 class Watch(NamedTuple):
@@ -93,10 +98,11 @@ class Exited(NamedTuple):
     is_last: bool
 
 
-Message = Connect | Watch | Master | Started | Failed | Signal | Execute | Exited
+Message = Connect | Launch | Watch | Master | Started | Failed | Signal | Execute | Exited
 
 _KINDS = {
-    one.__name__: one for one in (Connect, Watch, Master, Started, Failed, Signal, Execute, Exited)
+    one.__name__: one
+    for one in (Connect, Launch, Watch, Master, Started, Failed, Signal, Execute, Exited)
 }
 
 
@@ -118,10 +124,10 @@ def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = 
     socket.send_fds(channel, [packet], descriptors)
 
 
-def say(channel: socket.socket, message: Message) -> None:
+def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send a message, unless the other one is no more."""
     try:
-        send(channel, message)
+        send(channel, message, descriptors)
     except OSError:
         pass
 

@@ -76,8 +76,9 @@ _READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger
 class RootFilesystem:
     """The root of a dyno, from an empty folder of the host to the dyno's `/`."""
 
-    def __init__(self, plan: Plan, stage: str, owner: Owner | None) -> None:
+    def __init__(self, plan: Plan, uid: int, stage: str, owner: Owner) -> None:
         self._plan = plan
+        self._uid = uid
         self._owner = owner
         self._stage = stage
         self._root = f"{stage}/root"
@@ -124,7 +125,7 @@ class RootFilesystem:
         kernel.mount("tmpfs", stage, "tmpfs", _SAFE, "mode=755")
         for folder in ("root", "slug", "scratch", *(f"files/{one}" for one in _MOUNT_POINTS)):
             os.makedirs(f"{stage}/{folder}")
-        own_users = users.files(self._plan.stack, self._plan.uid)
+        own_users = users.files(self._plan.stack, self._uid)
         for path, content in {**self._plan.files, **own_users}.items():
             os.makedirs(os.path.dirname(f"{stage}/files{path}"), exist_ok=True)
             _write(f"{stage}/files{path}", content)
@@ -181,22 +182,23 @@ class RootFilesystem:
     def _mount_app(self) -> None:
         plan = self._plan
         size = f"size={plan.scratch_bytes},mode=755"
-        if plan.app is None or self._owner is None:
-            own = f"{size},uid={plan.uid},gid={plan.uid}"
+        if plan.app is None:
+            self._owner.end()
+            own = f"{size},uid={self._uid},gid={self._uid}"
             self._mount("tmpfs", "app", "tmpfs", _SAFE, own)
             return
         scratch = f"{self._stage}/scratch"
         kernel.mount("tmpfs", scratch, "tmpfs", _SAFE, size)
         for name in ("upper", "work"):
             os.mkdir(f"{scratch}/{name}")
-            os.chown(f"{scratch}/{name}", plan.uid, plan.uid)
+            os.chown(f"{scratch}/{name}", self._uid, self._uid)
         lower = f"{self._stage}/slug"
         is_owned = self._owner.attach(plan.app, lower)
         layers = f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
         options = layers if is_owned else f"{layers},metacopy=on"
         self._mount("overlay", "app", "overlay", _SAFE, options)
         if not is_owned:
-            _give_all(f"{self._root}/app", plan.uid)
+            _give_all(f"{self._root}/app", self._uid)
             self.has_copied_owner = True
 
     def _hide(self) -> None:
@@ -238,6 +240,11 @@ class Owner:
         os.close(ready)
         self._process = _open_process(self._child)
 
+    def end(self) -> None:
+        """End the child, which is reaped with all others."""
+        os.close(self._process)
+        os.kill(self._child, signal.SIGKILL)
+
     def attach(self, folder: str, target: str) -> bool:
         """Attach a folder at a target; tell whether the dyno's user owns it there."""
         tree = kernel.open_tree(folder, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
@@ -265,8 +272,7 @@ class Owner:
             os.close(file)
         flags = os.O_RDONLY | os.O_CLOEXEC
         namespace = os.open("ns/user", flags, dir_fd=self._process)
-        os.close(self._process)
-        os.kill(self._child, signal.SIGKILL)  # to be reaped with all others
+        self.end()
         return namespace
 
 

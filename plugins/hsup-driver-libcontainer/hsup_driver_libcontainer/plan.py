@@ -1,7 +1,7 @@
 """What hsup tells the first process of a dyno: everything it needs, and nothing else.
 
-A plan travels as JSON in a memory file, so that it never enters the memory of
-the zygote, which all dynos share.
+It travels as JSON in memory files, so that it never enters the memory of the
+zygote, which all dynos share.
 """
 
 from __future__ import annotations
@@ -35,59 +35,70 @@ class BindMount(NamedTuple):
     read_only: bool
 
 
-class Plan(NamedTuple):
-    """A dyno from its namespaces to its program.
+class Ground(NamedTuple):
+    """What a dyno has whatever it runs, so that it can be made beforehand.
 
-    `stack` is the root folder, `app` the folder with the unpacked slug or None
-    for an empty one. `files` are laid over the stack, by their path. Sizes are
-    in bytes. `join_files` are the `cgroup.procs` that the program writes
-    itself into. In /sys/fs/cgroup are `cgroup_binds`, pairs of a folder of the
-    host and a place there, and `cgroup_files`, pairs of a place and a content.
+    `join_files` are the `cgroup.procs` that the program writes itself into.
     `cpus` are those that the dyno may use, none for all. `seccomp` is the system
     call filter, in hexadecimal digits.
     """
 
-    name: str
-    hostname: str
     uid: int
+    hostname: str
+    open_files: int
+    cpus: tuple[int, ...]
+    join_files: tuple[str, ...]
+    seccomp: str
+
+
+class Plan(NamedTuple):
+    """What a dyno sees.
+
+    `stack` is the root folder, `app` the folder with the unpacked slug or None
+    for an empty one. `files` are laid over the stack, by their path. Sizes are
+    in bytes. In /sys/fs/cgroup are `cgroup_binds`, pairs of a folder of the
+    host and a place there, and `cgroup_files`, pairs of a place and a content.
+    """
+
+    name: str
     stack: str
     app: str | None
     files: dict[str, str]
     binds: tuple[BindMount, ...]
     scratch_bytes: int
-    open_files: int
-    cpus: tuple[int, ...]
-    join_files: tuple[str, ...]
     cgroup_binds: tuple[tuple[str, str], ...]
     cgroup_files: tuple[tuple[str, str], ...]
-    seccomp: str
-    program: Program
+    terminal: Terminal | None = None
 
 
 def write(value: NamedTuple) -> int:
-    """Return a descriptor of a memory file with a plan, or a program, in it."""
+    """Return a descriptor of a memory file with a ground, a plan or a program in it."""
     descriptor = os.memfd_create("hsup-plan", os.MFD_CLOEXEC)
     with open(descriptor, "w", closefd=False) as file:
         json.dump(value._asdict(), file)
     return descriptor
 
 
+def read_ground(descriptor: int) -> Ground:
+    """Return the ground from a memory file."""
+    return Ground(**_read(descriptor))
+
+
 def read_plan(descriptor: int) -> Plan:
     """Return the plan from a memory file."""
     plan = Plan(**_read(descriptor))
     binds = tuple(BindMount(*one) for one in plan.binds)
-    return plan._replace(binds=binds, program=_program(*plan.program))
+    return plan._replace(binds=binds, terminal=_terminal(plan.terminal))
 
 
 def read_program(descriptor: int) -> Program:
     """Return the program from a memory file."""
-    return _program(**_read(descriptor))
+    program = Program(**_read(descriptor))
+    return program._replace(terminal=_terminal(program.terminal))
 
 
-def _program(
-    argv: tuple[str, ...], environment: dict[str, str], terminal: tuple[Any, ...] | None
-) -> Program:
-    return Program(argv, environment, Terminal(*terminal) if terminal else None)
+def _terminal(fields: tuple[Any, ...] | None) -> Terminal | None:
+    return Terminal(*fields) if fields else None
 
 
 def _read(descriptor: int) -> dict[str, Any]:

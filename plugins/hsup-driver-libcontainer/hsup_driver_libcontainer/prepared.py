@@ -34,6 +34,11 @@ class Prepared:
         """Return the folder of the application's files, None for a release without a slug."""
         return self._unpacked.folder if self._unpacked else None
 
+    def leave(self, gone: object) -> None:
+        """Have one dyno less."""
+        del gone
+        self.users -= 1
+
     def close(self) -> None:
         """Be no longer in use."""
         self._stack.close()

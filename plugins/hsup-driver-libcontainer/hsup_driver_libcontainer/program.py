@@ -6,7 +6,7 @@ import os
 
 from hsup import launch
 from hsup.errors import DynoStartError
-from hsup.model import Command, DynoSpec, ExitStatus
+from hsup.model import DynoSpec, ExitStatus
 from hsup_driver_libcontainer.plan import Program, Terminal
 
 _UNKNOWN_TERMINAL = "xterm"
@@ -20,11 +20,6 @@ def program(spec: DynoSpec, terminal: Terminal | None = None, kind: str | None =
         environment["COLUMNS"] = str(terminal.columns)
         environment["LINES"] = str(terminal.rows)
     return Program(launch.start_up(spec.command), environment, terminal)
-
-
-def beside(spec: DynoSpec, command: Command) -> Program:
-    """Return the program of another command in a dyno."""
-    return program(spec._replace(command=command))
 
 
 def exit_status(status: int) -> ExitStatus:

@@ -47,10 +47,9 @@ def _serve(
     if argv := request.get("mount"):
         requests.send(json.dumps(_run(argv)).encode())
         return
-    channel, plan_file, *streams = descriptors
-    init.fork(socket.socket(fileno=channel), plan_file, streams, kept, stage)
-    for descriptor in (plan_file, *streams):
-        os.close(descriptor)
+    channel, ground_file = descriptors
+    init.fork(socket.socket(fileno=channel), ground_file, kept, stage)
+    os.close(ground_file)
 
 
 def _run(argv: Sequence[str]) -> str:

@@ -30,10 +30,10 @@ class Zygote:
         self._turn = threading.Lock()  # a release is built in a thread
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
-    def fork(self, channel: socket.socket, plan_file: int, streams: Sequence[int]) -> None:
+    def fork(self, channel: socket.socket, ground_file: int) -> None:
         """Fork the first process of a dyno. Raises DriverError."""
         with self._turn:
-            self._request({}, (channel.fileno(), plan_file, *streams))
+            self._request({}, (channel.fileno(), ground_file))
 
     def mount(self, argv: Sequence[str]) -> None:
         """Run a command that mounts something where dynos see it. Raises DriverError."""

@@ -1,0 +1,81 @@
+"""What one dyno has of this machine: a user, an address, cgroups, a name."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from hsup.launch import START_UP, START_UP_FILE
+from hsup.model import DynoSpec
+from hsup_driver_libcontainer import resolv
+from hsup_driver_libcontainer.cgroups import Group
+from hsup_driver_libcontainer.plan import BindMount, Ground, Plan, Terminal
+from hsup_driver_libcontainer.prepared import Prepared
+from hsup_driver_libcontainer.sizes import OPEN_FILES, Size
+from hsup_driver_libcontainer.subnets import Subnet
+
+
+class Place(NamedTuple):
+    """What was taken for a dyno, to be given back when it is gone.
+
+    `cpus` are those that it may use, none for all. `hostname` is a UUID, as on
+    the platform.
+    """
+
+    uid: int
+    hostname: str
+    size: Size
+    subnet: Subnet
+    group: Group
+    cpus: tuple[int, ...]
+
+    def ran_out_of_memory(self) -> bool:
+        """Tell whether the kernel killed a process of the dyno for its memory."""
+        return self.group.out_of_memory_kills() > 0
+
+    def ground(self, seccomp: str) -> Ground:
+        """Return what the dyno has whatever it runs."""
+        return Ground(
+            uid=self.uid,
+            hostname=self.hostname,
+            open_files=OPEN_FILES,
+            cpus=self.cpus,
+            join_files=self.group.join_files,
+            seccomp=seccomp,
+        )
+
+    def plan(
+        self,
+        spec: DynoSpec,
+        prepared: Prepared,
+        *,
+        scratch_bytes: int,
+        terminal: Terminal | None,
+    ) -> Plan:
+        """Return what the dyno sees."""
+        files = {
+            "/etc/debian_chroot": f"{spec.name}\n",  # which Debian's bash has in its prompt
+            "/etc/hostname": f"{self.hostname}\n",
+            "/etc/hosts": resolv.hosts(self.subnet.dyno, self.hostname),
+            "/etc/resolv.conf": resolv.resolv_conf(),
+            START_UP_FILE: START_UP,
+        }
+        view = self.group.view
+        binds = (BindMount(str(one.host), str(one.dyno), one.read_only) for one in spec.binds)
+        return Plan(
+            name=str(spec.name),
+            stack=prepared.root,
+            app=prepared.app,
+            files=files,
+            binds=tuple(binds),
+            scratch_bytes=scratch_bytes,
+            cgroup_binds=view.binds,
+            cgroup_files=view.files,
+            terminal=terminal,
+        )
+
+
+def new_hostname() -> str:
+    """Return a random UUID."""
+    digits = os.urandom(16).hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -47,6 +47,8 @@ from hsup import hookimpl
 from hsup.model import ExitStatus
 
 class SizedDriver:
+    sizes_dynos = True
+
     def build(self, release):
         pass
 
@@ -512,8 +514,8 @@ def test_an_error_is_told_in_one_line_with_its_status(monkeypatch, capsys, words
 
 
 def test_completion_knows_the_commands():
-    ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS="hsup st", COMP_CWORD="1")
-    assert ended.output == "plain,start\n"
+    ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS="hsup sta", COMP_CWORD="1")
+    assert "plain,start\n" in ended.output
 
 
 @pytest.mark.usefixtures("folder")
@@ -556,6 +558,11 @@ class TestSizes:
     def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(self, install, words, told):
         install("hsup-driver-sized", SIZED)
         assert told in str(call("start", "--oneshot", "-d", "sized", *words).exception)
+
+
+    @pytest.mark.parametrize("words", [["web=1:eco"], ["web=1", "--size", "eco"]], ids=str)
+    def test_a_driver_that_limits_nothing_refuses_sizes(self, words):
+        assert "simple does not limit dynos" in str(call("start", *words).exception)
 
 
 class TestDoctor:

@@ -8,7 +8,7 @@ import pytest
 
 from hsup.api import Settings
 from hsup.errors import SourceError
-from hsup.model import Command, ProcessType, Release
+from hsup.model import Command, ProcessType, Release, Slug
 from hsup_source_procfile.source import ProcfileSource
 
 LONG_ENOUGH_SECONDS = 30
@@ -27,7 +27,7 @@ def source(folder):
     return ProcfileSource(Settings(folder=str(folder), environ={}))
 
 
-def test_a_folder_with_only_a_procfile_is_a_release(source):
+def test_a_folder_with_only_a_procfile_is_a_release(folder, source):
     fetched = source.fetch()
     assert fetched.release == Release(
         app="shop",
@@ -36,6 +36,7 @@ def test_a_folder_with_only_a_procfile_is_a_release(source):
             ProcessType(name="web", command=Command(words=("./serve",))),
             ProcessType(name="worker", command=Command(words=("./work",))),
         ),
+        slug=Slug(location=str(folder)),
     )
     assert fetched.rejected is None
     assert fetched.warnings == ()

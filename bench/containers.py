@@ -91,7 +91,7 @@ class Starter:
         self._answers: IO[str] = process.stdout
 
     def start(self) -> Mapping[str, float]:
-        """Start a dyno; return the milliseconds until what `dyno_starter.py` names."""
+        """Start two dynos; return the milliseconds that `dyno_starter.py` tells of."""
         self._requests.write("\n")
         self._requests.flush()
         answer: dict[str, float] = json.loads(self._answers.readline())

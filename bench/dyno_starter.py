@@ -1,9 +1,10 @@
-"""Start a dyno with the libcontainer driver for every line of the standard input.
+"""Start two dynos with the libcontainer driver for every line of the standard input.
 
 Run by the Python that hsup is installed for, with the path of a slug that has
 `first_instruction.c` in it as `first`. Each answer is a line of JSON with the
-milliseconds from the call of the driver: `first`, until that program began, and
-`started`, until the call returned.
+milliseconds from the call of the driver until that program began: `first` for a
+dyno that is asked for after a while, `next` for one that is asked for as soon as
+that call has returned, when the driver has had no time to get ready for it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from containers import began_at
 
 from hsup import launch
-from hsup.api import Settings
+from hsup.api import RunningDyno, Settings
 from hsup.model import Command, DynoName, DynoSpec, Release, Slug
 from hsup_driver_libcontainer.driver import LibcontainerDriver
 
@@ -34,19 +35,42 @@ class Output(NamedTuple):
     stderr: int
 
 
-async def start(driver: LibcontainerDriver, spec: DynoSpec) -> dict[str, float]:
-    """Start a dyno, and return when nothing is left of it."""
-    reading, writing = os.pipe()
-    asked = time.monotonic()
-    dyno = await driver.start(spec, Output(stdout=writing, stderr=2))
-    started = time.monotonic()
-    os.close(writing)
-    await dyno.wait()
-    await dyno.destroy()
-    first = began_at(os.read(reading, 4096))
-    os.close(reading)
+class Asked(NamedTuple):
+    """A dyno, when it was asked for, and a descriptor to read what it writes."""
+
+    dyno: RunningDyno
+    at: float
+    output: int
+
+
+async def start_two(driver: LibcontainerDriver, spec: DynoSpec) -> dict[str, float]:
+    """Start two dynos, and return when nothing is left of them."""
+    first, second = await start(driver, spec), await start(driver, spec)
+    answer = {"first": await end(first), "next": await end(second)}
     await asyncio.sleep(IDLE_SECONDS)
-    return {"first": (first - asked) * 1000, "started": (started - asked) * 1000}
+    return answer
+
+
+async def start(driver: LibcontainerDriver, spec: DynoSpec) -> Asked:
+    reading, writing = os.pipe()
+    at = time.monotonic()
+    dyno = await driver.start(spec, Output(stdout=writing, stderr=2))
+    os.close(writing)
+    return Asked(dyno, at, reading)
+
+
+async def end(asked: Asked) -> float:
+    """Return after how many milliseconds the program of a dyno began, which has gone."""
+    await asked.dyno.wait()
+    await asked.dyno.destroy()
+    began = began_at(os.read(asked.output, 4096))
+    os.close(asked.output)
+    return (began - asked.at) * 1000
+
+
+async def close(driver: LibcontainerDriver) -> None:
+    """Close the driver from its loop, as hsup does."""
+    driver.close()
 
 
 def main() -> None:
@@ -55,12 +79,12 @@ def main() -> None:
     command = Command(words=("/app/first",))
     spec = launch.dyno_spec(release, DynoName(type="web", number=1), command, port=PORT)
     driver.build(release)
-    try:
-        with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner:
+        try:
             for _ in sys.stdin:
-                print(json.dumps(runner.run(start(driver, spec))), flush=True)
-    finally:
-        driver.close()
+                print(json.dumps(runner.run(start_two(driver, spec))), flush=True)
+        finally:
+            runner.run(close(driver))
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ def main() -> None:
             sides[RUNC] = partial(measure_containers, ground, sleep)
         samples = measure.alternate(arguments.rounds, sides)
     measure.print_row(f"{DYNOS} up", "up", "s", samples, Reach(limit=3))
-    measure.print_row(f"{DYNOS} programs ended", "ended", "s", samples, Reach(limit=3))
+    measure.print_row(f"{DYNOS} programs ended", "ended", "s", samples, Reach(limit=1))
     own = {HSUP: samples[HSUP]}
-    measure.print_row("nothing left of them", "down", "s", own, Reach(limit=3))
+    measure.print_row("nothing left of them", "down", "s", own, Reach(limit=1))
     measure.print_row("PSS per dyno, of hsup too", "pss", "MiB", own, Reach(limit=1))
     measure.print_row("PSS per dyno, without hsup", "first", "MiB", own, Reach(limit=1))
 

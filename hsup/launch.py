@@ -30,7 +30,7 @@ def environment(spec: DynoSpec) -> dict[str, str]:
 
 #: What a dyno finds in its environment where the release does not set it. The
 #: prompt is the platform's.
-DYNO_DEFAULTS: Mapping[str, str] = MappingProxyType(
+_DYNO_DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
         "HOME": "/app",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -49,9 +49,20 @@ hsup_find
 for hsup_profile in "${hsup_profiles[@]}"; do
   [ -r "$hsup_profile" ] && . "$hsup_profile"
 done
+[ -z "$HSUP_PS1" ] || export PS1="$HSUP_PS1"
 unset -f hsup_find
-unset -v hsup_profile hsup_profiles
+unset -v hsup_profile hsup_profiles HSUP_PS1
 """
+
+
+def dyno_environment(spec: DynoSpec) -> dict[str, str]:
+    """Return the variables of a dyno that has its code in /app, for `start_up`.
+
+    bash takes PS1 away where it reads a command, so that it travels as HSUP_PS1.
+    """
+    variables = {**_DYNO_DEFAULTS, **environment(spec)}
+    variables["HSUP_PS1"] = variables.pop("PS1")
+    return variables
 
 
 def start_up(command: Command) -> tuple[str, ...]:

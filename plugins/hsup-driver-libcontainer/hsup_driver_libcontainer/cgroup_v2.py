@@ -26,6 +26,7 @@ _V1_MEMORY = "memory"
 class Version2:
     """One hierarchy for all controllers."""
 
+    join_file = "cgroup.procs"
     oom_counters = "memory.events"
 
     def prepare(self, parent: str) -> None:

@@ -41,8 +41,8 @@ class Group:
 
     @property
     def join_files(self) -> tuple[str, ...]:
-        """Return the files in which a process writes `0` to join, as root."""
-        return tuple(f"{folder}/cgroup.procs" for folder in _once(self._folders))
+        """Return the files in which a process of one thread writes `0` to join, as root."""
+        return tuple(f"{folder}/{self._version.join_file}" for folder in _once(self._folders))
 
     @property
     def view(self) -> View:

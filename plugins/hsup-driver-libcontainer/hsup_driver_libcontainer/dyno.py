@@ -44,7 +44,7 @@ class ContainerDyno:
         channel: socket.socket,
         release: Callable[[Place], Awaitable[None]],
     ) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self.place = place
         self.address: Address | None = None
         self.gone: asyncio.Future[None] = loop.create_future()
@@ -84,7 +84,7 @@ class ContainerDyno:
     async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
         """Start a command beside the dyno's program. Raises DynoStartError."""
         number = next(self._numbers)
-        self._ends[number] = asyncio.get_running_loop().create_future()
+        self._ends[number] = self._loop.create_future()
         file = plan.write(program(self._spec._replace(command=command)))
         try:
             messages.send(self._channel, Execute(number), [file, *streams])
@@ -110,9 +110,12 @@ class ContainerDyno:
         return killed
 
     def abandon(self) -> None:
-        """End a dyno that was never launched, and block until it has."""
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._channel)
+        """End a dyno that was never launched, and block until it has.
+
+        The event loop is running, or closed already.
+        """
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._channel)
         os.set_blocking(self._channel.fileno(), True)
         while self._pidfd < 0 and (received := messages.receive(self._channel)):
             if isinstance(received.message, Watch):
@@ -120,7 +123,8 @@ class ContainerDyno:
         self._kill()
         self._channel.close()
         if self._pidfd >= 0:
-            loop.remove_reader(self._pidfd)
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self._pidfd)
             select.select([self._pidfd], [], [])
             os.close(self._pidfd)
         self._close_memory_event()
@@ -149,7 +153,7 @@ class ContainerDyno:
         match received.message:
             case Watch():
                 (self._pidfd,) = received.descriptors
-                asyncio.get_running_loop().add_reader(self._pidfd, self._see_end)
+                self._loop.add_reader(self._pidfd, self._see_end)
             case Started():
                 _settle(self._started, received.message)
             case Failed(number, text):
@@ -177,13 +181,14 @@ class ContainerDyno:
 
     def _close_memory_event(self) -> None:
         if self._memory_event is not None:
-            asyncio.get_running_loop().remove_reader(self._memory_event)
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self._memory_event)
             os.close(self._memory_event)
             self._memory_event = None
 
     def _hang_up(self) -> None:
         """Listen no more; a first process that nobody has seen is no more, or soon."""
-        asyncio.get_running_loop().remove_reader(self._channel)
+        self._loop.remove_reader(self._channel)
         self._channel.close()
         if self._pidfd < 0:
             self._see_end()
@@ -191,7 +196,7 @@ class ContainerDyno:
     def _see_end(self) -> None:
         """Settle all that is awaited; the kernel has ended all other processes by now."""
         if self._pidfd >= 0:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
+            self._loop.remove_reader(self._pidfd)
             while self._channel.fileno() >= 0:
                 self._hear()  # what was said before the end
             os.close(self._pidfd)

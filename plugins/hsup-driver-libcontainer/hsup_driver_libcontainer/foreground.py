@@ -259,7 +259,7 @@ def _raw_mode(terminal: Terminal | None) -> Iterator[None]:
         yield
         return
     modes = termios.tcgetattr(0)
-    tty.setraw(0)
+    tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is for the dyno
     try:
         yield
     finally:

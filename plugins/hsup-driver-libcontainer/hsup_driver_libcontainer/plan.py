@@ -38,7 +38,7 @@ class BindMount(NamedTuple):
 class Ground(NamedTuple):
     """What a dyno has whatever it runs, so that it can be made beforehand.
 
-    `join_files` are the `cgroup.procs` that the program writes itself into.
+    `join_files` are those of cgroups that the program writes itself into.
     `cpus` are those that the dyno may use, none for all. `seccomp` is the system
     call filter, in hexadecimal digits.
     """

@@ -14,7 +14,7 @@ _UNKNOWN_TERMINAL = "xterm"
 
 def program(spec: DynoSpec, terminal: Terminal | None = None, kind: str | None = None) -> Program:
     """Return the program of a dyno; `kind` is what TERM says of hsup's own terminal."""
-    environment = {**launch.DYNO_DEFAULTS, **launch.environment(spec)}
+    environment = launch.dyno_environment(spec)
     if terminal is not None:
         environment["TERM"] = kind or _UNKNOWN_TERMINAL
         environment["COLUMNS"] = str(terminal.columns)

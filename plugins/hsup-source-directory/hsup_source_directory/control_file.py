@@ -16,7 +16,18 @@ MAX_QUANTITY = 10_000
 #: The Go program's `int`.
 MAX_VERSION = 2**63 - 1
 
-_KEYS = ("Version", "Name", "Env", "Slug", "Stack", "Processes", "LogplexURL")
+_KEYS = (
+    "Version",
+    "Name",
+    "Env",
+    "Slug",
+    "SlugChecksum",
+    "Stack",
+    "Processes",
+    "LogplexURL",
+)
+#: As the Platform API has it.
+_CHECKSUM = re.compile(r"SHA256:[0-9a-f]{64}", re.IGNORECASE)
 _PROCESS_KEYS = ("Args", "Quantity", "Type", "Size")
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -161,16 +172,23 @@ class _Reader:
         self._check_keys((), value, _KEYS, "")
         members = _members(value, _KEYS)
         name = self._app_name(members)
-        slug = self._text(members, "Slug")
         return Release(
             app=app or name or default_app,
             version=self._version(members),
             config=self._config(members),
             processes=self._processes(members),
-            slug=Slug(location=slug) if slug else None,
+            slug=self._slug(members),
             stack=self._text(members, "Stack"),
             logplex_url=self._text(members, "LogplexURL"),
         )
+
+    def _slug(self, members: Mapping[str, object]) -> Slug | None:
+        location = self._text(members, "Slug")
+        checksum = self._text(members, "SlugChecksum")
+        if checksum and not _CHECKSUM.fullmatch(checksum):
+            expected = "SHA256: and 64 hexadecimal digits"
+            self._refuse(("SlugChecksum",), '"SlugChecksum"', expected, checksum)
+        return Slug(location=location, checksum=checksum) if location else None
 
     def _refuse(self, path: JsonPath, subject: str, expected: str, found: object) -> None:
         self._note(path, f"{subject} must be {expected}, got {_shown(found)}")

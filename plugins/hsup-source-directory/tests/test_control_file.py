@@ -368,3 +368,18 @@ def test_a_long_text_takes_no_more_than_some_copies_of_it(member, character):
 def test_the_faults_of_a_file_that_cannot_be_read_are_its_own():
     fault = Fault(place="", problem="must be a file, got a folder")
     assert parse(fault, app=None, default_app="x") == Parsed(release=None, faults=(fault,))
+
+
+def test_a_slug_has_its_checksum():
+    checksum = f"SHA256:{'0a' * 32}"
+    content = json.dumps({"Slug": "a.tgz", "SlugChecksum": checksum, "Processes": []}).encode()
+    release = parsed(content).release
+    assert release is not None
+    assert release.slug == Slug(location="a.tgz", checksum=checksum)
+
+
+@pytest.mark.parametrize("checksum", ["md5:0", "SHA256:0", f"SHA256:{'g' * 64}"])
+def test_what_is_no_checksum_is_named(checksum):
+    content = json.dumps({"SlugChecksum": checksum, "Processes": []}).encode()
+    (fault,) = parsed(content).errors
+    assert "64 hexadecimal digits" in fault.problem

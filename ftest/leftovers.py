@@ -60,8 +60,8 @@ def _tables() -> Iterator[str]:
 
 
 def _cgroups() -> Iterator[str]:
-    """Yield the cgroups of hsups, on version 1 and 2; the parent of all may stay."""
-    for pattern in ("hsup/*", "hsup/*/*", "*/hsup/*", "*/hsup/*/*"):
+    """Yield the cgroups of hsups, on version 1 and 2."""
+    for pattern in ("hsup-*", "hsup-*/*", "*/hsup-*", "*/hsup-*/*"):
         for path in _CGROUPS.glob(pattern):
             if path.is_dir():
                 yield f"cgroup: {path}"

@@ -49,7 +49,7 @@ def names(hsup):
 
 def test_the_example_of_the_old_manual_works_to_the_letter(hsup):
     hsup.control.mkdir()
-    hsup.slug("sample-slug.tgz")
+    hsup.slug("sample-slug.tgz", {"web-server": "", "worker": ""})
     (hsup.control / "new").write_text(README_EXAMPLE)
     done = hsup.call("run", "/usr/bin/printenv", env={"HSUP_CONTROL_DIR": str(hsup.control)})
     assert done.status == 0
@@ -185,7 +185,7 @@ def write_slowly(hsup, running):
 def test_a_shell_may_write_the_file_in_place(hsup):
     hsup.release(**one(hsup))
     running = hsup.start()
-    running.wait_for("born")
+    running.wait_for("born$")
     for number in range(5):
         text = json.dumps({"Version": 2 + number, **one(hsup, Env={"N": str(number)})})
         (hsup.control / "new").write_text(text + "\n")

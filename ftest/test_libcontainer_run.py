@@ -57,7 +57,7 @@ def test_a_console_has_job_control_and_its_signals(hsup, terminal):
     screen.wait_for("status 130")
     screen.type("\x04")
     screen.wait_for("exit")
-    assert screen.ended() == 130
+    assert screen.ended() == 0
 
 
 def test_the_last_words_on_a_terminal_are_not_lost(terminal):

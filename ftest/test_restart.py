@@ -97,7 +97,7 @@ def test_oneshot_waits_for_the_last_dyno(hsup):
 def test_oneshot_ends_with_255_for_what_could_not_be_started(hsup):
     hsup.release(Processes=[process("one", "/no/such/one", "x"), process("two", "exit 3")])
     done = hsup.call("start", "--oneshot")
-    assert done.status == 255
+    assert done.status == (127 if hsup.has_containers else 255)  # bash finds out there
     assert "/no/such/one" in done.text + done.message
 
 

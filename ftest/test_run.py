@@ -117,7 +117,7 @@ def test_a_program_that_cannot_be_executed_is_named(hsup, program, status):
     done = hsup.call("run", "--", program, "word")
     assert done.status == status
     assert done.out == b""
-    assert done.message.startswith("hsup: ")
+    assert done.message.startswith("bash: " if hsup.has_containers else "hsup: ")
     assert program in done.message
     assert "Traceback" not in done.message
 

@@ -101,6 +101,7 @@ def _manifest(reference: str, tools: Tools) -> bytes:
         f"--tls-verify={_wants_tls(reference)}",
         f"docker://{reference}",
         to=f"pull {reference}",
+        hint="hsup stacks import NAME FOLDER takes a root file system that is here",
     )
 
 

@@ -47,10 +47,11 @@ class Tools:
         self,
         *command: str,
         to: str,
+        hint: str | None = None,
         stdin: IO[bytes] | None = None,
         watch: Callable[[], None] = lambda: None,
     ) -> bytes:
-        """Return what a command prints; `to` is its purpose, for the error.
+        """Return what a command prints; `to` is its purpose and `hint` a remedy, for the error.
 
         Calls `watch` several times a second. Raises DriverError with the last
         line of its complaint.
@@ -61,7 +62,8 @@ class Tools:
         finally:
             stop(process)
         if process.returncode:
-            raise DriverError(f"cannot {to}: {_last_line(complaint) or command[0] + ' failed'}")
+            problem = _last_line(complaint) or f"{command[0]} failed"
+            raise DriverError(f"cannot {to}: {problem}", hint=hint)
         return output
 
     def start(self, *command: str, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:

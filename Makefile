@@ -19,7 +19,7 @@ SLUG := build/guestbook.tgz
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types imports unit pythons wheels \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
-	bench version clean
+	bench bench-libcontainer version clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,8 +73,12 @@ wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 	@ls dist
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
-	for one in run thousand restart relay; do \
+	for one in run thousand restart relay unpack; do \
 		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
+
+bench-libcontainer: $(INSTALLED)/ready $(STACK) ## measure containers against runc and docker, as root
+	for one in first_instruction cold_run dynos slug_size; do \
+		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK) || exit 1; done
 
 version: ## set the version of all distributions: make version to=1.2.3
 	@test -n "$(to)" || { echo "say which: make version to=1.2.3"; exit 2; }

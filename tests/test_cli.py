@@ -559,7 +559,6 @@ class TestSizes:
         install("hsup-driver-sized", SIZED)
         assert told in str(call("start", "--oneshot", "-d", "sized", *words).exception)
 
-
     @pytest.mark.parametrize("words", [["web=1:eco"], ["web=1", "--size", "eco"]], ids=str)
     def test_a_driver_that_limits_nothing_refuses_sizes(self, words):
         assert "simple does not limit dynos" in str(call("start", *words).exception)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,14 @@ PROGRAMS = """
 def _libraries(program: str) -> set[str]:
     listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     return {word for word in listing.split() if word.startswith("/")}
+
+
+@pytest.fixture(autouse=True)
+def _own_limits() -> Iterator[None]:
+    """Take back that a driver allows its process many descriptors."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture(scope="session")

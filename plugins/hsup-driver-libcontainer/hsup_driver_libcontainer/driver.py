@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from hsup.api import Finding, OutputPipes, Settings
-from hsup.errors import HsupError
 from hsup.model import DynoSpec, ExitStatus, Release, Slug
 from hsup.slugs import SlugStore
 from hsup_driver_libcontainer import messages, plan
@@ -48,6 +48,7 @@ class LibcontainerDriver:
         self._machine = Machine(settings)
         self._stacks = StackStore(settings)
         self._prepared: dict[_Key, Prepared] = {}
+        self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
         self._spares: Spares | None = None
         self._has_told_of_copying = False
@@ -97,16 +98,15 @@ class LibcontainerDriver:
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""
-        import asyncio
-
-        key = (spec.slug, spec.stack)
-        if key not in self._prepared:  # an old release's, which nothing used for a while
-            await asyncio.to_thread(self._prepare, key)
-        await self._open_network()
-        prepared, zygote, spares = self._prepared[key], self._need_zygote(), self._need_spares()
         size = self._machine.size_of(spec)
-        dyno = spares.take(size)
-        prepared.users += 1
+        await self._open_network()
+        zygote, spares = self._need_zygote(), self._need_spares()
+        prepared = await self._claim((spec.slug, spec.stack))
+        try:
+            dyno = spares.take(size)
+        except BaseException:
+            prepared.leave()
+            raise
         dyno.gone.add_done_callback(prepared.leave)
         try:
             with self._files(dyno.place, spec, prepared, program(spec)) as files:
@@ -115,28 +115,34 @@ class LibcontainerDriver:
         except BaseException:
             await dyno.destroy()
             raise
-        spares.want(size)
+        if self._machine.can_have_spares:
+            spares.want(size)
         return dyno
 
     def close(self) -> None:
         """Leave nothing behind."""
-        spare = self._spares.close() if self._spares is not None else None
-        if spare is not None:
-            spare.abandon()
-            self._machine.give_back(spare.place)
-        for prepared in self._prepared.values():
-            prepared.close()
-        if self._zygote is not None:
-            self._zygote.close()
-        self._machine.close()
+        with ExitStack() as steps:  # each is taken, whatever becomes of the others
+            steps.callback(self._machine.close)
+            if self._zygote is not None:
+                steps.callback(self._zygote.close)
+            for prepared in self._prepared.values():
+                steps.callback(prepared.close)
+            spare = self._spares.close() if self._spares is not None else None
+            if spare is not None:
+                steps.callback(self._machine.give_back, spare.place)
+                steps.callback(spare.abandon)
 
     def _make(self, size: Size) -> ContainerDyno:
         """Return a dyno that lacks its files and program only."""
         from hsup_driver_libcontainer.dyno import ContainerDyno
 
-        place = self._machine.take(size)
-        channel = self._fork(place)
-        messages.say(channel, Connect(self._machine.network_plan(place)))
+        with ExitStack() as undo:
+            place = self._machine.take(size)
+            undo.callback(self._machine.take_back, place)
+            network = self._machine.network_plan(place)
+            channel = self._fork(place)
+            undo.pop_all()
+        messages.say(channel, Connect(network))
         return ContainerDyno(place, channel, self._machine.give_back_when_gone)
 
     def _fork(self, place: Place) -> socket.socket:
@@ -181,24 +187,42 @@ class LibcontainerDriver:
         """Return when dynos can have a network; after a failure, try again."""
         import asyncio
 
+        from hsup.threads import in_thread
+
         if self._network is None:
-            opening = asyncio.to_thread(self._machine.open_network)
+            opening = in_thread(self._machine.open_network)
             self._network = asyncio.ensure_future(opening)
+        task = self._network
         try:
-            await asyncio.shield(self._network)
-        except HsupError:
-            self._network = None
-            raise
+            await asyncio.shield(task)
+        finally:
+            if task.done() and task.exception() is not None:
+                self._network = None
+
+    async def _claim(self, key: _Key) -> Prepared:
+        """Return a slug and a stack that stay as long as a dyno has them."""
+        from hsup.threads import in_thread
+
+        while True:
+            with self._turn:
+                if key in self._prepared:
+                    self._prepared[key].users += 1
+                    return self._prepared[key]
+            await in_thread(partial(self._prepare, key))  # an old release's, unused for a while
 
     def _prepare(self, key: _Key) -> None:
         if key not in self._prepared:
-            self._prepared[key] = self._preparation.prepare(*key)
+            prepared = self._preparation.prepare(*key)
+            with self._turn:
+                if self._prepared.setdefault(key, prepared) is not prepared:
+                    prepared.close()  # somebody else was quicker
 
     def _forget_unused(self, current: _Key) -> None:
         """Let slugs and stacks of old releases be removed, once no dyno has them."""
-        unused = [key for key, one in self._prepared.items() if key != current and not one.users]
-        for key in unused:
-            self._prepared.pop(key).close()
+        with self._turn:
+            for key, one in list(self._prepared.items()):
+                if key != current and not one.users:
+                    self._prepared.pop(key).close()
 
     @cached_property
     def _preparation(self) -> Preparation:

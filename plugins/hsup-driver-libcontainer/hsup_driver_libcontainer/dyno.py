@@ -114,6 +114,8 @@ class ContainerDyno:
 
         The event loop is running, or closed already.
         """
+        if self.gone.done():
+            return
         if not self._loop.is_closed():
             self._loop.remove_reader(self._channel)
         os.set_blocking(self._channel.fileno(), True)
@@ -125,7 +127,9 @@ class ContainerDyno:
         if self._pidfd >= 0:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._pidfd)
-            select.select([self._pidfd], [], [])
+            end = select.poll()
+            end.register(self._pidfd, select.POLLIN)
+            end.poll()
             os.close(self._pidfd)
         self._close_memory_event()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -22,6 +23,10 @@ from hsup_driver_libcontainer.run_folders import make_own_folder
 from hsup_driver_libcontainer.system_tools import RunningTool, find_tool
 
 FOLDER = "/run/hsup/firewall"
+
+#: How long another hsup, which takes some 20 ms, is waited for; and how often to look.
+_PATIENCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.002
 
 _NO_NFT = "nft is missing"
 _NEEDED = "a kernel with nf_tables, nat and fib is needed, Linux 5.10 or later"
@@ -37,27 +42,31 @@ class Firewall:
 
     def __init__(self, environ: Mapping[str, str], folder: str = FOLDER) -> None:
         self._environ = environ
-        self._folder = f"{folder}/{os.stat('/proc/self/ns/net').st_ino}"
-        self._made = f"{self._folder}/made"
-        self._forwarding = f"{self._folder}/ip_forward"
-        self._making_path = f"{self._folder}/making"
-        self._use_path = f"{self._folder}/use"
+        self.folder = f"{folder}/{os.stat('/proc/self/ns/net').st_ino}"
+        self._made = f"{self.folder}/made"
+        self._forwarding = f"{self.folder}/ip_forward"
+        self._making_path = f"{self.folder}/making"
+        self._use_path = f"{self.folder}/use"
         self._making = self._use = self._alone = -1
         self._table: RunningTool | None = None
-        self._iptables = Iptables(environ, note=f"{self._folder}/iptables")
+        self._iptables = Iptables(environ, note=f"{self.folder}/iptables")
 
     def begin(self) -> None:
         """Begin to make the rules; nothing if that was done. Raises DriverError."""
         if self._use >= 0:
             return
         tool = self._nft()
-        make_own_folder(self._folder)
-        self._making = _locked(self._making_path, fcntl.LOCK_EX)
-        self._use = _locked(self._use_path, fcntl.LOCK_SH)
-        with open(self._made, "w", encoding="ascii"):
-            pass
-        self._table = RunningTool((tool, "-f", "-"), nft.ruleset(link_local_name_servers()))
-        self._iptables.begin_look()
+        make_own_folder(self.folder)
+        self._making = _locked_in_time(self._making_path)
+        try:
+            self._use = _locked(self._use_path, fcntl.LOCK_SH)
+            with open(self._made, "w", encoding="ascii"):
+                pass
+            self._table = RunningTool((tool, "-f", "-"), nft.ruleset(link_local_name_servers()))
+            self._iptables.begin_look()
+        except OSError as error:
+            self._give_up()
+            raise DriverError(f"cannot begin to make the firewall: {error.strerror}") from error
 
     def open(self) -> None:
         """Return when the rules are made. Raises DriverError, and leaves none then."""
@@ -69,9 +78,11 @@ class Firewall:
             _finish(table, f"cannot make the nftables table {nft.TABLE}", _NEEDED)
             self._iptables.let_pass()
             forwarding.turn_on(self._forwarding)
-        except DriverError:
+        except (DriverError, OSError) as error:
             with suppress(DriverError):  # the first one is what matters
                 self.close()
+            if isinstance(error, OSError):
+                raise DriverError(f"cannot make the firewall: {error.strerror}") from error
             raise
         finally:
             _unlock(self._making)
@@ -104,6 +115,14 @@ class Firewall:
         if path is None:
             return Finding("nftables", is_good=False, text=_NO_NFT, remedy=_INSTALL_NFT)
         return Finding("nftables", is_good=True, text=f"nft is {path}")
+
+    def _give_up(self) -> None:
+        """Hold no lock after a beginning that failed; a sweep takes away what was made."""
+        if self._use >= 0:
+            _unlock(self._use)
+            self._use = -1
+        self._table = None
+        _unlock(self._making)
 
     def _begin_removal(self) -> None:
         """Begin to take away what is there, if nobody uses it."""
@@ -145,7 +164,20 @@ class Firewall:
 def _finish(table: RunningTool, problem: str, remedy: str) -> None:
     ended = table.wait()
     if ended.status:
-        raise DriverError(f"{problem}: {ended.last_words}", hint=remedy)
+        raise DriverError(f"{problem}: {ended.complaint}", hint=remedy)
+
+
+def _locked_in_time(path: str) -> int:
+    """Return a descriptor of a file that only this process has locked. Raises DriverError."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                text = f"another hsup has been making the firewall for {_PATIENCE_SECONDS:g} s"
+                raise DriverError(text, hint=f"fuser {path} tells which") from error
+            time.sleep(_LOOK_SECONDS)
 
 
 def _locked(path: str, how: int) -> int:

@@ -104,7 +104,7 @@ class Iptables:
         text = "\n".join(["*filter", *lines, "COMMIT", ""])
         ended = run_tool((self._restore, "-w", "--noflush"), text)
         if ended.status:
-            problem = f"cannot change iptables' chain for dynos: {ended.last_words}"
+            problem = f"cannot change iptables' chain for dynos: {ended.complaint}"
             raise DriverError(problem, hint="run iptables -P FORWARD ACCEPT")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 
 from hsup.api import Finding, Settings
-from hsup.errors import DriverError, DynoStartError
+from hsup.errors import DriverError, DynoStartError, UsageError
 from hsup.model import DynoSpec
 from hsup_driver_libcontainer import cgroups, instance, requirements, scratch, seccomp
 from hsup_driver_libcontainer.cgroups import Cgroups
@@ -24,6 +25,10 @@ _RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
 _DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
 
 
+#: What means something in the options of an overlay, see man 8 mount.
+_MOUNT_SYNTAX = ":,\\"
+
+
 class Machine:
     """A machine, and what an hsup has taken of it.
 
@@ -33,7 +38,7 @@ class Machine:
 
     def __init__(self, settings: Settings) -> None:
         environ = settings.environ
-        self.folder = environ.get(_RUN_FOLDER) or _DEFAULT_RUN_FOLDER
+        self.folder = _run_folder(environ)
         self.stage = f"{self.folder}/stage"
         self._uid_range = uid_range(environ)
         self._size = default_size(environ)
@@ -83,10 +88,11 @@ class Machine:
         if not self._is_open:
             return
         self._is_open = False
-        self._network.close()
-        self._cgroups.sweep(self._instance.id)
-        self._uids.close()
-        self._instance.close()
+        with ExitStack() as steps:  # each is taken, whatever becomes of the others
+            steps.callback(self._instance.close)
+            steps.callback(self._uids.close)
+            steps.callback(self._cgroups.sweep, self._instance.id)
+            steps.callback(self._network.close)
 
     def sweep(self) -> Sequence[str]:
         """Remove what hsups that are no more have left; say what it was. Raises DriverError."""
@@ -117,19 +123,19 @@ class Machine:
 
     def take(self, size: Size) -> Place:
         """Take what a dyno needs. Raises DriverError, having taken nothing."""
-        uid = self._uids.take()
-        try:
+        with ExitStack() as undo:
+            uid = self._uids.take()
+            undo.callback(self._uids.give_back, uid)
             subnet = self._network.take_subnet()
-        except DriverError:
-            self._uids.give_back(uid)
-            raise
-        try:
+            undo.callback(self._network.give_back, subnet)
             group = self._cgroups.create(self._instance.id, str(uid), size)
-        except DriverError:
-            self._uids.give_back(uid)
-            self._network.give_back(subnet)
-            raise
+            undo.pop_all()
         return Place(uid, new_hostname(), size, subnet, group, _cpus(size, uid))
+
+    @property
+    def can_have_spares(self) -> bool:
+        """Tell whether a dyno that is not asked for yet keeps nothing from one that is."""
+        return not self._network.is_exclusive
 
     def begin_close(self) -> None:
         """Begin to close, as the last dyno is about to be given back."""
@@ -142,6 +148,11 @@ class Machine:
             return self._network.plan(place.subnet, name)
         except OSError as error:
             raise DynoStartError(f"cannot make a network: {error}") from error
+
+    def take_back(self, place: Place) -> None:
+        """Give back what a dyno was to have that never had a network."""
+        place.group.remove()
+        self._return(place)
 
     def give_back(self, place: Place) -> None:
         """Return when nothing is left of a dyno whose processes have ended; blocks."""
@@ -167,6 +178,14 @@ class Machine:
     def _uids(self) -> Leases:
         remedy = f"raise {UID_MAX}"
         return Leases(f"{self.folder}/uids", self._uid_range, kind="uid", remedy=remedy)
+
+
+def _run_folder(environ: Mapping[str, str]) -> str:
+    folder = environ.get(_RUN_FOLDER) or _DEFAULT_RUN_FOLDER
+    if not folder.startswith("/") or set(folder) & set(_MOUNT_SYNTAX):
+        text = f'{_RUN_FOLDER} must be an absolute path without {_MOUNT_SYNTAX}, got "{folder}"'
+        raise UsageError(text, hint=f"the default is {_DEFAULT_RUN_FOLDER}")
+    return folder
 
 
 def _allow_many_descriptors() -> None:

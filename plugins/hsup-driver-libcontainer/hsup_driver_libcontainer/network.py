@@ -35,7 +35,7 @@ class Network:
         self._links = Links(self._settings, run_folder)
         self._watch = LinkWatch()
         self._numbers = numbers_of(self._settings.block)
-        self._leases_path = f"{run_folder}/subnets"
+        self._leases_path = f"{self._firewall.folder}/subnets"
         self._leases: Leases | None = None
 
     def examine(self) -> Sequence[Finding]:
@@ -90,6 +90,11 @@ class Network:
         Raises DriverError where none is left.
         """
         return Subnet(self.leases().take(_numbers_of(read_routes())))
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Tell whether only one dyno at a time can have it, for its extra address."""
+        return self._settings.extra_interface is not None
 
     def give_back(self, subnet: Subnet) -> None:
         """Let others have a subnet whose interface is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from hsup.model import Slug
@@ -34,8 +35,8 @@ class Prepared:
         """Return the folder of the application's files, None for a release without a slug."""
         return self._unpacked.folder if self._unpacked else None
 
-    def leave(self, gone: object) -> None:
-        """Have one dyno less."""
+    def leave(self, gone: object = None) -> None:
+        """Have one dyno less; `gone` tells its end, where that calls."""
         del gone
         self.users -= 1
 
@@ -58,18 +59,22 @@ class Preparation:
 
     def prepare(self, slug: Slug | None, stack_name: str | None) -> Prepared:
         """Return a slug and a stack, ready for use; may take long. Raises HsupError."""
-        stack = self._stacks.obtain(stack_name)
-        try:
+        with ExitStack() as undo:
+            stack = self._stacks.obtain(stack_name)
+            undo.callback(stack.close)
             unpacked = self._slugs.unpack(slug) if slug else None
-            return Prepared(stack, self._root(stack), unpacked)
-        except BaseException:
-            stack.close()
-            raise
+            if unpacked is not None:
+                undo.callback(unpacked.close)
+            prepared = Prepared(stack, self._root(stack), unpacked)
+            undo.pop_all()
+        return prepared
 
     def _root(self, stack: Stack) -> str:
         if stack.folder is not None:
             return stack.folder
-        target = f"{self._images}/{stack.name}-{stack.version}"
+        assert stack.image is not None
+        installed = os.path.basename(os.path.dirname(stack.image))
+        target = f"{self._images}/{installed}"
         if target not in self._mounted:
             os.makedirs(target, exist_ok=True)
             self._mount(stack.mount_command(target))

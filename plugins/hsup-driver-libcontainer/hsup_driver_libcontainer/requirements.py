@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from hsup.api import Finding
@@ -11,13 +12,14 @@ from hsup.api import Finding
 _OLDEST_KERNEL = (5, 10)
 #: For idmapped mounts beneath an overlay.
 _KERNEL_WITHOUT_COPIES = (5, 19)
+_COPIES = "each file of a slug is given to the dyno's user at its start"
 _MACHINES = ("x86_64", "aarch64")
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 
 def examine() -> Sequence[Finding]:
     """Look at user, kernel, namespaces and file systems; change nothing."""
-    return [_root(), _kernel(), _machine(), _namespaces(), _overlay()]
+    return [_root(), _kernel(), _machine(), _namespaces(), _user_namespaces(), _overlay()]
 
 
 def _root() -> Finding:
@@ -29,13 +31,14 @@ def _root() -> Finding:
 
 def _kernel() -> Finding:
     release = os.uname().release
-    version = tuple(int(one) for one in release.split("-")[0].split(".")[:2])
+    found = re.match(r"(\d+)\.(\d+)", release)
+    version = tuple(map(int, found.groups())) if found else (0, 0)
     if version < _OLDEST_KERNEL:
         text = f"the libcontainer driver needs Linux 5.10 or later, and this is {release}"
         return Finding("kernel", is_good=False, text=text, remedy="upgrade the kernel")
     text = f"Linux {release}"
     if version < _KERNEL_WITHOUT_COPIES:
-        text += ": before 5.19 each file of a slug is given to the dyno's user at its start"
+        text += f": before 5.19 {_COPIES}"
     return Finding("kernel", is_good=True, text=text)
 
 
@@ -54,6 +57,14 @@ def _namespaces() -> Finding:
     text = f"the kernel has no namespaces of kind {', '.join(missing)}"
     remedy = "use a kernel built with CONFIG_NAMESPACES"
     return Finding("namespaces", is_good=False, text=text, remedy=remedy)
+
+
+def _user_namespaces() -> Finding:
+    """Look whether idmapped mounts, which take one, can be had; dynos run without, too."""
+    with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
+        is_allowed = int(file.read()) > 0
+    text = "allowed" if is_allowed else f"user.max_user_namespaces is 0: {_COPIES}"
+    return Finding("user namespaces", is_good=is_allowed, text=text)
 
 
 def _overlay() -> Finding:

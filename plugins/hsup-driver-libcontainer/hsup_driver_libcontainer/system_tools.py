@@ -29,7 +29,7 @@ class Ended(NamedTuple):
     output: str
 
     @property
-    def last_words(self) -> str:
+    def complaint(self) -> str:
         """Return one line that says what went wrong."""
         lines = [line for line in self.output.splitlines() if line.strip()]
         return lines[0] if lines else f"exit status {self.status}"

@@ -146,20 +146,24 @@ class Session:
     def _relay_terminal(self) -> None:
         """Show what the dyno wrote, and pass on what was typed."""
         try:
-            self._show(os.read(self._master, _READ_BYTES))
+            written = os.read(self._master, _READ_BYTES)
         except BlockingIOError:
-            pass
+            written = b""
         except OSError:  # EIO: no process of the dyno has the terminal open
             self._ignore(self._master)
             self._ignore(0)
             return
+        self._show(written)
         self._pass_on()
 
     def _show(self, data: bytes) -> None:
         assert self._terminal is not None
         shown = next((one for one in (1, 2) if one in self._terminal.streams), 0)
         while data:
-            data = data[os.write(shown, data) :]
+            try:
+                data = data[os.write(shown, data) :]
+            except BlockingIOError:  # somebody has made the terminal non-blocking
+                select.select([], [shown], [])
 
     def _show_rest(self) -> None:
         """Show what the dyno wrote before its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -87,7 +88,7 @@ class LibcontainerDriver:
             with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
                 messages.say(channel, Launch(), (*files, *streams))
             self._machine.open_network()
-            messages.say(channel, Connect(self._machine.network_plan(place)))
+            messages.say(channel, Connect(json.dumps(self._machine.network_plan(place))))
             event = place.group.out_of_memory_event()
             status = foreground.Session(channel, terminal, event).run(grace_seconds)
             ran_out = status.out_of_memory or place.ran_out_of_memory()
@@ -142,21 +143,19 @@ class LibcontainerDriver:
             network = self._machine.network_plan(place)
             channel = self._fork(place)
             undo.pop_all()
-        messages.say(channel, Connect(network))
+        messages.say(channel, Connect(json.dumps(network)))
         return ContainerDyno(place, channel, self._machine.give_back_when_gone)
 
     def _fork(self, place: Place) -> socket.socket:
         """Fork the first process of a dyno, from the zygote if there is one."""
         ours, theirs = messages.pair()
-        ground_file = plan.write(place.ground(self._machine.seccomp_filter))
         with theirs:
             if self._zygote is not None:
-                self._zygote.fork(theirs, ground_file)
+                self._zygote.fork(theirs, place.ground())
             else:
                 from hsup_driver_libcontainer import init
 
-                init.fork(theirs, ground_file, self._machine.kept, self._machine.stage)
-        os.close(ground_file)
+                init.fork(theirs, place.ground(), self._machine.common)
         return ours
 
     @contextmanager
@@ -236,7 +235,7 @@ class LibcontainerDriver:
         if self._zygote is None:
             from hsup_driver_libcontainer.zygote_client import Zygote
 
-            self._zygote = Zygote(self._machine.kept, self._machine.stage)
+            self._zygote = Zygote(self._machine.common)
         return self._zygote
 
     def _need_spares(self) -> Spares:

@@ -15,6 +15,7 @@ from hsup.errors import DynoStartError
 from hsup.model import Address, Command, DynoSpec, ExitStatus
 from hsup_driver_libcontainer import messages, plan
 from hsup_driver_libcontainer.messages import (
+    OWN,
     Execute,
     Exited,
     Failed,
@@ -27,9 +28,6 @@ from hsup_driver_libcontainer.place import Place
 from hsup_driver_libcontainer.program import exit_status, program, start_error
 
 _Result = TypeVar("_Result")
-
-#: The program of the dyno itself, in messages.
-_OWN = 0
 
 
 class ContainerDyno:
@@ -51,8 +49,8 @@ class ContainerDyno:
         self._release = release
         self._channel = channel
         self._started: asyncio.Future[Started] = loop.create_future()
-        self._ends: dict[int, asyncio.Future[ExitStatus]] = {_OWN: loop.create_future()}
-        self._numbers = itertools.count(_OWN + 1)
+        self._ends: dict[int, asyncio.Future[ExitStatus]] = {OWN: loop.create_future()}
+        self._numbers = itertools.count(OWN + 1)
         self._released: asyncio.Task[None] | None = None
         self._is_empty = False
         self._ran_out_of_memory = False
@@ -75,7 +73,7 @@ class ContainerDyno:
 
     async def wait(self) -> ExitStatus:
         """Return how the program ended."""
-        return await asyncio.shield(self._ends[_OWN])
+        return await asyncio.shield(self._ends[OWN])
 
     async def signal(self, number: int) -> None:
         """Send a signal to every process, in one step."""
@@ -168,7 +166,7 @@ class ContainerDyno:
 
     def _fail(self, number: int, error: DynoStartError) -> None:
         waiting: asyncio.Future[Started] | asyncio.Future[ExitStatus]
-        waiting = self._ends[number] if number != _OWN else self._started
+        waiting = self._ends[number] if number != OWN else self._started
         if not waiting.done():
             waiting.set_exception(error)
             waiting.exception()  # nobody may be waiting any more
@@ -206,7 +204,7 @@ class ContainerDyno:
             os.close(self._pidfd)
             self._pidfd = -1
         self._close_memory_event()
-        self._fail(_OWN, DynoStartError("the dyno was killed while it started"))
+        self._fail(OWN, DynoStartError("the dyno was killed while it started"))
         for end in self._ends.values():
             _settle(end, self._told(ExitStatus(signal=signal.SIGKILL)))
         _settle(self.gone, None)

@@ -124,7 +124,7 @@ class Session:
                 pass
             case Failed(_, text):
                 raise start_error(text)
-            case Exited(0, status, is_last):
+            case Exited(status=status, is_last=is_last):
                 self._status = exit_status(status)
                 if not is_last and self._deadline == math.inf:
                     self._kill()

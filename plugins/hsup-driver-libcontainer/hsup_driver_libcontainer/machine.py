@@ -7,6 +7,7 @@ import resource
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 
 from hsup.api import Finding, Settings
 from hsup.errors import DriverError, DynoStartError, UsageError
@@ -18,11 +19,14 @@ from hsup_driver_libcontainer.leases import Leases
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.network import Network
 from hsup_driver_libcontainer.place import Place, new_hostname
+from hsup_driver_libcontainer.plan import Common
 from hsup_driver_libcontainer.sizes import Size, cpu_set, default_size, named
 from hsup_driver_libcontainer.uids import UID_MAX, uid_range
 
 _RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
 _DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
+
+_CAP_LAST_CAP = Path("/proc/sys/kernel/cap_last_cap")
 
 
 #: What means something in the options of an overlay, see man 8 mount.
@@ -71,7 +75,7 @@ class Machine:
         """Be one of the hsups of this machine."""
         if not self._is_open:
             os.makedirs(self.stage, mode=0o700, exist_ok=True)
-            _ = self.seccomp_filter  # which may lack its library
+            _ = self._seccomp_filter  # which may lack its library
             _allow_many_descriptors()
             self._is_open = True
 
@@ -102,15 +106,19 @@ class Machine:
             left += [f"cgroup {one} of hsup {dead}" for one in self._cgroups.sweep(dead)]
         return [*left, *self._network.sweep()]
 
-    @property
-    def kept(self) -> tuple[int, ...]:
-        """Return the descriptors that every process of this hsup has to keep open."""
-        leases = self._network.leases()
-        return (self._instance.descriptor, self._uids.descriptor, leases.descriptor)
+    @cached_property
+    def common(self) -> Common:
+        """Return what all dynos have."""
+        leases = (self._instance, self._uids, self._network.leases())
+        return Common(
+            kept=tuple(one.descriptor for one in leases),
+            stage=self.stage,
+            seccomp=self._seccomp_filter,
+            highest_capability=int(_CAP_LAST_CAP.read_text()),
+        )
 
     @cached_property
-    def seccomp_filter(self) -> str:
-        """Return the system call filter of dynos, in hexadecimal digits."""
+    def _seccomp_filter(self) -> str:
         return seccomp.filter_program(self.folder).hex()
 
     def size_of(self, spec: DynoSpec) -> Size:

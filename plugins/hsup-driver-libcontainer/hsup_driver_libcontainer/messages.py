@@ -1,23 +1,28 @@
-"""What hsup and the first process of a dyno say to each other.
+"""What hsup and the processes of a dyno say to each other while it starts and runs.
 
-    hsup                              first process (PID 1)
-      ground                 ──────▶  namespaces, cgroups
-      Connect(network)       ──────▶  network
-      Launch (plan, …)       ──────▶  mounts, program
-      Watch (a pidfd)        ◀──────
-      Terminal (a pty)       ◀──────  if the plan asks for one
-      Started | Failed       ◀──────  the program was executed, or not
-      Signal, Execute        ──────▶  any number of them
-      Exited                 ◀──────  the program, or one executed beside it
-      (end of file)          ◀─────▶  the other one is no more
+    hsup                    first process (PID 1)           builder
+      (its fork)    ──────▶  namespaces            ──────▶  (its fork)
+      Watch         ◀──────                        ◀──────  Joined: cgroups
+      Connect       ──────────────────────────────────────▶ network
+      Launch        ──────────────────────────────────────▶ mounts
+      Master        ◀────────────────────────────────────── a terminal, if asked for
+                                                   ◀──────  Built
+      Started       ◀──────                        ◀──────  (end of file: it is the program)
+      Failed        ◀──────                        ◀──────  Failed
+      Signal        ──────▶  any number of them
+      Execute       ──────▶  likewise
+      Exited        ◀──────  the program, or one executed beside it
+      (end of file) ◀─────▶  the other one is no more
 
-They share a SOCK_SEQPACKET socket: a packet is one message, `[kind, fields…]`
-in JSON, with descriptors beside it.
+Each two share a SOCK_SEQPACKET socket, the builder that of the first process and
+hsup too. A packet is one message, its kind and its fields in words: numbers, and a
+text as the last one. Descriptors are beside it. Nothing here takes much memory, as
+the first process of every dyno would have that for itself.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import signal
 import socket
 from collections.abc import Sequence
@@ -33,15 +38,18 @@ FORWARDED = (
     signal.SIGUSR2,
 )
 
+#: What the program of the dyno itself is called; those beside it are numbered from 1.
+OWN = 0
+
 #: Room for the largest message, `Connect`.
 _MOST_BYTES = 1 << 16
 _MOST_DESCRIPTORS = 5
 
 
 class Connect(NamedTuple):
-    """Have a network: `network` is a `netlink_apply.NetworkPlan`."""
+    """Have a network: `network` is a `netlink_apply.NetworkPlan` in JSON."""
 
-    network: Sequence[Any]
+    network: str
 
 
 class Launch(NamedTuple):
@@ -52,17 +60,28 @@ class Watch(NamedTuple):
     """A pidfd of the first process comes with it."""
 
 
+class Joined(NamedTuple):
+    """The builder is in the dyno's cgroups; a namespace with them as roots comes with it."""
+
+
 class Master(NamedTuple):
-    """The master of the terminal of a program comes with it; 0 is the dyno's own."""
+    """The master of the terminal of a program comes with it."""
 
     program: int
 
 
-class Started(NamedTuple):
-    """The program was executed.
+class Built(NamedTuple):
+    """All is as the plan has it, and the program is about to be executed.
 
     `has_copied_owner` tells that each file of the slug had to be given to the dyno's user.
     """
+
+    has_copied_owner: bool
+    name: str
+
+
+class Started(NamedTuple):
+    """The program was executed; for `has_copied_owner` see `Built`."""
 
     has_copied_owner: bool
 
@@ -78,7 +97,7 @@ class Signal(NamedTuple):
     """Send a signal to every process; or only to a program executed beside the dyno's."""
 
     number: int
-    program: int = 0
+    program: int = OWN
 
 
 class Execute(NamedTuple):
@@ -98,12 +117,23 @@ class Exited(NamedTuple):
     is_last: bool
 
 
-Message = Connect | Launch | Watch | Master | Started | Failed | Signal | Execute | Exited
+Message = (
+    Connect
+    | Launch
+    | Watch
+    | Joined
+    | Master
+    | Built
+    | Started
+    | Failed
+    | Signal
+    | Execute
+    | Exited
+)
 
-_KINDS = {
-    one.__name__: one
-    for one in (Connect, Launch, Watch, Master, Started, Failed, Signal, Execute, Exited)
-}
+_KINDS: dict[str, Any] = {one.__name__: one for one in Message.__args__}
+#: The kinds whose last field is a text.
+_TOLD = (Connect, Built, Failed)
 
 
 class Received(NamedTuple):
@@ -120,8 +150,9 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send a message. Raises OSError where the other one is no more."""
-    packet = json.dumps([type(message).__name__, *message]).encode()
-    socket.send_fds(channel, [packet], descriptors)
+    fields = [one if isinstance(one, str) else str(int(one)) for one in message]
+    packet = " ".join((type(message).__name__, *fields))
+    socket.send_fds(channel, [os.fsencode(packet)], descriptors)
 
 
 def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
@@ -142,5 +173,13 @@ def receive(channel: socket.socket) -> Received | None:
         return None
     if not packet:
         return None
-    kind, *fields = json.loads(packet)
-    return Received(_KINDS[kind](*fields), descriptors)
+    return Received(_message(os.fsdecode(packet)), descriptors)
+
+
+def _message(packet: str) -> Message:
+    name, _, rest = packet.partition(" ")
+    kind = _KINDS[name]
+    numbers = len(kind._fields) - (kind in _TOLD)
+    words = rest.split(" ", numbers) if rest else []
+    message: Message = kind(*map(int, words[:numbers]), *words[numbers:])
+    return message

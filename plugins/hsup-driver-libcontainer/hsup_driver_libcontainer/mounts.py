@@ -241,9 +241,13 @@ class Owner:
         self._process = _open_process(self._child)
 
     def end(self) -> None:
-        """End the child, which is reaped with all others."""
+        """End the child."""
         os.close(self._process)
         os.kill(self._child, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Wait for the child's end, so that it is not the program's."""
+        os.waitpid(self._child, 0)
 
     def attach(self, folder: str, target: str) -> bool:
         """Attach a folder at a target; tell whether the dyno's user owns it there."""

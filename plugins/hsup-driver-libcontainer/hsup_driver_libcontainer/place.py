@@ -33,7 +33,7 @@ class Place(NamedTuple):
         """Tell whether the kernel killed a process of the dyno for its memory."""
         return self.group.out_of_memory_kills() > 0
 
-    def ground(self, seccomp: str) -> Ground:
+    def ground(self) -> Ground:
         """Return what the dyno has whatever it runs."""
         return Ground(
             uid=self.uid,
@@ -41,7 +41,6 @@ class Place(NamedTuple):
             open_files=OPEN_FILES,
             cpus=self.cpus,
             join_files=self.group.join_files,
-            seccomp=seccomp,
         )
 
     def plan(

@@ -1,13 +1,14 @@
-"""What hsup tells the first process of a dyno: everything it needs, and nothing else.
+"""What hsup tells the processes of a dyno: everything they need, and nothing else.
 
-It travels as JSON in memory files, so that it never enters the memory of the
-zygote, which all dynos share.
+Plans and programs travel as JSON in memory files, so that they never enter the
+memory of the zygote, which all dynos share.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -35,20 +36,33 @@ class BindMount(NamedTuple):
     read_only: bool
 
 
+class Common(NamedTuple):
+    """What all dynos of an hsup have.
+
+    `kept` are descriptors of leases that each first process holds as long as it
+    lives, `stage` is an empty folder to build file systems in, `seccomp` the
+    system call filter, in hexadecimal digits, and `highest_capability` the
+    highest one that the kernel knows.
+    """
+
+    kept: Sequence[int]
+    stage: str
+    seccomp: str
+    highest_capability: int
+
+
 class Ground(NamedTuple):
     """What a dyno has whatever it runs, so that it can be made beforehand.
 
     `join_files` are those of cgroups that the program writes itself into.
-    `cpus` are those that the dyno may use, none for all. `seccomp` is the system
-    call filter, in hexadecimal digits.
+    `cpus` are those that the dyno may use, none for all.
     """
 
     uid: int
     hostname: str
     open_files: int
-    cpus: tuple[int, ...]
-    join_files: tuple[str, ...]
-    seccomp: str
+    cpus: Sequence[int]
+    join_files: Sequence[str]
 
 
 class Plan(NamedTuple):
@@ -71,17 +85,12 @@ class Plan(NamedTuple):
     terminal: Terminal | None = None
 
 
-def write(value: NamedTuple) -> int:
-    """Return a descriptor of a memory file with a ground, a plan or a program in it."""
+def write(value: Plan | Program) -> int:
+    """Return a descriptor of a memory file with a plan or a program in it."""
     descriptor = os.memfd_create("hsup-plan", os.MFD_CLOEXEC)
     with open(descriptor, "w", closefd=False) as file:
         json.dump(value._asdict(), file)
     return descriptor
-
-
-def read_ground(descriptor: int) -> Ground:
-    """Return the ground from a memory file."""
-    return Ground(**_read(descriptor))
 
 
 def read_plan(descriptor: int) -> Plan:

@@ -9,14 +9,6 @@ import prctl  # type: ignore[import-untyped]
 
 from hsup_driver_libcontainer import kernel
 
-_CAP_LAST_CAP = "/proc/sys/kernel/cap_last_cap"
-
-
-def last_capability() -> int:
-    """Return the highest capability that the kernel knows."""
-    with open(_CAP_LAST_CAP) as file:
-        return int(file.read())
-
 
 def set_limits(open_files: int) -> None:
     """Limit descriptors, and let no core file reach the host's handler of them."""
@@ -24,19 +16,22 @@ def set_limits(open_files: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def drop(uid: int, highest: int, seccomp: bytes) -> None:
-    """Become the dyno's user, with no capability in any set, and no way to gain one.
-
-    The bounding set is emptied first, as that takes a capability; to change the
-    user empties all others (man 7 capabilities).
-    """
+def gain_none(highest: int) -> None:
+    """Let this process and its children gain no capability by executing, nor keys of hsup's."""
     kernel.join_new_session_keyring()
     for capability in range(highest + 1):
         prctl.capbset_drop(capability)
     prctl.cap_inheritable.limit()
+    prctl.set_no_new_privs(1)
+
+
+def drop(uid: int, seccomp: str) -> None:
+    """Become the dyno's user, which empties the other capability sets (man 7 capabilities).
+
+    `seccomp` is the system call filter, in hexadecimal digits.
+    """
     os.setgroups(())
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    prctl.set_no_new_privs(1)
-    kernel.install_seccomp(seccomp)
+    kernel.install_seccomp(bytes.fromhex(seccomp))
     prctl.set_dumpable(0)  # until execve: whatever fs.suid_dumpable says, see man 5 proc

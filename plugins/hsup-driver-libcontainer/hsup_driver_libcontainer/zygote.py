@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 
 from hsup_driver_libcontainer import init, kernel
+from hsup_driver_libcontainer.plan import Common, Ground
+
+
+_MOST_BYTES = 1 << 16
 
 
 def main() -> None:
-    """Serve: the arguments are the socket, the descriptors of leases, and the stage."""
+    """Serve: the argument is the socket; the first packet, what all dynos have in common."""
     requests = socket.socket(fileno=int(sys.argv[1]))
-    kept = [int(one) for one in sys.argv[2].split(",")]
-    stage = sys.argv[3]
+    common = Common(*json.loads(requests.recv(_MOST_BYTES)))
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dynos are reaped by the kernel
@@ -31,25 +33,15 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     while True:
-        packet, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 8, socket.MSG_CMSG_CLOEXEC)
+        packet, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 8, socket.MSG_CMSG_CLOEXEC)
         if not packet:
             return
-        _serve(requests, json.loads(packet), descriptors, kept, stage)
-
-
-def _serve(
-    requests: socket.socket,
-    request: dict[str, Sequence[str]],
-    descriptors: Sequence[int],
-    kept: Sequence[int],
-    stage: str,
-) -> None:
-    if argv := request.get("mount"):
-        requests.send(json.dumps(_run(argv)).encode())
-        return
-    channel, ground_file = descriptors
-    init.fork(socket.socket(fileno=channel), ground_file, kept, stage)
-    os.close(ground_file)
+        request = json.loads(packet)
+        if "mount" in request:
+            requests.send(json.dumps(_run(request["mount"])).encode())
+        else:
+            (channel,) = descriptors
+            init.fork(socket.socket(fileno=channel), Ground(**request), common)
 
 
 def _run(argv: Sequence[str]) -> str:

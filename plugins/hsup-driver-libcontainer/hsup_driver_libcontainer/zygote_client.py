@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from hsup.errors import DriverError
+from hsup_driver_libcontainer.plan import Common, Ground
 
 _MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.main()"
 
@@ -21,19 +23,18 @@ class Zygote:
     `null` is a descriptor of /dev/null, which dynos get as their input.
     """
 
-    def __init__(self, kept: Sequence[int], stage: str) -> None:
-        self._kept = tuple(kept)
-        self._stage = stage
+    def __init__(self, common: Common) -> None:
+        self._common = common
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._mounted: list[tuple[str, ...]] = []
         self._turn = threading.Lock()  # a release is built in a thread
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
-    def fork(self, channel: socket.socket, ground_file: int) -> None:
+    def fork(self, channel: socket.socket, ground: Ground) -> None:
         """Fork the first process of a dyno. Raises DriverError."""
         with self._turn:
-            self._request({}, (channel.fileno(), ground_file))
+            self._request(ground._asdict(), (channel.fileno(),))
 
     def mount(self, argv: Sequence[str]) -> None:
         """Run a command that mounts something where dynos see it. Raises DriverError."""
@@ -47,7 +48,7 @@ class Zygote:
         os.close(self.null)
         self._hang_up()
 
-    def _request(self, request: dict[str, Sequence[str]], descriptors: Sequence[int] = ()) -> None:
+    def _request(self, request: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         packet = json.dumps(request).encode()
         try:
             socket.send_fds(self._connection(), [packet], descriptors)
@@ -79,8 +80,7 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = __name__.rpartition(".")[0]
         code = _MAIN.format(path=_import_path(), package=package)
-        kept = ",".join(map(str, self._kept))
-        argv = (sys.executable, "-ISB", "-c", code, str(theirs.fileno()), kept, self._stage)
+        argv = (sys.executable, "-ISB", "-c", code, str(theirs.fileno()))
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
                 argv,
@@ -88,8 +88,9 @@ class Zygote:
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *self._kept),
+                pass_fds=(theirs.fileno(), *self._common.kept),
             )
+        ours.send(json.dumps(self._common).encode())
         return ours
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 from hsup_driver_libcontainer import plan
-from hsup_driver_libcontainer.plan import BindMount, Ground, Plan, Program, Terminal
+from hsup_driver_libcontainer.plan import BindMount, Plan, Program, Terminal
 
 PROGRAM = Program(
     argv=("/bin/bash", "-c", "echo 'a  b'", "bash"),
@@ -26,20 +26,6 @@ def test_a_plan_arrives_as_it_was_sent():
     )
     file = plan.write(sent)
     assert plan.read_plan(file) == sent
-    os.close(file)
-
-
-def test_the_ground_arrives_as_it_was_sent():
-    sent = Ground(
-        uid=3000,
-        hostname="host",
-        open_files=10_000,
-        cpus=(0, 1),
-        join_files=("/sys/fs/cgroup/pids/x/cgroup.procs",),
-        seccomp="2000000004000000",
-    )
-    file = plan.write(sent)
-    assert plan.read_ground(file) == sent
     os.close(file)
 
 

@@ -1,0 +1,100 @@
+"""Execute a program in a dyno, from a process that was forked for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hsup_driver_libcontainer import kernel, messages
+from hsup_driver_libcontainer.messages import FORWARDED, Failed, Master
+from hsup_driver_libcontainer.plan import Program, Terminal
+
+#: What Python or the first process have changed.
+_SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *FORWARDED)
+
+#: From the kernel's asm-generic/ioctls.h.
+_TIOCGPTN = 0x80045430
+_TIOCSPTLCK = 0x40045431
+
+
+def lead_session() -> None:
+    """Be a process of its own kind, which signals act on as on any other."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def join_cgroups(join_files: Sequence[int]) -> None:
+    """Have this process counted as one of the dyno's."""
+    for join in join_files:
+        os.write(join, b"0")
+
+
+def open_terminal(
+    channel: socket.socket, number: int, terminal: Terminal | None, uid: int
+) -> int | None:
+    """Make a terminal if one is asked for; send its master to hsup, return the other end."""
+    if terminal is None:
+        return None
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
+    fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+    (place,) = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))
+    slave = os.open(f"/dev/pts/{place}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    os.fchown(slave, uid, -1)
+    messages.send(channel, Master(number), [master])
+    os.close(master)
+    return slave
+
+
+def execute(
+    number: int,
+    program: Program,
+    streams: Sequence[int],
+    terminal: int | None,
+    news: socket.socket,
+) -> NoReturn:
+    """Become a program in /app, with no descriptor open but its streams.
+
+    That `news` ends tells that it was executed.
+    """
+    os.umask(0o022)
+    os.chdir("/app")
+    places: Sequence[int] = ()
+    if terminal is not None and program.terminal is not None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        places = program.terminal.streams
+    sources = [terminal or 0 if place in places else one for place, one in enumerate(streams)]
+    high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in sources]
+    for place, descriptor in enumerate(high):
+        os.dup2(descriptor, place, inheritable=True)
+    os.dup2(news.fileno(), 3, inheritable=False)
+    kernel.close_range(4)
+    try:
+        os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606
+    except OSError as error:
+        fail(socket.socket(fileno=3), number, error)
+    os._exit(1)
+
+
+def fail(news: socket.socket, number: int, error: OSError) -> None:
+    """Tell why a program could not be executed."""
+    what = error.strerror or ""
+    text = f"{error.filename}: {what}" if error.filename else what
+    messages.say(news, Failed(number, text))
+
+
+def end() -> NoReturn:
+    """End this process, never its parent's code; show what is none of the expected errors."""
+    if sys.exc_info()[0] is not None:
+        sys.excepthook(*sys.exc_info())
+    os._exit(1)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hsup_driver_libcontainer import execution, kernel, messages, netlink_apply, plan, privileges
-from hsup_driver_libcontainer.messages import OWN, Built, Connect, Joined, Launch, Signal
+from hsup_driver_libcontainer.messages import OWN, Built, Connect, Joined, Launch, Signal, Watch
 from hsup_driver_libcontainer.mounts import Owner, RootFilesystem
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.plan import Common, Ground, Plan
@@ -44,6 +44,7 @@ class Builder:
     def run(self, join_files: Sequence[int]) -> NoReturn:
         """Build what hsup tells of, and become the program."""
         try:
+            messages.send(self._channel, Watch(), [os.pidfd_open(os.getppid())])
             execution.lead_session()
             self._owner = Owner(self._ground.uid)
             execution.join_cgroups(join_files)

@@ -155,7 +155,7 @@ class LibcontainerDriver:
             else:
                 from hsup_driver_libcontainer import init
 
-                init.fork(theirs, place.ground(), self._machine.common)
+                init.fork(theirs.fileno(), place.ground().packet(), self._machine.common)
         return ours
 
     @contextmanager

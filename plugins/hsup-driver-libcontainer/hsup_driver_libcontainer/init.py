@@ -29,23 +29,23 @@ from hsup_driver_libcontainer.messages import (
     Joined,
     Signal,
     Started,
-    Watch,
 )
 from hsup_driver_libcontainer.plan import Common, Ground
 
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
 
 
-def fork(channel: socket.socket, ground: Ground, common: Common) -> None:
-    """Fork the first process of a dyno; `channel` is its end of the channel.
+def fork(channel: int, ground: bytes, common: Common) -> None:
+    """Fork the first process of a dyno.
 
-    The caller has one thread, and keeps its own pid namespace.
+    `channel` is a descriptor of its end of the channel, `ground` the packet of a
+    `Ground`. The caller has one thread, and keeps its own pid namespace.
     """
     here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
         if not os.fork():
-            _be(channel, ground, common)
+            _be(socket.socket(fileno=channel), Ground.read(ground), common)
         kernel.setns(here, kernel.CLONE_NEWPID)
     finally:
         os.close(here)
@@ -78,7 +78,6 @@ class Init:
 
     def run(self) -> None:
         """Have the program started, and serve until nothing is left."""
-        messages.send(self._channel, Watch(), [os.pidfd_open(os.getpid())])
         prctl.set_name("hsup-init")
         prctl.set_proctitle("hsup: a dyno to be")
         self._woken = _listen_to_signals()

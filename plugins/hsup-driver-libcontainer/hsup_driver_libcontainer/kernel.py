@@ -6,6 +6,7 @@ Constants keep the kernel's names; numbers are from its uapi headers.
 
 from __future__ import annotations
 
+import array
 import ctypes
 import os
 import struct
@@ -131,6 +132,7 @@ def join_new_session_keyring() -> None:
 
 def install_seccomp(program: bytes) -> None:
     """Install a filter: `program` is an array of struct sock_filter, see man 2 seccomp."""
-    code = ctypes.create_string_buffer(program, len(program))
-    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    code = array.array("B", program)
+    address, size = code.buffer_info()
+    fprog = struct.pack("@HP", size // 8, address)
     _syscall("seccomp", _number("seccomp"), _SECCOMP_SET_MODE_FILTER, 0, fprog)

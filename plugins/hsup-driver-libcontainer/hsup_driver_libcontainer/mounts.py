@@ -292,8 +292,10 @@ def _open_process(pid: int) -> int:
 
 def _hold_user_namespace(ready: int) -> None:
     try:
+        os.dup2(ready, 0)
+        kernel.close_range(1)  # who waits for the end of its parent's sockets waits not for this
         kernel.unshare(kernel.CLONE_NEWUSER)
-        os.write(ready, b".")
+        os.write(0, b".")
         signal.pause()
     finally:
         os._exit(1)

@@ -1,21 +1,25 @@
 """A small, single-threaded process from which every dyno of an hsup is forked.
 
-hsup itself has threads and a large memory; this has neither. It is told what to
-do in packets of JSON with descriptors beside them, and ends when hsup does.
+hsup itself has threads and a large memory; this has neither, and takes up no more
+between two forks than it must: a page that it writes to is a copy in the dyno that
+was forked before. It ends when hsup does.
+
+A packet that comes with a channel is the ground of a dyno to fork; any other is a
+command to run, in JSON.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 
 from hsup_driver_libcontainer import init, kernel
-from hsup_driver_libcontainer.plan import Common, Ground
-
+from hsup_driver_libcontainer.plan import Common
 
 _MOST_BYTES = 1 << 16
 
@@ -33,15 +37,16 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     while True:
-        packet, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 8, socket.MSG_CMSG_CLOEXEC)
+        packet, descriptors, _, _ = socket.recv_fds(
+            requests, _MOST_BYTES, 1, socket.MSG_CMSG_CLOEXEC
+        )
         if not packet:
             return
-        request = json.loads(packet)
-        if "mount" in request:
-            requests.send(json.dumps(_run(request["mount"])).encode())
+        if descriptors:
+            init.fork(descriptors[0], packet, common)
+            os.close(descriptors[0])
         else:
-            (channel,) = descriptors
-            init.fork(socket.socket(fileno=channel), Ground(**request), common)
+            requests.send(json.dumps(_run(json.loads(packet))).encode())
 
 
 def _run(argv: Sequence[str]) -> str:

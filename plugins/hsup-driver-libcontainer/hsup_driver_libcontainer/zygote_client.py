@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.plan import Common, Ground
@@ -34,12 +33,12 @@ class Zygote:
     def fork(self, channel: socket.socket, ground: Ground) -> None:
         """Fork the first process of a dyno. Raises DriverError."""
         with self._turn:
-            self._request(ground._asdict(), (channel.fileno(),))
+            self._request(ground.packet(), (channel.fileno(),))
 
     def mount(self, argv: Sequence[str]) -> None:
         """Run a command that mounts something where dynos see it. Raises DriverError."""
         with self._turn:
-            self._request({"mount": argv})
+            self._request(json.dumps(argv).encode())
             self._check_mounted()
             self._mounted.append(tuple(argv))
 
@@ -48,8 +47,7 @@ class Zygote:
         os.close(self.null)
         self._hang_up()
 
-    def _request(self, request: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
-        packet = json.dumps(request).encode()
+    def _request(self, packet: bytes, descriptors: Sequence[int] = ()) -> None:
         try:
             socket.send_fds(self._connection(), [packet], descriptors)
         except (BrokenPipeError, ConnectionResetError):  # it was killed
@@ -71,7 +69,7 @@ class Zygote:
         if self._socket is None:
             self._socket = self._spawn()
             for argv in self._mounted:
-                socket.send_fds(self._socket, [json.dumps({"mount": argv}).encode()], ())
+                socket.send_fds(self._socket, [json.dumps(argv).encode()], ())
                 self._check_mounted()
         return self._socket
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from hsup_driver_libcontainer import plan
-from hsup_driver_libcontainer.plan import BindMount, Plan, Program, Terminal
+from hsup_driver_libcontainer.plan import BindMount, Ground, Plan, Program, Terminal
 
 PROGRAM = Program(
     argv=("/bin/bash", "-c", "echo 'a  b'", "bash"),
@@ -27,6 +29,13 @@ def test_a_plan_arrives_as_it_was_sent():
     file = plan.write(sent)
     assert plan.read_plan(file) == sent
     os.close(file)
+
+
+@pytest.mark.parametrize("cpus", [[], [0, 1]])
+@pytest.mark.parametrize("join_files", [[], ["/sys/fs/cgroup/pids/x/tasks", "/a b/tasks"]])
+def test_the_ground_arrives_as_it_was_sent(cpus, join_files):
+    sent = Ground(uid=3000, hostname="host", open_files=10_000, cpus=cpus, join_files=join_files)
+    assert Ground.read(sent.packet()) == sent
 
 
 def test_a_program_arrives_as_it_was_sent():

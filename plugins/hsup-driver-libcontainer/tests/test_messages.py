@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from hsup_driver_libcontainer import messages
+from hsup_driver_libcontainer.messages import Built, Connect, Exited, Failed, Launch, Signal
+
+
+@pytest.fixture
+def channel():
+    here, there = messages.pair()
+    with here, there:
+        yield here, there
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Launch(),
+        Signal(15),
+        Exited(program=1, status=9, is_last=True),
+        Built(has_copied_owner=False, name="web.1"),
+        Connect('["a", ["b  c"]]'),
+        Failed(0, "/mnt/a\n b\udcff: No such file or directory"),
+        Failed(1, ""),
+    ],
+)
+def test_a_message_arrives_as_it_was_sent(channel, message):
+    here, there = channel
+    messages.send(here, message)
+    assert messages.receive(there) == (message, [])
+
+
+def test_descriptors_arrive_with_a_message(channel):
+    here, there = channel
+    reading, writing = os.pipe()
+    messages.send(here, Launch(), [writing])
+    received = messages.receive(there)
+    os.write(received.descriptors[0], b"x")
+    assert os.read(reading, 1) == b"x"
+    for descriptor in (reading, writing, *received.descriptors):
+        os.close(descriptor)
+
+
+def test_the_end_of_the_other_one_is_no_message(channel):
+    here, there = channel
+    here.close()
+    assert messages.receive(there) is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import stat
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -84,7 +83,7 @@ class Builder:
         """Have file systems and a terminal, lose all privileges, execute the program."""
         uid = self._ground.uid
         for stream in streams:  # so that the dyno can open /dev/stdout and its like
-            if stat.S_ISFIFO(os.fstat(stream).st_mode):
+            if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
                 os.fchown(stream, uid, uid)
         root = RootFilesystem(own, uid, self._common.stage, self._owner)
         root.build()

@@ -143,15 +143,15 @@ class ContainerDyno:
         except ProcessLookupError:
             pass  # it has just ended
 
-    def _hear(self) -> None:
-        """Take what the first process says."""
+    def _hear(self) -> bool:
+        """Take what the first process says; tell whether it may have said more."""
         try:
             received = messages.receive(self._channel)
         except BlockingIOError:
-            return
+            return False
         if received is None:
             self._hang_up()
-            return
+            return False
         match received.message:
             case Watch():
                 (self._pidfd,) = received.descriptors
@@ -163,6 +163,7 @@ class ContainerDyno:
             case Exited(number, status, is_last):
                 self._is_empty = is_last
                 _settle(self._ends[number], self._told(exit_status(status)))
+        return True
 
     def _fail(self, number: int, error: DynoStartError) -> None:
         waiting: asyncio.Future[Started] | asyncio.Future[ExitStatus]
@@ -199,8 +200,10 @@ class ContainerDyno:
         """Settle all that is awaited; the kernel has ended all other processes by now."""
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
-            while self._channel.fileno() >= 0:
-                self._hear()  # what was said before the end
+            while self._channel.fileno() >= 0 and self._hear():
+                pass  # what was said before the end
+            if self._channel.fileno() >= 0:
+                self._hang_up()
             os.close(self._pidfd)
             self._pidfd = -1
         self._close_memory_event()

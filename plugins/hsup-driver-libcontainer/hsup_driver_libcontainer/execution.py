@@ -19,6 +19,9 @@ from hsup_driver_libcontainer.plan import Program, Terminal
 #: What Python or the first process have changed.
 _SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *FORWARDED)
 
+#: The descriptor after the streams, for the time until a program is executed.
+_NEWS = 3
+
 #: From the kernel's asm-generic/ioctls.h.
 _TIOCGPTN = 0x80045430
 _TIOCSPTLCK = 0x40045431
@@ -67,7 +70,6 @@ def execute(
 
     That `news` ends tells that it was executed.
     """
-    os.umask(0o022)
     os.chdir("/app")
     places: Sequence[int] = ()
     if terminal is not None and program.terminal is not None:
@@ -77,12 +79,13 @@ def execute(
     high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in sources]
     for place, descriptor in enumerate(high):
         os.dup2(descriptor, place, inheritable=True)
-    os.dup2(news.fileno(), 3, inheritable=False)
-    kernel.close_range(4)
+    if news.fileno() != _NEWS:
+        os.dup2(news.fileno(), _NEWS, inheritable=False)
+    kernel.close_range(_NEWS + 1)
     try:
         os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606
     except OSError as error:
-        fail(socket.socket(fileno=3), number, error)
+        fail(socket.socket(fileno=_NEWS), number, error)
     os._exit(1)
 
 

@@ -140,7 +140,7 @@ class Session:
         assert self._terminal is not None
         os.set_blocking(self._master, False)
         self._listen(self._master, self._relay_terminal)
-        if 0 in self._terminal.streams:
+        if 0 in self._terminal.streams and _is_foreground():
             self._listen(0, self._read_typed)
 
     def _relay_terminal(self) -> None:
@@ -256,10 +256,18 @@ def _wake_up(number: int, frame: object) -> None:
     """Be called for a signal; its number is in the wake-up pipe already."""
 
 
+def _is_foreground() -> bool:
+    """Tell whether the terminal is ours to use, and not another job's."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # it is nobody's
+        return True
+
+
 @contextmanager
 def _raw_mode(terminal: Terminal | None) -> Iterator[None]:
     """Let each key go to the dyno as it is typed, ^C and ^D too."""
-    if terminal is None or 0 not in terminal.streams:
+    if terminal is None or 0 not in terminal.streams or not _is_foreground():
         yield
         return
     modes = termios.tcgetattr(0)

@@ -56,6 +56,7 @@ def _be(channel: socket.socket, ground: Ground, common: Common) -> NoReturn:
     try:
         os.setsid()  # the terminal of hsup's caller is none of the dyno's
         os.chdir("/")  # moves to the new root with everybody
+        os.umask(0o022)
         _close_all_but({2, channel.fileno(), *common.kept})
         null = os.open(os.devnull, os.O_RDWR)
         for stream in {0, 1} - {null}:

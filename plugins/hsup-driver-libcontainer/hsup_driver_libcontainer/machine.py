@@ -74,7 +74,11 @@ class Machine:
     def open(self) -> None:
         """Be one of the hsups of this machine."""
         if not self._is_open:
-            os.makedirs(self.stage, mode=0o700, exist_ok=True)
+            try:
+                os.makedirs(self.stage, mode=0o700, exist_ok=True)
+            except OSError as error:
+                text = f"cannot make the run folder {self.folder}: {error.strerror}"
+                raise DriverError(text, hint=f"set {_RUN_FOLDER} to another one") from error
             _ = self._seccomp_filter  # which may lack its library
             _allow_many_descriptors()
             self._is_open = True
@@ -185,7 +189,7 @@ class Machine:
     @cached_property
     def _uids(self) -> Leases:
         remedy = f"raise {UID_MAX}"
-        return Leases(f"{self.folder}/uids", self._uid_range, kind="uid", remedy=remedy)
+        return Leases(f"{self._network.folder}/uids", self._uid_range, kind="uid", remedy=remedy)
 
 
 def _run_folder(environ: Mapping[str, str]) -> str:

@@ -158,8 +158,9 @@ def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = 
 def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send a message, unless the other one is no more."""
     try:
-        send(channel, message, descriptors)
-    except OSError:
+        if channel.fileno() >= 0:
+            send(channel, message, descriptors)
+    except (BrokenPipeError, ConnectionResetError):
         pass
 
 

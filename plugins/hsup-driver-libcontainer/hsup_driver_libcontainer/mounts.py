@@ -24,10 +24,14 @@ from hsup_driver_libcontainer.kernel import (
     MS_REMOUNT,
     MS_SLAVE,
 )
+from hsup_driver_libcontainer.paths import resolve
 from hsup_driver_libcontainer.plan import BindMount, Plan
 
 _SAFE = MS_NOSUID | MS_NODEV
 _SAFEST = _SAFE | MS_NOEXEC
+
+#: There is no user -1.
+_IDS = (1 << 32) - 1
 
 #: Folders that a dyno has whatever its stack has.
 _MOUNT_POINTS = ("app", "dev", "etc", "proc", "sys", "tmp", "var/tmp")
@@ -51,9 +55,6 @@ _LINKS = {
 
 #: Of the 4096 that all dynos share (kernel.pty.max).
 _MOST_TERMINALS = 256
-
-#: As many symbolic links as the kernel follows, man 7 path_resolution.
-_MOST_LINKS = 40
 
 #: What of /proc and /sys is hidden and what is read-only: as Docker has it.
 _MASKED = (
@@ -82,7 +83,7 @@ class RootFilesystem:
         self._owner = owner
         self._stage = stage
         self._root = f"{stage}/root"
-        self._trees: list[tuple[BindMount, int]] = []
+        self._trees: list[tuple[BindMount, int, bool]] = []
         self.has_copied_owner = False
 
     def build(self) -> None:
@@ -147,16 +148,28 @@ class RootFilesystem:
             attributes = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
             if bind.read_only:
                 attributes |= kernel.MOUNT_ATTR_RDONLY
-            kernel.mount_setattr(tree, attributes, flags=kernel.AT_RECURSIVE)
-            self._trees.append((bind, tree))
+            has_attributes = True
+            try:
+                kernel.mount_setattr(tree, attributes, flags=kernel.AT_RECURSIVE)
+            except OSError as error:
+                if error.errno != errno.ENOSYS:
+                    raise
+                # Before Linux 5.12 what is mounted below a folder stays outside.
+                has_attributes = False
+                os.close(tree)
+                tree = kernel.open_tree(bind.host, flags & ~kernel.AT_RECURSIVE)
+            self._trees.append((bind, tree, has_attributes))
 
     def _attach_binds(self) -> None:
         """Attach what was opened; links in a path lead no further than the dyno's root by now."""
-        for bind, tree in self._trees:
+        for bind, tree, has_attributes in self._trees:
             target = os.path.realpath(bind.dyno)
             if _is_writable(target):
                 _make_place(target, is_folder=stat.S_ISDIR(os.fstat(tree).st_mode))
             kernel.move_mount(tree, target)
+            if not has_attributes:
+                flags = MS_REMOUNT | MS_BIND | _SAFE | (MS_RDONLY if bind.read_only else 0)
+                kernel.mount("none", target, flags=flags)
             os.close(tree)
 
     def _mount_devices(self) -> None:
@@ -193,13 +206,20 @@ class RootFilesystem:
             os.mkdir(f"{scratch}/{name}")
             os.chown(f"{scratch}/{name}", self._uid, self._uid)
         lower = f"{self._stage}/slug"
-        is_owned = self._owner.attach(plan.app, lower)
         layers = f"lowerdir={lower},upperdir={scratch}/upper,workdir={scratch}/work"
-        options = layers if is_owned else f"{layers},metacopy=on"
-        self._mount("overlay", "app", "overlay", _SAFE, options)
-        if not is_owned:
-            _give_all(f"{self._root}/app", self._uid)
-            self.has_copied_owner = True
+        if self._owner.attach(plan.app, lower):
+            try:
+                self._mount("overlay", "app", "overlay", _SAFE, layers)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                kernel.umount(lower)  # before Linux 5.19 no layer can be idmapped
+                kernel.mount(plan.app, lower, flags=MS_BIND)
+            else:
+                return
+        self._mount("overlay", "app", "overlay", _SAFE, f"{layers},metacopy=on")
+        _give_all(f"{self._root}/app", self._uid)
+        self.has_copied_owner = True
 
     def _hide(self) -> None:
         root = self._root
@@ -252,24 +272,31 @@ class Owner:
     def attach(self, folder: str, target: str) -> bool:
         """Attach a folder at a target; tell whether the dyno's user owns it there."""
         tree = kernel.open_tree(folder, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
-        namespace = self._user_namespace(os.fstat(tree))
-        attributes = kernel.MOUNT_ATTR_IDMAP | kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
-        try:
-            kernel.mount_setattr(tree, attributes, namespace)
-            is_owned = True
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
-                raise
-            is_owned = False
-        finally:
-            os.close(namespace)
+        is_owned = self._own(tree)
         kernel.move_mount(tree, target)
         os.close(tree)
         return is_owned
 
-    def _user_namespace(self, owner: os.stat_result) -> int:
-        os.read(self._ready, 1)
+    def _own(self, tree: int) -> bool:
+        """Make the dyno's user the owner of a mount; tell whether that can be done here."""
+        is_there = os.read(self._ready, 1)
         os.close(self._ready)
+        if not is_there:  # user.max_user_namespaces is 0
+            self.end()
+            return False
+        namespace = self._user_namespace(os.fstat(tree))
+        attributes = kernel.MOUNT_ATTR_IDMAP | kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
+        try:
+            kernel.mount_setattr(tree, attributes, namespace)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
+                raise
+            return False
+        finally:
+            os.close(namespace)
+        return True
+
+    def _user_namespace(self, owner: os.stat_result) -> int:
         for name, own in (("uid_map", owner.st_uid), ("gid_map", owner.st_gid)):
             file = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._process)
             os.write(file, exchange_map(own, self._uid).encode())
@@ -305,37 +332,10 @@ def exchange_map(owner: int, user: int) -> str:
     """Return an id map (man 7 user_namespaces) that exchanges two ids and keeps all others."""
     low, high = sorted((owner, user))
     if low == high:
-        return f"0 0 {1 << 31}\n"
+        return f"0 0 {_IDS}\n"
     extents = [(0, 0, low), (low, high, 1), (low + 1, low + 1, high - low - 1), (high, low, 1)]
-    extents.append((high + 1, high + 1, (1 << 31) - high))
+    extents.append((high + 1, high + 1, _IDS - high - 1))
     return "".join(f"{inside} {outside} {count}\n" for inside, outside, count in extents if count)
-
-
-def resolve(root: str, path: str) -> str:
-    """Return where a path leads to within a root folder, its symbolic links followed.
-
-    Raises OSError(ELOOP) for links that go in circles.
-    """
-    parts = [one for one in reversed(path.split("/")) if one]
-    resolved: list[str] = []
-    links = 0
-    while parts:
-        part = parts.pop()
-        if part in (".", ".."):
-            del resolved[len(resolved) - (part == "..") :]
-            continue
-        here = "/".join((root, *resolved, part))
-        if not os.path.islink(here):
-            resolved.append(part)
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-        target = os.readlink(here)
-        if target.startswith("/"):
-            resolved.clear()
-        parts.extend(one for one in reversed(target.split("/")) if one)
-    return "/" + "/".join(resolved)
 
 
 def _is_writable(path: str) -> bool:

@@ -92,6 +92,11 @@ class Network:
         return Subnet(self.leases().take(_numbers_of(read_routes())))
 
     @property
+    def folder(self) -> str:
+        """Return where the leases are that all hsups of this network share."""
+        return self._firewall.folder
+
+    @property
     def is_exclusive(self) -> bool:
         """Tell whether only one dyno at a time can have it, for its extra address."""
         return self._settings.extra_interface is not None

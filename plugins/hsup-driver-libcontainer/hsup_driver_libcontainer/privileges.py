@@ -12,7 +12,11 @@ from hsup_driver_libcontainer import kernel
 
 def set_limits(open_files: int) -> None:
     """Limit descriptors, and let no core file reach the host's handler of them."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+    except ValueError:  # hsup itself may have fewer, and may not raise the limit
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

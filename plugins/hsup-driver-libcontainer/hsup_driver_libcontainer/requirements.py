@@ -12,6 +12,19 @@ from hsup.api import Finding
 _OLDEST_KERNEL = (5, 10)
 #: For idmapped mounts beneath an overlay.
 _KERNEL_WITHOUT_COPIES = (5, 19)
+#: By their numbers in linux/capability.h.
+_CAPABILITIES = {
+    "chown": 0,
+    "dac_override": 1,
+    "fowner": 3,
+    "kill": 5,
+    "setgid": 6,
+    "setuid": 7,
+    "setpcap": 8,
+    "net_admin": 12,
+    "sys_admin": 21,
+    "mknod": 27,
+}
 _COPIES = "each file of a slug is given to the dyno's user at its start"
 _MACHINES = ("x86_64", "aarch64")
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
@@ -19,7 +32,15 @@ _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
 def examine() -> Sequence[Finding]:
     """Look at user, kernel, namespaces and file systems; change nothing."""
-    return [_root(), _kernel(), _machine(), _namespaces(), _user_namespaces(), _overlay()]
+    return [
+        _root(),
+        _capabilities(),
+        _kernel(),
+        _machine(),
+        _namespaces(),
+        _user_namespaces(),
+        _overlay(),
+    ]
 
 
 def _root() -> Finding:
@@ -27,6 +48,19 @@ def _root() -> Finding:
         return Finding("user", is_good=True, text="root")
     text = f"the libcontainer driver needs root, and this is user {os.geteuid()}"
     return Finding("user", is_good=False, text=text, remedy="run hsup with sudo")
+
+
+def _capabilities() -> Finding:
+    """Look whether root has what it takes, which it may not in a container."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        status = dict(line.split(":", 1) for line in file)
+    effective = int(status["CapEff"], 16)
+    missing = [name for name, number in _CAPABILITIES.items() if not effective & 1 << number]
+    if not missing:
+        return Finding("capabilities", is_good=True, text="all that are needed")
+    text = f"the libcontainer driver needs the capabilities {', '.join(missing)}"
+    remedy = "run hsup as root of the host, or in a container that is privileged"
+    return Finding("capabilities", is_good=False, text=text, remedy=remedy)
 
 
 def _kernel() -> Finding:

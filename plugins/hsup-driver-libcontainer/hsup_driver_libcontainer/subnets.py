@@ -40,6 +40,15 @@ class Network(NamedTuple):
         return f"{dotted(self.address)}/{self.prefix_length}"
 
 
+#: This network, loopback, link-local, and multicast with what lies above.
+_SPECIAL = (
+    range(1 << 24),
+    range(127 << 24, 128 << 24),
+    range(0xA9FE << 16, 0xA9FF << 16),
+    range(224 << 24, 1 << 32),
+)
+
+
 class Subnet(NamedTuple):
     """The subnet of one dyno."""
 
@@ -63,11 +72,17 @@ def read_block(environ: Mapping[str, str]) -> Network:
     """Return the block that subnets are taken from, from its address on. Raises UsageError."""
     text = environ.get(BLOCK_VARIABLE, "").strip() or DEFAULT_BLOCK
     block = parse_network(text)
-    if block is None or not 1 < block.prefix_length <= PREFIX_LENGTH:
+    if block is None or not 1 < block.prefix_length <= PREFIX_LENGTH or _is_special(block):
         expected = f"an IPv4 network of /2 to /{PREFIX_LENGTH}"
         hint = f"the default is {DEFAULT_BLOCK}"
         raise UsageError(f'{BLOCK_VARIABLE} must be {expected}, got "{text}"', hint=hint)
     return block
+
+
+def _is_special(block: Network) -> bool:
+    """Tell whether a block has addresses that no interface can have (RFC 6890)."""
+    addresses = block.addresses
+    return any(addresses.start < one.stop and one.start < addresses.stop for one in _SPECIAL)
 
 
 def numbers_of(block: Network) -> range:

@@ -16,6 +16,9 @@ from hsup_driver_libcontainer.plan import Common, Ground
 _MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.main()"
 
 
+_ENDING_SECONDS = 5.0
+
+
 class Zygote:
     """The process that dynos are forked from; it is started again should it have ended.
 
@@ -57,7 +60,11 @@ class Zygote:
     def _hang_up(self) -> None:
         if self._socket is not None and self._process is not None:
             self._socket.close()
-            self._process.wait()
+            try:
+                self._process.wait(_ENDING_SECONDS)
+            except subprocess.TimeoutExpired:  # somebody has stopped it
+                self._process.kill()
+                self._process.wait()
             self._socket = self._process = None
 
     def _check_mounted(self) -> None:

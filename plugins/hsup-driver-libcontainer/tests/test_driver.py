@@ -8,6 +8,7 @@ import subprocess
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -209,3 +210,67 @@ def test_the_start_up_files_are_read_in_order_before_the_command(settings, app):
     one = release(slug=Slug(str(app)), config={"ORDER": "config"})
     expected = "config 0.sh B.sh a file.sh b.sh .profile\n"
     assert ran(settings, one, "echo $ORDER") == expected
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_umask_of_hsup_is_its_own(settings, umask):
+    before = os.umask(umask)
+    try:
+        said = ran(settings, release(), "umask; touch new; stat -c %a new /app")
+    finally:
+        os.umask(before)
+    assert said == "0022\n644\n755\n"
+
+
+def test_a_named_pipe_of_the_host_keeps_its_owner(settings, tmp_path):
+    async def run():
+        one = release()
+        os.mkfifo(tmp_path / "fifo")
+        fifo = os.open(tmp_path / "fifo", os.O_RDWR)
+        async with asyncio.timeout(60), built(settings, one) as driver:
+            spec = dyno_spec(one, NAME, Command(("echo said",)), port=None)
+            dyno = await driver.start(spec, Output(fifo, fifo))
+            await dyno.wait()
+            await dyno.destroy()
+        assert os.read(fifo, 100) == b"said\n"
+        os.close(fifo)
+
+    asyncio.run(run())
+    assert (tmp_path / "fifo").stat().st_uid == os.geteuid()
+
+
+class Output(NamedTuple):
+    stdout: int
+    stderr: int
+
+
+def test_a_spare_that_was_killed_does_no_harm(settings):
+    async def run():
+        one = release()
+        async with asyncio.timeout(60), built(settings, one) as driver:
+            assert await output_of(driver, one, "echo one") == "one\n"
+            await until(lambda: first_processes())
+            for pid in first_processes():
+                os.kill(pid, signal.SIGKILL)
+            await until(lambda: not first_processes())
+            assert await output_of(driver, one, "echo two") == "two\n"
+            await until(lambda: first_processes())
+            for pid in first_processes():
+                os.kill(pid, signal.SIGKILL)
+            await until(lambda: not first_processes())
+
+    asyncio.run(run())
+
+
+async def until(true):
+    while not true():  # noqa: ASYNC110 - the kernel tells nobody
+        await asyncio.sleep(0.01)
+
+
+def first_processes():
+    """Return the first processes of a driver's dynos, which are its zygote's children."""
+    found = []
+    for zygote in children("-ISB"):
+        listing = Path(f"/proc/{zygote}/task/{zygote}/children").read_text()
+        found += [int(pid) for pid in listing.split()]
+    return found

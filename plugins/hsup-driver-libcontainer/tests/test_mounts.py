@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from hsup_driver_libcontainer.mounts import exchange_map, resolve
+from hsup_driver_libcontainer.mounts import exchange_map
+from hsup_driver_libcontainer.paths import resolve
 
 
 @pytest.fixture

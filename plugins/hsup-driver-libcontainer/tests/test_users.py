@@ -19,5 +19,5 @@ def test_a_stack_without_users_gets_one(tmp_path):
 
 def test_a_link_out_of_the_stack_is_not_followed(tmp_path):
     (tmp_path / "etc").mkdir()
-    (tmp_path / "etc/passwd").symlink_to("/etc/passwd")
+    (tmp_path / "etc/passwd").symlink_to("/etc/hostname")
     assert users.files(str(tmp_path), 1)["/etc/passwd"].startswith("dyno:")

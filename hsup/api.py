@@ -119,7 +119,8 @@ class BindsPaths(Protocol):
 class SizesDynos(Protocol):
     """The ability of a driver to honour `DynoSpec.size`."""
 
-    sizes_dynos: bool
+    def check_size(self, name: str) -> None:
+        """Raise DriverError for a name that is not one of a size."""
 
 
 @runtime_checkable

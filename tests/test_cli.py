@@ -47,7 +47,8 @@ from hsup import hookimpl
 from hsup.model import ExitStatus
 
 class SizedDriver:
-    sizes_dynos = True
+    def check_size(self, name):
+        pass
 
     def build(self, release):
         pass

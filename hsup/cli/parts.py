@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -80,9 +80,22 @@ class Parts:
                 f"the driver {name} cannot bind paths: its dynos see this machine's own",
                 hint="leave out --bind, or use a driver with containers: -d docker",
             )
-        if self.options.size and not isinstance(driver, SizesDynos):
-            raise sizeless(name)
+        if self.options.size:
+            self.check_sizes(driver, [self.options.size])
         return driver
+
+    def check_sizes(self, driver: Driver, sizes: Iterable[str]) -> None:
+        """Raise UsageError for sizes that the driver has not got, or for any if it has none."""
+        for size in sizes:
+            if not isinstance(driver, SizesDynos):
+                raise UsageError(
+                    f"the driver {self.options.driver} does not limit dynos, so they have no size",
+                    hint="leave out the size, or use a driver with containers: -d docker",
+                )
+            try:
+                driver.check_size(size)
+            except DriverError as error:
+                raise UsageError(str(error)) from error
 
     def log_sinks(self) -> list[LogSink]:
         """Return the sinks that the settings ask for, besides the terminal."""
@@ -144,14 +157,6 @@ def closing(driver: Driver) -> Iterator[None]:
     finally:
         if isinstance(driver, Closes):
             driver.close()
-
-
-def sizeless(driver: str) -> DriverError:
-    """Return the error for a size that a driver would not heed."""
-    return DriverError(
-        f"the driver {driver} does not limit dynos, so they have no size",
-        hint="leave out the size, or use a driver with containers: -d docker",
-    )
 
 
 def tell_faults(fetched: Fetched) -> None:

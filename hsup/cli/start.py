@@ -14,9 +14,9 @@ import click
 from click.core import ParameterSource
 
 from hsup import signals
-from hsup.api import LogSink, SizesDynos
+from hsup.api import LogSink
 from hsup.cli.options import Options, shared_options
-from hsup.cli.parts import Parts, closing, sizeless
+from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
 from hsup.diagnostics import DiagnosticLog
 from hsup.errors import UsageError
@@ -97,8 +97,7 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
     parts = Parts(options)
     source_name, source = parts.source()
     driver = parts.driver()
-    if asked.sizes and not isinstance(driver, SizesDynos):
-        raise sizeless(options.driver)
+    parts.check_sizes(driver, asked.sizes.values())
     plan = Plan(
         source_name=source_name,
         driver_name=options.driver,

@@ -21,7 +21,7 @@ from hsup_driver_libcontainer.place import Place
 from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
 from hsup_driver_libcontainer.program import program
-from hsup_driver_libcontainer.sizes import Size
+from hsup_driver_libcontainer.sizes import Size, named
 from hsup_driver_libcontainer.stacks.store import StackStore
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class LibcontainerDriver:
     """Starts each dyno from a slug and a stack, isolated from all others."""
 
     binds_paths = True
-    sizes_dynos = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -61,6 +60,10 @@ class LibcontainerDriver:
 
         return [*self._machine.examine(), *findings.examine(self._settings)]
 
+    def check_size(self, name: str) -> None:
+        """Raise DynoStartError for a name that is not one of a size."""
+        named(name)
+
     def sweep(self) -> Sequence[str]:
         """Remove what is left of every hsup that is no more."""
         return [*self._machine.sweep(), *self._stacks.sweep()]
@@ -68,6 +71,9 @@ class LibcontainerDriver:
     def build(self, release: Release) -> None:
         """Fetch the stack, and fetch and unpack the slug, where they are not there yet."""
         self._machine.check()
+        for process in release.processes:
+            if process.size:
+                self.check_size(process.size)
         self._machine.open()
         key = (release.slug, release.stack)
         self._prepare(key)

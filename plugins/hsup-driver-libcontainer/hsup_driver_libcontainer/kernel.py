@@ -45,6 +45,7 @@ MOUNT_ATTR_IDMAP = 0x00100000
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _SECCOMP_SET_MODE_FILTER = 1
+_LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 #: The same on every architecture since Linux 5.1.
 _OPEN_TREE, _MOVE_MOUNT, _CLOSE_RANGE, _MOUNT_SETATTR = 428, 429, 436, 442
@@ -123,6 +124,12 @@ def mount_setattr(
 def close_range(first: int, last: int = 0xFFFFFFFF) -> None:
     """Close all descriptors from the first to the last."""
     _syscall("close_range", _CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(last), 0)
+
+
+def drop_capabilities() -> None:
+    """Empty the effective, the permitted and the inheritable set, see man 2 capset."""
+    header = struct.pack("=Ii", _LINUX_CAPABILITY_VERSION_3, 0)
+    _check(_libc.capset(header, bytes(2 * 3 * 4)), "capset")
 
 
 def join_new_session_keyring() -> None:

@@ -25,17 +25,17 @@ def gain_none(highest: int) -> None:
     kernel.join_new_session_keyring()
     for capability in range(highest + 1):
         prctl.capbset_drop(capability)
-    prctl.cap_inheritable.limit()
     prctl.set_no_new_privs(1)
 
 
 def drop(uid: int, seccomp: str) -> None:
-    """Become the dyno's user, which empties the other capability sets (man 7 capabilities).
+    """Become the dyno's user, with no capability.
 
     `seccomp` is the system call filter, in hexadecimal digits.
     """
     os.setgroups(())
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    kernel.drop_capabilities()
     kernel.install_seccomp(bytes.fromhex(seccomp))
     prctl.set_dumpable(0)  # until execve: whatever fs.suid_dumpable says, see man 5 proc

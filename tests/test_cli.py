@@ -241,6 +241,8 @@ class TestOptions:
             ("/:relative", "begin with /"),
             ("/nowhere:/x", "/nowhere does not exist"),
             ("/:/x:rw", "it must be HOST[:DYNO][:ro]"),
+            ("/tmp:/", "the dyno's own"),
+            ("/tmp:/proc:ro", "the dyno's own"),
         ],
         ids=str,
     )

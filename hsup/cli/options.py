@@ -204,6 +204,10 @@ class Options:
         )
 
 
+#: What no bind can replace without taking the dyno apart.
+_OWN_PLACES = ("/", "/dev", "/proc", "/sys")
+
+
 def _parse_bind(text: str) -> Bind:
     from pathlib import Path
 
@@ -214,6 +218,8 @@ def _parse_bind(text: str) -> Bind:
         raise UsageError(f'cannot bind "{text}": it must be HOST[:DYNO][:ro]')
     if not (bind.host.is_absolute() and bind.dyno.is_absolute()):
         raise UsageError(f'cannot bind "{text}": both paths must begin with /')
+    if str(bind.dyno) in _OWN_PLACES:
+        raise UsageError(f'cannot bind "{text}": {bind.dyno} is the dyno\'s own')
     if not bind.host.exists():
         raise UsageError(f'cannot bind "{text}": {bind.host} does not exist')
     return bind

@@ -72,7 +72,7 @@ def test_dynos_meet_on_it(hsup, parent, tmp_path):
     other = hsup.another(tmp_path)
     other.environ[INTERFACE] = f"{parent}:192.0.2.11/24"
     assert other.call("run", "--", "python3", "-c", ASK).text == "192.0.2.11 hello\n"
-    assert running.stop() == 0
+    assert running.stop() == 0, running.said
 
 
 def test_an_address_that_another_dyno_has_is_told(hsup):
@@ -83,7 +83,7 @@ def test_an_address_that_another_dyno_has_is_told(hsup):
     assert done.status == 1
     assert "192.0.2.10" in done.message
     assert "Traceback" not in done.message
-    assert running.stop() == 0
+    assert running.stop() == 0, running.said
 
 
 def test_an_interface_that_the_host_has_not_got_is_named(hsup):

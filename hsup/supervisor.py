@@ -238,7 +238,7 @@ class Supervisor:
         """Run a release, or keep what runs where it cannot be run."""
         try:
             self._check_types(release)
-            await in_thread(partial(self._driver.build, release))
+            await self._build(release)
             await self._release_phase(release)
             specs = self._specs(release)
         except HsupError as error:
@@ -256,6 +256,16 @@ class Supervisor:
             advice = catalogue.missing("log sink", "logplex", ())
             self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
         self._fleet.want(specs)
+
+    async def _build(self, release: Release) -> None:
+        try:
+            await in_thread(partial(self._driver.build, release))
+        except HsupError:
+            raise
+        except Exception as error:
+            # Nor must a stranger's driver: what runs can run on.
+            logger.exception("the driver failed")
+            raise DriverError(f"the driver failed: {error!r}") from error
 
     def _check_types(self, release: Release) -> None:
         asked = self._plan.asked

@@ -371,6 +371,24 @@ async def test_a_release_that_cannot_be_built_later_leaves_the_old_one_running(
     await end(supervisor, running)
 
 
+async def test_a_driver_that_raises_anything_leaves_the_old_release_running(
+    supervise, source, driver, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.build_failures = [ValueError("a stranger's mistake")]
+    source.release(version=2, web=1)
+    rejected = asyncio.create_task(told.until(lambda one: one.of(RejectedEvent)))
+    await asyncio.wait([rejected, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
+    error = told.of(RejectedEvent)[0].error
+    assert isinstance(error, DriverError)
+    assert 'the driver failed: ValueError("a stranger\'s mistake")' in str(error)
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert await end(supervisor, running) == 0
+
+
 async def test_the_release_phase_runs_once_and_first(supervise, source, driver, told):
     driver.statuses = {"release": 0}
     source.release(web=1, release=1)

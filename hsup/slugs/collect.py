@@ -56,7 +56,9 @@ def _slugs(unpacked: str) -> list[KeptSlug]:
     for entry in os.scandir(unpacked):
         try:
             with open(os.path.join(entry.path, "size"), encoding="ascii") as file:
-                found.append(KeptSlug(entry.stat().st_mtime, entry.name, int(file.read())))
+                size = file.read().strip()
+            # A power cut may have left nothing in it, which counts as no bytes.
+            found.append(KeptSlug(entry.stat().st_mtime, entry.name, int(size or 0)))
         except FileNotFoundError:
             pass  # another hsup has collected it
     return found

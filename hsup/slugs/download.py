@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from itertools import count
 
 import requests
 import urllib3
@@ -27,8 +29,10 @@ from hsup.slugs.progress import Progress
 CHUNK = 1 << 18
 #: To connect; between two pieces of the content.
 TIMEOUT_SECONDS = (10.0, 30.0)
-#: Tries after the first, and after the last that brought anything.
+#: Tries after the first, and after the last that brought more than all before.
 RETRIES = 4
+#: All tries, also of a server that gives a little each time.
+MAX_TRIES = 50
 #: The longest that a server may ask to wait between tries.
 MAX_WAIT_SECONDS = 60
 
@@ -41,11 +45,19 @@ class Download:
     """One archive, and the folder that it comes into."""
 
     def __init__(
-        self, archive: ArchiveURL, folder: str, max_bytes: int, progress: Progress
+        self,
+        archive: ArchiveURL,
+        folder: str,
+        progress: Progress,
+        *,
+        max_bytes: int | None = None,
+        subject: str = "slug",
     ) -> None:
+        """Take what to download; `subject` is what errors call it."""
         self.path = os.path.join(folder, "archive")
         self._validator_path = os.path.join(folder, "validator")
         self._archive = archive
+        self._name = f"{subject} {archive}"
         self._max_bytes = max_bytes
         self._progress = progress
 
@@ -67,24 +79,27 @@ class Download:
         try, since the caller has something to go on with.
         """
         retries = RETRIES if unless is None else 0
-        empty_tries = 0
+        largest, empty_tries = self._size(), 0
         with _session(retries, backoff_seconds) as session:
-            while True:
-                before = self._size()
+            for tries in count(1):
                 try:
-                    return self._try(session, unless)
+                    self._try(session, unless)
                 except urllib3.exceptions.HTTPError as error:
-                    empty_tries = 0 if self._size() > before else empty_tries + 1
-                    if empty_tries > retries:
+                    empty_tries = 0 if self._size() > largest else empty_tries + 1
+                    if empty_tries > retries or tries == MAX_TRIES:
                         # Its text may have the URL in it, with a signature or a password.
                         raise self._unreachable(_reason(error)) from None
+                else:
+                    return
+                largest = max(largest, self._size())
+                time.sleep(backoff_seconds * 2**empty_tries)
 
     def _try(self, session: requests.Session, unless: str | None) -> None:
         """Fetch what is missing. Raises urllib3's errors where the server breaks off."""
         start = self._size() if self.validator else 0
         with self._request(session, start, unless) as response:
             if response.status_code == _UNCHANGED and unless:
-                raise SlugUnchanged(f"slug {self._archive} has not changed")
+                raise SlugUnchanged(f"{self._name} has not changed")
             if _is_other_part(response, start):
                 os.truncate(self.path, 0)
                 raise urllib3.exceptions.ProtocolError("what has come so far is of no use")
@@ -109,8 +124,9 @@ class Download:
             return session.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
         except (requests.ConnectionError, requests.Timeout) as error:
             raise self._unreachable(_reason(error)) from None
-        except requests.RequestException as error:
-            text = f"cannot download slug {self._archive}: {_reason(error)}"
+        except (requests.RequestException, ValueError) as error:
+            # A redirect to what is no URL is a ValueError (urllib.parse.urlsplit).
+            text = f"cannot download {self._name}: {_reason(error)}"
             raise SlugError(text, hint="check the URL") from None
 
     def _require_content(self, response: requests.Response) -> None:
@@ -119,7 +135,7 @@ class Download:
         answer = f"{response.status_code} {response.reason}".strip()
         if response.status_code in _BUSY:
             raise self._unreachable(f"the server answered {answer}")
-        text = f"cannot download slug {self._archive}: the server answered {answer}"
+        text = f"cannot download {self._name}: the server answered {answer}"
         if response.status_code in _DENIED:
             raise SlugDenied(text, hint="check the URL; if it is a signed one, get a new one")
         raise SlugError(text, hint="check the URL")
@@ -141,8 +157,8 @@ class Download:
             for piece in response.raw.stream(CHUNK, decode_content=False):
                 file.write(piece)
                 advance(len(piece))
-                if file.tell() > self._max_bytes:
-                    text = f"slug {self._archive} has more than {self._max_bytes} bytes"
+                if self._max_bytes is not None and file.tell() > self._max_bytes:
+                    text = f"{self._name} has more than {self._max_bytes} bytes"
                     raise HostileSlug(text, hint=f"if you trust it, set {MAX_SIZE} to more")
 
     def _size(self) -> int:
@@ -152,8 +168,8 @@ class Download:
             return 0
 
     def _unreachable(self, reason: str) -> SlugUnreachable:
-        text = f"cannot download slug {self._archive}: {reason}"
-        return SlugUnreachable(text, hint="check the network, and start again to go on with it")
+        text = f"cannot download {self._name}: {reason}"
+        return SlugUnreachable(text, hint="check the network, and start again")
 
 
 def _is_other_part(response: requests.Response, start: int) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.slugs.collect import collect
 from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
+from hsup.slugs.disk import sync_disk
 from hsup.slugs.errors import ChecksumError, SlugError, SlugUnchanged, SlugUnreachable
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
 from hsup.slugs.lock import SHARED, lock, lock_or_make, unlock
@@ -94,7 +95,8 @@ class Intake:
         # It imports requests, which takes as long as all the rest of `hsup run`.
         from hsup.slugs.download import Download
 
-        download = Download(archive, folder, self._store.limits.size, self._progress)
+        max_bytes = self._store.limits.size
+        download = Download(archive, folder, self._progress, max_bytes=max_bytes)
         download.run(unless, backoff_seconds=self._store.backoff_seconds)
         content = _read(archive, download.path, expected)
         unpacked = self._open_or_unpack(archive, content)
@@ -131,6 +133,8 @@ class Intake:
         # Locked before it is there for others, so that none can collect it.
         descriptor = lock(new, SHARED)
         try:
+            # After a power cut a folder must not be there before what is in it.
+            sync_disk(descriptor)
             os.rename(new, path)
         except BaseException:
             unlock(descriptor)

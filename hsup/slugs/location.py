@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.slugs.errors import SlugError
 
-_WEB = ("http://", "https://")
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+_WEB = {"http", "https"}
 _FILE = "file://"
 
 
@@ -27,17 +30,13 @@ class ArchiveFile(NamedTuple):
 
 
 class ArchiveURL(NamedTuple):
-    """An archive on a server."""
+    """An archive on a server; `shown` has no user, password or signature: they are secrets."""
 
     url: str
+    shown: str
 
     def __str__(self) -> str:
-        """Return what may be shown: user, password and signature are secrets."""
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{host}{parts.path}"
+        return self.shown
 
 
 Archive = ArchiveFile | ArchiveURL
@@ -45,22 +44,44 @@ Archive = ArchiveFile | ArchiveURL
 
 def find(location: str, folder: str) -> Folder | Archive:
     """Return what `Slug.location` means, seen from a folder. Raises SlugError."""
-    if location.lower().startswith(_WEB):
-        return ArchiveURL(location)
     if "://" in location:
-        location = _path_of(location)
+        parts = _parsed(location)
+        if parts.scheme in _WEB:
+            host = parts.netloc.rpartition("@")[2]
+            return ArchiveURL(location, f"{parts.scheme}://{host}{parts.path}")
+        location = _path_of(parts)
+    if "\0" in location:
+        raise SlugError(f"the path {location!r} has a NUL in it", hint="correct it")
     path = os.path.join(folder, location)
     return Folder(path) if os.path.isdir(path) else ArchiveFile(path)
 
 
-def _path_of(url: str) -> str:
-    from urllib.parse import unquote, urlsplit
+def path_of_url(url: str) -> str:
+    """Return the path that a URL with `file` leads to. Raises SlugError."""
+    return _path_of(_parsed(url))
 
-    parts = urlsplit(url)
+
+def _parsed(url: str) -> SplitResult:
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(url)
+    except ValueError:
+        # Neither it nor the error is told: a password or a signature may be in them.
+        hint = "correct its host; an IPv6 address has to be in brackets"
+        raise SlugError("a URL names no valid host", hint=hint) from None
+
+
+def _path_of(parts: SplitResult) -> str:
+    from urllib.parse import unquote
+
     if parts.scheme != "file":
-        text = f"cannot get a slug by {parts.scheme}://"
+        text = f"cannot get anything by {parts.scheme}://"
         raise SlugError(text, hint="give a path, or a URL with file, http or https")
     if parts.netloc not in {"", "localhost"}:
-        text = f"slug {url} is on another machine, {parts.netloc}"
+        text = f"{parts.geturl()} is on another machine, {parts.netloc}"
         raise SlugError(text, hint=f"{_FILE} has three slashes: {_FILE}/{parts.netloc}{parts.path}")
-    return unquote(parts.path)
+    path = unquote(parts.path)
+    if not path or "\0" in path:
+        raise SlugError(f"{parts.geturl()} names no path", hint=f"write {_FILE}/PATH")
+    return path

@@ -93,3 +93,11 @@ def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
     os.utime(work / "fetch-old" / "archive", (1, 1))
     bring_in(store, "one").close()
     assert left_over() == ["fetch-new"]
+
+
+def test_a_slug_of_an_unknown_size_is_collected_like_others(make_store, bring_in):
+    store = make_store(HSUP_SLUGS_KEEP="1")
+    bring_in(store, "one").close()
+    (Path(store.folder) / "unpacked" / bring_in.digest("one") / "size").write_text("")
+    bring_in(store, "two").close()
+    assert stored(store) == {bring_in.digest("two")}

@@ -9,6 +9,7 @@ import pytest
 
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
+from hsup.slugs.download import MAX_TRIES
 
 
 @pytest.fixture
@@ -110,6 +111,28 @@ def test_another_part_than_was_asked_for_is_not_used(store, large, build):
     assert [headers.get("Range") for _, headers in large.requests] == [None, "bytes=500000-", None]
 
 
+def test_a_server_that_breaks_off_and_resumes_wrongly_is_given_up(store, large):
+    large.breaks_after = [500_000] * 20
+    large.range_shift = 7
+    with pytest.raises(SlugUnreachable, match="check the network"):
+        store.unpack(Slug(location=url(large)))
+
+
+def test_a_server_that_gives_a_byte_at_a_time_is_given_up(store, large):
+    large.breaks_after = [1] * 200
+    with pytest.raises(SlugUnreachable, match="check the network"):
+        store.unpack(Slug(location=url(large)))
+    assert len(large.requests) == MAX_TRIES
+
+
+def test_each_try_in_vain_is_waited_for_longer(store, large, monkeypatch):
+    large.breaks_after = [0, 0, 0, 500_000]
+    waits = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    store.unpack(Slug(location=url(large))).close()
+    assert waits == [0.002, 0.004, 0.008, 0.001]
+
+
 @pytest.mark.parametrize("status", [204, 300, 304, 400, 416, 501])
 def test_an_answer_without_a_slug_is_told(status, store, server):
     server.answers = [status] * 9
@@ -141,10 +164,15 @@ def test_redirects_are_followed(store, server):
     assert [path for path, _ in server.requests] == ["/here", "/there?signature=secret"]
 
 
-@pytest.mark.parametrize("target", ["/here", "ftp://127.0.0.1/slug.tgz", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "target", ["/here", "ftp://127.0.0.1/slug.tgz", "file:///etc/passwd", "http://[oops/"]
+)
 def test_redirects_to_nowhere_are_told(target, store, server):
     server.redirects["/here"] = target
-    with pytest.raises(SlugError, match=r"/here: (TooManyRedirects|InvalidSchema); check the URL"):
+    with pytest.raises(
+        SlugError,
+        match=r"/here: (TooManyRedirects|InvalidSchema|ValueError|InvalidURL); check the URL",
+    ):
         store.unpack(Slug(location=url(server, "/here")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -102,6 +103,39 @@ def wait_until(is_so):
     while not is_so():
         assert time.monotonic() < deadline, "it has not come to be"
         time.sleep(0.005)
+
+
+#: Unpacks a slug on a disk of its own, and says what a power cut would leave of it
+#: once the disk has been given the names of files.
+POWER_CUT = """
+import os, shutil, subprocess, sys
+from hsup.api import Settings
+from hsup.model import Slug
+from hsup.slugs import SlugStore
+disk, copy, folder, archive = sys.argv[1:]
+run = lambda *words: subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+run("truncate", "-s", "64M", disk)
+run("mkfs.ext4", "-q", disk)
+run("mount", "-o", "loop", disk, folder)
+SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": folder})).unpack(Slug(location=archive))
+os.fsync(os.open(folder + "/unpacked", os.O_RDONLY))
+shutil.copy(disk, copy)
+run("mount", "-o", "loop", copy, folder)
+digest, = os.listdir(folder + "/unpacked")
+print(open(f"{folder}/unpacked/{digest}/app/Procfile").read(), end="")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
+@pytest.mark.skipif(not shutil.which("mkfs.ext4"), reason="mkfs.ext4 is not installed")
+def test_a_power_cut_leaves_no_half_slug(build, tmp_path):
+    (tmp_path / "slug.tgz").write_bytes(build.slug(b"web: ./serve\n"))
+    (tmp_path / "store").mkdir()
+    given = [tmp_path / name for name in ("disk", "copy", "store", "slug.tgz")]
+    # What is mounted goes with the namespace.
+    command = ["unshare", "--mount", sys.executable, "-c", POWER_CUT, *given]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.stdout == "web: ./serve\n", ended.stderr
 
 
 @contextmanager

@@ -116,7 +116,10 @@ def test_the_letters_of_a_checksum_may_be_large(store, archive, build):
     ("location", "text"),
     [
         ("absent.tgz", "cannot read slug {}/absent.tgz: No such file"),
-        ("s3://bucket/slug.tgz", "cannot get a slug by s3://"),
+        ("s3://bucket/slug.tgz", "cannot get anything by s3://"),
+        ("http://me:secret@[oops/slug.tgz", "^a URL names no valid host; correct its host"),
+        ("file://[oops/slug.tgz", "^a URL names no valid host; correct its host"),
+        ("file:///slug%00.tgz", r"the path '/slug\\x00.tgz' has a NUL"),
         ("file://host/slug.tgz", "on another machine, host"),
         ("fifo", "neither a file nor a folder"),
     ],

@@ -249,12 +249,12 @@ def test_a_spare_that_was_killed_does_no_harm(settings):
         one = release()
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
-            await until(lambda: first_processes())
+            await until(first_processes)
             for pid in first_processes():
                 os.kill(pid, signal.SIGKILL)
             await until(lambda: not first_processes())
             assert await output_of(driver, one, "echo two") == "two\n"
-            await until(lambda: first_processes())
+            await until(first_processes)
             for pid in first_processes():
                 os.kill(pid, signal.SIGKILL)
             await until(lambda: not first_processes())

@@ -7,6 +7,9 @@ import shutil
 from typing import NamedTuple
 
 from hsup.errors import DriverError
+from hsup.slugs.digest import url_key
+from hsup.slugs.location import ArchiveURL, find
+from hsup.slugs.progress import bar
 from hsup_driver_libcontainer.stacks.archive import recognize
 from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
@@ -17,8 +20,10 @@ from hsup_driver_libcontainer.stacks.stack import IMAGE, ROOT, Record, write_rec
 from hsup_driver_libcontainer.stacks.tar import unpack_tar
 from hsup_driver_libcontainer.stacks.tools import Tools
 
-#: Within the workspace: the folder that becomes the stack's, and the archive.
-_STACK, _DOWNLOAD = "stack", "download"
+#: Within the workspace: the folder that becomes the stack's.
+_STACK = "stack"
+#: A download that fails is tried again after twice as long, then four times, and so on.
+BACKOFF_SECONDS = 0.5
 
 
 class Workspace(NamedTuple):
@@ -89,17 +94,27 @@ def _local_path(entry: Entry, workspace: Workspace) -> str:
     """Return the archive as a file of this machine, verified."""
     path = entry.url
     if not path.startswith("/"):
-        # Imported here, as it takes more time than all the rest.
-        from hsup_driver_libcontainer.stacks.download import download
-
-        path = os.path.join(workspace.folder, _DOWNLOAD)
-        workspace.progress.say(f"downloading stack {entry} from {shown(entry.url)}")
-        download(entry.url, path, resumes=entry.checksum is not None, progress=workspace.progress)
+        path = _download(entry, workspace)
     if entry.checksum:
         from hsup_driver_libcontainer.stacks.checksum import verify
 
         verify(path, entry.url, entry.checksum)
     return path
+
+
+def _download(entry: Entry, workspace: Workspace) -> str:
+    # Imported here, as it takes more time than all the rest.
+    from hsup.slugs.download import Download
+
+    archive = find(entry.url, workspace.folder)
+    assert isinstance(archive, ArchiveURL), f"{entry.url} was refused by check_url"
+    # Of that URL alone: what a killed process left may be from another.
+    folder = os.path.join(workspace.folder, url_key(entry.url))
+    os.makedirs(folder, exist_ok=True)
+    workspace.progress.say(f"downloading stack {entry} from {archive}")
+    download = Download(archive, folder, bar, subject="stack")
+    download.run(unless=None, backoff_seconds=BACKOFF_SECONDS)
+    return download.path
 
 
 def _settled(root: str, entry: Entry) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hsup.errors import UsageError
+from hsup.slugs.location import path_of_url
 from hsup_driver_libcontainer.stacks.catalogue import split_wanted
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_url, normalized_checksum
 
@@ -19,12 +20,14 @@ def entry_of(wanted: str, place: str, *, folder: str, checksum: str | None, prim
 
 
 def _url(place: str, folder: str) -> str:
-    if "://" in place and not place.startswith("file://"):
+    if "://" in place:
         problem = check_url(place)
         if problem:
             raise UsageError(problem)
-        return place
-    path = os.path.abspath(os.path.join(folder, place.removeprefix("file://")))
+        if not place.startswith("file://"):
+            return place
+        place = path_of_url(place)
+    path = os.path.abspath(os.path.join(folder, place))
     if not os.path.exists(path):
         raise UsageError(f"cannot import {place}: there is no such file or folder")
     return path

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.model import Fault
+from hsup.slugs.errors import SlugError
+from hsup.slugs.location import path_of_url
 
 if TYPE_CHECKING:
     import yaml
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DIGITS = {"sha256": 64, "md5": 32}
 _KEYS = ("name", "version", "url", "checksum", "md5", "primary")
-_SCHEMES = ("http://", "https://", "file://", "docker://", "/")
+_SCHEMES = ("http://", "https://", "docker://", "/")
 _WORD_HINT = "must be letters, digits, dots, hyphens and underscores, at most 100"
 
 
@@ -61,6 +63,12 @@ def check_word(what: str, word: str) -> str | None:
 
 def check_url(url: str) -> str | None:
     """Return what is wrong with the place of a stack, or None."""
+    if url.startswith("file://"):
+        try:
+            path_of_url(url)
+        except SlugError as error:
+            return f"url must be of a file that is here: {error}"
+        return None
     if url.startswith(_SCHEMES) and url not in _SCHEMES:
         return None
     kinds = "docker://, https://, http:// or file://"
@@ -186,7 +194,8 @@ class _Reader:
         problem = check_url(url)
         if problem:
             self._note(values["url"], _of("url", name), problem.removeprefix("url "))
-        return url.removeprefix("file://")
+            return url
+        return path_of_url(url) if url.startswith("file://") else url
 
     def _checksum(self, name: str, values: Mapping[str, yaml.Node]) -> str | None:
         for key, algorithm in (("checksum", "sha256"), ("md5", "md5")):

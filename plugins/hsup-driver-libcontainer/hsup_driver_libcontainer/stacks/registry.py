@@ -12,7 +12,8 @@ import json
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from hsup.errors import DriverError
@@ -47,12 +48,13 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
     repository, reference = _references(entry)
     top = _manifest(reference, tools)
     digest = f"sha256:{hashlib.sha256(top).hexdigest()}"
-    manifest = json.loads(top)
-    chosen = digest
-    if "manifests" in manifest:
-        chosen = _choose(manifest["manifests"], entry)
-        manifest = json.loads(_manifest(f"{repository}@{chosen}", tools))
-    size = sum(int(layer["size"]) for layer in manifest.get("layers", ()))
+    with _nonsense_told(reference):
+        manifest = json.loads(top)
+        chosen = digest
+        if "manifests" in manifest:
+            chosen = _choose(manifest["manifests"], entry)
+            manifest = json.loads(_manifest(f"{repository}@{chosen}", tools))
+        size = sum(int(layer["size"]) for layer in manifest.get("layers", ()))
     return Image(f"{repository}@{chosen}", digest, size)
 
 
@@ -105,11 +107,23 @@ def _manifest(reference: str, tools: Tools) -> bytes:
     )
 
 
+@contextmanager
+def _nonsense_told(reference: str) -> Iterator[None]:
+    """Say so where a registry's answer is not JSON, or not what OCI's image-spec has."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        text = f"cannot pull {reference}: what the registry has there is no image: {error!r}"
+        raise DriverError(text, hint="check that it is the address of an image") from error
+
+
 def _choose(manifests: Sequence[dict[str, Any]], entry: Entry) -> str:
     wanted = _ARCHITECTURES.get(platform.machine(), platform.machine())
-    found = [(one["platform"]["os"], one["platform"]["architecture"]) for one in manifests]
+    # An index may have what is for no platform, such as signatures.
+    platforms = [one.get("platform", {}) for one in manifests]
+    found = [(one.get("os"), one.get("architecture")) for one in platforms]
     if ("linux", wanted) not in found:
-        others = ", ".join(sorted({arch for system, arch in found if system == "linux"}))
+        others = ", ".join(sorted({str(arch) for system, arch in found if system == "linux"}))
         raise DriverError(
             f'stack "{entry}" is not there for {wanted}, only for {others or "other systems"}',
             hint=f"give an image that has it in place of {entry.url}",

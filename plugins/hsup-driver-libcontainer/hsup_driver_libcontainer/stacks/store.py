@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.api import Settings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 STACKS_DIR = "HSUP_STACKS_DIR"
 DEFAULT_STACKS_DIR = "/var/lib/hsup/stacks"
+#: What parts the folders and the options of overlays, and what escapes it.
+_UNMOUNTABLE = re.compile(r"[:,\\]")
 
 
 class Listed(NamedTuple):
@@ -157,20 +160,21 @@ class StackStore:
             stack = None if is_anew else self._installed.open(entry)
             if stack is None or stack.record == unless:
                 place = Workspace(folder, Tools(self._environ, descriptor), told)
-                stack = self._fetch_into(place, entry, stack)
+                with stack or nullcontext():
+                    self._fetch_into(place, entry, stack.record.digest if stack else None)
+                stack = self._reopen(entry)
         self._installed.sweep()
         return stack
 
-    def _fetch_into(self, place: Workspace, entry: Entry, present: Stack | None) -> Stack:
+    def _fetch_into(self, place: Workspace, entry: Entry, current: str | None) -> None:
+        """Install a stack, unless it is an image whose digest is still `current`."""
         from hsup_driver_libcontainer.stacks.fetch import fetch
 
-        made = fetch(entry, place, present.record.digest if present else None)
-        if made is None:
-            assert present
-            return present
-        self._installed.place(made, entry)
-        if present:
-            present.close()
+        made = fetch(entry, place, current)
+        if made is not None:
+            self._installed.place(made, entry)
+
+    def _reopen(self, entry: Entry) -> Stack:
         stack = self._installed.open(entry)
         assert stack, f"stack {entry} was removed while its workspace was locked"
         return stack
@@ -206,6 +210,11 @@ def is_folder(entry: Entry) -> bool:
 def _open_folder(entry: Entry) -> Stack:
     from hsup_driver_libcontainer.stacks.root import check_root
 
+    if _UNMOUNTABLE.search(entry.url):
+        problem = (
+            f'stack "{entry}" is in {entry.url!r}, and overlays cannot have : , or \\ in paths'
+        )
+        raise DriverError(problem, hint="rename the folder, or bind-mount it elsewhere")
     check_root(entry.url, str(entry))
     descriptor = lock(entry.url, SHARED)
     record = Record(entry.name, entry.version, entry.url, None, None, None, 0)
@@ -228,8 +237,8 @@ def _is_in_use(path: str) -> bool:
 
 def _folder(settings: Settings) -> str:
     folder = settings.environ.get(STACKS_DIR) or DEFAULT_STACKS_DIR
-    if not folder.startswith("/") or ":" in folder:
-        # Overlays and skopeo part their arguments by colons.
-        problem = f"must be an absolute path without a colon, got {folder!r}"
+    if not folder.startswith("/") or _UNMOUNTABLE.search(folder):
+        # Skopeo parts its arguments by colons as well.
+        problem = f"must be an absolute path without : , and \\, got {folder!r}"
         raise UsageError(f"{STACKS_DIR} {problem}", hint=f"set it to {DEFAULT_STACKS_DIR}")
     return folder.rstrip("/") or "/"

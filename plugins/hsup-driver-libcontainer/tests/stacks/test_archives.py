@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -280,7 +281,10 @@ finally:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one file; the first answer stops half-way until `go_on`."""
+    """Serves one file; the first answer stops half-way until `go_on`.
+
+    `answers` are statuses that the next requests get instead.
+    """
 
     daemon_threads = True
 
@@ -288,6 +292,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
         self.ranges = []
+        self.answers = []
         self.stops = stops
         self.stopped, self.go_on = threading.Event(), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/root.tar"
@@ -311,8 +316,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/root.tar":
             self.send_error(404)
             return
+        if self.server.answers:
+            self.send_error(self.server.answers.pop())
+            return
         rest = self.server.content[start:]
         self.send_response(206 if asked else 200)
+        self.send_header("ETag", '"1"')
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-*/*")
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         if self.server.stops and not asked:
@@ -375,12 +386,16 @@ def test_a_download_that_was_killed_is_not_taken_for_a_stack_and_goes_on(
     program = subprocess.Popen(
         [sys.executable, "-c", OBTAIN, "a"], env=settings.environ, stderr=subprocess.DEVNULL
     )
-    partial = stacks_dir / "fetching/a@/download"
     half = len(root_tar) // 2
-    wait_until(lambda: partial.exists() and partial.stat().st_size > half // 2)
+
+    def received():
+        partial = stacks_dir.glob("fetching/a@/*/archive")
+        return sum(path.stat().st_size for path in partial)
+
+    wait_until(lambda: received() > half // 2)
     program.kill()
     program.wait()
-    there = partial.stat().st_size
+    there = received()
     assert not (stacks_dir / "installed").exists()
 
     StackStore(settings).obtain("a").close()
@@ -392,14 +407,33 @@ def test_a_download_that_was_killed_is_not_taken_for_a_stack_and_goes_on(
 def test_a_server_without_the_file_is_told_at_once(store, serve) -> None:
     server = serve(b"")
     url = server.url.replace("root.tar", "none.tar")
-    with pytest.raises(DriverError, match=rf"cannot download {url}: the server says 404 Not Found"):
+    told = rf"cannot download stack {url}: the server answered 404 Not Found"
+    with pytest.raises(DriverError, match=told):
         store.add(Entry("a", None, url))
     assert server.ranges == [0]
 
 
-def test_a_server_that_cannot_be_reached_is_told(store) -> None:
-    with pytest.raises(DriverError, match=r"cannot download http://127.0.0.1:1/x: .*refused"):
-        store.add(Entry("a", None, "http://127.0.0.1:1/x"))
+def test_a_server_that_cannot_be_reached_is_told(store, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("hsup_driver_libcontainer.stacks.fetch.BACKOFF_SECONDS", 0.001)
+    caplog.set_level(logging.DEBUG)
+    told = r"cannot download stack http://127.0.0.1:1/x: .*refused"
+    with pytest.raises(DriverError, match=told) as caught:
+        store.add(Entry("a", None, "http://me:secret@127.0.0.1:1/x?signature=secret"))
+    assert "secret" not in str(caught.value)
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_is_asked_again(store, serve, root_tar, status) -> None:
+    server = serve(root_tar)
+    server.answers = [status]
+    store.add(Entry("a", None, server.url))
+    assert server.ranges == [0, 0]
+
+
+def test_a_url_of_no_host_is_told(store) -> None:
+    with pytest.raises(DriverError, match="a URL names no valid host"):
+        store.add(Entry("a", None, "http://[oops/root.tar"))
 
 
 def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(

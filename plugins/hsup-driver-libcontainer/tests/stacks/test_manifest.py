@@ -57,6 +57,25 @@ def test_an_unprotected_url_without_a_checksum_is_a_warning() -> None:
     assert parsed.entries
 
 
+@pytest.mark.parametrize("url", ["file:///a%20root", "file://localhost/a%20root", "/a root"])
+def test_a_url_of_a_file_is_its_path(url: str) -> None:
+    assert parse(f"- name: a\n  url: {url}") == ((Entry("a", None, "/a root"),), ())
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("file://host/root", "file://host/root is on another machine, host"),
+        ("file://[root", "a URL names no valid host"),
+        ("file://localhost", "file://localhost names no path"),
+        ("file:///a%00b", "file:///a%00b names no path"),
+    ],
+)
+def test_a_url_of_no_file_is_told(url: str, problem: str) -> None:
+    (told,) = faults(f"- name: a\n  url: '{url}'")
+    assert told.startswith(f'line 2, "url" of stack "a": must be of a file that is here: {problem}')
+
+
 def test_an_empty_manifest_has_no_stacks() -> None:
     assert parse("# nothing yet\n") == ((), ())
 

@@ -106,6 +106,33 @@ def test_an_index_without_this_machine_is_refused(store, registry, root_tar) -> 
         store.obtain("small")
 
 
+def test_what_an_index_has_for_no_platform_is_passed_over(store, registry, root_tar) -> None:
+    own = "arm64" if os.uname().machine == "aarch64" else "amd64"
+    image = registry.layout.put_image(root_tar, architecture=own)
+    anywhere = {**registry.layout.put_image(root_tar, architecture="s390x")}
+    del anywhere["platform"]
+    registry.publish(registry.layout.put_index(anywhere, image))
+
+    with store.obtain("small") as stack:
+        assert stack.folder
+        assert Path(stack.folder, "etc/kept").exists()
+
+
+@pytest.mark.parametrize("answer", ["{", "[]", '{"manifests": [{"platform": null}]}'])
+def test_an_answer_that_is_no_image_is_one_sentence(answer, settings, stacks_dir, tmp_path) -> None:
+    reference = "example.com/a:1"
+    (stacks_dir / "manifest.yml").write_text(f"- {{name: a, url: 'docker://{reference}'}}")
+    (tmp_path / "bin").mkdir()
+    for tool in ("skopeo", "umoci"):
+        (tmp_path / "bin" / tool).write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+        (tmp_path / "bin" / tool).chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{settings.environ['PATH']}"
+    store = StackStore(settings._replace(environ={**settings.environ, "PATH": path}))
+
+    with pytest.raises(DriverError, match=rf"cannot pull {reference}: .* is no image"):
+        store.obtain("a")
+
+
 def test_a_tag_that_has_moved_is_pulled_again(store, registry, root_tar, second_layer) -> None:
     registry.publish(registry.layout.put_image(root_tar))
     with store.obtain("small") as old:

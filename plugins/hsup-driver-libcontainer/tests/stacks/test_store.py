@@ -54,6 +54,22 @@ def test_a_folder_that_is_gone_is_told_and_can_be_forgotten(store, tmp_path, sma
     assert store.remove("a") == ("a",)
 
 
+@pytest.mark.parametrize("name", ["a:b", "a,b", "a\\b"])
+def test_a_folder_that_overlays_cannot_name_is_refused(name, store, tmp_path, small_root) -> None:
+    shutil.copytree(small_root, tmp_path / name, symlinks=True)
+    with pytest.raises(DriverError, match=r"overlays cannot have .* in paths; rename the folder"):
+        store.add(Entry("a", None, str(tmp_path / name)))
+
+
+def test_a_pull_that_fails_does_not_keep_the_stack_in_use(store, registry, root_tar):
+    registry.publish(registry.layout.put_image(root_tar))
+    store.obtain("small").close()
+    registry.publish(registry.layout.put_image(b"no tar"))
+    with pytest.raises(DriverError):
+        store.pull("small")
+    assert [one.is_in_use for one in store.list() if one.record] == [False]
+
+
 def test_a_folder_without_bash_is_refused(store, tmp_path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(DriverError, match='no bash in the stack "a": it has no /bin/bash; give'):
@@ -161,7 +177,7 @@ def test_sweeping_takes_nothing_that_is_worked_with(installed, stacks_dir) -> No
         assert len(os.listdir(stacks_dir / "installed")) == 2
 
 
-@pytest.mark.parametrize("folder", ["stacks", "/a:b"])
+@pytest.mark.parametrize("folder", ["stacks", "/a:b", "/a,b", "/a\\b"])
 def test_a_store_that_makes_no_sense_is_a_usage_error(settings, folder) -> None:
     with pytest.raises(UsageError, match="HSUP_STACKS_DIR must be an absolute path"):
         StackStore(settings._replace(environ={"HSUP_STACKS_DIR": folder}))

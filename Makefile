@@ -16,9 +16,13 @@ INSTALLED := build/installed
 STACK := build/stack
 SLUG := build/guestbook.tgz
 
+# What `make ftest-vm` boots, and the tests that it runs.
+VM := build/vm
+VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types imports unit pythons wheels \
-	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
+	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local ftest-vm \
 	bench bench-libcontainer version clean
 
 help: ## list the targets
@@ -67,6 +71,12 @@ ftest-libcontainer: ftest-libcontainer-local ## run them with the libcontainer d
 ftest-libcontainer-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG)
 	$(VENV)/bin/pytest ftest --driver libcontainer --hsup $(INSTALLED)/bin/hsup
 
+# Processors in software are four times as slow, and more.
+ftest-vm: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG) $(VM)/vmlinuz ## run them in a virtual machine with cgroup v2 (three quarters of an hour)
+	@.ci/install-system-packages $(PYTHON) qemu-system-x86
+	ftest/vm/run $(VM) "FTEST_PATIENCE=4 $(VENV)/bin/pytest -v -rs --tb=short $(VM_TESTS) \
+		--driver libcontainer --hsup $(INSTALLED)/bin/hsup"
+
 wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 	rm -rf dist
 	$(VENV)/bin/pip wheel -q --no-deps --wheel-dir dist $(addprefix ./,$(PROJECTS))
@@ -104,6 +114,9 @@ $(VENV)/dev: $(VENV)/ready .ci/install-system-packages
 
 $(STACK):
 	@.ci/make-stack $@
+
+$(VM)/vmlinuz: ftest/vm/make-root
+	@ftest/vm/make-root $(VM)
 
 $(SLUG): $(VENV)/ready $(shell find examples/guestbook -type f)
 	@PIP=$(VENV)/bin/pip examples/guestbook/build-slug $@

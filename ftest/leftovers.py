@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from program import PATIENCE
+
 _RUN = Path("/run/hsup/libcontainer")
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -19,7 +21,7 @@ def since(before: set[str], timeout: float = 5.0) -> set[str]:
 
     What other hsups take and give back meanwhile is none of it.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     left = taken() - before
     while left and time.monotonic() < deadline:
         left &= taken()

@@ -19,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+#: How much longer everything may take than on a machine with processors of its own.
+PATIENCE = float(os.environ.get("FTEST_PATIENCE", "1"))
 WAIT_SECONDS = 15.0
 _LOOK_SECONDS = 0.005
 
@@ -141,7 +143,7 @@ class Hsup:
             capture_output=True,
             cwd=self.folder,
             env={**self.environ, **(env or {})},
-            timeout=timeout,
+            timeout=timeout * PATIENCE,
             check=False,
         )
         return Finished(status=_shell_status(done.returncode), out=done.stdout, err=done.stderr)
@@ -297,7 +299,7 @@ class _Collector:
 
 def eventually(true: Callable[[], object], timeout: float = WAIT_SECONDS) -> bool:
     """Tell whether something became true in time."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while not true():
         if time.monotonic() > deadline:
             return False

@@ -11,6 +11,8 @@ import subprocess
 import termios
 import time
 
+from program import PATIENCE
+
 
 class Terminal:
     """A pseudo terminal with a program in it, seen from the person's side."""
@@ -37,7 +39,7 @@ class Terminal:
 
     def wait_for(self, pattern, timeout=10.0):
         """Return the match, and forget what was seen up to its end."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while not (found := re.search(pattern, self.seen)):
             left = deadline - time.monotonic()
             assert left > 0, f"no {pattern!r} on the terminal, but:\n{self.seen}"
@@ -48,7 +50,7 @@ class Terminal:
         return found
 
     def ended(self, timeout=10.0):
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while self._read(max(0.0, deadline - time.monotonic())):
             pass
         code = self.child.wait(timeout=max(0.1, deadline - time.monotonic()))

@@ -77,7 +77,7 @@ def test_a_hundred_kills_at_random_moments_leave_nothing(hsup):
     delays = random.Random(seed)
     for _ in range(25):
         started = time.monotonic()
-        moments = sorted(started + delays.uniform(0, 1.5) for _ in range(4))
+        moments = sorted(started + delays.uniform(0, 1.5 * PATIENCE) for _ in range(4))
         for running, moment in zip([hsup.start("one=3") for _ in moments], moments, strict=True):
             time.sleep(max(0.0, moment - time.monotonic()))  # the moment is the case
             kill(running)

@@ -55,6 +55,7 @@ def test_a_console_has_job_control_and_its_signals(hsup, terminal):
     screen.wait_for(r"\$ ")
     screen.type("echo st''atus $?\n")
     screen.wait_for("status 130")
+    screen.wait_for(r"\$ ")
     screen.type("\x04")
     screen.wait_for("exit")
     assert screen.ended() == 0

@@ -203,7 +203,7 @@ def test_who_uses_up_the_memory_is_killed_and_counted(group, start):
     process = start(group, EAT)
     assert process.wait() == -signal.SIGKILL
     assert process.stdout.read() == b""
-    assert group.out_of_memory_kills() == 1
+    assert group.out_of_memory_kills() >= 1
 
 
 def test_who_stays_below_the_limit_is_neither(cgroups, instance, start):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from program import PATIENCE
+from ftest.program import PATIENCE
 
 _RUN = Path("/run/hsup/libcontainer")
 _CGROUPS = Path("/sys/fs/cgroup")

@@ -11,7 +11,7 @@ import subprocess
 import termios
 import time
 
-from program import PATIENCE
+from ftest.program import PATIENCE
 
 
 class Terminal:

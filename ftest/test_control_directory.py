@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ftest.program import STACK, eventually, process, replace
+from ftest.program import PATIENCE, STACK, eventually, process, replace
 
 #: The example of the Go program's README, to the letter.
 README_EXAMPLE = """{

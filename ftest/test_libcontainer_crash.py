@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ftest import leftovers
-from ftest.program import eventually
+from ftest.program import PATIENCE, eventually
 
 SAY = r"app\[one\.\d+\]: (\d+) ([\d.]+)$"
 

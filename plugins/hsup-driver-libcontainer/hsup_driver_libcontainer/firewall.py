@@ -132,6 +132,7 @@ class Firewall:
             return
         if os.path.exists(self._made):
             self._table = RunningTool((self._nft(), "-f", "-"), nft.REMOVAL)
+            self._iptables.begin_forget()
 
     def _finish_removal(self) -> Sequence[str]:
         if self._alone < 0:

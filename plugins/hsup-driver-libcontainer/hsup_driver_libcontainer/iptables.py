@@ -30,11 +30,12 @@ _RULES = (
 )
 
 
-class ForwardChain(NamedTuple):
-    """What iptables does with what is forwarded."""
+class Forwarding(NamedTuple):
+    """What iptables does with what is forwarded, and our rules, as `iptables -S` prints them."""
 
     drops: bool
     has_docker: bool
+    ours: Sequence[str]
 
 
 class Iptables:
@@ -50,20 +51,22 @@ class Iptables:
         self._looking: RunningTool | None = None
 
     def begin_look(self) -> None:
-        """Begin to look at the chain, for whoever asks next."""
+        """Begin to look at the rules, for whoever asks next."""
         if self._tool:
-            self._looking = RunningTool((self._tool, "-w", "-S", "FORWARD"))
+            self._looking = RunningTool((self._tool, "-w", "-S"))
 
-    def look(self) -> ForwardChain:
-        """Return what becomes of packets that no rule matches."""
+    def look(self) -> Forwarding:
+        """Return what becomes of packets that are forwarded."""
         if self._looking is None:
             self.begin_look()
         if self._looking is None:
-            return ForwardChain(drops=False, has_docker=False)
-        output = self._looking.wait().output
+            return Forwarding(drops=False, has_docker=False, ours=())
+        lines = self._looking.wait().output.splitlines()
         self._looking = None
-        return ForwardChain(
-            drops="-P FORWARD DROP" in output, has_docker=f"-j {_DOCKER_CHAIN}" in output
+        return Forwarding(
+            drops="-P FORWARD DROP" in lines,
+            has_docker=f"-A FORWARD -j {_DOCKER_CHAIN}" in lines,
+            ours=[line for line in lines if _COMMENT in line],
         )
 
     def let_pass(self) -> None:
@@ -72,8 +75,7 @@ class Iptables:
         if not forward.drops:
             return
         chain = _DOCKER_CHAIN if forward.has_docker else "FORWARD"
-        old = self._rules_of(chain)
-        if len(old) == len(_RULES):
+        if [line.split()[1] for line in forward.ours] == [chain] * len(_RULES):
             return
         new = [
             f"-I {chain} {number} {rule}" if forward.has_docker else f"-A {chain} {rule}"
@@ -81,22 +83,19 @@ class Iptables:
         ]
         with open(self._note, "w", encoding="ascii"):
             pass
-        self._change([*_removals(old), *new])
+        self._change([*_removals(forward.ours), *new])
+
+    def begin_forget(self) -> None:
+        """Begin to remove all rules for dynos, if there are any."""
+        if os.path.exists(self._note):
+            self.begin_look()
 
     def forget(self) -> None:
-        """Remove all rules for dynos. Raises DriverError."""
+        """Return when that is done. Raises DriverError."""
         if os.path.exists(self._note):
-            old = [*self._rules_of("FORWARD"), *self._rules_of(_DOCKER_CHAIN)]
-            if old:
+            if old := self.look().ours:
                 self._change(_removals(old))
             os.unlink(self._note)
-
-    def _rules_of(self, chain: str) -> list[str]:
-        """Return our rules in a chain, none for a chain that does not exist."""
-        if not self._tool:
-            return []
-        listed = run_tool((self._tool, "-w", "-S", chain)).output.splitlines()
-        return [line for line in listed if _COMMENT in line]
 
     def _change(self, lines: Sequence[str]) -> None:
         if not self._restore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ def main() -> None:
         run = (str(ground.hsup), "run", "-d", "libcontainer", "--", "true")
         sides: dict[str, Callable[[], Sample]] = {HSUP: partial(timed_run, run, ground)}
         if docker_answers():
-            image = stack.enter_context(imported_image(ground.stack, ground.folder.name))
+            image = stack.enter_context(imported_image(ground.stack, f"hsup-bench-{os.getpid()}"))
             docker = (DOCKER, "run", "--rm", image, "true")
             sides[DOCKER] = partial(timed_run, docker, ground)
         samples = measure.alternate(arguments.rounds, sides, warm_up=True)

@@ -7,7 +7,6 @@ import resource
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 
 from hsup.api import Finding, Settings
 from hsup.errors import DriverError, DynoStartError, UsageError
@@ -26,7 +25,7 @@ from hsup_driver_libcontainer.uids import UID_MAX, uid_range
 _RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
 _DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
 
-_CAP_LAST_CAP = Path("/proc/sys/kernel/cap_last_cap")
+_CAP_LAST_CAP = "/proc/sys/kernel/cap_last_cap"
 
 
 #: What means something in the options of an overlay, see man 8 mount.
@@ -118,7 +117,7 @@ class Machine:
             kept=tuple(one.descriptor for one in leases),
             stage=self.stage,
             seccomp=self._seccomp_filter,
-            highest_capability=int(_CAP_LAST_CAP.read_text()),
+            highest_capability=_highest_capability(),
         )
 
     @cached_property
@@ -190,6 +189,11 @@ class Machine:
     def _uids(self) -> Leases:
         remedy = f"raise {UID_MAX}"
         return Leases(f"{self._network.folder}/uids", self._uid_range, kind="uid", remedy=remedy)
+
+
+def _highest_capability() -> int:
+    with open(_CAP_LAST_CAP, encoding="ascii") as file:
+        return int(file.read())
 
 
 def _run_folder(environ: Mapping[str, str]) -> str:

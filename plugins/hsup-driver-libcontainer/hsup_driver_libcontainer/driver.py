@@ -100,7 +100,7 @@ class LibcontainerDriver:
             ran_out = status.out_of_memory or place.ran_out_of_memory()
             return status._replace(out_of_memory=ran_out)
         finally:
-            self._machine.begin_close()
+            self._machine.close_firewall()
             self._machine.give_back(place)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:

@@ -148,9 +148,9 @@ class Machine:
         """Tell whether a dyno that is not asked for yet keeps nothing from one that is."""
         return not self._network.is_exclusive
 
-    def begin_close(self) -> None:
+    def close_firewall(self) -> None:
         """Begin to close, as the last dyno is about to be given back."""
-        self._network.begin_close()
+        self._network.close_firewall()
 
     def network_plan(self, place: Place) -> NetworkPlan:
         """Return how to make a dyno's network, which is open. Raises DynoStartError."""

@@ -59,12 +59,12 @@ class Network:
         self._links.load()
         self._firewall.open()
 
-    def begin_close(self) -> None:
-        """Begin to take away what no other hsup uses; no process of a dyno is left.
+    def close_firewall(self) -> None:
+        """Take away the rules, if no other hsup uses them; no process of a dyno is left.
 
-        It takes 20 ms, in which the interface of the last dyno can be waited for.
+        It takes 20 ms, in which the kernel removes the interface of the last dyno.
         """
-        self._firewall.begin_close()
+        self._firewall.close()
 
     def close(self) -> None:
         """Return when that is done; no dyno is left."""

@@ -68,7 +68,7 @@ class Zygote:
             self._socket = self._process = None
 
     def _check_mounted(self) -> None:
-        said = json.loads(self._connection().recv(1 << 16) or b'"its helper process ended"')
+        said = json.loads(self._connection().recv(1 << 16) or b'"the zygote ended"')
         if said:
             raise DriverError(f"cannot mount a stack image: {said}")
 

@@ -83,7 +83,7 @@ def execute(
         os.dup2(news.fileno(), _NEWS, inheritable=False)
     kernel.close_range(_NEWS + 1)
     try:
-        os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606
+        os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606 - it is told
     except OSError as error:
         fail(socket.socket(fileno=_NEWS), number, error)
     os._exit(1)

@@ -165,7 +165,7 @@ def examine() -> list[Finding]:
 
 def _load_library() -> None:
     try:
-        import pyseccomp  # noqa: F401
+        import pyseccomp  # noqa: F401 - to see whether it loads
     except RuntimeError as error:
         raise DriverError(
             "libseccomp is not installed", hint="install libseccomp2, or libseccomp on Fedora"

@@ -76,7 +76,7 @@ def _route(text: str, extra: ExtraInterface | None) -> ExtraRoute:
     network = parse_network(destination)
     address = parse_address(gateway)
     is_default = gateway == DEFAULT_GATEWAY
-    if network is None or text.count(":") != 2 or not (address or is_default):  # noqa: PLR2004 - as IPv4 and the variable have it
+    if network is None or text.count(":") != 2 or not (address or is_default):  # noqa: PLR2004 - IPv4
         raise _refusal("a network, a gateway and an interface", text)
     if interface not in {FIRST, EXTRA}:
         raise _refusal(f"a route through {FIRST} or {EXTRA}", text)

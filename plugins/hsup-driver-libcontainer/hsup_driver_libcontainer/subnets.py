@@ -99,7 +99,7 @@ def parse_network(text: str) -> Network | None:
     """Return the network that `10.0.0.10/24` stands for, or None."""
     match = _NETWORK.fullmatch(text)
     address = parse_address(match[1]) if match else None
-    if match is None or address is None or int(match[2]) > 32:  # noqa: PLR2004 - as IPv4 and the variable have it
+    if match is None or address is None or int(match[2]) > 32:  # noqa: PLR2004 - IPv4
         return None
     return Network(address, int(match[2]))
 

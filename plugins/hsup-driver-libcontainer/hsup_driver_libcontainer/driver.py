@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 from hsup.api import Finding, OutputPipes, Settings
 from hsup.model import DynoSpec, ExitStatus, Release, Slug
 from hsup.slugs import SlugStore
-from hsup_driver_libcontainer import messages, plan
+from hsup_driver_libcontainer import messages, netlink_apply, plan
 from hsup_driver_libcontainer.machine import Machine
-from hsup_driver_libcontainer.messages import Connect, Launch, Started
+from hsup_driver_libcontainer.messages import Built, Channels, Connect, Launch
+from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.place import Place
 from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
@@ -90,13 +90,13 @@ class LibcontainerDriver:
             streams = foreground.open_streams()
             terminal = foreground.terminal_of(streams)
             kind = self._settings.environ.get("TERM")
-            channel = self._fork(place)
+            channels = self._fork(place)
             with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
-                messages.say(channel, Launch(), (*files, *streams))
+                messages.say(channels.setup, Launch(), (*files, *streams))
             self._machine.open_network()
-            messages.say(channel, Connect(json.dumps(self._machine.network_plan(place))))
+            _connect(channels, self._machine.network_plan(place))
             event = place.group.out_of_memory_event()
-            status = foreground.Session(channel, terminal, event).run(grace_seconds)
+            status = foreground.Session(channels, terminal, event).run(grace_seconds)
             ran_out = status.out_of_memory or place.ran_out_of_memory()
             return status._replace(out_of_memory=ran_out)
         finally:
@@ -147,22 +147,25 @@ class LibcontainerDriver:
             place = self._machine.take(size)
             undo.callback(self._machine.take_back, place)
             network = self._machine.network_plan(place)
-            channel = self._fork(place)
+            channels = self._fork(place)
             undo.pop_all()
-        messages.say(channel, Connect(json.dumps(network)))
-        return ContainerDyno(place, channel, self._machine.give_back_when_gone)
+        _connect(channels, network)
+        execute = partial(self._need_zygote().fork, place.ground())
+        return ContainerDyno(place, channels, execute, self._machine.give_back_when_gone)
 
-    def _fork(self, place: Place) -> socket.socket:
+    def _fork(self, place: Place) -> Channels:
         """Fork the first process of a dyno, from the zygote if there is one."""
-        ours, theirs = messages.pair()
-        with theirs:
+        own, its = messages.pair()
+        setup, builders = messages.pair()
+        with its, builders:
+            theirs = (its.fileno(), builders.fileno())
             if self._zygote is not None:
-                self._zygote.fork(theirs, place.ground())
+                self._zygote.fork(place.ground(), theirs)
             else:
                 from hsup_driver_libcontainer import init
 
-                init.fork(theirs.fileno(), place.ground().packet(), self._machine.common)
-        return ours
+                init.fork(*theirs, place.ground().packet(), self._machine.common)
+        return Channels(own, setup)
 
     @contextmanager
     def _files(
@@ -178,8 +181,8 @@ class LibcontainerDriver:
             for file in files:
                 os.close(file)
 
-    def _tell_of_copying(self, started: Started) -> None:
-        if started.has_copied_owner and not self._has_told_of_copying:
+    def _tell_of_copying(self, built: Built) -> None:
+        if built.has_copied_owner and not self._has_told_of_copying:
             self._has_told_of_copying = True
             import logging
 
@@ -250,3 +253,8 @@ class LibcontainerDriver:
 
             self._spares = Spares(self._make)
         return self._spares
+
+
+def _connect(channels: Channels, network: NetworkPlan) -> None:
+    with netlink_apply.route_socket() as host:
+        messages.say(channels.setup, Connect(json.dumps(network)), (host.fileno(),))

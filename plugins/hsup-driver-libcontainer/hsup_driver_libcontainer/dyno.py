@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import select
 import signal
@@ -15,13 +14,12 @@ from hsup.errors import DynoStartError
 from hsup.model import Address, Command, DynoSpec, ExitStatus
 from hsup_driver_libcontainer import messages, plan
 from hsup_driver_libcontainer.messages import (
-    OWN,
-    Execute,
+    Built,
+    Channels,
     Exited,
     Failed,
     Launch,
     Signal,
-    Started,
     Watch,
 )
 from hsup_driver_libcontainer.place import Place
@@ -33,47 +31,51 @@ _Result = TypeVar("_Result")
 class ContainerDyno:
     """A dyno, seen from hsup: its first process at the other end of a channel.
 
+    `execute` has a command started beside its program, see `beside.fork`, and
     `release` gives back what the dyno had of the machine when it is gone.
     """
 
     def __init__(
         self,
         place: Place,
-        channel: socket.socket,
+        channels: Channels,
+        execute: Callable[[Sequence[int]], None],
         release: Callable[[Place], Awaitable[None]],
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.place = place
         self.address: Address | None = None
         self.gone: asyncio.Future[None] = loop.create_future()
+        self._execute = execute
         self._release = release
-        self._channel = channel
-        self._started: asyncio.Future[Started] = loop.create_future()
-        self._ends: dict[int, asyncio.Future[ExitStatus]] = {OWN: loop.create_future()}
-        self._numbers = itertools.count(OWN + 1)
+        self._channel, self._setup = channels
+        self._built: Built | None = None
+        self._started: asyncio.Future[Built] = loop.create_future()
+        self._end: asyncio.Future[ExitStatus] = loop.create_future()
         self._released: asyncio.Task[None] | None = None
         self._is_empty = False
         self._ran_out_of_memory = False
         self._pidfd = -1
-        os.set_blocking(channel.fileno(), False)
-        loop.add_reader(channel, self._hear)
+        for channel, hear in ((self._channel, self._hear), (self._setup, self._hear_builder)):
+            os.set_blocking(channel.fileno(), False)
+            loop.add_reader(channel, hear)
         self._memory_event = place.group.out_of_memory_event()
         if self._memory_event is not None:
             loop.add_reader(self._memory_event, self._run_out_of_memory)
 
     def launch(self, spec: DynoSpec, descriptors: Sequence[int]) -> None:
-        """Have the first process start a program; the descriptors are those of `Launch`."""
+        """Have the builder start a program; the descriptors are those of `Launch`."""
         self._spec = spec
         self.address = Address(self.place.subnet.dyno, spec.port) if spec.port else None
-        messages.say(self._channel, Launch(), descriptors)
+        messages.say(self._setup, Launch(), descriptors)
 
-    async def started(self) -> Started:
+    async def started(self) -> Built:
         """Return when the program was executed. Raises DynoStartError."""
         return await asyncio.shield(self._started)
 
     async def wait(self) -> ExitStatus:
         """Return how the program ended."""
-        return await asyncio.shield(self._ends[OWN])
+        return await asyncio.shield(self._end)
 
     async def signal(self, number: int) -> None:
         """Send a signal to every process, in one step."""
@@ -81,16 +83,16 @@ class ContainerDyno:
 
     async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
         """Start a command beside the dyno's program. Raises DynoStartError."""
-        number = next(self._numbers)
-        self._ends[number] = self._loop.create_future()
+        if self._pidfd < 0:
+            raise DynoStartError("the dyno has ended")
+        ours, theirs = messages.pair()
         file = plan.write(program(self._spec._replace(command=command)))
         try:
-            messages.send(self._channel, Execute(number), [file, *streams])
-        except OSError as error:
-            raise DynoStartError("the dyno has ended") from error
+            with theirs:
+                self._execute((theirs.fileno(), self._pidfd, file, *streams))
         finally:
             os.close(file)
-        return Execution(number, self._ends[number], self._channel)
+        return Execution(ours)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when nothing is left of the dyno, having killed what outlived the grace."""
@@ -114,14 +116,16 @@ class ContainerDyno:
         """
         if self.gone.done():
             return
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._channel)
-        os.set_blocking(self._channel.fileno(), True)
-        while self._pidfd < 0 and (received := messages.receive(self._channel)):
+        for channel in (self._channel, self._setup):
+            if not self._loop.is_closed():
+                self._loop.remove_reader(channel)
+        os.set_blocking(self._setup.fileno(), True)
+        while self._pidfd < 0 and (received := messages.receive(self._setup)):
             if isinstance(received.message, Watch):
                 (self._pidfd,) = received.descriptors
         self._kill()
         self._channel.close()
+        self._setup.close()
         if self._pidfd >= 0:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._pidfd)
@@ -136,12 +140,53 @@ class ContainerDyno:
         if self.gone.done():
             return
         if self._pidfd < 0:
-            self._channel.shutdown(socket.SHUT_RDWR)  # it ends by itself
+            self._shut_down()
             return
         try:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         except ProcessLookupError:
             pass  # it has just ended
+
+    def _shut_down(self) -> None:
+        """Have a first process that nobody has seen end by itself."""
+        for channel in (self._channel, self._setup):
+            if channel.fileno() >= 0:
+                channel.shutdown(socket.SHUT_RDWR)
+
+    def _hear_builder(self) -> bool:
+        """Take what the builder says; tell whether it may have said more."""
+        try:
+            received = messages.receive(self._setup)
+        except BlockingIOError:
+            return False
+        if received is None:
+            self._see_built()
+            return False
+        match received.message:
+            case Watch():
+                (self._pidfd,) = received.descriptors
+                self._loop.add_reader(self._pidfd, self._see_end)
+            case Built():
+                self._built = received.message
+            case Failed(text):
+                self._built = None
+                self._fail(start_error(text))
+        return True
+
+    def _see_built(self) -> None:
+        """Be started: the builder has become the program, or is no more."""
+        self._loop.remove_reader(self._setup)
+        self._setup.close()
+        if self._built is not None:
+            _settle(self._started, self._built)
+        else:
+            self._fail(DynoStartError("the dyno was killed while it started"))
+        if self._pidfd < 0:
+            self._see_end()
+
+    def _hear_rest_of_builder(self) -> None:
+        while self._setup.fileno() >= 0 and self._hear_builder():
+            pass
 
     def _hear(self) -> bool:
         """Take what the first process says; tell whether it may have said more."""
@@ -152,25 +197,16 @@ class ContainerDyno:
         if received is None:
             self._hang_up()
             return False
-        match received.message:
-            case Watch():
-                (self._pidfd,) = received.descriptors
-                self._loop.add_reader(self._pidfd, self._see_end)
-            case Started():
-                _settle(self._started, received.message)
-            case Failed(number, text):
-                self._fail(number, start_error(text))
-            case Exited(number, status, is_last):
-                self._is_empty = is_last
-                _settle(self._ends[number], self._told(exit_status(status)))
+        if isinstance(received.message, Exited):
+            self._hear_rest_of_builder()
+            self._is_empty = received.message.is_last
+            _settle(self._end, self._told(exit_status(received.message.status)))
         return True
 
-    def _fail(self, number: int, error: DynoStartError) -> None:
-        waiting: asyncio.Future[Started] | asyncio.Future[ExitStatus]
-        waiting = self._ends[number] if number != OWN else self._started
-        if not waiting.done():
-            waiting.set_exception(error)
-            waiting.exception()  # nobody may be waiting any more
+    def _fail(self, error: DynoStartError) -> None:
+        if not self._started.done():
+            self._started.set_exception(error)
+            self._started.exception()  # nobody may be waiting any more
 
     def _told(self, status: ExitStatus) -> ExitStatus:
         ran_out = self._ran_out_of_memory or self.place.ran_out_of_memory()
@@ -190,41 +226,36 @@ class ContainerDyno:
             self._memory_event = None
 
     def _hang_up(self) -> None:
-        """Listen no more; a first process that nobody has seen is no more, or soon."""
         self._loop.remove_reader(self._channel)
         self._channel.close()
-        if self._pidfd < 0:
-            self._see_end()
 
     def _see_end(self) -> None:
         """Settle all that is awaited; the kernel has ended all other processes by now."""
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
-            while self._channel.fileno() >= 0 and self._hear():
-                pass  # what was said before the end
-            if self._channel.fileno() >= 0:
-                self._hang_up()
             os.close(self._pidfd)
             self._pidfd = -1
+        self._hear_rest_of_builder()
+        while self._channel.fileno() >= 0 and self._hear():
+            pass  # what was said before the end
+        if self._setup.fileno() >= 0:
+            self._see_built()
+        if self._channel.fileno() >= 0:
+            self._hang_up()
         self._close_memory_event()
-        self._fail(OWN, DynoStartError("the dyno was killed while it started"))
-        for end in self._ends.values():
-            _settle(end, self._told(ExitStatus(signal=signal.SIGKILL)))
+        _settle(self._end, self._told(ExitStatus(signal=signal.SIGKILL)))
         _settle(self.gone, None)
 
 
 class Execution:
     """A command that runs in a dyno beside its program."""
 
-    def __init__(
-        self,
-        number: int,
-        end: asyncio.Future[ExitStatus],
-        channel: socket.socket,
-    ) -> None:
-        self._number = number
-        self._end = end
+    def __init__(self, channel: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
         self._channel = channel
+        self._end: asyncio.Future[ExitStatus] = self._loop.create_future()
+        os.set_blocking(channel.fileno(), False)
+        self._loop.add_reader(channel, self._hear)
 
     async def wait(self) -> ExitStatus:
         """Return how the command ended. Raises DynoStartError if it could not be executed."""
@@ -232,7 +263,21 @@ class Execution:
 
     async def signal(self, number: int) -> None:
         """Send a signal to the command's process; nothing if that has ended."""
-        messages.say(self._channel, Signal(number, self._number))
+        messages.say(self._channel, Signal(number))
+
+    def _hear(self) -> None:
+        received = messages.receive(self._channel)
+        if received is None:
+            self._loop.remove_reader(self._channel)
+            self._channel.close()
+            _settle(self._end, ExitStatus(signal=signal.SIGKILL))
+            return
+        match received.message:
+            case Failed(text) if not self._end.done():
+                self._end.set_exception(start_error(text))
+                self._end.exception()  # nobody may be waiting any more
+            case Exited(status):
+                _settle(self._end, exit_status(status))
 
 
 def _settle(future: asyncio.Future[_Result], result: _Result) -> None:

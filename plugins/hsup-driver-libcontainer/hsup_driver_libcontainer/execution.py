@@ -9,12 +9,12 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from hsup_driver_libcontainer import kernel, messages
+from hsup_driver_libcontainer import kernel, messages, privileges
 from hsup_driver_libcontainer.messages import FORWARDED, Failed, Master
-from hsup_driver_libcontainer.plan import Program, Terminal
+from hsup_driver_libcontainer.plan import Common, Ground, Program, Terminal
 
 #: What Python or the first process have changed.
 _SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *FORWARDED)
@@ -28,22 +28,49 @@ _TIOCSPTLCK = 0x40045431
 
 
 def lead_session() -> None:
-    """Be a process of its own kind, which signals act on as on any other."""
+    """Be a process of its own kind, which signals act on as on any other.
+
+    One that comes before is told to the parent, by the wake-up pipe that is still its
+    too, and the parent sends it again.
+    """
     os.setsid()
-    signal.set_wakeup_fd(-1)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
 
 
-def join_cgroups(join_files: Sequence[int]) -> None:
-    """Have this process counted as one of the dyno's."""
-    for join in join_files:
+def close_all_but(kept: Collection[int]) -> None:
+    """Close all descriptors but some."""
+    first = 0
+    for descriptor in sorted(kept):
+        if descriptor > first:
+            os.closerange(first, descriptor)
+        first = descriptor + 1
+    kernel.close_range(first)
+
+
+def open_joins(join_files: Sequence[str]) -> Sequence[int]:
+    """Open the files of the host to `join_cgroups` with."""
+    return [os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in join_files]
+
+
+def join_cgroups(joins: Sequence[int]) -> None:
+    """Have this process counted as one of the dyno's, and see its cgroups as the root of all."""
+    for join in joins:
         os.write(join, b"0")
+        os.close(join)
+    kernel.unshare(kernel.CLONE_NEWCGROUP)
 
 
-def open_terminal(
-    channel: socket.socket, number: int, terminal: Terminal | None, uid: int
-) -> int | None:
+def limit(ground: Ground, common: Common) -> None:
+    """Have the limits of a dyno, and gain no capability from now on."""
+    privileges.set_limits(ground.open_files)
+    privileges.gain_none(common.highest_capability)
+    if ground.cpus:
+        os.sched_setaffinity(0, ground.cpus)
+
+
+def open_terminal(channel: socket.socket, terminal: Terminal | None, uid: int) -> int | None:
     """Make a terminal if one is asked for; send its master to hsup, return the other end."""
     if terminal is None:
         return None
@@ -54,13 +81,12 @@ def open_terminal(
     (place,) = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))
     slave = os.open(f"/dev/pts/{place}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     os.fchown(slave, uid, -1)
-    messages.send(channel, Master(number), [master])
+    messages.send(channel, Master(), [master])
     os.close(master)
     return slave
 
 
 def execute(
-    number: int,
     program: Program,
     streams: Sequence[int],
     terminal: int | None,
@@ -85,15 +111,15 @@ def execute(
     try:
         os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606 - it is told
     except OSError as error:
-        fail(socket.socket(fileno=_NEWS), number, error)
+        fail(socket.socket(fileno=_NEWS), error)
     os._exit(1)
 
 
-def fail(news: socket.socket, number: int, error: OSError) -> None:
+def fail(news: socket.socket, error: OSError) -> None:
     """Tell why a program could not be executed."""
     what = error.strerror or ""
     text = f"{error.filename}: {what}" if error.filename else what
-    messages.say(news, Failed(number, text))
+    messages.say(news, Failed(text))
 
 
 def end() -> NoReturn:

@@ -7,7 +7,6 @@ import math
 import os
 import select
 import signal
-import socket
 import struct
 import termios
 import time
@@ -20,11 +19,11 @@ from hsup.model import ExitStatus
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.messages import (
     FORWARDED,
+    Channels,
     Exited,
     Failed,
     Master,
     Signal,
-    Started,
     Watch,
 )
 from hsup_driver_libcontainer.plan import Terminal
@@ -59,9 +58,9 @@ class Session:
     """A dyno whose streams are hsup's own: what it shows, what is typed, signals, its end."""
 
     def __init__(
-        self, channel: socket.socket, terminal: Terminal | None, memory_event: int | None
+        self, channels: Channels, terminal: Terminal | None, memory_event: int | None
     ) -> None:
-        self._channel = channel
+        self._channel, self._setup = channels
         self._terminal = terminal
         self._poll = select.poll()
         self._actions: dict[int, Callable[[], None]] = {}
@@ -73,7 +72,8 @@ class Session:
         self._deadline = math.inf
         self._ran_out_of_memory = False
         self._memory_event = memory_event
-        self._listen(channel.fileno(), self._hear)
+        self._listen(self._setup.fileno(), self._hear_builder)
+        self._listen(self._channel.fileno(), self._hear)
         if memory_event is not None:
             self._listen(memory_event, self._run_out_of_memory)
 
@@ -106,10 +106,10 @@ class Session:
         if self._actions.pop(descriptor, None):
             self._poll.unregister(descriptor)
 
-    def _hear(self) -> None:
-        received = messages.receive(self._channel)
+    def _hear_builder(self) -> None:
+        received = messages.receive(self._setup)
         if received is None:
-            self._ignore(self._channel.fileno())
+            self._ignore(self._setup.fileno())
             if self._pidfd < 0:
                 self._is_over = True
             return
@@ -120,17 +120,25 @@ class Session:
             case Master():
                 (self._master,) = received.descriptors
                 self._attach()
-            case Started():
-                pass
-            case Failed(_, text):
+            case Failed(text):
                 raise start_error(text)
-            case Exited(status=status, is_last=is_last):
-                self._status = exit_status(status)
-                if not is_last and self._deadline == math.inf:
-                    self._kill()
+
+    def _hear(self) -> None:
+        received = messages.receive(self._channel)
+        if received is None:
+            self._ignore(self._channel.fileno())
+            return
+        while self._setup.fileno() in self._actions:
+            self._hear_builder()  # what was said before the end
+        if isinstance(received.message, Exited):
+            self._status = exit_status(received.message.status)
+            if not received.message.is_last and self._deadline == math.inf:
+                self._kill()
 
     def _see_end(self) -> None:
         """Be done: the first process has ended, and so has every other."""
+        while self._setup.fileno() in self._actions:
+            self._hear_builder()
         while self._channel.fileno() in self._actions:
             self._hear()
         os.close(self._pidfd)

@@ -12,6 +12,9 @@ import os
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
+# What is looked up now is in memory that all dynos share, and not each one's own.
+for _name in ("capset", "mount", "setns", "syscall", "umount2", "unshare"):
+    getattr(_libc, _name)
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000

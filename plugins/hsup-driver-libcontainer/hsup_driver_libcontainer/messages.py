@@ -1,23 +1,25 @@
 """What hsup and the processes of a dyno say to each other while it starts and runs.
 
-    hsup                    first process (PID 1)           builder
-      (its fork)    ──────▶  namespaces            ──────▶  (its fork)
-      Watch         ◀──────                        ◀──────  Joined: cgroups
-      Connect       ──────────────────────────────────────▶ network
-      Launch        ──────────────────────────────────────▶ mounts
-      Master        ◀────────────────────────────────────── a terminal, if asked for
-                                                   ◀──────  Built
-      Started       ◀──────                        ◀──────  (end of file: it is the program)
-      Failed        ◀──────                        ◀──────  Failed
+    hsup                    builder
+      (its fork)    ──────▶  (fork of the first process)
+      Watch         ◀──────  the first process
+      Connect       ──────▶  network
+      Launch        ──────▶  mounts
+      Master        ◀──────  a terminal, if asked for
+      Built         ◀──────
+      Failed        ◀──────  instead
+      (end of file) ◀──────  it has become the program
+
+    hsup                    first process (PID 1), or that of a command beside the program
       Signal        ──────▶  any number of them
-      Execute       ──────▶  likewise
-      Exited        ◀──────  the program, or one executed beside it
+      Failed        ◀──────  the command could not be executed
+      Exited        ◀──────  the program, or the command
       (end of file) ◀─────▶  the other one is no more
 
-Each two share a SOCK_SEQPACKET socket, the builder that of the first process and
-hsup too. A packet is one message, its kind and its fields in words: numbers, and a
-text as the last one. Descriptors are beside it. Nothing here takes much memory, as
-the first process of every dyno would have that for itself.
+Each is a SOCK_SEQPACKET socket of its own. A packet is one message, its kind and its
+fields in words: numbers, and a text as the last one. Descriptors are beside it.
+Nothing here takes much memory, as the first process of every dyno would have that
+for itself.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -38,16 +41,18 @@ FORWARDED = (
     signal.SIGUSR2,
 )
 
-#: What the program of the dyno itself is called; those beside it are numbered from 1.
-OWN = 0
-
 #: Room for the largest message, `Connect`.
 _MOST_BYTES = 1 << 16
-_MOST_DESCRIPTORS = 5
+#: Room for as many descriptors as come with one message: those for a command, see `beside`.
+_ROOM_BESIDE = socket.CMSG_SPACE(6 * 4)
+_CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 
 
 class Connect(NamedTuple):
-    """Have a network: `network` is a `netlink_apply.NetworkPlan` in JSON."""
+    """Have a network: `network` is a `netlink_apply.NetworkPlan` in JSON.
+
+    A socket to the host's network namespace comes with it.
+    """
 
     network: str
 
@@ -60,14 +65,8 @@ class Watch(NamedTuple):
     """A pidfd of the first process comes with it."""
 
 
-class Joined(NamedTuple):
-    """The builder is in the dyno's cgroups; a namespace with them as roots comes with it."""
-
-
 class Master(NamedTuple):
-    """The master of the terminal of a program comes with it."""
-
-    program: int
+    """The master of the program's terminal comes with it."""
 
 
 class Built(NamedTuple):
@@ -77,63 +76,35 @@ class Built(NamedTuple):
     """
 
     has_copied_owner: bool
-    name: str
-
-
-class Started(NamedTuple):
-    """The program was executed; for `has_copied_owner` see `Built`."""
-
-    has_copied_owner: bool
 
 
 class Failed(NamedTuple):
-    """The dyno, or a program beside its own, could not be started."""
+    """The dyno, or a command beside its program, could not be started."""
 
-    program: int
     text: str
 
 
 class Signal(NamedTuple):
-    """Send a signal to every process; or only to a program executed beside the dyno's."""
+    """Send a signal to every process of the dyno; or to the command beside its program."""
 
     number: int
-    program: int = OWN
-
-
-class Execute(NamedTuple):
-    """Execute another program: its memory file and three streams come with it."""
-
-    program: int
 
 
 class Exited(NamedTuple):
-    """A program ended; `status` is as wait(2) has it.
+    """The program, or the command, ended; `status` is as wait(2) has it.
 
     `is_last` tells that no process of the dyno is left.
     """
 
-    program: int
     status: int
     is_last: bool
 
 
-Message = (
-    Connect
-    | Launch
-    | Watch
-    | Joined
-    | Master
-    | Built
-    | Started
-    | Failed
-    | Signal
-    | Execute
-    | Exited
-)
+Message = Connect | Launch | Watch | Master | Built | Failed | Signal | Exited
 
 _KINDS: dict[str, Any] = {one.__name__: one for one in Message.__args__}
 #: The kinds whose last field is a text.
-_TOLD = (Connect, Built, Failed)
+_TOLD = (Connect, Failed)
 
 
 class Received(NamedTuple):
@@ -141,6 +112,13 @@ class Received(NamedTuple):
 
     message: Message
     descriptors: Sequence[int]
+
+
+class Channels(NamedTuple):
+    """hsup's ends of the channels to a dyno: to its first process, and to the builder."""
+
+    first: socket.socket
+    setup: socket.socket
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -152,7 +130,9 @@ def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = 
     """Send a message. Raises OSError where the other one is no more."""
     fields = [one if isinstance(one, str) else str(int(one)) for one in message]
     packet = " ".join((type(message).__name__, *fields))
-    socket.send_fds(channel, [os.fsencode(packet)], descriptors)
+    rights = struct.pack(f"{len(descriptors)}i", *descriptors)
+    beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
+    channel.sendmsg([os.fsencode(packet)], beside)
 
 
 def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
@@ -167,9 +147,7 @@ def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = (
 def receive(channel: socket.socket) -> Received | None:
     """Return the next message, None if the other one is no more."""
     try:
-        packet, descriptors, _, _ = socket.recv_fds(
-            channel, _MOST_BYTES, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-        )
+        packet, descriptors = receive_packet(channel)
     except ConnectionResetError:
         return None
     if not packet:
@@ -177,10 +155,22 @@ def receive(channel: socket.socket) -> Received | None:
     return Received(_message(os.fsdecode(packet)), descriptors)
 
 
+def receive_packet(channel: socket.socket) -> tuple[bytes, Sequence[int]]:
+    """Return a packet, empty if the other one is no more, and the descriptors beside it.
+
+    socket.recv_fds would take 200 KiB in every dyno.
+    """
+    packet, beside, _, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
+    descriptors: Sequence[int] = ()
+    for _, _, rights in beside:
+        descriptors = struct.unpack(f"{len(rights) // 4}i", rights)
+    return packet, descriptors
+
+
 def _message(packet: str) -> Message:
     name, _, rest = packet.partition(" ")
     kind = _KINDS[name]
     numbers = len(kind._fields) - (kind in _TOLD)
-    words = rest.split(" ", numbers) if rest else []
+    words = rest.split(" ", numbers) if kind._fields else []
     message: Message = kind(*map(int, words[:numbers]), *words[numbers:])
     return message

@@ -33,9 +33,14 @@ def drop(uid: int, seccomp: str) -> None:
 
     `seccomp` is the system call filter, in hexadecimal digits.
     """
+    change_user(uid)
+    kernel.drop_capabilities()
+    kernel.install_seccomp(bytes.fromhex(seccomp))
+
+
+def change_user(uid: int) -> None:
+    """Become the dyno's user, with neither an effective nor a permitted capability."""
     os.setgroups(())
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    kernel.drop_capabilities()
-    kernel.install_seccomp(bytes.fromhex(seccomp))
     prctl.set_dumpable(0)  # until execve: whatever fs.suid_dumpable says, see man 5 proc

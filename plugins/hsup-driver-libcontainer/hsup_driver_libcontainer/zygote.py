@@ -4,8 +4,9 @@ hsup itself has threads and a large memory; this has neither, and takes up no mo
 between two forks than it must: a page that it writes to is a copy in the dyno that
 was forked before. It ends when hsup does.
 
-A packet that comes with a channel is the ground of a dyno to fork; any other is a
-command to run, in JSON.
+A packet with two descriptors is the ground of a dyno to fork, see `init`; one with
+more asks for a command beside its program, see `beside`; and one with none is a
+command to run here, in JSON.
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from hsup_driver_libcontainer import init, kernel
+from hsup_driver_libcontainer import beside, init, kernel, messages
 from hsup_driver_libcontainer.plan import Common
 
 _MOST_BYTES = 1 << 16
+
+#: As many descriptors come with the ground of a dyno.
+_OF_A_DYNO = 2
 
 
 def main() -> None:
     """Serve: the argument is the socket; the first packet, what all dynos have in common."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     common = Common(*json.loads(requests.recv(_MOST_BYTES)))
+    init.rehearse()
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dynos are reaped by the kernel
@@ -37,16 +42,18 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     while True:
-        packet, descriptors, _, _ = socket.recv_fds(
-            requests, _MOST_BYTES, 1, socket.MSG_CMSG_CLOEXEC
-        )
+        packet, descriptors = messages.receive_packet(requests)
         if not packet:
             return
-        if descriptors:
-            init.fork(descriptors[0], packet, common)
-            os.close(descriptors[0])
+        if len(descriptors) == _OF_A_DYNO:
+            channel, setup = descriptors
+            init.fork(channel, setup, packet, common)
+        elif descriptors:
+            beside.fork(descriptors, packet, common)
         else:
             requests.send(json.dumps(_run(json.loads(packet))).encode())
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _run(argv: Sequence[str]) -> str:

@@ -15,6 +15,9 @@ from hsup_driver_libcontainer.plan import Common, Ground
 
 _MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.main()"
 
+#: prctl.set_proctitle crashes where there is no variable; functions that are looked up
+#: when they are first called would be so in each dyno, which takes memory.
+_ENVIRONMENT = {"LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
 
 _ENDING_SECONDS = 5.0
 
@@ -33,10 +36,13 @@ class Zygote:
         self._turn = threading.Lock()  # a release is built in a thread
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
-    def fork(self, channel: socket.socket, ground: Ground) -> None:
-        """Fork the first process of a dyno. Raises DriverError."""
+    def fork(self, ground: Ground, descriptors: Sequence[int]) -> None:
+        """Fork the first process of a dyno, or one for a command beside its program.
+
+        `descriptors` are those of `init.fork` or `beside.fork`. Raises DriverError.
+        """
         with self._turn:
-            self._request(ground.packet(), (channel.fileno(),))
+            self._request(ground.packet(), descriptors)
 
     def mount(self, argv: Sequence[str]) -> None:
         """Run a command that mounts something where dynos see it. Raises DriverError."""
@@ -89,7 +95,7 @@ class Zygote:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
                 argv,
-                env={"LANG": "C.UTF-8"},  # prctl.set_proctitle crashes where there is none
+                env=_ENVIRONMENT,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -20,17 +20,17 @@ def channel():
     [
         Launch(),
         Signal(15),
-        Exited(program=1, status=9, is_last=True),
-        Built(has_copied_owner=False, name="web.1"),
+        Exited(status=9, is_last=True),
+        Built(has_copied_owner=False),
         Connect('["a", ["b  c"]]'),
-        Failed(0, "/mnt/a\n b\udcff: No such file or directory"),
-        Failed(1, ""),
+        Failed("/mnt/a\n b\udcff: No such file or directory"),
+        Failed(""),
     ],
 )
 def test_a_message_arrives_as_it_was_sent(channel, message):
     here, there = channel
     messages.send(here, message)
-    assert messages.receive(there) == (message, [])
+    assert messages.receive(there) == (message, ())
 
 
 def test_descriptors_arrive_with_a_message(channel):

@@ -1,0 +1,67 @@
+"""Execute a command in a dyno beside its program, from outside, as nsenter does."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hsup_driver_libcontainer import execution, kernel, plan, privileges, reaper
+from hsup_driver_libcontainer.plan import Common, Ground
+
+_NAMESPACES = (
+    kernel.CLONE_NEWPID
+    | kernel.CLONE_NEWNS
+    | kernel.CLONE_NEWUTS
+    | kernel.CLONE_NEWIPC
+    | kernel.CLONE_NEWNET
+)
+
+
+def fork(descriptors: Sequence[int], ground: bytes, common: Common) -> None:
+    """Fork a process that starts a command and tells hsup of its end.
+
+    `descriptors` are a channel to hsup, a pidfd of the dyno's first process, the memory
+    file of a program, and three streams; `ground` is the packet of the dyno's `Ground`.
+    """
+    if os.fork():
+        return
+    channel = socket.socket(fileno=descriptors[0])
+    own = Ground.read(ground)
+    try:
+        os.setsid()
+        execution.close_all_but({0, 1, 2, *descriptors})
+        woken = reaper.listen_to_signals()
+        joins = execution.open_joins(own.join_files)
+        kernel.setns(descriptors[1], _NAMESPACES)
+        command = os.fork()
+        if not command:
+            _execute(channel, descriptors[2:], joins, own, common)
+        for descriptor in (*descriptors[1:], *joins):
+            os.close(descriptor)
+        reaper.serve(channel, woken, command, target=command)
+    except OSError as error:
+        execution.fail(channel, error)
+    finally:
+        execution.end()
+
+
+def _execute(
+    channel: socket.socket,
+    files: Sequence[int],
+    joins: Sequence[int],
+    ground: Ground,
+    common: Common,
+) -> NoReturn:
+    try:
+        execution.lead_session()
+        execution.limit(ground, common)
+        execution.join_cgroups(joins)
+        privileges.drop(ground.uid, common.seccomp)
+        file, *streams = files
+        execution.execute(plan.read_program(file), streams, None, channel)
+    except OSError as error:
+        execution.fail(channel, error)
+    finally:
+        execution.end()

@@ -19,7 +19,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from hsup_driver_libcontainer import beside, init, kernel, messages
+from hsup_driver_libcontainer import beside, init, kernel, messages, reaper
 from hsup_driver_libcontainer.plan import Common
 
 _MOST_BYTES = 1 << 16
@@ -36,8 +36,7 @@ def main() -> None:
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dynos are reaped by the kernel
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # the terminal's ^C is for hsup to act on
+    reaper.handle_signals()  # the terminal's ^C is for hsup to act on
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -63,7 +62,7 @@ def _run(argv: Sequence[str]) -> str:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         ended = subprocess.run(  # noqa: S603 - what hsup asks for
-            argv, capture_output=True, check=False, text=True
+            argv, capture_output=True, check=False, text=True, start_new_session=True
         )
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -10,13 +10,13 @@ import json
 import os
 import socket
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from hsup_driver_libcontainer import execution, messages, netlink_apply, plan, privileges
 from hsup_driver_libcontainer.messages import Built, Connect, Launch, Watch
 from hsup_driver_libcontainer.mounts import Owner, RootFilesystem
 from hsup_driver_libcontainer.netlink_apply import NetworkPlan
-from hsup_driver_libcontainer.plan import Common, Ground, Plan
+from hsup_driver_libcontainer.plan import Common, Ground
 
 
 class Builder:
@@ -43,18 +43,17 @@ class Builder:
             execution.limit(ground, self._common)
             self._owner = Owner(ground.uid)
             execution.join_cgroups(execution.open_joins(ground.join_files))
-            plan_file, program_file, *streams = self._connect_and_launch()
-            self._build(plan.read_plan(plan_file), program_file, streams)
+            self._execute(self._make_surroundings())
         except OSError as error:
             execution.fail(self._setup, error)
         finally:
             execution.end()
 
-    def _connect_and_launch(self) -> Sequence[int]:
-        """Have a network, and return the descriptors of a launch, whichever comes first."""
+    def _make_surroundings(self) -> _Made:
+        """Make the network and the file systems, in the order in which hsup tells of them."""
         is_connected = False
-        launched: Sequence[int] = ()
-        while not (is_connected and launched):
+        made = None
+        while not is_connected or made is None:
             received = messages.receive(self._setup)
             if received is None:
                 os._exit(1)  # hsup is no more
@@ -64,21 +63,35 @@ class Builder:
                         netlink_apply.apply(host, NetworkPlan(*json.loads(network)))
                     is_connected = True
                 case Launch():
-                    launched = received.descriptors
-        return launched
+                    made = self._make_files(*received.descriptors)
+        return made
 
-    def _build(self, own: Plan, program_file: int, streams: Sequence[int]) -> NoReturn:
-        """Have file systems and a terminal, lose all privileges, execute the program."""
+    def _make_files(self, plan_file: int, program_file: int, *streams: int) -> _Made:
+        """Have file systems, and a terminal if one is asked for."""
         uid = self._ground.uid
         for stream in streams:  # so that the dyno can open /dev/stdout and its like
             if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
                 os.fchown(stream, uid, uid)
+        own = plan.read_plan(plan_file)
         root = RootFilesystem(own, uid, self._common.stage, self._owner)
         root.build()
         terminal = execution.open_terminal(self._setup, own.terminal, uid)
-        privileges.drop(uid, self._common.seccomp)
-        program = plan.read_program(program_file)
+        return _Made(program_file, streams, terminal, root.has_copied_owner)
+
+    def _execute(self, made: _Made) -> NoReturn:
+        """Lose all privileges, and become the program."""
+        privileges.drop(self._ground.uid, self._common.seccomp)
+        program = plan.read_program(made.program_file)
         self._owner.reap()
         os.read(self._unprivileged, 1)
-        messages.send(self._setup, Built(root.has_copied_owner))
-        execution.execute(program, streams, terminal, self._setup)
+        messages.send(self._setup, Built(made.has_copied_owner))
+        execution.execute(program, made.streams, made.terminal, self._setup)
+
+
+class _Made(NamedTuple):
+    """What `Launch` told of, with all file systems in place."""
+
+    program_file: int
+    streams: Sequence[int]
+    terminal: int | None
+    has_copied_owner: bool

@@ -96,12 +96,15 @@ class LibcontainerDriver:
             self._machine.open_network()
             _connect(channels, self._machine.network_plan(place))
             event = place.group.out_of_memory_event()
-            status = foreground.Session(channels, terminal, event).run(grace_seconds)
+            end_soon = self._machine.begin_close_firewall
+            session = foreground.Session(channels, terminal, event, end_soon)
+            status = session.run(grace_seconds)
             ran_out = status.out_of_memory or place.ran_out_of_memory()
             return status._replace(out_of_memory=ran_out)
         finally:
-            self._machine.close_firewall()
+            self._machine.begin_close_firewall()
             self._machine.give_back(place)
+            self._machine.close_firewall()
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""

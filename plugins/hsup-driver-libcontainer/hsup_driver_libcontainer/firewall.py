@@ -16,11 +16,12 @@ from contextlib import suppress
 
 from hsup.api import Finding
 from hsup.errors import DriverError
-from hsup_driver_libcontainer import forwarding, nft
-from hsup_driver_libcontainer.iptables import Iptables
+from hsup_driver_libcontainer import forwarding, nf_tables, nft
+from hsup_driver_libcontainer.iptables import RULES, Iptables
+from hsup_driver_libcontainer.nf_tables import Removal
 from hsup_driver_libcontainer.resolv import link_local_name_servers
 from hsup_driver_libcontainer.run_folders import make_own_folder
-from hsup_driver_libcontainer.system_tools import RunningTool, find_tool
+from hsup_driver_libcontainer.system_tools import Ended, RunningTool, find_tool
 
 FOLDER = "/run/hsup/firewall"
 
@@ -49,20 +50,23 @@ class Firewall:
         self._use_path = f"{self.folder}/use"
         self._making = self._use = self._alone = -1
         self._table: RunningTool | None = None
+        self._is_new = False
+        self._removal: Removal | None = None
         self._iptables = Iptables(environ, note=f"{self.folder}/iptables")
 
     def begin(self) -> None:
         """Begin to make the rules; nothing if that was done. Raises DriverError."""
         if self._use >= 0:
             return
-        tool = self._nft()
+        self._nft()
         make_own_folder(self.folder)
         self._making = _locked_in_time(self._making_path)
         try:
             self._use = _locked(self._use_path, fcntl.LOCK_SH)
+            self._is_new = not os.path.exists(self._made)
             with open(self._made, "w", encoding="ascii"):
                 pass
-            self._table = RunningTool((tool, "-f", "-"), nft.ruleset(link_local_name_servers()))
+            self._table = self._begin_table(is_new=self._is_new)
             self._iptables.begin_look()
         except OSError as error:
             self._give_up()
@@ -75,7 +79,10 @@ class Firewall:
             return
         table, self._table = self._table, None
         try:
-            _finish(table, f"cannot make the nftables table {nft.TABLE}", _NEEDED)
+            ended = table.wait()
+            if ended.status and self._is_new:  # it is there, though no hsup says that it made it
+                ended = self._begin_table(is_new=False).wait()
+            _check(ended, f"cannot make the nftables table {nft.TABLE}", _NEEDED)
             self._iptables.let_pass()
             forwarding.turn_on(self._forwarding)
         except (DriverError, OSError) as error:
@@ -131,29 +138,38 @@ class Firewall:
         except BlockingIOError:
             return
         if os.path.exists(self._made):
-            self._table = RunningTool((self._nft(), "-f", "-"), nft.REMOVAL)
-            self._iptables.begin_forget()
+            self._begin_to_remove()
+
+    def _begin_to_remove(self) -> None:
+        try:
+            self._removal = nf_tables.remove(self._iptables.chain_of_rules(), len(RULES))
+        except OSError as error:
+            text = f"cannot remove the nftables table {nft.TABLE}: {error.strerror}"
+            raise DriverError(text, hint=f"run nft delete table inet {nft.TABLE}") from error
 
     def _finish_removal(self) -> Sequence[str]:
         if self._alone < 0:
             return ()
         try:
-            return self._remove()
+            return self._remove_rest()
         finally:
             _unlock(self._alone)
             self._alone = -1
 
-    def _remove(self) -> Sequence[str]:
-        table, self._table = self._table, None
-        if table is None:
+    def _remove_rest(self) -> Sequence[str]:
+        removal, self._removal = self._removal, None
+        if removal is None:
             return ()
-        remedy = f"run nft delete table inet {nft.TABLE}"
-        _finish(table, f"cannot remove the nftables table {nft.TABLE}", remedy)
-        self._iptables.forget()
+        self._iptables.forget(are_removed=removal.rules == len(RULES))
         # Where packets are dropped unless a rule lets them pass, somebody else forwards.
         forwarding.restore(self._forwarding, lambda: self._iptables.look().drops)
         os.unlink(self._made)
+        removal.close()
         return (f"the nftables table inet {nft.TABLE}",)
+
+    def _begin_table(self, *, is_new: bool) -> RunningTool:
+        text = nft.ruleset(link_local_name_servers(), is_new=is_new)
+        return RunningTool((self._nft(), "-f", "-"), text)
 
     def _nft(self) -> str:
         path = find_tool("nft", self._environ)
@@ -162,8 +178,7 @@ class Firewall:
         return path
 
 
-def _finish(table: RunningTool, problem: str, remedy: str) -> None:
-    ended = table.wait()
+def _check(ended: Ended, problem: str, remedy: str) -> None:
     if ended.status:
         raise DriverError(f"{problem}: {ended.complaint}", hint=remedy)
 

@@ -55,12 +55,20 @@ def terminal_of(streams: list[int]) -> Terminal | None:
 
 
 class Session:
-    """A dyno whose streams are hsup's own: what it shows, what is typed, signals, its end."""
+    """A dyno whose streams are hsup's own: what it shows, what is typed, signals, its end.
+
+    `end_soon` is called once the last process that it was given is no more.
+    """
 
     def __init__(
-        self, channels: Channels, terminal: Terminal | None, memory_event: int | None
+        self,
+        channels: Channels,
+        terminal: Terminal | None,
+        memory_event: int | None,
+        end_soon: Callable[[], None],
     ) -> None:
         self._channel, self._setup = channels
+        self._end_soon = end_soon
         self._terminal = terminal
         self._poll = select.poll()
         self._actions: dict[int, Callable[[], None]] = {}
@@ -132,7 +140,9 @@ class Session:
             self._hear_builder()  # what was said before the end
         if isinstance(received.message, Exited):
             self._status = exit_status(received.message.status)
-            if not received.message.is_last and self._deadline == math.inf:
+            if received.message.is_last:
+                self._end_soon()
+            elif self._deadline == math.inf:
                 self._kill()
 
     def _see_end(self) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.links import DYNO_GROUP, METADATA_BIT, PEERS_BIT
-from hsup_driver_libcontainer.system_tools import RunningTool, find_tool, run_tool
+from hsup_driver_libcontainer.system_tools import RunningTool, find_tool
 
 _DOCKER_CHAIN = "DOCKER-USER"
 _COMMENT = "--comment hsup"
@@ -22,7 +22,7 @@ _MARK = f"-m comment {_COMMENT}"
 _GROUP = f"{DYNO_GROUP:#x}/{0xFFFFFFFF & ~(PEERS_BIT | METADATA_BIT):#x}"
 _FROM_DYNO = f"-m devgroup --src-group {_GROUP}"
 _TO_DYNO = f"-m devgroup --dst-group {_GROUP}"
-_RULES = (
+RULES = (
     f"{_FROM_DYNO} -o docker0 {_MARK} -j RETURN",
     f"{_FROM_DYNO} -o br-+ {_MARK} -j RETURN",
     f"{_FROM_DYNO} {_MARK} -j ACCEPT",
@@ -41,7 +41,7 @@ class Forwarding(NamedTuple):
 class Iptables:
     """The host's iptables; all methods do nothing where it has none.
 
-    The file `note` tells later hsups that there are rules to be removed.
+    The file `note` tells later hsups in which chain there are rules to be removed.
     """
 
     def __init__(self, environ: Mapping[str, str], *, note: str) -> None:
@@ -75,25 +75,28 @@ class Iptables:
         if not forward.drops:
             return
         chain = _DOCKER_CHAIN if forward.has_docker else "FORWARD"
-        if [line.split()[1] for line in forward.ours] == [chain] * len(_RULES):
+        if [line.split()[1] for line in forward.ours] == [chain] * len(RULES):
             return
         new = [
             f"-I {chain} {number} {rule}" if forward.has_docker else f"-A {chain} {rule}"
-            for number, rule in enumerate(_RULES, start=1)
+            for number, rule in enumerate(RULES, start=1)
         ]
-        with open(self._note, "w", encoding="ascii"):
-            pass
+        with open(self._note, "w", encoding="ascii") as file:
+            file.write(chain)
         self._change([*_removals(forward.ours), *new])
 
-    def begin_forget(self) -> None:
-        """Begin to remove all rules for dynos, if there are any."""
-        if os.path.exists(self._note):
-            self.begin_look()
+    def chain_of_rules(self) -> str | None:
+        """Return the chain that has the rules for dynos, None if there are none."""
+        try:
+            with open(self._note, encoding="ascii") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
 
-    def forget(self) -> None:
-        """Return when that is done. Raises DriverError."""
+    def forget(self, *, are_removed: bool) -> None:
+        """Remove the rules for dynos unless that was done. Raises DriverError."""
         if os.path.exists(self._note):
-            if old := self.look().ours:
+            if not are_removed and (old := self.look().ours):
                 self._change(_removals(old))
             os.unlink(self._note)
 
@@ -101,7 +104,7 @@ class Iptables:
         if not self._restore:
             raise DriverError("iptables-restore is missing", hint="apt-get install iptables")
         text = "\n".join(["*filter", *lines, "COMMIT", ""])
-        ended = run_tool((self._restore, "-w", "--noflush"), text)
+        ended = RunningTool((self._restore, "-w", "--noflush"), text).wait()
         if ended.status:
             problem = f"cannot change iptables' chain for dynos: {ended.complaint}"
             raise DriverError(problem, hint="run iptables -P FORWARD ACCEPT")

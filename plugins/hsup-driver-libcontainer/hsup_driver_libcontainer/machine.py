@@ -148,8 +148,12 @@ class Machine:
         """Tell whether a dyno that is not asked for yet keeps nothing from one that is."""
         return not self._network.is_exclusive
 
+    def begin_close_firewall(self) -> None:
+        """Begin to close, as no process of the last dyno needs a network any more."""
+        self._network.begin_close_firewall()
+
     def close_firewall(self) -> None:
-        """Begin to close, as the last dyno is about to be given back."""
+        """Return when that is done; the last dyno is about to be given back."""
         self._network.close_firewall()
 
     def network_plan(self, place: Place) -> NetworkPlan:

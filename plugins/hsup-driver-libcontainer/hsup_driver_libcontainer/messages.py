@@ -3,7 +3,7 @@
     hsup                    builder
       (its fork)    ──────▶  (fork of the first process)
       Watch         ◀──────  the first process
-      Connect       ──────▶  network
+      Connect       ──────▶  network; either of the two comes first
       Launch        ──────▶  mounts
       Master        ◀──────  a terminal, if asked for
       Built         ◀──────

@@ -53,15 +53,15 @@ def apply(host: socket.socket, plan: NetworkPlan) -> None:
 
     Raises OSError with the step that was refused.
     """
-    request(host, plan.host, plan.host_steps)
+    request(host, bytes.fromhex(plan.host), plan.host_steps)
     with route_socket() as dyno:
-        request(dyno, plan.dyno, plan.dyno_steps)
+        request(dyno, bytes.fromhex(plan.dyno), plan.dyno_steps)
     _let_transmit(host, plan.interface)
 
 
-def request(netlink: socket.socket, requests: str, steps: Sequence[str]) -> None:
+def request(netlink: socket.socket, requests: bytes, steps: Sequence[str]) -> None:
     """Send requests at once, and wait until all are done. Raises OSError."""
-    netlink.send(bytes.fromhex(requests))
+    netlink.send(requests)
     last = len(steps) - 1
     number = -1
     while number != last:

@@ -59,11 +59,15 @@ class Network:
         self._links.load()
         self._firewall.open()
 
-    def close_firewall(self) -> None:
-        """Take away the rules, if no other hsup uses them; no process of a dyno is left.
+    def begin_close_firewall(self) -> None:
+        """Begin to take away the rules, if no other hsup uses them; no dyno needs them any more.
 
         It takes 20 ms, in which the kernel removes the interface of the last dyno.
         """
+        self._firewall.begin_close()
+
+    def close_firewall(self) -> None:
+        """Return when that is done."""
         self._firewall.close()
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hsup_driver_libcontainer.links import DYNO_GROUP, METADATA_BIT, PEERS_BIT
 
 TABLE = "hsup"
-REMOVAL = f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
+_REMOVAL = f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
 
 #: Where clouds tell machines about themselves, passwords included.
 LINK_LOCAL = "169.254.0.0/16"
@@ -24,11 +24,13 @@ _TO_DYNO = f"oifgroup & {_GROUP_MASK:#x} == {DYNO_GROUP:#x}"
 _REFUSE = "reject with icmpx type admin-prohibited"
 
 
-def ruleset(name_servers: Sequence[str]) -> str:
+def ruleset(name_servers: Sequence[str], *, is_new: bool = False) -> str:
     """Return what nft(8) reads to replace the table at once.
 
-    `name_servers` are those of the host that have link-local addresses, as on
-    some clouds: dynos may ask them for names, and nothing else.
+    A table that `is_new` must not be there yet: then there is nothing to remove, and
+    nothing for the kernel to wait for. `name_servers` are those of the host that have
+    link-local addresses, as on some clouds: dynos may ask them for names, and nothing
+    else.
 
     What a spoofed packet claims to come from is not behind the interface that it
     came in through (`fib`). An administrator may publish a dyno with DNAT.
@@ -37,7 +39,8 @@ def ruleset(name_servers: Sequence[str]) -> str:
         f"        ip daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return\n"
         for one in name_servers
     )
-    return f"""{REMOVAL}table inet {TABLE} {{
+    first = f"create table inet {TABLE}\n" if is_new else _REMOVAL
+    return f"""{first}table inet {TABLE} {{
     chain prerouting {{
         type filter hook prerouting priority raw; policy accept;
         {_FROM_DYNO} jump from_dyno

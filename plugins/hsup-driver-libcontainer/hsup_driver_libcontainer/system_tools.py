@@ -68,8 +68,3 @@ class RunningTool:
             output = file.read()
         _, status = os.waitpid(self._pid, 0)
         return Ended(os.waitstatus_to_exitcode(status), output)
-
-
-def run_tool(argv: tuple[str, ...], text: str = "") -> Ended:
-    """Run a tool to its end."""
-    return RunningTool(argv, text).wait()

@@ -130,8 +130,8 @@ class Machine:
         self._undo.append(network.close)
         return network
 
-    def firewall(self) -> Firewall:
-        return Firewall(dict(os.environ), str(self.run_folder))
+    def firewall(self, **variables: str) -> Firewall:
+        return Firewall({**os.environ, **variables}, str(self.run_folder))
 
     def dyno(self, network: Network) -> DynoNetwork:
         """Start a dyno of an hsup."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -221,6 +222,66 @@ def test_rules_beside_docker_are_there_once_and_gone_with_the_last(machine):
     one.close()
     other.close()
     assert machine.run("iptables -S") == before
+
+
+@pytest.mark.usefixtures("docker")
+@pytest.mark.parametrize("command", ["iptables -D DOCKER-USER 1", "iptables -F DOCKER-USER"])
+def test_rules_that_an_administrator_has_taken_away_keep_none_of_the_others(machine, command):
+    firewall = machine.firewall()
+    firewall.open()
+    machine.run(command)
+    firewall.close()
+    assert "hsup" not in machine.run("iptables -S")
+    assert not has_table(machine)
+
+
+@pytest.mark.usefixtures("docker")
+def test_rules_of_others_stay_whatever_their_comment(machine):
+    machine.run("iptables -I DOCKER-USER -m comment --comment xhsup -j RETURN")
+    before = machine.run("iptables -S")
+    firewall = machine.firewall()
+    firewall.open()
+    firewall.close()
+    assert machine.run("iptables -S") == before
+
+
+@pytest.mark.usefixtures("docker")
+def test_rules_are_found_though_their_note_was_never_written(machine):
+    before = machine.run("iptables -S")
+    killed_hsup(machine)
+    (note,) = machine.run_folder.rglob("iptables")
+    note.write_text("")
+    machine.firewall().sweep()
+    assert machine.run("iptables -S") == before
+
+
+def test_iptables_that_do_not_use_nf_tables_are_changed_as_well(machine):
+    for name in ("iptables", "iptables-restore"):
+        legacy = shutil.which(f"{name.replace('iptables', 'iptables-legacy')}")
+        if legacy is None:
+            pytest.skip("needs iptables-legacy")
+        (machine.run_folder / name).symlink_to(legacy)
+    if machine.run_or_none("iptables-legacy -P FORWARD DROP") is None:
+        pytest.skip("needs a kernel with ip_tables")
+    before = machine.run("iptables-legacy -S")
+    firewall = machine.firewall(PATH=f"{machine.run_folder}:{os.environ['PATH']}")
+    firewall.open()
+    assert machine.run("iptables-legacy -S").count("hsup") == 4
+    firewall.close()
+    assert machine.run("iptables-legacy -S") == before
+
+
+def test_a_table_that_nobody_has_told_of_is_replaced(machine):
+    firewall = machine.firewall()
+    machine.run(
+        "nft -f -",
+        "table inet hsup { chain forward { type filter hook forward priority filter; drop; }; }",
+    )
+    firewall.open()
+    assert machine.run("nft list table inet hsup").count("masquerade") == 1
+    assert " drop\n\t}" not in machine.run("nft list chain inet hsup forward")
+    firewall.close()
+    assert not has_table(machine)
 
 
 def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):

@@ -32,15 +32,15 @@ def fork(descriptors: Sequence[int], ground: bytes, common: Common) -> None:
     try:
         os.setsid()
         execution.close_all_but({0, 1, 2, *descriptors})
-        woken = reaper.listen_to_signals()
         joins = execution.open_joins(own.join_files)
         kernel.setns(descriptors[1], _NAMESPACES)
+        reaper.have_children()
         command = os.fork()
         if not command:
             _execute(channel, descriptors[2:], joins, own, common)
         for descriptor in (*descriptors[1:], *joins):
             os.close(descriptor)
-        reaper.serve(channel, woken, command, target=command)
+        reaper.serve(channel.fileno(), command, target=command)
     except OSError as error:
         execution.fail(channel, error)
     finally:

@@ -167,7 +167,9 @@ class LibcontainerDriver:
             else:
                 from hsup_driver_libcontainer import init
 
-                init.fork(*theirs, place.ground().packet(), self._machine.common)
+                common = self._machine.common
+                leave = partial(init.leave_all, {*theirs, *common.kept})
+                init.fork(*theirs, place.ground().packet(), common, leave)
         return Channels(own, setup)
 
     @contextmanager

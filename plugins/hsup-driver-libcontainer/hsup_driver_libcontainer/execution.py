@@ -12,11 +12,11 @@ import termios
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from hsup_driver_libcontainer import kernel, messages, privileges
+from hsup_driver_libcontainer import kernel, messages, privileges, reaper
 from hsup_driver_libcontainer.messages import FORWARDED, Failed, Master
 from hsup_driver_libcontainer.plan import Common, Ground, Program, Terminal
 
-#: What Python or the first process have changed.
+#: What Python has changed, or hsup.
 _SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *FORWARDED)
 
 #: The descriptor after the streams, for the time until a program is executed.
@@ -28,15 +28,11 @@ _TIOCSPTLCK = 0x40045431
 
 
 def lead_session() -> None:
-    """Be a process of its own kind, which signals act on as on any other.
-
-    One that comes before is told to the parent, by the wake-up pipe that is still its
-    too, and the parent sends it again.
-    """
+    """Be a process of its own kind, which signals act on as on any other."""
     os.setsid()
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
+    reaper.take_signals()
 
 
 def close_all_but(kept: Collection[int]) -> None:

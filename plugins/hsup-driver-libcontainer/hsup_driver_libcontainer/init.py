@@ -10,9 +10,8 @@ the dyno's processes, which have the same one (PR_SET_DUMPABLE in man 2 prctl).
 from __future__ import annotations
 
 import os
-import select
-import signal
 import socket
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 import prctl  # type: ignore[import-untyped]
@@ -24,21 +23,36 @@ from hsup_driver_libcontainer.plan import Common, Ground
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
 
 
-def fork(channel: int, setup: int, ground: bytes, common: Common) -> None:
+def fork(
+    channel: int, setup: int, ground: bytes, common: Common, leave: Callable[[], None]
+) -> None:
     """Fork the first process of a dyno.
 
     `channel` is a descriptor of its end of the channel, `setup` that of the builder,
-    and `ground` the packet of a `Ground`. The caller has one thread, and keeps its
-    own pid namespace.
+    and `ground` the packet of a `Ground`. What `leave` does, it does first, to have no
+    descriptor of the caller's but these and standard error; its input and output are
+    /dev/null then. The caller has one thread, and keeps its own pid namespace.
     """
     here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
         if not os.fork():
-            _be(channel, setup, ground, common)
+            os.close(here)
+            _be(channel, setup, ground, common, leave)
         kernel.setns(here, kernel.CLONE_NEWPID)
     finally:
         os.close(here)
+
+
+def leave_all(kept: Collection[int]) -> None:
+    """Leave a process that was not made for being forked."""
+    reaper.await_signals()
+    os.chdir("/")  # moves to the new root with everybody
+    os.umask(0o022)
+    execution.close_all_but({2, *kept})
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in {0, 1} - {null}:
+        os.dup2(null, stream)
 
 
 def rehearse() -> None:
@@ -47,29 +61,19 @@ def rehearse() -> None:
     What Python makes of something at its first use is then in memory that all
     dynos share, where each would have its own.
     """
-    woken = reaper.listen_to_signals()
-    wake = signal.set_wakeup_fd(-1)
-    poll = select.poll()
-    poll.register(woken, select.POLLIN)
-    poll.poll(0)
-    for descriptor in (woken, wake):
-        os.close(descriptor)
     kernel.unshare(0)
     prctl.set_name("hsup-zygote")
 
 
-def _be(channel: int, setup: int, ground: bytes, common: Common) -> NoReturn:
+def _be(
+    channel: int, setup: int, ground: bytes, common: Common, leave: Callable[[], None]
+) -> NoReturn:
     """Be PID 1, to the end."""
     try:
+        leave()
         os.setsid()  # the terminal of hsup's caller is none of the dyno's
-        os.chdir("/")  # moves to the new root with everybody
-        os.umask(0o022)
-        execution.close_all_but({2, channel, setup, *common.kept})
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in {0, 1} - {null}:
-            os.dup2(null, stream)
-        woken = reaper.listen_to_signals()
         kernel.unshare(_NAMESPACES)
+        reaper.have_children()
         uid = int(ground[: ground.index(b"\n")])
         unprivileged, privileged = os.pipe()
         program = os.fork()
@@ -83,7 +87,7 @@ def _be(channel: int, setup: int, ground: bytes, common: Common) -> NoReturn:
         os.dup2(0, 2)  # somebody may wait for the end of a stream
         os.close(unprivileged)
         os.close(privileged)
-        reaper.serve(socket.socket(fileno=channel), woken, program, target=-1)
+        reaper.serve(channel, program, target=-1)
     except OSError as error:
         execution.fail(socket.socket(fileno=setup), error)
     finally:

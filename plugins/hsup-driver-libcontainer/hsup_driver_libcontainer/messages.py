@@ -128,11 +128,9 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send a message. Raises OSError where the other one is no more."""
-    fields = [one if isinstance(one, str) else str(int(one)) for one in message]
-    packet = " ".join((type(message).__name__, *fields))
     rights = struct.pack(f"{len(descriptors)}i", *descriptors)
     beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
-    channel.sendmsg([os.fsencode(packet)], beside)
+    channel.sendmsg([packet(message)], beside)
 
 
 def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
@@ -147,12 +145,10 @@ def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = (
 def receive(channel: socket.socket) -> Received | None:
     """Return the next message, None if the other one is no more."""
     try:
-        packet, descriptors = receive_packet(channel)
+        received, descriptors = receive_packet(channel)
     except ConnectionResetError:
         return None
-    if not packet:
-        return None
-    return Received(_message(os.fsdecode(packet)), descriptors)
+    return Received(message(received), descriptors) if received else None
 
 
 def receive_packet(channel: socket.socket) -> tuple[bytes, Sequence[int]]:
@@ -160,17 +156,24 @@ def receive_packet(channel: socket.socket) -> tuple[bytes, Sequence[int]]:
 
     socket.recv_fds would take 200 KiB in every dyno.
     """
-    packet, beside, _, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
+    received, beside, _, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
     descriptors: Sequence[int] = ()
     for _, _, rights in beside:
         descriptors = struct.unpack(f"{len(rights) // 4}i", rights)
-    return packet, descriptors
+    return received, descriptors
 
 
-def _message(packet: str) -> Message:
-    name, _, rest = packet.partition(" ")
+def packet(message: Message) -> bytes:
+    """Return a message as it is sent."""
+    fields = [one if isinstance(one, str) else str(int(one)) for one in message]
+    return os.fsencode(" ".join((type(message).__name__, *fields)))
+
+
+def message(packet: bytes) -> Message:
+    """Return what `packet` was made of."""
+    name, _, rest = os.fsdecode(packet).partition(" ")
     kind = _KINDS[name]
     numbers = len(kind._fields) - (kind in _TOLD)
     words = rest.split(" ", numbers) if kind._fields else []
-    message: Message = kind(*map(int, words[:numbers]), *words[numbers:])
-    return message
+    read: Message = kind(*map(int, words[:numbers]), *words[numbers:])
+    return read

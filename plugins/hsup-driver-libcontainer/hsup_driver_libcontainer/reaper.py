@@ -1,60 +1,59 @@
-"""Wait for processes, and do with them what hsup says."""
+"""Wait for processes, and do with them what hsup says.
+
+All that is waited for comes as a signal, hsup's messages too: so this is one call of
+the kernel, and needs next to no memory, which the first process of every dyno would
+have for itself.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import select
 import signal
-import socket
-from functools import cache
 
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.messages import FORWARDED, Exited, Signal
 
-
-def listen_to_signals() -> int:
-    """Return a descriptor with the numbers of the signals that come."""
-    woken, wake = os.pipe()
-    for descriptor in (woken, wake):
-        os.set_blocking(descriptor, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    handle_signals()
-    signal.signal(signal.SIGCHLD, _wake_up)
-    return woken
+_MESSAGE_BYTES = 4096
+_AWAITED = {signal.SIGCHLD, signal.SIGIO, *FORWARDED}
 
 
-@cache
-def handle_signals() -> None:
-    """Have a handler for each signal that is forwarded.
+def await_signals() -> None:
+    """Let the signals that `serve` acts on wait for it; who is forked inherits that."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
 
-    It does nothing unless somebody listens. Who is forked from this process has it
-    already, which spares each of them a fifth of its memory.
-    """
-    for number in FORWARDED:
-        signal.signal(number, _wake_up)
+
+def take_signals() -> None:
+    """Be a process that signals act on as on any other, also those that have waited."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def serve(channel: socket.socket, woken: int, program: int, target: int) -> None:
+def have_children() -> None:
+    """Have children that are waited for, whatever the caller does with its own."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def serve(channel: int, program: int, target: int) -> None:
     """Reap, forward and obey, until hsup or every child is gone.
 
-    `woken` is what `listen_to_signals` returned, `program` the child whose end hsup is
+    `await_signals` and `have_children` were called before the first child was forked.
+    `channel` is a descriptor of a socket to hsup, `program` the child whose end hsup is
     told, and `target` whom signals are for, as in man 2 kill.
     """
-    poll = select.poll()
-    poll.register(woken, select.POLLIN)
-    poll.register(channel, select.POLLIN)
-    while _reap(channel, program):
-        for descriptor, _ in poll.poll():
-            if descriptor != woken:
-                _obey(channel, target)
-                continue
-            for number in os.read(woken, 4096):
-                if number in FORWARDED:
-                    _signal(target, number)
+    fcntl.fcntl(channel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(channel, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    number: int = signal.SIGIO  # for what hsup has said before
+    while True:
+        if number == signal.SIGIO:
+            _obey(channel, target)
+        elif number in FORWARDED:
+            _signal(target, number)
+        if not _reap(channel, program):
+            return
+        number = signal.sigwaitinfo(_AWAITED).si_signo
 
 
-def _reap(channel: socket.socket, program: int) -> bool:
+def _reap(channel: int, program: int) -> bool:
     """Collect who has ended, and tell hsup; tell whether anybody is left."""
     told = None
     is_anybody_left = True
@@ -65,16 +64,20 @@ def _reap(channel: socket.socket, program: int) -> bool:
     except ChildProcessError:
         is_anybody_left = False
     if told is not None:
-        messages.send(channel, Exited(told, not is_anybody_left))
+        os.write(channel, messages.packet(Exited(told, not is_anybody_left)))
     return is_anybody_left
 
 
-def _obey(channel: socket.socket, target: int) -> None:
-    received = messages.receive(channel)
-    if received is None:
-        os._exit(1)  # hsup is no more
-    if isinstance(received.message, Signal):
-        _signal(target, received.message.number)
+def _obey(channel: int, target: int) -> None:
+    """Do all that hsup has said."""
+    try:
+        while packet := os.read(channel, _MESSAGE_BYTES):
+            message = messages.message(packet)
+            if isinstance(message, Signal):
+                _signal(target, message.number)
+    except BlockingIOError:
+        return
+    os._exit(1)  # hsup is no more
 
 
 def _signal(target: int, number: int) -> None:
@@ -82,7 +85,3 @@ def _signal(target: int, number: int) -> None:
         os.kill(target, number)
     except ProcessLookupError:
         pass  # there is none
-
-
-def _wake_up(number: int, frame: object) -> None:
-    """Be called for a signal; its number is in the wake-up pipe already."""

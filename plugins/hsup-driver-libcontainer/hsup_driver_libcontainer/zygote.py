@@ -33,10 +33,11 @@ def main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     common = Common(*json.loads(requests.recv(_MOST_BYTES)))
     init.rehearse()
+    os.umask(0o022)
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dynos are reaped by the kernel
-    reaper.handle_signals()  # the terminal's ^C is for hsup to act on
+    reaper.await_signals()  # the terminal's ^C is for hsup to act on
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -46,7 +47,7 @@ def main() -> None:
             return
         if len(descriptors) == _OF_A_DYNO:
             channel, setup = descriptors
-            init.fork(channel, setup, packet, common)
+            init.fork(channel, setup, packet, common, requests.close)
         elif descriptors:
             beside.fork(descriptors, packet, common)
         else:

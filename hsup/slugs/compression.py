@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import sys
 import zlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +20,8 @@ else:
 
 #: Bytes that are decompressed at a time: enough for a thread to be worth its switches.
 CHUNK = 1 << 20
+#: Chunks that are there before they are needed: files of some are quicker to write.
+_AHEAD = 4
 #: What a decompressor may take for its window; `xz -9` needs 65 MiB, zstd has 128 at most.
 MEMORY_BYTES = 256 << 20
 #: The largest window, plus 16 for gzip's header and checksum (zlib.decompressobj).
@@ -49,9 +52,9 @@ def decompressed(file: BinaryIO) -> Generator[bytes, None, None]:
     with ThreadPoolExecutor(1) as ahead:
         try:
             pieces = _pieces(file)
-            coming = ahead.submit(next, pieces, b"")
-            while piece := coming.result():
-                coming = ahead.submit(next, pieces, b"")
+            coming = deque(ahead.submit(next, pieces, b"") for _ in range(_AHEAD))
+            while piece := coming.popleft().result():
+                coming.append(ahead.submit(next, pieces, b""))
                 yield piece
         except _DAMAGE as error:
             hint = "make or fetch it again"

@@ -1,18 +1,45 @@
-"""Have the kernel write what was written to files to the disk that they are on."""
+"""Use what was unpacked before it is on the disk, and never half of it after a power cut.
+
+A folder of the store has one of two marks:
+
+    boot    it was unpacked while the machine ran, and is whole as long as that is so
+    synced  it is on the disk
+
+One with neither, or with the mark of an earlier boot, may lack anything.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import os
 
+#: Tells one boot from another, see man 5 proc.
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
-def sync_disk(descriptor: int) -> None:
-    """Return when all of the file system of an open file is on its disk (man 2 syncfs).
+_BOOT, SYNCED = "boot", "synced"
 
-    That is a tenth of the time of unpacking; to wait for each file by itself
-    would be many times the whole. Raises OSError.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(descriptor):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+
+def mark(folder: str) -> None:
+    """Mark a folder as unpacked now."""
+    with open(os.path.join(folder, _BOOT), "w", encoding="ascii") as file:
+        file.write(_boot_id())
+
+
+def is_synced(folder: str) -> bool:
+    """Tell whether a folder is on the disk."""
+    return os.path.exists(os.path.join(folder, SYNCED))
+
+
+def is_whole(folder: str) -> bool:
+    """Tell whether a folder has all that was unpacked, whether on the disk or not."""
+    if is_synced(folder):
+        return True
+    try:
+        with open(os.path.join(folder, _BOOT), encoding="ascii", errors="replace") as file:
+            return file.read() == _boot_id()
+    except FileNotFoundError:
+        return False
+
+
+def _boot_id() -> str:
+    with open(BOOT_ID, encoding="ascii") as file:
+        return file.read()

@@ -7,21 +7,21 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.slugs.collect import collect
 from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
-from hsup.slugs.disk import sync_disk
+from hsup.slugs.disk import mark
 from hsup.slugs.errors import ChecksumError, SlugError, SlugUnchanged, SlugUnreachable
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
 from hsup.slugs.lock import SHARED, lock, lock_or_make, unlock
 from hsup.slugs.progress import Progress
-from hsup.slugs.store import Unpacked
+from hsup.slugs.store import in_use
 from hsup.slugs.unpack import unpack
 
 if TYPE_CHECKING:
-    from hsup.slugs.store import SlugStore
+    from hsup.slugs.store import SlugStore, Unpacked
 
 _logger = logging.getLogger(__name__)
 
@@ -129,17 +129,18 @@ class Intake:
             raise SlugError(text, hint="start again when it is complete")
         with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
             file.write(f"{size}\n")
+        mark(new)
         path = os.path.join(self._store.folder, "unpacked", content.digest)
         # Locked before it is there for others, so that none can collect it.
         descriptor = lock(new, SHARED)
         try:
-            # After a power cut a folder must not be there before what is in it.
-            sync_disk(descriptor)
+            with suppress(FileNotFoundError):  # what a power cut has left of it
+                os.rename(path, os.path.join(folder, "lost"))
             os.rename(new, path)
         except BaseException:
             unlock(descriptor)
             raise
-        return Unpacked(os.path.join(path, "app"), descriptor)
+        return in_use(path, descriptor)
 
     @contextmanager
     def _working(self, name: str, *, is_resumable: bool = False) -> Iterator[str]:

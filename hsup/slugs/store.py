@@ -3,6 +3,7 @@
     /var/lib/hsup/slugs/
         unpacked/DIGEST/app     what was under ./app/ of the archive with that SHA-256
         unpacked/DIGEST/size    the bytes of its files
+        unpacked/DIGEST/boot    and `synced`: see `disk`
         known/KEY               the digest of an archive file or URL
         work/DIGEST/            where it is being unpacked
         work/fetch-KEY/         where it is being downloaded
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hsup.slugs.digest import KnownDigests, expected_digest, file_key
+from hsup.slugs.disk import is_synced, is_whole
 from hsup.slugs.errors import SlugError
 from hsup.slugs.limits import read_keep, read_limits
 from hsup.slugs.location import Archive, ArchiveFile, Folder, find
@@ -28,6 +30,7 @@ from hsup.slugs.lock import SHARED, lock, unlock
 from hsup.slugs.progress import Progress, bar
 
 if TYPE_CHECKING:
+    from threading import Thread
     from types import TracebackType
     from typing import Self
 
@@ -54,13 +57,18 @@ class Unpacked:
     on the host.
     """
 
-    def __init__(self, folder: str, descriptor: int | None = None) -> None:
+    def __init__(
+        self, folder: str, descriptor: int | None = None, syncing: Thread | None = None
+    ) -> None:
         self.folder = folder
         self._descriptor = descriptor
+        self._syncing = syncing
 
     def close(self) -> None:
-        """Give up its use; may be called more than once."""
+        """Give up its use, once it is on the disk; may be called more than once."""
         descriptor, self._descriptor = self._descriptor, None
+        if self._syncing is not None:
+            self._syncing.join()
         if descriptor is not None:
             unlock(descriptor)
 
@@ -74,6 +82,16 @@ class Unpacked:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def in_use(path: str, descriptor: int) -> Unpacked:
+    """Return the slug in a folder of the store that is whole, and has been locked."""
+    app = os.path.join(path, "app")
+    if is_synced(path):
+        return Unpacked(app, descriptor)
+    from hsup.slugs.sync import begin_sync
+
+    return Unpacked(app, descriptor, begin_sync(path, descriptor))
 
 
 class SlugStore:
@@ -112,14 +130,17 @@ class SlugStore:
             return unpacked or self._bring_in(place, expected, progress)
 
     def open(self, digest: str) -> Unpacked | None:
-        """Return a slug in use, None where it is not in the store."""
+        """Return a slug in use, None where it is not in the store, or not the whole of it."""
         path = os.path.join(self.folder, "unpacked", digest)
         try:
             descriptor = lock(path, SHARED)
         except FileNotFoundError:
             return None
+        if not is_whole(path):
+            unlock(descriptor)
+            return None
         os.utime(descriptor)  # the time of its last use, for who collects
-        return Unpacked(os.path.join(path, "app"), descriptor)
+        return in_use(path, descriptor)
 
     def _known_digest(self, archive: Archive) -> str | None:
         """Return the digest of a file that has not changed since it was last read."""

@@ -99,33 +99,29 @@ class Stream:
         return self._limit - self.position
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes, or fewer at the end."""
-        if size <= len(self._rest):
-            return self._cut(size).tobytes()
-        return b"".join(self.blocks(size))
+        """Return so many bytes. Raises SlugError where they end too early."""
+        content = bytes(self.block(size)) if size else b""
+        while len(content) < size:
+            content += self.block(size - len(content))
+        return content
 
-    def blocks(self, size: int) -> Iterator[memoryview]:
-        """Yield so many bytes as they come. Raises SlugError where they end too early."""
-        while size:
-            if not self._rest and not self._fill():
-                raise SlugError("the archive ends too early", hint=_MAKE_AGAIN)
-            block = self._cut(size)
-            size -= len(block)
-            yield block
+    def block(self, size: int) -> memoryview:
+        """Return the next bytes, as many as there are at once. Raises SlugError at the end."""
+        if not self._rest and not self._fill():
+            raise SlugError("the archive ends too early", hint=_MAKE_AGAIN)
+        block, self._rest = self._rest[:size], self._rest[size:]
+        return block
 
     def skip_to(self, position: int) -> None:
         """Leave out what comes before a position. Raises SlugError where there is less."""
-        for _ in self.blocks(position - self.position):
-            pass
+        size = position - self.position
+        while size:
+            size -= len(self.block(size))
 
     def drain(self) -> None:
         """Read to the end, so that the checksum of the compression is verified."""
         while self._fill():
             pass
-
-    def _cut(self, size: int) -> memoryview:
-        block, self._rest = self._rest[:size], self._rest[size:]
-        return block
 
     def _fill(self) -> bool:
         piece = next(self._pieces, b"")

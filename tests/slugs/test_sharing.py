@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -105,37 +106,61 @@ def wait_until(is_so):
         time.sleep(0.005)
 
 
-#: Unpacks a slug on a disk of its own, and says what a power cut would leave of it
-#: once the disk has been given the names of files.
+#: Unpacks a slug on a disk of its own, and says what the next boot finds after a power
+#: cut: once the disk has been given the names of files, or once hsup was done with it.
 POWER_CUT = """
-import os, shutil, subprocess, sys
+import os, shutil, subprocess, sys, time
 from hsup.api import Settings
 from hsup.model import Slug
-from hsup.slugs import SlugStore
-disk, copy, folder, archive = sys.argv[1:]
+from hsup.slugs import SlugStore, disk as mark, sync
+disk, copy, folder, archive, is_early = sys.argv[1:]
 run = lambda *words: subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 run("truncate", "-s", "64M", disk)
 run("mkfs.ext4", "-q", disk)
 run("mount", "-o", "loop", disk, folder)
-SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": folder})).unpack(Slug(location=archive))
-os.fsync(os.open(folder + "/unpacked", os.O_RDONLY))
+store = SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": folder}))
+if is_early:
+    sync._sync_file_system = lambda _: time.sleep(3600)
+    store.unpack(Slug(location=archive))
+    os.fsync(os.open(folder + "/unpacked", os.O_RDONLY))
+else:
+    store.unpack(Slug(location=archive)).close()
 shutil.copy(disk, copy)
 run("mount", "-o", "loop", copy, folder)
+mark.BOOT_ID = "/proc/sys/kernel/random/uuid"
 digest, = os.listdir(folder + "/unpacked")
-print(open(f"{folder}/unpacked/{digest}/app/Procfile").read(), end="")
+print(store.open(digest) is not None)
+unpacked = store.unpack(Slug(location=archive))
+print(open(unpacked.folder + "/Procfile").read(), end="", flush=True)
+os._exit(0)
 """
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk")
 @pytest.mark.skipif(not shutil.which("mkfs.ext4"), reason="mkfs.ext4 is not installed")
-def test_a_power_cut_leaves_no_half_slug(build, tmp_path):
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_power_cut_leaves_no_half_slug(is_early, build, tmp_path):
     (tmp_path / "slug.tgz").write_bytes(build.slug(b"web: ./serve\n"))
     (tmp_path / "store").mkdir()
     given = [tmp_path / name for name in ("disk", "copy", "store", "slug.tgz")]
     # What is mounted goes with the namespace.
-    command = ["unshare", "--mount", sys.executable, "-c", POWER_CUT, *given]
+    command = ["unshare", "--mount", sys.executable, "-c", POWER_CUT, *given, "1" * is_early]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.stdout == "web: ./serve\n", ended.stderr
+    assert ended.stdout == f"{not is_early}\nweb: ./serve\n", ended.stderr
+
+
+def test_a_slug_is_used_before_it_is_on_the_disk(store, build, tmp_path, monkeypatch):
+    written = threading.Event()
+    monkeypatch.setattr("hsup.slugs.sync._sync_file_system", lambda _: written.wait())
+    (tmp_path / "slug.tgz").write_bytes(build.slug())
+    slug = Slug(location=str(tmp_path / "slug.tgz"))
+    first, second = store.unpack(slug), store.unpack(slug)
+    folder = Path(first.folder).parent
+    assert not (folder / "synced").exists()
+    written.set()
+    first.close()
+    second.close()
+    assert (folder / "synced").exists()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from errno import EBUSY
 from signal import SIGKILL
 from typing import TYPE_CHECKING
@@ -68,13 +68,17 @@ class Group:
         """Return the bytes of memory that are `rss`, `cache` and `swap`."""
         return self._version.memory_used(self._folders)
 
-    def remove(self) -> None:
-        """Kill what is left in here, and return when the folders are gone.
+    def removing(self) -> Iterator[float]:
+        """Kill what is left in here and remove the folders; they are gone in the end.
 
-        May be called again. Raises DriverError if a process does not die within
-        ten seconds.
+        Yields how many seconds to wait before it looks again. May be called again.
+        Raises DriverError if a process does not die within ten seconds.
         """
-        _remove(_once(self._folders))
+        return _removing(_once(self._folders))
+
+    def remove(self) -> None:
+        """Do that, and block meanwhile."""
+        _wait(self.removing())
 
 
 class Cgroups:
@@ -112,7 +116,7 @@ class Cgroups:
             for path, value in self._version.limits(folders, size):
                 write(path, value)
         except OSError as error:
-            _remove(made)
+            _wait(_removing(made))
             text = f"cannot make a cgroup for {dyno}: {error.filename}: {error.strerror}"
             raise DriverError(text, hint="see hsup doctor") from error
         return Group(self._version, folders, size)
@@ -131,8 +135,8 @@ class Cgroups:
         roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.folders]
         dynos = sorted({name for root in roots for name in _children(root)})
         for dyno in dynos:
-            _remove([f"{root}/{dyno}" for root in roots])
-        _remove(roots)
+            _wait(_removing([f"{root}/{dyno}" for root in roots]))
+        _wait(_removing(roots))
         return dynos
 
     def _make(self, folder: str) -> None:
@@ -181,14 +185,19 @@ def _children(folder: str) -> list[str]:
         return []
 
 
-def _remove(folders: Sequence[str]) -> None:
+def _wait(looks: Iterator[float]) -> None:
+    for seconds in looks:
+        time.sleep(seconds)
+
+
+def _removing(folders: Sequence[str]) -> Iterator[float]:
     """Remove the cgroups of one dyno, or what held them, with those below."""
     for folder in folders:
-        _remove_empty([f"{folder}/{name}" for name in _children(folder)], folders)
-    _remove_empty(folders, folders)
+        yield from _removing_empty([f"{folder}/{name}" for name in _children(folder)], folders)
+    yield from _removing_empty(folders, folders)
 
 
-def _remove_empty(leaves: Iterable[str], folders: Sequence[str]) -> None:
+def _removing_empty(leaves: Iterable[str], folders: Sequence[str]) -> Iterator[float]:
     deadline = time.monotonic() + _DYING_SECONDS
     for leaf in leaves:
         while not _rmdir(leaf):
@@ -196,7 +205,7 @@ def _remove_empty(leaves: Iterable[str], folders: Sequence[str]) -> None:
                 pids = ", ".join(map(str, process_ids(leaf)))
                 raise DriverError(f"cannot remove the cgroup {leaf}: process {pids} does not die")
             _kill(folders)
-            time.sleep(_LOOK_SECONDS)
+            yield _LOOK_SECONDS
 
 
 def _rmdir(folder: str) -> bool:

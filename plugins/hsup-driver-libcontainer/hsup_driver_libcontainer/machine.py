@@ -104,10 +104,9 @@ class Machine:
     def sweep(self) -> Sequence[str]:
         """Remove what hsups that are no more have left; say what it was. Raises DriverError."""
         self.check()
-        left = []
-        for dead in instance.dead(self.folder):
-            left += [f"cgroup {one} of hsup {dead}" for one in self._cgroups.sweep(dead)]
-        return [*left, *self._network.sweep()]
+        dead = {one: len(self._cgroups.sweep(one)) for one in instance.dead(self.folder)}
+        cgroups = [f"{count} cgroups of hsup {one}" for one, count in dead.items() if count]
+        return [*cgroups, *self._network.sweep()]
 
     @cached_property
     def common(self) -> Common:
@@ -177,7 +176,10 @@ class Machine:
 
     async def give_back_when_gone(self, place: Place) -> None:
         """Do the same without blocking."""
-        place.group.remove()
+        import asyncio
+
+        for seconds in place.group.removing():
+            await asyncio.sleep(seconds)
         await self._network.gone(place.subnet)
         self._return(place)
 

@@ -6,35 +6,36 @@ import shutil
 
 from hsup.api import Finding, Settings
 from hsup.errors import HsupError
-from hsup_driver_libcontainer.stacks.store import StackStore
+from hsup_driver_libcontainer.stacks.store import Listed, StackStore
 
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at the stack of releases that name none, and at what pulls images."""
-    return [_stack(settings), _puller(settings)]
-
-
-def _stack(settings: Settings) -> Finding:
-    subject = "stack"
     try:
-        found = [one for one in StackStore(settings).list() if one.entry.primary]
+        stacks = [one for one in StackStore(settings).list() if one.entry.primary]
     except HsupError as error:
-        return Finding(subject, is_good=False, text=str(error), remedy="correct that")
-    for one in found:
-        if one.path:
-            return Finding(subject, is_good=True, text=f"{one.entry} is in {one.path}")
-    text = f"{found[0].entry} is not installed, and will be pulled when it is needed"
-    return Finding(subject, is_good=False, text=text, remedy="hsup stacks pull")
+        fault = Finding("stack", is_good=False, text=str(error), remedy="correct that")
+        return [fault, _puller(settings, is_needed=False)]
+    stack = next((one for one in stacks if one.path), stacks[0])
+    is_image = stack.entry.url.startswith("docker://")
+    return [_stack(stack), _puller(settings, is_needed=is_image and not stack.path)]
 
 
-def _puller(settings: Settings) -> Finding:
+def _stack(stack: Listed) -> Finding:
+    if stack.path:
+        text = f"{stack.entry} is in {stack.path}"
+    else:
+        text = f"{stack.entry} is not here yet: it is pulled when it is needed (hsup stacks pull)"
+    return Finding("stack", is_good=True, text=text)
+
+
+def _puller(settings: Settings, *, is_needed: bool) -> Finding:
+    subject = "registry tools"
     path = settings.environ.get("PATH")
     missing = [tool for tool in ("skopeo", "umoci") if shutil.which(tool, path=path) is None]
-    if missing:
-        text = f"{' and '.join(missing)} not found, which pull stacks from registries"
-        return Finding(
-            "registry tools", is_good=False, text=text, remedy="apt install skopeo umoci"
-        )
-    return Finding(
-        "registry tools", is_good=True, text="skopeo and umoci pull stacks from registries"
-    )
+    if not missing:
+        text = "skopeo and umoci pull stacks from registries"
+        return Finding(subject, is_good=True, text=text)
+    text = f"{' and '.join(missing)} not found, which pull stacks from registries"
+    remedy = "apt install skopeo umoci" if is_needed else None
+    return Finding(subject, is_good=False, text=text, remedy=remedy)

@@ -7,13 +7,12 @@ import platform
 import stat
 
 from hsup.errors import DriverError
+from hsup_driver_libcontainer.paths import resolve
 
 _SHELLS = ("bin/bash", "bin/sh")
 #: `e_machine` of an ELF header, see man 5 elf.
 _MACHINES = {"x86_64": 62, "aarch64": 183}
 _ARCHITECTURES = {62: "amd64", 183: "arm64"}
-#: As many as Linux follows, see man 7 path_resolution.
-_MAX_LINKS = 40
 
 
 def check_root(root: str, name: str) -> None:
@@ -22,7 +21,7 @@ def check_root(root: str, name: str) -> None:
         hint = "chmod 755 its root folder"
         raise DriverError(f'the root folder of stack "{name}" is closed to dynos', hint=hint)
     for shell in _SHELLS:
-        path = resolve(root, shell)
+        path = find_file(root, shell)
         if path is None:
             hint = "give the whole root file system of a system that has bash"
             what = os.path.basename(shell)
@@ -30,28 +29,12 @@ def check_root(root: str, name: str) -> None:
         _check_machine(path, name)
 
 
-def resolve(root: str, path: str) -> str | None:
+def find_file(root: str, path: str) -> str | None:
     """Return the file that a path leads to where `root` is the root folder, or None."""
-    there = ""
-    names = path.split("/")[::-1]
-    links_left = _MAX_LINKS
-    while names:
-        name = names.pop()
-        found = os.path.join(root, there, name)
-        if name == "..":
-            there = os.path.dirname(there)
-        elif name in ("", "."):
-            continue
-        elif not os.path.islink(found):
-            there = os.path.join(there, name)
-        elif not links_left:
-            return None
-        else:
-            links_left -= 1
-            target = os.readlink(found)
-            there = "" if target.startswith("/") else there
-            names += target.split("/")[::-1]
-    found = os.path.join(root, there)
+    try:
+        found = root + resolve(root, path)
+    except OSError:  # in a circle
+        return None
     return found if os.path.isfile(found) else None
 
 

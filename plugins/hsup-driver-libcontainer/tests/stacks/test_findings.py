@@ -14,15 +14,23 @@ def test_a_stack_that_is_there_is_good(settings, store, small_root) -> None:
     assert (found.is_good, found.text) == (True, f"mine is in {small_root}")
 
 
-def test_a_new_machine_is_told_what_to_pull_and_what_to_install(settings, tmp_path) -> None:
+def test_a_new_machine_is_told_what_will_be_pulled_and_what_to_install(settings, tmp_path) -> None:
     poor = settings._replace(environ={**settings.environ, "PATH": str(tmp_path)})
 
     stack, tools = examine(poor)
 
-    assert (stack.is_good, stack.remedy) == (False, "hsup stacks pull")
-    assert "heroku-24 is not installed" in stack.text
+    assert stack.is_good
+    assert "heroku-24 is not here yet" in stack.text
     assert (tools.is_good, tools.remedy) == (False, "apt install skopeo umoci")
     assert os.listdir(tmp_path) == []
+
+
+def test_tools_that_no_stack_needs_are_not_missed(settings, store, small_root, tmp_path) -> None:
+    store.add(Entry("mine", None, str(small_root), primary=True))
+
+    _, tools = examine(settings._replace(environ={**settings.environ, "PATH": str(tmp_path)}))
+
+    assert (tools.is_good, tools.remedy) == (False, None)
 
 
 def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsup_driver_libcontainer.stacks.root import check_root, resolve
+from hsup_driver_libcontainer.stacks.root import check_root, find_file
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def root(tmp_path):
 def test_links_are_followed_as_a_dyno_would(root, target) -> None:
     (root / "usr/bin/sh").symlink_to(target)
 
-    assert resolve(str(root), "bin/sh") == str(root / "usr/bin/real")
+    assert find_file(str(root), "bin/sh") == str(root / "usr/bin/real")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_links_are_followed_as_a_dyno_would(root, target) -> None:
 def test_what_leads_nowhere_in_the_root_is_not_found(root, target) -> None:
     (root / "usr/bin/sh").symlink_to(target)
 
-    assert resolve(str(root), "bin/sh") is None
+    assert find_file(str(root), "bin/sh") is None
 
 
 def test_an_endless_chain_of_links_is_given_up(root) -> None:
@@ -47,8 +47,8 @@ def test_an_endless_chain_of_links_is_given_up(root) -> None:
         (root / f"link{number}").symlink_to(f"link{number + 1}")
     (root / "link50").write_text("too far")
 
-    assert resolve(str(root), "link0") is None
-    assert resolve(str(root), "link20") == str(root / "link50")
+    assert find_file(str(root), "link0") is None
+    assert find_file(str(root), "link20") == str(root / "link50")
 
 
 def test_a_whole_root_is_good(small_root) -> None:

@@ -21,6 +21,35 @@ def test_ten_megabytes_pass_both_ways_unchanged(hsup):
     assert (done.out == data, done.err, done.status) == (True, b"", 0)
 
 
+def into(file):
+    """Return what has hsup write to a file."""
+    return ("sh", "-c", f'exec "$@" {file}', "sh")
+
+
+def test_a_dyno_that_writes_to_a_file_can_open_its_streams_by_name(hsup):
+    line = "echo 1; echo 2 > /dev/stdout; echo 3 > /dev/stderr; echo 4 >&2; echo 5"
+    assert hsup.call("run", line, prefix=into("> out 2>&1")).status == 0
+    assert (hsup.folder / "out").read_text() == "1\n2\n3\n4\n5\n"
+    hsup.call("run", line, prefix=into("> out 2> err"))
+    assert (hsup.folder / "out").read_text() == "1\n2\n5\n"
+    assert (hsup.folder / "err").read_text() == "3\n4\n"
+
+
+def test_a_dyno_cannot_take_away_what_was_in_a_file(hsup):
+    (hsup.folder / "log").write_text("before\n")
+    line = "head -c 3000000 /dev/zero; truncate -s 0 /proc/self/fd/1; : > /dev/stdout"
+    hsup.call("run", line, prefix=into(">> log"))
+    assert (hsup.folder / "log").read_bytes() == b"before\n" + bytes(3_000_000)
+
+
+def test_a_file_that_takes_no_more_is_told(hsup):
+    limited = ("sh", "-c", 'ulimit -f 200; exec "$@" > out', "sh")
+    done = hsup.call("run", "head -c 300000 /dev/zero", prefix=limited)
+    assert done.status == 1
+    expected = "hsup: cannot write what the dyno wrote: File too large; see where standard output"
+    assert done.err.decode().startswith(expected)
+
+
 def test_the_input_is_read_to_its_end(hsup):
     assert hsup.call("run", "wc -c", stdin=b"\0" * 3_000_000).text == "3000000\n"
 

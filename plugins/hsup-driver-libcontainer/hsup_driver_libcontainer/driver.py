@@ -88,16 +88,17 @@ class LibcontainerDriver:
         place = self._machine.take(self._machine.size_of(spec))
         try:
             streams = foreground.open_streams()
-            terminal = foreground.terminal_of(streams)
+            terminal, output = foreground.terminal_of(streams), foreground.Output(streams)
             kind = self._settings.environ.get("TERM")
             channels = self._fork(place)
             with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
-                messages.say(channels.setup, Launch(), (*files, *streams))
+                messages.say(channels.setup, Launch(), (*files, *output.given))
+            output.leave()
             self._machine.open_network()
             _connect(channels, self._machine.network_plan(place))
             event = place.group.out_of_memory_event()
             end_soon = self._machine.begin_close_firewall
-            session = foreground.Session(channels, terminal, event, end_soon)
+            session = foreground.Session(channels, terminal, output.pipes, event, end_soon)
             status = session.run(grace_seconds)
             ran_out = status.out_of_memory or place.ran_out_of_memory()
             return status._replace(out_of_memory=ran_out)

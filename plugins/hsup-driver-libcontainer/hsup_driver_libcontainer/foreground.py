@@ -7,14 +7,17 @@ import math
 import os
 import select
 import signal
+import stat
 import struct
 import termios
 import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from hsup.errors import DriverError
 from hsup.model import ExitStatus
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.messages import (
@@ -54,6 +57,36 @@ def terminal_of(streams: list[int]) -> Terminal | None:
     return Terminal(terminals, *_size(terminals[0])) if terminals else None
 
 
+class Output:
+    """The output streams of a dyno: hsup's own, but for files and sockets, which get a pipe.
+
+    A dyno could truncate a file of the host's, and neither that nor a socket could it
+    open as /dev/stdout. `given` are the dyno's streams, and `pipes` has for each pipe
+    where to what is written goes.
+    """
+
+    def __init__(self, streams: list[int]) -> None:
+        self.given = list(streams)
+        self.pipes: dict[int, int] = {}
+        self._ends: dict[tuple[int, int], int] = {}
+        for stream in (1, 2):
+            status = os.fstat(stream)
+            if stat.S_ISREG(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+                self.given[stream] = self._pipe(stream, (status.st_dev, status.st_ino))
+
+    def leave(self) -> None:
+        """Close the dyno's ends, once it has them, so that they end with the dyno."""
+        for end in self._ends.values():
+            os.close(end)
+
+    def _pipe(self, stream: int, file: tuple[int, int]) -> int:
+        """Return the dyno's end of a pipe; both streams to one file have one, and keep order."""
+        if file not in self._ends:
+            reading, self._ends[file] = os.pipe()
+            self.pipes[reading] = stream
+        return self._ends[file]
+
+
 class Session:
     """A dyno whose streams are hsup's own: what it shows, what is typed, signals, its end.
 
@@ -64,6 +97,7 @@ class Session:
         self,
         channels: Channels,
         terminal: Terminal | None,
+        pipes: Mapping[int, int],
         memory_event: int | None,
         end_soon: Callable[[], None],
     ) -> None:
@@ -80,13 +114,20 @@ class Session:
         self._deadline = math.inf
         self._ran_out_of_memory = False
         self._memory_event = memory_event
+        self._pipes = pipes
+        self._failure: OSError | None = None
+        for pipe in pipes:
+            self._listen(pipe, partial(self._relay_pipe, pipe))
         self._listen(self._setup.fileno(), self._hear_builder)
         self._listen(self._channel.fileno(), self._hear)
         if memory_event is not None:
             self._listen(memory_event, self._run_out_of_memory)
 
     def run(self, grace_seconds: float) -> ExitStatus:
-        """Relay until the dyno has ended and nothing of it is left. Raises DynoStartError."""
+        """Relay until the dyno has ended and nothing of it is left.
+
+        Raises DynoStartError, and DriverError if what it wrote could not be written.
+        """
         self._grace_seconds = grace_seconds
         with _signals_woken() as woken, _raw_mode(self._terminal):
             self._woken = woken
@@ -94,6 +135,9 @@ class Session:
             while not self._is_over:
                 self._turn()
             self._show_rest()
+        if self._failure is not None:
+            text = f"cannot write what the dyno wrote: {self._failure.strerror}"
+            raise DriverError(text, hint="see where standard output goes") from self._failure
         status = self._status or ExitStatus(signal=signal.SIGKILL)
         return status._replace(out_of_memory=self._ran_out_of_memory)
 
@@ -176,18 +220,27 @@ class Session:
 
     def _show(self, data: bytes) -> None:
         assert self._terminal is not None
-        shown = next((one for one in (1, 2) if one in self._terminal.streams), 0)
-        while data:
-            try:
-                data = data[os.write(shown, data) :]
-            except BlockingIOError:  # somebody has made the terminal non-blocking
-                select.select([], [shown], [])
+        _write(next((one for one in (1, 2) if one in self._terminal.streams), 0), data)
+
+    def _relay_pipe(self, pipe: int) -> None:
+        data = os.read(pipe, _READ_BYTES)
+        try:
+            _write(self._pipes[pipe], data)
+        except OSError as error:  # such as a full disk
+            self._failure = error
+            data = b""
+        if not data:  # who still writes gets SIGPIPE
+            self._ignore(pipe)
+            os.close(pipe)
 
     def _show_rest(self) -> None:
         """Show what the dyno wrote before its end."""
         while self._master in self._actions:
             self._typed = b""
             self._relay_terminal()
+        for pipe in self._pipes:
+            while pipe in self._actions:
+                self._relay_pipe(pipe)
 
     def _read_typed(self) -> None:
         try:
@@ -243,6 +296,14 @@ class Session:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         except OSError:
             pass  # it has just ended
+
+
+def _write(stream: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(stream, data) :]
+        except BlockingIOError:  # somebody has made it non-blocking
+            select.select([], [stream], [])
 
 
 def _size(terminal: int) -> tuple[int, int]:

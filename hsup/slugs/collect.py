@@ -55,10 +55,11 @@ def _slugs(unpacked: str) -> list[KeptSlug]:
     found = []
     for entry in os.scandir(unpacked):
         try:
-            with open(os.path.join(entry.path, "size"), encoding="ascii") as file:
+            with open(os.path.join(entry.path, "size"), "rb") as file:
                 size = file.read().strip()
-            # A power cut may have left nothing in it, which counts as no bytes.
-            found.append(KeptSlug(entry.stat().st_mtime, entry.name, int(size or 0)))
+            # A power cut may have left anything in it, which counts as no bytes.
+            size_bytes = int(size) if size.isdigit() else 0
+            found.append(KeptSlug(entry.stat().st_mtime, entry.name, size_bytes))
         except FileNotFoundError:
             pass  # another hsup has collected it
     return found

@@ -6,8 +6,9 @@ import logging
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.slugs.collect import collect
@@ -15,15 +16,17 @@ from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
 from hsup.slugs.disk import mark
 from hsup.slugs.errors import ChecksumError, SlugError, SlugUnchanged, SlugUnreachable
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
-from hsup.slugs.lock import SHARED, lock, lock_or_make, unlock
+from hsup.slugs.lock import EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
 from hsup.slugs.progress import Progress
-from hsup.slugs.store import in_use
 from hsup.slugs.unpack import unpack
 
 if TYPE_CHECKING:
     from hsup.slugs.store import SlugStore, Unpacked
 
 _logger = logging.getLogger(__name__)
+
+#: How often to look whether somebody uses a slug, and for how long to wait between.
+_LOOKS, _LOOK_SECONDS = 50, 0.02
 
 
 class Intake:
@@ -129,18 +132,19 @@ class Intake:
             raise SlugError(text, hint="start again when it is complete")
         with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
             file.write(f"{size}\n")
-        mark(new)
         path = os.path.join(self._store.folder, "unpacked", content.digest)
         # Locked before it is there for others, so that none can collect it.
         descriptor = lock(new, SHARED)
         try:
-            with suppress(FileNotFoundError):  # what a power cut has left of it
-                os.rename(path, os.path.join(folder, "lost"))
-            os.rename(new, path)
+            mark(descriptor)
+            if not _is_in_use(path, os.path.join(folder, "lost")):
+                os.rename(new, path)
+                return self._store.in_use(path, descriptor)
         except BaseException:
             unlock(descriptor)
             raise
-        return in_use(path, descriptor)
+        unlock(descriptor)
+        return self._store.in_use(path, lock(path, SHARED))
 
     @contextmanager
     def _working(self, name: str, *, is_resumable: bool = False) -> Iterator[str]:
@@ -163,6 +167,27 @@ class Intake:
             if is_done:
                 shutil.rmtree(path)
             unlock(descriptor)
+
+
+def _is_in_use(path: str, lost: str) -> bool:
+    """Move what a power cut has left of a slug to `lost`; tell whether somebody uses it instead.
+
+    Then it is whole, and the user one that knows another boot's id, as in a container.
+    """
+    for _ in range(_LOOKS):
+        try:
+            descriptor = lock(path, EXCLUSIVE_NOW)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:  # maybe by somebody who is just looking at it
+            time.sleep(_LOOK_SECONDS)
+            continue
+        try:
+            os.rename(path, lost)
+        finally:
+            unlock(descriptor)
+        return False
+    return True
 
 
 class _Content(NamedTuple):

@@ -8,7 +8,8 @@
         work/DIGEST/            where it is being unpacked
         work/fetch-KEY/         where it is being downloaded
 
-A folder of `unpacked` appears whole, by a rename, and is never changed. Who
+A folder of `unpacked` appears whole, by a rename, and what is in its `app` is never
+changed; one that a power cut has left is replaced. Who
 uses it holds a shared lock on it, who works in a folder of `work` an exclusive
 one; so what nobody has locked there is the rest of an hsup that was killed.
 """
@@ -19,6 +20,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from hsup.slugs.digest import KnownDigests, expected_digest, file_key
@@ -30,7 +32,6 @@ from hsup.slugs.lock import SHARED, lock, unlock
 from hsup.slugs.progress import Progress, bar
 
 if TYPE_CHECKING:
-    from threading import Thread
     from types import TracebackType
     from typing import Self
 
@@ -57,18 +58,13 @@ class Unpacked:
     on the host.
     """
 
-    def __init__(
-        self, folder: str, descriptor: int | None = None, syncing: Thread | None = None
-    ) -> None:
+    def __init__(self, folder: str, descriptor: int | None = None) -> None:
         self.folder = folder
         self._descriptor = descriptor
-        self._syncing = syncing
 
     def close(self) -> None:
-        """Give up its use, once it is on the disk; may be called more than once."""
+        """Give up its use; may be called more than once."""
         descriptor, self._descriptor = self._descriptor, None
-        if self._syncing is not None:
-            self._syncing.join()
         if descriptor is not None:
             unlock(descriptor)
 
@@ -82,16 +78,6 @@ class Unpacked:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def in_use(path: str, descriptor: int) -> Unpacked:
-    """Return the slug in a folder of the store that is whole, and has been locked."""
-    app = os.path.join(path, "app")
-    if is_synced(path):
-        return Unpacked(app, descriptor)
-    from hsup.slugs.sync import begin_sync
-
-    return Unpacked(app, descriptor, begin_sync(path, descriptor))
 
 
 class SlugStore:
@@ -110,6 +96,8 @@ class SlugStore:
         self.limits = read_limits(settings.environ)
         self.backoff_seconds = backoff_seconds
         self.known = KnownDigests(os.path.join(self.folder, "known"))
+        self._unsynced: set[str] = set()
+        self._syncing = Lock()
 
     def unpack(self, slug: Slug, progress: Progress = bar) -> Unpacked:
         """Return a slug in use, downloaded and unpacked if it is not yet; may block.
@@ -136,11 +124,40 @@ class SlugStore:
             descriptor = lock(path, SHARED)
         except FileNotFoundError:
             return None
-        if not is_whole(path):
+        try:
+            if not is_whole(descriptor):
+                unlock(descriptor)
+                return None
+            os.utime(descriptor)  # the time of its last use, for who collects
+            return self.in_use(path, descriptor)
+        except OSError:
             unlock(descriptor)
-            return None
-        os.utime(descriptor)  # the time of its last use, for who collects
-        return in_use(path, descriptor)
+            raise
+
+    def in_use(self, path: str, descriptor: int) -> Unpacked:
+        """Return the slug in a folder that is whole; `descriptor` has a shared lock on it."""
+        if not is_synced(descriptor):
+            self._unsynced.add(path)
+        return Unpacked(os.path.join(path, "app"), descriptor)
+
+    @property
+    def has_unsynced(self) -> bool:
+        """Tell whether there is something for `sync` to do."""
+        return bool(self._unsynced)
+
+    def sync(self) -> None:
+        """Return when all slugs that were used are on the disk.
+
+        Until then a power cut undoes their unpacking. It blocks, and is best called when
+        dynos run, in a thread, and once more at the end.
+        """
+        if not self._unsynced and not self._syncing.locked():
+            return
+        from hsup.slugs.sync import sync
+
+        with self._syncing:
+            while self._unsynced:
+                sync(self._unsynced.pop())
 
     def _known_digest(self, archive: Archive) -> str | None:
         """Return the digest of a file that has not changed since it was last read."""

@@ -5,29 +5,39 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-from threading import Thread
+from contextlib import suppress
 
-from hsup.slugs.disk import SYNCED
+from hsup.slugs.disk import is_synced, mark_synced, unmark
+from hsup.slugs.lock import SHARED, lock, unlock
 
 _logger = logging.getLogger(__name__)
 
 
-def begin_sync(folder: str, descriptor: int) -> Thread:
-    """Begin to write a folder to the disk; `descriptor`, which is its, stays open meanwhile."""
-    thread = Thread(target=_sync, args=(folder, descriptor), name="hsup-sync", daemon=True)
-    thread.start()
-    return thread
+def sync(folder: str) -> None:
+    """Return when a folder of the store is on the disk, or will be unpacked again."""
+    try:
+        descriptor = lock(folder, SHARED)
+    except FileNotFoundError:  # it was collected
+        return
+    try:
+        if not is_synced(descriptor):
+            _sync(descriptor)
+    except OSError as error:
+        text = "cannot write %s to the disk, it will be unpacked again: %s"
+        _logger.warning(text, folder, error.strerror)
+    finally:
+        unlock(descriptor)
 
 
-def _sync(folder: str, descriptor: int) -> None:
+def _sync(descriptor: int) -> None:
     try:
         _sync_file_system(descriptor)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        os.close(os.open(SYNCED, flags, 0o600, dir_fd=descriptor))
-        os.fsync(descriptor)
-    except OSError as error:
-        text = "cannot write %s to the disk, it is unpacked again after the next boot: %s"
-        _logger.warning(text, folder, error.strerror)
+    except OSError:
+        # The kernel tells each reader of it once only, and forgets what it could not write.
+        with suppress(FileNotFoundError):
+            unmark(descriptor)
+        raise
+    mark_synced(descriptor)
 
 
 def _sync_file_system(descriptor: int) -> None:

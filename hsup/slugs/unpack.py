@@ -99,6 +99,7 @@ class _Tree:
         self._granted = _granted(root)
         # By their paths as they are below the root, `app/lib`.
         self._folders: dict[bytes, _Folder] = {}
+        self._links: dict[bytes, bytes] = {}
         self._makers = {
             Kind.FILE: self._make_file,
             Kind.SYMLINK: self._make_symlink,
@@ -189,9 +190,9 @@ class _Tree:
     def _make_symlink(self, member: Member, path: bytes, _: Stream) -> None:
         if b"\0" in member.target or not member.target:
             raise _refusal(member, f"is a link to no name, {_shown(member.target)}")
-        if not member.target.startswith(b"/") and _climbs_out(path, member.target):
-            raise _refusal(member, f"is a link out of ./app/, to {_shown(member.target)}")
+        _check_link(member, path, member.target)
         os.symlink(member.target, self._at(path))
+        self._links[path] = member.target
 
     def _make_hard_link(self, member: Member, path: bytes, _: Stream) -> None:
         target = _path(member, member.target)
@@ -199,7 +200,15 @@ class _Tree:
         if not has_parent or target in self._folders or not os.path.lexists(self._at(target)):
             text = f"is a hard link to {_shown(member.target)}, no file under ./app/ before it"
             raise _refusal(member, text)
+        if target in self._links:
+            _check_link(member, path, self._links[target])
+            self._links[path] = self._links[target]
         os.link(self._at(target), self._at(path), follow_symlinks=False)
+
+
+def _check_link(member: Member, path: bytes, target: bytes) -> None:
+    if not target.startswith(b"/") and _climbs_out(path, target):
+        raise _refusal(member, f"is a link out of ./app/, to {_shown(target)}")
 
 
 def _path(member: Member, name: bytes) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -109,30 +109,28 @@ def wait_until(is_so):
 #: Unpacks a slug on a disk of its own, and says what the next boot finds after a power
 #: cut: once the disk has been given the names of files, or once hsup was done with it.
 POWER_CUT = """
-import os, shutil, subprocess, sys, time
+import os, shutil, subprocess, sys
 from hsup.api import Settings
 from hsup.model import Slug
-from hsup.slugs import SlugStore, disk as mark, sync
+from hsup.slugs import SlugStore, disk as mark
 disk, copy, folder, archive, is_early = sys.argv[1:]
 run = lambda *words: subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 run("truncate", "-s", "64M", disk)
 run("mkfs.ext4", "-q", disk)
 run("mount", "-o", "loop", disk, folder)
 store = SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": folder}))
+store.unpack(Slug(location=archive))
 if is_early:
-    sync._sync_file_system = lambda _: time.sleep(3600)
-    store.unpack(Slug(location=archive))
     os.fsync(os.open(folder + "/unpacked", os.O_RDONLY))
 else:
-    store.unpack(Slug(location=archive)).close()
+    store.sync()
 shutil.copy(disk, copy)
 run("mount", "-o", "loop", copy, folder)
 mark.BOOT_ID = "/proc/sys/kernel/random/uuid"
 digest, = os.listdir(folder + "/unpacked")
 print(store.open(digest) is not None)
 unpacked = store.unpack(Slug(location=archive))
-print(open(unpacked.folder + "/Procfile").read(), end="", flush=True)
-os._exit(0)
+print(open(unpacked.folder + "/Procfile").read(), end="")
 """
 
 
@@ -149,18 +147,52 @@ def test_a_power_cut_leaves_no_half_slug(is_early, build, tmp_path):
     assert ended.stdout == f"{not is_early}\nweb: ./serve\n", ended.stderr
 
 
-def test_a_slug_is_used_before_it_is_on_the_disk(store, build, tmp_path, monkeypatch):
-    written = threading.Event()
-    monkeypatch.setattr("hsup.slugs.sync._sync_file_system", lambda _: written.wait())
+@pytest.fixture
+def slug(build, tmp_path):
     (tmp_path / "slug.tgz").write_bytes(build.slug())
-    slug = Slug(location=str(tmp_path / "slug.tgz"))
-    first, second = store.unpack(slug), store.unpack(slug)
-    folder = Path(first.folder).parent
-    assert not (folder / "synced").exists()
-    written.set()
-    first.close()
-    second.close()
+    return Slug(location=str(tmp_path / "slug.tgz"))
+
+
+def test_a_slug_is_used_before_it_is_on_the_disk(make_store, slug):
+    store = make_store()
+    unpacked = store.unpack(slug)
+    mark = Path(unpacked.folder).parent / "synced"
+    assert (store.has_unsynced, mark.exists()) == (True, False)
+    store.sync()
+    assert (store.has_unsynced, mark.exists()) == (False, True)
+    another = make_store()
+    another.unpack(slug).close()
+    assert not another.has_unsynced
+
+
+def test_a_slug_that_could_not_be_written_is_unpacked_again(store, slug, monkeypatch, caplog):
+    def fail(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    unpacked = store.unpack(slug)
+    folder = Path(unpacked.folder).parent
+    with monkeypatch.context() as patch:
+        patch.setattr("hsup.slugs.sync._sync_file_system", fail)
+        store.sync()
+    assert "Input/output error" in caplog.text
+    unpacked.close()
+    before = folder.stat().st_ino
+    store.unpack(slug).close()
+    assert folder.stat().st_ino != before
+    store.sync()
     assert (folder / "synced").exists()
+
+
+def test_what_another_boot_left_is_replaced_unless_it_is_in_use(make_store, slug, monkeypatch):
+    user = make_store().unpack(slug)
+    monkeypatch.setattr("hsup.slugs.disk.BOOT_ID", "/proc/sys/kernel/random/uuid")
+    monkeypatch.setattr("hsup.slugs.intake._LOOKS", 2)
+    before = Path(user.folder).stat().st_ino
+    make_store().unpack(slug).close()
+    assert Path(user.folder).stat().st_ino == before
+    user.close()
+    make_store().unpack(slug).close()
+    assert Path(user.folder).stat().st_ino != before
 
 
 @contextmanager

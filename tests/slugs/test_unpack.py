@@ -205,6 +205,10 @@ HOSTILE = {
     "a link, a folder": ([link("app/d", "/tmp"), folder("app/d")], "app/d/ comes twice"),
     "twice": ([file("app/x"), file("./app/x")], "app/x comes twice"),
     "a folder, a file": ([folder("app/d"), file("app/d")], "app/d comes twice"),
+    "hard link to a link that leads out from there": (
+        [link("app/a/b/x", "../../y"), hard_link("app/z", "app/a/b/x")],
+        "app/z is a link out of ./app/, to ../../y",
+    ),
     "hard link out": ([hard_link("app/x", "../etc/passwd")], 'app/x has ".."'),
     "hard link, absolute": ([hard_link("app/x", "/etc/passwd")], "app/x has an absolute name"),
     "hard link to others": ([file("etc/x"), hard_link("app/x", "etc/x")], "a hard link to etc/x"),

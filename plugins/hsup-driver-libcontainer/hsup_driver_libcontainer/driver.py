@@ -47,12 +47,14 @@ class LibcontainerDriver:
         self._settings = settings
         self._machine = Machine(settings)
         self._stacks = StackStore(settings)
+        self._slugs = SlugStore(settings)
         self._prepared: dict[_Key, Prepared] = {}
         self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
         self._spares: Spares | None = None
         self._has_told_of_copying = False
         self._network: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
 
     def examine(self) -> Sequence[Finding]:
         """Tell what this machine has for the driver, and what is missing."""
@@ -103,9 +105,9 @@ class LibcontainerDriver:
             ran_out = status.out_of_memory or place.ran_out_of_memory()
             return status._replace(out_of_memory=ran_out)
         finally:
-            self._machine.begin_close_firewall()
-            self._machine.give_back(place)
-            self._machine.close_firewall()
+            with ExitStack() as steps:
+                steps.callback(self._machine.close_firewall)
+                self._machine.give_back(place)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""
@@ -128,11 +130,13 @@ class LibcontainerDriver:
             raise
         if self._machine.can_have_spares:
             spares.want(size)
+        self._begin_sync()
         return dyno
 
     def close(self) -> None:
         """Leave nothing behind."""
         with ExitStack() as steps:  # each is taken, whatever becomes of the others
+            steps.callback(self._slugs.sync)
             steps.callback(self._machine.close)
             if self._zygote is not None:
                 steps.callback(self._zygote.close)
@@ -197,6 +201,15 @@ class LibcontainerDriver:
                 "the kernel or the file system of the slugs knows no idmapped mounts"
             )
 
+    def _begin_sync(self) -> None:
+        """Have slugs that are in use already survive a power cut."""
+        import asyncio
+
+        from hsup.threads import in_thread
+
+        if self._slugs.has_unsynced and (self._syncing is None or self._syncing.done()):
+            self._syncing = asyncio.ensure_future(in_thread(self._slugs.sync))
+
     async def _open_network(self) -> None:
         """Return when dynos can have a network; after a failure, try again."""
         import asyncio
@@ -241,7 +254,7 @@ class LibcontainerDriver:
     @cached_property
     def _preparation(self) -> Preparation:
         images = f"{self._machine.folder}/images"
-        return Preparation(self._stacks, SlugStore(self._settings), images, self._mount)
+        return Preparation(self._stacks, self._slugs, images, self._mount)
 
     def _mount(self, argv: Sequence[str]) -> None:
         self._need_zygote().mount(argv)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,6 @@ from hsup.api import Finding
 from hsup.errors import DriverError
 from hsup_driver_libcontainer import forwarding, nf_tables, nft
 from hsup_driver_libcontainer.iptables import RULES, Iptables
-from hsup_driver_libcontainer.nf_tables import Removal
 from hsup_driver_libcontainer.resolv import link_local_name_servers
 from hsup_driver_libcontainer.run_folders import make_own_folder
 from hsup_driver_libcontainer.system_tools import Ended, RunningTool, find_tool
@@ -48,10 +48,11 @@ class Firewall:
         self._forwarding = f"{self.folder}/ip_forward"
         self._making_path = f"{self.folder}/making"
         self._use_path = f"{self.folder}/use"
-        self._making = self._use = self._alone = -1
+        self._making = self._use = -1
         self._table: RunningTool | None = None
         self._is_new = False
-        self._removal: Removal | None = None
+        self._settling: socket.socket | None = None
+        self._failure: DriverError | None = None
         self._iptables = Iptables(environ, note=f"{self.folder}/iptables")
 
     def begin(self) -> None:
@@ -95,26 +96,36 @@ class Firewall:
             _unlock(self._making)
 
     def begin_close(self) -> None:
-        """Begin to take the rules away, if nobody else uses them; nothing if there are none."""
+        """Take the rules away, if nobody else uses them; nothing if there are none.
+
+        What goes wrong is raised by `close`.
+        """
         if self._use < 0:
             return
-        if self._table is not None:
-            self.open()
-        _unlock(self._use)
-        self._use = -1
-        self._begin_removal()
+        try:
+            if self._table is not None:
+                self.open()
+            _unlock(self._use)
+            self._use = -1
+            self._take_away()
+        except DriverError as error:
+            self._failure = error
 
     def close(self) -> None:
-        """Return when that is done. Raises DriverError."""
+        """Do that, and return when the kernel is done with it. Raises DriverError."""
         self.begin_close()
-        self._finish_removal()
+        self._settle()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def sweep(self) -> Sequence[str]:
         """Take away what was left by hsups that are no more; say what that was."""
         if self._use >= 0 or not os.path.exists(self._made):
             return ()
-        self._begin_removal()
-        return self._finish_removal()
+        swept = self._take_away()
+        self._settle()
+        return swept
 
     def examine(self) -> Finding:
         """Tell whether the host has what the rules are made with."""
@@ -131,41 +142,37 @@ class Firewall:
         self._table = None
         _unlock(self._making)
 
-    def _begin_removal(self) -> None:
-        """Begin to take away what is there, if nobody uses it."""
+    def _take_away(self) -> Sequence[str]:
+        """Take away what is there, if nobody uses it; say what that was. Raises DriverError."""
         try:
-            self._alone = _locked(self._use_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = _locked(self._use_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return
-        if os.path.exists(self._made):
-            self._begin_to_remove()
-
-    def _begin_to_remove(self) -> None:
+            return ()
         try:
-            self._removal = nf_tables.remove(self._iptables.chain_of_rules(), len(RULES))
+            if not os.path.exists(self._made):
+                return ()
+            self._remove()
+        finally:
+            _unlock(alone)
+        return (f"the nftables table inet {nft.TABLE}",)
+
+    def _remove(self) -> None:
+        try:
+            removal = nf_tables.remove(self._iptables.chain_of_rules(), len(RULES))
         except OSError as error:
             text = f"cannot remove the nftables table {nft.TABLE}: {error.strerror}"
             raise DriverError(text, hint=f"run nft delete table inet {nft.TABLE}") from error
-
-    def _finish_removal(self) -> Sequence[str]:
-        if self._alone < 0:
-            return ()
-        try:
-            return self._remove_rest()
-        finally:
-            _unlock(self._alone)
-            self._alone = -1
-
-    def _remove_rest(self) -> Sequence[str]:
-        removal, self._removal = self._removal, None
-        if removal is None:
-            return ()
+        self._settling = removal.netlink
         self._iptables.forget(are_removed=removal.rules == len(RULES))
         # Where packets are dropped unless a rule lets them pass, somebody else forwards.
         forwarding.restore(self._forwarding, lambda: self._iptables.look().drops)
         os.unlink(self._made)
-        removal.close()
-        return (f"the nftables table inet {nft.TABLE}",)
+
+    def _settle(self) -> None:
+        """Wait for the kernel, see `nf_tables`."""
+        settling, self._settling = self._settling, None
+        if settling is not None:
+            settling.close()
 
     def _begin_table(self, *, is_new: bool) -> RunningTool:
         text = nft.ruleset(link_local_name_servers(), is_new=is_new)

@@ -70,26 +70,27 @@ def _be(
 ) -> NoReturn:
     """Be PID 1, to the end."""
     try:
-        leave()
-        os.setsid()  # the terminal of hsup's caller is none of the dyno's
-        kernel.unshare(_NAMESPACES)
-        reaper.have_children()
-        uid = int(ground[: ground.index(b"\n")])
-        unprivileged, privileged = os.pipe()
-        program = os.fork()
+        try:
+            leave()
+            os.setsid()  # the terminal of hsup's caller is none of the dyno's
+            kernel.unshare(_NAMESPACES)
+            reaper.have_children()
+            unprivileged, privileged = os.pipe()
+            program = os.fork()
+        except OSError as error:
+            execution.fail(socket.socket(fileno=setup), error)
+            execution.end()
         if not program:
             os.close(privileged)
             _build(setup, unprivileged, ground, common)
         os.close(setup)
-        privileges.change_user(uid)
+        privileges.change_user(int(ground[: ground.index(b"\n")]))
         prctl.set_name("hsup-init")
         prctl.set_proctitle("hsup: a dyno's first process")
         os.dup2(0, 2)  # somebody may wait for the end of a stream
         os.close(unprivileged)
         os.close(privileged)
         reaper.serve(channel, program, target=-1)
-    except OSError as error:
-        execution.fail(socket.socket(fileno=setup), error)
     finally:
         execution.end()
 

@@ -148,11 +148,11 @@ class Machine:
         return not self._network.is_exclusive
 
     def begin_close_firewall(self) -> None:
-        """Begin to close, as no process of the last dyno needs a network any more."""
+        """Take away what only dynos with processes need, as the last one has none any more."""
         self._network.begin_close_firewall()
 
     def close_firewall(self) -> None:
-        """Return when that is done; the last dyno is about to be given back."""
+        """Do that, and return when it is done."""
         self._network.close_firewall()
 
     def network_plan(self, place: Place) -> NetworkPlan:

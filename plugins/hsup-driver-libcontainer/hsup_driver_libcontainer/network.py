@@ -60,18 +60,18 @@ class Network:
         self._firewall.open()
 
     def begin_close_firewall(self) -> None:
-        """Begin to take away the rules, if no other hsup uses them; no dyno needs them any more.
+        """Take away the rules, if no other hsup uses them; no dyno needs them any more.
 
-        It takes 20 ms, in which the kernel removes the interface of the last dyno.
+        The kernel removes the interface of the last dyno meanwhile.
         """
         self._firewall.begin_close()
 
     def close_firewall(self) -> None:
-        """Return when that is done."""
+        """Do that, and return when the kernel is done with it; no process of a dyno is left."""
         self._firewall.close()
 
     def close(self) -> None:
-        """Return when that is done; no dyno is left."""
+        """Give back everything; no dyno is left."""
         self._firewall.close()
         if self._leases is not None:
             self._leases.close()

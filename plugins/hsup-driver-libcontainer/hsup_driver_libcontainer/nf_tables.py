@@ -7,7 +7,6 @@ one after the other; here it is once for all rules, and while hsup does other th
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import struct
@@ -20,6 +19,7 @@ from hsup_driver_libcontainer.nft import TABLE
 _NETLINK_NETFILTER = 12  # linux/netlink.h, like the flags and the first kinds
 _REQUEST, _ACK, _DUMP, _CREATE = 1, 4, 0x300, 0x400
 _ERROR, _DONE = 2, 3
+_INTERRUPTED = 0x10
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES, linux/netfilter/nfnetlink.h, like the batches
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
@@ -38,33 +38,33 @@ _ATTRIBUTE = struct.Struct("=HH")
 _ATTRIBUTE_KIND = 0x3FFF
 _PACKET_BYTES = 1 << 16
 
-#: The comment of a rule: in the struct of the match, or counted among the user's data.
-_OURS = re.compile(rb"[\0\x05]hsup\0")
+#: The match `comment`, its revision, and what iptables has put into it: NFTA_MATCH_*.
+_OURS = re.compile(rb"\x01\0comment\0\x08\0\x02\0.{4}..\x03\0hsup\0", re.DOTALL)
 
 
 class Removal(NamedTuple):
-    """What was removed: the number of iptables' rules. `close` waits for the grace period."""
+    """How many of iptables' rules were removed; closing `netlink` waits for the grace period."""
 
     rules: int
     netlink: socket.socket
-
-    def close(self) -> None:
-        """Return when nothing is left in the kernel."""
-        self.netlink.close()
 
 
 def remove(chain: str | None, rules: int) -> Removal:
     """Remove the table, if it is there, and our rules in one of iptables' chains.
 
-    Those are left alone unless there are as many as `rules`, as where iptables does not
-    use nf_tables. Raises OSError, having removed nothing.
+    Those are left alone unless there are as many as `rules`, and where somebody else
+    changes the chain meanwhile. Raises OSError, having removed nothing.
     """
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     try:
         handles = _own_rules(netlink, chain) if chain else []
         if len(handles) != rules:
             handles = []
-        _remove(netlink, chain or "", handles)
+        try:
+            _remove(netlink, chain or "", handles)
+        except FileNotFoundError:
+            handles = []
+            _remove(netlink, "", handles)
     except BaseException:
         netlink.close()
         raise
@@ -89,19 +89,19 @@ def _remove(netlink: socket.socket, chain: str, handles: Sequence[bytes]) -> Non
 
 
 def _own_rules(netlink: socket.socket, chain: str) -> list[bytes]:
-    """Return the handles of our rules, as the kernel writes them."""
+    """Return the handles of our rules, as the kernel writes them; none if others change them."""
     place = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
     netlink.send(_message(_GET_RULE, _DUMP, 0, _IPV4, place))
     found: list[bytes] = []
+    is_whole = True
     while True:
-        for kind, content in _messages(netlink.recv(_PACKET_BYTES)):
-            if kind == _DONE:
-                return found
-            if kind == _ERROR:
+        for kind, flags, content in _messages(netlink.recv(_PACKET_BYTES)):
+            is_whole = is_whole and not flags & _INTERRUPTED
+            if kind in (_DONE, _ERROR):
                 (number,) = struct.unpack_from("=i", content)
-                raise OSError(-number, os.strerror(-number))
+                return found if is_whole and not number else []
             if kind == _NEW_RULE and _OURS.search(content):
-                found += [value for kind, value in _attributes(content) if kind == _RULE_HANDLE]
+                found += [value for name, value in _attributes(content) if name == _RULE_HANDLE]
 
 
 def _message(kind: int, flags: int, number: int, family: int, attributes: bytes) -> bytes:
@@ -118,11 +118,11 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def _messages(packet: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the kind and the content of each message, without its header."""
+def _messages(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the kind, the flags and the content of each message."""
     while packet:
-        size, kind = struct.unpack_from("=IH", packet)
-        yield kind, packet[16:size]
+        size, kind, flags = struct.unpack_from("=IHH", packet)
+        yield kind, flags, packet[16:size]
         packet = packet[-(-size // 4) * 4 :]
 
 

@@ -42,15 +42,13 @@ def serve(channel: int, program: int, target: int) -> None:
     """
     fcntl.fcntl(channel, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(channel, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    number: int = signal.SIGIO  # for what hsup has said before
-    while True:
-        if number == signal.SIGIO:
-            _obey(channel, target)
-        elif number in FORWARDED:
-            _signal(target, number)
-        if not _reap(channel, program):
-            return
+    _obey(channel, target)  # what hsup has said before
+    while _reap(channel, program):
         number = signal.sigwaitinfo(_AWAITED).si_signo
+        if number in FORWARDED:
+            _signal(target, number)
+        # Whatever it was: SIGIO comes after all others, and a dyno can send those for ever.
+        _obey(channel, target)
 
 
 def _reap(channel: int, program: int) -> bool:
@@ -77,6 +75,8 @@ def _obey(channel: int, target: int) -> None:
                 _signal(target, message.number)
     except BlockingIOError:
         return
+    except ConnectionResetError:  # it has not read all that was said
+        pass
     os._exit(1)  # hsup is no more
 
 

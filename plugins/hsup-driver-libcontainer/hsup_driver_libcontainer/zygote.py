@@ -63,7 +63,12 @@ def _run(argv: Sequence[str]) -> str:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         ended = subprocess.run(  # noqa: S603 - what hsup asks for
-            argv, capture_output=True, check=False, text=True, start_new_session=True
+            argv,
+            capture_output=True,
+            check=False,
+            text=True,
+            start_new_session=True,
+            preexec_fn=reaper.take_signals,
         )
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)

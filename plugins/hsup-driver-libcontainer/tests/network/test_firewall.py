@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -243,6 +244,35 @@ def test_rules_of_others_stay_whatever_their_comment(machine):
     firewall.open()
     firewall.close()
     assert machine.run("iptables -S") == before
+
+
+@pytest.mark.usefixtures("docker")
+def test_a_rule_about_an_interface_of_that_name_is_not_ours(machine):
+    machine.run("iptables -I DOCKER-USER -i hsup -j RETURN")
+    before = machine.run("iptables -S")
+    firewall = machine.firewall()
+    firewall.open()
+    machine.run("iptables -D DOCKER-USER 1")
+    firewall.close()
+    assert machine.run("iptables -S") == before
+
+
+def test_a_removal_that_fails_is_told_and_keeps_nobody_waiting(machine, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    firewall = machine.firewall()
+    firewall.open()
+    with monkeypatch.context() as patch:
+        patch.setattr("hsup_driver_libcontainer.nf_tables.remove", refuse)
+        firewall.begin_close()
+        with pytest.raises(DriverError, match=r"table hsup: Operation not permitted; run nft del"):
+            firewall.close()
+    firewall.close()
+    another = machine.firewall()
+    another.open()
+    another.close()
+    assert not has_table(machine)
 
 
 @pytest.mark.usefixtures("docker")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -204,8 +205,9 @@ class Options:
         )
 
 
-#: What no bind can replace without taking the dyno apart.
-_OWN_PLACES = ("/", "/dev", "/proc", "/sys")
+#: What no bind can replace without taking the dyno apart, and what nothing can be made in.
+_OWN_PLACES = ("/", "/dev", "/dev/pts")
+_OWN_TREES = ("/proc", "/sys")
 
 
 def _parse_bind(text: str) -> Bind:
@@ -213,12 +215,13 @@ def _parse_bind(text: str) -> Bind:
 
     paths = text.removesuffix(_READ_ONLY)
     host, _, dyno = paths.partition(":")
-    bind = Bind(host=Path(host), dyno=Path(dyno or host), read_only=paths != text)
+    place = "/" + os.path.normpath(dyno or host).lstrip("/")
+    bind = Bind(host=Path(host), dyno=Path(place), read_only=paths != text)
     if ":" in dyno:
         raise UsageError(f'cannot bind "{text}": it must be HOST[:DYNO][:ro]')
-    if not (bind.host.is_absolute() and bind.dyno.is_absolute()):
+    if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
         raise UsageError(f'cannot bind "{text}": both paths must begin with /')
-    if str(bind.dyno) in _OWN_PLACES:
+    if place in _OWN_PLACES or f"/{place.split('/')[1]}" in _OWN_TREES:
         raise UsageError(f'cannot bind "{text}": {bind.dyno} is the dyno\'s own')
     if not bind.host.exists():
         raise UsageError(f'cannot bind "{text}": {bind.host} does not exist')

@@ -18,14 +18,18 @@ RESUME_SECONDS = 24 * 60 * 60
 def collect(folder: str, keep: Keep) -> None:
     """Make room in the store at `folder`; what any process has locked is left alone."""
     work = os.path.join(folder, "work")
-    for entry in os.scandir(work):
-        if not _is_resumable(entry.path):
-            _remove(entry.path)
+    sweep(work)
     unpacked = os.path.join(folder, "unpacked")
     for slug in surplus(_slugs(unpacked), keep, time.time()):
         # First out of the way, so that nobody finds a half of it.
         _remove(os.path.join(unpacked, slug), by_way_of=os.path.join(work, f"collected-{slug}"))
     KnownDigests(os.path.join(folder, "known")).forget_all_but(set(os.listdir(unpacked)))
+
+
+def sweep(work: str) -> list[str]:
+    """Remove what killed hsups have left half done; return the names of its folders."""
+    found = [entry for entry in os.scandir(work) if not _is_resumable(entry.path)]
+    return [entry.name for entry in found if _remove(entry.path)]
 
 
 class KeptSlug(NamedTuple):
@@ -73,15 +77,16 @@ def _is_resumable(path: str) -> bool:
     return time.time() - written < RESUME_SECONDS
 
 
-def _remove(path: str, by_way_of: str | None = None) -> None:
-    """Remove a folder unless it is locked, renamed before if so wished."""
+def _remove(path: str, by_way_of: str | None = None) -> bool:
+    """Remove a folder unless it is locked, renamed before if so wished; tell whether it was."""
     try:
         descriptor = lock(path, EXCLUSIVE_NOW)
     except (BlockingIOError, FileNotFoundError):
-        return
+        return False
     try:
         if by_way_of:
             os.rename(path, by_way_of)
         shutil.rmtree(by_way_of or path)
     finally:
         unlock(descriptor)
+    return True

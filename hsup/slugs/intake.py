@@ -154,7 +154,7 @@ class Intake:
         killed. Only what was downloaded until the network failed is kept.
         """
         path = os.path.join(self._store.folder, "work", name)
-        descriptor = lock_or_make(path)
+        descriptor = lock_or_make(path, on_wait=_tell_of_waiting)
         is_done = True
         try:
             if not is_resumable:
@@ -213,6 +213,12 @@ def _read(archive: Archive, path: str, expected: str | None) -> _Content:
         hint = f"{archive} is another archive than the release was made with, or damaged"
         raise ChecksumError(expected, digest, hint=hint)
     return _Content(path, found, digest)
+
+
+def _tell_of_waiting() -> None:
+    import click
+
+    click.echo("hsup: waiting for another hsup, which is bringing in the same slug", err=True)
 
 
 def _empty(folder: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -35,17 +36,21 @@ def lock(path: str, operation: int) -> int:
         os.close(descriptor)
 
 
-def lock_or_make(path: str) -> int:
-    """Return a descriptor that holds the exclusive lock on a folder, which is made if needed."""
+def lock_or_make(path: str, *, on_wait: Callable[[], None]) -> int:
+    """Return a descriptor that holds the exclusive lock on a folder, which is made if needed.
+
+    Calls `on_wait` before it waits for another process, once.
+    """
+    operation = EXCLUSIVE_NOW
     while True:
+        os.makedirs(path, 0o700, exist_ok=True)
         try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass
-        try:
-            return lock(path, EXCLUSIVE)
+            return lock(path, operation)
         except FileNotFoundError:
             pass  # who had it locked has removed it
+        except BlockingIOError:
+            on_wait()
+            operation = EXCLUSIVE
 
 
 def unlock(descriptor: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -12,16 +13,38 @@ Advance = Callable[[int], None]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
+_SHOW_SECONDS = 0.1
+
+
 @contextmanager
 def bar(label: str, length: int) -> Iterator[Advance]:
-    """Draw a bar on standard error, if that is a terminal and `length` is known (not 0)."""
-    if not (length and sys.stderr.isatty()):
+    """Draw a bar on standard error if that is a terminal; count bytes where `length` is 0."""
+    if not sys.stderr.isatty():
         yield _ignore
         return
     import click
 
+    if not length:
+        yield from _counter(label)
+        return
     with click.progressbar(length=length, label=label, file=sys.stderr) as drawn:
         yield drawn.update
+
+
+def _counter(label: str) -> Iterator[Advance]:
+    """Show how many megabytes have come, ten times a second."""
+    done, shown_at = 0, 0.0
+
+    def advance(count: int) -> None:
+        nonlocal done, shown_at
+        done += count
+        if time.monotonic() - shown_at > _SHOW_SECONDS:
+            shown_at = time.monotonic()
+            sys.stderr.write(f"\r{label}  {done / 1e6:.1f} MB")
+            sys.stderr.flush()
+
+    yield advance
+    sys.stderr.write(f"\r{label}  {done / 1e6:.1f} MB\n")
 
 
 def _ignore(_: int) -> None:

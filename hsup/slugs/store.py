@@ -140,6 +140,16 @@ class SlugStore:
             self._unsynced.add(path)
         return Unpacked(os.path.join(path, "app"), descriptor)
 
+    def sweep(self) -> list[str]:
+        """Remove what hsups that are no more have left half done; say what it was."""
+        work = os.path.join(self.folder, "work")
+        with self._failures_told():
+            if not os.path.isdir(work) or not os.listdir(work):
+                return []
+            from hsup.slugs.collect import sweep
+
+            return [f"half of slug {name}" for name in sweep(work)]
+
     @property
     def has_unsynced(self) -> bool:
         """Tell whether there is something for `sync` to do."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from hsup_driver_libcontainer.dyno import ContainerDyno
+    from hsup_driver_libcontainer.foreground import Session
     from hsup_driver_libcontainer.spares import Spares
     from hsup_driver_libcontainer.zygote_client import Zygote
 
@@ -68,7 +69,7 @@ class LibcontainerDriver:
 
     def sweep(self) -> Sequence[str]:
         """Remove what is left of every hsup that is no more."""
-        return [*self._machine.sweep(), *self._stacks.sweep()]
+        return [*self._machine.sweep(), *self._stacks.sweep(), *self._slugs.sweep()]
 
     def build(self, release: Release) -> None:
         """Fetch the stack, and fetch and unpack the slug, where they are not there yet."""
@@ -85,29 +86,36 @@ class LibcontainerDriver:
         """Run a dyno to its end on hsup's own streams."""
         from hsup_driver_libcontainer import foreground
 
+        with foreground.signals_woken() as woken:
+            self._machine.begin_network()
+            place = self._machine.take(self._machine.size_of(spec))
+            try:
+                session = self._begin_session(spec, place)
+                status = session.run(grace_seconds, woken)
+                ran_out = status.out_of_memory or place.ran_out_of_memory()
+                return status._replace(out_of_memory=ran_out)
+            finally:
+                with ExitStack() as steps:
+                    steps.callback(self._machine.close_firewall)
+                    self._machine.give_back(place)
+
+    def _begin_session(self, spec: DynoSpec, place: Place) -> Session:
+        """Start a dyno on hsup's own streams."""
+        from hsup_driver_libcontainer import foreground
+
         prepared = self._prepared[spec.slug, spec.stack]
-        self._machine.begin_network()
-        place = self._machine.take(self._machine.size_of(spec))
-        try:
-            streams = foreground.open_streams()
-            terminal, output = foreground.terminal_of(streams), foreground.Output(streams)
-            kind = self._settings.environ.get("TERM")
-            channels = self._fork(place)
-            with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
-                messages.say(channels.setup, Launch(), (*files, *output.given))
-            output.leave()
-            self._machine.open_network()
-            _connect(channels, self._machine.network_plan(place))
-            event = place.group.out_of_memory_event()
-            end_soon = self._machine.begin_close_firewall
-            session = foreground.Session(channels, terminal, output.pipes, event, end_soon)
-            status = session.run(grace_seconds)
-            ran_out = status.out_of_memory or place.ran_out_of_memory()
-            return status._replace(out_of_memory=ran_out)
-        finally:
-            with ExitStack() as steps:
-                steps.callback(self._machine.close_firewall)
-                self._machine.give_back(place)
+        streams = foreground.open_streams()
+        terminal, output = foreground.terminal_of(streams), foreground.Output(streams)
+        kind = self._settings.environ.get("TERM")
+        channels = self._fork(place)
+        with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
+            messages.say(channels.setup, Launch(), (*files, *output.given))
+        output.leave()
+        self._machine.open_network()
+        _connect(channels, self._machine.network_plan(place))
+        event = place.group.out_of_memory_event()
+        end_soon = self._machine.begin_close_firewall
+        return foreground.Session(channels, terminal, output.pipes, event, end_soon)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""

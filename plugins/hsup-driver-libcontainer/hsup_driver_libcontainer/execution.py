@@ -60,6 +60,7 @@ def join_cgroups(joins: Sequence[int]) -> None:
 
 def limit(ground: Ground, common: Common) -> None:
     """Have the limits of a dyno, and gain no capability from now on."""
+    privileges.be_ordinary()
     privileges.set_limits(ground.open_files)
     privileges.gain_none(common.highest_capability)
     if ground.cpus:

@@ -114,7 +114,7 @@ class Session:
         self._deadline = math.inf
         self._ran_out_of_memory = False
         self._memory_event = memory_event
-        self._pipes = pipes
+        self._pipes = dict(pipes)
         self._failure: OSError | None = None
         for pipe in pipes:
             self._listen(pipe, partial(self._relay_pipe, pipe))
@@ -123,14 +123,16 @@ class Session:
         if memory_event is not None:
             self._listen(memory_event, self._run_out_of_memory)
 
-    def run(self, grace_seconds: float) -> ExitStatus:
+    def run(self, grace_seconds: float, woken: int) -> ExitStatus:
         """Relay until the dyno has ended and nothing of it is left.
+
+        `woken` is what `signals_woken` gives.
 
         Raises DynoStartError, and DriverError if what it wrote could not be written.
         """
         self._grace_seconds = grace_seconds
-        with _signals_woken() as woken, _raw_mode(self._terminal):
-            self._woken = woken
+        self._woken = woken
+        with _raw_mode(self._terminal):
             self._listen(woken, self._take_signals)
             while not self._is_over:
                 self._turn()
@@ -195,6 +197,7 @@ class Session:
             self._hear_builder()
         while self._channel.fileno() in self._actions:
             self._hear()
+        self._ignore(self._pidfd)
         os.close(self._pidfd)
         self._is_over = True
 
@@ -232,14 +235,15 @@ class Session:
         if not data:  # who still writes gets SIGPIPE
             self._ignore(pipe)
             os.close(pipe)
+            del self._pipes[pipe]
 
     def _show_rest(self) -> None:
         """Show what the dyno wrote before its end."""
         while self._master in self._actions:
             self._typed = b""
             self._relay_terminal()
-        for pipe in self._pipes:
-            while pipe in self._actions:
+        for pipe in list(self._pipes):
+            while pipe in self._pipes:
                 self._relay_pipe(pipe)
 
     def _read_typed(self) -> None:
@@ -312,8 +316,11 @@ def _size(terminal: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _signals_woken() -> Iterator[int]:
-    """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored."""
+def signals_woken() -> Iterator[int]:
+    """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored.
+
+    So none of them ends hsup while it has something to give back.
+    """
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)

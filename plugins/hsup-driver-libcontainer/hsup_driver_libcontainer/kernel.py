@@ -47,13 +47,14 @@ MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_IDMAP = 0x00100000
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+_IOPRIO_WHO_PROCESS = 1
 _SECCOMP_SET_MODE_FILTER = 1
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 #: The same on every architecture since Linux 5.1.
 _OPEN_TREE, _MOVE_MOUNT, _CLOSE_RANGE, _MOUNT_SETATTR = 428, 429, 436, 442
-_X86_64 = {"pivot_root": 155, "keyctl": 250, "seccomp": 317}
-_ARM64 = {"pivot_root": 41, "keyctl": 219, "seccomp": 277}
+_X86_64 = {"pivot_root": 155, "keyctl": 250, "seccomp": 317, "ioprio_set": 251}
+_ARM64 = {"pivot_root": 41, "keyctl": 219, "seccomp": 277, "ioprio_set": 30}
 _NUMBERS = {"x86_64": _X86_64, "aarch64": _ARM64}
 
 
@@ -138,6 +139,11 @@ def drop_capabilities() -> None:
 def join_new_session_keyring() -> None:
     """Have a session keyring of one's own, empty, see man 2 keyctl."""
     _syscall("keyctl", _number("keyctl"), _KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
+def have_default_io_priority() -> None:
+    """Have the priority of disk accesses follow that of processes, see man 2 ioprio_set."""
+    _syscall("ioprio_set", _number("ioprio_set"), _IOPRIO_WHO_PROCESS, 0, 0)
 
 
 def install_seccomp(program: bytes) -> None:

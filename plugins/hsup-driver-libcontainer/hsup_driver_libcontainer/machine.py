@@ -20,7 +20,7 @@ from hsup_driver_libcontainer.network import Network
 from hsup_driver_libcontainer.place import Place, new_hostname
 from hsup_driver_libcontainer.plan import Common
 from hsup_driver_libcontainer.sizes import Size, cpu_set, default_size, named
-from hsup_driver_libcontainer.uids import UID_MAX, uid_range
+from hsup_driver_libcontainer.uids import UID_MAX, UIDS, uid_range
 
 _RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
 _DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
@@ -55,7 +55,7 @@ class Machine:
         if self._is_good:
             return
         for finding in requirements.examine():
-            if not finding.is_good:
+            if not finding.is_good and finding.remedy:
                 raise DriverError(finding.text, hint=finding.remedy)
         self._network.check()
         self._cgroups = Cgroups.detect()
@@ -194,7 +194,7 @@ class Machine:
     @cached_property
     def _uids(self) -> Leases:
         remedy = f"raise {UID_MAX}"
-        return Leases(f"{self._network.folder}/uids", self._uid_range, kind="uid", remedy=remedy)
+        return Leases(UIDS, self._uid_range, kind="uid", remedy=remedy)
 
 
 def _highest_capability() -> int:

@@ -164,8 +164,13 @@ class RootFilesystem:
         """Attach what was opened; links in a path lead no further than the dyno's root by now."""
         for bind, tree, has_attributes in self._trees:
             target = os.path.realpath(bind.dyno)
+            is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
             if _is_writable(target):
-                _make_place(target, is_folder=stat.S_ISDIR(os.fstat(tree).st_mode))
+                _make_place(target, is_folder=is_folder, owner=self._uid)
+            if is_folder != os.path.isdir(target):
+                kinds = ("a folder", "a file") if is_folder else ("a file", "a folder")
+                text = f"cannot bind {bind.host}: that is {kinds[0]}, and this {kinds[1]}"
+                raise OSError(errno.EINVAL, text, bind.dyno)
             kernel.move_mount(tree, target)
             if not has_attributes:
                 flags = MS_REMOUNT | MS_BIND | _SAFE | (MS_RDONLY if bind.read_only else 0)
@@ -342,15 +347,16 @@ def _is_writable(path: str) -> bool:
     return path.startswith(("/app/", "/tmp/", "/var/tmp/", "/dev/"))  # noqa: S108 - the dyno's own
 
 
-def _make_place(path: str, *, is_folder: bool) -> None:
-    """Make a folder or an empty file for something to be mounted on."""
+def _make_place(path: str, *, is_folder: bool, owner: int = 0) -> None:
+    """Make a folder or an empty file for something to be mounted on, and what it is in."""
     if os.path.exists(path):
         return
+    _make_place(os.path.dirname(path), is_folder=True, owner=owner)
     if is_folder:
-        os.makedirs(path)
+        os.mkdir(path)
     else:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         _write(path, "")
+    os.chown(path, owner, owner)
 
 
 def _write(path: str, content: str) -> None:

@@ -27,7 +27,7 @@ _CAPABILITIES = {
 }
 _COPIES = "each file of a slug is given to the dyno's user at its start"
 _MACHINES = ("x86_64", "aarch64")
-_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 
 def examine() -> Sequence[Finding]:
@@ -95,9 +95,12 @@ def _namespaces() -> Finding:
 
 def _user_namespaces() -> Finding:
     """Look whether idmapped mounts, which take one, can be had; dynos run without, too."""
-    with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
-        is_allowed = int(file.read()) > 0
-    text = "allowed" if is_allowed else f"user.max_user_namespaces is 0: {_COPIES}"
+    try:
+        with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
+            is_allowed = int(file.read()) > 0
+        text = "allowed" if is_allowed else f"user.max_user_namespaces is 0: {_COPIES}"
+    except FileNotFoundError:
+        is_allowed, text = False, f"the kernel has none (CONFIG_USER_NS): {_COPIES}"
     return Finding("user namespaces", is_good=is_allowed, text=text)
 
 

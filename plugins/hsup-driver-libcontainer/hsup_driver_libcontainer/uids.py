@@ -10,6 +10,8 @@ from hsup.errors import UsageError
 UID_MIN = "LIBCONTAINER_DYNO_UID_MIN"
 UID_MAX = "LIBCONTAINER_DYNO_UID_MAX"
 DEFAULT_MIN, DEFAULT_MAX = 3000, 11000
+#: Where they are leased: by all hsups, as whatever network they have, users are the host's.
+UIDS = "/run/hsup/uids"
 #: The last one that the kernel knows, see man 7 credentials: -1 is none.
 _HIGHEST_UID = 2**32 - 2
 

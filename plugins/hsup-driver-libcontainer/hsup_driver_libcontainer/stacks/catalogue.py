@@ -46,15 +46,16 @@ class Catalogue:
         """Return the stack `NAME[:VERSION]`; None asks for the primary one.
 
         Of several versions it is the primary, else the highest. Raises
-        ManifestRejected, and DriverError for a stack that nobody knows.
+        ManifestRejected, UsageError for what is no name, and DriverError for a
+        stack that nobody knows.
         """
         entries = self.entries()
         if wanted is None:
             primary = next((entry for entry in entries if entry.primary), None)
             return primary or self.find(DEFAULT_STACK)
-        name, _, version = wanted.partition(":")
+        name, version = split_wanted(wanted)
         matching = [
-            entry for entry in entries if entry.name == name and version in ("", entry.version)
+            entry for entry in entries if entry.name == name and version in (None, entry.version)
         ]
         if matching:
             return max(matching, key=lambda entry: (entry.primary, ordered(entry.version)))
@@ -139,7 +140,7 @@ def split_wanted(wanted: str) -> tuple[str, str | None]:
     return name, version or None
 
 
-def _of_heroku(name: str, version: str) -> Entry | None:
+def _of_heroku(name: str, version: str | None) -> Entry | None:
     """Return one of Heroku's stacks: heroku-24 is the image heroku/heroku:24.
 
     `heroku-24:24.v123` is one build of it; see https://hub.docker.com/r/heroku/heroku/tags.
@@ -148,7 +149,7 @@ def _of_heroku(name: str, version: str) -> Entry | None:
     if not match:
         return None
     tag = version or match[1]
-    return Entry(name, version or None, f"docker://docker.io/heroku/heroku:{tag}")
+    return Entry(name, version, f"docker://docker.io/heroku/heroku:{tag}")
 
 
 def _stamp(path: str) -> list[int] | None:

@@ -56,7 +56,10 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
         workspace.tools.run("sync", "--file-system", stack, to=f"write {stack}")
     except OSError as error:
         what = error.filename or stack
-        raise DriverError(f'cannot fetch stack "{entry}": {what}: {error.strerror}') from error
+        text = f'cannot fetch stack "{entry}": {what}: {error.strerror}'
+        is_missing = isinstance(error, FileNotFoundError) and what == entry.url
+        hint = "correct the url in manifest.yml, or import it again" if is_missing else None
+        raise DriverError(text, hint=hint) from error
     finally:
         workspace.progress.finish()
     return stack

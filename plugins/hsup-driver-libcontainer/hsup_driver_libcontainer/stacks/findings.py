@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 from hsup.api import Finding, Settings
 from hsup.errors import HsupError
-from hsup_driver_libcontainer.stacks.store import Listed, StackStore
+from hsup_driver_libcontainer.stacks.root import check_root
+from hsup_driver_libcontainer.stacks.store import Listed, StackStore, is_folder
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -22,6 +24,16 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _stack(stack: Listed) -> Finding:
+    is_local = stack.entry.url.startswith("/")
+    if is_local and not os.path.exists(stack.entry.url):
+        text = f"{stack.entry} is to be at {stack.entry.url}, where nothing is"
+        return Finding("stack", is_good=False, text=text, remedy="correct the manifest's url")
+    if stack.path and is_folder(stack.entry):
+        try:
+            check_root(stack.path, str(stack.entry))
+        except HsupError as error:
+            remedy = error.hint or "give another folder"
+            return Finding("stack", is_good=False, text=error.args[0], remedy=remedy)
     if stack.path:
         text = f"{stack.entry} is in {stack.path}"
     else:

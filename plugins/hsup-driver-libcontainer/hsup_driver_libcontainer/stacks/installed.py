@@ -14,7 +14,7 @@ import os
 
 from hsup.slugs.lock import SHARED, lock
 from hsup_driver_libcontainer.stacks.lock import if_unused
-from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.manifest import Entry, check_word
 from hsup_driver_libcontainer.stacks.stack import Record, Stack, read_record
 
 
@@ -92,6 +92,10 @@ class Installed:
 
 
 def _key(entry: Entry) -> str:
+    """Return the name of a stack's folder, which leads nowhere else whatever it is called."""
+    for word in filter(None, (entry.name, entry.version)):
+        if problem := check_word("a name", word):
+            raise ValueError(problem)
     return f"{entry.name}@{entry.version or ''}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from hsup.slugs.lock import EXCLUSIVE, EXCLUSIVE_NOW, lock, unlock
+from hsup.slugs.lock import EXCLUSIVE, EXCLUSIVE_NOW, lock, lock_or_make, unlock
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def workspace(path: str, on_wait: Callable[[], None]) -> Iterator[int]:
     lock as well. What a killed process left in the folder is still there. Calls
     `on_wait` before it waits for another process.
     """
-    descriptor = _lock_or_make(path, on_wait)
+    descriptor = lock_or_make(path, on_wait=on_wait)
     try:
         yield descriptor
     finally:
@@ -62,17 +62,3 @@ def rewritten(path: str) -> Iterator[IO[str]]:
 def _open_privately(path: str, flags: int) -> int:
     """Open a file for its owner alone: URLs may have passwords in them."""
     return os.open(path, flags, 0o600)
-
-
-def _lock_or_make(path: str, on_wait: Callable[[], None]) -> int:
-    how = EXCLUSIVE_NOW
-    while True:
-        os.makedirs(path, 0o700, exist_ok=True)
-        try:
-            return lock(path, how)
-        except BlockingIOError:
-            on_wait()
-            how = EXCLUSIVE
-        except FileNotFoundError:
-            # Who had it has removed it.
-            continue

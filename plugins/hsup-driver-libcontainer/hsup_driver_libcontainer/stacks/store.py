@@ -86,6 +86,8 @@ class StackStore:
         """Import a stack: a folder is used where it is, all else is fetched."""
         with self._telling():
             if is_folder(entry):
+                if entry.checksum:
+                    raise UsageError("a folder has no checksum", hint="leave out --checksum")
                 _open_folder(entry).close()
             else:
                 self._fetch(entry, progress, is_anew=True).close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import time
 
 import pytest
@@ -85,6 +86,20 @@ def test_a_hundred_kills_at_random_moments_leave_nothing(hsup):
     clean_up(hsup)
     assert not leftovers.since(before), f"seed {seed}"
     assert sum(running.count("born$") for running in hsup.started) > 50
+
+
+def test_signals_at_random_moments_of_a_run_leave_nothing(hsup):
+    before = leftovers.taken()
+    hsup.procfile(one="true")
+    seed = random.randrange(1 << 32)
+    delays = random.Random(seed)
+    for number in (signal.SIGTERM, signal.SIGINT) * 15:
+        running = hsup.begin("run", "sleep 0.05")
+        time.sleep(delays.uniform(0, 0.3 * PATIENCE))  # the moment is the case
+        running.send(number)
+        running.ended()
+    assert hsup.processes() == {}
+    assert not leftovers.since(before), f"seed {seed}"
 
 
 def test_eight_hsups_start_fifty_dynos_each_at_once(hsup):

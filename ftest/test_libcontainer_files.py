@@ -136,3 +136,20 @@ def test_a_bind_of_what_is_not_there_is_named(hsup):
     assert done.status in {1, 2}
     assert "/no/such/folder" in done.message
     assert "Traceback" not in done.message
+
+
+def test_folders_made_for_a_bind_are_the_dynos(hsup):
+    (hsup.folder / "data").mkdir()
+    done = hsup.call("--bind", f"{hsup.folder}/data:/app/a/b", "run", "touch /app/a/x && echo made")
+    assert done.text == "made\n", done
+
+
+def test_a_bind_that_cannot_be_is_told(hsup):
+    for dyno, text in (
+        ("/etc/passwd", "that is a folder, and this a file"),
+        ("/app/..", "/ is the dyno's own"),
+        ("/proc/mine", "/proc/mine is the dyno's own"),
+    ):
+        done = hsup.call("--bind", f"{hsup.folder}:{dyno}", "run", "true")
+        assert done.status != 0
+        assert text in done.message

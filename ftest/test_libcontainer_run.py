@@ -109,3 +109,14 @@ def test_a_run_beside_a_start_is_another_dyno(hsup):
     running.wait_for("born$")
     assert hsup.token not in hsup.call("run", "ps -ef").text
     assert running.stop() == 0
+
+
+def test_a_program_that_ends_at_once_has_its_status_whatever_its_streams(hsup):
+    quiet = into("> out 2>&1 < /dev/null")
+    assert [hsup.call("run", "exit 3", prefix=quiet).status for _ in range(10)] == [3] * 10
+
+
+def test_a_dyno_has_priorities_and_limits_of_its_own_kind(hsup):
+    favoured = ("sh", "-c", 'ulimit -f 100000; exec choom -n 500 -- nice -n 7 "$@"', "sh")
+    line = "cat /proc/self/oom_score_adj; nice; ulimit -f"
+    assert hsup.call("run", line, prefix=favoured).text == "0\n0\nunlimited\n"

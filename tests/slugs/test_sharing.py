@@ -218,3 +218,15 @@ def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build
         with pytest.raises(SlugError, match="No space left on device; free some space"):
             store.unpack(Slug(location=location))
         assert [path for path in folder.rglob("*") if path.parent != folder] == []
+
+
+def test_the_half_of_a_slug_is_swept(store, many_files, tmp_path, left_over):
+    (tmp_path / "slug.tar").write_bytes(many_files)
+    assert store.sweep() == []
+    process = start(store, str(tmp_path / "slug.tar"))
+    wait_until(lambda: any(Path(store.folder).glob("work/*/slug/app")))
+    assert store.sweep() == []
+    process.kill()
+    process.communicate()
+    assert [name.startswith("half of slug ") for name in store.sweep()] == [True]
+    assert left_over() == []

@@ -87,6 +87,7 @@ class LibcontainerDriver:
         from hsup_driver_libcontainer import foreground
 
         with foreground.signals_woken() as woken:
+            self._machine.open()
             self._machine.begin_network()
             place = self._machine.take(self._machine.size_of(spec))
             try:
@@ -96,7 +97,7 @@ class LibcontainerDriver:
                 return status._replace(out_of_memory=ran_out)
             finally:
                 with ExitStack() as steps:
-                    steps.callback(self._machine.close_firewall)
+                    steps.callback(self._machine.close)
                     self._machine.give_back(place)
 
     def _begin_session(self, spec: DynoSpec, place: Place) -> Session:

@@ -91,7 +91,7 @@ class Machine:
         self._network.open()
 
     def close(self) -> None:
-        """Give back everything. Call it when no dyno is left."""
+        """Give back everything, until something is taken again. Call it when no dyno is left."""
         if not self._is_open:
             return
         self._is_open = False
@@ -100,6 +100,8 @@ class Machine:
             steps.callback(self._uids.close)
             steps.callback(self._cgroups.sweep, self._instance.id)
             steps.callback(self._network.close)
+        for own in ("_instance", "_uids", "common"):
+            self.__dict__.pop(own, None)
 
     def sweep(self) -> Sequence[str]:
         """Remove what hsups that are no more have left; say what it was. Raises DriverError."""
@@ -150,10 +152,6 @@ class Machine:
     def begin_close_firewall(self) -> None:
         """Take away what only dynos with processes need, as the last one has none any more."""
         self._network.begin_close_firewall()
-
-    def close_firewall(self) -> None:
-        """Do that, and return when it is done."""
-        self._network.close_firewall()
 
     def network_plan(self, place: Place) -> NetworkPlan:
         """Return how to make a dyno's network, which is open. Raises DynoStartError."""

@@ -66,10 +66,6 @@ class Network:
         """
         self._firewall.begin_close()
 
-    def close_firewall(self) -> None:
-        """Do that, and return when the kernel is done with it; no process of a dyno is left."""
-        self._firewall.close()
-
     def close(self) -> None:
         """Give back everything; no dyno is left."""
         self._firewall.close()

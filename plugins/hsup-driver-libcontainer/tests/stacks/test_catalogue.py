@@ -149,6 +149,7 @@ def test_a_manifest_that_was_read_before_is_not_read_as_yaml_again(
 @pytest.mark.parametrize(
     "wanted", ["", ":1", "a:", "../a", "a/b", "a b", "a:../b", "-a", "x" * 101]
 )
-def test_hostile_names_are_refused(wanted: str) -> None:
-    with pytest.raises(UsageError, match="must be letters"):
-        split_wanted(wanted)
+def test_hostile_names_are_refused(catalogue: Catalogue, wanted: str) -> None:
+    for look in (split_wanted, catalogue.find):
+        with pytest.raises(UsageError, match="must be letters"):
+            look(wanted)

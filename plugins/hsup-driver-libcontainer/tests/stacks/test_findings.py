@@ -40,3 +40,16 @@ def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:
 
     assert not found.is_good
     assert "the manifest must be a list" in found.text
+
+
+def test_a_folder_that_is_no_root_is_told(settings, stacks_dir, tmp_path) -> None:
+    (tmp_path / "bare").mkdir(mode=0o755)
+    for place, text in (("bare", "no bash in the stack"), ("none", "where nothing is")):
+        line = f"- {{name: a, url: {tmp_path / place}, primary: true}}"
+        (stacks_dir / "manifest.yml").write_text(line)
+
+        found = examine(settings)[0]
+
+        assert not found.is_good
+        assert text in found.text
+        assert found.remedy

@@ -117,6 +117,6 @@ def test_a_program_that_ends_at_once_has_its_status_whatever_its_streams(hsup):
 
 
 def test_a_dyno_has_priorities_and_limits_of_its_own_kind(hsup):
-    favoured = ("sh", "-c", 'ulimit -f 100000; exec choom -n 500 -- nice -n 7 "$@"', "sh")
+    favoured = ("sh", "-c", 'ulimit -S -f 100000; exec choom -n 500 -- nice -n 7 "$@"', "sh")
     line = "cat /proc/self/oom_score_adj; nice; ulimit -f"
     assert hsup.call("run", line, prefix=favoured).text == "0\n0\nunlimited\n"

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -110,7 +111,7 @@ def test_a_hostile_or_useless_tar_is_refused_and_leaves_nothing(
     with pytest.raises(DriverError) as caught:
         store.add(Entry("a", None, str(path)))
 
-    assert complaint in str(caught.value)
+    assert re.search(complaint, str(caught.value))
     assert [one.name for one in victim.iterdir()] == ["precious"]
     assert (victim / "precious").read_text() == "mine"
     assert not list(tmp_path.rglob("evil"))

@@ -29,6 +29,7 @@ store = SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": sys.argv[1]}))
 unpacked = store.unpack(Slug(location=sys.argv[2]))
 print(time.perf_counter() - began, time.monotonic())
 unpacked.close()
+store.sync()
 """
 
 

@@ -16,14 +16,21 @@ INSTALLED := build/installed
 STACK := build/stack
 SLUG := build/guestbook.tgz
 
+# What hsup's image is made of where neither a registry nor PyPI can be reached.
+WHEELHOUSE := build/wheelhouse
+IMAGE := hsup-ftest
+IMAGE_AND_TOOLS = .ci/make-image $(STACK) $(WHEELHOUSE) $(IMAGE) ftest/Dockerfile
+IMAGE_PARTS = $(VENV)/dev $(STACK) $(SLUG) $(WHEELHOUSE)/ready
+
 # What `make ftest-vm` boots, and the tests that it runs.
 VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports unit pythons wheels \
-	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local ftest-vm \
-	bench bench-libcontainer version clean
+.PHONY: help demo test lint format types imports unit pythons wheels image \
+	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
+	ftest-docker ftest-docker-local ftest-image ftest-vm \
+	bench bench-docker bench-libcontainer version clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +39,8 @@ demo: $(VENV)/ready ## start the example application
 	@echo "The web dyno serves http://127.0.0.1:5000 (curl it from another terminal); ^C stops."
 	@cd examples/hello && exec ../../$(VENV)/bin/hsup start
 
-test: lint types imports unit pythons ftest ## run all checks and tests
+test: lint types imports ftest-simple-local ftest-libcontainer-local $(IMAGE_PARTS) ## run all checks and tests
+	.ci/with-dockerd $(MAKE) --no-print-directory unit pythons ftest-docker-local ftest-libcontainer ftest-image
 
 lint: $(VENV)/dev ## check style and formatting
 	$(VENV)/bin/ruff check $(CODE)
@@ -48,28 +56,43 @@ types: $(VENV)/dev ## check types
 imports: $(VENV)/dev ## check which module may import which
 	$(VENV)/bin/lint-imports
 
-unit: $(VENV)/dev ## run the unit tests and the conformance suites
+unit: $(VENV)/dev ## run the unit tests and the conformance suites; those of the docker driver where an engine answers
 	$(VENV)/bin/pytest
 
 pythons: ## run them with every other Python from 3.11 on that is here
 	@for python in $$(.ci/find-python --others $(PYTHON)); do \
 		venv=build/$$(basename $$python); \
 		echo "with $$python"; \
-		.ci/make-venv $$python $$venv $(PROJECTS) && $$venv/bin/pip install -q pytest hypothesis \
+		.ci/make-venv $$python $$venv $(PROJECTS) && $$venv/bin/pip install -q pytest hypothesis jsonschema \
 			&& $$venv/bin/pytest || exit 1; \
 	done
 
-ftest: ftest-simple ftest-libcontainer ## run the functional tests with every driver
+image: $(IMAGE_PARTS) ## build hsup's image on a Debian that is made here: no registry is needed
+	.ci/make-image $(STACK) $(WHEELHOUSE) hsup
 
-ftest-simple: ftest-simple-local ## run them with the simple driver
+ftest: ftest-$(or $(driver),libcontainer) ## run the functional tests inside hsup's image: make ftest driver=simple
 
-ftest-simple-local: $(VENV)/dev $(INSTALLED)/ready
+ftest-libcontainer: ## run them there with the libcontainer driver, as root
+
+ftest-simple: ## run them there with the simple driver
+
+ftest-docker: ## run them there with the docker driver
+
+ftest-simple ftest-libcontainer ftest-docker: ftest-%: $(IMAGE_PARTS)
+	.ci/with-dockerd sh -c '$(IMAGE_AND_TOOLS) && .ci/ftest-in-image $(IMAGE) $*'
+
+ftest-simple-local: $(VENV)/dev $(INSTALLED)/ready ## run them on this machine; -libcontainer- and -docker-local likewise
 	$(VENV)/bin/pytest ftest --driver simple --hsup $(INSTALLED)/bin/hsup
-
-ftest-libcontainer: ftest-libcontainer-local ## run them with the libcontainer driver, as root
 
 ftest-libcontainer-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG)
 	$(VENV)/bin/pytest ftest --driver libcontainer --hsup $(INSTALLED)/bin/hsup
+
+ftest-docker-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG)
+	.ci/with-dockerd $(VENV)/bin/pytest ftest --driver docker --hsup $(INSTALLED)/bin/hsup
+
+ftest-image: $(IMAGE_PARTS) ## test hsup's image from outside
+	.ci/with-dockerd sh -c '.ci/make-image $(STACK) $(WHEELHOUSE) $(IMAGE) && \
+		exec $(VENV)/bin/pytest ftest/image --image $(IMAGE)'
 
 # Processors in software are four times as slow, and more.
 ftest-vm: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG) $(VM)/vmlinuz ## run them in a virtual machine with cgroup v2 (three quarters of an hour)
@@ -83,12 +106,15 @@ wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 	@ls dist
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
-	for one in run thousand restart relay unpack; do \
+	for one in run thousand restart relay unpack heroku; do \
 		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
 
 bench-libcontainer: $(INSTALLED)/ready $(STACK) ## measure containers against runc and docker, as root
 	for one in first_instruction cold_run dynos slug_size; do \
 		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK) || exit 1; done
+
+bench-docker: $(INSTALLED)/ready $(STACK) ## measure the docker driver against docker, as root
+	.ci/with-dockerd $(PYTHON) bench/engine.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK)
 
 version: ## set the version of all distributions: make version to=1.2.3
 	@test -n "$(to)" || { echo "say which: make version to=1.2.3"; exit 2; }
@@ -114,6 +140,10 @@ $(VENV)/dev: $(VENV)/ready .ci/install-system-packages
 
 $(STACK):
 	@.ci/make-stack $@
+
+$(WHEELHOUSE)/ready: $(VENV)/dev .ci/make-wheelhouse
+	@.ci/make-wheelhouse $(WHEELHOUSE) $(VENV) pytest
+	@touch $@
 
 $(VM)/vmlinuz: ftest/vm/make-root
 	@ftest/vm/make-root $(VM)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import containers
 import measure
@@ -105,19 +104,11 @@ def wait_until_up(program: Sequence[str]) -> set[int]:
 
     def all_run() -> bool:
         time.sleep(LOOK_SECONDS)
-        found.update(pid for pid in measure.all_pids() - found if command_line(pid) == argv)
+        found.update(pid for pid in measure.all_pids() - found if measure.command_line(pid) == argv)
         return len(found) >= DYNOS
 
     measure.wait_until(all_run, f"{DYNOS} dynos")
     return found
-
-
-def command_line(pid: int) -> bytes:
-    """Return the argv of a process, each word with a NUL; nothing for one that is no more."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
 
 
 def wait_until_gone(pids: set[int]) -> None:

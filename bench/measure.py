@@ -153,6 +153,14 @@ def process_name(pid: int) -> str | None:
         return None
 
 
+def command_line(pid: int) -> bytes:
+    """Return the argv of a process, each word with a NUL; nothing for one that is no more."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def is_alive(pid: int) -> bool:
     """Tell whether a process exists that is not a zombie."""
     try:
@@ -178,13 +186,19 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_seconds: float = 60) -> None:
-    """Poll every 2 ms; raise TimeoutError with `what` in it."""
+def wait_until(
+    condition: Callable[[], bool],
+    what: str,
+    timeout_seconds: float = 60,
+    *,
+    every_seconds: float = 0.002,
+) -> None:
+    """Poll; raise TimeoutError with `what` in it."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout_seconds:g} s for {what}")
-        time.sleep(0.002)
+        time.sleep(every_seconds)
 
 
 def alternate(rounds: int, sides: Sides, *, warm_up: bool = False) -> Samples:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ftest import leftovers
+from ftest import docker_engine, leftovers
 from ftest.program import STACK, Hsup, Running, eventually
 from ftest.terminal import Terminal
 
 BUILD = Path(__file__).parent.with_name("build")
+# The server that answers as Heroku's API does.
+sys.path.append(str(Path(__file__).parent.with_name("plugins") / "hsup-source-heroku/tests"))
 
 
 def pytest_addoption(parser):
@@ -38,40 +40,60 @@ def pytest_addoption(parser):
         default=BUILD / "guestbook.tgz",
         help="the slug of examples/guestbook; drivers with containers need it",
     )
+    options.addoption("--image", help="the container image that ftest/image tests")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "simple_only(reason): what only the simple driver can show")
+    config.addinivalue_line("markers", "containers_only(reason): what it cannot show")
+    config.addinivalue_line("markers", "not_with(driver, reason): what one driver cannot show")
     # Start hsup as a terminal does, also where the tests run under nohup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    if config.getoption("--driver") == "libcontainer":
-        _require(config)
+    if (driver := config.getoption("--driver")) != "simple":
+        _require(config, driver)
 
 
-def _require(config):
+def _require(config, driver):
     """End at once where the machine lacks what every test of the driver needs."""
     if os.geteuid():
-        pytest.exit("the libcontainer driver needs root: sudo make ftest-libcontainer", 1)
+        pytest.exit(f"the tests of the {driver} driver need root: sudo make ftest-{driver}", 1)
     for option in ("--stack", "--slug"):
         path = config.getoption(option)
         if not path.exists():
-            pytest.exit(f"{path} is not there: make ftest-libcontainer makes it", 1)
+            pytest.exit(f"{path} is not there: make ftest-{driver}-local makes it", 1)
+    if driver == "docker" and (problem := docker_engine.problem()):
+        pytest.exit(problem, 1)
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Leave out the files that are about one driver, which is in their names, with another."""
-    if collection_path.name.startswith("test_libcontainer"):
-        return config.getoption("--driver") != "libcontainer" or None
+    """Leave out what is about the image, and what is about another driver, which its name has."""
+    if collection_path.name == "image" and not config.getoption("--image"):
+        return True
+    for driver in ("docker", "libcontainer"):
+        if collection_path.name.startswith(f"test_{driver}_"):
+            return config.getoption("--driver") != driver or None
     return None
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--driver") == "simple":
-        return
+    driver = config.getoption("--driver")
     for item in items:
-        if marker := item.get_closest_marker("simple_only"):
-            item.add_marker(pytest.mark.skip(reason=marker.args[0]))
+        for marker in item.iter_markers():
+            if reason := _why_not(marker, driver):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _why_not(marker, driver):
+    """Return why a test is not for a driver, None if the marker does not say so."""
+    match marker.name:
+        case "simple_only" if driver != "simple":
+            return marker.args[0]
+        case "containers_only" if driver == "simple":
+            return marker.args[0]
+        case "not_with" if marker.args[0] == driver:
+            return marker.args[1]
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +101,12 @@ def variables(request, tmp_path_factory):
     """Give what the driver needs in hsup's environment on this machine."""
     option = request.config.getoption
     if option("--driver") == "simple":
-        return {}
+        yield {}
+        return
     folder = tmp_path_factory.mktemp("data")
+    if option("--driver") == "docker":
+        yield from docker_engine.variables(folder, option("--stack"), STACK)
+        return
     environ = {
         "HSUP_STACKS_DIR": str(folder / "stacks"),
         "HSUP_SLUGS_DIR": str(folder / "slugs"),
@@ -90,7 +116,7 @@ def variables(request, tmp_path_factory):
         env={**os.environ, **environ},
         check=True,
     )
-    return environ
+    yield environ
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from ftest import docker_engine
 from ftest.program import PATIENCE
 
 _RUN = Path("/run/hsup/libcontainer")
@@ -31,7 +32,7 @@ def since(before: set[str], timeout: float = 5.0) -> set[str]:
 def taken() -> set[str]:
     """Return a line for everything on the machine that may have been made for a dyno."""
     found = (_mounts(), _interfaces(), _namespaces(), _tables(), _cgroups(), _loops(), _instances())
-    return set(chain(*found, _processes()))
+    return set(chain(*found, _processes(), _containers()))
 
 
 def _mounts() -> Iterator[str]:
@@ -72,6 +73,12 @@ def _cgroups() -> Iterator[str]:
 def _loops() -> Iterator[str]:
     for path in Path("/sys/block").glob("loop*/loop/backing_file"):
         yield f"loop device: {path.parent.parent.name}"
+
+
+def _containers() -> Iterator[str]:
+    if docker_engine.is_there():
+        for name in docker_engine.containers():
+            yield f"container: {name}"
 
 
 def _instances() -> Iterator[str]:

@@ -19,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from ftest import docker_engine
+
 #: How much longer everything may take than on a machine with processors of its own.
 PATIENCE = float(os.environ.get("FTEST_PATIENCE", "1"))
 WAIT_SECONDS = 15.0
@@ -184,6 +186,12 @@ class Hsup:
         mark = f"DYNO={dyno}".encode()
         seen = {pid: _Process.of(pid) for pid in self.processes()}
         return [pid for pid, one in seen.items() if one and mark in one.environ.split(b"\0")]
+
+    def place(self, dyno: str, port: int) -> str:
+        """Return the host and the port at which the only dyno of a name is reached."""
+        if self.driver == "docker":
+            return docker_engine.published(dyno)
+        return f"{self.address(dyno)}:{port}"
 
     def addresses(self, dyno: str) -> set[str]:
         """Return the addresses of the dynos of a name, which have networks of their own."""

@@ -38,6 +38,9 @@ README_EXAMPLE = """{
 }
 """
 
+#: What hsup says when it has read a release.
+RECEIVED = r"hsup\[supervisor\]: Release "
+
 
 def one(hsup, **changed):
     return {"Processes": [process("one", hsup.born)], **changed}
@@ -75,10 +78,10 @@ def test_a_new_release_is_picked_up_in_under_a_second(hsup):
     hsup.release(**one(hsup))
     running = hsup.start()
     running.wait_for("born$")
+    before = time.time()
     hsup.release(Processes=[process("one", f"echo second; exec {hsup.sleep}")])
-    before = time.monotonic()
     running.wait_for("second")
-    assert time.monotonic() - before < 1.0 * PATIENCE
+    assert running.times(RECEIVED)[1] - before < 1.0 * PATIENCE
     assert names(hsup) == {"loaded"}
     assert "second" in (hsup.control / "loaded").read_text()
 
@@ -152,9 +155,9 @@ def test_a_slow_writer_is_never_read_half(hsup):
     running = hsup.start()
     running.wait_for("born$")
     write_slowly(hsup, running)
-    closed = time.monotonic()
+    closed = time.time()
     running.wait_for("second")
-    assert time.monotonic() - closed < 1.0 * PATIENCE
+    assert running.times(RECEIVED)[1] - closed < 1.0 * PATIENCE
     assert eventually(lambda: names(hsup) == {"loaded"})
     assert "reject" not in running.said
 
@@ -271,8 +274,10 @@ def test_sighup_asks_the_source_again(hsup):
     running.wait_for(r"one\.1\]: a$")
     hsup.control.unlink()
     hsup.control.symlink_to("b")
+    sent = time.time()
     running.send(1)
-    running.wait_for(r"one\.1\]: b$", timeout=3)
+    running.wait_for(r"one\.1\]: b$")
+    assert running.times(RECEIVED)[1] - sent < 5.0  # it is looked at every 10 s anyway
 
 
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")

@@ -155,14 +155,14 @@ def test_the_end_of_the_input_is_seen_while_hsup_runs(hsup):
 
 
 def test_sigterm_goes_to_the_program(hsup):
-    running = hsup.begin("run", f"trap 'echo told; exit 9' TERM; echo ready; {hsup.sleep} & wait")
+    running = hsup.begin("run", f"trap 'echo told; exit 9' TERM; {hsup.sleep} & echo ready; wait")
     running.wait_for("^ready$")
     assert running.stop() == 9
     assert "told" in running.out
 
 
 def test_sighup_goes_to_the_program(hsup):
-    running = hsup.begin("run", f"trap 'echo told; exit 9' HUP; echo ready; {hsup.sleep} & wait")
+    running = hsup.begin("run", f"trap 'echo told; exit 9' HUP; {hsup.sleep} & echo ready; wait")
     running.wait_for("^ready$")
     assert running.stop(signal.SIGHUP) == 9
 

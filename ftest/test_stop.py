@@ -8,7 +8,10 @@ import time
 
 import pytest
 
-from ftest.program import process
+from ftest.program import PATIENCE, process
+
+#: Shorter than the usual grace of 30 s, and as long as a busy machine may take.
+LONG_SECONDS = min(12.0 * PATIENCE, 25.0)
 
 
 def stubborn(hsup):
@@ -41,17 +44,21 @@ def test_a_dyno_that_ignores_sigterm_is_killed_after_the_grace(hsup):
     running.wait_for("ready$")
     before = time.monotonic()
     assert running.stop() == 1
-    assert 0.9 < time.monotonic() - before < 2.5
+    assert 0.9 < time.monotonic() - before < LONG_SECONDS
     assert "hsup[one.1]: Process exited with status 137\n" in running.out
 
 
 def test_dynos_are_stopped_side_by_side(hsup):
     hsup.procfile(one=stubborn(hsup))
-    running = hsup.start("--grace", "0.5", "one=8")
+    grace = 2.0
+    running = hsup.start("--grace", f"{grace}", "one=8")
     running.wait_for("ready$", count=8)
-    before = time.monotonic()
     assert running.stop() == 1
-    assert time.monotonic() - before < 2.0
+    told = running.times("Stopping all processes with SIGTERM")
+    exited = running.times("Process exited with status 137")
+    assert len(told) == len(exited) == 8
+    assert max(told) < min(exited)
+    assert max(exited) - min(exited) < 4 * grace  # else each one waits for the one before
 
 
 @pytest.mark.parametrize(
@@ -70,12 +77,12 @@ def test_a_second_signal_stops_now(hsup, first, second, status):
     running.wait_for("Stopping all processes with SIGTERM")
     before = time.monotonic()
     assert running.stop(second) == status
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < LONG_SECONDS
 
 
 def test_a_dyno_has_time_to_end_in_order(hsup):
     hsup.procfile(
-        one=f"trap 'sleep 0.3; echo tidied; exit 0' TERM; echo ready; {hsup.sleep} & wait"
+        one=f"trap 'sleep 0.3; echo tidied; exit 0' TERM; {hsup.sleep} & echo ready; wait"
     )
     running = hsup.start()
     running.wait_for("ready$")
@@ -117,7 +124,7 @@ def test_a_grandchild_is_gone_after_the_dyno_has_ended_by_itself(hsup, how):
 
 
 def test_sigterm_reaches_every_process_of_a_dyno(hsup):
-    deep = f"(trap 'echo deep told; exit' TERM; echo deep ready; {hsup.sleep} & wait) & "
+    deep = f"(trap 'echo deep told; exit' TERM; {hsup.sleep} & echo deep ready; wait) & "
     hsup.procfile(one=f"{deep} trap 'wait; exit 0' TERM; wait")
     running = hsup.start()
     running.wait_for("deep ready$")
@@ -128,10 +135,11 @@ def test_sigterm_reaches_every_process_of_a_dyno(hsup):
 def test_hsup_can_be_stopped_while_a_dyno_waits_for_its_restart(hsup):
     hsup.procfile(one="exit 3")
     running = hsup.start()
-    running.wait_for("State changed from up to crashed", count=2)
+    running.wait_for("State changed from up to crashed", count=4)
     before = time.monotonic()
     assert running.stop() == 0
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < 3.0  # before the restart, which is 3 s away or more
+    assert running.count("Starting process") == 4
 
 
 def test_dynos_that_end_at_the_moment_of_the_stop_are_not_started_again(hsup):
@@ -190,7 +198,7 @@ def test_sighup_disturbs_no_dyno(hsup):
 
 
 def test_a_release_stops_the_old_dyno_before_the_new_one_starts(hsup):
-    slow = "trap 'sleep 0.2; echo old gone; exit' TERM; echo old; {0} & wait"
+    slow = "trap 'sleep 0.2; echo old gone; exit' TERM; {0} & echo old; wait"
     hsup.procfile(one=slow.format(hsup.sleep))
     running = hsup.start()
     running.wait_for("old$")

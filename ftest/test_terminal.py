@@ -55,6 +55,15 @@ def test_a_program_that_ignores_ctrl_c_runs_on(terminal):
     assert screen.ended() == 0
 
 
+def test_every_key_goes_to_the_program(terminal):
+    """Also ^P^Q, which take a user off a container of Docker where nobody turns that off."""
+    screen = terminal("run", "stty raw -echo; echo ready; head -c 4 | od -An -tx1; stty sane")
+    screen.wait_for("ready")
+    screen.type("\x10\x11\x1ax")
+    screen.wait_for("10 11 1a 78")
+    assert screen.ended() == 0
+
+
 def test_ctrl_d_is_the_end_of_the_input(terminal):
     screen = terminal("run", "echo ready; cat; echo over")
     screen.wait_for("ready")
@@ -120,6 +129,7 @@ def test_the_settings_of_the_terminal_are_given_back(hsup, terminal):
     assert screen.ended() == 0
 
 
+@pytest.mark.not_with("docker", "an engine gives a terminal for all streams, or none")
 def test_a_stream_that_is_no_terminal_stays_none(hsup, terminal):
     call = f"{hsup.path} --driver {hsup.driver} run"
     screen = terminal(argv=["bash", "-c", f"{call} '[ -t 0 ] && ! [ -t 1 ] && echo mixed' | cat"])

@@ -20,7 +20,11 @@ def main() -> None:
     _open_standard_streams()
     from hsup.cli import main as run_command_line
 
-    run_command_line()
+    try:
+        run_command_line()
+    finally:
+        # The interpreter's own end looks for garbage again, more than once: 5 ms.
+        gc.freeze()
 
 
 def _open_standard_streams() -> None:

@@ -9,10 +9,10 @@ is running.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from hsup.errors import ReleaseRejected
+from hsup.errors import ReleaseRejected, SourceError
 from hsup.model import Address, Command, DynoSpec, ExitStatus, Fault, Release
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class RunsForeground(Protocol):
 
         Blocks; called once, in the main thread, with no event loop. SIGTERM
         and SIGHUP that hsup is sent go to every process of the dyno, which has
-        `grace_seconds` then. Nothing of the dyno is left on return. Raises
-        DynoStartError.
+        `grace_seconds` then. No process of the dyno is left on return, and all
+        else is gone, or goes by itself. Raises DynoStartError.
         """
 
 
@@ -131,7 +131,26 @@ class Sweeps(Protocol):
         """Remove the leftovers of every hsup that is no more; say what they were.
 
         Called once, before the first dyno is started. May block. Never touches
-        what belongs to an hsup that is alive.
+        what belongs to an hsup that is alive. Running dynos that a driver can
+        take over (see `Adopts`) stay.
+        """
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """The ability of a driver to take over the dynos of an hsup that is no more."""
+
+    def keep_only(self, specs: Collection[DynoSpec]) -> Sequence[str]:
+        """Remove dynos that a dead hsup left running, but for those that run just like these.
+
+        Returns what was removed. Called once, before the first dynos of `start` are
+        started and after they are built; `sweep` leaves running dynos for it. May block.
+        """
+
+    async def adopt(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno | None:
+        """Return a dyno that was kept, None where there is none of this spec.
+
+        What it wrote since its hsup ended goes to `output`, as at a start.
         """
 
 
@@ -200,7 +219,8 @@ class Fetched(NamedTuple):
     `release` all the same. `warnings` do not keep anything from running.
     `ask_again` says that something newer could not be taken for now, so that
     hsup asks again after a while. `remedy` says what to do for a first release,
-    where there is none.
+    where there is none. `failure` says why the source itself does not know what is
+    newest; it is told to observers, each time.
     """
 
     release: Release | None
@@ -208,6 +228,7 @@ class Fetched(NamedTuple):
     warnings: tuple[str, ...] = ()
     ask_again: bool = False
     remedy: str | None = None
+    failure: SourceError | None = None
 
 
 class Source(Protocol):
@@ -227,6 +248,34 @@ class Source(Protocol):
         The first value comes when changes are already being watched for, so
         that none is missed between it and the first `fetch`.
         """
+
+
+@runtime_checkable
+class FollowsFormation(Protocol):
+    """The ability of a source, told by its factory, to say how many dynos should run now.
+
+    Where the user says nothing else, `hsup start` has as many.
+    """
+
+    follows_formation: bool
+
+
+@runtime_checkable
+class KeepsReleases(Protocol):
+    """The ability of a source to keep the release that runs for an hsup to come.
+
+    Where hsup starts with a release that was kept, its release phase is not run again.
+    Where the first release of a start fails, the one that was kept runs instead.
+    """
+
+    def keep(self, release: Release) -> None:
+        """Keep a release that is about to run: its release phase has passed.
+
+        May block. Raises SourceError where it cannot be kept; it runs all the same.
+        """
+
+    def kept(self) -> Release | None:
+        """Return the last release that was kept, None where there is none; may block."""
 
 
 class SourceFactory(Protocol):

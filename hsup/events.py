@@ -31,6 +31,14 @@ class ReleaseRejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFailed:
+    """A source could not be asked for a release; what runs goes on."""
+
+    hook: ClassVar = "hsup_source_failed"
+    error: HsupError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DynoStateChanged:
     """A dyno went from one state to another; `reason` says why where that is not plain."""
 
@@ -67,12 +75,9 @@ class SupervisorStopping:
     reason: str
 
 
-#: Any of them.
-Event = (
-    ReleaseReceived
-    | ReleaseRejected
-    | DynoStateChanged
-    | DynoExited
-    | SupervisorStarted
-    | SupervisorStopping
+#: What concerns no single dyno.
+Supervision = (
+    ReleaseReceived | ReleaseRejected | SourceFailed | SupervisorStarted | SupervisorStopping
 )
+#: Any of them.
+Event = Supervision | DynoStateChanged | DynoExited

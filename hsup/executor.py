@@ -6,12 +6,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from signal import SIGTERM
 
 from hsup import messages
-from hsup.api import Driver, RunningDyno
+from hsup.api import Adopts, Driver, OutputPipes, RunningDyno
 from hsup.errors import DriverError, HsupError
 from hsup.events import DynoExited, DynoStateChanged, Event
 from hsup.lifecycle import Action, Input, State, step
@@ -56,6 +57,7 @@ class Executor:
         self.was_killed = False
         self._around = around
         self._one_off = one_off
+        self._may_adopt = around.driver if isinstance(around.driver, Adopts) else None
         self._dyno: RunningDyno | None = None
         self._output: DynoOutput | None = None
         self._requests: list[Input] = []
@@ -146,10 +148,8 @@ class Executor:
         return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
 
     async def _launch(self) -> Input:
-        name = self.spec.name
-        self._around.router.say(str(name), messages.starting(self.spec.command))
         try:
-            self._dyno = await self._start()
+            self._dyno = await self._adopt() or await self._start()
         except HsupError as error:
             self._reason = str(error)
             self.status = NOT_STARTED
@@ -157,14 +157,33 @@ class Executor:
             return Input.START_FAILED
         return Input.STARTED
 
+    async def _adopt(self) -> RunningDyno | None:
+        """Return the dyno that a dead hsup has left running, if there is one."""
+        if self._may_adopt is None:
+            return None
+        adopted = await self._with_output(partial(self._may_adopt.adopt, self.spec))
+        self._may_adopt = None
+        if adopted is not None:
+            self._around.router.say(str(self.spec.name), messages.ADOPTED)
+        return adopted
+
     async def _start(self) -> RunningDyno:
+        self._around.router.say(str(self.spec.name), messages.starting(self.spec.command))
+        dyno = await self._with_output(partial(self._around.driver.start, self.spec))
+        assert dyno is not None
+        return dyno
+
+    async def _with_output(
+        self, begin: Callable[[OutputPipes], Awaitable[RunningDyno | None]]
+    ) -> RunningDyno | None:
+        """Return a dyno that writes to pipes that are read."""
         try:
             output = DynoOutput(self.spec.name, self._around.router)
         except OSError as error:
             hint = "raise the limit of open files: ulimit -n"
             raise DriverError(f"cannot make a pipe: {error.strerror}", hint=hint) from error
         try:
-            dyno = await self._around.driver.start(self.spec, output)
+            dyno = await begin(output)
         except Exception as error:
             output.close_writing_ends()
             output.finish()
@@ -174,7 +193,10 @@ class Executor:
             logger.exception("the driver failed to start %s", self.spec.name)
             raise DriverError(f"the driver failed: {error!r}") from error
         output.close_writing_ends()
-        self._output = output
+        if dyno is None:
+            output.finish()
+        else:
+            self._output = output
         return dyno
 
     async def _watch(self) -> Input:

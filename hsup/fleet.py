@@ -9,6 +9,7 @@ from typing import Any
 
 from hsup.executor import NOT_STARTED, Executor, Surroundings
 from hsup.formation import change
+from hsup.lifecycle import State
 from hsup.model import DynoName, DynoSpec, ExitStatus
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ class Fleet:
     """One executor for every dyno, from its start until nothing of it is left.
 
     Where `one_shot` is set, a dyno that has ended is not started again.
+    `highest_status` is of those that were not asked to stop.
     `on_gone` is told the name of every dyno that has gone for good.
     """
 
@@ -103,7 +105,8 @@ class Fleet:
         failed = task.cancelled() or task.exception() is not None
         self.has_failed |= failed
         status = NOT_STARTED if failed else executor.status
-        self.highest_status = max(self.highest_status, status.status if status else 0)
+        if status is not None and executor.state is not State.STOPPED:
+            self.highest_status = max(self.highest_status, status.status)
         if self._one_shot or failed:
             self._wanted.pop(name, None)
         if name in self._wanted:  # it was asked for again while it was leaving

@@ -125,6 +125,16 @@ def hsup_release_rejected(event: events.ReleaseRejected) -> None:
 
 
 @hookspec
+def hsup_source_failed(event: events.SourceFailed) -> None:
+    """Be told that the source cannot be followed: it is away, or refuses its key.
+
+    What runs goes on. For example:
+
+        pager.send(str(event.error))
+    """
+
+
+@hookspec
 def hsup_dyno_state_changed(event: events.DynoStateChanged) -> None:
     """Be told that a dyno went from one state to another.
 

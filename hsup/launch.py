@@ -16,12 +16,12 @@ _HIGHEST_PORT = 65535
 
 
 def environment(spec: DynoSpec) -> dict[str, str]:
-    """Return the variables of a dyno: the release's config, then PORT and DYNO.
+    """Return the variables of a dyno: the release's config, then metadata, PORT and DYNO.
 
-    A config var cannot override the two. A driver adds what its surroundings
-    need (PATH, HOME) beneath these.
+    A config var cannot override these. A driver adds what its surroundings
+    need (PATH, HOME) beneath them.
     """
-    variables = dict(spec.config)
+    variables = {**spec.config, **spec.metadata}
     if spec.port is not None:
         variables["PORT"] = str(spec.port)
     variables["DYNO"] = str(spec.name)
@@ -84,6 +84,7 @@ def dyno_spec(
     port: int | None,
     size: str | None = None,
     binds: tuple[Bind, ...] = (),
+    has_metadata: bool = False,
 ) -> DynoSpec:
     """Return what a driver needs to run a command as a dyno of a release."""
     return DynoSpec(
@@ -97,7 +98,44 @@ def dyno_spec(
         size=size,
         app=release.app,
         release_version=release.version,
+        metadata=_metadata(release, name) if has_metadata else {},
     )
+
+
+def _metadata(release: Release, name: DynoName) -> dict[str, str]:
+    """Return the variables that tell of a dyno, as the platform names them.
+
+    See Dyno Metadata in Heroku's Dev Center. The id of a dyno is the same one as long as
+    this machine runs the release.
+    """
+    from uuid import NAMESPACE_OID, uuid5  # takes long, and is seldom asked for
+
+    whose = f"{os.uname().nodename}/{release.app}/{release.version}/{name}"
+    return {
+        "HEROKU_APP_NAME": release.app,
+        "HEROKU_RELEASE_VERSION": f"v{release.version}",
+        **release.metadata,
+        "HEROKU_DYNO_ID": str(uuid5(NAMESPACE_OID, whose)),
+    }
+
+
+def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
+    """Return what `hsup run` executes: a type's name stands for its command, as on the platform.
+
+    What follows the name is added to the command. One word is a line of the shell, and of
+    that the name is the beginning.
+    """
+    is_line = len(words) == 1
+    name, _, rest = words[0].strip().partition(" ") if is_line else (words[0], "", "")
+    process = release.process(name)
+    if process is None or not process.command.words:
+        return Command(words)
+    command, added = process.command, words[1:]
+    if rest or (added and command.is_shell_line):
+        import shlex
+
+        return Command((f"{command} {rest or shlex.join(added)}",))
+    return Command((*command.words, *added))
 
 
 def one_off_name(kind: str) -> DynoName:

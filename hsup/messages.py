@@ -8,6 +8,8 @@ from hsup.events import (
     Event,
     ReleaseReceived,
     ReleaseRejected,
+    SourceFailed,
+    Supervision,
     SupervisorStarted,
     SupervisorStopping,
 )
@@ -19,6 +21,7 @@ SUPERVISOR = "supervisor"
 
 STOPPING = "Stopping all processes with SIGTERM"
 KILLING = "Stopping remaining processes with SIGKILL"
+ADOPTED = "Took over the running process from a dead hsup"
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
 _KILLED = "Stopping process with SIGKILL"
 
@@ -38,6 +41,8 @@ _PLATFORM_STATES = {
 
 def starting(command: Command) -> str:
     """Say that a dyno is about to run a command."""
+    if not command.words:
+        return "Starting process with the image's own command"
     return f"Starting process with command `{command}`"
 
 
@@ -56,16 +61,23 @@ def narrate(event: Event) -> tuple[str, tuple[str, ...]]:
             return str(event.dyno), _state_changed(event)
         case DynoExited():
             return str(event.dyno), _exited(event.status)
+        case _:
+            return SUPERVISOR, (_supervision(event),)
+
+
+def _supervision(event: Supervision) -> str:
+    match event:
         case ReleaseReceived():
-            return SUPERVISOR, (f"Release {event.release}",)
+            return f"Release {event.release}"
         case ReleaseRejected():
             goes_on = f"v{event.running} goes on" if event.running is not None else "nothing runs"
-            return SUPERVISOR, (f"Release rejected, {goes_on}: {event.error}",)
+            return f"Release rejected, {goes_on}: {event.error}"
+        case SourceFailed():
+            return f"Cannot take a newer release, what runs goes on: {event.error}"
         case SupervisorStarted():
-            text = f"Following the source {event.source} with the driver {event.driver}"
-            return SUPERVISOR, (text,)
+            return f"Following the source {event.source} with the driver {event.driver}"
         case SupervisorStopping():
-            return SUPERVISOR, (f"Stopping all dynos: {event.reason}",)
+            return f"Stopping all dynos: {event.reason}"
 
 
 def _exited(status: ExitStatus) -> tuple[str, ...]:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NO_CONFIG: Mapping[str, str] = MappingProxyType({})
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
-    """What a dyno executes: one word is a line for the shell, several are an argv."""
+    """What a dyno executes: one word is a line for the shell, several are an argv.
+
+    No word is the own command of a container image.
+    """
 
     words: tuple[str, ...]
 
@@ -53,7 +56,8 @@ class ProcessType(NamedTuple):
 class Slug(NamedTuple):
     """Where an application's code is: a tar archive, or a folder.
 
-    `location` is a path, or the URL (file, http, https) of an archive.
+    `location` is a path, or the URL (file, http, https) of an archive. Some drivers run a
+    container image, too, which is `docker://` and its name.
     `checksum` is `SHA256:` and 64 hexadecimal digits, as the Platform API has
     it, or None where the source does not know it.
     """
@@ -63,19 +67,39 @@ class Slug(NamedTuple):
 
 
 class Release(NamedTuple):
-    """One consistent state of an application, as a source gives it."""
+    """One consistent state of an application, as a source gives it.
+
+    `metadata` are variables of the platform's that the source knows, HEROKU_SLUG_COMMIT
+    for example; dynos have them where they are asked for.
+    """
 
     app: str
     version: int
-    config: Mapping[str, str] = _NO_CONFIG
+    config: Mapping[str, str] = _NO_VARIABLES
     processes: tuple[ProcessType, ...] = ()
     slug: Slug | None = None
     stack: str | None = None
     logplex_url: str | None = None
+    metadata: Mapping[str, str] = _NO_VARIABLES
 
     def process(self, name: str) -> ProcessType | None:
         """Return the process type of that name, or None."""
         return next((one for one in self.processes if one.name == name), None)
+
+    def differs_in_scale_only(self, other: "Release") -> bool:
+        """Tell whether this is the other one, whatever its quantities and sizes of dynos."""
+        return self.scaled_like(other) == other
+
+    def scaled_like(self, other: "Release") -> "Release":
+        """Return this one with the quantities and sizes that its types have in the other."""
+        asked = {one.name: one for one in other.processes}
+        types = (
+            one._replace(quantity=asked[one.name].quantity, size=asked[one.name].size)
+            if one.name in asked
+            else one
+            for one in self.processes
+        )
+        return self._replace(processes=tuple(types))
 
     def __str__(self) -> str:
         return f"v{self.version} of {self.app}"
@@ -102,7 +126,8 @@ class Bind(NamedTuple):
 class DynoSpec(NamedTuple):
     """All that a driver needs to start one dyno.
 
-    `port` is None where the release sets PORT itself.
+    `port` is None where the release sets PORT itself. `metadata` are the platform's
+    variables, none where they are not asked for.
     """
 
     name: DynoName
@@ -115,6 +140,7 @@ class DynoSpec(NamedTuple):
     stack: str | None = None
     binds: tuple[Bind, ...] = ()
     size: str | None = None
+    metadata: Mapping[str, str] = _NO_VARIABLES
 
     def runs_like(self, other: "DynoSpec") -> bool:
         """Tell whether a dyno of this spec need not be replaced by one of the other.

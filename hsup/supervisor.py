@@ -1,4 +1,4 @@
-"""Run the releases that a source gives."""
+"""Follow a source, and keep the dynos of its newest good release running."""
 
 from __future__ import annotations
 
@@ -6,55 +6,29 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from functools import partial
 from signal import SIGTERM, Signals
 
-from hsup import catalogue, messages
+from hsup import messages
 from hsup.api import Driver, Fetched, Service, Source, Sweeps
-from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError
+from hsup.errors import HsupError, SourceError
 from hsup.events import (
     Event,
-    ReleaseReceived,
-    ReleaseRejected,
+    SourceFailed,
     SupervisorStarted,
     SupervisorStopping,
 )
 from hsup.executor import Surroundings
 from hsup.fleet import Fleet
-from hsup.formation import Asked
-from hsup.launch import Ports, dyno_spec, one_off_name
+from hsup.launch import Ports
 from hsup.logs import LogRouter
-from hsup.model import RELEASE_TYPE, Bind, DynoName, DynoSpec, Release
-from hsup.policy import CrashPolicy
-from hsup.threads import in_thread
+from hsup.plan import Plan
+from hsup.rollout import Rollout
+from hsup.threads import called, in_thread
 
 logger = logging.getLogger(__name__)
 
-#: How long after a source could not be read, or a release not built, it is tried again.
+#: How long after a source could not be read it is asked again.
 RETRY_SECONDS = 10.0
-#: The platform's limit for a release phase.
-RELEASE_PHASE_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What the user asked the supervisor for.
-
-    `one_shot` ends it when every dyno has ended once; `stays` keeps it running
-    when nothing is left to run; `has_drain` says that a plugin serves the
-    release's `logplex_url`.
-    """
-
-    source_name: str
-    driver_name: str
-    asked: Asked
-    binds: tuple[Bind, ...] = ()
-    one_shot: bool = False
-    stays: bool = False
-    has_drain: bool = False
-    grace_seconds: float = 30.0
-    policy: CrashPolicy = field(default_factory=CrashPolicy)
 
 
 class Supervisor:
@@ -74,7 +48,6 @@ class Supervisor:
         self._driver = driver
         self._router = router
         self._observe = observe
-        self._ports = Ports()
         around = Surroundings(
             driver=driver,
             router=router,
@@ -82,9 +55,9 @@ class Supervisor:
             grace_seconds=plan.grace_seconds,
             tell=self._tell,
         )
-        self._fleet = Fleet(around, one_shot=plan.one_shot, on_gone=self._ports.release)
-        self._release: Release | None = None
-        self._failed: Release | None = None
+        ports = Ports()
+        self._fleet = fleet = Fleet(around, one_shot=plan.one_shot, on_gone=ports.release)
+        self._rollout = Rollout(plan, source=source, around=around, fleet=fleet, ports=ports)
         self._is_waiting = False
         self._ask = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
@@ -97,7 +70,7 @@ class Supervisor:
 
     def reload(self) -> None:
         """Ask the source again; a release that failed is tried again."""
-        self._failed = None
+        self._rollout.forget_failure()
         self._ask.set()
 
     def stop(self, number: Signals) -> None:
@@ -135,11 +108,15 @@ class Supervisor:
             raise error
         return self._exit_status()
 
+    @property
+    def _outlasts_dynos(self) -> bool:
+        return self._plan.stays or self._plan.follows_formation
+
     def _exit_status(self) -> int:
         signals = self._stop_signals
         if self.is_hurried:
             return 128 + signals[-1]
-        if self._plan.one_shot:
+        if self._plan.one_shot and self._fleet.highest_status:
             return self._fleet.highest_status
         if signals and signals[0] != SIGTERM:
             return 128 + signals[0]
@@ -171,10 +148,10 @@ class Supervisor:
 
     async def _follow(self) -> None:
         """Ask the source whenever there is reason to, until nothing is left to run."""
-        while self._release is None or not self._plan.one_shot:
+        while self._rollout.current is None or not self._plan.one_shot:
             idle = asyncio.create_task(self._fleet.idle())
             asked = asyncio.create_task(self._ask.wait())
-            may_end = self._release is not None and not self._plan.stays
+            may_end = self._rollout.current is not None and not self._outlasts_dynos
             awaited = {asked, idle} if may_end else {asked}
             try:
                 await asyncio.wait(awaited, return_when="FIRST_COMPLETED")
@@ -190,32 +167,19 @@ class Supervisor:
 
     async def _update(self) -> None:
         try:
-            fetched = await self._fetch()
-        except SourceError as error:
-            if self._release is None and not self._plan.stays:
+            fetched = await called(self._source.fetch, SourceError)
+        except HsupError as error:
+            if self._rollout.current is None and not (self._plan.stays or self._is_waiting):
                 raise
-            self._say(f"Cannot ask for a release, what runs goes on: {error}")
+            self._tell(SourceFailed(error=error))
             self._ask_later()
             return
         logger.info("the source answered %s", fetched.release or "no release")
         self._report(fetched)
-        release = fetched.release
-        if release is None:
+        if fetched.release is None:
             self._say_waiting(fetched)
-        elif release == self._failed:
-            self._say(f"{release} failed before: SIGHUP has it tried again")
-        elif release != self._release:
-            await self._adopt(release)
-
-    async def _fetch(self) -> Fetched:
-        try:
-            return await in_thread(self._source.fetch)
-        except HsupError:
-            raise
-        except Exception as error:
-            # A stranger's source must not take the dynos down with it.
-            logger.exception("the source failed")
-            raise SourceError(f"the source failed: {error!r}") from error
+        elif (seconds := await self._rollout.take(fetched.release)) is not None:
+            self._ask_later(seconds)
 
     def _say_waiting(self, fetched: Fetched) -> None:
         if not self._is_waiting:
@@ -226,96 +190,21 @@ class Supervisor:
     def _report(self, fetched: Fetched) -> None:
         for warning in fetched.warnings:
             self._say(f"Warning: {warning}")
+        if fetched.failure is not None:
+            self._tell(SourceFailed(error=fetched.failure))
         if fetched.ask_again:
             self._ask_later()
         if fetched.rejected is None:
             return
-        if fetched.release is None and self._release is None and not self._plan.stays:
+        if fetched.release is None and self._rollout.current is None and not self._plan.stays:
             raise fetched.rejected
-        self._reject(fetched.rejected)
+        self._rollout.reject(fetched.rejected)
 
-    async def _adopt(self, release: Release) -> None:
-        """Run a release, or keep what runs where it cannot be run."""
-        try:
-            self._check_types(release)
-            await self._build(release)
-            await self._release_phase(release)
-            specs = self._specs(release)
-        except HsupError as error:
-            if self._release is None and not self._plan.stays:
-                raise
-            self._reject(error)
-            if isinstance(error, DriverError):
-                self._ask_later()
-            else:
-                self._failed = release
-            return
-        self._release = release
-        self._tell(ReleaseReceived(release=release))
-        if release.logplex_url and not self._plan.has_drain:
-            advice = catalogue.missing("log sink", "logplex", ())
-            self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
-        self._fleet.want(specs)
-
-    async def _build(self, release: Release) -> None:
-        try:
-            await in_thread(partial(self._driver.build, release))
-        except HsupError:
-            raise
-        except Exception as error:
-            # Nor must a stranger's driver: what runs can run on.
-            logger.exception("the driver failed")
-            raise DriverError(f"the driver failed: {error!r}") from error
-
-    def _check_types(self, release: Release) -> None:
-        asked = self._plan.asked
-        if self._release is None:
-            asked.require_known_types(release)
-        for missing in asked.unknown_types(release):
-            self._say(f'Warning: {release} has no process type "{missing}" any more')
-        self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
-
-    def _specs(self, release: Release) -> dict[DynoName, DynoSpec]:
-        names = self._plan.asked.names(release)
-        has_port = "PORT" in release.config and len(names) == 1
-        if "PORT" in release.config and len(names) > 1:
-            self._say(
-                f"Warning: PORT of the release is not used, {len(names)} dynos cannot share it"
-            )
-        return {name: self._spec(release, name, has_port=has_port) for name in names}
-
-    def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
-        process = release.process(name.type)
-        assert process is not None
-        port = None if has_port else self._ports.lease(name)
-        plan = self._plan
-        size = plan.asked.size_of(process)
-        return dyno_spec(release, name, process.command, port=port, size=size, binds=plan.binds)
-
-    async def _release_phase(self, release: Release) -> None:
-        if release.process(RELEASE_TYPE) is None:
-            return
-        name = one_off_name(RELEASE_TYPE)
-        spec = self._spec(release, name, has_port="PORT" in release.config)
-        try:
-            async with asyncio.timeout(RELEASE_PHASE_SECONDS):
-                status = await self._fleet.run_one(spec)
-        except TimeoutError:
-            raise ReleaseFailed(release, f"did not end in {RELEASE_PHASE_SECONDS:g} s") from None
-        finally:
-            self._ports.release(name)
-        if status is None or status.status:
-            code = 1 if status is None else status.status
-            raise ReleaseFailed(release, f"exited with status {code}", exit_code=code)
-
-    def _reject(self, error: HsupError) -> None:
-        running = None if self._release is None else self._release.version
-        self._tell(ReleaseRejected(error=error, running=running))
-
-    def _ask_later(self) -> None:
+    def _ask_later(self, seconds: float | None = None) -> None:
         if self._retry is not None:
             self._retry.cancel()
-        self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._ask.set)
+        wait = RETRY_SECONDS if seconds is None else seconds
+        self._retry = asyncio.get_running_loop().call_later(wait, self._ask.set)
 
     def _say(self, text: str) -> None:
         self._router.say(messages.SUPERVISOR, text)

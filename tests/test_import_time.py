@@ -31,6 +31,22 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
     assert modules.isdisjoint({"hsup.supervisor", "logging", "importlib.metadata"})
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("run", "--", "true"), ("start", "--oneshot"), ("build",), ("check",), ("start", "--help")],
+)
+def test_a_plugin_that_is_not_used_costs_its_hooks_only(tmp_path, words):
+    (tmp_path / "Procfile").write_text("web: true\n")
+    modules = imported("-m", "hsup", *words, folder=tmp_path)
+    of_plugins = {one for one in modules if one.startswith(("hsup_driver", "hsup_source"))}
+    used = ("hsup_driver_simple", "hsup_source_procfile")
+    others = {one for one in of_plugins if not one.startswith(used)}
+    assert {one for one in others if "." in one} <= {
+        f"{one.partition('.')[0]}.hooks" for one in others
+    }
+    assert "msgspec" not in modules
+
+
 @pytest.mark.parametrize("module", ["hsup", "hsup.model", "hsup.api", "hsup.errors", "hsup.slugs"])
 def test_what_plugins_import_is_light(module):
     assert imported("-c", f"import {module}").isdisjoint({*HEAVY, "click", "pluggy"})

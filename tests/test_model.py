@@ -49,6 +49,15 @@ def test_a_release_cannot_be_changed(make_release):
         make_release().version = 2
 
 
+def test_scale_is_quantities_and_sizes(make_release):
+    one, other = make_release(web=1, worker=2), make_release(web=3, worker=0)
+    assert one.differs_in_scale_only(other)
+    assert one.scaled_like(other) == other
+    assert not one.differs_in_scale_only(other._replace(version=2))
+    assert not one.differs_in_scale_only(make_release(web=1))
+    assert not make_release(web=1).differs_in_scale_only(one)
+
+
 def test_specs_run_alike_whatever_release_they_come_from(make_spec):
     before, after = make_spec(version=1), make_spec(version=2)
     assert before.runs_like(after)

@@ -13,6 +13,7 @@ from hsup.events import (
     DynoStateChanged,
     ReleaseReceived,
     ReleaseRejected,
+    SourceFailed,
     SupervisorStarted,
     SupervisorStopping,
 )
@@ -259,6 +260,7 @@ def {hook}(event):
     [
         lambda release: ReleaseReceived(release=release),
         lambda _: ReleaseRejected(error=PluginError("no"), running=1),
+        lambda _: SourceFailed(error=PluginError("away")),
         lambda _: DynoStateChanged(dyno=DynoName("web", 1), before=State.NEW, after=State.UP),
         lambda _: DynoExited(dyno=DynoName("web", 1), status=ExitStatus(code=1)),
         lambda _: SupervisorStarted(source="memory", driver="fake"),
@@ -267,6 +269,7 @@ def {hook}(event):
     ids=[
         "hsup_release_received",
         "hsup_release_rejected",
+        "hsup_source_failed",
         "hsup_dyno_state_changed",
         "hsup_dyno_exited",
         "hsup_supervisor_started",

@@ -16,14 +16,16 @@ from hsup.errors import (
 )
 from hsup.events import (
     ReleaseReceived,
+    SourceFailed,
     SupervisorStarted,
     SupervisorStopping,
 )
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.formation import Asked
 from hsup.model import Command, Fault, ProcessType
+from hsup.plan import Plan
 from hsup.policy import CrashPolicy
-from hsup.supervisor import Plan, Supervisor
+from hsup.supervisor import Supervisor
 
 FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
 FOLLOWING = Asked(follows_release=True)
@@ -50,7 +52,8 @@ def supervise(source, driver, router, told):
 @pytest.fixture
 def soon(monkeypatch):
     """Ask again at once where hsup asks again after a while."""
-    monkeypatch.setattr("hsup.supervisor.RETRY_SECONDS", 0.0)
+    for module in ("supervisor", "rollout"):
+        monkeypatch.setattr(f"hsup.{module}.RETRY_SECONDS", 0.0)
 
 
 async def end(supervisor, running, number=signal.SIGTERM):
@@ -266,8 +269,9 @@ async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(SourceError("gone for a moment"))
-    expected = "Cannot ask for a release, what runs goes on: gone for a moment"
+    expected = "Cannot take a newer release, what runs goes on: gone for a moment"
     await sink.until(lambda one: expected in one.said())
+    assert [str(one.error) for one in told.of(SourceFailed)] == ["gone for a moment"]
     source.release(version=2, web=1, worker=1)
     await told.state("worker.1", "up")
     await end(supervisor, running)
@@ -284,6 +288,15 @@ async def test_a_source_that_could_not_be_read_is_asked_again_by_itself(
     await sink.until(lambda one: "gone for a moment" in "".join(one.said()))
     source.release(silently=True, version=2, web=1, worker=1)
     await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, told, make_release):
+    failure = SourceError("gone for a moment")
+    source.give(Fetched(release=make_release(web=1), failure=failure))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert [one.error for one in told.of(SourceFailed)] == [failure]
     await end(supervisor, running)
 
 
@@ -450,11 +463,207 @@ async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
     await end(supervisor, running)
 
 
+async def test_scaling_runs_no_release_phase(supervise, source, driver, told):
+    driver.statuses = {"release": 0}
+    source.release(web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.release(web=2, release=1)
+    await told.state("web.2", "up")
+    assert driver.attempts == 3
+    await end(supervisor, running)
+
+
+async def test_what_runs_is_scaled_while_a_release_is_passed_over(
+    supervise, source, driver, told, sink
+):
+    driver.statuses = {"release": 0}
+    source.release(version=1, web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    source.release(version=2, web=2, release=1)
+    await told.state("web.2", "up")
+    source.release(version=2, web=3, release=1)
+    await told.state("web.3", "up")
+    assert received(told) == [1, 1, 1]
+    assert len(told.of(RejectedEvent)) == 1
+    assert len([line for line in sink.said() if "failed before" in line]) == 1
+    await end(supervisor, running)
+
+
+def keep(source, *kept):
+    """Have the source keep releases, after those that it has kept; return all of them."""
+    kept = [*kept]
+    source.keep = kept.append
+    source.kept = lambda: kept[-1] if kept else None
+    return kept
+
+
+async def test_a_source_keeps_what_runs(supervise, source, driver, told):
+    kept = keep(source)
+    driver.statuses = {"release": 0}
+    first = source.release(version=1, web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert kept == [first]
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_starts_without_its_release_phase(supervise, source, driver, told):
+    keep(source, source.release(silently=True, web=1, release=1))
+    source.release(web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert driver.attempts == 1
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_runs_where_the_first_release_fails(supervise, source, driver, told):
+    keep(source, source.release(silently=True, version=1, web=1, release=1))
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    (rejected,) = told.of(RejectedEvent)
+    assert rejected.running == 1
+    assert received(told) == [1]
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
+    supervise, source, driver, told
+):
+    keep(source, source.release(silently=True, version=1, web=3, release=1))
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert supervisor.dynos() == {"web.1": "up"}
+    await end(supervisor, running)
+
+
+async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_fails(
+    supervise, source, driver, told, turn_until
+):
+    keep(source, source.release(silently=True, version=1, web=1))
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, worker=1, release=1)
+    supervisor, running = supervise(stays=True, asked=Asked(quantities={"worker": 1}))
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert told.of(RejectedEvent)[0].running is None
+    fetches = source.fetches
+    source.release(version=2, web=2, worker=1, release=1)
+    await turn_until(lambda: source.fetches > fetches)
+    source.release(version=2, web=3, worker=1, release=1)
+    await turn_until(lambda: source.fetches > fetches + 1)
+    assert driver.attempts == 1
+    await end(supervisor, running)
+
+
+async def test_a_release_that_cannot_be_built_is_not_built_each_time_that_a_source_answers(
+    supervise, source, driver, told, turn_until
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.build_failures = [DriverError("no space")] * 3
+    for quantity in (1, 2, 3):
+        fetches = source.fetches
+        source.release(version=2, command="better", web=quantity)
+        await turn_until(lambda before=fetches: source.fetches > before)
+    await told.state("web.3", "up")
+    assert len(told.of(RejectedEvent)) == 1
+    assert len(driver.build_failures) <= 2
+    await end(supervisor, running)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_release_phase_that_has_passed_is_not_run_again_after_a_failure(
+    supervise, source, driver, told
+):
+    driver.statuses = {"release": 0}
+    fail = [DriverError("engine away")]
+
+    def keep_only(_):
+        if fail:
+            raise fail.pop()
+        return ()
+
+    driver.keep_only, driver.adopt = keep_only, None
+    source.release(web=0, release=1)
+    supervisor, running = supervise(stays=True)
+    await told.until(lambda one: one.of(ReleaseReceived))
+    assert driver.attempts == 1
+    await end(supervisor, running)
+
+
+async def test_a_failure_while_a_first_release_is_waited_for_does_not_end_hsup(
+    supervise, source, told, sink
+):
+    supervisor, running = supervise()
+    await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
+    source.give(SourceError("away"))
+    await told.until(lambda one: one.of(SourceFailed))
+    source.release(web=1)
+    await told.state("web.1", "up")
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, source, driver):
+    keep(source, source.release(silently=True, web=1))
+    driver.build_failures = [DriverError("no space")]
+    source.release(web=1)
+    _, running = supervise()
+    with pytest.raises(DriverError, match="no space"):
+        await running
+
+
+@pytest.mark.parametrize("ability", ["keep", "kept"])
+async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, sink, ability):
+    def fail(*_):
+        raise ValueError("a slip")
+
+    keep(source)
+    setattr(source, ability, fail)
+    source.release(web=1)
+    supervisor, running = supervise()
+    expected = "Warning: the source failed: ValueError('a slip')"
+    await sink.until(lambda one: expected in one.said())
+    await sink.until(lambda one: "State changed from starting to up" in one.said())
+    await end(supervisor, running)
+
+
 async def test_a_release_phase_that_cannot_be_started_fails(supervise, source, driver):
     driver.failures = [DynoStartError("no such command")]
     source.release(web=1, release=1)
     _, running = supervise()
     with pytest.raises(ReleaseFailed):
+        await running
+
+
+async def test_a_release_phase_that_lasts_too_long_is_stopped_and_has_failed(
+    supervise, source, driver, monkeypatch
+):
+    monkeypatch.setattr("hsup.rollout.RELEASE_PHASE_SECONDS", 0.01)
+    source.release(web=1, release=1)
+    _, running = supervise()
+    with pytest.raises(ReleaseFailed, match=r"v1 of shop did not end in 0\.01 s"):
+        await running
+    (phases,) = driver.started.values()
+    assert phases[0].signals == [signal.SIGTERM]
+
+
+async def test_a_type_that_is_none_is_an_error_whatever_was_kept(supervise, source):
+    keep(source, source.release(silently=True, version=1, web=1))
+    source.release(version=2, web=1)
+    _, running = supervise(asked=Asked(quantities={"wbe": 1}))
+    with pytest.raises(UsageError, match="wbe"):
         await running
 
 
@@ -501,6 +710,15 @@ async def test_a_second_signal_waits_for_nobody(supervise, source, driver, told)
     assert await running == 130
 
 
+async def test_a_formation_of_none_is_waited_with_where_it_may_change(supervise, source, told):
+    source.release(web=0)
+    supervisor, running = supervise(follows_formation=True)
+    await told.until(lambda one: one.of(ReleaseReceived))
+    source.release(web=1)
+    await told.state("web.1", "up")
+    await end(supervisor, running)
+
+
 async def test_a_stop_before_there_is_a_release_ends_hsup(supervise, sink):
     supervisor, running = supervise()
     await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
@@ -513,6 +731,27 @@ async def test_one_shot_ends_with_the_highest_status(supervise, source, driver):
     _, running = supervise(one_shot=True)
     assert await running == 4
     assert driver.attempts == 3
+
+
+async def test_one_shot_that_was_stopped_ends_as_what_ended_by_itself(supervise, source, driver):
+    driver.statuses = {"clock": 3}
+    source.release(web=1, clock=1)
+    supervisor, running = supervise(one_shot=True)
+    dyno = await driver.dyno("web.1")
+    await driver.dyno("clock.1")
+    assert await end(supervisor, running) == 3
+    assert dyno.signals == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_one_shot_that_was_stopped_ends_as_any_other(
+    supervise, source, driver, number, status
+):
+    source.release(web=1)
+    supervisor, running = supervise(one_shot=True)
+    await driver.dyno("web.1")
+    supervisor.stop(number)
+    assert await running == status
 
 
 async def test_one_shot_ends_with_255_for_what_could_not_be_started(supervise, source, driver):
@@ -658,3 +897,72 @@ async def test_leftovers_are_removed_before_anything_is_started(source, driver, 
     await told.state("web.1", "up")
     assert sink.said("supervisor")[1] == "Removed what a dead hsup left: 2 processes of web.1"
     await end(supervisor, running)
+
+
+class AdoptingDriver(SweepingDriver):
+    """Has dynos of a dead hsup, and keeps those that are wanted."""
+
+    def __init__(self, driver, *names):
+        super().__init__(driver)
+        self.left = list(names)
+        self.kept = []
+
+    def sweep(self):
+        return []
+
+    def keep_only(self, specs):
+        self.kept = [name for name in self.left if name in {str(one.name) for one in specs}]
+        return [f"the container {name}" for name in self.left if name not in self.kept]
+
+    async def adopt(self, spec, output):
+        if str(spec.name) not in self.kept:
+            return None
+        self.kept.remove(str(spec.name))
+        return await self.driver.start(spec, output)
+
+
+@pytest.fixture
+def supervise_adopting(source, driver, router, told):
+    """Return a starter of supervisors whose driver finds dynos of a dead hsup."""
+
+    def start(*names):
+        plan = Plan(source_name="memory", driver_name="fake", asked=FOLLOWING)
+        adopting = AdoptingDriver(driver, *names)
+        supervisor = Supervisor(plan, source=source, driver=adopting, router=router, observe=told)
+        return supervisor, asyncio.create_task(supervisor.run())
+
+    return start
+
+
+async def test_dynos_of_a_dead_hsup_are_taken_over_and_others_started(
+    supervise_adopting, source, told, sink
+):
+    source.release(web=2)
+    supervisor, running = supervise_adopting("web.1", "worker.1")
+    await told.state("web.1", "up")
+    await told.state("web.2", "up")
+    assert sink.said("web.1")[0] == "Took over the running process from a dead hsup"
+    assert sink.said("web.2")[0] == "Starting process with command `serve web`"
+    assert "Removed what a dead hsup left: the container worker.1" in sink.said("supervisor")
+    assert await end(supervisor, running) == 0
+
+
+async def test_a_dyno_that_was_taken_over_and_ends_is_started_as_any_other(
+    supervise_adopting, source, driver, sink
+):
+    source.release(web=1)
+    supervisor, running = supervise_adopting("web.1")
+    (await driver.dyno("web.1")).end(1)
+    await driver.dyno("web.1", nth=2)
+    assert sink.said("web.1").count("Starting process with command `serve web`") == 1
+    assert await end(supervisor, running) == 0
+
+
+async def test_a_later_release_takes_nothing_over(supervise_adopting, source, driver, sink):
+    source.release(version=1, web=1)
+    supervisor, running = supervise_adopting("web.1", "worker.1")
+    await driver.dyno("web.1")
+    source.release(version=2, web=1, worker=1)
+    await driver.dyno("worker.1")
+    assert sink.said("worker.1")[0] == "Starting process with command `serve worker`"
+    assert await end(supervisor, running) == 0

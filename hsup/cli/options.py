@@ -87,6 +87,15 @@ _SHARED: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
         },
     ),
     (
+        ("--dyno-metadata/--no-dyno-metadata",),
+        "HSUP_DYNO_METADATA",
+        {
+            "default": None,
+            "help": "Give dynos the platform's variables: HEROKU_APP_NAME, HEROKU_DYNO_ID, "
+            "HEROKU_RELEASE_VERSION, and what else the source knows.",
+        },
+    ),
+    (
         ("--grace", "grace"),
         "HSUP_GRACE",
         {
@@ -190,6 +199,11 @@ class Options:
     def size(self) -> str | None:
         """Return the size of dynos that are given none, None for the driver's default."""
         return self._given.get("size") or None
+
+    @property
+    def has_metadata(self) -> bool:
+        """Tell whether dynos get the platform's variables."""
+        return bool(self._given.get("dyno_metadata"))
 
     @property
     def binds(self) -> tuple[Bind, ...]:

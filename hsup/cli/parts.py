@@ -163,6 +163,8 @@ def tell_faults(fetched: Fetched) -> None:
     """Say what is wrong with what a source was given, if a release goes on all the same."""
     for warning in fetched.warnings:
         click.echo(f"hsup: warning: {warning}", err=True)
+    if fetched.failure is not None:
+        click.echo(f"hsup: warning: {fetched.failure}", err=True)
     if fetched.rejected is not None and fetched.release is not None:
         going_on = f"using {fetched.release} instead"
         click.echo(f"hsup: warning: {fetched.rejected}; {going_on}", err=True)

@@ -9,6 +9,7 @@ import click
 
 from hsup.cli.options import Options
 from hsup.plugin_manager import Plugin, PluginManager
+from hsup.table import table
 
 
 @click.command("plugins")
@@ -34,7 +35,8 @@ def command(before: Options, /, *, as_json: bool) -> None:
         listing: dict[str, Any] = {"plugins": [_fields(one) for one in manager.plugins]}
         click.echo(json.dumps({**listing, **names, "faults": manager.faults()}, indent=2))
         return
-    _print_table([("NAME", "DISTRIBUTION", "VERSION", "HOOKS"), *map(_row, manager.plugins)])
+    for line in table([("NAME", "DISTRIBUTION", "VERSION", "HOOKS"), *map(_row, manager.plugins)]):
+        click.echo(line)
     for kind, found in names.items():
         if found:
             click.echo(f"{kind}: {', '.join(found)}")
@@ -57,10 +59,3 @@ def _row(plugin: Plugin) -> tuple[str, str, str, str]:
     point = plugin.entry_point
     hooks = ", ".join(plugin.hooks) if not plugin.fault else "not loaded"
     return point.name, point.distribution, point.version, hooks
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())

@@ -12,8 +12,8 @@ from hsup.api import RunsForeground
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing, sweep
 from hsup.errors import DriverError
-from hsup.launch import Ports, dyno_spec, one_off_name
-from hsup.model import RELEASE_TYPE, Command, DynoName, DynoSpec, Release
+from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
+from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 
 
 @click.command(
@@ -24,6 +24,7 @@ Examples:
   hsup run bash
   hsup run '/usr/bin/printenv | sort'    one word goes to the shell
   hsup run -- echo "a  b" '$HOME'        several words are taken as they are
+  hsup run worker 42                     a type stands for its command
   hsup run -d libcontainer --size performance-m bash""",
 )
 @click.argument("words", metavar="COMMAND [ARGUMENTS]...", nargs=-1, required=True)
@@ -32,6 +33,7 @@ Examples:
 def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     """Run a command as a one-off dyno of the current release.
 
+    A first word that is a process type of the release stands for its command.
     Everything after the command's name is the command's own. Its streams are
     those of hsup, and hsup ends with its exit status: 128 + N if signal N
     killed it, 127 if there is no such command, 126 if it cannot be executed.
@@ -73,8 +75,9 @@ def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpe
     return dyno_spec(
         release,
         name,
-        Command(words=words),
+        one_off_command(release, words),
         port=port,
         size=options.size,
         binds=options.binds,
+        has_metadata=options.has_metadata,
     )

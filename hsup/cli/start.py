@@ -8,13 +8,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from hsup import signals
-from hsup.api import LogSink
+from hsup.api import FollowsFormation, LogSink
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
@@ -23,8 +24,9 @@ from hsup.errors import UsageError
 from hsup.formation import Asked
 from hsup.formats import formatter
 from hsup.logs import LogRouter
+from hsup.plan import Plan
 from hsup.printer import Printer, RawPrinter
-from hsup.supervisor import Plan, Supervisor
+from hsup.supervisor import Supervisor
 
 _STDOUT, _STDERR = 1, 2  # also where Python has closed its own
 
@@ -53,10 +55,9 @@ once; HUP asks the source for its release again; USR1 prints a diagnostic log.""
 @click.option(
     "--quantities",
     type=click.Choice(["one", "release"]),
-    default="one",
     envvar="HSUP_QUANTITIES",
     help="Where no TYPE is given: one dyno of each type with a quantity above zero, or as many "
-    "as the release says.  [default: one]  [HSUP_QUANTITIES]",
+    "as the release says.  [default: one; release on Heroku]  [HSUP_QUANTITIES]",
 )
 @click.option(
     "--stay/--no-stay",
@@ -66,7 +67,13 @@ once; HUP asks the source for its release again; USR1 prints a diagnostic log.""
 @shared_options()
 @click.pass_obj
 def command(
-    before: Options, /, types: tuple[str, ...], quantities: str, *, stay: bool, **given: Any
+    before: Options,
+    /,
+    types: tuple[str, ...],
+    quantities: str | None,
+    *,
+    stay: bool,
+    **given: Any,
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
 
@@ -86,16 +93,20 @@ def command(
         follows_release=not types and quantities == "release",
         start_number=options.start_number or 1,
     )
+    may_follow = not types and quantities is None
     _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported now stays
     gc.enable()
-    sys.exit(asyncio.run(_start(options, asked, stays=stay)))
+    sys.exit(asyncio.run(_start(options, asked, stays=stay, may_follow=may_follow)))
 
 
-async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
+async def _start(options: Options, asked: Asked, *, stays: bool, may_follow: bool) -> int:
     diagnostics = _log_to_memory(verbose=options.is_verbose)
     parts = Parts(options)
     source_name, source = parts.source()
+    follows = may_follow and isinstance(parts.source_factory(source_name), FollowsFormation)
+    if follows:
+        asked = replace(asked, follows_release=True)
     driver = parts.driver()
     parts.check_sizes(driver, asked.sizes.values())
     plan = Plan(
@@ -103,8 +114,10 @@ async def _start(options: Options, asked: Asked, *, stays: bool) -> int:
         driver_name=options.driver,
         asked=asked,
         binds=options.binds,
+        has_metadata=options.has_metadata,
         one_shot=options.one_shot,
         stays=stays,
+        follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,
         grace_seconds=options.grace_seconds,
     )

@@ -17,7 +17,7 @@ from hsup.slugs.disk import mark
 from hsup.slugs.errors import ChecksumError, SlugError, SlugUnchanged, SlugUnreachable
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
 from hsup.slugs.lock import EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
-from hsup.slugs.progress import Progress
+from hsup.slugs.progress import Progress, tell_of_waiting
 from hsup.slugs.unpack import unpack
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Intake:
         killed. Only what was downloaded until the network failed is kept.
         """
         path = os.path.join(self._store.folder, "work", name)
-        descriptor = lock_or_make(path, on_wait=_tell_of_waiting)
+        descriptor = lock_or_make(path, on_wait=tell_of_waiting)
         is_done = True
         try:
             if not is_resumable:
@@ -213,12 +213,6 @@ def _read(archive: Archive, path: str, expected: str | None) -> _Content:
         hint = f"{archive} is another archive than the release was made with, or damaged"
         raise ChecksumError(expected, digest, hint=hint)
     return _Content(path, found, digest)
-
-
-def _tell_of_waiting() -> None:
-    import click
-
-    click.echo("hsup: waiting for another hsup, which is bringing in the same slug", err=True)
 
 
 def _empty(folder: str) -> None:

@@ -77,7 +77,10 @@ def _path_of(parts: SplitResult) -> str:
 
     if parts.scheme != "file":
         text = f"cannot get anything by {parts.scheme}://"
-        raise SlugError(text, hint="give a path, or a URL with file, http or https")
+        hint = "give a path, or a URL with file, http or https"
+        if parts.scheme == "docker":
+            text, hint = "a container image is no slug", "run it with the docker driver: -d docker"
+        raise SlugError(text, hint=hint)
     if parts.netloc not in {"", "localhost"}:
         text = f"{parts.geturl()} is on another machine, {parts.netloc}"
         raise SlugError(text, hint=f"{_FILE} has three slashes: {_FILE}/{parts.netloc}{parts.path}")

@@ -1,4 +1,4 @@
-"""Show on a terminal how far a slug is."""
+"""Show how far a slug is."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ def bar(label: str, length: int) -> Iterator[Advance]:
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as drawn:
         yield drawn.update
+
+
+def tell_of_waiting() -> None:
+    """Say that another process has a slug in hand."""
+    import click
+
+    click.echo("hsup: waiting for another hsup, which is bringing in the same slug", err=True)
 
 
 def _counter(label: str) -> Iterator[Advance]:

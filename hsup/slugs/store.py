@@ -55,11 +55,15 @@ class Unpacked:
 
     `folder` is what a dyno sees as /app. It is the same for all dynos, and is
     not to be written. Its symbolic links are a stranger's: resolve none of them
-    on the host.
+    on the host. `digest` is the archive's SHA-256 in hexadecimal digits, None
+    for a folder that is used as it is.
     """
 
-    def __init__(self, folder: str, descriptor: int | None = None) -> None:
+    def __init__(
+        self, folder: str, digest: str | None = None, descriptor: int | None = None
+    ) -> None:
         self.folder = folder
+        self.digest = digest
         self._descriptor = descriptor
 
     def close(self) -> None:
@@ -138,7 +142,7 @@ class SlugStore:
         """Return the slug in a folder that is whole; `descriptor` has a shared lock on it."""
         if not is_synced(descriptor):
             self._unsynced.add(path)
-        return Unpacked(os.path.join(path, "app"), descriptor)
+        return Unpacked(os.path.join(path, "app"), os.path.basename(path), descriptor)
 
     def sweep(self) -> list[str]:
         """Remove what hsups that are no more have left half done; say what it was."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from signal import SIGKILL, SIGTERM, SIGUSR1
 
 import pytest
 
-from hsup.api import Closes, Driver, RunningDyno, Settings
+from hsup.api import Closes, Driver, ExecutesInside, Execution, RunningDyno, Settings
 from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, ExitStatus, Release
@@ -204,6 +204,41 @@ class DriverSuite:
 
         self._run(check)
 
+    def test_a_command_beside_the_program_has_streams_and_a_status_of_its_own(self) -> None:
+        """It reads its input to the end (`ExecutesInside`)."""
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, "sleep 600") as (dyno, _), Recorder() as recorder:
+                reading, writing = os.pipe()
+                streams = (reading, recorder.stdout, recorder.stderr)
+                execution = await _execute(dyno, "cat; echo over >&2; exit 7", streams)
+                os.close(reading)
+                recorder.close_writing_ends()
+                os.write(writing, b"one\0two")
+                os.close(writing)
+                assert await execution.wait() == ExitStatus(code=7)
+                assert await recorder.all() == (b"one\0two", b"over\n")
+
+        self._run(check)
+
+    def test_a_command_beside_the_program_is_signalled_alone_and_ends_with_it(self) -> None:
+        """At the latest when the dyno is destroyed (`ExecutesInside`)."""
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, "sleep 600") as (dyno, _):
+                streams = (os.open(os.devnull, os.O_RDWR),) * 3
+                try:
+                    one = await _execute(dyno, "sleep 600", streams)
+                    other = await _execute(dyno, "sleep 600", streams)
+                finally:
+                    os.close(streams[0])
+                await one.signal(SIGTERM)
+                assert (await one.wait()).status == 128 + SIGTERM
+                await dyno.destroy()
+                assert (await other.wait()).status == 128 + SIGKILL
+
+        self._run(check)
+
     def _spec(self, *words: str) -> DynoSpec:
         return dyno_spec(self.release(), DynoName("worker", 1), Command(words=words), port=5900)
 
@@ -253,6 +288,12 @@ class DriverSuite:
 
         self._run(check)
         return statuses[0]
+
+
+async def _execute(dyno: RunningDyno, line: str, streams: Sequence[int]) -> Execution:
+    if not isinstance(dyno, ExecutesInside):
+        pytest.skip("the driver's dynos execute nothing beside their programs")
+    return await dyno.execute(Command((line,)), streams)
 
 
 def _settings() -> Settings:

@@ -44,6 +44,11 @@ class Recorder:
             await ended.wait()
         return bytes(self._recorded["stdout"]), bytes(self._recorded["stderr"])
 
+    @property
+    def so_far(self) -> bytes:
+        """Return what has come of the standard output."""
+        return bytes(self._recorded["stdout"])
+
     async def until(self, text: bytes) -> None:
         """Return when the standard output has a text."""
         while text not in self._recorded["stdout"]:

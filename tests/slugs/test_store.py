@@ -117,6 +117,7 @@ def test_the_letters_of_a_checksum_may_be_large(store, archive, build):
     [
         ("absent.tgz", "cannot read slug {}/absent.tgz: No such file"),
         ("s3://bucket/slug.tgz", "cannot get anything by s3://"),
+        ("docker://shop:1", "a container image is no slug; run it with the docker driver"),
         ("http://me:secret@[oops/slug.tgz", "^a URL names no valid host; correct its host"),
         ("file://[oops/slug.tgz", "^a URL names no valid host; correct its host"),
         ("file:///slug%00.tgz", "^file:///slug%00.tgz names no path"),

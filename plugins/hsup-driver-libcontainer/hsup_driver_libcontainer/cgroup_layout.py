@@ -21,6 +21,9 @@ _ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 #: see https://systemd.io/CGROUP_DELEGATION
 _DELEGATED = "trusted.delegate"
 
+#: Where in version 2 the processes go that are in the way.
+LEAF = "init"
+
 
 class Layout(NamedTuple):
     """The folder, by controller, in which hsup makes its own.
@@ -37,15 +40,18 @@ class Layout(NamedTuple):
         return tuple(dict.fromkeys(self.parents.values()))
 
 
-def survey(mountinfo: str, own_cgroup: str) -> tuple[Layout, Sequence[Finding]]:
+def survey(
+    mountinfo: str, own_cgroup: str, *, is_container: bool = False
+) -> tuple[Layout, Sequence[Finding]]:
     """Look at the machine without changing anything.
 
     Returns a layout that is usable if no finding has a remedy.
     `mountinfo` and `own_cgroup` are the texts of /proc/self/mountinfo and
-    /proc/self/cgroup.
+    /proc/self/cgroup. What a container has goes with it, so that its dynos are to be
+    below its own cgroup also where it sees the host's (docker run --cgroupns host).
     """
     v1 = _version_1(mountinfo)
-    v2 = _version_2(mountinfo, own_cgroup)
+    v2 = _version_2(mountinfo, own_cgroup, is_container=is_container)
     layout = max((v1, v2), key=lambda one: (len(one.parents), -one.version))
     if missing := tuple(_missing(layout)):
         return layout, missing
@@ -60,9 +66,12 @@ def _version_1(mountinfo: str) -> Layout:
     return Layout(1, {name: parents[name] for name in CONTROLLERS if name in parents})
 
 
-def _version_2(mountinfo: str, own_cgroup: str) -> Layout:
+def _version_2(mountinfo: str, own_cgroup: str, *, is_container: bool) -> Layout:
     for root, point, _ in _mounts(mountinfo, "cgroup2"):
-        parent = _delegated(root, point, own_cgroup) or point
+        own = _own_folder(root, point, own_cgroup)
+        parent = _delegated(point, own) or point
+        if is_container and own.startswith(f"{point}/"):
+            parent = own.removesuffix(f"/{LEAF}")
         available = _read(f"{parent}/cgroup.controllers").split()
         return Layout(2, {name: parent for name in CONTROLLERS if name in available})
     return Layout(2, {})
@@ -88,14 +97,17 @@ def _unescaped(path: str) -> str:
     return path
 
 
-def _delegated(root: str, point: str, own_cgroup: str) -> str | None:
+def _own_folder(root: str, point: str, own_cgroup: str) -> str:
+    own = next((line[3:] for line in own_cgroup.splitlines() if line.startswith("0::/")), "/")
+    return os.path.normpath(f"{point}/{os.path.relpath(own, root)}")
+
+
+def _delegated(point: str, own: str) -> str | None:
     """Return the cgroup that systemd left to hsup: its own, or its parent.
 
     It is the parent for DelegateSubgroup=, and where hsup was moved to a leaf.
     """
-    own = next((line[3:] for line in own_cgroup.splitlines() if line.startswith("0::/")), "/")
-    folder = os.path.normpath(f"{point}/{os.path.relpath(own, root)}")
-    for candidate in (folder, os.path.dirname(folder)):
+    for candidate in (own, os.path.dirname(own)):
         if candidate.startswith(f"{point}/") and _is_delegated(candidate):
             return candidate
     return None

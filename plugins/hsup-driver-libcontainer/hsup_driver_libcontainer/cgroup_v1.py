@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroup_files import Folders, View, counters, write
-from hsup_driver_libcontainer.sizes import Size
 
 #: The kernel's own figures: cpu.shares of a new cgroup, microseconds of a period.
 _SHARES = 1024

@@ -8,16 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroup_files import Folders, View, counters, process_ids, write
-from hsup_driver_libcontainer.cgroup_layout import CONTROLLERS
-from hsup_driver_libcontainer.sizes import Size
+from hsup_driver_libcontainer.cgroup_layout import CONTROLLERS, LEAF
 
 #: The kernel's own figures: cpu.weight of a new cgroup, microseconds of a period.
 _WEIGHT = 100
 _PERIOD = 100_000
-
-#: Where the processes go that are in the way.
-_LEAF = "init"
 
 #: An empty cgroup of a dyno, on which a file of version 1 can be mounted.
 _V1_MEMORY = "memory"
@@ -82,7 +79,7 @@ def vacate(folder: str) -> None:
     """
     if not os.path.exists(f"{folder}/cgroup.type"):
         return
-    leaf = f"{folder}/{_LEAF}"
+    leaf = f"{folder}/{LEAF}"
     while pids := process_ids(folder):
         os.makedirs(leaf, exist_ok=True)
         for pid in pids:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from hsup.api import Finding
 from hsup.errors import DriverError
+from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroup_files import Folders, View, counters, process_ids, write
 from hsup_driver_libcontainer.cgroup_layout import Layout, survey
-from hsup_driver_libcontainer.sizes import Size
+from hsup_driver_libcontainer.requirements import is_container
 
 if TYPE_CHECKING:
     from hsup_driver_libcontainer.cgroup_v1 import Version1
@@ -159,7 +160,7 @@ def _survey() -> tuple[Layout, Sequence[Finding]]:
     with open("/proc/self/mountinfo", encoding="utf-8") as mountinfo:
         mounts = mountinfo.read()
     with open("/proc/self/cgroup", encoding="utf-8") as own_cgroup:
-        return survey(mounts, own_cgroup.read())
+        return survey(mounts, own_cgroup.read(), is_container=is_container())
 
 
 def _version(number: int) -> Version1 | Version2:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hsup.api import Finding, OutputPipes, Settings
 from hsup.model import DynoSpec, ExitStatus, Release, Slug
+from hsup.sizes import Size, named
 from hsup.slugs import SlugStore
 from hsup_driver_libcontainer import messages, netlink_apply, plan
 from hsup_driver_libcontainer.machine import Machine
@@ -21,7 +22,6 @@ from hsup_driver_libcontainer.place import Place
 from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
 from hsup_driver_libcontainer.program import program
-from hsup_driver_libcontainer.sizes import Size, named
 from hsup_driver_libcontainer.stacks.store import StackStore
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class LibcontainerDriver:
 
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
-        from hsup_driver_libcontainer import foreground
+        from hsup.terminal import signals_woken
 
-        with foreground.signals_woken() as woken:
+        with signals_woken() as woken:
             self._machine.open()
             self._machine.begin_network()
             place = self._machine.take(self._machine.size_of(spec))
@@ -102,10 +102,11 @@ class LibcontainerDriver:
 
     def _begin_session(self, spec: DynoSpec, place: Place) -> Session:
         """Start a dyno on hsup's own streams."""
+        from hsup.terminal import open_streams
         from hsup_driver_libcontainer import foreground
 
         prepared = self._prepared[spec.slug, spec.stack]
-        streams = foreground.open_streams()
+        streams = open_streams()
         terminal, output = foreground.terminal_of(streams), foreground.Output(streams)
         kind = self._settings.environ.get("TERM")
         channels = self._fork(place)

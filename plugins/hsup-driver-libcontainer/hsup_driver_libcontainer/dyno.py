@@ -69,6 +69,13 @@ class ContainerDyno:
         self.address = Address(self.place.subnet.dyno, spec.port) if spec.port else None
         messages.say(self._setup, Launch(), descriptors)
 
+    def has_ended(self) -> bool:
+        """Tell whether the first process is no more, heard of or not."""
+        self._hear_rest_of_builder()
+        if not self.gone.done() and self._pidfd >= 0 and _has_ended(self._pidfd):
+            self._see_end()
+        return self.gone.done()
+
     async def started(self) -> Built:
         """Return when the program was executed. Raises DynoStartError."""
         return await asyncio.shield(self._started)
@@ -129,9 +136,7 @@ class ContainerDyno:
         if self._pidfd >= 0:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._pidfd)
-            end = select.poll()
-            end.register(self._pidfd, select.POLLIN)
-            end.poll()
+            _has_ended(self._pidfd, timeout_ms=None)
             os.close(self._pidfd)
         self._close_memory_event()
 
@@ -278,6 +283,13 @@ class Execution:
                 self._end.exception()  # nobody may be waiting any more
             case Exited(status):
                 _settle(self._end, exit_status(status))
+
+
+def _has_ended(descriptor: int, timeout_ms: int | None = 0) -> bool:
+    """Tell whether a process file descriptor's process has ended; None waits for it."""
+    end = select.poll()
+    end.register(descriptor, select.POLLIN)
+    return bool(end.poll(timeout_ms))
 
 
 def _settle(future: asyncio.Future[_Result], result: _Result) -> None:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import fcntl
 import math
 import os
-import select
 import signal
 import stat
 import struct
 import termios
 import time
-import tty
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
 
 from hsup.errors import DriverError
 from hsup.model import ExitStatus
+from hsup.terminal import ENDING, Listeners, is_foreground, raw_mode, window_size, write_all
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.messages import (
-    FORWARDED,
     Channels,
     Exited,
     Failed,
@@ -32,29 +29,15 @@ from hsup_driver_libcontainer.messages import (
 from hsup_driver_libcontainer.plan import Terminal
 from hsup_driver_libcontainer.program import exit_status, start_error
 
-_ENDING = (signal.SIGHUP, signal.SIGTERM)
-
 _READ_BYTES = 1 << 16
 #: What was typed and not yet read by the dyno, before reading stops.
 _MOST_PENDING_BYTES = 1 << 16
 
 
-def open_streams() -> list[int]:
-    """Return hsup's standard streams; one that is closed is /dev/null."""
-    streams = []
-    for stream in (0, 1, 2):
-        try:
-            os.fstat(stream)
-        except OSError:
-            os.open("/dev/null", os.O_RDWR)  # takes the lowest free number
-        streams.append(stream)
-    return streams
-
-
 def terminal_of(streams: list[int]) -> Terminal | None:
     """Return which of the streams are a terminal, and its size; None if none is."""
     terminals = tuple(one for one in streams if os.isatty(one))
-    return Terminal(terminals, *_size(terminals[0])) if terminals else None
+    return Terminal(terminals, *window_size(terminals[0])) if terminals else None
 
 
 class Output:
@@ -104,8 +87,7 @@ class Session:
         self._channel, self._setup = channels
         self._end_soon = end_soon
         self._terminal = terminal
-        self._poll = select.poll()
-        self._actions: dict[int, Callable[[], None]] = {}
+        self._listeners = Listeners()
         self._master = -1
         self._typed = b""
         self._pidfd = -1
@@ -117,11 +99,11 @@ class Session:
         self._pipes = dict(pipes)
         self._failure: OSError | None = None
         for pipe in pipes:
-            self._listen(pipe, partial(self._relay_pipe, pipe))
-        self._listen(self._setup.fileno(), self._hear_builder)
-        self._listen(self._channel.fileno(), self._hear)
+            self._listeners.listen(pipe, partial(self._relay_pipe, pipe))
+        self._listeners.listen(self._setup.fileno(), self._hear_builder)
+        self._listeners.listen(self._channel.fileno(), self._hear)
         if memory_event is not None:
-            self._listen(memory_event, self._run_out_of_memory)
+            self._listeners.listen(memory_event, self._run_out_of_memory)
 
     def run(self, grace_seconds: float, woken: int) -> ExitStatus:
         """Relay until the dyno has ended and nothing of it is left.
@@ -133,7 +115,7 @@ class Session:
         self._grace_seconds = grace_seconds
         self._woken = woken
         with _raw_mode(self._terminal):
-            self._listen(woken, self._take_signals)
+            self._listeners.listen(woken, self._take_signals)
             while not self._is_over:
                 self._turn()
             self._show_rest()
@@ -145,32 +127,21 @@ class Session:
 
     def _turn(self) -> None:
         left = self._deadline - time.monotonic()
-        ready = self._poll.poll(None if left == math.inf else max(0.0, left) * 1000)
-        for descriptor, _ in ready:
-            if action := self._actions.get(descriptor):
-                action()
+        self._listeners.turn(None if left == math.inf else max(0.0, left) * 1000)
         if time.monotonic() >= self._deadline:
             self._kill()
-
-    def _listen(self, descriptor: int, action: Callable[[], None]) -> None:
-        self._actions[descriptor] = action
-        self._poll.register(descriptor, select.POLLIN)
-
-    def _ignore(self, descriptor: int) -> None:
-        if self._actions.pop(descriptor, None):
-            self._poll.unregister(descriptor)
 
     def _hear_builder(self) -> None:
         received = messages.receive(self._setup)
         if received is None:
-            self._ignore(self._setup.fileno())
+            self._listeners.ignore(self._setup.fileno())
             if self._pidfd < 0:
                 self._is_over = True
             return
         match received.message:
             case Watch():
                 (self._pidfd,) = received.descriptors
-                self._listen(self._pidfd, self._see_end)
+                self._listeners.listen(self._pidfd, self._see_end)
             case Master():
                 (self._master,) = received.descriptors
                 self._attach()
@@ -180,9 +151,9 @@ class Session:
     def _hear(self) -> None:
         received = messages.receive(self._channel)
         if received is None:
-            self._ignore(self._channel.fileno())
+            self._listeners.ignore(self._channel.fileno())
             return
-        while self._setup.fileno() in self._actions:
+        while self._setup.fileno() in self._listeners:
             self._hear_builder()  # what was said before the end
         if isinstance(received.message, Exited):
             self._status = exit_status(received.message.status)
@@ -193,20 +164,20 @@ class Session:
 
     def _see_end(self) -> None:
         """Be done: the first process has ended, and so has every other."""
-        while self._setup.fileno() in self._actions:
+        while self._setup.fileno() in self._listeners:
             self._hear_builder()
-        while self._channel.fileno() in self._actions:
+        while self._channel.fileno() in self._listeners:
             self._hear()
-        self._ignore(self._pidfd)
+        self._listeners.ignore(self._pidfd)
         os.close(self._pidfd)
         self._is_over = True
 
     def _attach(self) -> None:
         assert self._terminal is not None
         os.set_blocking(self._master, False)
-        self._listen(self._master, self._relay_terminal)
-        if 0 in self._terminal.streams and _is_foreground():
-            self._listen(0, self._read_typed)
+        self._listeners.listen(self._master, self._relay_terminal)
+        if 0 in self._terminal.streams and is_foreground():
+            self._listeners.listen(0, self._read_typed)
 
     def _relay_terminal(self) -> None:
         """Show what the dyno wrote, and pass on what was typed."""
@@ -215,31 +186,31 @@ class Session:
         except BlockingIOError:
             written = b""
         except OSError:  # EIO: no process of the dyno has the terminal open
-            self._ignore(self._master)
-            self._ignore(0)
+            self._listeners.ignore(self._master)
+            self._listeners.ignore(0)
             return
         self._show(written)
         self._pass_on()
 
     def _show(self, data: bytes) -> None:
         assert self._terminal is not None
-        _write(next((one for one in (1, 2) if one in self._terminal.streams), 0), data)
+        write_all(next((one for one in (1, 2) if one in self._terminal.streams), 0), data)
 
     def _relay_pipe(self, pipe: int) -> None:
         data = os.read(pipe, _READ_BYTES)
         try:
-            _write(self._pipes[pipe], data)
+            write_all(self._pipes[pipe], data)
         except OSError as error:  # such as a full disk
             self._failure = error
             data = b""
         if not data:  # who still writes gets SIGPIPE
-            self._ignore(pipe)
+            self._listeners.ignore(pipe)
             os.close(pipe)
             del self._pipes[pipe]
 
     def _show_rest(self) -> None:
         """Show what the dyno wrote before its end."""
-        while self._master in self._actions:
+        while self._master in self._listeners:
             self._typed = b""
             self._relay_terminal()
         for pipe in list(self._pipes):
@@ -252,7 +223,7 @@ class Session:
         except OSError:
             typed = b""
         if not typed:  # the terminal was closed
-            self._ignore(0)
+            self._listeners.ignore(0)
             return
         self._typed += typed
         self._pass_on()
@@ -264,12 +235,10 @@ class Session:
                 self._typed = self._typed[os.write(self._master, self._typed) :]
             except BlockingIOError:
                 pass
-        if self._master in self._actions:
-            wanted = select.POLLIN | (select.POLLOUT if self._typed else 0)
-            self._poll.modify(self._master, wanted)
-        if 0 in self._actions:
-            is_full = len(self._typed) >= _MOST_PENDING_BYTES
-            self._poll.modify(0, 0 if is_full else select.POLLIN)
+        if self._master in self._listeners:
+            self._listeners.wait_for(self._master, writing=bool(self._typed))
+        if 0 in self._listeners:
+            self._listeners.wait_for(0, reading=len(self._typed) < _MOST_PENDING_BYTES)
 
     def _take_signals(self) -> None:
         for number in os.read(self._woken, 4096):
@@ -277,7 +246,7 @@ class Session:
                 self._resize()
                 continue
             messages.say(self._channel, Signal(number))
-            if number in _ENDING:
+            if number in ENDING:
                 is_first = self._deadline == math.inf
                 grace = self._grace_seconds if is_first else 0.0
                 self._deadline = time.monotonic() + grace
@@ -285,13 +254,13 @@ class Session:
     def _run_out_of_memory(self) -> None:
         """End all processes: the kernel has chosen one of them only."""
         assert self._memory_event is not None
-        self._ignore(self._memory_event)
+        self._listeners.ignore(self._memory_event)
         self._ran_out_of_memory = True
         messages.say(self._channel, Signal(signal.SIGKILL))
 
     def _resize(self) -> None:
         if self._master >= 0 and self._terminal is not None:
-            size = struct.pack("4H", *_size(self._terminal.streams[0]), 0, 0)
+            size = struct.pack("4H", *window_size(self._terminal.streams[0]), 0, 0)
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
 
     def _kill(self) -> None:
@@ -302,63 +271,8 @@ class Session:
             pass  # it has just ended
 
 
-def _write(stream: int, data: bytes) -> None:
-    while data:
-        try:
-            data = data[os.write(stream, data) :]
-        except BlockingIOError:  # somebody has made it non-blocking
-            select.select([], [stream], [])
-
-
-def _size(terminal: int) -> tuple[int, int]:
-    size = os.get_terminal_size(terminal)
-    return size.lines, size.columns
-
-
-@contextmanager
-def signals_woken() -> Iterator[int]:
-    """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored.
-
-    So none of them ends hsup while it has something to give back.
-    """
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    before: dict[int, Any] = {}
-    for number in (*FORWARDED, signal.SIGWINCH):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            before[number] = signal.signal(number, _wake_up)
-    try:
-        yield woken
-    finally:
-        signal.set_wakeup_fd(-1)
-        for one, handler in before.items():
-            signal.signal(one, handler)
-        os.close(woken)
-        os.close(wake)
-
-
-def _wake_up(number: int, frame: object) -> None:
-    """Be called for a signal; its number is in the wake-up pipe already."""
-
-
-def _is_foreground() -> bool:
-    """Tell whether the terminal is ours to use, and not another job's."""
-    try:
-        return os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:  # it is nobody's
-        return True
-
-
 @contextmanager
 def _raw_mode(terminal: Terminal | None) -> Iterator[None]:
-    """Let each key go to the dyno as it is typed, ^C and ^D too."""
-    if terminal is None or 0 not in terminal.streams or not _is_foreground():
+    """Let keys go to the dyno where they are typed on a terminal that it has."""
+    with raw_mode() if terminal is not None and 0 in terminal.streams else nullcontext():
         yield
-        return
-    modes = termios.tcgetattr(0)
-    tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is for the dyno
-    try:
-        yield
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, modes)

@@ -11,6 +11,7 @@ from functools import cached_property
 from hsup.api import Finding, Settings
 from hsup.errors import DriverError, DynoStartError, UsageError
 from hsup.model import DynoSpec
+from hsup.sizes import Size, cpu_set, default_size, named
 from hsup_driver_libcontainer import cgroups, instance, requirements, scratch, seccomp
 from hsup_driver_libcontainer.cgroups import Cgroups
 from hsup_driver_libcontainer.instance import Instance
@@ -19,9 +20,9 @@ from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.network import Network
 from hsup_driver_libcontainer.place import Place, new_hostname
 from hsup_driver_libcontainer.plan import Common
-from hsup_driver_libcontainer.sizes import Size, cpu_set, default_size, named
 from hsup_driver_libcontainer.uids import UID_MAX, UIDS, uid_range
 
+_DYNO_SIZE = "LIBCONTAINER_DYNO_SIZE"
 _RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
 _DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
 
@@ -44,7 +45,7 @@ class Machine:
         self.folder = _run_folder(environ)
         self.stage = f"{self.folder}/stage"
         self._uid_range = uid_range(environ)
-        self._size = default_size(environ)
+        self._size = default_size(environ, _DYNO_SIZE)
         self._scratch_bytes = scratch.read_size(environ)
         self._network = Network(settings, self.folder)
         self._is_good = False

@@ -143,11 +143,14 @@ def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = (
 
 
 def receive(channel: socket.socket) -> Received | None:
-    """Return the next message, None if the other one is no more."""
+    """Return the next message, None if the other one is no more.
+
+    That it ended without having read everything is told once, before its last words.
+    """
     try:
         received, descriptors = receive_packet(channel)
     except ConnectionResetError:
-        return None
+        received, descriptors = receive_packet(channel)
     return Received(message(received), descriptors) if received else None
 
 

@@ -27,6 +27,8 @@ _CAPABILITIES = {
 }
 _COPIES = "each file of a slug is given to the dyno's user at its start"
 _MACHINES = ("x86_64", "aarch64")
+#: What Docker and Podman put into the root of a container.
+_MARKS_OF_CONTAINERS = (".dockerenv", "run/.containerenv")
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
 
@@ -47,7 +49,7 @@ def _root() -> Finding:
     if os.geteuid() == 0:
         return Finding("user", is_good=True, text="root")
     text = f"the libcontainer driver needs root, and this is user {os.geteuid()}"
-    return Finding("user", is_good=False, text=text, remedy="run hsup with sudo")
+    return Finding("user", is_good=False, text=text, remedy=how_to_get_rights())
 
 
 def _capabilities() -> Finding:
@@ -59,8 +61,19 @@ def _capabilities() -> Finding:
     if not missing:
         return Finding("capabilities", is_good=True, text="all that are needed")
     text = f"the libcontainer driver needs the capabilities {', '.join(missing)}"
-    remedy = "run hsup as root of the host, or in a container that is privileged"
-    return Finding("capabilities", is_good=False, text=text, remedy=remedy)
+    return Finding("capabilities", is_good=False, text=text, remedy=how_to_get_rights())
+
+
+def is_container(root: str = "/") -> bool:
+    """Tell whether this is a container of Docker or Podman."""
+    return any(os.path.exists(os.path.join(root, mark)) for mark in _MARKS_OF_CONTAINERS)
+
+
+def how_to_get_rights(root: str = "/") -> str:
+    """Return what to do about too few rights, which a container gets from whoever starts it."""
+    if is_container(root):
+        return "start this container as root and with --privileged: docker run --privileged"
+    return "run hsup with sudo"
 
 
 def _kernel() -> Finding:

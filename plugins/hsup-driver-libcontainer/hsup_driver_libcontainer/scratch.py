@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from hsup.errors import UsageError
-from hsup_driver_libcontainer.sizes import Size
+from hsup.sizes import Size
 
 VARIABLE = "LIBCONTAINER_DYNO_SCRATCH"
 

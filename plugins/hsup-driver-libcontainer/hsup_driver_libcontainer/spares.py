@@ -12,8 +12,8 @@ import logging
 from collections.abc import Callable
 
 from hsup.errors import DriverError
+from hsup.sizes import Size
 from hsup_driver_libcontainer.dyno import ContainerDyno
-from hsup_driver_libcontainer.sizes import Size
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Spares:
     def take(self, size: Size) -> ContainerDyno:
         """Return a dyno that can be launched. Raises DriverError."""
         spare = self._spare
-        if spare is None or spare.gone.done() or spare.place.size != size:
+        if spare is None or spare.place.size != size or spare.has_ended():
             return self._make(size)
         self._spare = None
         return spare
@@ -54,7 +54,7 @@ class Spares:
     def _fill(self, size: Size) -> None:
         spare = self._spare
         if spare is not None:
-            if spare.place.size == size and not spare.gone.done():
+            if spare.place.size == size and not spare.has_ended():
                 return
             task = asyncio.ensure_future(spare.destroy())
             self._leaving.add(task)

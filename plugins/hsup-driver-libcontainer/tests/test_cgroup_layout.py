@@ -165,3 +165,18 @@ def test_what_nobody_delegated_is_left_alone(folder):
     folder("cgroup/service", "cpu memory pids")
     layout, _ = survey(mounts(v2(point)), "0::/service\n")
     assert layout.folders == (point,)
+
+
+@pytest.mark.parametrize("own", ["/docker/box", "/docker/box/init"])
+def test_a_container_that_sees_the_hosts_cgroups_uses_its_own(folder, own):
+    point = folder("cgroup", "cpu memory pids")
+    box = folder("cgroup/docker/box", "cpu memory pids")
+    layout, _ = survey(mounts(v2(point)), f"0::{own}\n", is_container=True)
+    assert layout.folders == (box,)
+
+
+@pytest.mark.parametrize("own", ["/", "/init"])
+def test_a_container_with_a_cgroup_namespace_uses_its_root(folder, own):
+    point = folder("cgroup", "cpu memory pids")
+    layout, _ = survey(mounts(v2(point)), f"0::{own}\n", is_container=True)
+    assert layout.folders == (point,)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from hsup.errors import DriverError
+from hsup.sizes import SIZES
 from hsup_driver_libcontainer.cgroup_layout import Layout, survey
 from hsup_driver_libcontainer.cgroup_v1 import Version1
 from hsup_driver_libcontainer.cgroup_v2 import Version2, vacate
 from hsup_driver_libcontainer.cgroups import Cgroups, examine
-from hsup_driver_libcontainer.sizes import SIZES
 
 MIB = 1024**2
 SMALL = SIZES["standard-1x"]._replace(memory=32 * MIB, hard_limit=32 * MIB, pids=12)

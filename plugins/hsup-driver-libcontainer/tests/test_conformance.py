@@ -38,20 +38,6 @@ class TestLibcontainerDriver(DriverSuite):
 
         self._run(check)
 
-    def test_what_is_executed_beside_a_dyno_is_signalled_alone_and_ends_with_it(self):
-        async def check(driver):
-            async with self._started(driver, "sleep 60") as (dyno, _):
-                streams = (os.open(os.devnull, os.O_RDWR),) * 3
-                one = await dyno.execute(Command(("sleep 60",)), streams)
-                other = await dyno.execute(Command(("sleep 60",)), streams)
-                os.close(streams[0])
-                await one.signal(15)
-                assert await one.wait() == ExitStatus(signal=15)
-                await dyno.destroy()
-                assert await other.wait() == ExitStatus(signal=9)
-
-        self._run(check)
-
     def test_dynos_that_start_at_once_have_users_and_addresses_of_their_own(self):
         async def check(driver):
             specs = [self._spec("sleep", "60")._replace(name=DynoName("web", n)) for n in range(20)]

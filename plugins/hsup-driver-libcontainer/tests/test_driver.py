@@ -250,16 +250,20 @@ def test_a_spare_that_was_killed_does_no_harm(settings):
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
             await until(first_processes)
-            for pid in first_processes():
-                os.kill(pid, signal.SIGKILL)
-            await until(lambda: not first_processes())
+            kill_first_processes()
             assert await output_of(driver, one, "echo two") == "two\n"
             await until(first_processes)
-            for pid in first_processes():
-                os.kill(pid, signal.SIGKILL)
-            await until(lambda: not first_processes())
+            kill_first_processes()
 
     asyncio.run(run())
+
+
+def kill_first_processes():
+    """Return when they are gone, before the driver can have heard of it."""
+    for pid in first_processes():
+        os.kill(pid, signal.SIGKILL)
+    while first_processes():
+        time.sleep(0.001)
 
 
 async def until(true):

@@ -48,3 +48,15 @@ def test_the_end_of_the_other_one_is_no_message(channel):
     here, there = channel
     here.close()
     assert messages.receive(there) is None
+
+
+def test_the_last_words_of_one_that_ended_before_it_read_all_are_heard():
+    ours, theirs = messages.pair()
+    with ours:
+        messages.send(ours, Connect("never read"))
+        messages.send(theirs, Failed("no room"))
+        theirs.close()
+        received = messages.receive(ours)
+        assert received is not None
+        assert received.message == Failed("no room")
+        assert messages.receive(ours) is None

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from hsup.errors import UsageError
+from hsup.sizes import named
 from hsup_driver_libcontainer import scratch
-from hsup_driver_libcontainer.sizes import named
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ _KEYS = (
 )
 #: As the Platform API has it.
 _CHECKSUM = re.compile(r"SHA256:[0-9a-f]{64}", re.IGNORECASE)
+#: What a container image has before its name, which has a command of its own.
+_IMAGE_SCHEME = "docker://"
 _PROCESS_KEYS = ("Args", "Quantity", "Type", "Size")
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -164,6 +166,7 @@ class _Reader:
         self.findings: list[_Finding] = []
         # How the file spells the known key that a path ends with.
         self._written: dict[JsonPath, str] = {}
+        self._is_image = False
 
     def release(self, value: object, *, app: str | None, default_app: str) -> Release | None:
         if not isinstance(value, _Object):
@@ -171,6 +174,7 @@ class _Reader:
             return None
         self._check_keys((), value, _KEYS, "")
         members = _members(value, _KEYS)
+        self._is_image = str(members.get("Slug")).startswith(_IMAGE_SCHEME)
         name = self._app_name(members)
         return Release(
             app=app or name or default_app,
@@ -343,6 +347,8 @@ class _Reader:
 
     def _words(self, path: JsonPath, subject: str, value: Mapping[str, object]) -> tuple[str, ...]:
         found = value.get("Args", _MISSING)
+        if found == [] and self._is_image:
+            return ()
         if not isinstance(found, list) or not found:
             self._refuse(path, subject, "a list of one or more strings", found)
             return ("",)

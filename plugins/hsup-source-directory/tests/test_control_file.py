@@ -105,6 +105,14 @@ def test_a_process_without_a_size_is_left_to_the_driver(size):
     assert release.processes[0].size is None
 
 
+def test_a_release_that_is_a_container_image_may_leave_the_command_to_it():
+    process = {"Type": "web", "Quantity": 1, "Args": []}
+    content = {"Slug": "docker://registry.example/shop:1", "Processes": [process]}
+    release = parsed(json.dumps(content).encode()).release
+    assert release.process("web").command == Command(())
+    assert release.slug == Slug("docker://registry.example/shop:1")
+
+
 def test_a_rejection_reads_as_a_sentence():
     error = ReleaseRejected(
         "cannot read control file new", parsed(with_process(Quantity="two")).errors

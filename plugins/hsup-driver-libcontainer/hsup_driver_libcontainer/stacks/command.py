@@ -53,11 +53,10 @@ def list_stacks(before: _Options, /, *, as_json: bool) -> None:
 
         click.echo(json.dumps([_fields(one) for one in listed], indent=2))
         return
-    rows = [("NAME", "VERSION", "STATE", "SIZE", "FROM"), *map(_row, listed)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    from hsup.table import table
+
+    for line in table([("NAME", "VERSION", "STATE", "SIZE", "FROM"), *map(_row, listed)]):
+        click.echo(line)
 
 
 @stacks.command(

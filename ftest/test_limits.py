@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+pytestmark = pytest.mark.containers_only("the simple driver limits nothing")
+
 MIB = 1 << 20
 LIMITS = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes; nproc"
 CPUS = len(os.sched_getaffinity(0))

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import DynoStartError, UsageError
-from hsup_driver_libcontainer.sizes import SIZES, cpu_set, default_size, named
+from hsup.sizes import SIZES, cpu_set, default_size, named
 
+VARIABLE = "FROB_DYNO_SIZE"
 GIB = 1024**3
 SIZE = st.sampled_from(sorted(SIZES.values()))
 
@@ -70,18 +71,18 @@ def test_an_unknown_name_is_refused_with_those_that_there_are():
     ("environ", "name"),
     [
         ({}, "standard-1x"),
-        ({"LIBCONTAINER_DYNO_SIZE": ""}, "standard-1x"),
-        ({"LIBCONTAINER_DYNO_SIZE": "Performance-M"}, "performance-m"),
+        ({VARIABLE: ""}, "standard-1x"),
+        ({VARIABLE: "Performance-M"}, "performance-m"),
     ],
     ids=str,
 )
 def test_the_default_is_the_variable_or_else_standard_1x(environ, name):
-    assert default_size(environ).name == name
+    assert default_size(environ, VARIABLE).name == name
 
 
 def test_a_variable_with_an_unknown_name_is_bad_usage():
-    with pytest.raises(UsageError, match=r'LIBCONTAINER_DYNO_SIZE is wrong: .* "x"; sizes are'):
-        default_size({"LIBCONTAINER_DYNO_SIZE": "x"})
+    with pytest.raises(UsageError, match=r'FROB_DYNO_SIZE is wrong: .* "x"; sizes are'):
+        default_size({VARIABLE: "x"}, VARIABLE)
 
 
 @given(size=SIZE, host=st.sets(st.integers(0, 300), min_size=1), number=st.integers(0, 10**6))

@@ -9,6 +9,8 @@ import pytest
 
 from ftest.program import eventually
 
+pytestmark = pytest.mark.containers_only("a run of the simple driver has hsup's own terminal")
+
 
 @pytest.fixture(autouse=True)
 def app(hsup):

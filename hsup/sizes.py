@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from hsup.errors import DynoStartError, UsageError
 
-VARIABLE = "LIBCONTAINER_DYNO_SIZE"
 DEFAULT_NAME = "standard-1x"
 
 #: How many files a process may have open, whatever the size.
@@ -90,13 +89,16 @@ def named(name: str) -> Size:
         raise DynoStartError(f'there is no dyno size "{name}"', hint=hint) from None
 
 
-def default_size(environ: Mapping[str, str]) -> Size:
-    """Return the size of a dyno that was given none. Raises UsageError."""
-    name = environ.get(VARIABLE) or DEFAULT_NAME
+def default_size(environ: Mapping[str, str], variable: str) -> Size:
+    """Return the size of a dyno that was given none, as a driver's variable has it.
+
+    Raises UsageError.
+    """
+    name = environ.get(variable) or DEFAULT_NAME
     try:
         return named(name)
     except DynoStartError as error:
-        raise UsageError(f"{VARIABLE} is wrong: {error}") from error
+        raise UsageError(f"{variable} is wrong: {error}") from error
 
 
 def cpu_set(size: Size, host_cpus: Collection[int], number: int) -> set[int]:

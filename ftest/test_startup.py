@@ -6,6 +6,8 @@ import pytest
 
 from ftest.program import process
 
+pytestmark = pytest.mark.containers_only("the simple driver has this machine's bash and home")
+
 
 @pytest.fixture(autouse=True)
 def app(hsup):

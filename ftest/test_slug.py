@@ -14,6 +14,8 @@ import pytest
 
 from ftest.program import eventually, process
 
+pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current folder")
+
 FILES = {"hello": "#!/bin/sh\necho hello from the slug\n", "folder/data": "data\n"}
 
 
@@ -23,7 +25,7 @@ class Guestbook:
     def __init__(self, hsup):
         self.running = hsup.start()
         self.running.wait_for("Booting worker", count=2)
-        self._root = f"http://{hsup.address('web.1')}:5000"
+        self._root = f"http://{hsup.place('web.1', 5000)}"
 
     def fetch(self, path, **form):
         """Return a page; send a form where one is given."""

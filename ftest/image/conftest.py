@@ -1,0 +1,67 @@
+"""The image under test, and that nothing of a container stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+
+import pytest
+
+from ftest import leftovers
+from ftest.image.engine import Engine
+from ftest.terminal import Terminal
+
+
+@pytest.fixture(scope="session")
+def stacks(tmp_path_factory):
+    """Give a folder for the stack, which is unpacked once for all tests."""
+    return tmp_path_factory.mktemp("stacks")
+
+
+@pytest.fixture
+def engine(request, stacks):
+    """Give the engine; remove the containers, and fail if something is left of them."""
+    before = leftovers.taken()
+    name = f"ftest-{random.randrange(1 << 32):x}"
+    containers = Engine(request.config.getoption("--image"), name, stacks)
+    yield containers
+    assert not containers.remove_all()
+    assert not leftovers.since(before)
+
+
+@pytest.fixture
+def terminal(engine, tmp_path):
+    """Run hsup in a container with a terminal."""
+    opened = []
+
+    def open_terminal(*hsup, **size):
+        line = ["docker", *engine.words(*hsup, more=("--rm", "-it"))]
+        opened.append(Terminal(line, tmp_path, os.environ, **size))
+        return opened[-1]
+
+    yield open_terminal
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def control(tmp_path):
+    """Give a control directory on the host, and what puts releases there."""
+    return Control(tmp_path / "control")
+
+
+class Control:
+    """A control directory, which containers have as a volume."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.volume = ("--volume", f"{folder}:/etc/hsup")
+        folder.mkdir()
+
+    def put(self, name, line, *, version=1):
+        """Write a release, whose only dyno runs a line for the shell."""
+        process = {"Type": "one", "Quantity": 1, "Args": [line]}
+        written = self.folder / "written"
+        written.write_text(json.dumps({"Version": version, "Processes": [process]}))
+        written.rename(self.folder / name)

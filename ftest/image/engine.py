@@ -1,0 +1,100 @@
+"""Containers of hsup's image, as a user has them: by the docker command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+from ftest.program import PATIENCE, Finished, eventually
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def docker(*words, timeout=60.0, check=False):
+    done = subprocess.run(
+        ["docker", *map(str, words)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout * PATIENCE,
+        check=check,
+    )
+    return Finished(status=done.returncode, out=done.stdout, err=done.stderr)
+
+
+class Engine:
+    """The engine, with containers of one test's own.
+
+    `PRIVILEGED` is what the libcontainer driver needs. The containers share a folder
+    with stacks, unless `more` has another one.
+    """
+
+    PRIVILEGED = ("--privileged",)
+
+    def __init__(self, image, name, stacks):
+        self.image = image
+        self._name = name
+        self._stacks = ("--volume", f"{stacks}:/var/lib/hsup/stacks")
+        self._containers = []
+
+    def words(self, *hsup, options=PRIVILEGED, more=()):
+        """Return the argv of a container, whose name is noted."""
+        name = f"{self._name}-{len(self._containers)}"
+        self._containers.append(name)
+        stacks = () if any("hsup/stacks" in str(one) for one in more) else self._stacks
+        return ["run", "--name", name, *options, *stacks, *map(str, more), self.image, *hsup]
+
+    def run(self, *hsup, options=PRIVILEGED, more=(), timeout=60.0):
+        """Run a container to its end."""
+        return docker(*self.words(*hsup, options=options, more=more), timeout=timeout)
+
+    def start(self, *hsup, options=PRIVILEGED, more=()):
+        """Start a container beside the test."""
+        words = self.words(*hsup, options=options, more=("--detach", *more))
+        docker(*words, check=True)
+        return Container(words[2])
+
+    def remove_all(self):
+        """Remove the containers of the test, and return what of them is left on the host."""
+        ids = [found for name in self._containers if (found := Container(name).id)]
+        docker("rm", "--force", *self._containers)
+        return [str(one) for id_ in ids for one in _CGROUPS.glob(f"**/*{id_}*")]
+
+
+class Container:
+    """A container that was started."""
+
+    def __init__(self, name):
+        self.name = name
+
+    @property
+    def id(self):
+        return docker("inspect", "-f", "{{.Id}}", self.name).text.strip()
+
+    @property
+    def gateway(self):
+        """Return the address of the host in a running container's network."""
+        form = "{{.NetworkSettings.Gateway}}"
+        return docker("inspect", "-f", form, self.name, check=True).text.strip()
+
+    @property
+    def status(self):
+        """Return the exit status of one that has ended."""
+        state = json.loads(docker("inspect", "-f", "{{json .State}}", self.name, check=True).out)
+        assert not state["Running"]
+        return state["ExitCode"]
+
+    @property
+    def said(self):
+        done = docker("logs", self.name, check=True)
+        return done.text + done.message
+
+    def wait_for(self, text, count=1, timeout=30.0):
+        assert eventually(lambda: self.said.count(text) >= count, timeout), self.said
+
+    def stop(self):
+        """Stop it as a user does, and return the seconds that it took."""
+        began = time.monotonic()
+        docker("stop", self.name, check=True)
+        return time.monotonic() - began

@@ -1,0 +1,103 @@
+"""`docker run hsup`: the example, a console, and the exit status."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+import pytest
+
+#: What Docker's default profile leaves a container is too little, whoever is in it.
+PLAIN = [(), ("--user", "1000:1000"), ("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN")]
+
+
+def test_the_example_prints_its_environment(engine, tmp_path):
+    """With the stack that the image brings, which is unpacked first."""
+    done = engine.run(more=("--volume", f"{tmp_path}:/var/lib/hsup/stacks"))
+    assert done.status == 0, done
+    for line in ("NAME=CONTENTS", "DYNO=printenv.1", "HOME=/app"):
+        assert f"app[printenv.1]: {line}\n" in done.text
+
+
+def test_a_command_runs_as_the_dynos_user(engine):
+    done = engine.run("run", "id -un; pwd")
+    assert (done.text, done.status) == ("dyno\n/app\n", 0), done
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("exit 7", 7), ("kill -TERM $$", 128 + signal.SIGTERM), ("exec /nowhere", 127)],
+)
+def test_the_exit_status_is_the_commands(engine, line, status):
+    assert engine.run("run", line).status == status
+
+
+def test_a_command_line_that_makes_no_sense_is_told(engine):
+    done = engine.run("strat")
+    assert done.status == 2
+    assert "No such command" in done.message
+
+
+def test_a_console_is_a_terminal_of_the_window_s_size(terminal):
+    console = terminal("run", "bash", rows=33, columns=111)
+    console.wait_for(r"\$ ", timeout=30)
+    console.type("stty size\n")
+    console.wait_for(r"33 111\r")
+    console.resize(40, 120)
+    console.type("until [ $COLUMNS = 120 ]; do sleep 0.1; done; stty size\n")
+    console.wait_for(r"40 120\r")
+    console.type("exit 3\n")
+    assert console.ended() == 3
+
+
+def test_ctrl_c_in_a_console_ends_the_command_only(terminal):
+    console = terminal("run", "bash")
+    console.wait_for(r"\$ ", timeout=30)
+    console.type("echo be''gun; sleep 1000\n")
+    console.wait_for("begun")
+    console.type("\x03")
+    console.wait_for(r"\$ ")
+    console.type("echo $((6 * 7))\n")
+    console.wait_for(r"42\r")
+    console.type("exit\n")
+    console.ended()
+
+
+@pytest.mark.parametrize("options", PLAIN)
+@pytest.mark.parametrize("words", [(), ("run", "true")])
+def test_without_privileges_the_remedy_is_one_line(engine, options, words):
+    done = engine.run(*words, options=options)
+    assert done.status == 1
+    (line,) = done.message.splitlines()
+    assert line.startswith("hsup: ")
+    assert "--privileged" in line
+    assert "app[" not in done.text
+
+
+def test_the_simple_driver_needs_no_privileges(engine):
+    options = ("--user", "1000:1000", "--cap-drop", "ALL", "--read-only")
+    done = engine.run("start", "--oneshot", "-d", "simple", options=options)
+    assert done.status == 0, done
+    assert "app[printenv.1]: NAME=CONTENTS\n" in done.text
+    done = engine.run("run", "-d", "simple", "id -u; exit 7", options=options)
+    assert (done.text, done.status) == ("1000\n", 7)
+
+
+def test_the_doctor_finds_all_that_dynos_need(engine):
+    done = engine.run("doctor")
+    assert done.status == 0, done
+    assert "libcontainer:" in done.text
+
+
+def test_no_control_socket_is_asked_for_without_hsup_control(engine):
+    line = "ls -d /etc/hsup/containers/sockets; echo ${HSUP_CONTROL_SOCKET-none}"
+    done = engine.run("run", "-d", "simple", "--", "sh", "-c", line)
+    assert done.text == "/etc/hsup/containers/sockets\nnone\n"
+
+
+def test_dynos_reach_beyond_the_container(engine):
+    neighbour = engine.start("run", "-d", "simple", "sleep 1000", options=())
+    with socket.create_server((neighbour.gateway, 0)) as server:
+        host, port = server.getsockname()
+        done = engine.run("run", f": </dev/tcp/{host}/{port} && echo reached")
+    assert done.text == "reached\n", done

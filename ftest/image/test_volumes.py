@@ -1,0 +1,86 @@
+"""The folders of a container that may be the host's, or another container's."""
+
+from __future__ import annotations
+
+from ftest.program import eventually
+
+
+def test_containers_share_stacks(engine, tmp_path):
+    volume = ("--volume", f"{tmp_path}:/var/lib/hsup/stacks")
+    first = engine.run("run", "true", more=volume)
+    assert first.status == 0, first
+    assert "unpacking stack" in first.message
+    second = engine.run("run", "cat /etc/debian_version", more=volume)
+    assert second.status == 0, second
+    assert "unpacking stack" not in second.message
+    assert second.text.startswith("12.")
+
+
+def test_two_containers_at_once_unpack_a_stack_once(engine, tmp_path):
+    volume = ("--volume", f"{tmp_path}:/var/lib/hsup/stacks")
+    both = [engine.start("run", "echo up; sleep 3", more=volume) for _ in range(2)]
+    for one in both:
+        one.wait_for("up\n")
+    assert eventually(lambda: len(list(tmp_path.glob("installed/*"))) == 1)
+    assert not list(tmp_path.glob("fetching/*/*"))
+    for one in both:
+        one.stop()
+
+
+def test_a_stack_of_the_hosts_counts(engine, tmp_path):
+    """The image brings its own to an empty folder only."""
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    (stacks / "manifest.yml").write_text("- name: mine\n  url: /nowhere\n  primary: true\n")
+    done = engine.run("run", "true", more=("--volume", f"{stacks}:/var/lib/hsup/stacks"))
+    assert done.status == 1
+    assert "/nowhere" in done.message
+
+
+def test_a_new_release_becomes_the_loaded_one(engine, control):
+    control.put("new", "echo this is new")
+    done = engine.run("start", "--oneshot", more=control.volume)
+    assert done.status == 0, done
+    assert "app[one.1]: this is new\n" in done.text
+    assert (control.folder / "loaded").exists()
+    assert not (control.folder / "new").exists()
+    again = engine.run("start", "--oneshot", more=control.volume)
+    assert "app[one.1]: this is new\n" in again.text
+
+
+def test_a_loaded_release_may_be_read_only(engine, control):
+    control.put("loaded", "echo this was loaded")
+    done = engine.run("start", "--oneshot", more=(*control.volume[:1], f"{control.volume[1]}:ro"))
+    assert done.status == 0, done
+    assert "app[one.1]: this was loaded\n" in done.text
+
+
+def test_a_faulty_release_is_told_and_put_aside(engine, control):
+    (control.folder / "new").write_text('{"Version": "one"}')
+    done = engine.run("run", "true", more=control.volume)
+    assert done.status == 1
+    assert '"Version" must be a whole number' in done.message
+    assert (control.folder / "rejected").exists()
+
+
+def test_releases_follow_one_another_while_the_container_runs(engine, control):
+    container = engine.start("start", more=control.volume)
+    container.wait_for("There is no release yet")
+    for version in (1, 2):
+        control.put("new", f"echo release {version}; exec sleep 1000", version=version)
+        container.wait_for(f"app[one.1]: release {version}\n")
+    assert container.stop() < 5
+    assert container.status == 0
+
+
+def test_slugs_are_kept_in_a_volume(engine, control, tmp_path, request):
+    slug = request.config.getoption("--slug")
+    (control.folder / "slug.tgz").write_bytes(slug.read_bytes())
+    release = '{"Version": 1, "Slug": "/etc/hsup/slug.tgz", "Processes": []}'
+    (control.folder / "new").write_text(release)
+    slugs = tmp_path / "slugs"
+    for volume in ((), ("--volume", f"{slugs}:/var/lib/hsup/slugs")):
+        line = "stat -c %U guestbook.py; touch guestbook.py && echo written"
+        done = engine.run("run", line, more=(*control.volume, *volume))
+        assert done.text == "dyno\nwritten\n", done
+    assert list(slugs.glob("unpacked/*"))

@@ -1,0 +1,132 @@
+"""A Docker Engine of a test's own, to be stopped, killed and started again."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ftest.docker_engine import docker
+from ftest.program import PATIENCE, eventually
+
+_START_SECONDS = 30.0
+_GATEWAY = "10.214.77.1/24"
+#: What of a stack no test with an engine of its own needs.
+_UNNEEDED = ("usr/share", "usr/lib/python3*", "var/cache", "var/lib/apt", "usr/lib/*/perl*")
+
+
+#: Orphans become this process's children, so that containerd is not a zombie for ever
+#: where process 1 reaps nobody (man 2 PR_SET_CHILD_SUBREAPER).
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class OwnEngine:
+    """An engine with a network of its own that leads nowhere, and its data in memory.
+
+    `size` is that of its file system.
+    """
+
+    def __init__(self, size: str, options: Sequence[str] = ()) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="hsup-engine-", dir="/run"))
+        self.host = f"unix://{self.folder}/docker.sock"
+        self.environ = {**os.environ, "DOCKER_HOST": self.host}
+        self._options = options
+        self._bridge = f"hse{os.getpid()}"
+        for words in (
+            ("link", "add", self._bridge, "type", "bridge"),
+            ("address", "add", _GATEWAY, "dev", self._bridge),
+            ("link", "set", self._bridge, "up"),
+        ):
+            subprocess.run(("ip", *words), check=True)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        (self.folder / "data").mkdir()
+        mount = ("mount", "-t", "tmpfs", "-o", f"size={size}", "hsup", self.folder / "data")
+        subprocess.run(mount, check=True)
+        self._log = (self.folder / "log").open("ab")
+        self.start()
+
+    def start(self) -> None:
+        """Return when the engine answers."""
+        words = ["dockerd", "--host", self.host, "--data-root", self.folder / "data"]
+        words += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid"]
+        words += ["--bridge", self._bridge, "--iptables=false", "--ip6tables=false"]
+        words += ["--cgroup-parent", f"/{self.folder.name}", "--shutdown-timeout", "2"]
+        words += self._options
+        self._process = subprocess.Popen(words, stdout=self._log, stderr=self._log)
+        assert eventually(self._answers, _START_SECONDS), self._last_words()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the engine; what it runs may run on."""
+        containerd = int((self.folder / "exec/containerd/containerd.pid").read_text())
+        self._process.send_signal(number)
+        self._process.wait(_START_SECONDS * PATIENCE)
+        if number == signal.SIGKILL:  # which containerd gets with it
+            assert eventually(lambda: os.waitpid(containerd, os.WNOHANG) != (0, 0))
+
+    def load(self, stack: Path, image: str) -> None:
+        """Make an image of a stack's folder, of as little of it as the tests use."""
+        excluded = [f"--exclude=./{one}" for one in _UNNEEDED]
+        pack = ["tar", "-C", stack, *excluded, "-c", "."]
+        with subprocess.Popen(pack, stdout=subprocess.PIPE) as archive:
+            docker("import", "-", image, stdin=archive.stdout, env=self.environ)
+
+    def containers(self) -> list[str]:
+        """Return the names of all containers that are there."""
+        return docker("ps", "--all", "--format", "{{.Names}}", env=self.environ).split()
+
+    def remove(self) -> None:
+        """Leave nothing of the engine, nor of what it ran."""
+        is_empty = True
+        if self._process.poll() is None:
+            for name in self.containers():  # some of which are being removed
+                words = ("docker", "rm", "--force", name)
+                subprocess.run(words, env=self.environ, capture_output=True, check=False)
+            is_empty = eventually(lambda: not self.containers())
+            self.stop()
+        self._log.close()
+        self._end_others()
+        for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+            place = line.split()[1]
+            if place.startswith(str(self.folder)):
+                subprocess.run(("umount", "-l", place), check=True)
+        subprocess.run(("rm", "-rf", "--one-file-system", self.folder), check=True)
+        subprocess.run(("ip", "link", "delete", self._bridge), check=True)
+        for cgroup in Path("/sys/fs/cgroup").glob(f"*/{self.folder.name}"):
+            for inner in (*cgroup.glob("*/"), cgroup):
+                inner.rmdir()
+        assert is_empty
+
+    def _last_words(self) -> str:
+        return "\n".join((self.folder / "log").read_text().splitlines()[-5:])
+
+    def _answers(self) -> bool:
+        asked = subprocess.run(
+            ["docker", "version"], capture_output=True, env=self.environ, check=False
+        )
+        return asked.returncode == 0
+
+    def _end_others(self) -> None:
+        """End containerd and shims of an engine that was killed; they have our folder's name."""
+        mark = os.fsencode(f"{self.folder}/")
+        for _ in range(50):
+            pids = [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_ours(pid, mark)]
+            if not pids:
+                return
+            for pid in pids:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.1)
+
+
+def _is_ours(pid: str, mark: bytes) -> bool:
+    try:
+        return mark in Path("/proc", pid, "cmdline").read_bytes()
+    except OSError:
+        return False

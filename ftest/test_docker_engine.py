@@ -1,0 +1,203 @@
+"""What a Docker Engine does to its users: it is away, it is restarted, it is full, it refuses."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from ftest.own_engine import OwnEngine
+from ftest.program import eventually, free_port, process
+from ftest.registry import running_registry
+
+IMAGE = "hsup-stack:1"
+#: Says a number twenty times a second.
+COUNT = "i=0; while :; do i=$((i+1)); echo number $i; sleep 0.05; done"
+
+
+@pytest.fixture
+def own_engine(request, hsup):
+    """Give what starts an engine for this test, and has hsup use it."""
+    engines = []
+
+    def start(size="600m", options=(), host=None):
+        engine = OwnEngine(size, options)
+        engines.append(engine)
+        engine.load(request.config.getoption("--stack"), IMAGE)
+        stacks = f"cedar-14={IMAGE} heroku-24={IMAGE}"
+        hsup.environ |= {"DOCKER_HOST": host or engine.host, "DOCKER_STACKS": stacks}
+        return engine
+
+    yield start
+    for running in hsup.started:
+        if running.child.poll() is None:
+            running.child.kill()
+    for engine in engines:
+        engine.remove()
+
+
+def numbers(running):
+    """Return what a dyno with COUNT has said so far."""
+    lines = [line for line in running.out.splitlines() if "]: number " in line]
+    return [int(line.split()[-1]) for line in lines]
+
+
+def is_gapless(said):
+    """Tell whether numbers are in order, and none is missing; the latest ones may be repeated."""
+    return sorted(set(said)) == list(range(1, max(said) + 1))
+
+
+@pytest.mark.parametrize("words", [("run", "true"), ("start",), ("build",)])
+def test_without_an_engine_the_error_says_where_it_should_be_and_what_to_do(hsup, words):
+    hsup.procfile(one="true")
+    hsup.environ["DOCKER_HOST"] = "unix:///run/no-such-engine.sock"
+    done = hsup.call(*words)
+    assert done.status == 1
+    assert done.message == (
+        "hsup: cannot reach the Docker Engine at unix:///run/no-such-engine.sock: "
+        "No such file or directory; start it (systemctl start docker), or set DOCKER_HOST\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_dynos_are_started_again_by_an_engine_that_was_restarted(hsup, own_engine, number):
+    engine = own_engine()
+    hsup.procfile(one=COUNT)
+    running = hsup.start()
+    running.wait_for("number 5$")
+    engine.stop(number)
+    running.wait_for("cannot reach the Docker Engine")
+    engine.start()
+    running.wait_for("number 5$", count=2, timeout=40)
+    assert running.count("Process exited with status") >= 1
+    assert running.stop() == 0
+    assert engine.containers() == []
+
+
+def test_dynos_run_on_unseen_while_an_engine_that_lets_them_is_restarted(hsup, own_engine):
+    engine = own_engine(options=["--live-restore"])
+    hsup.procfile(one=COUNT)
+    running = hsup.start()
+    running.wait_for("number 5$")
+    engine.stop(signal.SIGKILL)
+    running.wait_for("cannot reach the Docker Engine.*one.1 runs on unseen")
+    engine.start()
+    assert eventually(lambda: max(numbers(running)) > 60)
+    assert running.count("Process exited") == 0
+    assert running.stop(timeout=40) == 0
+    assert engine.containers() == []
+
+
+def test_hsup_ends_also_where_the_engine_does_not_come_back(hsup, own_engine):
+    engine = own_engine()
+    hsup.procfile(one=COUNT)
+    running = hsup.start("--grace", "1")
+    running.wait_for("number 5$")
+    engine.stop(signal.SIGKILL)
+    assert running.stop(timeout=40) == 1
+    assert "cannot reach the Docker Engine" in running.said
+    assert "Traceback" not in running.out
+    engine.start()
+    hsup.procfile(one="true")
+    hsup.call("start", "--oneshot")
+    assert engine.containers() == []
+
+
+def test_a_run_whose_engine_goes_away_ends_with_an_error(hsup, own_engine):
+    engine = own_engine()
+    hsup.procfile(one="true")
+    running = hsup.begin("run", COUNT)
+    running.wait_for("number 5$")
+    engine.stop(signal.SIGKILL)
+    assert running.ended() == 1
+    assert "hsup: cannot reach the Docker Engine" in running.err
+    assert "Traceback" not in running.err
+
+
+def test_an_image_that_does_not_fit_on_the_disk_is_told(hsup, own_engine):
+    engine = own_engine(size="160m")
+    (hsup.folder / "large").write_bytes(bytes(120_000_000))
+    hsup.procfile(one="true")
+    done = hsup.call("run", "true", timeout=60)
+    assert done.status == 1
+    assert "cannot build the image hsup/" in done.message
+    assert "no space left on device; free some space: docker system df" in done.message
+    assert engine.containers() == []
+
+
+def test_a_dyno_that_fills_the_disk_is_told_so_itself(hsup, own_engine):
+    own_engine(size="160m")
+    hsup.procfile(one="true")
+    done = hsup.call("run", "head -c 200M /dev/zero > /app/x; echo status $?", timeout=60)
+    assert "No space left on device" in done.message
+    assert done.text == "status 1\n"
+
+
+class TestRegistry:
+    @pytest.fixture(autouse=True)
+    def _tools(self):
+        if shutil.which("docker-registry") is None:
+            pytest.skip("docker-registry is not installed")
+
+    def test_a_stack_that_is_not_there_is_pulled(self, hsup, own_engine):
+        engine = own_engine()
+        hsup.procfile(one="true")
+        with running_registry(hsup.folder) as address:
+            name = f"{address}/stack:7"
+            for words in (("tag", IMAGE, name), ("push", name), ("rmi", name, IMAGE)):
+                subprocess.run(["docker", *words], env=engine.environ, check=True)
+            hsup.environ["DOCKER_STACKS"] = f"heroku-24={name}"
+            done = hsup.call("run", "echo pulled", timeout=60)
+        assert (done.text, done.status) == ("pulled\n", 0), done
+
+    def test_an_image_that_a_registry_has_not_got_is_named(self, hsup, own_engine):
+        own_engine()
+        hsup.release(Stack="mine", Processes=[process("one", "true")])
+        with running_registry(hsup.folder) as address:
+            hsup.environ["DOCKER_STACKS"] = f"mine={address}/nosuch:7"
+            done = hsup.call("run", "true", timeout=60)
+        assert done.status == 1
+        assert f"hsup: cannot pull the image {address}/nosuch:7: " in done.message
+        assert "check its name, or use docker login" in done.message
+
+
+class TestTLS:
+    @pytest.fixture
+    def certificates(self, hsup):
+        """Make an authority, and certificates for an engine and its user."""
+        folder = hsup.folder / "tls"
+        folder.mkdir()
+        (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\n")
+        new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hsup")
+        authority = (*new, "-x509", "-keyout", "ca-key.pem", "-out", "ca.pem")
+        made = [authority]
+        for name in ("server-", ""):
+            key, request, signed = f"{name}key.pem", f"{name}request", f"{name}cert.pem"
+            made.append((*new, "-keyout", key, "-out", request))
+            sign = ("openssl", "x509", "-req", "-in", request, "-CA", "ca.pem", "-days", "2")
+            sign += ("-CAkey", "ca-key.pem", "-CAcreateserial", "-out", signed)
+            made.append((*sign, "-extfile", "extensions"))
+        for words in made:
+            subprocess.run(words, cwd=folder, check=True, capture_output=True)
+        return folder
+
+    def test_an_engine_is_reached_by_tls(self, hsup, own_engine, certificates):
+        port = free_port()
+        address = f"tcp://127.0.0.1:{port}"
+        names = {"cacert": "ca", "cert": "server-cert", "key": "server-key"}
+        options = [f"--tls{one}={certificates}/{name}.pem" for one, name in names.items()]
+        own_engine(options=["--host", address, "--tlsverify", *options], host=address)
+        hsup.environ |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
+        hsup.procfile(one="cat; seq 20000; echo over")
+        done = hsup.call("run", "cat; exit 7", stdin=b"typed\n")
+        assert (done.text, done.status) == ("typed\n", 7), done
+        running = hsup.start("--oneshot")
+        assert running.ended() == 0
+        assert running.count(r"\]: \d+$") == 20_000
+        hsup.environ["DOCKER_CERT_PATH"] = str(hsup.folder)
+        done = hsup.call("run", "true")
+        assert done.status == 1
+        assert f"cannot reach the Docker Engine at {address}: " in done.message
+        assert "certificate" in done.message.lower()

@@ -1,0 +1,237 @@
+"""Bring a release to run, or leave what runs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from hsup import catalogue, messages
+from hsup.api import Adopts, KeepsReleases, Source
+from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError, UsageError
+from hsup.events import ReleaseReceived, ReleaseRejected
+from hsup.executor import Surroundings
+from hsup.fleet import Fleet
+from hsup.launch import Ports, dyno_spec, one_off_name
+from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.plan import Plan
+from hsup.threads import called, in_thread
+
+#: How long after a driver has failed a release is tried again; twice as long each time.
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 300.0
+#: The platform's limit for a release phase.
+RELEASE_PHASE_SECONDS = 3600.0
+
+
+class _Failed(NamedTuple):
+    """A release that is passed over until a time of the event loop, or until it is asked for."""
+
+    release: Release
+    until: float
+    times: int = 1
+    is_told: bool = False
+
+
+class Rollout:
+    """Has one release after the other built, tried and run.
+
+    `current` is the one that runs, None where none does yet.
+    """
+
+    def __init__(
+        self, plan: Plan, *, source: Source, around: Surroundings, fleet: Fleet, ports: Ports
+    ) -> None:
+        self.current: Release | None = None
+        self._plan = plan
+        self._source = source
+        self._driver = around.driver
+        self._around = around
+        self._fleet = fleet
+        self._ports = ports
+        self._failed: _Failed | None = None
+        self._passed: Release | None = None  # its release phase
+
+    async def take(self, release: Release) -> float | None:
+        """Run a release, if it is another one; return in how many seconds to offer it again.
+
+        Raises HsupError for one that cannot be run, where nothing else can be.
+        """
+        failed = self._failed
+        if failed is None or not release.differs_in_scale_only(failed.release):
+            self._failed = None
+        elif (left := failed.until - _now()) > 0:
+            await self._scale_like(release)
+            if left < math.inf:
+                return left
+            if not failed.is_told:
+                self._say(f"{release} failed before: SIGHUP has it tried again")
+                self._failed = failed._replace(is_told=True)
+            return None
+        return await self._adopt(release) if release != self.current else None
+
+    def forget_failure(self) -> None:
+        """Let a release that has failed be tried again."""
+        self._failed = None
+
+    def reject(self, error: HsupError) -> None:
+        """Tell that something newer than what runs cannot be."""
+        self._reject(error, self.current)
+
+    async def _scale_like(self, release: Release) -> None:
+        """Scale what runs as a release asks for that is passed over."""
+        running = self.current
+        if running is None or (scaled := running.scaled_like(release)) == running:
+            return
+        try:
+            await self._run(scaled, self._specs(scaled))
+        except HsupError as error:
+            self._reject(error, running)
+
+    async def _adopt(self, release: Release) -> float | None:
+        """Run a release, or leave what runs where it cannot be run."""
+        kept = await self._kept() if self.current is None else None
+        try:
+            specs = await self._prepare(release, self.current or kept)
+        except HsupError as error:
+            return await self._fail(release, error, kept)
+        self._failed = self._passed = None
+        await self._run(release, specs)
+        return None
+
+    async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float | None:
+        """Go on with what runs, or with what an hsup before this one has run."""
+        other, specs = None, None
+        if kept is not None and kept != release and not isinstance(error, UsageError):
+            other = kept.scaled_like(release)
+            try:
+                specs = await self._prepare(other, kept)
+            except HsupError as second:
+                self._say(f"Warning: {other} cannot be run either: {second}")
+        running = self.current or (other if specs is not None else None)
+        if running is None and not self._plan.stays:
+            raise error
+        seconds = self._note_failure(release, error)
+        self._reject(error, running)
+        if other is not None and specs is not None:
+            await self._run(other, specs)
+        return seconds
+
+    def _note_failure(self, release: Release, error: HsupError) -> float | None:
+        """Return when to try a release again: what drivers cannot do now, they may do later."""
+        if not isinstance(error, DriverError):
+            self._failed = _Failed(release, math.inf)
+            return None
+        times = self._failed.times + 1 if self._failed else 1
+        seconds = min(RETRY_SECONDS * 2.0 ** (times - 1), LONGEST_RETRY_SECONDS)
+        self._failed = _Failed(release, _now() + seconds, times)
+        return seconds
+
+    async def _prepare(
+        self, release: Release, before: Release | None
+    ) -> Mapping[DynoName, DynoSpec]:
+        """Have all done that comes before a release runs; return its dynos.
+
+        The release phase runs but for what ran before, or has passed it.
+        """
+        self._check_types(release)
+        await called(partial(self._driver.build, release), DriverError)
+        known = (one for one in (before, self._passed) if one is not None)
+        if not any(map(release.differs_in_scale_only, known)):
+            await self._release_phase(release)
+            self._passed = release
+        specs = self._specs(release)
+        if self.current is None:
+            await self._keep_only(specs.values())
+        return specs
+
+    async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> None:
+        """Have the dynos of a release, and have it kept for an hsup to come."""
+        self.current = release
+        self._around.tell(ReleaseReceived(release=release))
+        if release.logplex_url and not self._plan.has_drain:
+            advice = catalogue.missing("log sink", "logplex", ())
+            self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
+        self._fleet.want(specs)
+        if isinstance(self._source, KeepsReleases):
+            try:
+                await called(partial(self._source.keep, release), SourceError)
+            except HsupError as error:
+                self._say(f"Warning: {error}")
+
+    async def _kept(self) -> Release | None:
+        """Return what an hsup before this one has run, where the source knows."""
+        if not isinstance(self._source, KeepsReleases):
+            return None
+        try:
+            return await called(self._source.kept, SourceError)
+        except HsupError as error:
+            self._say(f"Warning: {error}")
+            return None
+
+    def _check_types(self, release: Release) -> None:
+        asked = self._plan.asked
+        if self.current is None:
+            asked.require_known_types(release)
+        for missing in asked.unknown_types(release):
+            self._say(f'Warning: {release} has no process type "{missing}" any more')
+        self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+
+    def _specs(self, release: Release) -> dict[DynoName, DynoSpec]:
+        names = self._plan.asked.names(release)
+        has_port = "PORT" in release.config and len(names) == 1
+        if "PORT" in release.config and len(names) > 1:
+            self._say(
+                f"Warning: PORT of the release is not used, {len(names)} dynos cannot share it"
+            )
+        return {name: self._spec(release, name, has_port=has_port) for name in names}
+
+    def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
+        process = release.process(name.type)
+        assert process is not None
+        port = None if has_port else self._ports.lease(name)
+        plan = self._plan
+        size = plan.asked.size_of(process)
+        return dyno_spec(
+            release,
+            name,
+            process.command,
+            port=port,
+            size=size,
+            binds=plan.binds,
+            has_metadata=plan.has_metadata,
+        )
+
+    async def _release_phase(self, release: Release) -> None:
+        if release.process(RELEASE_TYPE) is None:
+            return
+        name = one_off_name(RELEASE_TYPE)
+        spec = self._spec(release, name, has_port="PORT" in release.config)
+        try:
+            async with asyncio.timeout(RELEASE_PHASE_SECONDS):
+                status = await self._fleet.run_one(spec)
+        except TimeoutError:
+            raise ReleaseFailed(release, f"did not end in {RELEASE_PHASE_SECONDS:g} s") from None
+        finally:
+            self._ports.release(name)
+        if status is None or status.status:
+            code = 1 if status is None else status.status
+            raise ReleaseFailed(release, f"exited with status {code}", exit_code=code)
+
+    def _reject(self, error: HsupError, running: Release | None) -> None:
+        version = None if running is None else running.version
+        self._around.tell(ReleaseRejected(error=error, running=version))
+
+    async def _keep_only(self, specs: Collection[DynoSpec]) -> None:
+        """Have the first dynos taken over where a dead hsup has left some running."""
+        if isinstance(self._driver, Adopts):
+            for leftover in await in_thread(partial(self._driver.keep_only, specs)):
+                self._say(f"Removed what a dead hsup left: {leftover}")
+
+    def _say(self, text: str) -> None:
+        self._around.router.say(messages.SUPERVISOR, text)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,143 @@
+"""hsup's own streams, terminal and signals while it runs one dyno in the foreground."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+#: What is passed on to the processes of a dyno.
+FORWARDED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+#: What ends a dyno, after a grace.
+ENDING = (signal.SIGHUP, signal.SIGTERM)
+
+
+class Size(NamedTuple):
+    """Of a terminal's window, in characters."""
+
+    rows: int
+    columns: int
+
+
+def open_streams() -> list[int]:
+    """Return hsup's standard streams; one that is closed is /dev/null."""
+    streams = []
+    for stream in (0, 1, 2):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # takes the lowest free number
+        streams.append(stream)
+    return streams
+
+
+def window_size(terminal: int) -> Size:
+    """Return how large the window of a terminal is."""
+    size = os.get_terminal_size(terminal)
+    return Size(size.lines, size.columns)
+
+
+def is_foreground() -> bool:
+    """Tell whether the terminal is ours to use, and not another job's."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # it is nobody's
+        return True
+
+
+@contextmanager
+def raw_mode() -> Iterator[None]:
+    """Let each key that is typed go to the dyno, ^C and ^D too; standard input is a terminal."""
+    if not is_foreground():
+        yield
+        return
+    modes = termios.tcgetattr(0)
+    tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is for the dyno
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # it was closed
+            termios.tcsetattr(0, termios.TCSADRAIN, modes)
+
+
+def write_all(stream: int, data: bytes | memoryview) -> None:
+    """Write all of it, however long that takes."""
+    while data:
+        try:
+            data = data[os.write(stream, data) :]
+        except BlockingIOError:  # somebody has made it non-blocking
+            room = select.poll()
+            room.register(stream, select.POLLOUT)
+            room.poll()
+
+
+class Listeners:
+    """Descriptors, and what is called when one of them can be read."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._actions: dict[int, Callable[[], None]] = {}
+
+    def __contains__(self, descriptor: int) -> bool:
+        """Tell whether this is listened to."""
+        return descriptor in self._actions
+
+    def listen(self, descriptor: int, action: Callable[[], None]) -> None:
+        """Call from now on."""
+        self._actions[descriptor] = action
+        self._poll.register(descriptor, select.POLLIN)
+
+    def ignore(self, descriptor: int) -> None:
+        """Call no more."""
+        if self._actions.pop(descriptor, None):
+            self._poll.unregister(descriptor)
+
+    def wait_for(self, descriptor: int, *, reading: bool = True, writing: bool = False) -> None:
+        """Call when this can be read, or written, or only when its other end is closed."""
+        read, write = select.POLLIN * reading, select.POLLOUT * writing
+        self._poll.modify(descriptor, read | write)
+
+    def turn(self, milliseconds: float | None) -> None:
+        """Wait, None for as long as it takes, and call for all that is there."""
+        for descriptor, _ in self._poll.poll(milliseconds):
+            if action := self._actions.get(descriptor):
+                action()
+
+
+@contextmanager
+def signals_woken() -> Iterator[int]:
+    """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored.
+
+    So none of them ends hsup while it has something to give back.
+    """
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    before: dict[int, Any] = {}
+    for number in (*FORWARDED, signal.SIGWINCH):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, _wake_up)
+    try:
+        yield woken
+    finally:
+        signal.set_wakeup_fd(-1)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        os.close(woken)
+        os.close(wake)
+
+
+def _wake_up(number: int, frame: object) -> None:
+    """Be called for a signal; its number is in the wake-up pipe already."""

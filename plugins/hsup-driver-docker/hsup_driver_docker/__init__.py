@@ -1,0 +1,1 @@
+"""The Docker dyno driver of hsup."""

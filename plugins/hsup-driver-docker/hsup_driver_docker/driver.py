@@ -1,0 +1,268 @@
+"""Run dynos in containers of a Docker Engine."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar
+
+from hsup.api import Finding, OutputPipes, Settings
+from hsup.errors import DriverError
+from hsup.model import DynoSpec, ExitStatus, Release
+from hsup.sizes import Size, default_size, named
+from hsup_driver_docker import endpoint
+from hsup_driver_docker.connection import Connection, EngineError
+from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.images import Image, Images, Wanted
+
+if TYPE_CHECKING:
+    from hsup_driver_docker.container import Surroundings
+    from hsup_driver_docker.dyno import DockerDyno
+    from hsup_driver_docker.handle import Launched
+    from hsup_driver_docker.household import Household
+    from hsup_driver_docker.leftovers import Leftovers
+    from hsup_driver_docker.maker import Maker
+    from hsup_driver_docker.memory_watch import MemoryWatch
+    from hsup_driver_docker.position import Position
+
+_SIZE, _NETWORK, _PUBLISH = "DOCKER_DYNO_SIZE", "DOCKER_NETWORK", "DOCKER_PUBLISH"
+_LOOPBACK = "127.0.0.1"
+
+_Result = TypeVar("_Result")
+
+# What `build` does not need when the image is there is imported by `run` and `start`
+# only, and what needs asyncio by `start`: it takes a good part of the time of each.
+
+
+class DockerDriver:
+    """Starts each dyno in a container, from an image that has its slug."""
+
+    binds_paths = True
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the variables. Raises UsageError for one that makes no sense."""
+        self._settings = settings
+        self._size = default_size(settings.environ, _SIZE)
+        self._engine = Engine(Connection(endpoint.find(settings.environ)))
+        self._images = Images(settings, self._engine)
+        self._known: dict[Wanted, Image] = {}
+        self._app = ""
+        self._turn = threading.Lock()  # a release is built in a thread
+        self._dynos: dict[str, DockerDyno] = {}
+        self._leftovers: Leftovers | None = None
+        self._memory_watch: MemoryWatch | None = None
+
+    def examine(self) -> Sequence[Finding]:
+        """Tell what engine there is, and what it lacks."""
+        from hsup_driver_docker.findings import examine
+
+        return examine(self._engine)
+
+    def check_size(self, name: str) -> None:
+        """Raise DynoStartError for a name that is not one of a size."""
+        named(name)
+
+    def sweep(self) -> Sequence[str]:
+        """Remove what hsups that are no more have left, but for running dynos."""
+        from hsup_driver_docker.leftovers import Leftovers
+
+        self._leftovers = Leftovers(self._engine, self._household)
+        return self._leftovers.sweep()
+
+    def keep_only(self, specs: Collection[DynoSpec]) -> Sequence[str]:
+        """Remove the application's dynos that a dead hsup has left running, but for these."""
+        if self._leftovers is None:
+            return []
+        kept = {self._fingerprint(spec) for spec in specs}
+        return self._leftovers.keep_only(self._app, kept)
+
+    def build(self, release: Release) -> None:
+        """Pull the stack's image, and build one with the slug, where it is not there yet."""
+        for process in release.processes:
+            if process.size:
+                self.check_size(process.size)
+        wanted = Wanted(release.app, release.slug, release.stack)
+        image = self._images.obtain(wanted, release.version, self._owner)
+        self._app = release.app
+        with self._turn:
+            self._known = {wanted: image}
+
+    def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
+        """Run a dyno to its end on hsup's own streams."""
+        from hsup.terminal import open_streams, signals_woken
+        from hsup_driver_docker.foreground import Session, terminal_of
+        from hsup_driver_docker.handle import ImageGone
+
+        with signals_woken() as woken:
+            open_streams()
+            terminal = terminal_of(self._settings.environ)
+            around = self._maker.surroundings(self._size_of(spec))
+            around = around._replace(
+                terminal=terminal, has_input=True, joins_outputs=os.path.sameopenfile(1, 2)
+            )
+            try:
+                launched = self._maker.launch_once(spec, self._image(spec), around)
+            except ImageGone:
+                self._forget_images()
+                launched = self._maker.launch_once(spec, self._image(spec), around)
+            session = Session(*launched, has_terminal=terminal is not None)
+            try:
+                return session.run(grace_seconds, woken)
+            finally:
+                if not session.has_ended:
+                    launched.handle.remove()
+
+    async def start(self, spec: DynoSpec, output: OutputPipes) -> DockerDyno:
+        """Start a dyno. Raises DynoStartError."""
+        await self._watch_memory()
+        launched = await _in_thread(partial(self._launch, spec))
+        return self._follow(launched, output)
+
+    async def adopt(self, spec: DynoSpec, output: OutputPipes) -> DockerDyno | None:
+        """Take over the dyno of this spec that an hsup that is no more has left running."""
+        await self._watch_memory()
+        launched = await _in_thread(partial(self._take_over, spec))
+        return launched and self._follow(launched, output)
+
+    def close(self) -> None:
+        """Leave nothing behind but running dynos that nobody has taken over."""
+        self._images.close()
+        if self._memory_watch is not None:
+            self._memory_watch.close()
+        if "_household" not in self.__dict__:  # nothing but an image was looked for
+            return
+        remaining = {self._household.owner} if self._dynos else set()
+        if self._leftovers is not None and self._household.has_inherited:
+            try:
+                remaining |= self._leftovers.owners()
+            except DriverError:  # the engine is away
+                remaining |= set(self._household.owners)
+        self._household.leave(remaining)
+
+    def _launch(self, spec: DynoSpec) -> Launched:
+        from hsup_driver_docker.handle import ImageGone
+
+        around = self._surroundings(spec)
+        try:
+            return self._maker.launch(spec, self._image(spec), around)
+        except ImageGone:
+            self._forget_images()
+            return self._maker.launch(spec, self._image(spec), around)
+
+    def _take_over(self, spec: DynoSpec) -> Launched | None:
+        """Return the dyno and what it wrote since its hsup ended, None if there is none."""
+        from hsup_driver_docker.handle import Handle, Launched
+
+        fingerprint = self._fingerprint(spec)
+        found = self._leftovers and self._leftovers.take(fingerprint)
+        if not found:
+            return None
+        identity, name, owner = found
+        handle = Handle(self._engine, identity, name, spec, self._image(spec))
+        try:
+            handle.resume()
+            address = self._maker.address(handle)
+            since = self._position(owner, identity)
+            stream = self._engine.logs(identity, since.since_text)
+            return Launched(handle, stream, owner, address, since)
+        except EngineError:  # it is no more
+            handle.remove()
+            return None
+
+    def _position(self, owner: str, identity: str) -> Position:
+        """Return where to go on in the output of a container."""
+        from hsup_driver_docker.position import Position, PositionFile
+
+        try:
+            file = PositionFile(self._household.position_file(owner, identity))
+        except OSError:
+            return Position()
+        position = file.read().start()
+        file.leave()
+        return position
+
+    def _fingerprint(self, spec: DynoSpec) -> str:
+        return self._maker.fingerprint(spec, self._image(spec), self._surroundings(spec))
+
+    def _surroundings(self, spec: DynoSpec) -> Surroundings:
+        return self._maker.surroundings(self._size_of(spec))._replace(is_lasting=True)
+
+    def _follow(self, launched: Launched, output: OutputPipes) -> DockerDyno:
+        from hsup_driver_docker.dyno import DockerDyno
+        from hsup_driver_docker.position import PositionFile
+        from hsup_driver_docker.relay import Outputs
+
+        handle = launched.handle
+        path = self._household.position_file(launched.owner, handle.id)
+        try:
+            file = PositionFile(path)
+        except OSError as error:
+            import logging
+
+            logging.getLogger(__name__).warning(
+                "what %s writes would be repeated after a crash: cannot write %s: %s",
+                handle.spec.name,
+                path,
+                error.strerror,
+            )
+            file = None
+        self._dynos[handle.id] = dyno = DockerDyno(
+            launched, Outputs(output, file), self._forget_dyno
+        )
+        return dyno
+
+    def _forget_dyno(self, dyno: DockerDyno) -> None:
+        self._dynos.pop(dyno.handle.id, None)
+
+    async def _watch_memory(self) -> None:
+        if self._memory_watch is None:
+            from hsup_driver_docker.container import OWNER
+            from hsup_driver_docker.memory_watch import MemoryWatch
+
+            self._memory_watch = MemoryWatch(self._engine, OWNER, self._see_out_of_memory)
+        await self._memory_watch.begin()
+
+    def _see_out_of_memory(self, identity: str) -> None:
+        if dyno := self._dynos.get(identity):
+            dyno.run_out_of_memory()
+
+    def _image(self, spec: DynoSpec) -> Image:
+        """Return what a dyno runs; blocks where it has to be built again."""
+        wanted = Wanted(spec.app, spec.slug, spec.stack)
+        with self._turn:
+            if wanted not in self._known:
+                version = spec.release_version
+                self._known[wanted] = self._images.obtain(wanted, version, self._owner)
+            return self._known[wanted]
+
+    def _forget_images(self) -> None:
+        with self._turn:
+            self._known.clear()
+
+    def _size_of(self, spec: DynoSpec) -> Size:
+        return named(spec.size) if spec.size else self._size
+
+    def _owner(self) -> str:
+        return self._household.owner
+
+    @cached_property
+    def _household(self) -> Household:
+        from hsup_driver_docker.household import Household
+
+        return Household(self._settings.environ, self._engine.endpoint.address)
+
+    @cached_property
+    def _maker(self) -> Maker:
+        from hsup_driver_docker.maker import Maker
+
+        environ = self._settings.environ
+        network, publish = environ.get(_NETWORK) or None, environ.get(_PUBLISH) or _LOOPBACK
+        return Maker(self._engine, self._household.owner, network, publish)
+
+
+def _in_thread(work: Callable[[], _Result]) -> Awaitable[_Result]:
+    from hsup.threads import in_thread
+
+    return in_thread(work)

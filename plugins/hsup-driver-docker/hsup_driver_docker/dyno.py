@@ -1,0 +1,199 @@
+"""A running dyno of the Docker driver."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from signal import SIGKILL
+from typing import Any, TypeVar
+
+from hsup.errors import DriverError
+from hsup.model import Command, ExitStatus
+from hsup.terminal import ENDING
+from hsup.threads import in_thread
+from hsup_driver_docker.connection import EngineAway, EngineError
+from hsup_driver_docker.engine import State, exit_status
+from hsup_driver_docker.execution import Execution, execute
+from hsup_driver_docker.handle import Launched
+from hsup_driver_docker.relay import Outputs, Relay
+
+logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+#: What an engine takes at most from the end of a container's output to its own.
+_END_SECONDS = 2.0
+#: What an engine takes at most to see that a process was killed.
+_KILLED_SECONDS = 30.0
+#: How long an engine that went away is waited for by who wants to end a dyno.
+_AWAY_SECONDS = 10.0
+#: From here on, a status of HTTP tells of a fault of the engine's own.
+_FIRST_FAULT = 500
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.1, 2.0
+
+
+class DockerDyno:
+    """A container from its start on. `gone` is called when nothing is left of it."""
+
+    def __init__(
+        self, launched: Launched, outputs: Outputs, gone: Callable[[DockerDyno], None]
+    ) -> None:
+        self.handle = launched.handle
+        self.address = launched.address
+        self._outputs = outputs
+        self._gone = gone
+        self._end: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._was_killed = False
+        self._ran_out_of_memory = False
+        self._removed: asyncio.Task[None] | None = None
+        self._relay = Relay(launched.stream, outputs, launched.skip)
+        self._spawn(self._follow())
+
+    async def wait(self) -> ExitStatus:
+        """Return how the program ended."""
+        return await asyncio.shield(self._end)
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to every process."""
+        if self._end.done():
+            return
+        try:
+            if number not in ENDING:
+                await _persist(partial(self.handle.signal, number))
+                return
+            finish = await _persist(partial(self.handle.end, number))
+        except EngineAway as error:
+            logger.warning("%s was not told to end: %s", self.handle.spec.name, error)
+        else:
+            self._spawn(in_thread(finish))
+
+    async def destroy(self, grace_seconds: float = 0.0) -> bool:
+        """Return when nothing of the container is left.
+
+        Raises DriverError where the engine is away, or cannot end it.
+        """
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self.wait()
+        except TimeoutError:
+            pass
+        was_running = False
+        if not self._end.done():
+            self._was_killed = True
+            self._relay.discard()
+            was_running = await _persist(self.handle.kill)
+        await self._wait_ended()
+        if self._removed is None or (self._removed.done() and self._removed.exception()):
+            self._removed = self._spawn(self._remove())
+        await asyncio.shield(self._removed)
+        return was_running
+
+    async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
+        """Start a command beside the program. Raises DynoStartError."""
+        return await execute(self.handle, command, streams)
+
+    def run_out_of_memory(self) -> None:
+        """End all processes: the kernel has chosen one of them only."""
+        self._ran_out_of_memory = True
+        self._spawn(_persist(self.handle.kill))
+
+    async def _wait_ended(self) -> None:
+        try:
+            async with asyncio.timeout(_KILLED_SECONDS):
+                await self.wait()
+        except TimeoutError:
+            text = f"the Docker Engine does not end the container {self.handle.name}"
+            raise DriverError(text, hint="restart the engine") from None
+
+    async def _remove(self) -> None:
+        await _persist(self.handle.remove)
+        self._gone(self)
+
+    async def _follow(self) -> None:
+        """Pass on the output, and see the end, also if the engine is restarted meanwhile."""
+        try:
+            await self._relay.ended
+            state, has_missed = await self._wait_container()
+            while has_missed and state is not None:
+                await self._pass_on_missed()
+                if not state.is_running:
+                    break
+                state, has_missed = await self._wait_container()
+            self._settle(state)
+        finally:
+            if not self._end.done():
+                self._end.set_result(ExitStatus(signal=SIGKILL))
+            self._outputs.close()
+
+    async def _pass_on_missed(self) -> None:
+        """Pass on the output that the engine has kept, up to the end of the stream."""
+        position = self._outputs.position.start()
+        try:
+            logs = partial(self.handle.engine.logs, self.handle.id, position.since_text)
+            stream = await _persist(logs)
+        except DriverError:
+            return  # it is away again, or has lost the container, which is seen next
+        self._relay = Relay(stream, self._outputs, position)
+        await self._relay.ended
+
+    async def _wait_container(self) -> tuple[State | None, bool]:
+        """Return how the container ended, or is, and whether output may have been missed.
+
+        One whose output has ended does so at once as a rule. Else it has closed its
+        outputs, or it was the engine that ended the stream.
+        """
+        wait_seconds = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                state = await in_thread(partial(self.handle.wait, _END_SECONDS))
+                was_slow = loop.time() - began >= _END_SECONDS
+                is_running = state is not None and state.is_running
+                return state, is_running or was_slow or bool(wait_seconds)
+            except (EngineAway, EngineError) as error:
+                if not wait_seconds:
+                    logger.warning("%s, %s runs on unseen", error, self.handle.spec.name)
+                wait_seconds = min(
+                    max(_FIRST_RETRY_SECONDS, 2 * wait_seconds), _LONGEST_RETRY_SECONDS
+                )
+            await asyncio.sleep(wait_seconds)
+
+    def _settle(self, state: State | None) -> None:
+        if state is None:
+            logger.warning("the container %s was removed by somebody else", self.handle.name)
+            self._end.set_result(ExitStatus(signal=SIGKILL))
+        else:
+            self._end.set_result(
+                exit_status(
+                    state, was_killed=self._was_killed, ran_out_of_memory=self._ran_out_of_memory
+                )
+            )
+
+    def _spawn(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.info("%s: %s", self.handle.name, error)
+
+
+async def _persist(ask: Callable[[], _Result]) -> _Result:
+    """Ask an engine that may be restarting just now. Raises EngineAway if that takes too long."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _AWAY_SECONDS
+    while True:
+        try:
+            return await in_thread(ask)
+        except (EngineAway, EngineError) as error:
+            is_passing = isinstance(error, EngineAway) or error.status >= _FIRST_FAULT
+            if not is_passing or loop.time() > deadline:
+                raise
+            await asyncio.sleep(_FIRST_RETRY_SECONDS)

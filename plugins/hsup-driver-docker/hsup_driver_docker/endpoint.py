@@ -1,0 +1,140 @@
+"""Where the Docker Engine is, as every Docker tool finds it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from hsup.errors import UsageError
+
+HOST = "DOCKER_HOST"
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+_CONTEXT, _CONFIG = "DOCKER_CONTEXT", "DOCKER_CONFIG"
+_TLS_VERIFY, _CERT_PATH = "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"
+
+#: The ports that Docker has registered with IANA, without and with TLS.
+_PORT, _TLS_PORT = 2375, 2376
+
+
+class Certificates(NamedTuple):
+    """Paths of what TLS takes: the authority's certificate, and one's own with its key.
+
+    The engine's certificate is compared with the authority's where `verify` is set.
+    """
+
+    authority: str | None = None
+    own: tuple[str, str] | None = None
+    verify: bool = True
+
+
+class Endpoint(NamedTuple):
+    """An engine: a `unix://` or `tcp://` address, and certificates where it speaks TLS."""
+
+    address: str
+    certificates: Certificates | None = None
+
+    @property
+    def path(self) -> str | None:
+        """Return the path of its socket, None where it is reached by TCP."""
+        return self.address.removeprefix("unix://") if self.address.startswith("unix:") else None
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """Return its host and TCP port. Raises UsageError."""
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.address)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if not parts.hostname or port == -1:
+            raise UsageError(f'"{self.address}" is no address of a Docker Engine', hint=_EXAMPLES)
+        return parts.hostname, port or (_TLS_PORT if self.certificates else _PORT)
+
+
+_EXAMPLES = "write unix:///var/run/docker.sock or tcp://127.0.0.1:2375"
+
+
+def find(environ: Mapping[str, str]) -> Endpoint:
+    """Return the engine that DOCKER_HOST, DOCKER_CONTEXT or the current context names.
+
+    Raises UsageError for one that there is not, or that hsup cannot reach.
+    """
+    if address := environ.get(HOST):
+        endpoint = Endpoint(address, _certificates(environ))
+    elif (context := environ.get(_CONTEXT) or _current_context(environ)) not in {"", "default"}:
+        endpoint = _of_context(context, f"{_config_folder(environ)}/contexts")
+    else:
+        endpoint = Endpoint(DEFAULT_HOST)
+    _check(endpoint)
+    return endpoint
+
+
+def _check(endpoint: Endpoint) -> None:
+    scheme = endpoint.address.partition("://")[0]
+    if scheme == "ssh":
+        hint = "forward its socket: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, "
+        hint += f"and set {HOST}=unix:///tmp/docker.sock"
+        raise UsageError(f"hsup does not reach an engine by ssh: {endpoint.address}", hint=hint)
+    if scheme not in {"unix", "tcp", "http", "https"}:
+        raise UsageError(f'"{endpoint.address}" is no address of a Docker Engine', hint=_EXAMPLES)
+    if scheme != "unix":
+        _ = endpoint.host_port
+
+
+def _certificates(environ: Mapping[str, str]) -> Certificates | None:
+    """Return what DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say; either turns TLS on."""
+    verify, folder = bool(environ.get(_TLS_VERIFY)), environ.get(_CERT_PATH)
+    if environ.get(HOST, "").startswith("unix:") or not (verify or folder):
+        return None
+    return _in_folder(folder or _config_folder(environ), verify=verify)
+
+
+def _in_folder(folder: str, *, verify: bool) -> Certificates:
+    own = (f"{folder}/cert.pem", f"{folder}/key.pem")
+    authority = f"{folder}/ca.pem"
+    return Certificates(
+        authority=authority if os.path.exists(authority) else None,
+        own=own if all(map(os.path.exists, own)) else None,
+        verify=verify,
+    )
+
+
+def _of_context(name: str, folder: str) -> Endpoint:
+    """Return what `docker context create` wrote down. Raises UsageError.
+
+    The SDK takes long to import, and finds no context where there is no config.json.
+    """
+    from hashlib import sha256
+
+    key = sha256(name.encode()).hexdigest()
+    hint = "docker context ls lists those that there are"
+    try:
+        with open(f"{folder}/meta/{key}/meta.json", encoding="utf-8") as file:
+            found = json.load(file)["Endpoints"]["docker"]
+        address, is_unverified = str(found["Host"]), bool(found.get("SkipTLSVerify"))
+    except FileNotFoundError:
+        raise UsageError(f'there is no Docker context "{name}"', hint=hint) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = f'cannot read the Docker context "{name}": {error!r}'
+        raise UsageError(text, hint=hint) from error
+    tls = f"{folder}/tls/{key}/docker"
+    has_tls = os.path.isdir(tls)
+    return Endpoint(address, _in_folder(tls, verify=not is_unverified) if has_tls else None)
+
+
+def _current_context(environ: Mapping[str, str]) -> str:
+    """Return what `docker context use` has chosen."""
+    path = f"{_config_folder(environ)}/config.json"
+    try:
+        with open(path, encoding="utf-8") as file:
+            return str(json.load(file).get("currentContext") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""  # docker login complains of it; dynos need it not
+
+
+def _config_folder(environ: Mapping[str, str]) -> str:
+    return environ.get(_CONFIG) or f"{environ.get('HOME') or '/root'}/.docker"

@@ -1,0 +1,139 @@
+"""A command that runs in a container beside the dyno's program."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from signal import SIGKILL
+
+from hsup.errors import DriverError, DynoStartError
+from hsup.model import Command, ExitStatus
+from hsup.terminal import write_all
+from hsup.threads import in_thread
+from hsup_driver_docker import inside
+from hsup_driver_docker.connection import (
+    EngineAway,
+    EngineError,
+    Stream,
+    end_writing,
+    read_some,
+)
+from hsup_driver_docker.frames import STDOUT, Demultiplexer
+from hsup_driver_docker.handle import Handle, start_error
+
+_READ_BYTES = 1 << 16
+_FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.01, 1.0
+
+
+class Execution:
+    """A command that was started; its streams are copied by a thread until it ends."""
+
+    def __init__(self, handle: Handle, started: str, mark: str, copying: Copying) -> None:
+        self._handle = handle
+        self._started = started
+        self._mark = mark
+        self._copying = copying
+
+    async def wait(self) -> ExitStatus:
+        """Return how the command ended."""
+        return await in_thread(self._wait)
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to the command's process; nothing if that has ended."""
+        body = inside.signal_marked(number, self._mark)
+        await in_thread(partial(self._send, body))
+
+    def _wait(self) -> ExitStatus:
+        self._copying.join()
+        seconds = _FIRST_LOOK_SECONDS
+        try:
+            while (code := self._handle.engine.executed(self._started)) is None:
+                time.sleep(seconds)  # it has closed its outputs, whose end is all that is told
+                seconds = min(2 * seconds, _LONGEST_LOOK_SECONDS)
+        except DriverError:
+            return ExitStatus(signal=SIGKILL)  # the dyno was removed
+        return ExitStatus(code=code)
+
+    def _send(self, body: dict[str, object]) -> None:
+        try:
+            _, stream = self._handle.engine.execute(self._handle.id, body)
+        except DriverError:
+            return  # the dyno has ended, and the command with it
+        with stream.socket:
+            while stream.socket.recv(_READ_BYTES):
+                pass
+
+
+async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> Execution:
+    """Start a command; `streams` are its input and outputs. Raises DynoStartError."""
+    mark = inside.new_mark()
+    spec = handle.spec._replace(command=command)
+    body = inside.execution(spec, handle.image, mark)
+    try:
+        started, stream = await in_thread(partial(handle.engine.execute, handle.id, body))
+    except EngineError as error:
+        raise start_error(error) from error
+    except EngineAway as error:
+        raise DynoStartError(f"cannot execute anything in the dyno: {error}") from error
+    copying = Copying(stream, [os.dup(one) for one in streams])
+    copying.start()
+    return Execution(handle, started, mark, copying)
+
+
+class Copying(threading.Thread):
+    """Copies an input to a stream of the engine's, and the outputs from there."""
+
+    def __init__(self, stream: Stream, streams: Sequence[int]) -> None:
+        super().__init__(daemon=True)
+        self._socket = stream.socket
+        self._first = stream.first
+        self._input, *self._outputs = streams
+        self._frames = Demultiplexer()
+        self._typed = b""
+        self._is_input_over = False
+
+    def run(self) -> None:
+        """Copy until the engine closes the stream."""
+        self._socket.settimeout(0)
+        try:
+            with self._socket:
+                self._show(self._first)
+                while self._copy():
+                    pass
+        except OSError:
+            pass  # the engine went away
+        finally:
+            for one in (self._input, *self._outputs):
+                os.close(one)
+
+    def _copy(self) -> bool:
+        """Copy what there is; tell whether there may be more."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._typed else 0))
+        if not self._typed and not self._is_input_over:
+            poll.register(self._input, select.POLLIN)
+        events = dict(poll.poll())
+        if self._input in events:
+            self._read_input()
+        if events.get(self._socket.fileno(), 0) & select.POLLOUT:
+            self._typed = self._typed[self._socket.send(self._typed) :]
+        data = read_some(self._socket)
+        self._show(data or b"")
+        return data != b""
+
+    def _read_input(self) -> None:
+        self._typed = os.read(self._input, _READ_BYTES)
+        if not self._typed:
+            self._is_input_over = True
+            end_writing(self._socket)
+
+    def _show(self, data: bytes) -> None:
+        for stream, piece in self._frames.feed(data):
+            try:
+                write_all(self._outputs[stream - STDOUT], piece)
+            except BrokenPipeError:
+                pass  # nobody reads it, and the command may go on all the same

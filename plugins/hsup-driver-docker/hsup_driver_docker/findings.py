@@ -1,0 +1,64 @@
+"""What `hsup doctor` tells of a Docker Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hsup.api import Finding
+from hsup.errors import DriverError
+from hsup_driver_docker.engine import Engine
+
+#: Of Docker 20.10, whose log driver `local` and bind mounts dynos need.
+_OLDEST_API = (1, 41)
+
+
+def examine(engine: Engine) -> Sequence[Finding]:
+    """Look at an engine; change nothing."""
+    try:
+        version, information = engine.version(), engine.information()
+    except DriverError as error:
+        text, hint = error.args[0], error.hint or "see its log"
+        return [Finding("engine", is_good=False, text=text, remedy=hint)]
+    return [
+        _engine(engine.endpoint.address, version),
+        _api(str(version["ApiVersion"])),
+        _containers(information),
+        _init(information),
+        _limits(information),
+    ]
+
+
+def _engine(address: str, version: Mapping[str, Any]) -> Finding:
+    text = f"{version['Version']} at {address}"
+    return Finding("engine", is_good=True, text=text)
+
+
+def _api(version: str) -> Finding:
+    is_good = tuple(map(int, version.split("."))) >= _OLDEST_API
+    return Finding("api", is_good=is_good, text=version, remedy="upgrade to Docker 20.10 or later")
+
+
+def _containers(information: Mapping[str, Any]) -> Finding:
+    kind = information["OSType"]
+    text = f"{kind}, {information['Architecture']}, {information['Driver']}"
+    return Finding("containers", is_good=kind == "linux", text=text, remedy="use Linux containers")
+
+
+def _init(information: Mapping[str, Any]) -> Finding:
+    name = information.get("InitBinary") or ""
+    text = name or "none is set"
+    remedy = "install docker-init, which is tini"
+    return Finding("init", is_good=bool(name), text=text, remedy=remedy)
+
+
+def _limits(information: Mapping[str, Any]) -> Finding:
+    """Look what the engine's kernel can limit; dynos run without, too."""
+    wanted = {"MemoryLimit": "memory", "SwapLimit": "swap", "PidsLimit": "processes"}
+    wanted |= {"CPUShares": "cpu time", "CPUSet": "cpus"}
+    missing = [text for name, text in wanted.items() if not information.get(name)]
+    version = f"cgroups version {information.get('CgroupVersion') or '1'}"
+    if missing:
+        text = f"{version}, which cannot limit {', '.join(missing)}"
+        return Finding("limits", is_good=False, text=text)
+    return Finding("limits", is_good=True, text=version)

@@ -1,0 +1,179 @@
+"""One container of hsup's on its engine, with all that is done to it; everything blocks."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hsup.errors import DynoStartError
+from hsup.model import Address, DynoSpec
+from hsup_driver_docker import inside
+from hsup_driver_docker.connection import EngineError, Stream
+from hsup_driver_docker.engine import NOT_FOUND, Engine, State
+from hsup_driver_docker.frames import Demultiplexer
+from hsup_driver_docker.images import Image
+from hsup_driver_docker.position import Position
+
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_READ_BYTES = 1 << 12
+#: For a shell to start, on a busy machine.
+_TOLD_SECONDS = 30.0
+
+
+class ImageGone(DynoStartError):
+    """Somebody has removed the image of a dyno."""
+
+
+class Launched(NamedTuple):
+    """A container that runs, its output, and where its port is published.
+
+    `owner` is whose label it has. `skip` is where the one that was passed on before ends,
+    in what the stream gives.
+    """
+
+    handle: Handle
+    stream: Stream
+    owner: str
+    address: Address | None = None
+    skip: Position | None = None
+
+
+class Once(NamedTuple):
+    """A container that runs, its output, what happens to it, and what ends when it is no more."""
+
+    handle: Handle
+    stream: Stream
+    events: Stream
+    removal: Stream
+
+
+class Handle(NamedTuple):
+    """A container: what it runs, and the engine that it is on."""
+
+    engine: Engine
+    id: str
+    name: str
+    spec: DynoSpec
+    image: Image
+
+    def start(self) -> None:
+        """Execute the program. Raises DynoStartError."""
+        try:
+            self.engine.start(self.id)
+        except EngineError as error:
+            raise start_error(error) from error
+
+    def state(self) -> State | None:
+        """Return how it is, None if it is no more."""
+        try:
+            return self.engine.state(self.id)
+        except EngineError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
+
+    def wait(self, patience_seconds: float) -> State | None:
+        """Return how it ended, or is after a while; None if somebody else has removed it."""
+        try:
+            self.engine.wait(self.id, patience_seconds)
+        except EngineError as error:
+            if error.status != NOT_FOUND:
+                raise
+        return self.state()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to every process, to its program alone where it has no shell."""
+        try:
+            _, stream = self.engine.execute(self.id, inside.signal_all(number))
+        except EngineError:
+            self.engine.kill(self.id, number)
+            return
+        with stream.socket:
+            if not _has_told(stream):
+                self.engine.kill(self.id, number)
+
+    def end(self, number: int) -> Callable[[], None]:
+        """Send every process a signal that ends it; what is returned waits for them.
+
+        Until then its init is stopped, which would end all others with the program.
+        """
+        if not self.engine.kill(self.id, signal.SIGSTOP):
+            return _do_nothing
+        try:
+            _, stream = self.engine.execute(self.id, inside.end_all(number))
+        except EngineError:  # no more processes may be had
+            return self._end_program(number)
+        if not _has_told(stream):
+            stream.socket.close()
+            return self._end_program(number)
+
+        def finish() -> None:
+            with stream.socket:
+                stream.socket.settimeout(None)
+                _read_to_end(stream)
+            self.resume()
+
+        return finish
+
+    def resume(self) -> None:
+        """Have the init of a container go on that was stopped while its processes ended."""
+        self.engine.kill(self.id, signal.SIGCONT)
+
+    def end_and_wait(self, number: int) -> None:
+        """Return when a signal that ends processes has ended all of them."""
+        self.end(number)()
+
+    def _end_program(self, number: int) -> Callable[[], None]:
+        """Send the signal to the program alone, which its init does."""
+        self.resume()
+        self.engine.kill(self.id, number)
+        return _do_nothing
+
+    def kill(self) -> bool:
+        """End every process at once; tell whether there was one."""
+        return self.engine.kill(self.id, signal.SIGKILL)
+
+    def remove(self) -> None:
+        """Return when nothing is left of it."""
+        self.engine.remove(self.id)
+
+
+def start_error(error: EngineError) -> DynoStartError:
+    """Return the error for a program that the engine did not execute."""
+    text = str(error)
+    if error.status == NOT_FOUND and "no such image" in text.lower():
+        return ImageGone(f"cannot start the dyno: {text}")
+    code = 1
+    if "executable file not found" in text or "no such file or directory" in text:
+        code = _NOT_FOUND
+    elif "permission denied" in text:
+        code = _NOT_EXECUTABLE
+    return DynoStartError(f"cannot start the dyno: {text}", hint=error.hint, exit_code=code)
+
+
+def _has_told(stream: Stream) -> bool:
+    """Tell whether a script says that it has signalled; an engine tells an error in its place."""
+    stream.socket.settimeout(_TOLD_SECONDS)
+    said = stream.first
+    frames = Demultiplexer()
+    try:
+        while said or (said := stream.socket.recv(_READ_BYTES)):
+            for _, piece in frames.feed(said):
+                return bytes(piece).startswith(inside.TOLD)
+            said = b""
+    except OSError:
+        pass  # the engine went away, and whoever waits for the dyno sees it
+    return False
+
+
+def _read_to_end(stream: Stream) -> None:
+    try:
+        while stream.socket.recv(_READ_BYTES):
+            pass
+    except OSError:
+        pass  # the engine went away, and whoever waits for the dyno sees it
+
+
+def _do_nothing() -> None:
+    """Wait for nothing: there is nobody to wait for."""

@@ -1,0 +1,187 @@
+"""Which hsups live, and which are no more: those that share one folder, and one engine.
+
+    /var/lib/hsup/docker/ENGINE/
+        household               an id that no other folder has
+        instances/ID/lock       locked (flock(2)) as long as the hsup with that id lives
+        instances/ID/CONTAINER  how much of its output was passed on, see `position`
+
+A container's label says HOUSEHOLD/ID. So no hsup takes another one for dead only
+because it cannot see it: on another machine, of another user, in a container.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+
+from hsup.errors import DriverError
+
+FOLDER = "HSUP_DOCKER_DIR"
+_DEFAULT_FOLDER = "/var/lib/hsup/docker"
+
+
+class Household:
+    """The hsups of a folder that use an engine, and this one among them.
+
+    Raises DriverError if the folder cannot be written.
+    """
+
+    def __init__(self, environ: Mapping[str, str], engine: str) -> None:
+        base = environ.get(FOLDER) or _default_folder(environ)
+        self.folder = f"{base}/{engine.replace('/', '-')}"
+        self._locks: dict[str, int] = {}
+        try:
+            os.makedirs(f"{self.folder}/instances", mode=0o700, exist_ok=True)
+            self.id = self._read_id()
+            self.instance = self._be_born()
+        except OSError as error:
+            text = f"cannot write to the folder {base}: {error.strerror}"
+            raise DriverError(text, hint=f"set {FOLDER} to another one") from error
+
+    @property
+    def owner(self) -> str:
+        """Return what the label of this hsup's containers says."""
+        return self._owner(self.instance)
+
+    @property
+    def owners(self) -> Sequence[str]:
+        """Return what the labels of other hsups say, dead or alive."""
+        found = os.listdir(f"{self.folder}/instances")
+        return [self._owner(instance) for instance in found if instance != self.instance]
+
+    def position_file(self, owner: str, container: str) -> str:
+        """Return where it is kept how much of a container's output was passed on."""
+        return f"{self._path(owner.rpartition('/')[2])}/{container}"
+
+    def inherit(self, owner: str, *, lost: bool = False) -> bool:
+        """Tell whether what has this owner is ours now: its hsup is no more, or we have it.
+
+        Nobody else inherits it until it is given up, or this hsup is no more. `lost` is for
+        an owner that has dynos, and is dead also where its folder is gone.
+        """
+        instance = self._instance(owner)
+        if instance is None:
+            return False
+        if instance in self._locks:
+            return instance != self.instance
+        if lost:
+            os.makedirs(self._path(instance), mode=0o700, exist_ok=True)
+        try:
+            lock = self._lock(instance)
+        except FileNotFoundError:
+            return False  # it has just left, or somebody else has forgotten it
+        if lock is None:
+            return False
+        self._locks[instance] = lock
+        return True
+
+    def has_left(self, owner: str) -> bool:
+        """Tell whether nothing is kept of an hsup of this household: it has ended in order."""
+        instance = self._instance(owner)
+        if instance is None:
+            return False
+        try:
+            os.stat(self._path(instance))
+        except FileNotFoundError:
+            return True
+        return False
+
+    def give_up(self, owner: str, *, has_containers: bool) -> None:
+        """Let another hsup inherit; forget an owner that has no containers any more."""
+        instance = owner.rpartition("/")[2]
+        lock = self._locks.pop(instance, None)
+        if lock is None:
+            return
+        if not has_containers:
+            self._forget(instance)
+        os.close(lock)
+
+    def leave(self, remaining: set[str]) -> None:
+        """Give up all that was inherited, and oneself; `remaining` owners have containers."""
+        for instance in list(self._locks):
+            owner = self._owner(instance)
+            self.give_up(owner, has_containers=owner in remaining)
+
+    @property
+    def has_inherited(self) -> bool:
+        """Tell whether anything was inherited, and not given up."""
+        return len(self._locks) > 1
+
+    def _owner(self, instance: str) -> str:
+        return f"{self.id}/{instance}"
+
+    def _instance(self, owner: str) -> str | None:
+        """Return the id of an hsup, None if it is of another household."""
+        household, _, instance = owner.partition("/")
+        return instance if household == self.id and instance.isalnum() else None
+
+    def _path(self, instance: str) -> str:
+        return f"{self.folder}/instances/{instance}"
+
+    def _be_born(self) -> str:
+        while True:
+            instance = os.urandom(6).hex()
+            os.makedirs(self._path(instance), mode=0o700)
+            try:
+                lock = self._lock(instance)
+            except FileNotFoundError:
+                lock = None
+            if lock is not None:  # else somebody else was quicker, and takes it for dead
+                self._locks[instance] = lock
+                return instance
+
+    def _forget(self, instance: str) -> None:
+        """Remove all that is kept of an owner, which nobody sees in part."""
+        going = f"{self.folder}/{instance}.going"
+        try:
+            os.rename(self._path(instance), going)
+        except FileNotFoundError:  # somebody has removed it by hand
+            return
+        for name in os.listdir(going):
+            os.unlink(f"{going}/{name}")
+        os.rmdir(going)
+
+    def _lock(self, instance: str) -> int | None:
+        """Return a lock; None if somebody else has it. Raises FileNotFoundError."""
+        folder = self._path(instance)
+        lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        if _is_at(lock, f"{folder}/lock"):
+            return lock
+        os.close(lock)
+        return None
+
+    def _read_id(self) -> str:
+        path = f"{self.folder}/household"
+        if not os.path.exists(path):
+            made = f"{path}.{os.urandom(6).hex()}"
+            with open(made, "x", encoding="ascii") as file:
+                file.write(os.urandom(8).hex())
+            try:
+                os.link(made, path)
+            except FileExistsError:
+                pass  # somebody else was quicker
+            finally:
+                os.unlink(made)
+        with open(path, encoding="ascii") as file:
+            return file.read()
+
+
+def _default_folder(environ: Mapping[str, str]) -> str:
+    if os.geteuid() == 0:
+        return _DEFAULT_FOLDER
+    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return f"{state}/hsup/docker"
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Tell whether a file is still there under its name; nobody unlinks it now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False

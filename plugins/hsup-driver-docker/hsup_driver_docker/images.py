@@ -1,0 +1,229 @@
+"""The images that dynos run: a stack with a slug on it, built once and found again.
+
+An image is known by its labels, for which application, slug and stack it was built.
+Another release of the application with the same slug has the same image.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hsup.errors import DriverError, UsageError
+from hsup.launch import START_UP
+from hsup.model import Slug
+from hsup_driver_docker.stacks import DEFAULT_STACK, Stacks
+
+if TYPE_CHECKING:
+    from hsup.api import Settings
+    from hsup_driver_docker.engine import Engine
+    from hsup_driver_docker.sdk import Sdk
+
+CACHE, KEEP = "DOCKER_IMAGE_CACHE", "DOCKER_IMAGES_KEEP"
+_DEFAULT_KEEP = 3
+_OFF = {"0", "false", "no", "off"}
+
+_APP, _RELEASE = "hsup.image.app", "hsup.image.release"
+_SLUG, _STACK, _FORMAT = "hsup.image.slug", "hsup.image.stack", "hsup.image.format"
+_BASE = "hsup.image.base"
+#: What changes with the way in which images are built.
+_BUILT_LIKE = f"1-{zlib.crc32(START_UP.encode()):08x}"
+
+#: What ends, or splits, the path in which an image is asked for.
+_NOT_IN_PATHS = frozenset(" ?#%\r\n")
+#: What a slug that is a container image has for its location before the image's name.
+IMAGE_SCHEME = "docker://"
+
+
+class Image(NamedTuple):
+    """An image of the engine's.
+
+    `variables` are the names that it sets in the environment. `is_own` tells that the
+    release is this image, and nothing was added to it.
+    """
+
+    id: str
+    variables: tuple[str, ...] = ()
+    is_own: bool = False
+
+
+class Wanted(NamedTuple):
+    """What an image is built of."""
+
+    app: str
+    slug: Slug | None
+    stack: str | None
+
+
+class Images:
+    """The images of one engine that belong to hsup."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        """Read the variables. Raises UsageError for one that makes no sense."""
+        self._engine = engine
+        self._settings = settings
+        self._stacks = Stacks(settings.environ)
+        self._uses_cache = settings.environ.get(CACHE, "").lower() not in _OFF
+        self._keep = _read_keep(settings.environ)
+
+    def obtain(self, wanted: Wanted, release: int, owner: Callable[[], str]) -> Image:
+        """Return the image to run, pulled or built where it is not there yet; blocks.
+
+        `owner` is asked whose label a container has in which it is built. Raises DriverError.
+        """
+        slug = wanted.slug
+        if slug is not None and slug.location.startswith(IMAGE_SCHEME):
+            return self._own(slug.location.removeprefix(IMAGE_SCHEME))
+        labels = {_APP: wanted.app, _STACK: wanted.stack or DEFAULT_STACK, _FORMAT: _BUILT_LIKE}
+        stack = self._stacks.image(wanted.stack)
+        if base := self._engine.image(stack):  # else it was removed, and what it became is not
+            labels[_BASE] = base["Id"]
+        if slug is not None and slug.checksum and self._uses_cache:
+            digest = slug.checksum.lower().removeprefix("sha256:")
+            if found := self._find({**labels, _SLUG: digest}):
+                return found
+        with self._unpacked(slug) as (folder, digest):
+            labels[_SLUG] = digest
+            found = self._find(labels) if self._uses_cache else None
+            labels[_RELEASE] = f"v{release}"
+            return found or self._build(wanted, labels, folder, owner())
+
+    def close(self) -> None:
+        """Close the SDK's connections, if it was needed."""
+        if "_sdk" in self.__dict__:
+            self._sdk.close()
+
+    def _own(self, name: str) -> Image:
+        if not name or not name.isascii() or _NOT_IN_PATHS.intersection(name):
+            raise DriverError(f'"{name}" is no name of a container image')
+        found = self._engine.image(name) or self._pulled(name)
+        return Image(found["Id"], is_own=True)
+
+    def _find(self, labels: Mapping[str, str]) -> Image | None:
+        """Return an image with these labels; others may have them too, under other names."""
+        found = self._engine.image(_name(labels))
+        if found is None or not labels.items() <= (found["Config"]["Labels"] or {}).items():
+            return None
+        return Image(found["Id"], _variables(found["Config"].get("Env") or ()))
+
+    def _build(
+        self, wanted: Wanted, labels: Mapping[str, str], folder: str | None, owner: str
+    ) -> Image:
+        stack = self._stacks.image(wanted.stack)
+        base = self._engine.image(stack) or self._pulled(stack)
+        name = _name(labels)
+        before = self._engine.image(name)
+        labels = {**labels, _BASE: base["Id"]}
+        built = self._sdk.build(stack, base["Id"], folder, labels=labels, tag=name, owner=owner)
+        if before is not None and (before["Config"]["Labels"] or {}).get(_APP) == wanted.app:
+            self._sdk.remove_image(before["Id"])  # it has lost its name
+        self._collect(wanted.app, built)
+        return Image(built, _variables(base["Config"].get("Env") or ()))
+
+    def _pulled(self, name: str) -> Mapping[str, Any]:
+        self._sdk.pull(name)
+        found = self._engine.image(name)
+        if found is None:
+            raise DriverError(f"the image {name} is gone again")
+        return found
+
+    def _collect(self, app: str, built: str) -> None:
+        """Remove what an application has more of than it may keep, the oldest first.
+
+        What somebody else has made of such images, or named, is not ours.
+        """
+        prefix = f"{_repository(app)}:"
+        others = [
+            one["Id"]
+            for one in self._engine.images({_APP: app})
+            if one["Id"] != built and _is_named(one["RepoTags"], prefix)
+        ]
+        for image in others[self._keep - 1 :]:
+            self._sdk.remove_image(image)
+
+    @contextmanager
+    def _unpacked(self, slug: Slug | None) -> Iterator[tuple[str | None, str]]:
+        """Lend the folder of a slug, and what tells it from others."""
+        if slug is None:
+            yield None, "none"
+            return
+        folder = os.path.join(self._settings.folder, slug.location)
+        if os.path.isdir(folder):
+            yield folder, folder_digest(folder)
+            return
+        from hsup.slugs import SlugStore  # takes long, and is needed rarely
+
+        store = SlugStore(self._settings)
+        for leftover in store.sweep():
+            _log(leftover)
+        with store.unpack(slug) as unpacked:
+            yield unpacked.folder, unpacked.digest or folder_digest(unpacked.folder)
+
+    @cached_property
+    def _sdk(self) -> Sdk:
+        from hsup_driver_docker.sdk import Sdk  # takes long, and is needed rarely
+
+        return Sdk(self._engine)
+
+
+def folder_digest(folder: str) -> str:
+    """Return what changes with any file of a folder, as far as its metadata tells.
+
+    Two checksums are enough to tell accidents apart, and hashlib takes 4 ms to import.
+    """
+    crc, adler, count = 0, 1, 0
+    for path, status in _walk(folder):
+        link = os.readlink(path) if os.path.islink(path) else ""
+        told: list[object] = [path[len(folder) :], status.st_mode, status.st_uid, status.st_gid]
+        told += [link] if os.path.isdir(path) else [link, status.st_size, status.st_mtime_ns]
+        data = repr(told).encode("utf-8", "surrogateescape")
+        crc, adler, count = zlib.crc32(data, crc), zlib.adler32(data, adler), count + 1
+    return f"{crc:08x}{adler:08x}{count:08x}"
+
+
+def _walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted((*folders, *files)):
+            path = os.path.join(parent, name)
+            try:
+                yield path, os.lstat(path)
+            except FileNotFoundError:
+                continue  # it has just gone
+
+
+def _log(leftover: str) -> None:
+    import logging  # takes long, and is needed rarely
+
+    logging.getLogger(__name__).info("removed what a dead hsup left: %s", leftover)
+
+
+def _variables(environment: Iterable[str]) -> tuple[str, ...]:
+    return tuple(one.partition("=")[0] for one in environment)
+
+
+def _name(labels: Mapping[str, str]) -> str:
+    """Return what an image is called."""
+    return f"{_repository(labels[_APP])}:{labels[_SLUG][:16]}"
+
+
+def _repository(app: str) -> str:
+    """Return the name of an application's images, of which Docker takes lower case only."""
+    words = "".join(one if one.isascii() and one.isalnum() else " " for one in app.lower()).split()
+    return f"hsup/{'-'.join(words) or 'app'}"
+
+
+def _is_named(names: Sequence[str] | None, prefix: str) -> bool:
+    """Tell whether an image has one name, which hsup gave it."""
+    return [name.startswith(prefix) for name in names or ()] == [True]
+
+
+def _read_keep(environ: Mapping[str, str]) -> int:
+    text = environ.get(KEEP) or str(_DEFAULT_KEEP)
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise UsageError(f'{KEEP} is "{text}"', hint="write how many images, 1 or more")
+    return int(text)

@@ -1,0 +1,117 @@
+"""The containers of hsups that are no more: some are taken over, the others removed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from hsup_driver_docker.connection import EngineError
+from hsup_driver_docker.container import APP, NAME, OWNER, SPEC
+from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.household import Household
+
+#: So many containers are removed at a time.
+_AT_ONCE = 10
+
+_Listed = Mapping[str, Any]
+
+
+class Leftovers:
+    """What was found of hsups that shared this one's household. Everything blocks."""
+
+    def __init__(self, engine: Engine, household: Household) -> None:
+        self._engine = engine
+        self._household = household
+        self._kept: dict[str, _Listed] = {}
+
+    def sweep(self) -> list[str]:
+        """Remove what nobody can take over; say what a dead hsup has left of it."""
+        found = self._by_owner()
+        removed = []
+        for owner in {*found, *self._household.owners}:
+            containers = found.get(owner, [])
+            surplus = _without_dynos(containers)
+            if self._household.has_left(owner):
+                self._discard(surplus)
+            elif (surplus or not containers) and self._household.inherit(owner):
+                containers = self._by_owner().get(owner, [])  # it may have made more, and died
+                surplus = _without_dynos(containers)
+                removed += self._remove(surplus)
+                has_dynos = len(surplus) < len(containers)
+                self._household.give_up(owner, has_containers=has_dynos)
+        return removed
+
+    def keep_only(self, app: str, fingerprints: Collection[str]) -> list[str]:
+        """Remove an application's dynos but for one of each fingerprint; say what it was."""
+        removed = []
+        for owner, found in self._by_owner().items():
+            if not _dynos(found, app) or not self._household.inherit(owner, lost=True):
+                continue
+            containers = self._by_owner().get(owner, [])
+            dynos = _dynos(containers, app)
+            surplus = [one for one in dynos if not self._keep(one, fingerprints)]
+            removed += self._remove(surplus)
+            if len(surplus) == len(dynos):
+                has_others = len(dynos) < len(containers)
+                self._household.give_up(owner, has_containers=has_others)
+        return removed
+
+    def take(self, fingerprint: str) -> tuple[str, str, str] | None:
+        """Return id, name and owner of a container that was kept; None if there is none."""
+        one = self._kept.pop(fingerprint, None)
+        return (one["Id"], _name(one), one["Labels"][OWNER]) if one else None
+
+    def owners(self) -> set[str]:
+        """Return whose containers are there."""
+        return set(self._by_owner())
+
+    def _keep(self, one: _Listed, fingerprints: Collection[str]) -> bool:
+        fingerprint = one["Labels"][SPEC]
+        if fingerprint not in fingerprints or fingerprint in self._kept:
+            return False
+        self._kept[fingerprint] = one
+        return True
+
+    def _by_owner(self) -> dict[str, list[_Listed]]:
+        """Return the containers that hsup made, and not who copied their labels."""
+        found: dict[str, list[_Listed]] = {}
+        for one in self._engine.containers(OWNER):
+            if one["Labels"].get(NAME) == _name(one):
+                found.setdefault(one["Labels"][OWNER], []).append(one)
+        return found
+
+    def _discard(self, surplus: Sequence[_Listed]) -> None:
+        """Remove what an hsup has run that ended in order: mostly, the engine is at it already."""
+        for one in surplus:
+            try:
+                self._engine.discard(str(one["Id"]))
+            except EngineError as error:
+                import logging  # takes long, and is needed rarely
+
+                logging.getLogger(__name__).info("%s is left: %s", _name(one), error)
+
+    def _remove(self, surplus: Sequence[_Listed]) -> list[str]:
+        if surplus:
+            from concurrent.futures import ThreadPoolExecutor  # takes long, and is needed rarely
+
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(self._engine.remove, [str(one["Id"]) for one in surplus]))
+        return [f"the container {_name(one)}" for one in surplus]
+
+
+def _dynos(containers: Iterable[_Listed], app: str) -> list[_Listed]:
+    return [one for one in containers if _is_dyno(one) and one["Labels"][APP] == app]
+
+
+def _without_dynos(containers: Iterable[_Listed]) -> list[_Listed]:
+    return [one for one in containers if not _is_dyno(one)]
+
+
+def _is_dyno(listed: _Listed) -> bool:
+    """Tell whether a container is a dyno that runs, and that can be taken over."""
+    return listed["State"] == "running" and SPEC in listed["Labels"]
+
+
+def _name(listed: _Listed) -> str:
+    names: Sequence[str] = listed["Names"] or ["?"]
+    return names[0].lstrip("/")

@@ -1,0 +1,166 @@
+"""Make and start containers; everything blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
+from itertools import count
+
+from hsup.errors import DriverError, DynoStartError
+from hsup.model import Address, DynoSpec
+from hsup.sizes import Size, cpu_set
+from hsup_driver_docker import container
+from hsup_driver_docker.connection import EngineError, Stream
+from hsup_driver_docker.container import Surroundings
+from hsup_driver_docker.engine import CONFLICT, Engine
+from hsup_driver_docker.events import ENDED, OUT_OF_MEMORY
+from hsup_driver_docker.handle import Handle, Launched, Once, start_error
+from hsup_driver_docker.images import Image
+
+_LOOPBACK, _EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")  # noqa: S104 - a user may say so
+#: So many names are tried before a clash is no accident.
+_NAMES = 3
+_PORT_TAKEN = ("port is already allocated", "address already in use")
+
+
+class Maker:
+    """Makes the containers of one hsup, whose label is `owner`.
+
+    They are in `network`, None for the engine's default one. `publish` is the address of
+    the engine's machine at which ports are published.
+    """
+
+    def __init__(self, engine: Engine, owner: str, network: str | None, publish: str) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._network = network
+        self._publish = publish
+        self._numbers = count()
+
+    def surroundings(self, size: Size) -> Surroundings:
+        """Return what a dyno of a size has."""
+        return Surroundings(self._owner, size, self._cpus(size), self._network)
+
+    def fingerprint(self, spec: DynoSpec, image: Image, around: Surroundings) -> str:
+        """Return what a dyno that `launch` starts is known by."""
+        return container.fingerprint(container.body(spec, image, self._published(spec, around)))
+
+    def launch(self, spec: DynoSpec, image: Image, around: Surroundings) -> Launched:
+        """Start a dyno, with its port published under the same number if that is free.
+
+        Raises DynoStartError.
+        """
+        known_by = self.fingerprint(spec, image, around)
+        around = self._published(spec, around)
+        try:
+            handle, stream = self._start(spec, image, around, known_by)
+        except DynoStartError as error:
+            if not any(text in str(error) for text in _PORT_TAKEN):
+                raise
+        else:
+            wanted = around.host_port
+            address = Address(self._host(self._publish), wanted) if wanted else None
+            return Launched(handle, stream, around.owner, address)
+        handle, stream = self._start(spec, image, around._replace(host_port=None), known_by)
+        with _removed_on_failure(handle, stream):
+            address = self.address(handle)
+        _tell_of_port(around.host_port, spec, address)
+        return Launched(handle, stream, around.owner, address)
+
+    def launch_once(self, spec: DynoSpec, image: Image, around: Surroundings) -> Once:
+        """Start a dyno that the engine removes as soon as it has ended. Raises DynoStartError."""
+        handle, engine = self._make(spec, image, around), self._engine
+        with _removed_on_failure(handle), ExitStack() as opened:
+            streams = []
+            for ask in (
+                partial(engine.attach, with_input=around.has_input),
+                partial(engine.events, [OUT_OF_MEMORY, ENDED]),
+                engine.removal,
+            ):
+                streams.append(ask(container=handle.id))
+                opened.enter_context(streams[-1].socket)
+            handle.start()
+            opened.pop_all()
+        return Once(handle, *streams)
+
+    def address(self, handle: Handle) -> Address | None:
+        """Return where a dyno's port is published, None if it is not."""
+        listens = container.port(handle.spec)
+        ports = self._engine.inspect(handle.id)["NetworkSettings"]["Ports"]
+        bound = ports.get(f"{listens}/tcp")
+        if not bound:
+            return None
+        return Address(self._host(bound[0]["HostIp"]), int(bound[0]["HostPort"]))
+
+    def _host(self, bound: str) -> str:
+        if bound not in _EVERYWHERE:
+            return bound
+        endpoint = self._engine.endpoint
+        return _LOOPBACK if endpoint.path is not None else endpoint.host_port[0]
+
+    def _published(self, spec: DynoSpec, around: Surroundings) -> Surroundings:
+        return around._replace(publish=self._publish, host_port=container.port(spec))
+
+    def _start(
+        self, spec: DynoSpec, image: Image, around: Surroundings, known_by: str
+    ) -> tuple[Handle, Stream]:
+        """Return a dyno, and its output from the beginning on."""
+        handle = self._make(spec, image, around, known_by)
+        with _removed_on_failure(handle):
+            stream = self._engine.attach(handle.id)
+            with _removed_on_failure(handle, stream):
+                handle.start()
+        return handle, stream
+
+    def _make(
+        self, spec: DynoSpec, image: Image, around: Surroundings, known_by: str | None = None
+    ) -> Handle:
+        body = container.body(spec, image, around)
+        if known_by is not None:
+            body["Labels"][container.SPEC] = known_by
+        for left in reversed(range(_NAMES)):
+            name = container.new_name(spec)
+            body["Labels"][container.NAME] = name
+            try:
+                made = self._engine.create(name, body)
+            except EngineError as error:
+                if error.status != CONFLICT or not left:
+                    raise start_error(error) from error
+            else:
+                return Handle(self._engine, made, name, spec, image)
+        raise AssertionError
+
+    def _cpus(self, size: Size) -> str | None:
+        """Return the cpus of a dedicated size; a shared one has what others leave idle."""
+        if not size.is_dedicated:
+            return None
+        chosen = cpu_set(size, range(self._cpu_count), next(self._numbers))
+        return ",".join(map(str, sorted(chosen)))
+
+    @cached_property
+    def _cpu_count(self) -> int:
+        return int(self._engine.information()["NCPU"])
+
+
+def _tell_of_port(wanted: int | None, spec: DynoSpec, address: Address | None) -> None:
+    import logging  # takes long, and is needed rarely
+
+    place = f"{address.ip}:{address.port}" if address else "no port"
+    text = "port %s is taken, %s is at %s"
+    logging.getLogger(__name__).warning(text, wanted, spec.name, place)
+
+
+@contextmanager
+def _removed_on_failure(handle: Handle, stream: Stream | None = None) -> Iterator[None]:
+    """Leave neither a container nor a stream behind."""
+    try:
+        yield
+    except BaseException:
+        if stream is not None:
+            stream.socket.close()
+        try:
+            handle.remove()
+        except DriverError:
+            pass  # the next hsup removes it
+        raise

@@ -1,0 +1,82 @@
+"""Hear of containers whose memory was used up.
+
+The kernel then kills one process of a container, and the engine tells; a dyno
+ends as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable
+
+from hsup.threads import in_thread
+from hsup_driver_docker.connection import EngineAway, EngineError, Stream, read_some
+from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.events import OUT_OF_MEMORY, Event, Lines
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 2.0
+
+
+class MemoryWatch:
+    """Calls back with the id of each container with a label that ran out of memory."""
+
+    def __init__(self, engine: Engine, label: str, tell: Callable[[str], None]) -> None:
+        self._ask = lambda: engine.events([OUT_OF_MEMORY], label=label)
+        self._tell = tell
+        self._task: asyncio.Task[None] | None = None
+        self._is_connected = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Return when this listens, or when there is nothing to listen to for now."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._listen())
+        await self._is_connected.wait()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._task is not None and not self._task.get_loop().is_closed():
+            self._task.cancel()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                stream = await in_thread(self._ask)
+            except (EngineAway, EngineError) as error:
+                logger.debug("not told of memory: %s", error)
+                self._is_connected.set()
+            else:
+                self._is_connected.set()
+                await self._hear(stream)
+            await asyncio.sleep(_RETRY_SECONDS)  # the engine is being restarted
+
+    async def _hear(self, stream: Stream) -> None:
+        lines = Lines()
+        self._tell_of(lines.feed(stream.first))
+        loop = asyncio.get_running_loop()
+        with stream.socket as connected:
+            connected.settimeout(0)
+            while (data := await _readable(loop, connected)) != b"":
+                self._tell_of(lines.feed(data or b""))
+
+    def _tell_of(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._tell(event.container)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, connected: socket.socket) -> bytes | None:
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(connected, _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(connected)
+    return read_some(connected)

@@ -1,0 +1,38 @@
+"""Which image a stack is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hsup.errors import DriverError, UsageError
+
+VARIABLE = "DOCKER_STACKS"
+DEFAULT_STACK = "heroku-24"
+
+#: What Heroku calls its stacks, with a number behind a hyphen; the images are tagged so.
+_HEROKU = frozenset({"heroku", "cedar"})
+
+
+class Stacks:
+    """The images of stacks: those of DOCKER_STACKS, then Heroku's by their names."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Read the variable. Raises UsageError for one that makes no sense."""
+        self._images: dict[str, str] = {}
+        for word in environ.get(VARIABLE, "").split():
+            name, equals, image = word.partition("=")
+            if not (name and equals and image):
+                hint = "write a stack and its image, such as cedar-14=heroku/cedar:14, or several"
+                raise UsageError(f'{VARIABLE} has "{word}" in it', hint=hint)
+            self._images[name] = image
+
+    def image(self, stack: str | None) -> str:
+        """Return the name of a stack's image. Raises DriverError for an unknown stack."""
+        name = stack or DEFAULT_STACK
+        if name in self._images:
+            return self._images[name]
+        kind, _, number = name.partition("-")
+        if kind in _HEROKU and number.isdecimal():
+            return f"heroku/{kind}:{number}"
+        hint = f"set {VARIABLE}={name}=IMAGE"
+        raise DriverError(f'it is not known which image the stack "{name}" is', hint=hint)

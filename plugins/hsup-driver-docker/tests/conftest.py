@@ -1,0 +1,147 @@
+"""A stack for tests, as an image of the engine's: this machine's bash and coreutils.
+
+What needs an engine is skipped where there is none; `make test` has one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Container, Iterator
+from contextlib import closing, contextmanager
+
+import docker
+import pytest
+
+from hsup.api import Settings
+from hsup.errors import DriverError
+from hsup_driver_docker.connection import Connection
+from hsup_driver_docker.endpoint import find
+from hsup_driver_docker.engine import Engine
+
+#: What an engine takes at most to remove a container that was run to its end.
+_REMOVED_SECONDS = 5.0
+PROGRAMS = """
+    bash cat chmod env false grep head id ln ls mkdir nproc printenv printf pwd seq setsid sh
+    sleep stat stty tail touch tr true tty wc whoami yes
+"""
+
+
+def _libraries(program: str) -> set[str]:
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    return {word for word in listing.split() if word.startswith("/")}
+
+
+def pack(programs: str) -> bytes:
+    """Return a tar archive with programs, and the libraries that they need."""
+    paths = [
+        path for name in programs.split() if (path := shutil.which(name, path="/usr/bin:/bin"))
+    ]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", dereference=True) as archive:
+        for path in paths:
+            archive.add(path, f"usr/bin/{os.path.basename(path)}")
+        for library in {one for path in paths for one in _libraries(path)}:
+            archive.add(library, library.lstrip("/"))
+        link = tarfile.TarInfo("bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "usr/bin"
+        archive.addfile(link)
+        users = b"root:x:0:0:root:/root:/bin/bash\nother:x:3000:3000::/:/bin/sh\n"
+        member = tarfile.TarInfo("etc/passwd")
+        member.size = len(users)
+        archive.addfile(member, io.BytesIO(users))
+        archive.addfile(_folder("tmp", 0o1777))
+    return packed.getvalue()
+
+
+def _folder(name: str, mode: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, mode
+    return member
+
+
+@pytest.fixture
+def root_archive():
+    """What makes the root of an image, given the names of programs in a line."""
+    return lambda programs=PROGRAMS: pack(programs)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The engine of this machine."""
+    engine = Engine(Connection(find(os.environ)))
+    try:
+        engine.version()
+    except DriverError as error:
+        pytest.skip(str(error))
+    return engine
+
+
+@contextmanager
+def connected(engine: Engine) -> Iterator[docker.APIClient]:
+    """Lend Docker's SDK; it keeps connections until it is closed."""
+    with closing(docker.APIClient(base_url=engine.endpoint.address, version="auto")) as client:
+        yield client
+
+
+@pytest.fixture
+def sdk(engine):
+    """Docker's SDK, for what only tests do."""
+    with connected(engine) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def stack(engine) -> Iterator[str]:
+    """The name of an image with what tests run; the images built of it go with it."""
+    name = f"hsup-test-{secrets.token_hex(4)}"
+    change = ["ENV LANG=nowhere", 'ENTRYPOINT ["/bin/false"]']
+    with connected(engine) as sdk:
+        sdk.import_image_from_data(pack(PROGRAMS), repository=name, tag="1", changes=change)
+    yield f"{name}:1"
+    with connected(engine) as sdk:
+        for image in sdk.images(filters={"label": f"hsup.image.stack={name}"}):
+            sdk.remove_image(image["Id"], force=True)
+        sdk.remove_image(f"{name}:1", force=True)
+
+
+@pytest.fixture
+def environ(stack, engine, tmp_path) -> Iterator[dict[str, str]]:
+    """Variables for a driver that shares nothing with others; fail if it leaves something."""
+    named = {name: os.environ[name] for name in ("DOCKER_HOST", "HOME") if name in os.environ}
+    yield {
+        **named,
+        "PATH": os.environ["PATH"],
+        "DOCKER_STACKS": f"{stack.partition(':')[0]}={stack}",
+        "HSUP_DOCKER_DIR": str(tmp_path / "docker"),
+        "HSUP_SLUGS_DIR": str(tmp_path / "slugs"),
+        "HEROKU_ACCESS_TOKEN": "secret",
+    }
+    households = {one.read_text() for one in tmp_path.glob("docker/*/household")}
+    deadline = time.monotonic() + _REMOVED_SECONDS
+    left = _containers(engine, households)
+    while left and "running" not in left.values() and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = _containers(engine, households)
+    for one in left:
+        engine.remove(one)
+    assert not left
+
+
+def _containers(engine: Engine, households: Container[str]) -> dict[str, str]:
+    """Return the states of hsups' containers by their ids."""
+    return {
+        one["Id"]: one["State"]
+        for one in engine.containers("hsup.owner")
+        if one["Labels"]["hsup.owner"].partition("/")[0] in households
+    }
+
+
+@pytest.fixture
+def settings(environ, tmp_path) -> Settings:
+    return Settings(folder=str(tmp_path), environ=environ)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from hsup.model import Command, DynoName, ExitStatus
+from hsup.testing import DriverSuite, Recorder
+from hsup_driver_docker.driver import DockerDriver
+
+
+class TestDockerDriver(DriverSuite):
+    @pytest.fixture(autouse=True)
+    def _environ(self, environ, stack):
+        self.environ = environ
+        self.stack = stack.partition(":")[0]
+
+    def make_driver(self, settings):
+        return DockerDriver(settings._replace(environ=self.environ))
+
+    def release(self):
+        return super().release()._replace(stack=self.stack)
+
+    def test_a_command_that_does_not_exist_is_an_error_127(self):
+        """bash looks for it in the dyno, after .profile.d has set PATH: it is a status there."""
+        assert self._status_of("nosuch").code == 127
+        assert self._status_of("/etc/passwd").code == 126
+
+    def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self):
+        async def check(driver):
+            async with self._started(driver, "sleep 60") as (dyno, _), Recorder() as recorder:
+                null = os.open(os.devnull, os.O_RDONLY)
+                line = "id -un; grep -E 'CapEff|NoNewPrivs' /proc/self/status; echo oh >&2; exit 7"
+                streams = (null, recorder.stdout, recorder.stderr)
+                execution = await dyno.execute(Command((line,)), streams)
+                os.close(null)
+                recorder.close_writing_ends()
+                assert await execution.wait() == ExitStatus(code=7)
+                out, err = await recorder.all()
+                assert out == b"dyno\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n"
+                assert err == b"oh\n"
+
+        self._run(check)
+
+    def test_dynos_that_start_at_once_have_containers_and_ports_of_their_own(self):
+        async def check(driver):
+            specs = [
+                self._spec("sleep", "60")._replace(name=DynoName("web", n), port=5900 + n)
+                for n in range(10)
+            ]
+            async with Recorder() as recorder:
+                dynos = await asyncio.gather(*(driver.start(one, recorder) for one in specs))
+                assert len({dyno.address for dyno in dynos}) == len(dynos)
+                await asyncio.gather(*(dyno.destroy() for dyno in dynos))
+
+        self._run(check)

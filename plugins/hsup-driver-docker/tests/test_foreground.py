@@ -1,0 +1,127 @@
+"""What a run makes of all that an engine tells of its container, whatever comes first."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from hsup.model import ExitStatus
+from hsup_driver_docker.connection import Connection, EngineAway, Stream
+from hsup_driver_docker.endpoint import find
+from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.events import Event, Lines
+from hsup_driver_docker.foreground import Session
+from hsup_driver_docker.handle import Handle
+
+OUTPUT = b"\1\0\0\0\0\0\0\3out\2\0\0\0\0\0\0\3err"
+REMOVED = b'{"Error":null,"StatusCode":%d}\n'
+
+
+def line(what, **attributes):
+    return json.dumps({"Action": what, "Actor": {"ID": "c1", "Attributes": attributes}}) + "\n"
+
+
+def died(code):
+    return line("die", exitCode=str(code), name="hsup-shop-run.1")
+
+
+class Told:
+    """A session, and the engine's ends of its streams."""
+
+    def __init__(self, opened, first):
+        engine = Engine(Connection(find({"DOCKER_HOST": "unix:///none"})))
+        pairs = [socket.socketpair() for _ in range(3)]
+        for pair in pairs:
+            for one in pair:
+                opened.enter_context(one)
+        self.output, self.events, self.removal = (theirs for _, theirs in pairs)
+        streams = [Stream(ours, b"") for ours, _ in pairs]
+        streams[1] = streams[1]._replace(first=first)
+        handle = Handle(engine, "c1", "hsup-shop-run.1", None, None)
+        self._session = Session(handle, *streams, has_terminal=False)
+
+    def run(self):
+        """Return what is made of it, once the output has ended."""
+        self.output.sendall(OUTPUT)
+        self.output.close()
+        woken, wake = os.pipe()
+        try:
+            return self._session.run(1.0, woken)
+        finally:
+            os.close(woken)
+            os.close(wake)
+
+
+@pytest.fixture
+def told(capfd):
+    with ExitStack() as opened:
+        yield lambda first=b"": Told(opened, first)
+    assert capfd.readouterr() == ("out", "err")
+
+
+def test_it_ends_with_the_status_before_the_container_is_removed(told):
+    one = told()
+    one.events.sendall(died(3).encode())
+    assert one.run() == ExitStatus(code=3)
+
+
+def test_an_end_may_be_told_right_behind_the_answer(told):
+    assert told(died(4).encode()).run() == ExitStatus(code=4)
+
+
+def test_whoever_was_killed_is_asked_about_until_it_is_removed(told):
+    one = told()
+    one.events.sendall((died(137) + line("oom")).encode())
+    one.removal.sendall(REMOVED % 137)
+    one.removal.close()
+    assert one.run() == ExitStatus(signal=9, out_of_memory=True)
+
+
+def test_a_kill_that_has_another_cause_is_a_status(told):
+    one = told(died(137).encode())
+    one.removal.sendall(REMOVED % 137)
+    one.removal.close()
+    assert one.run() == ExitStatus(code=137)
+
+
+def test_memory_that_ran_out_is_told_whatever_the_status(told):
+    one = told()
+    one.events.sendall((died(0) + line("oom")).encode())
+    assert one.run() == ExitStatus(code=0, out_of_memory=True)
+
+
+@pytest.mark.parametrize(("said", "known"), [(255, 3), (255, 255)])
+def test_what_the_engine_did_not_know_at_first_is_corrected(told, said, known):
+    one = told()
+    one.events.sendall(died(said).encode())
+    one.removal.sendall(REMOVED % known)
+    one.removal.close()
+    assert one.run() == ExitStatus(code=known)
+
+
+def test_an_end_that_was_not_told_is_seen_by_the_removal(told):
+    one = told()
+    one.removal.sendall(REMOVED % 5)
+    one.removal.close()
+    assert one.run() == ExitStatus(code=5)
+
+
+def test_an_engine_that_goes_away_is_an_error(told):
+    one = told()
+    one.events.close()
+    one.removal.close()
+    with pytest.raises(EngineAway, match="cannot reach the Docker Engine"):
+        one.run()
+
+
+def test_events_come_in_pieces_and_together():
+    data = (died(1) + line("oom") + died(2)).encode()
+    expected = [Event("die", "c1", 1), Event("oom", "c1", None), Event("die", "c1", 2)]
+    lines = Lines(data[:10])
+    found = [event for start in range(10, len(data), 7) for event in lines.feed(data[start:][:7])]
+    assert found == expected
+    assert Lines().feed(data) == expected

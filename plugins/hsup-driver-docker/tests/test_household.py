@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hsup.errors import DriverError
+from hsup_driver_docker.household import Household
+
+ENGINE = "unix:///x.sock"
+
+DIE = """
+import os, sys
+from hsup_driver_docker.household import Household
+print(Household({"HSUP_DOCKER_DIR": sys.argv[1]}, "unix:///x.sock").owner, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def household(environ):
+    """Return a maker of households, which are left at the end."""
+    made = []
+
+    def make(engine=ENGINE):
+        made.append(Household(environ, engine))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.leave(set())
+
+
+@pytest.fixture
+def environ(tmp_path):
+    return {"HSUP_DOCKER_DIR": str(tmp_path / "docker")}
+
+
+def dead(environ):
+    """Return the owner of what an hsup has that was killed."""
+    words = [sys.executable, "-c", DIE, environ["HSUP_DOCKER_DIR"]]
+    return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
+
+
+def test_hsups_of_a_folder_have_one_household_and_each_an_id_of_its_own(household):
+    one, other = household(), household()
+    assert one.id == other.id
+    assert one.instance != other.instance
+
+
+def test_what_a_living_hsup_has_is_not_inherited(household):
+    one, other = household(), household()
+    assert not one.inherit(other.owner)
+    assert not one.inherit(one.owner)
+
+
+def test_what_a_dead_hsup_had_is_inherited_by_one(environ, household):
+    owner = dead(environ)
+    one, other = household(), household()
+    assert one.inherit(owner)
+    assert one.inherit(owner)
+    assert not other.inherit(owner)
+
+
+def test_what_was_inherited_and_stays_is_inherited_again(environ, household):
+    owner = dead(environ)
+    one = household()
+    assert one.inherit(owner)
+    one.leave({owner})
+    assert household().inherit(owner)
+
+
+def test_what_was_given_up_is_inherited_by_another(environ, household):
+    owner = dead(environ)
+    one, other = household(), household()
+    assert one.inherit(owner)
+    one.give_up(owner, has_containers=True)
+    assert other.inherit(owner)
+    other.give_up(owner, has_containers=False)
+    assert owner not in one.owners
+
+
+def test_hsups_of_another_engine_are_another_household(household):
+    assert household().id != household("tcp://10.0.0.1:2375").id
+
+
+def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(environ, household):
+    one, other = household(), household()
+    owners = [one.owner, other.owner, dead(environ)]
+    assert not any(one.has_left(owner) for owner in owners)
+    other.leave(set())
+    assert one.has_left(other.owner)
+    assert not one.inherit(other.owner)
+    assert one.inherit(other.owner, lost=True)
+
+
+@pytest.mark.parametrize("owner", ["", "other/0123456789ab", "{id}/", "{id}/../../etc/passwd"])
+def test_what_is_not_of_this_household_is_nobodys_business(household, owner):
+    one = household()
+    assert not one.inherit(owner.format(id=one.id))
+    assert not one.has_left(owner.format(id=one.id))
+
+
+def test_nothing_is_left_of_one_that_has_left(household):
+    one = household()
+    one.leave(set())
+    assert os.listdir(f"{one.folder}/instances") == []
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DriverError, match=r"cannot write to the folder .*; set HSUP_DOCKER_DIR"):
+        Household({"HSUP_DOCKER_DIR": str(tmp_path / "file/docker")}, ENGINE)

@@ -1,0 +1,215 @@
+"""Ask the Platform API, one request at a time; everything blocks.
+
+requests because it is the user's, and proxies and certificates come with it. Its own
+retries are not used: when to ask again depends on what the account has left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import requests
+import urllib3
+
+import hsup
+from hsup_source_heroku import API_URL, TOKENS, cadence
+from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.errors import (
+    ApiError,
+    Away,
+    BrokenAnswer,
+    Limited,
+    NotFound,
+    OverBudget,
+    Refused,
+)
+
+#: To connect; between two pieces of an answer; for the whole of it.
+_TIMEOUT_SECONDS = (5.0, 20.0)
+_ANSWER_SECONDS = 60.0
+_CHUNK = 1 << 16
+#: More than any list of the API; what sends more is something else.
+_MOST_BYTES = 64 << 20
+
+_UNCHANGED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 304, 401, 403, 404, 429
+_REDIRECT, _FIRST_REFUSAL = 300, 400
+
+
+class Answer(NamedTuple):
+    """What the API has said; `body` is None where it has not changed since the ETag."""
+
+    body: bytes | None
+    etag: str | None
+    next_range: str | None = None
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Keeps requests from taking something of ~/.netrc instead."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Client:
+    """The API at `url`, as seen with one key. `remaining` is what the account may still ask."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        budget: Budget,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.url = url
+        self.remaining: int | None = None
+        self._not_before = 0.0
+        self._budget = budget
+        self._clock = clock
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+        self._session.headers["User-Agent"] = f"hsup/{hsup.__version__}"
+
+    def get(
+        self,
+        path: str,
+        *,
+        etag: str | None = None,
+        wanted: str | None = None,
+        variant: str = "3",
+    ) -> Answer:
+        """Return the answer; `wanted` is a Range of a list. Raises ApiError."""
+        self._require_leave()
+        headers = {"Accept": f"application/vnd.heroku+json; version={variant}"}
+        if etag:
+            headers["If-None-Match"] = etag
+        if wanted:
+            headers["Range"] = wanted
+        response, body = self._send_reliably(path, headers)
+        self._note_remaining(response)
+        if response.status_code >= _REDIRECT and response.status_code != _UNCHANGED:
+            raise self._refusal(response, body, path)
+        is_unchanged = response.status_code == _UNCHANGED
+        if is_unchanged and not etag:
+            raise BrokenAnswer(f"{self.url} says of {path} that it has not changed since never")
+        return Answer(
+            None if is_unchanged else body,
+            response.headers.get("ETag", etag if is_unchanged else None),
+            response.headers.get("Next-Range"),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _require_leave(self) -> None:
+        """Raise Limited as long as the API has asked to wait, OverBudget where too much was."""
+        now = self._clock()
+        if (wait := self._not_before - now) > 0:
+            raise Limited(f"{self.url} has asked to wait", retry_after=wait)
+        if (wait := self._budget.wait_seconds(now)) > 0:
+            text = f"hsup has asked {self.url} a third of what an account may ask in an hour"
+            raise OverBudget(text, hint=f"it goes on in {wait:.0f} s", retry_after=wait)
+
+    def _send_reliably(
+        self, path: str, headers: Mapping[str, str]
+    ) -> tuple[requests.Response, bytes]:
+        """Return an answer; a connection that was closed meanwhile is made again."""
+        try:
+            try:
+                return self._send(path, headers)
+            except requests.ConnectionError as error:
+                if not _is_dropped(error):
+                    raise
+                self._require_leave()
+                return self._send(path, headers)
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+            # Of requests; of urllib3, where it reads a body; and of settings such as
+            # REQUESTS_CA_BUNDLE.
+            raise Away(f"cannot reach {self.url}: {_reason(error)}") from error
+
+    def _send(self, path: str, headers: Mapping[str, str]) -> tuple[requests.Response, bytes]:
+        self._budget.spend(self._clock())
+        with self._session.get(
+            self.url + path,
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            return response, self._read(response)
+
+    def _read(self, response: requests.Response) -> bytes:
+        """Return the body as it comes, for a stream of drops must end, too."""
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        parts, size = [], 0
+        while part := response.raw.read1(_CHUNK, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            if time.monotonic() > deadline or size > _MOST_BYTES:
+                raise requests.Timeout("the answer does not come to an end")
+        return b"".join(parts)
+
+    def _note_remaining(self, response: requests.Response) -> None:
+        told = response.headers.get("RateLimit-Remaining", "")
+        if told.isascii() and told.isdecimal():
+            self.remaining = int(told)
+
+    def _refusal(self, response: requests.Response, body: bytes, path: str) -> ApiError:
+        status = response.status_code
+        said = _message(body) or f"status {status}"
+        if status == _UNAUTHORIZED:
+            hint = f"set {TOKENS[0]} to a valid key: heroku authorizations:create makes one"
+            return Refused(f"{self.url} does not accept the key: {said}", hint=hint)
+        if status == _FORBIDDEN:
+            hint = "use the key of somebody who may see the application"
+            return Refused(f"{self.url} refuses {path}: {said}", hint=hint)
+        if status == _NOT_FOUND:
+            return NotFound(f"{self.url} has no {path}: {said}")
+        if status < _FIRST_REFUSAL:
+            hint = f"have {API_URL} name the API itself"
+            return ApiError(f"{self.url} sends {path} to somewhere else", hint=hint)
+        kind = Limited if status == _LIMITED else ApiError
+        text = f"{self.url} answers {path} with status {status}: {said}"
+        retry_after = _retry_after(response)
+        if retry_after is not None:
+            longest = cadence.LONGEST_RETRY_AFTER_SECONDS
+            self._not_before = self._clock() + min(retry_after, longest)
+        return kind(text, retry_after=retry_after)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Return how many seconds the API asks to wait."""
+    told = response.headers.get("Retry-After", "")
+    return float(told) if told.isascii() and told.isdecimal() else None
+
+
+def _message(body: bytes) -> str:
+    import json
+
+    try:
+        said = json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return " ".join(str(said).split())
+
+
+def _is_dropped(error: requests.ConnectionError) -> bool:
+    """Tell whether a connection ended before an answer, as an idle one may just then."""
+    return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
+
+
+def _reason(error: Exception) -> str:
+    """Return the cause in a few words, without the objects that requests tells of."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return "it does not answer in time"
+    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

@@ -1,0 +1,29 @@
+"""Find the application and the key that a user means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from hsup.api import Settings
+from hsup.errors import UsageError
+from hsup_source_heroku import TOKENS
+from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.client import Client
+from hsup_source_heroku.credentials import api_url, find
+
+
+def connect(settings: Settings, clock: Callable[[], float] = time.monotonic) -> tuple[str, Client]:
+    """Return the name of the application, and a client of its API.
+
+    Raises UsageError where the application or the key is missing.
+    """
+    if not settings.app:
+        raise UsageError("which application on Heroku?", hint="--app NAME, or HSUP_APP")
+    token = find(settings.environ)
+    if token is None:
+        raise UsageError(
+            "there is no key to the Platform API",
+            hint=f"set {TOKENS[0]} (heroku authorizations:create makes one), or heroku login",
+        )
+    return settings.app, Client(api_url(settings.environ), token, Budget(), clock=clock)

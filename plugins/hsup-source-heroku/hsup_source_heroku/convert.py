@@ -1,0 +1,51 @@
+"""Make of a snapshot a release, as every source gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hsup.model import Command, ProcessType, Release, Slug
+from hsup_source_heroku.snapshot import Part, Quantity, Snapshot
+
+
+def release(snapshot: Snapshot, archive: str) -> Release:
+    """Return the release; `archive` is where that of its slug is, if it has one."""
+    part = snapshot.part
+    return Release(
+        app=snapshot.app,
+        version=snapshot.version,
+        config=snapshot.config,
+        processes=_processes(part, snapshot.formation),
+        slug=Slug(part.location or archive, part.checksum) if part else None,
+        stack=(part and part.stack) or snapshot.stack,
+        metadata=_metadata(snapshot),
+    )
+
+
+def _processes(part: Part | None, formation: Mapping[str, Quantity]) -> tuple[ProcessType, ...]:
+    """Return the types of a release, with the quantities of now: its commands are its own."""
+    types = []
+    for name, words in (part.commands if part else {}).items():
+        asked = formation.get(name, Quantity(0))
+        types.append(ProcessType(name, Command(words), asked.quantity, asked.size))
+    return tuple(types)
+
+
+def _metadata(snapshot: Snapshot) -> dict[str, str]:
+    """Return the platform's variables but for those that hsup knows itself.
+
+    Those of builds are of the feature runtime-dyno-build-metadata, the others of
+    runtime-dyno-metadata (Dyno Metadata in Heroku's Dev Center).
+    """
+    part = snapshot.part
+    url = snapshot.web_url or ""
+    known = {
+        "HEROKU_APP_ID": snapshot.app_id,
+        "HEROKU_APP_DEFAULT_DOMAIN_NAME": url.partition("://")[2].rstrip("/"),
+        "HEROKU_RELEASE_CREATED_AT": snapshot.created_at,
+        "HEROKU_SLUG_COMMIT": part and part.commit,
+        "HEROKU_SLUG_DESCRIPTION": snapshot.description,
+        "HEROKU_BUILD_COMMIT": part and part.commit,
+        "HEROKU_BUILD_DESCRIPTION": part and part.description,
+    }
+    return {name: value for name, value in known.items() if value}

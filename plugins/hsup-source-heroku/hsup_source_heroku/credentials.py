@@ -1,0 +1,60 @@
+"""Find the key to the Platform API, as Heroku's own command line does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from hsup.errors import UsageError
+from hsup_source_heroku import API_URL, DEFAULT_API_URL, TOKENS
+
+_NETRC = "NETRC"
+
+
+def api_url(environ: Mapping[str, str]) -> str:
+    """Return where the API is, without a slash at its end. Raises UsageError."""
+    url = environ.get(API_URL) or DEFAULT_API_URL
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if "@" in parts.netloc:
+        hint = f"the key is that of {TOKENS[0]}"
+        raise UsageError(f"{API_URL} has a user or a password in it", hint=hint)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f'{API_URL} is "{url}"', hint=f"write a URL as in {DEFAULT_API_URL}")
+    return url.rstrip("/")
+
+
+def find(environ: Mapping[str, str]) -> str | None:
+    """Return the key, None where there is none. Raises UsageError for one that cannot be read."""
+    for name in TOKENS:
+        if token := environ.get(name, "").strip():
+            return _valid(token, name)
+    return _from_netrc(environ)
+
+
+def _from_netrc(environ: Mapping[str, str]) -> str | None:
+    import netrc
+
+    path = environ.get(_NETRC) or os.path.expanduser("~/.netrc")
+    try:
+        hosts = netrc.netrc(path).hosts  # the entry for all others is none for the API
+        found = hosts.get(urlsplit(api_url(environ)).hostname or "")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, netrc.NetrcParseError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "msg", None) or str(error)
+        hint = f"correct it, or set {TOKENS[0]}"
+        raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
+    return _valid(found[2], path) if found and found[2] else None
+
+
+def _valid(token: str, place: str) -> str:
+    """Return what a header can carry; the error does not tell the secret."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(
+            f"the key in {place} is none", hint="make one: heroku authorizations:create"
+        )
+    return token

@@ -1,0 +1,68 @@
+"""Register Heroku's Platform API as a source of releases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hsup import hookimpl
+from hsup_source_heroku import TOKENS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import click
+
+    from hsup.api import Checked, Settings, Source, SourceFactory
+
+
+class HerokuSourceFactory:
+    """Makes the source of whoever names an application and has a key to it."""
+
+    rank = 10
+    remedy = f"set {TOKENS[0]} and --app for an application on Heroku"
+    follows_formation = True
+
+    def applies(self, settings: Settings) -> bool:
+        """Tell whether HEROKU_ACCESS_TOKEN is set, or there is an application and another key.
+
+        That of ~/.netrc is for whoever has nothing else to run here: it is there for the
+        command line of Heroku, too.
+        """
+        if any(settings.environ.get(name) for name in TOKENS[: 1 if not settings.app else None]):
+            return True
+        if not settings.app or settings.environ.get("HSUP_CONTROL_DIR"):
+            return False
+        import os
+
+        if os.path.exists(os.path.join(settings.folder, "Procfile")):
+            return False
+        from hsup_source_heroku.credentials import find
+
+        return find(settings.environ) is not None
+
+    def create(self, settings: Settings) -> Source:
+        """Make the source. Raises UsageError where the application or the key is missing."""
+        from hsup_source_heroku.source import create
+
+        return create(settings)
+
+    def check(self, path: Path | None, settings: Settings) -> Checked | None:
+        """Validate nothing: the platform has done so."""
+        from hsup.api import Checked
+
+        return None if path else Checked(f"the application {settings.app} on Heroku", ())
+
+
+@hookimpl
+def hsup_register_commands() -> Sequence[click.Command]:
+    """Offer `hsup releases`."""
+    from hsup_source_heroku.releases import releases
+
+    return [releases]
+
+
+@hookimpl
+def hsup_register_sources() -> Mapping[str, SourceFactory]:
+    """Return the source that `--source heroku` names."""
+    return {"heroku": HerokuSourceFactory()}

@@ -1,0 +1,136 @@
+"""What it takes to start while the API is away, on disk; an application has a folder.
+
+/var/lib/hsup/heroku/HOST/APP/newest.json      the snapshot that was read last, with its config
+/var/lib/hsup/heroku/HOST/APP/running.json     the one that was accepted last
+/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz     the archives of their slugs
+
+Any number of hsups may use a folder: who writes has `slugs` locked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from hsup.errors import SourceError
+from hsup.model import Release
+from hsup.slugs.limits import read_limits
+from hsup.slugs.lock import lock_or_make, unlock
+from hsup.slugs.progress import tell_of_waiting
+from hsup_source_heroku import STATE_DIR, convert
+from hsup_source_heroku.archive import Archives, sync
+from hsup_source_heroku.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_DIR = "/var/lib/hsup/heroku"
+_PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
+
+
+class Kept:
+    """The folder of one application of one API; `url_of` tells where a slug's archive is."""
+
+    def __init__(
+        self, environ: Mapping[str, str], url: str, app: str, url_of: Callable[[str], str]
+    ) -> None:
+        base = environ.get(STATE_DIR) or _default_dir(environ)
+        host = quote(urlsplit(url).netloc.rpartition("@")[2], safe=":")
+        self.folder = os.path.join(base, host, quote(app, safe=""))
+        self._newest = os.path.join(self.folder, "newest.json")
+        self._running = os.path.join(self.folder, "running.json")
+        self._slugs = os.path.join(self.folder, "slugs")
+        self._archives = Archives(self._slugs, url_of)
+        self._max_bytes = read_limits(environ).size
+
+    def newest(self) -> Snapshot | None:
+        """Return what was read last, None where that is nothing that can be run."""
+        return self._load(self._newest)
+
+    def running(self) -> Snapshot | None:
+        """Return what was accepted last, None where that is nothing that can be run."""
+        return self._load(self._running)
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Have the code of a snapshot, and keep it all. Raises SourceError and SlugError."""
+        with self._locked():
+            if archived := snapshot.archived:
+                self._archives.obtain(archived, self._max_bytes)
+            _write(self._newest, snapshot)
+            kept = (snapshot, self.running())
+            self._archives.keep_only([one.archived for one in kept if one and one.archived])
+
+    def rescale(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot of which only the formation is new. Raises SourceError."""
+        with self._locked():
+            newest = self.newest()
+            if newest is not None and newest.release_id == snapshot.release_id:
+                _write(self._newest, snapshot)
+
+    def accept(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot as the one that runs. Raises SourceError."""
+        with self._locked():
+            running = self.running()
+            if snapshot != running and not (running and running.is_newer_than(snapshot)):
+                _write(self._running, snapshot)
+
+    def release(self, snapshot: Snapshot) -> Release:
+        """Return what a source gives of a snapshot."""
+        archived = snapshot.archived
+        return convert.release(snapshot, self._archives.path(archived) if archived else "")
+
+    def _load(self, path: str) -> Snapshot | None:
+        try:
+            with open(path, "rb") as file:
+                snapshot = msgspec.json.decode(file.read(), type=Snapshot)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except UnicodeDecodeError:  # which has the text in it, secrets and all
+            logger.warning("cannot read %s, it is passed over: it is not UTF-8", path)
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            logger.warning("cannot read %s, it is passed over: %s", path, error)
+            return None
+        archived = snapshot.archived
+        if archived and not os.path.exists(self._archives.path(archived)):
+            logger.warning("the slug of %s is gone, it is passed over", path)
+            return None
+        return snapshot
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Make the folder if needed, and have it for oneself. Raises SourceError."""
+        try:
+            os.makedirs(self.folder, _PRIVATE_FOLDER, exist_ok=True)
+            descriptor = lock_or_make(self._slugs, on_wait=tell_of_waiting)
+            try:
+                yield
+            finally:
+                unlock(descriptor)
+        except OSError as error:
+            text = f"cannot keep the release in {self.folder}: {error.strerror}"
+            hint = f"free some space, or set {STATE_DIR} to a folder that can be written"
+            raise SourceError(text, hint=hint) from error
+
+
+def _write(path: str, snapshot: Snapshot) -> None:
+    """Write a file that appears whole, also after a crash, and is for the user alone."""
+    work = f"{path}.new"  # of a crash, the next one is written over it
+    descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)
+    with open(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(snapshot))
+        file.flush()
+        os.fsync(descriptor)
+    os.replace(work, path)
+    sync(os.path.dirname(path))
+
+
+def _default_dir(environ: Mapping[str, str]) -> str:
+    if os.geteuid() == 0:
+        return _DEFAULT_DIR
+    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "hsup", "heroku")

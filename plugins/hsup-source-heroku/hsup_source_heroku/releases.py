@@ -1,0 +1,93 @@
+"""`hsup releases`: what an application has been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from hsup.api import Settings
+    from hsup_source_heroku.answers import ReleaseAnswer
+
+_DEFAULT_MOST = 15
+
+
+class _Options(Protocol):
+    """What hsup hands to the commands of plugins."""
+
+    def settings(self) -> Settings: ...
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  hsup releases -a myapp
+  hsup releases -a myapp -n 100
+  hsup releases -a myapp --json"""
+)
+@click.option("-a", "--app", metavar="NAME", help="The application's name.  [HSUP_APP]")
+@click.option(
+    "-n",
+    "--num",
+    "most",
+    type=click.IntRange(min=1),
+    default=_DEFAULT_MOST,
+    metavar="N",
+    help=f"How many to list.  [default: {_DEFAULT_MOST}]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@click.pass_obj
+def releases(before: _Options, /, *, app: str | None, most: int, as_json: bool) -> None:
+    """List the releases of an application on Heroku, the newest first.
+
+    The one marked * is the newest that has succeeded: `hsup start` and
+    `hsup run` take it. A rollback is a release of its own, as on the platform.
+    """
+    from hsup_source_heroku.connect import connect
+    from hsup_source_heroku.snapshot import Reader
+
+    settings = before.settings()
+    name, client = connect(settings._replace(app=app or settings.app))
+    with closing(client):
+        found = Reader(client, name).history(most)
+    if as_json:
+        import json
+
+        click.echo(json.dumps([_fields(one) for one in found], indent=2))
+        return
+    if not found:
+        click.echo(f"hsup: {name} has no release yet", err=True)
+        return
+    for line in _lines(found):
+        click.echo(line)
+
+
+def _fields(release: ReleaseAnswer) -> dict[str, Any]:
+    return {
+        "version": release.version,
+        "status": release.status,
+        "created_at": release.created_at,
+        "user": release.user and release.user.email,
+        "description": release.description,
+    }
+
+
+def _lines(found: Sequence[ReleaseAnswer]) -> Sequence[str]:
+    from hsup.table import table
+
+    current = next((one for one in found if one.has_succeeded), None)
+    rows: list[tuple[str, ...]] = [("", "VERSION", "STATUS", "CREATED", "BY", "DESCRIPTION")]
+    for one in found:
+        mark = "*" if one is current else ""
+        email = one.user.email if one.user else ""
+        cells = (f"v{one.version}", one.status, one.created_at, email, one.description)
+        rows.append((mark, *map(_printable, cells)))
+    return [*table(rows)]
+
+
+def _printable(text: str) -> str:
+    """Return a text on one line that does nothing to a terminal."""
+    return "".join(one if one.isprintable() else " " for one in text)

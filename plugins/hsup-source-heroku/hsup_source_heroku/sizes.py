@@ -1,0 +1,49 @@
+"""Find the size of a dyno here that comes next to one of the platform's."""
+
+from __future__ import annotations
+
+import logging
+from operator import attrgetter
+
+from hsup.sizes import DEFAULT_NAME, SIZES, named
+from hsup_source_heroku.answers import SizeAnswer, decode
+from hsup_source_heroku.client import Client
+
+logger = logging.getLogger(__name__)
+
+_PATH = "/dyno-sizes"
+#: The platform counts 512 MB as half a GB.
+_GB = 1 << 30
+
+
+class Sizes:
+    """The platform's sizes of dynos; it is asked for those that hsup does not know only."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._found: dict[str, str | None] = {}
+
+    def name_of(self, size: str | None) -> str | None:
+        """Return the name of a size here, None where dynos have the default one.
+
+        Raises ApiError.
+        """
+        if size is None or size.lower() in SIZES:
+            return size
+        if size not in self._found:
+            self._found[size] = self._nearest(size)
+        return self._found[size]
+
+    def _nearest(self, size: str) -> str | None:
+        """Return the smallest size here that has as much memory, or the largest."""
+        known = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
+        memory = next((one.memory * _GB for one in known if one.name == size), None)
+        if memory is None:
+            logger.warning("the API tells nothing of the dyno size %s: the default is used", size)
+            return None
+        sizes = [named(DEFAULT_NAME), *SIZES.values()]
+        enough = [one for one in sizes if one.memory >= memory]
+        by_memory = attrgetter("memory")
+        nearest = min(enough, key=by_memory) if enough else max(sizes, key=by_memory)
+        logger.warning("hsup has no dyno size %s: %s comes next to it", size, nearest.name)
+        return nearest.name

@@ -1,0 +1,248 @@
+"""One consistent state of an application, and how it is put together from many answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import msgspec
+
+from hsup_source_heroku.answers import (
+    AppAnswer,
+    FormationAnswer,
+    ImageAnswer,
+    ReleaseAnswer,
+    SlugAnswer,
+    decode,
+)
+from hsup_source_heroku.client import Answer, Client
+from hsup_source_heroku.errors import ApiError, BrokenAnswer, NotFound, Refused
+from hsup_source_heroku.sizes import Sizes
+
+#: Of which only the newest that has succeeded is wanted; most of the time, that is the first.
+_NEWEST, _MORE = "version ..; max=1, order=desc", "version ..; max=100, order=desc"
+#: The API gives no more at once.
+_LONGEST_PAGE = 1000
+#: Of a hundred releases each, of which none has succeeded.
+_MOST_PAGES = 100
+#: Releases that come while one is read; more of them in a row are no deployment.
+_ATTEMPTS = 5
+#: The variant of the API that tells of container images.
+_IMAGES = "3.sdk"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The slug or the container image of a release.
+
+    `location` is an image's name; None for a slug, whose archive has another place each time.
+    """
+
+    id: str
+    commands: dict[str, tuple[str, ...]]
+    location: str | None = None
+    checksum: str | None = None
+    stack: str | None = None
+    commit: str | None = None
+    description: str | None = None
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    """How many dynos of a type there are to be."""
+
+    quantity: int
+    size: str | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A release with everything that it takes to run it; `part` is None where it has no code."""
+
+    app_id: str
+    app: str
+    release_id: str
+    version: int
+    created_at: str
+    description: str
+    config: dict[str, str]
+    stack: str
+    formation: dict[str, Quantity]
+    part: Part | None = None
+    web_url: str | None = None
+
+    def is_newer_than(self, other: Snapshot) -> bool:
+        """Tell whether it is a later release of the same application."""
+        return self.app_id == other.app_id and self.version > other.version
+
+    def has_seen(self, release: ReleaseAnswer) -> bool:
+        """Tell whether a release is this one, or was there before it."""
+        if release.app is not None and release.app.id != self.app_id:
+            return False
+        return release.id == self.release_id or release.version < self.version
+
+    @property
+    def archived(self) -> Part | None:
+        """Return its slug, None where it has a container image or no code."""
+        return None if self.part is None or self.part.location else self.part
+
+
+class Reader:
+    """Reads one application."""
+
+    def __init__(self, client: Client, app: str) -> None:
+        self._client = client
+        self._path = f"/apps/{quote(app, safe='')}"
+        self._releases = Answer(None, None)
+        self._wanted = _NEWEST
+        self._newest: ReleaseAnswer | None = None
+        self._formation = Answer(None, None)
+        self._quantities: Mapping[str, Quantity] = {}
+        self._sizes = Sizes(client)
+        self._fresh_urls: dict[str, str] = {}  # of slugs, each to be used once
+
+    def newest(self) -> ReleaseAnswer | None:
+        """Return the newest release that has succeeded, None where none has yet.
+
+        Costs one request, most of the time one that is answered with 304. Raises ApiError.
+        """
+        path = f"{self._path}/releases"
+        answer = self._ask_for_releases(path, self._wanted, self._releases.etag)
+        if answer.body is None:
+            return self._newest
+        found = self._releases_of(path, answer)
+        newest = next((one for one in found if one.has_succeeded), None)
+        if newest is None and self._wanted == _NEWEST and answer.next_range:
+            # As long as the newest one has not succeeded, one before it still may.
+            self._releases, self._wanted = Answer(None, None), _MORE
+            return self.newest()
+        self._releases, self._newest = answer, newest or self._older(path, answer)
+        if newest is not None and newest is found[0] and self._wanted == _MORE:
+            self._releases, self._wanted = Answer(None, None), _NEWEST
+        return self._newest
+
+    def history(self, most: int) -> tuple[ReleaseAnswer, ...]:
+        """Return the newest releases, whatever their status. Raises ApiError."""
+        path = f"{self._path}/releases"
+        found: list[ReleaseAnswer] = []
+        wanted: str | None = f"version ..; max={min(most, _LONGEST_PAGE)}, order=desc"
+        while wanted and len(found) < most:
+            answer = self._ask_for_releases(path, wanted)
+            page = self._releases_of(path, answer)
+            found += page
+            wanted = answer.next_range if page else None
+        return tuple(found[:most])
+
+    def quantities(self) -> Mapping[str, Quantity]:
+        """Return the formation; costs one request, like `newest`. Raises ApiError."""
+        path = f"{self._path}/formation"
+        answer = self._client.get(path, etag=self._formation.etag)
+        if answer.body is not None:
+            found = decode(answer.body, tuple[FormationAnswer, ...], path)
+            name_of = self._sizes.name_of
+            self._quantities = {
+                one.type: Quantity(one.quantity, name_of(one.size_name)) for one in found
+            }
+            self._formation = answer
+        return self._quantities
+
+    def take(self, release: ReleaseAnswer) -> Snapshot:
+        """Return the application with that release, or with a newer one that came meanwhile.
+
+        No release is given another one's config or code: where one comes in between, all
+        is read again. Raises ApiError.
+        """
+        for _ in range(_ATTEMPTS):
+            snapshot = self._read(release)
+            newest = self.newest()
+            if newest is None or newest.id == release.id:
+                return snapshot
+            release = newest
+        raise ApiError(f"releases of {self._path} come faster than they can be read")
+
+    def archive_url(self, slug: str) -> str:
+        """Return where a slug's archive can be had for a while. Raises ApiError."""
+        return self._fresh_urls.pop(slug, None) or self._slug(slug).blob.url
+
+    def _ask_for_releases(self, path: str, wanted: str, etag: str | None = None) -> Answer:
+        try:
+            return self._client.get(path, etag=etag, wanted=wanted, variant=_IMAGES)
+        except NotFound as error:
+            raise Refused(error.args[0], hint="see what --app says") from error
+
+    def _older(self, path: str, answer: Answer) -> ReleaseAnswer | None:
+        """Look further back for a release that has succeeded."""
+        for _ in range(_MOST_PAGES):
+            if not answer.next_range:
+                return None
+            answer = self._ask_for_releases(path, answer.next_range)
+            for release in self._releases_of(path, answer):
+                if release.has_succeeded:
+                    return release
+        raise BrokenAnswer(f"the list of {path} has no end")
+
+    def _releases_of(self, path: str, answer: Answer) -> list[ReleaseAnswer]:
+        """Return the releases of a page, the newest first."""
+        assert answer.body is not None
+        found = decode(answer.body, tuple[ReleaseAnswer, ...], path)
+        return sorted(found, key=lambda one: one.version, reverse=True)
+
+    def _read(self, release: ReleaseAnswer) -> Snapshot:
+        app = decode(self._body(self._path), AppAnswer, self._path)
+        path = f"{self._path}/releases/{release.id}/config-vars"
+        config = decode(self._body(path), dict[str, str | None], path)
+        return Snapshot(
+            app_id=app.id,
+            app=app.name,
+            release_id=release.id,
+            version=release.version,
+            created_at=release.created_at,
+            description=release.description,
+            config={name: value for name, value in config.items() if value is not None},
+            stack=app.stack.name,
+            formation=dict(self.quantities()),
+            part=self._part(release),
+            web_url=app.web_url,
+        )
+
+    def _part(self, release: ReleaseAnswer) -> Part | None:
+        if release.image_id is not None:
+            return self._image(release.image_id)
+        if release.slug is None:
+            return None
+        slug = self._slug(release.slug.id)
+        self._fresh_urls = {slug.id: slug.blob.url}
+        return Part(
+            id=slug.id,
+            commands=_lines(slug.process_types),
+            checksum=slug.checksum,
+            stack=slug.stack.name if slug.stack else None,
+            commit=slug.commit,
+            description=slug.commit_description,
+        )
+
+    def _image(self, image_id: str) -> Part:
+        path = f"{self._path}/oci-images/{quote(image_id, safe='')}"
+        images = decode(self._body(path, _IMAGES), tuple[ImageAnswer, ...], path)
+        if not images:
+            raise BrokenAnswer(f"the answer to {path} has no image")
+        image = images[0]
+        return Part(
+            id=image.id,
+            commands=_lines({name: one.command for name, one in image.process_types.items()}),
+            location=f"docker://{image.image_repo}@{image.digest}",
+            stack=image.stack.name if image.stack else None,
+            commit=image.commit,
+            description=image.commit_description,
+        )
+
+    def _slug(self, slug: str) -> SlugAnswer:
+        path = f"{self._path}/slugs/{quote(slug, safe='')}"
+        return decode(self._body(path), SlugAnswer, path)
+
+    def _body(self, path: str, variant: str = "3") -> bytes:
+        body = self._client.get(path, variant=variant).body
+        assert body is not None  # it was not asked whether it has changed
+        return body
+
+
+def _lines(commands: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return commands as a release has them: each is a line for the shell."""
+    return {name: (command,) for name, command in commands.items()}

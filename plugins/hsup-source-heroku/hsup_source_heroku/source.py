@@ -1,0 +1,211 @@
+"""Follow an application on Heroku."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+import msgspec
+
+from hsup.api import Fetched, Settings
+from hsup.errors import ReleaseRejected, SourceError, UsageError
+from hsup.model import Fault, Release
+from hsup.slugs import SlugError
+from hsup_source_heroku import CADENCE, cadence
+from hsup_source_heroku.client import Client
+from hsup_source_heroku.connect import connect
+from hsup_source_heroku.errors import ApiError, Refused
+from hsup_source_heroku.kept import Kept
+from hsup_source_heroku.snapshot import Reader, Snapshot
+from hsup_source_heroku.turns import FORMATION, RELEASES, Turns
+
+logger = logging.getLogger(__name__)
+
+_NO_RELEASE = "git push heroku main, or release a slug: it is looked for every {seconds:g} s"
+
+
+def create(
+    settings: Settings,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> HerokuSource:
+    """Make the source. Raises UsageError where the application or the key is missing."""
+    app, client = connect(settings, clock)
+    reader = Reader(client, app)
+    kept = Kept(settings.environ, client.url, app, reader.archive_url)
+    seconds = _read_cadence(settings.environ)
+    return HerokuSource(reader, client, kept, seconds=seconds, sleep=sleep, clock=clock)
+
+
+class HerokuSource:
+    """The releases of one application, and its formation.
+
+    Each of the two is asked for once in `seconds`, in turns; what has not changed costs
+    one answer of 304.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        client: Client,
+        kept: Kept,
+        *,
+        seconds: float,
+        sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._reader = reader
+        self._client = client
+        self._kept = kept
+        self._seconds = seconds
+        self._sleep = sleep
+        self._clock = clock
+        self._turns = Turns(seconds, clock())
+        self._snapshot: Snapshot | None = None
+        self._faulty: str | None = None  # the id of a release that cannot be run
+        self._is_due = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_answered = asyncio.Event()
+
+    def fetch(self) -> Fetched:
+        """Ask for what is due; with the API away, return what is known from before.
+
+        Raises SourceError where nothing is known, and Refused at the start where the key is
+        none: hsup would run what somebody may have taken it away from.
+        """
+        is_due, self._is_due = self._is_due, False
+        try:
+            return self._ask_for_one() if is_due else self._ask_for_all()
+        finally:
+            if is_due and self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._has_answered.set)
+
+    async def changes(self) -> AsyncGenerator[None, None]:
+        """Yield at the start, and whenever it is time to ask: how the last time went decides."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._is_due = True
+            self._has_answered.clear()
+            yield None
+            await self._has_answered.wait()
+            await self._sleep(self._turns.wait_seconds(self._clock()))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def keep(self, release: Release) -> None:
+        """Keep a release for the next start, if it is the newest. Raises SourceError."""
+        snapshot = self._snapshot
+        if snapshot is not None and release == self._kept.release(snapshot):
+            self._kept.accept(snapshot)
+
+    def kept(self) -> Release | None:
+        """Return the release that was kept last."""
+        return self._release(self._kept.running())
+
+    def _ask_for_one(self) -> Fetched:
+        """Ask for what is due first: for a release, where none is known."""
+        if self._snapshot is not None and self._turns.next() == FORMATION:
+            return self._ask(FORMATION, self._scaled)
+        try:
+            return self._ask(RELEASES, self._newest)
+        finally:
+            if self._snapshot is None:
+                self._turns.skip_formation()
+
+    def _ask_for_all(self) -> Fetched:
+        """Ask for a release and for the formation, whatever is due; a faulty one is tried again."""
+        self._faulty, before = None, self._snapshot
+        fetched = self._ask(RELEASES, self._newest)
+        if self._turns.has_trouble or before is None or self._snapshot is not before:
+            return fetched
+        scaled = self._ask(FORMATION, self._scaled)
+        return fetched._replace(release=scaled.release, failure=scaled.failure)
+
+    def _ask(self, thing: str, ask: Callable[[], Fetched]) -> Fetched:
+        """Return an answer, or what is known from before."""
+        asked_at, was_in_trouble = self._clock(), self._turns.has_trouble
+        try:
+            fetched = ask()
+        except SourceError as error:
+            if not isinstance(error, ApiError):
+                error = ApiError(error.args[0], hint=error.hint)
+            self._turns.failed(thing, error, self._clock(), random.random())
+            return self._go_on(error, is_first=not was_in_trouble)
+        self._turns.answered(thing, asked_at, self._client.remaining)
+        if was_in_trouble and not self._turns.has_trouble:
+            logger.info("%s answers again", self._client.url)
+        return fetched
+
+    def _newest(self) -> Fetched:
+        """Return the newest release, which is none before that which is known."""
+        newest = self._reader.newest()
+        known = self._snapshot
+        if newest is None:
+            remedy = _NO_RELEASE.format(seconds=self._seconds)
+            return self._same()._replace(remedy=remedy)
+        if newest.id == self._faulty or (known and known.has_seen(newest)):
+            return self._same()
+        return self._adopt(self._reader.take(newest))
+
+    def _same(self) -> Fetched:
+        return Fetched(self._release(self._snapshot))
+
+    def _scaled(self) -> Fetched:
+        """Return the same release with the formation of now."""
+        snapshot = self._snapshot
+        assert snapshot is not None
+        formation = dict(self._reader.quantities())
+        if formation == snapshot.formation:
+            return self._same()
+        self._snapshot = scaled = msgspec.structs.replace(snapshot, formation=formation)
+        try:
+            self._kept.rescale(scaled)
+        except SourceError as error:  # dynos are scaled all the same
+            return self._same()._replace(warnings=(str(error),))
+        return self._same()
+
+    def _adopt(self, snapshot: Snapshot) -> Fetched:
+        """Have the code of a release, and keep it all; return why not where it is faulty."""
+        try:
+            self._kept.take(snapshot)
+        except SlugError as error:
+            self._faulty = snapshot.release_id
+            self._snapshot = self._snapshot or self._kept.running()
+            what = f"cannot run v{snapshot.version} of {snapshot.app}"
+            rejected = ReleaseRejected(what, [Fault("the slug", str(error))])
+            return self._same()._replace(rejected=rejected)
+        self._snapshot = snapshot
+        return self._same()
+
+    def _go_on(self, error: ApiError, *, is_first: bool) -> Fetched:
+        """Return what is known from before; say so once, of a refusal each time."""
+        if self._snapshot is not None:
+            is_told = is_first or isinstance(error, Refused)
+            return self._same()._replace(failure=error if is_told else None)
+        if isinstance(error, Refused):
+            raise error
+        self._snapshot = self._kept.running() or self._kept.newest()
+        if self._snapshot is None:
+            raise error
+        text = f"running {self._release(self._snapshot)}, the last release that is known"
+        return self._same()._replace(failure=error, warnings=(text,))
+
+    def _release(self, snapshot: Snapshot | None) -> Release | None:
+        return None if snapshot is None else self._kept.release(snapshot)
+
+
+def _read_cadence(environ: Mapping[str, str]) -> float:
+    text = environ.get(CADENCE) or str(cadence.DEFAULT_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f'{CADENCE} is "{text}"', hint="write a number of seconds above 0")
+    return seconds

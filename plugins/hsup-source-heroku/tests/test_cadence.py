@@ -1,0 +1,85 @@
+"""When the API is asked, and how much."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup_source_heroku import cadence
+from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.errors import ApiError, Limited, Refused
+from hsup_source_heroku.turns import FORMATION, Turns
+
+CHANCES = st.floats(0, 1)
+FAILURES = st.integers(1, 10_000)
+
+
+def test_with_plenty_left_the_cadence_is_kept():
+    assert cadence.unchanged(10, None) == 10
+    assert cadence.unchanged(10, 4499) == 10
+    assert cadence.unchanged(10, 1500) == 10
+
+
+def test_with_little_left_it_is_stretched():
+    assert cadence.unchanged(10, 150) == 100
+    assert cadence.unchanged(10, 0) == 300
+    assert cadence.unchanged(600, 0) == 600
+
+
+@given(FAILURES, CHANCES)
+def test_failures_wait_longer_and_longer_up_to_a_cap(failures, chance):
+    wait = cadence.failed(10, failures, chance)
+    assert 7.5 <= wait <= 375
+    assert wait <= cadence.failed(10, failures + 1, chance)
+
+
+@given(FAILURES, CHANCES)
+def test_the_limit_waits_from_half_a_minute_to_a_quarter_of_an_hour(failures, chance):
+    assert 22.5 <= cadence.limited(10, failures, chance) <= 1125
+
+
+@given(st.floats(0, 1e9), CHANCES)
+def test_what_the_api_asks_for_is_waited_for_up_to_an_hour(seconds, chance):
+    assert min(seconds, 3600) <= cadence.asked_for(seconds, chance) <= 4500
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([ApiError, Limited, Refused, None]),
+            st.sampled_from([None, 0, 1, 700]),
+            CHANCES,
+        ),
+        max_size=40,
+    )
+)
+def test_a_thing_that_fails_waits_longer_and_the_other_is_asked_for(outcomes):
+    turns, now, in_a_row = Turns(10, 0), 0.0, 0
+    for kind, retry_after, chance in outcomes:
+        now += turns.wait_seconds(now)
+        thing = turns.next()
+        if thing == FORMATION or kind is None:
+            in_a_row = in_a_row if thing == FORMATION else 0
+            turns.answered(thing, now, None)
+            continue
+        in_a_row += 1
+        turns.failed(thing, kind("no", retry_after=retry_after), now, chance)
+        shortest = max(cadence.failed(10, in_a_row, 0), retry_after or 0) - 1e-6
+        if kind.is_for_all:
+            assert turns.wait_seconds(now) >= shortest
+        else:
+            assert turns.next() == FORMATION or turns.wait_seconds(now) >= shortest
+
+
+@given(st.lists(st.floats(0, 60), max_size=300), st.integers(1, 20))
+def test_in_no_hour_is_more_sent_than_the_budget_has(pauses, hourly):
+    budget, now, sent = Budget(hourly), 0.0, []
+    for pause in pauses:
+        now += pause
+        if budget.wait_seconds(now) == 0:
+            budget.spend(now)
+            sent.append(now)
+        else:
+            now += budget.wait_seconds(now)
+    for moment in sent:
+        assert sum(moment - 3599.999 < other <= moment for other in sent) <= hourly

@@ -1,0 +1,293 @@
+"""Whatever the API answers, in whatever order: what runs is right, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from signal import SIGTERM
+from unittest import mock
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from platform_api import PlatformApi
+
+from hsup.errors import DriverError
+from hsup.formation import Asked
+from hsup.logs import LogRouter
+from hsup.model import DynoName, ExitStatus
+from hsup.plan import Plan
+from hsup.supervisor import Supervisor
+from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.client import Client
+from hsup_source_heroku.kept import Kept
+from hsup_source_heroku.snapshot import Reader
+from hsup_source_heroku.source import HerokuSource
+
+BUDGET, HOUR_SECONDS = 25, 3600.0
+CADENCE_SECONDS = 60.0
+#: The wait after a failure may be as long as what is due twice.
+TURNS_TO_RECOVER = 5
+OTHER_CHECKSUM = f"SHA256:{'0' * 64}"
+
+TYPES = ("web", "worker")
+STATUSES = st.sampled_from(["succeeded", "succeeded", "failed", "pending", "expired"])
+FAULTS = (
+    "broken_json",
+    "cut",
+    "hang_up",
+    "not_utf8",
+    "not_modified",
+    "redirect",
+    401,
+    403,
+    404,
+    429,
+    500,
+    503,
+)
+PATHS = ("", "/releases", "/formation", "/config-vars", "/slugs/", "/blobs/")
+
+#: What may happen between two times that hsup asks; each is a method of `World`.
+HAPPENINGS = st.one_of(
+    st.tuples(st.just("deploy"), STATUSES),
+    st.tuples(st.just("configure"), STATUSES),
+    st.tuples(st.just("deploy_while_asked"), st.sampled_from(PATHS)),
+    st.tuples(st.just("deploy_faulty"), st.sampled_from([OTHER_CHECKSUM, "SHA256:abc"])),
+    st.tuples(st.just("fail_build")),
+    st.tuples(st.just("reload")),
+    st.tuples(st.just("finish")),
+    st.tuples(st.just("scale"), st.sampled_from(TYPES), st.integers(0, 3)),
+    st.tuples(st.just("fail"), st.sampled_from(FAULTS), st.integers(1, 4), st.sampled_from(PATHS)),
+    st.tuples(st.just("expire")),
+    st.tuples(st.just("go_away")),
+    st.tuples(st.just("come_back")),
+    st.tuples(st.just("wait")),
+)
+
+
+class World:
+    """An application that changes, and all that it has been; and the hsup that follows it."""
+
+    driver = supervisor = None
+
+    def __init__(self, api):
+        self.api = api
+        self.app = api.create_app("shop")
+        self.quantities = {name: [1] for name in TYPES}
+        self.deploy("succeeded")
+        self.scale("worker", 1)
+
+    def deploy(self, status):
+        """Release code and config that tell which release they are of."""
+        number = str(len(self.app.releases) + 1)
+        types = {name: f"{name} {number}" for name in TYPES}
+        return self.app.release(status=status, config={"CODE": number}, processes=types)
+
+    def configure(self, status):
+        code = self.app.releases[-1].config["CODE"]
+        changed = {"CODE": code, "CHANGED": str(len(self.app.releases))}
+        self.app.release(status=status, config=changed)
+
+    def deploy_faulty(self, checksum):
+        self.deploy("succeeded").slug.checksum = checksum
+
+    def fail_build(self):
+        self.driver.failures = 1
+
+    def reload(self):
+        self.supervisor.reload()
+
+    def deploy_while_asked(self, path):
+        def deploy(request):
+            if path in request.path:
+                self.api.watch = None
+                self.deploy("succeeded")
+
+        self.api.watch = deploy
+
+    def finish(self):
+        for release in self.app.releases:
+            if release.status == "pending":
+                release.status = "succeeded"
+
+    def scale(self, name, quantity):
+        self.app.scale(**{name: quantity})
+        self.quantities[name].append(quantity)
+
+    def fail(self, fault, times, path):
+        made = self.api.status(fault) if isinstance(fault, int) else getattr(self.api, fault)()
+        self.api.fail(made, times, path)
+
+    def expire(self):
+        self.api.expire_blobs()
+
+    def go_away(self):
+        self.api.stop()
+
+    def come_back(self):
+        self.api.start()
+
+    def wait(self):
+        pass
+
+
+class MemoryDriver:
+    """Runs dynos in memory; `wrong` tells what should not have happened."""
+
+    def __init__(self, world):
+        self.world = world
+        self.running = {}
+        self.wrong = []
+        self.is_ending = False
+        self.failures = 0
+
+    def build(self, release):
+        if self.failures:
+            self.failures = 0
+            raise DriverError("for once")
+        with open(release.slug.location, "rb") as file:
+            self.judge(file.read() == self.released(release.version).slug.archive, release)
+
+    async def start(self, spec, output):
+        del output
+        return MemoryDyno(spec, self)
+
+    def released(self, version):
+        return self.world.app.releases[version - 1]
+
+    def judge(self, is_right, what):
+        if not is_right:
+            self.wrong.append(what)
+
+
+class MemoryDyno:
+    """A dyno that runs until it is told to end."""
+
+    address = None
+
+    def __init__(self, spec, driver):
+        self._spec, self._driver = spec, driver
+        self._ended = asyncio.get_running_loop().create_future()
+        self._scaled = len(driver.world.quantities[spec.name.type])
+        release, name = driver.released(spec.release_version), spec.name
+        driver.judge(release.status == "succeeded" and is_good(release), spec)
+        driver.judge(spec.config == release.config, spec)
+        driver.judge(spec.command.words == (release.slug.processes[name.type],), spec)
+        driver.running[name] = spec
+
+    async def wait(self):
+        return await asyncio.shield(self._ended)
+
+    async def signal(self, number):
+        name, world = self._spec.name, self._driver.world
+        del self._driver.running[name]
+        newer = world.app.releases[self._spec.release_version :]
+        is_outdated = any(one.status == "succeeded" and is_good(one) for one in newer)
+        is_surplus = min(world.quantities[name.type][self._scaled - 1 :]) < name.number
+        self._driver.judge(self._driver.is_ending or is_outdated or is_surplus, self._spec)
+        self._ended.set_result(ExitStatus(signal=number))
+
+    async def destroy(self, grace_seconds=0.0):
+        del grace_seconds
+        await self._ended
+        return False
+
+
+class Clock:
+    """Goes on when hsup sleeps, which it does until it is let go on.
+
+    `sent` tells when hsup has asked the API, once for each request.
+    """
+
+    def __init__(self, api):
+        self.now = 0.0
+        self.sent = []
+        self._api = api
+        self._turns = asyncio.Queue()
+        self._sleeping = asyncio.Event()
+
+    async def sleep(self, seconds):
+        asked = [one for one in self._api.requests if not one.path.startswith("/blobs/")]
+        self.sent += [self.now] * (len(asked) - len(self.sent))
+        self._sleeping.set()
+        await self._turns.get()
+        self.now += seconds
+
+    async def turn(self):
+        """Return when hsup has asked what was due, and would sleep again."""
+        await self._sleeping.wait()
+        self._sleeping.clear()
+        self._turns.put_nowait(None)
+        await self._sleeping.wait()
+
+
+def is_good(release):
+    """Tell whether its archive is what the platform built."""
+    digest = hashlib.sha256(release.slug.archive).hexdigest()
+    return release.slug.checksum == f"SHA256:{digest}"
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(HAPPENINGS, max_size=15))
+def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(happenings):
+    hurried = mock.patch("hsup_source_heroku.archive._BACKOFF_SECONDS", 0.001)
+    with tempfile.TemporaryDirectory() as folder, PlatformApi() as api, hurried:
+        asyncio.run(asyncio.wait_for(live_through(happenings, World(api), folder), 60))
+        assert api.invalid == []
+
+
+async def live_through(happenings, world, folder):
+    clock, driver = Clock(world.api), MemoryDriver(world)
+    source = make_source(world.api, clock, folder)
+    supervisor = Supervisor(
+        Plan(
+            source_name="heroku",
+            driver_name="memory",
+            asked=Asked(follows_release=True),
+            follows_formation=True,
+        ),
+        source=source,
+        driver=driver,
+        router=LogRouter([]),
+        observe=lambda _: None,
+    )
+    world.driver, world.supervisor = driver, supervisor
+    running = asyncio.create_task(supervisor.run())
+    await clock.turn()
+    for name, *given_to_it in happenings:
+        getattr(world, name)(*given_to_it)
+        await clock.turn()
+    world.api.heal()
+    driver.failures = 0
+    clock.now += HOUR_SECONDS
+    last = world.deploy("succeeded")
+    wanted = {
+        (DynoName(name, number + 1), last.version)
+        for name in TYPES
+        for number in range(world.quantities[name][-1])
+    }
+    for _ in range(TURNS_TO_RECOVER):
+        await clock.turn()
+    assert {(name, one.release_version) for name, one in driver.running.items()} == wanted
+    driver.is_ending = True
+    supervisor.stop(SIGTERM)
+    assert await running == 0
+    source.close()
+    assert driver.wrong == []
+    for moment in clock.sent:
+        assert sum(moment - HOUR_SECONDS < one <= moment for one in clock.sent) <= BUDGET
+
+
+def make_source(api, clock, folder):
+    client = Client(api.url, api.token, Budget(BUDGET), clock=lambda: clock.now)
+    reader = Reader(client, "shop")
+    kept = Kept({"HSUP_HEROKU_DIR": folder}, api.url, "shop", reader.archive_url)
+    return HerokuSource(
+        reader,
+        client,
+        kept,
+        seconds=CADENCE_SECONDS,
+        sleep=clock.sleep,
+        clock=lambda: clock.now,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -18,31 +19,40 @@ _NAMESPACES = (
     | kernel.CLONE_NEWNET
 )
 
+#: What joining the namespaces of a first process gives while it ends, and forking in them.
+_OF_THE_ENDING = frozenset({errno.ESRCH, errno.ENOMEM})
+
+#: Ending takes as long as all other processes of the dyno need for it.
+_END_TIMEOUT_MS = 10_000
+
 
 def fork(descriptors: Sequence[int], ground: bytes, common: Common) -> None:
     """Fork a process that starts a command and tells hsup of its end.
 
     `descriptors` are a channel to hsup, a pidfd of the dyno's first process, the memory
     file of a program, and three streams; `ground` is the packet of the dyno's `Ground`.
+    Of a dyno that ends before the command runs nothing is told: it ends with the dyno.
     """
     if os.fork():
         return
-    channel = socket.socket(fileno=descriptors[0])
+    channel, first_process = socket.socket(fileno=descriptors[0]), descriptors[1]
     own = Ground.read(ground)
     try:
         os.setsid()
         execution.close_all_but({0, 1, 2, *descriptors})
         joins = execution.open_joins(own.join_files)
-        kernel.setns(descriptors[1], _NAMESPACES)
+        kernel.setns(first_process, _NAMESPACES)
         reaper.have_children()
         command = os.fork()
         if not command:
             _execute(channel, descriptors[2:], joins, own, common)
-        for descriptor in (*descriptors[1:], *joins):
+        for descriptor in (*descriptors[2:], *joins):
             os.close(descriptor)
         reaper.serve(channel.fileno(), command, target=command)
     except OSError as error:
-        execution.fail(channel, error)
+        timeout_ms = _END_TIMEOUT_MS if error.errno in _OF_THE_ENDING else 0
+        if not kernel.has_ended(first_process, timeout_ms):
+            execution.fail(channel, error)
     finally:
         execution.end()
 

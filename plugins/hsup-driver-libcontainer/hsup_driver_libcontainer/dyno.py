@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,7 +11,7 @@ from typing import TypeVar
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, Command, DynoSpec, ExitStatus
-from hsup_driver_libcontainer import messages, plan
+from hsup_driver_libcontainer import kernel, messages, plan
 from hsup_driver_libcontainer.messages import (
     Built,
     Channels,
@@ -72,7 +71,7 @@ class ContainerDyno:
     def has_ended(self) -> bool:
         """Tell whether the first process is no more, heard of or not."""
         self._hear_rest_of_builder()
-        if not self.gone.done() and self._pidfd >= 0 and _has_ended(self._pidfd):
+        if not self.gone.done() and self._pidfd >= 0 and kernel.has_ended(self._pidfd):
             self._see_end()
         return self.gone.done()
 
@@ -136,7 +135,7 @@ class ContainerDyno:
         if self._pidfd >= 0:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._pidfd)
-            _has_ended(self._pidfd, timeout_ms=None)
+            kernel.has_ended(self._pidfd, timeout_ms=None)
             os.close(self._pidfd)
         self._close_memory_event()
 
@@ -283,13 +282,6 @@ class Execution:
                 self._end.exception()  # nobody may be waiting any more
             case Exited(status):
                 _settle(self._end, exit_status(status))
-
-
-def _has_ended(descriptor: int, timeout_ms: int | None = 0) -> bool:
-    """Tell whether a process file descriptor's process has ended; None waits for it."""
-    end = select.poll()
-    end.register(descriptor, select.POLLIN)
-    return bool(end.poll(timeout_ms))
 
 
 def _settle(future: asyncio.Future[_Result], result: _Result) -> None:

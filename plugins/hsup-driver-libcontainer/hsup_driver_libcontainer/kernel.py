@@ -1,4 +1,4 @@
-"""System calls that Python's standard library has not got: the only user of ctypes.
+"""System calls, most of which Python's standard library has not got: the only user of ctypes.
 
 Each function is one call, and turns errno into an OSError that names its object.
 Constants keep the kernel's names; numbers are from its uapi headers.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import ctypes
 import os
+import select
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -81,6 +82,13 @@ def unshare(flags: int) -> None:
 def setns(descriptor: int, flags: int) -> None:
     """Enter the namespace that a descriptor refers to, see man 2 setns."""
     _check(_libc.setns(descriptor, flags), "setns")
+
+
+def has_ended(pidfd: int, timeout_ms: int | None = 0) -> bool:
+    """Tell whether a process has ended, having waited so long for it; None is for ever."""
+    end = select.poll()
+    end.register(pidfd, select.POLLIN)
+    return bool(end.poll(timeout_ms))
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:

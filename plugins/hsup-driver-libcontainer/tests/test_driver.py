@@ -14,7 +14,7 @@ import pytest
 
 from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
-from hsup.model import Bind, Command, DynoName, Release, Slug
+from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.testing import Recorder
 from hsup_driver_libcontainer import kernel
 from hsup_driver_libcontainer.driver import LibcontainerDriver
@@ -254,6 +254,28 @@ def test_a_spare_that_was_killed_does_no_harm(settings):
             assert await output_of(driver, one, "echo two") == "two\n"
             await until(first_processes)
             kill_first_processes()
+
+    asyncio.run(run())
+
+
+def test_a_command_that_comes_too_late_ends_with_the_dyno(settings):
+    async def run():
+        one = release()
+        spec = dyno_spec(one, NAME, Command(("sleep 600",)), port=None)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
+            dyno = await driver.start(spec, recorder)
+            (zygote,) = children("-ISB")
+            os.kill(zygote, signal.SIGSTOP)
+            try:
+                late = await dyno.execute(Command(("true",)), (nothing,) * 3)
+                await dyno.signal(signal.SIGKILL)
+                await dyno.wait()
+            finally:
+                os.kill(zygote, signal.SIGCONT)
+            os.close(nothing)
+            assert await late.wait() == ExitStatus(signal=signal.SIGKILL)
+            await dyno.destroy()
 
     asyncio.run(run())
 

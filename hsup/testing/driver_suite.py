@@ -239,6 +239,21 @@ class DriverSuite:
 
         self._run(check)
 
+    def test_a_command_that_has_hardly_begun_ends_with_the_dyno(self) -> None:
+        """Whatever stage it was in, waiting for it is no error (`ExecutesInside`)."""
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, "sleep 600") as (dyno, _):
+                null = os.open(os.devnull, os.O_RDWR)
+                try:
+                    execution = await _execute(dyno, "sleep 600", (null,) * 3)
+                finally:
+                    os.close(null)
+                await dyno.destroy()
+                assert (await execution.wait()).status != 0
+
+        self._run(check)
+
     def _spec(self, *words: str) -> DynoSpec:
         return dyno_spec(self.release(), DynoName("worker", 1), Command(words=words), port=5900)
 

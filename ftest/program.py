@@ -181,6 +181,18 @@ class Hsup:
             ours |= children
         return {pid: seen[pid].command for pid in ours}
 
+    def sleepers(self, count: int = 1) -> set[int]:
+        """Return the ids of the processes that are in `sleep`, when there are so many."""
+        found: set[int] = set()
+
+        def are_enough() -> bool:
+            nonlocal found
+            found = {pid for pid, line in self.processes().items() if line.startswith("sleep ")}
+            return len(found) >= count
+
+        assert eventually(are_enough), f"fewer than {count} sleep: {self.processes()}"
+        return found
+
     def inside(self, dyno: str) -> list[int]:
         """Return the ids of the processes of this test that have the name of a dyno."""
         mark = f"DYNO={dyno}".encode()

@@ -60,10 +60,6 @@ def polled(api, times):
     assert eventually(lambda: asked() >= before + times)
 
 
-def pids(hsup):
-    return {pid for pid, line in hsup.processes().items() if line.startswith("sleep ")}
-
-
 def test_as_many_dynos_run_as_on_the_platform_with_its_config(hsup, shop):
     web = f"echo hello $NAME from $DYNO; exec {hsup.sleep}"
     shop.release(config={"NAME": "value"}, processes={"web": web, "worker": hsup.born})
@@ -104,14 +100,15 @@ def test_scaling_touches_no_other_dyno(hsup, shop):
     shop.scale(web=2, worker=0)
     running = hsup.start()
     running.wait_for("born$", count=2)
-    before = pids(hsup)
+    before = hsup.sleepers(2)
     shop.scale(web=3, worker=1)
     running.wait_for("born$", count=4)
-    assert before < pids(hsup)
+    assert before < hsup.sleepers(4)
     shop.scale(web=1)
     running.wait_for(r"hsup\[web\.[23]\]: Process exited", count=2)
-    assert len(before & pids(hsup)) == 1
-    assert len(pids(hsup)) == 2
+    left = hsup.sleepers()
+    assert len(left) == 2
+    assert len(left & before) == 1
     assert running.stop() == 0
     assert running.count("born$") == 4
 
@@ -198,10 +195,10 @@ def test_with_the_api_away_for_sixty_cadences_dynos_go_on(hsup, shop, api):
     shop.release(processes={"web": hsup.born})
     running = hsup.start()
     running.wait_for("born$")
-    before = pids(hsup)
+    before = hsup.sleepers()
     api.stop()
     time.sleep(60 * seconds)
-    assert pids(hsup) == before
+    assert hsup.sleepers() == before
     api.start()
     shop.release(processes={"web": f"echo second; exec {hsup.sleep}"})
     running.wait_for("second$")
@@ -213,10 +210,10 @@ def test_with_the_api_away_dynos_go_on_and_start_again(hsup, shop, api):
     shop.release(config={"NAME": "kept"}, processes={"web": f"echo $NAME; exec {hsup.sleep}"})
     first = hsup.start()
     first.wait_for("kept$")
-    before = pids(hsup)
+    before = hsup.sleepers()
     api.stop()
     first.wait_for("Cannot take a newer release, what runs goes on: cannot reach")
-    assert pids(hsup) == before
+    assert hsup.sleepers() == before
     assert first.stop() == 0
     second = hsup.start()
     second.wait_for("Warning: running v1 of shop, the last release that is known")
@@ -240,10 +237,10 @@ def test_a_key_that_is_refused_later_is_told_and_dynos_go_on(hsup, shop, api):
     shop.release(processes={"web": hsup.born})
     running = hsup.start()
     running.wait_for("born$")
-    before = pids(hsup)
+    before = hsup.sleepers()
     api.token = "another"
     running.wait_for("what runs goes on: .* does not accept the key", count=2)
-    assert pids(hsup) == before
+    assert hsup.sleepers() == before
     api.token = hsup.environ["HEROKU_ACCESS_TOKEN"]
     shop.scale(web=2)
     running.wait_for("born$", count=2)

@@ -53,8 +53,7 @@ def test_a_dyno_that_somebody_kills_is_started_again(hsup):
     hsup.procfile(one=hsup.born, two=hsup.born)
     running = hsup.start()
     running.wait_for("born$", count=2)
-    victim = next(pid for pid, line in hsup.processes().items() if line.startswith("sleep "))
-    os.kill(victim, signal.SIGKILL)
+    os.kill(hsup.sleepers(2).pop(), signal.SIGKILL)
     running.wait_for("Process exited with status 137")
     running.wait_for("born$", count=3)
 

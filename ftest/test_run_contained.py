@@ -7,8 +7,6 @@ import signal
 
 import pytest
 
-from ftest.program import eventually
-
 pytestmark = pytest.mark.containers_only("a run of the simple driver has hsup's own terminal")
 
 
@@ -81,7 +79,7 @@ def test_a_console_has_job_control_and_its_signals(hsup, terminal):
     screen = terminal("run", "bash")
     screen.wait_for(r"\$ ")
     screen.type(f"{hsup.sleep}\n")
-    assert eventually(lambda: any(line.startswith("sleep") for line in hsup.processes().values()))
+    hsup.sleepers()
     screen.type("\x03")
     screen.wait_for(r"\$ ")
     screen.type("echo st''atus $?\n")

@@ -146,10 +146,10 @@ def test_dynos_that_end_at_the_moment_of_the_stop_are_not_started_again(hsup):
     hsup.procfile(one=hsup.born)
     running = hsup.start("one=8")
     running.wait_for("born$", count=8)
+    dynos = hsup.sleepers(8)
     running.send(signal.SIGSTOP)  # so that it is told of all at once
-    for pid, line in hsup.processes().items():
-        if line.startswith("sleep "):
-            os.kill(pid, signal.SIGKILL)
+    for pid in dynos:
+        os.kill(pid, signal.SIGKILL)
     running.send(signal.SIGTERM)
     running.send(signal.SIGCONT)
     assert running.ended() == 0

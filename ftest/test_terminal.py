@@ -6,8 +6,6 @@ import re
 
 import pytest
 
-from ftest.program import eventually
-
 ESCAPE = "\x1b["
 
 
@@ -78,14 +76,14 @@ def test_an_interactive_bash_has_job_control(hsup, terminal):
     screen.wait_for("ready")
     assert "no job control" not in screen.seen
     screen.type(f"{hsup.sleep}\n")
-    assert eventually(lambda: sleepers(hsup))
+    hsup.sleepers()
     screen.type("\x1a")
     screen.wait_for("Stopped")
     screen.type("bg; kill %1; wait; echo wa''ited\n")
     screen.wait_for("waited")
-    assert not sleepers(hsup)
+    assert not hsup.sleepers(0)
     screen.type(f"{hsup.sleep}\n")
-    assert eventually(lambda: sleepers(hsup))
+    hsup.sleepers()
     screen.type("\x03")
     screen.type("echo st''atus $?; exit 6\n")
     screen.wait_for("status 130")
@@ -96,7 +94,7 @@ def test_an_interactive_bash_has_job_control(hsup, terminal):
 def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(hsup, terminal):
     screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"])
     screen.type(f"{hsup.path} --driver {hsup.driver} run -- {hsup.sleep}\n")
-    assert eventually(lambda: sleepers(hsup))
+    hsup.sleepers()
     screen.type("\x1a")
     screen.wait_for("Stopped")
     screen.type("echo fr''ee; fg\n")
@@ -106,10 +104,6 @@ def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(hsup, termina
     screen.type("echo st''atus $?; exit\n")
     screen.wait_for("status 130")
     assert screen.ended() == 0
-
-
-def sleepers(hsup):
-    return [pid for pid, line in hsup.processes().items() if line.startswith("sleep ")]
 
 
 def test_the_terminal_is_given_back_to_the_caller(hsup, terminal):

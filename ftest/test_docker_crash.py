@@ -12,7 +12,7 @@ from ftest import docker_engine, leftovers
 from ftest.program import PATIENCE, eventually, process
 
 COUNT = "i=0; while :; do i=$((i+1)); echo number $i; sleep 0.01; done"
-SERVE = "exec python3 -m http.server $PORT"
+SERVE = "exec python3 -u -m http.server $PORT"
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,7 @@ def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup):
     hsup.procfile(web=SERVE, one=COUNT)
     first = hsup.start()
     first.wait_for("number 50$")
+    first.wait_for("Serving HTTP")
     url = f"http://{hsup.place('web.1', 5000)}/"
     kill(first)
     assert urllib.request.urlopen(url, timeout=5).status == 200

@@ -158,7 +158,7 @@ def _end(running: Running) -> bool:
     if running.child.poll() is not None:
         return True
     running.send(signal.SIGTERM)
-    if eventually(lambda: running.child.poll() is not None, 5.0):
+    if eventually(lambda: running.child.poll() is not None):
         return True
     running.child.kill()
     running.child.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import socket
 import subprocess
@@ -11,13 +12,13 @@ from itertools import chain
 from pathlib import Path
 
 from ftest import docker_engine
-from ftest.program import PATIENCE
+from ftest.program import PATIENCE, WAIT_SECONDS
 
 _RUN = Path("/run/hsup/libcontainer")
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-def since(before: set[str], timeout: float = 5.0) -> set[str]:
+def since(before: set[str], timeout: float = WAIT_SECONDS) -> set[str]:
     """Return what has been there since `before` and does not go away in time.
 
     What other hsups take and give back meanwhile is none of it.
@@ -48,8 +49,8 @@ def _interfaces() -> Iterator[str]:
 
 
 def _namespaces() -> Iterator[str]:
-    for path in Path("/run/netns").glob("*"):
-        yield f"network namespace: {path.name}"
+    for name in glob.glob("*", root_dir="/run/netns"):
+        yield f"network namespace: {name}"
 
 
 def _tables() -> Iterator[str]:
@@ -65,14 +66,13 @@ def _tables() -> Iterator[str]:
 def _cgroups() -> Iterator[str]:
     """Yield the cgroups of hsups, on version 1 and 2."""
     for pattern in ("hsup-*", "hsup-*/*", "*/hsup-*", "*/hsup-*/*"):
-        for path in _CGROUPS.glob(pattern):
-            if path.is_dir():
-                yield f"cgroup: {path}"
+        for name in glob.glob(f"{pattern}/", root_dir=_CGROUPS):  # pathlib's raises what vanishes
+            yield f"cgroup: {name}"
 
 
 def _loops() -> Iterator[str]:
-    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
-        yield f"loop device: {path.parent.parent.name}"
+    for name in glob.glob("loop*/loop/backing_file", root_dir="/sys/block"):
+        yield f"loop device: {name.partition('/')[0]}"
 
 
 def _containers() -> Iterator[str]:
@@ -83,8 +83,8 @@ def _containers() -> Iterator[str]:
 
 def _instances() -> Iterator[str]:
     """Yield the files of hsups in the run folder; those that all of them share may stay."""
-    for path in _RUN.glob("instances/*"):
-        yield f"instance: {path.name}"
+    for name in glob.glob("instances/*", root_dir=_RUN):
+        yield f"instance: {name}"
 
 
 def _processes() -> Iterator[str]:

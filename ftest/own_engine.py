@@ -55,6 +55,7 @@ class OwnEngine:
         words = ["dockerd", "--host", self.host, "--data-root", self.folder / "data"]
         words += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid"]
         words += ["--bridge", self._bridge, "--iptables=false", "--ip6tables=false"]
+        words += ["--exec-opt", "native.cgroupdriver=cgroupfs"]
         words += ["--cgroup-parent", f"/{self.folder.name}", "--shutdown-timeout", "2"]
         words += self._options
         self._process = subprocess.Popen(words, stdout=self._log, stderr=self._log)
@@ -62,10 +63,11 @@ class OwnEngine:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End the engine; what it runs may run on."""
-        containerd = int((self.folder / "exec/containerd/containerd.pid").read_text())
+        own = self.folder / "exec/containerd/containerd.pid"  # unless one is a service
+        containerd = int(own.read_text()) if own.exists() else None
         self._process.send_signal(number)
         self._process.wait(_START_SECONDS * PATIENCE)
-        if number == signal.SIGKILL:  # which containerd gets with it
+        if number == signal.SIGKILL and containerd is not None:  # which containerd gets with it
             assert eventually(lambda: os.waitpid(containerd, os.WNOHANG) != (0, 0))
 
     def load(self, stack: Path, image: str) -> None:
@@ -96,9 +98,10 @@ class OwnEngine:
                 subprocess.run(("umount", "-l", place), check=True)
         subprocess.run(("rm", "-rf", "--one-file-system", self.folder), check=True)
         subprocess.run(("ip", "link", "delete", self._bridge), check=True)
-        for cgroup in Path("/sys/fs/cgroup").glob(f"*/{self.folder.name}"):
+        root = Path("/sys/fs/cgroup")
+        for cgroup in (*root.glob(self.folder.name), *root.glob(f"*/{self.folder.name}")):
             for inner in (*cgroup.glob("*/"), cgroup):
-                inner.rmdir()
+                assert eventually(lambda one=inner: _is_removed(one)), f"{inner} is in use"
         assert is_empty
 
     def _last_words(self) -> str:
@@ -123,6 +126,14 @@ class OwnEngine:
                 except ProcessLookupError:
                     pass
             time.sleep(0.1)
+
+
+def _is_removed(cgroup: Path) -> bool:
+    try:
+        cgroup.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _is_ours(pid: str, mark: bytes) -> bool:

@@ -194,10 +194,18 @@ class Hsup:
         return found
 
     def inside(self, dyno: str) -> list[int]:
-        """Return the ids of the processes of this test that have the name of a dyno."""
+        """Return the ids of the processes that have the name of a dyno, when there is one."""
         mark = f"DYNO={dyno}".encode()
-        seen = {pid: _Process.of(pid) for pid in self.processes()}
-        return [pid for pid, one in seen.items() if one and mark in one.environ.split(b"\0")]
+        found: list[int] = []
+
+        def is_any() -> bool:
+            nonlocal found
+            seen = {pid: _Process.of(pid) for pid in self.processes()}
+            found = [pid for pid, one in seen.items() if one and mark in one.environ.split(b"\0")]
+            return bool(found)
+
+        assert eventually(is_any), f"no process has the name {dyno}: {self.processes()}"
+        return found
 
     def place(self, dyno: str, port: int) -> str:
         """Return the host and the port at which the only dyno of a name is reached."""

@@ -50,7 +50,7 @@ def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup):
     second = hsup.start()
     second.wait_for(r"hsup\[web\.1\]: Took over the running process from a dead hsup$")
     second.wait_for(r"hsup\[one\.1\]: Took over the running process from a dead hsup$")
-    assert eventually(lambda: max(numbers(second), default=0) > max(numbers(first)) + 200)
+    assert eventually(lambda: max(numbers(second), default=0) > max(numbers(first)) + 50)
     assert second.count("Starting process") == 0
     assert docker_engine.containers() == containers
     assert urllib.request.urlopen(url, timeout=5).status == 200
@@ -58,7 +58,7 @@ def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup):
     assert second.count("Process exited with status 143") == 2
     said = numbers(first) + numbers(second)
     assert sorted(set(said)) == list(range(1, max(said) + 1))
-    assert len(said) - len(set(said)) < 20  # what was written at the moment of the kill
+    assert numbers(second)[0] > 1  # only what was written at the moment of the kill is repeated
     assert numbers(second) == sorted(numbers(second))
 
 

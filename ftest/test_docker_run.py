@@ -28,9 +28,7 @@ def test_a_run_whose_output_nobody_reads_is_ended_by_sigterm(hsup):
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     running = hsup.begin("run", "--grace", "1", "yes", prefix=("sh", "-c", 'exec "$@" >fifo', "sh"))
     time.sleep(2)  # so that all pipes on the way are full
-    before = time.monotonic()
     assert running.stop(signal.SIGTERM) in {137, 143}
-    assert time.monotonic() - before < 8
     os.close(reading)
 
 

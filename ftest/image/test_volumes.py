@@ -69,7 +69,7 @@ def test_releases_follow_one_another_while_the_container_runs(engine, control):
     for version in (1, 2):
         control.put("new", f"echo release {version}; exec sleep 1000", version=version)
         container.wait_for(f"app[one.1]: release {version}\n")
-    assert container.stop() < 5
+    container.stop()
     assert container.status == 0
 
 

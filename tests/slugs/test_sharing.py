@@ -31,8 +31,20 @@ KILLS = 25
 UNPACK_SECONDS = 0.1
 
 
-def start(store, location):
-    command = [sys.executable, "-c", UNPACKS, store.folder, location]
+#: As the above, and goes on for ever when it has unpacked half of it.
+UNPACKS_HALF = f"""
+import time
+import hsup.slugs.intake as intake
+unpack = intake.unpack
+def unpack_and_wait(*arguments, **options):
+    unpack(*arguments, **options)
+    time.sleep(600)
+intake.unpack = unpack_and_wait
+{UNPACKS}"""
+
+
+def start(store, location, code=UNPACKS):
+    command = [sys.executable, "-c", code, store.folder, location]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -223,7 +235,7 @@ def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build
 def test_the_half_of_a_slug_is_swept(store, many_files, tmp_path, left_over):
     (tmp_path / "slug.tar").write_bytes(many_files)
     assert store.sweep() == []
-    process = start(store, str(tmp_path / "slug.tar"))
+    process = start(store, str(tmp_path / "slug.tar"), UNPACKS_HALF)
     wait_until(lambda: any(Path(store.folder).glob("work/*/slug/app")))
     assert store.sweep() == []
     process.kill()

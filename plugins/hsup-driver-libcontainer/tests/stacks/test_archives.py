@@ -184,7 +184,7 @@ def loops_of(image):
 @pytest.mark.parametrize("filesystem", ["ext4", "squashfs"])
 @pytest.mark.parametrize("compressor", ["gzip", None])
 def test_a_disk_image_is_mounted_read_only(
-    store, request, tmp_path, filesystem, compressor
+    store, request, tmp_path, *, filesystem, compressor, wait_until
 ) -> None:
     path = request.getfixturevalue(filesystem)
     if compressor:
@@ -199,7 +199,7 @@ def test_a_disk_image_is_mounted_read_only(
         )
     assert out == "first layer"
     assert "Read-only file system" in err
-    assert loops_of(stack.image) == b""
+    wait_until(lambda: loops_of(stack.image) == b"")
     assert os.stat(stack.image).st_blocks * 512 < 8 << 20, "it has holes where it is empty"
 
 

@@ -228,13 +228,17 @@ def test_eight_that_need_a_stack_at_once_fetch_it_once(
 
 
 def test_a_pull_that_was_killed_leaves_nothing_that_counts(
-    settings, stacks_dir, registry, root_tar, wait_until
+    settings, stacks_dir, registry, *, root_tar, wait_until, tmp_path
 ) -> None:
-    registry.publish(registry.layout.put_image(root_tar, os.urandom(1 << 23)))
+    registry.publish(registry.layout.put_image(root_tar))
     work = stacks_dir / "fetching/small@"
+    endless = tmp_path / "bin/umoci"
+    endless.parent.mkdir()
+    endless.write_text("#!/bin/sh\nexec sleep 600\n")
+    endless.chmod(0o755)
     program = subprocess.Popen(
         [sys.executable, "-c", OBTAIN, "small"],
-        env=dict(settings.environ),
+        env={**settings.environ, "PATH": f"{endless.parent}:{settings.environ['PATH']}"},
         stderr=subprocess.DEVNULL,
     )
     wait_until((work / "layout/blobs").exists)

@@ -103,6 +103,17 @@ def test_a_closed_terminal_ends_the_program(hsup, terminal):
     assert screen.ended() in {129, 137, 143}
 
 
+def test_a_program_that_writes_when_the_terminal_is_closed_has_its_grace(terminal, tmp_path):
+    tmp_path.chmod(0o777)
+    line = "trap 'sleep 0.5; touch /mark/ended; exit' HUP; while :; do echo x; sleep 0.02; done"
+    screen = terminal("--bind", f"{tmp_path}:/mark", "run", line)
+    screen.wait_for("x")
+    os.close(screen.master)
+    screen.master = os.open(os.devnull, os.O_RDONLY)
+    screen.child.wait(15)
+    assert (tmp_path / "ended").exists()
+
+
 def test_a_run_beside_a_start_is_another_dyno(hsup):
     hsup.procfile(one=hsup.born)
     running = hsup.start()

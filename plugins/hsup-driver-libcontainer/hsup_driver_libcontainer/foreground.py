@@ -94,6 +94,7 @@ class Session:
         self._status: ExitStatus | None = None
         self._is_over = False
         self._deadline = math.inf
+        self._has_hung_up = False
         self._ran_out_of_memory = False
         self._memory_event = memory_event
         self._pipes = dict(pipes)
@@ -194,7 +195,17 @@ class Session:
 
     def _show(self, data: bytes) -> None:
         assert self._terminal is not None
-        write_all(next((one for one in (1, 2) if one in self._terminal.streams), 0), data)
+        try:
+            write_all(next((one for one in (1, 2) if one in self._terminal.streams), 0), data)
+        except OSError:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Pass on that the terminal was closed; SIGHUP may tell so later, or never."""
+        if not self._has_hung_up and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            self._has_hung_up = True
+            if self._deadline == math.inf:
+                self._signal(signal.SIGHUP)
 
     def _relay_pipe(self, pipe: int) -> None:
         data = os.read(pipe, _READ_BYTES)
@@ -244,12 +255,18 @@ class Session:
         for number in os.read(self._woken, 4096):
             if number == signal.SIGWINCH:
                 self._resize()
-                continue
-            messages.say(self._channel, Signal(number))
-            if number in ENDING:
-                is_first = self._deadline == math.inf
-                grace = self._grace_seconds if is_first else 0.0
-                self._deadline = time.monotonic() + grace
+            elif number == signal.SIGHUP and self._has_hung_up:
+                self._has_hung_up = False  # the next one is another
+            else:
+                self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        """Pass on a signal; from the first one that ends on there is the grace."""
+        messages.say(self._channel, Signal(number))
+        if number in ENDING:
+            is_first = self._deadline == math.inf
+            grace = self._grace_seconds if is_first else 0.0
+            self._deadline = time.monotonic() + grace
 
     def _run_out_of_memory(self) -> None:
         """End all processes: the kernel has chosen one of them only."""
@@ -260,7 +277,10 @@ class Session:
 
     def _resize(self) -> None:
         if self._master >= 0 and self._terminal is not None:
-            size = struct.pack("4H", *window_size(self._terminal.streams[0]), 0, 0)
+            try:
+                size = struct.pack("4H", *window_size(self._terminal.streams[0]), 0, 0)
+            except OSError:
+                return  # it was closed
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
 
     def _kill(self) -> None:

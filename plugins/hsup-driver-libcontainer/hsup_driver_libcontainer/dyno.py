@@ -69,11 +69,11 @@ class ContainerDyno:
         messages.say(self._setup, Launch(), descriptors)
 
     def has_ended(self) -> bool:
-        """Tell whether the first process is no more, heard of or not."""
+        """Tell whether a dyno that was never launched cannot be any more, heard of or not."""
         self._hear_rest_of_builder()
         if not self.gone.done() and self._pidfd >= 0 and kernel.has_ended(self._pidfd):
             self._see_end()
-        return self.gone.done()
+        return self.gone.done() or self._started.done()  # or its builder has failed
 
     async def started(self) -> Built:
         """Return when the program was executed. Raises DynoStartError."""
@@ -123,12 +123,13 @@ class ContainerDyno:
         if self.gone.done():
             return
         for channel in (self._channel, self._setup):
-            if not self._loop.is_closed():
+            if channel.fileno() >= 0 and not self._loop.is_closed():
                 self._loop.remove_reader(channel)
-        os.set_blocking(self._setup.fileno(), True)
-        while self._pidfd < 0 and (received := messages.receive(self._setup)):
-            if isinstance(received.message, Watch):
-                (self._pidfd,) = received.descriptors
+        if self._setup.fileno() >= 0:
+            os.set_blocking(self._setup.fileno(), True)
+            while self._pidfd < 0 and (received := messages.receive(self._setup)):
+                if isinstance(received.message, Watch):
+                    (self._pidfd,) = received.descriptors
         self._kill()
         self._channel.close()
         self._setup.close()

@@ -173,13 +173,16 @@ def test_a_zygote_that_was_killed_is_started_again(settings):
     assert asyncio.run(run()) == "two\n"
 
 
+def children_of(pid):
+    listing = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in listing.split()]
+
+
 def children(argument):
     """Return the processes below this one that have an argument."""
-    listing = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    pids = [int(pid) for pid in listing.split()]
     return [
         pid
-        for pid in pids
+        for pid in children_of(os.getpid())
         if argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     ]
 
@@ -280,6 +283,24 @@ def test_a_command_that_comes_too_late_ends_with_the_dyno(settings):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
+    async def run():
+        one = release()
+        async with asyncio.timeout(60), built(settings, one) as driver:
+            assert await output_of(driver, one, "echo one") == "one\n"
+            await until(lambda: [pid for first in first_processes() for pid in children_of(first)])
+            (first,) = first_processes()
+            (builder,) = children_of(first)
+            os.kill(first, signal.SIGSTOP)  # it does not know yet
+            os.kill(builder, signal.SIGKILL)
+            await until(lambda: ") Z" in Path(f"/proc/{builder}/stat").read_text())
+            if is_taken:
+                assert await output_of(driver, one, "echo two") == "two\n"
+
+    asyncio.run(run())
+
+
 def kill_first_processes():
     """Return when they are gone, before the driver can have heard of it."""
     for pid in first_processes():
@@ -295,8 +316,4 @@ async def until(true):
 
 def first_processes():
     """Return the first processes of a driver's dynos, which are its zygote's children."""
-    found = []
-    for zygote in children("-ISB"):
-        listing = Path(f"/proc/{zygote}/task/{zygote}/children").read_text()
-        found += [int(pid) for pid in listing.split()]
-    return found
+    return [pid for zygote in children("-ISB") for pid in children_of(zygote)]

@@ -59,7 +59,7 @@ class Fleet:
         executor = Executor(spec, self._around, one_off=True)
         self._one_offs.add(executor)
         task = self._spawn(executor.run())
-        task.add_done_callback(lambda _: self._one_offs.discard(executor))
+        task.add_done_callback(lambda _: self._one_off_gone(executor))
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -97,6 +97,10 @@ class Fleet:
         self._idle.clear()
         task = self._spawn(executor.run())
         task.add_done_callback(lambda task: self._gone(executor, task))
+
+    def _one_off_gone(self, executor: Executor) -> None:
+        self._one_offs.discard(executor)
+        self.was_killed |= executor.was_killed
 
     def _gone(self, executor: Executor, task: asyncio.Task[None]) -> None:
         name = executor.spec.name

@@ -63,6 +63,9 @@ class Supervisor:
         self._retry: asyncio.TimerHandle | None = None
         self._stop_signals: list[Signals] = []
         self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._has_changed = False  # by the source's own account
+        self._was_told = False  # to ask it again
 
     def dynos(self) -> Mapping[str, str]:
         """Return the state of every dyno by its name."""
@@ -71,19 +74,21 @@ class Supervisor:
     def reload(self) -> None:
         """Ask the source again; a release that failed is tried again."""
         self._rollout.forget_failure()
+        self._was_told = True
         self._ask.set()
 
     def stop(self, number: Signals) -> None:
         """Stop all dynos and end; when called again, without grace."""
         self._stop_signals.append(number)
         if self._stopping.is_set():
+            self._hurried.set()
             self._fleet.kill()
         self._stopping.set()
 
     @property
     def is_hurried(self) -> bool:
         """Tell whether hsup was told to stop more than once."""
-        return len(self._stop_signals) > 1
+        return self._hurried.is_set()
 
     async def run(self, services: Sequence[Service] = ()) -> int:
         """Run until stopped, or until nothing is left to run; return the exit status.
@@ -127,9 +132,18 @@ class Supervisor:
         self._tell(SupervisorStopping(reason=f"{self._stop_signals[0].name} received"))
 
     async def _sweep(self) -> None:
-        if isinstance(self._driver, Sweeps):
-            for leftover in await in_thread(self._driver.sweep):
-                self._say(f"Removed what a dead hsup left: {leftover}")
+        """Remove what dead hsups have left; a second signal does not wait for it."""
+        if not isinstance(self._driver, Sweeps):
+            return
+        sweeping = asyncio.create_task(in_thread(self._driver.sweep))
+        hurried = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait([sweeping, hurried], return_when="FIRST_COMPLETED")
+        hurried.cancel()
+        if not sweeping.done():
+            sweeping.cancel()
+            return
+        for leftover in sweeping.result():
+            self._say(f"Removed what a dead hsup left: {leftover}")
 
     async def _guard(self, work: Awaitable[None], whose: object) -> None:
         """Keep the dynos running whatever a stranger's service or source does."""
@@ -142,6 +156,7 @@ class Supervisor:
         try:
             async with aclosing(self._source.changes()) as changes:
                 async for _ in changes:
+                    self._has_changed = True
                     self._ask.set()
         finally:
             self._ask.set()  # also of a source that cannot be watched something can be had
@@ -161,7 +176,11 @@ class Supervisor:
                 idle.cancel()
                 asked.cancel()
             self._ask.clear()
+            has_both = self._has_changed and self._was_told
+            self._has_changed = self._was_told = False
             await self._update()
+            if has_both:  # a source may have looked for no more than what was due
+                await self._update()
         await self._fleet.idle()
         self._say("Nothing is left to run")
 

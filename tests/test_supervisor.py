@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 
 import pytest
 
@@ -678,6 +679,16 @@ async def test_a_stop_during_the_release_phase_stops_it(supervise, source, drive
     assert told.states("web.1") == []
 
 
+async def test_a_release_phase_that_had_to_be_killed_is_told_by_the_exit_status(
+    supervise, source, driver, told
+):
+    driver.obeys = False
+    source.release(web=1, release=1)
+    supervisor, running = supervise(grace_seconds=0.001)
+    await told.until(lambda one: any("up" in one.states(name) for name in driver.started))
+    assert await end(supervisor, running) == 1
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
@@ -896,6 +907,50 @@ async def test_leftovers_are_removed_before_anything_is_started(source, driver, 
     running = asyncio.create_task(supervisor.run())
     await told.state("web.1", "up")
     assert sink.said("supervisor")[1] == "Removed what a dead hsup left: 2 processes of web.1"
+    await end(supervisor, running)
+
+
+async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
+    source, driver, router, told
+):
+    may_end = threading.Event()
+    sweeping = SweepingDriver(driver)
+    sweeping.sweep = may_end.wait
+    source.release(web=1)
+    plan = Plan(source_name="memory", driver_name="fake", asked=Asked())
+    supervisor = Supervisor(plan, source=source, driver=sweeping, router=router, observe=told)
+    running = asyncio.create_task(supervisor.run())
+    await asyncio.sleep(0)
+    supervisor.stop(signal.SIGTERM)
+    assert await end(supervisor, running) == 128 + signal.SIGTERM
+    assert driver.attempts == 0
+    may_end.set()
+
+
+async def test_a_reload_and_a_change_at_once_ask_for_both(supervise, source, told):
+    """A source may look for no more than what has changed."""
+    begun, may_go_on, enough = (threading.Event() for _ in range(3))
+    fetch, answer = source.fetch, Fetched(release=source.release(web=1))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+
+    def slow():
+        begun.set()
+        may_go_on.wait()
+        fetched = fetch()
+        if source.fetches == before + 3:
+            enough.set()
+        return fetched
+
+    before, source.fetch = source.fetches, slow
+    source.give(answer)
+    await asyncio.to_thread(begun.wait)
+    source.give(answer)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    supervisor.reload()
+    may_go_on.set()
+    assert await asyncio.to_thread(enough.wait, 5)
     await end(supervisor, running)
 
 

@@ -152,12 +152,16 @@ class DockerDriver:
             return self._maker.launch(spec, self._image(spec), around)
 
     def _take_over(self, spec: DynoSpec) -> Launched | None:
-        """Return the dyno and what it wrote since its hsup ended, None if there is none."""
+        """Return the dyno and what it wrote since its hsup ended, None if there is none.
+
+        Raises DriverError where the engine is away, or fails: the dyno may run on.
+        """
+        from hsup_driver_docker.engine import CONFLICT, NOT_FOUND
         from hsup_driver_docker.handle import Handle, Launched
 
         fingerprint = self._fingerprint(spec)
-        found = self._leftovers and self._leftovers.take(fingerprint)
-        if not found:
+        found = self._leftovers and self._leftovers.find(fingerprint)
+        if not self._leftovers or not found:
             return None
         identity, name, owner = found
         handle = Handle(self._engine, identity, name, spec, self._image(spec))
@@ -166,10 +170,14 @@ class DockerDriver:
             address = self._maker.address(handle)
             since = self._position(owner, identity)
             stream = self._engine.logs(identity, since.since_text)
-            return Launched(handle, stream, owner, address, since)
-        except EngineError:  # it is no more
-            handle.remove()
+        except EngineError as error:
+            if error.status not in {NOT_FOUND, CONFLICT}:
+                raise
+            handle.remove()  # it is no more
+            self._leftovers.forget(fingerprint)
             return None
+        self._leftovers.forget(fingerprint)
+        return Launched(handle, stream, owner, address, since)
 
     def _position(self, owner: str, identity: str) -> Position:
         """Return where to go on in the output of a container."""

@@ -137,6 +137,8 @@ class DockerDyno:
         except DriverError:
             return  # it is away again, or has lost the container, which is seen next
         self._relay = Relay(stream, self._outputs, position)
+        if self._was_killed:
+            self._relay.discard()
         await self._relay.ended
 
     async def _wait_container(self) -> tuple[State | None, bool]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from hsup.terminal import Size
 
 NOT_FOUND, CONFLICT = 404, 409
+
+#: The status of a command that was found and could not be executed.
+NOT_EXECUTABLE = 126
 #: The status of a program that was killed.
 KILLED = 128 + SIGKILL
 
@@ -165,7 +168,10 @@ class Engine:
     def executed(self, command: str) -> int | None:
         """Return the status of a command in a container, None as long as it has not ended."""
         found = self._ask("GET", f"/exec/{command}/json")
-        return None if found["Running"] else int(found["ExitCode"])
+        if found["Running"]:
+            return None
+        code = found["ExitCode"]  # none where it was refused
+        return NOT_EXECUTABLE if code is None else int(code)
 
     def events(self, events: Sequence[str], **container: str) -> Stream:
         """Return what happens from now on to containers: what `hsup_driver_docker.events` reads.

@@ -22,6 +22,7 @@ from hsup_driver_docker.connection import (
     end_writing,
     read_some,
 )
+from hsup_driver_docker.engine import NOT_EXECUTABLE
 from hsup_driver_docker.frames import STDOUT, Demultiplexer
 from hsup_driver_docker.handle import Handle, start_error
 
@@ -54,9 +55,15 @@ class Execution:
             while (code := self._handle.engine.executed(self._started)) is None:
                 time.sleep(seconds)  # it has closed its outputs, whose end is all that is told
                 seconds = min(2 * seconds, _LONGEST_LOOK_SECONDS)
+            if code == NOT_EXECUTABLE and not self._is_dyno_running():
+                return ExitStatus(signal=SIGKILL)  # before it was executed
         except DriverError:
             return ExitStatus(signal=SIGKILL)  # the dyno was removed
         return ExitStatus(code=code)
+
+    def _is_dyno_running(self) -> bool:
+        state = self._handle.state()
+        return state is not None and state.is_running
 
     def _send(self, body: dict[str, object]) -> None:
         try:

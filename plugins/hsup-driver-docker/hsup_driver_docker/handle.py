@@ -10,12 +10,12 @@ from hsup.errors import DynoStartError
 from hsup.model import Address, DynoSpec
 from hsup_driver_docker import inside
 from hsup_driver_docker.connection import EngineError, Stream
-from hsup_driver_docker.engine import NOT_FOUND, Engine, State
+from hsup_driver_docker.engine import NOT_EXECUTABLE, NOT_FOUND, Engine, State
 from hsup_driver_docker.frames import Demultiplexer
 from hsup_driver_docker.images import Image
 from hsup_driver_docker.position import Position
 
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_NOT_FOUND = 127
 _READ_BYTES = 1 << 12
 #: For a shell to start, on a busy machine.
 _TOLD_SECONDS = 30.0
@@ -148,7 +148,7 @@ def start_error(error: EngineError) -> DynoStartError:
     if "executable file not found" in text or "no such file or directory" in text:
         code = _NOT_FOUND
     elif "permission denied" in text:
-        code = _NOT_EXECUTABLE
+        code = NOT_EXECUTABLE
     return DynoStartError(f"cannot start the dyno: {text}", hint=error.hint, exit_code=code)
 
 

@@ -43,6 +43,7 @@ class Leftovers:
 
     def keep_only(self, app: str, fingerprints: Collection[str]) -> list[str]:
         """Remove an application's dynos but for one of each fingerprint; say what it was."""
+        self._kept = {one: self._kept[one] for one in self._kept.keys() & set(fingerprints)}
         removed = []
         for owner, found in self._by_owner().items():
             if not _dynos(found, app) or not self._household.inherit(owner, lost=True):
@@ -56,10 +57,14 @@ class Leftovers:
                 self._household.give_up(owner, has_containers=has_others)
         return removed
 
-    def take(self, fingerprint: str) -> tuple[str, str, str] | None:
+    def find(self, fingerprint: str) -> tuple[str, str, str] | None:
         """Return id, name and owner of a container that was kept; None if there is none."""
-        one = self._kept.pop(fingerprint, None)
+        one = self._kept.get(fingerprint)
         return (one["Id"], _name(one), one["Labels"][OWNER]) if one else None
+
+    def forget(self, fingerprint: str) -> None:
+        """Know nothing any more of a container that was taken over, or is no more."""
+        del self._kept[fingerprint]
 
     def owners(self) -> set[str]:
         """Return whose containers are there."""
@@ -67,7 +72,8 @@ class Leftovers:
 
     def _keep(self, one: _Listed, fingerprints: Collection[str]) -> bool:
         fingerprint = one["Labels"][SPEC]
-        if fingerprint not in fingerprints or fingerprint in self._kept:
+        known = self._kept.get(fingerprint, one)  # from an earlier time, which was cut short
+        if fingerprint not in fingerprints or known["Id"] != one["Id"]:
             return False
         self._kept[fingerprint] = one
         return True

@@ -43,6 +43,8 @@ class Sdk:
     def __init__(self, engine: Engine) -> None:
         """Connect. Raises EngineAway."""
         self._engine = engine
+        self._containers: set[str] = set()  # in which images are being built
+        self._is_closed = False
         endpoint = engine.endpoint
         with _failures_told(f"reach the Docker Engine at {endpoint.address}"):
             self._client = docker.APIClient(
@@ -55,7 +57,13 @@ class Sdk:
         self._client.trust_env = False
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept, and give up what is being built in a thread."""
+        self._is_closed = True
+        for container in tuple(self._containers):
+            try:
+                self._engine.remove(container)
+            except DriverError as error:
+                logger.info("the container %s is left: %s", container, error)
         self._client.close()
 
     def pull(self, name: str) -> None:
@@ -91,12 +99,16 @@ class Sdk:
         name = f"hsup-build-{new_token()}"
         made = {"Image": base, "Cmd": ["/bin/bash"], "Labels": {OWNER: owner, NAME: name}}
         container = self._engine.create(name, made)
+        self._containers.add(container)
         try:
+            if self._is_closed:
+                raise DriverError(f"the image {tag} is not built any more")
             self._require_bash(container, stack)
             self._fill(container, folder, tag)
             return self._commit(container, labels, tag)
         finally:
             self._engine.remove(container)
+            self._containers.discard(container)
 
     def remove_image(self, image: str) -> None:
         """Remove an image, unless a container has it."""

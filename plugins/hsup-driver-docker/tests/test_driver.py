@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from itertools import count
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from hsup.sizes import SIZES
 from hsup.terminal import write_all
 from hsup.testing import Recorder
 from hsup_driver_docker import container
+from hsup_driver_docker.connection import EngineAway, EngineError
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.handle import Handle
 
@@ -352,6 +354,33 @@ def test_a_lot_is_passed_through_a_command_beside_the_program(driver, release):
     run(check())
 
 
+def test_a_build_that_is_under_way_at_the_end_leaves_no_container(
+    settings, release, engine, monkeypatch
+):
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def wait(*_):
+        begun.set()
+        may_go_on.wait()
+        raise OSError
+
+    monkeypatch.setattr("hsup_driver_docker.sdk.Sdk._fill", wait)
+    driver = DockerDriver(settings)
+
+    def build():
+        with suppress(OSError):
+            driver.build(release)
+
+    building = threading.Thread(target=build)
+    building.start()
+    begun.wait()
+    driver.close()
+    left = [one["Names"] for one in engine.containers("hsup.owner")]
+    may_go_on.set()
+    building.join()
+    assert not [names for names in left if "hsup-build-" in names[0]]
+
+
 class TestAdoption:
     """Of what an hsup that was killed has left."""
 
@@ -393,6 +422,41 @@ class TestAdoption:
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
         run(check())
+
+    @pytest.mark.parametrize("error", [EngineAway("gone"), EngineError("down", status=503)])
+    def test_an_engine_that_fails_at_it_is_asked_again(
+        self, killed, driver, release, monkeypatch, error
+    ):
+        line = "echo ready; sleep 60"
+        name = killed(line, "ready").split()[0]
+        wanted = spec(release, line)
+
+        def fail(*_):
+            monkeypatch.undo()
+            raise error
+
+        async def check():
+            driver.sweep()
+            driver.keep_only([wanted])
+            monkeypatch.setattr("hsup_driver_docker.handle.Handle.resume", fail)
+            async with Recorder() as recorder:
+                with pytest.raises(type(error)):
+                    await driver.adopt(wanted, recorder)
+                dyno = await driver.adopt(wanted, recorder)
+                recorder.close_writing_ends()
+                assert dyno.handle.name == name
+                await dyno.destroy()
+
+        run(check())
+
+    def test_what_was_kept_is_kept_when_that_is_asked_for_again(self, killed, driver, release):
+        line = "echo ready; sleep 60"
+        name = killed(line, "ready").split()[0]
+        wanted = spec(release, line)
+        driver.sweep()
+        assert driver.keep_only([wanted]) == []
+        assert driver.keep_only([wanted]) == []
+        assert driver.keep_only([spec(release, "true")]) == [f"the container {name}"]
 
     def test_what_would_run_differently_is_removed(self, killed, driver, release):
         line = "echo ready; sleep 60"

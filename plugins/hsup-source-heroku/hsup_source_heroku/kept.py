@@ -60,8 +60,9 @@ class Kept:
         with self._locked():
             if archived := snapshot.archived:
                 self._archives.obtain(archived, self._max_bytes)
+            before = self.newest()  # which another hsup may be unpacking
             _write(self._newest, snapshot)
-            kept = (snapshot, self.running())
+            kept = (snapshot, before, self.running())
             self._archives.keep_only([one.archived for one in kept if one and one.archived])
 
     def rescale(self, snapshot: Snapshot) -> None:

@@ -56,6 +56,11 @@ class Terminal:
         code = self.child.wait(timeout=max(0.1, deadline - time.monotonic()))
         return code if code >= 0 else 128 - code
 
+    def hang_up(self):
+        """Be gone, as with the connection of somebody who was logged in."""
+        os.close(self.master)
+        self.master = os.open(os.devnull, os.O_RDWR)
+
     def close(self):
         if self.child.poll() is None:
             self.child.kill()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 
 import pytest
+
+from ftest.program import eventually
 
 pytestmark = pytest.mark.containers_only("a run of the simple driver has hsup's own terminal")
 
@@ -103,15 +106,22 @@ def test_a_closed_terminal_ends_the_program(hsup, terminal):
     assert screen.ended() in {129, 137, 143}
 
 
-def test_a_program_that_writes_when_the_terminal_is_closed_has_its_grace(terminal, tmp_path):
+@pytest.mark.parametrize("has_shell", [False, True])
+@pytest.mark.parametrize("goes_on", ["while :; do echo x; sleep 0.01; done", "sleep 600 & wait"])
+def test_a_program_has_its_grace_when_the_terminal_is_closed(
+    hsup, terminal, tmp_path, *, has_shell, goes_on
+):
+    """Writing to it is an error then, and SIGHUP comes twice: from a shell, and the kernel."""
     tmp_path.chmod(0o777)
-    line = "trap 'sleep 0.5; touch /mark/ended; exit' HUP; while :; do echo x; sleep 0.02; done"
-    screen = terminal("--bind", f"{tmp_path}:/mark", "run", line)
-    screen.wait_for("x")
-    os.close(screen.master)
-    screen.master = os.open(os.devnull, os.O_RDONLY)
-    screen.child.wait(15)
-    assert (tmp_path / "ended").exists()
+    line = f"trap 'sleep 0.5; touch /mark/ended; exit' HUP; echo ready; {goes_on}"
+    words = hsup.words("--bind", f"{tmp_path}:/mark", "run", line)
+    screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"] if has_shell else words)
+    if has_shell:
+        screen.type(shlex.join(map(str, words)) + "\n")
+    screen.wait_for("ready\r")
+    screen.hang_up()
+    assert eventually((tmp_path / "ended").exists)
+    assert eventually(lambda: not hsup.processes())
 
 
 def test_a_run_beside_a_start_is_another_dyno(hsup):

@@ -22,6 +22,8 @@ FORWARDED = (
 )
 #: What ends a dyno, after a grace.
 ENDING = (signal.SIGHUP, signal.SIGTERM)
+#: What ends the grace too: SIGHUP comes twice, from the kernel and from the shell.
+HURRYING = (signal.SIGTERM,)
 
 
 class Size(NamedTuple):
@@ -137,6 +139,11 @@ def signals_woken() -> Iterator[int]:
             signal.signal(one, handler)
         os.close(woken)
         os.close(wake)
+
+
+def hears_hang_ups() -> bool:
+    """Tell whether the end of its terminal is anything to hsup: nohup has it ignored."""
+    return signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
 
 
 def _wake_up(number: int, frame: object) -> None:

@@ -10,11 +10,19 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from signal import SIGPIPE, SIGTERM, SIGWINCH
+from signal import SIGHUP, SIGPIPE, SIGTERM, SIGWINCH
 
 from hsup.errors import DriverError
 from hsup.model import ExitStatus
-from hsup.terminal import ENDING, Listeners, is_foreground, raw_mode, window_size
+from hsup.terminal import (
+    ENDING,
+    HURRYING,
+    Listeners,
+    hears_hang_ups,
+    is_foreground,
+    raw_mode,
+    window_size,
+)
 from hsup_driver_docker.connection import Stream, end_writing, read_some
 from hsup_driver_docker.container import Terminal
 from hsup_driver_docker.engine import KILLED, State, exit_status, status_of
@@ -194,6 +202,9 @@ class Session:
             except BlockingIOError:
                 continue  # somebody has made it non-blocking
             except OSError as error:  # a full disk, or nobody reads
+                if self._has_terminal:
+                    self._hang_up()
+                    return
                 self._broken[stream] = error
                 self._break_off()
 
@@ -211,6 +222,11 @@ class Session:
             if ready:
                 self._take_signals()
             self._kill_late()
+
+    def _hang_up(self) -> None:
+        """Pass on that the terminal was closed; SIGHUP may tell so later, or never."""
+        if self._deadline == math.inf and hears_hang_ups():
+            self._end_soon(SIGHUP)
 
     def _break_off(self) -> None:
         """Have who still writes get SIGPIPE, and the others end: nothing more can be shown."""
@@ -273,11 +289,11 @@ class Session:
 
     def _end_soon(self, number: int) -> None:
         """Give all processes the grace; none at the second time."""
-        if self._deadline != math.inf:
+        if self._deadline == math.inf:
+            self._deadline = time.monotonic() + self._grace_seconds
+            self._beside(partial(self._handle.end_and_wait, number))
+        elif number in HURRYING:
             self._deadline = time.monotonic()
-            return
-        self._deadline = time.monotonic() + self._grace_seconds
-        self._beside(partial(self._handle.end_and_wait, number))
 
     def _resize(self) -> None:
         if self._has_terminal:

@@ -16,7 +16,16 @@ from functools import partial
 
 from hsup.errors import DriverError
 from hsup.model import ExitStatus
-from hsup.terminal import ENDING, Listeners, is_foreground, raw_mode, window_size, write_all
+from hsup.terminal import (
+    ENDING,
+    HURRYING,
+    Listeners,
+    hears_hang_ups,
+    is_foreground,
+    raw_mode,
+    window_size,
+    write_all,
+)
 from hsup_driver_libcontainer import messages
 from hsup_driver_libcontainer.messages import (
     Channels,
@@ -94,7 +103,6 @@ class Session:
         self._status: ExitStatus | None = None
         self._is_over = False
         self._deadline = math.inf
-        self._has_hung_up = False
         self._ran_out_of_memory = False
         self._memory_event = memory_event
         self._pipes = dict(pipes)
@@ -197,14 +205,8 @@ class Session:
         assert self._terminal is not None
         try:
             write_all(next((one for one in (1, 2) if one in self._terminal.streams), 0), data)
-        except OSError:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Pass on that the terminal was closed; SIGHUP may tell so later, or never."""
-        if not self._has_hung_up and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            self._has_hung_up = True
-            if self._deadline == math.inf:
+        except OSError:  # it was closed, and SIGHUP may tell so later, or never
+            if self._deadline == math.inf and hears_hang_ups():
                 self._signal(signal.SIGHUP)
 
     def _relay_pipe(self, pipe: int) -> None:
@@ -255,18 +257,16 @@ class Session:
         for number in os.read(self._woken, 4096):
             if number == signal.SIGWINCH:
                 self._resize()
-            elif number == signal.SIGHUP and self._has_hung_up:
-                self._has_hung_up = False  # the next one is another
             else:
                 self._signal(number)
 
     def _signal(self, number: int) -> None:
         """Pass on a signal; from the first one that ends on there is the grace."""
         messages.say(self._channel, Signal(number))
-        if number in ENDING:
-            is_first = self._deadline == math.inf
-            grace = self._grace_seconds if is_first else 0.0
-            self._deadline = time.monotonic() + grace
+        if number in ENDING and self._deadline == math.inf:
+            self._deadline = time.monotonic() + self._grace_seconds
+        elif number in HURRYING:
+            self._deadline = time.monotonic()
 
     def _run_out_of_memory(self) -> None:
         """End all processes: the kernel has chosen one of them only."""

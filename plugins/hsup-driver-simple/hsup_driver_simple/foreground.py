@@ -14,12 +14,12 @@ from signal import SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTOU, SIGUSR1, 
 from typing import Any
 
 from hsup.model import ExitStatus
+from hsup.terminal import ENDING, HURRYING
 from hsup_driver_simple.mark import children_get, is_running
 from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot, clear, send
 from hsup_driver_simple.program import Program, exit_status
 
 _SIGNALS = (SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2)
-_ENDING = (SIGHUP, SIGTERM)
 
 #: si_code of a signal that the kernel sent (a terminal's ^C), see man 2 sigaction.
 _SI_KERNEL = 0x80
@@ -31,7 +31,7 @@ def run(program: Program, mark: int, grace_seconds: float) -> ExitStatus:
     It shares hsup's process group, so that the terminal's ^C and ^Z reach it,
     and a shell can do job control. A signal that somebody sends to hsup alone
     is passed on to every process; after SIGTERM or SIGHUP they have
-    `grace_seconds`, or until a second one.
+    `grace_seconds`, or until another SIGTERM.
     """
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     terminal = _Terminal()
@@ -60,9 +60,10 @@ def _relay_signals(signals: Collection[int], pid: int, mark: int, grace_seconds:
         if arrived is None or arrived.si_signo == SIGCHLD or arrived.si_code == _SI_KERNEL:
             continue
         _signal_all(pid, mark, arrived.si_signo)
-        if arrived.si_signo in _ENDING:
-            is_first = deadline == math.inf
-            deadline = time.monotonic() + (grace_seconds if is_first else 0.0)
+        if arrived.si_signo in ENDING and deadline == math.inf:
+            deadline = time.monotonic() + grace_seconds
+        elif arrived.si_signo in HURRYING:
+            deadline = time.monotonic()
 
 
 def _is_any_running(mark: int) -> bool:

@@ -132,7 +132,7 @@ def _is_removed(cgroup: Path) -> bool:
     try:
         cgroup.rmdir()
     except OSError:
-        return False
+        return not cgroup.exists()
     return True
 
 

@@ -113,7 +113,7 @@ def test_a_program_has_its_grace_when_the_terminal_is_closed(
 ):
     """Writing to it is an error then, and SIGHUP comes twice: from a shell, and the kernel."""
     tmp_path.chmod(0o777)
-    line = f"trap 'sleep 0.5; touch /mark/ended; exit' HUP; echo ready; {goes_on}"
+    line = f"trap 'sleep 0.5 && touch /mark/ended; exit' HUP; echo ready; {goes_on}"
     words = hsup.words("--bind", f"{tmp_path}:/mark", "run", line)
     screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"] if has_shell else words)
     if has_shell:

@@ -288,7 +288,7 @@ class Session:
                 self._beside(partial(self._handle.signal, number))
 
     def _end_soon(self, number: int) -> None:
-        """Give all processes the grace; none at the second time."""
+        """Give all processes the grace, until another SIGTERM."""
         if self._deadline == math.inf:
             self._deadline = time.monotonic() + self._grace_seconds
             self._beside(partial(self._handle.end_and_wait, number))

@@ -133,9 +133,16 @@ class Sdk:
         with (
             _failures_told(f"build the image {tag}"),
             bar(f"building {tag}", 0) as advance,
-            layer.streamed(added, advance) as archive,
         ):
-            self._client.put_archive(container, "/", archive)
+
+            def count(size: int) -> None:
+                """Break off at the end: an engine removes no container while it reads for it."""
+                if self._is_closed:
+                    raise DriverError(f"the image {tag} is not built any more")
+                advance(size)
+
+            with layer.streamed(added, count) as archive:
+                self._client.put_archive(container, "/", archive)
 
     def _find(self, container: str, path: str) -> layer.File:
         """Return a file, which symbolic links may lead to; an empty one where there is none."""

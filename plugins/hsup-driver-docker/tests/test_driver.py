@@ -13,7 +13,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from hsup_driver_docker import container
 from hsup_driver_docker.connection import EngineAway, EngineError
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.handle import Handle
+from hsup_driver_docker.sdk import Sdk
 
 NUMBERS = count(1)
 
@@ -371,14 +372,65 @@ def test_a_build_that_is_under_way_at_the_end_leaves_no_container(
         with suppress(OSError):
             driver.build(release)
 
-    building = threading.Thread(target=build)
+    before = build_containers(engine)
+    building = threading.Thread(target=build, daemon=True)
     building.start()
-    begun.wait()
+    try:
+        assert begun.wait(60)
+        driver.close()
+        assert build_containers(engine) <= before
+    finally:
+        may_go_on.set()
+        building.join()
+
+
+def build_containers(engine):
+    found = engine.containers("hsup.owner")
+    return {one["Id"] for one in found if "hsup-build-" in "".join(one["Names"])}
+
+
+def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
+    settings, release, engine, tmp_path, monkeypatch
+):
+    """An engine removes a container when it has read what is put into it."""
+    begun, closed = threading.Event(), threading.Event()
+    slug = tmp_path / "slug"
+    slug.mkdir()
+    for number in range(64):
+        (slug / str(number)).write_bytes(os.urandom(1 << 20))
+    before = build_containers(engine)
+    driver = DockerDriver(settings)
+    closes = Sdk.close
+
+    def close(sdk):
+        closed.set()
+        closes(sdk)
+
+    def wait(_size):
+        begun.set()
+        closed.wait(60)
+
+    @contextmanager
+    def slow_bar(*_):
+        yield wait
+
+    monkeypatch.setattr("hsup_driver_docker.sdk.bar", slow_bar)
+    monkeypatch.setattr(Sdk, "close", close)
+    failed = []
+
+    def build():
+        try:
+            driver.build(release._replace(slug=Slug(str(slug))))
+        except DriverError as error:
+            failed.append(error)
+
+    building = threading.Thread(target=build, daemon=True)
+    building.start()
+    assert begun.wait(60)
     driver.close()
-    left = [one["Names"] for one in engine.containers("hsup.owner")]
-    may_go_on.set()
     building.join()
-    assert not [names for names in left if "hsup-build-" in names[0]]
+    assert failed
+    assert build_containers(engine) <= before
 
 
 class TestAdoption:

@@ -262,6 +262,8 @@ class Session:
 
     def _signal(self, number: int) -> None:
         """Pass on a signal; from the first one that ends on there is the grace."""
+        if number == signal.SIGHUP and self._deadline != math.inf:
+            return  # it comes twice
         messages.say(self._channel, Signal(number))
         if number in ENDING and self._deadline == math.inf:
             self._deadline = time.monotonic() + self._grace_seconds

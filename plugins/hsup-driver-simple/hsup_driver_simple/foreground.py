@@ -57,9 +57,10 @@ def _relay_signals(signals: Collection[int], pid: int, mark: int, grace_seconds:
             break
         left = max(0.0, deadline - time.monotonic())
         arrived = signal.sigtimedwait(signals, min(left, LOOK_SECONDS if has_ended else 3600))
-        if arrived is None or arrived.si_signo == SIGCHLD or arrived.si_code == _SI_KERNEL:
+        if arrived is None or arrived.si_signo == SIGCHLD:
             continue
-        _signal_all(pid, mark, arrived.si_signo)
+        if arrived.si_code != _SI_KERNEL:
+            _signal_all(pid, mark, arrived.si_signo)
         if arrived.si_signo in ENDING and deadline == math.inf:
             deadline = time.monotonic() + grace_seconds
         elif arrived.si_signo in HURRYING:

@@ -2,7 +2,7 @@
 
 /var/lib/hsup/heroku/HOST/APP/newest.json      the snapshot that was read last, with its config
 /var/lib/hsup/heroku/HOST/APP/running.json     the one that was accepted last
-/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz     the archives of their slugs
+/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz     the archives of their slugs, and of the one before
 
 Any number of hsups may use a folder: who writes has `slugs` locked.
 """

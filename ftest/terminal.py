@@ -53,7 +53,10 @@ class Terminal:
         deadline = time.monotonic() + timeout * PATIENCE
         while self._read(max(0.0, deadline - time.monotonic())):
             pass
-        code = self.child.wait(timeout=max(0.1, deadline - time.monotonic()))
+        try:
+            code = self.child.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it has not ended, but:\n{self.seen}") from None
         return code if code >= 0 else 128 - code
 
     def hang_up(self):

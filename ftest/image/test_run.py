@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
+
+from ftest.program import eventually
 
 #: What Docker's default profile leaves a container is too little, whoever is in it.
 PLAIN = [(), ("--user", "1000:1000"), ("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN")]
@@ -53,14 +58,28 @@ def test_a_console_is_a_terminal_of_the_window_s_size(terminal):
 def test_ctrl_c_in_a_console_ends_the_command_only(terminal):
     console = terminal("run", "bash")
     console.wait_for(r"\$ ", timeout=30)
-    console.type("echo be''gun; sleep 1000\n")
-    console.wait_for("begun")
+    command = f"sleep 1000.{os.getpid()}"
+    console.type(f"{command}\n")
+    # Before it is executed, ^C is bash's, which may leave it as a stopped job.
+    assert eventually(lambda: is_running(command))
     console.type("\x03")
     console.wait_for(r"\$ ")
     console.type("echo $((6 * 7))\n")
     console.wait_for(r"42\r")
     console.type("exit\n")
     console.ended()
+
+
+def is_running(command):
+    wanted = command.replace(" ", "\0").encode() + b"\0"
+    return any(wanted == line for line in map(cmdline, glob.glob("/proc/[0-9]*/cmdline")))
+
+
+def cmdline(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.mark.parametrize("options", PLAIN)

@@ -406,7 +406,8 @@ def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
         closed.set()
         closes(sdk)
 
-    def wait(_size):
+    def wait(size):
+        written.append(size)
         begun.set()
         closed.wait(60)
 
@@ -416,7 +417,7 @@ def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
 
     monkeypatch.setattr("hsup_driver_docker.sdk.bar", slow_bar)
     monkeypatch.setattr(Sdk, "close", close)
-    failed = []
+    failed, written = [], []
 
     def build():
         try:
@@ -430,6 +431,7 @@ def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
     driver.close()
     building.join()
     assert failed
+    assert sum(written) < 32 << 20  # of 64
     assert build_containers(engine) <= before
 
 

@@ -99,6 +99,7 @@ def dyno_spec(
         app=release.app,
         release_version=release.version,
         metadata=_metadata(release, name) if has_metadata else {},
+        author=release.author,
     )
 
 

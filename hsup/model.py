@@ -66,11 +66,20 @@ class Slug(NamedTuple):
     checksum: str | None = None
 
 
+class Author(NamedTuple):
+    """Who wrote a release: a user of this machine, and the group of what they wrote."""
+
+    uid: int
+    gid: int
+
+
 class Release(NamedTuple):
     """One consistent state of an application, as a source gives it.
 
     `metadata` are variables of the platform's that the source knows, HEROKU_SLUG_COMMIT
-    for example; dynos have them where they are asked for.
+    for example; dynos have them where they are asked for. What the release names on this
+    machine is opened with no more right than its `author` has; None is for a source that
+    hsup's own user chose and trusts, Heroku's API for example.
     """
 
     app: str
@@ -81,14 +90,15 @@ class Release(NamedTuple):
     stack: str | None = None
     logplex_url: str | None = None
     metadata: Mapping[str, str] = _NO_VARIABLES
+    author: Author | None = None
 
     def process(self, name: str) -> ProcessType | None:
         """Return the process type of that name, or None."""
         return next((one for one in self.processes if one.name == name), None)
 
     def differs_in_scale_only(self, other: "Release") -> bool:
-        """Tell whether this is the other one, whatever its quantities and sizes of dynos."""
-        return self.scaled_like(other) == other
+        """Tell whether this is the other one, whatever its scale and whoever wrote it."""
+        return self.scaled_like(other)._replace(author=other.author) == other
 
     def scaled_like(self, other: "Release") -> "Release":
         """Return this one with the quantities and sizes that its types have in the other."""
@@ -127,7 +137,7 @@ class DynoSpec(NamedTuple):
     """All that a driver needs to start one dyno.
 
     `port` is None where the release sets PORT itself. `metadata` are the platform's
-    variables, none where they are not asked for.
+    variables, none where they are not asked for. `author` is the release's.
     """
 
     name: DynoName
@@ -141,13 +151,16 @@ class DynoSpec(NamedTuple):
     binds: tuple[Bind, ...] = ()
     size: str | None = None
     metadata: Mapping[str, str] = _NO_VARIABLES
+    author: Author | None = None
 
     def runs_like(self, other: "DynoSpec") -> bool:
         """Tell whether a dyno of this spec need not be replaced by one of the other.
 
-        The name of the application and the version of the release do not count.
+        The application's name, the release's version and its author do not count.
         """
-        return self == other._replace(app=self.app, release_version=self.release_version)
+        return self == other._replace(
+            app=self.app, release_version=self.release_version, author=self.author
+        )
 
 
 class ExitStatus(NamedTuple):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsup.model import Command, DynoName, ExitStatus, Fault, Release, Slug
+from hsup.model import Author, Command, DynoName, ExitStatus, Fault, Release, Slug
 
 
 def test_a_command_of_one_word_is_a_line_for_the_shell():
@@ -62,6 +62,7 @@ def test_specs_run_alike_whatever_release_they_come_from(make_spec):
     before, after = make_spec(version=1), make_spec(version=2)
     assert before.runs_like(after)
     assert before.runs_like(before._replace(app="another"))
+    assert before.runs_like(before._replace(author=Author(1000, 1000)))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,11 @@ def test_specs_run_alike_whatever_release_they_come_from(make_spec):
 )
 def test_specs_differ_in_all_that_a_process_could_notice(make_spec, different):
     assert not make_spec().runs_like(make_spec()._replace(**different))
+
+
+def test_the_same_release_of_another_author_differs_in_scale_only(make_release):
+    release = make_release(web=1)
+    assert release.differs_in_scale_only(release._replace(author=Author(1000, 1000)))
 
 
 def test_a_fault_is_told_with_its_place():

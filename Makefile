@@ -27,7 +27,7 @@ VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports unit pythons wheels image \
+.PHONY: help demo test lint format types imports unit fuzz pythons wheels image \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
 	ftest-docker ftest-docker-local ftest-image ftest-vm \
 	bench bench-docker bench-libcontainer version clean
@@ -58,6 +58,10 @@ imports: $(VENV)/dev ## check which module may import which
 
 unit: $(VENV)/dev ## run the unit tests and the conformance suites; those of the docker driver where an engine answers
 	$(VENV)/bin/pytest
+
+seconds ?= 3600
+fuzz: $(VENV)/dev ## feed the readers of foreign data with mutated input: make fuzz seconds=3600 (for each target)
+	FUZZ_SECONDS=$(seconds) $(VENV)/bin/pytest tests/fuzz
 
 pythons: ## run them with every other Python from 3.11 on that is here
 	@for python in $$(.ci/find-python --others $(PYTHON)); do \

@@ -222,7 +222,7 @@ def _records(content: bytes) -> _Extension:
         digits = content[start:blank]
         end = start + int(digits) if digits.isdigit() else 0
         key, equals, value = content[blank + 1 : end - 1].partition(b"=")
-        if not (blank < end <= len(content) and equals and content[end - 1] == _NEWLINE):
+        if not (start < blank < end <= len(content) and equals and content[end - 1] == _NEWLINE):
             raise SlugError("an extended header of the archive is damaged", hint=_MAKE_AGAIN)
         records[key.decode("ascii", "replace")] = value
         start = end

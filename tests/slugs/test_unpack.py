@@ -336,6 +336,27 @@ def test_an_archive_that_was_cut_off_is_told(at, build, unpacked):
         unpacked(build.tar(build.member("app/x", b"x" * 600))[:at])
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"no-blank-in-the-first-20=x\n",
+        b"0",
+        b"12",
+        b"0 a=b\n",
+        b"1 ",
+        b"6a=bb\n",
+        b" a=b\n",
+        b"-6 a=b\n",
+        b"7 a=b\n",
+        b"6 abc\n",
+    ],
+)
+def test_an_extended_header_that_is_damaged_is_told(record, build, unpacked):
+    header = build.member("x", record, type=tarfile.XHDTYPE)
+    with pytest.raises(SlugError, match="an extended header of the archive is damaged"):
+        unpacked(build.tar(header, build.member("app/x", b"")))
+
+
 def test_names_of_ustar_have_two_parts(build, unpacked):
     name = "app/" + "d" * 90 + "/" + "f" * 90
     app = unpacked(build.tar(build.member(name, b"x"), form=tarfile.USTAR_FORMAT))

@@ -1,0 +1,79 @@
+"""Run a fuzz target: mutate its seeds, guided by what of the code each input reaches.
+
+A target is a program of this folder:
+
+    from harness import fuzz, instrumented
+
+    with instrumented("hsup.slugs"):
+        from hsup.slugs.tar import Stream, members
+
+    def execute(data): ...          # raises what is a fault; returns for all else
+
+    if __name__ == "__main__":
+        fuzz(execute, seeds=[b"…"])
+
+What it takes is told by `python tests/fuzz/TARGET.py --help`; `pytest tests/fuzz` runs all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import resource
+import sys
+from pathlib import Path
+
+import atheris
+
+OUTPUT = Path(__file__).resolve().parents[2] / "build/fuzz"
+#: For one input, also beside other load; a reader that advances needs milliseconds.
+INPUT_SECONDS = 10
+MEMORY_MIB = 1024
+#: Of more than this nothing is even asked for, also for a moment.
+ADDRESS_SPACE = 4 << 30
+
+
+def instrumented(*packages):
+    """Return the context in which a target imports what it tests."""
+    return atheris.instrument_imports(include=list(packages))
+
+
+def fuzz(execute, seeds, max_bytes=1 << 16):
+    """Call `execute` with input after input, and end the process.
+
+    It ends with another status than 0 where `execute` raises, takes too long or
+    too much memory; the input is saved beside the corpus.
+    """
+    folder = OUTPUT / Path(sys.argv[0]).stem
+    arguments = _arguments(folder)
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    options = [
+        f"-timeout={INPUT_SECONDS}",
+        f"-rss_limit_mb={MEMORY_MIB}",
+        f"-max_len={max_bytes}",
+        f"-artifact_prefix={folder}/",
+    ]
+    if arguments.inputs:
+        inputs = arguments.inputs
+    else:
+        options.append(f"-max_total_time={arguments.seconds}")
+        inputs = [_sow(folder / "corpus", seeds)]
+    atheris.Setup([sys.argv[0], *options, *map(str, inputs)], execute)
+    atheris.Fuzz()
+
+
+def _arguments(folder):
+    parser = argparse.ArgumentParser(description=f"What was learned and what failed: {folder}")
+    seconds = int(os.environ.get("FUZZ_SECONDS") or 5)
+    parser.add_argument("--seconds", type=int, default=seconds, help="default: FUZZ_SECONDS, or 5")
+    parser.add_argument("inputs", nargs="*", type=Path, help="files to run once each instead")
+    return parser.parse_args()
+
+
+def _sow(corpus, seeds):
+    """Put the seeds to what earlier runs have found."""
+    corpus.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        (corpus / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+    return corpus

@@ -14,6 +14,7 @@ INSTALLED := build/installed
 
 # What the drivers with containers run: a small Debian, and an application as a platform builds it.
 STACK := build/stack
+RUNTIMES := build/runtimes
 SLUG := build/guestbook.tgz
 
 # What hsup's image is made of where neither a registry nor PyPI can be reached.
@@ -88,7 +89,7 @@ ftest-simple ftest-libcontainer ftest-docker: ftest-%: $(IMAGE_PARTS)
 ftest-simple-local: $(VENV)/dev $(INSTALLED)/ready ## run them on this machine; -libcontainer- and -docker-local likewise
 	$(VENV)/bin/pytest ftest --driver simple --hsup $(INSTALLED)/bin/hsup
 
-ftest-libcontainer-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG)
+ftest-libcontainer-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(RUNTIMES) $(SLUG)
 	$(VENV)/bin/pytest ftest --driver libcontainer --hsup $(INSTALLED)/bin/hsup
 
 ftest-docker-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG)
@@ -99,7 +100,7 @@ ftest-image: $(IMAGE_PARTS) ## test hsup's image from outside
 		exec $(VENV)/bin/pytest ftest/image --image $(IMAGE)'
 
 # Processors in software are four times as slow, and more.
-ftest-vm: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(SLUG) $(VM)/vmlinuz ## run them in a virtual machine with cgroup v2 (three quarters of an hour)
+ftest-vm: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(RUNTIMES) $(SLUG) $(VM)/vmlinuz ## run them in a virtual machine with cgroup v2 (three quarters of an hour)
 	@.ci/install-system-packages $(PYTHON) qemu-system-x86
 	ftest/vm/run $(VM) "FTEST_PATIENCE=4 $(VENV)/bin/pytest -v -rs --tb=short $(VM_TESTS) \
 		--driver libcontainer --hsup $(INSTALLED)/bin/hsup"
@@ -144,6 +145,9 @@ $(VENV)/dev: $(VENV)/ready .ci/install-system-packages
 
 $(STACK):
 	@.ci/make-stack $@
+
+$(RUNTIMES): $(STACK)
+	@.ci/make-runtimes $(STACK) $@
 
 $(WHEELHOUSE)/ready: $(VENV)/dev .ci/make-wheelhouse
 	@.ci/make-wheelhouse $(WHEELHOUSE) $(VENV) pytest

@@ -40,6 +40,12 @@ def pytest_addoption(parser):
         default=BUILD / "guestbook.tgz",
         help="the slug of examples/guestbook; drivers with containers need it",
     )
+    options.addoption(
+        "--runtimes",
+        type=Path,
+        default=BUILD / "runtimes",
+        help="one that has Java and Node.js too, for a few tests of the libcontainer driver",
+    )
     options.addoption("--image", help="the container image that ftest/image tests")
 
 

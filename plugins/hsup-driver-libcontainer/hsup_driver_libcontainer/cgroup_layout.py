@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hsup.api import Finding
 
 CONTROLLERS = ("memory", "pids", "cpu")
+
+#: Of version 1, where they are there. Nothing is limited by them, but HotSpot takes the machine's
+#: memory for its own unless it sees all five (JDK 17, cgroupSubsystem_linux.cpp).
+SHOWN_CONTROLLERS = ("cpuset", "cpuacct")
 
 #: How mountinfo writes what would look like its own separators; the last one last.
 _ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
@@ -28,16 +33,17 @@ LEAF = "init"
 class Layout(NamedTuple):
     """The folder, by controller, in which hsup makes its own.
 
-    In version 2 it is the same for all of them.
+    In version 2 it is the same for all of them. `shown` are those that limit nothing.
     """
 
     version: int
     parents: Mapping[str, str]
+    shown: Mapping[str, str] = MappingProxyType({})
 
     @property
     def folders(self) -> tuple[str, ...]:
         """Return each folder once: two controllers of version 1 may share one."""
-        return tuple(dict.fromkeys(self.parents.values()))
+        return tuple(dict.fromkeys((*self.parents.values(), *self.shown.values())))
 
 
 def survey(
@@ -61,9 +67,13 @@ def survey(
 def _version_1(mountinfo: str) -> Layout:
     parents: dict[str, str] = {}
     for _, point, options in _mounts(mountinfo, "cgroup"):
-        for name in set(options).intersection(CONTROLLERS):
+        for name in options:
             parents.setdefault(name, point)
-    return Layout(1, {name: parents[name] for name in CONTROLLERS if name in parents})
+    return Layout(1, _those(CONTROLLERS, parents), _those(SHOWN_CONTROLLERS, parents))
+
+
+def _those(names: Sequence[str], parents: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: parents[name] for name in names if name in parents}
 
 
 def _version_2(mountinfo: str, own_cgroup: str, *, is_container: bool) -> Layout:

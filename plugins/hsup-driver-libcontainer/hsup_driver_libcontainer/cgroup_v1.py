@@ -17,6 +17,9 @@ from hsup_driver_libcontainer.cgroup_files import Folders, View, counters, write
 _SHARES = 1024
 _PERIOD = 100_000
 
+#: New cgroups have none, and take no process then. See the kernel's cgroup-v1/cpusets.rst.
+_PROCESSORS = ("cpuset.cpus", "cpuset.mems")
+
 
 class Version1:
     """A hierarchy for each controller."""
@@ -27,10 +30,13 @@ class Version1:
     oom_counters = "memory.oom_control"
 
     def prepare(self, parent: str) -> None:
-        """Do nothing: controllers are there by themselves."""
+        """Let a cgroup have children with processes: controllers are there by themselves."""
+        _inherit_processors(parent)
 
-    def make_children(self, folders: Folders) -> None:
-        """Do nothing: a dyno has no cgroup below its own."""
+    def complete(self, folders: Folders) -> None:
+        """Let processes into a dyno's cgroups."""
+        if "cpuset" in folders:
+            _inherit_processors(folders["cpuset"])
 
     def limits(self, folders: Folders, size: Size) -> Iterator[tuple[str, str]]:
         """Yield the files to write, in this order, with what to write."""
@@ -71,3 +77,18 @@ class Version1:
         """Return the bytes that are `rss`, `cache` and `swap`."""
         stat = counters(f"{folders['memory']}/memory.stat")
         return {"rss": stat["rss"], "cache": stat["cache"], "swap": stat.get("swap", 0)}
+
+
+def _inherit_processors(folder: str) -> None:
+    """Give a cgroup without processors those of the one above, where they are controlled there."""
+    for name in _PROCESSORS:
+        try:
+            if not _read(f"{folder}/{name}"):
+                write(f"{folder}/{name}", _read(f"{os.path.dirname(folder)}/{name}"))
+        except FileNotFoundError:  # another controller's
+            return
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read().strip()

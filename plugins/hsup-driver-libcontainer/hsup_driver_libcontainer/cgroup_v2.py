@@ -31,7 +31,7 @@ class Version2:
         vacate(parent)
         write(f"{parent}/cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
 
-    def make_children(self, folders: Folders) -> None:
+    def complete(self, folders: Folders) -> None:
         """Make the cgroup that `view` mounts a file on."""
         os.mkdir(f"{folders['memory']}/{_V1_MEMORY}")
 

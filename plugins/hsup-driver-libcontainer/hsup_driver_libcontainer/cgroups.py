@@ -106,14 +106,14 @@ class Cgroups:
 
         `instance` tells hsups apart. Raises DriverError, and leaves nothing then.
         """
-        parents = self._layout.parents.items()
+        parents = {**self._layout.parents, **self._layout.shown}.items()
         folders = {name: f"{parent}/{_PREFIX}{instance}/{dyno}" for name, parent in parents}
         made: list[str] = []
         try:
             for folder in _once(folders):
                 self._make(folder)
                 made.append(folder)
-            self._version.make_children(folders)
+            self._version.complete(folders)
             for path, value in self._version.limits(folders, size):
                 write(path, value)
         except OSError as error:

@@ -52,6 +52,23 @@ def test_each_controller_of_version_1_is_found_at_its_mount(folder):
     assert [finding.is_good for finding in findings] == [True, True]
 
 
+def test_controllers_that_programs_look_for_are_shown_where_they_are_there(folder):
+    lines = [v1(folder(name), name) for name in ("cpu,cpuacct", "cpuset", "memory", "pids")]
+    layout, _ = survey(mounts(*lines), "")
+    assert [os.path.basename(layout.shown[name]) for name in ("cpuset", "cpuacct")] == [
+        "cpuset",
+        "cpu,cpuacct",
+    ]
+    assert len(layout.folders) == len(lines)
+
+
+def test_controllers_that_are_only_shown_do_not_choose_the_version(folder):
+    unified = folder("unified", "cpu memory pids")
+    lines = [v1(folder(name), name) for name in ("memory", "cpuset", "cpuacct")]
+    layout, _ = survey(mounts(v2(unified), *lines), "0::/\n")
+    assert (layout.version, layout.folders) == (2, (unified,))
+
+
 def test_controllers_that_share_a_hierarchy_share_a_folder(folder):
     point = folder("all")
     layout, _ = survey(mounts(v1(point, "cpu,memory,pids")), "")

@@ -185,6 +185,15 @@ def test_a_dyno_finds_its_memory_where_buildpacks_look(group):
     assert int(places["memory/memory.limit_in_bytes"]) == 32 * MIB
 
 
+@only_v1
+@pytest.mark.skipif("cpuset" not in LAYOUT.shown, reason="this machine mounts no cpuset")
+def test_a_dyno_of_version_1_has_all_processors_of_the_machine(group):
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        (folder,) = (one for one, place in group.view.binds if place == "cpuset")
+        machine = Path(LAYOUT.shown["cpuset"], name).read_text()
+        assert Path(folder, name).read_text() == machine != "\n"
+
+
 def test_a_process_joins_by_itself_and_its_children_are_in_there_too(group, start):
     process = start(group, FORK_ONCE)
     child = int(process.stdout.readline())
@@ -315,7 +324,7 @@ def test_the_root_of_all_cgroups_keeps_its_processes(unified):
 
 def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
     """It is mounted on a cgroup, which is all that there can be for it."""
-    Version2().make_children({"memory": str(unified)})
+    Version2().complete({"memory": str(unified)})
     place, text = Version2().view({"memory": str(unified)}, SMALL).files[0]
     script = (
         'mount --bind "$1" /mnt && mount -t tmpfs none "/mnt/$(dirname "$2")" '

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection
+from contextlib import ExitStack
 from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
 #: A file that its writer has closed, that was renamed to here, or that is gone.
 _CHANGES = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE
+_CHANGES_WHILE_OPEN = Mask.CREATE | Mask.MODIFY
 _FOLDER_GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
 
 #: With inotify, for the file systems that take a watch and never report (NFS, 9p).
@@ -25,51 +27,55 @@ _Signature = tuple[tuple[int, int, int] | None, ...]
 
 
 async def folder_changes(
-    folder: Path, names: Collection[str], *, created: bool = False
+    folder: Path, names: Collection[str], *, while_open: bool = False
 ) -> AsyncGenerator[None, None]:
     """Yield once when the watch is set up, then at every change of a named file.
 
     A file that is still being written is reported when it is closed, and not
-    before, unless only polling works. With `created` it is reported when it
-    appears too, so that a hard link or a FIFO is.
+    before, unless only polling works. With `while_open` it is reported when it
+    appears, and when something was written to it, too.
     """
-    mask = _CHANGES | Mask.CREATE if created else _CHANGES
-    with Inotify() as inotify:
-        watching = _add_watch(inotify, folder, mask)
+    mask = _CHANGES | _CHANGES_WHILE_OPEN if while_open else _CHANGES
+    with ExitStack() as stack:
+        watch = _watch(stack, folder, mask)
         seen = _signature(folder, names)
         yield None
         while True:
-            reported = watching and await _next_event(inotify, names, SLOW_POLL_SECONDS)
-            if reported:
-                reported = await _settled(inotify, names)
-            if not watching:
+            reported: bool | None = False
+            if watch is None:
                 await asyncio.sleep(POLL_SECONDS)
-                watching = _add_watch(inotify, folder, mask)
+            else:
+                reported = await _next_change(watch, names)
+            if watch is None or reported is None:
+                watch = _watch(stack, folder, mask)
             before, seen = seen, _signature(folder, names)
             if reported is not False or seen != before:
                 yield None
-            if reported is None:
-                watching = _add_watch(inotify, folder, mask)
 
 
-def _add_watch(inotify: Inotify, folder: Path, mask: Mask) -> bool:
+def _watch(stack: ExitStack, folder: Path, mask: Mask) -> Inotify | None:
+    """Return a watch that the stack closes, None where there can be none for now."""
+    stack.close()
     try:
-        inotify.add_watch(folder, mask | _FOLDER_GONE | Mask.ONLYDIR)
+        watch = stack.enter_context(Inotify())  # of which a user may have 128 (man 7 inotify)
+        watch.add_watch(folder, mask | _FOLDER_GONE | Mask.ONLYDIR)
     except OSError:
-        return False
-    return True
+        stack.close()
+        return None
+    return watch
 
 
-async def _settled(inotify: Inotify, names: Collection[str]) -> bool | None:
-    """Wait until an editor that saves in several steps is done, but not long.
+async def _next_change(inotify: Inotify, names: Collection[str]) -> bool | None:
+    """Wait for a change, and until an editor that saves in several steps is done, but not long.
 
-    Returns None if meanwhile the folder has gone.
+    Returns False if there is none, None if the folder has gone.
     """
-    for _ in range(SETTLE_TRIES):
+    reported = await _next_event(inotify, names, SLOW_POLL_SECONDS)
+    for _ in range(SETTLE_TRIES if reported else 0):
         reported = await _next_event(inotify, names, SETTLE_SECONDS)
         if not reported:
             return None if reported is None else True
-    return True
+    return reported
 
 
 async def _next_event(inotify: Inotify, names: Collection[str], seconds: float) -> bool | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 
 import pytest
@@ -86,10 +87,38 @@ async def test_a_file_that_is_still_being_written_is_not_told(folder):
 async def test_a_file_that_appears_is_told_where_that_is_asked_for(folder):
     target = folder.parent / "made"
     target.write_text("{}")
-    changes = folder_changes(folder, ("new",), created=True)
+    changes = folder_changes(folder, ("new",), while_open=True)
     await anext(changes)
     (folder / "new").hardlink_to(target)
     await anext(changes)
+    await changes.aclose()
+
+
+async def test_what_is_written_to_an_open_file_is_told_where_that_is_asked_for(folder):
+    changes = folder_changes(folder, ("new",), while_open=True)
+    await anext(changes)
+    with (folder / "new").open("w") as unfinished:
+        await anext(changes)
+        unfinished.write("{}")
+        unfinished.flush()
+        await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_folder_is_polled_while_inotify_is_used_up_and_watched_afterwards(folder):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.open("/", os.O_RDONLY)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))  # EMFILE, as for inotify
+    try:
+        changes = await watched(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (folder / "new").write_text("1")
+    await anext(changes)
+    (folder / "new").write_text("2 and more")
+    await anext(changes)
+    assert os.readlink(f"/proc/self/fd/{lowest_free}") == "anon_inode:inotify"
     await changes.aclose()
 
 

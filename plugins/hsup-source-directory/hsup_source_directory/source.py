@@ -84,7 +84,7 @@ class DirectorySource:
         # A writer that had `new` open while it was taken and put back is
         # reported under the name that the file had in between.
         names = (self._directory.new.name, self._directory.taken.name)
-        return folder_changes(self._directory.folder, names, created=True)
+        return folder_changes(self._directory.folder, names, while_open=True)
 
     def _answer(self, outcome: _Outcome) -> Fetched:
         warnings = self._load()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from hsup.model import Command, Fault, ProcessType, Release, Slug
+from hsup.model import Author, Command, Fault, ProcessType, Release, Slug
 from hsup_source_directory.json_lines import JsonPath, lines_of
 
 MAX_QUANTITY = 10_000
@@ -64,7 +64,9 @@ class Parsed:
         return tuple(fault for fault in self.faults if fault.is_warning)
 
 
-def parse(content: bytes | Fault, *, app: str | None, default_app: str) -> Parsed:
+def parse(
+    content: bytes | Fault, *, app: str | None, default_app: str, author: Author | None = None
+) -> Parsed:
     """Return the release that a control file describes, and all that is wrong with it.
 
     The format is the Go program's, with the sizes of dynos added: a JSON object
@@ -79,6 +81,8 @@ def parse(content: bytes | Fault, *, app: str | None, default_app: str) -> Parse
     release = reader.release(value, app=app, default_app=default_app)
     faults = _faults(content, reader.findings) if isinstance(content, bytes) else ()
     refused = any(not fault.is_warning for fault in faults)
+    if release is not None:
+        release = release._replace(author=author)
     return Parsed(release=None if refused else release, faults=faults)
 
 

@@ -15,6 +15,7 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -37,26 +38,30 @@ def read_control_file(path: Path) -> bytes | Fault:
         os.close(descriptor)
 
 
-def find_obstacle(path: Path) -> Fault | None:
+def find_obstacle(
+    path: Path | str, folder: int | None = None, *, follows_links: bool = True
+) -> Fault | None:
     """Return what is wrong with a path that must not even be opened.
 
-    Opening a device can do things to it. A symbolic link is followed. Raises
-    OSError, FileNotFoundError if nothing is there.
+    Opening a device can do things to it. Raises OSError, FileNotFoundError if
+    nothing is there.
     """
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path, dir_fd=folder, follow_symlinks=follows_links).st_mode
     except FileNotFoundError:
-        target = path.readlink() if path.is_symlink() else None
-        if target is None:
-            raise
-        return Fault(place="", problem=f"must be a file, got a link to {target}, which is missing")
+        os.stat(path, dir_fd=folder, follow_symlinks=False)
+        target = os.readlink(path, dir_fd=folder)
+        problem = f"must be a file, got a link to {target}, which is missing"
+        return Fault(place="", problem=problem)
     kind = _KINDS.get(stat.S_IFMT(mode))
     return Fault(place="", problem=f"must be a file, got {kind}") if kind else None
 
 
-def open_control_file(path: Path) -> int:
+def open_control_file(
+    path: Path | str, folder: int | None = None, *, follows_links: bool = True
+) -> int:
     """Return a descriptor to read from; never waits. Raises OSError."""
-    return os.open(path, _FLAGS)
+    return os.open(path, _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW, dir_fd=folder)
 
 
 def read_opened(descriptor: int) -> bytes | Fault:

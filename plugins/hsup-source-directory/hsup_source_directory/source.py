@@ -9,16 +9,23 @@ from pathlib import Path
 
 from hsup.api import Fetched, Settings
 from hsup.errors import ReleaseRejected, SourceError, UsageError
-from hsup.model import Fault, Release
+from hsup.model import Author, Fault, Release
 from hsup_source_directory import CONTROL_DIR
 from hsup_source_directory.control_file import Parsed, parse
-from hsup_source_directory.store import ControlDirectory
+from hsup_source_directory.store import (
+    LAST_ERROR,
+    LOADED,
+    NEW,
+    TAKEN,
+    ControlDirectory,
+    opened_directory,
+)
 from hsup_source_directory.submission import BeingWrittenError, Identity, Submission, hold
 
 #: How often in a row the author of `new` may replace it while it is accepted.
 ATTEMPTS = 10
 
-_UNFINISHED = "control file new is still being written: it is read when that is done"
+_UNFINISHED = "control file new is not complete and still open: it is read when that is done"
 
 
 def control_folder(settings: Settings) -> Path:
@@ -35,6 +42,7 @@ class _Outcome:
 
     rejected: ReleaseRejected | None = None
     warnings: tuple[str, ...] = ()
+    ask_again: bool = False
 
 
 class DirectorySource:
@@ -51,13 +59,15 @@ class DirectorySource:
         app: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._directory = ControlDirectory(folder, sleep=sleep)
+        self._folder = folder
         self._app = app
         self._sleep = sleep
-        self._loaded: bytes | Fault | None = None
+        self._loaded: tuple[bytes | Fault, Author] | None = None
         self._release: Release | None = None
         # What was rejected, and could not be put aside: it is not told again.
         self._stuck: Identity | None = None
+        # What was told to be unfinished: device and inode.
+        self._unfinished: tuple[int, ...] | None = None
 
     def fetch(self) -> Fetched:
         """Accept or reject `new`, and return the release that is loaded.
@@ -65,17 +75,17 @@ class DirectorySource:
         A problem with the folder raises SourceError, but the first time the
         loaded release matters more: it is returned with a warning.
         """
-        self._directory.require()
-        try:
-            outcome = self._examine_new()
-        except SourceError as error:
-            if self._release is not None:
-                raise
-            fetched = self._answer(_Outcome(warnings=(str(error),)))
-            if fetched.release is None:
-                raise
-            return fetched._replace(ask_again=True)
-        return self._answer(outcome)
+        with opened_directory(self._folder, self._sleep) as directory:
+            try:
+                outcome = self._examine_new(directory)
+            except SourceError as error:
+                if self._release is not None:
+                    raise
+                fetched = self._answer(directory, _Outcome(warnings=(str(error),)))
+                if fetched.release is None:
+                    raise
+                return fetched._replace(ask_again=True)
+            return self._answer(directory, outcome)
 
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield at the start, and whenever `new` may have changed."""
@@ -83,90 +93,104 @@ class DirectorySource:
 
         # A writer that had `new` open while it was taken and put back is
         # reported under the name that the file had in between.
-        names = (self._directory.new.name, self._directory.taken.name)
-        return folder_changes(self._directory.folder, names, while_open=True)
+        return folder_changes(self._folder, (NEW, TAKEN), while_open=True)
 
-    def _answer(self, outcome: _Outcome) -> Fetched:
-        warnings = self._load()
+    def _answer(self, directory: ControlDirectory, outcome: _Outcome) -> Fetched:
+        warnings = self._load(directory)
         return Fetched(
             release=self._release,
             rejected=outcome.rejected,
             warnings=(*warnings, *outcome.warnings),
-            remedy=None if self._release else f"write one to {self._directory.new}",
+            ask_again=outcome.ask_again,
+            remedy=None if self._release else f"write one to {self._folder / NEW}",
         )
 
-    def _load(self) -> tuple[str, ...]:
+    def _load(self, directory: ControlDirectory) -> tuple[str, ...]:
         """Read `loaded` if it has changed; return the warnings about it."""
-        content = self._directory.read_loaded()
+        found = directory.read(LOADED)
         # Where it was removed by hand, nothing else should run instead.
-        if content is None or content == self._loaded:
+        if found is None or found == self._loaded:
             return ()
-        parsed = self._parse(content)
+        parsed = self._parse(*found)
         if parsed.release is None:
             problem = ReleaseRejected("cannot read control file loaded", parsed.errors)
             raise SourceError(
                 str(problem), hint="put a good one there as new, or remove it"
             ) from problem
-        self._loaded, self._release = content, parsed.release
+        self._loaded, self._release = found, parsed.release
         return tuple(f"control file loaded: {fault}" for fault in parsed.warnings)
 
-    def _parse(self, content: bytes | Fault) -> Parsed:
-        default_app = self._directory.folder.resolve().name
-        return parse(content, app=self._app, default_app=default_app)
+    def _parse(self, content: bytes | Fault, author: Author) -> Parsed:
+        default_app = self._folder.resolve().name
+        return parse(content, app=self._app, default_app=default_app, author=author)
 
-    def _examine_new(self) -> _Outcome:
-        if not self._directory.has_work():
+    def _examine_new(self, directory: ControlDirectory) -> _Outcome:
+        if not directory.has_work():
             return _Outcome()
-        with self._directory.locked():
-            self._directory.recover()
-            for _ in range(ATTEMPTS):
-                outcome = self._attempt()
-                if outcome is not None:
-                    return outcome
+        directory.lock()
+        directory.recover()
+        for _ in range(ATTEMPTS):
+            outcome = self._attempt(directory)
+            if outcome is not None:
+                return outcome
         raise SourceError("control file new is replaced faster than it can be read")
 
-    def _attempt(self) -> _Outcome | None:
+    def _attempt(self, directory: ControlDirectory) -> _Outcome | None:
         """Deal with `new` as it is now; return None where it is another one by then."""
-        new = self._directory.new
         try:
-            with hold(new) as submission:
-                return self._decide(submission)
+            with hold(directory.folder, NEW) as submission:
+                return self._decide(directory, submission)
         except FileNotFoundError:
             return _Outcome()
         except BeingWrittenError:
-            # Its writer will close it, or rename it to here: a change of its own.
-            return _Outcome(warnings=(_UNFINISHED,))
+            return self._wait(directory)
         except OSError as error:
-            raise self._directory.failure("read new", error) from error
+            raise directory.failure("read new", error) from error
 
-    def _decide(self, submission: Submission) -> _Outcome | None:
-        parsed = self._parse(submission.content)
+    def _decide(self, directory: ControlDirectory, submission: Submission) -> _Outcome | None:
+        """Accept what is whole, though somebody may have it open: what is half is faulty."""
+        parsed = self._parse(submission.content, submission.author)
         if isinstance(submission.content, bytes) and parsed.release:
-            accepted = self._directory.accept(submission, submission.content)
+            accepted = directory.accept(submission, submission.content)
             return _Outcome() if accepted else None
-        self._settle(submission)
-        return self._reject(submission, parsed.errors)
+        self._settle(directory, submission)
+        return self._reject(directory, submission, parsed.errors)
 
-    def _settle(self, submission: Submission) -> None:
+    def _settle(self, directory: ControlDirectory, submission: Submission) -> None:
         """Wait until a faulty file cannot be half a good one any more."""
+        if submission.has_writer:
+            raise BeingWrittenError
         seconds = submission.unsettled_seconds(time.time())
         if seconds:
             self._sleep(seconds)
-            if not submission.is_at(self._directory.new):
+            if not submission.is_at(directory.folder, NEW):
                 raise BeingWrittenError
 
-    def _reject(self, submission: Submission, errors: Sequence[Fault]) -> _Outcome | None:
+    def _wait(self, directory: ControlDirectory) -> _Outcome:
+        """Leave `new` alone until its writer changes or closes it, and say so once."""
+        try:
+            found = directory.folder.stat(NEW)
+        except FileNotFoundError:
+            return _Outcome()
+        before, self._unfinished = self._unfinished, (found.st_dev, found.st_ino)
+        return _Outcome(warnings=(_UNFINISHED,) if before != self._unfinished else ())
+
+    def _reject(
+        self, directory: ControlDirectory, submission: Submission, errors: Sequence[Fault]
+    ) -> _Outcome | None:
         what = "cannot read control file new"
         is_known = submission.identity == self._stuck
         self._stuck = None
         warnings: tuple[str, ...] = ()
         try:
             text = "".join(f"{what}: {fault}\n" for fault in errors)
-            if not self._directory.reject(submission, text):
+            if not directory.reject(submission, text):
                 return None
-        except SourceError as error:
+        except SourceError as error:  # on a full disk for example, which may have room later
             self._stuck, warnings = submission.identity, (str(error),)
+        ask_again = self._stuck is not None
         if is_known:
-            return _Outcome()
-        hint = f"all are in {self._directory.last_error}" if len(errors) > 1 else None
-        return _Outcome(rejected=ReleaseRejected(what, errors, hint=hint), warnings=warnings)
+            return _Outcome(ask_again=ask_again)
+        hint = f"all are in {self._folder / LAST_ERROR}" if len(errors) > 1 else None
+        rejected = ReleaseRejected(what, errors, hint=hint)
+        return _Outcome(rejected=rejected, warnings=warnings, ask_again=ask_again)

@@ -16,7 +16,6 @@ in `new`, in `.new.taken` or in `loaded`; doing the steps again does no harm.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shlex
@@ -26,84 +25,78 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hsup.errors import SourceError
-from hsup.model import Fault
-from hsup_source_directory import CONTROL_DIR
-from hsup_source_directory.reading import read_control_file
+from hsup.model import Author, Fault
+from hsup_source_directory.folder import Folder, advice, opened, temporary
 from hsup_source_directory.submission import Submission
+
+NEW, TAKEN, LOADED = "new", ".new.taken", "loaded"
+RUNNING, REJECTED, LAST_ERROR = "running", "rejected", "last_error"
+_TEMPORARIES = tuple(map(temporary, (LOADED, RUNNING, LAST_ERROR)))
 
 #: Another hsup holds the folder for as long as it writes some small files.
 LOCK_TRIES = 50
 LOCK_RETRY_SECONDS = 0.1
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
-_HINTS = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space, or raise the quota",
-    errno.EROFS: "mount it for writing",
-    errno.EACCES: "allow hsup's user to read and write there",
-    errno.EPERM: "allow hsup's user to read and write there",
-}
+#: Config vars are secrets, and so is what a faulty file has of them; the advice has none.
+_PRIVATE, _PUBLIC = 0o600, 0o644
 
 
 class ControlDirectory:
-    """The folder that releases are put into, and where hsup keeps the one it runs."""
+    """The folder that releases are put into, and where hsup keeps those that it runs."""
 
-    def __init__(self, folder: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, folder: Folder, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.folder = folder
-        self.new = folder / "new"
-        self.loaded = folder / "loaded"
-        self.rejected = folder / "rejected"
-        self.last_error = folder / "last_error"
-        self.taken = folder / ".new.taken"
         self._sleep = sleep
-
-    def require(self) -> None:
-        """Raise SourceError unless the folder is there and can be read."""
-        os.close(self._open())
 
     def has_work(self) -> bool:
         """Tell whether there is anything to accept, or left over from a crash."""
-        return any(map(os.path.lexists, (self.new, self.taken, *self._temporaries())))
+        return any(map(self.folder.exists, (NEW, TAKEN, *_TEMPORARIES)))
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other hsup from changing the folder.
+    def lock(self) -> None:
+        """Keep every other hsup from changing the folder, for as long as it is open.
 
         Raises SourceError where another process does not let go of it.
         """
-        descriptor = self._open()
-        try:
-            self._lock(descriptor)
-            yield
-        finally:
-            with suppress(OSError):
-                # Closing is not enough: a child that is being forked has a copy.
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+        for _ in range(LOCK_TRIES):
+            try:
+                fcntl.flock(self.folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._sleep(LOCK_RETRY_SECONDS)
+            except OSError:
+                return  # NFS locks only what is open for writing (man 2 flock)
+            else:
+                return
+        path = self.folder.path
+        text = f"control directory {path} is locked by another process"
+        raise SourceError(text, hint=f"fuser {shlex.quote(str(path))} tells which")
 
     def failure(self, what: str, error: OSError) -> SourceError:
         """Return the error that says what could not be done, and why."""
-        text = f"cannot {what} in control directory {self.folder}: {error.strerror}"
-        return SourceError(text, hint=_HINTS.get(error.errno or 0))
+        text = f"cannot {what} in control directory {self.folder.path}: {error.strerror}"
+        return SourceError(text, hint=advice(error))
 
     def recover(self) -> None:
         """Undo what a crash left half done. Raises SourceError."""
         with self._doing("remove what a crash left behind"):
             # Looked for first: a read-only file system refuses to remove nothing.
-            for temporary in filter(os.path.lexists, self._temporaries()):
-                temporary.unlink()
-            if os.path.lexists(self.taken):
+            for name in filter(self.folder.exists, _TEMPORARIES):
+                self.folder.unlink(name)
+            if self.folder.exists(TAKEN):
                 self._put_back()
 
-    def read_loaded(self) -> bytes | Fault | None:
-        """Return the content of `loaded`, or None if there is none. Raises SourceError."""
-        with self._doing("read loaded"):
+    def read(self, name: str) -> tuple[bytes | Fault, Author] | None:
+        """Return the content of a file, and its author; None without one. Raises SourceError."""
+        with self._doing(f"read {name}"):
             try:
-                return read_control_file(self.loaded)
+                content, found = self.folder.read(name)
             except FileNotFoundError:
                 return None
+            return content, self.folder.author(found)
+
+    def keep(self, content: bytes, author: Author | None) -> None:
+        """Keep the release that runs. Raises SourceError."""
+        with self._doing("write running"):
+            self.folder.write(RUNNING, content, _PRIVATE, author)
 
     def accept(self, submission: Submission, content: bytes) -> bool:
         """Make `new` the loaded release.
@@ -112,16 +105,16 @@ class ControlDirectory:
         Raises SourceError, and leaves `new` where it is then.
         """
         with self._doing("write loaded"):
-            self._write(self.loaded, content, submission.permissions)
-        for advice in (self.rejected, self.last_error):
+            self.folder.write(LOADED, content, _PRIVATE, submission.author)
+        for name in (REJECTED, LAST_ERROR):
             # Advice only, and no reason to keep a good release from running.
             with suppress(OSError):
-                advice.unlink(missing_ok=True)
+                self.folder.unlink(name)
         with self._doing("remove new"):
             if not self._take(submission):
                 return False
-            self.taken.unlink(missing_ok=True)
-            self._sync()
+            self.folder.unlink(TAKEN)
+            self.folder.sync()
         return True
 
     def reject(self, submission: Submission, text: str) -> bool:
@@ -131,15 +124,15 @@ class ControlDirectory:
         Raises SourceError, and leaves `new` where it is then.
         """
         with self._doing("write last_error"):
-            self._write(self.last_error, text.encode(errors="backslashreplace"), 0o644)
+            self.folder.write(LAST_ERROR, text.encode(errors="backslashreplace"), _PUBLIC)
         with self._doing("rename new to rejected"):
             if submission.descriptor is None:
-                self.new.rename(self.rejected)
+                self.folder.rename(NEW, REJECTED)
             elif self._take(submission):
-                self._rename_taken()
+                self._rename_taken(submission.descriptor)
             else:
                 return False
-            self._sync()
+            self.folder.sync()
         return True
 
     @contextmanager
@@ -149,99 +142,46 @@ class ControlDirectory:
         except OSError as error:
             raise self.failure(what, error) from error
 
-    def _open(self) -> int:
-        try:
-            return os.open(self.folder, _FOLDER_FLAGS)
-        except FileNotFoundError as error:
-            hint = f"mkdir -p {shlex.quote(str(self.folder))}"
-            text = f"{CONTROL_DIR} is {self.folder}, which does not exist"
-            raise SourceError(text, hint=hint) from error
-        except NotADirectoryError as error:
-            text = f"{CONTROL_DIR} is {self.folder}, which is not a folder"
-            raise SourceError(text, hint="set it to a control directory") from error
-        except OSError as error:
-            text = f"{CONTROL_DIR} is {self.folder}, which cannot be read: {error.strerror}"
-            raise SourceError(text, hint=_HINTS.get(error.errno or 0)) from error
-
-    def _lock(self, descriptor: int) -> None:
-        for _ in range(LOCK_TRIES):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._sleep(LOCK_RETRY_SECONDS)
-            except OSError:
-                return  # NFS locks only what is open for writing (man 2 flock)
-            else:
-                return
-        text = f"control directory {self.folder} is locked by another process"
-        raise SourceError(text, hint=f"fuser {shlex.quote(str(self.folder))} tells which")
-
-    def _temporaries(self) -> tuple[Path, ...]:
-        return _temporary(self.loaded), _temporary(self.last_error)
-
-    def _write(self, path: Path, content: bytes, permissions: int) -> None:
-        """Replace a file so that after a crash the old or the new one is there, whole."""
-        temporary = _temporary(path)
-        descriptor = os.open(temporary, _NEW_FILE_FLAGS, permissions)
-        try:
-            try:
-                _write_all(descriptor, content)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            temporary.rename(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        self._sync()
-
-    def _sync(self) -> None:
-        """Make renames and removals durable."""
-        descriptor = os.open(self.folder, _FOLDER_FLAGS)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # what has no folders to sync (man 2 fsync)
-                raise
-        finally:
-            os.close(descriptor)
-
     def _take(self, submission: Submission) -> bool:
         """Take `new` away if it still is the file that was read."""
         try:
-            self.new.rename(self.taken)
-            if submission.is_at(self.taken):
+            self.folder.rename(NEW, TAKEN)
+            if submission.is_at(self.folder, TAKEN):
                 return True
         except FileNotFoundError:
             return False
         self._put_back()
         return False
 
-    def _rename_taken(self) -> None:
+    def _rename_taken(self, descriptor: int) -> None:
         try:
-            self.taken.rename(self.rejected)
+            self.folder.rename(TAKEN, REJECTED)
         except OSError:
             self._put_back()
             raise
+        if os.fstat(descriptor).st_nlink == 1:
+            with suppress(OSError):  # another user's
+                os.fchmod(descriptor, _PRIVATE)
 
     def _put_back(self) -> None:
         """Rename what was taken back to `new`, unless there is a newer one."""
         try:
-            os.link(self.taken, self.new, follow_symlinks=False)
+            self.folder.link(TAKEN, NEW)
         except FileExistsError:
             pass
         except OSError:
             # No hard links on this file system, or not to another user's file
             # (fs.protected_hardlinks, man 5 proc).
-            if not os.path.lexists(self.new):
-                self.taken.rename(self.new)
-        self.taken.unlink(missing_ok=True)
+            if not self.folder.exists(NEW):
+                self.folder.rename(TAKEN, NEW)
+        with suppress(FileNotFoundError):
+            self.folder.unlink(TAKEN)
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+@contextmanager
+def opened_directory(
+    path: Path, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[ControlDirectory]:
+    """Open a control directory for as long as the body of the `with` runs. Raises SourceError."""
+    with opened(path) as folder:
+        yield ControlDirectory(folder, sleep=sleep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -9,16 +10,25 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum, auto
 
-from hsup.model import Fault
-from hsup_source_directory.reading import find_obstacle, open_control_file, read_opened
+from hsup.model import Author, Fault
+from hsup_source_directory.folder import Folder
+from hsup_source_directory.reading import read_opened
 
 #: Where nothing tells of writers, a faulty file is believed when it is this old.
 SETTLED_SECONDS = 2.0
 
 #: Device, inode, size in bytes, time of the last change of the content in ns.
 Identity = tuple[int, int, int, int]
+
+
+class _Lease(Enum):
+    """What came of asking for a lease."""
+
+    HELD = auto()
+    HAS_WRITER = auto()
+    UNKNOWN = auto()
 
 
 class BeingWrittenError(Exception):
@@ -30,18 +40,20 @@ class Submission:
     """What `new` was when it was read.
 
     `descriptor` is None for what cannot be opened, such as a folder. With a
-    lease, no writer gets at the file before the submission is let go of.
+    lease, no writer gets at the file before the submission is let go of; one
+    that `has_writer` cannot have a lease, and may not be finished.
     """
 
     content: bytes | Fault
     identity: Identity
-    permissions: int
+    author: Author
     descriptor: int | None = None
     has_lease: bool = False
+    has_writer: bool = False
 
-    def is_at(self, path: Path) -> bool:
+    def is_at(self, folder: Folder, name: str) -> bool:
         """Tell whether this and nothing newer is there, and no writer waits for it."""
-        return _identity_of(path) == self.identity and not self._writer_waits()
+        return _identity(folder.stat(name)) == self.identity and not self._writer_waits()
 
     def unsettled_seconds(self, now: float) -> float:
         """Return for how long a writer may still be at work, unnoticed."""
@@ -58,75 +70,78 @@ class Submission:
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[Submission]:
+def hold(folder: Folder, name: str) -> Iterator[Submission]:
     """Read a file, and keep writers waiting in the body of the `with`.
 
-    Raises BeingWrittenError where a writer has it open; OSError,
-    FileNotFoundError if nothing is there.
+    Raises BeingWrittenError where it changes meanwhile; OSError, FileNotFoundError
+    if nothing is there.
     """
-    obstacle = find_obstacle(path)
+    obstacle = folder.find_obstacle(name)
     if obstacle:
-        identity = _identity_of(path)
-        yield Submission(content=obstacle, identity=identity, permissions=0)
+        found = folder.stat(name)
+        author = folder.author(found)
+        yield Submission(content=obstacle, identity=_identity(found), author=author)
         return
-    descriptor = open_control_file(path)
+    descriptor = _open(folder, name)
     try:
-        with _leased(descriptor) as has_lease:
-            yield _read(descriptor, has_lease=has_lease)
+        with _leased(descriptor) as lease:
+            yield _read(folder, descriptor, lease)
     finally:
         os.close(descriptor)
 
 
+def _open(folder: Folder, name: str) -> int:
+    try:
+        return folder.open(name)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link has taken its place
+            raise BeingWrittenError from error
+        raise
+
+
 @contextmanager
-def _leased(descriptor: int) -> Iterator[bool]:
+def _leased(descriptor: int) -> Iterator[_Lease]:
     """Hold a read lease, which the kernel refuses while a file is open for writing.
 
-    Yields False where there are no leases: some network file systems, or a
-    file of another user and no CAP_LEASE (man 2 fcntl).
+    There are none on some network file systems, nor for a file of another user
+    without CAP_LEASE (man 2 fcntl).
     """
-    has_lease = _take_lease(descriptor)
+    lease = _take_lease(descriptor)
     try:
-        yield has_lease
+        yield lease
     finally:
-        if has_lease:
+        if lease == _Lease.HELD:
             # Closing is not enough: a child that is being forked has a copy.
             fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
-def _take_lease(descriptor: int) -> bool:
+def _take_lease(descriptor: int) -> _Lease:
     try:
         # A writer that comes now is announced by a signal: one that is ignored
         # by default, instead of SIGIO, which ends the process.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except BlockingIOError as error:
-        raise BeingWrittenError from error
+    except BlockingIOError:
+        return _Lease.HAS_WRITER
     except OSError:
-        return False
-    return True
+        return _Lease.UNKNOWN
+    return _Lease.HELD
 
 
-def _read(descriptor: int, *, has_lease: bool) -> Submission:
+def _read(folder: Folder, descriptor: int, lease: _Lease) -> Submission:
     before = os.fstat(descriptor)
-    content = read_opened(descriptor)
+    content = folder.find_stranger(before) or read_opened(descriptor)
     is_same = _identity(os.fstat(descriptor)) == _identity(before)
     if not is_same or not stat.S_ISREG(before.st_mode):
         raise BeingWrittenError
     return Submission(
         content=content,
         identity=_identity(before),
-        permissions=before.st_mode & 0o777,
+        author=folder.author(before),
         descriptor=descriptor,
-        has_lease=has_lease,
+        has_lease=lease == _Lease.HELD,
+        has_writer=lease == _Lease.HAS_WRITER,
     )
-
-
-def _identity_of(path: Path) -> Identity:
-    """Return the identity of a file, or of the link that leads nowhere."""
-    try:
-        return _identity(path.stat())
-    except FileNotFoundError:
-        return _identity(path.lstat())
 
 
 def _identity(found: os.stat_result) -> Identity:

@@ -20,7 +20,7 @@ import pytest
 from hsup.api import Fetched
 from hsup.errors import SourceError
 from hsup_source_directory.source import DirectorySource
-from hsup_source_directory.store import ControlDirectory
+from hsup_source_directory.store import opened_directory
 from hsup_source_directory.submission import hold
 
 FAULTY = b'{"Version": "two"}'
@@ -59,17 +59,23 @@ def no_leases(monkeypatch):
 
 @contextmanager
 def refused(path: Path, error: int) -> Iterator[None]:
-    """Make opening a path fail, which root could not see otherwise."""
+    """Make opening a path, or a name in a folder, fail, which root could not see otherwise."""
     real = os.open
 
     def refuse(given, *args, **options):
-        if given == path:
+        if given == path or (given == path.name and options.get("dir_fd") is not None):
             raise OSError(error, os.strerror(error))
         return real(given, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "open", refuse)
         yield
+
+
+@contextmanager
+def held(folder: Path):
+    with opened_directory(folder) as directory, hold(directory.folder, "new") as submission:
+        yield directory, submission
 
 
 def test_an_empty_control_directory_has_no_release_yet(source, folder):
@@ -98,11 +104,12 @@ def test_the_app_is_named_by_the_folder_at_last(folder, version):
     assert str(DirectorySource(folder, app="shop").fetch().release) == "v1 of shop"
 
 
-def test_loaded_is_as_private_as_new_was(source, folder, version):
-    (folder / "new").write_bytes(version(1))
-    (folder / "new").chmod(0o600)
+@pytest.mark.parametrize(("content", "kept"), [(b"{}", "loaded"), (FAULTY, "rejected")])
+def test_what_is_kept_of_new_is_private_whatever_new_was(source, folder, content, kept):
+    (folder / "new").write_bytes(content)
+    (folder / "new").chmod(0o666)
     source.fetch()
-    assert stat.S_IMODE((folder / "loaded").stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / kept).stat().st_mode) == 0o600
 
 
 def test_a_faulty_new_is_rejected_and_the_old_release_goes_on(source, folder, version):
@@ -232,16 +239,30 @@ def test_a_folder_that_another_process_has_locked_is_an_error(folder, version):
 
 
 class TestBeingWritten:
-    def test_a_new_that_is_open_for_writing_is_left_alone(self, source, folder, version):
+    def test_a_new_that_is_open_for_writing_is_read_when_it_is_complete(
+        self, source, folder, version
+    ):
         (folder / "loaded").write_bytes(version(1))
+        told = []
         with (folder / "new").open("wb", buffering=0) as writer:
-            for part in (b"", b'{"Vers', b'ion": 2}'):
+            for part in (b"", b'{"Vers', b'ion": 2, "Processes": []'):
                 writer.write(part)
                 fetched = source.fetch()
                 assert version_of(fetched) == 1
                 assert fetched.rejected is None
-                assert fetched.warnings[-1].startswith("control file new is still being written")
-        assert version_of(source.fetch()) == 2
+                told += fetched.warnings
+            writer.write(b"}")
+            assert version_of(source.fetch()) == 2
+            assert sorted(files(folder)) == ["loaded"]
+        assert told == [
+            "control file new is not complete and still open: it is read when that is done"
+        ]
+
+    def test_a_faulty_new_is_rejected_when_it_is_closed(self, source, folder):
+        with (folder / "new").open("wb", buffering=0) as writer:
+            writer.write(FAULTY)
+            assert source.fetch().rejected is None
+        assert source.fetch().rejected is not None
 
     @pytest.mark.usefixtures("no_leases")
     def test_without_leases_a_young_faulty_file_gets_time(self, folder, version):
@@ -268,10 +289,10 @@ class TestBeingWritten:
     def test_a_writer_that_comes_while_new_is_read_waits_and_is_noticed(self, folder, version):
         (folder / "new").write_bytes(version(1))
         writer = threading.Thread(target=(folder / "new").write_bytes, args=(version(2),))
-        with hold(folder / "new") as submission:
-            assert submission.is_at(folder / "new")
+        with held(folder) as (directory, submission):
+            assert submission.is_at(directory.folder, "new")
             writer.start()
-            while submission.is_at(folder / "new"):
+            while submission.is_at(directory.folder, "new"):
                 assert writer.is_alive()
             assert (folder / "new").read_bytes() == version(1)
         writer.join()
@@ -280,18 +301,16 @@ class TestBeingWritten:
 
 class TestReplacedMeanwhile:
     def test_a_newer_new_is_not_removed_for_the_older_one(self, folder, version):
-        directory = ControlDirectory(folder)
         (folder / "new").write_bytes(version(1))
-        with hold(folder / "new") as submission:
+        with held(folder) as (directory, submission):
             (folder / "draft").write_bytes(version(2))
             (folder / "draft").rename(folder / "new")
             assert not directory.accept(submission, version(1))
         assert files(folder) == {"loaded": version(1), "new": version(2)}
 
     def test_a_newer_new_is_not_rejected_for_the_older_one(self, folder, version):
-        directory = ControlDirectory(folder)
         (folder / "new").write_bytes(FAULTY)
-        with hold(folder / "new") as submission:
+        with held(folder) as (directory, submission):
             (folder / "draft").write_bytes(version(2))
             (folder / "draft").rename(folder / "new")
             assert not directory.reject(submission, "text")
@@ -300,9 +319,8 @@ class TestReplacedMeanwhile:
         assert files(folder) == {"loaded": version(2)}
 
     def test_a_new_that_its_author_takes_back_is_not_missed(self, folder, version):
-        directory = ControlDirectory(folder)
         (folder / "new").write_bytes(version(1))
-        with hold(folder / "new") as submission:
+        with held(folder) as (directory, submission):
             (folder / "new").unlink()
             assert not directory.accept(submission, version(1))
         assert version_of(DirectorySource(folder).fetch()) == 1
@@ -361,7 +379,8 @@ class TestNotAFile:
 
         assert fetched.rejected is not None
         assert "cannot rename new to rejected in control directory" in fetched.warnings[0]
-        assert source.fetch() == Fetched(release=None, remedy=f"write one to {folder / 'new'}")
+        remedy = f"write one to {folder / 'new'}"
+        assert source.fetch() == Fetched(release=None, remedy=remedy, ask_again=True)
         assert sorted(path.name for path in folder.iterdir()) == ["last_error", "new", "rejected"]
 
     def test_a_fifo_is_rejected_without_waiting_for_a_writer(self, source, folder):
@@ -477,7 +496,7 @@ class TestUnusableFolder:
 
 
 class TestChanges:
-    def test_a_slow_writer_is_read_when_it_closes(self, source, folder, version):
+    def test_a_slow_writer_is_read_when_it_is_done(self, source, folder, version):
         async def follow() -> list[int | None]:
             seen: list[int | None] = []
             changes = source.changes()
@@ -511,9 +530,9 @@ class TestChanges:
 def test_a_writer_that_comes_while_new_is_read_does_not_end_hsup(folder, version):
     assert signal.getsignal(signal.SIGIO) == signal.SIG_DFL
     (folder / "new").write_bytes(version(1))
-    with hold(folder / "new") as submission:
+    with held(folder) as (directory, submission):
         descriptor = threading.Thread(target=lambda: (folder / "new").open("ab").close())
         descriptor.start()
-        while submission.is_at(folder / "new"):
+        while submission.is_at(directory.folder, "new"):
             pass
     descriptor.join()

@@ -1,0 +1,187 @@
+"""Hold a control directory open, so that every name is looked up in it wherever its path leads."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hsup.errors import SourceError
+from hsup.model import Author, Fault
+from hsup_source_directory import CONTROL_DIR
+from hsup_source_directory.reading import find_obstacle, open_control_file, read_opened
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_HINTS = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota",
+    errno.EROFS: "mount it for writing",
+    errno.EACCES: "allow hsup's user to read and write there",
+    errno.EPERM: "allow hsup's user to read and write there",
+}
+_ROOT = 0
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Folder:
+    """An open folder; whoever turns a link in its path, or moves it, changes nothing of it."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self._found = os.fstat(descriptor)
+
+    @property
+    def _is_trusted(self) -> bool:
+        """Tell whether hsup's user and root alone can put anything into the folder."""
+        is_own = self._found.st_uid in {_ROOT, os.geteuid()}
+        return is_own and not self._found.st_mode & _OTHERS_MAY_WRITE
+
+    def find_stranger(self, found: os.stat_result) -> Fault | None:
+        """Return what is wrong with a file that is not of those who may write releases."""
+        owner = self._found.st_uid
+        if found.st_uid not in {owner, _ROOT, os.geteuid()}:
+            expected = "the owner of the folder, hsup's user or root"
+            return Fault("", f"must belong to {expected}, got the user {found.st_uid}")
+        if found.st_nlink > 1 and found.st_uid != owner and not self._is_trusted:
+            # Where fs.protected_hardlinks is off, anybody can link to anybody's file (man 5 proc).
+            problem = f"must have no other name, got a file with {found.st_nlink} hard links"
+            return Fault("", problem)
+        return None
+
+    def author(self, found: os.stat_result) -> Author:
+        """Return who wrote a file: of what hsup has written, who it was given to.
+
+        Without root's rights nothing can be given away. So what a file of hsup's user may
+        do in the folder of somebody else is what the folder's owner may.
+        """
+        own = os.geteuid()
+        is_unclear = found.st_uid == own != _ROOT and self._found.st_uid not in {own, _ROOT}
+        writer = self._found if is_unclear else found
+        return Author(writer.st_uid, writer.st_gid)
+
+    def exists(self, name: str) -> bool:
+        """Tell whether there is anything of that name, be it a link that leads nowhere."""
+        try:
+            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def stat(self, name: str) -> os.stat_result:
+        """Return the state of what would be opened, or of the link that leads nowhere."""
+        try:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=self._is_trusted)
+        except FileNotFoundError:
+            return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+
+    def find_obstacle(self, name: str) -> Fault | None:
+        """Return what is wrong with what must not even be opened. Raises OSError."""
+        return find_obstacle(name, self.descriptor, follows_links=self._is_trusted)
+
+    def open(self, name: str) -> int:
+        """Return a descriptor to read a file from; never waits. Raises OSError."""
+        return open_control_file(name, self.descriptor, follows_links=self._is_trusted)
+
+    def read(self, name: str) -> tuple[bytes | Fault, os.stat_result]:
+        """Return what a control file contains, or why it cannot be one. Raises OSError."""
+        obstacle = self.find_obstacle(name)
+        if obstacle:
+            return obstacle, self.stat(name)
+        descriptor = self.open(name)
+        try:
+            found = os.fstat(descriptor)
+            return self.find_stranger(found) or read_opened(descriptor), found
+        finally:
+            os.close(descriptor)
+
+    def write(
+        self, name: str, content: bytes, permissions: int, owner: Author | None = None
+    ) -> None:
+        """Replace a file so that after a crash the old or the new one is there, whole."""
+        work = temporary(name)
+        descriptor = os.open(work, _NEW_FILE_FLAGS, permissions, dir_fd=self.descriptor)
+        try:
+            try:
+                if owner is not None and os.geteuid() == _ROOT:
+                    os.fchown(descriptor, owner.uid, owner.gid)
+                _write_all(descriptor, content)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self.rename(work, name)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                self.unlink(work)
+            raise
+        self.sync()
+
+    def rename(self, name: str, other: str) -> None:
+        """Give a file another name. Raises OSError."""
+        os.rename(name, other, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def link(self, name: str, other: str) -> None:
+        """Give a file a second name. Raises OSError."""
+        there = self.descriptor
+        os.link(name, other, src_dir_fd=there, dst_dir_fd=there, follow_symlinks=False)
+
+    def unlink(self, name: str) -> None:
+        """Remove a file. Raises OSError."""
+        os.unlink(name, dir_fd=self.descriptor)
+
+    def sync(self) -> None:
+        """Make renames and removals durable."""
+        try:
+            os.fsync(self.descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # what has no folders to sync (man 2 fsync)
+                raise
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Folder]:
+    """Open a control directory for as long as the body of the `with` runs. Raises SourceError."""
+    descriptor = _open(path)
+    try:
+        yield Folder(path, descriptor)
+    finally:
+        with suppress(OSError):
+            # Closing is not enough for a lock: a child that is being forked has a copy.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def temporary(name: str) -> str:
+    """Return the name of a file until it is whole."""
+    return f".{name}.tmp"
+
+
+def advice(error: OSError) -> str | None:
+    """Return what to do about an error in a control directory."""
+    return _HINTS.get(error.errno or 0)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, _FOLDER_FLAGS)
+    except FileNotFoundError as error:
+        hint = f"mkdir -p {shlex.quote(str(path))}"
+        raise SourceError(f"{CONTROL_DIR} is {path}, which does not exist", hint=hint) from error
+    except NotADirectoryError as error:
+        hint = "set it to a control directory"
+        raise SourceError(f"{CONTROL_DIR} is {path}, which is not a folder", hint=hint) from error
+    except OSError as error:
+        text = f"{CONTROL_DIR} is {path}, which cannot be read: {error.strerror}"
+        raise SourceError(text, hint=advice(error)) from error
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

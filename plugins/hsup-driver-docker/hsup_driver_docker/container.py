@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -60,8 +61,8 @@ class Surroundings(NamedTuple):
 
 def new_name(spec: DynoSpec) -> str:
     """Return a name that no other container has: `hsup-APP-web.1-8f3a…`."""
-    app = "".join(one if one.isascii() and one.isalnum() else "-" for one in spec.app)
-    return f"hsup-{app}-{spec.name}-{new_token()}"
+    app, dyno = (re.sub(r"[^a-zA-Z0-9_.]", "-", str(one)) for one in (spec.app, spec.name))
+    return f"hsup-{app}-{dyno}-{new_token()}"
 
 
 def new_token() -> str:
@@ -126,7 +127,7 @@ def _command(spec: DynoSpec, image: Image, around: Surroundings) -> dict[str, An
     before = ""
     if around.terminal is not None:  # it sizes a terminal when the program runs already
         window = around.terminal.window
-        before = f"stty rows {window.rows} cols {window.columns} 2>/dev/null\n"
+        before = f"/bin/stty rows {window.rows} cols {window.columns} 2>/dev/null\n"
     elif around.joins_outputs:
         before = "exec 2>&1\n"
     shell, option, script, *words = made["Cmd"]

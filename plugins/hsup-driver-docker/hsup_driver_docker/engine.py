@@ -12,6 +12,7 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsup.model import ExitStatus
+from hsup_driver_docker import reference
 from hsup_driver_docker.connection import (
     Connection,
     EngineAway,
@@ -130,6 +131,14 @@ class Engine:
             return False
         return True
 
+    def count(self, container: str) -> int:
+        """Return how many processes run in a container."""
+        try:
+            found = self._ask("GET", f"/containers/{container}/top")
+        except EngineError:  # it does not run, or its processes are gone while they are looked at
+            return 0
+        return len(found["Processes"])
+
     def remove(self, container: str) -> None:
         """Return when a container is no more, whatever it did."""
         if not self.discard(container):
@@ -183,7 +192,11 @@ class Engine:
         return self._open("GET", "/events", {"filters": json.dumps(filters)})
 
     def image(self, name: str) -> Mapping[str, Any] | None:
-        """Return all that there is to know of an image, None if there is none."""
+        """Return all that there is to know of an image, None if there is none.
+
+        Raises DriverError for a name that no image may have: it is a part of a path here.
+        """
+        reference.check(name)
         try:
             return dict(self._ask("GET", f"/images/{name}/json"))
         except EngineError as error:

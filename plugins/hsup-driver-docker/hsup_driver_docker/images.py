@@ -33,8 +33,6 @@ _BASE = "hsup.image.base"
 #: What changes with the way in which images are built.
 _BUILT_LIKE = f"1-{zlib.crc32(START_UP.encode()):08x}"
 
-#: What ends, or splits, the path in which an image is asked for.
-_NOT_IN_PATHS = frozenset(" ?#%\r\n")
 #: What a slug that is a container image has for its location before the image's name.
 IMAGE_SCHEME = "docker://"
 
@@ -82,10 +80,9 @@ class Images:
         stack = self._stacks.image(wanted.stack)
         if base := self._engine.image(stack):  # else it was removed, and what it became is not
             labels[_BASE] = base["Id"]
-        if slug is not None and slug.checksum and self._uses_cache:
-            digest = slug.checksum.lower().removeprefix("sha256:")
-            if found := self._find({**labels, _SLUG: digest}):
-                return found
+        digest = _announced_digest(slug)
+        if digest and self._uses_cache and (found := self._find({**labels, _SLUG: digest})):
+            return found
         with self._unpacked(slug) as (folder, digest):
             labels[_SLUG] = digest
             found = self._find(labels) if self._uses_cache else None
@@ -98,8 +95,6 @@ class Images:
             self._sdk.close()
 
     def _own(self, name: str) -> Image:
-        if not name or not name.isascii() or _NOT_IN_PATHS.intersection(name):
-            raise DriverError(f'"{name}" is no name of a container image')
         found = self._engine.image(name) or self._pulled(name)
         return Image(found["Id"], is_own=True)
 
@@ -128,7 +123,7 @@ class Images:
         self._sdk.pull(name)
         found = self._engine.image(name)
         if found is None:
-            raise DriverError(f"the image {name} is gone again")
+            raise DriverError(f"image {name} disappeared after it was pulled")
         return found
 
     def _collect(self, app: str, built: str) -> None:
@@ -168,6 +163,12 @@ class Images:
         from hsup_driver_docker.sdk import Sdk  # takes long, and is needed rarely
 
         return Sdk(self._engine)
+
+
+def _announced_digest(slug: Slug | None) -> str | None:
+    """Return the digest that a release says its slug has, None where it says none."""
+    digest = ((slug and slug.checksum) or "").lower().removeprefix("sha256:")
+    return digest if digest and not digest.strip("0123456789abcdef") else None
 
 
 def folder_digest(folder: str) -> str:

@@ -112,8 +112,9 @@ class DriverSuite:
 
     def test_a_signal_reaches_every_process(self) -> None:
         """Not only the first process is told to end."""
-        line = "trap 'echo parent' TERM; (trap 'echo child; exit' TERM; echo r; sleep 60 & wait) & "
-        line += "while ! wait; do :; done"
+        forever = "while :; do sleep 60 & wait; done"  # also where sleep is signalled first
+        line = f"trap 'echo parent' TERM; (trap 'echo child; exit' TERM; echo r; {forever}) & "
+        line += forever
 
         async def check(driver: Driver) -> None:
             async with self._started(driver, line) as (dyno, recorder):
@@ -131,6 +132,19 @@ class DriverSuite:
             async with self._started(driver, "true") as (dyno, _):
                 await dyno.wait()
                 await dyno.signal(SIGTERM)
+
+        self._run(check)
+
+    def test_a_signal_is_not_lost_however_soon_it_comes(self) -> None:
+        """Before the first instruction of a dyno's program it waits, or ends it."""
+
+        async def one(driver: Driver) -> None:
+            async with self._started(driver, "sleep 600") as (dyno, _):
+                await dyno.signal(SIGTERM)
+                assert (await dyno.wait()).status == 128 + SIGTERM
+
+        async def check(driver: Driver) -> None:
+            await asyncio.gather(*(one(driver) for _ in range(10)))
 
         self._run(check)
 
@@ -236,6 +250,24 @@ class DriverSuite:
                 assert (await one.wait()).status == 128 + SIGTERM
                 await dyno.destroy()
                 assert (await other.wait()).status == 128 + SIGKILL
+
+        self._run(check)
+
+    def test_a_signal_to_a_command_is_not_lost_however_soon_it_comes(self) -> None:
+        """Before the first instruction of the command it waits, or ends it (`ExecutesInside`)."""
+
+        async def one(dyno: RunningDyno, null: int) -> None:
+            execution = await _execute(dyno, "sleep 600", (null,) * 3)
+            await execution.signal(SIGTERM)
+            assert (await execution.wait()).status == 128 + SIGTERM
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, "sleep 600") as (dyno, _):
+                null = os.open(os.devnull, os.O_RDWR)
+                try:
+                    await asyncio.gather(*(one(dyno, null) for _ in range(10)))
+                finally:
+                    os.close(null)
 
         self._run(check)
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsup.errors import DriverError
-from hsup_driver_docker.endpoint import HOST, Endpoint
+from hsup_driver_docker.endpoint import HOST, Certificates, Endpoint
 
 if TYPE_CHECKING:
     import ssl
@@ -148,18 +148,9 @@ class Connection:
             raise
 
     def _context(self) -> ssl.SSLContext:
-        import ssl
-
         if self._tls is None:
-            given = self.endpoint.certificates
-            assert given is not None
-            tls = ssl.create_default_context(cafile=given.authority)
-            if not given.verify:
-                tls.check_hostname = False
-                tls.verify_mode = ssl.CERT_NONE
-            if given.own:
-                tls.load_cert_chain(*given.own)
-            self._tls = tls
+            assert self.endpoint.certificates is not None
+            self._tls = tls_context(self.endpoint.certificates)
         return self._tls
 
     def _away(self, error: OSError) -> EngineAway:
@@ -171,6 +162,24 @@ class Connection:
         reason = error.strerror or str(error) or type(error).__name__
         kind = EngineSlow if isinstance(error, TimeoutError) else EngineAway
         return kind(f"cannot reach the Docker Engine at {address}: {reason}", hint=hint)
+
+
+def tls_context(given: Certificates) -> ssl.SSLContext:
+    """Return what TLS is spoken with, and verified as `docker` does.
+
+    Python 3.13 refuses an authority that has no key usage, among others (RFC 5280, section
+    4.2.1), as many have that people made for their engines.
+    """
+    import ssl
+
+    tls = ssl.create_default_context(cafile=given.authority)
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not given.verify:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    if given.own:
+        tls.load_cert_chain(*given.own)
+    return tls
 
 
 def _encoded(query: Query) -> str:

@@ -24,9 +24,11 @@ from hsup_driver_docker.connection import (
 )
 from hsup_driver_docker.engine import NOT_EXECUTABLE
 from hsup_driver_docker.frames import STDOUT, Demultiplexer
-from hsup_driver_docker.handle import Handle, start_error
+from hsup_driver_docker.handle import Handle, has_signalled, start_error
 
 _READ_BYTES = 1 << 16
+#: For an engine to execute a command, on a busy machine.
+_BEGIN_SECONDS = 30.0
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.01, 1.0
 
 
@@ -46,7 +48,7 @@ class Execution:
     async def signal(self, number: int) -> None:
         """Send a signal to the command's process; nothing if that has ended."""
         body = inside.signal_marked(number, self._mark)
-        await in_thread(partial(self._send, body))
+        await in_thread(partial(self._persist, body))
 
     def _wait(self) -> ExitStatus:
         self._copying.join()
@@ -65,14 +67,20 @@ class Execution:
         state = self._handle.state()
         return state is not None and state.is_running
 
-    def _send(self, body: dict[str, object]) -> None:
+    def _persist(self, body: dict[str, object]) -> None:
+        """Send a signal until it arrives: the engine may not have executed the command yet."""
+        deadline = time.monotonic() + _BEGIN_SECONDS
+        while not self._send(body) and self._copying.is_alive() and time.monotonic() < deadline:
+            time.sleep(_FIRST_LOOK_SECONDS)
+
+    def _send(self, body: dict[str, object]) -> bool:
+        """Tell whether there is nobody to signal any more."""
         try:
             _, stream = self._handle.engine.execute(self._handle.id, body)
         except DriverError:
-            return  # the dyno has ended, and the command with it
+            return True  # the dyno has ended, and the command with it
         with stream.socket:
-            while stream.socket.recv(_READ_BYTES):
-                pass
+            return has_signalled(stream)
 
 
 async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> Execution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ _NOT_FOUND = 127
 _READ_BYTES = 1 << 12
 #: For a shell to start, on a busy machine.
 _TOLD_SECONDS = 30.0
+#: For an init to begin the program, on a machine that is busier still.
+_BEGIN_SECONDS = 10.0
+_LOOK_SECONDS = 0.02
 
 
 class ImageGone(DynoStartError):
@@ -87,11 +91,12 @@ class Handle(NamedTuple):
         try:
             _, stream = self.engine.execute(self.id, inside.signal_all(number))
         except EngineError:
-            self.engine.kill(self.id, number)
+            self._signal_program(number)
             return
         with stream.socket:
-            if not _has_told(stream):
-                self.engine.kill(self.id, number)
+            has_told = has_signalled(stream)
+        if not has_told:
+            self._signal_program(number)
 
     def end(self, number: int) -> Callable[[], None]:
         """Send every process a signal that ends it; what is returned waits for them.
@@ -104,7 +109,7 @@ class Handle(NamedTuple):
             _, stream = self.engine.execute(self.id, inside.end_all(number))
         except EngineError:  # no more processes may be had
             return self._end_program(number)
-        if not _has_told(stream):
+        if not has_signalled(stream):
             stream.socket.close()
             return self._end_program(number)
 
@@ -125,10 +130,17 @@ class Handle(NamedTuple):
         self.end(number)()
 
     def _end_program(self, number: int) -> Callable[[], None]:
-        """Send the signal to the program alone, which its init does."""
+        """Send the signal to the program alone."""
         self.resume()
-        self.engine.kill(self.id, number)
+        self._signal_program(number)
         return _do_nothing
+
+    def _signal_program(self, number: int) -> None:
+        """Have the init pass a signal on, which it does as soon as it has begun the program."""
+        deadline = time.monotonic() + _BEGIN_SECONDS
+        while self.engine.count(self.id) == 1 and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        self.engine.kill(self.id, number)
 
     def kill(self) -> bool:
         """End every process at once; tell whether there was one."""
@@ -152,7 +164,7 @@ def start_error(error: EngineError) -> DynoStartError:
     return DynoStartError(f"cannot start the dyno: {text}", hint=error.hint, exit_code=code)
 
 
-def _has_told(stream: Stream) -> bool:
+def has_signalled(stream: Stream) -> bool:
     """Tell whether a script says that it has signalled; an engine tells an error in its place."""
     stream.socket.settimeout(_TOLD_SECONDS)
     said = stream.first

@@ -16,7 +16,31 @@ from hsup_driver_docker.images import Image
 
 #: What a script writes when it has signalled.
 TOLD = b"told"
-_SIGNAL_ALL = 'kill -s "$1" -- -1 2>/dev/null; echo told'
+
+#: A config var PATH, which a script has too, may lead to none of these programs.
+_PATH = "PATH=/usr/local/bin:/usr/bin:/bin:$PATH\n"
+
+#: Waits for the program, the child of process 1, without which a signal is lost. Process 1 may
+#: be stopped. Fields are those of man 5 proc.
+_AWAIT_PROGRAM = """\
+has_begun() {
+  for one in /proc/[0-9]*; do
+    { read -r line <"$one/stat"; } 2>/dev/null || continue
+    case ${line##*) } in ?' 1 '*) return 0 ;; esac
+  done
+  return 1
+}
+tries=0
+until has_begun || [ "$tries" -ge 500 ]; do
+  kill -s CONT 1
+  tries=$((tries + 1))
+  sleep 0.02 || break
+done
+"""
+_SIGNAL_ALL = f"""\
+{_PATH}{_AWAIT_PROGRAM}kill -s "$1" -- -1 2>/dev/null
+echo {TOLD.decode()}
+"""
 
 #: Waits until none is left but itself and process 1, which it has go on then, also where hsup is
 #: no more. Letters are those of man 5 proc: Z and X have ended.
@@ -37,13 +61,13 @@ kill -s CONT 1
 """
 
 #: Signals the process that an engine has started with a mark in its environment: it
-#: is the one whose parent is not of this container, 0.
-_SIGNAL_MARKED = """\
-for one in /proc/[0-9]*; do
-  { read -r line <"$one/stat"; } 2>/dev/null || continue
-  case ${line##*) } in ?' 0 '*) ;; *) continue ;; esac
+#: is the one whose parent is not of this container, 0. Nothing is written if it has not begun.
+_SIGNAL_MARKED = f"""\
+{_PATH}for one in /proc/[0-9]*; do
+  {{ read -r line <"$one/stat"; }} 2>/dev/null || continue
+  case ${{line##*) }} in ?' 0 '*) ;; *) continue ;; esac
   case $(tr '\\0' '\\n' <"$one/environ" 2>/dev/null) in
-    *"$2"*) kill -s "$1" "${one#/proc/}" ;;
+    *"$2"*) kill -s "$1" "${{one#/proc/}}" && echo {TOLD.decode()} ;;
   esac
 done
 """

@@ -17,16 +17,19 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_repository_tag
+from requests.adapters import HTTPAdapter
 
 from hsup.errors import DriverError
 from hsup.slugs.progress import bar
 from hsup_driver_docker import layer
-from hsup_driver_docker.connection import EngineAway, EngineError
+from hsup_driver_docker.connection import EngineAway, EngineError, tls_context
 from hsup_driver_docker.container import NAME, OWNER, new_token
 from hsup_driver_docker.endpoint import Certificates, Endpoint
 from hsup_driver_docker.engine import NOT_FOUND
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from hsup_driver_docker.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -55,6 +58,8 @@ class Sdk:
             )
         # Else REQUESTS_CA_BUNDLE and proxies, which are for the web, outweigh what was said here.
         self._client.trust_env = False
+        if endpoint.certificates is not None:
+            self._client.mount("https://", _TlsAdapter(tls_context(endpoint.certificates)))
 
     def close(self) -> None:
         """Close the connections that are kept, and give up what is being built in a thread."""
@@ -173,6 +178,18 @@ class Sdk:
         with _failures_told(f"build the image {tag}"):
             made = self._client.commit(container, repository, version, conf=config)
             return str(made["Id"])
+
+
+class _TlsAdapter(HTTPAdapter):
+    """Speaks TLS as a `Connection` does, and no more strictly."""
+
+    def __init__(self, context: SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Have all connections made with the context."""
+        super().init_poolmanager(*args, ssl_context=self._context, **options)
 
 
 @contextmanager

@@ -1,0 +1,58 @@
+"""The scripts that hsup has executed in containers, in a pid namespace instead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from hsup_driver_docker import inside
+
+#: An init that begins its program when it is told to, as one on a busy machine does late, and
+#: that says how that ended.
+_INIT = """
+import os, subprocess, sys
+print("up", flush=True)
+sys.stdin.readline()
+child = subprocess.Popen(["sleep", "20"])
+print(child.wait(), flush=True)
+"""
+
+
+@pytest.fixture
+def late_init():
+    """A process 1 that has not begun its program."""
+    if os.geteuid() != 0:
+        pytest.skip("only root makes namespaces")
+    words = ("unshare", "--pid", "--mount-proc", "--fork", "--kill-child", sys.executable, "-c")
+    with subprocess.Popen(
+        (*words, _INIT), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as init:
+        assert init.stdout.readline() == "up\n"
+        yield init
+        init.kill()
+
+
+def executed(init, body):
+    """Execute what an engine would, beside process 1."""
+    with open(f"/proc/{init.pid}/task/{init.pid}/children", encoding="ascii") as file:
+        pid = file.read().split()[0]
+    words = ("nsenter", "--target", pid, "--pid", "--mount", *body["Cmd"])
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("script", [inside.signal_all, inside.end_all])
+def test_a_signal_waits_for_the_program_to_begin(late_init, script):
+    with executed(late_init, script(signal.SIGTERM)) as sent:
+        assert sent.poll() is None
+        print("begin", file=late_init.stdin, flush=True)
+        assert sent.stdout.readline() == "told\n"
+        assert late_init.stdout.readline() == f"{-signal.SIGTERM}\n"
+
+
+def test_a_signal_to_a_command_that_has_not_begun_is_not_told_as_sent(late_init):
+    with executed(late_init, inside.signal_marked(signal.SIGTERM, inside.new_mark())) as sent:
+        assert sent.stdout.read() == ""

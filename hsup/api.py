@@ -314,14 +314,23 @@ class Checked(NamedTuple):
     faults: tuple[Fault, ...]
 
 
+#: Stands where a dyno's name does in lines that concern no single dyno.
+SUPERVISOR = "supervisor"
+
+
 class LogBatch(NamedTuple):
     """Whole lines of one stream of one dyno.
 
     `lines` is bytes as the dyno wrote them, newlines included; only the last
-    line that a dyno wrote before it ended, or a piece of a line of more than
-    16 MiB, may lack its newline. `time` is when hsup read them, in nanoseconds
-    since the epoch. `source` is `app` for a dyno's own output and `hsup` for
-    what hsup says of it; `dyno` is `web.1`; `stream` is `stdout` or `stderr`.
+    line that a dyno wrote before it ended may lack its newline, and where
+    `is_partial` is set: a line of more than 1 MiB, or a shorter one where all
+    dynos together have written more than 8 MiB that they have not ended, comes in
+    pieces, and the next batch of the stream goes on with it. It is cut between
+    characters of UTF-8.
+
+    `time` is when hsup read them, in nanoseconds since the epoch. `source` is
+    `app` for a dyno's own output and `hsup` for what hsup says of it; `dyno` is
+    `web.1`, or `supervisor`; `stream` is `stdout` or `stderr`.
     """
 
     time: int
@@ -329,6 +338,7 @@ class LogBatch(NamedTuple):
     dyno: str
     stream: str
     lines: bytes
+    is_partial: bool = False
 
 
 class LogSink(Protocol):

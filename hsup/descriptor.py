@@ -15,6 +15,8 @@ from typing import Protocol
 
 #: How much may wait for a slow reader before dynos are no longer read.
 FULL_BYTES = 1 << 20
+#: What is written in small pieces waits in larger ones: each has a cost of its own.
+_PIECE_BYTES = 1 << 16
 
 #: What a pipe that polls writable takes without blocking: PIPE_BUF, a page (man 7 pipe).
 _PIPE_PIECE = re.compile(rb".{1,4096}", re.DOTALL)
@@ -37,8 +39,9 @@ class DescriptorWriter:
         self._outlet = _open_outlet(descriptor)
         self._on_broken = on_broken
         self._is_losing = False
-        self._waiting: deque[memoryview] = deque()
+        self._waiting: deque[bytearray] = deque()
         self._waiting_bytes = 0
+        self._head_taken = 0
         self._taken_bytes = 0
         self._is_over = False
         self._room = asyncio.Event()
@@ -86,20 +89,23 @@ class DescriptorWriter:
     def _keep(self, rest: memoryview) -> None:
         if not self._waiting:
             asyncio.get_running_loop().add_writer(self._outlet.fileno(), self._flush)
-        self._waiting.append(rest)
+        if not self._waiting or len(self._waiting[-1]) > _PIECE_BYTES:
+            self._waiting.append(bytearray())
+        self._waiting[-1] += rest
         self._waiting_bytes += len(rest)
         if self.is_full:
             self._room.clear()
 
     def _flush(self) -> None:
         while self._waiting and not self._is_over:
-            head = self._waiting[0]
-            written = self._try(head)
+            with memoryview(self._waiting[0]) as head, head[self._head_taken :] as rest:
+                written, left = self._try(rest), len(rest)
             self._waiting_bytes -= written
-            if written < len(head):
-                self._waiting[0] = head[written:]
+            self._head_taken += written
+            if written < left:
                 break
             self._waiting.popleft()
+            self._head_taken = 0
         if not self._waiting or self._is_over:
             self._drop()
         if self._waiting_bytes <= FULL_BYTES // 2:
@@ -108,7 +114,7 @@ class DescriptorWriter:
     def _drop(self) -> None:
         asyncio.get_running_loop().remove_writer(self._outlet.fileno())
         self._waiting.clear()
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._head_taken = 0
         self._room.set()
 
     def _try(self, data: memoryview) -> int:

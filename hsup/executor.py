@@ -6,10 +6,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from signal import SIGTERM
+from typing import Any
 
 from hsup import messages
 from hsup.api import Adopts, Driver, OutputPipes, RunningDyno
@@ -135,6 +136,20 @@ class Executor:
         self._requests.append(given)
         self._wake.set()
 
+    async def _unless_stopped(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Wait for whoever reads the output, but not with a dyno that is to go for good."""
+        read = asyncio.ensure_future(reading)
+        await asyncio.sleep(0)  # in most cases that is all it takes
+        while not (read.done() or self.is_leaving):
+            self._wake.clear()
+            woken = asyncio.ensure_future(self._wake.wait())
+            await asyncio.wait([read, woken], return_when="FIRST_COMPLETED")
+            woken.cancel()
+        if self._requests:
+            self._wake.set()
+        if not read.cancel():
+            read.result()
+
     def _next_request(self) -> Input | None:
         """Take what was asked for; to stop outweighs to restart."""
         asked = set(self._requests)
@@ -145,6 +160,7 @@ class Executor:
     async def _provision(self) -> Input:
         async with self._around.gate:
             await asyncio.sleep(0)  # lets signals and output through while many dynos start
+            await self._unless_stopped(self._around.router.room())
         return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
 
     async def _launch(self) -> Input:
@@ -239,6 +255,7 @@ class Executor:
             self._around.router.say(name, messages.exit_timeout(grace_seconds))
             self._around.router.say(name, messages.KILLING)
         self.status = await self._dyno.wait()
+        await self._unless_stopped(self._output.drain())
         self._output.finish()
         self._dyno = self._output = None
         self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from hsup.api import LogBatch
 
-#: Makes the bytes that are printed for a batch.
-Formatter = Callable[[LogBatch], bytes]
+
+class Formatter(Protocol):
+    """Makes the bytes that are printed for a batch."""
+
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
+        """Return them; where `goes_on` is set, the line was begun, and nothing came after it."""
+
 
 #: Cyan, yellow, green, magenta, blue and their bright sisters: no red, no grey.
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
@@ -29,13 +34,13 @@ class HerokuFormatter:
         self._second = -1
         self._second_text = b""
 
-    def __call__(self, batch: LogBatch) -> bytes:
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
         origin = f" {batch.source}[{batch.dyno}]:".encode()
         prefix = self._timestamp(batch.time) + origin
         if self._paint:
             prefix = self._paint(batch, prefix)
-        return _prefixed(prefix + b" ", batch.lines)
+        return _prefixed(prefix + b" ", batch, goes_on=goes_on)
 
     def _timestamp(self, nanoseconds: int) -> bytes:
         second, rest = divmod(nanoseconds, 1_000_000_000)
@@ -53,14 +58,14 @@ class PlainFormatter:
         self._paint = _Paint() if coloured else None
         self._width = 0
 
-    def __call__(self, batch: LogBatch) -> bytes:
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
         self._width = max(self._width, len(batch.dyno))
         mark = b"|" if batch.source == "app" else b"*"
         prefix = batch.dyno.ljust(self._width).encode() + b" " + mark
         if self._paint:
             prefix = self._paint(batch, prefix)
-        return _prefixed(prefix + b" ", batch.lines)
+        return _prefixed(prefix + b" ", batch, goes_on=goes_on)
 
 
 class JsonFormatter:
@@ -73,8 +78,9 @@ class JsonFormatter:
     def __init__(self, *, coloured: bool) -> None:
         del coloured  # a program reads this
 
-    def __call__(self, batch: LogBatch) -> bytes:
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
+        del goes_on  # each piece of a line is an object
         moment = datetime.fromtimestamp(batch.time // 1_000_000_000, UTC)
         stamp = moment.replace(microsecond=batch.time // 1000 % 1_000_000)
         fields = {
@@ -94,8 +100,9 @@ class RawFormatter:
     def __init__(self, *, coloured: bool) -> None:
         del coloured  # the bytes are the dyno's
 
-    def __call__(self, batch: LogBatch) -> bytes:
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
+        del goes_on
         return batch.lines
 
 
@@ -121,9 +128,11 @@ class _Paint:
         return b"\x1b[%dm%b\x1b[0m" % (colour, prefix)
 
 
-def _prefixed(prefix: bytes, lines: bytes) -> bytes:
+def _prefixed(prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
     """Put a prefix before every line, in as few passes over the bytes as there can be."""
-    if not lines.endswith(b"\n"):
+    lines = batch.lines
+    if not (batch.is_partial or lines.endswith(b"\n")):
         lines += b"\n"
     marked = lines.replace(b"\n", b"\n" + prefix)
-    return b"".join((prefix, memoryview(marked)[: -len(prefix)]))
+    end = len(marked) - len(prefix) if lines.endswith(b"\n") else len(marked)
+    return b"".join((b"" if goes_on else prefix, memoryview(marked)[:end]))

@@ -8,15 +8,20 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from select import PIPE_BUF
 from typing import Protocol, runtime_checkable
 
-from hsup.api import LogBatch, LogSink
+from hsup.api import SUPERVISOR, LogBatch, LogSink
 from hsup.model import DynoName
 
 logger = logging.getLogger(__name__)
 
-#: A line that is longer is passed on in pieces, so that memory stays bounded.
-LONGEST_LINE_BYTES = 16 << 20
+#: Of a line that is longer, what there is is passed on before its end.
+LONGEST_LINE_BYTES = 1 << 20
+#: So much of unfinished lines is kept of all dynos together.
+UNFINISHED_BYTES = 8 << 20
+#: So much may hsup say of its own while nobody reads: no dyno is started then.
+UNREAD_BYTES = 1 << 20
 
 #: As much as an unwidened pipe holds. With more at a time, or wider pipes, the
 #: bytes leave the processor's cache between reading and writing (bench/relay.py).
@@ -24,41 +29,75 @@ _READ_BYTES = 1 << 16
 #: What a pipe is widened to when a dyno fills it.
 _WIDE_PIPE_BYTES = 1 << 18
 
+#: The bytes of a character of UTF-8 but for its first one (RFC 3629).
+_FIRST_OF_LATER_BYTES, _AFTER_LATER_BYTES = 0x80, 0xC0
 
-class LineFramer:
-    """Turns pieces of a stream into whole lines, keeping every byte."""
 
-    __slots__ = ("_rest", "_rest_bytes")
+class Unfinished:
+    """How much all streams together keep of lines that have no end yet."""
+
+    __slots__ = ("kept_bytes",)
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []
-        self._rest_bytes = 0
+        self.kept_bytes = 0
+
+    @property
+    def most_bytes_a_line(self) -> int:
+        """Return how much one stream may keep now: a page where all together keep too much."""
+        return LONGEST_LINE_BYTES if self.kept_bytes <= UNFINISHED_BYTES else PIPE_BUF
+
+
+class LineFramer:
+    """Turns pieces of a stream into whole lines, keeping every byte.
+
+    A line that is too long, or that comes when all streams together keep too much, is given
+    out in pieces without a newline. The last piece has a character at least, so that its end
+    is seen.
+    """
+
+    __slots__ = ("_kept", "_rest")
+
+    def __init__(self, kept: Unfinished | None = None) -> None:
+        self._kept = kept or Unfinished()
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> bytes:
-        """Take a piece; return the lines that are whole now, b"" if none is."""
+        """Take a piece; return the lines that are whole now, and of a line what cannot be kept.
+
+        Return b"" if there is nothing of either.
+        """
         end = data.rfind(b"\n") + 1
-        if not end:
-            self._keep(data)
-            return self.finish() if self._rest_bytes > LONGEST_LINE_BYTES else b""
-        if not self._rest and end == len(data):
+        if end == len(data) and not self._rest:
             return data
-        whole = b"".join([*self._rest, data[:end]])
-        self._rest = []
-        self._rest_bytes = 0
-        self._keep(data[end:])
+        whole = b""
+        if end:
+            whole = b"".join((self._rest, memoryview(data)[:end]))
+            self._kept.kept_bytes -= len(self._rest)
+            self._rest = bytearray()
+        self._rest += memoryview(data)[end:]
+        self._kept.kept_bytes += len(data) - end
+        if len(self._rest) > self._kept.most_bytes_a_line:
+            whole += self._take(_before_last_character(self._rest))
         return whole
 
     def finish(self) -> bytes:
         """Return what is left without its newline, b"" if nothing is."""
-        rest = b"".join(self._rest)
-        self._rest = []
-        self._rest_bytes = 0
-        return rest
+        return self._take(len(self._rest))
 
-    def _keep(self, data: bytes) -> None:
-        if data:
-            self._rest.append(data)
-            self._rest_bytes += len(data)
+    def _take(self, size: int) -> bytes:
+        taken = bytes(memoryview(self._rest)[:size])
+        self._rest = self._rest[size:]
+        self._kept.kept_bytes -= size
+        return taken
+
+
+def _before_last_character(text: bytes | bytearray) -> int:
+    """Return where the last character of UTF-8 begins, which may lack bytes."""
+    last = len(text) - 1
+    for start in range(last, max(last - 4, 0), -1):
+        if not _FIRST_OF_LATER_BYTES <= text[start] < _AFTER_LATER_BYTES:
+            return start
+    return last
 
 
 @runtime_checkable
@@ -74,20 +113,44 @@ class LogRouter:
     """Gives every batch to every sink, and stops reading while one is full."""
 
     def __init__(self, sinks: Sequence[LogSink]) -> None:
+        self.unfinished = Unfinished()
         self._sinks = tuple(sinks)
         self._readers: set[StreamReader] = set()
         self._waiting: asyncio.Task[None] | None = None
+        self._said_bytes = 0
+        self._unsaid = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether a sink takes no more for now."""
+        return self._waiting is not None
+
+    async def room(self) -> None:
+        """Return when all sinks take more."""
+        while self._waiting is not None and not self._waiting.done():
+            await asyncio.wait([self._waiting])
 
     def publish(self, batch: LogBatch) -> None:
         """Give a batch to all sinks."""
         for sink in self._sinks:
             sink.write(batch)
         if self._waiting is None and any(sink.is_full for sink in self._sinks):
-            self._waiting = asyncio.get_running_loop().create_task(self._pause())
+            for reader in self._readers:
+                reader.pause()
+            self._waiting = asyncio.get_running_loop().create_task(self._resume())
 
     def say(self, dyno: str, text: str) -> None:
-        """Add a line of hsup's own about a dyno."""
+        """Add a line of hsup's own about a dyno.
+
+        What is said for long while nobody reads is counted only.
+        """
+        if self._waiting is None:
+            self._said_bytes = 0
+        elif self._said_bytes > UNREAD_BYTES:
+            self._unsaid += 1
+            return
         lines = text.encode(errors="surrogateescape") + b"\n"
+        self._said_bytes += len(lines)
         self.publish(
             LogBatch(time=time.time_ns(), source="hsup", dyno=dyno, stream="stdout", lines=lines)
         )
@@ -113,16 +176,21 @@ class LogRouter:
             self._waiting.cancel()
         await asyncio.gather(*(_close(sink, stuck_seconds) for sink in self._sinks))
 
-    async def _pause(self) -> None:
-        for reader in self._readers:
-            reader.pause()
+    async def _resume(self) -> None:
         try:
             for sink in self._sinks:
                 await sink.drained()
         finally:
             self._waiting = None
-            for reader in self._readers:
-                reader.resume()
+            self._tell_unsaid()
+            if self._waiting is None:
+                for reader in self._readers:
+                    reader.resume()
+
+    def _tell_unsaid(self) -> None:
+        if unsaid := self._unsaid:
+            self._unsaid = 0
+            self.say(SUPERVISOR, f"Left out {unsaid} lines of hsup's own, which nobody read")
 
 
 async def _close(sink: LogSink, stuck_seconds: float) -> None:
@@ -154,13 +222,13 @@ class StreamReader:
         self._dyno = dyno
         self._stream = stream
         self._router = router
-        self._framer = LineFramer()
+        self._framer = LineFramer(router.unfinished)
         self._is_wide = False
 
     def resume(self) -> None:
         """Read from now on, as the dyno writes."""
         if self._descriptor >= 0:
-            asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+            asyncio.get_running_loop().add_reader(self._descriptor, self.read)
 
     def pause(self) -> None:
         """Leave what the dyno writes in the pipe, so that it has to wait."""
@@ -169,12 +237,14 @@ class StreamReader:
 
     def finish(self) -> None:
         """Pass on all that is in the pipe, and close it; called when nobody writes any more."""
-        while self._descriptor >= 0 and self._read():
+        while self.read():
             pass
         self._close()
 
-    def _read(self) -> bool:
+    def read(self) -> bool:
         """Pass on one piece; tell whether there was one."""
+        if self._descriptor < 0:
+            return False
         try:
             data = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
@@ -184,10 +254,11 @@ class StreamReader:
             return False
         if len(data) == _READ_BYTES and not self._is_wide:
             self._widen()
-        self._publish(self._framer.feed(data))
+        lines = self._framer.feed(data)
+        self._publish(lines, is_partial=not lines.endswith(b"\n"))
         return True
 
-    def _publish(self, lines: bytes) -> None:
+    def _publish(self, lines: bytes, *, is_partial: bool) -> None:
         if lines:
             self._router.publish(
                 LogBatch(
@@ -196,6 +267,7 @@ class StreamReader:
                     dyno=self._dyno,
                     stream=self._stream,
                     lines=lines,
+                    is_partial=is_partial,
                 )
             )
 
@@ -210,7 +282,7 @@ class StreamReader:
         if self._descriptor < 0:
             return
         self.pause()
-        self._publish(self._framer.finish())
+        self._publish(self._framer.finish(), is_partial=False)
         self._router.remove(self)
         os.close(self._descriptor)
         self._descriptor = -1
@@ -223,9 +295,10 @@ class DynoOutput:
     OSError, and leaves nothing open then, where no more pipes can be had.
     """
 
-    __slots__ = ("_readers", "stderr", "stdout")
+    __slots__ = ("_readers", "_router", "stderr", "stdout")
 
     def __init__(self, name: DynoName, router: LogRouter) -> None:
+        self._router = router
         self.stdout, stdout_reader = _pipe(str(name), "stdout", router)
         try:
             self.stderr, stderr_reader = _pipe(str(name), "stderr", router)
@@ -239,6 +312,13 @@ class DynoOutput:
         """Leave the writing to the dyno, so that its end can be seen."""
         os.close(self.stdout)
         os.close(self.stderr)
+
+    async def drain(self) -> None:
+        """Pass on what the dyno wrote, no faster than it is taken."""
+        for reader in self._readers:
+            await self._router.room()
+            while reader.read():
+                await self._router.room()
 
     def finish(self) -> None:
         """Pass on all that the dyno wrote; called when nothing of it is left."""

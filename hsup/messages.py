@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hsup.api import SUPERVISOR
 from hsup.events import (
     DynoExited,
     DynoStateChanged,
@@ -15,9 +16,6 @@ from hsup.events import (
 )
 from hsup.lifecycle import State
 from hsup.model import Command, ExitStatus
-
-#: Stands where a dyno's name does in lines that concern no single dyno.
-SUPERVISOR = "supervisor"
 
 STOPPING = "Stopping all processes with SIGTERM"
 KILLING = "Stopping remaining processes with SIGKILL"

@@ -17,7 +17,7 @@ class Printer:
     """Prints batches; all of them on one stream, so that their order is kept."""
 
     def __init__(self, descriptor: int, form: Formatter) -> None:
-        self._format = form
+        self._format = UnmixedLines(form)
         self._writer = DescriptorWriter(descriptor, _report_broken)
 
     def write(self, batch: LogBatch) -> None:
@@ -51,10 +51,10 @@ class RawPrinter:
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        self._stderr = Printer(stderr, _UnmixedLines())
+        self._stderr = Printer(stderr, _RawAndTold())
         self._stdout = self._stderr
         if not os.path.sameopenfile(stdout, stderr):
-            self._stdout = Printer(stdout, _UnmixedLines())
+            self._stdout = Printer(stdout, _RawAndTold())
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
@@ -87,25 +87,46 @@ class RawPrinter:
         return {self._stdout, self._stderr}
 
 
-class _UnmixedLines:
-    """Gives a dyno's bytes as they are, but a line of their own to whoever comes next.
+class UnmixedLines:
+    """Goes on with a line that came in part, and gives a line of their own to all others.
 
-    The last line of a dyno that ended may lack its newline.
+    A piece of a line is followed by the next one of its dyno's stream, unless another dyno
+    has written in between. The last line of a dyno that has ended may lack its newline.
     """
+
+    def __init__(self, form: Formatter) -> None:
+        self._form = form
+        self._halfway: tuple[str, str, str] | None = None
+        self._is_line_end = True
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        """Return what is printed for a batch."""
+        if self._is_line_end and not batch.is_partial:
+            printed = self._form(batch)
+        else:
+            printed = self._joined(batch)
+        self._is_line_end = printed.endswith(b"\n")
+        return printed
+
+    def _joined(self, batch: LogBatch) -> bytes:
+        origin = (batch.source, batch.dyno, batch.stream)
+        goes_on = not self._is_line_end and self._halfway == origin
+        begins_late = not self._is_line_end and not goes_on
+        self._halfway = origin if batch.is_partial else None
+        printed = self._form(batch, goes_on=goes_on)
+        return b"\n" + printed if begins_late else printed
+
+
+class _RawAndTold:
+    """The bytes of dynos as they are, and what hsup says of them."""
 
     def __init__(self) -> None:
         self._of_dynos = formatter("raw", coloured=False)
         self._of_hsup = formatter("heroku", coloured=False)
-        self._halfway: tuple[str, str, str] | None = None
 
-    def __call__(self, batch: LogBatch) -> bytes:
-        origin = (batch.source, batch.dyno, batch.stream)
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         form = self._of_hsup if batch.source == "hsup" else self._of_dynos
-        printed = form(batch)
-        if self._halfway not in (None, origin):
-            printed = b"\n" + printed
-        self._halfway = None if printed.endswith(b"\n") else origin
-        return printed
+        return form(batch, goes_on=goes_on)
 
 
 def _report_broken(error: OSError) -> None:

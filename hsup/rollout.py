@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from hsup import catalogue, messages
-from hsup.api import Adopts, KeepsReleases, Source
+from hsup import catalogue
+from hsup.api import SUPERVISOR, Adopts, KeepsReleases, Source
 from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError, UsageError
 from hsup.events import ReleaseReceived, ReleaseRejected
 from hsup.executor import Surroundings
@@ -230,7 +230,7 @@ class Rollout:
                 self._say(f"Removed what a dead hsup left: {leftover}")
 
     def _say(self, text: str) -> None:
-        self._around.router.say(messages.SUPERVISOR, text)
+        self._around.router.say(SUPERVISOR, text)
 
 
 def _now() -> float:

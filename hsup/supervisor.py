@@ -9,7 +9,7 @@ from contextlib import aclosing
 from signal import SIGTERM, Signals
 
 from hsup import messages
-from hsup.api import Driver, Fetched, Service, Source, Sweeps
+from hsup.api import SUPERVISOR, Driver, Fetched, Service, Source, Sweeps
 from hsup.errors import HsupError, SourceError
 from hsup.events import (
     Event,
@@ -226,7 +226,7 @@ class Supervisor:
         self._retry = asyncio.get_running_loop().call_later(wait, self._ask.set)
 
     def _say(self, text: str) -> None:
-        self._router.say(messages.SUPERVISOR, text)
+        self._router.say(SUPERVISOR, text)
 
     def _tell(self, event: Event) -> None:
         about, lines = messages.narrate(event)

@@ -7,6 +7,7 @@ import os
 import pty
 import socket
 import termios
+import tracemalloc
 import tty
 from contextlib import suppress
 
@@ -126,6 +127,20 @@ async def test_what_is_written_while_some_waits_comes_after_it(pipe, broken):
     reader = asyncio.create_task(asyncio.to_thread(read_all, reading_end, left + 1))
     await writer.close()
     assert await reader == b"a" * left + b"b"
+
+
+async def test_what_waits_in_tiny_pieces_costs_no_more_than_its_size(pipe, broken):
+    writer = DescriptorWriter(pipe[1], broken)
+    writer.write(b"x" * 200_000)
+    tracemalloc.start()
+    for _ in range(100_000):
+        writer.write(b"yy")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * 200_000
+    reader = asyncio.create_task(asyncio.to_thread(read_all, pipe[0], 400_000))
+    await writer.close()
+    assert await reader == b"x" * 200_000 + b"y" * 200_000
 
 
 async def test_the_flags_of_the_given_description_are_not_touched(pipe, broken):

@@ -367,3 +367,69 @@ async def test_everything_of_a_dyno_is_removed_before_it_is_started_again(execut
     assert first.graces == [0.0]
     executor.stop()
     await running
+
+
+async def test_nothing_is_started_while_nobody_reads(execute, driver, sink, router):
+    executor, running = execute()
+    dyno = await driver.dyno("web.1")
+    sink.room.clear()
+    router.say("web.1", "full now")
+    dyno.write(b"last words")
+    dyno.end(1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert driver.attempts == 1
+    assert sink.written() == b""
+    sink.room.set()
+    await driver.dyno("web.1", nth=2)
+    assert sink.written() == b"last words"
+    executor.stop()
+    await running
+
+
+async def test_a_dyno_that_crashed_while_nobody_reads_can_be_stopped(execute, driver, sink, router):
+    executor, running = execute()
+    dyno = await driver.dyno("web.1")
+    sink.room.clear()
+    router.say("web.1", "full now")
+    dyno.write(b"last words")
+    dyno.end(1)
+    await asyncio.sleep(0)
+    executor.stop()
+    await running
+    assert executor.state is State.STOPPED
+    assert sink.written() == b"last words"
+    sink.room.set()
+
+
+async def test_a_dyno_that_is_to_be_started_while_nobody_reads_can_be_stopped(
+    execute, driver, sink, router
+):
+    sink.room.clear()
+    router.say("web.1", "full now")
+    executor, running = execute()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    executor.stop()
+    await running
+    assert driver.attempts == 0
+    sink.room.set()
+
+
+async def test_a_reader_that_comes_back_does_not_shorten_the_back_off(
+    execute, driver, told, sink, router
+):
+    executor, running = execute(policy=NEVER)
+    (await driver.dyno("web.1")).end(1)
+    second = await driver.dyno("web.1", nth=2)
+    sink.room.clear()
+    router.say("web.1", "full now")
+    second.end(1)
+    await asyncio.sleep(0)
+    sink.room.set()
+    await told.state("web.1", "crashed", times=2)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert driver.attempts == 2
+    executor.stop()
+    await running

@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import time
+import tracemalloc
 from contextlib import contextmanager
 
 import pytest
@@ -13,7 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.formats import formatter
-from hsup.logs import LONGEST_LINE_BYTES, DynoOutput, LineFramer, LogRouter, StreamReader
+from hsup.logs import (
+    LONGEST_LINE_BYTES,
+    UNFINISHED_BYTES,
+    UNREAD_BYTES,
+    DynoOutput,
+    LineFramer,
+    LogRouter,
+    StreamReader,
+    Unfinished,
+)
 from hsup.model import DynoName
 from hsup.printer import Printer
 
@@ -53,20 +63,69 @@ def test_what_is_left_is_given_once():
     assert framer.finish() == b""
 
 
-def test_a_line_of_10_mb_stays_whole():
+def test_a_line_of_a_megabyte_stays_whole():
     framer = LineFramer()
-    piece = b"x" * (1 << 18)
-    assert not any(framer.feed(piece) for _ in range(40))
-    assert len(framer.feed(b"\n")) == 40 * len(piece) + 1
+    piece = b"x" * (1 << 16)
+    assert not any(framer.feed(piece) for _ in range(15))
+    assert len(framer.feed(b"\n")) == 15 * len(piece) + 1
 
 
-def test_a_longer_line_than_16_mib_comes_in_pieces():
+def test_a_longer_line_comes_in_pieces_the_last_of_which_has_something():
     framer = LineFramer()
-    piece = b"x" * (1 << 20)
-    batches = [framer.feed(piece) for _ in range(40)]
+    piece = b"x" * (1 << 16)
+    batches = [framer.feed(piece) for _ in range(161)]
     given_out = [len(batch) for batch in batches if batch]
-    assert given_out == [LONGEST_LINE_BYTES + (1 << 20)] * 2
-    assert sum(given_out) + len(framer.finish()) == 40 << 20
+    assert given_out == [LONGEST_LINE_BYTES + len(piece) - 1, *9 * [LONGEST_LINE_BYTES]]
+    assert framer.finish() == b"x"
+
+
+@given(text=st.text(min_size=1, max_size=30), cut=st.integers(1, 6))
+def test_a_long_line_is_cut_between_characters(text, cut):
+    framer = LineFramer()
+    data = b"x" * (LONGEST_LINE_BYTES - cut) + text.replace("\n", "").encode() * 7
+    batches = [framer.feed(data[start : start + 65_535]) for start in range(0, len(data), 65_535)]
+    whole = [*filter(None, batches), framer.finish()]
+    assert b"".join(whole) == data
+    assert "".join(piece.decode() for piece in whole) == data.decode()
+
+
+def test_bytes_that_are_no_text_are_cut_somewhere():
+    framer = LineFramer()
+    data = b"\x80" * (LONGEST_LINE_BYTES + 1)
+    assert framer.feed(data) + framer.finish() == data
+
+
+def test_all_streams_together_keep_no_more_than_their_budget():
+    kept = Unfinished()
+    framers = [LineFramer(kept) for _ in range(100)]
+    given_out = 0
+    for _ in range(16):
+        for framer in framers:
+            given_out += len(framer.feed(b"x" * (1 << 16)))
+            assert kept.kept_bytes <= UNFINISHED_BYTES + (1 << 16)
+    rest = sum(len(framer.finish()) for framer in framers)
+    assert given_out + rest == 100 << 20
+    assert kept.kept_bytes == 0
+
+
+def test_a_short_line_is_whole_whatever_others_keep():
+    kept = Unfinished()
+    hogs = [LineFramer(kept) for _ in range(10)]
+    for hog in hogs:
+        hog.feed(b"x" * LONGEST_LINE_BYTES)
+    modest = LineFramer(kept)
+    assert modest.feed(b"y" * 4000) == b""
+    assert modest.feed(b"\n") == b"y" * 4000 + b"\n"
+
+
+def test_what_is_written_two_bytes_at_a_time_costs_no_more_than_its_size():
+    framer = LineFramer()
+    tracemalloc.start()
+    for _ in range(100_000):
+        framer.feed(b"xx")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * 200_000
 
 
 @pytest.fixture
@@ -327,6 +386,68 @@ async def test_while_a_sink_is_full_the_dynos_have_to_wait(output, sink):
     assert sink.written() == b"first\nsecond\n"
     web.close_writing_ends()
     web.finish()
+
+
+async def test_a_long_line_is_told_to_go_on(output, sink):
+    web = output()
+    for _ in range(24):
+        await asyncio.to_thread(os.write, web.stdout, b"x" * (1 << 16))
+    os.write(web.stdout, b"\nend")
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written() == b"x" * (24 << 16) + b"\nend"
+    assert [one.is_partial for one in sink.batches] == [True, False, False]
+
+
+async def test_other_dynos_have_to_wait_in_the_same_turn(output, sink):
+    dynos = [output(DynoName("web", number)) for number in range(1, 11)]
+    write = sink.write
+    sink.write = lambda batch: (sink.room.clear(), write(batch))
+    for web in dynos:
+        os.write(web.stdout, b"line\n")
+    await sink.until(lambda one: one.batches)
+    await pass_turns()
+    assert sink.written() == b"line\n"
+    sink.write = write
+    sink.room.set()
+    await sink.until(lambda one: len(one.batches) == 10)
+    for web in dynos:
+        web.close_writing_ends()
+        web.finish()
+
+
+async def test_what_is_in_the_pipe_is_drained_as_fast_as_it_is_taken(output, sink):
+    web = output()
+    sink.room.clear()
+    for _ in range(2):
+        os.write(web.stdout, (b"x" * 30_719 + b"\n"))
+    web.close_writing_ends()
+    await sink.until(lambda one: one.batches)
+    draining = asyncio.create_task(web.drain())
+    await pass_turns()
+    assert not draining.done()
+    sink.room.set()
+    await draining
+    web.finish()
+    assert len(sink.written()) == 2 * 30_720
+
+
+async def test_what_hsup_says_while_nobody_reads_is_bounded_and_counted(router, sink):
+    sink.room.clear()
+    line = "x" * 1023
+    for _ in range(2 * UNREAD_BYTES // 1024):
+        router.say("web.1", line)
+    assert router.is_full
+    kept = len(sink.batches)
+    assert UNREAD_BYTES // 1024 <= kept <= UNREAD_BYTES // 1024 + 2
+    sink.room.set()
+    await router.room()
+    left_out = 2 * UNREAD_BYTES // 1024 - kept
+    assert sink.said("supervisor") == [
+        f"Left out {left_out} lines of hsup's own, which nobody read"
+    ]
+    router.say("web.1", "read again")
+    assert sink.said("web.1")[-1] == "read again"
 
 
 async def test_a_dyno_that_starts_while_a_sink_is_full_is_read_later(output, router, sink):

@@ -65,7 +65,7 @@ def test_an_exit_for_want_of_memory_is_told_as_the_platform_does():
 @pytest.mark.parametrize(("running", "goes_on"), [(3, "v3 goes on"), (None, "nothing runs")])
 def test_a_rejection_tells_what_goes_on(running, goes_on):
     about, lines = narrate(ReleaseRejected(error=PluginError("no"), running=running))
-    assert about == messages.SUPERVISOR
+    assert about == "supervisor"
     assert lines == (f"Release rejected, {goes_on}: no",)
 
 

@@ -5,14 +5,16 @@ import logging
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hsup.api import LogBatch
 from hsup.formats import formatter
-from hsup.printer import Printer, RawPrinter
+from hsup.printer import Printer, RawPrinter, UnmixedLines
 
 
-def batch(lines, *, source="app", dyno="web.1", stream="stdout"):
-    return LogBatch(time=0, source=source, dyno=dyno, stream=stream, lines=lines)
+def batch(lines, *, source="app", dyno="web.1", stream="stdout", is_partial=False):
+    return LogBatch(0, source, dyno, stream, lines, is_partial=is_partial)
 
 
 @pytest.fixture
@@ -83,12 +85,61 @@ async def test_raw_gives_what_follows_a_half_line_of_another_a_line_of_its_own(p
 
 async def test_raw_joins_the_pieces_of_a_long_line(pipe, other_pipe):
     printer = RawPrinter(pipe[1], other_pipe[1])
-    printer.write(batch(b"one "))
+    printer.write(batch(b"one ", is_partial=True))
     printer.write(batch(b"elsewhere\n", stream="stderr"))
     printer.write(batch(b"line\n"))
     await printer.close()
     assert os.read(pipe[0], 100) == b"one line\n"
     assert os.read(other_pipe[0], 100) == b"elsewhere\n"
+
+
+@pytest.mark.parametrize("following", [b"end\n", b"end", b"", b"\n", b"end\nnext\n"])
+def test_the_pieces_of_a_line_have_one_prefix(following):
+    lines = UnmixedLines(formatter("plain", coloured=False))
+    printed = lines(batch(b"first\none ", is_partial=True))
+    printed += lines(batch(b"line ", is_partial=True))
+    printed += lines(batch(following))
+    whole = b"first\none line " + following
+    assert printed == formatter("plain", coloured=False)(batch(whole))
+    assert lines(batch(b"more\n")) == b"web.1 | more\n"
+
+
+def test_another_dyno_between_the_pieces_of_a_line_has_a_line_of_its_own():
+    lines = UnmixedLines(formatter("plain", coloured=False))
+    printed = lines(batch(b"one ", is_partial=True))
+    printed += lines(batch(b"hello\n", dyno="web.2"))
+    printed += lines(batch(b"line\n"))
+    assert printed == b"web.1 | one \nweb.2 | hello\nweb.1 | line\n"
+
+
+ORIGINS = st.tuples(st.sampled_from(["web.1", "web.2"]), st.sampled_from(["stdout", "stderr"]))
+
+
+@given(
+    batches=st.lists(st.tuples(ORIGINS, st.binary(min_size=1, max_size=9), st.booleans())),
+    name=st.sampled_from(["heroku", "plain"]),
+)
+def test_whatever_comes_in_whatever_pieces_no_line_has_two_dynos_and_no_byte_is_lost(batches, name):
+    lines = UnmixedLines(formatter(name, coloured=False))
+    printed, wanted = b"", {"web.1": b"", "web.2": b""}
+    for (dyno, stream), content, ends_late in batches:
+        is_partial = ends_late and not content.endswith(b"\n")
+        printed += lines(batch(content, dyno=dyno, stream=stream, is_partial=is_partial))
+        wanted[dyno] += content
+    found = {"web.1": b"", "web.2": b""}
+    for line in printed.split(b"\n"):
+        if line:
+            prefix, _, rest = line.partition(b" | " if name == "plain" else b"]: ")
+            found[prefix[-5:].decode()] += rest
+    assert found == {dyno: text.replace(b"\n", b"") for dyno, text in wanted.items()}
+
+
+async def test_raw_does_not_go_on_with_the_last_words_of_a_dyno(pipe, other_pipe):
+    printer = RawPrinter(pipe[1], other_pipe[1])
+    printer.write(batch(b"last words"))
+    printer.write(batch(b"started again\n"))
+    await printer.close()
+    assert os.read(pipe[0], 100) == b"last words\nstarted again\n"
 
 
 async def test_raw_tells_how_much_both_readers_have_taken(pipe, other_pipe):

@@ -175,6 +175,26 @@ def test_a_procfile_that_is_a_folder_is_named(hsup):
     assert "Traceback" not in done.message
 
 
+def test_a_variable_that_the_kernel_does_not_pass_is_named_before_anything_is_up(hsup):
+    big = {"Env": {"SMALL": "1", "BIG": "x" * 131_072}, "Processes": [process("one", hsup.born)]}
+    hsup.release(**big)
+    told = 'hsup: v1 of .*: config var "BIG": must have at most 131071 bytes with its name'
+    for words in (("run", "--", "echo", "hi"), ("start",)):
+        done = hsup.call(*words, timeout=10)
+        assert_tells(done.message, [told])
+        assert (done.status, "State changed" in done.text) == (1, False)
+
+
+def test_such_a_variable_in_a_new_release_leaves_the_old_one_running(hsup):
+    hsup.release(Processes=[process("one", hsup.born)])
+    running = hsup.start()
+    before = hsup.sleepers()
+    hsup.release(Version=2, Env={"BIG": "x" * 131_072}, Processes=[process("one", hsup.born)])
+    running.wait_for(r'Release rejected, .*: v2 of .*: config var "BIG"')
+    assert hsup.sleepers() == before
+    assert running.stop() == 0
+
+
 def test_a_command_that_does_not_exist_is_told_and_not_tried_in_a_loop(hsup):
     replace(hsup.folder / "Procfile", "good: " + hsup.born + "\n")
     hsup.release(Processes=[process("bad", "/no/such/one", "x"), process("good", hsup.born)])

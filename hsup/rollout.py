@@ -12,6 +12,7 @@ from hsup import catalogue
 from hsup.api import SUPERVISOR, Adopts, KeepsReleases, Source
 from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError, UsageError
 from hsup.events import ReleaseReceived, ReleaseRejected
+from hsup.exec_limits import require_passable
 from hsup.executor import Surroundings
 from hsup.fleet import Fleet
 from hsup.launch import Ports, dyno_spec, one_off_name
@@ -136,6 +137,7 @@ class Rollout:
         The release phase runs but for what ran before, or has passed it.
         """
         self._check_types(release)
+        require_passable(release, (one.command for one in release.processes))
         await called(partial(self._driver.build, release), DriverError)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):

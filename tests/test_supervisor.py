@@ -227,6 +227,19 @@ async def test_a_good_release_after_a_rejected_one_is_run(supervise, source, tol
     await end(supervisor, running)
 
 
+async def test_what_the_kernel_would_not_execute_is_rejected_unbuilt(
+    supervise, source, driver, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.release(version=2, config={"BIG": "x" * 131_072}, web=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert 'v2 of shop: config var "BIG"' in str(told.of(RejectedEvent)[0].error)
+    assert [one.version for one in driver.built] == [1]
+    await end(supervisor, running)
+
+
 async def test_nothing_but_a_rejected_release_ends_hsup(supervise, source):
     source.give(Fetched(release=None, rejected=FAULTY))
     _, running = supervise()

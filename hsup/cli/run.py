@@ -12,6 +12,7 @@ from hsup.api import RunsForeground
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing, sweep
 from hsup.errors import DriverError
+from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 
@@ -42,12 +43,13 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     parts = Parts(options)
     release = parts.current_release()
     driver = parts.driver()
+    spec = _spec(release, words, options)
     if not isinstance(driver, RunsForeground):
         raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
     with closing(driver):
         sweep(driver)
         driver.build(release)
-        status = driver.run(_spec(release, words, options), options.grace_seconds)
+        status = driver.run(spec, options.grace_seconds)
     if status.out_of_memory:
         _tell_out_of_memory()
     _leave(status.status)
@@ -72,10 +74,12 @@ def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpe
         name = DynoName("run", options.start_number)
     types = (one.name for one in release.processes if one.name != RELEASE_TYPE)
     port = None if "PORT" in release.config else Ports(types).lease(name)
+    command = one_off_command(release, words)
+    require_passable(release, [command])
     return dyno_spec(
         release,
         name,
-        one_off_command(release, words),
+        command,
         port=port,
         size=options.size,
         binds=options.binds,

@@ -1,0 +1,76 @@
+"""Tell whether the kernel passes on to a program what a release gives it (man 2 execve)."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterable, Iterator, Mapping
+
+from hsup.errors import ReleaseRejected
+from hsup.launch import START_UP_FILE
+from hsup.model import Command, Fault, Release
+
+#: Pages that one argument or variable may take, its NUL included: MAX_ARG_STRLEN.
+_LONGEST_PAGES = 32
+#: What all of them may take, whatever the limit of the stack (Linux, fs/exec.c): three
+#: quarters of the stack's default limit at most, and ARG_MAX at least.
+_MOST_BYTES, _LEAST_BYTES = 6 << 20, 128 << 10
+_POINTER_BYTES = 8
+#: What drivers and bash add: PATH, HOME, DYNO, the words that read .profile.d, metadata.
+_ADDED_BYTES = 4 << 10
+
+_HINT = "keep large values in a file of the slug, or in a store that the application asks"
+
+
+def require_passable(release: Release, commands: Iterable[Command]) -> None:
+    """Raise ReleaseRejected where the kernel would refuse to execute one of the commands."""
+    if fault := next(_faults(release.config, tuple(commands)), None):
+        raise ReleaseRejected(str(release), [fault], hint=_HINT)
+
+
+def _faults(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterator[Fault]:
+    variables = {name: _size(f"{name}={value}") for name, value in config.items()}
+    words = {command: _word_sizes(command) for command in commands}
+    longest = _LONGEST_PAGES * os.sysconf("SC_PAGE_SIZE")
+    for name, size in variables.items():
+        if size > longest:
+            yield Fault(f'config var "{name}"', f"{_limit(longest)} with its name, has {size - 1}")
+    for command, sizes in words.items():
+        if max(sizes, default=0) > longest:
+            yield Fault(
+                f'command "{str(command)[:40]}…"', f"{_limit(longest)} a word, has {max(sizes) - 1}"
+            )
+    most = _most_bytes() - _ADDED_BYTES
+    took = _total(variables.values()) + max(map(_total, words.values()), default=0)
+    if took > most:
+        largest = max(variables, key=variables.__getitem__, default="")
+        yield Fault(
+            "config vars",
+            f"must take at most {most} bytes with the command, a quarter of the stack's limit "
+            f'(ulimit -s), take {took}; the largest is "{largest}"',
+        )
+
+
+def _limit(longest: int) -> str:
+    return f"must have at most {longest - 1} bytes"
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace")) + 1
+
+
+def _word_sizes(command: Command) -> list[int]:
+    """Return the sizes of a command's words; a line follows the one that reads .profile.d."""
+    if command.is_shell_line:
+        return [_size(f". {START_UP_FILE}\n{command.words[0]}")]
+    return [_size(word) for word in command.words]
+
+
+def _total(sizes: Iterable[int]) -> int:
+    return sum(size + _POINTER_BYTES for size in sizes)
+
+
+def _most_bytes() -> int:
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    quarter = _MOST_BYTES if stack == resource.RLIM_INFINITY else stack // 4
+    return max(_LEAST_BYTES, min(_MOST_BYTES, quarter))

@@ -33,10 +33,9 @@ RUN python3 -m venv /opt/hsup \
 
 FROM $STACK AS stack
 USER root
-# The file is there before, so that no folder changes meanwhile.
-RUN touch /tmp/stack.tar.gz \
-    && tar -C / --one-file-system --exclude='./dev/*' --exclude='./tmp/*' \
-        --exclude='./var/lib/apt/lists/*' -czf /tmp/stack.tar.gz .
+RUN mkdir /stack \
+    && tar -C / --one-file-system --exclude=./stack --exclude='./dev/*' --exclude='./tmp/*' \
+        --exclude='./var/lib/apt/lists/*' -c . | tar -C /stack -xp
 
 
 FROM $BASE
@@ -46,7 +45,7 @@ RUN apt-get update \
         ca-certificates iptables libcap2 libseccomp2 nftables python3 skopeo tini umoci \
     && apt-get clean \
     && rm -rf /var/cache/apt/* /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log
-COPY --from=stack /tmp/stack.tar.gz /usr/share/hsup/
+COPY --from=stack /stack /usr/share/hsup/stack
 COPY examples/in-docker/manifest.yml examples/in-docker/entry /usr/share/hsup/
 COPY examples/in-docker/loaded /etc/hsup/
 RUN mkdir -p /etc/hsup/containers/sockets /var/lib/hsup/stacks /var/lib/hsup/slugs
@@ -56,5 +55,8 @@ ENV PATH=/opt/hsup/bin:$PATH \
     HSUP_CONTROL_DIR=/etc/hsup \
     HSUP_DRIVER=libcontainer \
     HSUP_GRACE=8
+# Docker gives these folders of the host's disk: on a container's own, an overlay, each file of a
+# slug has to be given to the dyno's user at each start.
+VOLUME /etc/hsup /var/lib/hsup
 ENTRYPOINT ["tini", "-s", "--", "/usr/share/hsup/entry"]
 CMD ["start", "--oneshot"]

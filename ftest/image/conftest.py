@@ -13,18 +13,12 @@ from ftest.image.engine import Engine
 from ftest.terminal import Terminal
 
 
-@pytest.fixture(scope="session")
-def stacks(tmp_path_factory):
-    """Give a folder for the stack, which is unpacked once for all tests."""
-    return tmp_path_factory.mktemp("stacks")
-
-
 @pytest.fixture
-def engine(request, stacks):
+def engine(request):
     """Give the engine; remove the containers, and fail if something is left of them."""
     before = leftovers.taken()
     name = f"ftest-{random.randrange(1 << 32):x}"
-    containers = Engine(request.config.getoption("--image"), name, stacks)
+    containers = Engine(request.config.getoption("--image"), name)
     yield containers
     assert not containers.remove_all()
     assert not leftovers.since(before)

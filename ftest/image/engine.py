@@ -26,24 +26,21 @@ def docker(*words, timeout=60.0, check=False):
 class Engine:
     """The engine, with containers of one test's own.
 
-    `PRIVILEGED` is what the libcontainer driver needs. The containers share a folder
-    with stacks, unless `more` has another one.
+    `PRIVILEGED` is what the libcontainer driver needs.
     """
 
     PRIVILEGED = ("--privileged",)
 
-    def __init__(self, image, name, stacks):
+    def __init__(self, image, name):
         self.image = image
         self._name = name
-        self._stacks = ("--volume", f"{stacks}:/var/lib/hsup/stacks")
         self._containers = []
 
     def words(self, *hsup, options=PRIVILEGED, more=()):
         """Return the argv of a container, whose name is noted."""
         name = f"{self._name}-{len(self._containers)}"
         self._containers.append(name)
-        stacks = () if any("hsup/stacks" in str(one) for one in more) else self._stacks
-        return ["run", "--name", name, *options, *stacks, *map(str, more), self.image, *hsup]
+        return ["run", "--name", name, *options, *map(str, more), self.image, *hsup]
 
     def run(self, *hsup, options=PRIVILEGED, more=(), timeout=60.0):
         """Run a container to its end."""
@@ -58,7 +55,7 @@ class Engine:
     def remove_all(self):
         """Remove the containers of the test, and return what of them is left on the host."""
         ids = [found for name in self._containers if (found := Container(name).id)]
-        docker("rm", "--force", *self._containers)
+        docker("rm", "--force", "--volumes", *self._containers)
         return [one for id_ in ids for one in glob.glob(f"{_CGROUPS}/**/*{id_}*", recursive=True)]
 
 

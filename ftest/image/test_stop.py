@@ -31,7 +31,7 @@ def test_docker_stop_reaches_the_command_of_run(engine):
 
 
 def test_docker_stop_is_heard_while_hsup_still_starts(engine):
-    container = engine.start("start")  # which unpacks the stack first
+    container = engine.start("start")
     container.stop()
     assert container.status in {0, 128 + 15}, container.said
 

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
-from ftest.program import eventually
+import json
+import subprocess
+
+import pytest
+
+
+@pytest.mark.parametrize("point", ["/var/lib/hsup", "/var/lib/hsup/stacks", None])
+def test_a_fresh_container_unpacks_no_stack(engine, tmp_path, point):
+    """Also where a volume is empty, but for what a new file system has."""
+    (tmp_path / "lost+found").mkdir()
+    more = ("--volume", f"{tmp_path}:{point}") if point else ()
+    done = engine.run("run", "cat /etc/debian_version; stat -c %u:%a /bin/su", more=more)
+    assert done.status == 0, done
+    assert "unpacking stack" not in done.message
+    version, su = done.text.splitlines()
+    assert version.startswith("12.")
+    assert su == "0:4755"
+
+
+def test_a_volume_has_slugs_too(engine, tmp_path):
+    volume = ("--volume", f"{tmp_path}/lib:/var/lib/hsup", "--volume", f"{tmp_path}/etc:/etc/hsup")
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "greeting").write_text("hello\n")
+    (tmp_path / "etc").mkdir()
+    subprocess.run(["tar", "-czf", tmp_path / "etc/slug.tgz", "-C", tmp_path, "./app"], check=True)
+    release = {"Version": 1, "Slug": "/etc/hsup/slug.tgz", "Processes": []}
+    (tmp_path / "etc/new").write_text(json.dumps(release))
+    done = engine.run("run", "cat greeting", more=volume)
+    assert done.text == "hello\n", done
+    assert len(list(tmp_path.glob("lib/slugs/unpacked/*"))) == 1
 
 
 def test_containers_share_stacks(engine, tmp_path):
+    """What one of them has imported the others have."""
     volume = ("--volume", f"{tmp_path}:/var/lib/hsup/stacks")
-    first = engine.run("run", "true", more=volume)
-    assert first.status == 0, first
-    assert "unpacking stack" in first.message
-    second = engine.run("run", "cat /etc/debian_version", more=volume)
-    assert second.status == 0, second
-    assert "unpacking stack" not in second.message
-    assert second.text.startswith("12.")
+    words = ("stacks", "import", "mine", "/usr/share/hsup/stack", "--primary")
+    assert engine.run(*words, more=volume).status == 0
+    done = engine.run("stacks", "list", "--json", more=volume)
+    assert [one["name"] for one in json.loads(done.text) if one["primary"]] == ["mine"], done
 
 
-def test_two_containers_at_once_unpack_a_stack_once(engine, tmp_path):
+def test_two_containers_at_once_make_an_empty_folder_of_stacks_whole(engine, tmp_path):
     volume = ("--volume", f"{tmp_path}:/var/lib/hsup/stacks")
     both = [engine.start("run", "echo up; sleep 3", more=volume) for _ in range(2)]
     for one in both:
         one.wait_for("up\n")
-    assert eventually(lambda: len(list(tmp_path.glob("installed/*"))) == 1)
-    assert not list(tmp_path.glob("fetching/*/*"))
+    assert [one.name for one in tmp_path.glob("*.yml")] == ["manifest.yml"]
+    assert not list(tmp_path.glob(".manifest.??????*[!json]"))
     for one in both:
         one.stop()
 

@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from hsup.model import Author, Command, Fault, ProcessType, Release, Slug
+from hsup.validation import (
+    MAX_QUANTITY,
+    line_problem,
+    type_problem,
+    value_problem,
+    variable_problem,
+)
 from hsup_source_directory.json_lines import JsonPath, lines_of
 
-MAX_QUANTITY = 10_000
 #: The Go program's `int`.
 MAX_VERSION = 2**63 - 1
 
@@ -31,7 +37,6 @@ _CHECKSUM = re.compile(r"SHA256:[0-9a-f]{64}", re.IGNORECASE)
 #: What a container image has before its name, which has a command of its own.
 _IMAGE_SCHEME = "docker://"
 _PROCESS_KEYS = ("Args", "Quantity", "Type", "Size")
-_TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_CHARACTERS = 60
 _NO_PROCESSES = '"Processes" is missing: no dyno will run; write "Processes": [] if that is meant'
@@ -242,15 +247,12 @@ class _Reader:
         if not isinstance(found, str):
             self._refuse((key,), f'"{key}"', "a string", found)
             return None
-        self._check_text((key,), f'"{key}"', found)
+        self._note_problem((key,), f'"{key}"', line_problem(found))
         return found or None
 
-    def _check_text(self, path: JsonPath, subject: str, text: str) -> None:
-        """Note what no argument or variable of a process can contain."""
-        if "\0" in text:
-            self._note(path, f"{subject} must be text without NUL, got a NUL character")
-        if not _is_unicode(text):
-            self._note(path, f"{subject} must be Unicode text, got half a surrogate pair")
+    def _note_problem(self, path: JsonPath, subject: str, problem: str | None) -> None:
+        if problem:
+            self._note(path, f"{subject} {problem}")
 
     def _version(self, value: Mapping[str, object]) -> int:
         found = value.get("Version")
@@ -286,13 +288,14 @@ class _Reader:
             advice = ' (write "5", not 5)' if isinstance(found, int | float) else ""
             self._note(path, f"{subject} must be a string, got {_kind(found)}{advice}")
             return ""
-        self._check_text(path, subject, found)
+        self._note_problem(path, subject, value_problem(found))
         return found
 
     def _check_variable_name(self, path: JsonPath, name: str) -> None:
         subject = 'a name in "Env"'
-        if not name or "=" in name or "\0" in name or not _is_unicode(name):
-            self._refuse(path, subject, 'text without "=" and NUL', name)
+        problem = variable_problem(name)
+        if problem:
+            self._note(path, f"{subject} {problem}, got {_shown(name)}")
         elif not _PORTABLE_VARIABLE.fullmatch(name):
             text = f"{subject} should be letters, digits and _, got {_shown(name)}"
             self._note(path, text, is_warning=True)
@@ -334,9 +337,10 @@ class _Reader:
             MAX_QUANTITY,
         )
         size = self._size((*path, "Size"), f'"Size"{owner}', members)
-        if not isinstance(name, str) or not _TYPE_NAME.fullmatch(name):
-            expected = "1 to 128 letters, digits, - and _"
-            self._refuse((*path, "Type"), f'"Type" of process {index + 1}', expected, name)
+        problem = type_problem(name if isinstance(name, str) else "")
+        if problem or not isinstance(name, str):
+            text = f'"Type" of process {index + 1} {problem}, got {_shown(name)}'
+            self._note((*path, "Type"), text)
             return None
         return ProcessType(name=name, command=command, quantity=quantity, size=size)
 
@@ -344,7 +348,7 @@ class _Reader:
         found = value.get("Size")
         if found is None or found == "":
             return None
-        if not isinstance(found, str) or not found.isprintable():
+        if not isinstance(found, str) or line_problem(found):
             self._refuse(path, subject, "the name of a dyno size", found)
             return None
         return found
@@ -358,7 +362,8 @@ class _Reader:
             return ("",)
         for index, word in enumerate(found):
             if isinstance(word, str):
-                self._check_text((*path, index), f"word {index + 1} of {subject}", word)
+                word_subject = f"word {index + 1} of {subject}"
+                self._note_problem((*path, index), word_subject, value_problem(word))
             else:
                 self._refuse((*path, index), f"word {index + 1} of {subject}", "a string", word)
         if isinstance(found[0], str) and not found[0].strip():
@@ -382,15 +387,6 @@ def _suggestion(key: str, known: Sequence[str]) -> str:
     names = _by_lower_case(known)
     near = get_close_matches(key.lower(), names, n=1)
     return f', did you mean "{names[near[0]]}"?' if near else ""
-
-
-def _is_unicode(text: str) -> bool:
-    """Tell whether text is free of what JSON can write and UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _shown(found: object) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hsup.api import Fetched, Settings
 from hsup.errors import ReleaseRejected, SourceError, UsageError
 from hsup.model import Author, Fault, Release
+from hsup.validation import line_problem
 from hsup_source_directory import CONTROL_DIR
 from hsup_source_directory.control_file import Parsed, parse
 from hsup_source_directory.store import (
@@ -121,7 +122,8 @@ class DirectorySource:
         return tuple(f"control file loaded: {fault}" for fault in parsed.warnings)
 
     def _parse(self, content: bytes | Fault, author: Author) -> Parsed:
-        default_app = self._folder.resolve().name
+        name = self._folder.resolve().name
+        default_app = name if name and line_problem(name) is None else "app"
         return parse(content, app=self._app, default_app=default_app, author=author)
 
     def _examine_new(self, directory: ControlDirectory) -> _Outcome:

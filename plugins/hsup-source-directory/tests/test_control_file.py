@@ -167,7 +167,7 @@ def test_the_top_level_is_an_object(content, found):
         ('"Name": "../x"', '"Name" must be a name without "/", got "../x"'),
         ('"Name": ".."', '"Name" must be a name without "/", got ".."'),
         ('"Slug": ["x"]', '"Slug" must be a string, got a list'),
-        ('"Slug": "a\\u0000b"', '"Slug" must be text without NUL, got a NUL character'),
+        ('"Slug": "a\\u0000b"', '"Slug" must be one line of text, got the character U+0000'),
         ('"Stack": {}', '"Stack" must be a string, got an object'),
         ('"LogplexURL": false', '"LogplexURL" must be a string, got false'),
         ('"Processes": {}', '"Processes" must be a list of objects, got an object'),
@@ -192,11 +192,17 @@ def test_the_top_level_is_an_object(content, found):
             '"Env": {"A": "secret\\ud800"}',
             '"A" of "Env" must be Unicode text, got half a surrogate pair',
         ),
-        ('"Env": {"": "x"}', 'a name in "Env" must be text without "=" and NUL, got ""'),
-        ('"Env": {"A=B": "x"}', 'a name in "Env" must be text without "=" and NUL, got "A=B"'),
+        (
+            '"Env": {"": "x"}',
+            'a name in "Env" must not be empty, or have "=" or control characters in it, got ""',
+        ),
+        (
+            '"Env": {"A=B": "x"}',
+            'a name in "Env" must not be empty, or have "=" or control characters in it, got "A=B"',
+        ),
         (
             '"Env": {"A\\u0000": "x"}',
-            'a name in "Env" must be text without "=" and NUL, got "A\\u0000"',
+            'a name in "Env" must not be empty, or have "=" or control characters in it, got "A\\u0000"',  # noqa: E501
         ),
         ('"Env": {"A": "1", "A": "2"}', '"A" of "Env" must be given once, got it again'),
         ('"Version": 1, "Version": 2', '"Version" must be given once, got it again'),

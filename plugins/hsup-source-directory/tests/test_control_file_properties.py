@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hsup_source_directory.control_file import Parsed, parse
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+lines = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
@@ -37,9 +38,9 @@ releases = st.fixed_dictionaries(
         "Version": st.integers(0, 2**63 - 1),
         "Name": st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
         "Env": st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]*", fullmatch=True), words),
-        "Slug": words.filter(bool),
-        "Stack": words.filter(bool),
-        "LogplexURL": words.filter(bool),
+        "Slug": lines,
+        "Stack": lines,
+        "LogplexURL": lines,
         "Processes": st.lists(
             st.fixed_dictionaries(
                 {

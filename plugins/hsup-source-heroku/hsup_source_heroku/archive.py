@@ -48,6 +48,7 @@ class Archives:
             shutil.rmtree(work)
             raise
         sync(os.path.join(work, "archive"))
+        os.chmod(os.path.join(work, "archive"), 0o600)
         os.replace(os.path.join(work, "archive"), path)
         shutil.rmtree(work, ignore_errors=True)
         sync(self._folder)

@@ -14,7 +14,8 @@ from hsup.api import Fetched, Settings
 from hsup.errors import ReleaseRejected, SourceError, UsageError
 from hsup.model import Fault, Release
 from hsup.slugs import SlugError
-from hsup_source_heroku import CADENCE, cadence
+from hsup.validation import release_faults
+from hsup_source_heroku import CADENCE, cadence, convert
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.connect import connect
 from hsup_source_heroku.errors import ApiError, Refused
@@ -172,13 +173,16 @@ class HerokuSource:
 
     def _adopt(self, snapshot: Snapshot) -> Fetched:
         """Have the code of a release, and keep it all; return why not where it is faulty."""
+        faults = [*release_faults(convert.release(snapshot, ""))]
         try:
-            self._kept.take(snapshot)
+            if not faults:
+                self._kept.take(snapshot)
         except SlugError as error:
+            faults = [Fault("the slug", str(error))]
+        if faults:
             self._faulty = snapshot.release_id
             self._snapshot = self._snapshot or self._kept.running()
-            what = f"cannot run v{snapshot.version} of {snapshot.app}"
-            rejected = ReleaseRejected(what, [Fault("the slug", str(error))])
+            rejected = ReleaseRejected(f"cannot run v{snapshot.version}", faults)
             return self._same()._replace(rejected=rejected)
         self._snapshot = snapshot
         return self._same()

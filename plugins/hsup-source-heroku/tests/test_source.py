@@ -244,6 +244,25 @@ def test_a_slug_without_a_checksum_is_taken_as_it_is(make_source, shop):
 
 
 @pytest.mark.usefixtures("api")
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"A=B": "s3cret"}, "the name of a config var: must not be empty, or have "),
+        ({"A": "s3cret\0"}, "the config var A: must be text without NUL, got a NUL character"),
+    ],
+)
+def test_what_no_process_can_be_given_is_rejected_once(make_source, shop, config, fault):
+    source = make_source()
+    good = source.fetch().release
+    shop.release(config=config)
+    answers = [source.tick() for _ in range(4)]
+    assert [one.release for one in answers] == [good] * 4
+    (rejected,) = [one.rejected for one in answers if one.rejected]
+    assert fault in str(rejected)
+    assert "s3cret" not in str(rejected)
+
+
+@pytest.mark.usefixtures("api")
 def test_a_slug_with_another_checksum_is_rejected_once(make_source, shop):
     source = make_source()
     good = source.fetch().release
@@ -470,6 +489,8 @@ def test_what_is_kept_is_for_the_user_alone(make_source, tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert json.loads(path.read_text())["config"] == {"NAME": "value"}
+    archives = [path for path in tmp_path.rglob("slugs/*") if path.is_file()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in archives] == [0o600]
 
 
 def test_what_was_accepted_is_kept_until_something_newer_is(make_source, shop):

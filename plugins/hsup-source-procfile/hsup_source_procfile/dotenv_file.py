@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hsup.model import Fault
+from hsup.validation import variable_problem
 
 if TYPE_CHECKING:
     from dotenv.parser import Binding, Original
@@ -57,8 +58,9 @@ def _fault(line: int, binding: Binding, lines: dict[str, int]) -> Fault | None:
         return None
     if binding.value is None:
         return Fault(place=place, problem='has no "=" and is ignored', is_warning=True)
-    if not binding.key.strip() or "=" in binding.key:
-        return Fault(place=place, problem='a name must not be empty or have "=" in it')
+    problem = variable_problem(binding.key.strip()) or variable_problem(binding.key)
+    if problem:
+        return Fault(place=place, problem=f"a name {problem}")
     if binding.key in lines:
         problem = f'"{binding.key}" is on line {lines[binding.key]} too; this line counts'
         return Fault(place=place, problem=problem, is_warning=True)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from hsup.api import Fetched, Settings
 from hsup.errors import ReleaseRejected
 from hsup.model import Release, Slug
+from hsup.validation import line_problem
 from hsup_source_procfile.application import (
     APP_JSON,
     ENV,
@@ -61,7 +62,8 @@ class ProcfileSource:
         return release._replace(version=last.version + 1)
 
     def _folder_name(self) -> str:
-        return os.path.basename(os.path.realpath(self._settings.folder)) or "app"
+        name = os.path.basename(os.path.realpath(self._settings.folder))
+        return name if name and line_problem(name) is None else "app"
 
 
 def _rejected(application: Application, file: str) -> ReleaseRejected:

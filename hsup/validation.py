@@ -1,0 +1,117 @@
+"""Tell what the texts of a release must not have in them, wherever a source has them from.
+
+| text | refused |
+| --- | --- |
+| the name of a config var | empty, `=`, control characters |
+| the value of a config var, a word of a command | NUL: anything else is legal (man 2 execve) |
+| a process type | all but 1 to 128 letters, digits, `-` and `_` |
+| the names of an application, a stack and a size, a path, a URL | control characters |
+| any of them | half a surrogate pair, which JSON can write and UTF-8 cannot |
+
+Control characters are those of Unicode, newlines, NUL and ESC among them, and its two
+separators of lines. Each function returns what is wrong, to be put after the name of
+the thing, or None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hsup.model import Fault
+
+if TYPE_CHECKING:
+    from hsup.model import ProcessType, Release
+
+#: More dynos of one type than any machine runs.
+MAX_QUANTITY = 10_000
+
+_TYPE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def release_faults(release: Release) -> Iterator[Fault]:
+    """Yield what is wrong with the texts and numbers of a release that has no text of its own.
+
+    It is for answers of an API: who reads a file can say in which line a fault is.
+    """
+    slug = release.slug
+    lines = {
+        "the application's name": release.app,
+        "the stack": release.stack,
+        "the slug": slug and slug.location,
+        "the slug's checksum": slug and slug.checksum,
+        "the URL of the log": release.logplex_url,
+    }
+    for place, text in lines.items():
+        yield from _faults(place, line_problem(text) if text else None)
+    for process in release.processes:
+        yield from _process_faults(process)
+    for name, value in (*release.config.items(), *release.metadata.items()):
+        problem = variable_problem(name)
+        yield from _faults("the name of a config var", problem)
+        if problem is None:
+            yield from _faults(f"the config var {name}", value_problem(value))
+
+
+def _process_faults(process: ProcessType) -> Iterator[Fault]:
+    problem = type_problem(process.name)
+    yield from _faults("the name of a process type", problem)
+    if problem is not None:
+        return
+    place = f"the process type {process.name}"
+    for word in process.command.words:
+        yield from _faults(f"the command of {place}", value_problem(word))
+    yield from _faults(f"the size of {place}", line_problem(process.size) if process.size else None)
+    if not 0 <= process.quantity <= MAX_QUANTITY:
+        text = f"must be a number from 0 to {MAX_QUANTITY}, got {process.quantity}"
+        yield Fault(f"the quantity of {place}", text)
+
+
+def _faults(place: str, problem: str | None) -> Iterator[Fault]:
+    if problem is not None:
+        yield Fault(place, problem)
+
+
+def type_problem(name: str) -> str | None:
+    """Return what is wrong with the name of a process type."""
+    if _TYPE.fullmatch(name):
+        return None
+    return "must be 1 to 128 letters, digits, - and _"
+
+
+def variable_problem(name: str) -> str | None:
+    """Return what is wrong with the name of a config var."""
+    if not name or "=" in name or _CONTROL.search(name):
+        return 'must not be empty, or have "=" or control characters in it'
+    return _surrogate_problem(name)
+
+
+def value_problem(text: str) -> str | None:
+    """Return what is wrong with the value of a config var, or with a word of a command.
+
+    Nothing of the text is in the answer: it may be a secret.
+    """
+    if "\0" in text:
+        return "must be text without NUL, got a NUL character"
+    return _surrogate_problem(text)
+
+
+def line_problem(text: str) -> str | None:
+    """Return what is wrong with a name, a path or a URL.
+
+    No more of the text is in the answer than the character: a URL has secrets.
+    """
+    found = _CONTROL.search(text)
+    if found:
+        return f"must be one line of text, got the character U+{ord(found[0]):04X}"
+    return _surrogate_problem(text)
+
+
+def _surrogate_problem(text: str) -> str | None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "must be Unicode text, got half a surrogate pair"
+    return None

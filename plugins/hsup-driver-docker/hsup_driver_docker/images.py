@@ -7,6 +7,7 @@ Another release of the application with the same slug has the same image.
 from __future__ import annotations
 
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from hsup.errors import DriverError, UsageError
 from hsup.launch import START_UP
 from hsup.model import Slug
 from hsup_driver_docker.stacks import DEFAULT_STACK, Stacks
+from hsup_driver_docker.tree import unreadable, walk
 
 if TYPE_CHECKING:
     from hsup.api import Settings
@@ -148,7 +150,7 @@ class Images:
             return
         folder = os.path.join(self._settings.folder, slug.location)
         if os.path.isdir(folder):
-            yield folder, folder_digest(folder)
+            yield folder, _read_digest(folder)
             return
         from hsup.slugs import SlugStore  # takes long, and is needed rarely
 
@@ -156,7 +158,7 @@ class Images:
         for leftover in store.sweep():
             _log(leftover)
         with store.unpack(slug) as unpacked:
-            yield unpacked.folder, unpacked.digest or folder_digest(unpacked.folder)
+            yield unpacked.folder, unpacked.digest or _read_digest(unpacked.folder)
 
     @cached_property
     def _sdk(self) -> Sdk:
@@ -171,30 +173,28 @@ def _announced_digest(slug: Slug | None) -> str | None:
     return digest if digest and not digest.strip("0123456789abcdef") else None
 
 
+def _read_digest(folder: str) -> str:
+    try:
+        return folder_digest(folder)
+    except OSError as error:
+        raise unreadable(error) from error
+
+
 def folder_digest(folder: str) -> str:
     """Return what changes with any file of a folder, as far as its metadata tells.
 
     Two checksums are enough to tell accidents apart, and hashlib takes 4 ms to import.
     """
     crc, adler, count = 0, 1, 0
-    for path, status in _walk(folder):
-        link = os.readlink(path) if os.path.islink(path) else ""
-        told: list[object] = [path[len(folder) :], status.st_mode, status.st_uid, status.st_gid]
-        told += [link] if os.path.isdir(path) else [link, status.st_size, status.st_mtime_ns]
+    for entry in walk(folder):
+        status = entry.status
+        told: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
+        if not stat.S_ISDIR(status.st_mode):
+            link = entry.target() if stat.S_ISLNK(status.st_mode) else ""
+            told += [link, status.st_size, status.st_mtime_ns]
         data = repr(told).encode("utf-8", "surrogateescape")
         crc, adler, count = zlib.crc32(data, crc), zlib.adler32(data, adler), count + 1
     return f"{crc:08x}{adler:08x}{count:08x}"
-
-
-def _walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted((*folders, *files)):
-            path = os.path.join(parent, name)
-            try:
-                yield path, os.lstat(path)
-            except FileNotFoundError:
-                continue  # it has just gone
 
 
 def _log(leftover: str) -> None:

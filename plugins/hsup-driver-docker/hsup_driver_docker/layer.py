@@ -9,16 +9,19 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, Any, NamedTuple
 
-from hsup.errors import DriverError
 from hsup.launch import START_UP, START_UP_FILE
+from hsup_driver_docker.tree import Entry, unreadable, walk
 
 #: The name of the user that a dyno runs as.
 USER = "dyno"
 #: It has the lowest number from here on that the stack has given to nobody.
 _LOWEST_UID = 3000
 
+#: The kernel's own number for a user that has none (/proc/sys/kernel/overflowuid).
+_NOBODY = 65534
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _BLOCK_BYTES = 1 << 20
 
@@ -58,21 +61,10 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
     try:
         with open(reading, "rb") as file:
             yield file
-            if failures:
-                raise _unreadable(failures[0])
     finally:
         thread.join()
-    if failures:
-        raise _unreadable(failures[0])
-
-
-def _unreadable(error: BaseException) -> DriverError:
-    reason = getattr(error, "strerror", None) or str(error)
-    place = getattr(error, "filename", None)
-    text = f"cannot read the files of the slug: {reason}"
-    failure = DriverError(f"{text}: {place}" if place else text)
-    failure.__cause__ = error
-    return failure
+        if failures:  # whoever reads has got a part only, and may have failed at that
+            raise unreadable(failures[0])
 
 
 class _Counted(io.RawIOBase):
@@ -111,43 +103,54 @@ def _add(archive: tarfile.TarFile, path: str, content: str) -> None:
 
 def _add_folder(archive: tarfile.TarFile, folder: str, uid: int) -> None:
     """Add a slug as /app: what belongs to its owner is the dyno's, all else stays as it is."""
-    folder = os.path.realpath(folder)
-    owner = os.stat(folder).st_uid
-
-    for path in _paths(folder):
+    owner = None
+    for entry in walk(folder):
+        owner = entry.status.st_uid if owner is None else owner
         try:
-            member = archive.gettarinfo(path, f"app{path[len(folder) :]}")
-            if member is not None and not member.isdev():
-                _give(member, owner, uid)
-                _add_member(archive, member, path)
+            _add_entry(archive, entry, partial(_given, owner=owner, uid=uid))
         except FileNotFoundError:
             continue  # it has just gone
 
 
-def _paths(folder: str) -> Iterator[str]:
-    yield folder
-    for parent, folders, files in os.walk(folder):
-        yield from (os.path.join(parent, name) for name in sorted((*folders, *files)))
+def _add_entry(
+    archive: tarfile.TarFile, entry: Entry, given: Callable[[tarfile.TarInfo], tarfile.TarInfo]
+) -> None:
+    mode = entry.status.st_mode
+    if stat.S_ISREG(mode):
+        with open(entry.open(), "rb") as file:
+            member = archive.gettarinfo(arcname=f"app{entry.path}", fileobj=file)
+            _copy(archive, given(member), file, entry.path)
+    elif stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
+        member = tarfile.TarInfo(f"app{entry.path}")
+        member.mode, member.mtime = stat.S_IMODE(mode), entry.status.st_mtime
+        member.uid, member.gid = entry.status.st_uid, entry.status.st_gid
+        member.type = tarfile.DIRTYPE
+        if stat.S_ISLNK(mode):
+            member.type, member.linkname = tarfile.SYMTYPE, entry.target()
+        archive.addfile(given(member))
 
 
-def _give(member: tarfile.TarInfo, owner: int, uid: int) -> None:
-    """Give what belongs to the folder's owner to the dyno's user."""
+def _given(member: tarfile.TarInfo, *, owner: int, uid: int) -> tarfile.TarInfo:
+    """Give what belongs to the folder's owner to the dyno's user, and nothing else."""
     if member.uid == owner:
         member.uid = member.gid = uid
+    else:  # on this machine, the number is another user's
+        member.uid = _NOBODY if member.uid == uid else member.uid
+        member.gid = _NOBODY if member.gid == uid else member.gid
     member.uname = member.gname = ""
     member.mode &= ~_SET_ID
+    return member
 
 
-def _add_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-    if not member.isreg():
+def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, file: IO[bytes], path: str) -> None:
+    if not member.isreg():  # a file that has come by another name
         archive.addfile(member)
         return
-    with open(path, "rb") as file:
-        try:
-            archive.addfile(member, file)
-        except OSError as error:  # it has become shorter meanwhile
-            error.filename = error.filename or path
-            raise
+    try:
+        archive.addfile(member, file)
+    except OSError as error:  # it has become shorter meanwhile
+        error.filename = error.filename or path
+        raise
 
 
 def _others(users: str) -> str:

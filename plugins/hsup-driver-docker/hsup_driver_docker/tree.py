@@ -1,0 +1,131 @@
+"""Walk a folder by descriptors: links that somebody puts there meanwhile lead nowhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hsup.errors import DriverError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+#: What takes a file's place may be a link, a pipe that nobody writes to, or a terminal.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+#: Each level takes a descriptor.
+_MOST_LEVELS = 200
+#: What it means that there is something else now (man 2 open).
+_REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
+
+
+class Entry(NamedTuple):
+    """A file below a folder, whose `parent` is open as long as it is visited."""
+
+    path: str
+    parent: int
+    name: str
+    status: os.stat_result
+
+    def target(self) -> str:
+        """Return where a symbolic link leads. Raises OSError."""
+        with _told(self.path):
+            return os.readlink(self.name, dir_fd=self.parent)
+
+    def open(self) -> int:
+        """Return a descriptor to read a regular file. Raises OSError if it is none any more."""
+        with _told(self.path):
+            descriptor = os.open(self.name, _FILE, dir_fd=self.parent)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        raise _replaced(self.path)
+
+
+class _Level(NamedTuple):
+    path: str
+    descriptor: int
+    found: Iterator[os.DirEntry[str]]
+
+
+def walk(folder: str) -> Iterator[Entry]:
+    """Give a folder, with an empty path, and all that is below it, folders before their files.
+
+    What goes meanwhile is left out. Raises OSError for what is replaced meanwhile.
+    """
+    top = os.open(folder, _FOLDER)
+    levels = [_level("", top)]
+    try:
+        yield Entry("", top, ".", os.fstat(top))
+        while levels:
+            found = next(levels[-1].found, None)
+            if found is None:
+                os.close(levels.pop().descriptor)
+                continue
+            entry = _entry(levels[-1], found)
+            if entry is None:
+                continue
+            if stat.S_ISDIR(entry.status.st_mode):
+                descriptor = _descend(entry, len(levels))
+                if descriptor is None:
+                    continue
+                levels.append(_level(entry.path, descriptor))
+                entry = entry._replace(status=os.fstat(descriptor))
+            yield entry
+    finally:
+        for level in levels:
+            os.close(level.descriptor)
+
+
+def unreadable(error: BaseException) -> DriverError:
+    """Return the error for a folder that could not be read."""
+    reason = getattr(error, "strerror", None) or str(error)
+    place = getattr(error, "filename", None)
+    text = f"cannot read the files of the slug: {reason}"
+    failure = DriverError(f"{text}: {place}" if place else text)
+    failure.__cause__ = error
+    return failure
+
+
+def _level(path: str, descriptor: int) -> _Level:
+    with os.scandir(descriptor) as found:
+        return _Level(path, descriptor, iter(sorted(found, key=lambda one: one.name)))
+
+
+def _entry(level: _Level, found: os.DirEntry[str]) -> Entry | None:
+    try:
+        status = found.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # it has just gone
+    return Entry(f"{level.path}/{found.name}", level.descriptor, found.name, status)
+
+
+def _descend(entry: Entry, depth: int) -> int | None:
+    if depth >= _MOST_LEVELS:
+        text = f"folders are nested more than {_MOST_LEVELS} deep"
+        raise OSError(errno.ENAMETOOLONG, text, entry.path)
+    try:
+        with _told(entry.path):
+            return os.open(entry.name, _FOLDER | os.O_NOFOLLOW, dir_fd=entry.parent)
+    except FileNotFoundError:
+        return None  # it has just gone
+
+
+class _told:  # noqa: N801 - it is used as contextlib's are, and entered for every file
+    """Have an error tell of the path below the folder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, OSError):
+            if error.errno in _REPLACED:
+                raise _replaced(self._path) from error
+            error.filename = self._path
+
+
+def _replaced(path: str) -> OSError:
+    return OSError(errno.ESTALE, "it was replaced while it was read", path)

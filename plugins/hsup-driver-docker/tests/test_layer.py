@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import stat
+import tarfile
+import threading
+
+import pytest
+
+from hsup.errors import DriverError
+from hsup_driver_docker.layer import File, Layer, streamed
+from hsup_driver_docker.tree import walk
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def members(folder, advance=lambda _: None):
+    """Return what is copied of a folder, with the content of files."""
+    layer = Layer(File("/etc/passwd", ""), File("/etc/group", ""), str(folder))
+    found = {}
+    with (
+        streamed(layer, advance) as file,
+        tarfile.open(fileobj=file, mode="r|") as archive,
+    ):
+        for member in archive:
+            content = archive.extractfile(member) if member.isreg() else None
+            found[member.name] = (member, content.read() if content else None)
+    return found
+
+
+def exchange(one, other):
+    """Exchange two files (man 2 renameat2)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = (os.fsencode(one), os.fsencode(other))
+    assert libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0
+
+
+@pytest.fixture
+def slug(tmp_path):
+    folder = tmp_path / "slug"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"file{number}").write_bytes(b"root's")
+    return folder
+
+
+def test_files_are_the_dynos_with_their_modes_and_links(slug):
+    (slug / "bin").mkdir(mode=0o750)
+    (slug / "bin/run").write_bytes(b"run")
+    (slug / "bin/run").chmod(0o6755)
+    os.link(slug / "bin/run", slug / "bin/same")
+    (slug / "link").symlink_to("bin/run")
+    os.mkfifo(slug / "pipe")
+    found = members(slug)
+    assert {name for name in found if name.startswith("app")} == {
+        *("app", "app/bin", "app/bin/run", "app/bin/same", "app/link"),
+    }
+    run, content = found["app/bin/run"]
+    assert (oct(run.mode), run.uid, run.gid, content) == ("0o755", 3000, 3000, b"run")
+    assert found["app/bin/same"][0].linkname == "app/bin/run"
+    assert found["app/link"][0].linkname == "bin/run"
+    assert oct(found["app/bin"][0].mode) == "0o750"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_who_has_the_dynos_number_on_this_machine_gives_the_dyno_nothing(slug):
+    (slug / "private").touch(mode=0o640)
+    os.chown(slug / "private", 3000, 3000)
+    private, _ = members(slug)["app/private"]
+    assert (private.uid, private.gid) == (65534, 65534)
+
+
+def test_a_socket_is_left_out(slug):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(slug / "socket"))
+        assert "app/socket" not in members(slug)
+
+
+def test_folders_that_are_exchanged_with_links_bring_in_nothing(slug, secrets):
+    """They are exchanged again and again while all is copied, as somebody does who wins once."""
+    folders, links = [], []
+    for number in range(200):
+        folders.append(slug / f"folder{number:03}")
+        links.append(slug / f"link{number:03}")
+        folders[-1].mkdir()
+        (folders[-1] / "file0").write_bytes(b"own")
+        links[-1].symlink_to(secrets if number % 2 else secrets / "file1")
+    stopped = threading.Event()
+
+    def attack():
+        while not stopped.is_set():
+            for pair in zip(folders, links, strict=True):
+                exchange(*pair)
+
+    attacker = threading.Thread(target=attack)
+    attacker.start()
+    copied = []
+    try:
+        for _ in range(20):
+            try:
+                copied.append(members(slug))
+            except (DriverError, tarfile.TarError):
+                pass  # something was replaced, which is told
+    finally:
+        stopped.set()
+        attacker.join()
+    assert not [
+        name for found in copied for name, (_, content) in found.items() if content == b"root's"
+    ]
+
+
+def test_a_file_that_becomes_a_link_before_it_is_opened_is_told(slug, secrets):
+    (slug / "file").write_bytes(b"own")
+    (slug / "link").symlink_to(secrets / "file1")
+    *_, entry, _ = walk(str(slug))
+    descriptor = os.open(slug, os.O_PATH)
+    try:
+        exchange(slug / "file", slug / "link")
+        with pytest.raises(OSError, match="it was replaced while it was read: '/file'"):
+            entry._replace(parent=descriptor).open()
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_a_file_that_becomes_shorter_while_it_is_copied_is_told(slug, size):
+    path = slug / "log"
+    path.write_bytes(bytes(8 << 20))
+
+    def shorten(_):
+        os.truncate(path, size)
+
+    layer = Layer(File("/etc/passwd", ""), File("/etc/group", ""), str(slug))
+    with (
+        pytest.raises(DriverError, match=r"cannot read the files of the slug: .*: /log"),
+        streamed(layer, shorten) as file,
+    ):
+        file.read()
+
+
+def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug):
+    path = slug / "log"
+    path.write_bytes(b"x" * (8 << 20))
+
+    def append(_):
+        with path.open("ab") as file:
+            file.write(b"y" * 4096)
+
+    found = members(slug, append)
+    member, content = found["app/log"]
+    assert content == path.read_bytes()[: member.size]
+
+
+def test_folders_nested_without_end_are_told(slug):
+    here = os.open(slug, os.O_RDONLY)
+    for _ in range(300):
+        os.mkdir("a", dir_fd=here)
+        below = os.open("a", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    with pytest.raises(DriverError, match="folders are nested more than 200 deep: /a/a/a"):
+        members(slug)
+
+
+def test_descriptors_are_closed_whatever_happens(slug, secrets):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in walk(str(secrets)):
+        break
+    assert stat.S_ISDIR(next(walk(str(slug))).status.st_mode)
+    members(secrets)
+    assert len(os.listdir("/proc/self/fd")) == before

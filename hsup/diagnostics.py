@@ -5,10 +5,33 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from typing import TextIO
+from typing import Any, TextIO
+
+from hsup.visible import visible
 
 RECORDS = 1000
 _RECORD_CHARACTERS = 500
+
+
+class VisibleFormatter(logging.Formatter):
+    """Puts a record on one line, and what raised an exception on lines that are set in."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line of a record."""
+        return visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the lines of an exception."""
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(f"  {visible(line)}" for line in lines)
+
+
+def print_visibly() -> None:
+    """Print warnings of a command that keeps no log, and nothing of less weight."""
+    printed = logging.StreamHandler()
+    printed.setFormatter(VisibleFormatter("hsup: %(message)s"))
+    printed.setLevel(logging.WARNING)
+    logging.lastResort = printed
 
 
 class DiagnosticLog(logging.Handler):
@@ -22,7 +45,7 @@ class DiagnosticLog(logging.Handler):
         """Keep a record."""
         moment = time.strftime("%H:%M:%S", time.gmtime(record.created))
         text = f"{moment}.{record.msecs:03.0f} {record.levelname} {record.getMessage()}"
-        self._records.append(text[:_RECORD_CHARACTERS])
+        self._records.append(visible(text[:_RECORD_CHARACTERS])[:_RECORD_CHARACTERS])
 
     def dump(self, stream: TextIO) -> None:
         """Print all that is kept, oldest first."""

@@ -30,6 +30,11 @@ class EntryPoint(NamedTuple):
         """Return the version of the distribution."""
         return self._field("Version") or "unknown"
 
+    @property
+    def package(self) -> str:
+        """Return the name of the package that it is in."""
+        return self.value.partition(":")[0].partition(".")[0]
+
     def load(self) -> object:
         """Import what the entry point names; raises whatever that raises."""
         module_name, _, attribute = self.value.partition(":")

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from hsup.api import SUPERVISOR, LogBatch, LogSink
 from hsup.model import DynoName
+from hsup.visible import visible
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class LogRouter:
         elif self._said_bytes > UNREAD_BYTES:
             self._unsaid += 1
             return
-        lines = text.encode(errors="surrogateescape") + b"\n"
+        lines = visible(text).encode() + b"\n"
         self._said_bytes += len(lines)
         self.publish(
             LogBatch(time=time.time_ns(), source="hsup", dyno=dyno, stream="stdout", lines=lines)

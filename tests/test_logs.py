@@ -280,9 +280,9 @@ async def test_every_sink_gets_every_batch(sink):
     assert sink.written("hsup", dyno="web.1") == b"hello\n"
 
 
-async def test_what_hsup_says_may_have_bytes_that_are_no_text(router, sink):
-    router.say("web.1", os.fsdecode(b"cannot run \xff"))
-    assert sink.written("hsup") == b"cannot run \xff\n"
+async def test_what_hsup_says_is_one_line_of_text_whatever_it_tells_of(router, sink):
+    router.say("web.1", os.fsdecode(b"cannot run \xff\x1b[2J\nhsup[web.2]: up"))
+    assert sink.written("hsup") == rb"cannot run \xff\x1b[2J\nhsup[web.2]: up" + b"\n"
 
 
 async def test_closing_the_router_closes_the_sinks_even_while_one_is_full(router, sink):

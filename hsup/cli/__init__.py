@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
 from hsup import __version__
 from hsup.cli.options import Options, shared_options
 from hsup.errors import HsupError
+from hsup.visible import visible, warn
 
 #: Each in a module of its own, imported when it is called.
 _COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
@@ -29,6 +33,14 @@ class _Commands(click.Group):
             assert isinstance(command, click.Command)
             return command
         return _of_plugins().get(cmd_name)
+
+    def make_context(self, *given: Any, **options: Any) -> click.Context:
+        with _visible_errors():
+            return super().make_context(*given, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _visible_errors():
+            return super().invoke(ctx)
 
 
 @click.group(
@@ -63,8 +75,18 @@ def main() -> None:
     try:
         hsup(prog_name="hsup")
     except HsupError as error:
-        click.echo(f"hsup: {error}", err=True)
+        warn(str(error))
         sys.exit(error.exit_code)
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    """Have click print what was typed as hsup prints what others have written."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.__dict__["message"] = visible(error.message)  # click calls it final
+        raise
 
 
 def _of_plugins() -> dict[str, click.Command]:

@@ -8,6 +8,7 @@ import click
 
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
+from hsup.visible import warn
 
 
 @click.command(
@@ -31,4 +32,4 @@ def command(before: Options, /, **given: Any) -> None:
     driver = parts.driver()
     with closing(driver):
         driver.build(release)
-    click.echo(f"hsup: {release} is built for the driver {options.driver}", err=True)
+    warn(f"{release} is built for the driver {options.driver}")

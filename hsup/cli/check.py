@@ -12,6 +12,7 @@ from hsup.api import Checked
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts
 from hsup.errors import UsageError
+from hsup.visible import tell
 
 
 @click.command(
@@ -33,11 +34,11 @@ def command(before: Options, /, path: Path | None, **given: Any) -> None:
     checked = _check(Parts(before.refined(given)), path)
     for fault in checked.faults:
         kind = "warning" if fault.is_warning else "fault"
-        click.echo(f"{checked.what}: {kind}: {fault}")
+        tell(f"{checked.what}: {kind}: {fault}")
     faults = sum(not fault.is_warning for fault in checked.faults)
     if faults:
         sys.exit(1)
-    click.echo(f"{checked.what}: good")
+    tell(f"{checked.what}: good")
 
 
 def _check(parts: Parts, path: Path | None) -> Checked:

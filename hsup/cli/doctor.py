@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from hsup.api import Examines, Finding
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts
 from hsup.errors import HsupError
+from hsup.visible import tell, tell_json
 
 _OK, _MISSING, _NOT_NEEDED = "ok", "missing", "absent"
 
@@ -39,12 +39,10 @@ def command(before: Options, /, *, as_json: bool, **given: Any) -> None:
     names = [chosen] if chosen else sorted(parts.plugins.drivers)
     findings = {name: _examine(parts, name) for name in names}
     if as_json:
-        click.echo(
-            json.dumps({name: _listing(found) for name, found in findings.items()}, indent=2)
-        )
+        tell_json({name: _listing(found) for name, found in findings.items()})
     else:
         for line in _lines(findings):
-            click.echo(line)
+            tell(line)
     if any(_mark(one) == _MISSING for found in findings.values() for one in found or ()):
         sys.exit(1)
 

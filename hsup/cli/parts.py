@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
-
-import click
 
 from hsup import catalogue
 from hsup.api import (
@@ -26,6 +25,7 @@ from hsup.cli.options import Options
 from hsup.errors import DriverError, HsupError, SourceError, UsageError
 from hsup.model import Release
 from hsup.plugin_manager import PluginManager
+from hsup.visible import warn
 
 _Part = TypeVar("_Part")
 
@@ -39,7 +39,7 @@ class Parts:
         self.plugins = PluginManager()
         self._sources = self.plugins.sources
         for fault in self.plugins.faults():
-            click.echo(f"hsup: warning: {fault}", err=True)
+            warn(f"warning: {fault}")
         self._require_optional_parts()
 
     def source(self) -> tuple[str, Source]:
@@ -75,6 +75,7 @@ class Parts:
         """Return the driver. Raises DriverError where it cannot do what was asked."""
         name = self.options.driver
         driver = self.plugins.choose("driver", name, self.plugins.drivers)(self.settings)
+        print_warnings()
         if self.options.binds and not isinstance(driver, BindsPaths):
             raise DriverError(
                 f"the driver {name} cannot bind paths: its dynos see this machine's own",
@@ -116,7 +117,7 @@ class Parts:
                 raise
             except Exception as error:
                 # A stranger's part must not keep the dynos from running.
-                click.echo(f"hsup: warning: the {kind} {name} failed: {error!r}", err=True)
+                warn(f"warning: the {kind} {name} failed: {error!r}")
                 continue
             if part is not None:
                 parts.append(part)
@@ -128,6 +129,7 @@ class Parts:
         Raises SourceError where there is none yet.
         """
         _, source = self.source()
+        print_warnings()
         fetched = source.fetch()
         tell_faults(fetched)
         if fetched.release is not None:
@@ -142,11 +144,19 @@ class Parts:
             self.plugins.choose("log sink", "logplex", self.plugins.log_sinks)
 
 
+def print_warnings() -> None:
+    """Have what is logged printed as all else is, if anything was imported that logs."""
+    if "logging" in sys.modules:
+        from hsup.diagnostics import print_visibly
+
+        print_visibly()
+
+
 def sweep(driver: Driver) -> None:
     """Remove what a dead hsup left, and say so."""
     if isinstance(driver, Sweeps):
         for leftover in driver.sweep():
-            click.echo(f"hsup: removed what a dead hsup left: {leftover}", err=True)
+            warn(f"removed what a dead hsup left: {leftover}")
 
 
 @contextmanager
@@ -162,9 +172,9 @@ def closing(driver: Driver) -> Iterator[None]:
 def tell_faults(fetched: Fetched) -> None:
     """Say what is wrong with what a source was given, if a release goes on all the same."""
     for warning in fetched.warnings:
-        click.echo(f"hsup: warning: {warning}", err=True)
+        warn(f"warning: {warning}")
     if fetched.failure is not None:
-        click.echo(f"hsup: warning: {fetched.failure}", err=True)
+        warn(f"warning: {fetched.failure}")
     if fetched.rejected is not None and fetched.release is not None:
         going_on = f"using {fetched.release} instead"
-        click.echo(f"hsup: warning: {fetched.rejected}; {going_on}", err=True)
+        warn(f"warning: {fetched.rejected}; {going_on}")

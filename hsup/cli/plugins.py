@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from hsup.cli.options import Options
 from hsup.plugin_manager import Plugin, PluginManager
 from hsup.table import table
+from hsup.visible import tell, tell_json
 
 
 @click.command("plugins")
@@ -33,15 +33,15 @@ def command(before: Options, /, *, as_json: bool) -> None:
     names = {kind: sorted(found) for kind, found in registered.items()}
     if as_json:
         listing: dict[str, Any] = {"plugins": [_fields(one) for one in manager.plugins]}
-        click.echo(json.dumps({**listing, **names, "faults": manager.faults()}, indent=2))
+        tell_json({**listing, **names, "faults": manager.faults()})
         return
     for line in table([("NAME", "DISTRIBUTION", "VERSION", "HOOKS"), *map(_row, manager.plugins)]):
-        click.echo(line)
+        tell(line)
     for kind, found in names.items():
         if found:
-            click.echo(f"{kind}: {', '.join(found)}")
+            tell(f"{kind}: {', '.join(found)}")
     for fault in manager.faults():
-        click.echo(f"fault: {fault}")
+        tell(f"fault: {fault}")
 
 
 def _fields(plugin: Plugin) -> dict[str, Any]:

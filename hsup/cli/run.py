@@ -15,6 +15,7 @@ from hsup.errors import DriverError
 from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.visible import warn
 
 
 @click.command(
@@ -58,7 +59,7 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
 def _tell_out_of_memory() -> None:
     from hsup import messages  # takes long, and is needed rarely
 
-    click.echo(f"hsup: the dyno ran out of memory: {messages.OUT_OF_MEMORY}", err=True)
+    warn(f"the dyno ran out of memory: {messages.OUT_OF_MEMORY}")
 
 
 def _leave(status: int) -> NoReturn:

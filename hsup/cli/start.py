@@ -19,7 +19,7 @@ from hsup.api import FollowsFormation, LogSink
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
-from hsup.diagnostics import DiagnosticLog
+from hsup.diagnostics import DiagnosticLog, VisibleFormatter
 from hsup.errors import UsageError
 from hsup.formation import Asked
 from hsup.formats import formatter
@@ -103,6 +103,8 @@ def command(
 async def _start(options: Options, asked: Asked, *, stays: bool, may_follow: bool) -> int:
     diagnostics = _log_to_memory(verbose=options.is_verbose)
     parts = Parts(options)
+    for plugin in parts.plugins.plugins:
+        logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
     source_name, source = parts.source()
     follows = may_follow and isinstance(parts.source_factory(source_name), FollowsFormation)
     if follows:
@@ -183,10 +185,10 @@ def _log_to_memory(*, verbose: bool) -> DiagnosticLog:
     """Keep hsup's own log for SIGUSR1; print warnings, or more."""
     kept = DiagnosticLog()
     printed = logging.StreamHandler()
-    printed.setFormatter(logging.Formatter("hsup: %(message)s"))
+    printed.setFormatter(VisibleFormatter("hsup: %(message)s"))
     printed.setLevel(logging.INFO if verbose else logging.WARNING)
-    root = logging.getLogger("hsup")
-    root.setLevel(logging.DEBUG)
+    logging.getLogger("hsup").setLevel(logging.DEBUG)
+    root = logging.getLogger()  # plugins and libraries warn too
     root.addHandler(kept)
     root.addHandler(printed)
     return kept

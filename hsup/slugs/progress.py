@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from hsup.visible import visible, warn
+
 #: Called with a number of bytes that have been dealt with since the call before.
 Advance = Callable[[int], None]
 #: Called with what is done ("downloading slug.tgz") and how many bytes there are of it.
@@ -24,6 +26,7 @@ def bar(label: str, length: int) -> Iterator[Advance]:
         return
     import click
 
+    label = visible(label)
     if not length:
         yield from _counter(label)
         return
@@ -33,9 +36,7 @@ def bar(label: str, length: int) -> Iterator[Advance]:
 
 def tell_of_waiting() -> None:
     """Say that another process has a slug in hand."""
-    import click
-
-    click.echo("hsup: waiting for another hsup, which is bringing in the same slug", err=True)
+    warn("waiting for another hsup, which is bringing in the same slug")
 
 
 def _counter(label: str) -> Iterator[Advance]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from hsup.visible import tell, tell_json, warn
+
 if TYPE_CHECKING:
     from hsup.api import Settings
     from hsup_source_heroku.answers import ReleaseAnswer
@@ -54,15 +56,13 @@ def releases(before: _Options, /, *, app: str | None, most: int, as_json: bool) 
     with closing(client):
         found = Reader(client, name).history(most)
     if as_json:
-        import json
-
-        click.echo(json.dumps([_fields(one) for one in found], indent=2))
+        tell_json([_fields(one) for one in found])
         return
     if not found:
-        click.echo(f"hsup: {name} has no release yet", err=True)
+        warn(f"{name} has no release yet")
         return
     for line in _lines(found):
-        click.echo(line)
+        tell(line)
 
 
 def _fields(release: ReleaseAnswer) -> dict[str, Any]:
@@ -84,10 +84,5 @@ def _lines(found: Sequence[ReleaseAnswer]) -> Sequence[str]:
         mark = "*" if one is current else ""
         email = one.user.email if one.user else ""
         cells = (f"v{one.version}", one.status, one.created_at, email, one.description)
-        rows.append((mark, *map(_printable, cells)))
+        rows.append((mark, *cells))
     return [*table(rows)]
-
-
-def _printable(text: str) -> str:
-    """Return a text on one line that does nothing to a terminal."""
-    return "".join(one if one.isprintable() else " " for one in text)

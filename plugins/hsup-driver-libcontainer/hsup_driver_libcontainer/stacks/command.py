@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from hsup.visible import tell, tell_json, warn
+
 if TYPE_CHECKING:
     from hsup.api import Settings
     from hsup_driver_libcontainer.stacks.store import Listed, StackStore
@@ -49,14 +51,12 @@ def list_stacks(before: _Options, /, *, as_json: bool) -> None:
     store = _store(before)
     listed = _list_with_faults(store)
     if as_json:
-        import json
-
-        click.echo(json.dumps([_fields(one) for one in listed], indent=2))
+        tell_json([_fields(one) for one in listed])
         return
     from hsup.table import table
 
     for line in table([("NAME", "VERSION", "STATE", "SIZE", "FROM"), *map(_row, listed)]):
-        click.echo(line)
+        tell(line)
 
 
 @stacks.command(
@@ -81,7 +81,7 @@ def pull(before: _Options, /, names: tuple[str, ...]) -> None:
     store = _store(before)
     for name in names or (None,):
         entry, is_new = store.pull(name, Progress())
-        click.echo(f"hsup: stack {entry} is {'installed' if is_new else 'up to date'}", err=True)
+        warn(f"stack {entry} is {'installed' if is_new else 'up to date'}")
 
 
 @stacks.command(
@@ -113,7 +113,7 @@ def import_stack(
     settings = before.settings()
     entry = entry_of(name, place, folder=settings.folder, checksum=checksum, primary=primary)
     _store(before).add(entry, Progress())
-    click.echo(f"hsup: stack {entry} is imported", err=True)
+    warn(f"stack {entry} is imported")
 
 
 @stacks.command("remove")
@@ -129,7 +129,7 @@ def remove(before: _Options, /, names: tuple[str, ...]) -> None:
     store = _store(before)
     for name in names:
         for removed in store.remove(name):
-            click.echo(f"hsup: stack {removed} is removed", err=True)
+            warn(f"stack {removed} is removed")
 
 
 def _store(before: _Options) -> StackStore:
@@ -142,7 +142,7 @@ def _list_with_faults(store: StackStore) -> tuple[Listed, ...]:
     path = store.catalogue.manifest_path
     for fault in store.catalogue.parse_manifest().faults:
         kind = "warning" if fault.is_warning else "fault"
-        click.echo(f"{path}: {kind}: {fault}", err=True)
+        warn(f"{path}: {kind}: {fault}")
     return store.list()
 
 

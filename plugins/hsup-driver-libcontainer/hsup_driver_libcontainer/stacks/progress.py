@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from hsup.visible import visible
+
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
@@ -20,7 +22,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Tell the step that begins."""
         self.finish()
-        print(f"hsup: {text}", file=self._stream, flush=True)
+        print(f"hsup: {visible(text)}", file=self._stream, flush=True)
 
     def show(self, done: int, total: int | None) -> None:
         """Tell how many bytes of the step are done, of how many if that is known."""

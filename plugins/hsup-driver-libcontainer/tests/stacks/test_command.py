@@ -123,8 +123,8 @@ def test_every_fault_of_the_manifest_is_listed(run, stacks_dir, settings) -> Non
 
     manifest = f"{stacks_dir}/manifest.yml"
     assert done.stderr.startswith(
-        f'{manifest}: fault: line 1: stack "a" has no "url"\n'
-        f'{manifest}: fault: line 2: a stack has no "name"\n'
+        f'hsup: {manifest}: fault: line 1: stack "a" has no "url"\n'
+        f'hsup: {manifest}: fault: line 2: a stack has no "name"\n'
     )
     assert run("list")[0] == 1
 

@@ -1,0 +1,64 @@
+r"""Print what others have written so that it can be nothing but text.
+
+A name, a command, a path or an answer of a server may have control characters, which move a
+terminal's cursor or forge a line. They are shown as `\x1b` and `\n`, in all that hsup prints
+of its own: here, in its lines of the log (`hsup.logs`) and in its records (`hsup.diagnostics`).
+What dynos write stays as it is.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+#: Controls, the separators of lines and paragraphs, and what turns the direction of writing,
+#: which has text look like another one (Unicode Technical Report 36).
+_UNSEEN = chain(
+    range(0x20),
+    range(0x7F, 0xA0),
+    (0x61C, 0x200E, 0x200F),
+    range(0x2028, 0x202F),
+    range(0x2066, 0x206A),
+    (0xFEFF,),
+)
+#: What a byte that is not UTF-8 becomes in Python (PEP 383) is shown as that byte.
+_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+_SHOWN = {
+    **{one: f"\\x{one:02x}" if one <= 0xFF else f"\\u{one:04x}" for one in _UNSEEN},  # noqa: PLR2004
+    ord("\t"): "\\t",
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    **_BYTES,
+}
+
+
+def visible(text: str) -> str:
+    """Return a text on one line, in which all that would do something is shown instead."""
+    if text.isprintable():
+        return text
+    return text.translate(_SHOWN).encode(errors="backslashreplace").decode()
+
+
+def tell(text: str) -> None:
+    """Print a line on standard output, with what others have written made visible."""
+    _print(text, is_error=False)
+
+
+def warn(text: str) -> None:
+    """Print a line on standard error, with what others have written made visible."""
+    _print(f"hsup: {text}", is_error=True)
+
+
+def tell_json(value: Any) -> None:
+    """Print a value as JSON of several lines, whose strings are ASCII."""
+    import json
+
+    import click
+
+    click.echo(json.dumps(value, indent=2))
+
+
+def _print(text: str, *, is_error: bool) -> None:
+    import click  # plugins import this module, which has to be light
+
+    click.echo(visible(text), err=is_error)

@@ -19,10 +19,10 @@ from hsup_driver_libcontainer.kernel import (
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
+    MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
     MS_REMOUNT,
-    MS_SLAVE,
 )
 from hsup_driver_libcontainer.paths import resolve
 from hsup_driver_libcontainer.plan import BindMount, Plan
@@ -88,7 +88,8 @@ class RootFilesystem:
 
     def build(self) -> None:
         """Mount everything, and change to it."""
-        kernel.mount("none", "/", flags=MS_REC | MS_SLAVE)
+        # What the host mounts below a bound folder later is not to arrive, see `_open_binds`.
+        kernel.mount("none", "/", flags=MS_REC | MS_PRIVATE)
         self._mount_root()
         self._mount("proc", "proc", "proc", _SAFEST)
         self._open_binds()
@@ -142,6 +143,7 @@ class RootFilesystem:
             _make_place(f"{self._stage}/files{target}", is_folder=os.path.isdir(bind.host))
 
     def _open_binds(self) -> None:
+        """Copy what is mounted at each host path and below it now, without set-id and devices."""
         for bind in self._plan.binds:
             flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC | kernel.AT_RECURSIVE
             tree = kernel.open_tree(bind.host, flags)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import pyseccomp
 import pytest
 
 from hsup.errors import DynoStartError
@@ -20,6 +22,8 @@ from hsup_driver_libcontainer import kernel
 from hsup_driver_libcontainer.driver import LibcontainerDriver
 
 NAME = DynoName("web", 1)
+
+MS_SHARED = 1 << 20  # linux/mount.h
 
 
 def release(**given):
@@ -152,6 +156,53 @@ def test_a_path_of_the_host_is_seen_in_a_dyno(settings, tmp_path):
     """
     assert ran(settings, release(), line, binds=binds) == "of the host\n" * 2 + "read-only\n"
     assert (shared / "new").read_text() == "new\n"
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("kernel_lacks", ["nothing", "mount_setattr"])
+def test_what_is_mounted_below_a_bind_later_stays_outside(
+    settings, tmp_path, read_only, kernel_lacks
+):
+    """Where the host shares its mounts, as systemd has it: there they would arrive by themselves.
+
+    Without mount_setattr the kernel is as before Linux 5.12.
+    """
+    shared = tmp_path / "shared"
+    (shared / "late").mkdir(parents=True)
+    os.mkfifo(shared / "mounted")
+    os.chmod(shared / "mounted", 0o666)
+    binds = (Bind(shared, Path("/mnt/shared"), read_only=read_only),)
+    line = "echo ready; read < /mnt/shared/mounted; ls /mnt/shared/late; grep -c /mnt /proc/mounts"
+
+    async def run():
+        one = release()
+        spec = dyno_spec(one, NAME, Command((line,)), port=None)._replace(binds=binds)
+        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
+            dyno = await driver.start(spec, recorder)
+            recorder.close_writing_ends()
+            kernel.mount("none", str(shared / "late"), "tmpfs")
+            (shared / "late/file").write_text("late\n")
+            await asyncio.to_thread((shared / "mounted").write_text, "\n")
+            await dyno.wait()
+            await dyno.destroy()
+            return b"".join(await recorder.all()).decode()
+
+    def apart():
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
+        kernel.mount("none", "/", flags=kernel.MS_REC | MS_SHARED)
+        lack(kernel_lacks)
+        return asyncio.run(run())
+
+    assert in_child(apart) == "ready\n1\n"
+
+
+def lack(name):
+    """Have this process's kernel not know a system call."""
+    if name != "nothing":
+        filtering = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+        filtering.add_rule(pyseccomp.ERRNO(errno.ENOSYS), name)
+        filtering.load()
 
 
 def test_a_path_of_the_host_that_is_gone_is_named(settings, tmp_path):

@@ -4,7 +4,7 @@ It is an allow-list, and refuses at least what Docker's default profile refuses
 in a container that has no capability (profiles/seccomp of github.com/moby/moby).
 It goes further here: 32-bit system calls kill the process, since no stack has
 32-bit programs and their `socketcall` would go round the rule for sockets;
-sockets are of the families that applications use; TIOCSTI and modify_ldt are
+sockets, and pairs of them, are of the families that applications use; TIOCSTI and modify_ldt are
 refused.
 
 What is refused answers EPERM. What libseccomp has not heard of answers ENOSYS,
@@ -82,7 +82,7 @@ _ALLOWED = {
         sched_setparam sched_setscheduler sched_yield setpriority setrlimit""",
     "sockets that exist": """
         accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg
-        recvmsg sendmmsg sendmsg sendto setsockopt shutdown socketpair""",
+        recvmsg sendmmsg sendmsg sendto setsockopt shutdown""",
     "System V and POSIX IPC, in the dyno's own namespace": """
         mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget
         msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmdt shmget""",
@@ -95,8 +95,8 @@ _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 #: All CLONE_NEW* flags of linux/sched.h but CLONE_NEWTIME, which clone does not take.
 _NAMESPACE_FLAGS = 0x7E020000
 
-#: AF_UNIX, AF_INET, AF_INET6.
-_SOCKET_FAMILIES = (1, 2, 10)
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_SOCKET_FAMILIES = (_AF_UNIX, _AF_INET, _AF_INET6)
 _AF_NETLINK = 16
 #: NETLINK_ROUTE, for getifaddrs and getaddrinfo, and NETLINK_SOCK_DIAG, for ss.
 _NETLINK_PROTOCOLS = (0, 4)
@@ -238,6 +238,7 @@ def _allowed_by_arguments() -> Iterator[tuple[str, tuple[pyseccomp.Arg, ...]]]:
         yield "socket", (Arg(0, EQ, family),)
     for protocol in _NETLINK_PROTOCOLS:
         yield "socket", (Arg(0, EQ, _AF_NETLINK), Arg(2, EQ, protocol))
+    yield "socketpair", (Arg(0, EQ, _AF_UNIX),)  # no other family that is allowed has pairs
     for bit in (1 << place for place in range(32)):  # one that differs from TIOCSTI's
         yield "ioctl", (Arg(1, MASKED_EQ, bit, ~_TIOCSTI & bit),)
 

@@ -135,6 +135,18 @@ def test_sockets_of_other_families_are_refused(program, family):
     assert in_child(beyond_32_bits, program) == errno.EPERM
 
 
+@pytest.mark.parametrize("family", ["AF_INET", "AF_TIPC", "AF_RDS", "AF_VSOCK", "AF_NETLINK"])
+def test_pairs_of_sockets_of_other_families_than_unix_are_refused(program, family):
+    pair = call("socketpair", getattr(socket, family), socket.SOCK_STREAM, 0, 0)
+    assert in_child(pair, program) == errno.EPERM
+    beyond_32_bits = call("socketpair", socket.AF_UNIX | 1 << 32, socket.SOCK_STREAM, 0, 0)
+    assert in_child(beyond_32_bits, program) == errno.EPERM
+
+
+def test_a_pair_of_unix_sockets_can_be_made(program):
+    assert in_child(lambda: len(socket.socketpair()) - 2, program) == 0
+
+
 @pytest.mark.parametrize("protocol", [9, 12, 15], ids=["audit", "netfilter", "uevent"])
 def test_netlink_is_for_routes_and_sockets_only(program, protocol):
     netlink = call("socket", socket.AF_NETLINK, socket.SOCK_RAW, protocol)

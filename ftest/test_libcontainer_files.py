@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+BROKEN_NAME = os.fsdecode(b"caf\xe9")  # Latin-1
+
 
 @pytest.fixture(autouse=True)
 def app(hsup):
@@ -50,6 +52,18 @@ def test_folders_made_for_a_bind_are_the_dynos(hsup):
     (hsup.folder / "data").mkdir()
     done = hsup.call("--bind", f"{hsup.folder}/data:/app/a/b", "run", "touch /app/a/x && echo made")
     assert done.text == "made\n", done
+
+
+@pytest.mark.parametrize("words", [("run", "cat /mnt/*/file"), ("start", "--oneshot")])
+def test_a_folder_whose_name_is_not_utf_8_can_be_bound(hsup, words):
+    folder = hsup.folder / BROKEN_NAME
+    folder.mkdir()
+    (folder / "file").write_text("seen\n")
+    hsup.procfile(one="cat /mnt/*/file")
+    bind = f"{folder}:/mnt/{BROKEN_NAME}"
+    done = hsup.call("--bind", bind, *words)
+    assert "seen" in done.text, done
+    assert "Traceback" not in done.message
 
 
 def test_a_bind_that_cannot_be_is_told(hsup):

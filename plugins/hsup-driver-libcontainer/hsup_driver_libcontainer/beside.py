@@ -35,9 +35,19 @@ def fork(descriptors: Sequence[int], ground: bytes, common: Common) -> None:
     """
     if os.fork():
         return
-    channel, first_process = socket.socket(fileno=descriptors[0]), descriptors[1]
+    try:
+        _start(socket.socket(fileno=descriptors[0]), descriptors, ground, common)
+    finally:
+        os._exit(1)  # never the parent's code
+
+
+def _start(
+    channel: socket.socket, descriptors: Sequence[int], ground: bytes, common: Common
+) -> None:
+    first_process = descriptors[1]
     own = Ground.read(ground)
     try:
+        execution.seal()
         os.setsid()
         execution.close_all_but({0, 1, 2, *descriptors})
         joins = execution.open_joins(own.join_files)
@@ -53,8 +63,6 @@ def fork(descriptors: Sequence[int], ground: bytes, common: Common) -> None:
         timeout_ms = _END_TIMEOUT_MS if error.errno in _OF_THE_ENDING else 0
         if not kernel.has_ended(first_process, timeout_ms):
             execution.fail(channel, error)
-    finally:
-        execution.end()
 
 
 def _execute(
@@ -71,7 +79,7 @@ def _execute(
         privileges.drop(ground.uid, common.seccomp)
         file, *streams = files
         execution.execute(plan.read_program(file), streams, None, channel)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
         execution.fail(channel, error)
     finally:
-        execution.end()
+        os._exit(1)

@@ -44,10 +44,10 @@ class Builder:
             self._owner = Owner(ground.uid)
             execution.join_cgroups(execution.open_joins(ground.join_files))
             self._execute(self._make_surroundings())
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
             execution.fail(self._setup, error)
         finally:
-            execution.end()
+            os._exit(1)
 
     def _make_surroundings(self) -> _Made:
         """Make the network and the file systems, in the order in which hsup tells of them."""

@@ -107,20 +107,30 @@ def execute(
     kernel.close_range(_NEWS + 1)
     try:
         os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606 - it is told
-    except OSError as error:
+    except (OSError, ValueError) as error:  # such as a NUL in an argument
         fail(socket.socket(fileno=_NEWS), error)
     os._exit(1)
 
 
-def fail(news: socket.socket, error: OSError) -> None:
+def fail(news: socket.socket, error: Exception) -> None:
     """Tell why a program could not be executed."""
-    what = error.strerror or ""
-    text = f"{error.filename}: {what}" if error.filename else what
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError):
+        what = error.strerror or ""
+        text = f"{os.fsdecode(error.filename)}: {what}" if error.filename else what
     messages.say(news, Failed(text))
 
 
-def end() -> NoReturn:
-    """End this process, never its parent's code; show what is none of the expected errors."""
-    if sys.exc_info()[0] is not None:
-        sys.excepthook(*sys.exc_info())
-    os._exit(1)
+def seal() -> None:
+    """Have Python read no file by itself any more, as files are the dyno's from now on.
+
+    It looks for modules by path, and for the lines of a traceback too: what a dyno has
+    there would be executed, or read, by root. A failure is told by `fail` instead.
+    """
+    sys.meta_path.clear()
+    sys.path.clear()
+    sys.excepthook = sys.unraisablehook = _show_nothing
+
+
+def _show_nothing(*_: object) -> None:
+    """Take the place of the hooks that print a traceback."""

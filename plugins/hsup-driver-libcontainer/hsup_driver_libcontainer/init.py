@@ -36,7 +36,12 @@ def fork(
     here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
-        if not os.fork():
+        try:
+            is_first_process = not os.fork()
+        except OSError:
+            kernel.setns(here, kernel.CLONE_NEWPID)
+            raise
+        if is_first_process:
             os.close(here)
             _be(channel, setup, ground, common, leave)
         kernel.setns(here, kernel.CLONE_NEWPID)
@@ -72,6 +77,7 @@ def _be(
     try:
         try:
             leave()
+            execution.seal()
             os.setsid()  # the terminal of hsup's caller is none of the dyno's
             kernel.unshare(_NAMESPACES)
             reaper.have_children()
@@ -79,7 +85,7 @@ def _be(
             program = os.fork()
         except OSError as error:
             execution.fail(socket.socket(fileno=setup), error)
-            execution.end()
+            os._exit(1)
         if not program:
             os.close(privileged)
             _build(setup, unprivileged, ground, common)
@@ -92,7 +98,7 @@ def _be(
         os.close(privileged)
         reaper.serve(channel, program, target=-1)
     finally:
-        execution.end()
+        os._exit(1)  # never the parent's code
 
 
 def _build(setup: int, unprivileged: int, ground: bytes, common: Common) -> NoReturn:

@@ -86,41 +86,46 @@ def setns(descriptor: int, flags: int) -> None:
 
 def has_ended(pidfd: int, timeout_ms: int | None = 0) -> bool:
     """Tell whether a process has ended, having waited so long for it; None is for ever."""
-    end = select.poll()
-    end.register(pidfd, select.POLLIN)
-    return bool(end.poll(timeout_ms))
+    return is_ready(pidfd, timeout_ms)
+
+
+def is_ready(descriptor: int, timeout_ms: int | None, event: int = select.POLLIN) -> bool:
+    """Tell whether it can be read, or where that is the event written, having waited so long."""
+    ready = select.poll()
+    ready.register(descriptor, event)
+    return bool(ready.poll(timeout_ms))
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     """Mount, see man 2 mount."""
     result = _libc.mount(
-        source.encode(),
-        target.encode(),
+        os.fsencode(source),
+        os.fsencode(target),
         kind.encode() or None,
         ctypes.c_ulong(flags),
-        data.encode() or None,
+        os.fsencode(data) or None,
     )
     _check(result, target)
 
 
 def umount(target: str, flags: int = 0) -> None:
     """Unmount, see man 2 umount2."""
-    _check(_libc.umount2(target.encode(), flags), target)
+    _check(_libc.umount2(os.fsencode(target), flags), target)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """Exchange the root file system, see man 2 pivot_root."""
-    _syscall(new_root, _number("pivot_root"), new_root.encode(), put_old.encode())
+    _syscall(new_root, _number("pivot_root"), os.fsencode(new_root), os.fsencode(put_old))
 
 
 def open_tree(path: str, flags: int) -> int:
     """Return a descriptor of a mount or, with OPEN_TREE_CLONE, of a copy of it."""
-    return _syscall(path, _OPEN_TREE, AT_FDCWD, path.encode(), ctypes.c_uint(flags))
+    return _syscall(path, _OPEN_TREE, AT_FDCWD, os.fsencode(path), ctypes.c_uint(flags))
 
 
 def move_mount(descriptor: int, target: str) -> None:
     """Attach a mount that a descriptor refers to."""
-    arguments = (descriptor, b"", AT_FDCWD, target.encode(), MOVE_MOUNT_F_EMPTY_PATH)
+    arguments = (descriptor, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
     _syscall(target, _MOVE_MOUNT, *arguments)
 
 

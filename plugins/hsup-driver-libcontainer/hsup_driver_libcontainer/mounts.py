@@ -26,6 +26,7 @@ from hsup_driver_libcontainer.kernel import (
 )
 from hsup_driver_libcontainer.paths import resolve
 from hsup_driver_libcontainer.plan import BindMount, Plan
+from hsup_driver_libcontainer.processes import pid_of
 
 _SAFE = MS_NOSUID | MS_NODEV
 _SAFEST = _SAFE | MS_NOEXEC
@@ -317,10 +318,8 @@ class Owner:
 def _open_process(pid: int) -> int:
     """Return the folder of a process in the host's /proc, where it has another pid."""
     pidfd = os.pidfd_open(pid)
-    with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        told = dict(line.split(":", 1) for line in file)
+    path = f"/proc/{pid_of(pidfd)}"
     os.close(pidfd)
-    path = f"/proc/{told['Pid'].strip()}"
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 

@@ -38,8 +38,9 @@ class Ended(NamedTuple):
 class RunningTool:
     """A tool that was started; it is given `text` to read.
 
-    It runs in the C locale. `text` may have up to 64 KiB: a pipe has that much
-    room, so that nothing here waits for the tool.
+    It runs in the C locale and in a session of its own, so that neither ^C nor the
+    signals that its caller has blocked leave half of its work. `text` may have up to
+    64 KiB: a pipe has that much room, so that nothing here waits for the tool.
     """
 
     def __init__(self, argv: tuple[str, ...], text: str = "") -> None:
@@ -52,6 +53,8 @@ class RunningTool:
                 argv[0],
                 argv,
                 {"LC_ALL": "C"},
+                setsid=True,
+                setsigmask=(),
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, reading, 0),
                     (os.POSIX_SPAWN_DUP2, output, 1),

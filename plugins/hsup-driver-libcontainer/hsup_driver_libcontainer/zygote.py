@@ -19,8 +19,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from hsup_driver_libcontainer import beside, init, kernel, messages, reaper
+from hsup_driver_libcontainer import beside, execution, init, kernel, messages, reaper
 from hsup_driver_libcontainer.plan import Common
+from hsup_driver_libcontainer.system_tools import RunningTool, find_tool
 
 _MOST_BYTES = 1 << 16
 
@@ -33,6 +34,7 @@ def main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     common = Common(*json.loads(requests.recv(_MOST_BYTES)))
     init.rehearse()
+    execution.seal()
     os.umask(0o022)
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
@@ -47,7 +49,11 @@ def main() -> None:
             return
         if len(descriptors) == _OF_A_DYNO:
             channel, setup = descriptors
-            init.fork(channel, setup, packet, common, requests.close)
+            try:
+                init.fork(channel, setup, packet, common, requests.close)
+            except OSError as error:  # such as too many processes
+                with socket.socket(fileno=os.dup(setup)) as news:
+                    execution.fail(news, error)
         elif descriptors:
             beside.fork(descriptors, packet, common)
         else:
@@ -58,18 +64,12 @@ def main() -> None:
 
 def _run(argv: Sequence[str]) -> str:
     """Run a command in this mount namespace; return what it said if it failed."""
-    import subprocess  # most hsups never need it
-
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        ended = subprocess.run(  # noqa: S603 - what hsup asks for
-            argv,
-            capture_output=True,
-            check=False,
-            text=True,
-            start_new_session=True,
-            preexec_fn=reaper.take_signals,
-        )
+        path = find_tool(argv[0], {"PATH": "/usr/bin:/bin"}) or argv[0]
+        ended = RunningTool((path, *argv[1:])).wait()
+    except OSError as error:
+        return error.strerror or ""
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    return "" if ended.returncode == 0 else ended.stderr.strip() or f"status {ended.returncode}"
+    return "" if ended.status == 0 else ended.complaint

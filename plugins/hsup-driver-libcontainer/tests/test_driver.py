@@ -211,6 +211,21 @@ def test_a_path_of_the_host_that_is_gone_is_named(settings, tmp_path):
         ran(settings, release(), "true", binds=binds)
 
 
+def test_an_unexpected_failure_in_a_child_is_the_reason_that_is_told(settings, capfd):
+    one = release(config={"NUL": "a\0b"})
+    with pytest.raises(DynoStartError, match="ValueError: embedded null byte"):
+        ran(settings, one, "true")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_path_that_is_not_utf_8_can_be_bound(settings, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "file").write_text("seen\n")
+    binds = (Bind(folder, Path(os.fsdecode(b"/mnt/\xff"))),)
+    assert ran(settings, release(), "cat /mnt/*/file", binds=binds) == "seen\n"
+
+
 def test_a_zygote_that_was_killed_is_started_again(settings):
     async def run():
         one = release()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +126,71 @@ def test_two_hsups_at_once_have_users_and_addresses_of_their_own(hsup, word):
     said = [each.wait_for(r"\d+ [\d.]+ ?$")[0].split() for each in running]
     assert said[0][0] != said[1][0]
     assert said[0][1] != said[1][1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
+def test_a_zygote_that_does_not_answer_is_replaced(hsup, number):
+    """The process that dynos are forked from, which nobody but hsup has to do with."""
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    os.kill(zygote_of(running), number)
+    for count in (2, 3, 4):
+        os.kill(hsup.sleepers().pop(), signal.SIGKILL)
+        running.wait_for("born$", count=count)
+    assert running.stop() == 0
+
+
+def test_hsup_ends_though_its_zygote_is_stopped(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    os.kill(zygote_of(running), signal.SIGSTOP)
+    assert running.stop() == 0
+
+
+def test_a_dyno_that_is_stopped_while_it_starts_is_started_again(hsup):
+    """Of the dyno that is kept ready, the process that is to become the program."""
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    program = hsup.sleepers().pop()
+    assert eventually(lambda: spare_of(running, program))
+    os.kill(spare_of(running, program), signal.SIGSTOP)
+    os.kill(program, signal.SIGKILL)
+    running.wait_for("stopped for")
+    running.wait_for("born$", count=2)
+    assert running.stop() == 0
+
+
+def test_a_stopped_zygote_of_a_killed_hsup_is_ended_by_the_next(hsup):
+    before = leftovers.taken()
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    zygote = zygote_of(running)
+    os.kill(zygote, signal.SIGSTOP)
+    kill(running)
+    clean_up(hsup)
+    assert not Path(f"/proc/{zygote}").exists()
+    assert not leftovers.since(before)
+
+
+def zygote_of(running):
+    (zygote,) = [one for one in children_of(running.child.pid) if "hsup-zygote" in name_of(one)]
+    return zygote
+
+
+def spare_of(running, program):
+    """Return the builder of the dyno that is ready, None while there is none."""
+    firsts = children_of(zygote_of(running))
+    builders = [builder for first in firsts for builder in children_of(first)]
+    return next((one for one in builders if one != program), None)
+
+
+def children_of(pid):
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
+def name_of(pid):
+    return Path(f"/proc/{pid}/comm").read_text()

@@ -168,8 +168,10 @@ class LibcontainerDriver:
             channels = self._fork(place)
             undo.pop_all()
         _connect(channels, network)
-        execute = partial(self._need_zygote().fork, place.ground())
-        return ContainerDyno(place, channels, execute, self._machine.give_back_when_gone)
+        zygote = self._need_zygote()
+        execute = partial(zygote.fork, place.ground())
+        release = self._machine.give_back_when_gone
+        return ContainerDyno(place, channels, execute, release, zygote.end_stuck)
 
     def _fork(self, place: Place) -> Channels:
         """Fork the first process of a dyno, from the zygote if there is one."""

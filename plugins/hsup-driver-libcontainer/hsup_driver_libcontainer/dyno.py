@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -22,16 +23,21 @@ from hsup_driver_libcontainer.messages import (
     Watch,
 )
 from hsup_driver_libcontainer.place import Place
+from hsup_driver_libcontainer.processes import children_of, is_stopped, pid_of
 from hsup_driver_libcontainer.program import exit_status, program, start_error
 
 _Result = TypeVar("_Result")
+
+#: How often to look whether somebody has stopped a process that a dyno's start depends on.
+_LOOK_SECONDS = 5.0
 
 
 class ContainerDyno:
     """A dyno, seen from hsup: its first process at the other end of a channel.
 
     `execute` has a command started beside its program, see `beside.fork`, and
-    `release` gives back what the dyno had of the machine when it is gone.
+    `release` gives back what the dyno had of the machine when it is gone. `end_stuck`
+    ends a zygote that does not get on; it is told for how many seconds that has been so.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class ContainerDyno:
         channels: Channels,
         execute: Callable[[Sequence[int]], None],
         release: Callable[[Place], Awaitable[None]],
+        end_stuck: Callable[[float], None],
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.place = place
@@ -47,14 +54,18 @@ class ContainerDyno:
         self.gone: asyncio.Future[None] = loop.create_future()
         self._execute = execute
         self._release = release
+        self._end_stuck = end_stuck
         self._channel, self._setup = channels
         self._built: Built | None = None
         self._started: asyncio.Future[Built] = loop.create_future()
         self._end: asyncio.Future[ExitStatus] = loop.create_future()
         self._released: asyncio.Task[None] | None = None
+        self._is_launched = False
         self._is_empty = False
         self._ran_out_of_memory = False
         self._pidfd = -1
+        self._looks = 0
+        self._look_timer = loop.call_later(_LOOK_SECONDS, self._look)
         for channel, hear in ((self._channel, self._hear), (self._setup, self._hear_builder)):
             os.set_blocking(channel.fileno(), False)
             loop.add_reader(channel, hear)
@@ -64,8 +75,10 @@ class ContainerDyno:
 
     def launch(self, spec: DynoSpec, descriptors: Sequence[int]) -> None:
         """Have the builder start a program; the descriptors are those of `Launch`."""
+        self._is_launched = True
         self._spec = spec
         self.address = Address(self.place.subnet.dyno, spec.port) if spec.port else None
+        self._look_soon()
         messages.say(self._setup, Launch(), descriptors)
 
     def has_ended(self) -> bool:
@@ -122,14 +135,12 @@ class ContainerDyno:
         """
         if self.gone.done():
             return
+        self._look_timer.cancel()
         for channel in (self._channel, self._setup):
             if channel.fileno() >= 0 and not self._loop.is_closed():
                 self._loop.remove_reader(channel)
         if self._setup.fileno() >= 0:
-            os.set_blocking(self._setup.fileno(), True)
-            while self._pidfd < 0 and (received := messages.receive(self._setup)):
-                if isinstance(received.message, Watch):
-                    (self._pidfd,) = received.descriptors
+            self._wait_for_first_process()
         self._kill()
         self._channel.close()
         self._setup.close()
@@ -139,6 +150,34 @@ class ContainerDyno:
             kernel.has_ended(self._pidfd, timeout_ms=None)
             os.close(self._pidfd)
         self._close_memory_event()
+
+    def _wait_for_first_process(self) -> None:
+        """Block until it is there, or cannot be any more."""
+        os.set_blocking(self._setup.fileno(), True)
+        patience_ms = int(_LOOK_SECONDS * 1000)
+        if self._pidfd < 0 and not kernel.is_ready(self._setup.fileno(), patience_ms):
+            self._end_stuck(math.inf)
+        while self._pidfd < 0 and (received := messages.receive(self._setup)):
+            if isinstance(received.message, Watch):
+                (self._pidfd,) = received.descriptors
+
+    def _look_soon(self) -> None:
+        self._looks = 0
+        self._look_timer.cancel()
+        self._look_timer = self._loop.call_later(_LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """See that nobody who was stopped keeps the dyno from being started, or from its end."""
+        self._look_timer = self._loop.call_later(_LOOK_SECONDS, self._look)
+        self._looks += 1
+        if self._pidfd < 0:
+            self._end_stuck(self._looks * _LOOK_SECONDS)
+            return
+        first = pid_of(self._pidfd)
+        if any(map(is_stopped, (first, *children_of(first)))):
+            text = f"one of its processes was stopped for {_LOOK_SECONDS:g} s"
+            self._fail(start_error(text))
+            self._kill()
 
     def _kill(self) -> None:
         """End the first process, and so all others (man 7 pid_namespaces)."""
@@ -171,6 +210,9 @@ class ContainerDyno:
             case Watch():
                 (self._pidfd,) = received.descriptors
                 self._loop.add_reader(self._pidfd, self._see_end)
+                self._look_timer.cancel()  # until it is launched
+                if self._is_launched:
+                    self._look_soon()
             case Built():
                 self._built = received.message
             case Failed(text):
@@ -180,6 +222,7 @@ class ContainerDyno:
 
     def _see_built(self) -> None:
         """Be started: the builder has become the program, or is no more."""
+        self._look_timer.cancel()
         self._loop.remove_reader(self._setup)
         self._setup.close()
         if self._built is not None:

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
-#: Long enough for the kernel to end the processes of an hsup that was killed.
+from hsup_driver_libcontainer import processes
+
+#: Long enough for the kernel to end the processes of an hsup that was killed, which end
+#: by themselves unless somebody has stopped them.
 _DYING_SECONDS = 10.0
+_STOPPED_SECONDS = 1.0
 _LOOK_SECONDS = 0.002
+_LATE_LOOK_SECONDS = 0.1
 
 #: struct flock of a write lock on the first byte.
 FIRST_BYTE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
@@ -73,7 +80,7 @@ def dead(folder: str) -> Iterator[str]:
             continue
         try:
             if _is_dead(lock) and _is_at(lock, path):
-                _wait_for_processes(lock)
+                _wait_for_processes(lock, path)
                 yield name
                 os.unlink(path)
         finally:
@@ -88,15 +95,26 @@ def _is_dead(lock: int) -> bool:
     return True
 
 
-def _wait_for_processes(lock: int) -> None:
-    deadline = time.monotonic() + _DYING_SECONDS
-    while time.monotonic() < deadline:
+def _wait_for_processes(lock: int, path: str) -> None:
+    """Return when they have ended; those that were stopped are killed."""
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < _DYING_SECONDS:
         try:
             fcntl.fcntl(lock, fcntl.F_OFD_SETLK, FIRST_BYTE)
         except BlockingIOError:
-            time.sleep(_LOOK_SECONDS)
+            is_late = waited > _STOPPED_SECONDS
+            if is_late:
+                _kill_stopped(os.path.realpath(path))
+            time.sleep(_LATE_LOOK_SECONDS if is_late else _LOOK_SECONDS)
         else:
             return
+
+
+def _kill_stopped(path: str) -> None:
+    for pid in processes.holders_of(path):
+        if processes.is_stopped(pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _is_at(descriptor: int, path: str) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 from hsup.errors import DriverError
+from hsup_driver_libcontainer.kernel import is_ready
 from hsup_driver_libcontainer.plan import Common, Ground
+from hsup_driver_libcontainer.processes import is_stopped
 
 _MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.main()"
 
@@ -19,11 +23,16 @@ _MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.ma
 #: when they are first called would be so in each dyno, which takes memory.
 _ENVIRONMENT = {"LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
 
+#: How long it may take to end, to fork a dyno, and to mount an image or to have room for
+#: a request; and how often to look whether somebody has stopped it meanwhile.
 _ENDING_SECONDS = 5.0
+_FORKING_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
+_LOOK_MS = 500
 
 
 class Zygote:
-    """The process that dynos are forked from; it is started again should it have ended.
+    """The process that dynos are forked from; it is started again should it not serve any more.
 
     `null` is a descriptor of /dev/null, which dynos get as their input.
     """
@@ -51,30 +60,67 @@ class Zygote:
             self._check_mounted()
             self._mounted.append(tuple(argv))
 
+    def end_stuck(self, waited_seconds: float) -> None:
+        """End it if it was stopped, or has been asked for something for too long.
+
+        The channels of what it has not forked yet end with it, and another one is
+        started for the next request.
+        """
+        if self._turn.acquire(blocking=False):  # else somebody waits for it, and looks
+            try:
+                if waited_seconds >= _FORKING_SECONDS or self._is_stopped():
+                    self._hang_up(patience=0.0)
+            finally:
+                self._turn.release()
+
     def close(self) -> None:
         """End the zygote, and with it what was mounted."""
         os.close(self.null)
         self._hang_up()
 
     def _request(self, packet: bytes, descriptors: Sequence[int] = ()) -> None:
-        try:
-            socket.send_fds(self._connection(), [packet], descriptors)
-        except (BrokenPipeError, ConnectionResetError):  # it was killed
+        if self._is_stopped():
             self._hang_up()
-            socket.send_fds(self._connection(), [packet], descriptors)
+        try:
+            self._send(packet, descriptors)
+        except (BrokenPipeError, ConnectionResetError):  # it was killed, or is of no use
+            self._hang_up(patience=0.0)
+            self._send(packet, descriptors)
 
-    def _hang_up(self) -> None:
+    def _send(self, packet: bytes, descriptors: Sequence[int]) -> None:
+        connection = self._connection()
+        self._await(connection, select.POLLOUT)
+        socket.send_fds(connection, [packet], descriptors)
+
+    def _is_stopped(self) -> bool:
+        return self._process is not None and is_stopped(self._process.pid)
+
+    def _await(self, connection: socket.socket, event: int) -> None:
+        """Return when it can be written to, or read from. Raises BrokenPipeError if it is stuck."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not is_ready(connection.fileno(), _LOOK_MS, event):
+            if self._is_stopped() or time.monotonic() > deadline:
+                self._hang_up(patience=0.0)
+                raise BrokenPipeError
+
+    def _hang_up(self, patience: float = _ENDING_SECONDS) -> None:
+        """End it; what it does may take so many seconds, unless it was stopped."""
         if self._socket is not None and self._process is not None:
             self._socket.close()
             try:
-                self._process.wait(_ENDING_SECONDS)
-            except subprocess.TimeoutExpired:  # somebody has stopped it
+                self._process.wait(0.0 if self._is_stopped() else patience)
+            except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
             self._socket = self._process = None
 
     def _check_mounted(self) -> None:
-        said = json.loads(self._connection().recv(1 << 16) or b'"the zygote ended"')
+        connection = self._connection()
+        try:
+            self._await(connection, select.POLLIN)
+            said = json.loads(connection.recv(1 << 16) or b'"the zygote ended"')
+        except (BrokenPipeError, ConnectionResetError):
+            said = f"it was stopped, or took longer than {_PATIENCE_SECONDS:g} s"
         if said:
             raise DriverError(f"cannot mount a stack image: {said}")
 

@@ -1,0 +1,50 @@
+"""Look at processes of this machine by /proc."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+#: Stopped by a signal, or by a debugger; see man 5 proc_pid_stat.
+_STOPPED = (b"T", b"t")
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether somebody has stopped a process, which goes on when somebody wants it to."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b") ")[2][:1]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state in _STOPPED
+
+
+def pid_of(pidfd: int) -> int:
+    """Return the pid that a process has in the /proc that is mounted here, -1 once it is gone."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        told = dict(line.split(":", 1) for line in file)
+    return int(told["Pid"])
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the children of a process of one thread, none once it is gone."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [*map(int, file.read().split())]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def holders_of(path: str) -> Iterator[int]:
+    """Yield the processes that have a file open, as far as that can be seen."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and any(one == path for one in _open_files(f"/proc/{name}/fd")):
+            yield int(name)
+
+
+def _open_files(folder: str) -> Iterator[str]:
+    """Yield where the descriptors of a process lead; nothing more once it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for name in os.listdir(folder):
+            yield os.readlink(f"{folder}/{name}")

@@ -14,11 +14,15 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from hsup.errors import DriverError
 
 FOLDER = "HSUP_DOCKER_DIR"
 _DEFAULT_FOLDER = "/var/lib/hsup/docker"
+
+#: What the folder of an owner that is being forgotten ends with.
+_GOING = ".going"
 
 
 class Household:
@@ -33,6 +37,9 @@ class Household:
         self._locks: dict[str, int] = {}
         try:
             os.makedirs(f"{self.folder}/instances", mode=0o700, exist_ok=True)
+            for name in os.listdir(self.folder):
+                if name.endswith(_GOING):  # of an hsup that was killed meanwhile
+                    _remove(f"{self.folder}/{name}")
             self.id = self._read_id()
             self.instance = self._be_born()
         except OSError as error:
@@ -133,14 +140,12 @@ class Household:
 
     def _forget(self, instance: str) -> None:
         """Remove all that is kept of an owner, which nobody sees in part."""
-        going = f"{self.folder}/{instance}.going"
+        going = f"{self.folder}/{instance}{_GOING}"
         try:
             os.rename(self._path(instance), going)
         except FileNotFoundError:  # somebody has removed it by hand
             return
-        for name in os.listdir(going):
-            os.unlink(f"{going}/{name}")
-        os.rmdir(going)
+        _remove(going)
 
     def _lock(self, instance: str) -> int | None:
         """Return a lock; None if somebody else has it. Raises FileNotFoundError."""
@@ -177,6 +182,15 @@ def _default_folder(environ: Mapping[str, str]) -> str:
         return _DEFAULT_FOLDER
     state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return f"{state}/hsup/docker"
+
+
+def _remove(folder: str) -> None:
+    """Remove the folder of an owner, which another hsup may be removing too."""
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{name}")
+        os.rmdir(folder)
 
 
 def _is_at(descriptor: int, path: str) -> bool:

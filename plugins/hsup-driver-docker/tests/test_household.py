@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,14 @@ def test_nothing_is_left_of_one_that_has_left(household):
     one = household()
     one.leave(set())
     assert os.listdir(f"{one.folder}/instances") == []
+
+
+def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(household):
+    going = Path(household().folder) / "0123456789ab.going"
+    going.mkdir()
+    (going / "lock").touch()
+    household()
+    assert not going.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):

@@ -7,8 +7,9 @@ nothing is shared by several hsups.
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from errno import EBUSY
 from signal import SIGKILL
 from typing import TYPE_CHECKING
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.cgroup_v2 import Version2
 
 _PREFIX = "hsup-"
+_INSTANCE = re.compile("[0-9a-f]{8}")
 
 #: How long a process that was killed may take to die, and how often to look: version 1
 #: tells nobody when a cgroup has become empty.
 _DYING_SECONDS = 10.0
 _LOOK_SECONDS = 0.001
+
+#: A dyno joins its cgroup within milliseconds of its making.
+_DESERTED_SECONDS = 60.0
 
 
 class Group:
@@ -140,6 +145,20 @@ class Cgroups:
         _wait(_removing(roots))
         return dynos
 
+    def sweep_deserted(self, known: Collection[str]) -> dict[str, int]:
+        """Remove the cgroups of hsups that are not known, where no process has been for a while.
+
+        Those of an hsup whose run folder is gone, or another one. Returns how many dynos'
+        cgroups each had. What a living hsup makes just now is left alone.
+        """
+        removed: dict[str, int] = {}
+        for one in filter(_INSTANCE.fullmatch, self.instances() - set(known)):
+            roots = [f"{parent}/{_PREFIX}{one}" for parent in self._layout.folders]
+            dynos = {f"{root}/{name}" for root in roots for name in _children(root)}
+            if all(map(_is_deserted, (*roots, *dynos))):
+                removed[one] = len(self.sweep(one))
+        return removed
+
     def _make(self, folder: str) -> None:
         try:
             os.mkdir(folder)
@@ -172,6 +191,15 @@ def _version(number: int) -> Version1 | Version2:
     from hsup_driver_libcontainer.cgroup_v2 import Version2
 
     return Version2()
+
+
+def _is_deserted(folder: str) -> bool:
+    """Tell whether a cgroup was made some time ago, and has no process."""
+    try:
+        age = time.time() - os.stat(folder).st_mtime
+    except FileNotFoundError:
+        return True
+    return age > _DESERTED_SECONDS and not process_ids(folder)
 
 
 def _once(folders: Folders) -> list[str]:

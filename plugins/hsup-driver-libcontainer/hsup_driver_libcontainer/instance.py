@@ -46,9 +46,12 @@ class Instance:
         self.descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, FIRST_BYTE)
 
+    def forget(self) -> None:
+        """Leave nothing to be looked for by another hsup."""
+        os.unlink(self._path)
+
     def close(self) -> None:
         """Be no more."""
-        os.unlink(self._path)
         os.close(self.descriptor)
         os.close(self._lock)
 
@@ -66,13 +69,19 @@ class Instance:
         return -1
 
 
+def known(folder: str) -> set[str]:
+    """Return the id of every hsup that has a file here, dead or alive."""
+    instances = f"{folder}/instances"
+    return set(os.listdir(instances)) if os.path.isdir(instances) else set()
+
+
 def dead(folder: str) -> Iterator[str]:
     """Yield the id of every hsup that is no more, and forget it when the next is asked for.
 
     One whose processes are still ending is waited for.
     """
     instances = f"{folder}/instances"
-    for name in os.listdir(instances) if os.path.isdir(instances) else ():
+    for name in known(folder):
         path = f"{instances}/{name}"
         try:
             lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)

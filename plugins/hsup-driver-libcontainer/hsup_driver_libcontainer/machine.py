@@ -97,17 +97,23 @@ class Machine:
             return
         self._is_open = False
         with ExitStack() as steps:  # each is taken, whatever becomes of the others
-            steps.callback(self._instance.close)
+            steps.callback(self._instance.close)  # no lock any more: its sweep is another's
             steps.callback(self._uids.close)
-            steps.callback(self._cgroups.sweep, self._instance.id)
+            steps.callback(self._forget_instance)
             steps.callback(self._network.close)
         for own in ("_instance", "_uids", "common"):
             self.__dict__.pop(own, None)
+
+    def _forget_instance(self) -> None:
+        """Leave no cgroup; should one stay, so does the file that has another hsup look for it."""
+        self._cgroups.sweep(self._instance.id)
+        self._instance.forget()
 
     def sweep(self) -> Sequence[str]:
         """Remove what hsups that are no more have left; say what it was. Raises DriverError."""
         self.check()
         dead = {one: len(self._cgroups.sweep(one)) for one in instance.dead(self.folder)}
+        dead |= self._cgroups.sweep_deserted(instance.known(self.folder))
         cgroups = [f"{count} cgroups of hsup {one}" for one, count in dead.items() if count]
         return [*cgroups, *self._network.sweep()]
 

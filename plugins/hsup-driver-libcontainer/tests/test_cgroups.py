@@ -337,3 +337,21 @@ def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
         (unified / "cgroup.procs").write_text(str(process.pid))
         process.kill()
     assert Counter(path.name for path in unified.glob("*/")) == {"memory": 1}
+
+
+def test_cgroups_of_an_hsup_that_nobody_knows_are_removed_when_nobody_is_there(
+    cgroups, start, monkeypatch
+):
+    one = "0badcafe"
+    others = cgroups.instances()
+    group = cgroups.create(one, "web.1", SMALL)
+    assert cgroups.sweep_deserted(others) == {}  # it is new
+    monkeypatch.setattr("hsup_driver_libcontainer.cgroups._DESERTED_SECONDS", -1)
+    assert cgroups.sweep_deserted({*others, one}) == {}
+    process = start(group, HOLD)
+    process.stdout.readline()
+    assert cgroups.sweep_deserted(others) == {}
+    process.kill()
+    process.wait()
+    assert cgroups.sweep_deserted(others) == {one: 1}
+    assert one not in cgroups.instances()

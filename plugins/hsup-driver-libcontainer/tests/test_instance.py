@@ -37,8 +37,9 @@ def test_hsups_that_live_are_not_dead(folder):
     one, other = Instance(folder), Instance(folder)
     assert one.id != other.id
     assert list(dead(folder)) == []
-    one.close()
-    other.close()
+    for each in (one, other):
+        each.forget()
+        each.close()
     assert os.listdir(f"{folder}/instances") == []
 
 
@@ -47,6 +48,7 @@ def test_a_killed_hsup_is_dead_once(folder):
     living = Instance(folder)
     assert list(dead(folder)) == [name]
     assert list(dead(folder)) == []
+    living.forget()
     living.close()
 
 

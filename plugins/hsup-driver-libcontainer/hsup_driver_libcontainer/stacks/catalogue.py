@@ -16,7 +16,10 @@ from hsup_driver_libcontainer.stacks.version import ordered
 
 #: What a release that names no stack runs on, where nothing else is primary.
 DEFAULT_STACK = "heroku-24"
-_HEROKU = re.compile(r"heroku-([0-9]+)")
+#: What Heroku calls its stacks; the images are tagged with the number.
+_HEROKU = re.compile(r"(heroku|cedar)-([0-9]+)")
+#: Of an application that is a container image: there are no files to be put on a stack.
+_CONTAINER = "container"
 
 
 class ManifestRejected(DriverError):
@@ -120,6 +123,9 @@ class Catalogue:
         return parsed.entries
 
     def _refuse(self, wanted: str, entries: Sequence[Entry]) -> Entry:
+        if wanted == _CONTAINER:
+            text = f'the stack "{wanted}" means a container image, which has no slug to be run'
+            raise DriverError(text, hint="use the docker driver: -d docker")
         known = ", ".join(sorted({str(entry) for entry in entries} | {DEFAULT_STACK}))
         raise DriverError(
             f'stack "{wanted}" is not known; known are {known}',
@@ -141,15 +147,15 @@ def split_wanted(wanted: str) -> tuple[str, str | None]:
 
 
 def _of_heroku(name: str, version: str | None) -> Entry | None:
-    """Return one of Heroku's stacks: heroku-24 is the image heroku/heroku:24.
+    """Return one of Heroku's stacks: heroku-24 is the image heroku/heroku:24, cedar-14 cedar:14.
 
     `heroku-24:24.v123` is one build of it; see https://hub.docker.com/r/heroku/heroku/tags.
     """
     match = _HEROKU.fullmatch(name)
     if not match:
         return None
-    tag = version or match[1]
-    return Entry(name, version, f"docker://docker.io/heroku/heroku:{tag}")
+    tag = version or match[2]
+    return Entry(name, version, f"docker://docker.io/heroku/{match[1]}:{tag}")
 
 
 def _stamp(path: str) -> list[int] | None:

@@ -36,6 +36,19 @@ def test_heroku_24_is_the_image_of_that_tag_by_default(catalogue: Catalogue) -> 
     assert catalogue.find(None) == image
 
 
+def test_cedar_14_is_the_image_of_that_name(catalogue: Catalogue) -> None:
+    image = Entry("cedar-14", None, "docker://docker.io/heroku/cedar:14")
+
+    assert catalogue.find("cedar-14") == image
+
+
+def test_the_stack_of_container_images_is_for_another_driver(catalogue: Catalogue) -> None:
+    with pytest.raises(DriverError, match="container image") as caught:
+        catalogue.find("container")
+
+    assert "-d docker" in (caught.value.hint or "")
+
+
 def test_a_build_of_a_heroku_stack_is_its_version(catalogue: Catalogue) -> None:
     found = catalogue.find("heroku-24:24.v123")
 

@@ -73,6 +73,7 @@ class Hsup:
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "FTEST_TOKEN": self.token,
+            "HSUP_PROCFILE_DIR": f"{folder}.kept",
             **self.variables,
         }
         self.started: list[Running] = []

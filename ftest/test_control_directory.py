@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 
 import pytest
@@ -318,3 +319,79 @@ def test_a_full_disk_while_persisting_is_told_and_nothing_is_lost(hsup):
     assert "new" in names(hsup)
     assert (hsup.control / "new").stat().st_size
     assert "Traceback" not in running.said
+
+
+class TestWhatRanYesterday:
+    """v1 runs, and hsup ends while v2 is not able to run: the next hsup has v1 run again."""
+
+    def release(self, hsup, version, phase):
+        hsup.release(
+            Version=version,
+            Processes=[process("one", f"echo v{version}; {hsup.born}"), process("release", phase)],
+        )
+
+    def start_again(self, hsup):
+        running = hsup.start("one")
+        running.wait_for("born$")
+        assert running.count(r"v1$") == 1
+        assert running.count("phase of 1") == 0
+        assert running.count(r"v2$") == 0
+        return running
+
+    def test_it_runs_again_without_its_release_phase(self, hsup):
+        self.release(hsup, 1, "echo phase of 1")
+        running = hsup.start("one")
+        running.wait_for("born$")
+        assert running.count("phase of 1$") == 1
+        assert running.stop() == 0
+        assert self.start_again(hsup).stop() == 0
+
+    def test_it_runs_again_after_a_release_phase_that_failed(self, hsup):
+        self.release(hsup, 1, "echo phase of 1")
+        running = hsup.start("one")
+        running.wait_for("born$")
+        self.release(hsup, 2, "exit 3")
+        running.wait_for("Release rejected, .*v1 .*status 3")
+        assert running.stop() == 0
+        again = self.start_again(hsup)
+        assert again.count("Release rejected, .*v1 .*status 3") == 1
+        assert again.stop() == 0
+
+    def test_it_runs_again_after_a_kill_in_a_release_phase(self, hsup):
+        self.release(hsup, 1, "echo phase of 1")
+        running = hsup.start("one")
+        running.wait_for("born$")
+        self.release(hsup, 2, f"echo phase of 2; {hsup.sleep}")
+        running.wait_for("phase of 2$")
+        running.stop(signal.SIGKILL)
+        self.release(hsup, 2, "exit 3")
+        assert self.start_again(hsup).stop() == 0
+
+    def test_it_runs_again_where_loaded_is_broken(self, hsup):
+        self.release(hsup, 1, "echo phase of 1")
+        running = hsup.start("one")
+        running.wait_for("born$")
+        assert running.stop() == 0
+        (hsup.control / "loaded").write_text("{")
+        again = self.start_again(hsup)
+        again.wait_for("cannot read control file loaded")
+        assert again.stop() == 0
+
+
+def test_a_slug_that_was_replaced_meanwhile_is_not_run_for_the_one_before(hsup):
+    if not hsup.has_containers:
+        pytest.skip("the simple driver runs no slugs")
+    hsup.slug("slug.tgz", {"code": "old"})
+    hsup.release(Version=1, Slug="slug.tgz", Processes=[process("one", f"cat code; {hsup.born}")])
+    running = hsup.start()
+    running.wait_for("born$")
+    hsup.slug("slug.tgz", {"code": "new"})
+    release = process("release", "exit 3")
+    hsup.release(Version=2, Slug="slug.tgz", Processes=[process("one", "cat code"), release])
+    running.wait_for("Release rejected, .*v1 ")
+    assert running.stop() == 0
+    again = hsup.start()
+    again.wait_for("born$")
+    assert again.count(r"old") == 1
+    assert again.count(r"new") == 0
+    assert again.stop() == 0

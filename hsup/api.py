@@ -264,8 +264,9 @@ class FollowsFormation(Protocol):
 class KeepsReleases(Protocol):
     """The ability of a source to keep the release that runs for an hsup to come.
 
-    Where hsup starts with a release that was kept, its release phase is not run again.
-    Where the first release of a start fails, the one that was kept runs instead.
+    Where hsup starts with a release that was kept, its release phase is not run again, unless
+    its code is a folder, which may have changed. Where the first release of a start fails, or
+    there is none because of a fault, the one that was kept runs instead, but for `--oneshot`.
     """
 
     def keep(self, release: Release) -> None:

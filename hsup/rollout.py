@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -76,6 +77,18 @@ class Rollout:
         """Let a release that has failed be tried again."""
         self._failed = None
 
+    async def fall_back(self, error: HsupError) -> bool:
+        """Run what an hsup before this one has run, where the source has nothing to run.
+
+        `error` is why. Returns whether there was such a release.
+        """
+        kept = await self._kept() if self.current is None else None
+        specs = None if kept is None else await self._prepare_kept(kept, error)
+        if kept is None or specs is None:
+            return False
+        await self._run(kept, specs)
+        return True
+
     def reject(self, error: HsupError) -> None:
         """Tell that something newer than what runs cannot be."""
         self._reject(error, self.current)
@@ -94,7 +107,7 @@ class Rollout:
         """Run a release, or leave what runs where it cannot be run."""
         kept = await self._kept() if self.current is None else None
         try:
-            specs = await self._prepare(release, self.current or kept)
+            specs = await self._prepare(release, self.current or _unless_changing(kept))
         except HsupError as error:
             return await self._fail(release, error, kept)
         self._failed = self._passed = None
@@ -104,12 +117,9 @@ class Rollout:
     async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float | None:
         """Go on with what runs, or with what an hsup before this one has run."""
         other, specs = None, None
-        if kept is not None and kept != release and not isinstance(error, UsageError):
+        if kept is not None and (kept != release or isinstance(error, ReleaseFailed)):
             other = kept.scaled_like(release)
-            try:
-                specs = await self._prepare(other, kept)
-            except HsupError as second:
-                self._say(f"Warning: {other} cannot be run either: {second}")
+            specs = await self._prepare_kept(other, error)
         running = self.current or (other if specs is not None else None)
         if running is None and not self._plan.stays:
             raise error
@@ -118,6 +128,17 @@ class Rollout:
         if other is not None and specs is not None:
             await self._run(other, specs)
         return seconds
+
+    async def _prepare_kept(
+        self, kept: Release, error: HsupError
+    ) -> Mapping[DynoName, DynoSpec] | None:
+        """Prepare what is to run instead of what failed; None, and a warning, where it fails too."""
+        try:
+            return await self._prepare(kept, kept)
+        except HsupError as second:
+            if not isinstance(error, UsageError):  # else both lack what the user has typed
+                self._say(f"Warning: {kept} cannot be run either: {second}")
+            return None
 
     def _note_failure(self, release: Release, error: HsupError) -> float | None:
         """Return when to try a release again: what drivers cannot do now, they may do later."""
@@ -163,8 +184,11 @@ class Rollout:
                 self._say(f"Warning: {error}")
 
     async def _kept(self) -> Release | None:
-        """Return what an hsup before this one has run, where the source knows."""
-        if not isinstance(self._source, KeepsReleases):
+        """Return what an hsup before this one has run, where the source knows.
+
+        Whoever runs dynos once wants to know how those of the newest release end.
+        """
+        if not isinstance(self._source, KeepsReleases) or self._plan.one_shot:
             return None
         try:
             return await called(self._source.kept, SourceError)
@@ -233,6 +257,16 @@ class Rollout:
 
     def _say(self, text: str) -> None:
         self._around.router.say(SUPERVISOR, text)
+
+
+def _unless_changing(kept: Release | None) -> Release | None:
+    """Return a release that was kept, unless its code is a folder, which may be another by now.
+
+    Its release phase has to run again then, as it does whenever such code is deployed.
+    """
+    if kept is None or (kept.slug is not None and os.path.isdir(kept.slug.location)):
+        return None
+    return kept
 
 
 def _now() -> float:

@@ -188,25 +188,33 @@ class Supervisor:
         try:
             fetched = await called(self._source.fetch, SourceError)
         except HsupError as error:
-            if self._rollout.current is None and not (self._plan.stays or self._is_waiting):
+            if not (self._is_waiting or await self._can_go_on(error)):
                 raise
             self._tell(SourceFailed(error=error))
             self._ask_later()
             return
         logger.info("the source answered %s", fetched.release or "no release")
-        self._report(fetched)
+        await self._report(fetched)
         if fetched.release is None:
             self._say_waiting(fetched)
         elif (seconds := await self._rollout.take(fetched.release)) is not None:
             self._ask_later(seconds)
 
+    async def _can_go_on(self, error: HsupError) -> bool:
+        """Tell whether something runs, or is waited for, though the source has nothing to run."""
+        if self._rollout.current is not None or await self._rollout.fall_back(error):
+            return True
+        return self._plan.stays
+
     def _say_waiting(self, fetched: Fetched) -> None:
+        if self._rollout.current is not None:
+            return
         if not self._is_waiting:
             remedy = f": {fetched.remedy}" if fetched.remedy else ""
             self._say(f"There is no release yet, waiting for one{remedy}")
         self._is_waiting = True
 
-    def _report(self, fetched: Fetched) -> None:
+    async def _report(self, fetched: Fetched) -> None:
         for warning in fetched.warnings:
             self._say(f"Warning: {warning}")
         if fetched.failure is not None:
@@ -215,7 +223,7 @@ class Supervisor:
             self._ask_later()
         if fetched.rejected is None:
             return
-        if fetched.release is None and self._rollout.current is None and not self._plan.stays:
+        if fetched.release is None and not await self._can_go_on(fetched.rejected):
             raise fetched.rejected
         self._rollout.reject(fetched.rejected)
 

@@ -23,7 +23,7 @@ from hsup.events import (
 )
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.formation import Asked
-from hsup.model import Command, Fault, ProcessType
+from hsup.model import Command, Fault, ProcessType, Slug
 from hsup.plan import Plan
 from hsup.policy import CrashPolicy
 from hsup.supervisor import Supervisor
@@ -651,6 +651,78 @@ async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, s
     await sink.until(lambda one: expected in one.said())
     await sink.until(lambda one: "State changed from starting to up" in one.said())
     await end(supervisor, running)
+
+
+async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, source, told):
+    keep(source, source.release(silently=True, version=1, web=1))
+    source.give(SourceError("loaded is broken"))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert received(told) == [1]
+    assert str(told.of(SourceFailed)[0].error) == "loaded is broken"
+    source.release(version=2, web=2)
+    await told.state("web.2", "up")
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, source, told, sink):
+    keep(source, source.release(silently=True, version=1, web=1))
+    source.give(Fetched(None, rejected=ReleaseRejected("cannot read Procfile", [Fault("", "x")])))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert [one.running for one in told.of(RejectedEvent)] == [1]
+    assert not [line for line in sink.said() if "no release yet" in line]
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed(
+    supervise, source, told
+):
+    keep(source, source.release(silently=True, version=1, worker=1))
+    source.release(version=2, web=1)
+    supervisor, running = supervise(asked=Asked(quantities={"worker": 1}))
+    await told.state("worker.1", "up")
+    assert [one.running for one in told.of(RejectedEvent)] == [1]
+    await end(supervisor, running)
+
+
+async def test_a_release_phase_runs_again_where_the_code_is_a_folder(
+    supervise, source, driver, told, tmp_path
+):
+    release = source.release(silently=True, web=1, release=1)
+    release = release._replace(slug=Slug(str(tmp_path)))
+    keep(source, release)
+    driver.statuses = {"release": 0}
+    source.give(Fetched(release))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert driver.attempts == 2
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_runs_though_its_release_phase_fails_now(
+    supervise, source, driver, told, tmp_path
+):
+    release = source.release(silently=True, web=1, release=1)
+    release = release._replace(slug=Slug(str(tmp_path)))
+    keep(source, release)
+    driver.statuses = {"release": 1}
+    source.give(Fetched(release))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert [one.running for one in told.of(RejectedEvent)] == [1]
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
+    supervise, source, driver
+):
+    keep(source, source.release(silently=True, version=1, web=1))
+    driver.statuses = {"release": 3}
+    source.release(version=2, web=1, release=1)
+    _, running = supervise(one_shot=True)
+    with pytest.raises(ReleaseFailed):
+        await running
 
 
 async def test_a_release_phase_that_cannot_be_started_fails(supervise, source, driver):

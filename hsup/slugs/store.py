@@ -23,11 +23,11 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from hsup.slugs.digest import KnownDigests, expected_digest, file_key
+from hsup.slugs.digest import KnownDigests, expected_digest, file_key, url_key
 from hsup.slugs.disk import is_synced, is_whole
 from hsup.slugs.errors import SlugError
 from hsup.slugs.limits import read_keep, read_limits
-from hsup.slugs.location import Archive, ArchiveFile, Folder, find
+from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL, Folder, find
 from hsup.slugs.lock import SHARED, lock, unlock
 from hsup.slugs.progress import Progress, bar
 
@@ -120,6 +120,24 @@ class SlugStore:
             digest = expected or self._known_digest(place)
             unpacked = self.open(digest) if digest else None
             return unpacked or self._bring_in(place, expected, progress)
+
+    def digest_of(self, slug: Slug) -> str | None:
+        """Return the digest of an archive that is in the store, None where that is not known.
+
+        Neither the archive is read for it nor a server asked. Raises SlugError.
+        """
+        place = find(slug.location, self._current_folder)
+        if isinstance(place, Folder):
+            return None
+        digest = expected_digest(slug.checksum) or self._known_digest(place)
+        if digest is None and isinstance(place, ArchiveURL):
+            known = self.known.get(url_key(place.url))
+            digest = known.digest if known else None
+        unpacked = self.open(digest) if digest else None
+        if unpacked is None:
+            return None
+        unpacked.close()
+        return digest
 
     def open(self, digest: str) -> Unpacked | None:
         """Return a slug in use, None where it is not in the store, or not the whole of it."""

@@ -26,9 +26,11 @@ class DirectorySourceFactory:
 
     def create(self, settings: Settings) -> Source:
         """Make the source; raise UsageError without HSUP_CONTROL_DIR."""
+        from hsup_source_directory.running import digests
         from hsup_source_directory.source import DirectorySource, control_folder
 
-        return DirectorySource(control_folder(settings), app=settings.app)
+        folder = control_folder(settings)
+        return DirectorySource(folder, app=settings.app, digest_of=digests(settings))
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
         """Validate a control file; by default `new`, or `loaded` where there is none."""

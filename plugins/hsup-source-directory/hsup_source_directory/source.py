@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +14,25 @@ from hsup.model import Author, Fault, Release
 from hsup.validation import line_problem
 from hsup_source_directory import CONTROL_DIR
 from hsup_source_directory.control_file import Parsed, parse
+from hsup_source_directory.running import (
+    DigestOf,
+    control_file,
+    no_digest,
+    pinned,
+    unpinned_like,
+)
 from hsup_source_directory.store import (
     LAST_ERROR,
     LOADED,
     NEW,
+    RUNNING,
     TAKEN,
     ControlDirectory,
     opened_directory,
 )
 from hsup_source_directory.submission import BeingWrittenError, Identity, Submission, hold
+
+logger = logging.getLogger(__name__)
 
 #: How often in a row the author of `new` may replace it while it is accepted.
 ATTEMPTS = 10
@@ -58,13 +69,16 @@ class DirectorySource:
         folder: Path,
         *,
         app: str | None = None,
+        digest_of: DigestOf = no_digest,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._folder = folder
         self._app = app
+        self._digest_of = digest_of
         self._sleep = sleep
         self._loaded: tuple[bytes | Fault, Author] | None = None
         self._release: Release | None = None
+        self._kept: Release | None = None
         # What was rejected, and could not be put aside: it is not told again.
         self._stuck: Identity | None = None
         # What was told to be unfinished: device and inode.
@@ -87,6 +101,32 @@ class DirectorySource:
                     raise
                 return fetched._replace(ask_again=True)
             return self._answer(directory, outcome)
+
+    def keep(self, release: Release) -> None:
+        """Keep the release that runs beside the one that was accepted. Raises SourceError."""
+        release = pinned(release, self._digest_of)
+        if release == self._kept:
+            return
+        with opened_directory(self._folder, self._sleep) as directory:
+            if directory.is_read_only:
+                return  # as it is for whoever gives releases, too
+            directory.lock()
+            directory.keep(control_file(release), release.author)
+        self._kept = release
+
+    def kept(self) -> Release | None:
+        """Return the release that ran last. Raises SourceError."""
+        with opened_directory(self._folder, self._sleep) as directory:
+            found = directory.read(RUNNING)
+            if found is None or directory.read(LOADED) is None:
+                return None  # where that was removed by hand, nothing else should run instead
+        parsed = self._parse(*found)
+        if parsed.release is None:
+            logger.warning("control file .running is passed over: %s", parsed.errors[0])
+            return None
+        self._kept = parsed.release
+        newest = self._release
+        return unpinned_like(self._kept, newest, self._digest_of) if newest else self._kept
 
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield at the start, and whenever `new` may have changed."""

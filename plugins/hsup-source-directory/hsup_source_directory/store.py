@@ -30,7 +30,7 @@ from hsup_source_directory.folder import Folder, advice, opened, temporary
 from hsup_source_directory.submission import Submission
 
 NEW, TAKEN, LOADED = "new", ".new.taken", "loaded"
-RUNNING, REJECTED, LAST_ERROR = "running", "rejected", "last_error"
+RUNNING, REJECTED, LAST_ERROR = ".running", "rejected", "last_error"
 _TEMPORARIES = tuple(map(temporary, (LOADED, RUNNING, LAST_ERROR)))
 
 #: Another hsup holds the folder for as long as it writes some small files.
@@ -51,6 +51,11 @@ class ControlDirectory:
     def has_work(self) -> bool:
         """Tell whether there is anything to accept, or left over from a crash."""
         return any(map(self.folder.exists, (NEW, TAKEN, *_TEMPORARIES)))
+
+    @property
+    def is_read_only(self) -> bool:
+        """Tell whether the file system of the folder is."""
+        return bool(os.fstatvfs(self.folder.descriptor).f_flag & os.ST_RDONLY)
 
     def lock(self) -> None:
         """Keep every other hsup from changing the folder, for as long as it is open.
@@ -95,7 +100,7 @@ class ControlDirectory:
 
     def keep(self, content: bytes, author: Author | None) -> None:
         """Keep the release that runs. Raises SourceError."""
-        with self._doing("write running"):
+        with self._doing("write .running"):
             self.folder.write(RUNNING, content, _PRIVATE, author)
 
     def accept(self, submission: Submission, content: bytes) -> bool:

@@ -38,6 +38,18 @@ class ProcfileSource:
         warnings = tuple(str(fault) for fault in application.faults_seen_from(""))
         return Fetched(release=self._accepted, warnings=warnings)
 
+    def keep(self, release: Release) -> None:
+        """Keep the release that runs, outside of the application's folder. Raises SourceError."""
+        from hsup_source_procfile import kept
+
+        kept.keep(release, self._settings.folder, self._settings.environ)
+
+    def kept(self) -> Release | None:
+        """Return the release that ran last in this folder."""
+        from hsup_source_procfile import kept
+
+        return kept.kept(self._settings.folder, self._settings.environ)
+
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and when one of the three files may have changed."""
         # Not at the top: only what watches needs asyncio.

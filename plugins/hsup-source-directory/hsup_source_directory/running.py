@@ -1,0 +1,90 @@
+"""Make a control file of the release that runs, with the digest of the code that runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hsup.errors import HsupError
+from hsup.model import Release
+
+if TYPE_CHECKING:
+    from hsup.api import Settings
+
+#: Returns the SHA-256 of the archive that a release runs from, None where it is not known.
+DigestOf = Callable[[Release], str | None]
+
+logger = logging.getLogger(__name__)
+
+
+def no_digest(_release: Release) -> None:
+    """Return that no digest is known."""
+
+
+def control_file(release: Release) -> bytes:
+    """Return a control file that describes a release."""
+    slug = release.slug
+    said = {
+        "Version": release.version,
+        "Name": release.app,
+        "Env": dict(release.config),
+        "Slug": slug and slug.location,
+        "SlugChecksum": slug and slug.checksum,
+        "Stack": release.stack,
+        "LogplexURL": release.logplex_url,
+        "Processes": [
+            {
+                "Type": one.name,
+                "Quantity": one.quantity,
+                "Size": one.size,
+                "Args": list(one.command.words),
+            }
+            for one in release.processes
+        ],
+    }
+    return json.dumps(said, indent=4).encode()
+
+
+def pinned(release: Release, digest_of: DigestOf) -> Release:
+    """Return a release with the checksum of the archive that it was run from, if that is known.
+
+    Another archive may be in its place when the release is needed again.
+    """
+    digest = digest_of(release)
+    if digest is None or release.slug is None:
+        return release
+    return release._replace(slug=release.slug._replace(checksum=f"SHA256:{digest}"))
+
+
+def unpinned_like(kept: Release, newest: Release, digest_of: DigestOf) -> Release:
+    """Return a kept release without its checksum where it is the newest, which has none.
+
+    It is not where the archive has been replaced by then: that is other code.
+    """
+    if kept.slug is None or newest.slug is None or newest.slug.checksum is not None:
+        return kept
+    same = kept._replace(slug=kept.slug._replace(checksum=None))
+    if not same.differs_in_scale_only(newest):
+        return kept
+    if "://" not in newest.slug.location and pinned(newest, digest_of).slug != kept.slug:
+        return kept
+    return same
+
+
+def digests(settings: Settings) -> DigestOf:
+    """Return what tells the digest that a driver has found for a release's slug."""
+
+    def digest_of(release: Release) -> str | None:
+        if release.slug is None or release.slug.location.startswith("docker://"):
+            return None
+        from hsup.slugs import SlugStore  # takes long, and is needed seldom
+
+        try:
+            return SlugStore(settings).digest_of(release.slug)
+        except (HsupError, OSError) as error:
+            logger.info("the digest of the slug of %s is not known: %s", release, error)
+            return None
+
+    return digest_of

@@ -1,0 +1,135 @@
+"""What runs is kept, to be run by an hsup to come."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from hsup.errors import SourceError
+from hsup.model import Command, ProcessType, Release, Slug
+from hsup_source_directory.control_file import parse
+from hsup_source_directory.running import control_file
+from hsup_source_directory.source import DirectorySource
+
+WHOLE = Release(
+    app="shop",
+    version=7,
+    config={"A": "two\nlines", "B": "é\033"},
+    processes=(
+        ProcessType("web", Command(("./web | tee log",)), 2, "standard-2x"),
+        ProcessType("release", Command(("rake", "db:migrate")), 0),
+    ),
+    slug=Slug("slug.tgz", "SHA256:" + "a" * 64),
+    stack="heroku-24",
+    logplex_url="https://logs.example",
+)
+
+
+class Digests(dict):
+    """The digests of slugs by their location, as the store of slugs knows them."""
+
+    def __call__(self, release):
+        return self.get(release.slug.location)
+
+
+@pytest.mark.parametrize("release", [WHOLE, Release("shop", 0)])
+def test_a_control_file_of_a_release_gives_it_again(release):
+    assert parse(control_file(release), app=None, default_app="").release == release
+
+
+def accept(folder, content):
+    (folder / "new").write_bytes(content)
+    return DirectorySource(folder).fetch().release
+
+
+def test_what_was_kept_is_the_same_release_after_a_restart(folder, version):
+    release = accept(folder, version(1, Slug="slug.tgz"))
+    DirectorySource(folder).keep(release)
+    source = DirectorySource(folder)
+    assert source.fetch().release == source.kept() == release
+
+
+def test_what_was_kept_is_private(folder, version):
+    source = DirectorySource(folder)
+    source.keep(accept(folder, version(1)))
+    assert stat.S_IMODE((folder / ".running").stat().st_mode) == 0o600
+
+
+def test_what_runs_stays_when_something_newer_is_accepted(folder, version):
+    release = accept(folder, version(1))
+    DirectorySource(folder).keep(release)
+    accept(folder, version(2))
+    source = DirectorySource(folder)
+    assert source.fetch().release.version == 2
+    assert source.kept() == release
+
+
+def test_what_was_kept_outlives_a_loaded_that_cannot_be_read(folder, version):
+    release = accept(folder, version(1))
+    DirectorySource(folder).keep(release)
+    (folder / "loaded").write_bytes(b"{")
+    source = DirectorySource(folder)
+    with pytest.raises(SourceError):
+        source.fetch()
+    assert source.kept() == release
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"Version": "two"}'])
+def test_what_is_no_release_was_not_kept(folder, version, content):
+    accept(folder, version(1))
+    (folder / ".running").write_bytes(content)
+    assert DirectorySource(folder).kept() is None
+
+
+def test_nothing_was_kept_where_loaded_was_removed(folder, version):
+    source = DirectorySource(folder)
+    source.keep(accept(folder, version(1)))
+    (folder / "loaded").unlink()
+    assert source.kept() is None
+
+
+class TestArchiveThatIsReplaced:
+    """An archive is where the next one will be: what ran is known by its digest."""
+
+    def keep(self, folder, version, digests, location="slug.tgz"):
+        release = accept(folder, version(1, Slug=location))
+        DirectorySource(folder, digest_of=digests).keep(release)
+        return release
+
+    def restarted(self, folder, digests):
+        source = DirectorySource(folder, digest_of=digests)
+        source.fetch()
+        return source.kept()
+
+    def test_the_archive_is_the_same(self, folder, version):
+        digests = Digests({"slug.tgz": "a" * 64})
+        release = self.keep(folder, version, digests)
+        assert self.restarted(folder, digests) == release
+
+    @pytest.mark.parametrize("digest", ["b" * 64, None])
+    def test_another_archive_is_another_release(self, folder, version, digest):
+        release = self.keep(folder, version, Digests({"slug.tgz": "a" * 64}))
+        kept = self.restarted(folder, Digests({"slug.tgz": digest}))
+        assert kept == release._replace(slug=Slug("slug.tgz", "SHA256:" + "a" * 64))
+
+    def test_a_newer_release_in_the_same_place_leaves_the_code_of_the_older(self, folder, version):
+        digests = Digests({"slug.tgz": "a" * 64})
+        self.keep(folder, version, digests)
+        accept(folder, version(2, Slug="slug.tgz"))
+        assert self.restarted(folder, digests).slug == Slug("slug.tgz", "SHA256:" + "a" * 64)
+
+    def test_of_a_url_the_server_is_not_asked(self, folder, version):
+        release = self.keep(folder, version, Digests({"https://x/s": "a" * 64}), "https://x/s")
+        assert self.restarted(folder, Digests()) == release
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a file of another user")
+def test_what_is_kept_has_the_same_author_after_a_restart(folder, version):
+    os.chown(folder, 61001, 61001)
+    (folder / "new").write_bytes(version(1))
+    os.chown(folder / "new", 61001, 61001)
+    source = DirectorySource(folder)
+    source.keep(source.fetch().release)
+    assert DirectorySource(folder).kept().author == (61001, 61001)

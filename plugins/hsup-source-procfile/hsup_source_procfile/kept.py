@@ -1,0 +1,89 @@
+"""Keep the release that runs in hsup's own folder, and not in that of the application.
+
+/var/lib/hsup/procfile/FOLDER.json, or $XDG_STATE_HOME/hsup/procfile/FOLDER.json where hsup's
+user is not root. It has the config vars of .env in it, and is for that user alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from hsup.errors import SourceError
+from hsup.model import Command, ProcessType, Release, Slug
+
+logger = logging.getLogger(__name__)
+
+STATE_DIR = "HSUP_PROCFILE_DIR"
+_DEFAULT_DIR = "/var/lib/hsup/procfile"
+#: Of a file's name, on most file systems (man 3 pathconf, NAME_MAX).
+_LONGEST_NAME = 200
+
+
+def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
+    """Keep a release for the next hsup in a folder. Raises SourceError."""
+    path = _path(folder, environ)
+    work = f"{path}.new"  # of a crash, the next one is written over it
+    try:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(work, flags, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            json.dump(_said(release), file)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(work, path)
+    except OSError as error:
+        text = f"cannot keep the release in {path}: {error.strerror}"
+        hint = f"free some space, or set {STATE_DIR} to a folder that can be written"
+        raise SourceError(text, hint=hint) from error
+
+
+def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
+    """Return the release that ran last in a folder, None where there is none."""
+    path = _path(folder, environ)
+    try:
+        with open(path, encoding="ascii") as file:
+            return _release(json.load(file))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        logger.warning("cannot read %s, it is passed over: %s", path, type(error).__name__)
+        with suppress(OSError):
+            os.unlink(path)
+        return None
+
+
+def _said(release: Release) -> dict[str, Any]:
+    """Return all that a release of this source has, which is neither metadata nor an author."""
+    said = release._asdict()
+    return {name: said[name] for name in ("app", "version", "config", "processes", "slug")}
+
+
+def _release(said: dict[str, Any]) -> Release:
+    processes = (
+        ProcessType(name, Command(tuple(words)), quantity, size)
+        for name, (words,), quantity, size in said.pop("processes")
+    )
+    return Release(**{**said, "processes": tuple(processes), "slug": Slug(*said["slug"])})
+
+
+def _path(folder: str, environ: Mapping[str, str]) -> str:
+    name = quote(os.fsencode(folder), safe="")
+    if len(name) > _LONGEST_NAME:
+        import hashlib
+
+        name = hashlib.sha256(name.encode()).hexdigest()
+    return os.path.join(environ.get(STATE_DIR) or _default_dir(environ), f"{name}.json")
+
+
+def _default_dir(environ: Mapping[str, str]) -> str:
+    if os.geteuid() == 0:
+        return _DEFAULT_DIR
+    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "hsup", "procfile")

@@ -1,0 +1,68 @@
+"""What runs is kept for the next start, and not in the application's folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from hsup.api import Settings
+from hsup.errors import SourceError
+from hsup_source_procfile.source import ProcfileSource
+
+
+@pytest.fixture
+def settings(tmp_path):
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "Procfile").write_text("web: ./web\nrelease: rake db:migrate\n")
+    (folder / ".env").write_text("A=é\n")
+    (folder / "app.json").write_text('{"formation": {"web": {"quantity": 2, "size": "eco"}}}')
+    return Settings(folder=str(folder), environ={"HSUP_PROCFILE_DIR": str(tmp_path / "state")})
+
+
+def kept_files(settings):
+    folder = settings.environ["HSUP_PROCFILE_DIR"]
+    return [os.path.join(folder, name) for name in os.listdir(folder)]
+
+
+def test_what_was_kept_is_the_same_release_after_a_restart(settings):
+    source = ProcfileSource(settings)
+    release = source.fetch().release
+    source.keep(release)
+    again = ProcfileSource(settings)
+    assert again.kept() == again.fetch().release == release
+
+
+def test_it_is_for_the_user_alone_and_nothing_is_in_the_folder(settings):
+    before = sorted(os.listdir(settings.folder))
+    source = ProcfileSource(settings)
+    source.keep(source.fetch().release)
+    (path,) = kept_files(settings)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
+    assert sorted(os.listdir(settings.folder)) == before
+
+
+def test_each_folder_has_its_own(settings, tmp_path):
+    source = ProcfileSource(settings)
+    source.keep(source.fetch().release)
+    assert ProcfileSource(settings._replace(folder=str(tmp_path / "other"))).kept() is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"processes": [1]}', "\0", "é"])
+def test_what_is_broken_was_not_kept(settings, content):
+    source = ProcfileSource(settings)
+    source.keep(source.fetch().release)
+    (path,) = kept_files(settings)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(content)
+    assert source.kept() is None
+
+
+def test_a_folder_that_cannot_be_written_is_told(settings, tmp_path):
+    (tmp_path / "state").write_text("")
+    source = ProcfileSource(settings)
+    with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a folder"):
+        source.keep(source.fetch().release)

@@ -132,7 +132,7 @@ class Rollout:
     async def _prepare_kept(
         self, kept: Release, error: HsupError
     ) -> Mapping[DynoName, DynoSpec] | None:
-        """Prepare what is to run instead of what failed; None, and a warning, where it fails too."""
+        """Prepare what is to run instead of what failed; return None where it fails too."""
         try:
             return await self._prepare(kept, kept)
         except HsupError as second:

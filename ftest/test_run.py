@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -190,3 +191,30 @@ def test_the_release_phase_is_not_run(hsup):
     hsup.procfile(release="echo migrating; exit 5", web="true")
     done = hsup.call("run", "echo one")
     assert (done.out, done.status) == (b"one\n", 0)
+
+
+UNBLOCK = "import os; [os.set_blocking(stream, False) for stream in (0, 1, 2)]"
+
+
+@pytest.mark.parametrize("how", ["ends", "is killed"])
+def test_the_callers_streams_block_as_before_whatever_the_program_did_to_them(hsup, how):
+    hsup.procfile(web="true")
+    streams = [*os.pipe(), *os.pipe()]
+    given = (streams[0], streams[3], streams[3])
+    try:
+        code = f"{UNBLOCK}; print('done', flush=True)"
+        if how != "ends":
+            code += "; import time; time.sleep(1000)"
+        words = hsup.words("--grace", "0", "run", "--", hsup.python, "-c", code)
+        environ = {**os.environ, **hsup.environ}
+        child = subprocess.Popen(
+            words, stdin=given[0], stdout=given[1], stderr=given[2], cwd=hsup.folder, env=environ
+        )
+        assert os.read(streams[2], 100).endswith(b"done\n")
+        if how != "ends":
+            child.send_signal(signal.SIGTERM)
+        child.wait(60)
+        assert [os.get_blocking(stream) for stream in given] == [True, True, True]
+    finally:
+        for stream in streams:
+            os.close(stream)

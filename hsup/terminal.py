@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
 import termios
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -72,6 +73,22 @@ def raw_mode() -> Iterator[None]:
     finally:
         with suppress(termios.error):  # it was closed
             termios.tcsetattr(0, termios.TCSADRAIN, modes)
+
+
+@contextmanager
+def flags_kept(streams: Iterable[int] = (0, 1, 2)) -> Iterator[None]:
+    """Have the flags of hsup's streams at the end as they were at the beginning.
+
+    They belong to the open file, which hsup and the dyno share with the caller's shell: a
+    program that makes its output non-blocking, as Node does, would leave it to all others so.
+    """
+    before = {stream: fcntl.fcntl(stream, fcntl.F_GETFL) for stream in streams}
+    try:
+        yield
+    finally:
+        for stream, flags in before.items():
+            if fcntl.fcntl(stream, fcntl.F_GETFL) != flags:
+                fcntl.fcntl(stream, fcntl.F_SETFL, flags)
 
 
 def write_all(stream: int, data: bytes | memoryview) -> None:

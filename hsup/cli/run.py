@@ -15,6 +15,7 @@ from hsup.errors import DriverError
 from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.terminal import flags_kept
 from hsup.visible import warn
 
 
@@ -50,7 +51,8 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     with closing(driver):
         sweep(driver)
         driver.build(release)
-        status = driver.run(spec, options.grace_seconds)
+        with flags_kept():
+            status = driver.run(spec, options.grace_seconds)
     if status.out_of_memory:
         _tell_out_of_memory()
     _leave(status.status)

@@ -125,12 +125,27 @@ def test_raw_events_have_the_dyno_too(hsup):
 def test_json_has_one_object_a_line(hsup):
     done = oneshot(hsup, "--log-format", "json", one='echo \'a "b" ü\'; printf "c\\n" >&2')
     objects = json_lines(done.text)
-    assert all(set(one) == {"time", "source", "dyno", "stream", "message"} for one in objects)
+    of_all = {"time", "source", "dyno", "stream", "app", "release", "message"}
+    of_hsup = of_all | {"event", "state", "status", "code"}
+    assert all(set(one) == (of_hsup if one["source"] == "hsup" else of_all) for one in objects)
+    of_dynos = [one for one in objects if one["dyno"] == "one.1"]
+    assert {one["release"] for one in of_dynos} == {"v1"}
+    assert all(one["app"] for one in of_dynos)
+    assert [one["status"] for one in of_dynos if one.get("event") == "exited"] == [0]
+    states = [one["state"] for one in of_dynos if one.get("event") == "state_changed"]
+    assert states == ["up", "complete"]
     assert all(re.fullmatch(TIME, one["time"]) for one in objects)
     seen = {(one["source"], one["dyno"], one["stream"], one["message"]) for one in objects}
     assert ("app", "one.1", "stdout", 'a "b" ü') in seen
     assert ("app", "one.1", "stderr", "c") in seen
     assert any(one[0] == "hsup" and one[3] == "Process exited with status 0" for one in seen)
+
+
+def test_json_has_lines_that_are_no_text_as_they_are_too(hsup):
+    done = oneshot(hsup, "--log-format", "json", one=r"printf 'a\377b\n'")
+    (line,) = [one for one in json_lines(done.text) if one["source"] == "app"]
+    assert (line["message"], line["base64"]) == ("a\N{REPLACEMENT CHARACTER}b", "Yf9i")
+    assert done.out.isascii()
 
 
 def test_json_survives_invalid_utf_8_and_control_characters(hsup):

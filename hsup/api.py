@@ -319,6 +319,22 @@ class Checked(NamedTuple):
 SUPERVISOR = "supervisor"
 
 
+class LogEvent(NamedTuple):
+    """What a line of hsup's own tells, for programs.
+
+    `name` is that of the event: `state_changed`, `exited`, `starting`, `stopping`,
+    `killing`, `adopted`, `error`, `release_received`, `release_rejected`, `source_failed`,
+    `supervisor_started`, `supervisor_stopping`, and `warning` or `notice` for all else.
+    `state` is the one that a dyno is in now, in the platform's words; `status` is how it
+    exited, as a shell has it; `code` is the platform's of an error, R15 for example.
+    """
+
+    name: str
+    state: str | None = None
+    status: int | None = None
+    code: str | None = None
+
+
 class LogBatch(NamedTuple):
     """Whole lines of one stream of one dyno.
 
@@ -331,7 +347,9 @@ class LogBatch(NamedTuple):
 
     `time` is when hsup read them, in nanoseconds since the epoch. `source` is
     `app` for a dyno's own output and `hsup` for what hsup says of it; `dyno` is
-    `web.1`, or `supervisor`; `stream` is `stdout` or `stderr`.
+    `web.1`, or `supervisor`; `stream` is `stdout` or `stderr`. `app` and `release`
+    are the application and the version that the dyno was started with, None as long
+    as there is no release; `event` is what a line of hsup's own tells.
     """
 
     time: int
@@ -340,6 +358,9 @@ class LogBatch(NamedTuple):
     stream: str
     lines: bytes
     is_partial: bool = False
+    app: str | None = None
+    release: int | None = None
+    event: LogEvent | None = None
 
 
 class LogSink(Protocol):

@@ -104,6 +104,7 @@ class Executor:
         finally:
             if self._output is not None:  # the driver failed
                 self._output.finish()
+            self._around.router.forget(str(self.spec.name))
 
     async def _perform(self, action: Action) -> Input:
         """Do what an action says; return what came of it."""
@@ -150,6 +151,9 @@ class Executor:
         if not read.cancel():
             read.result()
 
+    def _say(self, line: messages.Line) -> None:
+        self._around.router.say(str(self.spec.name), line.text, line.event)
+
     def _next_request(self) -> Input | None:
         """Take what was asked for; to stop outweighs to restart."""
         asked = set(self._requests)
@@ -161,6 +165,8 @@ class Executor:
         async with self._around.gate:
             await asyncio.sleep(0)  # lets signals and output through while many dynos start
             await self._unless_stopped(self._around.router.room())
+        spec = self.spec
+        self._around.router.runs(str(spec.name), spec.app, spec.release_version)
         return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
 
     async def _launch(self) -> Input:
@@ -180,11 +186,11 @@ class Executor:
         adopted = await self._with_output(partial(self._may_adopt.adopt, self.spec))
         self._may_adopt = None
         if adopted is not None:
-            self._around.router.say(str(self.spec.name), messages.ADOPTED)
+            self._say(messages.ADOPTED)
         return adopted
 
     async def _start(self) -> RunningDyno:
-        self._around.router.say(str(self.spec.name), messages.starting(self.spec.command))
+        self._say(messages.starting(self.spec.command))
         dyno = await self._with_output(partial(self._around.driver.start, self.spec))
         assert dyno is not None
         return dyno
@@ -235,7 +241,7 @@ class Executor:
 
     async def _terminate(self) -> Input:
         assert self._dyno is not None
-        self._around.router.say(str(self.spec.name), messages.STOPPING)
+        self._say(messages.STOPPING)
         await self._dyno.signal(SIGTERM)
         await self._clean_up(self._grace_seconds)
         if self.state is State.RESTARTING:
@@ -248,12 +254,11 @@ class Executor:
         """Leave nothing of the dyno, print its last words, and tell how it ended."""
         assert self._dyno is not None
         assert self._output is not None
-        name = str(self.spec.name)
         killed = await self._dyno.destroy(grace_seconds)
         if killed and grace_seconds > 0 and self._grace_seconds > 0:
             self.was_killed = True
-            self._around.router.say(name, messages.exit_timeout(grace_seconds))
-            self._around.router.say(name, messages.KILLING)
+            self._say(messages.exit_timeout(grace_seconds))
+            self._say(messages.KILLING)
         self.status = await self._dyno.wait()
         await self._unless_stopped(self._output.drain())
         self._output.finish()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Protocol
 
 from hsup.api import LogBatch
+from hsup.visible import visible
 
 
 class Formatter(Protocol):
@@ -19,6 +22,12 @@ class Formatter(Protocol):
 #: Cyan, yellow, green, magenta, blue and their bright sisters: no red, no grey.
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 _HSUP_COLOUR = 90
+
+#: What Unicode has set aside for good (The Unicode Standard, 23.7); I-JSON excludes it.
+_ENDS_OF_PLANES = (
+    chr(plane + end) for plane in range(0, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF)
+)
+_NONCHARACTERS = re.compile(f"[\ufdd0-\ufdef{''.join(_ENDS_OF_PLANES)}]")
 
 
 def formatter(name: str, *, coloured: bool) -> Formatter:
@@ -69,10 +78,11 @@ class PlainFormatter:
 
 
 class JsonFormatter:
-    r"""One object a line: time, source, dyno, stream, message.
+    """One object of I-JSON (RFC 7493) a line, in ASCII.
 
-    A byte that is not UTF-8 becomes an escape from \udc80 to \udcff, as
-    Python's surrogateescape has it (PEP 383), so that nothing is lost.
+    Each has time, source, dyno, stream, app, release and message; those of hsup's own have
+    event, state, status and code too. What I-JSON has no character for, bytes that are not
+    UTF-8 and noncharacters, is U+FFFD in the message, and `base64` has the line as it was.
     """
 
     def __init__(self, *, coloured: bool) -> None:
@@ -83,15 +93,22 @@ class JsonFormatter:
         del goes_on  # each piece of a line is an object
         moment = datetime.fromtimestamp(batch.time // 1_000_000_000, UTC)
         stamp = moment.replace(microsecond=batch.time // 1000 % 1_000_000)
-        fields = {
+        fields: dict[str, str | int | None] = {
             "time": stamp.isoformat(timespec="microseconds"),
             "source": batch.source,
             "dyno": batch.dyno,
             "stream": batch.stream,
+            "app": None if batch.app is None else visible(batch.app),
+            "release": None if batch.release is None else f"v{batch.release}",
         }
+        if batch.event is not None:
+            event, state, status, code = batch.event
+            fields |= {"event": event, "state": state, "status": status, "code": code}
         head = json.dumps(fields)[:-1]
-        lines = batch.lines.removesuffix(b"\n").decode(errors="surrogateescape").split("\n")
-        return "".join(f'{head}, "message": {json.dumps(line)}}}\n' for line in lines).encode()
+        lines = batch.lines.removesuffix(b"\n").split(b"\n")
+        text = "}\n".join(f"{head}, {_message(line)}" for line in lines)
+        end = ', "partial": true}\n' if batch.is_partial else "}\n"
+        return f"{text}{end}".encode()
 
 
 class RawFormatter:
@@ -112,6 +129,19 @@ _FORMATTERS: dict[str, type[HerokuFormatter | PlainFormatter | JsonFormatter | R
     "json": JsonFormatter,
     "raw": RawFormatter,
 }
+
+
+def _message(line: bytes) -> str:
+    """Return the members for a line, which may be any bytes."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        pass
+    else:
+        if text.isascii() or not _NONCHARACTERS.search(text):
+            return f'"message": {json.dumps(text)}'
+    shown = _NONCHARACTERS.sub("\N{REPLACEMENT CHARACTER}", line.decode(errors="replace"))
+    return f'"message": {json.dumps(shown)}, "base64": "{b64encode(line).decode()}"'
 
 
 class _Paint:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from select import PIPE_BUF
 from typing import Protocol, runtime_checkable
 
-from hsup.api import SUPERVISOR, LogBatch, LogSink
+from hsup.api import SUPERVISOR, LogBatch, LogEvent, LogSink
 from hsup.model import DynoName
 from hsup.visible import visible
 
@@ -29,6 +29,8 @@ UNREAD_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 #: What a pipe is widened to when a dyno fills it.
 _WIDE_PIPE_BYTES = 1 << 18
+
+_WARNING = "Warning: "
 
 #: The bytes of a character of UTF-8 but for its first one (RFC 3629).
 _FIRST_OF_LATER_BYTES, _AFTER_LATER_BYTES = 0x80, 0xC0
@@ -120,6 +122,7 @@ class LogRouter:
         self._waiting: asyncio.Task[None] | None = None
         self._said_bytes = 0
         self._unsaid = 0
+        self._releases: dict[str, tuple[str, int]] = {}
 
     @property
     def is_full(self) -> bool:
@@ -140,7 +143,19 @@ class LogRouter:
                 reader.pause()
             self._waiting = asyncio.get_running_loop().create_task(self._resume())
 
-    def say(self, dyno: str, text: str) -> None:
+    def runs(self, dyno: str, app: str, release: int) -> None:
+        """Note what a dyno, or the supervisor, runs from now on."""
+        self._releases[dyno] = (app, release)
+
+    def forget(self, dyno: str) -> None:
+        """Note that a dyno has gone for good."""
+        self._releases.pop(dyno, None)
+
+    def release_of(self, dyno: str) -> tuple[str | None, int | None]:
+        """Return the application and the release that a dyno runs, if any is known."""
+        return self._releases.get(dyno, (None, None))
+
+    def say(self, dyno: str, text: str, event: LogEvent | None = None) -> None:
         """Add a line of hsup's own about a dyno.
 
         What is said for long while nobody reads is counted only.
@@ -152,8 +167,18 @@ class LogRouter:
             return
         lines = visible(text).encode() + b"\n"
         self._said_bytes += len(lines)
+        app, release = self.release_of(dyno)
         self.publish(
-            LogBatch(time=time.time_ns(), source="hsup", dyno=dyno, stream="stdout", lines=lines)
+            LogBatch(
+                time=time.time_ns(),
+                source="hsup",
+                dyno=dyno,
+                stream="stdout",
+                lines=lines,
+                app=app,
+                release=release,
+                event=event or LogEvent("warning" if text.startswith(_WARNING) else "notice"),
+            )
         )
 
     def add(self, reader: StreamReader) -> None:
@@ -215,7 +240,16 @@ def _taken_bytes(sink: LogSink) -> int:
 class StreamReader:
     """Reads one stream of one dyno from the pipe that it writes to."""
 
-    __slots__ = ("_descriptor", "_dyno", "_framer", "_is_wide", "_router", "_stream")
+    __slots__ = (
+        "_app",
+        "_descriptor",
+        "_dyno",
+        "_framer",
+        "_is_wide",
+        "_release",
+        "_router",
+        "_stream",
+    )
 
     def __init__(self, descriptor: int, dyno: str, stream: str, router: LogRouter) -> None:
         os.set_blocking(descriptor, False)
@@ -223,6 +257,7 @@ class StreamReader:
         self._dyno = dyno
         self._stream = stream
         self._router = router
+        self._app, self._release = router.release_of(dyno)
         self._framer = LineFramer(router.unfinished)
         self._is_wide = False
 
@@ -269,6 +304,8 @@ class StreamReader:
                     stream=self._stream,
                     lines=lines,
                     is_partial=is_partial,
+                    app=self._app,
+                    release=self._release,
                 )
             )
 

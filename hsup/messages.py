@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hsup.api import SUPERVISOR
+from typing import NamedTuple
+
+from hsup.api import SUPERVISOR, LogEvent
 from hsup.events import (
     DynoExited,
     DynoStateChanged,
@@ -17,11 +19,20 @@ from hsup.events import (
 from hsup.lifecycle import State
 from hsup.model import Command, ExitStatus
 
-STOPPING = "Stopping all processes with SIGTERM"
-KILLING = "Stopping remaining processes with SIGKILL"
-ADOPTED = "Took over the running process from a dead hsup"
+
+class Line(NamedTuple):
+    """A line of hsup's own: for people, and what it tells for programs."""
+
+    text: str
+    event: LogEvent
+
+
+STOPPING = Line("Stopping all processes with SIGTERM", LogEvent("stopping"))
+KILLING = Line("Stopping remaining processes with SIGKILL", LogEvent("killing"))
+ADOPTED = Line("Took over the running process from a dead hsup", LogEvent("adopted"))
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
-_KILLED = "Stopping process with SIGKILL"
+_OUT_OF_MEMORY = Line(OUT_OF_MEMORY, LogEvent("error", code="R15"))
+_KILLED = Line("Stopping process with SIGKILL", LogEvent("killing"))
 
 #: The platform knows fewer states, and says nothing of a dyno that is new.
 _PLATFORM_STATES = {
@@ -37,22 +48,22 @@ _PLATFORM_STATES = {
 }
 
 
-def starting(command: Command) -> str:
+def starting(command: Command) -> Line:
     """Say that a dyno is about to run a command."""
-    if not command.words:
-        return "Starting process with the image's own command"
-    return f"Starting process with command `{command}`"
+    how = f"command `{command}`" if command.words else "the image's own command"
+    return Line(f"Starting process with {how}", LogEvent("starting"))
 
 
-def exit_timeout(grace_seconds: float) -> str:
+def exit_timeout(grace_seconds: float) -> Line:
     """Say that a dyno did not end in time."""
-    return (
+    text = (
         "Error R12 (Exit timeout) -> At least one process failed to exit "
         f"within {grace_seconds:g} seconds of SIGTERM"
     )
+    return Line(text, LogEvent("error", code="R12"))
 
 
-def narrate(event: Event) -> tuple[str, tuple[str, ...]]:
+def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:
     """Return whom an event concerns, a dyno or the supervisor, and the lines that tell it."""
     match event:
         case DynoStateChanged():
@@ -60,7 +71,7 @@ def narrate(event: Event) -> tuple[str, tuple[str, ...]]:
         case DynoExited():
             return str(event.dyno), _exited(event.status)
         case _:
-            return SUPERVISOR, (_supervision(event),)
+            return SUPERVISOR, (Line(_supervision(event), _supervision_event(event)),)
 
 
 def _supervision(event: Supervision) -> str:
@@ -78,15 +89,23 @@ def _supervision(event: Supervision) -> str:
             return f"Stopping all dynos: {event.reason}"
 
 
-def _exited(status: ExitStatus) -> tuple[str, ...]:
+def _supervision_event(event: Supervision) -> LogEvent:
+    """Return the event by its hook's name, with the platform's code of an error."""
+    code = event.error.code if isinstance(event, ReleaseRejected | SourceFailed) else None
+    return LogEvent(event.hook.removeprefix("hsup_"), code=code)
+
+
+def _exited(status: ExitStatus) -> tuple[Line, ...]:
     """Tell an exit; of the platform's lines, `Process running mem=…` needs a measurement."""
-    line = f"Process exited with status {status.status}"
-    return (OUT_OF_MEMORY, _KILLED, line) if status.out_of_memory else (line,)
+    event = LogEvent("exited", status=status.status)
+    line = Line(f"Process exited with status {status.status}", event)
+    return (_OUT_OF_MEMORY, _KILLED, line) if status.out_of_memory else (line,)
 
 
-def _state_changed(event: DynoStateChanged) -> tuple[str, ...]:
+def _state_changed(event: DynoStateChanged) -> tuple[Line, ...]:
     before, after = _PLATFORM_STATES[event.before], _PLATFORM_STATES[event.after]
-    reason = (f"Cannot start: {event.reason}",) if event.reason else ()
+    reason = (Line(f"Cannot start: {event.reason}", LogEvent("error")),) if event.reason else ()
     if not before or before == after:
         return reason
-    return (*reason, f"State changed from {before} to {after}")
+    text = f"State changed from {before} to {after}"
+    return (*reason, Line(text, LogEvent("state_changed", state=after)))

@@ -172,6 +172,7 @@ class Rollout:
     async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> None:
         """Have the dynos of a release, and have it kept for an hsup to come."""
         self.current = release
+        self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
         if release.logplex_url and not self._plan.has_drain:
             advice = catalogue.missing("log sink", "logplex", ())

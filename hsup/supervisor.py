@@ -239,6 +239,6 @@ class Supervisor:
     def _tell(self, event: Event) -> None:
         about, lines = messages.narrate(event)
         for line in lines:
-            self._router.say(about, line)
-            logger.debug("%s: %s", about, line)
+            self._router.say(about, line.text, line.event)
+            logger.debug("%s: %s", about, line.text)
         self._observe(event)

@@ -20,14 +20,13 @@ _UNSEEN = chain(
     range(0x2028, 0x202F),
     range(0x2066, 0x206A),
     (0xFEFF,),
+    range(0xFDD0, 0xFDF0),  # noncharacters, as the last two of each plane are
+    *((plane + 0xFFFE, plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000)),
 )
 #: What a byte that is not UTF-8 becomes in Python (PEP 383) is shown as that byte.
 _BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
 _SHOWN = {
-    **{one: f"\\x{one:02x}" if one <= 0xFF else f"\\u{one:04x}" for one in _UNSEEN},  # noqa: PLR2004
-    ord("\t"): "\\t",
-    ord("\n"): "\\n",
-    ord("\r"): "\\r",
+    **{one: ascii(chr(one))[1:-1] for one in _UNSEEN},
     **_BYTES,
 }
 

@@ -280,7 +280,7 @@ async def test_a_dyno_that_ignores_sigterm_is_killed_after_its_grace(execute, dr
     assert executor.status == ExitStatus(signal=signal.SIGKILL)
     assert sink.said("web.1")[1:] == [
         "Stopping all processes with SIGTERM",
-        messages.exit_timeout(0.001),
+        messages.exit_timeout(0.001).text,
         "Stopping remaining processes with SIGKILL",
     ]
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.api import LogBatch
+from hsup.api import LogBatch, LogEvent
 from hsup.cli.options import LOG_FORMATS
 from hsup.formats import formatter
 
@@ -71,6 +72,8 @@ def test_json_prints_an_object_a_line():
         "source": "app",
         "dyno": "web.1",
         "stream": "stderr",
+        "app": None,
+        "release": None,
     }
     assert [json.loads(line) for line in text.splitlines()] == [
         rest | {"message": "a"},
@@ -82,16 +85,78 @@ def test_raw_prints_the_bytes():
     assert printed("raw", b"\x00\xff\r\nhalf") == b"\x00\xff\r\nhalf"
 
 
-@given(lines=st.binary(min_size=1).filter(lambda lines: b"\n" not in lines))
-def test_json_loses_no_byte(lines):
-    text = printed("json", lines + b"\n")
+def i_json(line):
+    """Parse a line as RFC 7493 has it: no duplicates, no lone surrogates, exact numbers."""
+
+    def unique(pairs):
+        assert len({name for name, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    def refuse(number):
+        raise AssertionError(number)
+
+    found = json.loads(line.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
+    assert isinstance(found, dict)
+    for value in (*found, *found.values()):
+        if isinstance(value, str):
+            for one in map(ord, value):
+                assert not 0xD800 <= one <= 0xDFFF
+                assert one & 0xFFFE != 0xFFFE
+                assert not 0xFDD0 <= one <= 0xFDEF
+        else:
+            assert value in (None, True) or abs(value) < 2**53
+    return found
+
+
+def line_of(found):
+    """Return what a dyno wrote, as README has it."""
+    return b64decode(found["base64"]) if "base64" in found else found["message"].encode()
+
+
+ANY_TEXT = st.text(st.characters(codec="utf-8")).map(str.encode)
+ODD = st.sampled_from(
+    [b"\xed\xa0\x80", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbe", b"\xef\xb7\x90", b"\xff", b"\0", b'"\\']
+)
+ANY_LINES = st.lists(st.one_of(st.binary(), ANY_TEXT, ODD, st.just(b"\n"))).map(b"".join)
+
+
+@given(lines=ANY_LINES, is_partial=st.booleans(), app=st.text(st.characters()))
+def test_json_is_i_json_whatever_a_dyno_writes_and_loses_no_byte(lines, is_partial, app):
+    is_partial = is_partial and not lines.endswith(b"\n")
+    given_batch = batch(lines)._replace(is_partial=is_partial, app=app, release=2**60)
+    text = formatter("json", coloured=False)(given_batch)
     assert text.isascii()
-    message = json.loads(text)["message"]
-    assert message.encode(errors="surrogateescape") == lines
+    assert text.endswith(b"\n")
+    objects = [i_json(line) for line in text.splitlines()]
+    assert b"\n".join(map(line_of, objects)) == lines.removesuffix(b"\n")
+    assert [one.get("partial", False) for one in objects] == [
+        *(False for _ in objects[1:]),
+        is_partial,
+    ]
 
 
-def test_json_tells_a_byte_that_is_no_utf8_as_pep_383_does():
-    assert json.loads(printed("json", b"caf\xe9\n"))["message"] == "caf\udce9"
+def test_json_shows_a_byte_that_is_no_utf8_and_has_the_line_as_it_was():
+    found = i_json(printed("json", b"caf\xe9\n"))
+    assert (found["message"], found["base64"]) == ("caf\ufffd", "Y2Fm6Q==")
+
+
+def test_json_has_what_a_line_of_hsups_own_tells():
+    event = LogEvent("exited", status=137)
+    told = batch(b"x\n", source="hsup")._replace(app="shop", release=42, event=event)
+    found = i_json(formatter("json", coloured=False)(told))
+    assert found == {
+        "time": "2026-01-02T15:04:05.123456+00:00",
+        "source": "hsup",
+        "dyno": "web.1",
+        "stream": "stdout",
+        "app": "shop",
+        "release": "v42",
+        "event": "exited",
+        "state": None,
+        "status": 137,
+        "code": None,
+        "message": "x",
+    }
 
 
 @pytest.mark.parametrize("name", ["heroku", "plain"])

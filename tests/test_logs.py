@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsup.api import LogEvent
 from hsup.formats import formatter
 from hsup.logs import (
     LONGEST_LINE_BYTES,
@@ -430,6 +431,25 @@ async def test_what_is_in_the_pipe_is_drained_as_fast_as_it_is_taken(output, sin
     await draining
     web.finish()
     assert len(sink.written()) == 2 * 30_720
+
+
+async def test_every_line_tells_the_application_and_the_release(output, router, sink):
+    router.say("supervisor", "Warning: nothing yet")
+    router.runs("web.1", "shop", 3)
+    web = output()
+    router.runs("web.1", "shop", 4)
+    os.write(web.stdout, b"old\n")
+    web.close_writing_ends()
+    web.finish()
+    router.say("web.1", "new", LogEvent("starting"))
+    router.forget("web.1")
+    router.say("web.1", "gone")
+    assert [(one.app, one.release, one.event) for one in sink.batches] == [
+        (None, None, LogEvent("warning")),
+        ("shop", 3, None),
+        ("shop", 4, LogEvent("starting")),
+        (None, None, LogEvent("notice")),
+    ]
 
 
 async def test_what_hsup_says_while_nobody_reads_is_bounded_and_counted(router, sink):

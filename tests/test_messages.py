@@ -5,11 +5,13 @@ import itertools
 import pytest
 
 from hsup import messages
+from hsup.api import LogEvent
 from hsup.errors import PluginError
-from hsup.events import DynoExited, DynoStateChanged, ReleaseRejected
+from hsup.events import DynoExited, DynoStateChanged, ReleaseRejected, SourceFailed
 from hsup.lifecycle import State
 from hsup.messages import narrate
 from hsup.model import Command, DynoName, ExitStatus
+from hsup.slugs.errors import ChecksumError
 
 WEB = DynoName("web", 1)
 
@@ -18,7 +20,11 @@ def changed(before, after, reason=""):
     event = DynoStateChanged(dyno=WEB, before=before, after=after, reason=reason)
     about, lines = narrate(event)
     assert about == "web.1"
-    return lines
+    return tuple(line.text for line in lines)
+
+
+def texts(event):
+    return tuple(line.text for line in narrate(event)[1])
 
 
 def test_a_state_is_told_as_the_platform_does():
@@ -46,35 +52,58 @@ def test_why_a_dyno_cannot_start_is_told_in_any_case(before, after):
 
 
 def test_an_exit_is_told_with_the_status_that_a_shell_has():
-    told = narrate(DynoExited(dyno=WEB, status=ExitStatus(signal=9)))
-    assert told == ("web.1", ("Process exited with status 137",))
+    event = DynoExited(dyno=WEB, status=ExitStatus(signal=9))
+    assert texts(event) == ("Process exited with status 137",)
 
 
 def test_an_exit_for_want_of_memory_is_told_as_the_platform_does():
     status = ExitStatus(signal=9, out_of_memory=True)
-    assert narrate(DynoExited(dyno=WEB, status=status)) == (
-        "web.1",
-        (
-            "Error R15 (Memory quota vastly exceeded)",
-            "Stopping process with SIGKILL",
-            "Process exited with status 137",
-        ),
+    assert texts(DynoExited(dyno=WEB, status=status)) == (
+        "Error R15 (Memory quota vastly exceeded)",
+        "Stopping process with SIGKILL",
+        "Process exited with status 137",
     )
 
 
 @pytest.mark.parametrize(("running", "goes_on"), [(3, "v3 goes on"), (None, "nothing runs")])
 def test_a_rejection_tells_what_goes_on(running, goes_on):
-    about, lines = narrate(ReleaseRejected(error=PluginError("no"), running=running))
-    assert about == "supervisor"
-    assert lines == (f"Release rejected, {goes_on}: no",)
+    event = ReleaseRejected(error=PluginError("no"), running=running)
+    assert narrate(event)[0] == "supervisor"
+    assert texts(event) == (f"Release rejected, {goes_on}: no",)
 
 
 def test_a_command_is_told_as_a_shell_would_read_it():
-    assert messages.starting(Command(("echo", "a  b"))) == (
+    assert messages.starting(Command(("echo", "a  b"))).text == (
         "Starting process with command `echo 'a  b'`"
     )
 
 
 def test_a_timeout_tells_how_long_was_waited():
-    assert "within 30 seconds of SIGTERM" in messages.exit_timeout(30.0)
-    assert "within 0.5 seconds of SIGTERM" in messages.exit_timeout(0.5)
+    assert "within 30 seconds of SIGTERM" in messages.exit_timeout(30.0).text
+    assert "within 0.5 seconds of SIGTERM" in messages.exit_timeout(0.5).text
+
+
+def events(event):
+    return [line.event for line in narrate(event)[1]]
+
+
+def test_programs_are_told_the_state_that_people_are():
+    crashed = DynoStateChanged(dyno=WEB, before=State.UP, after=State.CRASHED, reason="no")
+    assert events(crashed) == [LogEvent("error"), LogEvent("state_changed", state="crashed")]
+    stopped = DynoStateChanged(dyno=WEB, before=State.STOPPING, after=State.STOPPED)
+    assert events(stopped) == [LogEvent("state_changed", state="down")]
+
+
+def test_programs_are_told_how_a_dyno_exited_and_the_codes_of_errors():
+    status = ExitStatus(signal=9, out_of_memory=True)
+    assert events(DynoExited(dyno=WEB, status=status)) == [
+        LogEvent("error", code="R15"),
+        LogEvent("killing"),
+        LogEvent("exited", status=137),
+    ]
+    assert messages.exit_timeout(30.0).event == LogEvent("error", code="R12")
+    checksum = ChecksumError("a", "b", hint="ask")
+    assert events(ReleaseRejected(error=checksum, running=1)) == [
+        LogEvent("release_rejected", code="R17")
+    ]
+    assert events(SourceFailed(error=PluginError("no"))) == [LogEvent("source_failed")]

@@ -28,6 +28,7 @@ from hsup.visible import visible
         ("\u202egpj.exe\u2066", r"\u202egpj.exe\u2066"),
         (os.fsdecode(b"caf\xe9"), r"caf\xe9"),
         ("\ud800", r"\ud800"),
+        ("\uffff\U0001fffe", r"\uffff\U0001fffe"),
     ],
 )
 def test_what_would_do_something_is_shown_and_text_is_text(text, shown):

@@ -32,6 +32,8 @@ class HostileSlug(SlugError):
 class ChecksumError(SlugError):
     """The archive is not the one that the release was made with: the platform's R17."""
 
+    code = "R17"
+
     def __init__(self, expected: str, actual: str, *, hint: str) -> None:
         self.expected, self.actual = expected, actual
         # The platform's text to the letter, its missing "not" included.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 
 import pytest
 
-from ftest.program import json_lines
+from ftest.program import eventually, json_lines
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
 BIG = "head -c {bytes} /dev/zero | tr '\\0' x"
@@ -177,6 +178,26 @@ def test_the_output_may_be_a_file(hsup):
     shell = ("bash", "-c", '"$@" > written', "bash")
     assert hsup.call("start", "--oneshot", prefix=shell).status == 0
     assert len(of_app((hsup.folder / "written").read_text())) == 1000
+
+
+def test_a_file_that_may_not_be_larger_is_written_again_once_it_may(hsup):
+    hsup.procfile(one="for i in {1..1000}; do echo line $i; sleep 0.01; done")
+    shell = ("bash", "-c", 'ulimit -Sf 1; exec "$@" > written', "bash")  # 1 KiB
+    running = hsup.begin("start", "--oneshot", prefix=shell)
+    running.wait_for("^hsup: cannot print .*: File too large$")
+    written = hsup.folder / "written"
+    assert written.stat().st_size == 1024
+    written.write_bytes(b"")
+    assert eventually(lambda: b"bytes of it were lost\n" in written.read_bytes())
+    assert b"\0" not in written.read_bytes()
+    assert running.stop() in (0, 143)
+
+
+def test_a_dyno_ignores_no_signal_that_python_does(hsup):
+    done = oneshot(hsup, one="grep -h SigIgn /proc/self/status")
+    (line,) = of_app(done.text)
+    ignored = int(line.split()[-1], 16)
+    assert not any(ignored >> (one - 1) & 1 for one in (signal.SIGPIPE, signal.SIGXFSZ))
 
 
 @pytest.mark.parametrize("form", ["heroku", "raw"])

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+_NEWLINE = ord("\n")
 #: How much may wait for a slow reader before dynos are no longer read.
 FULL_BYTES = 1 << 20
 #: What is written in small pieces waits in larger ones: each has a cost of its own.
@@ -38,7 +39,7 @@ class DescriptorWriter:
     def __init__(self, descriptor: int, on_broken: Callable[[OSError], None]) -> None:
         self._outlet = _open_outlet(descriptor)
         self._on_broken = on_broken
-        self._is_losing = False
+        self._is_losing = self._is_torn = False
         self._waiting: deque[bytearray] = deque()
         self._waiting_bytes = 0
         self._head_taken = 0
@@ -57,15 +58,22 @@ class DescriptorWriter:
         """Return how much the reader has taken so far."""
         return self._taken_bytes
 
-    def write(self, data: bytes) -> None:
-        """Write now what can be written now, and the rest as soon as possible."""
+    def write(self, data: bytes) -> int:
+        """Write now what can be written now, and the rest as soon as possible.
+
+        Return how much is lost, as a file has no room for it; the next write is tried all the
+        same, and begins a line where one was torn.
+        """
         if self._is_over or not data:
-            return
+            return 0
+        if isinstance(self._outlet, _FileOutlet):
+            return self._write_to_file(self._outlet, data)
         rest = memoryview(data)
         if not self._waiting:
             rest = rest[self._try(rest) :]
         if rest and not self._is_over:
             self._keep(rest)
+        return 0
 
     async def drained(self) -> None:
         """Return when no more than half of what is allowed waits."""
@@ -122,15 +130,23 @@ class DescriptorWriter:
             written = self._outlet.write(data)
         except BlockingIOError:
             return 0
-        except OSError as error:
-            if not self._is_losing:
-                self._on_broken(error)
-            self._is_losing = True
-            self._is_over = error.errno != errno.ENOSPC
+        except OSError as error:  # whoever read it is gone
+            self._is_over = True
+            self._on_broken(error)
             return len(data)
-        self._is_losing = False
         self._taken_bytes += written
         return written
+
+    def _write_to_file(self, file: _FileOutlet, data: bytes) -> int:
+        begun = b"\n" + data if self._is_torn else data
+        written, error = file.write_all(begun)
+        self._taken_bytes += written
+        if written:
+            self._is_torn = error is not None and begun[written - 1] != _NEWLINE
+        was_losing, self._is_losing = self._is_losing, error is not None
+        if error is not None and not was_losing:
+            self._on_broken(error)
+        return min(len(begun) - written, len(data))
 
 
 class _Outlet(Protocol):
@@ -210,14 +226,32 @@ class _PolledOutlet:
 
 
 class _FileOutlet:
+    """A file or a device: nothing waits for it, but there may be no room for a while."""
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def write(self, data: memoryview) -> int:
+        return os.write(self._descriptor, data)
+
+    def write_all(self, data: bytes) -> tuple[int, OSError | None]:
+        """Return how much was written, and why no more: a full disk, a quota, a limit."""
         written = 0
         while written < len(data):
-            written += os.write(self._descriptor, data[written:])
-        return written
+            try:
+                written += self.write(memoryview(data)[written:])
+            except OSError as error:
+                if error.errno != errno.EFBIG or not self._return_to_end():
+                    return written, error
+        return written, None
+
+    def _return_to_end(self) -> bool:
+        """Go back to the end of a file that was made shorter; tell whether it was."""
+        here = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        end = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if end > here:  # whoever called hsup has it write over what is there
+            os.lseek(self._descriptor, here, os.SEEK_SET)
+        return end < here
 
     def fileno(self) -> int:
         return self._descriptor

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 
-from hsup.api import LogBatch
+from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.descriptor import DescriptorWriter
 from hsup.formats import Formatter, formatter
 
@@ -14,15 +15,33 @@ logger = logging.getLogger(__name__)
 
 
 class Printer:
-    """Prints batches; all of them on one stream, so that their order is kept."""
+    """Prints batches; all of them on one stream, so that their order is kept.
 
-    def __init__(self, descriptor: int, form: Formatter) -> None:
+    `marks_gaps` has a line of hsup's own where some could not be printed.
+    """
+
+    def __init__(self, descriptor: int, form: Formatter, *, marks_gaps: bool = True) -> None:
+        self._marks_gaps = marks_gaps
         self._format = UnmixedLines(form)
         self._writer = DescriptorWriter(descriptor, _report_broken)
+        self._lost_bytes = 0
 
     def write(self, batch: LogBatch) -> None:
-        """Print a batch."""
-        self._writer.write(self._format(batch))
+        """Print a batch; once there is room for it again, say how much was lost before."""
+        if lost := self._writer.write(self._format(batch)):
+            self._lost_bytes += lost
+            self._format.begin_line()
+        elif self._lost_bytes:
+            lost, self._lost_bytes = self._lost_bytes, 0
+            self._tell_lost(lost)
+
+    def _tell_lost(self, lost: int) -> None:
+        text = f"the output is printed again, {lost} bytes of it were lost"
+        logger.warning(text)
+        if self._marks_gaps:
+            lines = f"Warning: {text}\n".encode()
+            event = LogEvent("warning")
+            self.write(LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines, event=event))
 
     @property
     def is_full(self) -> bool:
@@ -51,10 +70,10 @@ class RawPrinter:
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        self._stderr = Printer(stderr, _RawAndTold())
+        self._stderr = Printer(stderr, _RawAndTold(), marks_gaps=False)
         self._stdout = self._stderr
         if not os.path.sameopenfile(stdout, stderr):
-            self._stdout = Printer(stdout, _RawAndTold())
+            self._stdout = Printer(stdout, _RawAndTold(), marks_gaps=False)
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
@@ -99,6 +118,10 @@ class UnmixedLines:
         self._halfway: tuple[str, str, str] | None = None
         self._is_line_end = True
 
+    def begin_line(self) -> None:
+        """Go on with nothing: what came last could not be printed."""
+        self._is_line_end = True
+
     def __call__(self, batch: LogBatch) -> bytes:
         """Return what is printed for a batch."""
         if self._is_line_end and not batch.is_partial:
@@ -130,4 +153,4 @@ class _RawAndTold:
 
 
 def _report_broken(error: OSError) -> None:
-    logger.warning("cannot print the dynos' output any more, they run on: %s", error.strerror)
+    logger.warning("cannot print the dynos' output, they run on: %s", error.strerror)

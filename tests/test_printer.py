@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
@@ -180,6 +182,70 @@ async def test_raw_is_full_when_either_reader_has_fallen_behind(pipe, other_pipe
     await closing
 
 
+@contextmanager
+def room_for(size):
+    """Let no file have more bytes; Python ignores SIGXFSZ."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("flags", [0, os.O_APPEND])
+async def test_a_file_that_had_no_room_has_all_that_comes_later_and_how_much_was_lost(
+    tmp_path, caplog, flags
+):
+    path = tmp_path / "log"
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | flags)
+    printer = Printer(descriptor, formatter("plain", coloured=False))
+    with room_for(30), caplog.at_level(logging.WARNING, logger="hsup"):
+        printer.write(batch(b"a line that fits\n"))
+        printer.write(batch(b"one that is torn\n"))
+        printer.write(batch(b"one that is lost\n"))
+    printer.write(batch(b"there is room\n"))
+    await printer.close()
+    lost = len("web.1 | one that is torn\n" * 2) - (30 - len("web.1 | a line that fits\n"))
+    assert path.read_text() == (
+        "web.1 | a line that fits\nweb.1\nweb.1 | there is room\n"
+        f"supervisor * Warning: the output is printed again, {lost} bytes of it were lost\n"
+    )
+    assert caplog.messages == [
+        "cannot print the dynos' output, they run on: File too large",
+        f"the output is printed again, {lost} bytes of it were lost",
+    ]
+    os.close(descriptor)
+
+
+async def test_a_file_that_was_made_shorter_is_written_at_its_end(tmp_path):
+    path = tmp_path / "log"
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
+    printer = Printer(descriptor, formatter("raw", coloured=False))
+    with room_for(30):
+        printer.write(batch(b"x" * 29 + b"\n"))
+        os.truncate(path, 0)
+        printer.write(batch(b"there is room\n"))
+    await printer.close()
+    assert path.read_bytes() == b"there is room\n"
+    os.close(descriptor)
+
+
+async def test_raw_has_no_line_of_hsups_own_where_some_is_lost(tmp_path, pipe, caplog):
+    path = tmp_path / "log"
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
+    printer = RawPrinter(descriptor, pipe[1])
+    with room_for(4), caplog.at_level(logging.WARNING, logger="hsup"):
+        printer.write(batch(b"123\n"))
+        printer.write(batch(b"lost\n"))
+    with caplog.at_level(logging.WARNING, logger="hsup"):
+        printer.write(batch(b"room\n"))
+    await printer.close()
+    assert path.read_bytes() == b"123\nroom\n"
+    assert caplog.messages[-1] == "the output is printed again, 5 bytes of it were lost"
+    os.close(descriptor)
+
+
 async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, caplog):
     printer = Printer(pipe[1], formatter("raw", coloured=False))
     os.close(pipe[0])
@@ -187,4 +253,4 @@ async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, cap
         printer.write(batch(b"a\n"))
         printer.write(batch(b"b\n"))
     await printer.close()
-    assert caplog.messages == ["cannot print the dynos' output any more, they run on: Broken pipe"]
+    assert caplog.messages == ["cannot print the dynos' output, they run on: Broken pipe"]

@@ -17,6 +17,10 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if os.getpid() == 1:
+        from hsup.init import fork_below
+
+        fork_below()
     _open_standard_streams()
     from hsup.cli import main as run_command_line
 

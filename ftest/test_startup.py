@@ -77,6 +77,26 @@ def test_a_profile_that_fails_does_not_keep_the_command_from_running(hsup):
     assert (done.text, done.status) == ("on\n", 0)
 
 
+def test_what_a_profile_does_for_itself_changes_no_command(hsup):
+    script = "set -eu\nshift\nset -- other words\nset -f\nexport SEEN=yes\nreturn 3\n"
+    hsup.files({".profile.d/a.sh": script, ".profile": "set -o nounset; break\n"})
+    argv = ("run", "--", "sh", "-c", 'echo "$SEEN" "$@"', "sh", "a  b", "c")
+    assert hsup.call(*argv).text == "yes a  b c\n"
+    line = "false; echo $SEEN$UNSET $# /etc/pass*d"
+    assert hsup.call("run", line).text == "yes 0 /etc/passwd\n"
+    hsup.procfile(one=line)
+    assert "app[one.1]: yes 0 /etc/passwd\n" in hsup.call("start", "--oneshot").text
+
+
+def test_that_a_profile_kept_the_command_from_running_is_told(hsup):
+    hsup.files({".profile.d/a.sh": "exit 4\n"})
+    done = hsup.call("run", "echo on")
+    told = "hsup: /app/.profile.d/a.sh exited with status 4, so the command was not run\n"
+    assert (done.text, done.message, done.status) == ("", told, 4)
+    hsup.procfile(one="echo on")
+    assert f"app[one.1]: {told}" in hsup.call("start", "--oneshot").text
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [

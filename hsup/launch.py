@@ -42,16 +42,32 @@ _DYNO_DEFAULTS: Mapping[str, str] = MappingProxyType(
 #: Where a driver puts START_UP in a dyno, for bash to read before the command.
 START_UP_FILE = "/etc/hsup/start-up.sh"
 #: In alphabetical order, whatever the language (Dyno Startup Behavior in Heroku's
-#: Dev Center).
-START_UP = """\
+#: Dev Center). The words and options of the shell are the command's: whatever a script
+#: does to them is undone after it. The inner loop is for its `break`.
+START_UP = r"""\
 hsup_find() { local LC_ALL=C; hsup_profiles=(/app/.profile.d/*.sh /app/.profile); }
-hsup_find
+hsup_restore() {
+  local option
+  IFS=:
+  for option in $SHELLOPTS; do [[ :$hsup_set: == *:$option:* ]] || set +o "$option"; done
+  for option in $BASHOPTS; do [[ :$hsup_shopt: == *:$option:* ]] || shopt -u "$option"; done
+  for option in $hsup_set; do set -o "$option"; done
+  for option in $hsup_shopt; do shopt -s "$option"; done
+  IFS=$' \t\n'
+}
+hsup_words=("$@") hsup_set=$SHELLOPTS hsup_shopt=$BASHOPTS hsup_read=
+hsup_find 2>/dev/null  # bash has said already that a locale is missing
+trap 'echo "hsup: $hsup_profile exited with status $?, so the command was not run" >&2' EXIT
 for hsup_profile in "${hsup_profiles[@]}"; do
-  [ -r "$hsup_profile" ] && . "$hsup_profile"
+  [ -r "$hsup_profile" ] || continue
+  for hsup_read in yes; do . "$hsup_profile"; done
+  { hsup_restore; } 2>/dev/null
+  set -- "${hsup_words[@]}"
 done
+[ "$hsup_read" ] && [[ $(trap -p EXIT) != *hsup_profile* ]] || trap - EXIT
 [ -z "$HSUP_PS1" ] || export PS1="$HSUP_PS1"
-unset -f hsup_find
-unset -v hsup_profile hsup_profiles HSUP_PS1
+unset -f hsup_find hsup_restore
+unset -v hsup_profile hsup_profiles hsup_words hsup_set hsup_shopt hsup_read HSUP_PS1
 """
 
 

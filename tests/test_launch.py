@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from uuid import UUID
 
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import DriverError
-from hsup.launch import Ports, dyno_spec, environment, one_off_command, one_off_name
+from hsup.launch import (
+    START_UP,
+    START_UP_FILE,
+    Ports,
+    dyno_spec,
+    environment,
+    one_off_command,
+    one_off_name,
+    start_up,
+)
 from hsup.model import Bind, Command, DynoName, ProcessType, Release, Slug
 
 DYNO_NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 250))
@@ -104,6 +114,78 @@ def test_a_type_stands_for_its_command_with_what_follows_it(words, expected):
     processes = tuple(ProcessType(name, Command(one)) for name, one in commands.items())
     release = Release(app="shop", version=1, processes=processes)
     assert one_off_command(release, words) == Command(expected)
+
+
+def started(folder, command, *scripts, env=None):
+    """Start a command as a dyno with these scripts in its .profile.d does."""
+    app, file = folder / "app", folder / "start-up.sh"
+    (app / ".profile.d").mkdir(parents=True)
+    for number, script in enumerate(scripts):
+        (app / f".profile.d/{number}.sh").write_text(f"{script}\n")
+    file.write_text(START_UP.replace("/app/", f"{app}/"))
+    argv = [word.replace(START_UP_FILE, str(file)) for word in start_up(command)]
+    variables = {"PATH": "/usr/bin:/bin", **(env or {})}
+    return subprocess.run(argv, env=variables, capture_output=True, text=True, check=False)
+
+
+#: What a script in .profile.d may do that is nothing to the command.
+OWN_AFFAIRS = [
+    "set -- other words",
+    "shift",
+    "return 3",
+    "set -euo pipefail",
+    "set -f; IFS=ab",
+    "set -k; set +B; set -a",
+    "shopt -s failglob nullglob",
+    "set -o posix",
+    "set -x",
+    "break",
+    "continue",
+    "nosuchprogram; false",
+]
+
+
+@pytest.mark.parametrize("script", OWN_AFFAIRS)
+def test_what_a_script_does_for_itself_changes_no_argv(tmp_path, script):
+    command = Command(("sh", "-c", 'echo "$NEXT" $# "$@"', "sh", "a  b", "", "c"))
+    done = started(tmp_path, command, script, "export NEXT=next")
+    assert (done.stdout, done.returncode) == ("next 3 a  b  c\n", 0)
+
+
+@pytest.mark.parametrize("script", OWN_AFFAIRS)
+def test_what_a_script_does_for_itself_changes_no_line(tmp_path, script):
+    line = "false; A='xa  xb'; echo $NEXT $A $# $UNSET *nosuch {1,2} $-"
+    done = started(tmp_path, Command((line,)), script, "NEXT=next")
+    assert (done.stdout, done.returncode) == ("next xa xb 0 *nosuch 1 2 hBc\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 4", 4), ("set -e; false", 1), ("set -u; : $nosuch", 127), ("exec nosuch", 127)],
+)
+def test_that_a_script_kept_the_command_from_running_is_told(tmp_path, script, status):
+    done = started(tmp_path, Command(("echo", "ran")), "true", script)
+    told = f"/1.sh exited with status {status}, so the command was not run\n"
+    assert (done.stdout, done.returncode) == ("", status)
+    assert done.stderr.endswith(told)
+
+
+def test_a_trap_of_a_script_is_kept_for_a_line(tmp_path):
+    done = started(tmp_path, Command(("echo line; exit 2",)), "trap 'echo bye' EXIT")
+    assert (done.stdout, done.stderr, done.returncode) == ("line\nbye\n", "", 2)
+
+
+def test_a_command_that_fails_is_nothing_to_tell(tmp_path):
+    for number, script in enumerate([(), ("export A=1",)]):
+        done = started(tmp_path / str(number), Command(("exit 3",)), *script)
+        assert (done.stderr, done.returncode) == ("", 3)
+
+
+@pytest.mark.parametrize("name", ["LANG", "LC_ALL", "LC_CTYPE"])
+def test_that_a_locale_is_missing_is_told_once_at_most(tmp_path, name):
+    done = started(tmp_path, Command(("echo ran",)), "true", env={name: "xx_YY.UTF-8"})
+    assert done.stdout == "ran\n"
+    assert done.stderr.count("cannot change locale") <= 1
 
 
 @pytest.mark.parametrize(

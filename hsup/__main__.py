@@ -5,10 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 
 
 def main() -> None:
     """Run hsup, and exit with its status."""
+    if sys.getfilesystemencoding() != "utf-8" and sys.executable:
+        # Releases are in UTF-8, and so are their dynos' variables, whatever the locale here.
+        os.execv(sys.executable, [sys.orig_argv[0], "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
     # Nothing that is imported becomes garbage; looking for it takes a tenth of
     # the time of a whole `hsup run` (bench/run.py).
     gc.disable()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ftest.program import free_port, process
@@ -75,3 +77,53 @@ def test_a_command_of_several_words_is_no_line_for_the_shell(hsup):
 def test_the_input_of_a_dyno_is_empty(hsup):
     hsup.procfile(one="cat; echo over")
     assert "app[one.1]: over\n" in hsup.call("start", "--oneshot", stdin=b"not for it\n").text
+
+
+def test_a_locale_that_nobody_set_does_not_reach_dynos(hsup):
+    hsup.procfile(one="env")
+    without = ("env", "-u", "LANG", "-u", "LC_ALL", "-u", "LC_CTYPE")
+    assert "LC_CTYPE" not in hsup.call("run", "--", "env", prefix=without).text
+    assert "LC_CTYPE" not in hsup.call("start", "--oneshot", prefix=without).text
+
+
+@pytest.mark.simple_only("dynos of other drivers have the release's locale")
+def test_a_locale_that_the_user_set_reaches_dynos(hsup):
+    hsup.procfile(one="true")
+    for value in ("C", "C.UTF-8"):
+        env = {"LANG": "", "LC_CTYPE": value}
+        assert f"LC_CTYPE={value}\n" in hsup.call("run", "--", "env", env=env).text
+
+
+@pytest.mark.parametrize(
+    "env", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_a_procfile_and_a_dotenv_are_utf_8_whatever_the_locale(hsup, env):
+    hsup.procfile(one="echo é $NAME")
+    (hsup.folder / ".env").write_text("NAME=ünï\n")
+    expected = "é ünï\n"
+    assert hsup.call("run", "one", env=env).out.decode() == expected
+    assert f"app[one.1]: {expected}" in hsup.call("start", "--oneshot", env=env).out.decode()
+    # What is typed in another encoding stays as it is.
+    argv = ["run", "--", "printf", b"\xfc".decode(errors="surrogateescape")]
+    assert hsup.call(*argv, env=env).out == b"\xfc"
+
+
+@pytest.mark.simple_only("other drivers run the slug")
+def test_that_the_slug_is_not_run_is_said_once_on_standard_error(hsup):
+    hsup.release(Slug="nosuch.tgz", Processes=[process("one", "echo on"), process("two", "true")])
+    told = "hsup: the driver simple does not run the slug of v1 of .*-d libcontainer or -d docker"
+    done = hsup.call("run", "--", "echo", "hello")
+    assert (done.text, done.status, done.message.count("\n")) == ("hello\n", 0, 1)
+    assert re.match(told, done.message)
+    running = hsup.start()
+    running.wait_for("app.*: on")
+    hsup.release(Version=2, Slug="nosuch.tgz", Processes=[process("one", "echo second")])
+    running.wait_for("app.*: second")
+    assert running.stop() == 0
+    assert len(re.findall(told, running.err)) == 1
+
+
+@pytest.mark.simple_only("other drivers run the slug")
+def test_nothing_is_said_of_the_folder_of_a_procfile(hsup):
+    hsup.procfile(one="true")
+    assert hsup.call("run", "--", "true").message == ""

@@ -36,6 +36,41 @@ def test_a_line_that_is_gone_stops_its_dyno(hsup):
     assert running.count(r"app\[one\.1\]: born$") == 1
 
 
+def folders_of_releases(hsup, *names):
+    """Make folders as a tool that deploys does, with a link to the first; hsup starts there."""
+    for name in names:
+        (hsup.folder / name).mkdir()
+        replace(hsup.folder / name / "name", f"{name}\n")
+        replace(hsup.folder / name / "Procfile", f"one: cat name; exec {hsup.sleep}\n")
+    current = hsup.folder / "current"
+    current.symlink_to(names[0])
+    return current, ("sh", "-c", f'cd "{current}" && exec "$@"', "sh")
+
+
+def test_a_link_that_is_turned_has_the_dynos_started_in_the_new_folder(hsup):
+    current, there = folders_of_releases(hsup, "v1", "v2")
+    running = hsup.begin("start", prefix=there)
+    running.wait_for(r"app\[one\.1\]: v1$")
+    (hsup.folder / "next").symlink_to("v2")
+    (hsup.folder / "next").rename(current)
+    running.wait_for(r"app\[one\.1\]: v2$")
+    assert running.stop() == 0
+
+
+def test_a_folder_that_is_made_again_has_the_dynos_started_in_it(hsup):
+    _, there = folders_of_releases(hsup, "v1")
+    running = hsup.begin("start", prefix=there)
+    running.wait_for(r"app\[one\.1\]: v1$")
+    (hsup.folder / "v1").rename(hsup.folder / "old")
+    running.wait_for("Cannot take a newer release|Cannot fetch a newer release")
+    (hsup.folder / "new").mkdir()
+    replace(hsup.folder / "new" / "name", "new\n")
+    replace(hsup.folder / "new" / "Procfile", f"one: cat name; exec {hsup.sleep}\n")
+    (hsup.folder / "new").rename(hsup.folder / "v1")
+    running.wait_for(r"app\[one\.1\]: new$")
+    assert running.stop() == 0
+
+
 def test_an_editor_that_writes_in_place_is_followed(hsup):
     hsup.procfile(one=hsup.born)
     running = hsup.start()

@@ -116,6 +116,16 @@ class BindsPaths(Protocol):
 
 
 @runtime_checkable
+class IgnoresSlugs(Protocol):
+    """The ability of a driver to run commands in the current folder, whatever the slug.
+
+    The user is told so, once.
+    """
+
+    ignores_slugs: bool
+
+
+@runtime_checkable
 class SizesDynos(Protocol):
     """The ability of a driver to honour `DynoSpec.size`."""
 

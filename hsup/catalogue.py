@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from hsup.api import IgnoresSlugs
 from hsup.errors import PluginError
+
+if TYPE_CHECKING:
+    from hsup.api import Driver
+    from hsup.model import Release
 
 #: What a user does to choose a source, in the order in which sources are asked.
 REMEDIES: Mapping[str, str] = {
@@ -34,6 +40,21 @@ def source_asked_for(environ: Mapping[str, str], installed: Container[str]) -> s
         if environ.get(variable):
             return None if name in installed else name
     return None
+
+
+def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
+    """Return what to say of a release's slug that the driver does not run, None if it does."""
+    slug = release.slug
+    ignores = isinstance(driver, IgnoresSlugs) and driver.ignores_slugs
+    if not ignores or slug is None or slug.inode is not None:
+        return None
+    drivers = (
+        "-d docker" if slug.location.startswith("docker://") else "-d libcontainer or -d docker"
+    )
+    return (
+        f"the driver {name} does not run the slug of {release}: commands run in the current "
+        f"folder, with its config vars; to run the slug, choose {drivers}"
+    )
 
 
 def missing(kind: str, name: str, found: Iterable[str]) -> PluginError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 from collections.abc import Collection, Mapping
@@ -20,6 +21,8 @@ from hsup.launch import Ports, dyno_spec, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plan import Plan
 from hsup.threads import called, in_thread
+
+logger = logging.getLogger(__name__)
 
 #: How long after a driver has failed a release is tried again; twice as long each time.
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 300.0
@@ -54,6 +57,7 @@ class Rollout:
         self._ports = ports
         self._failed: _Failed | None = None
         self._passed: Release | None = None  # its release phase
+        self._has_told_of_slug = False
 
     async def take(self, release: Release) -> float | None:
         """Run a release, if it is another one; return in how many seconds to offer it again.
@@ -158,6 +162,7 @@ class Rollout:
         The release phase runs but for what ran before, or has passed it.
         """
         self._check_types(release)
+        self._tell_ignored_slug(release)
         require_passable(release, (one.command for one in release.processes))
         await called(partial(self._driver.build, release), DriverError)
         known = (one for one in (before, self._passed) if one is not None)
@@ -196,6 +201,12 @@ class Rollout:
         except HsupError as error:
             self._say(f"Warning: {error}")
             return None
+
+    def _tell_ignored_slug(self, release: Release) -> None:
+        told = catalogue.ignored_slug(self._plan.driver_name, self._driver, release)
+        if told and not self._has_told_of_slug:
+            self._has_told_of_slug = True
+            logger.warning(told)
 
     def _check_types(self, release: Release) -> None:
         asked = self._plan.asked

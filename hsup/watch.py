@@ -12,6 +12,7 @@ from asyncinotify import Inotify, Mask
 #: A file that its writer has closed, that was renamed to here, or that is gone.
 _CHANGES = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE
 _CHANGES_WHILE_OPEN = Mask.CREATE | Mask.MODIFY
+_LINK_TURNED = Mask.CREATE | Mask.MOVED_TO
 _FOLDER_GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
 
 #: With inotify, for the file systems that take a watch and never report (NFS, 9p).
@@ -33,7 +34,8 @@ async def folder_changes(
 
     A file that is still being written is reported when it is closed, and not
     before, unless only polling works. With `while_open` it is reported when it
-    appears, and when something was written to it, too.
+    appears, and when something was written to it, too. That another folder is at
+    the same path, or a link to it is turned, is a change of the files.
     """
     mask = _CHANGES | _CHANGES_WHILE_OPEN if while_open else _CHANGES
     with ExitStack() as stack:
@@ -45,8 +47,8 @@ async def folder_changes(
             if watch is None:
                 await asyncio.sleep(POLL_SECONDS)
             else:
-                reported = await _next_change(watch, names)
-            if watch is None or reported is None:
+                reported = await _next_change(watch, (*names, folder.name))
+            if watch is None or reported is None or _identity(folder) != seen[0]:
                 watch = _watch(stack, folder, mask)
             before, seen = seen, _signature(folder, names)
             if reported is not False or seen != before:
@@ -59,6 +61,8 @@ def _watch(stack: ExitStack, folder: Path, mask: Mask) -> Inotify | None:
     try:
         watch = stack.enter_context(Inotify())  # of which a user may have 128 (man 7 inotify)
         watch.add_watch(folder, mask | _FOLDER_GONE | Mask.ONLYDIR)
+        if folder.is_symlink():
+            watch.add_watch(folder.parent, _LINK_TURNED)
     except OSError:
         stack.close()
         return None
@@ -93,7 +97,16 @@ async def _next_event(inotify: Inotify, names: Collection[str], seconds: float) 
 
 
 def _signature(folder: Path, names: Collection[str]) -> _Signature:
-    return tuple(_file_signature(folder / name) for name in sorted(names))
+    files = (_file_signature(folder / name) for name in sorted(names))
+    return (_identity(folder), *files)
+
+
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, 0
 
 
 def _file_signature(path: Path) -> tuple[int, int, int] | None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from hsup import catalogue
 from hsup.api import RunsForeground
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing, sweep
@@ -46,6 +47,8 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     release = parts.current_release()
     driver = parts.driver()
     spec = _spec(release, words, options)
+    if told := catalogue.ignored_slug(options.driver, driver, release):
+        click.echo(f"hsup: {told}", err=True)
     if not isinstance(driver, RunsForeground):
         raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
     with closing(driver):

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 class SimpleDriver:
     """Starts each dyno's command in a session of its own, on the host's network."""
 
+    ignores_slugs = True
+
     def __init__(self, settings: Settings) -> None:
         self._surroundings = settings.environ
+        self._folder = settings.folder
         self._marks = Marks()
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
@@ -43,6 +46,7 @@ class SimpleDriver:
         """Run a dyno to its end on hsup's own streams."""
         from hsup_driver_simple import foreground
 
+        self._enter_folder(spec)
         return foreground.run(program(spec, self._surroundings), self._marks.next(), grace_seconds)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
@@ -50,6 +54,7 @@ class SimpleDriver:
         from hsup_driver_simple.dyno import watch
         from hsup_driver_simple.streams import low_streams
 
+        self._enter_folder(spec)
         what = program(spec, self._surroundings)
         address = Address(ip="127.0.0.1", port=_port(what.environment))
         if spec.name.type == "web":
@@ -59,6 +64,28 @@ class SimpleDriver:
         with low_streams().lent(output) as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
         return watch(pid, mark, counted_by=self._census, address=address)
+
+    def _enter_folder(self, spec: DynoSpec) -> None:
+        """Be in the folder that a release was read from, or else in the one hsup was called in.
+
+        Another may be at its path by now. Raises DynoStartError where there is none.
+        """
+        read_from = spec.slug if spec.slug and spec.slug.inode else None
+        path = read_from.location if read_from else self._folder
+        try:
+            if not os.path.samefile(path, "."):
+                os.chdir(path)
+            found = os.stat(path)
+        except PermissionError:  # hsup was called here by somebody who may go there
+            return
+        except OSError as error:
+            raise DynoStartError(
+                f"cannot enter {path}: {error.strerror}",
+                hint="put the folder back, or start hsup again in the new one",
+            ) from error
+        if read_from and (found.st_dev, found.st_ino) != read_from.inode:
+            version = spec.release_version
+            raise DynoStartError(f"{path} is another folder than v{version} was read from")
 
     @cached_property
     def _census(self) -> Census:

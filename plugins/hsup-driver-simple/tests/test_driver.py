@@ -10,7 +10,7 @@ import pytest
 from hsup.api import BindsPaths, RunsForeground, Settings, Sweeps
 from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
-from hsup.model import Command, DynoName, Release
+from hsup.model import Command, DynoName, Release, Slug
 from hsup.testing import Recorder
 from hsup_driver_simple.driver import SimpleDriver
 
@@ -34,6 +34,44 @@ async def output_of(driver, one):
         await dyno.wait()
         await dyno.destroy()
         return dyno.address, await recorder.all()
+
+
+@pytest.fixture
+def two_folders(tmp_path, monkeypatch):
+    """Give folders that say who they are; the second is the one that hsup was called in."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text(name)
+    monkeypatch.chdir(tmp_path / "second")
+    return tmp_path / "first", tmp_path / "second"
+
+
+def read_in(folder, inode=None):
+    found = folder.stat()
+    slug = Slug(str(folder), inode=inode or (found.st_dev, found.st_ino))
+    return spec("cat name", kind="worker", port=5000)._replace(slug=slug)
+
+
+def test_a_dyno_runs_in_the_folder_that_its_release_was_read_from(two_folders):
+    driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
+    for folder in two_folders:
+        assert asyncio.run(output_of(driver, read_in(folder)))[1][0] == folder.name.encode()
+
+
+def test_a_dyno_does_not_start_in_another_folder_than_its_release_was_read_from(two_folders):
+    driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
+    one = read_in(two_folders[0], inode=(1, 1))
+    with pytest.raises(DynoStartError, match="first is another folder than v1 was read from"):
+        asyncio.run(output_of(driver, one))
+    two_folders[0].rename(two_folders[0].with_name("moved"))
+    with pytest.raises(DynoStartError, match=r"cannot enter .*first: No such file.*; put the"):
+        asyncio.run(output_of(driver, one))
+
+
+def test_a_slug_that_is_elsewhere_does_not_count(two_folders):
+    driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
+    one = read_in(two_folders[0])._replace(slug=Slug(str(two_folders[0])))
+    assert asyncio.run(output_of(driver, one))[1][0] == b"second"
 
 
 @pytest.fixture

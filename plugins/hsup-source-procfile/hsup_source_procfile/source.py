@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator
 
 from hsup.api import Fetched, Settings
-from hsup.errors import ReleaseRejected
+from hsup.errors import ReleaseRejected, SourceError
 from hsup.model import Release, Slug
 from hsup.validation import line_problem
 from hsup_source_procfile.application import (
@@ -24,17 +24,21 @@ class ProcfileSource:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._accepted: Release | None = None
+        self._folder: int | None = None  # that was read last, held open
 
     def fetch(self) -> Fetched:
         """Read the three files; versions count from 1, one for every new content.
 
         Raises SourceError where a file cannot be read, or there is no Procfile.
         """
-        application = read_application(self._settings.folder)
+        folder = os.path.realpath(self._settings.folder)
+        inode = self._hold(folder)
+        application = read_application(folder)
         faulty_file = application.faulty_file
         if faulty_file is not None:
             return Fetched(release=self._accepted, rejected=_rejected(application, faulty_file))
-        self._accepted = self._release(application)
+        slug = Slug(location=folder, inode=inode)
+        self._accepted = self._release(application, slug)
         warnings = tuple(str(fault) for fault in application.faults_seen_from(""))
         return Fetched(release=self._accepted, warnings=warnings)
 
@@ -59,7 +63,19 @@ class ProcfileSource:
 
         return folder_changes(Path(self._settings.folder), (PROCFILE, ENV, APP_JSON))
 
-    def _release(self, application: Application) -> Release:
+    def _hold(self, folder: str) -> tuple[int, int]:
+        """Return the device and inode of a folder, which no other one gets while it is open."""
+        try:
+            opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceError(f"cannot read {folder}: {error.strerror}") from error
+        if self._folder is not None:
+            os.close(self._folder)
+        self._folder = opened
+        found = os.fstat(opened)
+        return found.st_dev, found.st_ino
+
+    def _release(self, application: Application, slug: Slug) -> Release:
         """Return the release accepted before if it has the same content, else the next."""
         last = self._accepted
         release = Release(
@@ -67,7 +83,7 @@ class ProcfileSource:
             version=last.version if last else 1,
             config=application.config,
             processes=application.processes,
-            slug=Slug(location=self._settings.folder),
+            slug=slug,
         )
         if last is None or release == last:
             return release

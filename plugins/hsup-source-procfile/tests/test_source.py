@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 
 import pytest
 
@@ -27,6 +28,11 @@ def source(folder):
     return ProcfileSource(Settings(folder=str(folder), environ={}))
 
 
+def inode_of(folder):
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
 def test_a_folder_with_only_a_procfile_is_a_release(folder, source):
     fetched = source.fetch()
     assert fetched.release == Release(
@@ -36,7 +42,7 @@ def test_a_folder_with_only_a_procfile_is_a_release(folder, source):
             ProcessType(name="web", command=Command(words=("./serve",))),
             ProcessType(name="worker", command=Command(words=("./work",))),
         ),
-        slug=Slug(location=str(folder)),
+        slug=Slug(location=str(folder), inode=inode_of(folder)),
     )
     assert fetched.rejected is None
     assert fetched.warnings == ()
@@ -220,3 +226,47 @@ def test_a_procfile_that_an_editor_replaces_is_told(folder, source):
 
     asyncio.run(replace())
     assert str(source.fetch().release.process("web").command) == "./other"
+
+
+def test_the_same_files_in_a_folder_made_again_are_a_new_release(folder, source):
+    first = source.fetch().release
+    for _ in range(3):  # an inode that is free again is given to the next folder
+        procfile = (folder / "Procfile").read_text()
+        shutil.rmtree(folder)
+        folder.mkdir()
+        (folder / "Procfile").write_text(procfile)
+        last, first = first, source.fetch().release
+        assert first.version == last.version + 1
+        assert not first.differs_in_scale_only(last)
+        assert first.slug.inode == inode_of(folder) != last.slug.inode
+
+
+def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(folder, tmp_path):
+    other, link = tmp_path / "other", tmp_path / "current"
+    shutil.copytree(folder, other)
+    link.symlink_to(folder)
+    source = ProcfileSource(Settings(folder=str(link), environ={}))
+
+    async def turn():
+        changes = source.changes()
+        async with asyncio.timeout(LONG_ENOUGH_SECONDS):
+            await anext(changes)
+            first = source.fetch().release
+            (tmp_path / "next").symlink_to(other)
+            (tmp_path / "next").rename(link)
+            await anext(changes)
+            second = source.fetch().release
+            (other / "Procfile").write_text("web: ./third\n")
+            await anext(changes)
+        await changes.aclose()
+        return first, second, source.fetch().release
+
+    first, second, third = asyncio.run(turn())
+    assert [one.slug.location for one in (first, second)] == [str(folder), str(other)]
+    assert (second.version, str(third.process("web").command)) == (2, "./third")
+
+
+def test_a_folder_that_is_gone_is_an_error(folder, source):
+    folder.rename(folder.with_name("moved"))
+    with pytest.raises(SourceError, match=f"cannot read {folder}: No such file"):
+        source.fetch()

@@ -58,12 +58,14 @@ hsup_restore() {
 hsup_words=("$@") hsup_set=$SHELLOPTS hsup_shopt=$BASHOPTS hsup_read=
 hsup_find 2>/dev/null  # bash has said already that a locale is missing
 trap 'echo "hsup: $hsup_profile exited with status $?, so the command was not run" >&2' EXIT
+trap '[ "${#BASH_SOURCE[@]}" -gt 1 ] || set +e' RETURN  # a status is no failure of the shell
 for hsup_profile in "${hsup_profiles[@]}"; do
   [ -r "$hsup_profile" ] || continue
   for hsup_read in yes; do . "$hsup_profile"; done
   { hsup_restore; } 2>/dev/null
   set -- "${hsup_words[@]}"
 done
+trap - RETURN
 [ "$hsup_read" ] && [[ $(trap -p EXIT) != *hsup_profile* ]] || trap - EXIT
 [ -z "$HSUP_PS1" ] || export PS1="$HSUP_PS1"
 unset -f hsup_find hsup_restore

@@ -133,6 +133,7 @@ OWN_AFFAIRS = [
     "set -- other words",
     "shift",
     "return 3",
+    "set -e; return 3",
     "set -euo pipefail",
     "set -f; IFS=ab",
     "set -k; set +B; set -a",
@@ -161,7 +162,12 @@ def test_what_a_script_does_for_itself_changes_no_line(tmp_path, script):
 
 @pytest.mark.parametrize(
     ("script", "status"),
-    [("exit 4", 4), ("set -e; false", 1), ("set -u; : $nosuch", 127), ("exec nosuch", 127)],
+    [
+        ("exit 4", 4),
+        ("set -e; . /dev/null; false", 1),
+        ("set -u; : $nosuch", 127),
+        ("exec nosuch", 127),
+    ],
 )
 def test_that_a_script_kept_the_command_from_running_is_told(tmp_path, script, status):
     done = started(tmp_path, Command(("echo", "ran")), "true", script)

@@ -48,7 +48,7 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     driver = parts.driver()
     spec = _spec(release, words, options)
     if told := catalogue.ignored_slug(options.driver, driver, release):
-        click.echo(f"hsup: {told}", err=True)
+        warn(told)
     if not isinstance(driver, RunsForeground):
         raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
     with closing(driver):

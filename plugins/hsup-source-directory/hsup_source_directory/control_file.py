@@ -19,6 +19,10 @@ from hsup.validation import (
 )
 from hsup_source_directory.json_lines import JsonPath, lines_of
 
+#: Of process types; the largest applications have some dozens.
+MAX_PROCESSES = 1000
+#: Errors, and warnings, of one file.
+MOST_TOLD = 100
 #: The Go program's `int`.
 MAX_VERSION = 2**63 - 1
 
@@ -85,6 +89,7 @@ def parse(
     reader = _Reader()
     release = reader.release(value, app=app, default_app=default_app)
     faults = _faults(content, reader.findings) if isinstance(content, bytes) else ()
+    faults += reader.untold()
     refused = any(not fault.is_warning for fault in faults)
     if release is not None:
         release = release._replace(author=author)
@@ -94,10 +99,14 @@ def parse(
 class _Object(dict[str, object]):
     """A JSON object that knows which keys it was given more than once."""
 
+    __slots__ = ("repeated",)  # there may be hundreds of thousands
+
     def __init__(self, pairs: Sequence[tuple[str, object]]) -> None:
         super().__init__(pairs)
-        counts = Counter(key for key, _ in pairs)
-        self.repeated = [key for key, count in counts.items() if count > 1]
+        self.repeated: tuple[str, ...] = ()
+        if len(self) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            self.repeated = tuple(key for key, count in counts.items() if count > 1)
 
 
 def _decode(content: bytes) -> object:
@@ -173,9 +182,20 @@ class _Reader:
 
     def __init__(self) -> None:
         self.findings: list[_Finding] = []
+        # How many errors (False) and warnings (True) there are, told or not.
+        self._counts = {False: 0, True: 0}
         # How the file spells the known key that a path ends with.
         self._written: dict[JsonPath, str] = {}
         self._is_image = False
+
+    def untold(self) -> tuple[Fault, ...]:
+        """Return how many more errors and warnings there are than are told."""
+        more = {kind: count - MOST_TOLD for kind, count in self._counts.items()}
+        return tuple(
+            Fault(place="", problem=f"{count} more like these are not told", is_warning=kind)
+            for kind, count in more.items()
+            if count > 0
+        )
 
     def release(self, value: object, *, app: str | None, default_app: str) -> Release | None:
         if not isinstance(value, _Object):
@@ -207,6 +227,9 @@ class _Reader:
         self._note(path, f"{subject} must be {expected}, got {_shown(found)}")
 
     def _note(self, path: JsonPath, problem: str, *, is_warning: bool = False) -> None:
+        self._counts[is_warning] += 1
+        if self._counts[is_warning] > MOST_TOLD:
+            return
         ends = range(1, len(path) + 1)
         written = tuple(self._written.get(path[:end], path[end - 1]) for end in ends)
         self.findings.append(_Finding(path=written, problem=problem, is_warning=is_warning))
@@ -219,6 +242,8 @@ class _Reader:
             name = names.get(key.lower())
             if name:
                 self._check_spelling((*path, name), key, owner)
+            elif self._counts[True] >= MOST_TOLD:
+                self._counts[True] += 1  # a suggestion takes long to find
             else:
                 text = f"unknown key {_shown(key)}{owner} is ignored{_suggestion(key, known)}"
                 self._note((*path, key), text, is_warning=True)
@@ -308,6 +333,10 @@ class _Reader:
             return ()
         if not isinstance(found, list):
             self._refuse(("Processes",), '"Processes"', "a list of objects", found)
+            return ()
+        if len(found) > MAX_PROCESSES:
+            text = f'"Processes" must have at most {MAX_PROCESSES} elements, got {len(found)}'
+            self._note(("Processes",), text)
             return ()
         processes: dict[str, ProcessType] = {}
         for index, one in enumerate(found):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from hsup.model import Fault
 
-MAX_BYTES = 16 * 2**20
+#: As of a Procfile: the kernel passes no process more than some MiB of variables and words
+#: (man 2 execve), and what is read while dynos write must not take long.
+MAX_BYTES = 2**20
 
 #: Without waiting for the other end, should a FIFO take the file's place.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

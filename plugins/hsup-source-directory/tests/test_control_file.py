@@ -9,7 +9,7 @@ import pytest
 
 from hsup.errors import ReleaseRejected
 from hsup.model import Command, Fault, ProcessType, Release, Slug
-from hsup_source_directory.control_file import Parsed, parse
+from hsup_source_directory.control_file import MOST_TOLD, Parsed, parse
 
 FULL = b"""{
     "Version": 1,
@@ -397,3 +397,32 @@ def test_what_is_no_checksum_is_named(checksum):
     content = json.dumps({"SlugChecksum": checksum, "Processes": []}).encode()
     (fault,) = parsed(content).errors
     assert "64 hexadecimal digits" in fault.problem
+
+
+def many(key, count=25_000):
+    return ",".join(key.format(number) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (f'{{"Processes": [], {many(chr(34) + "Versio{}" + chr(34) + ": 1")}}}', 'key "Versio0"'),
+        (f'{{"Processes": [], "Env": {{{many(chr(34) + "{}-" + chr(34) + ": 1")}}}}}', "a name"),
+    ],
+    ids=["near misses", "config vars"],
+)
+def test_of_what_is_wrong_very_often_only_the_first_is_told(content, problem):
+    faults = parse(content.encode(), app=None, default_app="shop").faults
+    told = [fault for fault in faults if fault.place]
+    assert problem in told[0].problem
+    kinds = {fault.is_warning for fault in told}
+    assert len(told) == MOST_TOLD * len(kinds)
+    assert [str(fault) for fault in faults if not fault.place] == (
+        [f"{25_000 - MOST_TOLD} more like these are not told"] * len(kinds)
+    )
+
+
+def test_more_process_types_than_any_application_has_are_one_fault():
+    content = b'{"Processes": [' + b"{}," * 1000 + b"{}]}"
+    (fault,) = parse(content, app=None, default_app="shop").faults
+    assert str(fault) == 'line 1: "Processes" must have at most 1000 elements, got 1001'

@@ -167,7 +167,7 @@ def test_a_hundred_megabytes_are_rejected_unread(source, folder):
     with (folder / "new").open("wb") as file:
         file.truncate(100 * 2**20)
     assert str(source.fetch().rejected) == (
-        "cannot read control file new: must be at most 16 MiB, got 100.0 MiB"
+        "cannot read control file new: must be at most 1 MiB, got 100.0 MiB"
     )
 
 

@@ -21,6 +21,9 @@ from hsup_source_directory.json_lines import JsonPath, lines_of
 
 #: Of process types; the largest applications have some dozens.
 MAX_PROCESSES = 1000
+#: Of objects and lists, which take 50 times their text in memory, and as much time to make.
+#: Those of a text count, too: all process types together have two thousand.
+MAX_BRACKETS = 20_000
 #: Errors, and warnings, of one file.
 MOST_TOLD = 100
 #: The Go program's `int`.
@@ -83,7 +86,7 @@ def parse(
     `content` is a Fault where the file could not be read. `app` is preferred to
     "Name", which is preferred to `default_app`.
     """
-    value = content if isinstance(content, Fault) else _decode(content)
+    value = content if isinstance(content, Fault) else _too_many(content) or _decode(content)
     if isinstance(value, Fault):
         return Parsed(release=None, faults=(value,))
     reader = _Reader()
@@ -107,6 +110,14 @@ class _Object(dict[str, object]):
         if len(self) < len(pairs):
             counts = Counter(key for key, _ in pairs)
             self.repeated = tuple(key for key, count in counts.items() if count > 1)
+
+
+def _too_many(content: bytes) -> Fault | None:
+    brackets = content.count(b"{") + content.count(b"[")
+    if brackets <= MAX_BRACKETS:
+        return None
+    problem = f"must have at most {MAX_BRACKETS} of the brackets {{ and [, got {brackets}"
+    return Fault(place="", problem=problem)
 
 
 def _decode(content: bytes) -> object:

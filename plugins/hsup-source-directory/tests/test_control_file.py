@@ -135,7 +135,7 @@ def test_a_rejection_reads_as_a_sentence():
         (b'{"Version": }', 'line 1, column 13: must be JSON: expecting value, got "}"'),
         (b'{"Env": {"A": "secret', "line 1, column 15: must be JSON: unterminated string"),
         (b"{} {}", "line 1, column 4: must be JSON: extra data"),
-        (b"[" * 200_000, "must be a JSON object, got values that are nested too deeply"),
+        (b"[" * 20_000, "must be a JSON object, got values that are nested too deeply"),
         (b"9" * 5000, "must be a JSON object, got a number of too many digits"),
     ],
 )
@@ -426,3 +426,10 @@ def test_more_process_types_than_any_application_has_are_one_fault():
     content = b'{"Processes": [' + b"{}," * 1000 + b"{}]}"
     (fault,) = parse(content, app=None, default_app="shop").faults
     assert str(fault) == 'line 1: "Processes" must have at most 1000 elements, got 1001'
+
+
+@pytest.mark.parametrize("element", ["{}", "[]"])
+def test_more_objects_and_lists_than_any_release_has_are_not_even_read(element):
+    content = f'{{"x": [{element}{f",{element}" * 100_000}]}}'.encode()
+    (fault,) = parse(content, app=None, default_app="shop").faults
+    assert str(fault) == "must have at most 20000 of the brackets { and [, got 100003"

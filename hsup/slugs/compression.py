@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import lzma
 import sys
 import zlib
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, Protocol
 
-from hsup.slugs.errors import SlugError
+from hsup.slugs.errors import HostileSlug, SlugError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -27,11 +28,16 @@ MEMORY_BYTES = 256 << 20
 #: The largest window, plus 16 for gzip's header and checksum (zlib.decompressobj).
 _GZIP_FORMAT = 15 + 16
 
+#: What a stream is given first: all that is left of it is copied where the stream ends.
+_FIRST_READ = 4096
+#: Streams that are empty cost time and count for nothing. bgzip makes one of 64 KiB.
+_STREAMS_AT_LEAST, _BYTES_PER_STREAM = 1000, 1024
+
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
 class _Decompressor(Protocol):
-    """What the decompressors of lzma and zstd have in common."""
+    """What the decompressors of bz2, lzma and zstd have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -43,7 +49,7 @@ class _Decompressor(Protocol):
 
 
 def decompressed(file: BinaryIO) -> Generator[bytes, None, None]:
-    """Yield the content of gzip, xz, zstd or plain data in pieces of at most CHUNK bytes.
+    """Yield the content of gzip, bzip2, xz, zstd or plain data in pieces of at most CHUNK bytes.
 
     A thread decompresses the next piece while the caller deals with one; who
     does not read to the end closes the generator, or the thread stays. Raises
@@ -57,15 +63,26 @@ def decompressed(file: BinaryIO) -> Generator[bytes, None, None]:
                 coming.append(ahead.submit(next, pieces, b""))
                 yield piece
         except _DAMAGE as error:
-            hint = "make or fetch it again"
-            raise SlugError(f"its compressed data is damaged: {error}", hint=hint) from error
+            raise _damage(error) from error
+        except OSError as error:
+            # bz2 has no error of its own; those of the file have numbers.
+            if error.errno is not None:
+                raise
+            raise _damage(error) from error
+
+
+def _damage(error: Exception) -> SlugError:
+    hint = "make or fetch it again"
+    return SlugError(f"its compressed data is damaged: {error}", hint=hint)
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     magic = file.read(6)
     file.seek(0)
     if magic.startswith(b"\x1f\x8b"):
-        return _streams(file, _Gzip)
+        return _streams(file, Gzip)
+    if magic.startswith(b"BZh"):
+        return _streams(file, bz2.BZ2Decompressor)
     if magic == b"\xfd7zXZ\0":
         return _streams(file, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MEMORY_BYTES))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
@@ -73,7 +90,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
     return iter(partial(file.read, CHUNK), b"")
 
 
-class _Gzip:
+class Gzip:
     """zlib's decompressor, as the others are.
 
     gzip.GzipFile reads 8 KiB at a time, so that its thread and the caller's
@@ -86,34 +103,66 @@ class _Gzip:
 
     @property
     def eof(self) -> bool:
+        """Tell whether the stream has ended."""
         return self._zlib.eof
 
     @property
     def unused_data(self) -> bytes:
+        """Return what was given after the end of the stream."""
         return self._zlib.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return the next bytes. Raises zlib.error."""
         piece = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
         self.needs_input = len(piece) < max_length
         return piece
 
 
 def _streams(file: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    """Yield the content of streams that follow one another, as all three formats allow."""
-    data = file.read(CHUNK)
-    while data:
+    """Yield the content of streams that follow one another, as all these formats allow."""
+    source = _Source(file)
+    allowance = _STREAMS_AT_LEAST * _BYTES_PER_STREAM
+    while source.skip_zeros():
         decompressor = make()
-        yield from _stream(file, decompressor, data)
-        # Those of xz may be padded with zeros, and gzip's are by tapes.
-        data = (decompressor.unused_data or file.read(CHUNK)).lstrip(b"\0")
+        size = _FIRST_READ
+        while not decompressor.eof:
+            data = source.read(size) if decompressor.needs_input else b""
+            if decompressor.needs_input and not data:
+                raise EOFError("it ends too early")
+            if piece := decompressor.decompress(data, CHUNK):
+                allowance += len(piece)
+                yield piece
+            size = min(2 * size, CHUNK)
+        source.give_back(len(decompressor.unused_data))
+        allowance -= _BYTES_PER_STREAM
+        if allowance < 0:
+            raise HostileSlug("its compressed data is in too many streams, of next to nothing")
 
 
-def _stream(file: BinaryIO, decompressor: _Decompressor, data: bytes) -> Iterator[bytes]:
-    while True:
-        if piece := decompressor.decompress(data, CHUNK):
-            yield piece
-        if decompressor.eof:
-            return
-        data = file.read(CHUNK) if decompressor.needs_input else b""
-        if decompressor.needs_input and not data:
-            raise EOFError("it ends too early")
+class _Source:
+    """A file's bytes, of which some can be given back."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._data = b""
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes, none at the end."""
+        if self._at == len(self._data):
+            self._data, self._at = self._file.read(CHUNK), 0
+        data = self._data[self._at : self._at + size]
+        self._at += len(data)
+        return data
+
+    def give_back(self, size: int) -> None:
+        """Have the end of what was read last read again."""
+        self._at -= size
+
+    def skip_zeros(self) -> bool:
+        """Go to what is no padding, which streams of xz may have, and gzip's by tapes."""
+        while data := self.read(_FIRST_READ):
+            if rest := data.lstrip(b"\0"):
+                self.give_back(len(rest))
+                return True
+        return False

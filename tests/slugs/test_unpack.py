@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import os
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 
-from hsup.slugs import HostileSlug, SlugError
+from hsup.slugs import HostileSlug, SlugError, compression
 from hsup.slugs.limits import Limits
 from hsup.slugs.unpack import unpack
 
@@ -91,14 +92,26 @@ def test_an_empty_folder_under_app_is_something(build, unpacked):
     "compress",
     [
         gzip.compress,
+        bz2.compress,
         lzma.compress,
         zstd.compress,
         bytes,
+        lambda content: bz2.compress(content[:700]) + bz2.compress(content[700:]),
         lambda content: gzip.compress(content[:700]) + gzip.compress(content[700:]),
         lambda content: lzma.compress(content[:700]) + bytes(8) + lzma.compress(content[700:]),
         lambda content: zstd.compress(content[:700]) + zstd.compress(content[700:]),
     ],
-    ids=["gzip", "xz", "zstd", "plain", "two of gzip", "two of xz, padded", "two of zstd"],
+    ids=[
+        "gzip",
+        "bzip2",
+        "xz",
+        "zstd",
+        "plain",
+        "two of bzip2",
+        "two of gzip",
+        "two of xz, padded",
+        "two of zstd",
+    ],
 )
 def test_every_compression_is_known_by_its_first_bytes(compress, build, unpacked):
     content = os.urandom(3 << 19)
@@ -106,7 +119,7 @@ def test_every_compression_is_known_by_its_first_bytes(compress, build, unpacked
     assert (app / "x").read_bytes() == content
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, zstd_as_its_tool])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd_as_its_tool])
 @pytest.mark.parametrize("damage", ["shorter", "changed"])
 def test_damaged_data_is_told(compress, damage, build, unpacked):
     whole = bytearray(compress(build.tar(build.member("app/x", os.urandom(100_000)))))
@@ -116,6 +129,50 @@ def test_damaged_data_is_told(compress, damage, build, unpacked):
         whole[50_000] ^= 1
     with pytest.raises(SlugError, match="damaged"):
         unpacked(bytes(whole))
+
+
+#: A frame of zstd that decompressors pass over, with nothing in it.
+SKIPPABLE = b"\x50\x2a\x4d\x18" + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("start", "stream"),
+    [
+        (b"", gzip.compress(b"")),
+        (b"", bz2.compress(b"")),
+        (b"", lzma.compress(b"")),
+        (b"", zstd.compress(b"")),
+        (zstd.compress(b""), SKIPPABLE),
+        (gzip.compress(bytes(2048)), gzip.compress(b"x")),
+    ],
+    ids=["gzip", "bzip2", "xz", "zstd", "skippable", "with a byte"],
+)
+def test_streams_of_next_to_nothing_are_refused(start, stream, unpacked):
+    with pytest.raises(HostileSlug, match="in too many streams"):
+        unpacked(start + stream * ((1 << 20) // len(stream)))
+
+
+def test_many_streams_that_have_something_are_taken(build, unpacked):
+    archive = build.tar(build.member("app/x", bytes(3 << 20)))
+    blocks = [archive[at : at + 1024] for at in range(0, len(archive), 1024)]
+    app = unpacked(b"".join(gzip.compress(block, 1) for block in blocks))
+    assert (app / "x").stat().st_size == 3 << 20
+
+
+def test_the_end_of_a_stream_does_not_cost_all_that_follows(build, unpacked, monkeypatch):
+    given = []
+
+    class Counting(compression.Gzip):
+        def decompress(self, data, max_length):
+            given.append(len(data))
+            return super().decompress(data, max_length)
+
+    monkeypatch.setattr(compression, "Gzip", Counting)
+    archive = build.tar(build.member("app/x", os.urandom(500_000)))
+    blocks = [archive[at : at + 1000] for at in range(0, len(archive), 1000)]
+    packed = b"".join(map(gzip.compress, blocks))
+    unpacked(packed)
+    assert sum(given) < len(packed) + len(blocks) * 4096
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -4,6 +4,8 @@ import bz2
 import gzip
 import lzma
 import os
+import re
+import subprocess
 import sys
 import tarfile
 import threading
@@ -209,9 +211,13 @@ def test_names_are_bytes(build, unpacked):
         ("app/a", "absent"),
         ("app/a", "."),
         ("app/a", "/tmp/../etc/passwd"),
+        ("app/a", ".."),
+        ("app/a", "../../etc/passwd"),
+        ("app/a", "b/../../../c"),
+        ("app/a", "a"),
     ],
 )
-def test_links_within_the_dyno_are_kept(at, target, build, unpacked):
+def test_links_are_kept_wherever_they_lead(at, target, build, unpacked):
     app = unpacked(build.tar(build.link(at, target)))
     assert os.readlink(app.parent / at) == target
 
@@ -220,6 +226,250 @@ def test_hard_links_are_kept(build, unpacked):
     files = build.member("./app/a/x", b"x"), build.link("./app/y", "./app/a/x", tarfile.LNKTYPE)
     app = unpacked(build.tar(*files))
     assert (app / "y").samefile(app / "a/x")
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o6755, 0o1755])
+def test_set_id_bits_are_not_kept(mode, build, unpacked):
+    app = unpacked(
+        build.tar(build.member("app/x", b"", mode=mode), build.member("app/d", mode=mode))
+    )
+    assert (app / "x").stat().st_mode & 0o7777 == 0o755
+    assert (app / "d").stat().st_mode & 0o7777 == 0o755
+
+
+#: Members by one name: what is there in the end, as of GNU tar.
+DUPLICATES = {
+    "files": ([("app/x", b"old"), ("./app//x", b"new")], b"new"),
+    "a link, a file": ([("app/x", "/tmp/x"), ("app/x", b"new")], b"new"),
+    "a file, a link": ([("app/x", b"old"), ("app/x", "y")], "y"),
+    "links": ([("app/x", "y"), ("app/x", "z")], "z"),
+    "a file, a folder": ([("app/x", b"old"), ("app/x", None)], None),
+    "a link, a folder": ([("app/x", "/tmp"), ("app/x", None)], None),
+    "a folder, a file": ([("app/x", None), ("app/x", b"new")], b"new"),
+    "a folder, a link": ([("app/x", None), ("app/x", "y")], "y"),
+    "folders": ([("app/x", None), ("app/x", None)], None),
+}
+
+
+@pytest.mark.parametrize("case", DUPLICATES)
+def test_of_a_name_twice_the_last_member_wins(case, build, unpacked):
+    parts, last = DUPLICATES[case]
+    members = [
+        build.link(name, content) if isinstance(content, str) else build.member(name, content)
+        for name, content in parts
+    ]
+    path = unpacked(build.tar(*members)) / "x"
+    if isinstance(last, str):
+        assert os.readlink(path) == last
+    elif last is None:
+        assert path.is_dir()
+        assert not path.is_symlink()
+    else:
+        assert not path.is_symlink()
+        assert path.read_bytes() == last
+
+
+def test_what_a_hard_link_leads_to_survives_a_later_member(build, unpacked):
+    app = unpacked(
+        build.tar(
+            build.member("app/x", b"old"),
+            build.link("app/y", "app/x", tarfile.LNKTYPE),
+            build.member("app/x", b"new"),
+        )
+    )
+    assert ((app / "x").read_bytes(), (app / "y").read_bytes()) == (b"new", b"old")
+
+
+def test_what_is_replaced_does_not_count_for_the_limit(build, unpacked):
+    once = build.member("app/x", bytes(20_000))
+    with pytest.raises(HostileSlug, match="unpacks to more than"):
+        unpacked(build.tar(*[once] * 4), limits=Limits(size=70_000, files=10))
+
+
+def test_a_hard_link_to_itself_changes_nothing(build, unpacked):
+    itself = build.link("app/x", "./app/x", tarfile.LNKTYPE)
+    app = unpacked(build.tar(build.member("app/x", b"x"), itself))
+    assert (app / "x").read_bytes() == b"x"
+
+
+def test_a_hard_link_replaces_what_is_there(build, unpacked):
+    files = build.member("app/x", b"x"), build.member("app/y", b"y")
+    app = unpacked(build.tar(*files, build.link("app/y", "app/x", tarfile.LNKTYPE)))
+    assert (app / "y").samefile(app / "x")
+    assert (app / "y").read_bytes() == b"x"
+
+
+def test_a_hard_link_to_a_link_is_that_link(build, unpacked):
+    app = unpacked(
+        build.tar(build.link("app/a/x", "../../y"), build.link("app/z", "app/a/x", tarfile.LNKTYPE))
+    )
+    assert os.readlink(app / "z") == "../../y"
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("mtime", [-1, -86400 * 365, -(1 << 31)])
+def test_times_before_1970_are_kept(form, mtime, build, unpacked):
+    file, folder = build.member("app/x", b"", mtime=mtime), build.member("app/d", mtime=mtime)
+    app = unpacked(build.tar(file, folder, form=form))
+    assert (app / "x").stat().st_mtime == mtime
+    assert (app / "d").stat().st_mtime == mtime
+
+
+def test_a_fraction_before_1970_is_rounded_down_as_it_is_after(build, unpacked):
+    files = [
+        build.member("app/x", b"", pax_headers={"mtime": "-1.25"}),
+        build.member("app/y", b"", pax_headers={"mtime": "-1.00"}),
+    ]
+    app = unpacked(build.tar(*files, form=tarfile.PAX_FORMAT))
+    assert ((app / "x").stat().st_mtime, (app / "y").stat().st_mtime) == (-2, -1)
+
+
+@pytest.mark.parametrize("mtime", [b"\x80" + b"\xff" * 11, b"\xff" + bytes(11)])
+def test_times_that_no_file_system_has_are_its_nearest(mtime, build, unpacked):
+    archive = bytearray(build.tar(build.member("app/x", b"x")))
+    archive[136:148] = mtime
+    fix_checksum(archive)
+    assert (unpacked(bytes(archive)) / "x").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        b"\xff" * 12,
+        b"\xff" + bytes(11),
+        b"-0000000001\0",
+        b"1_000".ljust(12, b"\0"),
+        b"8".ljust(12, b"\0"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(size, build, unpacked):
+    archive = bytearray(build.tar(build.member("app/x", b"x")))
+    archive[124 : 124 + len(size)] = size
+    fix_checksum(archive)
+    with pytest.raises(SlugError, match="a number in a header of the archive is damaged"):
+        unpacked(bytes(archive))
+
+
+def test_a_size_of_80_bits_is_over_the_limit(build, unpacked):
+    archive = bytearray(build.tar(build.member("app/x", b"x")))
+    archive[124:136] = b"\x80\0" + b"\xff" * 10
+    fix_checksum(archive)
+    with pytest.raises(HostileSlug, match="larger than the limit"):
+        unpacked(bytes(archive))
+
+
+def test_checksums_of_signed_bytes_are_taken(build, unpacked):
+    archive = bytearray(build.tar(build.member("app/\udcff\udcfe", b"x")))
+    archive[148:156] = b" " * 8
+    signed = sum(byte - 256 * (byte > 127) for byte in archive[:512])
+    archive[148:156] = b"%06o\0 " % signed
+    assert os.listdir(os.fsencode(unpacked(bytes(archive)))) == [b"\xff\xfe"]
+
+
+def fix_checksum(archive):
+    archive[148:156] = b" " * 8
+    archive[148:156] = b"%06o\0 " % sum(archive[:512])
+
+
+def test_a_folder_of_an_incremental_archive_is_a_folder(build, unpacked):
+    names = b"Yx\0Ygone\0\0"
+    dumped = build.member("app/d/", names, type=b"D", mode=0o700)
+    app = unpacked(build.tar(dumped, build.member("app/d/x", b"x")))
+    assert (app / "d").stat().st_mode & 0o777 == 0o700
+    assert (app / "d/x").read_bytes() == b"x"
+
+
+def test_the_label_of_an_archive_is_left_out(build, unpacked):
+    label = build.member("app/backup", b"", type=b"V")
+    assert os.listdir(unpacked(build.tar(label, build.member("app/x", b"")))) == ["x"]
+
+
+SPARSE_FORMATS = [
+    "--format=gnu",
+    "--sparse-version=0.0",
+    "--sparse-version=0.1",
+    "--sparse-version=1.0",
+]
+
+
+@pytest.mark.parametrize("form", SPARSE_FORMATS)
+@pytest.mark.parametrize("parts", [0, 1, 3, 4, 5, 60], ids="{} parts".format)
+def test_sparse_files_keep_content_and_holes(form, parts, unpacked, tmp_path):
+    """The header of GNU has four parts, and each block after it 21."""
+    path = tmp_path / "tree/app/sparse"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        for part in range(parts):
+            file.seek((part << 16) + 4096)
+            file.write(b"%d" % part * 2000)
+        file.truncate((parts << 16) + 8192)
+    (path.parent / "after").write_bytes(b"after")
+    options = [form] if form == "--format=gnu" else ["--format=pax", form]
+    command = ["tar", "--sparse", *options, "-C", path.parents[1], "-c", "app/sparse", "app/after"]
+    app = unpacked(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert (app / "sparse").read_bytes() == path.read_bytes()
+    assert (app / "after").read_bytes() == b"after"
+    assert (app / "sparse").stat().st_blocks <= path.stat().st_blocks
+
+
+def sparse(build, content, headers, name="app/x"):
+    headers = {f"GNU.sparse.{key}": value for key, value in headers.items()}
+    return build.tar(build.member(name, content, pax_headers=headers), form=tarfile.PAX_FORMAT)
+
+
+NEW = {"major": "1", "minor": "0", "name": "app/x", "realsize": "10"}
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [
+        (b"abc", {"size": "10", "map": "0,4"}),
+        (b"abc", {"size": "10", "map": "0,2"}),
+        (b"abc", {"size": "10", "map": "8,3"}),
+        (b"abc", {"size": "10", "map": "4,2,2,1"}),
+        (b"abc", {"size": "10", "map": "4,2,5,1"}),
+        (b"abc", {"size": "10", "map": "0,3,4"}),
+        (b"abc", {"size": "10", "map": "-1,3"}),
+        (b"abc", {"map": "0,3"}),
+        (b"abc", {"size": "10", "map": "0," + "9" * 40}),
+        (b"abc", {**NEW, "major": "2"}),
+        (b"1\n0\n3\n", NEW),
+        (b"1\n0\n3\n".ljust(512, b"\0") + b"abcd", NEW),
+        (b"2\n0\n3\n".ljust(512, b"\0") + b"abc", NEW),
+        (b"-1\n".ljust(512, b"\0"), NEW),
+        (b"x".ljust(512, b"\0"), NEW),
+        (b"9" * 30 + b"\n".ljust(482, b"\0"), NEW),
+    ],
+)
+def test_a_map_that_is_damaged_is_told(content, headers, build, unpacked):
+    with pytest.raises(
+        SlugError, match=r"(the map of a sparse file|an extended header) .* damaged"
+    ):
+        unpacked(sparse(build, content, headers))
+
+
+def test_a_map_that_would_fill_memory_is_refused(build, unpacked):
+    content = b"1000000000\n" + b"0\n" * (1 << 20)
+    with pytest.raises(
+        HostileSlug, match="map of a sparse file in the archive has over 1048576 by"
+    ):
+        unpacked(sparse(build, content, NEW))
+
+
+def test_blocks_of_a_map_without_end_are_refused(build, unpacked):
+    header = build.member("app/x", b"", type=tarfile.GNUTYPE_SPARSE)[0]
+    archive = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    archive[482] = 1
+    fix_checksum(archive)
+    more = bytes(504) + b"\1" + bytes(7)
+    with pytest.raises(HostileSlug, match="the map of a sparse file"):
+        unpacked(bytes(archive) + more * 3000)
+
+
+def test_headers_without_end_before_one_member_are_refused(build, unpacked):
+    header = build.member("x", b"7 a=bc\n", type=tarfile.XHDTYPE)
+    with pytest.raises(HostileSlug, match="the headers of one member have over"):
+        unpacked(build.tar(*[header] * 3000, build.member("app/x", b"")))
 
 
 def file(name, **fields):
@@ -245,27 +495,28 @@ HOSTILE = {
     "dots at the end": ([folder("app/..")], "app/../ has"),
     "absolute": ([file("/app/x")], "/app/x has an absolute name"),
     "two slashes": ([file("//app/x")], "absolute name"),
-    "link out": ([link("app/x", "../../etc/passwd")], "app/x is a link out of ./app/, to ../../"),
-    "link out by a turn": ([link("app/a/x", "b/../../../c")], "a link out of"),
-    "link to above": ([link("app/x", "..")], "a link out of"),
-    "link to nothing": ([link("app/x", "")], "a link to no name"),
-    "app is a link": ([link("app", "/etc")], "app must be a folder"),
-    "app is a link, used": ([link("./app", "/etc"), file("app/x")], "app must be a folder"),
-    "app is a file": ([file("app")], "app must be a folder"),
+    "link to nothing": ([link("app/x", "")], "app/x is a symbolic link with an empty target"),
+    "app is a link": ([link("app", "/etc")], "app must be a directory"),
+    "app is a link, used": ([link("./app", "/etc"), file("app/x")], "app must be a directory"),
+    "app is a file": ([file("app")], "app must be a directory"),
     "through a link": (
         [link("app/d", "/tmp"), file("app/d/x")],
-        "app/d/x comes twice, or is below",
+        "app/d/x is below app/d, which is not a directory",
     ),
-    "a folder, a link": ([folder("app/d"), link("app/d", "/tmp")], "app/d comes twice"),
-    "below a file": ([file("app/x"), file("app/x/y")], "below what is no folder"),
-    "a link, a file": ([link("app/x", "/tmp/x"), file("app/x")], "app/x comes twice"),
-    "a link, a folder": ([link("app/d", "/tmp"), folder("app/d")], "app/d/ comes twice"),
-    "twice": ([file("app/x"), file("./app/x")], "app/x comes twice"),
-    "a folder, a file": ([folder("app/d"), file("app/d")], "app/d comes twice"),
-    "hard link to a link that leads out from there": (
-        [link("app/a/b/x", "../../y"), hard_link("app/z", "app/a/b/x")],
-        "app/z is a link out of ./app/, to ../../y",
+    "through a link, further up": (
+        [link("app/d", "/tmp"), file("app/d/e/f/x")],
+        "app/d/e/f/x is below app/d, which is not a directory",
     ),
+    "a folder, a link, through it": (
+        [folder("app/d"), link("app/d", "/tmp"), file("app/d/x")],
+        "app/d/x is below app/d, which is not a directory",
+    ),
+    "below a file": ([file("app/x"), file("app/x/y")], "app/x/y is below app/x, which is not"),
+    "a full folder, a file": (
+        [file("app/d/x"), file("app/d")],
+        "app/d replaces a directory that is not empty",
+    ),
+    "a full folder, a link": ([file("app/d/x"), link("app/d", "/tmp")], "app/d replaces a"),
     "hard link out": ([hard_link("app/x", "../etc/passwd")], 'app/x has ".."'),
     "hard link, absolute": ([hard_link("app/x", "/etc/passwd")], "app/x has an absolute name"),
     "hard link to others": ([file("etc/x"), hard_link("app/x", "etc/x")], "a hard link to etc/x"),
@@ -285,11 +536,16 @@ HOSTILE = {
     "block device": ([file("app/x", type=tarfile.BLKTYPE)], "app/x is a block device"),
     "fifo": ([file("app/x", type=tarfile.FIFOTYPE)], "app/x is a FIFO"),
     "unknown": ([file("app/x", type=b"Z")], "of an unknown kind"),
-    "sparse": ([file("app/x", type=tarfile.GNUTYPE_SPARSE)], "app/x is a sparse file"),
-    "sparse of pax": ([file("app/x", pax_headers={"GNU.sparse.name": "../x"})], "a sparse file"),
-    "set-uid": ([file("app/x", mode=0o4755)], "app/x has a set-id bit, mode 4755"),
-    "set-gid": ([file("app/x", mode=0o2755)], "app/x has a set-id bit, mode 2755"),
-    "deep": ([file("app/" + "d/" * 200 + "x")], "more than 100 folders"),
+    "sparse, outside": (
+        [file("app/x", pax_headers={"GNU.sparse.name": "../x", "GNU.sparse.size": "0"})],
+        '../x has ".."',
+    ),
+    "sparse of another tar": ([file("app/x", type=b"S", pax_headers={"a": "b"})], "unknown kind"),
+    "sparse, large": (
+        [file("app/x", pax_headers={"GNU.sparse.map": "", "GNU.sparse.size": f"{1 << 40}"})],
+        "app/x makes the slug larger than the limit; if",
+    ),
+    "deep": ([file("app/" + "d/" * 200 + "x")], "more than 100 directories"),
     "large": ([file("app/x", size=1 << 40)], "app/x makes the slug larger than the limit; if"),
     "large elsewhere": ([file("x", size=1 << 40)], "x makes the slug larger than the limit"),
     "many": ([file(f"app/{n}") for n in range(1001)], "app/999 is one more than the 1000 files"),
@@ -302,7 +558,7 @@ HOSTILE = {
     ),
     "NUL in a link": (
         [file("app/x", type=tarfile.SYMTYPE, pax_headers={"linkpath": "a\0b"})],
-        "a link to no name, a\\x00b",
+        "is a symbolic link with NUL in it, to a\\x00b",
     ),
 }
 
@@ -376,15 +632,31 @@ def test_a_window_that_would_fill_memory_is_refused(build, unpacked):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"", "ends too early"),
+        (b"", "it is an empty file, not a tar archive"),
         (b"web: ./serve\n", "ends too early"),
-        (b"web: ./serve\n" * 100, "it is no tar archive"),
-        (b"PK\3\4" + bytes(600), "it is no tar archive"),
+        (b"web: ./serve\n" * 100, "it is not a tar archive"),
+        (b"PK\3\4" + bytes(600), "it is a zip archive, not a tar archive; make the archive with"),
+        (gzip.compress(b"PK\3\4" + bytes(600)), "it is a zip archive"),
+        (b"070701" + bytes(600), "it is a cpio archive"),
+        (gzip.compress(b"\xc7\x71" + bytes(600)), "it is a cpio archive"),
+        (b"\n<!DOCTYPE html><p>Not found", "it is an HTML page"),
+        (b"\xef\xbb\xbf<HTML>" + b" " * 600, "it is an HTML page"),
+        (b'<?xml version="1.0"?><Error>', "it is an XML document"),
+        (b'{"id": "not_found"}', "it is a JSON document"),
+        (gzip.compress(gzip.compress(bytes(1024))), "it is a file compressed twice"),
+        (b"LZIP\1" + bytes(600), "it is a file compressed with lzip"),
     ],
 )
-def test_what_is_no_archive_is_told(content, text, unpacked):
-    with pytest.raises(SlugError, match=text):
+def test_what_is_no_archive_is_called_what_it_is(content, text, unpacked):
+    with pytest.raises(SlugError, match=re.escape(text)):
         unpacked(content)
+
+
+@pytest.mark.parametrize("start", [b"PK\3\4", b"{", b"<html", b"070701"])
+def test_an_archive_may_begin_as_something_else_does(start, build, unpacked):
+    name = os.fsdecode(start)
+    app = unpacked(build.tar(build.member(name, b""), build.member("app/x", b"")))
+    assert os.listdir(app) == ["x"]
 
 
 @pytest.mark.parametrize("at", [100, 700, 1100, 1600])

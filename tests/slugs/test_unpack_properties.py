@@ -1,18 +1,33 @@
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import os
+import signal
 import stat
+import subprocess
+import sys
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from hsup.slugs import SlugError
+from hsup.slugs.compression import decompressed
 from hsup.slugs.limits import Limits
+from hsup.slugs.tar import Stream, members
 from hsup.slugs.unpack import unpack
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LIMITS = Limits(size=1 << 20, files=60)
 
@@ -28,12 +43,13 @@ KINDS = [
     tarfile.CHRTYPE,
     tarfile.FIFOTYPE,
     tarfile.GNUTYPE_SPARSE,
+    b"D",
 ]
 COMMON = st.sampled_from([*KINDS, *KINDS[:4] * 5])
 
 
 @st.composite
-def members(draw):
+def any_member(draw):
     info = tarfile.TarInfo(draw(UNDER_APP))
     info.type = draw(COMMON)
     info.linkname = draw(st.one_of(UNDER_APP, st.just("/etc/passwd"), st.just("{outside}")))
@@ -86,12 +102,12 @@ def assert_harmless(folder):
         for name in folders + files:
             found = os.lstat(os.path.join(top, name))
             assert stat.S_IFMT(found.st_mode) in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
-            assert not found.st_mode & 0o6000 or stat.S_ISLNK(found.st_mode)
+            assert not found.st_mode & 0o7000 or stat.S_ISLNK(found.st_mode)
             assert found.st_uid == os.geteuid()
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(members(), max_size=8), FORMS)
+@given(st.lists(any_member(), max_size=8), FORMS)
 def test_no_archive_changes_anything_outside(build, parts, form):
     with TemporaryDirectory(prefix="hsup-test-") as name:
         folder = Path(name)
@@ -161,3 +177,146 @@ def test_what_tarfile_writes_is_read_to_the_letter(build, tree, form):
 def test_the_damaged_archive_is_whole_without_damage(form, build, tmp_path):
     archive = build.tar(build.member("app/" + "d" * 150 + "/x", b"x"), form=form)
     assert unpack_into(tmp_path, archive)
+
+
+#: What GNU tar takes too, and follows nowhere while it unpacks: no `..`, no link to a folder.
+PLAIN_NAMES = st.lists(st.sampled_from(["a", "b", "./a"]), min_size=1, max_size=3).map(
+    lambda parts: "./app/" + "/".join(parts)
+)
+PLAIN_KINDS = [
+    tarfile.REGTYPE,
+    tarfile.REGTYPE,
+    tarfile.DIRTYPE,
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CONTTYPE,
+    b"D",
+    b"V",
+]
+
+
+@st.composite
+def plain_member(draw):
+    info = tarfile.TarInfo(draw(PLAIN_NAMES))
+    info.type = draw(st.sampled_from(PLAIN_KINDS))
+    info.linkname = "nowhere" if info.issym() else draw(PLAIN_NAMES)
+    info.mode = draw(st.sampled_from([0o644, 0o755, 0o600, 0o4755, 0o1777, 0o2750]))
+    info.mtime = draw(st.one_of(st.integers(-(1 << 31), 1 << 32), st.just(1.5)))
+    content = draw(st.binary(max_size=600)) if info.isreg() or info.type == b"D" else b""
+    info.size = len(content)
+    return info, content
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(plain_member(), min_size=1, max_size=8), FORMS)
+def test_the_result_is_what_gnu_tar_makes_of_it(build, parts, form):
+    archive = build.tar(*parts, form=form)
+    with TemporaryDirectory(prefix="hsup-test-") as name:
+        folder = Path(name)
+        (folder / "tar").mkdir()
+        accepted = unpack_into(folder, archive)
+        told = subprocess.run(
+            ["tar", "-xf-", "-C", folder / "tar", "--no-same-owner", "--warning=no-timestamp"],
+            input=archive,
+            capture_output=True,
+            check=False,
+        )
+        note([(info.name, info.type, info.linkname, info.mode, info.size) for info, _ in parts])
+        note(told.stderr)
+        if accepted:
+            # GNU tar gives what replaces a folder the folder's mode and time in the end.
+            names = [info.name.replace("/./", "/").removeprefix("./app/") for info, _ in parts]
+            once = {name for name in names if names.count(name) == 1}
+            ours, theirs = (found_in(folder / one / "app", once) for one in ("new", "tar"))
+            assert ours == theirs
+        elif os.path.lexists(folder / "tar/app") and os.listdir(folder / "tar/app"):
+            assert told.returncode, "GNU tar has unpacked it"
+
+
+def found_in(top, once):
+    """Return all of a tree that is to be the same; hsup has to be able to remove its folders."""
+    found = {}
+    inodes = {}
+    for path in sorted(top.rglob("*")):
+        status = path.lstat()
+        name = str(path.relative_to(top))
+        first = inodes.setdefault(status.st_ino, name)
+        mode = status.st_mode & 0o777
+        if path.is_symlink():
+            found[name] = ("link", os.readlink(path), first)
+        elif path.is_dir():
+            found[name] = ("folder", (mode | 0o700) if name in once else None)
+        else:
+            attributes = (mode, int(status.st_mtime // 1)) if first in once else None
+            found[name] = ("file", attributes, path.read_bytes(), first)
+    return found
+
+
+@contextmanager
+def no_hang():
+    """Fail what would go on for ever."""
+
+    def fail(*_):
+        raise AssertionError("it neither advances nor fails")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(20)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def assert_it_advances(content):
+    """Read to the end, or to what is refused; every member takes at least its header."""
+    stream = Stream(iter([content]), 1 << 20)
+    before = 0
+    with no_hang():
+        try:
+            for _ in members(stream):
+                assert stream.position >= before + 512
+                before = stream.position
+        except SlugError:
+            pass
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=3000))
+def test_a_reader_of_any_bytes_advances_or_fails(content):
+    assert_it_advances(content)
+
+
+KINDS_OF_HEADERS = st.sampled_from([*b"01234567DKLMNSVXgx\0"])
+RECORDS = st.lists(
+    st.sampled_from(
+        [b"0", b"6 a=b\n", b"12 size=1000\n", b" ", b"\n", b"=", b"22 GNU.sparse.map=0,5\n"]
+    )
+).map(b"".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(KINDS_OF_HEADERS, RECORDS, st.integers(0, 2000)), max_size=6))
+def test_a_reader_of_any_headers_advances_or_fails(parts):
+    archive = bytearray()
+    for kind, content, size in parts:
+        info = tarfile.TarInfo("app/x")
+        info.type, info.size = bytes([kind]), size
+        archive += info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+    assert_it_advances(bytes(archive) + bytes(1024))
+
+
+COMPRESS = st.sampled_from([gzip.compress, bz2.compress, lzma.compress, zstd.compress])
+
+
+@settings(max_examples=150, deadline=None)
+@given(COMPRESS, st.lists(st.binary(max_size=300), max_size=4), st.data())
+def test_a_decompressor_of_any_bytes_advances_or_fails(compress, contents, data):
+    packed = bytearray(b"".join(map(compress, contents)))
+    for _ in range(data.draw(st.integers(0, 3)) if packed else 0):
+        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    with no_hang():
+        try:
+            assert all(decompressed(io.BytesIO(packed)))
+        except SlugError:
+            pass

@@ -76,8 +76,10 @@ class Contest:
 
 
 def main() -> None:
-    arguments = measure.argument_parser(__doc__, rounds=5).parse_args()
-    with TemporaryDirectory(prefix="hsup-bench-") as name:
+    parser = measure.argument_parser(__doc__, rounds=5)
+    parser.add_argument("--folder", metavar="PATH", help="where to unpack, such as /dev/shm")
+    arguments = parser.parse_args()
+    with TemporaryDirectory(prefix="hsup-bench-", dir=arguments.folder) as name:
         folders = {files: Path(name, str(files)) for files in FILE_COUNTS}
         archives = {files: make_archive(folder, files) for files, folder in folders.items()}
         for files, archive in archives.items():

@@ -70,6 +70,18 @@ class OwnEngine:
         if number == signal.SIGKILL and containerd is not None:  # which containerd gets with it
             assert eventually(lambda: os.waitpid(containerd, os.WNOHANG) != (0, 0))
 
+    def send(self, number: int) -> None:
+        """Send the engine a signal."""
+        self._process.send_signal(number)
+
+    def repair(self) -> None:
+        """Have the engine answer again, whatever was done to it."""
+        self._process.send_signal(signal.SIGCONT)
+        if not self._answers():
+            if self._process.poll() is None:
+                self.stop()
+            self.start()
+
     def load(self, stack: Path, image: str) -> None:
         """Make an image of a stack's folder, of as little of it as the tests use."""
         excluded = [f"--exclude=./{one}" for one in _UNNEEDED]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
 from ftest.own_engine import OwnEngine
-from ftest.program import eventually, free_port, process
+from ftest.program import PATIENCE, eventually, free_port, process
 from ftest.registry import running_registry
 
 IMAGE = "hsup-stack:1"
@@ -103,6 +106,61 @@ def test_hsup_ends_also_where_the_engine_does_not_come_back(hsup, own_engine):
     hsup.procfile(one="true")
     hsup.call("start", "--oneshot")
     assert engine.containers() == []
+
+
+def stopped(engine):
+    engine.send(signal.SIGSTOP)
+
+
+def killed(engine):
+    engine.stop(signal.SIGKILL)
+
+
+def unlinked(engine):
+    Path(engine.host.removeprefix("unix://")).unlink()
+
+
+@pytest.fixture(params=[stopped, killed, unlinked])
+def break_engine(request):
+    """Give what does to an engine what becomes of one; it is whole again afterwards."""
+    broken = []
+
+    def run(engine):
+        broken.append(engine)
+        request.param(engine)
+
+    yield run
+    for engine in broken:
+        engine.repair()
+
+
+#: So long is an engine waited for that does not answer, and as long takes hsup's own end at most.
+AWAY_SECONDS, END_SECONDS = 10, 5
+
+
+@pytest.mark.parametrize(
+    "words", [("start", "one=3"), ("--grace", "1", "run", COUNT)], ids=["start", "run"]
+)
+@pytest.mark.parametrize("signals", [1, 2])
+def test_hsup_ends_in_time_whatever_becomes_of_the_engine(
+    hsup, own_engine, break_engine, words, signals
+):
+    engine = own_engine()
+    hsup.procfile(one=COUNT)
+    running = hsup.begin(*words)
+    running.wait_for("number 5$", count=3 if words[0] == "start" else 1)
+    break_engine(engine)
+    began = time.monotonic()
+    for _ in range(signals):
+        running.send(signal.SIGTERM)
+        time.sleep(0.5)  # two in a row are one
+    assert running.ended(timeout=60) != 0
+    assert time.monotonic() - began < (AWAY_SECONDS + END_SECONDS) * PATIENCE, running.said
+    assert f"cannot reach the Docker Engine at {engine.host}: " in running.said
+    assert re.search(
+        r"the container hsup-\S+ is left; the next hsup removes it$", running.said, re.MULTILINE
+    )
+    assert "Traceback" not in running.said
 
 
 def test_a_run_whose_engine_goes_away_ends_with_an_error(hsup, own_engine):

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from hsup.errors import HsupError
 from hsup.executor import NOT_STARTED, Executor, Surroundings
 from hsup.formation import change
 from hsup.lifecycle import State
@@ -129,4 +130,5 @@ class Fleet:
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            logger.error("a dyno is given up, the others run on: %s", error, exc_info=error)
+            trace = None if isinstance(error, HsupError) else error
+            logger.error("gave up a dyno, the others keep running: %s", error, exc_info=trace)

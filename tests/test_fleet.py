@@ -243,6 +243,6 @@ async def test_a_driver_that_cannot_signal_loses_one_dyno_and_no_other(
     faulty.broken_by = ValueError("a stranger's mistake")
     fleet.want(specs("worker.1"))
     await turn_until(lambda: fleet.states() == {"worker.1": "up"})
-    assert "a dyno is given up, the others run on" in caplog.text
+    assert "gave up a dyno, the others keep running" in caplog.text
     faulty.end(0)
     await fleet.stop()

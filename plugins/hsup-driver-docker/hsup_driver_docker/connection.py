@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: more on a busy machine.
 _PATIENCE_SECONDS = 120.0
 _CONNECT_SECONDS = 10.0
+#: What an engine still gets for an answer that was given up.
+_GIVEN_UP_SECONDS = 1.0
 
 _READ_BYTES = 1 << 16
 _MOST_HEADER_BYTES = 1 << 16
@@ -61,6 +63,8 @@ class Connection:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._tls: ssl.SSLContext | None = None
+        #: The engine did not answer for so long that nobody waits for it, until it answers again.
+        self.is_given_up = False
 
     def ask(
         self,
@@ -78,7 +82,7 @@ class Connection:
         stream = self.open(method, path, query, body, patience_seconds=patience_seconds)
         with stream.socket as connected:
             parts = [stream.first]
-            connected.settimeout(patience_seconds)
+            connected.settimeout(self._patience(patience_seconds))
             try:
                 while part := connected.recv(_READ_BYTES):
                     parts.append(part)
@@ -115,9 +119,10 @@ class Connection:
         )
         connected = self._connect()
         try:
-            connected.settimeout(patience_seconds)
+            connected.settimeout(self._patience(patience_seconds))
             connected.sendall(header.encode() + content)
             first = _read_answer(connected)
+            self.is_given_up = False
             connected.settimeout(None)
         except OSError as error:
             connected.close()
@@ -127,16 +132,22 @@ class Connection:
             raise
         return Stream(connected, first)
 
+    def _patience(self, wanted_seconds: float) -> float:
+        return min(wanted_seconds, _GIVEN_UP_SECONDS) if self.is_given_up else wanted_seconds
+
     def _connect(self) -> socket.socket:
+        seconds = self._patience(_CONNECT_SECONDS)
         try:
             path = self.endpoint.path
-            return self._connect_by_tcp() if path is None else _connect_to_socket(path)
+            if path is None:
+                return self._connect_by_tcp(seconds)
+            return _connect_to_socket(path, seconds)
         except OSError as error:
             raise self._away(error) from error
 
-    def _connect_by_tcp(self) -> socket.socket:
+    def _connect_by_tcp(self, patience_seconds: float) -> socket.socket:
         host, port = self.endpoint.host_port
-        connected = socket.create_connection((host, port), _CONNECT_SECONDS)
+        connected = socket.create_connection((host, port), patience_seconds)
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -213,10 +224,10 @@ def _nothing() -> int:
     return 0
 
 
-def _connect_to_socket(path: str) -> socket.socket:
+def _connect_to_socket(path: str, patience_seconds: float) -> socket.socket:
     connected = socket.socket(socket.AF_UNIX)
     try:
-        connected.settimeout(_CONNECT_SECONDS)
+        connected.settimeout(patience_seconds)
         connected.connect(path)
     except BaseException:
         connected.close()

@@ -168,6 +168,7 @@ def _host_config(spec: DynoSpec, image: Image, around: Surroundings) -> dict[str
         "Memory": size.memory,
         "MemorySwap": size.hard_limit,
         "PidsLimit": size.pids,
+        "ShmSize": size.memory // 2,
         "CpuShares": _SHARES * size.weight,
         "Ulimits": [{"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES}],
         "LogConfig": _LOG if around.is_lasting else _NO_LOG,

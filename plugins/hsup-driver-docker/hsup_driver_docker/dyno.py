@@ -27,8 +27,10 @@ _Result = TypeVar("_Result")
 _END_SECONDS = 2.0
 #: What an engine takes at most to see that a process was killed.
 _KILLED_SECONDS = 30.0
-#: How long an engine that went away is waited for by who wants to end a dyno.
-_AWAY_SECONDS = 10.0
+#: How long an engine that went away, or answers nothing, is waited for by who wants to end a dyno.
+_AWAY_SECONDS = 8.0
+#: So long an answer may take before it is asked whether the engine answers at all.
+_SLOW_SECONDS = _AWAY_SECONDS / 2
 #: From here on, a status of HTTP tells of a fault of the engine's own.
 _FIRST_FAULT = 500
 _FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.1, 2.0
@@ -62,9 +64,9 @@ class DockerDyno:
             return
         try:
             if number not in ENDING:
-                await _persist(partial(self.handle.signal, number))
+                await self._persist(partial(self.handle.signal, number))
                 return
-            finish = await _persist(partial(self.handle.end, number))
+            finish = await self._persist(partial(self.handle.end, number))
         except EngineAway as error:
             logger.warning("%s was not told to end: %s", self.handle.spec.name, error)
         else:
@@ -76,7 +78,7 @@ class DockerDyno:
         Raises DriverError where the engine is away, or cannot end it.
         """
         try:
-            async with asyncio.timeout(grace_seconds):
+            async with asyncio.timeout(0.0 if self.handle.engine.is_given_up else grace_seconds):
                 await self.wait()
         except TimeoutError:
             pass
@@ -84,7 +86,7 @@ class DockerDyno:
         if not self._end.done():
             self._was_killed = True
             self._relay.discard()
-            was_running = await _persist(self.handle.kill)
+            was_running = await self._persist(self.handle.kill)
         await self._wait_ended()
         if self._removed is None or (self._removed.done() and self._removed.exception()):
             self._removed = self._spawn(self._remove())
@@ -98,7 +100,7 @@ class DockerDyno:
     def run_out_of_memory(self) -> None:
         """End all processes: the kernel has chosen one of them only."""
         self._ran_out_of_memory = True
-        self._spawn(_persist(self.handle.kill))
+        self._spawn(self._persist(self.handle.kill))
 
     async def _wait_ended(self) -> None:
         try:
@@ -109,7 +111,7 @@ class DockerDyno:
             raise DriverError(text, hint="restart the engine") from None
 
     async def _remove(self) -> None:
-        await _persist(self.handle.remove)
+        await self._persist(self.handle.remove)
         self._gone(self)
 
     async def _follow(self) -> None:
@@ -133,7 +135,7 @@ class DockerDyno:
         position = self._outputs.position.start()
         try:
             logs = partial(self.handle.engine.logs, self.handle.id, position.since_text)
-            stream = await _persist(logs)
+            stream = await self._persist(logs)
         except DriverError:
             return  # it is away again, or has lost the container, which is seen next
         self._relay = Relay(stream, self._outputs, position)
@@ -175,6 +177,31 @@ class DockerDyno:
                 )
             )
 
+    async def _persist(self, ask: Callable[[], _Result]) -> _Result:
+        """Ask an engine that may be restarting. Raises EngineAway if that takes too long."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _AWAY_SECONDS
+        while True:
+            try:
+                return await self._answered(ask)
+            except (EngineAway, EngineError) as error:
+                if isinstance(error, EngineError) and error.status < _FIRST_FAULT:
+                    raise
+                if self.handle.engine.is_given_up or loop.time() > deadline:
+                    self.handle.engine.give_up()
+                    raise
+                await asyncio.sleep(_FIRST_RETRY_SECONDS)
+
+    async def _answered(self, ask: Callable[[], _Result]) -> _Result:
+        """Return the answer of an engine as long as it answers others. Raises EngineAway."""
+        work = asyncio.ensure_future(in_thread(ask))
+        try:
+            while not (await asyncio.wait({work}, timeout=_SLOW_SECONDS))[0]:
+                await in_thread(partial(self.handle.engine.ping, _SLOW_SECONDS))
+            return work.result()
+        finally:
+            work.cancel()
+
     def _spawn(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -185,17 +212,3 @@ class DockerDyno:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.info("%s: %s", self.handle.name, error)
-
-
-async def _persist(ask: Callable[[], _Result]) -> _Result:
-    """Ask an engine that may be restarting just now. Raises EngineAway if that takes too long."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + _AWAY_SECONDS
-    while True:
-        try:
-            return await in_thread(ask)
-        except (EngineAway, EngineError) as error:
-            is_passing = isinstance(error, EngineAway) or error.status >= _FIRST_FAULT
-            if not is_passing or loop.time() > deadline:
-                raise
-            await asyncio.sleep(_FIRST_RETRY_SECONDS)

@@ -62,6 +62,19 @@ class Engine:
         """Return the error for an engine that has not told all that it should have."""
         return self._connection.cut()
 
+    @property
+    def is_given_up(self) -> bool:
+        """Tell whether it did not answer for so long that nothing is worth a wait."""
+        return self._connection.is_given_up
+
+    def give_up(self) -> None:
+        """Wait for it no longer, until it answers again."""
+        self._connection.is_given_up = True
+
+    def ping(self, patience_seconds: float) -> None:
+        """Raise EngineAway unless it answers anything at all in time."""
+        self._open("GET", "/_ping", patience_seconds=patience_seconds).socket.close()
+
     def version(self) -> Mapping[str, Any]:
         """Return what engine it is."""
         return dict(self._ask("GET", "/version"))

@@ -37,6 +37,10 @@ _PIPE_BYTES = 4096
 _MOST_PENDING_BYTES = 1 << 16
 #: What an engine may say of an end before it knows better: that memory was used up, or, up to
 #: version 23, that containerd did not tell the status. It does once the container is removed.
+#: How often an engine that was told to kill is asked whether it answers at all, and for how long.
+_LOOK_SECONDS, _PING_SECONDS = 4.0, 4.0
+#: What an engine that answers takes at most to kill a process.
+_KILLED_SECONDS = 30.0
 _DOUBTFUL = frozenset({KILLED, 255})
 
 
@@ -73,6 +77,7 @@ class Session:
         self._typed = b""
         self._is_input_over = False
         self._deadline = math.inf
+        self._look_at = math.inf
         self._ran_out_of_memory = False
         self._broken: dict[int, OSError] = {}
         self._is_removed = False
@@ -132,15 +137,32 @@ class Session:
     def _turn(self) -> None:
         self._listeners.turn(self._left_milliseconds())
         self._kill_late()
+        self._look_late()
 
     def _left_milliseconds(self) -> float | None:
-        left = self._deadline - time.monotonic()
-        return None if left == math.inf or self._is_over else max(0.0, left) * 1000
+        left = (self._look_at if self._is_over else self._deadline) - time.monotonic()
+        return None if left == math.inf else max(0.0, left) * 1000
 
     def _kill_late(self) -> None:
         if time.monotonic() >= self._deadline and not self._is_over:
             self._is_over = True
+            self._look_at = time.monotonic() + _LOOK_SECONDS
             self._beside(self._handle.kill)
+
+    def _look_late(self) -> None:
+        """Raise EngineAway where an engine does not answer, or DriverError if it cannot kill."""
+        if time.monotonic() < self._look_at:
+            return
+        engine = self._handle.engine
+        try:
+            engine.ping(_PING_SECONDS)
+        except DriverError:
+            engine.give_up()
+            raise
+        if time.monotonic() > self._deadline + _KILLED_SECONDS:
+            text = f"the Docker Engine does not end the container {self._handle.name}"
+            raise DriverError(text, hint="restart the engine")
+        self._look_at = time.monotonic() + _LOOK_SECONDS
 
     def _hear(self) -> None:
         """Hear what happens to the container."""

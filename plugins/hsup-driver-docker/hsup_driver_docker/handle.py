@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, DynoSpec
 from hsup_driver_docker import inside
-from hsup_driver_docker.connection import EngineError, Stream
+from hsup_driver_docker.connection import EngineAway, EngineError, Stream
 from hsup_driver_docker.engine import NOT_EXECUTABLE, NOT_FOUND, Engine, State
 from hsup_driver_docker.frames import Demultiplexer
 from hsup_driver_docker.images import Image
@@ -144,11 +145,22 @@ class Handle(NamedTuple):
 
     def kill(self) -> bool:
         """End every process at once; tell whether there was one."""
-        return self.engine.kill(self.id, signal.SIGKILL)
+        with self._told_if_left():
+            return self.engine.kill(self.id, signal.SIGKILL)
 
     def remove(self) -> None:
         """Return when nothing is left of it."""
-        self.engine.remove(self.id)
+        with self._told_if_left():
+            self.engine.remove(self.id)
+
+    @contextmanager
+    def _told_if_left(self) -> Iterator[None]:
+        """Have the error for an engine that is away tell of this container."""
+        try:
+            yield
+        except EngineAway as error:
+            text = f"{error.args[0]}, and the container {self.name} is left"
+            raise EngineAway(text, hint="the next hsup removes it") from error
 
 
 def start_error(error: EngineError) -> DynoStartError:

@@ -25,12 +25,15 @@ def examine(engine: Engine) -> Sequence[Finding]:
         _api(str(version["ApiVersion"])),
         _containers(information),
         _init(information),
+        _log(information),
         _limits(information),
     ]
 
 
 def _engine(address: str, version: Mapping[str, Any]) -> Finding:
-    text = f"{version['Version']} at {address}"
+    parts = {str(one.get("Name")) for one in version.get("Components") or ()}
+    name = "Podman " if "Podman Engine" in parts else ""
+    text = f"{name}{version['Version']} at {address}"
     return Finding("engine", is_good=True, text=text)
 
 
@@ -48,8 +51,17 @@ def _containers(information: Mapping[str, Any]) -> Finding:
 def _init(information: Mapping[str, Any]) -> Finding:
     name = information.get("InitBinary") or ""
     text = name or "none is set"
-    remedy = "install docker-init, which is tini"
+    remedy = "install docker-init, which is tini (catatonit for Podman)"
     return Finding("init", is_good=bool(name), text=text, remedy=remedy)
+
+
+def _log(information: Mapping[str, Any]) -> Finding:
+    """Look for the log driver that keeps a dyno's output for the next hsup."""
+    drivers = (information.get("Plugins") or {}).get("Log") or ()
+    is_good = "local" in drivers
+    text = "local" if is_good else f'there is no driver "local", only {", ".join(drivers)}'
+    remedy = "use Docker for `hsup start`"
+    return Finding("log", is_good=is_good, text=text, remedy=remedy)
 
 
 def _limits(information: Mapping[str, Any]) -> Finding:

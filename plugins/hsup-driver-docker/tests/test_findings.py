@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from hsup_driver_docker.findings import examine
+
+#: What Debian's podman 4.3.1 and docker 26.1 answer, as far as it is looked at.
+PODMAN = (
+    {"Version": "4.3.1", "ApiVersion": "1.41", "Components": [{"Name": "Podman Engine"}]},
+    {"InitBinary": "", "Plugins": {"Log": ["k8s-file", "none", "passthrough", "journald"]}},
+)
+DOCKER = (
+    {"Version": "26.1.5+dfsg1", "ApiVersion": "1.45", "Components": [{"Name": "Engine"}]},
+    {"InitBinary": "docker-init", "Plugins": {"Log": ["json-file", "local", "syslog"]}},
+)
+COMMON = {"OSType": "linux", "Architecture": "x86_64", "Driver": "overlay2"}
+COMMON |= dict.fromkeys(("MemoryLimit", "SwapLimit", "PidsLimit", "CPUShares", "CPUSet"), True)
+
+
+class Answers:
+    def __init__(self, version, information):
+        self.endpoint = self
+        self.address = "unix:///x"
+        self.version = lambda: version
+        self.information = lambda: {**COMMON, **information}
+
+
+@pytest.mark.parametrize(
+    ("answers", "engine", "missing"),
+    [
+        (DOCKER, "26.1.5+dfsg1 at unix:///x", []),
+        (PODMAN, "Podman 4.3.1 at unix:///x", ["init", "log"]),
+    ],
+)
+def test_what_an_engine_lacks_is_told(answers, engine, missing):
+    found = examine(Answers(*answers))
+    assert found[0].text == engine
+    assert [one.subject for one in found if not one.is_good] == missing
+    assert all(one.remedy for one in found if not one.is_good)

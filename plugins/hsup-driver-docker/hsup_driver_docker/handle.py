@@ -173,7 +173,10 @@ def start_error(error: EngineError) -> DynoStartError:
         code = _NOT_FOUND
     elif "permission denied" in text:
         code = NOT_EXECUTABLE
-    return DynoStartError(f"cannot start the dyno: {text}", hint=error.hint, exit_code=code)
+    hint = error.hint
+    if "no command specified" in text.lower():
+        hint = "give the process a command, or the image one (CMD)"
+    return DynoStartError(f"cannot start the dyno: {text}", hint=hint, exit_code=code)
 
 
 def has_signalled(stream: Stream) -> bool:

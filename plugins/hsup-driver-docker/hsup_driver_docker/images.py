@@ -112,6 +112,7 @@ class Images:
     ) -> Image:
         stack = self._stacks.image(wanted.stack)
         base = self._engine.image(stack) or self._pulled(stack)
+        _refuse_volumes(stack, base)
         name = _name(labels)
         before = self._engine.image(name)
         labels = {**labels, _BASE: base["Id"]}
@@ -165,6 +166,14 @@ class Images:
         from hsup_driver_docker.sdk import Sdk  # takes long, and is needed rarely
 
         return Sdk(self._engine)
+
+
+def _refuse_volumes(stack: str, base: Mapping[str, Any]) -> None:
+    """Raise DriverError for a stack in whose volume the slug would be lost."""
+    for volume in base["Config"].get("Volumes") or ():
+        if f"{volume.rstrip('/')}/".startswith("/app/"):
+            text = f"image {stack} has a volume at {volume}, where no slug can be kept"
+            raise DriverError(text, hint="build it without VOLUME, or set DOCKER_STACKS to another")
 
 
 def _announced_digest(slug: Slug | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -22,6 +23,8 @@ _LOWEST_UID = 3000
 
 #: The kernel's own number for a user that has none (/proc/sys/kernel/overflowuid).
 _NOBODY = 65534
+#: It takes away what lies below (OCI image specification, layer, whiteouts).
+_WHITEOUT = ".wh."
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _BLOCK_BYTES = 1 << 20
 
@@ -116,6 +119,9 @@ def _add_entry(
     archive: tarfile.TarFile, entry: Entry, given: Callable[[tarfile.TarInfo], tarfile.TarInfo]
 ) -> None:
     mode = entry.status.st_mode
+    if entry.name.startswith(_WHITEOUT):
+        reason = f'no layer of an image can have a name that begins with "{_WHITEOUT}"'
+        raise OSError(errno.EINVAL, reason, entry.path)
     if stat.S_ISREG(mode):
         with open(entry.open(), "rb") as file:
             member = archive.gettarinfo(arcname=f"app{entry.path}", fileobj=file)

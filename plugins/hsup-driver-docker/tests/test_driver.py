@@ -806,6 +806,22 @@ class TestImages:
         finally:
             sdk.remove_image(f"{name}:1")
 
+    def test_a_stack_with_a_volume_for_the_slug_is_refused(
+        self, settings, release, sdk, root_archive
+    ):
+        name = f"{release.stack}-volume"
+        change = ["VOLUME /app/"]
+        sdk.import_image_from_data(root_archive(), repository=name, tag="1", changes=change)
+        environ = {**settings.environ, "DOCKER_STACKS": f"kept={name}:1"}
+        try:
+            with (
+                closing(DockerDriver(settings._replace(environ=environ))) as driver,
+                pytest.raises(DriverError, match=r"has a volume at /app/?, where no slug"),
+            ):
+                driver.build(release._replace(stack="kept"))
+        finally:
+            sdk.remove_image(f"{name}:1")
+
     def test_an_image_that_cannot_be_pulled_is_an_error_that_names_it(self, settings, release):
         environ = {**settings.environ, "DOCKER_STACKS": "gone=127.0.0.1:1/no/such:1"}
         with (

@@ -161,6 +161,13 @@ def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug
     assert content == path.read_bytes()[: member.size]
 
 
+def test_a_name_that_would_be_a_whiteout_is_told(slug):
+    (slug / "sub").mkdir()
+    (slug / "sub/.wh.file").touch()
+    with pytest.raises(DriverError, match=r'a name that begins with "\.wh\.": /sub/\.wh\.file'):
+        members(slug)
+
+
 def test_folders_nested_without_end_are_told(slug):
     here = os.open(slug, os.O_RDONLY)
     for _ in range(300):

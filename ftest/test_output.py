@@ -181,12 +181,12 @@ def test_the_output_may_be_a_file(hsup):
 
 
 def test_a_file_that_may_not_be_larger_is_written_again_once_it_may(hsup):
-    hsup.procfile(one="for i in {1..1000}; do echo line $i; sleep 0.01; done")
-    shell = ("bash", "-c", 'ulimit -Sf 1; exec "$@" > written', "bash")  # 1 KiB
+    hsup.procfile(one="for i in {1..1000}; do printf '%2000d\\n' $i; sleep 0.01; done")
+    shell = ("bash", "-c", 'ulimit -Sf 64; exec "$@" > written', "bash")  # KiB
     running = hsup.begin("start", "--oneshot", prefix=shell)
     running.wait_for("^hsup: cannot print .*: File too large$")
     written = hsup.folder / "written"
-    assert written.stat().st_size == 1024
+    assert written.stat().st_size == 64 << 10
     written.write_bytes(b"")
     assert eventually(lambda: b"bytes of it were lost\n" in written.read_bytes())
     assert b"\0" not in written.read_bytes()

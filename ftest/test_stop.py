@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
 import time
 
 import pytest
 
-from ftest.program import PATIENCE, process
+from ftest.program import PATIENCE, eventually, process
 
 #: Shorter than the usual grace of 30 s, and as long as a busy machine may take.
 LONG_SECONDS = min(12.0 * PATIENCE, 25.0)
@@ -203,3 +205,22 @@ def test_a_release_stops_the_old_dyno_before_the_new_one_starts(hsup):
     hsup.procfile(one=f"echo fresh; exec {hsup.sleep}")
     running.wait_for("fresh$")
     assert running.out.index("old gone") < running.out.index("fresh\n")
+
+
+def test_hsup_can_be_stopped_while_nobody_reads_what_it_prints_and_logs(hsup):
+    hsup.procfile(one="while :; do echo a line; done", two="exit 1")
+    reading, writing = os.pipe()
+    try:
+        words = hsup.words("--verbose", "--grace", "1", "start")
+        child = subprocess.Popen(
+            words, stdout=writing, stderr=writing, cwd=hsup.folder, env=hsup.environ
+        )
+        assert eventually(lambda: not select.select([], [writing], [], 0)[1])
+        for _ in range(3):
+            child.send_signal(signal.SIGUSR1)  # prints what was logged
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(15 * PATIENCE) in (0, 1)
+    finally:
+        child.kill()
+        os.close(reading)
+        os.close(writing)

@@ -44,7 +44,7 @@ class DescriptorWriter:
         self._waiting_bytes = 0
         self._head_taken = 0
         self._taken_bytes = 0
-        self._is_over = False
+        self._is_over = self._is_closed = False
         self._room = asyncio.Event()
         self._room.set()
 
@@ -52,6 +52,11 @@ class DescriptorWriter:
     def is_full(self) -> bool:
         """Tell whether more waits than should."""
         return self._waiting_bytes > FULL_BYTES
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing is written any more: the reader is gone, or this was closed."""
+        return self._is_over
 
     @property
     def taken_bytes(self) -> int:
@@ -80,7 +85,7 @@ class DescriptorWriter:
         await self._room.wait()
 
     async def close(self) -> None:
-        """Return when all is written, or the reader is gone.
+        """Return when all is written, or the reader is gone; may be called again.
 
         What is left when this is cancelled is dropped, and so is what is
         written afterwards.
@@ -91,8 +96,10 @@ class DescriptorWriter:
                 await self._room.wait()
         finally:
             self._is_over = True
-            self._drop()
-            self._outlet.close()
+            if not self._is_closed:
+                self._is_closed = True
+                self._drop()
+                self._outlet.close()
 
     def _keep(self, rest: memoryview) -> None:
         if not self._waiting:

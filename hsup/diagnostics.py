@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any
 
 from hsup.visible import visible
 
@@ -34,6 +35,19 @@ def print_visibly() -> None:
     logging.lastResort = printed
 
 
+class PrintedLog(logging.Handler):
+    """Hands each record on as text, with `hsup: ` before it."""
+
+    def __init__(self, print_text: Callable[[str], None], level: int) -> None:
+        super().__init__(level)
+        self.setFormatter(VisibleFormatter("hsup: %(message)s"))
+        self._print = print_text
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record on."""
+        self._print(self.format(record) + "\n")
+
+
 class DiagnosticLog(logging.Handler):
     """Keeps the last records, each cut to a bounded length."""
 
@@ -47,8 +61,7 @@ class DiagnosticLog(logging.Handler):
         text = f"{moment}.{record.msecs:03.0f} {record.levelname} {record.getMessage()}"
         self._records.append(visible(text[:_RECORD_CHARACTERS])[:_RECORD_CHARACTERS])
 
-    def dump(self, stream: TextIO) -> None:
-        """Print all that is kept, oldest first."""
-        stream.write(f"--- the last {len(self._records)} records of hsup, UTC ---\n")
-        stream.writelines(f"{record}\n" for record in self._records)
-        stream.flush()
+    def text(self) -> str:
+        """Return all that is kept, oldest first, a line each."""
+        title = f"--- the last {len(self._records)} records of hsup, UTC ---"
+        return "".join(f"{line}\n" for line in (title, *self._records))

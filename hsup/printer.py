@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
+import threading
 import time
+from contextlib import suppress
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.descriptor import DescriptorWriter
@@ -34,6 +37,15 @@ class Printer:
         elif self._lost_bytes:
             lost, self._lost_bytes = self._lost_bytes, 0
             self._tell_lost(lost)
+
+    def write_own(self, text: bytes) -> bool:
+        """Print lines of hsup's own beside the batches, unless the reader has fallen behind.
+
+        Return False where nothing is printed here any more.
+        """
+        if not (self._writer.is_over or self._writer.is_full):
+            self._writer.write(self._format.between(text))
+        return not self._writer.is_over
 
     def _tell_lost(self, lost: int) -> None:
         text = f"the output is printed again, {lost} bytes of it were lost"
@@ -70,7 +82,7 @@ class RawPrinter:
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        self._stderr = Printer(stderr, _RawAndTold(), marks_gaps=False)
+        self.errors = self._stderr = Printer(stderr, _RawAndTold(), marks_gaps=False)
         self._stdout = self._stderr
         if not os.path.sameopenfile(stdout, stderr):
             self._stdout = Printer(stdout, _RawAndTold(), marks_gaps=False)
@@ -106,6 +118,39 @@ class RawPrinter:
         return {self._stdout, self._stderr}
 
 
+class ErrorPrinter:
+    """Prints what hsup logs on its standard error, from any thread, and waits for no reader.
+
+    `printer` prints batches there too where both streams are one file, as after `2>&1`.
+    """
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def print(self, text: str) -> None:
+        """Print lines; at the end of hsup on whatever is there."""
+        if threading.get_ident() != self._thread and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._print, text)
+        else:
+            self._print(text)
+
+    async def close(self, *, stuck_seconds: float) -> None:
+        """Return when all is printed, or nobody has read it in time."""
+        try:
+            async with asyncio.timeout(stuck_seconds):
+                await self._printer.close()
+        except TimeoutError:
+            pass
+
+    def _print(self, text: str) -> None:
+        if not self._printer.write_own(text.encode(errors="backslashreplace")):
+            with suppress(OSError):
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+
 class UnmixedLines:
     """Goes on with a line that came in part, and gives a line of their own to all others.
 
@@ -121,6 +166,12 @@ class UnmixedLines:
     def begin_line(self) -> None:
         """Go on with nothing: what came last could not be printed."""
         self._is_line_end = True
+
+    def between(self, text: bytes) -> bytes:
+        """Return what is printed for whole lines that are of no batch."""
+        printed = text if self._is_line_end else b"\n" + text
+        self._is_line_end = True
+        return printed
 
     def __call__(self, batch: LogBatch) -> bytes:
         """Return what is printed for a batch."""

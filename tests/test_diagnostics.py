@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import logging
 
 import pytest
@@ -21,9 +20,7 @@ def kept():
 
 
 def dumped(handler):
-    stream = io.StringIO()
-    handler.dump(stream)
-    return stream.getvalue().splitlines()
+    return handler.text().splitlines()
 
 
 def test_it_prints_what_was_logged_oldest_first(kept):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import resource
+import tracemalloc
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from hsup.api import LogBatch
 from hsup.formats import formatter
-from hsup.printer import Printer, RawPrinter, UnmixedLines
+from hsup.printer import ErrorPrinter, Printer, RawPrinter, UnmixedLines
 
 
 def batch(lines, *, source="app", dyno="web.1", stream="stdout", is_partial=False):
@@ -254,3 +255,35 @@ async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, cap
         printer.write(batch(b"b\n"))
     await printer.close()
     assert caplog.messages == ["cannot print the dynos' output, they run on: Broken pipe"]
+
+
+async def test_what_hsup_logs_has_lines_of_its_own_beside_the_dynos(pipe):
+    printer = Printer(pipe[1], formatter("plain", coloured=False))
+    errors = ErrorPrinter(printer)
+    printer.write(batch(b"half of", is_partial=True))
+    errors.print("hsup: warned\n")
+    printer.write(batch(b" a line\n"))
+    await asyncio.to_thread(errors.print, "hsup: from a thread\n")
+    await asyncio.sleep(0)
+    await printer.close()
+    assert os.read(pipe[0], 200) == (
+        b"web.1 | half of\nhsup: warned\nweb.1 |  a line\nhsup: from a thread\n"
+    )
+
+
+async def test_what_hsup_logs_waits_for_no_reader_and_is_bounded(pipe):
+    errors = ErrorPrinter(Printer(pipe[1], formatter("raw", coloured=False)))
+    tracemalloc.start()
+    for _ in range(30):
+        errors.print("x" * (1 << 20))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20
+    await errors.close(stuck_seconds=0.01)
+
+
+async def test_what_is_logged_at_the_very_end_is_printed_all_the_same(pipe, capfd):
+    errors = ErrorPrinter(Printer(pipe[1], formatter("raw", coloured=False)))
+    await errors.close(stuck_seconds=1)
+    errors.print("hsup: too late\n")
+    assert capfd.readouterr().err == "hsup: too late\n"

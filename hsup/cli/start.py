@@ -19,19 +19,21 @@ from hsup.api import FollowsFormation, LogSink
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
-from hsup.diagnostics import DiagnosticLog, VisibleFormatter
+from hsup.diagnostics import DiagnosticLog, PrintedLog
 from hsup.errors import UsageError
 from hsup.formation import Asked
 from hsup.formats import formatter
 from hsup.logs import LogRouter
 from hsup.plan import Plan
-from hsup.printer import Printer, RawPrinter
+from hsup.printer import ErrorPrinter, Printer, RawPrinter
 from hsup.supervisor import Supervisor
 
 _STDOUT, _STDERR = 1, 2  # also where Python has closed its own
 
 #: How long a reader of the output may take nothing before hsup ends without it.
 _STUCK_SECONDS = 5.0
+#: As long as that for what hsup has logged, which is little.
+_STUCK_ERRORS_SECONDS = 0.5
 
 #: More dynos of one type than any machine runs are a slip of the finger.
 _MOST_DYNOS = 10_000
@@ -101,7 +103,24 @@ def command(
 
 
 async def _start(options: Options, asked: Asked, *, stays: bool, may_follow: bool) -> int:
-    diagnostics = _log_to_memory(verbose=options.is_verbose)
+    printer = _printer(options)
+    errors = ErrorPrinter(_error_printer(printer))
+    try:
+        return await _supervise(options, asked, printer, errors, stays=stays, may_follow=may_follow)
+    finally:
+        await errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
+
+
+async def _supervise(
+    options: Options,
+    asked: Asked,
+    printer: LogSink,
+    errors: ErrorPrinter,
+    *,
+    stays: bool,
+    may_follow: bool,
+) -> int:
+    diagnostics = _log_to_memory(errors, verbose=options.is_verbose)
     parts = Parts(options)
     for plugin in parts.plugins.plugins:
         logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
@@ -124,14 +143,14 @@ async def _start(options: Options, asked: Asked, *, stays: bool, may_follow: boo
         grace_seconds=options.grace_seconds,
     )
     sinks, services = parts.log_sinks(), parts.services()
-    router = LogRouter([_printer(options), *sinks])
+    router = LogRouter([printer, *sinks])
     supervisor = Supervisor(
         plan, source=source, driver=driver, router=router, observe=parts.plugins.observe
     )
     signals.install(
         stop=supervisor.stop,
         reload=supervisor.reload,
-        dump=lambda: diagnostics.dump(sys.stderr),
+        dump=lambda: errors.print(diagnostics.text()),
     )
     try:
         with closing(driver):
@@ -175,18 +194,25 @@ def _parse_quantity(word: str, number: str) -> int:
     return int(number)
 
 
-def _printer(options: Options) -> LogSink:
+def _error_printer(printer: Printer | RawPrinter) -> Printer:
+    """Return what prints on standard error, which may be where the log goes."""
+    if isinstance(printer, RawPrinter):
+        return printer.errors
+    if os.path.sameopenfile(_STDOUT, _STDERR):
+        return printer
+    return Printer(_STDERR, formatter("raw", coloured=False), marks_gaps=False)
+
+
+def _printer(options: Options) -> Printer | RawPrinter:
     if options.log_format == "raw":
         return RawPrinter(_STDOUT, _STDERR)
     return Printer(_STDOUT, formatter(options.log_format, coloured=wants_colour(_STDOUT)))
 
 
-def _log_to_memory(*, verbose: bool) -> DiagnosticLog:
+def _log_to_memory(errors: ErrorPrinter, *, verbose: bool) -> DiagnosticLog:
     """Keep hsup's own log for SIGUSR1; print warnings, or more."""
     kept = DiagnosticLog()
-    printed = logging.StreamHandler()
-    printed.setFormatter(VisibleFormatter("hsup: %(message)s"))
-    printed.setLevel(logging.INFO if verbose else logging.WARNING)
+    printed = PrintedLog(errors.print, logging.INFO if verbose else logging.WARNING)
     logging.getLogger("hsup").setLevel(logging.DEBUG)
     root = logging.getLogger()  # plugins and libraries warn too
     root.addHandler(kept)

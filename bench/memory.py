@@ -20,7 +20,7 @@ from measure import Reach, Sample
 DYNOS = 20
 #: What a line may have had before it was passed on, and some to write it.
 UNFINISHED_BYTES = 15 << 20
-SMALL_WRITES = 500_000
+SMALL_WRITES = 250_000
 STALL_SECONDS = 18
 QUIET_SECONDS = 0.5
 
@@ -117,14 +117,18 @@ def start(hsup: Path, folder: Path, words: Sequence[str], dynos: int) -> Sequenc
 
 def until_quiet(pid: int) -> None:
     """Wait until the processes of a supervisor have used next to no time for a while."""
-    used, before = measure.cpu_seconds(family(pid)), -1.0
+    used, before = used_seconds(pid), -1.0
     while used - before > QUIET_SECONDS / 50:
         time.sleep(QUIET_SECONDS)
-        used, before = measure.cpu_seconds(family(pid)), used
+        used, before = used_seconds(pid), used
 
 
-def family(pid: int) -> list[int]:
-    return [pid, *measure.descendants(pid)]
+def used_seconds(pid: int) -> float:
+    """Return the time of a supervisor and its children; more each time where some come and go."""
+    try:
+        return measure.cpu_seconds([pid, *measure.descendants(pid)])
+    except (FileNotFoundError, ProcessLookupError):
+        return time.monotonic()
 
 
 def memory_mib(pid: int, field: str) -> float:

@@ -365,7 +365,11 @@ class TestWhatRanYesterday:
         running.wait_for("phase of 2$")
         running.stop(signal.SIGKILL)
         self.release(hsup, 2, "exit 3")
-        assert self.start_again(hsup).stop() == 0
+        again = hsup.start("one")
+        again.wait_for("Release rejected, .*v1 .*status 3")
+        again.wait_for(r"hsup\[one\.1\]: State changed from starting to up")  # docker's is adopted
+        assert again.count("v2$") == again.count("phase of 1$") == 0
+        assert again.stop() == 0
 
     def test_it_runs_again_where_loaded_is_broken(self, hsup):
         self.release(hsup, 1, "echo phase of 1")

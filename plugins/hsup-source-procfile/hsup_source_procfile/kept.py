@@ -70,7 +70,9 @@ def _release(said: dict[str, Any]) -> Release:
         ProcessType(name, Command(tuple(words)), quantity, size)
         for name, (words,), quantity, size in said.pop("processes")
     )
-    return Release(**{**said, "processes": tuple(processes), "slug": Slug(*said["slug"])})
+    location, checksum, inode = said["slug"]
+    slug = Slug(location, checksum, inode and tuple(inode))
+    return Release(**{**said, "processes": tuple(processes), "slug": slug})
 
 
 def _path(folder: str, environ: Mapping[str, str]) -> str:

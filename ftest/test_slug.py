@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import os
 import shutil
 import threading
 import urllib.parse
@@ -184,3 +185,59 @@ def test_a_new_slug_replaces_the_dynos(hsup):
     hsup.release(Slug=str(hsup.folder / "second.tgz"), Processes=processes)
     running.wait_for("second$")
     assert eventually(lambda: running.count("Process exited with status 143") == 1)
+
+
+#: A user and a group of no machine.
+BOB = 3_000_001
+
+
+@pytest.fixture
+def release_of_bob(hsup):
+    """Return what releases something as another user, who may enter the folder of the test."""
+    for folder in (hsup.folder, *hsup.folder.parents[:2]):
+        folder.chmod(0o755)
+
+    def release(slug):
+        hsup.release(Slug=str(slug), Processes=[process("one", "true")])
+        for path in (hsup.control, hsup.control / "new"):
+            os.chown(path, BOB, BOB)
+
+    return release
+
+
+@pytest.fixture
+def folder_of_bob(hsup):
+    """Return a folder of the same user's with a file of his and one of root's."""
+    folder = hsup.folder / "bobs"
+    folder.mkdir()
+    (folder / "his").write_text("his\n")
+    (folder / "roots").write_text("secret\n")
+    (folder / "roots").chmod(0o600)
+    for path in (folder, folder / "his"):
+        os.chown(path, BOB, BOB)
+    return folder
+
+
+@pytest.mark.parametrize("slug", ["/", "/etc", "/root", "file:///root", "link", "roots.tgz"])
+def test_the_author_of_a_release_sees_no_more_than_he_may_read(hsup, release_of_bob, slug):
+    (hsup.folder / "link").symlink_to("/root")
+    hsup.slug("roots.tgz", FILES).chmod(0o600)
+    release_of_bob(slug)
+    result = hsup.call("run", "ls -a /app")
+    assert b"author of the release, uid 3000001" in result.err
+    assert result.status == 1
+
+
+def test_the_author_of_a_release_may_name_his_own_folder(hsup, release_of_bob, folder_of_bob):
+    release_of_bob(folder_of_bob)
+    result = hsup.call("run", "cat his; touch new && echo writable; cat roots")
+    assert (result.text, result.status) == ("his\nwritable\n", 1)
+    assert b"roots: Permission denied" in result.err
+
+
+def test_the_operator_allows_folders_to_all_authors(hsup, release_of_bob, folder_of_bob):
+    os.chown(folder_of_bob, 0, 0)
+    release_of_bob(folder_of_bob)
+    assert b"author of the release" in hsup.call("run", "cat his").err
+    hsup.environ["HSUP_SLUG_FOLDERS"] = str(hsup.folder)
+    assert hsup.call("run", "cat his").text == "his\n"

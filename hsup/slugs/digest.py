@@ -6,9 +6,11 @@ import os
 import time
 from typing import NamedTuple
 
+from hsup.cancellation import require_wanted
 from hsup.slugs.errors import SlugError
 
 _PREFIX = "SHA256:"
+_CHUNK = 1 << 20
 _DIGITS = 64
 _HEXADECIMAL = set("0123456789abcdef")
 #: How long a file has to be unchanged before its times can tell the next change:
@@ -27,12 +29,21 @@ def expected_digest(checksum: str | None) -> str | None:
     return digest
 
 
-def digest_of(path: str) -> str:
-    """Compute the digest of a file: half a second for 500 MB."""
+def digest_of(path: str | int) -> str:
+    """Compute the digest of a file, or an open one's: half a second for 500 MB. Raises GivenUp.
+
+    No more than its size is read: some files of /proc have no end.
+    """
     import hashlib
 
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0, closefd=isinstance(path, str)) as file:
+        left = os.fstat(file.fileno()).st_size
+        while left > 0 and (piece := file.read(min(left, _CHUNK))):
+            require_wanted()
+            digest.update(piece)
+            left -= len(piece)
+    return digest.hexdigest()
 
 
 def file_key(found: os.stat_result) -> str:

@@ -10,11 +10,15 @@ import logging
 import os
 import time
 from itertools import count
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import get_auth_from_url, urldefragauth
 
+from hsup.cancellation import pause, require_wanted
 from hsup.slugs.errors import (
     HostileSlug,
     SlugDenied,
@@ -22,12 +26,13 @@ from hsup.slugs.errors import (
     SlugUnchanged,
     SlugUnreachable,
 )
-from hsup.slugs.limits import MAX_SIZE
+from hsup.slugs.limits import DEFAULT_MIN_RATE, MAX_SIZE, MIN_RATE, MIN_RATE_SECONDS
 from hsup.slugs.location import ArchiveURL
 from hsup.slugs.progress import Progress
+from hsup.slugs.web import redirect_target, retry_after_seconds, session
 
 CHUNK = 1 << 18
-#: To connect; between two pieces of the content.
+#: To connect; to send a request.
 TIMEOUT_SECONDS = (10.0, 30.0)
 #: Tries after the first, and after the last that brought more than all before.
 RETRIES = 4
@@ -35,10 +40,13 @@ RETRIES = 4
 MAX_TRIES = 50
 #: The longest that a server may ask to wait between tries.
 MAX_WAIT_SECONDS = 60
+MAX_REDIRECTS = 10
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _DENIED = frozenset({401, 403, 404, 410})
 _WHOLE, _PART, _UNCHANGED, _NOTHING_LEFT = 200, 206, 304, 416
+#: A longer time between two pieces is hsup's own, which may have been stopped.
+_LONGEST_STEP_SECONDS = 1.0
 
 
 class Download:
@@ -51,14 +59,16 @@ class Download:
         progress: Progress,
         *,
         max_bytes: int | None = None,
+        min_rate: int = DEFAULT_MIN_RATE,
         subject: str = "slug",
     ) -> None:
-        """Take what to download; `subject` is what errors call it."""
+        """Take what to download; `min_rate` is in bytes a second, `subject` what errors call it."""
         self.path = os.path.join(folder, "archive")
         self._validator_path = os.path.join(folder, "validator")
         self._archive = archive
         self._name = f"{subject} {archive}"
         self._max_bytes = max_bytes
+        self._pace = _Pace(min_rate)
         self._progress = progress
 
     @property
@@ -75,42 +85,55 @@ class Download:
 
         `unless` is the validator of what is known already. Raises SlugUnchanged
         where that is what the server has, SlugDenied where it has nothing for
-        us, SlugUnreachable where it cannot be reached; with `unless` after one
-        try, since the caller has something to go on with.
+        us, SlugUnreachable where it cannot be reached or is too slow; with `unless`
+        after one try, since the caller has something to go on with. Raises GivenUp.
         """
+        # It logs paths with their queries, and signatures of URLs are in these.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         retries = RETRIES if unless is None else 0
         largest, empty_tries = self._size(), 0
-        with _session(retries, backoff_seconds) as session:
+        with session(self._pace) as asking:
             for tries in count(1):
                 try:
-                    self._try(session, unless)
-                except urllib3.exceptions.HTTPError as error:
+                    self._try(asking, unless)
+                except _TooSlow:
+                    rate = self._pace.min_rate
+                    text = f"less than {rate} bytes a second came for {MIN_RATE_SECONDS:g} s"
+                    hint = f"start again, which resumes it, or set {MIN_RATE} to less"
+                    raise self._unreachable(text, hint=hint) from None
+                except _Failed as error:
                     empty_tries = 0 if self._size() > largest else empty_tries + 1
                     if empty_tries > retries or tries == MAX_TRIES:
-                        # Its text may have the URL in it, with a signature or a password.
-                        raise self._unreachable(_reason(error)) from None
+                        raise self._unreachable(error.reason) from None
+                    largest = max(largest, self._size())
+                    asked = min(error.wait_seconds, MAX_WAIT_SECONDS)
+                    pause(max(backoff_seconds * 2**empty_tries, asked))
                 else:
                     return
-                largest = max(largest, self._size())
-                time.sleep(backoff_seconds * 2**empty_tries)
 
-    def _try(self, session: requests.Session, unless: str | None) -> None:
-        """Fetch what is missing. Raises urllib3's errors where the server breaks off."""
+    def _try(self, asking: requests.Session, unless: str | None) -> None:
+        """Fetch what is missing. Raises _Failed where the same may work later."""
+        self._pace.begin()
         start = self._size() if self.validator else 0
-        with self._request(session, start, unless) as response:
-            if response.status_code == _UNCHANGED and unless:
-                raise SlugUnchanged(f"{self._name} has not changed")
-            if _is_other_part(response, start):
-                os.truncate(self.path, 0)
-                raise urllib3.exceptions.ProtocolError("what has come so far is of no use")
-            self._require_content(response)
-            if response.status_code == _WHOLE:
-                start = 0
-                self._note_validator(response)
-            self._receive(response, start)
+        try:
+            with self._request(asking, start, unless) as response:
+                if response.status_code == _UNCHANGED and unless:
+                    raise SlugUnchanged(f"{self._name} has not changed")
+                if _is_other_part(response, start):
+                    os.truncate(self.path, 0)
+                    raise _Failed("what has come so far is of no use")
+                self._require_content(response)
+                if response.status_code == _WHOLE:
+                    start = 0
+                    open(self.path, "wb").close()  # before it has the validator of another
+                    self._note_validator(response)
+                self._receive(response, start)
+        except urllib3.exceptions.HTTPError as error:
+            # Its text may have the URL in it, with a signature or a password.
+            raise _Failed(_reason(error)) from None
 
     def _request(
-        self, session: requests.Session, start: int, unless: str | None
+        self, asking: requests.Session, start: int, unless: str | None
     ) -> requests.Response:
         # Some servers would compress what is compressed, and tar.gz is no encoding.
         headers = {"Accept-Encoding": "identity"}
@@ -119,22 +142,50 @@ class Download:
         elif unless:
             is_tag = unless.startswith('"')
             headers["If-None-Match" if is_tag else "If-Modified-Since"] = unless
-        url = self._archive.url
         try:
-            return session.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
+            return self._follow(asking, headers)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise self._unreachable(_reason(error)) from None
+            raise _Failed(_reason(error)) from None
         except (requests.RequestException, ValueError) as error:
             # A redirect to what is no URL is a ValueError (urllib.parse.urlsplit).
             text = f"cannot download {self._name}: {_reason(error)}"
             raise SlugError(text, hint="check the URL") from None
+
+    def _follow(self, asking: requests.Session, headers: dict[str, str]) -> requests.Response:
+        """Return the answer of the last server in a row of redirects.
+
+        Each gets what its own URL has for it: not ~/.netrc, which requests would look into,
+        nor what was for another server.
+        """
+        url = self._archive.url
+        user = get_auth_from_url(url)
+        for _ in range(MAX_REDIRECTS):
+            response = asking.get(
+                urldefragauth(url),
+                headers=headers,
+                auth=HTTPBasicAuth(*user) if any(user) else _Nobody(),
+                stream=True,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,
+            )
+            target = redirect_target(response)
+            if target is None:
+                return response
+            response.close()
+            target = urljoin(url, target)
+            own = get_auth_from_url(target)
+            if any(own) or _origin(target) != _origin(url):
+                user = own
+            url = target
+        raise requests.TooManyRedirects
 
     def _require_content(self, response: requests.Response) -> None:
         if response.status_code in {_WHOLE, _PART}:
             return
         answer = f"{response.status_code} {response.reason}".strip()
         if response.status_code in _BUSY:
-            raise self._unreachable(f"the server answered {answer}")
+            wait = retry_after_seconds(response) or 0.0
+            raise _Failed(f"the server answered {answer}", wait)
         text = f"cannot download {self._name}: the server answered {answer}"
         if response.status_code in _DENIED:
             raise SlugDenied(text, hint="check the URL; if it is a signed one, get a new one")
@@ -148,16 +199,20 @@ class Download:
             file.write(strong or response.headers.get("Last-Modified", ""))
 
     def _receive(self, response: requests.Response, start: int) -> None:
+        """Write what comes, as it comes: a kill loses nothing of it."""
         length = response.headers.get("Content-Length", "")
         label = f"downloading {os.path.basename(str(self._archive))}"
+        size = start
         with (
-            open(self.path, "ab" if start else "wb") as file,
+            open(self.path, "ab", buffering=0) as file,
             self._progress(label, int(length) if length.isdecimal() else 0) as advance,
         ):
-            for piece in response.raw.stream(CHUNK, decode_content=False):
-                file.write(piece)
+            while piece := response.raw.read1(CHUNK, decode_content=False):
+                size += len(piece)
+                _write(file.fileno(), piece)
                 advance(len(piece))
-                if self._max_bytes is not None and file.tell() > self._max_bytes:
+                self._pace.advance(len(piece))
+                if self._max_bytes is not None and size > self._max_bytes:
                     text = f"{self._name} has more than {self._max_bytes} bytes"
                     raise HostileSlug(text, hint=f"if you trust it, set {MAX_SIZE} to more")
 
@@ -167,9 +222,72 @@ class Download:
         except FileNotFoundError:
             return 0
 
-    def _unreachable(self, reason: str) -> SlugUnreachable:
-        text = f"cannot download {self._name}: {reason}"
-        return SlugUnreachable(text, hint="check the network, and start again")
+    def _unreachable(
+        self, reason: str, *, hint: str = "check the network, and start again"
+    ) -> SlugUnreachable:
+        return SlugUnreachable(f"cannot download {self._name}: {reason}", hint=hint)
+
+
+class _Failed(Exception):
+    """A try that brought nothing, or not all; the next one may."""
+
+    def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason, self.wait_seconds = reason, wait_seconds
+
+
+class _TooSlow(Exception):
+    """The content comes slower than the user's rate."""
+
+
+class _Pace:
+    """Watches how fast the content comes, and whether it is wanted at all.
+
+    What is no content does not count: headers, interim answers, chunks' lines, trailers.
+    """
+
+    def __init__(self, min_rate: int) -> None:
+        self.min_rate = min_rate
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a request, or the next time over which the rate is taken."""
+        self._passed_seconds, self._bytes, self._seen = 0.0, 0, time.monotonic()
+
+    def advance(self, count: int) -> None:
+        """Count bytes of the content."""
+        self._bytes += count
+
+    def __call__(self, _: int) -> None:
+        require_wanted()
+        now = time.monotonic()
+        self._passed_seconds += min(now - self._seen, _LONGEST_STEP_SECONDS)
+        self._seen = now
+        if self._passed_seconds < MIN_RATE_SECONDS:
+            return
+        if self._bytes < max(1, self.min_rate * self._passed_seconds):
+            raise _TooSlow
+        self.begin()
+
+
+class _Nobody(AuthBase):
+    """Keeps requests from taking something of ~/.netrc."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class _Origin(NamedTuple):
+    """Whom a password is for."""
+
+    scheme: str
+    host: str | None
+    port: int | None
+
+
+def _origin(url: str) -> _Origin:
+    parts = urlsplit(url)
+    return _Origin(parts.scheme, parts.hostname, parts.port)
 
 
 def _is_other_part(response: requests.Response, start: int) -> bool:
@@ -179,20 +297,10 @@ def _is_other_part(response: requests.Response, start: int) -> bool:
     return response.status_code == _NOTHING_LEFT and start > 0
 
 
-def _session(retries: int, backoff_seconds: float) -> requests.Session:
-    # It logs paths with their queries, and signatures of URLs are in these.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    retry = urllib3.Retry(
-        total=retries,
-        backoff_factor=backoff_seconds,
-        status_forcelist=_BUSY,
-        raise_on_status=False,
-        retry_after_max=MAX_WAIT_SECONDS,
-    )
-    session = requests.Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
-    return session
+def _write(descriptor: int, piece: bytes) -> None:
+    left = memoryview(piece)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _reason(error: BaseException) -> str:

@@ -8,16 +8,25 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from hsup.cancellation import GivenUp
 from hsup.slugs.collect import collect
 from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
 from hsup.slugs.disk import mark
-from hsup.slugs.errors import ChecksumError, SlugError, SlugUnchanged, SlugUnreachable
+from hsup.slugs.errors import (
+    ChecksumError,
+    HostileSlug,
+    SlugError,
+    SlugUnchanged,
+    SlugUnreachable,
+)
+from hsup.slugs.limits import MAX_SIZE, Limits
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
 from hsup.slugs.lock import EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
-from hsup.slugs.progress import Progress, tell_of_waiting
+from hsup.slugs.progress import Progress, tell_of_waiting, while_wanted
+from hsup.slugs.rights import open_slug
 from hsup.slugs.unpack import unpack
 
 if TYPE_CHECKING:
@@ -34,25 +43,28 @@ class Intake:
 
     def __init__(self, store: SlugStore, progress: Progress) -> None:
         self._store = store
-        self._progress = progress
+        self._progress = while_wanted(progress)
 
-    def take(self, archive: Archive, expected: str | None) -> Unpacked:
+    def take(self, archive: Archive, expected: str | None, opened: int | None = None) -> Unpacked:
         """Return an archive's slug in use.
 
-        `expected` is the digest that the archive must have, None for any.
-        Raises SlugError, and OSError where the store cannot be written.
+        `expected` is the digest that the archive must have, None for any. `opened` is the
+        descriptor of a file that is open already. Raises SlugError, GivenUp, and OSError where
+        the store cannot be written.
         """
         # Not for other users of the host: config files and keys lie about in slugs.
         os.makedirs(self._store.folder, 0o700, exist_ok=True)
         for name in ("unpacked", "known", "work"):
             os.makedirs(os.path.join(self._store.folder, name), 0o700, exist_ok=True)
         if isinstance(archive, ArchiveFile):
-            return self._take_file(archive, expected)
+            return self._take_file(archive, expected, opened)
         return self._take_url(archive, expected)
 
-    def _take_file(self, archive: ArchiveFile, expected: str | None) -> Unpacked:
-        content = _read(archive, archive.path, expected)
-        unpacked = self._open_or_unpack(archive, content)
+    def _take_file(
+        self, archive: ArchiveFile, expected: str | None, opened: int | None
+    ) -> Unpacked:
+        with self._read(archive, archive.path, expected, opened) as content:
+            unpacked = self._open_or_unpack(archive, content)
         if is_settled(content.found):
             self._store.known.put(file_key(content.found), Known(content.digest))
         return unpacked
@@ -98,15 +110,38 @@ class Intake:
         # It imports requests, which takes as long as all the rest of `hsup run`.
         from hsup.slugs.download import Download
 
-        max_bytes = self._store.limits.size
-        download = Download(archive, folder, self._progress, max_bytes=max_bytes)
+        limits = self._store.limits
+        download = Download(
+            archive, folder, self._progress, max_bytes=limits.size, min_rate=limits.rate
+        )
         download.run(unless, backoff_seconds=self._store.backoff_seconds)
-        content = _read(archive, download.path, expected)
-        unpacked = self._open_or_unpack(archive, content)
+        with self._read(archive, download.path, expected) as content:
+            unpacked = self._open_or_unpack(archive, content)
         if not expected:
             known = Known(content.digest, download.validator)
             self._store.known.put(url_key(archive.url), known)
         return unpacked
+
+    @contextmanager
+    def _read(
+        self, archive: Archive, path: str, expected: str | None, opened: int | None = None
+    ) -> Iterator[_Content]:
+        """Compute an archive's digest, and compare it; lend it open. Raises SlugError."""
+        with ExitStack() as undo:
+            try:
+                if opened is None:
+                    opened = open_slug(path, None)
+                    undo.callback(os.close, opened)
+                found = os.fstat(opened)
+                _require_size(archive, found, self._store.limits)
+                digest = digest_of(opened)
+            except OSError as error:
+                text = f"cannot read slug {archive}: {error.strerror}"
+                raise SlugError(text, hint="check the path") from error
+            if expected and digest != expected:
+                hint = f"{archive} is another archive than the release was made with, or damaged"
+                raise ChecksumError(expected, digest, hint=hint)
+            yield _Content(opened, found, digest)
 
     def _open_or_unpack(self, archive: Archive, content: _Content) -> Unpacked:
         """Return the slug of an archive that was read, in use."""
@@ -126,8 +161,9 @@ class Intake:
         os.mkdir(new, 0o700)
         with _named(archive):
             name = os.path.basename(str(archive))
-            size = unpack(content.path, new, self._store.limits, self._progress, name)
-        if file_key(os.stat(content.path)) != file_key(content.found):
+            path = f"/proc/self/fd/{content.descriptor}"
+            size = unpack(path, new, self._store.limits, self._progress, name)
+        if file_key(os.fstat(content.descriptor)) != file_key(content.found):
             text = f"slug {archive} was changed while it was read"
             raise SlugError(text, hint="start again when it is complete")
         with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
@@ -151,7 +187,7 @@ class Intake:
         """Keep others from the same work meanwhile; yield a folder for it.
 
         The folder is removed in the end, or the next time if this process is
-        killed. Only what was downloaded until the network failed is kept.
+        killed. Only what was downloaded until the network failed, or it was given up, is kept.
         """
         path = os.path.join(self._store.folder, "work", name)
         descriptor = lock_or_make(path, on_wait=tell_of_waiting)
@@ -160,7 +196,7 @@ class Intake:
             if not is_resumable:
                 _empty(path)
             yield path
-        except (SlugUnreachable, KeyboardInterrupt):
+        except (SlugUnreachable, GivenUp, KeyboardInterrupt):
             is_done = not is_resumable
             raise
         finally:
@@ -191,28 +227,21 @@ def _is_in_use(path: str, lost: str) -> bool:
 
 
 class _Content(NamedTuple):
-    """A file as it was found, and the digest of what it had in it then."""
+    """An open file as it was found, and the digest of what it had in it then."""
 
-    path: str
+    descriptor: int
     found: os.stat_result
     digest: str
 
 
-def _read(archive: Archive, path: str, expected: str | None) -> _Content:
-    """Compute an archive's digest, and compare it. Raises SlugError."""
-    try:
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            text = f"slug {archive} is neither a file nor a folder"
-            raise SlugError(text, hint="give the path of a tar archive")
-        digest = digest_of(path)
-    except OSError as error:
-        text = f"cannot read slug {archive}: {error.strerror}"
-        raise SlugError(text, hint="check the path") from error
-    if expected and digest != expected:
-        hint = f"{archive} is another archive than the release was made with, or damaged"
-        raise ChecksumError(expected, digest, hint=hint)
-    return _Content(path, found, digest)
+def _require_size(archive: Archive, found: os.stat_result, limits: Limits) -> None:
+    """Raise SlugError for what need not be read to know that it is no archive to unpack."""
+    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        kind = "empty" if stat.S_ISREG(found.st_mode) else "neither a file nor a directory"
+        raise SlugError(f"slug {archive} is {kind}", hint="give the path of a tar archive")
+    if found.st_size > limits.size:
+        text = f"slug {archive} has {found.st_size} bytes, more than the limit of {limits.size}"
+        raise HostileSlug(text, hint=f"if you trust it, set {MAX_SIZE} to more")
 
 
 def _empty(folder: str) -> None:

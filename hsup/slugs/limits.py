@@ -10,6 +10,7 @@ from hsup.errors import UsageError
 KEEP = "HSUP_SLUGS_KEEP"
 MAX_SIZE = "HSUP_SLUGS_MAX_SIZE"
 MAX_FILES = "HSUP_SLUGS_MAX_FILES"
+MIN_RATE = "HSUP_SLUGS_MIN_RATE"
 
 #: Ten deploys back, as far as a rollback usually goes.
 DEFAULT_KEEP = "10"
@@ -17,6 +18,10 @@ DEFAULT_KEEP = "10"
 DEFAULT_MAX_SIZE = "4G"
 #: The largest node_modules have 200,000; a file takes an inode and a block of the disk.
 DEFAULT_MAX_FILES = "500000"
+#: Bytes a second; a slug of 100 MB would take 28 hours.
+DEFAULT_MIN_RATE = 1000
+#: Over how long the rate is taken, as curl's --speed-time is by default.
+MIN_RATE_SECONDS = 30.0
 
 _UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DAY_SECONDS = 24 * 60 * 60
@@ -35,10 +40,14 @@ class Keep(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What one slug may take: bytes of the archive when unpacked, files, folders and links."""
+    """What one slug may take: bytes of the archive when unpacked, files, folders and links.
+
+    `rate` is how many bytes a second of it a server has to send.
+    """
 
     size: int
     files: int
+    rate: int = DEFAULT_MIN_RATE
 
 
 def read_keep(environ: Mapping[str, str]) -> Keep:
@@ -70,7 +79,15 @@ def read_limits(environ: Mapping[str, str]) -> Limits:
     return Limits(
         size=_positive(environ, MAX_SIZE, DEFAULT_MAX_SIZE, _UNITS, "a size, such as 800M or 4G"),
         files=_positive(environ, MAX_FILES, DEFAULT_MAX_FILES, {"": 1}, "a number of files"),
+        rate=_min_rate(environ.get(MIN_RATE) or str(DEFAULT_MIN_RATE)),
     )
+
+
+def _min_rate(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        hint = "write how many bytes a second, such as 1000; 0 takes any"
+        raise UsageError(f'{MIN_RATE} is "{text}"', hint=hint)
+    return int(text)
 
 
 def _positive(

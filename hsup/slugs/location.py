@@ -47,8 +47,7 @@ def find(location: str, folder: str) -> Folder | Archive:
     if "://" in location:
         parts = _parsed(location)
         if parts.scheme in _WEB:
-            host = parts.netloc.rpartition("@")[2]
-            return ArchiveURL(location, f"{parts.scheme}://{host}{parts.path}")
+            return ArchiveURL(location, _shown(parts))
         location = _path_of(parts)
     if "\0" in location:
         raise SlugError(f"the path {location!r} has a NUL in it", hint="correct it")
@@ -59,6 +58,15 @@ def find(location: str, folder: str) -> Folder | Archive:
 def path_of_url(url: str) -> str:
     """Return the path that a URL with `file` leads to. Raises SlugError."""
     return _path_of(_parsed(url))
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as others may see it: without user, password and signature. Raises SlugError."""
+    return _shown(_parsed(url))
+
+
+def _shown(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _parsed(url: str) -> SplitResult:
@@ -82,9 +90,10 @@ def _path_of(parts: SplitResult) -> str:
             text, hint = "a container image is no slug", "run it with the docker driver: -d docker"
         raise SlugError(text, hint=hint)
     if parts.netloc not in {"", "localhost"}:
-        text = f"{parts.geturl()} is on another machine, {parts.netloc}"
-        raise SlugError(text, hint=f"{_FILE} has three slashes: {_FILE}/{parts.netloc}{parts.path}")
+        host = parts.netloc.rpartition("@")[2]
+        text = f'"{_shown(parts)}" is on another machine, "{host}"'
+        raise SlugError(text, hint=f"write three slashes: {_FILE}/{host}{parts.path}")
     path = unquote(parts.path)
     if not path or "\0" in path:
-        raise SlugError(f"{parts.geturl()} names no path", hint=f"write {_FILE}/PATH")
+        raise SlugError(f'"{_shown(parts)}" names no path', hint=f"write {_FILE}/PATH")
     return path

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from hsup.cancellation import require_wanted
 from hsup.visible import visible, warn
 
 #: Called with a number of bytes that have been dealt with since the call before.
@@ -32,6 +33,22 @@ def bar(label: str, length: int) -> Iterator[Advance]:
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as drawn:
         yield drawn.update
+
+
+def while_wanted(progress: Progress) -> Progress:
+    """Return a progress that ends the work with GivenUp once it is not wanted any more."""
+
+    @contextmanager
+    def watched(label: str, length: int) -> Iterator[Advance]:
+        with progress(label, length) as advance:
+
+            def advance_if_wanted(count: int) -> None:
+                require_wanted()
+                advance(count)
+
+            yield advance_if_wanted
+
+    return watched
 
 
 def tell_of_waiting() -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -30,13 +31,14 @@ from hsup.slugs.limits import read_keep, read_limits
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL, Folder, find
 from hsup.slugs.lock import SHARED, lock, unlock
 from hsup.slugs.progress import Progress, bar
+from hsup.slugs.rights import is_trusted, open_slug, read_folders
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
     from hsup.api import Settings
-    from hsup.model import Slug
+    from hsup.model import Author, Slug
 
 SLUGS_DIR = "HSUP_SLUGS_DIR"
 DEFAULT_DIR = "/var/lib/hsup/slugs"
@@ -56,15 +58,31 @@ class Unpacked:
     `folder` is what a dyno sees as /app. It is the same for all dynos, and is
     not to be written. Its symbolic links are a stranger's: resolve none of them
     on the host. `digest` is the archive's SHA-256 in hexadecimal digits, None
-    for a folder that is used as it is.
+    for a folder that is used as it is. One that not everybody may name is open, and its name is
+    that of the descriptor, `/proc/PID/fd/N`.
     """
 
     def __init__(
-        self, folder: str, digest: str | None = None, descriptor: int | None = None
+        self,
+        folder: str,
+        digest: str | None = None,
+        descriptor: int | None = None,
+        found_at: str | None = None,
     ) -> None:
         self.folder = folder
         self.digest = digest
         self._descriptor = descriptor
+        self._found_at = found_at
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether a folder that is used as it is still has the path that it was found by."""
+        if self._found_at is None or self._descriptor is None:
+            return True
+        try:
+            return os.path.samestat(os.stat(self._found_at), os.fstat(self._descriptor))
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Give up its use; may be called more than once."""
@@ -98,28 +116,54 @@ class SlugStore:
         self.folder = os.path.join(settings.folder, folder)
         self.keep = read_keep(settings.environ)
         self.limits = read_limits(settings.environ)
+        self._allowed = read_folders(settings.environ)
         self.backoff_seconds = backoff_seconds
         self.known = KnownDigests(os.path.join(self.folder, "known"))
         self._unsynced: set[str] = set()
         self._syncing = Lock()
 
-    def unpack(self, slug: Slug, progress: Progress = bar) -> Unpacked:
+    def unpack(
+        self, slug: Slug, progress: Progress = bar, *, author: Author | None = None
+    ) -> Unpacked:
         """Return a slug in use, downloaded and unpacked if it is not yet; may block.
 
         A folder is used as it is. An archive whose checksum is given is read
         only if the store has not got it. Without a checksum a file is read again
         when its size, its times or its inode have changed; of a URL the server
         is asked whether it has changed, and where it cannot be reached, what was
-        last downloaded is used. Raises SlugError.
+        last downloaded is used. What the author of the release could not read is
+        not used. Raises SlugError, and GivenUp.
         """
         place = find(slug.location, self._current_folder)
-        if isinstance(place, Folder):
-            return Unpacked(place.path)
+        if isinstance(place, ArchiveURL) or is_trusted(author):
+            if isinstance(place, Folder):
+                return Unpacked(place.path)
+            return self._unpack(place, slug, progress)
+        descriptor = self._open(place.path, author)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            # By this name every process of hsup's finds what was opened, and nothing else.
+            name = f"/proc/{os.getpid()}/fd/{descriptor}"
+            return Unpacked(name, descriptor=descriptor, found_at=place.path)
+        try:
+            return self._unpack(ArchiveFile(place.path), slug, progress, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, path: str, author: Author | None) -> int:
+        try:
+            return open_slug(path, author, self._allowed)
+        except OSError as error:
+            text = f"cannot read slug {path}: {error.strerror}"
+            raise SlugError(text, hint="check the path") from error
+
+    def _unpack(
+        self, archive: Archive, slug: Slug, progress: Progress, opened: int | None = None
+    ) -> Unpacked:
         with self._failures_told():
             expected = expected_digest(slug.checksum)
-            digest = expected or self._known_digest(place)
+            digest = expected or self._known_digest(archive, opened)
             unpacked = self.open(digest) if digest else None
-            return unpacked or self._bring_in(place, expected, progress)
+            return unpacked or self._bring_in(archive, expected, progress, opened)
 
     def digest_of(self, slug: Slug) -> str | None:
         """Return the digest of an archive that is in the store, None where that is not known.
@@ -191,21 +235,23 @@ class SlugStore:
             while self._unsynced:
                 sync(self._unsynced.pop())
 
-    def _known_digest(self, archive: Archive) -> str | None:
+    def _known_digest(self, archive: Archive, opened: int | None = None) -> str | None:
         """Return the digest of a file that has not changed since it was last read."""
         if not isinstance(archive, ArchiveFile):
             return None
         try:
-            found = os.stat(archive.path)
+            found = os.stat(archive.path if opened is None else opened)
         except OSError:
             return None  # who reads it says why
         known = self.known.get(file_key(found))
         return known.digest if known else None
 
-    def _bring_in(self, archive: Archive, expected: str | None, progress: Progress) -> Unpacked:
+    def _bring_in(
+        self, archive: Archive, expected: str | None, progress: Progress, opened: int | None
+    ) -> Unpacked:
         from hsup.slugs.intake import Intake
 
-        return Intake(self, progress).take(archive, expected)
+        return Intake(self, progress).take(archive, expected, opened)
 
     @contextmanager
     def _failures_told(self) -> Iterator[None]:

@@ -96,7 +96,8 @@ class Server(ThreadingHTTPServer):
     `answers` are statuses that the next requests get instead. `breaks_after`
     are the numbers of bytes after which the next answers are broken off;
     `stalls_after` is after how many all answers wait for `stalled`. A range
-    starts `range_shift` bytes too late.
+    starts `range_shift` bytes too late. `raw` are pieces that are sent at a path instead of any
+    answer, before it waits for `stalled`.
     """
 
     daemon_threads = True
@@ -115,6 +116,7 @@ class Server(ThreadingHTTPServer):
         self.stalled = threading.Event()
         self.requests = []
         self.redirects = {}
+        self.raw = {}
 
     @property
     def origin(self):
@@ -132,6 +134,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
         server.requests.append((self.path, dict(self.headers)))
+        if self.path in server.raw:
+            self.close_connection = True
+            self.send_raw(server.raw[self.path])
+            return None
         if self.path in server.redirects:
             return self.answer(302, {"Location": server.redirects[self.path]})
         if server.answers:
@@ -139,6 +145,15 @@ class Handler(BaseHTTPRequestHandler):
         if server.has_etag and self.headers["If-None-Match"] == server.etag:
             return self.answer(304, {})
         return self.serve()
+
+    def send_raw(self, pieces):
+        """Send pieces until they end, or the other side has had enough."""
+        try:
+            for piece in pieces:
+                self.wfile.write(piece)
+            self.server.stalled.wait()
+        except OSError:
+            pass
 
     def answer(self, status, headers):
         self.send_response(status)
@@ -176,6 +191,7 @@ def serving(server):
     try:
         yield server
     finally:
+        server.stalled.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import socket
+import threading
+import time
+from email.utils import formatdate
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 
+from hsup.cancellation import GivenUp, until
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
 from hsup.slugs.download import MAX_TRIES
@@ -128,7 +134,7 @@ def test_a_server_that_gives_a_byte_at_a_time_is_given_up(store, large):
 def test_each_try_in_vain_is_waited_for_longer(store, large, monkeypatch):
     large.breaks_after = [0, 0, 0, 500_000]
     waits = []
-    monkeypatch.setattr("time.sleep", waits.append)
+    monkeypatch.setattr("hsup.slugs.download.pause", waits.append)
     store.unpack(Slug(location=url(large))).close()
     assert waits == [0.002, 0.004, 0.008, 0.001]
 
@@ -252,3 +258,170 @@ def test_a_hostile_download_leaves_nothing(store, server, build, left_over):
         store.unpack(Slug(location=url(server)))
     assert left_over() == []
     assert os.listdir(Path(store.folder) / "unpacked") == []
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Take the rate over a tenth of a second."""
+    monkeypatch.setattr("hsup.slugs.download.MIN_RATE_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [],
+        [OK + b"Content-Length: 100\r\n\r\n", b"x"],
+        [OK + b"X-Header: "],
+        repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        [CHUNKED, b"1\r\nx\r\n1\r\nx\r\n"],
+        [CHUNKED, b"0\r\nX-Trailer: x\r\n"],
+    ],
+    ids=["nothing", "a stalled body", "a header", "interim answers", "chunks", "trailers"],
+)
+def test_a_server_that_does_not_come_to_an_end_is_given_up(pieces, store, server):
+    server.raw["/slug.tgz"] = pieces
+    with pytest.raises(
+        SlugUnreachable,
+        match=r"less than 1000 bytes a second came for 0\.1 s; .* set HSUP_SLUGS_MIN_RATE to less",
+    ):
+        store.unpack(Slug(location=url(server)))
+    assert len(server.requests) == 1
+
+
+def test_a_line_without_an_end_is_not_kept(store, server):
+    server.raw["/slug.tgz"] = [CHUNKED + b"5;", *repeat(b"x" * 100_000, 10)]
+    with pytest.raises(SlugUnreachable, match="check the network"):
+        store.unpack(Slug(location=url(server)))
+
+
+@pytest.mark.usefixtures("short")
+def test_what_came_slowly_is_resumed(make_store, large, build):
+    large.stalls_after = 500_000
+    slug = Slug(location=url(large), checksum=checksum(large, build))
+    with pytest.raises(SlugUnreachable, match="less than 99999999 bytes a second"):
+        make_store(HSUP_SLUGS_MIN_RATE="99999999").unpack(slug)
+    large.stalls_after = None
+    make_store().unpack(slug).close()
+    ranges = [headers.get("Range") for _, headers in large.requests]
+    assert ranges == [None, "bytes=500000-"]
+
+
+def test_a_download_that_is_not_wanted_any_more_is_resumed_later(store, large, build):
+    large.stalls_after = 500_000
+    slug = Slug(location=url(large), checksum=checksum(large, build))
+    given_up = threading.Event()
+    downloads = Path(store.folder, "work", f"fetch-{build.sha256(large.content)}", "archive")
+
+    def give_up():
+        while not downloads.exists() or downloads.stat().st_size < 500_000:
+            time.sleep(0.01)
+        given_up.set()
+
+    threading.Thread(target=give_up).start()
+    with until(given_up), pytest.raises(GivenUp):
+        store.unpack(slug)
+    large.stalls_after = None
+    store.unpack(slug).close()
+    ranges = [headers.get("Range") for _, headers in large.requests]
+    assert ranges == [None, "bytes=500000-"]
+
+
+def test_a_pause_between_tries_ends_when_nobody_wants_the_slug(make_store, server):
+    server.answers = [503] * 9
+    store = make_store()
+    store.backoff_seconds = 3600
+    given_up = threading.Event()
+    threading.Timer(0.1, given_up.set).start()
+    with until(given_up), pytest.raises(GivenUp):
+        store.unpack(Slug(location=url(server)))
+
+
+@pytest.mark.parametrize(
+    "told", ["30", lambda: formatdate(time.time() + 30), lambda: str(int(time.time() + 30))]
+)
+def test_a_busy_server_says_how_long_to_wait(told, store, server, monkeypatch):
+    waits = []
+    monkeypatch.setattr("hsup.slugs.download.pause", waits.append)
+    value = told if isinstance(told, str) else told()
+    server.raw["/slug.tgz"] = [
+        b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: " + value.encode() + b"\r\n\r\n"
+    ]
+    with pytest.raises(SlugUnreachable):
+        store.unpack(Slug(location=url(server)))
+    assert all(28 <= wait <= 30 for wait in waits)
+    assert len(waits) == 4
+
+
+def basic(user):
+    return f"Basic {base64.b64encode(user.encode()).decode()}"
+
+
+@pytest.fixture
+def netrc(tmp_path, monkeypatch):
+    path = tmp_path / "netrc"
+    path.write_text("machine 127.0.0.1 login me password netrc\ndefault login me password all\n")
+    monkeypatch.setenv("NETRC", str(path))
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_server_of_slugs_gets_nothing_of_netrc(store, server):
+    server.redirects["/here"] = url(server, "/there").replace("127.0.0.1", "localhost")
+    store.unpack(Slug(location=url(server, "/here"))).close()
+    assert [headers.get("Authorization") for _, headers in server.requests] == [None, None]
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_url_brings_its_own_password(store, server):
+    server.redirects["/here"] = "/there"
+    location = url(server, "/here").replace("://", "://me:own%40@")
+    store.unpack(Slug(location=location)).close()
+    sent = [headers.get("Authorization") for _, headers in server.requests]
+    assert sent == [basic("me:own@")] * 2
+
+
+@pytest.mark.usefixtures("netrc")
+def test_another_server_does_not_get_the_password(store, server):
+    server.redirects["/here"] = url(server, "/there").replace("127.0.0.1", "localhost")
+    server.redirects["/there"] = url(server, "/last").replace("://", "://you:other@")
+    location = url(server, "/here").replace("://", "://me:own@")
+    store.unpack(Slug(location=location)).close()
+    sent = [headers.get("Authorization") for _, headers in server.requests]
+    assert sent == [basic("me:own"), None, basic("you:other")]
+
+
+def test_a_proxy_of_the_environment_is_used(store, server, monkeypatch):
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", server.origin)
+    store.unpack(Slug(location="http://me:own@slugs.invalid/slug.tgz")).close()
+    path, headers = server.requests[0]
+    assert (path, headers["Authorization"]) == ("http://slugs.invalid/slug.tgz", basic("me:own"))
+
+
+def test_a_redirect_is_followed_without_reading_what_it_brings(store, server):
+    server.raw["/here"] = [
+        b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Encoding: gzip\r\n\r\n",
+        b"not gzip",
+    ]
+    store.unpack(Slug(location=url(server, "/here"))).close()
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file://me:secret@host/slug.tgz?secret",
+        "http://me:secret@127.0.0.1:1/slug.tgz?secret#secret",
+        "ftp://me:secret@host/slug.tgz",
+        "http://me:secret@host:port/slug.tgz",
+        "http://me:secret@/slug.tgz",
+    ],
+)
+def test_no_error_shows_what_is_secret(location, store, caplog):
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(SlugError) as caught:
+        store.unpack(Slug(location=location))
+    assert "secret" not in str(caught.value) + caplog.text

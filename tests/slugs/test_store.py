@@ -120,10 +120,10 @@ def test_the_letters_of_a_checksum_may_be_large(store, archive, build):
         ("docker://shop:1", "a container image is no slug; run it with the docker driver"),
         ("http://me:secret@[oops/slug.tgz", "^a URL names no valid host; correct its host"),
         ("file://[oops/slug.tgz", "^a URL names no valid host; correct its host"),
-        ("file:///slug%00.tgz", "^file:///slug%00.tgz names no path"),
+        ("file:///slug%00.tgz", r'^"file:///slug%00.tgz" names no path'),
         ("slug\0.tgz", r"the path 'slug\\x00.tgz' has a NUL"),
-        ("file://host/slug.tgz", "on another machine, host"),
-        ("fifo", "neither a file nor a folder"),
+        ("file://host/slug.tgz", 'on another machine, "host"'),
+        ("fifo", "neither a file nor a directory"),
     ],
 )
 def test_what_is_no_slug_is_told(location, text, store, tmp_path):

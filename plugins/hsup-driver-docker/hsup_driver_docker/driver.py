@@ -83,7 +83,7 @@ class DockerDriver:
         for process in release.processes:
             if process.size:
                 self.check_size(process.size)
-        wanted = Wanted(release.app, release.slug, release.stack)
+        wanted = Wanted(release.app, release.slug, release.stack, release.author)
         image = self._images.obtain(wanted, release.version, self._owner)
         self._app = release.app
         with self._turn:
@@ -238,7 +238,7 @@ class DockerDriver:
 
     def _image(self, spec: DynoSpec) -> Image:
         """Return what a dyno runs; blocks where it has to be built again."""
-        wanted = Wanted(spec.app, spec.slug, spec.stack)
+        wanted = Wanted(spec.app, spec.slug, spec.stack, spec.author)
         with self._turn:
             if wanted not in self._known:
                 version = spec.release_version

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsup.errors import DriverError, UsageError
 from hsup.launch import START_UP
-from hsup.model import Slug
+from hsup.model import Author, Slug
+from hsup.slugs.rights import is_trusted
 from hsup_driver_docker.stacks import DEFAULT_STACK, Stacks
 from hsup_driver_docker.tree import unreadable, walk
 
@@ -52,11 +53,12 @@ class Image(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What an image is built of."""
+    """What an image is built of; `author` is who has named it, and may not see all of it."""
 
     app: str
     slug: Slug | None
     stack: str | None
+    author: Author | None = None
 
 
 class Images:
@@ -82,10 +84,10 @@ class Images:
         stack = self._stacks.image(wanted.stack)
         if base := self._engine.image(stack):  # else it was removed, and what it became is not
             labels[_BASE] = base["Id"]
-        digest = _announced_digest(slug)
+        digest = _announced_digest(slug) if is_trusted(wanted.author) else None
         if digest and self._uses_cache and (found := self._find({**labels, _SLUG: digest})):
             return found
-        with self._unpacked(slug) as (folder, digest):
+        with self._unpacked(slug, wanted.author) as (folder, digest):
             labels[_SLUG] = digest
             found = self._find(labels) if self._uses_cache else None
             labels[_RELEASE] = f"v{release}"
@@ -144,13 +146,15 @@ class Images:
             self._sdk.remove_image(image)
 
     @contextmanager
-    def _unpacked(self, slug: Slug | None) -> Iterator[tuple[str | None, str]]:
+    def _unpacked(
+        self, slug: Slug | None, author: Author | None
+    ) -> Iterator[tuple[str | None, str]]:
         """Lend the folder of a slug, and what tells it from others."""
         if slug is None:
             yield None, "none"
             return
         folder = os.path.join(self._settings.folder, slug.location)
-        if os.path.isdir(folder):
+        if is_trusted(author) and os.path.isdir(folder):
             yield folder, _read_digest(folder)
             return
         from hsup.slugs import SlugStore  # takes long, and is needed rarely
@@ -158,7 +162,7 @@ class Images:
         store = SlugStore(self._settings)
         for leftover in store.sweep():
             _log(leftover)
-        with store.unpack(slug) as unpacked:
+        with store.unpack(slug, author=author) as unpacked:
             yield unpacked.folder, unpacked.digest or _read_digest(unpacked.folder)
 
     @cached_property

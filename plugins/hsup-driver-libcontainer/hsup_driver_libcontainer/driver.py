@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from hsup.api import Finding, OutputPipes, Settings
-from hsup.model import DynoSpec, ExitStatus, Release, Slug
+from hsup.model import Author, DynoSpec, ExitStatus, Release, Slug
 from hsup.sizes import Size, named
 from hsup.slugs import SlugStore
 from hsup_driver_libcontainer import messages, netlink_apply, plan
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.spares import Spares
     from hsup_driver_libcontainer.zygote_client import Zygote
 
-#: What dynos share: a slug and the name of a stack.
-_Key = tuple[Slug | None, str | None]
+#: What dynos share: a slug and the name of a stack; and who has named them.
+_Key = tuple[Slug | None, str | None, Author | None]
 
 # What needs asyncio is imported by `start` only: it takes a good part of the time
 # of a whole `hsup run`.
@@ -50,6 +50,7 @@ class LibcontainerDriver:
         self._stacks = StackStore(settings)
         self._slugs = SlugStore(settings)
         self._prepared: dict[_Key, Prepared] = {}
+        self._replaced: list[Prepared] = []  # by another folder that has its path
         self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
         self._spares: Spares | None = None
@@ -78,7 +79,7 @@ class LibcontainerDriver:
             if process.size:
                 self.check_size(process.size)
         self._machine.open()
-        key = (release.slug, release.stack)
+        key = (release.slug, release.stack, release.author)
         self._prepare(key)
         self._forget_unused(key)
 
@@ -105,7 +106,7 @@ class LibcontainerDriver:
         from hsup.terminal import open_streams
         from hsup_driver_libcontainer import foreground
 
-        prepared = self._prepared[spec.slug, spec.stack]
+        prepared = self._prepared[spec.slug, spec.stack, spec.author]
         streams = open_streams()
         terminal, output = foreground.terminal_of(streams), foreground.Output(streams)
         kind = self._settings.environ.get("TERM")
@@ -124,7 +125,7 @@ class LibcontainerDriver:
         size = self._machine.size_of(spec)
         await self._open_network()
         zygote, spares = self._need_zygote(), self._need_spares()
-        prepared = await self._claim((spec.slug, spec.stack))
+        prepared = await self._claim((spec.slug, spec.stack, spec.author))
         try:
             dyno = spares.take(size)
         except BaseException:
@@ -150,7 +151,7 @@ class LibcontainerDriver:
             steps.callback(self._machine.close)
             if self._zygote is not None:
                 steps.callback(self._zygote.close)
-            for prepared in self._prepared.values():
+            for prepared in (*self._prepared.values(), *self._replaced):
                 steps.callback(prepared.close)
             spare = self._spares.close() if self._spares is not None else None
             if spare is not None:
@@ -250,11 +251,17 @@ class LibcontainerDriver:
             await in_thread(partial(self._prepare, key))  # an old release's, unused for a while
 
     def _prepare(self, key: _Key) -> None:
-        if key not in self._prepared:
-            prepared = self._preparation.prepare(*key)
-            with self._turn:
-                if self._prepared.setdefault(key, prepared) is not prepared:
-                    prepared.close()  # somebody else was quicker
+        known = self._prepared.get(key)
+        if known is not None and known.is_current:
+            return
+        prepared = self._preparation.prepare(*key)
+        with self._turn:
+            if self._prepared.get(key) is not known:
+                prepared.close()  # somebody else was quicker
+                return
+            self._prepared[key] = prepared
+            if known is not None:
+                self._replaced.append(known)
 
     def _forget_unused(self, current: _Key) -> None:
         """Let slugs and stacks of old releases be removed, once no dyno has them."""
@@ -262,6 +269,9 @@ class LibcontainerDriver:
             for key, one in list(self._prepared.items()):
                 if key != current and not one.users:
                     self._prepared.pop(key).close()
+            for one in [one for one in self._replaced if not one.users]:
+                self._replaced.remove(one)
+                one.close()
 
     @cached_property
     def _preparation(self) -> Preparation:

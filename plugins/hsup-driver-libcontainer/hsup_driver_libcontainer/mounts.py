@@ -222,11 +222,12 @@ class RootFilesystem:
                 if error.errno != errno.EINVAL:
                     raise
                 kernel.umount(lower)  # before Linux 5.19 no layer can be idmapped
-                kernel.mount(plan.app, lower, flags=MS_BIND)
+                kernel.mount(_path_of(plan.app), lower, flags=MS_BIND)
+                _require_same(plan.app, os.stat(lower))
             else:
                 return
         self._mount("overlay", "app", "overlay", _SAFE, f"{layers},metacopy=on")
-        _give_all(f"{self._root}/app", self._uid)
+        _give_all(f"{self._root}/app", os.stat(lower).st_uid, self._uid)
         self.has_copied_owner = True
 
     def _hide(self) -> None:
@@ -279,7 +280,9 @@ class Owner:
 
     def attach(self, folder: str, target: str) -> bool:
         """Attach a folder at a target; tell whether the dyno's user owns it there."""
-        tree = kernel.open_tree(folder, kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC)
+        flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC
+        tree = kernel.open_tree(_path_of(folder), flags)
+        _require_same(folder, os.fstat(tree))
         is_owned = self._own(tree)
         kernel.move_mount(tree, target)
         os.close(tree)
@@ -313,6 +316,21 @@ class Owner:
         namespace = os.open("ns/user", flags, dir_fd=self._process)
         self.end()
         return namespace
+
+
+def _path_of(folder: str) -> str:
+    """Return where a folder is now, which may be one that hsup has open (hsup.slugs.Unpacked).
+
+    Of another mount namespace than one's own, nothing can be mounted but by its path.
+    """
+    is_open = folder.startswith("/proc/") and os.path.islink(folder)
+    return os.readlink(folder) if is_open else folder
+
+
+def _require_same(folder: str, found: os.stat_result) -> None:
+    """Raise OSError where something else has come to have the path of a folder."""
+    if not os.path.samestat(os.stat(folder), found):
+        raise OSError(errno.ESTALE, "it was replaced just now", _path_of(folder))
 
 
 def _open_process(pid: int) -> int:
@@ -365,10 +383,12 @@ def _write(path: str, content: str) -> None:
         file.write(content)
 
 
-def _give_all(folder: str, uid: int) -> None:
+def _give_all(folder: str, owner: int, uid: int) -> None:
+    """Give a user what belongs to an owner, as a mount with an id map shows it."""
     for here, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.lchown(f"{here}/{name}", uid, uid)
+        for path in (f"{here}/{name}" for name in (*folders, *files)):
+            if os.lstat(path).st_uid == owner:
+                os.lchown(path, uid, uid)
 
 
 def _make_read_only(target: str, flags: int) -> None:

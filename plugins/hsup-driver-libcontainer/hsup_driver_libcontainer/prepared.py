@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from hsup.model import Slug
+from hsup.model import Author, Slug
 from hsup.slugs import SlugStore, Unpacked
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class Prepared:
         """Return the folder of the application's files, None for a release without a slug."""
         return self._unpacked.folder if self._unpacked else None
 
+    @property
+    def is_current(self) -> bool:
+        """Tell whether a folder that is used as it is still has the path that it was found by."""
+        return self._unpacked is None or self._unpacked.is_current
+
     def leave(self, gone: object = None) -> None:
         """Have one dyno less; `gone` tells its end, where that calls."""
         del gone
@@ -57,12 +62,12 @@ class Preparation:
         self._mount = mount
         self._mounted: set[str] = set()
 
-    def prepare(self, slug: Slug | None, stack_name: str | None) -> Prepared:
+    def prepare(self, slug: Slug | None, stack_name: str | None, author: Author | None) -> Prepared:
         """Return a slug and a stack, ready for use; may take long. Raises HsupError."""
         with ExitStack() as undo:
             stack = self._stacks.obtain(stack_name)
             undo.callback(stack.close)
-            unpacked = self._slugs.unpack(slug) if slug else None
+            unpacked = self._slugs.unpack(slug, author=author) if slug else None
             if unpacked is not None:
                 undo.callback(unpacked.close)
             prepared = Prepared(stack, self._root(stack), unpacked)

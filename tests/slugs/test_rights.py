@@ -1,0 +1,179 @@
+"""What the author of a release could not read is not shown to his dynos."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+
+import pytest
+
+from hsup.model import Author, Slug
+from hsup.slugs import SlugError
+from hsup.slugs.rights import open_slug
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+#: Of no user and no group of any machine.
+BOB = Author(3_000_001, 3_000_001)
+
+
+def give(path, author=BOB):
+    os.chown(path, author.uid, author.gid)
+    return path
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Return a folder that everybody may enter, as those above it."""
+    folder = tmp_path
+    while folder.stat().st_uid == os.geteuid() and folder.name != "tmp":
+        folder.chmod(0o755)
+        folder = folder.parent
+    return tmp_path
+
+
+@pytest.fixture
+def archive(world, build):
+    path = world / "slug.tgz"
+    path.write_bytes(build.slug())
+    return path
+
+
+def opened(path, author=BOB, allowed=()):
+    descriptor = open_slug(str(path), author, [str(one) for one in allowed])
+    found = os.fstat(descriptor)
+    os.close(descriptor)
+    return found
+
+
+@needs_root
+@pytest.mark.parametrize("path", ["/", "/etc", "/root", "/proc/self/root", "/proc/1/root"])
+def test_what_is_roots_is_not_shown_to_dynos_of_others(path, store):
+    with pytest.raises(SlugError, match=r"author of the release, uid 3000001.*HSUP_SLUG_FOLDERS"):
+        store.unpack(Slug(location=path), author=BOB)
+    with pytest.raises(SlugError, match=r"author of the release, uid 3000001"):
+        store.unpack(Slug(location=f"file://{path}"), author=BOB)
+
+
+@needs_root
+def test_a_link_is_followed_with_the_rights_of_the_author(store, world):
+    link = world / "link"
+    link.symlink_to("/root")
+    os.lchown(link, *BOB)
+    with pytest.raises(SlugError, match="author of the release"):
+        store.unpack(Slug(location=str(link)), author=BOB)
+
+
+@needs_root
+def test_the_folder_of_another_user_is_refused(store, world):
+    folder = world / "app"
+    folder.mkdir()
+    give(folder, Author(3_000_002, 3_000_002))
+    with pytest.raises(SlugError, match=r'directory ".*/app" does not belong to the author'):
+        store.unpack(Slug(location=str(folder)), author=BOB)
+
+
+@needs_root
+def test_a_folder_with_the_group_of_others_is_refused(store, world):
+    folder = world / "app"
+    folder.mkdir()
+    os.chown(folder, BOB.uid, 42)  # shadow on Debian
+    with pytest.raises(SlugError, match="does not belong to the author"):
+        store.unpack(Slug(location=str(folder)), author=BOB)
+
+
+@needs_root
+def test_an_own_folder_is_what_was_opened_whatever_takes_its_place(store, world):
+    folder = world / "app"
+    folder.mkdir()
+    (folder / "mine").write_text("mine")
+    give(folder)
+    with store.unpack(Slug(location=str(folder)), author=BOB) as unpacked:
+        assert unpacked.is_current
+        folder.rename(world / "aside")
+        folder.symlink_to("/root")
+        assert os.listdir(unpacked.folder) == ["mine"]
+        assert not unpacked.is_current
+
+
+@needs_root
+def test_a_folder_that_the_operator_allows_may_be_anybodys(make_store, world):
+    folder = world / "allowed" / "app"
+    folder.mkdir(parents=True)
+    folder.chmod(0o700)
+    store = make_store(HSUP_SLUG_FOLDERS=f"/nowhere:{world}/allowed")
+    with store.unpack(Slug(location=str(folder)), author=BOB) as unpacked:
+        assert os.stat(unpacked.folder).st_ino == folder.stat().st_ino
+    (world / "allowed" / "link").symlink_to("/root")
+    for path in (world / "allowed/link", world / "allowed/../", f"{world}/allowed-not"):
+        with pytest.raises(SlugError):
+            store.unpack(Slug(location=str(path)), author=BOB)
+
+
+@needs_root
+def test_an_archive_has_to_be_readable_for_the_author(store, archive, build):
+    os.chmod(archive, 0o600)
+    with pytest.raises(SlugError, match=r'uid 3000001, may not read ".*slug.tgz"'):
+        store.unpack(Slug(location=str(archive)), author=BOB)
+    store.unpack(Slug(location=str(archive))).close()
+    # It is in the store now: who knows its checksum gets it all the same only if he may read it.
+    checksum = f"SHA256:{build.sha256(archive.read_bytes())}"
+    for slug in (Slug(location=str(archive)), Slug(location=str(archive), checksum=checksum)):
+        with pytest.raises(SlugError, match="may not read"):
+            store.unpack(slug, author=BOB)
+    os.chmod(archive, 0o644)
+    store.unpack(Slug(location=str(archive)), author=BOB).close()
+
+
+@needs_root
+def test_the_other_groups_of_the_author_count(archive, monkeypatch):
+    os.chown(archive, 0, 3_000_007)
+    os.chmod(archive, 0o640)
+    with pytest.raises(SlugError, match="may not read"):
+        opened(archive)
+    monkeypatch.setattr(
+        pwd, "getpwuid", lambda _: pwd.struct_passwd(("bob",) * 2 + BOB + ("",) * 3)
+    )
+    monkeypatch.setattr(os, "getgrouplist", lambda _name, gid: [gid, 3_000_007])
+    assert stat.S_ISREG(opened(archive).st_mode)
+
+
+@needs_root
+def test_the_rights_of_hsup_are_what_they_were(archive):
+    def credentials():
+        with open("/proc/thread-self/status") as file:
+            return [line for line in file if line.startswith(("Uid", "Gid", "Groups", "Cap"))]
+
+    before = credentials()
+    opened(archive)
+    assert credentials() == before
+
+
+@pytest.mark.parametrize("author", [None, Author(0, 0), Author(os.geteuid(), 7)])
+def test_who_is_trusted_may_name_whatever_hsup_may_read(author, world):
+    (world / "app").mkdir(mode=0o700)
+    assert stat.S_ISDIR(opened(world / "app", author).st_mode)
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
+def test_what_is_neither_a_file_nor_a_directory_is_not_opened(kind, world):
+    os.mknod(world / "odd", kind | 0o666)
+    with pytest.raises(SlugError, match="neither a file nor a directory"):
+        opened(world / "odd", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("/dev/zero", "neither"), ("/dev/tty", "neither"), ("/proc/version", "empty")],
+)
+def test_what_has_no_end_is_refused(path, text, store):
+    with pytest.raises(SlugError, match=text):
+        store.unpack(Slug(location=path))
+
+
+def test_a_file_that_is_larger_than_a_slug_may_be_is_not_read(store, world):
+    with open(world / "sparse.tgz", "wb") as file:
+        file.truncate(8 << 40)
+    with pytest.raises(SlugError, match="has 8796093022208 bytes, more than the limit"):
+        store.unpack(Slug(location=str(world / "sparse.tgz")))

@@ -10,7 +10,7 @@ from hsup.errors import SourceError
 from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError
 from hsup.slugs.digest import digest_of, expected_digest
 from hsup.slugs.download import Download
-from hsup.slugs.location import ArchiveURL
+from hsup.slugs.location import ArchiveURL, shown_url
 from hsup.slugs.progress import bar
 from hsup_source_heroku.snapshot import Part
 
@@ -66,9 +66,9 @@ class Archives:
     def _download(self, part: Part, work: str, max_bytes: int) -> None:
         for left in reversed(range(_ATTEMPTS)):
             url = self._url_of(part.id)
-            shown = f"{url.partition('?')[0].rpartition('/')[0]}/{part.id}"
-            download = Download(ArchiveURL(url, shown), work, bar, max_bytes=max_bytes)
             try:
+                shown = f"{shown_url(url).rpartition('/')[0]}/{part.id}"
+                download = Download(ArchiveURL(url, shown), work, bar, max_bytes=max_bytes)
                 download.run(None, backoff_seconds=_BACKOFF_SECONDS)
             except SlugDenied as error:  # it has expired
                 if not left:

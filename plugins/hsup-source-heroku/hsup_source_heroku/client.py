@@ -7,6 +7,7 @@ retries are not used: when to ask again depends on what the account has left.
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import requests
 import urllib3
 
 import hsup
+from hsup.slugs.web import retry_after_seconds, session
 from hsup_source_heroku import API_URL, TOKENS, cadence
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.errors import (
@@ -26,15 +28,22 @@ from hsup_source_heroku.errors import (
     Refused,
 )
 
-#: To connect; between two pieces of an answer; for the whole of it.
+#: To connect; to send a request; between two pieces of an answer; for the whole of it.
 _TIMEOUT_SECONDS = (5.0, 20.0)
+_PIECE_SECONDS = 20.0
 _ANSWER_SECONDS = 60.0
 _CHUNK = 1 << 16
+#: With gzip's header and checksum (zlib.decompressobj).
+_GZIP_FORMAT = 15 + 16
 #: More than any list of the API; what sends more is something else.
 _MOST_BYTES = 64 << 20
 
 _UNCHANGED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 304, 401, 403, 404, 429
 _REDIRECT, _FIRST_REFUSAL = 300, 400
+#: The id of an error (Platform API reference, "Two-factor authentication").
+_TWO_FACTOR = "two_factor"
+#: Of what the API says that is shown.
+_MOST_CHARACTERS = 500
 
 
 class Answer(NamedTuple):
@@ -43,6 +52,28 @@ class Answer(NamedTuple):
     body: bytes | None
     etag: str | None
     next_range: str | None = None
+
+
+class _EndlessError(Exception):
+    """An answer takes more time, or has more bytes, than any of the API's."""
+
+
+class _Bounds:
+    """Watches one answer: its headers and all that may come before them included."""
+
+    def begin(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._bytes = 0
+
+    def __call__(self, count: int) -> None:
+        now = time.monotonic()
+        self._bytes += count
+        if count:
+            self._last = now
+        elif now - self._last > _PIECE_SECONDS:
+            raise _EndlessError("it does not answer in time")
+        if now - self._began > _ANSWER_SECONDS or self._bytes > _MOST_BYTES:
+            raise _EndlessError("its answer does not come to an end")
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -72,9 +103,11 @@ class Client:
         self._not_before = 0.0
         self._budget = budget
         self._clock = clock
-        self._session = requests.Session()
+        self._bounds = _Bounds()
+        self._session = session(self._bounds)
         self._session.auth = _Bearer(token)
         self._session.headers["User-Agent"] = f"hsup/{hsup.__version__}"
+        self._session.headers["Accept-Encoding"] = "gzip"
 
     def get(
         self,
@@ -129,6 +162,8 @@ class Client:
                     raise
                 self._require_leave()
                 return self._send(path, headers)
+        except _EndlessError as error:
+            raise Away(f"cannot reach {self.url}: {error}") from None
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             # Of requests; of urllib3, where it reads a body; and of settings such as
             # REQUESTS_CA_BUNDLE.
@@ -136,6 +171,7 @@ class Client:
 
     def _send(self, path: str, headers: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         self._budget.spend(self._clock())
+        self._bounds.begin()
         with self._session.get(
             self.url + path,
             headers=headers,
@@ -146,15 +182,23 @@ class Client:
             return response, self._read(response)
 
     def _read(self, response: requests.Response) -> bytes:
-        """Return the body as it comes, for a stream of drops must end, too."""
-        deadline = time.monotonic() + _ANSWER_SECONDS
-        parts, size = [], 0
-        while part := response.raw.read1(_CHUNK, decode_content=True):
+        """Return the body, decompressed here, as its size is then known before it is there."""
+        parts = []
+        while part := response.raw.read1(_CHUNK, decode_content=False):
             parts.append(part)
-            size += len(part)
-            if time.monotonic() > deadline or size > _MOST_BYTES:
-                raise requests.Timeout("the answer does not come to an end")
-        return b"".join(parts)
+        body = b"".join(parts)
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if not body or encoding == "identity":
+            return body
+        if encoding not in {"gzip", "x-gzip"}:
+            raise BrokenAnswer(f'{self.url} answers in the encoding "{encoding}"')
+        try:
+            body = zlib.decompressobj(_GZIP_FORMAT).decompress(body, _MOST_BYTES + 1)
+        except zlib.error as error:
+            raise BrokenAnswer(f"{self.url} sends damaged gzip: {error}") from None
+        if len(body) > _MOST_BYTES:
+            raise _EndlessError("its answer does not come to an end")
+        return body
 
     def _note_remaining(self, response: requests.Response) -> None:
         told = response.headers.get("RateLimit-Remaining", "")
@@ -163,7 +207,15 @@ class Client:
 
     def _refusal(self, response: requests.Response, body: bytes, path: str) -> ApiError:
         status = response.status_code
-        said = _message(body) or f"status {status}"
+        said = _said(body, "message") or f"status {status}"
+        if response.headers.get("Heroku-Two-Factor-Required") or (
+            status in {_UNAUTHORIZED, _FORBIDDEN} and _said(body, "id") == _TWO_FACTOR
+        ):
+            hint = (
+                f"heroku authorizations:create makes a key that needs none: set {TOKENS[0]} to it"
+            )
+            text = f"{self.url} asks for a second factor, which hsup cannot give: {said}"
+            return Refused(text, hint=hint)
         if status == _UNAUTHORIZED:
             hint = f"set {TOKENS[0]} to a valid key: heroku authorizations:create makes one"
             return Refused(f"{self.url} does not accept the key: {said}", hint=hint)
@@ -177,27 +229,22 @@ class Client:
             return ApiError(f"{self.url} sends {path} to somewhere else", hint=hint)
         kind = Limited if status == _LIMITED else ApiError
         text = f"{self.url} answers {path} with status {status}: {said}"
-        retry_after = _retry_after(response)
+        retry_after = retry_after_seconds(response)
         if retry_after is not None:
             longest = cadence.LONGEST_RETRY_AFTER_SECONDS
             self._not_before = self._clock() + min(retry_after, longest)
         return kind(text, retry_after=retry_after)
 
 
-def _retry_after(response: requests.Response) -> float | None:
-    """Return how many seconds the API asks to wait."""
-    told = response.headers.get("Retry-After", "")
-    return float(told) if told.isascii() and told.isdecimal() else None
-
-
-def _message(body: bytes) -> str:
+def _said(body: bytes, key: str) -> str:
+    """Return a field of an error's body, "" where it is none of the API's."""
     import json
 
     try:
-        said = json.loads(body)["message"]
-    except (ValueError, KeyError, TypeError):
+        said = json.loads(body)[key]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return " ".join(str(said).split())
+    return " ".join(str(said).split())[:_MOST_CHARACTERS]
 
 
 def _is_dropped(error: requests.ConnectionError) -> bool:

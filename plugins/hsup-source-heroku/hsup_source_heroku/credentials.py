@@ -10,6 +10,8 @@ from hsup.errors import UsageError
 from hsup_source_heroku import API_URL, DEFAULT_API_URL, TOKENS
 
 _NETRC = "NETRC"
+#: More than anybody has passwords.
+_MOST_CHARACTERS = 1 << 20
 
 
 def api_url(environ: Mapping[str, str]) -> str:
@@ -36,19 +38,19 @@ def find(environ: Mapping[str, str]) -> str | None:
 
 
 def _from_netrc(environ: Mapping[str, str]) -> str | None:
-    import netrc
+    from hsup_source_heroku.netrc_file import password_of
 
     path = environ.get(_NETRC) or os.path.expanduser("~/.netrc")
     try:
-        hosts = netrc.netrc(path).hosts  # the entry for all others is none for the API
-        found = hosts.get(urlsplit(api_url(environ)).hostname or "")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_MOST_CHARACTERS)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, netrc.NetrcParseError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "msg", None) or str(error)
-        hint = f"correct it, or set {TOKENS[0]}"
-        raise UsageError(f"cannot read {path}: {reason}", hint=hint) from error
-    return _valid(found[2], path) if found and found[2] else None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(f"cannot read {path}: {reason}", hint=f"set {TOKENS[0]}") from None
+    password = password_of(urlsplit(api_url(environ)).hostname or "", text)
+    return _valid(password, path) if password else None
 
 
 def _valid(token: str, place: str) -> str:

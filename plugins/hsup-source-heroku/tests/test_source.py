@@ -652,7 +652,8 @@ def test_an_answer_that_comes_in_drops_ends(api, make_source, monkeypatch):
     source.fetch()
     api.without_etag = {200, 206}
     api.fail(api.drip(0.1), times=2)
-    assert "does not answer in time" in str(source.tick().failure or source.tick().failure)
+    failure = source.tick().failure or source.tick().failure
+    assert "its answer does not come to an end" in str(failure)
 
 
 def test_a_list_without_an_end_is_given_up(api, make_source, app, monkeypatch):

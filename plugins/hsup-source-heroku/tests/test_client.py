@@ -1,0 +1,134 @@
+"""The client has an answer, or a reason why not, whatever a server sends."""
+
+from __future__ import annotations
+
+import email.utils
+import gzip
+import socket
+import threading
+import time
+from itertools import repeat
+
+import pytest
+
+from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.client import Client
+from hsup_source_heroku.errors import ApiError, Away, BrokenAnswer, Refused
+
+OK = b"HTTP/1.1 200 OK\r\n"
+BOMB = gzip.compress(bytes(80 << 20), mtime=0)
+
+
+@pytest.fixture
+def get(monkeypatch):
+    """Return what gets a path of a server that sends pieces, and then nothing more."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    done = threading.Event()
+
+    def serve(listener, pieces, ends):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.recv(1 << 16)
+                    for piece in pieces:
+                        connection.sendall(piece)
+                    if not ends:
+                        done.wait()
+                except OSError:
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def ask(*pieces, ends=False):
+            threading.Thread(target=serve, args=(listener, pieces, ends), daemon=True).start()
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            return Client(url, "key", Budget()).get("/apps/shop")
+
+        yield ask
+        done.set()
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [OK + b"X-Header: x"],
+        repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 100, 100_000),
+        [OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"],
+        [OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", *repeat(b"X: x\r\n" * 1000, 20)],
+    ],
+    ids=["a header", "interim answers", "chunks", "trailers"],
+)
+def test_an_answer_that_does_not_come_to_an_end_is_given_up(get, monkeypatch, pieces):
+    monkeypatch.setattr("hsup_source_heroku.client._ANSWER_SECONDS", 0.2)
+    with pytest.raises(Away, match="its answer does not come to an end"):
+        get(*pieces)
+
+
+@pytest.mark.parametrize("before", [b"", OK + b"Content-Length: 9\r\n\r\n"])
+def test_a_server_that_says_nothing_more_is_given_up(get, monkeypatch, before):
+    monkeypatch.setattr("hsup_source_heroku.client._PIECE_SECONDS", 0.1)
+    with pytest.raises(Away, match="it does not answer in time"):
+        get(before)
+
+
+def test_a_body_may_be_compressed(get):
+    body = gzip.compress(b"[]")
+    head = OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert get(head + body).body == b"[]"
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"302 Found\r\nLocation: /x", b"500 Oops"])
+def test_a_body_that_is_too_large_once_decompressed_is_refused(get, status):
+    head = b"HTTP/1.1 " + status + b"\r\nContent-Encoding: gzip\r\n"
+    with pytest.raises(Away, match="its answer does not come to an end"):
+        get(head + b"Content-Length: %d\r\n\r\n" % len(BOMB) + BOMB)
+
+
+@pytest.mark.parametrize(("encoding", "text"), [(b"gzip", "damaged"), (b"br", '"br"')])
+def test_a_body_that_cannot_be_decompressed_is_told(get, encoding, text):
+    with pytest.raises(BrokenAnswer, match=text):
+        get(OK + b"Content-Encoding: " + encoding + b"\r\nContent-Length: 2\r\n\r\n{}")
+
+
+def refusal(status, body, *headers):
+    head = b"".join(header.encode() + b"\r\n" for header in headers)
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, head, len(body), body)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"id": "two_factor", "message": "A second authentication factor is required."}', ()),
+        (b"{}", ("Heroku-Two-Factor-Required: true",)),
+    ],
+)
+def test_an_account_with_a_second_factor_is_told_what_to_do(get, body, headers):
+    with pytest.raises(Refused, match=r"second factor.*; heroku authorizations:create"):
+        get(refusal(b"403 Forbidden", body, *headers))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda: "30",
+        lambda: email.utils.formatdate(time.time() + 30, usegmt=True),
+        lambda: str(int(time.time()) + 30),
+    ],
+    ids=["seconds", "a date", "since 1970"],
+)
+def test_the_api_says_in_several_ways_how_long_to_wait(get, told):
+    with pytest.raises(ApiError) as caught:
+        get(refusal(b"429 Too Many", b"{}", f"Retry-After: {told()}"))
+    assert caught.value.retry_after == pytest.approx(30, abs=2)
+
+
+@pytest.mark.parametrize("told", ["soon", "-1", "9" * 400, "Mon, 99 Foo 9999 99:99:99 GMT", "1e9"])
+def test_a_wait_that_makes_no_sense_is_bounded(get, told):
+    with pytest.raises(ApiError) as caught:
+        get(refusal(b"503 Busy", b"[" * 100_000, f"Retry-After: {told}"))
+    assert caught.value.retry_after is None or caught.value.retry_after > 0

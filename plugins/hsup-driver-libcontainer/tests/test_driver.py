@@ -82,8 +82,8 @@ def test_a_file_of_another_owner_is_read_and_can_be_replaced(settings, app):
     assert ran(settings, release(slug=Slug(str(app))), line) == "1234\nx\n"
 
 
-def test_without_idmapped_mounts_each_file_is_given_to_the_dyno(settings, app):
-    """An overlay has none, and is itself the lower layer here."""
+def test_without_idmapped_mounts_the_dyno_is_given_what_is_the_folders_owners(settings, app):
+    """An overlay has none, and is itself the lower layer here; another user's file stays his."""
 
     def run():
         kernel.unshare(kernel.CLONE_NEWNS)
@@ -97,7 +97,7 @@ def test_without_idmapped_mounts_each_file_is_given_to_the_dyno(settings, app):
         kernel.mount("overlay", str(merged), "overlay", 0, options)
         return ran(settings, release(slug=Slug(str(merged))), "stat -c %U . sub sub/file")
 
-    assert in_child(run) == "dyno\ndyno\ndyno\n"
+    assert in_child(run) == "dyno\ndyno\nUNKNOWN\n"
 
 
 def in_child(function):

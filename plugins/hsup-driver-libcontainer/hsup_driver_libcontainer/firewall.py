@@ -22,6 +22,7 @@ from hsup_driver_libcontainer.iptables import RULES, Iptables
 from hsup_driver_libcontainer.resolv import link_local_name_servers
 from hsup_driver_libcontainer.run_folders import make_own_folder
 from hsup_driver_libcontainer.system_tools import Ended, RunningTool, find_tool
+from hsup_driver_libcontainer.uplinks import uplinks
 
 FOLDER = "/run/hsup/firewall"
 
@@ -175,7 +176,7 @@ class Firewall:
             settling.close()
 
     def _begin_table(self, *, is_new: bool) -> RunningTool:
-        text = nft.ruleset(link_local_name_servers(), is_new=is_new)
+        text = nft.ruleset(link_local_name_servers(), uplinks(), is_new=is_new)
         return RunningTool((self._nft(), "-f", "-"), text)
 
     def _nft(self) -> str:

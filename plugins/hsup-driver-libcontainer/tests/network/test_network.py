@@ -111,6 +111,47 @@ def test_the_world_reaches_a_dyno_that_was_published_and_no_other(machine):
     assert is_refused(machine, world, other.subnet.dyno)
 
 
+@pytest.fixture(params=["docker0", "mine0"])
+def bridged(machine, request):
+    """Give a container, as an engine makes it: at a bridge, which may have any name."""
+    container = machine.world()
+    for line in (
+        f"ip link add {request.param} type bridge",
+        f"ip link set {request.param} up",
+        "ip address flush dev up0",
+        f"ip link set up0 master {request.param}",
+        f"ip address add {machine.host_ip}/24 dev {request.param}",
+    ):
+        machine.run(line)
+    machine.listen(container, machine.world_ip)
+    return container
+
+
+@pytest.mark.usefixtures("bridged")
+def test_dynos_do_not_reach_containers_whatever_their_bridge_is_called(machine):
+    dyno = machine.dyno(machine.hsup())
+    machine.connect(machine.host, machine.world_ip)
+    assert is_refused(machine, dyno.namespace, machine.world_ip)
+
+
+@pytest.mark.usefixtures("bridged")
+def test_dynos_reach_what_a_container_publishes(machine):
+    machine.run("nft add table ip published")
+    chain = "{ type nat hook prerouting priority dstnat ; }"
+    machine.run(f"nft add chain ip published in {chain}")
+    rule = f"ip daddr {machine.host_ip} tcp dport 8080 dnat to {machine.world_ip}:80"
+    machine.run(f"nft add rule ip published in {rule}")
+    dyno = machine.dyno(machine.hsup())
+    machine.connect(dyno.namespace, machine.host_ip, 8080)
+
+
+@pytest.mark.usefixtures("bridged")
+def test_dynos_reach_the_world_by_a_bridge_that_has_the_default_route(machine):
+    machine.run(f"ip route add default via {machine.world_ip}")
+    dyno = machine.dyno(machine.hsup())
+    machine.connect(dyno.namespace, machine.world_ip)
+
+
 def test_dynos_of_hsups_that_allow_it_reach_one_another(machine):
     one, other = (machine.hsup(LIBCONTAINER_DYNO_ALLOW_PEERS="1") for _ in "12")
     strict = machine.dyno(machine.hsup())

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from hsup_driver_libcontainer.uplinks import uplinks
+
+
+def test_bridges_with_a_card_below_them_lead_out_and_others_do_not(tmp_path):
+    """One has the card itself, one a VLAN of bonded cards, one the end of a container."""
+    ports = {
+        "br0": "eth0",
+        "vmbr1": "bond0.5",
+        "bond0.5": "bond0",
+        "bond0": "eth1",
+        "mine": "veth1",
+    }
+    for name in {*ports, *ports.values()}:
+        (tmp_path / name).mkdir()
+    for above, below in ports.items():
+        (tmp_path / above / f"lower_{below}").symlink_to(f"../{below}")
+    for bridge in ("br0", "vmbr1", "mine"):
+        (tmp_path / bridge / "bridge").mkdir()
+    for card in ("eth0", "eth1"):
+        (tmp_path / card / "device").mkdir()
+    assert {"br0", "vmbr1"} == {*uplinks(str(tmp_path))} - {*uplinks(str(tmp_path / "none"))}

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from ftest.program import STACK, process
+
 BROKEN_NAME = os.fsdecode(b"caf\xe9")  # Latin-1
 
 
@@ -75,3 +77,19 @@ def test_a_bind_that_cannot_be_is_told(hsup):
         done = hsup.call("--bind", f"{hsup.folder}:{dyno}", "run", "true")
         assert done.status != 0
         assert text in done.message
+
+
+@pytest.mark.parametrize("umask", ["0", "0777"])
+def test_folders_of_hsup_are_nobody_elses_to_write_to_whatever_the_umask(hsup, umask):
+    hsup.slug("slug.tgz", {"file": "seen\n"})
+    hsup.release(Slug="slug.tgz", Stack=STACK, Processes=[process("one", "cat file")])
+    state = hsup.folder / "state/of"
+    hsup.environ["LIBCONTAINER_RUN_DIR"] = f"{state}/run"
+    hsup.environ["HSUP_SLUGS_DIR"] = f"{state}/slugs"
+    prefix = ["sh", "-c", f'umask {umask}; exec "$@"', "sh"]
+    done = hsup.call("start", "--oneshot", prefix=prefix)
+    assert "seen" in done.text, done
+    made = [state.parent, *(one for one in state.rglob("*") if one.is_dir())]
+    assert len(made) > 5
+    assert not [(str(one), oct(one.stat().st_mode)) for one in made if one.stat().st_mode & 0o022]
+    assert not [str(one) for one in made if one.stat().st_mode & 0o700 != 0o700]

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.cancellation import GivenUp
+from hsup.folders import make_folders
 from hsup.slugs.collect import collect
 from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
 from hsup.slugs.disk import mark
@@ -53,9 +54,9 @@ class Intake:
         the store cannot be written.
         """
         # Not for other users of the host: config files and keys lie about in slugs.
-        os.makedirs(self._store.folder, 0o700, exist_ok=True)
+        make_folders(self._store.folder)
         for name in ("unpacked", "known", "work"):
-            os.makedirs(os.path.join(self._store.folder, name), 0o700, exist_ok=True)
+            make_folders(os.path.join(self._store.folder, name))
         if isinstance(archive, ArchiveFile):
             return self._take_file(archive, expected, opened)
         return self._take_url(archive, expected)
@@ -158,7 +159,7 @@ class Intake:
 
     def _unpack(self, archive: Archive, content: _Content, folder: str) -> Unpacked:
         new = os.path.join(folder, "slug")
-        os.mkdir(new, 0o700)
+        make_folders(new)
         with _named(archive):
             name = os.path.basename(str(archive))
             path = f"/proc/self/fd/{content.descriptor}"

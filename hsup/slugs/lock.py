@@ -10,6 +10,8 @@ import fcntl
 import os
 from collections.abc import Callable
 
+from hsup.folders import make_folders
+
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 SHARED = fcntl.LOCK_SH
@@ -43,7 +45,7 @@ def lock_or_make(path: str, *, on_wait: Callable[[], None]) -> int:
     """
     operation = EXCLUSIVE_NOW
     while True:
-        os.makedirs(path, 0o700, exist_ok=True)
+        make_folders(path)
         try:
             return lock(path, operation)
         except FileNotFoundError:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from hsup.errors import DriverError
+from hsup.folders import make_folders
 
 FOLDER = "HSUP_DOCKER_DIR"
 _DEFAULT_FOLDER = "/var/lib/hsup/docker"
@@ -36,7 +37,7 @@ class Household:
         self.folder = f"{base}/{engine.replace('/', '-')}"
         self._locks: dict[str, int] = {}
         try:
-            os.makedirs(f"{self.folder}/instances", mode=0o700, exist_ok=True)
+            make_folders(f"{self.folder}/instances")
             for name in os.listdir(self.folder):
                 if name.endswith(_GOING):  # of an hsup that was killed meanwhile
                     _remove(f"{self.folder}/{name}")
@@ -73,7 +74,7 @@ class Household:
         if instance in self._locks:
             return instance != self.instance
         if lost:
-            os.makedirs(self._path(instance), mode=0o700, exist_ok=True)
+            make_folders(self._path(instance))
         try:
             lock = self._lock(instance)
         except FileNotFoundError:
@@ -129,7 +130,7 @@ class Household:
     def _be_born(self) -> str:
         while True:
             instance = os.urandom(6).hex()
-            os.makedirs(self._path(instance), mode=0o700)
+            os.mkdir(self._path(instance), 0o700)
             try:
                 lock = self._lock(instance)
             except FileNotFoundError:

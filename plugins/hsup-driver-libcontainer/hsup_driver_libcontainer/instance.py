@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from hsup_driver_libcontainer import processes
+from hsup_driver_libcontainer.run_folders import make_own_folder
 
 #: Long enough for the kernel to end the processes of an hsup that was killed, which end
 #: by themselves unless somebody has stopped them.
@@ -37,7 +38,7 @@ class Instance:
 
     def __init__(self, folder: str) -> None:
         instances = f"{folder}/instances"
-        os.makedirs(instances, mode=0o700, exist_ok=True)
+        make_own_folder(instances)
         self._lock = -1
         while self._lock < 0:
             self.id = os.urandom(4).hex()

@@ -10,9 +10,10 @@ from functools import cached_property
 
 from hsup.api import Finding, Settings
 from hsup.errors import DriverError, DynoStartError, UsageError
+from hsup.folders import make_folders
 from hsup.model import DynoSpec
 from hsup.sizes import Size, cpu_set, default_size, named
-from hsup_driver_libcontainer import cgroups, instance, requirements, scratch, seccomp
+from hsup_driver_libcontainer import cgroups, instance, requirements, scratch, seccomp, uids
 from hsup_driver_libcontainer.cgroups import Cgroups
 from hsup_driver_libcontainer.instance import Instance
 from hsup_driver_libcontainer.leases import Leases
@@ -20,6 +21,7 @@ from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.network import Network
 from hsup_driver_libcontainer.place import Place, new_hostname
 from hsup_driver_libcontainer.plan import Common
+from hsup_driver_libcontainer.run_folders import make_own_folder
 from hsup_driver_libcontainer.uids import UID_MAX, UIDS, uid_range
 
 _DYNO_SIZE = "LIBCONTAINER_DYNO_SIZE"
@@ -69,13 +71,15 @@ class Machine:
             *cgroups.examine(),
             *seccomp.examine(),
             *self._network.examine(),
+            uids.examine(self._uid_range),
         ]
 
     def open(self) -> None:
         """Be one of the hsups of this machine."""
         if not self._is_open:
             try:
-                os.makedirs(self.stage, mode=0o700, exist_ok=True)
+                make_own_folder(self.folder)
+                make_folders(self.stage)
             except OSError as error:
                 text = f"cannot make the run folder {self.folder}: {error.strerror}"
                 raise DriverError(text, hint=f"set {_RUN_FOLDER} to another one") from error
@@ -143,7 +147,7 @@ class Machine:
     def take(self, size: Size) -> Place:
         """Take what a dyno needs. Raises DriverError, having taken nothing."""
         with ExitStack() as undo:
-            uid = self._uids.take()
+            uid = uids.take(self._uids)
             undo.callback(self._uids.give_back, uid)
             subnet = self._network.take_subnet()
             undo.callback(self._network.give_back, subnet)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from hsup.folders import make_folders
 from hsup.model import Author, Slug
 from hsup.slugs import SlugStore, Unpacked
 
@@ -81,7 +82,7 @@ class Preparation:
         installed = os.path.basename(os.path.dirname(stack.image))
         target = f"{self._images}/{installed}"
         if target not in self._mounted:
-            os.makedirs(target, exist_ok=True)
+            make_folders(target)
             self._mount(stack.mount_command(target))
             self._mounted.add(target)
         return target

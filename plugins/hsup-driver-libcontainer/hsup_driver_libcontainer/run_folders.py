@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from hsup.errors import DriverError
+from hsup.folders import make_folders
 
 
 def make_own_folder(path: str) -> None:
     """Make a folder unless it is there. Raises DriverError if others can write to it."""
-    os.makedirs(path, mode=0o700, exist_ok=True)
+    make_folders(path)
     found = os.stat(path)
     if found.st_uid != os.geteuid() or found.st_mode & 0o022:
         text = f"run folder {path} can be written to by others"

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from hsup.api import Finding
 from hsup.errors import DriverError
+from hsup.folders import make_folders
 
 if TYPE_CHECKING:
     import pyseccomp  # type: ignore[import-untyped]
@@ -262,7 +263,7 @@ def _keep(path: str, program: bytes) -> None:
 
     folder = os.path.dirname(path)
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_folders(folder)
         descriptor, written = tempfile.mkstemp(dir=folder)
         with open(descriptor, "wb") as file:
             file.write(_origin(_library_path()) + b"\n" + program)

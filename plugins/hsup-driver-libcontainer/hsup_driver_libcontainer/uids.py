@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import grp
+import pwd
+from collections.abc import Iterator, Mapping, Sequence
 
+from hsup.api import Finding
 from hsup.errors import UsageError
+from hsup_driver_libcontainer.leases import Leases
 
 #: The variables of the Go program, and its defaults.
 UID_MIN = "LIBCONTAINER_DYNO_UID_MIN"
@@ -14,6 +18,8 @@ DEFAULT_MIN, DEFAULT_MAX = 3000, 11000
 UIDS = "/run/hsup/uids"
 #: The last one that the kernel knows, see man 7 credentials: -1 is none.
 _HIGHEST_UID = 2**32 - 2
+#: How many accounts a finding names.
+_MOST_TOLD = 3
 
 
 def uid_range(environ: Mapping[str, str]) -> range:
@@ -24,6 +30,68 @@ def uid_range(environ: Mapping[str, str]) -> range:
         text = f"{UID_MAX} must not be less than {UID_MIN}, got {last} and {first}"
         raise UsageError(text, hint=f"the defaults are {DEFAULT_MIN} and {DEFAULT_MAX}")
     return range(first, last + 1)
+
+
+def take(leases: Leases, folder: str = "/etc") -> int:
+    """Return a uid that neither a dyno nor an account of this machine has.
+
+    A dyno's group has the same number. Raises DriverError where none is left.
+    """
+    busy = list(_delegated(folder))
+    while True:
+        uid = leases.take(busy)
+        if not _has_account(uid):
+            return uid
+        leases.give_back(uid)
+        busy.append(range(uid, uid + 1))
+
+
+def examine(numbers: range, folder: str = "/etc") -> Finding:
+    """Tell whether accounts of this machine have uids that dynos could have."""
+    subject = "uids of dynos"
+    text = f"{numbers.start} to {numbers.stop - 1}"
+    owners = [f"{one.pw_name} ({one.pw_uid})" for one in pwd.getpwall() if one.pw_uid in numbers]
+    owners += [
+        f"group {one.gr_name} ({one.gr_gid})" for one in grp.getgrall() if one.gr_gid in numbers
+    ]
+    owners += [
+        f"subordinate ids from {one.start}"
+        for one in _delegated(folder)
+        if one.start < numbers.stop and numbers.start < one.stop
+    ]
+    if not owners:
+        return Finding(subject, is_good=True, text=text)
+    more = f" and {len(owners) - _MOST_TOLD} more" if len(owners) > _MOST_TOLD else ""
+    told = ", ".join(owners[:_MOST_TOLD])
+    text += f", but not those of {told}{more}; set {UID_MIN} and {UID_MAX} to a range of their own"
+    return Finding(subject, is_good=False, text=text)
+
+
+def _has_account(number: int) -> bool:
+    for look_up in (pwd.getpwuid, grp.getgrgid):
+        try:
+            look_up(number)
+        except KeyError:
+            continue
+        return True
+    return False
+
+
+def _delegated(folder: str) -> Iterator[range]:
+    """Yield the ids that accounts may give to their containers, see man 5 subuid."""
+    for name in ("subuid", "subgid"):
+        for line in _lines(f"{folder}/{name}"):
+            first, _, count = line.partition(":")[2].strip().partition(":")
+            if first.isdecimal() and count.isdecimal():
+                yield range(int(first), int(first) + int(count))
+
+
+def _lines(path: str) -> Sequence[str]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.readlines()
+    except FileNotFoundError:
+        return ()
 
 
 def _uid(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable
 
 from hsup.errors import SourceError
+from hsup.folders import make_folders
 from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError
 from hsup.slugs.digest import digest_of, expected_digest
 from hsup.slugs.download import Download
@@ -40,7 +41,7 @@ class Archives:
         if os.path.exists(path):
             return
         work = f"{path}.part"
-        os.makedirs(work, mode=0o700, exist_ok=True)
+        make_folders(work)
         try:
             self._download(part, work, max_bytes)
             _verify(expected, os.path.join(work, "archive"))

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from hsup.errors import SourceError
+from hsup.folders import make_folders
 from hsup.model import Release
 from hsup.slugs.limits import read_limits
 from hsup.slugs.lock import lock_or_make, unlock
@@ -29,7 +30,7 @@ from hsup_source_heroku.snapshot import Snapshot
 logger = logging.getLogger(__name__)
 
 _DEFAULT_DIR = "/var/lib/hsup/heroku"
-_PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
+_PRIVATE = 0o600
 
 
 class Kept:
@@ -106,7 +107,7 @@ class Kept:
     def _locked(self) -> Iterator[None]:
         """Make the folder if needed, and have it for oneself. Raises SourceError."""
         try:
-            os.makedirs(self.folder, _PRIVATE_FOLDER, exist_ok=True)
+            make_folders(self.folder)
             descriptor = lock_or_make(self._slugs, on_wait=tell_of_waiting)
             try:
                 yield

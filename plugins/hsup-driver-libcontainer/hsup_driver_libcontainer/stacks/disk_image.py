@@ -46,7 +46,7 @@ def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress)
 def check_image(image: str, filesystem: str, name: str, tools: Tools) -> None:
     """Raise DriverError where an image cannot be mounted, or is no root."""
     target = f"{image}.mounted"
-    os.mkdir(target)
+    os.mkdir(target, 0o700)
     command = mount_command(image, filesystem, target)
     tools.check(command[0])
     inside = ("unshare", "--mount", "--propagation", "private", "--")

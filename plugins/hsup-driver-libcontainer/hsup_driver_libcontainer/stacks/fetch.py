@@ -7,6 +7,7 @@ import shutil
 from typing import NamedTuple
 
 from hsup.errors import DriverError
+from hsup.folders import make_folders
 from hsup.slugs.digest import url_key
 from hsup.slugs.location import ArchiveURL, find
 from hsup.slugs.progress import bar
@@ -43,7 +44,7 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
     stack = os.path.join(workspace.folder, _STACK)
     # What a killed process left may be half of it; downloads and layers are kept.
     shutil.rmtree(stack, ignore_errors=True)
-    os.mkdir(stack)
+    os.mkdir(stack, 0o755)
     try:
         if entry.url.startswith("docker://"):
             record = _from_registry(entry, stack, workspace, current)
@@ -113,7 +114,7 @@ def _download(entry: Entry, workspace: Workspace) -> str:
     assert isinstance(archive, ArchiveURL), f"{entry.url} was refused by check_url"
     # Of that URL alone: what a killed process left may be from another.
     folder = os.path.join(workspace.folder, url_key(entry.url))
-    os.makedirs(folder, exist_ok=True)
+    make_folders(folder)
     workspace.progress.say(f"downloading stack {entry} from {archive}")
     download = Download(archive, folder, bar, subject="stack")
     download.run(unless=None, backoff_seconds=BACKOFF_SECONDS)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 
+from hsup.folders import make_folders
 from hsup.slugs.lock import SHARED, lock
 from hsup_driver_libcontainer.stacks.lock import if_unused
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_word
@@ -47,7 +48,7 @@ class Installed:
 
     def place(self, folder: str, entry: Entry) -> None:
         """Install a whole stack in one step; the caller has the lock on its workspace."""
-        os.makedirs(self._installed, 0o700, exist_ok=True)
+        make_folders(self._installed)
         newest = self._newest(_key(entry))
         number = _number(newest) + 1 if newest else 1
         os.rename(folder, os.path.join(self._installed, f"{_key(entry)}+{number}"))
@@ -62,7 +63,7 @@ class Installed:
 
         Its files are deleted by `sweep`, once that lock is gone.
         """
-        os.makedirs(self._fetching, 0o700, exist_ok=True)
+        make_folders(self._fetching)
         os.rename(path, os.path.join(self._fetching, os.path.basename(path)))
 
     def sweep(self) -> tuple[str, ...]:

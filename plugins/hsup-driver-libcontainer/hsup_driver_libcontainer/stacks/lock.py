@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from hsup.folders import make_folders
 from hsup.slugs.lock import EXCLUSIVE, EXCLUSIVE_NOW, lock, lock_or_make, unlock
 
 
@@ -46,7 +47,7 @@ def workspace(path: str, on_wait: Callable[[], None]) -> Iterator[int]:
 def rewritten(path: str) -> Iterator[IO[str]]:
     """Give the file that takes the place of another at the end, one process at a time."""
     folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
+    make_folders(folder, 0o755)
     descriptor = lock(folder, EXCLUSIVE)
     try:
         # Of one name, so that what a killed process left is written over.

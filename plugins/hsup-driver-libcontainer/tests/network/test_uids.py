@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+
 import pytest
 
-from hsup.errors import UsageError
-from hsup_driver_libcontainer.uids import uid_range
+from hsup.errors import DriverError, UsageError
+from hsup_driver_libcontainer.leases import Leases
+from hsup_driver_libcontainer.uids import examine, take, uid_range
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,31 @@ def test_an_empty_range_is_refused():
     expected = "UID_MAX must not be less than LIBCONTAINER_DYNO_UID_MIN, got 11000 and 12000"
     with pytest.raises(UsageError, match=expected):
         uid_range({"LIBCONTAINER_DYNO_UID_MIN": "12000"})
+
+
+def leases(folder, numbers):
+    return Leases(str(folder / "uids"), numbers, kind="uid", remedy="raise it")
+
+
+def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path):
+    """Those of accounts and groups are looked up as everybody does; the machine has daemon's."""
+    (tmp_path / "subuid").write_text("me:2:2\nfaulty\n\nroot:70000:5\n")
+    (tmp_path / "subgid").write_text("me:4:1\n")
+    daemon = pwd.getpwnam("daemon").pw_uid
+    assert daemon == 1
+    with pytest.raises(DriverError, match="no uid is free"):
+        take(leases(tmp_path, range(daemon, 5)), str(tmp_path))
+    free = range(70004, 70007)
+    assert take(leases(tmp_path, free), str(tmp_path)) == 70005
+    assert take(leases(tmp_path, free), str(tmp_path)) == 70006
+
+
+def test_uids_that_others_have_are_a_finding_that_keeps_nobody_from_starting(tmp_path):
+    os.mkdir(tmp_path / "none")
+    assert examine(range(70000, 70010), str(tmp_path / "none")).is_good
+    (tmp_path / "subuid").write_text("me:70005:65536\n")
+    for numbers, told in ((range(1, 3), "daemon (1)"), (range(70000, 70010), "ids from 70005")):
+        finding = examine(numbers, str(tmp_path))
+        assert not finding.is_good
+        assert not finding.remedy
+        assert told in finding.text

@@ -22,12 +22,15 @@ from pathlib import Path
 
 import pytest
 
+from ftest.program import eventually
+
 HERE = Path(__file__).parent
 ATTEMPTS = HERE / "isolation"
 TABLE = HERE.with_name("build") / "isolation.txt"
 #: Where the attempts are, in either container.
 SEEN = "/attempts"
 METADATA = "169.254.169.254"
+BRIDGE, BRIDGED_IP = "iso0", "10.213.251.2"
 NEIGHBOUR_PORT = 5000
 IMAGE = "hsup-isolation"
 LEAST_ATTEMPTS = 40
@@ -88,12 +91,14 @@ def host(hsup, secret):
         stack.enter_context(metadata())
         server = stack.enter_context(listening(socket.AF_INET, ("127.0.0.1", 0)))
         process = stack.enter_context(sleeper(secret))
+        stack.enter_context(bridged())
         yield {
             "host_port": server.getsockname()[1],
             "host_socket": name,
             "host_shm_key": key,
             "host_file": str(file),
             "host_pid": process.pid,
+            "bridged_ip": BRIDGED_IP,
         }
 
 
@@ -103,6 +108,47 @@ def listening(family: int, address: object) -> Iterator[socket.socket]:
         server.bind(address)
         server.listen()
         yield server
+
+
+@contextmanager
+def bridged() -> Iterator[None]:
+    """Have a container of somebody else's at a bridge, as Docker makes it with a chosen name."""
+    serve = (
+        f"import socket, sys; s = socket.create_server(('', {NEIGHBOUR_PORT})); sys.stdin.read()"
+    )
+    line = ["unshare", "--net", sys.executable, "-c", f"print(input(), flush=True); {serve}"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdin=pipe, stdout=pipe, text=True, bufsize=1) as container:
+        assert container.stdin is not None
+        assert container.stdout is not None
+        inside = f"nsenter --net=/proc/{container.pid}/ns/net"
+        container.stdin.write("go on\n")
+        container.stdout.readline()  # it is in its namespace
+        script = f"""
+            ip link add {BRIDGE} type bridge
+            ip address add 10.213.251.1/24 dev {BRIDGE}
+            ip link set {BRIDGE} up
+            ip link add {BRIDGE}p type veth peer name eth0 netns {container.pid}
+            ip link set {BRIDGE}p master {BRIDGE} up
+            {inside} ip address add {BRIDGED_IP}/24 dev eth0
+            {inside} ip link set eth0 up
+            {inside} ip route add default via 10.213.251.1
+        """
+        try:
+            subprocess.run(["sh", "-ec", script], check=True)
+            assert eventually(lambda: answers(BRIDGED_IP, NEIGHBOUR_PORT))
+            yield
+        finally:
+            container.stdin.close()
+            subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
+
+
+def answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -170,9 +216,13 @@ def ends_of(run: RunPython, facts: dict[str, object]) -> Ends:
 
 def ends_in_hsup(hsup, harness: Path, host: dict[str, object], secret: str) -> Ends:
     words = [*knowing(secret, harness), "run", "--", "python3"]
+    everybodys = hsup.folder / "input"
+    everybodys.touch()
+    everybodys.chmod(0o666)
+    prefix = ["sh", "-c", 'exec "$@" < "$0"', everybodys]
 
     def run(*arguments: str) -> tuple[str, int]:
-        done = hsup.call(*words, *arguments, timeout=120)
+        done = hsup.call(*words, *arguments, prefix=prefix, timeout=120)
         return done.text, done.status
 
     neighbour = neighbour_line(host, secret)

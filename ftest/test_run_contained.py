@@ -141,3 +141,22 @@ def test_a_dyno_has_priorities_and_limits_of_its_own_kind(hsup):
     favoured = ("sh", "-c", 'ulimit -S -f 100000; exec choom -n 500 -- nice -n 7 "$@"', "sh")
     line = "cat /proc/self/oom_score_adj; nice; ulimit -f"
     assert hsup.call("run", line, prefix=favoured).text == "0\n0\nunlimited\n"
+
+
+def test_a_file_as_input_is_read_to_its_end_and_cannot_be_written(hsup):
+    """Everybody may write to it, and the dyno can open it again by its descriptor."""
+    file = hsup.folder / "input"
+    content = bytes(range(256)) * 4096
+    file.write_bytes(content)
+    file.chmod(0o666)
+    from_file = into(f"< {file}")
+    done = hsup.call("run", "cat; echo changed > /proc/self/fd/0; true", prefix=from_file)
+    assert done.out == content
+    assert file.read_bytes() == content
+    assert hsup.call("run", "head -c 3 < /dev/stdin", prefix=from_file).out == content[:3]
+
+
+def test_a_folder_as_input_leads_nowhere(hsup):
+    done = hsup.call("run", "ls -d /proc/self/fd/0/etc", prefix=into("< /"))
+    assert done.status != 0
+    assert done.text == ""

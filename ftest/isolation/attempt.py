@@ -57,7 +57,8 @@ class Facts(NamedTuple):
     `host_port` is listened on at 127.0.0.1 of the host; `host_socket` is the
     name of an abstract unix socket, `host_shm_key` of a System V segment,
     `host_file` of a file and `host_pid` of a process of it. The neighbour is
-    another container; its segment's key is greater by one.
+    another container; its segment's key is greater by one. At `bridged_ip` is one
+    that somebody else has started, behind a bridge of the host.
     """
 
     host_port: int
@@ -65,6 +66,7 @@ class Facts(NamedTuple):
     host_shm_key: int
     host_file: str
     host_pid: int
+    bridged_ip: str
     neighbour_ip: str
     neighbour_port: int
     neighbour_uid: int

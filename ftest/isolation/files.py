@@ -315,6 +315,14 @@ def make_set_id(_: Facts) -> object:
     raise Refused("set-id bits do not count in any writable folder")
 
 
+@attempt("write to the file that is standard input")
+def write_standard_input(_: Facts) -> object:
+    if not stat.S_ISREG(os.fstat(0).st_mode):
+        raise Refused("it is no file")
+    _open_for_writing(Path("/proc/self/fd/0"))
+    return os.readlink("/proc/self/fd/0")
+
+
 @attempt("read what another container left in /tmp or /dev/shm")
 def find_left_files(_: Facts) -> object:
     places = [Path(one) for one in ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")]

@@ -115,6 +115,18 @@ for _name, _family, _kind, _protocol in (
             return "a socket"
 
 
+for _family in ("AF_INET", "AF_NETLINK", "AF_PACKET", "AF_TIPC", "AF_VSOCK"):
+
+    @attempt(f"make a pair of sockets of {_family}")
+    def make_pair(_: Facts, family: int = getattr(socket, _family)) -> object:
+        return call("socketpair", family, socket.SOCK_DGRAM, 0, ctypes.create_string_buffer(8))
+
+
+@attempt("reach a container at a bridge with a name of its own", SILENCE)
+def reach_bridged(facts: Facts) -> object:
+    return _connect(facts.bridged_ip, facts.neighbour_port)
+
+
 def _ask_kernel(kind: int, body: bytes) -> object:
     flags = NLM_F_REQUEST | NLM_F_ACK | 0x400  # NLM_F_CREATE
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:

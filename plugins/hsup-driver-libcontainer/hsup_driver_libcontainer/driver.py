@@ -108,17 +108,17 @@ class LibcontainerDriver:
 
         prepared = self._prepared[spec.slug, spec.stack, spec.author]
         streams = open_streams()
-        terminal, output = foreground.terminal_of(streams), foreground.Output(streams)
+        terminal, given = foreground.terminal_of(streams), foreground.Streams(streams)
         kind = self._settings.environ.get("TERM")
         channels = self._fork(place)
         with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
-            messages.say(channels.setup, Launch(), (*files, *output.given))
-        output.leave()
+            messages.say(channels.setup, Launch(), (*files, *given.given))
+        given.leave()
         self._machine.open_network()
         _connect(channels, self._machine.network_plan(place))
         event = place.group.out_of_memory_event()
         end_soon = self._machine.begin_close_firewall
-        return foreground.Session(channels, terminal, output.pipes, event, end_soon)
+        return foreground.Session(channels, terminal, given, event, end_soon)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""

@@ -10,7 +10,7 @@ import stat
 import struct
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
@@ -27,6 +27,7 @@ from hsup.terminal import (
     write_all,
 )
 from hsup_driver_libcontainer import messages
+from hsup_driver_libcontainer.kernel import is_ready
 from hsup_driver_libcontainer.messages import (
     Channels,
     Exited,
@@ -42,6 +43,9 @@ _READ_BYTES = 1 << 16
 #: What was typed and not yet read by the dyno, before reading stops.
 _MOST_PENDING_BYTES = 1 << 16
 
+#: The device and inode of the pipe that stands for the input: of no file.
+_OF_THE_INPUT = (-1, -1)
+
 
 def terminal_of(streams: list[int]) -> Terminal | None:
     """Return which of the streams are a terminal, and its size; None if none is."""
@@ -49,21 +53,28 @@ def terminal_of(streams: list[int]) -> Terminal | None:
     return Terminal(terminals, *window_size(terminals[0])) if terminals else None
 
 
-class Output:
-    """The output streams of a dyno: hsup's own, but for files and sockets, which get a pipe.
+class Streams:
+    """The streams of a dyno: hsup's own if they are terminals, devices or pipes, else pipes.
 
-    A dyno could truncate a file of the host's, and neither that nor a socket could it
-    open as /dev/stdout. `given` are the dyno's streams, and `pipes` has for each pipe
-    where to what is written goes.
+    A dyno could truncate a file of the host's, or open it again for writing (/dev/stdin),
+    and leave its root by a folder; and neither a file nor a socket could it open as
+    /dev/stdout. `given` are the dyno's streams, `pipes` has for each pipe where to what is
+    written goes, and `input` is the pipe for what hsup reads, None if the dyno does so itself.
     """
 
     def __init__(self, streams: list[int]) -> None:
         self.given = list(streams)
         self.pipes: dict[int, int] = {}
+        self.input: int | None = None
         self._ends: dict[tuple[int, int], int] = {}
+        status = os.fstat(0)
+        if not _may_be_given(status):
+            self.given[0], self.input = os.pipe()
+            self._ends[_OF_THE_INPUT] = self.given[0]
+            os.set_blocking(self.input, False)
         for stream in (1, 2):
             status = os.fstat(stream)
-            if stat.S_ISREG(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+            if not _may_be_given(status):
                 self.given[stream] = self._pipe(stream, (status.st_dev, status.st_ino))
 
     def leave(self) -> None:
@@ -79,6 +90,10 @@ class Output:
         return self._ends[file]
 
 
+def _may_be_given(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) or stat.S_ISFIFO(status.st_mode)
+
+
 class Session:
     """A dyno whose streams are hsup's own: what it shows, what is typed, signals, its end.
 
@@ -89,7 +104,7 @@ class Session:
         self,
         channels: Channels,
         terminal: Terminal | None,
-        pipes: Mapping[int, int],
+        streams: Streams,
         memory_event: int | None,
         end_soon: Callable[[], None],
     ) -> None:
@@ -105,10 +120,15 @@ class Session:
         self._deadline = math.inf
         self._ran_out_of_memory = False
         self._memory_event = memory_event
-        self._pipes = dict(pipes)
+        self._pipes = dict(streams.pipes)
+        self._input = streams.input
+        self._unread = b""
         self._failure: OSError | None = None
-        for pipe in pipes:
+        for pipe in self._pipes:
             self._listeners.listen(pipe, partial(self._relay_pipe, pipe))
+        if self._input is not None:
+            self._listeners.listen(self._input, self._feed)
+            self._listeners.wait_for(self._input, reading=False, writing=True)
         self._listeners.listen(self._setup.fileno(), self._hear_builder)
         self._listeners.listen(self._channel.fileno(), self._hear)
         if memory_event is not None:
@@ -229,6 +249,32 @@ class Session:
         for pipe in list(self._pipes):
             while pipe in self._pipes:
                 self._relay_pipe(pipe)
+
+    def _feed(self) -> None:
+        """Write what hsup's input has into the pipe, as far as the dyno reads it."""
+        assert self._input is not None
+        if not self._unread and not is_ready(0, 0):  # a socket that has nothing yet
+            self._listeners.ignore(self._input)
+            self._listeners.listen(0, self._feed_again)
+            return
+        try:
+            self._unread = self._unread or os.read(0, _READ_BYTES)
+            if self._unread:
+                self._unread = self._unread[os.write(self._input, self._unread) :]
+                return
+        except BlockingIOError:
+            return
+        except OSError:  # the dyno reads no more, or it is a folder
+            pass
+        self._listeners.ignore(self._input)
+        os.close(self._input)
+        self._input = None
+
+    def _feed_again(self) -> None:
+        assert self._input is not None
+        self._listeners.ignore(0)
+        self._listeners.listen(self._input, self._feed)
+        self._listeners.wait_for(self._input, reading=False, writing=True)
 
     def _read_typed(self) -> None:
         try:

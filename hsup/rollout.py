@@ -136,7 +136,12 @@ class Rollout:
     async def _prepare_kept(
         self, kept: Release, error: HsupError
     ) -> Mapping[DynoName, DynoSpec] | None:
-        """Prepare what is to run instead of what failed; return None where it fails too."""
+        """Prepare what is to run instead of what failed; return None where it fails too.
+
+        Whoever runs dynos once wants to know how those of the newest release end.
+        """
+        if self._plan.one_shot:
+            return None
         try:
             return await self._prepare(kept, kept)
         except HsupError as second:
@@ -190,11 +195,8 @@ class Rollout:
                 self._say(f"Warning: {error}")
 
     async def _kept(self) -> Release | None:
-        """Return what an hsup before this one has run, where the source knows.
-
-        Whoever runs dynos once wants to know how those of the newest release end.
-        """
-        if not isinstance(self._source, KeepsReleases) or self._plan.one_shot:
+        """Return what an hsup before this one has run, where the source knows."""
+        if not isinstance(self._source, KeepsReleases):
             return None
         try:
             return await called(self._source.kept, SourceError)

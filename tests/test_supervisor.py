@@ -714,6 +714,17 @@ async def test_what_was_kept_runs_though_its_release_phase_fails_now(
     await end(supervisor, running)
 
 
+async def test_a_release_phase_that_has_passed_is_not_run_again_where_dynos_run_once(
+    supervise, source, driver, told
+):
+    release = source.release(web=1, release=1)
+    keep(source, release)
+    supervisor, running = supervise(one_shot=True)
+    await told.state("web.1", "up")
+    assert driver.attempts == 1
+    await end(supervisor, running)
+
+
 async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
     supervise, source, driver
 ):

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hsup.errors import SourceError
-from hsup.model import Command, ProcessType, Release, Slug
+from hsup.model import Command, ProcessType, Release
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +60,9 @@ def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
 
 
 def _said(release: Release) -> dict[str, Any]:
-    """Return all that a release of this source has, which is neither metadata nor an author."""
+    """Return all that the files of the folder give a release; its code is the folder itself."""
     said = release._asdict()
-    return {name: said[name] for name in ("app", "version", "config", "processes", "slug")}
+    return {name: said[name] for name in ("app", "version", "config", "processes")}
 
 
 def _release(said: dict[str, Any]) -> Release:
@@ -70,9 +70,7 @@ def _release(said: dict[str, Any]) -> Release:
         ProcessType(name, Command(tuple(words)), quantity, size)
         for name, (words,), quantity, size in said.pop("processes")
     )
-    location, checksum, inode = said["slug"]
-    slug = Slug(location, checksum, inode and tuple(inode))
-    return Release(**{**said, "processes": tuple(processes), "slug": slug})
+    return Release(**{**said, "processes": tuple(processes)})
 
 
 def _path(folder: str, environ: Mapping[str, str]) -> str:

@@ -49,10 +49,14 @@ class ProcfileSource:
         kept.keep(release, self._settings.folder, self._settings.environ)
 
     def kept(self) -> Release | None:
-        """Return the release that ran last in this folder."""
+        """Return the release that ran last here, in the folder that is here now."""
         from hsup_source_procfile import kept
 
-        return kept.kept(self._settings.folder, self._settings.environ)
+        release = kept.kept(self._settings.folder, self._settings.environ)
+        if release is None:
+            return None
+        folder = os.path.realpath(self._settings.folder)
+        return release._replace(slug=Slug(location=folder, inode=self._hold(folder)))
 
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and when one of the three files may have changed."""

@@ -35,6 +35,15 @@ def test_what_was_kept_is_the_same_release_after_a_restart(settings):
     assert again.kept() == again.fetch().release == release
 
 
+def test_a_folder_that_was_made_again_is_the_one_that_is_run(settings, tmp_path):
+    source = ProcfileSource(settings)
+    source.keep(source.fetch().release)
+    os.rename(settings.folder, tmp_path / "before")
+    os.mkdir(settings.folder)
+    found = os.stat(settings.folder)
+    assert ProcfileSource(settings).kept().slug.inode == (found.st_dev, found.st_ino)
+
+
 def test_it_is_for_the_user_alone_and_nothing_is_in_the_folder(settings):
     before = sorted(os.listdir(settings.folder))
     source = ProcfileSource(settings)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -77,6 +79,7 @@ def test_a_second_signal_stops_now(hsup, first, second, status):
     running.wait_for("ready$")
     running.send(first)
     running.wait_for("Stopping all processes with SIGTERM")
+    time.sleep(0.3)  # two within 0.2 s are one
     before = time.monotonic()
     assert running.stop(second) == status
     assert time.monotonic() - before < LONG_SECONDS
@@ -224,3 +227,88 @@ def test_hsup_can_be_stopped_while_nobody_reads_what_it_prints_and_logs(hsup):
         child.kill()
         os.close(reading)
         os.close(writing)
+
+
+#: Bash ends without its trap where what it waits for ends at the same moment.
+READY = "echo ready; while :; do wait; done"
+
+
+def test_a_signal_that_is_sent_twice_at_once_is_one(hsup):
+    """As `timeout` sends one to the process, and one to its group."""
+    hsup.procfile(one=f"trap 'sleep 1; echo tidied; exit 0' TERM; {hsup.sleep} & {READY}")
+    running = hsup.start()
+    running.wait_for("ready$")
+    running.send(signal.SIGTERM)
+    running.send(signal.SIGTERM)
+    assert running.ended() == 0
+    assert "app[one.1]: tidied\n" in running.out
+
+
+def test_sigquit_stops_now(hsup):
+    hsup.procfile(one=stubborn(hsup))
+    running = hsup.start()
+    running.wait_for("ready$")
+    before = time.monotonic()
+    assert running.stop(signal.SIGQUIT) == 128 + signal.SIGQUIT
+    assert time.monotonic() - before < LONG_SECONDS
+    assert hsup.processes() == {}
+
+
+def test_what_means_nothing_to_hsup_ends_nothing(hsup):
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    meaningless = (
+        signal.SIGUSR2,
+        signal.SIGALRM,
+        signal.SIGVTALRM,
+        signal.SIGPROF,
+        signal.SIGIO,
+        signal.SIGSTKFLT,
+        signal.SIGPIPE,
+        signal.SIGRTMIN + 1,
+    )
+    for number in meaningless:
+        running.send(number)
+    running.wait_for("hsup: ignored SIGUSR2$")
+    running.wait_for("hsup: ignored SIGALRM$")
+    assert running.stop() == 0
+    assert running.count("born$") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGPWR])
+def test_what_the_system_warns_with_stops_in_order(hsup, number):
+    hsup.procfile(one=f"trap 'echo tidied; exit 0' TERM; {hsup.sleep} & {READY}")
+    running = hsup.start()
+    running.wait_for("ready$")
+    running.send(number)
+    running.send(number)
+    assert running.ended() == 128 + number
+    assert "app[one.1]: tidied\n" in running.out
+
+
+#: 32 and 33 are the C library's own, which posix_spawn has ignored.
+RESERVED = 1 << 31 | 1 << 32
+
+#: Calls hsup as a program does that blocks and ignores what it can.
+BLOCKING = """
+import os, signal, sys
+everything = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+signal.pthread_sigmask(signal.SIG_BLOCK, everything)
+for number in (signal.SIGUSR2, signal.SIGALRM, signal.SIGPIPE, signal.SIGIO):
+    signal.signal(number, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_what_the_caller_blocks_and_ignores_is_not_for_hsup_and_its_dynos(hsup):
+    hsup.procfile(one=f"grep -E '^Sig(Blk|Ign)' /proc/self/status; echo born; exec {hsup.sleep}")
+    prefix = (sys.executable, "-c", BLOCKING)
+    running = hsup.begin("start", prefix=prefix)
+    running.wait_for("born$")
+    assert running.stop() == 0
+    done = hsup.call("run", "grep -E '^Sig(Blk|Ign)' /proc/self/status", prefix=prefix)
+    for said in (running.out, done.text):
+        assert said.count("SigBlk:\t0000000000000000") == 1
+        (ignored,) = re.findall(r"SigIgn:\t([0-9a-f]+)", said)
+        assert int(ignored, 16) & ~RESERVED == 0

@@ -21,6 +21,8 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # What the caller has blocked would never arrive, and be blocked for dynos too.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if os.getpid() == 1:
         from hsup.init import fork_below
 

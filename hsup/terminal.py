@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import select
 import signal
 import termios
+import time
 import tty
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,11 +22,43 @@ FORWARDED = (
     signal.SIGTERM,
     signal.SIGUSR1,
     signal.SIGUSR2,
+    # What else would end hsup, and leave the dyno alone.
+    signal.SIGALRM,
+    signal.SIGIO,
+    signal.SIGPROF,
+    signal.SIGPWR,
+    signal.SIGSTKFLT,
+    signal.SIGVTALRM,
+    signal.SIGXCPU,
 )
 #: What ends a dyno, after a grace.
 ENDING = (signal.SIGHUP, signal.SIGTERM)
 #: What ends the grace too: SIGHUP comes twice, from the kernel and from the shell.
 HURRYING = (signal.SIGTERM,)
+
+
+#: Closer together, two signals are one: `timeout` and `sudo` send one to the process and one
+#: to its group, as a terminal and a wrapper do; nobody types that fast.
+REPEAT_SECONDS = 0.2
+_STOPPING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+class Repeats:
+    """Tells a signal to stop that was sent twice from two signals."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: dict[int, float] = {}
+
+    def is_one(self, number: int) -> bool:
+        """Tell whether a signal that has come is one with the last of its kind."""
+        if number not in _STOPPING:
+            return False
+        now = self._clock()
+        is_one = now - self._last.get(number, -math.inf) < REPEAT_SECONDS
+        if not is_one:
+            self._last[number] = now
+        return is_one
 
 
 class Size(NamedTuple):

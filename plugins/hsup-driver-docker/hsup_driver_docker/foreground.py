@@ -18,6 +18,7 @@ from hsup.terminal import (
     ENDING,
     HURRYING,
     Listeners,
+    Repeats,
     hears_hang_ups,
     is_foreground,
     raw_mode,
@@ -78,6 +79,7 @@ class Session:
         self._is_input_over = False
         self._deadline = math.inf
         self._look_at = math.inf
+        self._repeats = Repeats()
         self._ran_out_of_memory = False
         self._broken: dict[int, OSError] = {}
         self._is_removed = False
@@ -304,6 +306,8 @@ class Session:
         for number in os.read(self._woken, 4096):
             if number == SIGWINCH:
                 self._resize()
+            elif self._repeats.is_one(number):
+                continue
             elif number in ENDING:
                 self._end_soon(number)
             else:

@@ -13,11 +13,8 @@ from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from hsup_driver_libcontainer import kernel, messages, privileges, reaper
-from hsup_driver_libcontainer.messages import FORWARDED, Failed, Master
+from hsup_driver_libcontainer.messages import Failed, Master
 from hsup_driver_libcontainer.plan import Common, Ground, Program, Terminal
-
-#: What Python has changed, or hsup.
-_SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *FORWARDED)
 
 #: The descriptor after the streams, for the time until a program is executed.
 _NEWS = 3
@@ -30,8 +27,9 @@ _TIOCSPTLCK = 0x40045431
 def lead_session() -> None:
     """Be a process of its own kind, which signals act on as on any other."""
     os.setsid()
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals():
+        if signal.getsignal(number) not in {signal.SIG_DFL, None}:  # of Python, hsup or its caller
+            signal.signal(number, signal.SIG_DFL)
     reaper.take_signals()
 
 

@@ -20,6 +20,7 @@ from hsup.terminal import (
     ENDING,
     HURRYING,
     Listeners,
+    Repeats,
     hears_hang_ups,
     is_foreground,
     raw_mode,
@@ -118,6 +119,7 @@ class Session:
         self._status: ExitStatus | None = None
         self._is_over = False
         self._deadline = math.inf
+        self._repeats = Repeats()
         self._ran_out_of_memory = False
         self._memory_event = memory_event
         self._pipes = dict(streams.pipes)
@@ -303,7 +305,7 @@ class Session:
         for number in os.read(self._woken, 4096):
             if number == signal.SIGWINCH:
                 self._resize()
-            else:
+            elif not self._repeats.is_one(number):
                 self._signal(number)
 
     def _signal(self, number: int) -> None:

@@ -10,16 +10,16 @@ import termios
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from signal import SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTOU, SIGUSR1, SIGUSR2
+from signal import SIGCHLD, SIGTTOU
 from typing import Any
 
 from hsup.model import ExitStatus
-from hsup.terminal import ENDING, HURRYING
+from hsup.terminal import ENDING, FORWARDED, HURRYING, Repeats
 from hsup_driver_simple.mark import children_get, is_running
 from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot, clear, send
 from hsup_driver_simple.program import Program, exit_status
 
-_SIGNALS = (SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2)
+_SIGNALS = (SIGCHLD, *FORWARDED)
 
 #: si_code of a signal that the kernel sent (a terminal's ^C), see man 2 sigaction.
 _SI_KERNEL = 0x80
@@ -51,13 +51,14 @@ def _relay_signals(signals: Collection[int], pid: int, mark: int, grace_seconds:
     Returns at the latest when the grace is over.
     """
     deadline = math.inf
+    repeats = Repeats()
     while time.monotonic() < deadline:
         has_ended = _has_ended(pid)
         if has_ended and (deadline == math.inf or not _is_any_running(mark)):
             break
         left = max(0.0, deadline - time.monotonic())
         arrived = signal.sigtimedwait(signals, min(left, LOOK_SECONDS if has_ended else 3600))
-        if arrived is None or arrived.si_signo == SIGCHLD:
+        if arrived is None or arrived.si_signo == SIGCHLD or repeats.is_one(arrived.si_signo):
             continue
         if arrived.si_code != _SI_KERNEL:
             _signal_all(pid, mark, arrived.si_signo)

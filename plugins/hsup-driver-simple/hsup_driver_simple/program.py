@@ -20,8 +20,17 @@ _INHERITED_PREFIX = "LC_"
 #: What os.posix_spawn does with descriptors in the child.
 Actions = Sequence[tuple[Any, ...]]
 
-_IGNORED_BY_PYTHON = (int(signal.SIGPIPE), int(signal.SIGXFSZ))
 _SIGNALS = tuple(int(one) for one in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+#: What nohup and a shell have ignored for what they start, as long as it shares the terminal.
+_IGNORED_ON_PURPOSE = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+_SIGNALS_OF_OTHERS = tuple(one for one in _SIGNALS if one not in _IGNORED_ON_PURPOSE)
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
@@ -64,7 +73,7 @@ class Program(NamedTuple):
             file_actions=actions,
             setsid=session,
             setsigmask=(),
-            setsigdef=_SIGNALS if session else _IGNORED_BY_PYTHON,
+            setsigdef=_SIGNALS if session else _SIGNALS_OF_OTHERS,
         )
 
 

@@ -5,6 +5,11 @@ A plugin's hooks only register factories of such objects (see
 a run. Methods that are `async` run on hsup's one event loop and must never
 block it; the others may block, and hsup calls them from a thread where a loop
 is running.
+
+What a method raises that is not an HsupError is told with the plugin's name, as is what
+it returns of another type than here. After 10 s hsup says what it waits for. When it is
+told a second time to stop, it cancels what it waits for, but for `wait` and `destroy`
+of a dyno, which have 5 s more. An ability is one that is not None or False.
 """
 
 from __future__ import annotations
@@ -90,7 +95,9 @@ class Driver(Protocol):
     async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
         """Start a dyno; what it writes goes to `output`, its input is empty.
 
-        Raises DynoStartError, and leaves nothing behind then.
+        Raises DynoStartError, and leaves nothing behind then. May be cancelled, as any
+        other coroutine: then it ends what it has begun, and raises CancelledError; hsup
+        waits for that for 5 s. What cannot be ended by then, `sweep` of a later hsup removes.
         """
 
 

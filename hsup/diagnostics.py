@@ -12,6 +12,8 @@ from hsup.visible import visible
 
 RECORDS = 1000
 _RECORD_CHARACTERS = 500
+#: The end of a traceback says most.
+_TRACEBACK_CHARACTERS = 3000
 
 
 class VisibleFormatter(logging.Formatter):
@@ -59,9 +61,17 @@ class DiagnosticLog(logging.Handler):
         """Keep a record."""
         moment = time.strftime("%H:%M:%S", time.gmtime(record.created))
         text = f"{moment}.{record.msecs:03.0f} {record.levelname} {record.getMessage()}"
-        self._records.append(visible(text[:_RECORD_CHARACTERS])[:_RECORD_CHARACTERS])
+        text = visible(text[:_RECORD_CHARACTERS])[:_RECORD_CHARACTERS]
+        if record.exc_info and record.exc_info[0]:
+            text += "\n" + _traceback(record)
+        self._records.append(text)
 
     def text(self) -> str:
         """Return all that is kept, oldest first, a line each."""
         title = f"--- the last {len(self._records)} records of hsup, UTC ---"
         return "".join(f"{line}\n" for line in (title, *self._records))
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    text = VisibleFormatter().formatException(record.exc_info)
+    return text if len(text) <= _TRACEBACK_CHARACTERS else f"  ...{text[-_TRACEBACK_CHARACTERS:]}"

@@ -91,8 +91,13 @@ class Executor:
         """Stop the dyno at once, however long it was given."""
         self._grace_seconds = 0.0
         self._request(Input.STOP)
-        if self._dyno is not None:
+        if self._dyno is None:
+            return
+        try:
             killed = await self._dyno.destroy()
+        except HsupError as error:  # who has waited for the same will be told
+            logger.debug("cannot kill %s: %s", self.spec.name, error)
+        else:
             self.was_killed |= killed
 
     async def run(self) -> None:
@@ -206,14 +211,10 @@ class Executor:
             raise DriverError(f"cannot make a pipe: {error.strerror}", hint=hint) from error
         try:
             dyno = await begin(output)
-        except Exception as error:
+        except BaseException:
             output.close_writing_ends()
             output.finish()
-            if isinstance(error, HsupError):
-                raise
-            # A stranger's driver must not take the other dynos down with it.
-            logger.exception("the driver failed to start %s", self.spec.name)
-            raise DriverError(f"the driver failed: {error!r}") from error
+            raise
         output.close_writing_ends()
         if dyno is None:
             output.finish()
@@ -235,6 +236,8 @@ class Executor:
                 return request
         if not self._requests:
             self._wake.clear()
+        if not ended.cancelled():
+            ended.exception()  # told by whoever asks for the status
         self._count_crash(time.monotonic() - started)
         await self._clean_up(grace_seconds=0.0)
         return Input.EXITED
@@ -242,7 +245,10 @@ class Executor:
     async def _terminate(self) -> Input:
         assert self._dyno is not None
         self._say(messages.STOPPING)
-        await self._dyno.signal(SIGTERM)
+        try:
+            await self._dyno.signal(SIGTERM)
+        except HsupError as error:  # what is left is destroyed all the same
+            self._say_failed(error)
         await self._clean_up(self._grace_seconds)
         if self.state is State.RESTARTING:
             self._crashes = 0
@@ -259,11 +265,23 @@ class Executor:
             self.was_killed = True
             self._say(messages.exit_timeout(grace_seconds))
             self._say(messages.KILLING)
-        self.status = await self._dyno.wait()
+        self.status = await self._status()
         await self._unless_stopped(self._output.drain())
         self._output.finish()
         self._dyno = self._output = None
         self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))
+
+    async def _status(self) -> ExitStatus:
+        """Return how the dyno ended; as one that was not started where its driver cannot say."""
+        assert self._dyno is not None
+        try:
+            return await self._dyno.wait()
+        except HsupError as error:
+            self._say_failed(error)
+            return NOT_STARTED
+
+    def _say_failed(self, error: HsupError) -> None:
+        self._around.router.say(str(self.spec.name), f"Error: {error}")
 
     async def _back_off(self) -> Input:
         wait = self._around.policy.wait_seconds(self._crashes, random.random())

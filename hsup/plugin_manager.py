@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pluggy
 
 from hsup import catalogue, hookspecs
+from hsup.calls import Calls, Part, shortened
 from hsup.entry_points import EntryPoint, entry_points
-from hsup.errors import PluginError
+from hsup.errors import HsupError, PluginError
 
 if TYPE_CHECKING:
     import click
@@ -27,9 +29,13 @@ class Plugin(NamedTuple):
     hooks: tuple[str, ...] = ()
     fault: str | None = None
 
-    def __str__(self) -> str:
+    def part(self, kind: str, name: str) -> Part:
+        """Return something that the plugin has registered."""
         point = self.entry_point
-        return f'plugin "{point.name}" of {point.distribution} {point.version}'
+        return Part(kind, name, point.distribution, point.version)
+
+    def __str__(self) -> str:
+        return str(self.part("plugin", self.entry_point.name))
 
 
 class PluginManager:
@@ -39,18 +45,26 @@ class PluginManager:
     fault in `plugins`, and told by `faults`.
     """
 
-    def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
+    def __init__(
+        self, points: Iterable[EntryPoint] | None = None, calls: Calls | None = None
+    ) -> None:
+        self._calls = calls or Calls()
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._faults: list[str] = []
         self._clashes: dict[tuple[str, str], str] = {}
+        self._parts: dict[tuple[str, str], Part] = {}
         self._by_name: dict[str, Plugin] = {}
         found = entry_points(hookspecs.PROJECT) if points is None else points
         self.plugins = tuple(self._load(point) for point in found)
-        self.drivers: Mapping[str, DriverFactory] = self._collect("driver", callable)
-        self.sources: Mapping[str, SourceFactory] = self._collect("source", _is_source_factory)
-        self.log_sinks: Mapping[str, LogSinkFactory] = self._collect("log sink", callable)
-        self.services: Mapping[str, ServiceFactory] = self._collect("service", callable)
+        self.drivers: Mapping[str, DriverFactory] = self._collect("driver", callable, "callable")
+        self.sources: Mapping[str, SourceFactory] = self._collect(
+            "source", _is_source_factory, "a SourceFactory"
+        )
+        self.log_sinks: Mapping[str, LogSinkFactory] = self._collect(
+            "log sink", callable, "callable"
+        )
+        self.services: Mapping[str, ServiceFactory] = self._collect("service", callable, "callable")
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with plugins, a sentence each."""
@@ -66,9 +80,12 @@ class PluginManager:
             commands = given if isinstance(given, Sequence) else [given]
             for command in commands:
                 if isinstance(command, click.Command):
-                    found.setdefault(str(command.name), command)
+                    name = str(command.name)
+                    self._parts.setdefault(("command", name), plugin.part("command", name))
+                    found.setdefault(name, command)
                 else:
-                    self._faults.append(f"{plugin}: a command of it is none: {command!r}")
+                    text = f"{plugin}: its command is not a click.Command"
+                    self._faults.append(f"{text}: {shortened(command)}")
         return found
 
     def choose(self, kind: str, name: str, found: Mapping[str, _Value]) -> _Value:
@@ -82,16 +99,20 @@ class PluginManager:
             raise catalogue.missing(kind, name, found)
         return found[name]
 
-    def observe(self, event: events.Event) -> None:
-        """Tell every observer of an event; one that raises is logged, and no more."""
-        for impl in self._implementations(event.hook):
-            try:
-                impl.function(*(event for _ in impl.argnames))
-            except Exception:
-                import logging  # slow to import, and hardly ever needed
+    def part(self, kind: str, name: str) -> Part:
+        """Return whose a part is that was registered under a name."""
+        return self._parts[kind, name]
 
-                plugin = self._by_name[impl.plugin_name]
-                logging.getLogger(__name__).exception("%s failed as an observer", plugin)
+    def observe(self, event: events.Event) -> None:
+        """Tell every observer of an event; one that raises is told, and no more."""
+        for impl in self._implementations(event.hook):
+            plugin = self._by_name[impl.plugin_name]
+            part = plugin.part("plugin", plugin.entry_point.name)
+            tell = partial(impl.function, *(event for _ in impl.argnames))
+            try:
+                self._calls.run(part, f"observe {event.hook}", tell, failure=PluginError)
+            except HsupError as error:
+                self._calls.warn(str(error))
 
     def _load(self, point: EntryPoint) -> Plugin:
         name = f"{point.distribution}:{point.name}"
@@ -123,28 +144,31 @@ class PluginManager:
             plugin = self._by_name[impl.plugin_name]
             try:
                 yield plugin, impl.function()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 # As for a plugin that cannot be imported.
                 self._faults.append(f"{plugin} failed in {hook}: {error!r}")
 
-    def _collect(self, kind: str, is_right: Callable[[object], bool]) -> dict[str, Any]:
+    def _collect(self, kind: str, is_right: Callable[[object], bool], right: str) -> dict[str, Any]:
         """Return what all plugins have of a kind, by name."""
         hook = f"hsup_register_{kind.replace(' ', '_')}s"
         found: dict[str, Any] = {}
         givers: dict[str, Plugin] = {}
         for plugin, given in self._answers(hook):
             if not isinstance(given, Mapping):
-                self._faults.append(f"{plugin} returned no mapping from {hook}: {given!r}")
+                text = f"{plugin} did not return a mapping from {hook}"
+                self._faults.append(f"{text}: {shortened(given)}")
                 continue
             for name, value in given.items():
                 if not is_right(value):
-                    self._faults.append(f'{plugin}: its {kind} "{name}" is none: {value!r}')
+                    text = f'{plugin}: {kind} "{name}" is not {right}'
+                    self._faults.append(f"{text}: {shortened(value)}")
                 elif name in givers:
                     text = f'{givers[name]} and {plugin} both have a {kind} "{name}"'
                     self._clashes.setdefault((kind, name), text)
                     found.pop(name, None)
                 else:
                     givers[name] = plugin
+                    self._parts[kind, name] = plugin.part(kind, name)
                     found[name] = value
         return found
 
@@ -173,4 +197,10 @@ def _async_hook(module: object, hooks: Iterable[str]) -> str | None:
 
 
 def _is_source_factory(value: object) -> bool:
-    return all(hasattr(value, name) for name in ("rank", "remedy", "applies", "create", "check"))
+    try:
+        has_rank = isinstance(getattr(value, "rank", None), int)
+        has_remedy = isinstance(getattr(value, "remedy", None), str)
+    except Exception:
+        return False
+    methods = ("applies", "create", "check")
+    return has_rank and has_remedy and all(callable(getattr(value, one, None)) for one in methods)

@@ -7,12 +7,12 @@ import logging
 import math
 import os
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import NamedTuple
 
 from hsup import catalogue
 from hsup.api import SUPERVISOR, Adopts, KeepsReleases, Source
-from hsup.errors import DriverError, HsupError, ReleaseFailed, SourceError, UsageError
+from hsup.calls import call_plugin
+from hsup.errors import DriverError, HsupError, ReleaseFailed, UsageError
 from hsup.events import ReleaseReceived, ReleaseRejected
 from hsup.exec_limits import require_passable
 from hsup.executor import Surroundings
@@ -20,7 +20,6 @@ from hsup.fleet import Fleet
 from hsup.launch import Ports, dyno_spec, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plan import Plan
-from hsup.threads import called, in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +168,7 @@ class Rollout:
         self._check_types(release)
         self._tell_ignored_slug(release)
         require_passable(release, (one.command for one in release.processes))
-        await called(partial(self._driver.build, release), DriverError)
+        await call_plugin(self._driver.build, release)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):
             await self._release_phase(release)
@@ -190,7 +189,7 @@ class Rollout:
         self._fleet.want(specs)
         if isinstance(self._source, KeepsReleases):
             try:
-                await called(partial(self._source.keep, release), SourceError)
+                await call_plugin(self._source.keep, release)
             except HsupError as error:
                 self._say(f"Warning: {error}")
 
@@ -199,7 +198,7 @@ class Rollout:
         if not isinstance(self._source, KeepsReleases):
             return None
         try:
-            return await called(self._source.kept, SourceError)
+            return await call_plugin(self._source.kept)
         except HsupError as error:
             self._say(f"Warning: {error}")
             return None
@@ -266,7 +265,7 @@ class Rollout:
     async def _keep_only(self, specs: Collection[DynoSpec]) -> None:
         """Have the first dynos taken over where a dead hsup has left some running."""
         if isinstance(self._driver, Adopts):
-            for leftover in await in_thread(partial(self._driver.keep_only, specs)):
+            for leftover in await call_plugin(self._driver.keep_only, specs):
                 self._say(f"Removed what a dead hsup left: {leftover}")
 
     def _say(self, text: str) -> None:

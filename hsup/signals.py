@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -13,8 +14,11 @@ from types import FrameType
 
 from hsup.calls import Calls
 from hsup.terminal import Repeats
+from hsup.visible import visible
 
 logger = logging.getLogger(__name__)
+
+_STDERR = 2
 
 #: A service manager of a container (SIGPWR), or the kernel before it kills (SIGXCPU), says so
 #: once or every second: none of them is a second signal.
@@ -102,9 +106,9 @@ class SignalHandlers:
         if blocking is None:
             return
         if self._count == 1:
-            _say(f"waiting for {blocking}, which lets hsup do nothing else")
+            say_at_once(f"waiting for {blocking}, which lets hsup do nothing else")
         else:
-            _say(f"interrupting {blocking}")
+            say_at_once(f"interrupting {blocking}")
             self._calls.interrupt()
 
     def _soon(self, act: Callable[..., object], *given: object) -> None:
@@ -135,11 +139,12 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-def _say(text: str) -> None:
-    """Print a line from a signal handler, which may have interrupted any other."""
+def say_at_once(text: str) -> None:
+    """Print a line on standard error, or nothing where nobody reads; for signal handlers."""
     try:
-        os.write(2, f"hsup: {text}\n".encode(errors="replace"))
-    except OSError:
+        if select.select([], [_STDERR], [], 0)[1]:
+            os.write(_STDERR, f"hsup: {visible(text)}\n".encode())
+    except OSError:  # it was closed
         pass
 
 

@@ -10,7 +10,8 @@ from signal import SIGTERM, Signals
 
 from hsup import messages
 from hsup.api import SUPERVISOR, Driver, Fetched, Service, Source, Sweeps
-from hsup.errors import HsupError, SourceError
+from hsup.calls import LAST_SECONDS, Calls, call_plugin
+from hsup.errors import HsupError
 from hsup.events import (
     Event,
     SourceFailed,
@@ -23,12 +24,14 @@ from hsup.launch import Ports
 from hsup.logs import LogRouter
 from hsup.plan import Plan
 from hsup.rollout import Rollout
-from hsup.threads import called, in_thread
 
 logger = logging.getLogger(__name__)
 
 #: How long after a source could not be read it is asked again.
 RETRY_SECONDS = 10.0
+
+#: What to do where a source cannot be watched.
+_HINT = "; send SIGHUP to have the release fetched again"
 
 
 class Supervisor:
@@ -42,12 +45,14 @@ class Supervisor:
         driver: Driver,
         router: LogRouter,
         observe: Callable[[Event], None],
+        calls: Calls,
     ) -> None:
         self._plan = plan
         self._source = source
         self._driver = driver
         self._router = router
         self._observe = observe
+        self._calls = calls
         around = Surroundings(
             driver=driver,
             router=router,
@@ -63,7 +68,7 @@ class Supervisor:
         self._retry: asyncio.TimerHandle | None = None
         self._stop_signals: list[Signals] = []
         self._stopping = asyncio.Event()
-        self._hurried = asyncio.Event()
+        self._is_hurried = False
         self._has_changed = False  # by the source's own account
         self._was_told = False  # to ask it again
 
@@ -81,14 +86,15 @@ class Supervisor:
         """Stop all dynos and end; when called again, without grace."""
         self._stop_signals.append(number)
         if self._stopping.is_set():
-            self._hurried.set()
+            self._is_hurried = True
+            self._calls.hurry()
             self._fleet.kill()
         self._stopping.set()
 
     @property
     def is_hurried(self) -> bool:
         """Tell whether hsup was told to stop more than once."""
-        return self._hurried.is_set()
+        return self._is_hurried
 
     async def run(self, services: Sequence[Service] = ()) -> int:
         """Run until stopped, or until nothing is left to run; return the exit status.
@@ -100,16 +106,17 @@ class Supervisor:
         await self._sweep()
         following = asyncio.create_task(self._follow())
         beside = [asyncio.create_task(self._until_stopped())]
-        beside += [asyncio.create_task(self._guard(one.run(self), one)) for one in services]
-        beside.append(asyncio.create_task(self._guard(self._watch_source(), self._source)))
+        beside += [asyncio.create_task(self._guard(one.run(self))) for one in services]
+        beside.append(asyncio.create_task(self._guard(self._watch_source(), _HINT)))
         try:
             await asyncio.wait([following, beside[0]], return_when="FIRST_COMPLETED")
         finally:
             for task in (following, *beside):
                 task.cancel()
             await self._fleet.stop()
-            await asyncio.wait([following, *beside])
-        if not following.cancelled() and (error := following.exception()):
+            # A stranger's may not heed that it is cancelled.
+            await asyncio.wait([following, *beside], timeout=2 * LAST_SECONDS)
+        if following.done() and not following.cancelled() and (error := following.exception()):
             raise error
         return self._exit_status()
 
@@ -135,22 +142,18 @@ class Supervisor:
         """Remove what dead hsups have left; a second signal does not wait for it."""
         if not isinstance(self._driver, Sweeps):
             return
-        sweeping = asyncio.create_task(in_thread(self._driver.sweep))
-        hurried = asyncio.create_task(self._hurried.wait())
-        await asyncio.wait([sweeping, hurried], return_when="FIRST_COMPLETED")
-        hurried.cancel()
-        if not sweeping.done():
-            sweeping.cancel()
-            return
-        for leftover in sweeping.result():
-            self._say(f"Removed what a dead hsup left: {leftover}")
+        try:
+            for leftover in await call_plugin(self._driver.sweep):
+                self._say(f"Removed what a dead hsup left: {leftover}")
+        except HsupError as error:
+            self._say(f"Warning: {error}")
 
-    async def _guard(self, work: Awaitable[None], whose: object) -> None:
-        """Keep the dynos running whatever a stranger's service or source does."""
+    async def _guard(self, work: Awaitable[None], hint: str = "") -> None:
+        """Keep the dynos running whatever a service or a source does."""
         try:
             await work
-        except Exception:
-            logger.exception("%r failed, the dynos run on", whose)
+        except HsupError as error:
+            self._say(f"Error: {error}{hint}")
 
     async def _watch_source(self) -> None:
         try:
@@ -186,7 +189,7 @@ class Supervisor:
 
     async def _update(self) -> None:
         try:
-            fetched = await called(self._source.fetch, SourceError)
+            fetched = await call_plugin(self._source.fetch)
         except HsupError as error:
             if not (self._is_waiting or await self._can_go_on(error)):
                 raise

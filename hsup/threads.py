@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
-
-from hsup.errors import HsupError, SourceError
-
-logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -30,22 +25,8 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
             future.set_result(work())
         except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
             future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - it would end the event loop
+            future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
 
     threading.Thread(target=run, daemon=True).start()
     return await asyncio.wrap_future(future)
-
-
-async def called(work: Callable[[], _Result], failure: type[HsupError]) -> _Result:
-    """Return what a source's or a driver's blocking method returns.
-
-    A stranger's must not take the dynos down with it: what it raises becomes a failure of
-    that kind, and is logged.
-    """
-    try:
-        return await in_thread(work)
-    except HsupError:
-        raise
-    except Exception as error:
-        whose = "source" if failure is SourceError else "driver"
-        logger.exception("the %s failed", whose)
-        raise failure(f"the {whose} failed: {error!r}") from error

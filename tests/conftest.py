@@ -14,14 +14,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from hsup.api import Fetched, Settings
+from hsup.calls import Calls, Part
 from hsup.events import DynoExited, DynoStateChanged
 from hsup.executor import Surroundings
+from hsup.guards import GuardedDriver, GuardedSource
 from hsup.launch import dyno_spec
 from hsup.logs import LogRouter
 from hsup.model import Command, DynoName, ExitStatus, ProcessType, Release
 from hsup.policy import CrashPolicy
 
 LONG_ENOUGH_SECONDS = 10
+
 
 # That an example takes long tells of the machine.
 settings.register_profile("hsup", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -53,7 +56,8 @@ class FakeDyno:
         self.spec = spec
         self.signals = []
         self.graces = []
-        self.broken_by = None
+        self.signal_fault = self.destroy_fault = self.wait_fault = None
+        self.hangs_in_destroy = False
         self._obeys = obeys
         self._stdout = os.dup(output.stdout)
         self._ended = asyncio.get_running_loop().create_future()
@@ -71,17 +75,23 @@ class FakeDyno:
         return self._ended.done()
 
     async def wait(self):
+        if self.wait_fault:
+            raise self.wait_fault
         return await asyncio.shield(self._ended)
 
     async def signal(self, number):
         self.signals.append(number)
-        if self.broken_by:
-            raise self.broken_by
+        if self.signal_fault:
+            raise self.signal_fault
         if self._obeys:
             self.end(number=number)
 
     async def destroy(self, grace_seconds=0.0):
         self.graces.append(grace_seconds)
+        if self.destroy_fault:
+            raise self.destroy_fault
+        if self.hangs_in_destroy:
+            await asyncio.Event().wait()
         await asyncio.wait([self._ended], timeout=grace_seconds)
         was_running = not self.has_ended
         self.end(number=signal.SIGKILL)
@@ -155,6 +165,7 @@ class FakeSource:
 
     def __init__(self):
         self.fetches = 0
+        self.before_fetch = lambda: None
         self._answer = Fetched(release=None)
         self._changes = asyncio.Queue()
         self._changes.put_nowait(None)
@@ -171,6 +182,7 @@ class FakeSource:
             self._changes.put_nowait(None)
 
     def fetch(self):
+        self.before_fetch()
         self.fetches += 1
         if isinstance(self._answer, Exception):
             raise self._answer
@@ -291,12 +303,31 @@ def told():
 
 
 @pytest.fixture
-def surround(driver, router, told):
+def calls():
+    return Calls()
+
+
+@pytest.fixture
+def guarded_driver(calls, driver):
+    """Return the driver as hsup calls it; made when it is asked for, with its abilities then."""
+    part = Part("driver", "fake", "hsup-driver-fake", "1.2.3")
+    return lambda other=None: GuardedDriver(calls, part, other or driver)
+
+
+@pytest.fixture
+def guarded_source(calls, source):
+    """Return the source as hsup calls it, likewise."""
+    part = Part("source", "memory", "hsup-source-memory", "1.2.3")
+    return lambda: GuardedSource(calls, part, source)
+
+
+@pytest.fixture
+def surround(guarded_driver, router, told):
     """Return a maker of surroundings: restarts are immediate unless the test has a policy."""
 
     def make(policy=None, grace_seconds=30.0, tell=told):
         return Surroundings(
-            driver=driver,
+            driver=guarded_driver(),
             router=router,
             policy=policy or CrashPolicy(base_seconds=0),
             grace_seconds=grace_seconds,

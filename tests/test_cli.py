@@ -37,6 +37,9 @@ class TellingDriver:
     def build(self, release):
         click.echo(f"build {release}", err=True)
 
+    async def start(self, spec, output):
+        raise AssertionError("not to be started")
+
 @hookimpl
 def hsup_register_drivers():
     return {"telling": TellingDriver}
@@ -46,6 +49,7 @@ def hsup_register_drivers():
 SIZED = """
 import click
 from hsup import hookimpl
+from hsup.errors import DynoStartError
 from hsup.model import ExitStatus
 
 class SizedDriver:
@@ -60,7 +64,7 @@ class SizedDriver:
         return ExitStatus(signal=9, out_of_memory=True)
 
     async def start(self, spec, output):
-        raise SystemExit(f"size {spec.size}")
+        raise DynoStartError(f"size {spec.size}")
 
 @hookimpl
 def hsup_register_drivers():
@@ -74,6 +78,12 @@ from hsup.api import Finding
 from hsup.errors import UsageError
 
 class ChoosyDriver:
+    def build(self, release):
+        pass
+
+    async def start(self, spec, output):
+        pass
+
     def examine(self):
         return [
             Finding("kernel", is_good=True, text="Linux 6.1"),
@@ -81,7 +91,7 @@ class ChoosyDriver:
             Finding("swap", is_good=False, text="none"),
         ]
 
-class ContentDriver:
+class ContentDriver(ChoosyDriver):
     def examine(self):
         return [Finding("swap", is_good=False, text="none")]
 
@@ -560,9 +570,12 @@ class TestSizes:
         ],
         ids=str,
     )
-    def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(self, install, words, told):
+    def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(
+        self, install, capfd, words, told
+    ):
         install("hsup-driver-sized", SIZED)
-        assert told in str(call("start", "--oneshot", "-d", "sized", *words).exception)
+        assert call("start", "--oneshot", "-d", "sized", *words).exit_code == 255
+        assert f"Cannot start: {told}" in capfd.readouterr().out
 
     @pytest.mark.parametrize("words", [["web=1:eco"], ["web=1", "--size", "eco"]], ids=str)
     def test_a_driver_that_limits_nothing_refuses_sizes(self, words):

@@ -233,16 +233,35 @@ async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, make_spec, to
     assert await running == ExitStatus(signal=signal.SIGTERM)
 
 
-async def test_a_driver_that_cannot_signal_loses_one_dyno_and_no_other(
+async def test_a_driver_that_cannot_signal_has_its_dyno_destroyed_all_the_same(
+    make_fleet, specs, driver, sink, turn_until
+):
+    fleet = make_fleet(grace_seconds=0)
+    fleet.want(specs("web.1", "worker.1"))
+    await turn_until(lambda: fleet.states() == {"web.1": "up", "worker.1": "up"})
+    faulty = await driver.dyno("web.1")
+    faulty.signal_fault = ValueError("a stranger's mistake")
+    fleet.want(specs("worker.1"))
+    await turn_until(lambda: fleet.states() == {"worker.1": "up"})
+    assert faulty.has_ended
+    assert (
+        'Error: driver "fake" of hsup-driver-fake 1.2.3 failed to signal web.1: '
+        "ValueError: a stranger's mistake"
+    ) in sink.said("web.1")
+    await fleet.stop()
+
+
+async def test_a_driver_that_cannot_destroy_loses_one_dyno_and_no_other(
     make_fleet, specs, driver, caplog, turn_until
 ):
     fleet = make_fleet()
     fleet.want(specs("web.1", "worker.1"))
     await turn_until(lambda: fleet.states() == {"web.1": "up", "worker.1": "up"})
     faulty = await driver.dyno("web.1")
-    faulty.broken_by = ValueError("a stranger's mistake")
+    faulty.destroy_fault = ValueError("a stranger's mistake")
     fleet.want(specs("worker.1"))
     await turn_until(lambda: fleet.states() == {"worker.1": "up"})
     assert "gave up a dyno, the others keep running" in caplog.text
+    assert "failed to destroy web.1: ValueError: a stranger's mistake" in caplog.text
     faulty.end(0)
     await fleet.stop()

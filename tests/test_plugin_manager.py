@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import logging
 import re
 import sys
 
 import click
 import pytest
 
+from hsup.calls import Calls
 from hsup.errors import PluginError
 from hsup.events import (
     DynoExited,
@@ -165,7 +165,7 @@ def test_a_source_factory_that_lacks_something_is_reported(install):
     install("hsup-source-git", code)
     manager = PluginManager()
     assert "git" not in manager.sources
-    assert 'its source "git" is none' in fault_of(manager, "hsup-source-git")
+    assert 'source "git" is not a SourceFactory' in fault_of(manager, "hsup-source-git")
 
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
@@ -276,21 +276,22 @@ def {hook}(event):
         "hsup_supervisor_stopping",
     ],
 )
-def test_an_observer_that_raises_is_logged_and_the_others_are_told(
-    install, make, make_release, caplog
-):
+def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make, make_release):
     event = make(make_release(web=1))
     failing = OBSERVING.format(hook=event.hook, body="raise ValueError('a slip')")
     telling = OBSERVING.format(hook=event.hook, body="seen.append(event)")
     before = install("hsup-before", telling)
     install("hsup-frob", failing, version="4.5", entry_point="observer")
     after = install("hsup-then", telling)
-    manager = PluginManager()
-    with caplog.at_level(logging.ERROR, logger="hsup"):
-        manager.observe(event)
+    warned, noted = [], []
+    calls = Calls(warn=warned.append, note=lambda *note: noted.append(note[1]))
+    manager = PluginManager(calls=calls)
+    manager.observe(event)
     assert sys.modules[before].seen == sys.modules[after].seen == [event]
-    assert 'plugin "observer" of hsup-frob 4.5 failed as an observer' in caplog.text
-    assert "ValueError: a slip" in caplog.text
+    assert warned == [
+        f'plugin "observer" of hsup-frob 4.5 failed to observe {event.hook}: ValueError: a slip'
+    ]
+    assert any(isinstance(one, ValueError) for one in noted)
     assert_the_rest_works(manager)
 
 

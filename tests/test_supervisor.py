@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from hsup.api import Fetched
+from hsup.calls import Part
 from hsup.errors import (
     DriverError,
     DynoStartError,
@@ -23,6 +24,7 @@ from hsup.events import (
 )
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.formation import Asked
+from hsup.guards import GuardedService
 from hsup.model import Command, Fault, ProcessType, Slug
 from hsup.plan import Plan
 from hsup.policy import CrashPolicy
@@ -33,17 +35,18 @@ FOLLOWING = Asked(follows_release=True)
 
 
 @pytest.fixture
-def supervise(source, driver, router, told):
+def supervise(guarded_source, guarded_driver, router, told, calls):
     """Return a starter of supervisors: each with its task."""
 
-    def start(*, services=(), asked=FOLLOWING, **plan):
+    def start(*, services=(), asked=FOLLOWING, other_driver=None, **plan):
         plan.setdefault("policy", CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
         supervisor = Supervisor(
             Plan(source_name="memory", driver_name="fake", asked=asked, **plan),
-            source=source,
-            driver=driver,
+            source=guarded_source(),
+            driver=guarded_driver(other_driver),
             router=router,
             observe=told,
+            calls=calls,
         )
         return supervisor, asyncio.create_task(supervisor.run(services))
 
@@ -411,7 +414,10 @@ async def test_a_driver_that_raises_anything_leaves_the_old_release_running(
     assert not running.done(), running.exception()
     error = told.of(RejectedEvent)[0].error
     assert isinstance(error, DriverError)
-    assert 'the driver failed: ValueError("a stranger\'s mistake")' in str(error)
+    assert str(error) == (
+        'driver "fake" of hsup-driver-fake 1.2.3 failed to build v2 of shop: '
+        "ValueError: a stranger's mistake"
+    )
     assert supervisor.dynos() == {"web.1": "up"}
     assert await end(supervisor, running) == 0
 
@@ -647,8 +653,13 @@ async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, s
     setattr(source, ability, fail)
     source.release(web=1)
     supervisor, running = supervise()
-    expected = "Warning: the source failed: ValueError('a slip')"
-    await sink.until(lambda one: expected in one.said())
+    expected = ": ValueError: a slip"
+    await sink.until(
+        lambda one: any(
+            text.startswith('Warning: source "memory" of ') and text.endswith(expected)
+            for text in one.said()
+        )
+    )
     await sink.until(lambda one: "State changed from starting to up" in one.said())
     await end(supervisor, running)
 
@@ -840,12 +851,14 @@ async def test_one_shot_ends_with_the_highest_status(supervise, source, driver):
     assert driver.attempts == 3
 
 
-async def test_one_shot_that_was_stopped_ends_as_what_ended_by_itself(supervise, source, driver):
+async def test_one_shot_that_was_stopped_ends_as_what_ended_by_itself(
+    supervise, source, driver, told
+):
     driver.statuses = {"clock": 3}
     source.release(web=1, clock=1)
     supervisor, running = supervise(one_shot=True)
     dyno = await driver.dyno("web.1")
-    await driver.dyno("clock.1")
+    await told.state("clock.1", "complete")
     assert await end(supervisor, running) == 3
     assert dyno.signals == [signal.SIGTERM]
 
@@ -935,18 +948,23 @@ async def test_a_service_runs_beside_and_is_cancelled_at_the_end(supervise, sour
     assert service.was_cancelled
 
 
-async def test_a_service_that_fails_ends_alone(supervise, source, told, caplog):
+async def test_a_service_that_fails_ends_alone(supervise, source, told, sink, calls):
     source.release(web=1)
-    services = [Service(ValueError("a stranger's mistake")), Service()]
+    failing = Part("service", "bug", "hsup-bug", "1.0")
+    services = [
+        GuardedService(calls, failing, Service(ValueError("a stranger's mistake"))),
+        Service(),
+    ]
     supervisor, running = supervise(services=services)
     await told.state("web.1", "up")
-    assert "a stranger's mistake" in caplog.text
+    text = 'service "bug" of hsup-bug 1.0 failed to serve: ValueError: a stranger\'s mistake'
+    assert f"Error: {text}" in sink.said("supervisor")
     assert await end(supervisor, running) == 0
     assert services[1].was_cancelled
 
 
 async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
-    supervise, source, told, caplog, turn_until
+    supervise, source, told, sink
 ):
     source.release(web=1)
 
@@ -957,7 +975,11 @@ async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
 
     source.changes = changes
     supervisor, running = supervise()
-    await turn_until(lambda: "no more watches" in caplog.text)
+    text = (
+        'Error: source "memory" of hsup-source-memory 1.2.3 failed to watch for changes: '
+        "OSError: no more watches; send SIGHUP to have the release fetched again"
+    )
+    await sink.until(lambda one: text in one.said("supervisor"))
     assert supervisor.dynos() == {"web.1": "up"}
     assert await end(supervisor, running) == 0
 
@@ -994,29 +1016,26 @@ class SweepingDriver:
         return ["2 processes of web.1"]
 
 
-async def test_leftovers_are_removed_before_anything_is_started(source, driver, router, told, sink):
+async def test_leftovers_are_removed_before_anything_is_started(
+    supervise, source, driver, told, sink
+):
     source.release(web=1)
-    plan = Plan(source_name="memory", driver_name="fake", asked=Asked())
-    supervisor = Supervisor(
-        plan, source=source, driver=SweepingDriver(driver), router=router, observe=told
-    )
-    running = asyncio.create_task(supervisor.run())
+    supervisor, running = supervise(other_driver=SweepingDriver(driver), asked=Asked())
     await told.state("web.1", "up")
     assert sink.said("supervisor")[1] == "Removed what a dead hsup left: 2 processes of web.1"
     await end(supervisor, running)
 
 
 async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
-    source, driver, router, told
+    supervise, source, driver, turn_until
 ):
     may_end = threading.Event()
     sweeping = SweepingDriver(driver)
-    sweeping.sweep = may_end.wait
+    begun = threading.Event()
+    sweeping.sweep = lambda: (begun.set(), may_end.wait())
     source.release(web=1)
-    plan = Plan(source_name="memory", driver_name="fake", asked=Asked())
-    supervisor = Supervisor(plan, source=source, driver=sweeping, router=router, observe=told)
-    running = asyncio.create_task(supervisor.run())
-    await asyncio.sleep(0)
+    supervisor, running = supervise(other_driver=sweeping)
+    await turn_until(begun.is_set)
     supervisor.stop(signal.SIGTERM)
     assert await end(supervisor, running) == 128 + signal.SIGTERM
     assert driver.attempts == 0
@@ -1026,19 +1045,17 @@ async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
 async def test_a_reload_and_a_change_at_once_ask_for_both(supervise, source, told):
     """A source may look for no more than what has changed."""
     begun, may_go_on, enough = (threading.Event() for _ in range(3))
-    fetch, answer = source.fetch, Fetched(release=source.release(web=1))
+    answer = Fetched(release=source.release(web=1))
     supervisor, running = supervise()
     await told.state("web.1", "up")
 
     def slow():
         begun.set()
         may_go_on.wait()
-        fetched = fetch()
-        if source.fetches == before + 3:
+        if source.fetches == before + 2:
             enough.set()
-        return fetched
 
-    before, source.fetch = source.fetches, slow
+    before, source.before_fetch = source.fetches, slow
     source.give(answer)
     await asyncio.to_thread(begun.wait)
     source.give(answer)
@@ -1073,16 +1090,9 @@ class AdoptingDriver(SweepingDriver):
 
 
 @pytest.fixture
-def supervise_adopting(source, driver, router, told):
+def supervise_adopting(supervise, driver):
     """Return a starter of supervisors whose driver finds dynos of a dead hsup."""
-
-    def start(*names):
-        plan = Plan(source_name="memory", driver_name="fake", asked=FOLLOWING)
-        adopting = AdoptingDriver(driver, *names)
-        supervisor = Supervisor(plan, source=source, driver=adopting, router=router, observe=told)
-        return supervisor, asyncio.create_task(supervisor.run())
-
-    return start
+    return lambda *names: supervise(other_driver=AdoptingDriver(driver, *names))
 
 
 async def test_dynos_of_a_dead_hsup_are_taken_over_and_others_started(

@@ -12,6 +12,7 @@ from hsup.api import Checked
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts
 from hsup.errors import UsageError
+from hsup.guards import PluginFailed
 from hsup.visible import tell
 
 
@@ -47,7 +48,13 @@ def _check(parts: Parts, path: Path | None) -> Checked:
     chosen = parts.options.source or (parts.source_name() if path is None else None)
     names = [chosen] if chosen else parts.source_names()
     for name in names:
-        checked = parts.source_factory(name).check(path, parts.settings)
+        try:
+            checked = parts.source_factory(name).check(path, parts.settings)
+        except PluginFailed as error:
+            if len(names) == 1:
+                raise
+            parts.calls.warn(str(error))
+            continue
         if checked is not None:
             return checked
     raise UsageError(

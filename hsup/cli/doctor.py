@@ -49,16 +49,16 @@ def command(before: Options, /, *, as_json: bool, **given: Any) -> None:
 
 def _examine(parts: Parts, name: str) -> Sequence[Finding] | None:
     """Return what a driver found, None from one that does not look at the machine."""
-    factory = parts.plugins.choose("driver", name, parts.plugins.drivers)
+    parts.plugins.choose("driver", name, parts.plugins.drivers)  # raises for one that is not there
     try:
-        driver = factory(parts.settings)
+        driver = parts.named_driver(name)
         return driver.examine() if isinstance(driver, Examines) else None
     except HsupError as error:
-        text, remedy = error.args[0], error.hint or "correct it"
-        return (Finding("settings", is_good=False, text=text, remedy=remedy),)
-    except ImportError as error:
-        remedy = f"install it again: pip install --force-reinstall hsup-driver-{name}"
-        return (Finding("package", is_good=False, text=str(error), remedy=remedy),)
+        is_own = error.__cause__ is None or isinstance(error.__cause__, HsupError)
+        subject = "settings" if is_own else "package"
+        distribution = parts.plugins.part("driver", name).distribution
+        remedy = error.hint or f"see the documentation of {distribution}"
+        return (Finding(subject, is_good=False, text=error.args[0], remedy=remedy),)
 
 
 def _mark(finding: Finding) -> str:

@@ -18,16 +18,24 @@ from hsup.api import (
     Settings,
     SizesDynos,
     Source,
-    SourceFactory,
     Sweeps,
 )
+from hsup.calls import Calls, Part
 from hsup.cli.options import Options
 from hsup.errors import DriverError, HsupError, SourceError, UsageError
+from hsup.guards import (
+    GuardedSourceFactory,
+    PluginFailed,
+    create_driver,
+    create_service,
+    create_sink,
+)
 from hsup.model import Release
 from hsup.plugin_manager import PluginManager
 from hsup.visible import warn
 
-_Part = TypeVar("_Part")
+_Factory = TypeVar("_Factory")
+_Made = TypeVar("_Made")
 
 
 class Parts:
@@ -36,8 +44,13 @@ class Parts:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.settings: Settings = options.settings()
-        self.plugins = PluginManager()
-        self._sources = self.plugins.sources
+        self.calls = Calls(say=warn, warn=_warn, note=_note if options.is_verbose else _ignore)
+        self.calls.has_alarm = True
+        self.plugins = PluginManager(calls=self.calls)
+        self._sources = {
+            name: GuardedSourceFactory(self.calls, self.plugins.part("source", name), factory)
+            for name, factory in self.plugins.sources.items()
+        }
         for fault in self.plugins.faults():
             warn(f"warning: {fault}")
         self._require_optional_parts()
@@ -47,7 +60,7 @@ class Parts:
         name = self.source_name()
         return name, self.source_factory(name).create(self.settings)
 
-    def source_factory(self, name: str) -> SourceFactory:
+    def source_factory(self, name: str) -> GuardedSourceFactory:
         """Return what makes a source."""
         return self.plugins.choose("source", name, self._sources)
 
@@ -61,20 +74,34 @@ class Parts:
         if missing := catalogue.source_asked_for(self.settings.environ, self._sources):
             return missing
         for name in self.source_names():
-            if self._sources[name].applies(self.settings):
+            if self._applies(name):
                 return name
         installed = {name: self._sources[name].remedy for name in self.source_names()}
         remedies = {**catalogue.REMEDIES, **installed}
         raise UsageError("there is no source of releases", hint=", or ".join(remedies.values()))
 
+    def _applies(self, name: str) -> bool:
+        """Tell whether a source applies; one that fails does not, and keeps no other from it."""
+        try:
+            return bool(self._sources[name].applies(self.settings))
+        except HsupError as error:
+            _warn(str(error))
+            return False
+
     def source_names(self) -> list[str]:
         """Return the names of all sources, in the order of asking."""
         return sorted(self._sources, key=lambda name: self._sources[name].rank)
 
+    def named_driver(self, name: str) -> Driver:
+        """Return the driver of a name. Raises HsupError."""
+        factory = self.plugins.choose("driver", name, self.plugins.drivers)
+        part = self.plugins.part("driver", name)
+        return create_driver(self.calls, part, factory, self.settings)
+
     def driver(self) -> Driver:
         """Return the driver. Raises DriverError where it cannot do what was asked."""
         name = self.options.driver
-        driver = self.plugins.choose("driver", name, self.plugins.drivers)(self.settings)
+        driver = self.named_driver(name)
         print_warnings()
         if self.options.binds and not isinstance(driver, BindsPaths):
             raise DriverError(
@@ -100,24 +127,24 @@ class Parts:
 
     def log_sinks(self) -> list[LogSink]:
         """Return the sinks that the settings ask for, besides the terminal."""
-        return self._made("log sink", self.plugins.log_sinks)
+        return self._made("log sink", self.plugins.log_sinks, create_sink)
 
     def services(self) -> list[Service]:
         """Return the services that the settings ask for."""
-        return self._made("service", self.plugins.services)
+        return self._made("service", self.plugins.services, create_service)
 
     def _made(
-        self, kind: str, factories: Mapping[str, Callable[[Settings], _Part | None]]
-    ) -> list[_Part]:
+        self,
+        kind: str,
+        factories: Mapping[str, _Factory],
+        create: Callable[[Calls, Part, _Factory, Settings], _Made | None],
+    ) -> list[_Made]:
         parts = []
-        for name, create in factories.items():
+        for name, factory in factories.items():
             try:
-                part = create(self.settings)
-            except HsupError:
-                raise
-            except Exception as error:
-                # A stranger's part must not keep the dynos from running.
-                warn(f"warning: the {kind} {name} failed: {error!r}")
+                part = create(self.calls, self.plugins.part(kind, name), factory, self.settings)
+            except PluginFailed as error:
+                _warn(str(error))  # it must not keep the dynos from running
                 continue
             if part is not None:
                 parts.append(part)
@@ -153,20 +180,27 @@ def print_warnings() -> None:
 
 
 def sweep(driver: Driver) -> None:
-    """Remove what a dead hsup left, and say so."""
-    if isinstance(driver, Sweeps):
+    """Remove what a dead hsup left, and say so; where that fails, dynos run all the same."""
+    if not isinstance(driver, Sweeps):
+        return
+    try:
         for leftover in driver.sweep():
             warn(f"removed what a dead hsup left: {leftover}")
+    except HsupError as error:
+        _warn(str(error))
 
 
 @contextmanager
 def closing(driver: Driver) -> Iterator[None]:
-    """Have a driver release at the end what its dynos shared."""
+    """Have a driver release at the end what its dynos shared; that it cannot, is told."""
     try:
         yield
     finally:
         if isinstance(driver, Closes):
-            driver.close()
+            try:
+                driver.close()
+            except HsupError as error:
+                _warn(str(error))
 
 
 def tell_faults(fetched: Fetched) -> None:
@@ -178,3 +212,20 @@ def tell_faults(fetched: Fetched) -> None:
     if fetched.rejected is not None and fetched.release is not None:
         going_on = f"using {fetched.release} instead"
         warn(f"warning: {fetched.rejected}; {going_on}")
+
+
+def _warn(text: str) -> None:
+    warn(f"warning: {text}")
+
+
+def _note(text: str, error: BaseException | None) -> None:
+    warn(text)
+    if error is not None and not isinstance(error, HsupError):
+        import traceback
+
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            warn(line)
+
+
+def _ignore(text: str, error: BaseException | None) -> None:
+    """Note nothing."""

@@ -9,24 +9,29 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from signal import Signals
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from hsup import signals
-from hsup.api import FollowsFormation, LogSink
+from hsup.api import SUPERVISOR, LogSink
+from hsup.calls import Calls
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
-from hsup.diagnostics import DiagnosticLog, PrintedLog
+from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
 from hsup.errors import UsageError
 from hsup.formation import Asked
 from hsup.formats import formatter
 from hsup.logs import LogRouter
 from hsup.plan import Plan
 from hsup.printer import ErrorPrinter, Printer, RawPrinter
+from hsup.signals import SignalHandlers, say_at_once
 from hsup.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
 
 _STDOUT, _STDERR = 1, 2  # also where Python has closed its own
 
@@ -50,8 +55,9 @@ Examples:
   hsup start --oneshot              each once; end when all have ended
 
 \b
-Signals: TERM and INT stop all dynos and end hsup, a second one does so at
-once; HUP asks the source for its release again; USR1 prints a diagnostic log.""",
+Signals: TERM and INT stop all dynos and end hsup, a second one (or QUIT)
+does so at once, a third one waits for nothing; HUP asks the source for its
+release again; USR1 prints a diagnostic log.""",
 )
 @click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1)
 @click.option(
@@ -125,7 +131,7 @@ async def _supervise(
     for plugin in parts.plugins.plugins:
         logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
     source_name, source = parts.source()
-    follows = may_follow and isinstance(parts.source_factory(source_name), FollowsFormation)
+    follows = may_follow and parts.source_factory(source_name).follows_formation
     if follows:
         asked = replace(asked, follows_release=True)
     driver = parts.driver()
@@ -144,19 +150,47 @@ async def _supervise(
     )
     sinks, services = parts.log_sinks(), parts.services()
     router = LogRouter([printer, *sinks])
+    _log_calls(parts.calls, router)
     supervisor = Supervisor(
-        plan, source=source, driver=driver, router=router, observe=parts.plugins.observe
+        plan,
+        source=source,
+        driver=driver,
+        router=router,
+        observe=parts.plugins.observe,
+        calls=parts.calls,
     )
-    signals.install(
+    SignalHandlers(
         stop=supervisor.stop,
         reload=supervisor.reload,
         dump=lambda: errors.print(diagnostics.text()),
-    )
+        leave=lambda number: _leave(number, supervisor, parts.calls),
+        calls=parts.calls,
+    ).install()
     try:
         with closing(driver):
-            return await supervisor.run(services)
+            status = await supervisor.run(services)
     finally:
         await router.close(stuck_seconds=0.1 if supervisor.is_hurried else _STUCK_SECONDS)
+    if parts.calls.has_abandoned:
+        os._exit(status)  # the loop would wait for it
+    return status
+
+
+def _log_calls(calls: Calls, router: LogRouter) -> None:
+    """Have what plugins do told with the dynos' output, and in hsup's own log."""
+    calls.has_alarm = False
+    calls.say = partial(router.say, SUPERVISOR)
+    calls.warn = logger.warning
+    calls.note = lambda text, error: logger.debug("%s", text, exc_info=error)
+
+
+def _leave(number: Signals, supervisor: Supervisor, calls: Calls) -> NoReturn:
+    """End hsup at once, from a signal handler, and say what is left behind."""
+    for call in calls.waited_for():
+        say_at_once(f"gave up waiting for {call}")
+    for name in supervisor.dynos():
+        say_at_once(f"left {name} behind")
+    os._exit(128 + number)
 
 
 def _keep_descriptors_from_dynos() -> None:
@@ -209,10 +243,20 @@ def _printer(options: Options) -> Printer | RawPrinter:
     return Printer(_STDOUT, formatter(options.log_format, coloured=wants_colour(_STDOUT)))
 
 
+class _WithoutTraceback(VisibleFormatter):
+    """Leaves tracebacks to the diagnostic log, which has all of them."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return nothing."""
+        del ei
+        return ""
+
+
 def _log_to_memory(errors: ErrorPrinter, *, verbose: bool) -> DiagnosticLog:
     """Keep hsup's own log for SIGUSR1; print warnings, or more."""
     kept = DiagnosticLog()
     printed = PrintedLog(errors.print, logging.INFO if verbose else logging.WARNING)
+    printed.setFormatter(_WithoutTraceback("hsup: %(message)s"))
     logging.getLogger("hsup").setLevel(logging.DEBUG)
     root = logging.getLogger()  # plugins and libraries warn too
     root.addHandler(kept)

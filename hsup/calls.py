@@ -1,0 +1,502 @@
+"""Call into plugins: who is called for what, how long it takes, and what came of it.
+
+Every call goes through `Calls`. Whatever a stranger's code raises, or returns instead of
+what its contract says, becomes an HsupError that names the plugin; nobody has to wait for
+a call that hsup cannot end with.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
+
+from hsup.errors import HsupError
+
+if TYPE_CHECKING:
+    import asyncio
+
+# What needs asyncio is imported where there is a loop: `hsup run` has none.
+
+_Result = TypeVar("_Result")
+_Given = ParamSpec("_Given")
+
+#: After how many seconds hsup says for the first time what it waits for.
+NOTICE_SECONDS = 10.0
+#: What a call is left at most once it was cancelled, or hsup was told twice to stop.
+LAST_SECONDS = 5.0
+#: From here on, a call that does not let the event loop run is told, and may be interrupted.
+BLOCKED_SECONDS = 1.0
+
+#: Of a value that is shown.
+_MOST_CHARACTERS = 80
+
+#: Says of what a call returned what it should be instead; None if it is that.
+Check = Callable[[Any], str | None]
+
+
+class Part(NamedTuple):
+    """What a plugin has registered: `driver "simple" of hsup-driver-simple 0.1`."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+
+    @property
+    def title(self) -> str:
+        """Return what a user calls it."""
+        return f'{self.kind} "{self.name}"' if self.name else self.kind
+
+    def __str__(self) -> str:
+        return f"{self.title} of {self.distribution} {self.version}"
+
+
+class Interrupted(BaseException):
+    """A call was broken off that did not let the event loop run; raised in a signal handler."""
+
+
+class Call:
+    """A call into a plugin; `what` is what it should do: `start web.1`."""
+
+    __slots__ = ("began", "is_told", "part", "wait", "was_hurried", "what")
+
+    def __init__(self, part: Part, what: str, *, is_told: bool = True) -> None:
+        self.part = part
+        self.what = what
+        self.is_told = is_told
+        self.began = time.monotonic()
+        self.was_hurried = False
+        self.wait: _Wait | None = None
+
+    def __str__(self) -> str:
+        return f"{self.part.title} to {self.what} for {self.seconds:.0f} s"
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the call has taken so far."""
+        return time.monotonic() - self.began
+
+    def hurry(self) -> None:
+        """Have the call end soon, or be given up."""
+        self.was_hurried = True
+        if self.wait is not None:
+            self.wait.hurry()
+
+
+def _ignore(text: str, error: BaseException | None = None) -> None:
+    """Neither say nor note anything."""
+
+
+class Calls:
+    """The calls that hsup makes, and those that have not returned.
+
+    `say` is given what hsup waits for, `warn` what failed and stops nothing, and `note` each
+    call with its time, and the error where it failed. `has_abandoned` tells that a call goes
+    on though it was cancelled.
+    """
+
+    def __init__(
+        self,
+        *,
+        say: Callable[[str], None] = _ignore,
+        warn: Callable[[str], None] = _ignore,
+        note: Callable[[str, BaseException | None], None] = _ignore,
+    ) -> None:
+        self.say = say
+        self.warn = warn
+        self.note = note
+        self.is_hurried = False
+        self.has_abandoned = False
+        self.has_alarm = False  # which is how a wait is told where no loop runs
+        self._pending: dict[int, Call] = {}
+        self._running: Call | None = None
+        self._running_since = 0.0
+
+    def waited_for(self) -> list[str]:
+        """Return what has not returned and should have, the oldest first."""
+        return [str(one) for one in self._pending.values() if one.is_told]
+
+    def blocking(self) -> str | None:
+        """Return what keeps the main thread, and with it the event loop, from going on."""
+        if self._running is None or time.monotonic() - self._running_since < BLOCKED_SECONDS:
+            return None
+        return str(self._running)
+
+    def interrupt(self) -> None:
+        """Break off what blocks the main thread, if something does; for signal handlers."""
+        if self.blocking() is not None:
+            raise Interrupted
+
+    def hurry(self) -> None:
+        """End what is waited for soon, and leave no later call more than LAST_SECONDS."""
+        self.is_hurried = True
+        for call in list(self._pending.values()):
+            call.hurry()
+
+    def run(
+        self,
+        part: Part,
+        what: str,
+        work: Callable[[], Any],
+        *,
+        failure: type[HsupError],
+        check: Check | None = None,
+        is_told: bool = True,
+    ) -> Any:
+        """Return what a blocking function returns, called in the main thread.
+
+        Raises an HsupError, of the kind `failure` for what is not one. Unless `is_told` is
+        set nobody is told how long it takes: it may be for ever.
+        """
+        with self._pending_call(part, what, is_told=is_told) as call, self._alarm(call):
+            try:
+                with self.on_main_thread(call):
+                    result = work()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                raise self.failed(call, failure, error) from error
+            return self._checked(call, failure, check, result)
+
+    async def await_(
+        self,
+        part: Part,
+        what: str,
+        begin: Callable[[], Awaitable[Any]],
+        *,
+        failure: type[HsupError],
+        check: Check | None = None,
+        notice_seconds: float | None = NOTICE_SECONDS,
+        is_last: bool = False,
+    ) -> Any:
+        """Return what a coroutine returns; `begin` makes it.
+
+        Raises as `run` does, also where it was given up. `notice_seconds` is after how long
+        hsup says that it waits, None for never. A call that `is_last` is not cancelled when
+        hsup is in a hurry, as it makes an end itself, but not waited for any longer either.
+        Where this is cancelled, so is the call, which has LAST_SECONDS for it.
+        """
+        import asyncio
+
+        with self._pending_call(part, what, is_told=notice_seconds is not None) as call:
+            task = asyncio.get_running_loop().create_task(self._drive(call, begin))
+            call.wait = wait = _Wait(task, is_last=is_last)
+            wait.tell(lambda: self.say(f"Waiting for {call}"), notice_seconds)
+            if self.is_hurried:
+                call.was_hurried = True
+                wait.expire()
+            try:
+                await wait.over
+            except asyncio.CancelledError:
+                await self._cancel(call, task)
+                raise
+            finally:
+                wait.leave()
+            return self._result(call, task, failure, check)
+
+    async def iterate(
+        self,
+        part: Part,
+        what: str,
+        begin: Callable[[], AsyncGenerator[_Result, None]],
+        *,
+        failure: type[HsupError],
+    ) -> AsyncGenerator[_Result, None]:
+        """Yield what an async generator yields; `begin` makes it. Raises as `run` does."""
+        with self._pending_call(part, what, is_told=False) as call:
+            try:
+                with self.on_main_thread(call):
+                    items = _async_generator(begin())
+                async with aclosing(items):
+                    while True:
+                        try:
+                            item = await _Steps(self, call, items.__anext__())
+                        except StopAsyncIteration:
+                            return
+                        yield item
+            except _Escaped as error:
+                raise self.failed(call, failure, error.error) from error.error
+            except Exception as error:
+                raise self.failed(call, failure, error) from error
+
+    @contextmanager
+    def on_main_thread(self, call: Call) -> Iterator[None]:
+        """Know who has the main thread, for `blocking`."""
+        before = self._running, self._running_since
+        self._running, self._running_since = call, time.monotonic()
+        try:
+            yield
+        finally:
+            blocked = time.monotonic() - self._running_since
+            self._running, self._running_since = before
+            if blocked > BLOCKED_SECONDS:
+                self.note(f"{call.part} kept the main thread for {blocked:.1f} s", None)
+
+    def failed(self, call: Call, failure: type[HsupError], error: BaseException) -> HsupError:
+        """Return what a failure is for hsup."""
+        self.note(f"{call.part} failed to {call.what} after {call.seconds:.3f} s", error)
+        if isinstance(error, HsupError):
+            return error
+        hint = None
+        if isinstance(error, ImportError):
+            hint = f"install it again: pip install --force-reinstall {call.part.distribution}"
+        return failure(f"{call.part} failed to {call.what}: {_text_of(error)}", hint=hint)
+
+    async def _cancel(self, call: Call, task: asyncio.Task[Any]) -> None:
+        """Cancel a call, and wait for its end, but not for long."""
+        import asyncio
+
+        task.cancel()
+        await asyncio.wait({task}, timeout=LAST_SECONDS)
+        if not task.done():
+            self.has_abandoned = True
+            self.warn(f"{call.part} goes on to {call.what} though that was cancelled")
+        elif not task.cancelled():
+            task.exception()  # nobody is interested any more
+
+    async def _drive(self, call: Call, begin: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            with self.on_main_thread(call):
+                begun = begin()
+        except Exception:
+            raise
+        except BaseException as error:
+            raise _Escaped(error) from error
+        if not hasattr(type(begun), "__await__"):
+            raise _NotAsync
+        return await _Steps(self, call, begun)
+
+    def _result(
+        self,
+        call: Call,
+        task: asyncio.Task[Any],
+        failure: type[HsupError],
+        check: Check | None,
+    ) -> Any:
+        if not task.done():
+            task.cancel()
+            self.has_abandoned = True
+            text = f"{call.part} did not {call.what} in {call.seconds:.0f} s, and was given up"
+            self.note(text, None)
+            raise failure(text)
+        if task.cancelled():
+            why = "hsup was told twice to stop" if call.was_hurried else "it was cancelled"
+            text = f"{call.part} failed to {call.what}: {why}"
+            self.note(text, None)
+            raise failure(text)
+        error = task.exception()
+        if isinstance(error, _Escaped):
+            error = error.error
+        if error is not None:
+            raise self.failed(call, failure, error) from error
+        return self._checked(call, failure, check, task.result())
+
+    def _checked(
+        self, call: Call, failure: type[HsupError], check: Check | None, result: Any
+    ) -> Any:
+        wrong = None
+        if hasattr(type(result), "__await__") and hasattr(result, "close"):
+            result.close()  # nobody would ever await it
+            wrong = "it is async, and must not be"
+        elif check is not None and (expected := check(result)):
+            wrong = f"it returned {shortened(result)} instead of {expected}"
+        if wrong is not None:
+            text = f"{call.part} failed to {call.what}: {wrong}"
+            self.note(text, None)
+            raise failure(text)
+        self.note(f"{call.part} took {call.seconds:.3f} s to {call.what}", None)
+        return result
+
+    @contextmanager
+    def _pending_call(self, part: Part, what: str, *, is_told: bool = True) -> Iterator[Call]:
+        call = Call(part, what, is_told=is_told)
+        self._pending[id(call)] = call
+        try:
+            yield call
+        finally:
+            del self._pending[id(call)]
+
+    @contextmanager
+    def _alarm(self, call: Call) -> Iterator[None]:
+        """Say what is waited for where no event loop could, see man 2 setitimer."""
+        if not (call.is_told and self.has_alarm):
+            yield
+            return
+        before = signal.signal(signal.SIGALRM, lambda *_: self.say(f"Waiting for {call}"))
+        signal.setitimer(signal.ITIMER_REAL, NOTICE_SECONDS, NOTICE_SECONDS)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
+
+
+class _Wait:
+    """Waits for a task: `over` is done when it is, or when it was waited for in vain."""
+
+    def __init__(self, task: asyncio.Task[Any], *, is_last: bool) -> None:
+        self._loop = task.get_loop()
+        self._task = task
+        self._is_last = is_last
+        self._notice: asyncio.TimerHandle | None = None
+        self._last: asyncio.TimerHandle | None = None
+        self.over: asyncio.Future[None] = self._loop.create_future()
+        task.add_done_callback(lambda _: self._end())
+
+    def tell(self, say: Callable[[], None], seconds: float | None) -> None:
+        """Say after some seconds that this waits, and then less and less often."""
+
+        def tell() -> None:
+            say()
+            self.tell(say, max(NOTICE_SECONDS, 2 * (seconds or 0)))
+
+        if seconds is not None:
+            self._notice = self._loop.call_later(seconds, tell)
+
+    def hurry(self) -> None:
+        """Cancel the task, unless it is to end by itself, and do not wait for it for long."""
+        if not self._is_last:
+            self._task.cancel()
+        self.expire()
+
+    def expire(self) -> None:
+        """Wait for LAST_SECONDS at most."""
+        if self._last is None:
+            self._last = self._loop.call_later(LAST_SECONDS, self._end)
+
+    def leave(self) -> None:
+        """Release the timers."""
+        for timer in (self._notice, self._last):
+            if timer is not None:
+                timer.cancel()
+
+    def _end(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+
+class Blocking(Generic[_Given, _Result]):
+    """A method of a plugin that may block: call it, or `call_plugin` where a loop runs.
+
+    `what` says of the arguments what the method should do.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        part: Part,
+        what: Callable[..., str],
+        method: Callable[_Given, _Result],
+        *,
+        failure: type[HsupError],
+        check: Check | None = None,
+        is_told: bool = True,
+    ) -> None:
+        self._calls = calls
+        self._part = part
+        self._what = what
+        self._method = method
+        self._failure = failure
+        self._check = check
+        self._is_told = is_told
+
+    def __call__(self, *given: _Given.args, **named: _Given.kwargs) -> _Result:
+        """Return what the method returns. Raises HsupError."""
+        result: _Result = self._calls.run(
+            self._part,
+            self._what(*given, **named),
+            lambda: self._method(*given, **named),
+            failure=self._failure,
+            check=self._check,
+            is_told=self._is_told,
+        )
+        return result
+
+    async def in_thread(self, *given: _Given.args, **named: _Given.kwargs) -> _Result:
+        """Return what the method returns, called in a thread. Raises HsupError."""
+        from hsup.threads import in_thread
+
+        result: _Result = await self._calls.await_(
+            self._part,
+            self._what(*given, **named),
+            lambda: in_thread(lambda: self._method(*given, **named)),
+            failure=self._failure,
+            check=self._check,
+        )
+        return result
+
+
+async def call_plugin(
+    method: Callable[_Given, _Result], *given: _Given.args, **named: _Given.kwargs
+) -> _Result:
+    """Return what a blocking method of a plugin returns, without blocking the loop."""
+    assert isinstance(method, Blocking), method
+    result: _Result = await method.in_thread(*given, **named)
+    return result
+
+
+class _NotAsync(Exception):
+    """What should have been awaited cannot be."""
+
+
+class _Escaped(Exception):
+    """Something was raised that would end the event loop: SystemExit, for example."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Steps:
+    """Awaits an awaitable, and knows when its code is running."""
+
+    def __init__(self, calls: Calls, call: Call, work: Awaitable[Any]) -> None:
+        self._calls = calls
+        self._call = call
+        self._work = work
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        steps: Any = self._work.__await__()
+        thrown: BaseException | None = None
+        while True:
+            try:
+                with self._calls.on_main_thread(self._call):
+                    waited_for = steps.send(None) if thrown is None else steps.throw(thrown)
+            except StopIteration as end:
+                return end.value
+            except (SystemExit, KeyboardInterrupt, Interrupted) as error:
+                raise _Escaped(error) from error
+            thrown = None
+            try:
+                yield waited_for
+            except BaseException as error:  # noqa: BLE001 - it is the awaitable's
+                thrown = error
+
+
+def _async_generator(made: Any) -> Any:
+    if not (hasattr(made, "__anext__") and hasattr(made, "aclose")):
+        raise _NotAsync
+    return made
+
+
+def _text_of(error: BaseException) -> str:
+    if isinstance(error, Interrupted):
+        return "it blocked hsup, and was interrupted"
+    if isinstance(error, _NotAsync):
+        return "it is not async"
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def shortened(value: object) -> str:
+    """Return how a value of a stranger's is shown."""
+    try:
+        is_plain = type(value).__repr__ is not object.__repr__
+        text = repr(value) if is_plain else f"a {type(value).__name__}"
+    except Exception:  # noqa: BLE001 - a stranger's
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."

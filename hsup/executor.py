@@ -14,6 +14,7 @@ from typing import Any
 
 from hsup import messages
 from hsup.api import Adopts, Driver, OutputPipes, RunningDyno
+from hsup.descriptors import Descriptors
 from hsup.errors import DriverError, HsupError
 from hsup.events import DynoExited, DynoStateChanged, Event
 from hsup.lifecycle import Action, Input, State, step
@@ -42,6 +43,7 @@ class Surroundings:
     policy: CrashPolicy
     grace_seconds: float
     tell: Callable[[Event], None]
+    descriptors: Descriptors = field(default_factory=Descriptors)
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
@@ -196,7 +198,8 @@ class Executor:
 
     async def _start(self) -> RunningDyno:
         self._say(messages.starting(self.spec.command))
-        dyno = await self._with_output(partial(self._around.driver.start, self.spec))
+        with self._around.descriptors.for_a_start():
+            dyno = await self._with_output(partial(self._around.driver.start, self.spec))
         assert dyno is not None
         return dyno
 

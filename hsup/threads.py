@@ -28,5 +28,9 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
         except BaseException as error:  # noqa: BLE001 - it would end the event loop
             future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
 
-    threading.Thread(target=run, daemon=True).start()
+    try:
+        threading.Thread(target=run, daemon=True).start()
+    except RuntimeError as error:
+        text = "cannot start a thread: no more processes may be started"
+        raise HsupError(text, hint="raise the limit of processes: ulimit -u") from error
     return await asyncio.wrap_future(future)

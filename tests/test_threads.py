@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from hsup.errors import HsupError
 from hsup.threads import in_thread
 
 
@@ -17,6 +18,15 @@ async def test_what_the_function_returns_is_returned():
 async def test_what_the_function_raises_is_raised():
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)
+
+
+async def test_that_no_thread_can_be_started_names_the_limit():
+    threading.stack_size(1 << 45)  # more than there is: as where no process may be started
+    try:
+        with pytest.raises(HsupError, match=r"cannot start a thread: .*: ulimit -u"):
+            await in_thread(lambda: None)
+    finally:
+        threading.stack_size(0)
 
 
 async def test_a_call_that_nobody_waits_for_any_more_does_no_harm():

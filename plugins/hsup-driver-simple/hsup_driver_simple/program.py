@@ -154,4 +154,5 @@ def _start_error(word: str, error: OSError | ValueError) -> DriverError:
         text = f'cannot execute "{word}": the interpreter in its first line is not there'
         return DynoStartError(text, exit_code=_NOT_FOUND)
     text = f'cannot execute "{word}": {os.strerror(error.errno or 0)}'
-    return DynoStartError(text, exit_code=_NOT_EXECUTABLE)
+    hint = "raise the limit of processes: ulimit -u" if error.errno == errno.EAGAIN else None
+    return DynoStartError(text, hint=hint, exit_code=_NOT_EXECUTABLE)

@@ -25,10 +25,11 @@ def test_the_version_is_told_without_anything_heavy():
 
 def test_a_command_is_run_without_anything_heavy(tmp_path):
     (tmp_path / "Procfile").write_text("worker: true\n")
+    (tmp_path / ".env").write_text("NAME=value\n")
     modules = imported("-m", "hsup", "run", "--", "true", folder=tmp_path)
     assert {"hsup.cli.parts", "hsup.plugin_manager"} <= modules
     assert modules.isdisjoint(HEAVY)
-    assert modules.isdisjoint({"hsup.supervisor", "logging", "importlib.metadata"})
+    assert modules.isdisjoint({"hsup.supervisor", "logging", "importlib.metadata", "dotenv"})
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ from hsup.errors import DynoStartError
 
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the resource module does not name it
 
+#: More than /proc/PID/stat has: 52 numbers and a name (man 5 proc).
+_STAT_BYTES = 4096
+
 _MAGIC = 0b101
 _PID_BITS, _START_BITS, _DYNO_BITS = 22, 18, 20
 
@@ -119,8 +122,13 @@ def _start_of(pid: int) -> int | None:
 def _stat_of(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat from the state on, none for a process that is gone."""
     try:
-        with open(f"/proc/{pid}/stat", errors="replace") as file:
-            stat = file.read()
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return []
+    try:
+        stat = os.read(file, _STAT_BYTES).decode(errors="replace")
+    except ProcessLookupError:  # it has just gone
+        return []
+    finally:
+        os.close(file)
     return stat[stat.rindex(")") + 2 :].split()  # man 5 proc: the name may hold anything

@@ -7,6 +7,7 @@ import select
 import signal
 import time
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from hsup.errors import DriverError
 from hsup_driver_simple.mark import (
@@ -57,19 +58,31 @@ class Snapshot:
         return found
 
     def _come_from(self, pid: int) -> set[int]:
-        """Return what has no mark of ours: children, and the dynos of an hsup in a dyno."""
+        """Return what has no mark of ours: children, and the dynos of an hsup in a dyno.
+
+        What has ended has no children, so that after most dynos nobody's parent is looked at.
+        """
+        found = self._of_hsups.get(pid, set())
+        if not is_running(pid):
+            return found
         if self._from is None:
             self._from = self._origins()
-        return self._from.get(pid, set())
+        return found | self._from.get(pid, set())
 
     def _origins(self) -> Mapping[int, set[int]]:
         origins: dict[int, set[int]] = {}
         for pid in self._others:
             origins.setdefault(parent_of(pid), set()).add(pid)
+        return origins
+
+    @cached_property
+    def _of_hsups(self) -> Mapping[int, set[int]]:
+        """Return the dynos of other hsups, by those."""
+        dynos: dict[int, set[int]] = {}
         for mark, pids in self.marked.items():
             if owner_pid(mark) != os.getpid():
-                origins.setdefault(owner_pid(mark), set()).update(pids)
-        return origins
+                dynos.setdefault(owner_pid(mark), set()).update(pids)
+        return dynos
 
 
 def send(pids: Iterable[int], number: int) -> set[int]:
@@ -100,7 +113,7 @@ def clear(mark: int, first: int | None, grace_seconds: float) -> None:
     Raises DriverError for what cannot be killed.
     """
     deadline = time.monotonic() + grace_seconds
-    gone: set[int] = set()
+    gone = {one for one in (first,) if one is not None and not is_running(one)}
     while left := Snapshot().members(mark, first) - gone:
         seconds = deadline - time.monotonic()
         if seconds <= 0:

@@ -8,6 +8,7 @@ has a value in it, nor a line of the file: they are secrets.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from hsup.model import Fault
 from hsup.validation import variable_problem
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from dotenv.parser import Binding, Original
 
 
@@ -37,11 +40,24 @@ def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
 
 
 def _bindings(text: str) -> Iterator[tuple[int, Binding]]:
-    # Not at the top: it takes 12 ms, and many folders have no .env.
-    from dotenv.parser import parse_stream
-
-    for binding in parse_stream(io.StringIO(text)):
+    for binding in _parser().parse_stream(io.StringIO(text)):
         yield _line_of(binding.original), binding
+
+
+def _parser() -> ModuleType:
+    """Import the parser alone: the rest of its package takes 12 ms, with logging and tempfile."""
+    from importlib.util import find_spec, module_from_spec, spec_from_file_location
+
+    package = find_spec("dotenv")
+    assert package is not None
+    assert package.submodule_search_locations
+    path = os.path.join(package.submodule_search_locations[0], "parser.py")
+    spec = spec_from_file_location("dotenv.parser", path)
+    assert spec is not None
+    assert spec.loader is not None
+    parser = module_from_spec(spec)
+    spec.loader.exec_module(parser)
+    return parser
 
 
 def _line_of(original: Original) -> int:

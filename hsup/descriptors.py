@@ -16,6 +16,13 @@ _RESERVED = 64
 _FOR_A_START = 8
 
 
+def allow_many() -> None:
+    """Raise the soft limit to the hard one; drivers have seen already what dynos are to have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Descriptors:
     """Says whether another dyno can be started, by the limit of open files (man 2 getrlimit)."""
 

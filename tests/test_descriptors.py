@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hsup.descriptors import Descriptors
+from hsup.descriptors import Descriptors, allow_many
 from hsup.errors import DriverError
 
 
@@ -27,6 +27,13 @@ def lowest():
     descriptor = os.open("/", os.O_PATH)
     os.close(descriptor)
     return descriptor
+
+
+def test_the_soft_limit_is_raised_to_the_hard_one(limit):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit(100)
+    allow_many()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 def test_what_hsup_needs_itself_is_left(limit, lowest):

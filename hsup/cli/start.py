@@ -21,6 +21,7 @@ from hsup.calls import Calls
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
+from hsup.descriptors import allow_many
 from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
 from hsup.errors import UsageError
 from hsup.formation import Asked
@@ -135,6 +136,7 @@ async def _supervise(
     if follows:
         asked = replace(asked, follows_release=True)
     driver = parts.driver()
+    allow_many()
     parts.check_sizes(driver, asked.sizes.values())
     plan = Plan(
         source_name=source_name,

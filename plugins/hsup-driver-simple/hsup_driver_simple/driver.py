@@ -59,7 +59,6 @@ class SimpleDriver:
         address = Address(ip="127.0.0.1", port=_port(what.environment))
         if spec.name.type == "web":
             _require_free(address.port)
-        self._allow_many_descriptors()
         mark = self._marks.next()
         with low_streams().lent(output) as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
@@ -92,12 +91,6 @@ class SimpleDriver:
         from hsup_driver_simple.census import Census
 
         return Census()
-
-    def _allow_many_descriptors(self) -> None:
-        """Let hsup have three descriptors for each of many dynos; theirs stay limited."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft != hard:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _port(environment: Mapping[str, str]) -> int:

@@ -50,6 +50,7 @@ def fork_below() -> None:
 
 def _serve(child: int, signals: set[signal.Signals]) -> NoReturn:
     """Reap orphans, and pass signals on, until the child has ended."""
+    _reap(child)  # of those that ended before SIGCHLD was waited for, nobody is told again
     while True:
         arrived = signal.sigwaitinfo(signals)
         if arrived.si_signo == SIGCHLD:

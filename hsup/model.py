@@ -60,14 +60,14 @@ class Slug(NamedTuple):
     container image, too, which is `docker://` and its name.
     `checksum` is `SHA256:` and 64 hexadecimal digits, as the Platform API has
     it, or None where the source does not know it.
-    `inode` is the device and the inode of a folder that the release itself was read from:
+    `inode` is the number of a folder that the release itself was read from:
     another one that takes its place is another slug, and drivers without containers run
     dynos there.
     """
 
     location: str
     checksum: str | None = None
-    inode: tuple[int, int] | None = None
+    inode: int | None = None
 
 
 class Author(NamedTuple):

@@ -82,7 +82,7 @@ class SimpleDriver:
                 f"cannot enter {path}: {error.strerror}",
                 hint="put the folder back, or start hsup again in the new one",
             ) from error
-        if read_from and (found.st_dev, found.st_ino) != read_from.inode:
+        if read_from and found.st_ino != read_from.inode:
             version = spec.release_version
             raise DynoStartError(f"{path} is another folder than v{version} was read from")
 

@@ -47,8 +47,7 @@ def two_folders(tmp_path, monkeypatch):
 
 
 def read_in(folder, inode=None):
-    found = folder.stat()
-    slug = Slug(str(folder), inode=inode or (found.st_dev, found.st_ino))
+    slug = Slug(str(folder), inode=inode or folder.stat().st_ino)
     return spec("cat name", kind="worker", port=5000)._replace(slug=slug)
 
 
@@ -60,7 +59,7 @@ def test_a_dyno_runs_in_the_folder_that_its_release_was_read_from(two_folders):
 
 def test_a_dyno_does_not_start_in_another_folder_than_its_release_was_read_from(two_folders):
     driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
-    one = read_in(two_folders[0], inode=(1, 1))
+    one = read_in(two_folders[0], inode=1)
     with pytest.raises(DynoStartError, match="first is another folder than v1 was read from"):
         asyncio.run(output_of(driver, one))
     two_folders[0].rename(two_folders[0].with_name("moved"))

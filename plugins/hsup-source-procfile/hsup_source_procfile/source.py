@@ -67,8 +67,8 @@ class ProcfileSource:
 
         return folder_changes(Path(self._settings.folder), (PROCFILE, ENV, APP_JSON))
 
-    def _hold(self, folder: str) -> tuple[int, int]:
-        """Return the device and inode of a folder, which no other one gets while it is open."""
+    def _hold(self, folder: str) -> int:
+        """Return the inode of a folder, which no other one gets while it is open."""
         try:
             opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -76,8 +76,7 @@ class ProcfileSource:
         if self._folder is not None:
             os.close(self._folder)
         self._folder = opened
-        found = os.fstat(opened)
-        return found.st_dev, found.st_ino
+        return os.fstat(opened).st_ino
 
     def _release(self, application: Application, slug: Slug) -> Release:
         """Return the release accepted before if it has the same content, else the next."""

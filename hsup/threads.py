@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from hsup.errors import HsupError
+
 _Result = TypeVar("_Result")
 
 

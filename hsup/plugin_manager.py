@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -71,21 +71,28 @@ class PluginManager:
         broken = [f"{one} is not loaded: {one.fault}" for one in self.plugins if one.fault]
         return (*broken, *self._faults, *self._clashes.values())
 
-    def commands(self) -> Mapping[str, click.Command]:
-        """Return the commands by name; of two with the same one, the first."""
+    def commands(self, own: Collection[str] = ()) -> Mapping[str, click.Command]:
+        """Return the commands by name; of two with the same one, the first.
+
+        `own` are the names of hsup's own commands, which no plugin can have.
+        """
         import click
 
         found: dict[str, click.Command] = {}
         for plugin, given in self._answers("hsup_register_commands"):
             commands = given if isinstance(given, Sequence) else [given]
             for command in commands:
-                if isinstance(command, click.Command):
-                    name = str(command.name)
-                    self._parts.setdefault(("command", name), plugin.part("command", name))
-                    found.setdefault(name, command)
-                else:
+                if not isinstance(command, click.Command):
                     text = f"{plugin}: its command is not a click.Command"
                     self._faults.append(f"{text}: {shortened(command)}")
+                elif (name := str(command.name)) in own:
+                    self._faults.append(f'{plugin}: the command "{name}" is hsup\'s own')
+                elif name in found:
+                    first = self._parts["command", name]
+                    self._faults.append(f'{plugin}: the command "{name}" is already {first}')
+                else:
+                    self._parts["command", name] = plugin.part("command", name)
+                    found[name] = command
         return found
 
     def choose(self, kind: str, name: str, found: Mapping[str, _Value]) -> _Value:

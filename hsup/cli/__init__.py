@@ -12,11 +12,11 @@ import click
 
 from hsup import __version__
 from hsup.cli.options import Options, shared_options
-from hsup.errors import HsupError
+from hsup.errors import HsupError, PluginError
 from hsup.visible import visible, warn
 
 #: Each in a module of its own, imported when it is called.
-_COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
+COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
 
 
 class _Commands(click.Group):
@@ -24,11 +24,11 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return [*_COMMANDS, *sorted(_of_plugins().keys() - set(_COMMANDS))]
+        return [*COMMANDS, *sorted(_of_plugins().keys() - set(COMMANDS))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        if cmd_name in _COMMANDS:
+        if cmd_name in COMMANDS:
             command = importlib.import_module(f"hsup.cli.{cmd_name}").command
             assert isinstance(command, click.Command)
             return command
@@ -39,7 +39,7 @@ class _Commands(click.Group):
             return super().make_context(*given, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _visible_errors():
+        with _visible_errors(), _plugin_errors(ctx):
             return super().invoke(ctx)
 
 
@@ -89,7 +89,26 @@ def _visible_errors() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _plugin_errors(ctx: click.Context) -> Iterator[None]:
+    """Name the plugin whose command raises what is not for its user."""
+    try:
+        yield
+    except (HsupError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        name = ctx.invoked_subcommand
+        if name is None or name in COMMANDS:
+            raise
+        from hsup.plugin_manager import PluginManager
+
+        manager = PluginManager()
+        manager.commands(COMMANDS)
+        part = manager.part("command", name)
+        raise PluginError(f"{part} failed: {type(error).__name__}: {error}") from error
+
+
 def _of_plugins() -> dict[str, click.Command]:
     from hsup.plugin_manager import PluginManager
 
-    return dict(PluginManager().commands())
+    return dict(PluginManager().commands(COMMANDS))

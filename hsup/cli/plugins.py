@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hsup.cli import COMMANDS
 from hsup.cli.options import Options
 from hsup.plugin_manager import Plugin, PluginManager
 from hsup.table import table
@@ -28,7 +29,7 @@ def command(before: Options, /, *, as_json: bool) -> None:
         "sources": manager.sources,
         "log sinks": manager.log_sinks,
         "services": manager.services,
-        "commands": manager.commands(),
+        "commands": manager.commands(COMMANDS),
     }
     names = {kind: sorted(found) for kind, found in registered.items()}
     if as_json:

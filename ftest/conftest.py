@@ -53,9 +53,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "simple_only(reason): what only the simple driver can show")
     config.addinivalue_line("markers", "containers_only(reason): what it cannot show")
     config.addinivalue_line("markers", "not_with(driver, reason): what one driver cannot show")
-    # Start hsup as a terminal does, also where the tests run under nohup.
+    # Start hsup as a terminal does, also where the tests run under nohup, or behind a script's &.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if (driver := config.getoption("--driver")) != "simple":
         _require(config, driver)
 
@@ -142,6 +143,27 @@ def hsup(request, tmp_path, variables):
     assert not left, f"left running: {left}"
     if program.has_containers:
         assert not leftovers.since(before)
+
+
+@pytest.fixture
+def install(hsup):
+    """Install a distribution of one module, as pip would leave it, for this test only."""
+    site = hsup.folder / "site"
+    site.mkdir()
+    hsup.environ["PYTHONPATH"] = str(site)
+
+    def write(name, code, version="1.2.3"):
+        module = name.replace("-", "_")
+        (site / f"{module}.py").write_text(code)
+        info = site / f"{module}-{version}.dist-info"
+        info.mkdir()
+        info.joinpath("METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
+        info.joinpath("entry_points.txt").write_text(f"[hsup]\n{name}-entry = {module}\n")
+
+    hsup.procfile(web="true")
+    return write
 
 
 @pytest.fixture

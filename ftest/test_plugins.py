@@ -6,28 +6,6 @@ import json
 
 import pytest
 
-
-@pytest.fixture
-def install(hsup):
-    """Install a distribution of one module, as pip would leave it, for this test only."""
-    site = hsup.folder / "site"
-    site.mkdir()
-    hsup.environ["PYTHONPATH"] = str(site)
-
-    def write(name, code, version="1.2.3"):
-        module = name.replace("-", "_")
-        (site / f"{module}.py").write_text(code)
-        info = site / f"{module}-{version}.dist-info"
-        info.mkdir()
-        info.joinpath("METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
-        info.joinpath("entry_points.txt").write_text(f"[hsup]\n{name}-entry = {module}\n")
-
-    hsup.procfile(web="true")
-    return write
-
-
 BUILT_IN = ["hsup-driver-simple", "hsup-source-directory", "hsup-source-procfile"]
 
 

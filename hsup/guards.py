@@ -68,6 +68,7 @@ class GuardedDriver:
     close: Callable[[], None]
     examine: Callable[[], Sequence[Finding]]
     binds_paths: bool
+    ignores_slugs: bool
 
     def __init__(self, calls: Calls, part: Part, driver: Driver) -> None:
         self._calls = calls
@@ -95,8 +96,9 @@ class GuardedDriver:
         if method(driver, "keep_only") and method(driver, "adopt"):
             blocking("keep_only", lambda _: "keep the dynos of a previous hsup", are_texts)
             self.adopt = self._adopt
-        if getattr(driver, "binds_paths", False):
-            self.binds_paths = True
+        for flag in ("binds_paths", "ignores_slugs"):
+            if getattr(driver, flag, False):
+                setattr(self, flag, True)
         self._build = Blocking(
             calls, part, lambda release: f"build {release}", driver.build, failure=DriverError
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, Signals, getsignal
 from types import FrameType
 
-from hsup.calls import Calls
+from hsup.calls import LAST_SECONDS, Calls
 from hsup.terminal import Repeats
 from hsup.visible import visible
 
@@ -109,7 +109,13 @@ class SignalHandlers:
             say_at_once(f"waiting for {blocking}, which lets hsup do nothing else")
         else:
             say_at_once(f"interrupting {blocking}")
+            self._interrupt_later_ones()
             self._calls.interrupt()
+
+    def _interrupt_later_ones(self) -> None:
+        """Leave none of the calls that an end takes more time than one that can be cancelled."""
+        signal.signal(signal.SIGALRM, lambda *_: self._calls.interrupt())
+        signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS, LAST_SECONDS)
 
     def _soon(self, act: Callable[..., object], *given: object) -> None:
         if not self._loop.is_closed():

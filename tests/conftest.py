@@ -266,6 +266,12 @@ class Told:
         await self.until(lambda told: told.states(dyno).count(state) >= times)
 
 
+@pytest.fixture(autouse=True)
+def _no_release_is_kept_on_this_machine(monkeypatch, tmp_path_factory):
+    """Have an hsup that a test starts keep what it runs in a folder of the tests."""
+    monkeypatch.setenv("HSUP_PROCFILE_DIR", str(tmp_path_factory.getbasetemp() / "kept"))
+
+
 @pytest.fixture
 def turn_until():
     """Return what lets the loop turn until something holds that nobody tells of."""

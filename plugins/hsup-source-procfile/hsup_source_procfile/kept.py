@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hsup.errors import SourceError
+from hsup.folders import make_folders
 from hsup.model import Command, ProcessType, Release
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,10 @@ STATE_DIR = "HSUP_PROCFILE_DIR"
 _DEFAULT_DIR = "/var/lib/hsup/procfile"
 #: Of a file's name, on most file systems (man 3 pathconf, NAME_MAX).
 _LONGEST_NAME = 200
+#: How a file's name begins: that of a folder is absolute.
+_ROOT = quote("/", safe="")
+#: Of folders whose releases are kept; that of the folder started longest ago goes first.
+_MOST_KEPT = 100
 
 
 def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
@@ -30,7 +35,7 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
     path = _path(folder, environ)
     work = f"{path}.new"  # of a crash, the next one is written over it
     try:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        make_folders(os.path.dirname(path))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(work, flags, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:
@@ -38,10 +43,26 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
             file.flush()
             os.fsync(descriptor)
         os.replace(work, path)
+        _make_room(os.path.dirname(path))
     except OSError as error:
         text = f"cannot keep the release in {path}: {error.strerror}"
         hint = f"free some space, or set {STATE_DIR} to a folder that can be written"
         raise SourceError(text, hint=hint) from error
+
+
+def _make_room(state: str) -> None:
+    with os.scandir(state) as entries:
+        own = [one for one in entries if one.name.startswith(_ROOT) and one.name.endswith(".json")]
+    for old in sorted(own, key=_age)[:-_MOST_KEPT]:
+        with suppress(FileNotFoundError):  # another hsup was quicker
+            os.unlink(old)
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
@@ -78,7 +99,7 @@ def _path(folder: str, environ: Mapping[str, str]) -> str:
     if len(name) > _LONGEST_NAME:
         import hashlib
 
-        name = hashlib.sha256(name.encode()).hexdigest()
+        name = _ROOT + hashlib.sha256(name.encode()).hexdigest()
     return os.path.join(environ.get(STATE_DIR) or _default_dir(environ), f"{name}.json")
 
 

@@ -40,8 +40,7 @@ def test_a_folder_that_was_made_again_is_the_one_that_is_run(settings, tmp_path)
     source.keep(source.fetch().release)
     os.rename(settings.folder, tmp_path / "before")
     os.mkdir(settings.folder)
-    found = os.stat(settings.folder)
-    assert ProcfileSource(settings).kept().slug.inode == (found.st_dev, found.st_ino)
+    assert ProcfileSource(settings).kept().slug.inode == os.stat(settings.folder).st_ino
 
 
 def test_it_is_for_the_user_alone_and_nothing_is_in_the_folder(settings):
@@ -58,6 +57,25 @@ def test_each_folder_has_its_own(settings, tmp_path):
     source = ProcfileSource(settings)
     source.keep(source.fetch().release)
     assert ProcfileSource(settings._replace(folder=str(tmp_path / "other"))).kept() is None
+
+
+def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touched(
+    settings, tmp_path
+):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "mine.json").write_text("{}")
+    for number in range(120):
+        (state / f"%2Fsrv%2F{number}.json").write_text("{}")
+        os.utime(state / f"%2Fsrv%2F{number}.json", (number, number))
+    source = ProcfileSource(settings)
+    source.keep(source.fetch().release)
+    left = set(os.listdir(state)) - {"mine.json"}
+    assert len(left) == 100
+    assert {"%2Fsrv%2F119.json", "%2Fsrv%2F21.json"} <= left
+    assert "%2Fsrv%2F20.json" not in left
+    assert (state / "mine.json").exists()
+    assert source.kept() is not None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"processes": [1]}', "\0", "é"])

@@ -78,7 +78,7 @@ def test_a_profile_that_fails_does_not_keep_the_command_from_running(hsup):
 
 
 def test_what_a_profile_does_for_itself_changes_no_command(hsup):
-    script = "set -eu\nshift\nset -- other words\nset -f\nexport SEEN=yes\nreturn 3\n"
+    script = "set -eu\n[ $# = 0 ] || shift\nset -- other words\nset -f\nexport SEEN=yes\nreturn 3\n"
     hsup.files({".profile.d/a.sh": script, ".profile": "set -o nounset; break\n"})
     argv = ("run", "--", "sh", "-c", 'echo "$SEEN" "$@"', "sh", "a  b", "c")
     assert hsup.call(*argv).text == "yes a  b c\n"

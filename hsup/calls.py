@@ -243,7 +243,9 @@ class Calls:
         hint = None
         if isinstance(error, ImportError):
             hint = f"install it again: pip install --force-reinstall {call.part.distribution}"
-        return failure(f"{call.part} failed to {call.what}: {_text_of(error)}", hint=hint)
+        mistake = failure(f"{call.part} failed to {call.what}: {_text_of(error)}", hint=hint)
+        mistake.is_mistake = True
+        return mistake
 
     async def _cancel(self, call: Call, task: asyncio.Task[Any]) -> None:
         """Cancel a call, and wait for its end, but not for long."""
@@ -304,9 +306,10 @@ class Calls:
         elif check is not None and (expected := check(result)):
             wrong = f"it returned {shortened(result)} instead of {expected}"
         if wrong is not None:
-            text = f"{call.part} failed to {call.what}: {wrong}"
-            self.note(text, None)
-            raise failure(text)
+            mistake = failure(f"{call.part} failed to {call.what}: {wrong}")
+            mistake.is_mistake = True
+            self.note(str(mistake), None)
+            raise mistake
         self.note(f"{call.part} took {call.seconds:.3f} s to {call.what}", None)
         return result
 

@@ -18,6 +18,8 @@ class HsupError(Exception):
     exit_code = 1
     #: The platform's code of the error, R17 for example, where it has one.
     code: str | None = None
+    #: Whether it is a mistake of a plugin's, and not what its contract has it raise.
+    is_mistake = False
 
     def __init__(self, text: str, *, hint: str | None = None) -> None:
         super().__init__(text)

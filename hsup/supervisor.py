@@ -146,6 +146,8 @@ class Supervisor:
             for leftover in await call_plugin(self._driver.sweep):
                 self._say(f"Removed what a dead hsup left: {leftover}")
         except HsupError as error:
+            if not (error.is_mistake or self.is_hurried):
+                raise
             self._say(f"Warning: {error}")
 
     async def _guard(self, work: Awaitable[None], hint: str = "") -> None:

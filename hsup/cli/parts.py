@@ -180,13 +180,15 @@ def print_warnings() -> None:
 
 
 def sweep(driver: Driver) -> None:
-    """Remove what a dead hsup left, and say so; where that fails, dynos run all the same."""
+    """Remove what a dead hsup left, and say so; a plugin's mistake in it stops no dyno."""
     if not isinstance(driver, Sweeps):
         return
     try:
         for leftover in driver.sweep():
             warn(f"removed what a dead hsup left: {leftover}")
     except HsupError as error:
+        if not error.is_mistake:
+            raise
         _warn(str(error))
 
 

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from platform_api import PlatformApi
 
+from hsup.calls import Calls, Part
 from hsup.errors import DriverError
 from hsup.formation import Asked
+from hsup.guards import GuardedDriver, GuardedSource
 from hsup.logs import LogRouter
 from hsup.model import DynoName, ExitStatus
 from hsup.plan import Plan
@@ -240,6 +242,7 @@ def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(happening
 async def live_through(happenings, world, folder):
     clock, driver = Clock(world.api), MemoryDriver(world)
     source = make_source(world.api, clock, folder)
+    calls, part = Calls(), Part("part", "memory", "hsup-memory", "1.2.3")
     supervisor = Supervisor(
         Plan(
             source_name="heroku",
@@ -247,10 +250,11 @@ async def live_through(happenings, world, folder):
             asked=Asked(follows_release=True),
             follows_formation=True,
         ),
-        source=source,
-        driver=driver,
+        source=GuardedSource(calls, part, source),
+        driver=GuardedDriver(calls, part, driver),
         router=LogRouter([]),
         observe=lambda _: None,
+        calls=calls,
     )
     world.driver, world.supervisor = driver, supervisor
     running = asyncio.create_task(supervisor.run())

@@ -155,7 +155,8 @@ def test_a_dyno_that_is_stopped_while_it_starts_is_started_again(hsup):
     running = hsup.start()
     running.wait_for("born$")
     program = hsup.sleepers().pop()
-    assert eventually(lambda: spare_of(running, program))
+    # Before it has joined its cgroups, hsup may not know it yet, and looks for it later.
+    assert eventually(lambda: (spare := spare_of(running, program)) and has_joined(spare))
     os.kill(spare_of(running, program), signal.SIGSTOP)
     os.kill(program, signal.SIGKILL)
     running.wait_for("stopped for")
@@ -194,6 +195,10 @@ def spare_of(running, program):
     firsts = children_of(zygote_of(running))
     builders = [builder for first in firsts for builder in children_of(first)]
     return next((one for one in builders if one != program), None)
+
+
+def has_joined(pid):
+    return "/hsup-" in Path(f"/proc/{pid}/cgroup").read_text()
 
 
 def children_of(pid):

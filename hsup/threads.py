@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,8 +17,9 @@ _Result = TypeVar("_Result")
 async def in_thread(work: Callable[[], _Result]) -> _Result:
     """Return what a blocking function returns, or raise what it raises.
 
-    The thread is a daemon: unlike one of asyncio's own, it does not keep hsup
-    from ending while it is stuck in a file system or an API.
+    The thread has a copy of the caller's context. It is a daemon: unlike one of
+    asyncio's own, it does not keep hsup from ending while it is stuck in a file
+    system or an API.
     """
     future: Future[_Result] = Future()
     future.set_running_or_notify_cancel()
@@ -31,7 +33,7 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
             future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
 
     try:
-        threading.Thread(target=run, daemon=True).start()
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
     except RuntimeError as error:
         text = "cannot start a thread: no more processes may be started"
         raise HsupError(text, hint="raise the limit of processes: ulimit -u") from error

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import math
 import os
+import threading
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from hsup import catalogue
 from hsup.api import SUPERVISOR, Adopts, KeepsReleases, Source
 from hsup.calls import call_plugin
+from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, HsupError, ReleaseFailed, UsageError
 from hsup.events import ReleaseReceived, ReleaseRejected
 from hsup.exec_limits import require_passable
@@ -25,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 #: How long after a driver has failed a release is tried again; twice as long each time.
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 300.0
+#: After how long hsup says that it still prepares a release.
+NOTICE_SECONDS = 2.0
+#: How long a build that is given up at a stop may take to end in order.
+GIVE_UP_SECONDS = 1.0
 #: The platform's limit for a release phase.
 RELEASE_PHASE_SECONDS = 3600.0
 
@@ -41,7 +47,8 @@ class _Failed(NamedTuple):
 class Rollout:
     """Has one release after the other built, tried and run.
 
-    `current` is the one that runs, None where none does yet.
+    `current` is the one that runs, None where none does yet; `building` is set while
+    the driver prepares one, which `supersede` ends.
     """
 
     def __init__(
@@ -57,6 +64,9 @@ class Rollout:
         self._failed: _Failed | None = None
         self._passed: Release | None = None  # its release phase
         self._has_told_of_slug = False
+        self._given_up = threading.Event()
+        self._superseded_by: Release | None = None
+        self.building = asyncio.Event()
 
     async def take(self, release: Release) -> float | None:
         """Run a release, if it is another one; return in how many seconds to offer it again.
@@ -74,7 +84,18 @@ class Rollout:
                 self._say(f"{release} failed before: SIGHUP has it tried again")
                 self._failed = failed._replace(is_told=True)
             return None
-        return await self._adopt(release) if release != self.current else None
+        if release == self.current:
+            return None
+        try:
+            return await self._adopt(release)
+        except GivenUp:
+            self._say(f"Gave up {release}, as {self._superseded_by} has arrived")
+            return None
+
+    def supersede(self, newer: Release) -> None:
+        """Give up the build of the release that is being taken, for a newer one."""
+        self._superseded_by = newer
+        self._given_up.set()
 
     def forget_failure(self) -> None:
         """Let a release that has failed be tried again."""
@@ -111,6 +132,8 @@ class Rollout:
         kept = await self._kept() if self.current is None else None
         try:
             specs = await self._prepare(release, self.current or _unless_changing(kept))
+        except GivenUp:
+            raise
         except HsupError as error:
             return await self._fail(release, error, kept)
         self._failed = self._passed = None
@@ -143,6 +166,8 @@ class Rollout:
             return None
         try:
             return await self._prepare(kept, kept)
+        except GivenUp:
+            raise
         except HsupError as second:
             if not isinstance(error, UsageError):  # else both lack what the user has typed
                 self._say(f"Warning: {kept} cannot be run either: {second}")
@@ -168,7 +193,7 @@ class Rollout:
         self._check_types(release)
         self._tell_ignored_slug(release)
         require_passable(release, (one.command for one in release.processes))
-        await call_plugin(self._driver.build, release)
+        await self._build(release)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):
             await self._release_phase(release)
@@ -177,6 +202,35 @@ class Rollout:
         if self.current is None:
             await self._keep_only(specs.values())
         return specs
+
+    async def _build(self, release: Release) -> None:
+        """Have a release built. Raises GivenUp where it was superseded meanwhile.
+
+        A driver may not heed it, and build to the end.
+        """
+        loop = asyncio.get_running_loop()
+        self._given_up = given_up = threading.Event()
+        self._superseded_by = None
+        text = f"Preparing {release} takes more than {NOTICE_SECONDS:g} s"
+        self.building.set()
+        notice = loop.call_later(NOTICE_SECONDS, self._say, text)
+        with until(given_up):
+            building = asyncio.ensure_future(call_plugin(self._driver.build, release))
+        try:
+            await asyncio.shield(building)
+        except asyncio.CancelledError:
+            given_up.set()
+            await asyncio.wait({building}, timeout=GIVE_UP_SECONDS)
+            if not building.cancel() and not building.cancelled():
+                building.exception()  # nobody is interested any more
+            raise
+        except HsupError as error:
+            if self._superseded_by is not None:
+                raise GivenUp from error
+            raise
+        finally:
+            notice.cancel()
+            self.building.clear()
 
     async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> None:
         """Have the dynos of a release, and have it kept for an hsup to come."""

@@ -22,6 +22,7 @@ from hsup.executor import Surroundings
 from hsup.fleet import Fleet
 from hsup.launch import Ports
 from hsup.logs import LogRouter
+from hsup.model import Release
 from hsup.plan import Plan
 from hsup.rollout import Rollout
 
@@ -199,11 +200,59 @@ class Supervisor:
             self._ask_later()
             return
         logger.info("the source answered %s", fetched.release or "no release")
+        await self._act_on(fetched)
+
+    async def _act_on(self, fetched: Fetched) -> None:
+        """Run what the source has answered, and then what it answers meanwhile."""
         await self._report(fetched)
         if fetched.release is None:
             self._say_waiting(fetched)
-        elif (seconds := await self._rollout.take(fetched.release)) is not None:
+            return
+        taking = asyncio.create_task(self._rollout.take(fetched.release))
+        try:
+            later = await self._look_meanwhile(fetched.release, taking)
+            seconds = await taking
+        finally:
+            taking.cancel()
+            await asyncio.wait({taking})
+        if seconds is not None:
             self._ask_later(seconds)
+        if later:
+            for one in later[:-1]:
+                await self._report(one)
+            await self._act_on(later[-1])
+
+    async def _look_meanwhile(
+        self, release: Release, taking: asyncio.Task[float | None]
+    ) -> list[Fetched]:
+        """Return what the source answers until a release is taken, or until it has a newer one."""
+        answers: list[Fetched] = []
+        while not taking.done():
+            asked = asyncio.create_task(self._asked_while_building())
+            try:
+                await asyncio.wait({asked, taking}, return_when="FIRST_COMPLETED")
+            finally:
+                asked.cancel()
+            if taking.done():
+                break
+            if not self._rollout.building.is_set():
+                continue
+            self._ask.clear()
+            try:
+                answers.append(await call_plugin(self._source.fetch))
+            except HsupError as error:
+                self._tell(SourceFailed(error=error))
+                self._ask_later()
+                continue
+            newest = answers[-1].release
+            if newest is not None and not newest.differs_in_scale_only(release):
+                self._rollout.supersede(newest)
+                break
+        return answers
+
+    async def _asked_while_building(self) -> None:
+        await self._rollout.building.wait()
+        await self._ask.wait()
 
     async def _can_go_on(self, error: HsupError) -> bool:
         """Tell whether something runs, or is waited for, though the source has nothing to run."""

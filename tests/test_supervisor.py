@@ -8,6 +8,7 @@ import pytest
 
 from hsup.api import Fetched
 from hsup.calls import Part
+from hsup.cancellation import pause
 from hsup.errors import (
     DriverError,
     DynoStartError,
@@ -1127,3 +1128,61 @@ async def test_a_later_release_takes_nothing_over(supervise_adopting, source, dr
     await driver.dyno("worker.1")
     assert sink.said("worker.1")[0] == "Starting process with command `serve worker`"
     assert await end(supervisor, running) == 0
+
+
+@pytest.fixture
+def blocking_build(driver, monkeypatch, turn_until):
+    """Have the build of v2 wait until it is not wanted; give what waits for its begin."""
+    begun = threading.Event()
+    build = driver.build
+
+    def block(release):
+        if release.version == 2:
+            begun.set()
+            pause(60.0)
+        build(release)
+
+    monkeypatch.setattr(driver, "build", block)
+    return lambda: turn_until(begun.is_set)
+
+
+async def test_a_newer_release_gives_up_the_build_of_an_older_one(
+    supervise, source, told, sink, blocking_build
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.release(version=2, config={"A": "2"}, web=1)
+    await blocking_build()
+    source.release(version=3, config={"A": "3"}, web=1)
+    await told.until(lambda one: received(one) == [1, 3])
+    assert told.of(RejectedEvent) == []
+    assert "Gave up v2 of shop, as v3 of shop has arrived" in sink.said()
+    await end(supervisor, running)
+
+
+async def test_a_stop_gives_up_a_build(supervise, source, turn_until, monkeypatch, driver):
+    begun, ended = threading.Event(), threading.Event()
+
+    def block(_):
+        begun.set()
+        try:
+            pause(60.0)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(driver, "build", block)
+    source.release(web=1)
+    supervisor, running = supervise()
+    await turn_until(begun.is_set)
+    assert await end(supervisor, running) == 0
+    assert ended.is_set()
+
+
+@pytest.mark.usefixtures("blocking_build")
+async def test_a_build_that_takes_long_is_told(supervise, source, sink, turn_until, monkeypatch):
+    monkeypatch.setattr("hsup.rollout.NOTICE_SECONDS", 0.0)
+    source.release(version=2, web=1)
+    supervisor, running = supervise()
+    await turn_until(lambda: "Preparing v2 of shop takes more than 0 s" in sink.said())
+    await end(supervisor, running)

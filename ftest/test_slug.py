@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import http.server
 import os
 import shutil
 import threading
+import time
 import urllib.parse
 import urllib.request
 
@@ -113,6 +115,52 @@ def test_a_downloaded_slug_is_used_where_the_network_is_down(hsup, served):
     served.close()
     done = hsup.call("run", "./hello", timeout=60)
     assert (done.text, done.status) == ("hello from the slug\n", 0)
+
+
+class Dripping(http.server.BaseHTTPRequestHandler):
+    """Gives a byte of a slug now and then, for as long as somebody takes it."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.2)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def dripping():
+    """Return the URL of a slug that does not come to an end."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/slug.tgz"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_newer_release_does_not_wait_for_the_slug_of_an_older_one(hsup, dripping):
+    processes = [process("one", "./program")]
+    for name in ("first", "third"):
+        line = f"#!/bin/sh\necho {name}; exec {hsup.sleep}\n"
+        hsup.slug(f"{name}.tgz", {"program": line})
+    hsup.release(Version=1, Slug=str(hsup.folder / "first.tgz"), Processes=processes)
+    running = hsup.start()
+    running.wait_for("first$")
+    hsup.release(Version=2, Slug=dripping, Processes=processes)
+    running.wait_for(r"Preparing v2 .*takes more than 2 s")
+    hsup.release(Version=3, Slug=str(hsup.folder / "third.tgz"), Processes=processes)
+    running.wait_for(r"Gave up v2 .*, as v3 .*has arrived")
+    running.wait_for("third$")
+    assert running.count("rejected") == 0
+    assert running.stop() == 0
 
 
 def test_a_slug_that_is_not_there_is_named(hsup, served):

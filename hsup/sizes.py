@@ -79,14 +79,37 @@ _TABLE = (
 #: Every size by its name, which is in lower case.
 SIZES: Mapping[str, Size] = {size.name: size for size in _TABLE}
 
+#: What the platform called them once, or still does in its command line's `ps:type`. PX and
+#: Performance, of 6 GB then, are billed as Performance-L.
+_RENAMED: Mapping[str, str] = {
+    "free": "eco",
+    "hobby": "basic",
+    "1x": "standard-1x",
+    "2x": "standard-2x",
+    "px": "performance-l",
+    "performance": "performance-l",
+    "private-memory-l": "private-l-ram",
+    "private-memory-xl": "private-xl",
+    "private-memory-2xl": "private-2xl",
+    "shield-memory-l": "shield-l-ram",
+    "shield-memory-xl": "shield-xl",
+    "shield-memory-2xl": "shield-2xl",
+}
+
+
+def known(name: str) -> Size | None:
+    """Return a size by its name of today or an earlier one, in any case of letters."""
+    name = name.lower()
+    return SIZES.get(_RENAMED.get(name, name))
+
 
 def named(name: str) -> Size:
-    """Return a size by its name, in any case of letters. Raises DynoStartError."""
-    try:
-        return SIZES[name.lower()]
-    except KeyError:
+    """Return a size as `known` does. Raises DynoStartError."""
+    size = known(name)
+    if size is None:
         hint = f"sizes are {', '.join(SIZES)}"
-        raise DynoStartError(f'there is no dyno size "{name}"', hint=hint) from None
+        raise DynoStartError(f'there is no dyno size "{name}"', hint=hint)
+    return size
 
 
 def default_size(environ: Mapping[str, str], variable: str) -> Size:

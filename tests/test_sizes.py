@@ -95,3 +95,27 @@ def test_a_dyno_has_as_many_of_the_hosts_cpus_as_it_should(size, host, number):
 def test_dynos_spread_over_the_cpus():
     sets = [cpu_set(SIZES["performance-m"], {0, 2, 4, 6, 8, 10}, number) for number in range(4)]
     assert sets == [{0, 2}, {4, 6}, {8, 10}, {0, 2}]
+
+
+@pytest.mark.parametrize(
+    ("name", "today"),
+    [
+        ("free", "eco"),
+        ("Hobby", "basic"),
+        ("1X", "standard-1x"),
+        ("2X", "standard-2x"),
+        ("PX", "performance-l"),
+        ("Performance", "performance-l"),
+        ("Private-Memory-L", "private-l-ram"),
+        ("Shield-Memory-2XL", "shield-2xl"),
+        ("Standard-1X", "standard-1x"),
+    ],
+)
+def test_an_earlier_name_of_a_size_is_todays(name, today):
+    assert named(name) == SIZES[today]
+
+
+@pytest.mark.parametrize("name", ["3x", "p", "dev", "production", ""])
+def test_what_has_never_been_a_size_is_refused(name):
+    with pytest.raises(DynoStartError, match="eco, basic"):
+        named(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from operator import attrgetter
 
-from hsup.sizes import DEFAULT_NAME, SIZES, named
+from hsup.sizes import DEFAULT_NAME, SIZES, known, named
 from hsup_source_heroku.answers import SizeAnswer, decode
 from hsup_source_heroku.client import Client
 
@@ -28,7 +28,7 @@ class Sizes:
 
         Raises ApiError.
         """
-        if size is None or size.lower() in SIZES:
+        if size is None or known(size):
             return size
         if size not in self._found:
             self._found[size] = self._nearest(size)
@@ -36,13 +36,13 @@ class Sizes:
 
     def _nearest(self, size: str) -> str | None:
         """Return the smallest size here that has as much memory, or the largest."""
-        known = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
-        memory = next((one.memory * _GB for one in known if one.name == size), None)
-        if memory is None:
+        told = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
+        gigabytes = next((one.memory for one in told if one.name == size), None)
+        if gigabytes is None:
             logger.warning("the API tells nothing of the dyno size %s: the default is used", size)
             return None
         sizes = [named(DEFAULT_NAME), *SIZES.values()]
-        enough = [one for one in sizes if one.memory >= memory]
+        enough = [one for one in sizes if one.memory >= gigabytes * _GB]
         by_memory = attrgetter("memory")
         nearest = min(enough, key=by_memory) if enough else max(sizes, key=by_memory)
         logger.warning("hsup has no dyno size %s: %s comes next to it", size, nearest.name)

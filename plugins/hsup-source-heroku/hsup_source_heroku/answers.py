@@ -1,4 +1,8 @@
-"""The parts of the Platform API's answers that are read, of version 3 and its variant 3.sdk."""
+"""The parts of the Platform API's answers that are read, of version 3 and its variant 3.sdk.
+
+What is only shown may be null or missing, whatever the platform's schema says: a release
+can run without it. What decides how it runs is required.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,13 @@ _SUCCEEDED = "succeeded"
 IMAGE_ARTIFACT = "oci-image"
 #: The platform has 255 at the most.
 _MOST_DYNOS = 10_000
+#: The platform's are UUIDs; one is put into the path of a request, or names a file.
+_Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,128}\Z")]
 
 
 class Named(msgspec.Struct, frozen=True):
-    """Something with an id and a name."""
+    """Something that is known by its name."""
 
-    id: str
     name: str
 
 
@@ -40,29 +45,29 @@ class AppAnswer(msgspec.Struct, frozen=True):
     """`GET /apps/{app}`."""
 
     id: str
-    name: str
     stack: Named
+    name: str | None = None
     web_url: str | None = None
 
 
 class User(msgspec.Struct, frozen=True):
     """Somebody with an account."""
 
-    email: str
+    email: str | None = None
 
 
 class ReleaseAnswer(msgspec.Struct, frozen=True):
     """An element of `GET /apps/{app}/releases`."""
 
-    id: str
+    id: _Id
     version: int
     status: str
-    created_at: str = ""
-    description: str = ""
+    created_at: str | None = None
+    description: str | None = None
     user: User | None = None
     app: Identified | None = None
     slug: Identified | None = None
-    artifacts: tuple[Artifact, ...] = ()
+    artifacts: tuple[Artifact, ...] | None = None
     oci_image: Identified | None = None
 
     @property
@@ -75,7 +80,7 @@ class ReleaseAnswer(msgspec.Struct, frozen=True):
         """Return the id of the container image that this is, None for a slug."""
         if self.oci_image is not None:
             return self.oci_image.id
-        images = (one.id for one in self.artifacts if one.type == IMAGE_ARTIFACT)
+        images = (one.id for one in self.artifacts or () if one.type == IMAGE_ARTIFACT)
         return next(images, None)
 
 
@@ -88,7 +93,7 @@ class Blob(msgspec.Struct, frozen=True):
 class SlugAnswer(msgspec.Struct, frozen=True):
     """`GET /apps/{app}/slugs/{id}`."""
 
-    id: str
+    id: _Id
     blob: Blob
     process_types: dict[str, str]
     checksum: str | None = None
@@ -132,8 +137,8 @@ class FormationAnswer(msgspec.Struct, frozen=True):
 class SizeAnswer(msgspec.Struct, frozen=True):
     """An element of `GET /dyno-sizes`; `memory` is in GB."""
 
-    name: str
-    memory: float
+    name: str | None = None
+    memory: float | None = None
 
 
 def decode(body: bytes, shape: type[_Answer], path: str) -> _Answer:

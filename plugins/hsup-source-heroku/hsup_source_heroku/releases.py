@@ -82,7 +82,7 @@ def _lines(found: Sequence[ReleaseAnswer]) -> Sequence[str]:
     rows: list[tuple[str, ...]] = [("", "VERSION", "STATUS", "CREATED", "BY", "DESCRIPTION")]
     for one in found:
         mark = "*" if one is current else ""
-        email = one.user.email if one.user else ""
-        cells = (f"v{one.version}", one.status, one.created_at, email, one.description)
-        rows.append((mark, *cells))
+        email = one.user and one.user.email
+        shown = (one.created_at or "", email or "", one.description or "")
+        rows.append((mark, f"v{one.version}", one.status, *shown))
     return [*table(rows)]

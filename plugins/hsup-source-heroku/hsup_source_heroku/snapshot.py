@@ -60,8 +60,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     app: str
     release_id: str
     version: int
-    created_at: str
-    description: str
+    created_at: str | None
+    description: str | None
     config: dict[str, str]
     stack: str
     formation: dict[str, Quantity]
@@ -89,6 +89,7 @@ class Reader:
 
     def __init__(self, client: Client, app: str) -> None:
         self._client = client
+        self._app = app
         self._path = f"/apps/{quote(app, safe='')}"
         self._releases = Answer(None, None)
         self._wanted = _NEWEST
@@ -190,7 +191,7 @@ class Reader:
         config = decode(self._body(path), dict[str, str | None], path)
         return Snapshot(
             app_id=app.id,
-            app=app.name,
+            app=app.name or self._app,
             release_id=release.id,
             version=release.version,
             created_at=release.created_at,

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from hsup.errors import HsupError, ReleaseRejected, UsageError
 from hsup.model import Command, ProcessType
 from hsup_source_heroku.credentials import find
 from hsup_source_heroku.errors import ApiError, Refused
+from hsup_source_heroku.releases import releases
 from hsup_source_heroku.source import create
 
 
@@ -585,6 +587,93 @@ def test_a_release_has_the_metadata_of_the_platform(make_source, app):
         "HEROKU_SLUG_DESCRIPTION": "Deploy 2c3a0b2",
         "HEROKU_BUILD_COMMIT": commit,
     }
+
+
+SHOWN = {
+    "/apps/shop": ("name", "web_url"),
+    "/releases": ("user", "user.email", "description", "created_at", "app", "artifacts"),
+    "/slugs/": ("commit", "commit_description", "stack", "stack.id"),
+    "/formation": ("dyno_size", "dyno_size.id", "size", "command"),
+}
+
+
+def without(field, *, is_null):
+    """Leave a field out of an answer, or let it be null; `user.email` is in another."""
+
+    def change(answer):
+        content = json.loads(answer.body)
+        *above, last = field.split(".")
+        for one in content if isinstance(content, list) else [content]:
+            for name in above:
+                one = one[name]  # noqa: PLW2901 - goes down
+            if is_null:
+                one[last] = None
+            else:
+                del one[last]
+        return answer._replace(body=json.dumps(content).encode())
+
+    return change
+
+
+@pytest.mark.parametrize("is_null", [True, False], ids=["null", "missing"])
+@pytest.mark.parametrize(
+    ("path", "field"), [(path, field) for path, fields in SHOWN.items() for field in fields]
+)
+@pytest.mark.usefixtures("shop")
+def test_a_release_runs_without_what_is_only_shown(api, make_source, path, field, *, is_null):
+    change = without(field, is_null=is_null)
+    if path == "/apps/shop":  # which all other paths begin with
+        api.fail(lambda answer: change(answer) if b'"web_url"' in answer.body else answer, 20, path)
+    elif path == "/releases":
+        api.fail(lambda answer: change(answer) if b'"version"' in answer.body else answer, 20, path)
+    else:
+        api.fail(change, 20, path)
+    fetched = make_source().fetch()
+    assert fetched.rejected is None
+    assert (fetched.release.app, fetched.release.version) == ("shop", 1)
+    assert quantities(fetched.release) == {"web": 2, "worker": 0}
+
+
+@pytest.mark.parametrize("field", ["id", "version", "status"])
+@pytest.mark.usefixtures("shop")
+def test_a_release_does_not_run_without_what_counts(api, make_source, field):
+    api.fail(without(field, is_null=True), 20, "/releases")
+    with pytest.raises(ApiError, match=field):
+        make_source().fetch()
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a/b", "..", "", "a\n", "x" * 300])
+@pytest.mark.parametrize("path", ["/releases", "/slugs/"])
+@pytest.mark.usefixtures("shop")
+def test_an_id_that_no_path_can_have_is_an_error(api, make_source, path, text):
+    def change(answer):
+        content = json.loads(answer.body)
+        for one in content if isinstance(content, list) else [content]:
+            one["id"] = text
+        return answer._replace(body=json.dumps(content).encode())
+
+    api.fail(change, 20, path)
+    with pytest.raises(ApiError, match="is not one of the API's"):
+        make_source().fetch()
+
+
+@pytest.mark.usefixtures("shop")
+def test_releases_are_listed_without_what_is_only_shown(api, environ, tmp_path, capsys):
+    for field in ("user", "description", "created_at"):
+        api.fail(without(field, is_null=True), path="/releases")
+        settings = Settings(folder=str(tmp_path), environ=environ, app="shop")
+        before = SimpleNamespace(settings=lambda settings=settings: settings)
+        releases.main([], obj=before, standalone_mode=False)
+        assert "v1" in capsys.readouterr().out
+    api.fail(without("description", is_null=True), path="/releases")
+    releases.main(["--json"], obj=before, standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)[0]["description"] is None
+
+
+def test_an_earlier_name_of_a_size_is_not_asked_for(api, make_source, shop):
+    shop.resize("web", "Hobby")
+    assert make_source().fetch().release.process("web").size == "Hobby"
+    assert "/dyno-sizes" not in [one.path for one in api.requests]
 
 
 @pytest.mark.parametrize(

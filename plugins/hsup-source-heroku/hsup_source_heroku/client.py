@@ -40,10 +40,13 @@ _MOST_BYTES = 64 << 20
 
 _UNCHANGED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 304, 401, 403, 404, 429
 _REDIRECT, _FIRST_REFUSAL = 300, 400
-#: The id of an error (Platform API reference, "Two-factor authentication").
-_TWO_FACTOR = "two_factor"
+#: The id of an error, and the header that Heroku's first command line went by; the published
+#: schema has neither.
+_TWO_FACTOR, _TWO_FACTOR_HEADER = "two_factor", "Heroku-Two-Factor-Required"
 #: Of what the API says that is shown.
 _MOST_CHARACTERS = 500
+#: Of a number of requests; int() refuses thousands of them.
+_MOST_DIGITS = 9
 
 
 class Answer(NamedTuple):
@@ -202,13 +205,13 @@ class Client:
 
     def _note_remaining(self, response: requests.Response) -> None:
         told = response.headers.get("RateLimit-Remaining", "")
-        if told.isascii() and told.isdecimal():
+        if told.isascii() and told.isdecimal() and len(told) <= _MOST_DIGITS:
             self.remaining = int(told)
 
     def _refusal(self, response: requests.Response, body: bytes, path: str) -> ApiError:
         status = response.status_code
         said = _said(body, "message") or f"status {status}"
-        if response.headers.get("Heroku-Two-Factor-Required") or (
+        if response.headers.get(_TWO_FACTOR_HEADER) or (
             status in {_UNAUTHORIZED, _FORBIDDEN} and _said(body, "id") == _TWO_FACTOR
         ):
             hint = (

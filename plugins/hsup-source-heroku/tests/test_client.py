@@ -127,6 +127,12 @@ def test_the_api_says_in_several_ways_how_long_to_wait(get, told):
     assert caught.value.retry_after == pytest.approx(30, abs=2)
 
 
+def test_a_number_of_requests_that_makes_no_sense_is_passed_over(get):
+    number = b"9" * 5000
+    head = OK + b"RateLimit-Remaining: " + number + b"\r\nContent-Length: 2\r\n\r\n"
+    assert get(head + b"{}").body == b"{}"
+
+
 @pytest.mark.parametrize("told", ["soon", "-1", "9" * 400, "Mon, 99 Foo 9999 99:99:99 GMT", "1e9"])
 def test_a_wait_that_makes_no_sense_is_bounded(get, told):
     with pytest.raises(ApiError) as caught:

@@ -80,7 +80,7 @@ _TABLE = (
 SIZES: Mapping[str, Size] = {size.name: size for size in _TABLE}
 
 #: What the platform called them once, or still does in its command line's `ps:type`. PX and
-#: Performance, of 6 GB then, are billed as Performance-L.
+#: Performance, of 6 GB then, are billed about as Performance-L.
 _RENAMED: Mapping[str, str] = {
     "free": "eco",
     "hobby": "basic",

@@ -65,6 +65,7 @@ class Made:
 def handlers_as_before():
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     yield
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
     for number, handler in before.items():
         if handler is not None and signal.getsignal(number) is not handler:
             signal.signal(number, handler)

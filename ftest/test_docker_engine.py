@@ -156,10 +156,13 @@ def test_hsup_ends_in_time_whatever_becomes_of_the_engine(
         time.sleep(0.5)  # two in a row are one
     assert running.ended(timeout=60) != 0
     assert time.monotonic() - began < (AWAY_SECONDS + END_SECONDS) * PATIENCE, running.said
-    assert f"cannot reach the Docker Engine at {engine.host}: " in running.said
-    assert re.search(
-        r"the container hsup-\S+ is left; the next hsup removes it$", running.said, re.MULTILINE
-    )
+    if signals == 2 and words[0] == "start" and "was given up" in running.said:
+        # The second signal leaves the driver less time than it leaves the engine.
+        assert 'driver "docker" of hsup-driver-docker' in running.said
+    else:
+        assert f"cannot reach the Docker Engine at {engine.host}: " in running.said
+        left = r"the container hsup-\S+ is left; the next hsup removes it$"
+        assert re.search(left, running.said, re.MULTILINE)
     assert "Traceback" not in running.said
 
 

@@ -103,6 +103,8 @@ def test_a_procfile_and_a_dotenv_are_utf_8_whatever_the_locale(hsup, env):
     expected = "é ünï\n"
     assert hsup.call("run", "one", env=env).out.decode() == expected
     assert f"app[one.1]: {expected}" in hsup.call("start", "--oneshot", env=env).out.decode()
+    if hsup.driver == "docker":  # an engine is told in JSON, which has no other encoding
+        return
     # What is typed in another encoding stays as it is.
     argv = ["run", "--", "printf", b"\xfc".decode(errors="surrogateescape")]
     assert hsup.call(*argv, env=env).out == b"\xfc"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 _PRIVATE, _PASSABLE = 0o700, 0o755
 
@@ -23,4 +24,5 @@ def make_folders(path: str, mode: int = _PRIVATE) -> None:
             os.mkdir(one, wanted)
         except FileExistsError:  # another hsup was quicker
             continue
-        os.chmod(one, wanted)
+        with suppress(FileNotFoundError):  # another hsup has removed it again
+            os.chmod(one, wanted)

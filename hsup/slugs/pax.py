@@ -68,6 +68,8 @@ class Extension:
             self.records[TARGET] = text_of(stream.read(size))
         elif kind in _PAX:
             self.records |= _read_records(stream.read(size))
+        elif kind == _LABEL:
+            self.clear()  # what came before was the label's
 
 
 def map_of_records(records: Records, size: int, stream: Stream) -> tuple[SparseMap | None, int]:

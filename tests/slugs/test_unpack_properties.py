@@ -320,3 +320,10 @@ def test_a_decompressor_of_any_bytes_advances_or_fails(compress, contents, data)
             assert all(decompressed(io.BytesIO(packed)))
         except SlugError:
             pass
+
+
+def test_what_was_said_of_a_label_does_not_hold_for_the_member_after_it(build, tmp_path):
+    label = build.member("./app/label", b"", type=b"V", mtime=-1)
+    file = build.member("./app/file", b"x", mtime=0)
+    assert unpack_into(tmp_path, build.tar(label, file, form=tarfile.PAX_FORMAT))
+    assert (tmp_path / "new/app/file").stat().st_mtime == 0

@@ -57,7 +57,10 @@ class OutputPipes(Protocol):
 
 
 class RunningDyno(Protocol):
-    """A dyno from the moment that its driver has started it."""
+    """A dyno from the moment that its driver has started it.
+
+    Each of its methods may be cancelled, and called again then.
+    """
 
     @property
     def address(self) -> Address | None:
@@ -95,9 +98,11 @@ class Driver(Protocol):
     async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
         """Start a dyno; what it writes goes to `output`, its input is empty.
 
-        Raises DynoStartError, and leaves nothing behind then. May be cancelled, as any
-        other coroutine: then it ends what it has begun, and raises CancelledError; hsup
-        waits for that for 5 s. What cannot be ended by then, `sweep` of a later hsup removes.
+        Raises DynoStartError, and leaves nothing behind then. May be cancelled wherever it
+        waits: then it ends what it has begun, also in a thread (see
+        `hsup.threads.in_thread_or_undone`), and raises CancelledError; hsup waits for that for
+        5 s. What cannot be ended by then, `sweep` of a later hsup removes. The next dyno of
+        the same name starts all the same.
         """
 
 
@@ -167,7 +172,8 @@ class Adopts(Protocol):
     async def adopt(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno | None:
         """Return a dyno that was kept, None where there is none of this spec.
 
-        What it wrote since its hsup ended goes to `output`, as at a start.
+        What it wrote since its hsup ended goes to `output`, as at a start. Where this is
+        cancelled, the dyno is ended, or stays for the next hsup.
         """
 
 
@@ -200,7 +206,8 @@ class ExecutesInside(Protocol):
         """Start a command with the dyno's environment, user and limits.
 
         `streams` are three descriptors, its standard input, output and error;
-        they stay the caller's. Raises DynoStartError.
+        they stay the caller's. Raises DynoStartError. Where this is cancelled, the
+        command is ended, and the dyno runs on.
         """
 
 

@@ -7,8 +7,11 @@ import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
+from hsup.cancellation import until
 from hsup.errors import HsupError
 
 _Result = TypeVar("_Result")
@@ -38,3 +41,27 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
         text = "cannot start a thread: no more processes may be started"
         raise HsupError(text, hint="raise the limit of processes: ulimit -u") from error
     return await asyncio.wrap_future(future)
+
+
+async def in_thread_or_undone(
+    work: Callable[[], _Result], undo: Callable[[_Result], object]
+) -> _Result:
+    """Do as `in_thread` does; where this is cancelled, undo what has come of the work.
+
+    That is waited for: the thread cannot be ended. The work is told by `hsup.cancellation`
+    that it is not wanted any more. `undo` is called in a thread too.
+    """
+    is_unwanted = threading.Event()
+    with until(is_unwanted):
+        working = asyncio.ensure_future(in_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        is_unwanted.set()
+        await asyncio.shield(asyncio.ensure_future(_undo(working, undo)))
+        raise
+
+
+async def _undo(working: asyncio.Future[_Result], undo: Callable[[_Result], object]) -> None:
+    with suppress(HsupError):
+        await in_thread(partial(undo, await working))

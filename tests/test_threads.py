@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
+from hsup.cancellation import GivenUp, pause
 from hsup.errors import HsupError
-from hsup.threads import in_thread
+from hsup.threads import in_thread, in_thread_or_undone
 
 
 async def test_what_the_function_returns_is_returned():
@@ -46,3 +47,48 @@ def test_a_call_that_is_stuck_does_not_keep_the_program_from_ending():
     code += "    await asyncio.sleep(0)\n    stuck.cancel()\n"
     code += "asyncio.run(main())\n"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=10)
+
+
+async def test_what_nobody_waits_for_any_more_is_undone_before_the_cancellation_goes_on():
+    has_begun, may_end, undone = threading.Event(), threading.Event(), []
+
+    def work():
+        has_begun.set()
+        may_end.wait()
+        return "made"
+
+    waiting = asyncio.create_task(in_thread_or_undone(work, undone.append))
+    await in_thread(has_begun.wait)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert undone == ["made"]
+
+
+async def test_work_is_told_that_nobody_waits_for_it_any_more():
+    has_begun, raised = threading.Event(), []
+
+    def work():
+        has_begun.set()
+        try:
+            pause(60)
+        except GivenUp as error:
+            raised.append(error)
+            raise
+
+    waiting = asyncio.create_task(in_thread_or_undone(work, raised.append))
+    await in_thread(has_begun.wait)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    (error,) = raised
+    assert isinstance(error, GivenUp)
+
+
+async def test_what_is_waited_for_to_its_end_is_not_undone():
+    assert await in_thread_or_undone(lambda: "made", pytest.fail) == "made"
+    with pytest.raises(ZeroDivisionError):
+        await in_thread_or_undone(lambda: 1 // 0, pytest.fail)

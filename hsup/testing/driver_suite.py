@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from signal import SIGKILL, SIGTERM, SIGUSR1
 
 import pytest
 
-from hsup.api import Closes, Driver, ExecutesInside, Execution, RunningDyno, Settings
+from hsup.api import Closes, Driver, ExecutesInside, Execution, RunningDyno, Settings, Sweeps
 from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, ExitStatus, Release
+from hsup.testing.cancelling import Moment, Outcome, cancel
 from hsup.testing.recorder import Recorder
 
 #: No check takes a driver that works nearly as long.
 _TIMEOUT_SECONDS = 60.0
+#: Of the moments at which something can be cancelled; what waits more often does so in a loop.
+_MOST_MOMENTS = 20
+#: For processes that were killed.
+_GONE_SECONDS = 10.0
+_DECIMAL = str.maketrans("abcdef", "012345")
 
 
 class DriverSuite:
@@ -38,6 +45,14 @@ class DriverSuite:
     def release(self) -> Release:
         """Return a release that the driver can build; it has bash and coreutils."""
         return Release(app="conformance", version=1, config={"GREETING": "a  $b\n'c'"})
+
+    def leftovers(self) -> Collection[str]:
+        """Return a name for each thing that there is now of dynos of this kind.
+
+        Containers, cgroups, folders and the like, of which nothing may stay behind a check;
+        processes are looked for by the checks themselves.
+        """
+        return ()
 
     def test_every_overridden_check_says_why(self) -> None:
         """Nobody weakens the contract in silence."""
@@ -192,14 +207,14 @@ class DriverSuite:
 
     def test_nothing_outlives_its_dyno(self) -> None:
         """Daemons that detach themselves go with it; who holds the output open would show."""
-        line = "(setsid sleep 600 &); (setsid env -i /bin/sleep 600 & disown) & "
-        line += "echo ready; sleep 600"
+        sleeping = "/bin/bash -c 'echo ready; exec sleep 600'"  # in a session of its own by then
+        line = f"(setsid {sleeping} &); (setsid env -i {sleeping} & disown) & sleep 600"
 
         async def check(driver: Driver) -> None:
             async with self._started(driver, line) as (dyno, recorder):
-                await recorder.until(b"ready")
+                await recorder.until(b"ready\nready\n")
                 await dyno.destroy()
-                assert await recorder.all() == (b"ready\n", b"")
+                assert await recorder.all() == (b"ready\nready\n", b"")
 
         self._run(check)
 
@@ -286,6 +301,105 @@ class DriverSuite:
 
         self._run(check)
 
+    def test_a_start_that_is_cancelled_leaves_nothing(self) -> None:
+        """Whatever it waits for; and the next dyno of that name starts."""
+
+        async def check(driver: Driver, moment: Moment) -> bool:
+            was_cancelled = False
+            for _ in range(2):  # a driver that has started a dyno may take another way
+                sleep = _Sleep()
+                async with Recorder() as recorder:
+                    outcome = await cancel(moment, driver.start(self._spec(sleep.line), recorder))
+                    was_cancelled |= outcome.was_cancelled
+                    recorder.close_writing_ends()
+                    if outcome.result is not None:
+                        await outcome.result.destroy()
+                    assert await recorder.all() == (b"", b"")
+                await sleep.ended()
+                async with self._started(driver, "echo next") as (dyno, recorder):
+                    assert await dyno.wait() == ExitStatus(code=0)
+                    await recorder.until(b"next")
+            return was_cancelled
+
+        self._run_at_each_moment(check)
+
+    @pytest.mark.parametrize("call", ["signal", "destroy"])
+    def test_a_dyno_is_destroyed_after_a_call_that_was_cancelled(self, call: str) -> None:
+        """Another one does what was left to do."""
+
+        async def check(driver: Driver, moment: Moment) -> bool:
+            sleep = _Sleep()
+            line = f"trap '' TERM; echo ready; while :; do {sleep.line}; done"
+            async with self._started(driver, line) as (dyno, recorder):
+                await recorder.until(b"ready")
+                called = dyno.signal(SIGTERM) if call == "signal" else dyno.destroy(0.1)
+                outcome: Outcome[object] = await cancel(moment, called)
+                await dyno.destroy()
+                assert await dyno.wait() == ExitStatus(signal=SIGKILL)
+                assert (await recorder.all())[0] == b"ready\n"
+                await sleep.ended()
+            return outcome.was_cancelled
+
+        self._run_at_each_moment(check)
+
+    def test_a_wait_that_is_cancelled_changes_nothing(self) -> None:
+        """Another one returns the same."""
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, "sleep 0.2; exit 7") as (dyno, _):
+                for _ in range(2):
+                    await cancel(Moment(1), dyno.wait())
+                assert await dyno.wait() == ExitStatus(code=7)
+
+        self._run(check)
+
+    def test_a_command_whose_start_is_cancelled_does_not_run_on(self) -> None:
+        """And its dyno does (`ExecutesInside`)."""
+
+        async def check(driver: Driver, moment: Moment) -> bool:
+            sleep = _Sleep()
+            null = os.open(os.devnull, os.O_RDWR)
+            try:
+                async with self._started(driver, "sleep 600") as (dyno, _):
+                    outcome = await cancel(moment, _execute(dyno, sleep.line, (null,) * 3))
+                    if outcome.was_cancelled:
+                        await sleep.ended()
+                    assert await dyno.destroy()
+            finally:
+                os.close(null)
+            return outcome.was_cancelled
+
+        self._run_at_each_moment(check)
+
+    def _run_at_each_moment(self, check: Callable[[Driver, Moment], Awaitable[bool]]) -> None:
+        """Run a check for each moment of a call, until it says that the call ended before."""
+        for is_late in (False, True):
+            for number in range(1, _MOST_MOMENTS + 1):
+                if not self._run_at(Moment(number, is_late), check):
+                    break
+
+    def _run_at(self, moment: Moment, check: Callable[[Driver, Moment], Awaitable[bool]]) -> bool:
+        """Return what a check does; fail for what stays behind it."""
+        returned = []
+
+        async def run(driver: Driver) -> None:
+            returned.append(await check(driver, moment))
+
+        before = set(self.leftovers())
+        self._run(run)
+        self._sweep()
+        left = set(self.leftovers()) - before
+        assert not left, f"cancelled at {moment}, this is left: {sorted(left)}"
+        return returned[0]
+
+    def _sweep(self) -> None:
+        """Do as another hsup does that is started later."""
+        driver = self.make_driver(_settings())
+        if isinstance(driver, Sweeps):
+            driver.sweep()
+        if isinstance(driver, Closes):
+            driver.close()
+
     def _spec(self, *words: str) -> DynoSpec:
         return dyno_spec(self.release(), DynoName("worker", 1), Command(words=words), port=5900)
 
@@ -335,6 +449,31 @@ class DriverSuite:
 
         self._run(check)
         return statuses[0]
+
+
+class _Sleep:
+    """A command that sleeps for long, and that no other process has."""
+
+    def __init__(self) -> None:
+        self._seconds = f"600.{os.urandom(6).hex().translate(_DECIMAL)}"
+
+    @property
+    def line(self) -> str:
+        """Return the command."""
+        return f"sleep {self._seconds}"
+
+    async def ended(self) -> None:
+        """Return when nobody sleeps so long; on the machine of another engine nobody is seen."""
+        async with asyncio.timeout(_GONE_SECONDS):
+            while self._is_running():  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(0.05)
+
+    def _is_running(self) -> bool:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended
+                if self._seconds.encode() in path.read_bytes():
+                    return True
+        return False
 
 
 async def _execute(dyno: RunningDyno, line: str, streams: Sequence[int]) -> Execution:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from hsup.api import Finding, OutputPipes, Settings
-from hsup.errors import DriverError
+from hsup.errors import DriverError, DynoStartError
 from hsup.model import DynoSpec, ExitStatus, Release
 from hsup.sizes import Size, default_size, named
 from hsup_driver_docker import endpoint
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 _SIZE, _NETWORK, _PUBLISH = "DOCKER_DYNO_SIZE", "DOCKER_NETWORK", "DOCKER_PUBLISH"
 _LOOPBACK = "127.0.0.1"
 
-_Result = TypeVar("_Result")
-
 # What `build` does not need when the image is there is imported by `run` and `start`
 # only, and what needs asyncio by `start`: it takes a good part of the time of each.
 
@@ -51,6 +49,7 @@ class DockerDriver:
         self._app = ""
         self._turn = threading.Lock()  # a release is built in a thread
         self._dynos: dict[str, DockerDyno] = {}
+        self._beginning = 0  # of which nobody knows yet whether there are containers
         self._leftovers: Leftovers | None = None
         self._memory_watch: MemoryWatch | None = None
 
@@ -116,15 +115,13 @@ class DockerDriver:
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> DockerDyno:
         """Start a dyno. Raises DynoStartError."""
-        await self._watch_memory()
-        launched = await _in_thread(partial(self._launch, spec))
-        return self._follow(launched, output)
+        dyno = await self._begin(partial(self._launch, spec), output)
+        assert dyno is not None
+        return dyno
 
     async def adopt(self, spec: DynoSpec, output: OutputPipes) -> DockerDyno | None:
         """Take over the dyno of this spec that an hsup that is no more has left running."""
-        await self._watch_memory()
-        launched = await _in_thread(partial(self._take_over, spec))
-        return launched and self._follow(launched, output)
+        return await self._begin(partial(self._take_over, spec), output)
 
     def close(self) -> None:
         """Leave nothing behind but running dynos that nobody has taken over."""
@@ -133,13 +130,33 @@ class DockerDriver:
             self._memory_watch.close()
         if "_household" not in self.__dict__:  # nothing but an image was looked for
             return
-        remaining = {self._household.owner} if self._dynos else set()
+        remaining = {self._household.owner} if self._dynos or self._beginning else set()
         if self._leftovers is not None and self._household.has_inherited:
             try:
                 remaining |= self._leftovers.owners()
             except DriverError:  # the engine is away
                 remaining |= set(self._household.owners)
         self._household.leave(remaining)
+
+    async def _begin(
+        self, launch: Callable[[], Launched | None], output: OutputPipes
+    ) -> DockerDyno | None:
+        """Follow the container that is launched; leave none where this fails or is cancelled."""
+        from hsup.threads import in_thread, in_thread_or_undone
+
+        await self._watch_memory()
+        self._beginning += 1
+        try:
+            launched = await in_thread_or_undone(launch, _discard)
+            try:
+                return launched and self._follow(launched, output)
+            except OSError as error:
+                await in_thread(partial(_discard, launched))
+                text = f"cannot read what the dyno writes: {error.strerror}"
+                hint = "raise the limit of open files: ulimit -n"
+                raise DynoStartError(text, hint=hint) from error
+        finally:
+            self._beginning -= 1
 
     def _launch(self, spec: DynoSpec) -> Launched:
         from hsup_driver_docker.handle import ImageGone
@@ -270,7 +287,8 @@ class DockerDriver:
         return Maker(self._engine, self._household.owner, network, publish)
 
 
-def _in_thread(work: Callable[[], _Result]) -> Awaitable[_Result]:
-    from hsup.threads import in_thread
-
-    return in_thread(work)
+def _discard(launched: Launched | None) -> None:
+    """Leave nothing of a container that nobody follows."""
+    if launched is not None:
+        launched.stream.socket.close()
+        launched.handle.remove()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from signal import SIGKILL
@@ -66,11 +67,9 @@ class DockerDyno:
             if number not in ENDING:
                 await self._persist(partial(self.handle.signal, number))
                 return
-            finish = await self._persist(partial(self.handle.end, number))
+            await self._persist(partial(self._end_all, number))
         except EngineAway as error:
             logger.warning("%s was not told to end: %s", self.handle.spec.name, error)
-        else:
-            self._spawn(in_thread(finish))
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when nothing of the container is left.
@@ -101,6 +100,11 @@ class DockerDyno:
         """End all processes: the kernel has chosen one of them only."""
         self._ran_out_of_memory = True
         self._spawn(self._persist(self.handle.kill))
+
+    def _end_all(self, number: int) -> None:
+        """Have processes end; a thread of its own sees to what follows, whoever waits for this."""
+        finish = self.handle.end(number)
+        threading.Thread(target=_finish, args=(finish,), daemon=True).start()
 
     async def _wait_ended(self) -> None:
         try:
@@ -212,3 +216,11 @@ class DockerDyno:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.info("%s: %s", self.handle.name, error)
+
+
+def _finish(finish: Callable[[], None]) -> None:
+    """Wait for processes that were told to end; the init of their container goes on then."""
+    try:
+        finish()
+    except DriverError as error:
+        logger.info("%s", error)  # whoever waits for the dyno sees it

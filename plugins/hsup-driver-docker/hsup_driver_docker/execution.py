@@ -6,14 +6,14 @@ import os
 import select
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from signal import SIGKILL
 
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import Command, ExitStatus
 from hsup.terminal import write_all
-from hsup.threads import in_thread
+from hsup.threads import in_thread, in_thread_or_undone
 from hsup_driver_docker import inside
 from hsup_driver_docker.connection import (
     EngineAway,
@@ -47,8 +47,8 @@ class Execution:
 
     async def signal(self, number: int) -> None:
         """Send a signal to the command's process; nothing if that has ended."""
-        body = inside.signal_marked(number, self._mark)
-        await in_thread(partial(self._persist, body))
+        signal = partial(_signal, self._handle, self._mark, number)
+        await in_thread(partial(signal, is_running=self._copying.is_alive))
 
     def _wait(self) -> ExitStatus:
         self._copying.join()
@@ -67,21 +67,6 @@ class Execution:
         state = self._handle.state()
         return state is not None and state.is_running
 
-    def _persist(self, body: dict[str, object]) -> None:
-        """Send a signal until it arrives: the engine may not have executed the command yet."""
-        deadline = time.monotonic() + _BEGIN_SECONDS
-        while not self._send(body) and self._copying.is_alive() and time.monotonic() < deadline:
-            time.sleep(_FIRST_LOOK_SECONDS)
-
-    def _send(self, body: dict[str, object]) -> bool:
-        """Tell whether there is nobody to signal any more."""
-        try:
-            _, stream = self._handle.engine.execute(self._handle.id, body)
-        except DriverError:
-            return True  # the dyno has ended, and the command with it
-        with stream.socket:
-            return has_signalled(stream)
-
 
 async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> Execution:
     """Start a command; `streams` are its input and outputs. Raises DynoStartError."""
@@ -89,7 +74,9 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
     spec = handle.spec._replace(command=command)
     body = inside.execution(spec, handle.image, mark)
     try:
-        started, stream = await in_thread(partial(handle.engine.execute, handle.id, body))
+        started, stream = await in_thread_or_undone(
+            partial(handle.engine.execute, handle.id, body), partial(_end, handle, mark)
+        )
     except EngineError as error:
         raise start_error(error) from error
     except EngineAway as error:
@@ -97,6 +84,31 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
     copying = Copying(stream, [os.dup(one) for one in streams])
     copying.start()
     return Execution(handle, started, mark, copying)
+
+
+def _end(handle: Handle, mark: str, begun: tuple[str, Stream]) -> None:
+    """Leave nothing of a command that nobody waits for."""
+    started, stream = begun
+    with stream.socket:
+        _signal(handle, mark, SIGKILL, is_running=lambda: handle.engine.executed(started) is None)
+
+
+def _signal(handle: Handle, mark: str, number: int, *, is_running: Callable[[], bool]) -> None:
+    """Send a signal until it arrives: the engine may not have executed the command yet."""
+    body = inside.signal_marked(number, mark)
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while not _send(handle, body) and is_running() and time.monotonic() < deadline:
+        time.sleep(_FIRST_LOOK_SECONDS)
+
+
+def _send(handle: Handle, body: dict[str, object]) -> bool:
+    """Tell whether there is nobody to signal any more."""
+    try:
+        _, stream = handle.engine.execute(handle.id, body)
+    except DriverError:
+        return True  # the dyno has ended, and the command with it
+    with stream.socket:
+        return has_signalled(stream)
 
 
 class Copying(threading.Thread):

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from itertools import count
 
+from hsup.cancellation import require_wanted
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import Address, DynoSpec
 from hsup.sizes import Size, cpu_set
@@ -110,6 +111,7 @@ class Maker:
         with _removed_on_failure(handle):
             stream = self._engine.attach(handle.id)
             with _removed_on_failure(handle, stream):
+                require_wanted()
                 handle.start()
         return handle, stream
 

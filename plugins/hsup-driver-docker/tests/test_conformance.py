@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,10 @@ class TestDockerDriver(DriverSuite):
 
     def release(self):
         return super().release()._replace(stack=self.stack)
+
+    def leftovers(self):
+        """The folder of an hsup stays as long as it has containers."""
+        return list(map(str, Path(self.environ["HSUP_DOCKER_DIR"]).glob("*/instances/*")))
 
     def test_a_command_that_does_not_exist_is_an_error_127(self):
         """bash looks for it in the dyno, after .profile.d has set PATH: it is a status there."""

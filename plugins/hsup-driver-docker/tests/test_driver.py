@@ -195,6 +195,17 @@ def test_a_path_that_there_is_not_cannot_be_bound(driver, release, tmp_path):
     run(check())
 
 
+def test_a_dyno_whose_output_cannot_be_read_leaves_no_container(driver, release):
+    async def check():
+        class NoPipes:
+            stdout = stderr = -1
+
+        with pytest.raises(DynoStartError, match="cannot read what the dyno writes: Bad file"):
+            await driver.start(spec(release, "sleep 60"), NoPipes())
+
+    run(check())
+
+
 class Pipes:
     """Outputs that nobody reads."""
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,10 @@ class TestLibcontainerDriver(DriverSuite):
 
     def make_driver(self, settings):
         return LibcontainerDriver(settings._replace(environ=self.environ))
+
+    def leftovers(self):
+        """The file of an hsup stays as long as it has cgroups."""
+        return list(map(str, Path(self.environ["LIBCONTAINER_RUN_DIR"]).glob("instances/*")))
 
     def test_a_command_that_does_not_exist_is_an_error_127(self):
         """bash looks for it in the dyno, after .profile.d has set PATH: it is a status there."""

@@ -1,0 +1,132 @@
+"""The checks for drivers find what a driver leaves of a call that was cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from functools import partial
+
+import pytest
+
+from hsup.model import ExitStatus
+from hsup.testing import DriverSuite
+from hsup.testing.cancelling import Moment, Outcome, cancel
+from hsup.threads import in_thread
+
+
+class Dyno:
+    address = None
+
+    def __init__(self, process):
+        self.process = process
+
+    async def wait(self):
+        code = await in_thread(self.process.wait)
+        return ExitStatus(signal=-code) if code < 0 else ExitStatus(code=code)
+
+    async def destroy(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Driver:
+    """Waits for something when it has started a process."""
+
+    def build(self, release):
+        """Do nothing."""
+
+    async def start(self, spec, output):
+        streams = {"stdout": output.stdout, "stderr": output.stderr}
+        argv = ("bash", "-c", *spec.command.words)
+        begin = partial(subprocess.Popen, argv, start_new_session=True, **streams)
+        dyno = Dyno(begin())
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            await self.undo(dyno)
+        return dyno
+
+    async def undo(self, dyno):
+        """Leave nothing of a start that is cancelled."""
+        await dyno.destroy()
+        raise asyncio.CancelledError
+
+
+class Forgetful(Driver):
+    left = ()
+
+    async def undo(self, dyno):
+        self.left = (*self.left, dyno)
+        raise asyncio.CancelledError
+
+
+class Stubborn(Driver):
+    async def undo(self, dyno):
+        await dyno.destroy()
+
+
+class Suite(DriverSuite):
+    def __init__(self, driver):
+        self._driver = driver
+
+    def make_driver(self, settings):
+        del settings
+        return self._driver
+
+
+def test_a_driver_that_ends_what_it_has_begun_passes():
+    Suite(Driver()).test_a_start_that_is_cancelled_leaves_nothing()
+
+
+def test_a_driver_that_leaves_a_process_fails(monkeypatch):
+    monkeypatch.setattr("hsup.testing.driver_suite._TIMEOUT_SECONDS", 1.0)
+    driver = Forgetful()
+    with pytest.raises(TimeoutError):
+        Suite(driver).test_a_start_that_is_cancelled_leaves_nothing()
+    (left,) = driver.left
+    assert left.process.poll() is None
+    asyncio.run(left.destroy())
+
+
+def test_a_driver_that_goes_on_though_it_was_cancelled_fails():
+    with pytest.raises(AssertionError, match="it went on"):
+        Suite(Stubborn()).test_a_start_that_is_cancelled_leaves_nothing()
+
+
+def test_what_stays_behind_is_named():
+    class Littering(Suite):
+        def leftovers(self):
+            self.count = getattr(self, "count", 0) + 1
+            return [f"container {self.count}"]
+
+    with pytest.raises(AssertionError, match=r"this is left: \['container 2'\]"):
+        Littering(Driver()).test_a_start_that_is_cancelled_leaves_nothing()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_coroutine_is_cancelled_as_it_waits_for_the_time_of_a_number(is_late):
+    passed = []
+
+    async def work():
+        for number in range(1, 4):
+            await asyncio.sleep(0.001)
+            passed.append(number)
+        return "done"
+
+    assert await cancel(Moment(2, is_late), work()) == Outcome(was_cancelled=True)
+    assert passed == [1]
+    assert await cancel(Moment(4, is_late), work()) == Outcome(was_cancelled=False, result="done")
+
+
+async def test_what_is_cancelled_late_has_what_it_waited_for():
+    waiting = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(waiting.set_result, "here")
+    await cancel(Moment(1, is_late=True), waiting)
+    assert waiting.result() == "here"
+    other = asyncio.get_running_loop().create_future()
+    await cancel(Moment(1), other)
+    assert other.cancelled()

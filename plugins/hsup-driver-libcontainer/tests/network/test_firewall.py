@@ -165,7 +165,7 @@ def test_forwarding_is_turned_on_and_off_again(machine):
 
 
 def test_forwarding_that_was_on_stays_on(machine):
-    machine.run("sysctl -qw net.ipv4.ip_forward=1")
+    machine.set("net.ipv4.ip_forward", 1)
     firewall = machine.firewall()
     firewall.open()
     firewall.close()
@@ -208,7 +208,7 @@ def test_networks_of_docker_stay_closed(machine):
     dyno = machine.dyno(machine.hsup())
     machine.listen(world, machine.world_ip)
     with machine.inside(dyno.namespace):
-        machine.run("sysctl -qw net.ipv4.tcp_syn_retries=1")
+        machine.set("net.ipv4.tcp_syn_retries", 1)
     with pytest.raises(TimeoutError):
         machine.connect(dyno.namespace, machine.world_ip, timeout=0.5)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
+from itertools import takewhile
 from typing import NamedTuple
 
 
@@ -45,14 +47,19 @@ class EntryPoint(NamedTuple):
         return found
 
     def _field(self, name: str) -> str | None:
-        """Return a field of the core metadata, whose headers end at the first empty line."""
-        for file in ("METADATA", "PKG-INFO"):
-            for line in _read(os.path.join(self.metadata, file)).splitlines():
-                if not line:
-                    break
-                if line.startswith(f"{name}:"):
-                    return line.partition(":")[2].strip()
+        for line in _headers(self.metadata):
+            if line.startswith(f"{name}:"):
+                return line.partition(":")[2].strip()
         return None
+
+
+@cache
+def _headers(metadata: str) -> tuple[str, ...]:
+    """Return a distribution's core metadata, up to the README that follows an empty line."""
+    for file in ("METADATA", "PKG-INFO"):
+        if headers := tuple(takewhile(str.strip, _lines(os.path.join(metadata, file)))):
+            return headers
+    return ()
 
 
 def entry_points(group: str) -> list[EntryPoint]:
@@ -82,7 +89,7 @@ def _metadata_folders(folder: str) -> Iterator[str]:
 def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:
     """Yield the name and value of each entry point (packaging.python.org, Entry points)."""
     section = ""
-    for line in map(str.strip, _read(os.path.join(metadata, "entry_points.txt")).splitlines()):
+    for line in map(str.strip, _lines(os.path.join(metadata, "entry_points.txt"))):
         if line.startswith("["):
             section = line.strip("[]").strip()
         elif section == group and "=" in line and not line.startswith(("#", ";")):
@@ -90,10 +97,10 @@ def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), value.partition("[")[0].strip()
 
 
-def _read(path: str) -> str:
-    """Return the text of a file, none where there is no such file."""
+def _lines(path: str) -> Iterator[str]:
+    """Yield the lines of a file, none where there is no such file."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+            yield from file
     except OSError:
-        return ""
+        return

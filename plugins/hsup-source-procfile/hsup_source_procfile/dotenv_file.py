@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.model import Fault
 from hsup.validation import variable_problem
@@ -18,7 +19,24 @@ from hsup.validation import variable_problem
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from dotenv.parser import Binding, Original
+    from dotenv.parser import Original
+
+#: What no two readers of such files take differently: nothing, a comment, a value without escapes.
+_PLAIN_LINE = re.compile(
+    r"""[ \t]*(?:\#[^\r\n]*)?
+    |(?P<key>[A-Za-z_][A-Za-z0-9_]*)=
+    (?P<quote>['"])?(?P<value>(?(quote)[^'"\\\r\n]*|[^\s'"\#\\]*))(?(quote)(?P=quote))""",
+    re.VERBOSE,
+)
+
+
+class _Line(NamedTuple):
+    """A variable and where it is; the key and the value are None where there is none."""
+
+    number: int
+    key: str | None
+    value: str | None
+    is_faulty: bool = False
 
 
 def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
@@ -27,21 +45,36 @@ def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
     Lines end with "\n".
     """
     config: dict[str, str] = {}
-    lines: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     faults: list[Fault] = []
-    for line, binding in _bindings(text):
-        fault = _fault(line, binding, lines)
+    for line in _plain_lines(text) or _lines(text):
+        fault = _fault(line, numbers)
         if fault is not None:
             faults.append(fault)
-        if binding.key is not None and binding.value is not None:
-            config[binding.key] = binding.value
-            lines[binding.key] = line
+        if line.key is not None and line.value is not None:
+            config[line.key] = line.value
+            numbers[line.key] = line.number
     return config, tuple(faults)
 
 
-def _bindings(text: str) -> Iterator[tuple[int, Binding]]:
+def _plain_lines(text: str) -> list[_Line]:
+    """Return the variables of a file, none unless every line is plain.
+
+    Most files are, and the library takes a twentieth of the time of a whole `hsup run`.
+    """
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        match = _PLAIN_LINE.fullmatch(line)
+        if not match:
+            return []
+        if match["key"]:
+            found.append(_Line(number, match["key"], match["value"]))
+    return found
+
+
+def _lines(text: str) -> Iterator[_Line]:
     for binding in _parser().parse_stream(io.StringIO(text)):
-        yield _line_of(binding.original), binding
+        yield _Line(_number_of(binding.original), binding.key, binding.value, binding.error)
 
 
 def _parser() -> ModuleType:
@@ -60,24 +93,24 @@ def _parser() -> ModuleType:
     return parser
 
 
-def _line_of(original: Original) -> int:
+def _number_of(original: Original) -> int:
     """Return the number of the first line that is not blank."""
     blank = len(original.string) - len(original.string.lstrip())
     return original.line + original.string.count("\n", 0, blank)
 
 
-def _fault(line: int, binding: Binding, lines: dict[str, int]) -> Fault | None:
-    place = f"line {line}"
-    if binding.error:
+def _fault(line: _Line, numbers: dict[str, int]) -> Fault | None:
+    place = f"line {line.number}"
+    if line.is_faulty:
         return Fault(place=place, problem="must be KEY=value, with every quote closed")
-    if binding.key is None:
+    if line.key is None:
         return None
-    if binding.value is None:
+    if line.value is None:
         return Fault(place=place, problem='has no "=" and is ignored', is_warning=True)
-    problem = variable_problem(binding.key.strip()) or variable_problem(binding.key)
+    problem = variable_problem(line.key.strip()) or variable_problem(line.key)
     if problem:
         return Fault(place=place, problem=f"a name {problem}")
-    if binding.key in lines:
-        problem = f'"{binding.key}" is on line {lines[binding.key]} too; this line counts'
+    if line.key in numbers:
+        problem = f'"{line.key}" is on line {numbers[line.key]} too; this line counts'
         return Fault(place=place, problem=problem, is_warning=True)
     return None

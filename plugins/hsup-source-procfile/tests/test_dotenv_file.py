@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hsup_source_procfile.dotenv_file import parse
@@ -59,6 +62,24 @@ def test_the_last_of_two_lines_with_one_name_counts():
 
 def test_a_line_without_an_equals_sign_sets_nothing():
     assert parse("A\nB=1\n")[0] == {"B": "1"}
+
+
+@settings(IMPORTING, max_examples=500)
+@given(st.lists(st.text(alphabet="AB1= \t'\"#\\$_x\x0b\u2028", max_size=12)))
+@example(["A='x # y'", 'B="x y"', "# c", "", "C=x#y", "D=x # y", "E=x\x0b"])
+def test_plain_lines_mean_what_the_library_takes_them_for(lines):
+    text = "".join(f"{line}\n" for line in lines)
+    config, faults = parse(text)
+    assert parse(f"{text}LAST=a b") == ({**config, "LAST": "a b"}, faults)  # this one is not plain
+
+
+@pytest.mark.parametrize(
+    "text", ["A=1\n", "# c\n\nA='x y'\nB=\"#\"", "A=\nexport=postgres://h:1/?a=$b"]
+)
+def test_a_plain_file_is_read_without_the_library(text):
+    program = f"import sys; from hsup_source_procfile.dotenv_file import parse; parse({text!r}); "
+    program += "sys.exit('importlib.util' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @IMPORTING

@@ -35,20 +35,14 @@ def read_folders(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(one for one in environ.get(FOLDERS, "").split(":") if one.startswith("/"))
 
 
-def is_trusted(author: Author | None) -> bool:
-    """Tell whether an author may read whatever hsup may."""
-    return author is None or author.uid in {0, os.geteuid()}
-
-
 def open_slug(path: str, author: Author | None, allowed: Sequence[str] = ()) -> int:
     """Return a descriptor of a regular file or a directory.
 
     Neither a FIFO nor a device is opened. Raises OSError where hsup itself, or the author,
     could not open it, and SlugError where it is something else or must not be used.
     """
-    if is_trusted(author):
+    if author is None or author.is_trusted:
         return _opened(path)
-    assert author is not None
     if (descriptor := _open_allowed(path, allowed)) is not None:
         return descriptor
     try:

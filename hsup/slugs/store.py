@@ -31,7 +31,7 @@ from hsup.slugs.limits import read_keep, read_limits
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL, Folder, find
 from hsup.slugs.lock import SHARED, lock, unlock
 from hsup.slugs.progress import Progress, bar
-from hsup.slugs.rights import is_trusted, open_slug, read_folders
+from hsup.slugs.rights import open_slug, read_folders
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -135,7 +135,7 @@ class SlugStore:
         not used. Raises SlugError, and GivenUp.
         """
         place = find(slug.location, self._current_folder)
-        if isinstance(place, ArchiveURL) or is_trusted(author):
+        if isinstance(place, ArchiveURL) or author is None or author.is_trusted:
             if isinstance(place, Folder):
                 return Unpacked(place.path)
             return self._unpack(place, slug, progress)

@@ -153,8 +153,7 @@ class LibcontainerDriver:
                 steps.callback(self._zygote.close)
             for prepared in (*self._prepared.values(), *self._replaced):
                 steps.callback(prepared.close)
-            spare = self._spares.close() if self._spares is not None else None
-            if spare is not None:
+            for spare in self._spares.close() if self._spares is not None else ():
                 steps.callback(self._machine.give_back, spare.place)
                 steps.callback(spare.abandon)
 

@@ -356,7 +356,7 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
             await until(lambda: [pid for first in first_processes() for pid in children_of(first)])
-            (first,) = first_processes()
+            first = first_processes()[0]
             (builder,) = children_of(first)
             os.kill(first, signal.SIGSTOP)  # it does not know yet
             os.kill(builder, signal.SIGKILL)

@@ -62,25 +62,30 @@ class LineFramer:
 
     def __init__(self, kept: Unfinished | None = None) -> None:
         self._kept = kept or Unfinished()
-        self._rest = bytearray()
+        # A bytearray as soon as it grows: pieces of a few bytes must not be copied each time.
+        self._rest: bytes | bytearray = b""
 
     def feed(self, data: bytes) -> bytes:
         """Take a piece; return the lines that are whole now, and of a line what cannot be kept.
 
         Return b"" if there is nothing of either.
         """
+        before = self._rest
         end = data.rfind(b"\n") + 1
-        if end == len(data) and not self._rest:
+        if end == len(data) and not before:
             return data
         whole = b""
         if end:
-            whole = b"".join((self._rest, memoryview(data)[:end]))
-            self._kept.kept_bytes -= len(self._rest)
-            self._rest = bytearray()
-        self._rest += memoryview(data)[end:]
-        self._kept.kept_bytes += len(data) - end
-        if len(self._rest) > self._kept.most_bytes_a_line:
-            whole += self._take(_before_last_character(self._rest))
+            whole = b"".join((before, memoryview(data)[:end])) if before else data[:end]
+            self._rest = data[end:]
+        elif isinstance(before, bytearray):
+            before += data
+        else:
+            self._rest = bytearray(before) + data
+        rest = self._rest
+        self._kept.kept_bytes += len(data) - len(whole)
+        if len(rest) > PIPE_BUF and len(rest) > self._kept.most_bytes_a_line:
+            whole += self._take(_before_last_character(rest))
         return whole
 
     def finish(self) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -12,7 +11,7 @@ pytestmark = pytest.mark.simple_only("the plugin of these tests is a driver itse
 
 #: Each fault is chosen by BUG; without one, all works.
 PLUGIN = '''
-import asyncio, os, signal, time
+import asyncio, os, signal, subprocess, time
 import click
 from hsup import hookimpl
 from hsup.model import ExitStatus
@@ -52,6 +51,7 @@ class Dyno:
         self.kill(number)
 
     def kill(self, number):
+        fault("kill")
         try:
             os.killpg(self.process.pid, number)
         except ProcessLookupError:
@@ -85,6 +85,7 @@ class Driver:
         return Dyno(process)
 
     def run(self, spec, grace_seconds):
+        subprocess.Popen(["sh", "-c", *spec.command.words])
         return fault("run", ExitStatus(code=0))
 
     def sweep(self):
@@ -258,17 +259,39 @@ def test_a_start_that_fails_is_told_and_tried_again(hsup, bug, fault):
     assert "Traceback" not in running.said
 
 
-@pytest.mark.parametrize("fault", ["signal_raises", "wait_raises"])
-def test_a_dyno_whose_methods_fail_leaves_no_process(hsup, bug, fault):
+@pytest.mark.parametrize("fault", ["signal_raises", "wait_raises", "kill_raises", "destroy_raises"])
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_dyno_whose_methods_fail_leaves_no_process(hsup, bug, fault, signals):
     bug(fault)
-    hsup.procfile(web=f"echo born; trap 'exit 0' TERM; {hsup.sleep} & wait")
-    running = hsup.start("--grace", "0.5")
+    hsup.procfile(web=f"echo born; trap '' TERM; {hsup.sleep} & wait; wait")
+    running = hsup.start("--grace", "1.5")
     running.wait_for("born$")
-    running.send(signal.SIGTERM)
+    for _ in range(signals):
+        running.send(signal.SIGTERM)
+        time.sleep(0.5)  # twice within 0.2 s counts once
     running.ended(timeout=20)
     assert NAME in running.said
     assert "Traceback" not in running.said
     assert hsup.processes() == {}
+
+
+def test_a_command_whose_driver_fails_leaves_no_process(hsup, bug):
+    bug("run_raises")
+    done = hsup.call("run", hsup.sleep)
+    assert done.status == 1
+    assert_named(done)
+    assert hsup.processes() == {}
+
+
+def test_a_plugin_that_blocks_hsup_is_named_after_some_seconds(hsup, bug):
+    bug("start_blocks")
+    running = hsup.start()
+    text = 'waiting for driver "bug" to start web.1 for 1. s, which lets hsup do nothing else'
+    running.wait_for(text, timeout=20)
+    for _ in range(3):
+        running.send(signal.SIGTERM)
+        time.sleep(0.5)
+    assert running.ended() == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize(
@@ -289,12 +312,12 @@ def test_the_second_signal_ends_hsup_whatever_a_plugin_waits_for(hsup, bug, faul
 @pytest.mark.parametrize("fault", ["destroy_hangs", "destroy_blocks"])
 def test_the_third_signal_ends_hsup_at_once_and_tells_what_is_left(hsup, bug, fault):
     bug(fault)
+    hsup.procfile(web=f"trap '' TERM; echo born; {hsup.sleep} & wait; wait")
     running = hsup.start("--grace", "0.5")
     running.wait_for("born$")
     for _ in range(3):
         running.send(signal.SIGTERM)
         time.sleep(1.2)
     assert running.ended(timeout=5) == 128 + signal.SIGTERM
-    assert "web.1" in running.said
-    for pid in hsup.processes():
-        os.kill(pid, signal.SIGKILL)
+    assert "left web.1 behind" in running.said
+    assert hsup.processes() == {}

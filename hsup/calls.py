@@ -119,11 +119,16 @@ class Calls:
         """Return what has not returned and should have, the oldest first."""
         return [str(one) for one in self._pending.values() if one.is_told]
 
-    def blocking(self) -> str | None:
-        """Return what keeps the main thread, and with it the event loop, from going on."""
-        if self._running is None or time.monotonic() - self._running_since < BLOCKED_SECONDS:
+    def blocking(self, seconds: float = 0.0) -> str | None:
+        """Return what has kept the main thread, and with it the event loop, for so long.
+
+        That is BLOCKED_SECONDS at least.
+        """
+        running = self._running  # another thread may ask
+        least = max(seconds, BLOCKED_SECONDS)
+        if running is None or time.monotonic() - self._running_since < least:
             return None
-        return str(self._running)
+        return str(running)
 
     def interrupt(self) -> None:
         """Break off what blocks the main thread, if something does; for signal handlers."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import select
 import signal
 import time
 from collections.abc import Callable
@@ -13,12 +12,10 @@ from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, 
 from types import FrameType
 
 from hsup.calls import LAST_SECONDS, Calls
+from hsup.emergency import say_at_once
 from hsup.terminal import Repeats
-from hsup.visible import visible
 
 logger = logging.getLogger(__name__)
-
-_STDERR = 2
 
 #: A service manager of a container (SIGPWR), or the kernel before it kills (SIGXCPU), says so
 #: once or every second: none of them is a second signal.
@@ -143,15 +140,6 @@ def _name(number: int) -> str:
         return Signals(number).name
     except ValueError:  # most of those for real time have none
         return f"signal {number}"
-
-
-def say_at_once(text: str) -> None:
-    """Print a line on standard error, or nothing where nobody reads; for signal handlers."""
-    try:
-        if select.select([], [_STDERR], [], 0)[1]:
-            os.write(_STDERR, f"hsup: {visible(text)}\n".encode())
-    except OSError:  # it was closed
-        pass
 
 
 def _has_terminal() -> bool:

@@ -97,6 +97,11 @@ class Supervisor:
         """Tell whether hsup was told to stop more than once."""
         return self._is_hurried
 
+    @property
+    def has_given_up(self) -> bool:
+        """Tell whether a driver has failed to end a dyno, of which something may be left."""
+        return self._fleet.has_failed
+
     async def run(self, services: Sequence[Service] = ()) -> int:
         """Run until stopped, or until nothing is left to run; return the exit status.
 

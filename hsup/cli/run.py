@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -12,7 +14,7 @@ from hsup import catalogue
 from hsup.api import RunsForeground
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing, sweep
-from hsup.errors import DriverError
+from hsup.errors import DriverError, HsupError
 from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
@@ -54,11 +56,24 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     with closing(driver):
         sweep(driver)
         driver.build(release)
-        with flags_kept():
+        with flags_kept(), _none_left():
             status = driver.run(spec, options.grace_seconds)
     if status.out_of_memory:
         _tell_out_of_memory()
     _leave(status.status)
+
+
+@contextmanager
+def _none_left() -> Iterator[None]:
+    """Leave no process of a driver that has failed at something else than the dyno's start."""
+    try:
+        yield
+    except HsupError as error:
+        if error.is_mistake:
+            from hsup.emergency import kill_descendants  # takes long, and is needed rarely
+
+            kill_descendants()
+        raise
 
 
 def _tell_out_of_memory() -> None:

@@ -23,13 +23,14 @@ from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
 from hsup.descriptors import allow_many
 from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
+from hsup.emergency import kill_descendants, say_at_once, tell_of_blocking
 from hsup.errors import UsageError
 from hsup.formation import Asked
 from hsup.formats import formatter
 from hsup.logs import LogRouter
 from hsup.plan import Plan
 from hsup.printer import ErrorPrinter, Printer, RawPrinter
-from hsup.signals import SignalHandlers, say_at_once
+from hsup.signals import SignalHandlers
 from hsup.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -168,12 +169,15 @@ async def _supervise(
         leave=lambda number: _leave(number, supervisor, parts.calls),
         calls=parts.calls,
     ).install()
+    tell_of_blocking(parts.calls)
     try:
         with closing(driver):
             status = await supervisor.run(services)
     finally:
+        if has_left := supervisor.has_given_up or parts.calls.has_abandoned:
+            kill_descendants()
         await router.close(stuck_seconds=0.1 if supervisor.is_hurried else _STUCK_SECONDS)
-    if parts.calls.has_abandoned:
+    if has_left:
         os._exit(status)  # the loop would wait for it
     return status
 
@@ -192,6 +196,7 @@ def _leave(number: Signals, supervisor: Supervisor, calls: Calls) -> NoReturn:
         say_at_once(f"gave up waiting for {call}")
     for name in supervisor.dynos():
         say_at_once(f"left {name} behind")
+    kill_descendants()
     os._exit(128 + number)
 
 

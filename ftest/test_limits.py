@@ -96,3 +96,9 @@ def test_files_in_memory_count_as_memory(hsup):
 
 def test_as_many_files_can_be_opened_as_on_the_platform(hsup):
     assert hsup.call("run", "ulimit -n; ulimit -c").text == "10000\n0\n"
+
+
+@pytest.mark.parametrize(("size", "mib"), [("standard-1x", 256), ("standard-2x", 512)])
+def test_half_of_the_memory_may_be_files_in_memory(hsup, size, mib):
+    line = "df --block-size=1M --output=size /dev/shm | tail -n 1"
+    assert int(hsup.call("run", "--size", size, line).text) == mib

@@ -96,6 +96,17 @@ def test_a_dyno_has_time_to_end_in_order(hsup):
     assert running.out.index("tidied") < running.out.index("Process exited with status 0")
 
 
+def test_a_config_var_path_does_not_take_the_grace_away(hsup):
+    """What ends the dyno's processes finds its programs wherever the dyno does."""
+    tidying = "trap '/bin/sleep 1; echo tidied; exit 0' TERM; echo ready; while :; do wait; done"
+    line = f"({hsup.sleep.replace('sleep', '/bin/sleep')} & {tidying}) & trap 'exit 0' TERM; wait"
+    hsup.release(Env={"PATH": "/nowhere"}, Processes=[process("one", line)])
+    running = hsup.start()
+    running.wait_for("ready$")
+    assert running.stop() == 0
+    assert "app[one.1]: tidied\n" in running.out
+
+
 HIDING = {
     "a background job": "{sleep} &",
     "a session of its own": "setsid {sleep} &",

@@ -84,6 +84,11 @@ def program(spec: DynoSpec, surroundings: Mapping[str, str]) -> Program:
     """
     environment = {**inherited(surroundings), **launch.environment(spec)}
     words = spec.command.words
+    if not words:
+        raise DynoStartError(
+            f"{spec.name} has no command but the one of its image",
+            hint="use a driver that runs images: -d docker",
+        )
     if spec.command.is_shell_line:
         path = bash(environment)
         words = ("bash", "-c", "--", *words)  # the line may begin with -

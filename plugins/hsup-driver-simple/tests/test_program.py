@@ -86,3 +86,10 @@ def test_what_cannot_be_an_argument_is_an_error():
     for word in ("a\0b", "\ud800"):
         with pytest.raises(DynoStartError, match="cannot execute"):
             program(spec("true", word), SURROUNDINGS).spawn(session=False)
+
+
+def test_a_process_that_has_the_command_of_its_image_only_is_refused():
+    with pytest.raises(
+        DynoStartError, match=r"web\.1 has no command but the one of its image; use"
+    ):
+        program(spec(), SURROUNDINGS)

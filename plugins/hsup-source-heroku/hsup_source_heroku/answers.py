@@ -103,9 +103,9 @@ class SlugAnswer(msgspec.Struct, frozen=True):
 
 
 class ImageProcess(msgspec.Struct, frozen=True):
-    """A process type of a container image."""
+    """A process type of a container image; without a command it runs the image's own."""
 
-    command: str
+    command: str | None = None
 
 
 class ImageAnswer(msgspec.Struct, frozen=True):

@@ -227,7 +227,10 @@ class Reader:
         image = images[0]
         return Part(
             id=image.id,
-            commands=_lines({name: one.command for name, one in image.process_types.items()}),
+            commands={
+                name: (one.command,) if one.command else ()
+                for name, one in image.process_types.items()
+            },
             location=f"docker://{image.image_repo}@{image.digest}",
             stack=image.stack.name if image.stack else None,
             commit=image.commit,

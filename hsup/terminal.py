@@ -173,7 +173,8 @@ class Listeners:
 def signals_woken() -> Iterator[int]:
     """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored.
 
-    So none of them ends hsup while it has something to give back.
+    So none of them ends hsup while it has something to give back, nor before it has said what
+    went wrong: after an exception `end_by_signals` is to be called.
     """
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -184,12 +185,19 @@ def signals_woken() -> Iterator[int]:
             before[number] = signal.signal(number, _wake_up)
     try:
         yield woken
-    finally:
-        signal.set_wakeup_fd(-1)
         for one, handler in before.items():
             signal.signal(one, handler)
+    finally:
+        signal.set_wakeup_fd(-1)
         os.close(woken)
         os.close(wake)
+
+
+def end_by_signals() -> None:
+    """Have signals end hsup again, where they were only woken for."""
+    for one in (*FORWARDED, signal.SIGWINCH):
+        if signal.getsignal(one) is _wake_up:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def hears_hang_ups() -> bool:

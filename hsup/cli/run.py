@@ -18,7 +18,7 @@ from hsup.errors import DriverError, HsupError
 from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
-from hsup.terminal import flags_kept
+from hsup.terminal import end_by_signals, flags_kept
 from hsup.visible import warn
 
 
@@ -56,7 +56,7 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     with closing(driver):
         sweep(driver)
         driver.build(release)
-        with flags_kept(), _none_left():
+        with flags_kept(), _failures_told():
             status = driver.run(spec, options.grace_seconds)
     if status.out_of_memory:
         _tell_out_of_memory()
@@ -64,16 +64,18 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
 
 
 @contextmanager
-def _none_left() -> Iterator[None]:
-    """Leave no process of a driver that has failed at something else than the dyno's start."""
+def _failures_told() -> Iterator[None]:
+    """Say why a driver failed before a signal ends hsup, and leave no process of its mistakes."""
     try:
         yield
     except HsupError as error:
+        warn(str(error))
+        end_by_signals()
         if error.is_mistake:
             from hsup.emergency import kill_descendants  # takes long, and is needed rarely
 
             kill_descendants()
-        raise
+        sys.exit(error.exit_code)
 
 
 def _tell_out_of_memory() -> None:

@@ -1,0 +1,21 @@
+"""What the terminal and signals are to a command in the foreground."""
+
+import os
+import signal
+
+import pytest
+
+from hsup.terminal import FORWARDED, end_by_signals, signals_woken
+
+
+def test_after_a_failure_no_signal_ends_hsup_before_it_has_said_why():
+    before = {one: signal.getsignal(one) for one in FORWARDED}
+    try:
+        with pytest.raises(ZeroDivisionError), signals_woken():
+            raise ZeroDivisionError
+        os.kill(os.getpid(), signal.SIGTERM)
+        end_by_signals()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

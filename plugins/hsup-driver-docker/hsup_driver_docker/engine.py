@@ -150,7 +150,7 @@ class Engine:
             found = self._ask("GET", f"/containers/{container}/top")
         except EngineError:  # it does not run, or its processes are gone while they are looked at
             return 0
-        return len(found["Processes"])
+        return len(found["Processes"] or ())  # Podman has none of one that has ended
 
     def remove(self, container: str) -> None:
         """Return when a container is no more, whatever it did."""

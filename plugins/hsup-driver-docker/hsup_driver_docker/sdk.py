@@ -176,8 +176,13 @@ class Sdk:
             "Labels": {OWNER: "", NAME: "", **labels},  # what somebody else runs of it is not ours
         }
         with _failures_told(f"build the image {tag}"):
-            made = self._client.commit(container, repository, version, conf=config)
-            return str(made["Id"])
+            made = str(self._client.commit(container, repository, version, conf=config)["Id"])
+        settings = (self._engine.image(tag) or {}).get("Config") or {}
+        if settings.get("User") != layer.USER:
+            self.remove_image(made)
+            text = f"the engine has made {tag} without its user: dynos would run as root"
+            raise DriverError(text, hint="use Docker: Podman 4 does so")
+        return made
 
 
 class _TlsAdapter(HTTPAdapter):

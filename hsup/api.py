@@ -303,6 +303,22 @@ class KeepsReleases(Protocol):
         """Return the last release that was kept, None where there is none; may block."""
 
 
+@runtime_checkable
+class FetchesSlugs(Protocol):
+    """The ability of a source to fetch the slug of a release itself, once that is to be built.
+
+    For what nobody else could fetch, as its URL expires. `Slug.location` says where it will be.
+    """
+
+    def fetch_slug(self, release: Release) -> None:
+        """Have the slug of a release on this machine, if it has one; may block.
+
+        Called before each build of a release. May be called while `fetch` is: as soon as that
+        has a newer release, this one is given up (`hsup.cancellation`). Raises DriverError for
+        what may work later, another HsupError for what will not.
+        """
+
+
 class SourceFactory(Protocol):
     """Says whether a source applies, and makes it."""
 
@@ -348,7 +364,8 @@ class LogEvent(NamedTuple):
 
     `name` is that of the event: `state_changed`, `exited`, `starting`, `stopping`,
     `killing`, `adopted`, `error`, `release_received`, `release_rejected`, `source_failed`,
-    `supervisor_started`, `supervisor_stopping`, and `warning` or `notice` for all else.
+    `supervisor_started`, `supervisor_stopping`, `preparing` and `fetching` of a release that
+    takes long, and `warning` or `notice` for all else.
     `state` is the one that a dyno is in now, in the platform's words; `status` is how it
     exited, as a shell has it; `code` is the platform's of an error, R15 for example.
     """

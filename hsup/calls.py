@@ -7,16 +7,18 @@ a call that hsup cannot end with.
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from hsup.errors import HsupError
+from hsup.long_work import FIRST_SECONDS, alarm, current
 
 if TYPE_CHECKING:
     import asyncio
+
+    from hsup.long_work import LongWork
 
 # What needs asyncio is imported where there is a loop: `hsup run` has none.
 
@@ -189,7 +191,8 @@ class Calls:
         with self._pending_call(part, what, is_told=notice_seconds is not None) as call:
             task = asyncio.get_running_loop().create_task(self._drive(call, begin))
             call.wait = wait = _Wait(task, is_last=is_last)
-            wait.tell(lambda: self.say(f"Waiting for {call}"), notice_seconds)
+            work = current()  # which whoever waits for it tells of
+            wait.tell(lambda: self._say_waiting(call, work), notice_seconds)
             if self.is_hurried:
                 call.was_hurried = True
                 wait.expire()
@@ -327,19 +330,28 @@ class Calls:
         finally:
             del self._pending[id(call)]
 
+    def _say_waiting(self, call: Call, work: LongWork) -> None:
+        if work.text() is None:
+            self.say(f"Waiting for {call}")
+
     @contextmanager
     def _alarm(self, call: Call) -> Iterator[None]:
-        """Say what is waited for where no event loop could, see man 2 setitimer."""
+        """Say how far the work is, or what is waited for, where no event loop could."""
         if not (call.is_told and self.has_alarm):
             yield
             return
-        before = signal.signal(signal.SIGALRM, lambda *_: self.say(f"Waiting for {call}"))
-        signal.setitimer(signal.ITIMER_REAL, NOTICE_SECONDS, NOTICE_SECONDS)
-        try:
+        work = current()
+
+        def tell() -> float:
+            if text := work.text():
+                self.say(text)
+            elif call.seconds >= NOTICE_SECONDS:
+                self._say_waiting(call, work)
+            left = NOTICE_SECONDS - call.seconds
+            return left if left > 0 else NOTICE_SECONDS
+
+        with alarm(min(FIRST_SECONDS, NOTICE_SECONDS), tell):
             yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, before)
 
 
 class _Wait:

@@ -204,6 +204,8 @@ class GuardedSource:
     #: Only where the source keeps releases.
     keep: Callable[[Release], None]
     kept: Callable[[], Release | None]
+    #: Only where the source fetches slugs.
+    fetch_slug: Callable[[Release], None]
 
     def __init__(self, calls: Calls, part: Part, source: Source) -> None:
         self._calls = calls
@@ -229,6 +231,14 @@ class GuardedSource:
                 kept,
                 failure=SourceError,
                 check=unless_none(is_release),
+            )
+        if fetch_slug := method(source, "fetch_slug"):
+            self.fetch_slug = Blocking(
+                calls,
+                part,
+                lambda release: f"fetch the slug of {release}",
+                fetch_slug,
+                failure=DriverError,
             )
 
     @property

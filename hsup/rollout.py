@@ -7,11 +7,11 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from hsup import catalogue
-from hsup.api import SUPERVISOR, Adopts, KeepsReleases, Source
+from hsup.api import SUPERVISOR, Adopts, FetchesSlugs, KeepsReleases, LogEvent, Source
 from hsup.calls import call_plugin
 from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, HsupError, ReleaseFailed, UsageError
@@ -20,6 +20,7 @@ from hsup.exec_limits import require_passable
 from hsup.executor import Surroundings
 from hsup.fleet import Fleet
 from hsup.launch import Ports, dyno_spec, one_off_name
+from hsup.long_work import EVERY_SECONDS, FIRST_SECONDS, LongWork, waited_for
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plan import Plan
 
@@ -27,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 #: How long after a driver has failed a release is tried again; twice as long each time.
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 300.0
-#: After how long hsup says that it still prepares a release.
-NOTICE_SECONDS = 2.0
 #: How long a build that is given up at a stop may take to end in order.
 GIVE_UP_SECONDS = 1.0
 #: The platform's limit for a release phase.
@@ -208,14 +207,13 @@ class Rollout:
 
         A driver may not heed it, and build to the end.
         """
-        loop = asyncio.get_running_loop()
         self._given_up = given_up = threading.Event()
         self._superseded_by = None
-        text = f"Preparing {release} takes more than {NOTICE_SECONDS:g} s"
+        work = LongWork(f"the slug of v{release.version}", is_drawn=False)
+        notices = _Notices(work, release, self._say)
         self.building.set()
-        notice = loop.call_later(NOTICE_SECONDS, self._say, text)
-        with until(given_up):
-            building = asyncio.ensure_future(call_plugin(self._driver.build, release))
+        with until(given_up), waited_for(work):
+            building = asyncio.ensure_future(self._fetch_and_build(release))
         try:
             await asyncio.shield(building)
         except asyncio.CancelledError:
@@ -229,8 +227,13 @@ class Rollout:
                 raise GivenUp from error
             raise
         finally:
-            notice.cancel()
+            notices.end()
             self.building.clear()
+
+    async def _fetch_and_build(self, release: Release) -> None:
+        if isinstance(self._source, FetchesSlugs):
+            await call_plugin(self._source.fetch_slug, release)
+        await call_plugin(self._driver.build, release)
 
     async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> None:
         """Have the dynos of a release, and have it kept for an hsup to come."""
@@ -322,8 +325,39 @@ class Rollout:
             for leftover in await call_plugin(self._driver.keep_only, specs):
                 self._say(f"Removed what a dead hsup left: {leftover}")
 
-    def _say(self, text: str) -> None:
-        self._around.router.say(SUPERVISOR, text)
+    def _say(self, text: str, event: LogEvent | None = None) -> None:
+        self._around.router.say(SUPERVISOR, text, event)
+
+
+class _Notices:
+    """Says from time to time how far the build of a release is."""
+
+    def __init__(
+        self, work: LongWork, release: Release, say: Callable[[str, LogEvent], None]
+    ) -> None:
+        self._work = work
+        self._release = release
+        self._say = say
+        self._has_told = False
+        self._wait(FIRST_SECONDS)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _wait(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, self._tell)
+
+    def _tell(self) -> None:
+        text = self._work.text()
+        if text:
+            name = "fetching" if text.startswith("fetching ") else "preparing"
+            self._say(text[0].upper() + text[1:], LogEvent(name))
+        elif not self._has_told:
+            text = f"Preparing {self._release} takes more than {FIRST_SECONDS:g} s"
+            self._say(text, LogEvent("preparing"))
+        self._has_told = True
+        self._wait(EVERY_SECONDS)
 
 
 def _unless_changing(kept: Release | None) -> Release | None:

@@ -7,6 +7,7 @@ import pytest
 
 from hsup.calls import Blocking, Calls, Part, call_plugin
 from hsup.errors import DriverError, DynoStartError
+from hsup.long_work import LongWork, waited_for
 
 BUG = Part("driver", "bug", "hsup-driver-bug", "0.1")
 
@@ -168,6 +169,25 @@ def test_it_says_so_too_where_no_loop_runs(heard, monkeypatch):
     heard.calls.say = lambda text: (heard.said.append(text), is_said.set())
     assert run(heard.calls, lambda: is_said.wait(10))
     assert heard.said[0] == 'Waiting for driver "bug" to start web.1 for 0 s'
+
+
+def test_it_says_how_far_the_work_is_where_that_is_known(heard, monkeypatch):
+    monkeypatch.setattr("hsup.calls.FIRST_SECONDS", 0.01)
+    heard.calls.has_alarm = True
+    is_said = threading.Event()
+    heard.calls.say = lambda text: (heard.said.append(text), is_said.set())
+    with waited_for(LongWork()) as work, work.doing(lambda: "fetching (1 of 2 MB)"):
+        assert run(heard.calls, lambda: is_said.wait(10))
+    assert heard.said == ["fetching (1 of 2 MB)"]
+
+
+async def test_what_says_itself_how_far_it_is_is_not_said_to_be_waited_for(heard):
+    with waited_for(LongWork()) as work, work.doing(lambda: ""):
+        waiting = asyncio.create_task(awaited(heard.calls, for_ever, notice_seconds=0.0))
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert heard.said == []
+    waiting.cancel()
 
 
 async def test_what_is_cancelled_is_cancelled(heard):

@@ -26,6 +26,7 @@ from hsup.events import (
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.formation import Asked
 from hsup.guards import GuardedService
+from hsup.long_work import current
 from hsup.model import Command, Fault, ProcessType, Slug
 from hsup.plan import Plan
 from hsup.policy import CrashPolicy
@@ -1181,8 +1182,66 @@ async def test_a_stop_gives_up_a_build(supervise, source, turn_until, monkeypatc
 
 @pytest.mark.usefixtures("blocking_build")
 async def test_a_build_that_takes_long_is_told(supervise, source, sink, turn_until, monkeypatch):
-    monkeypatch.setattr("hsup.rollout.NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr("hsup.rollout.FIRST_SECONDS", 0.0)
     source.release(version=2, web=1)
     supervisor, running = supervise()
     await turn_until(lambda: "Preparing v2 of shop takes more than 0 s" in sink.said())
+    assert sink.said().count("Preparing v2 of shop takes more than 0 s") == 1
+    assert "preparing" in [one.event.name for one in sink.batches]
+    await end(supervisor, running)
+
+
+async def test_a_build_that_takes_long_says_how_far_it_is(
+    supervise, source, sink, *, turn_until, monkeypatch, driver
+):
+    monkeypatch.setattr("hsup.rollout.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("hsup.rollout.EVERY_SECONDS", 0.001)
+    done = iter(range(1000))
+
+    def block(_):
+        work = current()
+        with work.doing(lambda: f"fetching {work.slug} ({next(done)} of 1000 MB)"):
+            pause(60.0)
+
+    monkeypatch.setattr(driver, "build", block)
+    source.release(version=2, web=1)
+    supervisor, running = supervise()
+    await turn_until(lambda: "Fetching the slug of v2 (1 of 1000 MB)" in sink.said())
+    assert "Fetching the slug of v2 (0 of 1000 MB)" in sink.said()
+    assert "fetching" in [one.event.name for one in sink.batches]
+    await end(supervisor, running)
+
+
+@pytest.fixture
+def fetching(source, monkeypatch):
+    """Have the source fetch slugs itself; return the versions that it was asked for."""
+    asked = []
+
+    def fetch_slug(release):
+        asked.append(release.version)
+        if release.version == 2:
+            pause(60.0)
+        if release.version == 4:
+            raise DriverError("no slug for now")
+
+    monkeypatch.setattr(source, "fetch_slug", fetch_slug, raising=False)
+    return asked
+
+
+async def test_a_newer_release_gives_up_what_a_source_fetches(
+    supervise, source, told, *, fetching, turn_until, driver, monkeypatch
+):
+    built = []
+    monkeypatch.setattr(driver, "build", lambda release: built.append(release.version))
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.release(version=2, config={"A": "2"}, web=1)
+    await turn_until(lambda: 2 in fetching)
+    source.release(version=3, config={"A": "3"}, web=1)
+    await told.until(lambda one: received(one) == [1, 3])
+    source.release(version=4, config={"A": "4"}, web=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert built == [1, 3]
+    assert fetching == [1, 2, 3, 4]
     await end(supervisor, running)

@@ -31,5 +31,5 @@ def command(before: Options, /, **given: Any) -> None:
     release = parts.current_release()
     driver = parts.driver()
     with closing(driver):
-        driver.build(release)
+        parts.build(driver, release)
     warn(f"{release} is built for the driver {options.driver}")

@@ -13,6 +13,7 @@ from hsup.api import (
     Closes,
     Driver,
     Fetched,
+    FetchesSlugs,
     LogSink,
     Service,
     Settings,
@@ -30,6 +31,7 @@ from hsup.guards import (
     create_service,
     create_sink,
 )
+from hsup.long_work import LongWork, waited_for
 from hsup.model import Release
 from hsup.plugin_manager import PluginManager
 from hsup.visible import warn
@@ -47,6 +49,7 @@ class Parts:
         self.calls = Calls(say=warn, warn=_warn, note=_note if options.is_verbose else _ignore)
         self.calls.has_alarm = True
         self.plugins = PluginManager(calls=self.calls)
+        self._fetch_slug: Callable[[Release], None] | None = None
         self._sources = {
             name: GuardedSourceFactory(self.calls, self.plugins.part("source", name), factory)
             for name, factory in self.plugins.sources.items()
@@ -156,12 +159,21 @@ class Parts:
         Raises SourceError where there is none yet.
         """
         _, source = self.source()
+        if isinstance(source, FetchesSlugs):
+            self._fetch_slug = source.fetch_slug
         print_warnings()
         fetched = source.fetch()
         tell_faults(fetched)
         if fetched.release is not None:
             return fetched.release
         raise fetched.rejected or SourceError("there is no release yet", hint=fetched.remedy)
+
+    def build(self, driver: Driver, release: Release) -> None:
+        """Have all done that comes before the first dyno of the current release."""
+        with waited_for(LongWork(f"the slug of v{release.version}")):
+            if self._fetch_slug is not None:
+                self._fetch_slug(release)
+            driver.build(release)
 
     def _require_optional_parts(self) -> None:
         """Refuse an option that nothing installed would heed."""

@@ -55,7 +55,7 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
         raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
     with closing(driver):
         sweep(driver)
-        driver.build(release)
+        parts.build(driver, release)
         with flags_kept(), _failures_told():
             status = driver.run(spec, options.grace_seconds)
     if status.out_of_memory:

@@ -28,7 +28,9 @@ def collect(folder: str, keep: Keep) -> None:
 
 def sweep(work: str) -> list[str]:
     """Remove what killed hsups have left half done; return the names of its folders."""
-    found = [entry for entry in os.scandir(work) if not _is_resumable(entry.path)]
+    found = [
+        entry for entry in os.scandir(work) if not is_young(os.path.join(entry.path, "archive"))
+    ]
     return [entry.name for entry in found if _remove(entry.path)]
 
 
@@ -69,10 +71,11 @@ def _slugs(unpacked: str) -> list[KeptSlug]:
     return found
 
 
-def _is_resumable(path: str) -> bool:
+def is_young(download: str) -> bool:
+    """Tell whether something of a download came so lately that it may still be resumed."""
     try:
-        written = os.stat(os.path.join(path, "archive")).st_mtime
-    except FileNotFoundError:
+        written = os.stat(download).st_mtime
+    except OSError:
         return False
     return time.time() - written < RESUME_SECONDS
 

@@ -19,6 +19,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url, urldefragauth
 
 from hsup.cancellation import pause, require_wanted
+from hsup.long_work import amount, current
 from hsup.slugs.errors import (
     HostileSlug,
     SlugDenied,
@@ -67,6 +68,11 @@ class Download:
         self._validator_path = os.path.join(folder, "validator")
         self._archive = archive
         self._name = f"{subject} {archive}"
+        self._work = current()
+        what = self._work.slug if subject == "slug" else None
+        what = what or f"{subject} {os.path.basename(archive.shown)}"
+        self._label = f"fetching {what} from {urlsplit(archive.shown).netloc}"
+        self._trouble = ""
         self._max_bytes = max_bytes
         self._pace = _Pace(min_rate)
         self._progress = progress
@@ -92,7 +98,7 @@ class Download:
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         retries = RETRIES if unless is None else 0
         largest, empty_tries = self._size(), 0
-        with session(self._pace) as asking:
+        with self._work.doing(self._describe), session(self._pace) as asking:
             for tries in count(1):
                 try:
                     self._try(asking, unless)
@@ -106,10 +112,14 @@ class Download:
                     if empty_tries > retries or tries == MAX_TRIES:
                         raise self._unreachable(error.reason) from None
                     largest = max(largest, self._size())
+                    self._trouble = f": {error.reason}, trying again"
                     asked = min(error.wait_seconds, MAX_WAIT_SECONDS)
                     pause(max(backoff_seconds * 2**empty_tries, asked))
                 else:
                     return
+
+    def _describe(self) -> str:
+        return f"{self._label}{self._trouble}"
 
     def _try(self, asking: requests.Session, unless: str | None) -> None:
         """Fetch what is missing. Raises _Failed where the same may work later."""
@@ -200,13 +210,15 @@ class Download:
 
     def _receive(self, response: requests.Response, start: int) -> None:
         """Write what comes, as it comes: a kill loses nothing of it."""
-        length = response.headers.get("Content-Length", "")
-        label = f"downloading {os.path.basename(str(self._archive))}"
+        told = response.headers.get("Content-Length", "")
+        length = start + int(told) if told.isdecimal() else 0
+        label = f"{self._label}, resumed at {amount(start, 0)}" if start else self._label
         size = start
         with (
             open(self.path, "ab", buffering=0) as file,
-            self._progress(label, int(length) if length.isdecimal() else 0) as advance,
+            self._progress(label, length) as advance,
         ):
+            advance(start)
             while piece := response.raw.read1(CHUNK, decode_content=False):
                 size += len(piece)
                 _write(file.fileno(), piece)

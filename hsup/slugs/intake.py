@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.cancellation import GivenUp
 from hsup.folders import make_folders
+from hsup.long_work import current
 from hsup.slugs.collect import collect
 from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
 from hsup.slugs.disk import mark
@@ -161,7 +162,7 @@ class Intake:
         new = os.path.join(folder, "slug")
         make_folders(new)
         with _named(archive):
-            name = os.path.basename(str(archive))
+            name = current().slug or os.path.basename(str(archive))
             path = f"/proc/self/fd/{content.descriptor}"
             size = unpack(path, new, self._store.limits, self._progress, name)
         if file_key(os.fstat(content.descriptor)) != file_key(content.found):

@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Callable
 
+from hsup.cancellation import pause
 from hsup.folders import make_folders
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -17,6 +18,9 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 SHARED = fcntl.LOCK_SH
 EXCLUSIVE = fcntl.LOCK_EX
 EXCLUSIVE_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
+
+#: How often it is tried again to lock what another process has locked.
+_LOOK_SECONDS = 0.1
 
 
 def lock(path: str, operation: int) -> int:
@@ -41,18 +45,20 @@ def lock(path: str, operation: int) -> int:
 def lock_or_make(path: str, *, on_wait: Callable[[], None]) -> int:
     """Return a descriptor that holds the exclusive lock on a folder, which is made if needed.
 
-    Calls `on_wait` before it waits for another process, once.
+    Calls `on_wait` before it waits for another process, once. Raises GivenUp.
     """
-    operation = EXCLUSIVE_NOW
+    is_told = False
     while True:
         make_folders(path)
         try:
-            return lock(path, operation)
+            return lock(path, EXCLUSIVE_NOW)
         except FileNotFoundError:
             pass  # who had it locked has removed it
         except BlockingIOError:
-            on_wait()
-            operation = EXCLUSIVE
+            if not is_told:
+                on_wait()
+                is_told = True
+            pause(_LOOK_SECONDS)  # a call of flock could not be given up
 
 
 def unlock(descriptor: int) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from hsup.cancellation import require_wanted
+from hsup.long_work import amount, current
 from hsup.visible import visible, warn
 
 #: Called with a number of bytes that have been dealt with since the call before.
 Advance = Callable[[int], None]
-#: Called with what is done ("downloading slug.tgz") and how many bytes there are of it.
+#: Called with what is done ("unpacking slug.tgz") and how many bytes there are of it.
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
@@ -21,18 +22,18 @@ _SHOW_SECONDS = 0.1
 
 @contextmanager
 def bar(label: str, length: int) -> Iterator[Advance]:
-    """Draw a bar on standard error if that is a terminal; count bytes where `length` is 0."""
-    if not sys.stderr.isatty():
-        yield _ignore
-        return
-    import click
+    """Draw a bar on standard error if that is a terminal; count bytes where `length` is 0.
 
-    label = visible(label)
-    if not length:
-        yield from _counter(label)
+    Elsewhere, who waits is told from time to time.
+    """
+    work = current()
+    if not (work.is_drawn and sys.stderr.isatty()):
+        done = _Done(label, length)
+        with work.doing(done.describe):
+            yield done.advance
         return
-    with click.progressbar(length=length, label=label, file=sys.stderr) as drawn:
-        yield drawn.update
+    with work.doing(_nothing):
+        yield from _drawn(visible(label), length)
 
 
 def while_wanted(progress: Progress) -> Progress:
@@ -56,6 +57,31 @@ def tell_of_waiting() -> None:
     warn("waiting for another hsup, which is bringing in the same slug")
 
 
+class _Done:
+    """How far a step is."""
+
+    def __init__(self, label: str, length: int) -> None:
+        self._label = label
+        self._length = length
+        self._bytes = 0
+
+    def advance(self, count: int) -> None:
+        self._bytes += count
+
+    def describe(self) -> str:
+        return f"{self._label} ({amount(self._bytes, self._length)})"
+
+
+def _drawn(label: str, length: int) -> Iterator[Advance]:
+    import click
+
+    if not length:
+        yield from _counter(label)
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as drawn:
+        yield drawn.update
+
+
 def _counter(label: str) -> Iterator[Advance]:
     """Show how many megabytes have come, ten times a second."""
     done, shown_at = 0, 0.0
@@ -72,5 +98,5 @@ def _counter(label: str) -> Iterator[Advance]:
     sys.stderr.write(f"\r{label}  {done / 1e6:.1f} MB\n")
 
 
-def _ignore(_: int) -> None:
-    pass
+def _nothing() -> str:
+    return ""

@@ -31,7 +31,7 @@ with instrumented("hsup_source_heroku", "hsup.validation"):
 
 from platform_api import TOKEN, PlatformApi, tiny_archive
 
-from hsup.errors import SourceError
+from hsup.errors import DriverError, ReleaseRejected, SourceError
 from hsup.validation import release_faults
 
 BLOB = "/blob"
@@ -139,11 +139,12 @@ class World:
         kept = Kept(environ, client.url, "shop", url_of)
         source = HerokuSource(reader, client, kept, seconds=10.0, sleep=None, clock=lambda: 0.0)
         for _ in range(2):
-            with suppress(SourceError):
+            with suppress(SourceError, ReleaseRejected, DriverError):
                 fetched = source.fetch()
                 assert not (fetched.rejected and fetched.release)
                 if fetched.release is not None:
                     require_sound(fetched.release)
+                    source.fetch_slug(fetched.release)
                     source.keep(fetched.release)
                     assert source.kept() == fetched.release
 

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from email.utils import formatdate
 from itertools import repeat
 from pathlib import Path
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from hsup.cancellation import GivenUp, until
+from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
 from hsup.slugs.download import MAX_TRIES
+from hsup.slugs.progress import bar
 
 
 @pytest.fixture
@@ -425,3 +428,56 @@ def test_no_error_shows_what_is_secret(location, store, caplog):
     with pytest.raises(SlugError) as caught:
         store.unpack(Slug(location=location))
     assert "secret" not in str(caught.value) + caplog.text
+
+
+class Watched:
+    """A progress that keeps what who waits would be told when the first bytes came, and later."""
+
+    def __init__(self, work):
+        self._work = work
+        self.said = []
+
+    @contextmanager
+    def __call__(self, label, length):
+        with bar(label, length) as advance:
+
+            def advance_and_keep(count):
+                advance(count)
+                self.said.append(self._work.text())
+
+            yield advance_and_keep
+
+
+def test_what_is_fetched_is_told_without_what_is_secret(store, large, build):
+    location = url(large, "/x/y.tgz?signature=secret").replace("://", "://me:own@")
+    slug = Slug(location=location, checksum=checksum(large, build))
+    host = large.origin.removeprefix("http://")
+    with waited_for(LongWork("the slug of v2", is_drawn=False)) as work:
+        seen = Watched(work)
+        store.unpack(slug, seen).close()
+    assert seen.said[0] == f"fetching the slug of v2 from {host} (0.0 of 2.0 MB)"
+    assert f"fetching the slug of v2 from {host} (2.0 of 2.0 MB)" in seen.said
+    assert seen.said[-1] == "unpacking the slug of v2 (2.0 of 2.0 MB)"
+
+
+def test_it_is_told_where_a_download_was_resumed(store, large, build):
+    large.breaks_after = [500_000]
+    slug = Slug(location=url(large), checksum=checksum(large, build))
+    with waited_for(LongWork("the slug of v2", is_drawn=False)) as work:
+        seen = Watched(work)
+        store.unpack(slug, seen).close()
+    host = large.origin.removeprefix("http://")
+    resumed = f"fetching the slug of v2 from {host}, resumed at 0.5 MB"
+    assert f"{resumed} (0.5 of 2.0 MB)" in seen.said
+    assert f"{resumed} (2.0 of 2.0 MB)" in seen.said
+
+
+def test_it_is_told_why_a_download_is_tried_again(store, server, monkeypatch):
+    server.answers = [503]
+    said = []
+    monkeypatch.setattr("hsup.slugs.download.pause", lambda _: said.append(current().text()))
+    with waited_for(LongWork("the slug of v2")):
+        store.unpack(Slug(location=url(server))).close()
+    host = server.origin.removeprefix("http://")
+    why = "the server answered 503 Service Unavailable"
+    assert said == [f"fetching the slug of v2 from {host}: {why}, trying again"]

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from hsup.long_work import LongWork, waited_for
 from hsup.model import Slug
 from hsup.slugs.progress import bar
 
@@ -29,10 +30,24 @@ def test_a_bar_is_drawn_on_a_terminal(monkeypatch):
     assert b"100%" in drawn
 
 
-def test_nothing_is_drawn_elsewhere(capfd):
-    with bar("downloading slug.tgz", 100) as advance:
-        advance(100)
+def test_who_waits_is_told_elsewhere(capfd):
+    with waited_for(LongWork()) as work:
+        assert work.text() is None
+        with bar("downloading slug.tgz", 100_000_000) as advance:
+            advance(12_345_678)
+            assert work.text() == "downloading slug.tgz (12 of 100 MB)"
+        with bar("pulling debian", 0) as advance:
+            advance(1_234_567)
+            assert work.text() == "pulling debian (1.2 MB)"
+        assert work.text() is None
     assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_drawn_beside_a_log(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with waited_for(LongWork(is_drawn=False)) as work, bar("unpacking slug.tgz", 0) as advance:
+        advance(1)
+        assert work.text() == "unpacking slug.tgz (0.0 MB)"
 
 
 @pytest.fixture
@@ -63,6 +78,6 @@ def test_both_bars_come_to_their_end(store, server, seen):
     store.unpack(Slug(location=f"{server.origin}/slug.tgz?signature=secret"), seen).close()
     length = len(server.content)
     assert seen.bars == [
-        ["downloading slug.tgz", length, length],
+        [f"fetching slug slug.tgz from {server.origin.removeprefix('http://')}", length, length],
         ["unpacking slug.tgz", length, length],
     ]

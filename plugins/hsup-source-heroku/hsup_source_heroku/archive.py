@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
+from hsup.cancellation import GivenUp
 from hsup.errors import SourceError
-from hsup.folders import make_folders
-from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError
+from hsup.slugs import ChecksumError, SlugDenied, SlugUnreachable
 from hsup.slugs.digest import digest_of, expected_digest
 from hsup.slugs.download import Download
+from hsup.slugs.limits import Limits
 from hsup.slugs.location import ArchiveURL, shown_url
-from hsup.slugs.progress import bar
+from hsup.slugs.lock import EXCLUSIVE_NOW, lock, lock_or_make, unlock
+from hsup.slugs.progress import bar, tell_of_waiting
 from hsup_source_heroku.snapshot import Part
 
 _BACKOFF_SECONDS = 0.5
@@ -23,63 +26,86 @@ _ATTEMPTS = 3
 class Archives:
     """A folder of archives, by the ids of their slugs."""
 
-    def __init__(self, folder: str, url_of: Callable[[str], str]) -> None:
+    def __init__(self, folder: str, url_of: Callable[[str], str], limits: Limits) -> None:
         self._folder = folder
         self._url_of = url_of
+        self._limits = limits
 
     def path(self, part: Part) -> str:
         """Return where the archive of a slug is, or would be."""
         return os.path.join(self._folder, f"{os.path.basename(part.id)}.tgz")
 
-    def obtain(self, part: Part, max_bytes: int) -> None:
-        """Have an archive that is complete and what the platform built.
+    def has(self, part: Part) -> bool:
+        """Tell whether the archive of a slug is there."""
+        return os.path.exists(self.path(part))
 
-        Raises SourceError where it cannot be had for now, SlugError where it is another or too
-        large, OSError where it cannot be written.
+    @contextmanager
+    def downloaded(self, part: Part) -> Iterator[Callable[[], None]]:
+        """Have an archive that is complete and what the platform built; yield what places it.
+
+        What was downloaded until the network failed, or it was given up, is kept. Raises
+        SlugError, GivenUp, SourceError where its URL cannot be had, and OSError where it cannot be
+        written.
         """
-        expected, path = expected_digest(part.checksum), self.path(part)
-        if os.path.exists(path):
-            return
-        work = f"{path}.part"
-        make_folders(work)
+        expected, work = expected_digest(part.checksum), f"{self.path(part)}.part"
+        descriptor = lock_or_make(work, on_wait=tell_of_waiting)
+        is_done = True
         try:
-            self._download(part, work, max_bytes)
-            _verify(expected, os.path.join(work, "archive"))
-        except SlugError:
-            shutil.rmtree(work)
+            if self.has(part):  # another hsup has brought it meanwhile
+                yield _nothing
+                return
+            archive = os.path.join(work, "archive")
+            self._download(part, work)
+            _verify(expected, archive)
+            os.chmod(archive, 0o600)
+            sync(archive)
+            yield lambda: self._place(archive, part)
+        except (SourceError, SlugDenied, SlugUnreachable, GivenUp, KeyboardInterrupt):
+            is_done = False
             raise
-        sync(os.path.join(work, "archive"))
-        os.chmod(os.path.join(work, "archive"), 0o600)
-        os.replace(os.path.join(work, "archive"), path)
-        shutil.rmtree(work, ignore_errors=True)
-        sync(self._folder)
+        finally:
+            if is_done:
+                shutil.rmtree(work, ignore_errors=True)
+            unlock(descriptor)
 
     def keep_only(self, parts: Iterable[Part]) -> None:
-        """Remove the archives of all other slugs."""
+        """Remove the archives of all other slugs, but for what is being downloaded."""
         kept = {os.path.basename(self.path(part)) for part in parts}
         for name in set(os.listdir(self._folder)) - kept:
             path = os.path.join(self._folder, name)
             if os.path.isdir(path):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove_unless_locked(path)
             else:
                 os.unlink(path)
 
-    def _download(self, part: Part, work: str, max_bytes: int) -> None:
+    def _place(self, archive: str, part: Part) -> None:
+        os.replace(archive, self.path(part))
+        sync(self._folder)
+
+    def _download(self, part: Part, work: str) -> None:
+        limits = self._limits
         for left in reversed(range(_ATTEMPTS)):
             url = self._url_of(part.id)
+            shown = f"{shown_url(url).rpartition('/')[0]}/{part.id}"
+            archive = ArchiveURL(url, shown)
+            download = Download(archive, work, bar, max_bytes=limits.size, min_rate=limits.rate)
             try:
-                shown = f"{shown_url(url).rpartition('/')[0]}/{part.id}"
-                download = Download(ArchiveURL(url, shown), work, bar, max_bytes=max_bytes)
                 download.run(None, backoff_seconds=_BACKOFF_SECONDS)
-            except SlugDenied as error:  # it has expired
+            except SlugDenied:  # it has expired
                 if not left:
-                    raise SourceError(str(error)) from error
-            except HostileSlug:
-                raise
-            except SlugError as error:
-                raise SourceError(str(error)) from error
+                    raise
             else:
                 return
+
+
+def _remove_unless_locked(path: str) -> None:
+    """Remove the rest of a download, unless an hsup has it in hand."""
+    try:
+        descriptor = lock(path, EXCLUSIVE_NOW)
+    except (BlockingIOError, FileNotFoundError):
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    unlock(descriptor)
 
 
 def _verify(expected: str | None, path: str) -> None:
@@ -98,3 +124,7 @@ def sync(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _nothing() -> None:
+    """Place nothing: it is in its place."""

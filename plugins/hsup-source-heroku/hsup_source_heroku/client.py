@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import NamedTuple
 
 import requests
 import urllib3
 
 import hsup
+from hsup.cancellation import require_wanted
 from hsup.slugs.web import retry_after_seconds, session
 from hsup_source_heroku import API_URL, TOKENS, cadence
 from hsup_source_heroku.budget import Budget
@@ -69,6 +71,7 @@ class _Bounds:
         self._bytes = 0
 
     def __call__(self, count: int) -> None:
+        require_wanted()
         now = time.monotonic()
         self._bytes += count
         if count:
@@ -91,7 +94,10 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class Client:
-    """The API at `url`, as seen with one key. `remaining` is what the account may still ask."""
+    """The API at `url`, as seen with one key. `remaining` is what the account may still ask.
+
+    Threads may share it: they ask one after the other.
+    """
 
     def __init__(
         self,
@@ -106,6 +112,7 @@ class Client:
         self._not_before = 0.0
         self._budget = budget
         self._clock = clock
+        self._asking = Lock()
         self._bounds = _Bounds()
         self._session = session(self._bounds)
         self._session.auth = _Bearer(token)
@@ -120,17 +127,18 @@ class Client:
         wanted: str | None = None,
         variant: str = "3",
     ) -> Answer:
-        """Return the answer; `wanted` is a Range of a list. Raises ApiError."""
-        self._require_leave()
+        """Return the answer; `wanted` is a Range of a list. Raises ApiError and GivenUp."""
         headers = {"Accept": f"application/vnd.heroku+json; version={variant}"}
         if etag:
             headers["If-None-Match"] = etag
         if wanted:
             headers["Range"] = wanted
-        response, body = self._send_reliably(path, headers)
-        self._note_remaining(response)
-        if response.status_code >= _REDIRECT and response.status_code != _UNCHANGED:
-            raise self._refusal(response, body, path)
+        with self._asking:
+            self._require_leave()
+            response, body = self._send_reliably(path, headers)
+            self._note_remaining(response)
+            if response.status_code >= _REDIRECT and response.status_code != _UNCHANGED:
+                raise self._refusal(response, body, path)
         is_unchanged = response.status_code == _UNCHANGED
         if is_unchanged and not etag:
             raise BrokenAnswer(f"{self.url} says of {path} that it has not changed since never")

@@ -1,10 +1,13 @@
 """What it takes to start while the API is away, on disk; an application has a folder.
 
-/var/lib/hsup/heroku/HOST/APP/newest.json      the snapshot that was read last, with its config
+/var/lib/hsup/heroku/HOST/APP/newest.json      the snapshot that was fetched last, with its config
 /var/lib/hsup/heroku/HOST/APP/running.json     the one that was accepted last
 /var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz     the archives of their slugs, and of the one before
 
-Any number of hsups may use a folder: who writes has `slugs` locked.
+/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz.part/    what has come of one
+
+Any number of hsups may use a folder: who writes has `slugs` locked, and who downloads the folder
+that it comes into.
 """
 
 from __future__ import annotations
@@ -45,11 +48,10 @@ class Kept:
         self._newest = os.path.join(self.folder, "newest.json")
         self._running = os.path.join(self.folder, "running.json")
         self._slugs = os.path.join(self.folder, "slugs")
-        self._archives = Archives(self._slugs, url_of)
-        self._max_bytes = read_limits(environ).size
+        self._archives = Archives(self._slugs, url_of, read_limits(environ))
 
     def newest(self) -> Snapshot | None:
-        """Return what was read last, None where that is nothing that can be run."""
+        """Return what was fetched last, None where that is nothing that can be run."""
         return self._load(self._newest)
 
     def running(self) -> Snapshot | None:
@@ -57,10 +59,25 @@ class Kept:
         return self._load(self._running)
 
     def take(self, snapshot: Snapshot) -> None:
-        """Have the code of a snapshot, and keep it all. Raises SourceError and SlugError."""
+        """Have the code of a snapshot, and keep it all.
+
+        Raises SourceError, SlugError where it cannot be had, and GivenUp.
+        """
+        archived = snapshot.archived
+        with self._failures_told():
+            make_folders(self.folder)
+            make_folders(self._slugs)
+            if archived is None or self._archives.has(archived):
+                self._note(snapshot)
+                return
+            with self._archives.downloaded(archived) as place:
+                self._note(snapshot, place)
+
+    def _note(self, snapshot: Snapshot, place: Callable[[], None] | None = None) -> None:
+        """Keep a snapshot, once its archive was placed, and what there was before it."""
         with self._locked():
-            if archived := snapshot.archived:
-                self._archives.obtain(archived, self._max_bytes)
+            if place is not None:
+                place()
             before = self.newest()  # which another hsup may be unpacking
             _write(self._newest, snapshot)
             kept = (snapshot, before, self.running())
@@ -106,13 +123,18 @@ class Kept:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Make the folder if needed, and have it for oneself. Raises SourceError."""
-        try:
+        with self._failures_told():
             make_folders(self.folder)
             descriptor = lock_or_make(self._slugs, on_wait=tell_of_waiting)
             try:
                 yield
             finally:
                 unlock(descriptor)
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             text = f"cannot keep the release in {self.folder}: {error.strerror}"
             hint = f"free some space, or set {STATE_DIR} to a folder that can be written"

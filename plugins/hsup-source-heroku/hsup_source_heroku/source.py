@@ -11,9 +11,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 import msgspec
 
 from hsup.api import Fetched, Settings
-from hsup.errors import ReleaseRejected, SourceError, UsageError
+from hsup.errors import DriverError, ReleaseRejected, SourceError, UsageError
 from hsup.model import Fault, Release
-from hsup.slugs import SlugError
+from hsup.slugs import ChecksumError, HostileSlug, SlugError
+from hsup.slugs.digest import expected_digest
 from hsup.validation import release_faults
 from hsup_source_heroku import CADENCE, cadence, convert
 from hsup_source_heroku.client import Client
@@ -67,6 +68,7 @@ class HerokuSource:
         self._clock = clock
         self._turns = Turns(seconds, clock())
         self._snapshot: Snapshot | None = None
+        self._adopted: tuple[Snapshot, ...] = ()  # those whose code is wanted, the newest last
         self._faulty: str | None = None  # the id of a release that cannot be run
         self._is_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,6 +96,22 @@ class HerokuSource:
             yield None
             await self._has_answered.wait()
             await self._sleep(self._turns.wait_seconds(self._clock()))
+
+    def fetch_slug(self, release: Release) -> None:
+        """Have the archive of a release, and keep the release. Raises HsupError."""
+        found = (one for one in self._adopted if self._is_of(one, release))
+        snapshot = next(found, None)
+        if snapshot is None:  # it was kept with its archive
+            return
+        try:
+            self._kept.take(snapshot)
+        except (ChecksumError, HostileSlug) as error:
+            raise _rejected(snapshot, error) from error
+        except SourceError as error:
+            raise DriverError(error.args[0], hint=error.hint) from error
+        latest = self._snapshot
+        if latest and latest.release_id == snapshot.release_id and latest != snapshot:
+            self._kept.rescale(latest)
 
     def close(self) -> None:
         """Close the connections."""
@@ -172,19 +190,20 @@ class HerokuSource:
         return self._same()
 
     def _adopt(self, snapshot: Snapshot) -> Fetched:
-        """Have the code of a release, and keep it all; return why not where it is faulty."""
+        """Return a release as the newest, or why not where it is faulty."""
         faults = [*release_faults(convert.release(snapshot, ""))]
         try:
-            if not faults:
-                self._kept.take(snapshot)
+            if archived := snapshot.archived:
+                expected_digest(archived.checksum)
         except SlugError as error:
-            faults = [Fault("the slug", str(error))]
+            faults.append(Fault("the slug", str(error)))
         if faults:
             self._faulty = snapshot.release_id
             self._snapshot = self._snapshot or self._kept.running()
             rejected = ReleaseRejected(f"cannot run v{snapshot.version}", faults)
             return self._same()._replace(rejected=rejected)
         self._snapshot = snapshot
+        self._adopted = (*self._adopted[-1:], snapshot)
         return self._same()
 
     def _go_on(self, error: ApiError, *, is_first: bool) -> Fetched:
@@ -200,8 +219,18 @@ class HerokuSource:
         text = f"running {self._release(self._snapshot)}, the last release that is known"
         return self._same()._replace(failure=error, warnings=(text,))
 
+    def _is_of(self, snapshot: Snapshot, release: Release) -> bool:
+        return release.differs_in_scale_only(self._kept.release(snapshot))
+
     def _release(self, snapshot: Snapshot | None) -> Release | None:
         return None if snapshot is None else self._kept.release(snapshot)
+
+
+def _rejected(snapshot: Snapshot, error: SlugError) -> ReleaseRejected:
+    faults = [Fault("the slug", str(error))]
+    rejected = ReleaseRejected(f"cannot run v{snapshot.version}", faults)
+    rejected.code = error.code
+    return rejected
 
 
 def _read_cadence(environ: Mapping[str, str]) -> float:

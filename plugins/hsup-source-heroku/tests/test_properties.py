@@ -259,6 +259,7 @@ async def live_through(happenings, world, folder):
     world.driver, world.supervisor = driver, supervisor
     running = asyncio.create_task(supervisor.run())
     await clock.turn()
+    await until(lambda: driver.running)
     for name, *given_to_it in happenings:
         getattr(world, name)(*given_to_it)
         await clock.turn()
@@ -273,7 +274,9 @@ async def live_through(happenings, world, folder):
     }
     for _ in range(TURNS_TO_RECOVER):
         await clock.turn()
-    assert {(name, one.release_version) for name, one in driver.running.items()} == wanted
+    await until(
+        lambda: {(name, one.release_version) for name, one in driver.running.items()} == wanted
+    )
     driver.is_ending = True
     supervisor.stop(SIGTERM)
     assert await running == 0
@@ -281,6 +284,12 @@ async def live_through(happenings, world, folder):
     assert driver.wrong == []
     for moment in clock.sent:
         assert sum(moment - HOUR_SECONDS < one <= moment for one in clock.sent) <= BUDGET
+
+
+async def until(is_so):
+    """Return when something is so: slugs are fetched, and releases built, beside the clock."""
+    while not is_so():  # noqa: ASYNC110 - nobody tells when a driver in memory has started
+        await asyncio.sleep(0.005)
 
 
 def make_source(api, clock, folder):

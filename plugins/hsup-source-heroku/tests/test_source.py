@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 import json
 import os
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
 from hsup.api import Settings
-from hsup.errors import HsupError, ReleaseRejected, UsageError
+from hsup.cancellation import GivenUp, until
+from hsup.errors import DriverError, HsupError, ReleaseRejected, UsageError
 from hsup.model import Command, ProcessType
 from hsup_source_heroku.credentials import find
 from hsup_source_heroku.errors import ApiError, Refused
@@ -31,12 +34,19 @@ class Followed:
         self._loop = asyncio.new_event_loop()
         self._changes = self.source.changes()
         self._await_change()
-        self.fetch, self.keep, self.kept = self.source.fetch, self.source.keep, self.source.kept
+        self.keep, self.kept = self.source.keep, self.source.kept
 
     def close(self):
         self._loop.run_until_complete(self._changes.aclose())
         self._loop.close()
         self.source.close()
+
+    def fetch(self):
+        """Ask for the release, and have its slug if there is a new one."""
+        fetched = self.source.fetch()
+        if fetched.release is not None:
+            self.source.fetch_slug(fetched.release)
+        return fetched
 
     def _await_change(self):
         self._loop.run_until_complete(asyncio.wait_for(anext(self._changes), 10))
@@ -272,16 +282,16 @@ def test_what_no_process_can_be_given_is_rejected_once(api, make_source, shop, c
 
 
 @pytest.mark.usefixtures("api")
-def test_a_slug_with_another_checksum_is_rejected_once(make_source, shop):
+def test_a_slug_with_another_checksum_is_rejected(make_source, shop, tmp_path):
     source = make_source()
     good = source.fetch().release
     shop.release(archive=b"\x1f\x8bsomething", processes=PROCESSES)
     shop.releases[-1].slug.checksum = "SHA256:" + "0" * 64
-    answers = [source.tick() for _ in range(4)]
-    assert [one.release for one in answers] == [good] * 4
-    (rejected,) = [one.rejected for one in answers if one.rejected]
-    assert isinstance(rejected, ReleaseRejected)
-    assert "Error R17 (Checksum error)" in str(rejected)
+    with pytest.raises(ReleaseRejected, match=r"Error R17 \(Checksum error\)") as caught:
+        source.settled()
+    assert caught.value.code == "R17"
+    assert [str(path) for path in tmp_path.glob("state/*/shop/slugs/*")] == [good.slug.location]
+    assert make_source().source.kept() is None
 
 
 def test_of_a_new_release_each_part_is_asked_for_once(api, make_source, shop):
@@ -315,8 +325,8 @@ def test_a_checksum_that_is_none_is_rejected_before_anything_is_downloaded(
 def test_a_slug_that_is_too_large_is_rejected(make_source, app, monkeypatch):
     monkeypatch.setattr("hsup.slugs.limits.DEFAULT_MAX_SIZE", "1M")
     app.release(archive=os.urandom(1 << 21))
-    fetched = make_source().fetch()
-    assert "HSUP_SLUGS_MAX_SIZE" in str(fetched.rejected)
+    with pytest.raises(ReleaseRejected, match="HSUP_SLUGS_MAX_SIZE"):
+        make_source().fetch()
 
 
 def test_an_older_release_is_none(api, make_source, shop):
@@ -774,3 +784,47 @@ def test_a_slug_that_is_not_there_is_no_reason_to_end(api, make_source, shop):
 def test_a_url_that_is_none_is_refused(make_source, url):
     with pytest.raises(UsageError, match="HEROKU_API_URL"):
         make_source(HEROKU_API_URL=url)
+
+
+def test_a_newer_release_is_seen_while_a_slug_is_fetched_which_is_given_up(api, make_source, shop):
+    source = make_source()
+    source.fetch()
+    shop.release(archive=os.urandom(200_000), processes=PROCESSES)
+    source.now += 3600
+    second = source.source.fetch().release
+    api.fail(api.drip(0.01), path="/blobs/")
+    given_up = threading.Event()
+    with ThreadPoolExecutor() as pool, until(given_up):
+        fetching = pool.submit(contextvars.copy_context().run, source.source.fetch_slug, second)
+        shop.release(config={"NAME": "third"}, processes={"web": "third"})
+        third = make_source().source.fetch().release
+        given_up.set()
+        with pytest.raises(GivenUp):
+            fetching.result(10)
+    assert (second.version, third.version) == (2, 3)
+    assert not os.path.exists(second.slug.location)
+    source.source.fetch_slug(second)
+    assert os.path.exists(second.slug.location)
+
+
+def test_a_slug_that_comes_too_slowly_is_an_error_of_this_time(api, make_source, shop, monkeypatch):
+    monkeypatch.setattr("hsup.slugs.download.MIN_RATE_SECONDS", 0.1)
+    source = make_source(HSUP_SLUGS_MIN_RATE="99999999")
+    shop.release(archive=os.urandom(200_000), processes=PROCESSES)
+    release = source.source.fetch().release
+    api.fail(api.drip(0.01), path="/blobs/")
+    with pytest.raises(DriverError, match="less than 99999999 bytes a second") as caught:
+        source.source.fetch_slug(release)
+    assert "signature" not in str(caught.value)
+
+
+def test_a_release_that_was_fetched_without_its_slug_is_not_run_without_the_api(
+    api, make_source, shop
+):
+    source = make_source()
+    first = source.fetch().release
+    shop.release(processes={"web": "second"})
+    source.now += 3600
+    assert source.source.fetch().release.version == 2
+    api.stop()
+    assert make_source().source.fetch().release == first

@@ -76,11 +76,13 @@ def pull(before: _Options, /, names: tuple[str, ...]) -> None:
     registry has moved. Dynos that run stay on what they were started with. For registries that ask
     for a password: docker login, skopeo login, or REGISTRY_AUTH_FILE.
     """
+    from hsup.long_work import said
     from hsup_driver_libcontainer.stacks.progress import Progress
 
     store = _store(before)
     for name in names or (None,):
-        entry, is_new = store.pull(name, Progress())
+        with said(warn):
+            entry, is_new = store.pull(name, Progress())
         warn(f"stack {entry} is {'installed' if is_new else 'up to date'}")
 
 
@@ -107,12 +109,14 @@ def import_stack(
     Tars and images (ext4, squashfs) may be compressed with gzip, xz, zstd or
     bzip2. The name counts more than the same name in manifest.yml.
     """
+    from hsup.long_work import said
     from hsup_driver_libcontainer.stacks.imports import entry_of
     from hsup_driver_libcontainer.stacks.progress import Progress
 
     settings = before.settings()
     entry = entry_of(name, place, folder=settings.folder, checksum=checksum, primary=primary)
-    _store(before).add(entry, Progress())
+    with said(warn):
+        _store(before).add(entry, Progress())
     warn(f"stack {entry} is imported")
 
 

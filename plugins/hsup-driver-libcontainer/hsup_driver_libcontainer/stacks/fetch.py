@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import NamedTuple
 
+from hsup import long_work
 from hsup.errors import DriverError
 from hsup.folders import make_folders
 from hsup.slugs.digest import url_key
@@ -13,6 +14,7 @@ from hsup.slugs.location import ArchiveURL, find
 from hsup.slugs.progress import bar
 from hsup_driver_libcontainer.stacks.archive import recognize
 from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
+from hsup_driver_libcontainer.stacks.lock import DOWNLOAD
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.registry import pull_image, resolve_image, unpack_layers
@@ -28,11 +30,15 @@ BACKOFF_SECONDS = 0.5
 
 
 class Workspace(NamedTuple):
-    """Where a stack is made: a folder of this process alone, which is removed at the end."""
+    """Where a stack is made: a folder of this process alone, which is removed at the end.
+
+    `min_rate` is in bytes a second.
+    """
 
     folder: str
     tools: Tools
     progress: Progress
+    min_rate: int
 
 
 def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str | None:
@@ -46,10 +52,11 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
     shutil.rmtree(stack, ignore_errors=True)
     os.mkdir(stack, 0o755)
     try:
-        if entry.url.startswith("docker://"):
-            record = _from_registry(entry, stack, workspace, current)
-        else:
-            record = _from_archive(entry, stack, workspace)
+        with long_work.current().doing(workspace.progress.describe):
+            if entry.url.startswith("docker://"):
+                record = _from_registry(entry, stack, workspace, current)
+            else:
+                record = _from_archive(entry, stack, workspace)
         if record is None:
             return None
         write_record(stack, record)
@@ -113,10 +120,10 @@ def _download(entry: Entry, workspace: Workspace) -> str:
     archive = find(entry.url, workspace.folder)
     assert isinstance(archive, ArchiveURL), f"{entry.url} was refused by check_url"
     # Of that URL alone: what a killed process left may be from another.
-    folder = os.path.join(workspace.folder, url_key(entry.url))
+    folder = os.path.join(workspace.folder, DOWNLOAD, url_key(entry.url))
     make_folders(folder)
     workspace.progress.say(f"downloading stack {entry} from {archive}")
-    download = Download(archive, folder, bar, subject="stack")
+    download = Download(archive, folder, bar, min_rate=workspace.min_rate, subject="stack")
     download.run(unless=None, backoff_seconds=BACKOFF_SECONDS)
     return download.path
 

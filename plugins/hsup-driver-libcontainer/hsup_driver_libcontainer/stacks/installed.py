@@ -5,7 +5,8 @@
     fetching/NAME@VERSION+N/     one that is being removed
 
 Whoever works with a folder has a lock on it. What nobody has a lock on in
-`fetching`, and in `installed` what was replaced, is removed by whoever sees it.
+`fetching`, and in `installed` what was replaced, is removed by whoever sees it, but for
+downloads that may be resumed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 
 from hsup.folders import make_folders
 from hsup.slugs.lock import SHARED, lock
-from hsup_driver_libcontainer.stacks.lock import if_unused
+from hsup_driver_libcontainer.stacks.lock import if_unused, is_resumable
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_word
 from hsup_driver_libcontainer.stacks.stack import Record, Stack, read_record
 
@@ -78,7 +79,7 @@ class Installed:
         for name in sorted(_names(self._fetching)):
             path = os.path.join(self._fetching, name)
             with if_unused(path) as is_unused:
-                if is_unused:
+                if is_unused and not is_resumable(path):
                     _remove_tree(path)
                     swept.append(f"stack {name}")
         return tuple(swept)

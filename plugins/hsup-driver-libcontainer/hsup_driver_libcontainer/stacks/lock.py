@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from hsup.cancellation import GivenUp
 from hsup.folders import make_folders
+from hsup.slugs import SlugUnreachable
 from hsup.slugs.lock import EXCLUSIVE, EXCLUSIVE_NOW, lock, lock_or_make, unlock
+
+#: Within a workspace: what came from a web server.
+DOWNLOAD = "download"
 
 
 @contextmanager
@@ -29,18 +34,34 @@ def if_unused(path: str) -> Iterator[bool]:
 def workspace(path: str, on_wait: Callable[[], None]) -> Iterator[int]:
     """Give a folder that one process at a time has; nothing of it is left at the end.
 
-    Yields the descriptor that holds the lock: children that inherit it hold the
-    lock as well. What a killed process left in the folder is still there. Calls
-    `on_wait` before it waits for another process.
+    But what was downloaded until the network failed, or it was given up, is kept. Yields the
+    descriptor that holds the lock: children that inherit it hold the lock as well. What a
+    killed process left in the folder is still there. Calls `on_wait` before it waits for
+    another process.
     """
     descriptor = lock_or_make(path, on_wait=on_wait)
+    is_done = True
     try:
         yield descriptor
+    except (SlugUnreachable, GivenUp, KeyboardInterrupt):
+        is_done = False
+        raise
     finally:
-        import shutil
+        if is_done:
+            import shutil
 
-        shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
         unlock(descriptor)
+
+
+def is_resumable(path: str) -> bool:
+    """Tell whether a folder has a download that is so young that it may still be resumed."""
+    downloads = os.path.join(path, DOWNLOAD)
+    if not os.path.isdir(downloads):
+        return False
+    from hsup.slugs.collect import is_young
+
+    return any(is_young(os.path.join(downloads, name, "archive")) for name in os.listdir(downloads))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from hsup.long_work import amount, current
 from hsup.visible import visible
 
 if TYPE_CHECKING:
@@ -18,15 +19,19 @@ class Progress:
         """Take where to print: standard error by default."""
         self._stream = stream or sys.stderr
         self._bar: ProgressBar[int] | None = None
+        self._step = ""
+        self._done, self._total = 0, 0
 
     def say(self, text: str) -> None:
         """Tell the step that begins."""
         self.finish()
+        self._step, self._done, self._total = text, 0, 0
         print(f"hsup: {visible(text)}", file=self._stream, flush=True)
 
     def show(self, done: int, total: int | None) -> None:
         """Tell how many bytes of the step are done, of how many if that is known."""
-        if not total or not self._stream.isatty():
+        self._done, self._total = done, total or 0
+        if not total or not self._draws:
             return
         if self._bar is None:
             import click
@@ -34,6 +39,16 @@ class Progress:
             self._bar = click.progressbar(length=total, file=self._stream)
             self._bar.render_progress()
         self._bar.update(done - self._bar.pos)
+
+    def describe(self) -> str:
+        """Return how far the step is, "" where that is drawn."""
+        if self._draws or not self._done:
+            return "" if self._draws else self._step
+        return f"{self._step} ({amount(self._done, self._total)})"
+
+    @property
+    def _draws(self) -> bool:
+        return current().is_drawn and self._stream.isatty()
 
     def finish(self) -> None:
         """End the step; its bar stays as it is."""

@@ -152,6 +152,7 @@ class StackStore:
         it whatever is there.
         """
         # What only fetching needs takes as long to import as a fast `hsup run`.
+        from hsup.slugs.limits import read_limits
         from hsup_driver_libcontainer.stacks.fetch import Workspace
         from hsup_driver_libcontainer.stacks.tools import Tools
 
@@ -161,7 +162,8 @@ class StackStore:
         with workspace(folder, lambda: told.say(waiting)) as descriptor:
             stack = None if is_anew else self._installed.open(entry)
             if stack is None or stack.record == unless:
-                place = Workspace(folder, Tools(self._environ, descriptor), told)
+                rate = read_limits(self._environ).rate
+                place = Workspace(folder, Tools(self._environ, descriptor), told, rate)
                 with stack or nullcontext():
                     self._fetch_into(place, entry, stack.record.digest if stack else None)
                 stack = self._reopen(entry)

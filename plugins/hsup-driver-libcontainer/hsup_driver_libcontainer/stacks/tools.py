@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from shutil import which
 from typing import IO
 
+from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
 
 #: The Debian packages of what is not on every machine.
@@ -54,7 +55,7 @@ class Tools:
         """Return what a command prints; `to` is its purpose and `hint` a remedy, for the error.
 
         Calls `watch` several times a second. Raises DriverError with the last
-        line of its complaint.
+        line of its complaint, and GivenUp.
         """
         process = self.start(*command, stdin=stdin)
         try:
@@ -95,6 +96,7 @@ def _communicate(
         try:
             return process.communicate(timeout=_SECONDS_BETWEEN_LOOKS)
         except subprocess.TimeoutExpired:
+            require_wanted()
             watch()
 
 

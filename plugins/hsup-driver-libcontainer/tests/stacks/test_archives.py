@@ -390,7 +390,7 @@ def test_a_download_that_was_killed_is_not_taken_for_a_stack_and_goes_on(
     half = len(root_tar) // 2
 
     def received():
-        partial = stacks_dir.glob("fetching/a@/*/archive")
+        partial = stacks_dir.glob("fetching/a@/download/*/archive")
         return sum(path.stat().st_size for path in partial)
 
     wait_until(lambda: received() > half // 2)
@@ -399,7 +399,9 @@ def test_a_download_that_was_killed_is_not_taken_for_a_stack_and_goes_on(
     there = received()
     assert not (stacks_dir / "installed").exists()
 
-    StackStore(settings).obtain("a").close()
+    store = StackStore(settings)
+    assert store.sweep() == ()
+    store.obtain("a").close()
 
     assert server.ranges == [0, there]
     assert os.listdir(stacks_dir / "fetching") == []

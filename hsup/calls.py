@@ -245,13 +245,18 @@ class Calls:
 
     def failed(self, call: Call, failure: type[HsupError], error: BaseException) -> HsupError:
         """Return what a failure is for hsup."""
+        from hsup.descriptors import REMEDY, shortage  # takes long, and is needed rarely
+
         self.note(f"{call.part} failed to {call.what} after {call.seconds:.3f} s", error)
+        short = shortage(error)
         if isinstance(error, HsupError):
+            error.hint = error.hint if short is None else REMEDY
             return error
-        hint = None
+        hint = None if short is None else REMEDY
         if isinstance(error, ImportError):
             hint = f"install it again: pip install --force-reinstall {call.part.distribution}"
-        mistake = failure(f"{call.part} failed to {call.what}: {_text_of(error)}", hint=hint)
+        text = short or _text_of(error)
+        mistake = failure(f"{call.part} failed to {call.what}: {text}", hint=hint)
         mistake.is_mistake = True
         return mistake
 

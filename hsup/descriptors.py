@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hsup.errors import DriverError
+from hsup.errors import DriverError, HsupError
+
+#: What to do where too many files are open.
+REMEDY = "raise the limit of open files: ulimit -n"
 
 #: For what follows the source, prints, scales down and stops: a module that is imported,
 #: a connection with its name servers, a pidfd for each process that is being ended.
 _RESERVED = 64
 #: What drivers have open for a dyno that is being started, and hsup has not seen yet.
 _FOR_A_START = 8
+#: What an event loop, plugins that are imported, and a source that is read take at least.
+_LEAST = 16
+
+#: Too many files are open in this process, or on this machine.
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 def allow_many() -> None:
@@ -21,6 +30,26 @@ def allow_many() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def require_least() -> None:
+    """Raise HsupError where hsup could not even say why it starts no dyno."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < _LEAST:
+        raise HsupError(f"no more than {hard} files may be open, hsup needs {_LEAST}", hint=REMEDY)
+
+
+def shortage(error: BaseException) -> str | None:
+    """Return what an error says, if it or its cause is that too many files are open."""
+    cause: BaseException | None = error
+    seen: set[BaseException] = set()
+    while cause is not None and cause not in seen:  # one may be raised from itself
+        seen.add(cause)
+        if isinstance(cause, OSError) and cause.errno in _TOO_MANY:
+            path = os.fsdecode(cause.filename) if isinstance(cause.filename, (str, bytes)) else ""
+            return f'cannot open "{path}": too many open files' if path else "too many open files"
+        cause = cause.__cause__
+    return None
 
 
 class Descriptors:
@@ -37,7 +66,7 @@ class Descriptors:
         if _lowest_free(limit) + reserved >= limit:
             raise DriverError(
                 f"no more than {limit} files may be open, and hsup needs the rest itself",
-                hint="raise the limit of open files: ulimit -n",
+                hint=REMEDY,
             )
         self._starting += 1
         try:

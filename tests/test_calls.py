@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 
 import pytest
 
 from hsup.calls import Blocking, Calls, Part, call_plugin
-from hsup.errors import DriverError, DynoStartError
+from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
 from hsup.long_work import LongWork, waited_for
 
 BUG = Part("driver", "bug", "hsup-driver-bug", "0.1")
@@ -116,6 +117,19 @@ def test_a_library_that_is_missing_is_installed_again(heard):
     with pytest.raises(DynoStartError) as failed:
         run(heard.calls, raising(ImportError("no frob")))
     assert failed.value.hint == "install it again: pip install --force-reinstall hsup-driver-bug"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), SourceError("x", hint="free some space")],
+)
+def test_a_shortage_of_descriptors_is_told_with_its_remedy(heard, error):
+    if isinstance(error, SourceError):
+        error.__cause__ = OSError(errno.ENFILE, "Too many open files in system")
+    with pytest.raises(HsupError) as failed:
+        run(heard.calls, raising(error))
+    assert failed.value.hint == "raise the limit of open files: ulimit -n"
+    assert "Errno" not in str(failed.value)
 
 
 @pytest.mark.filterwarnings("error")

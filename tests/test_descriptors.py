@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -8,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from hsup.descriptors import Descriptors, allow_many
-from hsup.errors import DriverError
+from hsup.descriptors import Descriptors, allow_many, shortage
+from hsup.errors import DriverError, SourceError
 
 
 @pytest.fixture
@@ -96,3 +97,19 @@ def test_that_none_is_left_at_all_is_the_same(limit):
     limit(3)
     with pytest.raises(DriverError, match="ulimit -n"):
         Descriptors().for_a_start().__enter__()
+
+
+def test_a_shortage_is_told_with_the_file():
+    error = OSError(errno.EMFILE, "Too many open files", "/proc")
+    assert shortage(error) == 'cannot open "/proc": too many open files'
+    assert shortage(OSError(errno.ENFILE, "Too many open files")) == "too many open files"
+    assert shortage(OSError(errno.EACCES, "Permission denied", "/proc")) is None
+
+
+def test_the_cause_of_an_error_may_be_a_shortage():
+    error = SourceError("cannot read it")
+    assert shortage(error) is None
+    error.__cause__ = error
+    assert shortage(error) is None
+    error.__cause__ = OSError(errno.EMFILE, "Too many open files")
+    assert shortage(error) == "too many open files"

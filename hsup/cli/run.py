@@ -14,6 +14,7 @@ from hsup import catalogue
 from hsup.api import RunsForeground
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing, sweep
+from hsup.descriptors import allow_many
 from hsup.errors import DriverError, HsupError
 from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
@@ -48,6 +49,7 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     parts = Parts(options)
     release = parts.current_release()
     driver = parts.driver()
+    allow_many()
     spec = _spec(release, words, options)
     if told := catalogue.ignored_slug(options.driver, driver, release):
         warn(told)

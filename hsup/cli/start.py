@@ -21,7 +21,7 @@ from hsup.calls import Calls
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
-from hsup.descriptors import allow_many
+from hsup.descriptors import allow_many, require_least
 from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
 from hsup.emergency import kill_descendants, say_at_once, tell_of_blocking
 from hsup.errors import UsageError
@@ -104,6 +104,7 @@ def command(
         start_number=options.start_number or 1,
     )
     may_follow = not types and quantities is None
+    require_least()
     _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported now stays
     gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -47,5 +48,9 @@ def process_ids(folder: str) -> list[int]:
     try:
         with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
             return [int(line) for line in file if line != "0\n"]
-    except OSError:  # it was removed meanwhile
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        if error.errno != errno.ENODEV:  # it was removed while it was read
+            raise
         return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroup_files import Folders, View, counters, write
@@ -63,14 +64,14 @@ class Version1:
         """
         memory = folders["memory"]
         event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        control = os.open(f"{memory}/memory.oom_control", os.O_RDONLY)
-        try:
-            write(f"{memory}/cgroup.event_control", f"{event} {control}")
-        except FileNotFoundError:  # a kernel with PREEMPT_RT
-            os.close(event)
-            return None
-        finally:
-            os.close(control)
+        with ExitStack() as undo:
+            undo.callback(os.close, event)
+            with open(f"{memory}/memory.oom_control", "rb", buffering=0) as control:
+                try:
+                    write(f"{memory}/cgroup.event_control", f"{event} {control.fileno()}")
+                except FileNotFoundError:  # a kernel with PREEMPT_RT
+                    return None
+            undo.pop_all()
         return event
 
     def memory_used(self, folders: Folders) -> dict[str, int]:

@@ -26,6 +26,7 @@ from hsup_driver_libcontainer.stacks.store import StackStore
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
 
     from hsup_driver_libcontainer.dyno import ContainerDyno
     from hsup_driver_libcontainer.foreground import Session
@@ -115,7 +116,8 @@ class LibcontainerDriver:
             messages.say(channels.setup, Launch(), (*files, *given.given))
         given.leave()
         self._machine.open_network()
-        _connect(channels, self._machine.network_plan(place))
+        with netlink_apply.route_socket() as host:
+            _connect(channels, self._machine.network_plan(place), host)
         event = place.group.out_of_memory_event()
         end_soon = self._machine.begin_close_firewall
         return foreground.Session(channels, terminal, given, event, end_soon)
@@ -161,17 +163,22 @@ class LibcontainerDriver:
         """Return a dyno that lacks its files and program only."""
         from hsup_driver_libcontainer.dyno import ContainerDyno
 
-        with ExitStack() as undo:
+        zygote = self._need_zygote()
+        zygote.prepare()
+        with ExitStack() as undo, netlink_apply.route_socket() as host:
             place = self._machine.take(size)
             undo.callback(self._machine.take_back, place)
             network = self._machine.network_plan(place)
-            channels = self._fork(place)
+            memory_event = place.group.out_of_memory_event()
+            if memory_event is not None:
+                undo.callback(os.close, memory_event)
+            channels = self._fork(place)  # from here on no file is opened, which may fail
             undo.pop_all()
-        _connect(channels, network)
-        zygote = self._need_zygote()
+            _connect(channels, network, host)
         execute = partial(zygote.fork, place.ground())
         release = self._machine.give_back_when_gone
-        return ContainerDyno(place, channels, execute, release, zygote.end_stuck)
+        stuck = zygote.end_stuck
+        return ContainerDyno(place, channels, execute, release, stuck, memory_event=memory_event)
 
     def _fork(self, place: Place) -> Channels:
         """Fork the first process of a dyno, from the zygote if there is one."""
@@ -187,7 +194,7 @@ class LibcontainerDriver:
                 common = self._machine.common
                 leave = partial(init.leave_all, {*theirs, *common.kept})
                 init.fork(*theirs, place.ground().packet(), common, leave)
-        return Channels(own, setup)
+            return Channels(own, setup, f"socket:[{os.fstat(builders.fileno()).st_ino}]")
 
     @contextmanager
     def _files(
@@ -196,12 +203,12 @@ class LibcontainerDriver:
         """Lend the memory files of a dyno's plan and program."""
         scratch_bytes = self._machine.scratch_bytes(place.size)
         seen = place.plan(spec, prepared, scratch_bytes=scratch_bytes, terminal=own.terminal)
-        files = plan.write(seen), plan.write(own)
-        try:
-            yield files
-        finally:
-            for file in files:
-                os.close(file)
+        with ExitStack() as close:
+            plan_file = plan.write(seen)
+            close.callback(os.close, plan_file)
+            program_file = plan.write(own)
+            close.callback(os.close, program_file)
+            yield plan_file, program_file
 
     def _tell_of_copying(self, built: Built) -> None:
         if built.has_copied_owner and not self._has_told_of_copying:
@@ -295,6 +302,5 @@ class LibcontainerDriver:
         return self._spares
 
 
-def _connect(channels: Channels, network: NetworkPlan) -> None:
-    with netlink_apply.route_socket() as host:
-        messages.say(channels.setup, Connect(json.dumps(network)), (host.fileno(),))
+def _connect(channels: Channels, network: NetworkPlan, host: socket.socket) -> None:
+    messages.say(channels.setup, Connect(json.dumps(network)), (host.fileno(),))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from hsup.errors import DynoStartError
@@ -23,8 +25,10 @@ from hsup_driver_libcontainer.messages import (
     Watch,
 )
 from hsup_driver_libcontainer.place import Place
-from hsup_driver_libcontainer.processes import children_of, is_stopped, pid_of
+from hsup_driver_libcontainer.processes import children_of, holders_of, is_stopped, pid_of
 from hsup_driver_libcontainer.program import exit_status, program, start_error
+
+logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -38,6 +42,7 @@ class ContainerDyno:
     `execute` has a command started beside its program, see `beside.fork`, and
     `release` gives back what the dyno had of the machine when it is gone. `end_stuck`
     ends a zygote that does not get on; it is told for how many seconds that has been so.
+    `memory_event` is that of `Group.out_of_memory_event`, which is closed here.
     """
 
     def __init__(
@@ -47,6 +52,8 @@ class ContainerDyno:
         execute: Callable[[Sequence[int]], None],
         release: Callable[[Place], Awaitable[None]],
         end_stuck: Callable[[float], None],
+        *,
+        memory_event: int | None,
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self.place = place
@@ -55,7 +62,7 @@ class ContainerDyno:
         self._execute = execute
         self._release = release
         self._end_stuck = end_stuck
-        self._channel, self._setup = channels
+        self._channel, self._setup, self._builders = channels
         self._built: Built | None = None
         self._started: asyncio.Future[Built] = loop.create_future()
         self._end: asyncio.Future[ExitStatus] = loop.create_future()
@@ -69,7 +76,7 @@ class ContainerDyno:
         for channel, hear in ((self._channel, self._hear), (self._setup, self._hear_builder)):
             os.set_blocking(channel.fileno(), False)
             loop.add_reader(channel, hear)
-        self._memory_event = place.group.out_of_memory_event()
+        self._memory_event = memory_event
         if self._memory_event is not None:
             loop.add_reader(self._memory_event, self._run_out_of_memory)
 
@@ -123,7 +130,7 @@ class ContainerDyno:
         killed = not self.gone.done() and not self._is_empty
         self._kill()
         await asyncio.shield(self.gone)
-        if self._released is None:
+        if self._released is None or (self._released.done() and self._released.exception()):
             self._released = asyncio.ensure_future(self._release(self.place))
         await asyncio.shield(self._released)
         return killed
@@ -157,6 +164,7 @@ class ContainerDyno:
         patience_ms = int(_LOOK_SECONDS * 1000)
         if self._pidfd < 0 and not kernel.is_ready(self._setup.fileno(), patience_ms):
             self._end_stuck(math.inf)
+            self._end_stopped_builder()
         while self._pidfd < 0 and (received := messages.receive(self._setup)):
             if isinstance(received.message, Watch):
                 (self._pidfd,) = received.descriptors
@@ -170,14 +178,29 @@ class ContainerDyno:
         """See that nobody who was stopped keeps the dyno from being started, or from its end."""
         self._look_timer = self._loop.call_later(_LOOK_SECONDS, self._look)
         self._looks += 1
-        if self._pidfd < 0:
-            self._end_stuck(self._looks * _LOOK_SECONDS)
-            return
+        try:
+            if self._pidfd < 0:
+                self._end_stuck(self._looks * _LOOK_SECONDS)
+                self._end_stopped_builder()
+            elif self._is_stopped():
+                self._fail_stopped()
+                self._kill()
+        except OSError:  # too many files are open to look into /proc
+            logger.debug("cannot look at the processes of a dyno", exc_info=True)
+
+    def _is_stopped(self) -> bool:
         first = pid_of(self._pidfd)
-        if any(map(is_stopped, (first, *children_of(first)))):
-            text = f"one of its processes was stopped for {_LOOK_SECONDS:g} s"
-            self._fail(start_error(text))
-            self._kill()
+        return any(map(is_stopped, (first, *children_of(first))))
+
+    def _end_stopped_builder(self) -> None:
+        """End what has the builder's channel, and was stopped before hsup knew of it."""
+        for pid in filter(is_stopped, holders_of(self._builders)):
+            self._fail_stopped()
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _fail_stopped(self) -> None:
+        self._fail(start_error(f"one of its processes was stopped for {_LOOK_SECONDS:g} s"))
 
     def _kill(self) -> None:
         """End the first process, and so all others (man 7 pid_namespaces)."""
@@ -203,6 +226,9 @@ class ContainerDyno:
             received = messages.receive(self._setup)
         except BlockingIOError:
             return False
+        except OSError as error:  # too many files are open for what came with it
+            self._fail_for(error)
+            return True
         if received is None:
             self._see_built()
             return False
@@ -255,6 +281,12 @@ class ContainerDyno:
         if not self._started.done():
             self._started.set_exception(error)
             self._started.exception()  # nobody may be waiting any more
+
+    def _fail_for(self, error: OSError) -> None:
+        failure = DynoStartError(f"cannot hear of the dyno: {error.strerror}")
+        failure.__cause__ = error
+        self._fail(failure)
+        self._kill()
 
     def _told(self, status: ExitStatus) -> ExitStatus:
         ran_out = self._ran_out_of_memory or self.place.ran_out_of_memory()

@@ -109,7 +109,7 @@ class Session:
         memory_event: int | None,
         end_soon: Callable[[], None],
     ) -> None:
-        self._channel, self._setup = channels
+        self._channel, self._setup, _ = channels
         self._end_soon = end_soon
         self._terminal = terminal
         self._listeners = Listeners()

@@ -44,7 +44,12 @@ class Instance:
             self.id = os.urandom(4).hex()
             self._path = f"{instances}/{self.id}"
             self._lock = self._create()
-        self.descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:  # too many files are open
+            self.forget()
+            os.close(self._lock)
+            raise
         fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, FIRST_BYTE)
 
     def forget(self) -> None:

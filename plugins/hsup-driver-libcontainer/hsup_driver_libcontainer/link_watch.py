@@ -106,7 +106,10 @@ def _read(news: socket.socket) -> None:
 def _is_there(index: int) -> bool:
     try:
         socket.if_indextoname(index)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            netlink_apply.route_socket().close()  # tells why, which the C library does not
+            raise
         return False
     return True
 

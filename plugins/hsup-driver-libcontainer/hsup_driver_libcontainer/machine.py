@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import resource
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -30,6 +30,8 @@ _DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
 
 _CAP_LAST_CAP = "/proc/sys/kernel/cap_last_cap"
 
+#: Too many files are open in this process, or on this machine.
+_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
 #: What means something in the options of an overlay, see man 8 mount.
 _MOUNT_SYNTAX = ":,\\"
@@ -52,6 +54,7 @@ class Machine:
         self._network = Network(settings, self.folder)
         self._is_good = False
         self._is_open = False
+        self._owed: list[Place] = []  # what is left of dynos, until files can be opened again
 
     def check(self) -> None:
         """Raise DriverError for the first thing that is missing; what was found good stays so."""
@@ -84,7 +87,6 @@ class Machine:
                 text = f"cannot make the run folder {self.folder}: {error.strerror}"
                 raise DriverError(text, hint=f"set {_RUN_FOLDER} to another one") from error
             _ = self._seccomp_filter  # which may lack its library
-            _allow_many_descriptors()
             self._is_open = True
 
     def begin_network(self) -> None:
@@ -105,6 +107,7 @@ class Machine:
             steps.callback(self._uids.close)
             steps.callback(self._forget_instance)
             steps.callback(self._network.close)
+        self._owed.clear()
         for own in ("_instance", "_uids", "common"):
             self.__dict__.pop(own, None)
 
@@ -145,7 +148,10 @@ class Machine:
         return self._scratch_bytes or scratch.default_size(size)
 
     def take(self, size: Size) -> Place:
-        """Take what a dyno needs. Raises DriverError, having taken nothing."""
+        """Take what a dyno needs. Raises DriverError and OSError, having taken nothing."""
+        while self._owed:
+            self.give_back(self._owed[-1])
+            self._owed.pop()
         with ExitStack() as undo:
             uid = uids.take(self._uids)
             undo.callback(self._uids.give_back, uid)
@@ -184,12 +190,18 @@ class Machine:
         self._return(place)
 
     async def give_back_when_gone(self, place: Place) -> None:
-        """Do the same without blocking."""
+        """Do the same without blocking; where too many files are open for it, do it later."""
         import asyncio
 
-        for seconds in place.group.removing():
-            await asyncio.sleep(seconds)
-        await self._network.gone(place.subnet)
+        try:
+            for seconds in place.group.removing():
+                await asyncio.sleep(seconds)
+            await self._network.gone(place.subnet)
+        except OSError as error:
+            if error.errno not in _TOO_MANY_FILES:
+                raise
+            self._owed.append(place)
+            return
         self._return(place)
 
     def _return(self, place: Place) -> None:
@@ -217,13 +229,6 @@ def _run_folder(environ: Mapping[str, str]) -> str:
         text = f'{_RUN_FOLDER} must be an absolute path without {_MOUNT_SYNTAX}, got "{folder}"'
         raise UsageError(text, hint=f"the default is {_DEFAULT_RUN_FOLDER}")
     return folder
-
-
-def _allow_many_descriptors() -> None:
-    """Let hsup have five descriptors for each of many dynos; theirs have a limit of their own."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _cpus(size: Size, number: int) -> tuple[int, ...]:

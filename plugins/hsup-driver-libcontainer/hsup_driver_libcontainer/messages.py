@@ -24,6 +24,7 @@ for itself.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -46,6 +47,7 @@ _MOST_BYTES = 1 << 16
 #: Room for as many descriptors as come with one message: those for a command, see `beside`.
 _ROOM_BESIDE = socket.CMSG_SPACE(6 * 4)
 _CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
+_TRUNCATED = int(socket.MSG_CTRUNC)
 
 
 class Connect(NamedTuple):
@@ -115,10 +117,14 @@ class Received(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """hsup's ends of the channels to a dyno: to its first process, and to the builder."""
+    """hsup's ends of the channels to a dyno: to its first process, and to the builder.
+
+    `builders` is what /proc calls the builder's end of its own.
+    """
 
     first: socket.socket
     setup: socket.socket
+    builders: str
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -157,12 +163,17 @@ def receive(channel: socket.socket) -> Received | None:
 def receive_packet(channel: socket.socket) -> tuple[bytes, Sequence[int]]:
     """Return a packet, empty if the other one is no more, and the descriptors beside it.
 
+    Raises OSError where no more files may be open: the kernel then drops descriptors.
     socket.recv_fds would take 200 KiB in every dyno.
     """
-    received, beside, _, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
+    received, beside, flags, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
     descriptors: Sequence[int] = ()
     for _, _, rights in beside:
         descriptors = struct.unpack(f"{len(rights) // 4}i", rights)
+    if flags & _TRUNCATED:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return received, descriptors
 
 

@@ -30,8 +30,14 @@ class Place(NamedTuple):
     cpus: tuple[int, ...]
 
     def ran_out_of_memory(self) -> bool:
-        """Tell whether the kernel killed a process of the dyno for its memory."""
-        return self.group.out_of_memory_kills() > 0
+        """Tell whether the kernel killed a process of the dyno for its memory.
+
+        False where that cannot be read, as too many files are open.
+        """
+        try:
+            return self.group.out_of_memory_kills() > 0
+        except OSError:
+            return False
 
     def ground(self) -> Ground:
         """Return what the dyno has whatever it runs."""

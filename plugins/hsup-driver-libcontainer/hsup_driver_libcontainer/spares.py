@@ -66,7 +66,7 @@ class Spares:
             return
         try:
             self._ready.append(self._make(size))
-        except DriverError as error:  # who needs one will be told
+        except (DriverError, OSError) as error:  # who needs one will be told
             logger.info("cannot have a dyno ready: %s", error)
             return
         self._fill_after(_QUIET_SECONDS, size)

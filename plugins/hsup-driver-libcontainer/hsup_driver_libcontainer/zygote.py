@@ -11,6 +11,7 @@ command to run here, in JSON.
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -44,7 +45,12 @@ def main() -> None:
     gc.freeze()
     gc.disable()
     while True:
-        packet, descriptors = messages.receive_packet(requests)
+        try:
+            packet, descriptors = messages.receive_packet(requests)
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            continue  # hsup is told by the end of the channels that came with it
         if not packet:
             return
         if len(descriptors) == _OF_A_DYNO:

@@ -45,6 +45,11 @@ class Zygote:
         self._turn = threading.Lock()  # a release is built in a thread
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
+    def prepare(self) -> None:
+        """Start it if it was not started yet, which takes more descriptors than a dyno."""
+        with self._turn:
+            self._connection()
+
     def fork(self, ground: Ground, descriptors: Sequence[int]) -> None:
         """Fork the first process of a dyno, or one for a command beside its program.
 

@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,28 @@ def _libraries(program: str) -> set[str]:
     return {word for word in listing.split() if word.startswith("/")}
 
 
-@pytest.fixture(autouse=True)
-def _own_limits() -> Iterator[None]:
-    """Take back that a driver allows its process many descriptors."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+@contextmanager
+def _descriptors_left(count: int) -> Iterator[None]:
+    """Let so many files be opened inside the block, and no more."""
+    taken: list[int] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/", os.O_PATH))
+        for _ in range(count):
+            os.close(taken.pop())
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def descriptors_left():
+    return _descriptors_left
 
 
 @pytest.fixture(scope="session")

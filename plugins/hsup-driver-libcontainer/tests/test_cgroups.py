@@ -225,6 +225,16 @@ def test_who_stays_below_the_limit_is_neither(cgroups, instance, start):
 
 
 @only_v1
+@pytest.mark.parametrize("left", [1, 2])
+def test_where_too_many_files_are_open_that_leaves_none(group, descriptors_left, left):
+    with descriptors_left(left):
+        with pytest.raises(OSError, match="Too many open files"):
+            group.out_of_memory_event()
+        for one in [os.open("/", os.O_PATH) for _ in range(left)]:
+            os.close(one)
+
+
+@only_v1
 def test_that_memory_is_used_up_can_be_waited_for(group, start):
     event = group.out_of_memory_event()
     try:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.testing import Recorder
+from hsup_driver_libcontainer import dyno as dyno_module
 from hsup_driver_libcontainer import kernel
 from hsup_driver_libcontainer.driver import LibcontainerDriver
 
@@ -365,6 +367,52 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
                 assert await output_of(driver, one, "echo two") == "two\n"
 
     asyncio.run(run())
+
+
+#: Stops the next child of a process before it has done much.
+STOP_NEXT = """
+import os, signal, sys
+path = f"/proc/{sys.argv[1]}/task/{sys.argv[1]}/children"
+known = open(path).read().split()
+print(flush=True)
+while not (new := set(open(path).read().split()) - {*known}):
+    pass
+os.kill(int(new.pop()), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.parametrize("is_spare", [False, True])
+def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
+    settings, monkeypatch, is_spare
+):
+    monkeypatch.setattr(dyno_module, "_LOOK_SECONDS", 0.3)
+
+    async def run():
+        one = release()
+        async with asyncio.timeout(60), built(settings, one) as driver:
+            assert await output_of(driver, one, "echo one") == "one\n"
+            await until(lambda: len(first_processes()) == 1)
+            if not is_spare:
+                kill_first_processes()
+            (zygote,) = children("-ISB")
+            stopping = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", STOP_NEXT, str(zygote), stdout=subprocess.PIPE
+            )
+            await stopping.stdout.readline()
+            if is_spare:  # takes the one that is ready, and has another one made
+                assert await output_of(driver, one, "echo two") == "two\n"
+                await stopping.wait()
+                return
+            async with asyncio.timeout(15):
+                with pytest.raises(DynoStartError, match=r"was stopped for 0\.3 s"):
+                    await output_of(driver, one, "echo two")
+            await stopping.wait()
+            async with asyncio.timeout(15):
+                assert await output_of(driver, one, "echo three") == "three\n"
+
+    started = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - started < 20
 
 
 def kill_first_processes():

@@ -76,3 +76,10 @@ def test_the_processes_of_a_killed_hsup_are_waited_for(folder):
 
 def test_a_folder_that_nobody_has_used_has_no_dead(folder):
     assert list(dead(f"{folder}/none")) == []
+
+
+def test_one_that_cannot_be_made_leaves_nothing(folder, descriptors_left):
+    os.mkdir(f"{folder}/instances", 0o700)
+    with descriptors_left(1), pytest.raises(OSError, match="Too many open files"):
+        Instance(folder)
+    assert os.listdir(f"{folder}/instances") == []

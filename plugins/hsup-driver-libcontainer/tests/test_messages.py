@@ -60,3 +60,14 @@ def test_the_last_words_of_one_that_ended_before_it_read_all_are_heard():
         assert received is not None
         assert received.message == Failed("no room")
         assert messages.receive(ours) is None
+
+
+def test_descriptors_that_find_no_room_are_an_error_and_none_is_left(channel, descriptors_left):
+    here, there = channel
+    messages.send(here, Launch(), [0, 1, 2])
+    messages.send(here, Signal(15))
+    with descriptors_left(1):
+        with pytest.raises(OSError, match="Too many open files"):
+            messages.receive(there)
+        os.close(os.open("/", os.O_PATH))
+    assert messages.receive(there) == (Signal(15), ())

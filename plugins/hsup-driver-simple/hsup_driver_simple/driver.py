@@ -47,7 +47,8 @@ class SimpleDriver:
         from hsup_driver_simple import foreground
 
         self._enter_folder(spec)
-        return foreground.run(program(spec, self._surroundings), self._marks.next(), grace_seconds)
+        what = program(spec, self._surroundings)
+        return foreground.run(what, self._marks.next(), grace_seconds, self._open_files)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
         """Start a dyno. Raises DynoStartError, also for a web port that is taken."""

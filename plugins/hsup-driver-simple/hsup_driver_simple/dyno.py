@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, ExitStatus
@@ -54,12 +55,31 @@ class SimpleDyno:
         its parent was being signalled has not got the signal.
         """
         signalled: set[int] = set()
-        while fresh := await self._members() - signalled:
-            send(fresh, number)
-            signalled |= fresh
+        try:
+            while fresh := await self._members() - signalled:
+                send(fresh, number)
+                signalled |= fresh
+        except OSError:  # too many files are open to look for processes
+            self._signal_group(number)
+            raise
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when no process is left. Raises DriverError for one that cannot be killed."""
+        try:
+            return await self._destroy(grace_seconds)
+        except OSError:  # too many files are open to look for processes
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace_seconds):
+                    await self.wait()
+            self._signal_group(signal.SIGKILL)
+            raise
+
+    def _signal_group(self, number: int) -> None:
+        """Send a signal to those that need not be looked for."""
+        if not self._ended.done():
+            os.killpg(self._pid, number)
+
+    async def _destroy(self, grace_seconds: float) -> bool:
         deadline = time.monotonic() + grace_seconds
         gone: set[int] = set()
         killed = False

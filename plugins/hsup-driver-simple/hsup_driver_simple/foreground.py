@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import signal
 import termios
 import time
@@ -25,15 +24,16 @@ _SIGNALS = (SIGCHLD, *FORWARDED)
 _SI_KERNEL = 0x80
 
 
-def run(program: Program, mark: int, grace_seconds: float) -> ExitStatus:
+def run(program: Program, mark: int, grace_seconds: float, open_files: int) -> ExitStatus:
     """Run a program until it has ended and nothing that it started is left.
+
+    It may have so many open files.
 
     It shares hsup's process group, so that the terminal's ^C and ^Z reach it,
     and a shell can do job control. A signal that somebody sends to hsup alone
     is passed on to every process; after SIGTERM or SIGHUP they have
     `grace_seconds`, or until another SIGTERM.
     """
-    open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     terminal = _Terminal()
     with _signals_waiting() as signals:
         with children_get(mark, open_files):

@@ -12,6 +12,7 @@ from hsup_driver_simple.mark import is_running
 
 #: Runs a line as hsup would, and ends with its status.
 RUN = """
+import resource
 import sys
 from hsup_driver_simple import foreground
 from hsup_driver_simple.mark import Marks
@@ -19,7 +20,8 @@ from hsup_driver_simple.program import Program
 line, grace = sys.argv[1], float(sys.argv[2])
 environment = {"PATH": "/usr/bin:/bin"}
 program = Program(path="/bin/bash", argv=("bash", "-c", line), environment=environment)
-sys.exit(foreground.run(program, Marks().next(), grace).status)
+open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+sys.exit(foreground.run(program, Marks().next(), grace, open_files).status)
 """
 
 

@@ -66,14 +66,20 @@ def _age(entry: os.DirEntry[str]) -> float:
 
 
 def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
-    """Return the release that ran last in a folder, None where there is none."""
+    """Return the release that ran last in a folder, None where there is none.
+
+    Raises SourceError where the file cannot be read now.
+    """
     path = _path(folder, environ)
     try:
         with open(path, encoding="ascii") as file:
             return _release(json.load(file))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except OSError as error:
+        text = f"cannot read the release that is kept in {path}: {error.strerror}"
+        raise SourceError(text, hint=f"see who may read it, or set {STATE_DIR}") from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         logger.warning("cannot read %s, it is passed over: %s", path, type(error).__name__)
         with suppress(OSError):
             os.unlink(path)

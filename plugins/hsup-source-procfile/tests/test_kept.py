@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 
 import pytest
@@ -93,3 +94,20 @@ def test_a_folder_that_cannot_be_written_is_told(settings, tmp_path):
     source = ProcfileSource(settings)
     with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a folder"):
         source.keep(source.fetch().release)
+
+
+def test_what_cannot_be_read_now_stays_kept(settings):
+    """As when too many files are open: it is there for the next start."""
+    source = ProcfileSource(settings)
+    release = source.fetch().release
+    source.keep(release)
+    (path,) = kept_files(settings)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(SourceError, match="cannot read the release that is kept"):
+            source.kept()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert kept_files(settings) == [path]
+    assert source.kept() == release

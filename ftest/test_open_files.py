@@ -1,0 +1,93 @@
+"""Where no more files may be open, hsup says so in a sentence, and goes on with what it can."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+
+import pytest
+
+from ftest.program import eventually
+
+pytestmark = pytest.mark.not_with("docker", "its dynos' descriptors are the engine's")
+
+REMEDY = "raise the limit of open files: ulimit -n"
+LIMITS = [8, 16, 24, 28, 32, 40, 64]
+
+
+def limited(number):
+    return ["sh", "-c", f'ulimit -n {number}; exec "$@"', "sh"]
+
+
+def forget_links():
+    """Have the next start import what encodes a dyno's network."""
+    if os.path.exists("/run/hsup/libcontainer/links.json"):
+        os.unlink("/run/hsup/libcontainer/links.json")
+
+
+def is_told(said):
+    """Tell whether each line is a sentence, and one of them says what to do."""
+    assert not re.search(r"Traceback|Errno|Error:|Exception|Warning: corout", said), said
+    return REMEDY in said
+
+
+@pytest.mark.parametrize("number", LIMITS)
+def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup, number):
+    hsup.procfile(one="echo done")
+    forget_links()
+    done = hsup.call("start", "--oneshot", prefix=limited(number))
+    said = done.text + done.message
+    if is_told(said):
+        assert done.status in {1, 255}
+        assert number < 40
+    else:
+        assert (done.status, "done" in done.text) == (0, True), said
+
+
+@pytest.mark.parametrize("number", LIMITS)
+def test_a_run_runs_its_command_or_says_what_it_lacks(hsup, number):
+    hsup.procfile(one="true")
+    forget_links()
+    done = hsup.call("run", "echo done", prefix=limited(number))
+    if is_told(done.message):
+        assert done.status == 1
+        assert number < 40
+        # What it could not take away is taken away by the next.
+        assert hsup.call("run", "true").status == 0
+    else:
+        assert (done.status, done.text, done.message) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("number", [16, 24])
+def test_that_the_limit_is_lowered_costs_no_dyno_and_no_end(hsup, number):
+    hsup.procfile(web=hsup.born, worker=hsup.born)
+    running = hsup.start("web=2", "worker")
+    running.wait_for("born$", count=3)
+    hsup.sleepers(3)
+    (worker,) = [one for one in hsup.inside("worker.1") if one in hsup.sleepers(3)]
+    _, hard = resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE, (number, hard))
+    os.kill(worker, signal.SIGKILL)
+    running.wait_for(rf"worker\.1\]: Cannot start: .*{re.escape(REMEDY)}$", count=2)
+    assert len(hsup.sleepers(2)) == 2
+    resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    running.wait_for("born$", count=4)
+    resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE, (number, hard))
+    assert running.stop() == 0
+    assert running.count("Process exited with status 143") == 3
+    is_told(running.said)
+
+
+def test_what_can_hardly_open_a_file_ends_its_dynos_all_the_same(hsup):
+    hsup.procfile(web=hsup.born)
+    running = hsup.start("web=2")
+    running.wait_for("born$", count=2)
+    hsup.sleepers(2)
+    _, hard = resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE, (6, hard))
+    running.send(signal.SIGTERM)
+    running.ended()
+    assert eventually(lambda: not hsup.processes()), hsup.processes()
+    assert hsup.call("run", "true").status == 0  # takes away what could not be

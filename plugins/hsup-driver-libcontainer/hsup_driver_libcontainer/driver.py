@@ -194,7 +194,7 @@ class LibcontainerDriver:
                 common = self._machine.common
                 leave = partial(init.leave_all, {*theirs, *common.kept})
                 init.fork(*theirs, place.ground().packet(), common, leave)
-            return Channels(own, setup, f"socket:[{os.fstat(builders.fileno()).st_ino}]")
+            return Channels(own, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
 
     @contextmanager
     def _files(

@@ -62,7 +62,7 @@ class ContainerDyno:
         self._execute = execute
         self._release = release
         self._end_stuck = end_stuck
-        self._channel, self._setup, self._builders = channels
+        self._channel, self._setup, self._held = channels
         self._built: Built | None = None
         self._started: asyncio.Future[Built] = loop.create_future()
         self._end: asyncio.Future[ExitStatus] = loop.create_future()
@@ -164,7 +164,7 @@ class ContainerDyno:
         patience_ms = int(_LOOK_SECONDS * 1000)
         if self._pidfd < 0 and not kernel.is_ready(self._setup.fileno(), patience_ms):
             self._end_stuck(math.inf)
-            self._end_stopped_builder()
+            self._end_stopped()
         while self._pidfd < 0 and (received := messages.receive(self._setup)):
             if isinstance(received.message, Watch):
                 (self._pidfd,) = received.descriptors
@@ -181,7 +181,7 @@ class ContainerDyno:
         try:
             if self._pidfd < 0:
                 self._end_stuck(self._looks * _LOOK_SECONDS)
-                self._end_stopped_builder()
+                self._end_stopped()
             elif self._is_stopped():
                 self._fail_stopped()
                 self._kill()
@@ -192,12 +192,15 @@ class ContainerDyno:
         first = pid_of(self._pidfd)
         return any(map(is_stopped, (first, *children_of(first))))
 
-    def _end_stopped_builder(self) -> None:
-        """End what has the builder's channel, and was stopped before hsup knew of it."""
-        for pid in filter(is_stopped, holders_of(self._builders)):
-            self._fail_stopped()
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    def _end_stopped(self) -> None:
+        """End processes of the dyno that were stopped before hsup knew of them."""
+        try:
+            for pid in filter(is_stopped, holders_of(self._held)):
+                self._fail_stopped()
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        except OSError:  # too many files are open to look into /proc
+            logger.debug("cannot look for the processes of a dyno", exc_info=True)
 
     def _fail_stopped(self) -> None:
         self._fail(start_error(f"one of its processes was stopped for {_LOOK_SECONDS:g} s"))
@@ -256,6 +259,7 @@ class ContainerDyno:
         else:
             self._fail(DynoStartError("the dyno was killed while it started"))
         if self._pidfd < 0:
+            self._end_stopped()
             self._see_end()
 
     def _hear_rest_of_builder(self) -> None:

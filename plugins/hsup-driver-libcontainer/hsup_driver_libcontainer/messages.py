@@ -119,12 +119,12 @@ class Received(NamedTuple):
 class Channels(NamedTuple):
     """hsup's ends of the channels to a dyno: to its first process, and to the builder.
 
-    `builders` is what /proc calls the builder's end of its own.
+    `held` is what /proc calls the other end of the first one, which both have.
     """
 
     first: socket.socket
     setup: socket.socket
-    builders: str
+    held: str
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -30,7 +30,7 @@ class Spares:
         self._make = make
         self._ready: list[ContainerDyno] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._leaving: set[asyncio.Task[bool]] = set()
+        self._leaving: dict[asyncio.Task[bool], ContainerDyno] = {}
 
     def take(self, size: Size) -> ContainerDyno:
         """Return a dyno that can be launched. Raises DriverError."""
@@ -45,10 +45,10 @@ class Spares:
         self._fill_after(_QUIET_SECONDS, size)
 
     def close(self) -> Sequence[ContainerDyno]:
-        """Make no more; return those that are left."""
+        """Make no more; return those that are left, some of which are ending."""
         if self._timer is not None:
             self._timer.cancel()
-        return self._ready
+        return [*self._ready, *self._leaving.values()]
 
     def _fill_after(self, seconds: float, size: Size) -> None:
         if self._timer is not None:
@@ -60,8 +60,8 @@ class Spares:
         for spare in [one for one in self._ready if not _is_usable(one, size)]:
             self._ready.remove(spare)
             task = asyncio.ensure_future(spare.destroy())
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._leaving[task] = spare
+            task.add_done_callback(self._leaving.pop)
         if len(self._ready) == _COUNT:
             return
         try:

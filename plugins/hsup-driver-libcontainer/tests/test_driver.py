@@ -20,8 +20,9 @@ from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.testing import Recorder
 from hsup_driver_libcontainer import dyno as dyno_module
-from hsup_driver_libcontainer import kernel
+from hsup_driver_libcontainer import kernel, spares, zygote_client
 from hsup_driver_libcontainer.driver import LibcontainerDriver
+from hsup_driver_libcontainer.processes import is_stopped
 
 NAME = DynoName("web", 1)
 
@@ -329,7 +330,9 @@ def test_a_spare_that_was_killed_does_no_harm(settings):
     asyncio.run(run())
 
 
-def test_a_command_that_comes_too_late_ends_with_the_dyno(settings):
+def test_a_command_that_comes_too_late_ends_with_the_dyno(settings, monkeypatch):
+    monkeypatch.setattr(zygote_client, "is_stopped", lambda _: False)  # nobody replaces it
+
     async def run():
         one = release()
         spec = dyno_spec(one, NAME, Command(("sleep 600",)), port=None)
@@ -357,12 +360,13 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
         one = release()
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
-            await until(lambda: [pid for first in first_processes() for pid in children_of(first)])
-            first = first_processes()[0]
+            await until(lambda: any(map(is_first_of_a_spare, first_processes())))
+            first = next(filter(is_first_of_a_spare, first_processes()))
             (builder,) = children_of(first)
-            os.kill(first, signal.SIGSTOP)  # it does not know yet
+            os.kill(first, signal.SIGSTOP)
+            await until(lambda: is_stopped(first))  # and does not know of the builder's end
             os.kill(builder, signal.SIGKILL)
-            await until(lambda: ") Z" in Path(f"/proc/{builder}/stat").read_text())
+            await until(lambda: has_ended(builder))
             if is_taken:
                 assert await output_of(driver, one, "echo two") == "two\n"
 
@@ -386,14 +390,13 @@ def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
     settings, monkeypatch, is_spare
 ):
     monkeypatch.setattr(dyno_module, "_LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(spares, "_COUNT", int(is_spare))
 
     async def run():
         one = release()
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
-            await until(lambda: len(first_processes()) == 1)
-            if not is_spare:
-                kill_first_processes()
+            await until(lambda: len(first_processes()) == int(is_spare))
             (zygote,) = children("-ISB")
             stopping = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", STOP_NEXT, str(zygote), stdout=subprocess.PIPE
@@ -421,6 +424,18 @@ def kill_first_processes():
         os.kill(pid, signal.SIGKILL)
     while first_processes():
         time.sleep(0.001)
+
+
+def is_first_of_a_spare(pid):
+    """Tell whether a first process has left the channel to its child, which is the builder's."""
+    return Path(f"/proc/{pid}/comm").read_text() == "hsup-init\n" and bool(children_of(pid))
+
+
+def has_ended(pid):
+    try:
+        return ") Z" in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 async def until(true):

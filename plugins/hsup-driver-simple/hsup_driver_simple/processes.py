@@ -88,10 +88,12 @@ class Snapshot:
 def send(pids: Iterable[int], number: int) -> set[int]:
     """Send a signal to processes of which a snapshot was just taken.
 
-    Returns those that may not be signalled: set-id programs, unless we are root.
+    Parents get it before their children, which they would else see end by it: a shell would
+    go on with its script, and say "Killed". Returns those that may not be signalled: set-id
+    programs, unless we are root.
     """
     refused = set()
-    for pid in pids:
+    for pid in sorted(pids):  # in which order they were started, until pids begin anew
         try:
             os.kill(pid, number)
         except ProcessLookupError:

@@ -1,6 +1,7 @@
 """Processes of dead hsups are swept, those of living ones are left alone."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,3 +116,13 @@ def test_is_running_is_false_for_a_zombie():
         os.waitpid(pid, 0)
         os.close(read)
         os.close(write)
+
+
+def test_parents_are_signalled_before_their_children(monkeypatch):
+    """A shell that sees its child end first goes on with its script, and says "Killed"."""
+    signalled = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: signalled.append(pid))
+    pids = {1 << 22, 4097, 8, 70_001, 64}
+    assert list(pids) != sorted(pids)
+    assert processes.send(pids, signal.SIGTERM) == set()
+    assert signalled == sorted(pids)

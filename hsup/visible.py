@@ -48,6 +48,14 @@ def warn(text: str) -> None:
     _print(f"hsup: {text}", is_error=True)
 
 
+def warn_of(error: BaseException) -> None:
+    """Print a traceback on standard error, with what others have written made visible."""
+    import traceback
+
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        warn(line)
+
+
 def tell_json(value: Any) -> None:
     """Print a value as JSON of several lines, whose strings are ASCII."""
     import json

@@ -101,3 +101,19 @@ def test_what_a_plugin_is_called_and_says_is_visible(install, tmp_path):
     as_json = hsup("plugins", "--json", folder=tmp_path)
     assert as_json.stdout.isascii()
     assert "evil-\x1b[2J" in [one["distribution"] for one in json.loads(as_json.stdout)["plugins"]]
+
+
+def test_a_mistake_of_hsups_own_is_shown_as_text():
+    program = """
+import hsup.cli
+def broken(**_):
+    raise RuntimeError("\\x1b[2Jgone\\nhsup: all is well")
+hsup.cli.hsup = broken
+hsup.cli.main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("hsup: Traceback (most recent call last):\n")
+    assert ended.stderr.endswith("hsup: RuntimeError: \\x1b[2Jgone\nhsup: hsup: all is well\n")

@@ -13,7 +13,7 @@ import click
 from hsup import __version__
 from hsup.cli.options import Options, shared_options
 from hsup.errors import HsupError, PluginError
-from hsup.visible import visible, warn
+from hsup.visible import visible, warn, warn_of
 
 #: Each in a module of its own, imported when it is called.
 COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
@@ -72,6 +72,7 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
 
 def main() -> None:
     """Run hsup, and exit with its status."""
+    sys.excepthook = lambda _, error, __: warn_of(error)
     try:
         hsup(prog_name="hsup")
     except HsupError as error:

@@ -34,7 +34,7 @@ from hsup.guards import (
 from hsup.long_work import LongWork, waited_for
 from hsup.model import Release
 from hsup.plugin_manager import PluginManager
-from hsup.visible import warn
+from hsup.visible import warn, warn_of
 
 _Factory = TypeVar("_Factory")
 _Made = TypeVar("_Made")
@@ -235,10 +235,7 @@ def _warn(text: str) -> None:
 def _note(text: str, error: BaseException | None) -> None:
     warn(text)
     if error is not None and not isinstance(error, HsupError):
-        import traceback
-
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            warn(line)
+        warn_of(error)
 
 
 def _ignore(text: str, error: BaseException | None) -> None:

@@ -14,7 +14,12 @@ from pathlib import Path
 from hsup.errors import SourceError
 from hsup.model import Author, Fault
 from hsup_source_directory import CONTROL_DIR
-from hsup_source_directory.reading import find_obstacle, open_control_file, read_opened
+from hsup_source_directory.reading import (
+    MAX_BYTES,
+    find_obstacle,
+    open_control_file,
+    read_opened,
+)
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -89,7 +94,7 @@ class Folder:
         """Return a descriptor to read a file from; never waits. Raises OSError."""
         return open_control_file(name, self.descriptor, follows_links=self._is_trusted)
 
-    def read(self, name: str) -> tuple[bytes | Fault, os.stat_result]:
+    def read(self, name: str, most_bytes: int = MAX_BYTES) -> tuple[bytes | Fault, os.stat_result]:
         """Return what a control file contains, or why it cannot be one. Raises OSError."""
         obstacle = self.find_obstacle(name)
         if obstacle:
@@ -97,7 +102,7 @@ class Folder:
         descriptor = self.open(name)
         try:
             found = os.fstat(descriptor)
-            return self.find_stranger(found) or read_opened(descriptor), found
+            return self.find_stranger(found) or read_opened(descriptor, most_bytes), found
         finally:
             os.close(descriptor)
 

@@ -66,11 +66,11 @@ def open_control_file(
     return os.open(path, _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW, dir_fd=folder)
 
 
-def read_opened(descriptor: int) -> bytes | Fault:
+def read_opened(descriptor: int, most_bytes: int = MAX_BYTES) -> bytes | Fault:
     """Return all that an opened file contains, or that this is too much."""
     size = os.fstat(descriptor).st_size
-    if size > MAX_BYTES:
-        problem = f"must be at most {MAX_BYTES >> 20} MiB, got {size / 2**20:.1f} MiB"
+    if size > most_bytes:
+        problem = f"must be at most {most_bytes >> 20} MiB, got {size / 2**20:.1f} MiB"
         return Fault(place="", problem=problem)
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read(MAX_BYTES)
+        return file.read(most_bytes)

@@ -24,12 +24,12 @@ def no_digest(_release: Release) -> None:
 
 
 def control_file(release: Release) -> bytes:
-    """Return a control file that describes a release."""
+    """Return a control file that describes a release, little longer than the one it came from."""
     slug = release.slug
     said = {
         "Version": release.version,
         "Name": release.app,
-        "Env": dict(release.config),
+        "Env": dict(release.config) or None,
         "Slug": slug and slug.location,
         "SlugChecksum": slug and slug.checksum,
         "Stack": release.stack,
@@ -42,9 +42,10 @@ def control_file(release: Release) -> bytes:
                 "Args": list(one.command.words),
             }
             for one in release.processes
-        ],
+        ]
+        or None,  # an empty list is a bracket that the other file may not have
     }
-    return json.dumps(said, indent=4).encode()
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def pinned(release: Release, digest_of: DigestOf) -> Release:

@@ -27,11 +27,15 @@ from pathlib import Path
 from hsup.errors import SourceError
 from hsup.model import Author, Fault
 from hsup_source_directory.folder import Folder, advice, opened, temporary
+from hsup_source_directory.reading import MAX_BYTES
 from hsup_source_directory.submission import Submission
 
 NEW, TAKEN, LOADED = "new", ".new.taken", "loaded"
 RUNNING, REJECTED, LAST_ERROR = ".running", "rejected", "last_error"
 _TEMPORARIES = tuple(map(temporary, (LOADED, RUNNING, LAST_ERROR)))
+
+#: hsup writes all keys of a process there, and of another control file those that it has.
+_MOST_RUNNING_BYTES = 2 * MAX_BYTES
 
 #: Another hsup holds the folder for as long as it writes some small files.
 LOCK_TRIES = 50
@@ -93,7 +97,8 @@ class ControlDirectory:
         """Return the content of a file, and its author; None without one. Raises SourceError."""
         with self._doing(f"read {name}"):
             try:
-                content, found = self.folder.read(name)
+                most_bytes = _MOST_RUNNING_BYTES if name == RUNNING else MAX_BYTES
+                content, found = self.folder.read(name, most_bytes)
             except FileNotFoundError:
                 return None
             return content, self.folder.author(found)

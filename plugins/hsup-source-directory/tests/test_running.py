@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 
@@ -9,7 +10,8 @@ import pytest
 
 from hsup.errors import SourceError
 from hsup.model import Command, ProcessType, Release, Slug
-from hsup_source_directory.control_file import parse
+from hsup_source_directory.control_file import MAX_BRACKETS, parse
+from hsup_source_directory.reading import MAX_BYTES
 from hsup_source_directory.running import control_file
 from hsup_source_directory.source import DirectorySource
 
@@ -37,6 +39,32 @@ class Digests(dict):
 @pytest.mark.parametrize("release", [WHOLE, Release("shop", 0)])
 def test_a_control_file_of_a_release_gives_it_again(release):
     assert parse(control_file(release), app=None, default_app="").release == release
+
+
+def largest(said):
+    """Return a control file of as many bytes as it may have."""
+    return said + b" " * (MAX_BYTES - len(said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"Env": {"A": "\u0434" * 500_000}},
+        {"Env": {"A": '"\n' * 250_000}},
+        {"Processes": [{"Type": "web", "Quantity": 1, "Args": ["a"] * 250_000}]},
+        {
+            "Env": {"A": "a" * 1_000_000},
+            "Processes": [{"Type": f"w{n}", "Quantity": 1, "Args": ["a"]} for n in range(1000)],
+        },
+        {"Name": "[" * (MAX_BRACKETS - 1)},
+    ],
+    ids=["letters", "escapes", "words", "defaults", "brackets"],
+)
+def test_what_runs_of_the_largest_control_files_is_kept(folder, said):
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    release = accept(folder, largest(text.encode()))
+    DirectorySource(folder).keep(release)
+    assert DirectorySource(folder).kept() == release
 
 
 def accept(folder, content):

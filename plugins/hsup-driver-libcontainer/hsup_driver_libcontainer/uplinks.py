@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 _NETWORK_DEVICES = "/sys/class/net"
 _EVERYWHERE = "00000000"
+#: The interface of a route that refuses or drops, which nft reads as all interfaces.
+_NOWHERE = "*"
 
 
 def uplinks(folder: str = _NETWORK_DEVICES) -> Sequence[str]:
@@ -21,7 +23,7 @@ def uplinks(folder: str = _NETWORK_DEVICES) -> Sequence[str]:
 def _default_routes() -> set[str]:
     with open("/proc/net/route", encoding="ascii") as file:
         rows = [line.split() for line in file][1:]
-    return {row[0] for row in rows if row[1] == row[7] == _EVERYWHERE}
+    return {row[0] for row in rows if row[1] == row[7] == _EVERYWHERE} - {_NOWHERE}
 
 
 def _has_card(folder: str, name: str) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from hsup_driver_libcontainer.uplinks import uplinks
 
 
@@ -21,3 +23,10 @@ def test_bridges_with_a_card_below_them_lead_out_and_others_do_not(tmp_path):
     for card in ("eth0", "eth1"):
         (tmp_path / card / "device").mkdir()
     assert {"br0", "vmbr1"} == {*uplinks(str(tmp_path))} - {*uplinks(str(tmp_path / "none"))}
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "blackhole", "prohibit"])
+def test_a_default_route_that_leads_nowhere_has_no_interface(machine, kind):
+    machine.run(f"ip route add {kind} default")
+    assert uplinks("/nonexistent") == []
+    machine.firewall().open()

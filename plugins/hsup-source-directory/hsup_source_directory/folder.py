@@ -58,6 +58,10 @@ class Folder:
             # Where fs.protected_hardlinks is off, anybody can link to anybody's file (man 5 proc).
             problem = f"must have no other name, got a file with {found.st_nlink} hard links"
             return Fault("", problem)
+        if found.st_uid in {_ROOT, os.geteuid()} and not self._is_trusted and _is_shared(found):
+            mode = stat.S_IMODE(found.st_mode)
+            problem = f"must be writable by its owner only in this folder, got the mode {mode:04o}"
+            return Fault("", problem)
         return None
 
     def author(self, found: os.stat_result) -> Author:
@@ -170,6 +174,16 @@ def temporary(name: str) -> str:
 def advice(error: OSError) -> str | None:
     """Return what to do about an error in a control directory."""
     return _HINTS.get(error.errno or 0)
+
+
+def _is_shared(found: os.stat_result) -> bool:
+    """Tell whether others than its owner may write to a file.
+
+    A group with the owner's number has the owner alone in it, but for root's (man 8 pam_umask).
+    """
+    has_own_group = found.st_uid == found.st_gid != _ROOT
+    others = stat.S_IWOTH if has_own_group else _OTHERS_MAY_WRITE
+    return bool(found.st_mode & others)
 
 
 def _open(path: Path) -> int:

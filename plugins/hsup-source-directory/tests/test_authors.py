@@ -15,7 +15,7 @@ from hsup_source_directory.source import DirectorySource
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of several users")
 
-OWNER, STRANGER = 61001, 61002
+OWNER, STRANGER, GROUP = 61001, 61002, 12345
 
 
 @pytest.fixture
@@ -55,10 +55,49 @@ def test_a_release_has_the_one_who_wrote_it_as_its_author_also_after_a_restart(
     shared, version, uid
 ):
     write_as(uid, shared / "new", version(1))
-    (shared / "new").chmod(0o666)
+    (shared / "new").chmod(0o666 if uid == OWNER else 0o644)
     assert DirectorySource(shared).fetch().release.author == Author(uid, uid)
     assert DirectorySource(shared).fetch().release.author == Author(uid, uid)
     assert stat.S_IMODE((shared / "loaded").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["new", "loaded"])
+@pytest.mark.parametrize("rights", [(0, 0o2775), (0, 0o757), (OWNER, 0o755)])
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_what_others_may_write_to_is_no_release_of_root(folder, version, name, rights, mode):
+    os.chown(folder, rights[0], GROUP)
+    folder.chmod(rights[1])
+    (folder / name).write_bytes(version(1))
+    os.chown(folder / name, 0, GROUP)
+    (folder / name).chmod(mode)
+    refused = f"must be writable by its owner only in this folder, got the mode 0{mode:o}"
+    if name == "new":
+        assert refused in str(DirectorySource(folder).fetch().rejected)
+    else:
+        with pytest.raises(source_module.SourceError, match=refused):
+            DirectorySource(folder).fetch()
+
+
+def test_where_root_alone_may_write_to_the_folder_a_group_may_write_to_new(folder, version):
+    folder.chmod(0o755)
+    (folder / "new").write_bytes(version(1))
+    (folder / "new").chmod(0o664)
+    assert DirectorySource(folder).fetch().release.author == Author(0, 0)
+
+
+@pytest.mark.parametrize("group", [OWNER, GROUP])
+def test_without_root_new_may_be_writable_for_the_own_group_of_hsups_user(folder, version, group):
+    """Folder and file are as a umask of 002 makes them."""
+    os.chown(folder, OWNER, group)
+    folder.chmod(0o775)
+    write_as(OWNER, folder / "new", version(1))
+    os.chown(folder / "new", OWNER, group)
+    (folder / "new").chmod(0o664)
+
+    def is_accepted():
+        return DirectorySource(Path()).fetch().release is not None
+
+    assert as_user(OWNER, folder, is_accepted) == (group == OWNER)
 
 
 def test_a_new_of_somebody_else_is_refused(shared, version):

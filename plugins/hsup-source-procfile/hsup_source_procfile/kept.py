@@ -26,6 +26,8 @@ _DEFAULT_DIR = "/var/lib/hsup/procfile"
 _LONGEST_NAME = 200
 #: How a file's name begins: that of a folder is absolute.
 _ROOT = quote("/", safe="")
+#: How a file's name ends until it is whole; a crash leaves it.
+_UNFINISHED = ".new"
 #: Of folders whose releases are kept; that of the folder started longest ago goes first.
 _MOST_KEPT = 100
 
@@ -33,16 +35,9 @@ _MOST_KEPT = 100
 def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
     """Keep a release for the next hsup in a folder. Raises SourceError."""
     path = _path(folder, environ)
-    work = f"{path}.new"  # of a crash, the next one is written over it
     try:
         make_folders(os.path.dirname(path))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(work, flags, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:
-            json.dump(_said(release), file)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(work, path)
+        _write(path, json.dumps(_said(release)))
         _make_room(os.path.dirname(path))
     except OSError as error:
         text = f"cannot keep the release in {path}: {error.strerror}"
@@ -50,9 +45,30 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
         raise SourceError(text, hint=hint) from error
 
 
+def _write(path: str, text: str) -> None:
+    """Write a file that appears whole, whoever else writes it at the same time."""
+    work = f"{path}.{os.urandom(8).hex()}{_UNFINISHED}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(work, flags, 0o600)
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(work, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(work)
+        raise
+
+
 def _make_room(state: str) -> None:
     with os.scandir(state) as entries:
-        own = [one for one in entries if one.name.startswith(_ROOT) and one.name.endswith(".json")]
+        own = [
+            one
+            for one in entries
+            if one.name.startswith(_ROOT) and one.name.endswith((".json", _UNFINISHED))
+        ]
     for old in sorted(own, key=_age)[:-_MOST_KEPT]:
         with suppress(FileNotFoundError):  # another hsup was quicker
             os.unlink(old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import stat
@@ -69,6 +70,8 @@ def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touc
     for number in range(120):
         (state / f"%2Fsrv%2F{number}.json").write_text("{}")
         os.utime(state / f"%2Fsrv%2F{number}.json", (number, number))
+    (state / "%2Fsrv%2F0.json.crashed.new").write_text("{")
+    os.utime(state / "%2Fsrv%2F0.json.crashed.new", (0, 0))
     source = ProcfileSource(settings)
     source.keep(source.fetch().release)
     left = set(os.listdir(state)) - {"mine.json"}
@@ -77,6 +80,36 @@ def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touc
     assert "%2Fsrv%2F20.json" not in left
     assert (state / "mine.json").exists()
     assert source.kept() is not None
+
+
+def test_another_hsup_in_the_folder_keeps_its_release_meanwhile(settings, monkeypatch):
+    """The other one begins and ends while this one has written, and not yet renamed."""
+    source, other = ProcfileSource(settings), ProcfileSource(settings)
+    release = source.fetch().release
+    fsync = os.fsync
+
+    def meet(descriptor):
+        monkeypatch.setattr(os, "fsync", fsync)
+        other.keep(release._replace(version=7))
+        assert other.kept().version == 7
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meet)
+    source.keep(release)
+    assert source.kept() == release
+    assert len(kept_files(settings)) == 1
+
+
+def test_nothing_is_left_of_what_cannot_be_kept(settings, monkeypatch):
+    def fail(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    source = ProcfileSource(settings)
+    release = source.fetch().release
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SourceError, match="No space left on device"):
+        source.keep(release)
+    assert kept_files(settings) == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"processes": [1]}', "\0", "é"])

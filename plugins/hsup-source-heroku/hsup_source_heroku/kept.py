@@ -111,7 +111,7 @@ class Kept:
         except UnicodeDecodeError:  # which has the text in it, secrets and all
             logger.warning("cannot read %s, it is passed over: it is not UTF-8", path)
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, RecursionError) as error:
             logger.warning("cannot read %s, it is passed over: %s", path, error)
             return None
         archived = snapshot.archived

@@ -485,6 +485,16 @@ class PlatformApi:
         return lambda answer: answer._replace(body=answer.body[:-1])
 
     @staticmethod
+    def nested() -> Fault:
+        """Answer with an unknown key whose value is nested deeper than any parser goes."""
+        deep = b'{"x": ' + b"[" * 200_000
+
+        def nest(answer: Answer) -> Answer:
+            return answer._replace(body=b"[" + deep if answer.body.startswith(b"[") else deep)
+
+        return nest
+
+    @staticmethod
     def cut() -> Fault:
         """Close the connection in the middle of the body."""
         return lambda answer: answer._replace(is_cut=True)

@@ -425,6 +425,7 @@ def test_a_connection_that_was_closed_meanwhile_is_no_failure(api, make_source):
     ("fault", "times"),
     [
         ("broken_json", 2),
+        ("nested", 2),
         ("cut", 2),
         ("hang_up", 4),
         ("not_utf8", 2),
@@ -559,6 +560,13 @@ def test_a_broken_kept_release_is_passed_over(api, make_source, shop, tmp_path, 
     assert make_source().fetch().release.version == 2
     assert "running.json, it is passed over" in caplog.text
     assert first.config["NAME"] not in caplog.text
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_kept_release_that_is_nested_too_deep_is_passed_over(make_source, tmp_path):
+    make_source().fetch()
+    kept_files(tmp_path)["newest.json"].write_text('{"x": ' + "[" * 200_000)
+    assert make_source().fetch().release.version == 1
 
 
 @pytest.mark.usefixtures("shop")

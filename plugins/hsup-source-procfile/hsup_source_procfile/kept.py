@@ -17,6 +17,7 @@ from urllib.parse import quote
 from hsup.errors import SourceError
 from hsup.folders import make_folders
 from hsup.model import Command, ProcessType, Release
+from hsup.validation import release_faults
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
     except OSError as error:
         text = f"cannot read the release that is kept in {path}: {error.strerror}"
         raise SourceError(text, hint=f"see who may read it, or set {STATE_DIR}") from error
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         logger.warning("cannot read %s, it is passed over: %s", path, type(error).__name__)
         with suppress(OSError):
             os.unlink(path)
@@ -109,11 +110,30 @@ def _said(release: Release) -> dict[str, Any]:
 
 
 def _release(said: dict[str, Any]) -> Release:
+    """Return the release again. Raises what Python does, or ValueError, where it is none."""
     processes = (
-        ProcessType(name, Command(tuple(words)), quantity, size)
-        for name, (words,), quantity, size in said.pop("processes")
+        ProcessType(name, Command(tuple(_texts(words))), _number(quantity), size)
+        for name, (words,), quantity, size in said["processes"]
     )
-    return Release(**{**said, "processes": tuple(processes)})
+    app, version, config = said["app"], _number(said["version"]), said["config"]
+    _texts([app, *config.keys(), *config.values()])
+    release = Release(app, version, config, tuple(processes))
+    _texts([one.size for one in release.processes if one.size is not None])
+    for fault in release_faults(release):
+        raise ValueError(fault.place)
+    return release
+
+
+def _texts(found: list[Any]) -> list[str]:
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise TypeError
+    return found
+
+
+def _number(found: Any) -> int:
+    if type(found) is not int:  # True is an int, too
+        raise TypeError
+    return found
 
 
 def _path(folder: str, environ: Mapping[str, str]) -> str:

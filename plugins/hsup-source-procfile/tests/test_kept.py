@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import stat
@@ -112,14 +113,43 @@ def test_nothing_is_left_of_what_cannot_be_kept(settings, monkeypatch):
     assert kept_files(settings) == []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"processes": [1]}', "\0", "é"])
-def test_what_is_broken_was_not_kept(settings, content):
+BROKEN = ("", "{", "[]", "{}", '{"processes": [1]}', "\0", "é", "[" * 200_000)
+GOOD = {"app": "x", "version": 1, "config": {}, "processes": [["web", [["./web"]], 1, None]]}
+ODD = (
+    {"app": 5},
+    {"version": "1"},
+    {"version": True},
+    {"config": 5},
+    {"config": ["A"]},
+    {"config": {"A": 5}},
+    {"config": {"A": "\0"}},
+    {"config": {"A=B": "c"}},
+    {"processes": [["web", ["words"], 1, None]]},
+    {"processes": [["web", [[5]], 1, None]]},
+    {"processes": [[5, [["./web"]], 1, None]]},
+    {"processes": [["a/b", [["./web"]], 1, None]]},
+    {"processes": [["web", [["./web"]], -1, None]]},
+    {"processes": [["web", [["./web"]], 1.5, None]]},
+    {"processes": [["web", [["./web"]], 1, 5]]},
+)
+
+
+def replace_kept(settings, content):
     source = ProcfileSource(settings)
     source.keep(source.fetch().release)
     (path,) = kept_files(settings)
     with open(path, "w", encoding="utf-8") as file:
         file.write(content)
-    assert source.kept() is None
+    return source.kept()
+
+
+@pytest.mark.parametrize("content", [*BROKEN, *(json.dumps({**GOOD, **odd}) for odd in ODD)])
+def test_what_is_broken_was_not_kept(settings, content):
+    assert replace_kept(settings, content) is None
+
+
+def test_what_a_broken_one_is_made_of_is_good(settings):
+    assert replace_kept(settings, json.dumps(GOOD)).processes[0].command.words == ("./web",)
 
 
 def test_a_folder_that_cannot_be_written_is_told(settings, tmp_path):

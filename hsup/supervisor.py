@@ -209,23 +209,29 @@ class Supervisor:
 
     async def _act_on(self, fetched: Fetched) -> None:
         """Run what the source has answered, and then what it answers meanwhile."""
-        await self._report(fetched)
-        if fetched.release is None:
-            self._say_waiting(fetched)
-            return
-        taking = asyncio.create_task(self._rollout.take(fetched.release))
+        newest: Fetched | None = fetched
+        while newest is not None:
+            await self._report(newest)
+            if newest.release is None:
+                self._say_waiting(newest)
+                return
+            later = await self._take(newest.release)
+            for one in later[:-1]:
+                await self._report(one)
+            newest = later[-1] if later else None
+
+    async def _take(self, release: Release) -> list[Fetched]:
+        """Run a release; return what the source answers meanwhile."""
+        taking = asyncio.create_task(self._rollout.take(release))
         try:
-            later = await self._look_meanwhile(fetched.release, taking)
+            later = await self._look_meanwhile(release, taking)
             seconds = await taking
         finally:
             taking.cancel()
             await asyncio.wait({taking})
         if seconds is not None:
             self._ask_later(seconds)
-        if later:
-            for one in later[:-1]:
-                await self._report(one)
-            await self._act_on(later[-1])
+        return later
 
     async def _look_meanwhile(
         self, release: Release, taking: asyncio.Task[float | None]

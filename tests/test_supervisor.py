@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 import threading
 
@@ -1159,6 +1160,31 @@ async def test_a_newer_release_gives_up_the_build_of_an_older_one(
     await told.until(lambda one: received(one) == [1, 3])
     assert told.of(RejectedEvent) == []
     assert "Gave up v2 of shop, as v3 of shop has arrived" in sink.said()
+    await end(supervisor, running)
+
+
+async def test_however_many_releases_supersede_one_another_hsup_needs_no_more_stack(
+    supervise, source, driver, sink, turn_until, monkeypatch, make_release
+):
+    begun, depths = [], []
+
+    def block(release):
+        begun.append(release.version)
+        pause(60.0)
+
+    def write(batch):
+        if batch.lines.startswith(b"Warning: answer"):
+            depths.append(len(inspect.stack(0)))
+
+    monkeypatch.setattr(driver, "build", block)
+    monkeypatch.setattr(sink, "write", write)
+    supervisor, running = supervise()
+    for version in range(1, 6):
+        release = make_release(version=version, config={"A": str(version)}, web=1)
+        source.give(Fetched(release=release, warnings=(f"answer {version}",)))
+        await turn_until(lambda: begun[-1:] == [version])  # noqa: B023 - awaited here
+    assert len(depths) == 5
+    assert depths[1:] == depths[1:2] * 4
     await end(supervisor, running)
 
 

@@ -30,10 +30,8 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
     def run() -> None:
         try:
             future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
-            future.set_exception(error)
-        except BaseException as error:  # noqa: BLE001 - it would end the event loop
-            future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            future.set_exception(_awaitable(error))
 
     try:
         threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
@@ -41,6 +39,19 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
         text = "cannot start a thread: no more processes may be started"
         raise HsupError(text, hint="raise the limit of processes: ulimit -u") from error
     return await asyncio.wrap_future(future)
+
+
+def _awaitable(error: BaseException) -> Exception:
+    """Return an error as it can be raised where it is awaited.
+
+    What is no Exception would end the event loop, and StopIteration, which has a meaning of
+    its own there, never arrives (asyncio.Future.set_exception, until Python 3.12).
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    raised = RuntimeError(": ".join(filter(None, (type(error).__name__, str(error)))))
+    raised.__cause__ = error
+    return raised
 
 
 async def in_thread_or_undone(

@@ -21,6 +21,12 @@ async def test_what_the_function_raises_is_raised():
         await in_thread(lambda: 1 // 0)
 
 
+async def test_what_only_a_generator_may_raise_arrives_too():
+    with pytest.raises(RuntimeError, match=r"^StopIteration$") as raised:
+        await in_thread(lambda: next(iter(())))
+    assert isinstance(raised.value.__cause__, StopIteration)
+
+
 async def test_that_no_thread_can_be_started_names_the_limit():
     threading.stack_size(1 << 45)  # more than there is: as where no process may be started
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from hsup.errors import HsupError
@@ -218,17 +218,20 @@ class Calls:
             try:
                 with self.on_main_thread(call):
                     items = _async_generator(begin())
-                async with aclosing(items):
+                try:
                     while True:
                         try:
                             item = await _Steps(self, call, items.__anext__())
                         except StopAsyncIteration:
                             return
                         yield item
-            except _Escaped as error:
-                raise self.failed(call, failure, error.error) from error.error
-            except Exception as error:
-                raise self.failed(call, failure, error) from error
+                finally:
+                    await _Steps(self, call, items.aclose())
+            except BaseException as error:
+                if isinstance(error, GeneratorExit) or _is_cancelled(error):
+                    raise
+                cause = error.error if isinstance(error, _Escaped) else error
+                raise self.failed(call, failure, cause) from cause
 
     @contextmanager
     def on_main_thread(self, call: Call) -> Iterator[None]:
@@ -484,11 +487,12 @@ class _Steps:
         self._work = work
 
     def __await__(self) -> Generator[Any, None, Any]:
-        steps: Any = self._work.__await__()
+        steps: Any = None
         thrown: BaseException | None = None
         while True:
             try:
                 with self._calls.on_main_thread(self._call):
+                    steps = steps or self._work.__await__()
                     waited_for = steps.send(None) if thrown is None else steps.throw(thrown)
             except StopIteration as end:
                 return end.value
@@ -499,6 +503,14 @@ class _Steps:
                 yield waited_for
             except BaseException as error:  # noqa: BLE001 - it is the awaitable's
                 thrown = error
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Tell whether an error is that the current task was cancelled, not a stranger's own."""
+    import asyncio
+
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and bool(task and task.cancelling())
 
 
 def _async_generator(made: Any) -> Any:

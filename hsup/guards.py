@@ -149,7 +149,9 @@ class GuardedDyno:
         """Return where the dyno's PORT can be reached, None where it says nothing good."""
         try:
             address = self._dyno.address
-        except Exception:  # noqa: BLE001 - a stranger's
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
             return None
         return address if isinstance(address, Address) else None
 
@@ -328,8 +330,11 @@ class GuardedSink:
         if self._is_broken:
             return False
         try:
-            return bool(self._sink.is_full)
-        except Exception as error:  # noqa: BLE001 - a stranger's
+            with self._calls.on_main_thread(self._writing):
+                return bool(self._sink.is_full)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
             self._give_up(self._calls.failed(self._writing, PluginError, error))
             return False
 

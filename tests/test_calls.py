@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hsup.calls import Blocking, Calls, Part, call_plugin
+from hsup.calls import Blocking, Calls, Interrupted, Part, call_plugin
 from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
 from hsup.long_work import LongWork, waited_for
 
@@ -365,3 +365,48 @@ class TestIterate:
         assert await anext(changes) == 1
         await changes.aclose()
         assert closed
+
+    @pytest.mark.parametrize(
+        "error", [SystemExit("x"), Interrupted(), asyncio.CancelledError("x")], ids=repr
+    )
+    async def test_what_no_generator_is_made_for_is_told(self, heard, error):
+        with pytest.raises(DriverError, match=r"hsup-driver-bug 0.1 failed to watch for changes"):
+            await anext(self.changes(heard, raising(error)))
+
+    async def test_its_end_is_a_call_as_any_other(self, heard, monkeypatch):
+        monkeypatch.setattr("hsup.calls.BLOCKED_SECONDS", 0.0)
+        seen = []
+
+        async def begin():
+            try:
+                yield 1
+            finally:
+                seen.append(heard.calls.blocking())
+                raise SystemExit(3)
+
+        changes = self.changes(heard, begin)
+        assert await anext(changes) == 1
+        with pytest.raises(DriverError, match=r"failed to watch for changes: SystemExit: 3"):
+            await changes.aclose()
+        assert seen == ['driver "bug" to watch for changes for 0 s']
+
+    async def test_that_it_is_cancelled_is_no_failure_of_a_plugin(self, heard):
+        async def begin():
+            await asyncio.Event().wait()
+            yield 1
+
+        waiting = asyncio.ensure_future(anext(self.changes(heard, begin)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert heard.errors == []
+
+
+async def test_what_exits_where_it_is_to_be_awaited_is_told(heard):
+    class Exits:
+        def __await__(self):
+            raise SystemExit(3)
+
+    with pytest.raises(DynoStartError, match=r"failed to start web.1: SystemExit: 3"):
+        await awaited(heard.calls, Exits)

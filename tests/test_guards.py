@@ -161,6 +161,15 @@ class TestDyno:
         dyno = await started(a_dyno(destroy=returning(killed)))
         assert await dyno.destroy() is told
 
+    async def test_one_that_exits_where_it_is_asked_for_its_address_has_none(self, started):
+        class Exits(Of):
+            @property
+            def address(self):
+                raise SystemExit(3)
+
+        methods = {name: returning(None) for name in ("wait", "signal", "destroy")}
+        assert (await started(Exits(**methods))).address is None
+
     async def test_it_executes_commands_only_where_the_drivers_does(self, started):
         assert not isinstance(await started(a_dyno()), ExecutesInside)
         dyno = await started(a_dyno(execute=returning(None)))
@@ -267,6 +276,21 @@ class TestSink:
             await sink.drained()
             assert not sink.is_full
             assert len(calls.warned) == 1
+
+    def test_one_that_exits_where_it_is_asked_whether_it_is_full_is_told(self, monkeypatch):
+        monkeypatch.setattr("hsup.calls.BLOCKED_SECONDS", 0.0)
+        calls, seen = Heard(), []
+
+        class Exits:
+            @property
+            def is_full(self):
+                seen.append(calls.blocking())
+                raise SystemExit(3)
+
+        assert not GuardedSink(calls, BUG, Exits()).is_full
+        assert seen == ['part "bug" to write for 0 s']
+        (warned,) = calls.warned
+        assert "failed to write: SystemExit: 3" in warned
 
     async def test_one_that_cannot_be_closed_is_told(self):
         calls = Heard()

@@ -1164,7 +1164,7 @@ async def test_a_newer_release_gives_up_the_build_of_an_older_one(
 
 
 async def test_however_many_releases_supersede_one_another_hsup_needs_no_more_stack(
-    supervise, source, driver, sink, turn_until, monkeypatch, make_release
+    supervise, source, driver, sink, turn_until
 ):
     begun, depths = [], []
 
@@ -1176,11 +1176,11 @@ async def test_however_many_releases_supersede_one_another_hsup_needs_no_more_st
         if batch.lines.startswith(b"Warning: answer"):
             depths.append(len(inspect.stack(0)))
 
-    monkeypatch.setattr(driver, "build", block)
-    monkeypatch.setattr(sink, "write", write)
+    driver.build, sink.write = block, write
     supervisor, running = supervise()
     for version in range(1, 6):
-        release = make_release(version=version, config={"A": str(version)}, web=1)
+        config = {"A": str(version)}
+        release = source.release(silently=True, version=version, config=config, web=1)
         source.give(Fetched(release=release, warnings=(f"answer {version}",)))
         await turn_until(lambda: begun[-1:] == [version])  # noqa: B023 - awaited here
     assert len(depths) == 5

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from select import PIPE_BUF
 from typing import Protocol, runtime_checkable
 
@@ -353,8 +354,9 @@ class DynoOutput:
 
     def close_writing_ends(self) -> None:
         """Leave the writing to the dyno, so that its end can be seen."""
-        os.close(self.stdout)
-        os.close(self.stderr)
+        for descriptor in (self.stdout, self.stderr):
+            with suppress(OSError):  # a driver has closed it, though it is not the driver's
+                os.close(descriptor)
 
     async def drain(self) -> None:
         """Pass on what the dyno wrote, no faster than it is taken."""

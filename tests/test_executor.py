@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import pytest
@@ -126,6 +127,25 @@ async def test_a_driver_that_raises_anything_fails_only_to_start(execute, driver
     reasons = [event.reason for event in told.of(DynoStateChanged) if event.reason]
     prefix = 'driver "fake" of hsup-driver-fake 1.2.3 failed to start web.1: '
     assert reasons == [f"{prefix}ValueError: a stranger's mistake"]
+
+
+async def test_a_driver_that_closes_what_a_dyno_writes_to_loses_no_dyno(
+    execute, driver, told, monkeypatch
+):
+    start = driver.start
+
+    async def start_and_close(spec, output):
+        dyno = await start(spec, output)
+        os.close(output.stdout)
+        return dyno
+
+    monkeypatch.setattr(driver, "start", start_and_close)
+    executor, running = execute()
+    (await driver.dyno("web.1")).write(b"written\n")
+    await told.state("web.1", "up")
+    executor.stop()
+    await running
+    assert told.states("web.1") == ["provisioning", "starting", "up", "stopping", "stopped"]
 
 
 async def test_a_dyno_that_waits_to_be_restarted_can_be_stopped(execute, driver, told):

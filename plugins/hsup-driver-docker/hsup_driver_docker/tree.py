@@ -88,8 +88,13 @@ def unreadable(error: BaseException) -> DriverError:
 
 
 def _level(path: str, descriptor: int) -> _Level:
-    with os.scandir(descriptor) as found:
-        return _Level(path, descriptor, iter(sorted(found, key=lambda one: one.name)))
+    """Return what is in a folder, which is closed where that cannot be listed."""
+    try:
+        with os.scandir(descriptor) as found:
+            return _Level(path, descriptor, iter(sorted(found, key=lambda one: one.name)))
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _entry(level: _Level, found: os.DirEntry[str]) -> Entry | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import socket
 import stat
 import tarfile
@@ -187,3 +188,21 @@ def test_descriptors_are_closed_whatever_happens(slug, secrets):
     assert stat.S_ISDIR(next(walk(str(slug))).status.st_mode)
     members(secrets)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_folder_that_cannot_be_listed_is_not_left_open(slug, levels):
+    """A listing takes one descriptor more than the folder itself."""
+    (slug / "bin").mkdir()
+    lowest = os.open("/", os.O_RDONLY)
+    os.close(lowest)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + levels, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            list(walk(str(slug)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    for descriptor in range(lowest, lowest + levels):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)

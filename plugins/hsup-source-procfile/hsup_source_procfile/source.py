@@ -24,7 +24,9 @@ class ProcfileSource:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._accepted: Release | None = None
-        self._folder: int | None = None  # that was read last, held open
+        # Held open, so that no other folder gets their inodes while they may be run.
+        self._folder: int | None = None  # of the release that was accepted last
+        self._kept_folder: int | None = None
 
     def fetch(self) -> Fetched:
         """Read the three files; versions count from 1, one for every new content.
@@ -32,13 +34,17 @@ class ProcfileSource:
         Raises SourceError where a file cannot be read, or there is no Procfile.
         """
         folder = os.path.realpath(self._settings.folder)
-        inode = self._hold(folder)
-        application = read_application(folder)
-        faulty_file = application.faulty_file
-        if faulty_file is not None:
-            return Fetched(release=self._accepted, rejected=_rejected(application, faulty_file))
-        slug = Slug(location=folder, inode=inode)
-        self._accepted = self._release(application, slug)
+        opened = _opened(folder)
+        unneeded: int | None = opened
+        try:
+            application = read_application(folder)
+            faulty_file = application.faulty_file
+            if faulty_file is not None:
+                return Fetched(release=self._accepted, rejected=_rejected(application, faulty_file))
+            self._accepted = self._release(application, _slug(folder, opened))
+            self._folder, unneeded = opened, self._folder
+        finally:
+            _close(unneeded)
         warnings = tuple(str(fault) for fault in application.faults_seen_from(""))
         return Fetched(release=self._accepted, warnings=warnings)
 
@@ -56,7 +62,10 @@ class ProcfileSource:
         if release is None:
             return None
         folder = os.path.realpath(self._settings.folder)
-        return release._replace(slug=Slug(location=folder, inode=self._hold(folder)))
+        opened = _opened(folder)
+        _close(self._kept_folder)
+        self._kept_folder = opened
+        return release._replace(slug=_slug(folder, opened))
 
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and when one of the three files may have changed."""
@@ -66,17 +75,6 @@ class ProcfileSource:
         from hsup.watch import folder_changes
 
         return folder_changes(Path(self._settings.folder), (PROCFILE, ENV, APP_JSON))
-
-    def _hold(self, folder: str) -> int:
-        """Return the inode of a folder, which no other one gets while it is open."""
-        try:
-            opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise SourceError(f"cannot read {folder}: {error.strerror}") from error
-        if self._folder is not None:
-            os.close(self._folder)
-        self._folder = opened
-        return os.fstat(opened).st_ino
 
     def _release(self, application: Application, slug: Slug) -> Release:
         """Return the release accepted before if it has the same content, else the next."""
@@ -95,6 +93,22 @@ class ProcfileSource:
     def _folder_name(self) -> str:
         name = os.path.basename(os.path.realpath(self._settings.folder))
         return name if name and line_problem(name) is None else "app"
+
+
+def _opened(folder: str) -> int:
+    try:
+        return os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SourceError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _slug(folder: str, opened: int) -> Slug:
+    return Slug(location=folder, inode=os.fstat(opened).st_ino)
 
 
 def _rejected(application: Application, file: str) -> ReleaseRejected:

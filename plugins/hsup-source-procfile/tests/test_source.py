@@ -240,6 +240,40 @@ def test_the_same_files_in_a_folder_made_again_are_a_new_release(folder, source)
         assert first.slug.inode == inode_of(folder) != last.slug.inode
 
 
+def times_open(folder):
+    """Return how many descriptors of this process are of a folder, which may be gone by now."""
+    with os.scandir("/proc/self/fd") as found:
+        paths = [one.path for one in found]
+    return sum(os.path.samestat(os.stat(path), folder) for path in paths if os.path.exists(path))
+
+
+def test_the_folder_of_the_accepted_release_is_held_while_the_next_is_faulty(folder, source):
+    source.fetch()
+    accepted = folder.stat()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "Procfile").write_text("web\n")
+    for _ in range(3):
+        assert source.fetch().rejected is not None
+        assert (times_open(accepted), times_open(folder.stat())) == (1, 0)
+    (folder / "Procfile").write_text("web: ./serve\n")
+    for _ in range(3):
+        assert source.fetch().release.slug.inode == inode_of(folder)
+        assert (times_open(accepted), times_open(folder.stat())) == (0, 1)
+
+
+def test_the_folder_of_the_kept_release_is_held_while_there_is_no_procfile(folder, tmp_path):
+    environ = {"HSUP_PROCFILE_DIR": str(tmp_path / "state")}
+    before, source = (ProcfileSource(Settings(str(folder), environ)) for _ in range(2))
+    before.keep(before.fetch().release)
+    (folder / "Procfile").unlink()
+    for _ in range(3):
+        assert source.kept().slug.inode == inode_of(folder)
+        with pytest.raises(SourceError):
+            source.fetch()
+        assert times_open(folder.stat()) == 1 + 1
+
+
 def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(folder, tmp_path):
     other, link = tmp_path / "other", tmp_path / "current"
     shutil.copytree(folder, other)

@@ -36,12 +36,12 @@ _READ_BYTES = 1 << 16
 _PIPE_BYTES = 4096
 #: What was read of the input and not yet taken by the engine, before reading stops.
 _MOST_PENDING_BYTES = 1 << 16
-#: What an engine may say of an end before it knows better: that memory was used up, or, up to
-#: version 23, that containerd did not tell the status. It does once the container is removed.
 #: How often an engine that was told to kill is asked whether it answers at all, and for how long.
 _LOOK_SECONDS, _PING_SECONDS = 4.0, 4.0
 #: What an engine that answers takes at most to kill a process.
 _KILLED_SECONDS = 30.0
+#: What an engine may say of an end before it knows better: that memory was used up, or, up to
+#: version 23, that containerd did not tell the status. It does once the container is removed.
 _DOUBTFUL = frozenset({KILLED, 255})
 
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from hsup.model import Fault
+from hsup.visible import visible
 
 #: As of a Procfile: the kernel passes no process more than some MiB of variables and words
 #: (man 2 execve), and what is read while dynos write must not take long.
@@ -53,7 +54,7 @@ def find_obstacle(
     except FileNotFoundError:
         os.stat(path, dir_fd=folder, follow_symlinks=False)
         target = os.readlink(path, dir_fd=folder)
-        problem = f"must be a file, got a link to {target}, which is missing"
+        problem = f'must be a file, got a link to "{visible(target)}", which is missing'
         return Fault(place="", problem=problem)
     kind = _KINDS.get(stat.S_IFMT(mode))
     return Fault(place="", problem=f"must be a file, got {kind}") if kind else None

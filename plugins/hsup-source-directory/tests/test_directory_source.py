@@ -399,10 +399,17 @@ class TestNotAFile:
 
     def test_a_link_to_nothing_is_rejected(self, source, folder):
         (folder / "new").symlink_to("nothing")
-        assert "must be a file, got a link to nothing, which is missing" in str(
+        assert 'must be a file, got a link to "nothing", which is missing' in str(
             source.fetch().rejected
         )
         assert (folder / "rejected").is_symlink()
+
+    def test_where_a_rejected_link_leads_is_shown_as_text(self, source, folder):
+        os.symlink(b"a\n\033]0;b\377", folder / "new")
+        source.fetch()
+        told = (folder / "last_error").read_bytes()
+        assert rb'got a link to "a\n\x1b]0;b\xff", which is missing' in told
+        assert told.count(b"\n") == 1
 
     def test_a_link_is_followed_and_what_it_leads_to_stays(self, source, folder, version):
         target = folder.parent / "release.json"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from signal import SIGKILL
 from typing import Any, TypeVar
@@ -103,8 +104,16 @@ class DockerDyno:
 
     def _end_all(self, number: int) -> None:
         """Have processes end; a thread of its own sees to what follows, whoever waits for this."""
-        finish = self.handle.end(number)
-        threading.Thread(target=_finish, args=(finish,), daemon=True).start()
+        ending: Future[Callable[[], None]] = Future()
+        try:
+            threading.Thread(target=_finish, args=(ending,), daemon=True).start()
+        except RuntimeError:  # no more threads may be had, and this one is waited for
+            self.handle.end_program(number)
+            return
+        try:
+            ending.set_result(self.handle.end(number))
+        finally:
+            ending.cancel()
 
     async def _wait_ended(self) -> None:
         try:
@@ -218,9 +227,11 @@ class DockerDyno:
             logger.info("%s: %s", self.handle.name, error)
 
 
-def _finish(finish: Callable[[], None]) -> None:
+def _finish(ending: Future[Callable[[], None]]) -> None:
     """Wait for processes that were told to end; the init of their container goes on then."""
     try:
-        finish()
+        ending.result()()
+    except CancelledError:
+        pass  # they could not be told, which is raised where that was tried
     except DriverError as error:
         logger.info("%s", error)  # whoever waits for the dyno sees it

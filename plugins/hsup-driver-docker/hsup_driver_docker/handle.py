@@ -109,10 +109,10 @@ class Handle(NamedTuple):
         try:
             _, stream = self.engine.execute(self.id, inside.end_all(number))
         except EngineError:  # no more processes may be had
-            return self._end_program(number)
+            return self.end_program(number)
         if not has_signalled(stream):
             stream.socket.close()
-            return self._end_program(number)
+            return self.end_program(number)
 
         def finish() -> None:
             with stream.socket:
@@ -122,6 +122,12 @@ class Handle(NamedTuple):
 
         return finish
 
+    def end_program(self, number: int) -> Callable[[], None]:
+        """Send the signal to the program alone: nothing is left to wait for."""
+        self.resume()
+        self._signal_program(number)
+        return _do_nothing
+
     def resume(self) -> None:
         """Have the init of a container go on that was stopped while its processes ended."""
         self.engine.kill(self.id, signal.SIGCONT)
@@ -129,12 +135,6 @@ class Handle(NamedTuple):
     def end_and_wait(self, number: int) -> None:
         """Return when a signal that ends processes has ended all of them."""
         self.end(number)()
-
-    def _end_program(self, number: int) -> Callable[[], None]:
-        """Send the signal to the program alone."""
-        self.resume()
-        self._signal_program(number)
-        return _do_nothing
 
     def _signal_program(self, number: int) -> None:
         """Have the init pass a signal on, which it does as soon as it has begun the program."""

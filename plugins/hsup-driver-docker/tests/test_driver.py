@@ -287,6 +287,30 @@ def test_processes_that_outlive_the_program_have_the_grace_too(driver, release):
     run(check())
 
 
+def test_a_dyno_has_its_grace_where_no_more_threads_may_be_had(driver, release, monkeypatch):
+    """The kernel refuses them at the limit of processes."""
+
+    async def check():
+        line = "trap 'echo tidied; exit 3' TERM; echo ready; while :; do sleep 0.1; done"
+        async with started(driver, spec(release, "/bin/sh", "-c", line)) as (dyno, recorder):
+            await recorder.until(b"ready")
+            begin = threading.Thread.start
+
+            def refuse_all_but_the_first(thread):
+                if threading.current_thread() is not threading.main_thread():
+                    raise RuntimeError("can't start new thread")
+                begin(thread)
+
+            monkeypatch.setattr(threading.Thread, "start", refuse_all_but_the_first)
+            await dyno.signal(15)
+            monkeypatch.undo()
+            assert await dyno.destroy(30) is False
+            assert await dyno.wait() == ExitStatus(3)
+            assert (await recorder.all())[0] == b"ready\ntidied\n"
+
+    run(check())
+
+
 def test_a_dyno_that_takes_too_much_memory_is_killed_as_a_whole(driver, release):
     async def check():
         line = "tail /dev/zero; echo survived; sleep 60"

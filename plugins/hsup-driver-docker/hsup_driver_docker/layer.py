@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any, NamedTuple
 
+from hsup.errors import DriverError
 from hsup.launch import START_UP, START_UP_FILE
 from hsup_driver_docker.tree import Entry, unreadable, walk
 
@@ -60,7 +61,13 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
             failures.append(error)
 
     thread = threading.Thread(target=write, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        os.close(reading)
+        os.close(writing)
+        text = "cannot start a thread: no more processes may be started"
+        raise DriverError(text, hint="raise the limit of processes: ulimit -u") from error
     try:
         with open(reading, "rb") as file:
             yield file

@@ -206,3 +206,14 @@ def test_a_folder_that_cannot_be_listed_is_not_left_open(slug, levels):
     for descriptor in range(lowest, lowest + levels):
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
+
+
+def test_nothing_stays_open_where_no_more_threads_may_be_had(slug, monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(DriverError, match="no more processes may be started"):
+        members(slug)
+    assert os.listdir("/proc/self/fd") == before

@@ -22,12 +22,9 @@ if TYPE_CHECKING:
     from dotenv.parser import Original
 
 #: What no two readers of such files take differently: nothing, a comment, a value without escapes.
-_PLAIN_LINE = re.compile(
-    r"""[ \t]*(?:\#[^\r\n]*)?
+_PLAIN_LINE = r"""[ \t]*(?:\#[^\r\n]*)?
     |(?P<key>[A-Za-z_][A-Za-z0-9_]*)=
-    (?P<quote>['"])?(?P<value>(?(quote)[^'"\\\r\n]*|[^\s'"\#\\]*))(?(quote)(?P=quote))""",
-    re.VERBOSE,
-)
+    (?P<quote>['"])?(?P<value>(?(quote)[^'"\\\r\n]*|[^\s'"\#\\]*))(?(quote)(?P=quote))"""
 
 
 class _Line(NamedTuple):
@@ -63,8 +60,11 @@ def _plain_lines(text: str) -> list[_Line]:
     Most files are, and the library takes a twentieth of the time of a whole `hsup run`.
     """
     found = []
+    plain = re.compile(
+        _PLAIN_LINE, re.VERBOSE
+    )  # not at import: most applications have no such file
     for number, line in enumerate(text.split("\n"), 1):
-        match = _PLAIN_LINE.fullmatch(line)
+        match = plain.fullmatch(line)
         if not match:
             return []
         if match["key"]:

@@ -12,6 +12,7 @@ import errno
 import os
 import signal
 import stat
+from contextlib import suppress
 
 from hsup_driver_libcontainer import kernel, users
 from hsup_driver_libcontainer.kernel import (
@@ -385,10 +386,11 @@ def _write(path: str, content: str) -> None:
 
 def _give_all(folder: str, owner: int, uid: int) -> None:
     """Give a user what belongs to an owner, as a mount with an id map shows it."""
-    for here, folders, files in os.walk(folder):
-        for path in (f"{here}/{name}" for name in (*folders, *files)):
-            if os.lstat(path).st_uid == owner:
-                os.lchown(path, uid, uid)
+    for _, folders, files, here in os.fwalk(folder):
+        for name in (*folders, *files):
+            with suppress(FileNotFoundError):  # a folder of the host's may change meanwhile
+                if os.stat(name, dir_fd=here, follow_symlinks=False).st_uid == owner:
+                    os.chown(name, uid, uid, dir_fd=here, follow_symlinks=False)
 
 
 def _make_read_only(target: str, flags: int) -> None:

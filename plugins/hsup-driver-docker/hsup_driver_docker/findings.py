@@ -11,6 +11,8 @@ from hsup_driver_docker.engine import Engine
 
 #: Of Docker 20.10, whose log driver `local` and bind mounts dynos need.
 _OLDEST_API = (1, 41)
+#: Of 4.3 it is known that a commit over its Docker API takes no settings.
+_UNTRIED_PODMAN = 5
 
 
 def examine(engine: Engine) -> Sequence[Finding]:
@@ -24,6 +26,7 @@ def examine(engine: Engine) -> Sequence[Finding]:
         _engine(engine.endpoint.address, version),
         _api(str(version["ApiVersion"])),
         _containers(information),
+        *_images(version),
         _init(information),
         _log(information),
         _limits(information),
@@ -31,10 +34,23 @@ def examine(engine: Engine) -> Sequence[Finding]:
 
 
 def _engine(address: str, version: Mapping[str, Any]) -> Finding:
-    parts = {str(one.get("Name")) for one in version.get("Components") or ()}
-    name = "Podman " if "Podman Engine" in parts else ""
+    name = "Podman " if _is_podman(version) else ""
     text = f"{name}{version['Version']} at {address}"
     return Finding("engine", is_good=True, text=text)
+
+
+def _is_podman(version: Mapping[str, Any]) -> bool:
+    parts = {str(one.get("Name")) for one in version.get("Components") or ()}
+    return "Podman Engine" in parts
+
+
+def _images(version: Mapping[str, Any]) -> Sequence[Finding]:
+    """Tell of images that a build refuses: only making one would show it of other engines."""
+    if not _is_podman(version) or int(str(version["Version"]).partition(".")[0]) >= _UNTRIED_PODMAN:
+        return ()
+    text = "this Podman makes them without their user, so that no slug can be run"
+    remedy = "use Docker, or run a release whose slug is docker://IMAGE"
+    return [Finding("images", is_good=False, text=text, remedy=remedy)]
 
 
 def _api(version: str) -> Finding:

@@ -29,7 +29,7 @@ class Answers:
     ("answers", "engine", "missing"),
     [
         (DOCKER, "26.1.5+dfsg1 at unix:///x", []),
-        (PODMAN, "Podman 4.3.1 at unix:///x", ["init", "log"]),
+        (PODMAN, "Podman 4.3.1 at unix:///x", ["images", "init", "log"]),
     ],
 )
 def test_what_an_engine_lacks_is_told(answers, engine, missing):

@@ -48,16 +48,19 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-def decompressed(file: BinaryIO) -> Generator[bytes, None, None]:
+def decompressed(
+    file: BinaryIO, see: Callable[[bytes], None] | None = None
+) -> Generator[bytes, None, None]:
     """Yield the content of gzip, bzip2, xz, zstd or plain data in pieces of at most CHUNK bytes.
 
     A thread decompresses the next piece while the caller deals with one; who
-    does not read to the end closes the generator, or the thread stays. Raises
+    does not read to the end closes the generator, or the thread stays. That thread
+    calls `see` with what it has read of the file, each byte once and in order. Raises
     SlugError for damaged data.
     """
     with ThreadPoolExecutor(1) as ahead:
         try:
-            pieces = _pieces(file)
+            pieces = _pieces(_Source(file, see))
             coming = deque(ahead.submit(next, pieces, b"") for _ in range(_AHEAD))
             while piece := coming.popleft().result():
                 coming.append(ahead.submit(next, pieces, b""))
@@ -76,18 +79,18 @@ def _damage(error: Exception) -> SlugError:
     return SlugError(f"its compressed data is damaged: {error}", hint=hint)
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    magic = file.read(6)
-    file.seek(0)
+def _pieces(source: _Source) -> Iterator[bytes]:
+    magic = source.read(6)
+    source.give_back(len(magic))
     if magic.startswith(b"\x1f\x8b"):
-        return _streams(file, Gzip)
+        return _streams(source, Gzip)
     if magic.startswith(b"BZh"):
-        return _streams(file, bz2.BZ2Decompressor)
+        return _streams(source, bz2.BZ2Decompressor)
     if magic == b"\xfd7zXZ\0":
-        return _streams(file, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MEMORY_BYTES))
+        return _streams(source, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MEMORY_BYTES))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return _streams(file, zstd.ZstdDecompressor)
-    return iter(partial(file.read, CHUNK), b"")
+        return _streams(source, zstd.ZstdDecompressor)
+    return iter(partial(source.read, CHUNK), b"")
 
 
 class Gzip:
@@ -118,9 +121,8 @@ class Gzip:
         return piece
 
 
-def _streams(file: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
+def _streams(source: _Source, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
     """Yield the content of streams that follow one another, as all these formats allow."""
-    source = _Source(file)
     allowance = _STREAMS_AT_LEAST * _BYTES_PER_STREAM
     while source.skip_zeros():
         decompressor = make()
@@ -142,8 +144,9 @@ def _streams(file: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[byte
 class _Source:
     """A file's bytes, of which some can be given back."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, see: Callable[[bytes], None] | None) -> None:
         self._file = file
+        self._see = see
         self._data = b""
         self._at = 0
 
@@ -151,6 +154,8 @@ class _Source:
         """Return at most so many bytes, none at the end."""
         if self._at == len(self._data):
             self._data, self._at = self._file.read(CHUNK), 0
+            if self._see:
+                self._see(self._data)
         data = self._data[self._at : self._at + size]
         self._at += len(data)
         return data

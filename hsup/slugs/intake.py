@@ -67,7 +67,8 @@ class Intake:
     ) -> Unpacked:
         with self._read(archive, archive.path, expected, opened) as content:
             unpacked = self._open_or_unpack(archive, content)
-        if is_settled(content.found):
+        # Of what has a checksum the store may have had the slug, and nothing was read.
+        if not expected and content.is_settled:
             self._store.known.put(file_key(content.found), Known(content.digest))
         return unpacked
 
@@ -128,7 +129,11 @@ class Intake:
     def _read(
         self, archive: Archive, path: str, expected: str | None, opened: int | None = None
     ) -> Iterator[_Content]:
-        """Compute an archive's digest, and compare it; lend it open. Raises SlugError."""
+        """Lend an archive open, with the digest that it has to have. Raises SlugError.
+
+        That is computed where none is expected. Only what is unpacked is compared with it: until
+        then the author of a file may change it, without a trace where he has it mapped.
+        """
         with ExitStack() as undo:
             try:
                 if opened is None:
@@ -136,14 +141,12 @@ class Intake:
                     undo.callback(os.close, opened)
                 found = os.fstat(opened)
                 _require_size(archive, found, self._store.limits)
-                digest = digest_of(opened)
+                settled = is_settled(found)  # before it is read
+                digest = expected or digest_of(opened)
             except OSError as error:
                 text = f"cannot read slug {archive}: {error.strerror}"
                 raise SlugError(text, hint="check the path") from error
-            if expected and digest != expected:
-                hint = f"{archive} is another archive than the release was made with, or damaged"
-                raise ChecksumError(expected, digest, hint=hint)
-            yield _Content(opened, found, digest)
+            yield _Content(opened, found, digest, is_settled=settled, is_expected=bool(expected))
 
     def _open_or_unpack(self, archive: Archive, content: _Content) -> Unpacked:
         """Return the slug of an archive that was read, in use."""
@@ -161,13 +164,16 @@ class Intake:
     def _unpack(self, archive: Archive, content: _Content, folder: str) -> Unpacked:
         new = os.path.join(folder, "slug")
         make_folders(new)
-        with _named(archive):
-            name = current().slug or os.path.basename(str(archive))
-            path = f"/proc/self/fd/{content.descriptor}"
-            size = unpack(path, new, self._store.limits, self._progress, name)
-        if file_key(os.fstat(content.descriptor)) != file_key(content.found):
-            text = f"slug {archive} was changed while it was read"
-            raise SlugError(text, hint="start again when it is complete")
+        name = current().slug or os.path.basename(str(archive))
+        path = f"/proc/self/fd/{content.descriptor}"
+        try:
+            with _named(archive):
+                size, digest = unpack(path, new, self._store.limits, self._progress, name)
+        except SlugError:
+            if content.is_expected:  # why it cannot be unpacked may be that it is another
+                _require_digest(archive, content, digest_of(path))
+            raise
+        _require_digest(archive, content, digest)
         with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
             file.write(f"{size}\n")
         path = os.path.join(self._store.folder, "unpacked", content.digest)
@@ -229,11 +235,28 @@ def _is_in_use(path: str, lost: str) -> bool:
 
 
 class _Content(NamedTuple):
-    """An open file as it was found, and the digest of what it had in it then."""
+    """An open file as it was found, and the digest of what has to be in it.
+
+    `is_expected` tells that the digest is the release's, else it is the file's own.
+    `is_settled` tells that whatever changes the file later than it was found gives it other times.
+    """
 
     descriptor: int
     found: os.stat_result
     digest: str
+    is_settled: bool
+    is_expected: bool
+
+
+def _require_digest(archive: Archive, content: _Content, digest: str) -> None:
+    """Raise SlugError for an archive that was read with another digest than it has to have."""
+    if digest == content.digest:
+        return
+    if content.is_expected:
+        hint = f"{archive} is another archive than the release was made with, or damaged"
+        raise ChecksumError(content.digest, digest, hint=hint)
+    text = f"slug {archive} was changed while it was read"
+    raise SlugError(text, hint="start again when it is complete")
 
 
 def _require_size(archive: Archive, found: os.stat_result, limits: Limits) -> None:

@@ -22,6 +22,7 @@ Names are bytes, as Linux has them: not every name is UTF-8, but NUL is refused.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -50,17 +51,25 @@ _HINTS = {
 }
 
 
-def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str) -> int:
-    """Make `folder`/app of the archive at `path`, and return the bytes of its files.
+class Outcome(NamedTuple):
+    """The bytes of the files that were made, and the SHA-256 of the archive as it was read."""
+
+    size: int
+    digest: str
+
+
+def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str) -> Outcome:
+    """Make `folder`/app of the archive at `path`, which is read once, and to its end.
 
     `folder` is there, and empty. `name` is the slug's for the user. Raises
     SlugError, and leaves a part of the folder then.
     """
+    digest = hashlib.sha256()
     label, length = f"unpacking {name}", os.path.getsize(path)
     with (
         open(path, "rb") as file,
         # A member that is refused leaves the rest unread, and its thread would wait.
-        closing(decompressed(file)) as pieces,
+        closing(decompressed(file, digest.update)) as pieces,
         progress(label, length) as advance,
     ):
         stream = Stream(_watched(file, pieces, advance), limits.size)
@@ -68,7 +77,7 @@ def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str
         for member in members(stream):
             tree.add(member, stream)
         tree.finish()
-    return tree.size
+    return Outcome(tree.size, digest.hexdigest())
 
 
 def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Iterator[bytes]:

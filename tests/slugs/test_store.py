@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from hsup.errors import HsupError, UsageError
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, SlugError
+from hsup.slugs.digest import file_key
 
 
 @pytest.fixture
@@ -132,24 +136,69 @@ def test_what_is_no_slug_is_told(location, text, store, tmp_path):
         store.unpack(Slug(location=location))
 
 
-def test_an_archive_that_is_written_meanwhile_is_refused(store, archive, build, left_over):
-    archive.write_bytes(build.slug(os.urandom(4 << 20)))
+@pytest.fixture
+def mapped(build):
+    """Return a file that its author can change without a trace: its times stay as they are."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".tar") as file:
+        file.write(build.tar(build.member("app/Procfile", b"web: ./serve\n")))
+        file.flush()
+        with mmap.mmap(file.fileno(), 0) as mapping:
+            mapping[:] = bytes(mapping)  # the first write of a page counts as a change
+            yield Path(file.name), mapping
 
-    class Watch:
-        def __init__(self, label, length):
-            assert label == "unpacking slug.tgz"
-            assert length == archive.stat().st_size
 
-        def __enter__(self):
-            return lambda _: os.utime(archive)
+def replacing(mapping):
+    """Return a progress that has the author change his file once it was found."""
 
-        def __exit__(self, *_):
-            pass
+    @contextmanager
+    def progress(*_):
+        at = mapping.find(b"./serve")
+        mapping[at : at + 7] = b"./steal"
+        yield lambda _: None
 
-    with pytest.raises(SlugError, match="was changed while it was read"):
-        store.unpack(Slug(location=str(archive)), progress=Watch)
+    return progress
+
+
+@pytest.mark.parametrize("has_checksum", [False, True])
+def test_what_its_author_changes_while_it_is_read_is_refused(
+    has_checksum, store, mapped, build, left_over
+):
+    path, mapping = mapped
+    checksum = checksum_of(build, path) if has_checksum else None
+    before = file_key(path.stat())
+    text = "Checksum error" if has_checksum else "was changed while it was read"
+    with pytest.raises(SlugError, match=text):
+        store.unpack(Slug(location=str(path), checksum=checksum), progress=replacing(mapping))
+    assert file_key(path.stat()) == before
+    assert b"./steal" in mapping[:]
     assert left_over() == []
     assert os.listdir(Path(store.folder) / "unpacked") == []
+
+
+def test_what_gets_another_time_while_it_is_read_is_used(store, archive, read):
+    def touching(*_):
+        os.utime(archive)
+        return nullcontext(lambda _: None)
+
+    with store.unpack(Slug(location=str(archive)), progress=touching) as unpacked:
+        assert read(unpacked, "Procfile") == b"web: ./serve\n"
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"\x1f\x8b damaged"])
+def test_what_cannot_be_unpacked_is_error_r17_where_another_was_expected(
+    content, store, archive, build
+):
+    expected = checksum_of(build, archive)
+    archive.write_bytes(content)
+    with pytest.raises(ChecksumError, match=f"Actual: SHA256:{build.sha256(content)}"):
+        store.unpack(Slug(location=str(archive), checksum=expected))
+    with pytest.raises(SlugError, match="cannot unpack slug"):
+        store.unpack(Slug(location=str(archive), checksum=checksum_of(build, archive)))
+
+
+def test_an_archive_with_a_checksum_is_read_once(store, archive, build, monkeypatch):
+    monkeypatch.setattr("hsup.slugs.intake.digest_of", None)
+    store.unpack(Slug(location=str(archive), checksum=checksum_of(build, archive))).close()
 
 
 def test_a_store_that_cannot_be_made_is_told_with_the_variable(make_store, archive, tmp_path):

@@ -208,9 +208,14 @@ class Intake:
             is_done = not is_resumable
             raise
         finally:
-            if is_done:
-                shutil.rmtree(path)
-            unlock(descriptor)
+            try:
+                if is_done:
+                    shutil.rmtree(path)
+            except OSError as error:
+                # It is removed the next time; what has been done is not undone by it.
+                _logger.warning("cannot remove %s: %s", path, error.strerror)
+            finally:
+                unlock(descriptor)
 
 
 def _is_in_use(path: str, lost: str) -> bool:

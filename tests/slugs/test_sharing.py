@@ -16,6 +16,7 @@ import pytest
 
 from hsup.model import Slug
 from hsup.slugs import SlugError
+from hsup.slugs.lock import EXCLUSIVE_NOW, lock, unlock
 
 UNPACKS = """
 import sys
@@ -242,3 +243,29 @@ def test_the_half_of_a_slug_is_swept(store, many_files, tmp_path, left_over):
     process.communicate()
     assert [name.startswith("half of slug ") for name in store.sweep()] == [True]
     assert left_over() == []
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """Have no work folder removed."""
+
+    def fail(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+    monkeypatch.setattr("hsup.slugs.intake.shutil.rmtree", fail)
+
+
+@pytest.mark.usefixtures("stuck")
+def test_what_cannot_be_cleaned_up_is_not_kept_from_the_next_build(store, tmp_path, caplog):
+    (tmp_path / "slug.tgz").write_bytes(b"<html>")
+    with pytest.raises(SlugError, match="it is an HTML page"):
+        store.unpack(Slug(location="slug.tgz"))
+    (work,) = (Path(store.folder) / "work").iterdir()
+    unlock(lock(str(work), EXCLUSIVE_NOW))
+    assert f"cannot remove {work}: Too many open files" in caplog.text
+
+
+@pytest.mark.usefixtures("stuck")
+def test_a_slug_is_used_although_its_work_folder_stays(store, slug, read):
+    with store.unpack(slug) as unpacked:
+        assert read(unpacked, "Procfile")

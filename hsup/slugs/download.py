@@ -107,9 +107,11 @@ class Download:
                     text = f"less than {rate} bytes a second came for {MIN_RATE_SECONDS:g} s"
                     hint = f"start again, which resumes it, or set {MIN_RATE} to less"
                     raise self._unreachable(text, hint=hint) from None
+                except _Useless:
+                    continue  # all of it is asked for: what has come was no failure of this run
                 except _Failed as error:
                     empty_tries = 0 if self._size() > largest else empty_tries + 1
-                    if empty_tries > retries or tries == MAX_TRIES:
+                    if empty_tries > retries or tries >= MAX_TRIES:
                         raise self._unreachable(error.reason) from None
                     largest = max(largest, self._size())
                     self._trouble = f": {error.reason}, trying again"
@@ -130,8 +132,10 @@ class Download:
                 if response.status_code == _UNCHANGED and unless:
                     raise SlugUnchanged(f"{self._name} has not changed")
                 if _is_other_part(response, start):
+                    if not start:
+                        raise _Failed("the server answered with a part of it")
                     os.truncate(self.path, 0)
-                    raise _Failed("what has come so far is of no use")
+                    raise _Useless
                 self._require_content(response)
                 if response.status_code == _WHOLE:
                     start = 0
@@ -246,6 +250,10 @@ class _Failed(Exception):
     def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.reason, self.wait_seconds = reason, wait_seconds
+
+
+class _Useless(Exception):
+    """What has come so far, whole or not, was asked to be gone on with, and was removed."""
 
 
 class _TooSlow(Exception):

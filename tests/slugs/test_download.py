@@ -113,6 +113,34 @@ def test_a_download_that_was_complete_already_is_made_again(store, server, build
     ]
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_is_of_no_use_of_a_download_does_not_lead_to_the_slug_of_before(
+    is_whole, store, server, build, read
+):
+    store.unpack(Slug(location=url(server))).close()
+    before = server.etag
+    server.content = build.slug(b"web: ./other\n")
+    folder = Path(store.folder) / "work" / f"fetch-{build.sha256(url(server).encode())}"
+    folder.mkdir()
+    size = len(server.content)
+    (folder / "archive").write_bytes(server.content if is_whole else server.content[:-1])
+    (folder / "validator").write_text(server.etag)
+    server.range_shift = 0 if is_whole else -1
+    with store.unpack(Slug(location=url(server))) as unpacked:
+        assert read(unpacked, "Procfile") == b"web: ./other\n"
+    asked = [(one.get("Range"), one.get("If-None-Match")) for _, one in server.requests[1:]]
+    start = size if is_whole else size - 1
+    assert asked == [(f"bytes={start}-", None), (None, before)]
+
+
+def test_a_part_that_nobody_asked_for_is_no_slug(store, server):
+    server.raw["/slug.tgz"] = [
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 7-7/8\r\nContent-Length: 1\r\n\r\nx"
+    ]
+    with pytest.raises(SlugUnreachable, match="the server answered with a part of it"):
+        store.unpack(Slug(location=url(server)))
+
+
 def test_another_part_than_was_asked_for_is_not_used(store, large, build):
     large.breaks_after = [500_000]
     large.range_shift = 7

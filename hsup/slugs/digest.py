@@ -78,13 +78,13 @@ class KnownDigests:
         self._folder = folder
 
     def get(self, key: str) -> Known | None:
-        """Return what is known; None also where a crash has left half of it."""
+        """Return what is known; None also where a crash has left half of it, or anything else."""
         try:
             with open(os.path.join(self._folder, key), encoding="utf-8") as file:
                 digest, _, rest = file.read().partition("\n")
-        except FileNotFoundError:
+        except (FileNotFoundError, UnicodeDecodeError):
             return None
-        is_whole = _is_digest(digest) and rest.endswith("\n")
+        is_whole = _is_digest(digest) and rest.endswith("\n") and rest[:-1].isprintable()
         return Known(digest, rest[:-1]) if is_whole else None
 
     def put(self, key: str, known: Known) -> None:

@@ -69,7 +69,7 @@ class Intake:
             unpacked = self._open_or_unpack(archive, content)
         # Of what has a checksum the store may have had the slug, and nothing was read.
         if not expected and content.is_settled:
-            self._store.known.put(file_key(content.found), Known(content.digest))
+            self._remember(file_key(content.found), Known(content.digest))
         return unpacked
 
     def _take_url(self, archive: ArchiveURL, expected: str | None) -> Unpacked:
@@ -121,9 +121,16 @@ class Intake:
         with self._read(archive, download.path, expected) as content:
             unpacked = self._open_or_unpack(archive, content)
         if not expected:
-            known = Known(content.digest, download.validator)
-            self._store.known.put(url_key(archive.url), known)
+            self._remember(url_key(archive.url), Known(content.digest, download.validator))
         return unpacked
+
+    def _remember(self, key: str, known: Known) -> None:
+        """Have an archive not read again: without it the slug can be used as well."""
+        try:
+            self._store.known.put(key, known)
+        except OSError as error:
+            folder = self._store.folder
+            _logger.warning("cannot note a slug's checksum in %s: %s", folder, error.strerror)
 
     @contextmanager
     def _read(
@@ -159,6 +166,9 @@ class Intake:
             collect(self._store.folder, self._store.keep)
         except OSError as error:
             _logger.warning("cannot collect slugs in %s: %s", self._store.folder, error)
+        except BaseException:
+            unpacked.close()
+            raise
         return unpacked
 
     def _unpack(self, archive: Archive, content: _Content, folder: str) -> Unpacked:

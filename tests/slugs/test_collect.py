@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hsup.model import Slug
 from hsup.slugs.collect import KeptSlug, surplus
 from hsup.slugs.limits import Keep
+from hsup.slugs.lock import EXCLUSIVE_NOW, lock, unlock
 
 NOW = 1000.0
 SLUGS = [KeptSlug(990.0, "newest", 10), KeptSlug(500.0, "older", 20), KeptSlug(100.0, "oldest", 5)]
@@ -101,3 +103,35 @@ def test_a_slug_of_an_unknown_size_is_collected_like_others(make_store, bring_in
     (Path(store.folder) / "unpacked" / bring_in.digest("one") / "size").write_text("")
     bring_in(store, "two").close()
     assert stored(store) == {bring_in.digest("two")}
+
+
+@pytest.mark.parametrize("rest", [b"\xff\xfe\n", b"\0\0\n", b"a\nb\n"])
+def test_what_a_power_cut_made_of_a_note_is_forgotten(rest, store, bring_in):
+    bring_in(store, "one").close()
+    known = Path(store.folder) / "known"
+    note = known / "damaged"
+    note.write_bytes(bring_in.digest("one").encode() + b"\n" + rest)
+    assert store.known.get("damaged") is None
+    bring_in(store, "two").close()
+    assert not note.exists()
+
+
+def test_a_slug_is_used_although_its_checksum_cannot_be_noted(store, server, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store.known, "put", fail)
+    store.unpack(Slug(location=f"{server.origin}/slug.tgz")).close()
+    assert "cannot note a slug's checksum" in caplog.text
+
+
+def test_a_slug_is_given_up_where_something_fails_after_its_unpacking(store, bring_in, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hsup.slugs.intake.collect", fail)
+        with pytest.raises(KeyboardInterrupt):
+            bring_in(store, "one")
+    (slug,) = (Path(store.folder) / "unpacked").iterdir()
+    unlock(lock(str(slug), EXCLUSIVE_NOW))

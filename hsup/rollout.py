@@ -73,7 +73,7 @@ class Rollout:
         Raises HsupError for one that cannot be run, where nothing else can be.
         """
         failed = self._failed
-        if failed is None or not release.differs_in_scale_only(failed.release):
+        if failed is None or not _fails_like(release, failed.release):
             self._failed = None
         elif (left := failed.until - _now()) > 0:
             await self._scale_like(release)
@@ -358,6 +358,14 @@ class _Notices:
             self._say(text, LogEvent("preparing"))
         self._has_told = True
         self._wait(EVERY_SECONDS)
+
+
+def _fails_like(release: Release, failed: Release) -> bool:
+    """Tell whether a release cannot be expected to do better than one that has failed.
+
+    Another author may be allowed what it names.
+    """
+    return release.author == failed.author and release.differs_in_scale_only(failed)
 
 
 def _unless_changing(kept: Release | None) -> Release | None:

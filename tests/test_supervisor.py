@@ -28,7 +28,7 @@ from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.formation import Asked
 from hsup.guards import GuardedService
 from hsup.long_work import current
-from hsup.model import Command, Fault, ProcessType, Slug
+from hsup.model import Author, Command, Fault, ProcessType, Slug
 from hsup.plan import Plan
 from hsup.policy import CrashPolicy
 from hsup.supervisor import Supervisor
@@ -482,6 +482,21 @@ async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
     assert driver.attempts == attempts
     driver.statuses = {"release": 0}
     supervisor.reload()
+    await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+async def test_a_release_that_failed_is_tried_again_when_another_author_writes_it(
+    supervise, source, driver, told, make_release
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.build_failures = [DriverError("the author of the release may not read it")]
+    second = make_release(version=2, web=1, worker=1)
+    source.give(Fetched(release=second._replace(author=Author(1000, 1000))))
+    await told.until(lambda one: one.of(RejectedEvent))
+    source.give(Fetched(release=second._replace(author=Author(0, 0))))
     await told.state("worker.1", "up")
     await end(supervisor, running)
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from hsup.cancellation import require_wanted
 from hsup.long_work import amount, current
-from hsup.visible import visible, warn
+from hsup.visible import visible
 
 #: Called with a number of bytes that have been dealt with since the call before.
 Advance = Callable[[int], None]
@@ -54,7 +54,10 @@ def while_wanted(progress: Progress) -> Progress:
 
 def tell_of_waiting() -> None:
     """Say that another process has a slug in hand."""
-    warn("waiting for another hsup, which is bringing in the same slug")
+    import logging  # which only what is seldom needed may import
+
+    text = "waiting for another hsup, which is bringing in the same slug"
+    logging.getLogger(__name__).warning(text)
 
 
 class _Done:

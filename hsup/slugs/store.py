@@ -232,8 +232,12 @@ class SlugStore:
         from hsup.slugs.sync import sync
 
         with self._syncing:
+            untried = set()
             while self._unsynced:
-                sync(self._unsynced.pop())
+                folder = self._unsynced.pop()
+                if not sync(folder):
+                    untried.add(folder)
+            self._unsynced |= untried
 
     def _known_digest(self, archive: Archive, opened: int | None = None) -> str | None:
         """Return the digest of a file that has not changed since it was last read."""

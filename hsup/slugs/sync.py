@@ -13,12 +13,18 @@ from hsup.slugs.lock import SHARED, lock, unlock
 _logger = logging.getLogger(__name__)
 
 
-def sync(folder: str) -> None:
-    """Return when a folder of the store is on the disk, or will be unpacked again."""
+def sync(folder: str) -> bool:
+    """Return when a folder of the store is on the disk, or will be unpacked again.
+
+    Returns False where it could not be tried, which the caller may later.
+    """
     try:
         descriptor = lock(folder, SHARED)
     except FileNotFoundError:  # it was collected
-        return
+        return True
+    except OSError as error:
+        _logger.warning("cannot write %s to the disk yet: %s", folder, error.strerror)
+        return False
     try:
         if not is_synced(descriptor):
             _sync(descriptor)
@@ -27,6 +33,7 @@ def sync(folder: str) -> None:
         _logger.warning(text, folder, error.strerror)
     finally:
         unlock(descriptor)
+    return True
 
 
 def _sync(descriptor: int) -> None:

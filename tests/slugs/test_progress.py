@@ -9,7 +9,7 @@ import pytest
 
 from hsup.long_work import LongWork, waited_for
 from hsup.model import Slug
-from hsup.slugs.progress import bar
+from hsup.slugs.progress import bar, tell_of_waiting
 
 PATIENCE_SECONDS = 10
 
@@ -48,6 +48,12 @@ def test_nothing_is_drawn_beside_a_log(monkeypatch):
     with waited_for(LongWork(is_drawn=False)) as work, bar("unpacking slug.tgz", 0) as advance:
         advance(1)
         assert work.text() == "unpacking slug.tgz (0.0 MB)"
+
+
+def test_that_another_hsup_is_waited_for_is_logged(caplog, capfd):
+    tell_of_waiting()
+    assert caplog.messages == ["waiting for another hsup, which is bringing in the same slug"]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_eight_at_once_download_and_unpack_once(is_remote, store, server, many_f
     location = f"{server.origin}/slug.tar" if is_remote else str(tmp_path / "slug.tar")
     running = [start(store, location) for _ in range(PROCESSES)]
     told = [one.communicate() for one in running]
-    waiting = "hsup: waiting for another hsup, which is bringing in the same slug"
+    waiting = "waiting for another hsup, which is bringing in the same slug"
     assert {line for _, error in told for line in error.splitlines()} <= {waiting}
     assert len({folder for folder, _ in told}) == 1
     full = [headers for _, headers in server.requests if "If-None-Match" not in headers]
@@ -243,6 +243,19 @@ def test_the_half_of_a_slug_is_swept(store, many_files, tmp_path, left_over):
     process.communicate()
     assert [name.startswith("half of slug ") for name in store.sweep()] == [True]
     assert left_over() == []
+
+
+def test_a_slug_that_cannot_be_written_yet_is_written_later(store, slug, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    unpacked = store.unpack(slug)
+    with monkeypatch.context() as patch:
+        patch.setattr("hsup.slugs.sync.lock", fail)
+        store.sync()
+    assert "to the disk yet: Too many open files" in caplog.text
+    store.sync()
+    assert (Path(unpacked.folder).parent / "synced").exists()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from hsup import catalogue
@@ -23,6 +24,7 @@ from hsup.launch import Ports, dyno_spec, one_off_name
 from hsup.long_work import EVERY_SECONDS, FIRST_SECONDS, LongWork, waited_for
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plan import Plan
+from hsup.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +132,7 @@ class Rollout:
         """Run a release, or leave what runs where it cannot be run."""
         kept = await self._kept() if self.current is None else None
         try:
-            specs = await self._prepare(release, self.current or _unless_changing(kept))
+            specs = await self._prepare(release, self.current or await _unless_changing(kept))
         except GivenUp:
             raise
         except HsupError as error:
@@ -368,14 +370,25 @@ def _fails_like(release: Release, failed: Release) -> bool:
     return release.author == failed.author and release.differs_in_scale_only(failed)
 
 
-def _unless_changing(kept: Release | None) -> Release | None:
+async def _unless_changing(kept: Release | None) -> Release | None:
     """Return a release that was kept, unless its code is a folder, which may be another by now.
 
     Its release phase has to run again then, as it does whenever such code is deployed.
     """
-    if kept is None or (kept.slug is not None and os.path.isdir(kept.slug.location)):
-        return None
-    return kept
+    if kept is None or kept.slug is None:
+        return kept
+    # In a thread, as its file system may hang.
+    is_folder = await in_thread(partial(_is_folder, kept.slug.location))
+    return None if is_folder else kept
+
+
+def _is_folder(location: str) -> bool:
+    from hsup.slugs.location import Folder, find  # takes long, and is needed rarely
+
+    try:
+        return isinstance(find(location, os.getcwd()), Folder)
+    except HsupError:
+        return False  # who builds it says why
 
 
 def _now() -> float:

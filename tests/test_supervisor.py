@@ -715,11 +715,16 @@ async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed
     await end(supervisor, running)
 
 
+@pytest.fixture(params=["", "file://", "file://localhost"])
+def folder_slug(request, tmp_path):
+    return Slug(f"{request.param}{tmp_path}")
+
+
 async def test_a_release_phase_runs_again_where_the_code_is_a_folder(
-    supervise, source, driver, told, tmp_path
+    supervise, source, driver, told, folder_slug
 ):
     release = source.release(silently=True, web=1, release=1)
-    release = release._replace(slug=Slug(str(tmp_path)))
+    release = release._replace(slug=folder_slug)
     keep(source, release)
     driver.statuses = {"release": 0}
     source.give(Fetched(release))

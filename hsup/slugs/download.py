@@ -285,7 +285,7 @@ class _Pace:
         self._seen = now
         if self._passed_seconds < MIN_RATE_SECONDS:
             return
-        if self._bytes < max(1, self.min_rate * self._passed_seconds):
+        if self._bytes < self.min_rate * self._passed_seconds:
             raise _TooSlow
         self.begin()
 

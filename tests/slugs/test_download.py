@@ -6,10 +6,11 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from email.utils import formatdate
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,7 @@ from hsup.cancellation import GivenUp, until
 from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
-from hsup.slugs.download import MAX_TRIES
+from hsup.slugs.download import MAX_TRIES, _Pace, _TooSlow
 from hsup.slugs.progress import bar
 
 
@@ -322,6 +323,17 @@ def test_a_server_that_does_not_come_to_an_end_is_given_up(pieces, store, server
     ):
         store.unpack(Slug(location=url(server)))
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("rate", "is_enough"), [(0, True), (1, False)])
+def test_a_rate_of_0_takes_that_nothing_comes(rate, is_enough, monkeypatch):
+    monkeypatch.setattr("hsup.slugs.download.MIN_RATE_SECONDS", 0.0)
+    ticks = count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)))
+    monkeypatch.setattr("hsup.slugs.download.time", clock)
+    pace = _Pace(rate)
+    with nullcontext() if is_enough else pytest.raises(_TooSlow):
+        pace(0)
 
 
 def test_a_line_without_an_end_is_not_kept(store, server):

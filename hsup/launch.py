@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from hsup.errors import DriverError
@@ -192,6 +193,17 @@ class Ports:
             self._leases[name] = port
             self._taken.add(port)
         return self._leases[name]
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Take back what is leased meanwhile, where that ends with an error."""
+        before = set(self._leases)
+        try:
+            yield
+        except BaseException:
+            for name in self._leases.keys() - before:
+                self.release(name)
+            raise
 
     def release(self, name: DynoName) -> None:
         """Take back the port of a dyno that is no more."""

@@ -199,9 +199,10 @@ class Rollout:
         if not any(map(release.differs_in_scale_only, known)):
             await self._release_phase(release)
             self._passed = release
-        specs = self._specs(release)
-        if self.current is None:
-            await self._keep_only(specs.values())
+        with self._ports.all_or_none():
+            specs = self._specs(release)
+            if self.current is None:
+                await self._keep_only(specs.values())
         return specs
 
     async def _build(self, release: Release) -> None:
@@ -283,7 +284,8 @@ class Rollout:
             self._say(
                 f"Warning: PORT of the release is not used, {len(names)} dynos cannot share it"
             )
-        return {name: self._spec(release, name, has_port=has_port) for name in names}
+        with self._ports.all_or_none():
+            return {name: self._spec(release, name, has_port=has_port) for name in names}
 
     def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
         process = release.process(name.type)

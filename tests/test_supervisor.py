@@ -1118,6 +1118,42 @@ def supervise_adopting(supervise, driver):
     return lambda *names: supervise(other_driver=AdoptingDriver(driver, *names))
 
 
+async def test_a_release_with_too_many_dynos_takes_no_port_of_a_later_one(
+    supervise, source, told, monkeypatch
+):
+    monkeypatch.setattr("hsup.launch._HIGHEST_PORT", 5001)
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.release(version=2, web=1, worker=2)
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert "no port is left for a dyno" in str(told.of(RejectedEvent)[0].error)
+    source.release(version=3, web=1, clock=1)
+    await told.state("clock.1", "up")
+    await end(supervisor, running)
+
+
+async def test_a_release_whose_dynos_cannot_be_adopted_takes_no_port_of_a_later_one(
+    supervise, source, driver, told, monkeypatch
+):
+    monkeypatch.setattr("hsup.launch._HIGHEST_PORT", 5000)
+    adopting = AdoptingDriver(driver)
+    failures = [DriverError("no engine")]
+
+    def keep_only(_):
+        if failures:
+            raise failures.pop()
+        return []
+
+    adopting.keep_only = keep_only
+    source.release(version=1, worker=1)
+    supervisor, running = supervise(other_driver=adopting, stays=True)
+    await told.until(lambda one: one.of(RejectedEvent))
+    source.release(version=2, web=1)
+    await told.state("web.1", "up")
+    await end(supervisor, running)
+
+
 async def test_dynos_of_a_dead_hsup_are_taken_over_and_others_started(
     supervise_adopting, source, told, sink
 ):

@@ -121,7 +121,8 @@ class Supervisor:
                 task.cancel()
             await self._fleet.stop()
             # A stranger's may not heed that it is cancelled.
-            await asyncio.wait([following, *beside], timeout=2 * LAST_SECONDS)
+            left = await asyncio.wait([following, *beside], timeout=2 * LAST_SECONDS)
+            self._calls.has_abandoned |= bool(left[1])
         if following.done() and not following.cancelled() and (error := following.exception()):
             raise error
         return self._exit_status()

@@ -378,6 +378,50 @@ def test_start_works_where_standard_error_is_closed(folder):
     assert b"Nothing is left to run" in ended.stdout
 
 
+# A service that does not heed that it is cancelled, and a driver that can build nothing.
+STUBBORN = """
+import asyncio
+import hsup.calls
+from hsup import hookimpl
+from hsup.errors import DriverError
+
+hsup.calls.LAST_SECONDS = 0.0
+
+class StubbornService:
+    async def run(self, supervisor):
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+
+class UnableDriver:
+    def build(self, release):
+        raise {error}
+
+    async def start(self, spec, output):
+        pass
+
+@hookimpl
+def hsup_register_services():
+    return {{"stubborn": lambda settings: StubbornService()}}
+
+@hookimpl
+def hsup_register_drivers():
+    return {{"unable": lambda settings: UnableDriver()}}
+"""
+
+
+def test_start_ends_though_a_service_does_not_where_the_first_release_cannot_be_run(
+    folder, install
+):
+    install("hsup-stubborn", STUBBORN.format(error="DriverError('the engine is away')"))
+    words = [sys.executable, "-m", "hsup", "start", "-d", "unable"]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, check=False, timeout=30)
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines()[-1] == "hsup: the engine is away"
+
+
 def test_without_a_source_all_remedies_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     error = failed("build")

@@ -986,6 +986,27 @@ async def test_a_service_that_fails_ends_alone(supervise, source, told, sink, ca
     assert services[1].was_cancelled
 
 
+async def test_a_watch_that_does_not_heed_its_end_is_abandoned(
+    supervise, source, told, calls, monkeypatch
+):
+    monkeypatch.setattr("hsup.supervisor.LAST_SECONDS", 0.0)
+
+    async def changes():
+        while not calls.has_abandoned:
+            try:
+                yield None
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+
+    source.changes = changes
+    source.release(web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert await end(supervisor, running) == 0
+    assert calls.has_abandoned
+
+
 async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
     supervise, source, told, sink
 ):

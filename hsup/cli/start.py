@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,7 @@ from hsup.config import wants_colour
 from hsup.descriptors import allow_many, require_least
 from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
 from hsup.emergency import kill_descendants, say_at_once, tell_of_blocking
-from hsup.errors import UsageError
+from hsup.errors import HsupError, UsageError
 from hsup.formation import Asked
 from hsup.formats import formatter
 from hsup.logs import LogRouter
@@ -32,6 +33,7 @@ from hsup.plan import Plan
 from hsup.printer import ErrorPrinter, Printer, RawPrinter
 from hsup.signals import SignalHandlers
 from hsup.supervisor import Supervisor
+from hsup.visible import warn
 
 logger = logging.getLogger(__name__)
 
@@ -171,16 +173,31 @@ async def _supervise(
         calls=parts.calls,
     ).install()
     tell_of_blocking(parts.calls)
+    status, failure = 1, None
     try:
         with closing(driver):
             status = await supervisor.run(services)
+    except Exception as error:  # noqa: BLE001 - it is raised, or told, below
+        failure = error
     finally:
-        if has_left := supervisor.has_given_up or parts.calls.has_abandoned:
+        if supervisor.has_given_up or parts.calls.has_abandoned:
             kill_descendants()
         await router.close(stuck_seconds=0.1 if supervisor.is_hurried else _STUCK_SECONDS)
-    if has_left:
-        os._exit(status)  # the loop would wait for it
+    if supervisor.has_given_up or parts.calls.has_abandoned:
+        await errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
+        os._exit(_told(failure) if failure else status)  # the loop would wait for what is left
+    if failure:
+        raise failure
     return status
+
+
+def _told(failure: Exception) -> int:
+    """Print what hsup ends with, as whoever catches it would have; return the exit status."""
+    if isinstance(failure, HsupError):
+        warn(str(failure))
+        return failure.exit_code
+    traceback.print_exception(failure)
+    return 1
 
 
 def _log_calls(calls: Calls, router: LogRouter) -> None:

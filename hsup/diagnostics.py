@@ -46,8 +46,11 @@ class PrintedLog(logging.Handler):
         self._print = print_text
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand a record on."""
-        self._print(self.format(record) + "\n")
+        """Hand a record on; one that cannot be formatted is told with a traceback."""
+        try:
+            self._print(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001 - who logs must not fail by it
+            self.handleError(record)
 
 
 class DiagnosticLog(logging.Handler):
@@ -58,18 +61,26 @@ class DiagnosticLog(logging.Handler):
         self._records: deque[str] = deque(maxlen=RECORDS)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record."""
-        moment = time.strftime("%H:%M:%S", time.gmtime(record.created))
-        text = f"{moment}.{record.msecs:03.0f} {record.levelname} {record.getMessage()}"
-        text = visible(text[:_RECORD_CHARACTERS])[:_RECORD_CHARACTERS]
-        if record.exc_info and record.exc_info[0]:
-            text += "\n" + _traceback(record)
+        """Keep a record, of one that cannot be formatted what there is."""
+        try:
+            text = _text(record)
+        except Exception as error:  # noqa: BLE001 - who logs must not fail by it
+            text = f"a record of {record.name} cannot be formatted: {type(error).__name__}"
         self._records.append(text)
 
     def text(self) -> str:
         """Return all that is kept, oldest first, a line each."""
         title = f"--- the last {len(self._records)} records of hsup, UTC ---"
         return "".join(f"{line}\n" for line in (title, *self._records))
+
+
+def _text(record: logging.LogRecord) -> str:
+    moment = time.strftime("%H:%M:%S", time.gmtime(record.created))
+    text = f"{moment}.{record.msecs:03.0f} {record.levelname} {record.getMessage()}"
+    text = visible(text[:_RECORD_CHARACTERS])[:_RECORD_CHARACTERS]
+    if record.exc_info and record.exc_info[0]:
+        text += "\n" + _traceback(record)
+    return text
 
 
 def _traceback(record: logging.LogRecord) -> str:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from hsup.diagnostics import RECORDS, DiagnosticLog
+from hsup.diagnostics import RECORDS, DiagnosticLog, PrintedLog
 
 
 @pytest.fixture
@@ -66,3 +66,21 @@ def test_dumping_keeps_the_records(kept):
 
 def test_an_empty_log_says_so(kept):
     assert dumped(kept[1]) == ["--- the last 0 records of hsup, UTC ---"]
+
+
+class Unprintable:
+    def __str__(self):
+        raise ValueError("not printable")
+
+
+@pytest.mark.parametrize("words", [("%d", "x"), ("%s", Unprintable())], ids=["format", "argument"])
+def test_who_logs_what_cannot_be_formatted_goes_on(kept, capsys, words):
+    logger, handler = kept
+    form, *given = words
+    record = logger.makeRecord("shop", logging.WARNING, "file", 1, form, tuple(given), None)
+    printed = []
+    for one in (handler, PrintedLog(printed.append, logging.WARNING)):
+        one.handle(record)
+    assert printed == []
+    assert "--- Logging error ---" in capsys.readouterr().err
+    assert "a record of shop cannot be formatted: " in dumped(handler)[1]

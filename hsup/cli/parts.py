@@ -23,6 +23,7 @@ from hsup.api import (
 )
 from hsup.calls import Calls, Part
 from hsup.cli.options import Options
+from hsup.emergency import say_at_once
 from hsup.errors import DriverError, HsupError, SourceError, UsageError
 from hsup.guards import (
     GuardedSourceFactory,
@@ -46,7 +47,11 @@ class Parts:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.settings: Settings = options.settings()
-        self.calls = Calls(say=warn, warn=_warn, note=_note if options.is_verbose else _ignore)
+        self.calls = Calls(
+            say=say_at_once,  # a signal handler calls it
+            warn=_warn,
+            note=_note if options.is_verbose else _ignore,
+        )
         self.calls.has_alarm = True
         self.plugins = PluginManager(calls=self.calls)
         self._fetch_slug: Callable[[Release], None] | None = None

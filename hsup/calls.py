@@ -74,7 +74,11 @@ class Call:
         self.wait: _Wait | None = None
 
     def __str__(self) -> str:
-        return f"{self.part.title} to {self.what} for {self.seconds:.0f} s"
+        return self.told(self.seconds)
+
+    def told(self, seconds: float) -> str:
+        """Return whose call it is, for what, and how long something of it takes."""
+        return f"{self.part.title} to {self.what} for {seconds:.0f} s"
 
     @property
     def seconds(self) -> float:
@@ -126,11 +130,11 @@ class Calls:
 
         That is BLOCKED_SECONDS at least.
         """
-        running = self._running  # another thread may ask
-        least = max(seconds, BLOCKED_SECONDS)
-        if running is None or time.monotonic() - self._running_since < least:
+        running, since = self._running, self._running_since  # another thread may ask
+        blocked = time.monotonic() - since
+        if running is None or blocked < max(seconds, BLOCKED_SECONDS):
             return None
-        return str(running)
+        return running.told(blocked)
 
     def interrupt(self) -> None:
         """Break off what blocks the main thread, if something does; for signal handlers."""

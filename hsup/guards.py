@@ -307,14 +307,14 @@ class GuardedSink:
         self._part = part
         self._sink: Any = sink
         self._is_broken = False
-        self._writing = Call(part, "write")
 
     def write(self, batch: LogBatch) -> None:
         """Take a batch."""
         if self._is_broken:
             return
+        call = Call(self._part, "write")
         try:
-            with self._calls.on_main_thread(self._writing):
+            with self._calls.on_main_thread(call):
                 result = self._sink.write(batch)
             if result is not None and hasattr(result, "close"):
                 result.close()
@@ -322,20 +322,21 @@ class GuardedSink:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            self._give_up(self._calls.failed(self._writing, PluginError, error))
+            self._give_up(self._calls.failed(call, PluginError, error))
 
     @property
     def is_full(self) -> bool:
         """Tell whether there is no room for more."""
         if self._is_broken:
             return False
+        call = Call(self._part, "write")
         try:
-            with self._calls.on_main_thread(self._writing):
+            with self._calls.on_main_thread(call):
                 return bool(self._sink.is_full)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            self._give_up(self._calls.failed(self._writing, PluginError, error))
+            self._give_up(self._calls.failed(call, PluginError, error))
             return False
 
     async def drained(self) -> None:

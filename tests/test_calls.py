@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hsup.calls import Blocking, Calls, Interrupted, Part, call_plugin
+from hsup.calls import Blocking, Call, Calls, Interrupted, Part, call_plugin
 from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
 from hsup.long_work import LongWork, waited_for
 
@@ -322,6 +322,14 @@ async def test_who_keeps_the_main_thread_is_known(heard, monkeypatch):
     assert seen == ['driver "bug" to start web.1 for 0 s'] * 2
     assert heard.calls.blocking() is None
     assert any("kept the main thread for" in one for one in heard.noted)
+
+
+async def test_who_keeps_the_main_thread_is_told_with_how_long_it_does_so(heard, monkeypatch):
+    monkeypatch.setattr("hsup.calls.BLOCKED_SECONDS", 0.0)
+    call = Call(BUG, "write")
+    call.began -= 86_400
+    with heard.calls.on_main_thread(call):
+        assert heard.calls.blocking() == 'driver "bug" to write for 0 s'
 
 
 class TestIterate:

@@ -326,6 +326,7 @@ class TestStart:
             (["web=2:"], '"web=2:": the size is missing, as in web=2:standard-2x'),
             (["web=:standard-2x"], 'got ""'),
             (["web=10001"], "more than 10000 dynos of a type"),
+            (["web=" + "1" * 5000], "more than 10000 dynos of a type"),
             (["web", "web=2"], 'the type "web" was already given'),
             (["web", "--quantities", "release"], "exclude one another"),
             (["wroker"], 'no process type "wroker" in v1 of shop; it has web, worker'),
@@ -367,6 +368,12 @@ class TestStart:
     def test_nothing_is_wanted_where_every_quantity_is_0(self, capfd):
         assert call("start", "web=0").exit_code == 0
         assert "Nothing is left to run" in capfd.readouterr().out
+
+
+def test_what_a_signal_handler_says_needs_no_stream_that_may_be_in_use(capfd, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    Parts(Options({})).calls.say("waiting")
+    assert capfd.readouterr().err == "hsup: waiting\n"
 
 
 def test_start_works_where_standard_error_is_closed(folder):

@@ -248,9 +248,10 @@ def _parse_quantity(word: str, number: str) -> int:
     if not (number.isascii() and number.isdecimal()):
         text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
         raise UsageError(text)
-    if int(number) > _MOST_DYNOS:
+    digits = number.lstrip("0") or "0"  # Python makes no number of thousands of them
+    if len(digits) > len(str(_MOST_DYNOS)) or int(digits) > _MOST_DYNOS:
         raise UsageError(f'"{word}": more than {_MOST_DYNOS} dynos of a type')
-    return int(number)
+    return int(digits)
 
 
 def _error_printer(printer: Printer | RawPrinter) -> Printer:

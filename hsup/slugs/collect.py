@@ -8,7 +8,7 @@ import time
 from typing import NamedTuple
 
 from hsup.slugs.digest import KnownDigests
-from hsup.slugs.limits import Keep
+from hsup.slugs.limits import Keep, whole_number
 from hsup.slugs.lock import EXCLUSIVE_NOW, lock, unlock
 
 #: How long a download that broke off may wait to be resumed.
@@ -61,10 +61,10 @@ def _slugs(unpacked: str) -> list[KeptSlug]:
     found = []
     for entry in os.scandir(unpacked):
         try:
-            with open(os.path.join(entry.path, "size"), "rb") as file:
+            with open(os.path.join(entry.path, "size"), encoding="latin-1") as file:
                 size = file.read().strip()
             # A power cut may have left anything in it, which counts as no bytes.
-            size_bytes = int(size) if size.isdigit() else 0
+            size_bytes = whole_number(size) or 0
             found.append(KeptSlug(entry.stat().st_mtime, entry.name, size_bytes))
         except FileNotFoundError:
             pass  # another hsup has collected it

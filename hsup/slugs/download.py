@@ -27,7 +27,7 @@ from hsup.slugs.errors import (
     SlugUnchanged,
     SlugUnreachable,
 )
-from hsup.slugs.limits import DEFAULT_MIN_RATE, MAX_SIZE, MIN_RATE, MIN_RATE_SECONDS
+from hsup.slugs.limits import DEFAULT_MIN_RATE, MAX_SIZE, MIN_RATE, MIN_RATE_SECONDS, whole_number
 from hsup.slugs.location import ArchiveURL
 from hsup.slugs.progress import Progress
 from hsup.slugs.web import redirect_target, retry_after_seconds, session
@@ -214,8 +214,8 @@ class Download:
 
     def _receive(self, response: requests.Response, start: int) -> None:
         """Write what comes, as it comes: a kill loses nothing of it."""
-        told = response.headers.get("Content-Length", "")
-        length = start + int(told) if told.isdecimal() else 0
+        left = whole_number(response.headers.get("Content-Length", ""))
+        length = 0 if left is None else start + left
         label = f"{self._label}, resumed at {amount(start, 0)}" if start else self._label
         size = start
         with (

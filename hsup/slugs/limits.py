@@ -23,6 +23,8 @@ DEFAULT_MIN_RATE = 1000
 #: Over how long the rate is taken, as curl's --speed-time is by default.
 MIN_RATE_SECONDS = 30.0
 
+#: More than any machine has of anything; a float takes 308 and int() 4300.
+_MAX_DIGITS = 18
 _UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DAY_SECONDS = 24 * 60 * 60
 
@@ -83,11 +85,18 @@ def read_limits(environ: Mapping[str, str]) -> Limits:
     )
 
 
+def whole_number(text: str) -> int | None:
+    """Return a number of decimal digits, None for what is none or has too many."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
+    return int(text) if is_number else None
+
+
 def _min_rate(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
+    rate = whole_number(text)
+    if rate is None:
         hint = "write how many bytes a second, such as 1000; 0 takes any"
         raise UsageError(f'{MIN_RATE} is "{text}"', hint=hint)
-    return int(text)
+    return rate
 
 
 def _positive(
@@ -103,5 +112,4 @@ def _positive(
 def _amount(word: str) -> tuple[int | None, str]:
     """Split `20G` into its number, None where there is none, and its unit."""
     digits = word.rstrip("dMGT")
-    is_number = digits.isascii() and digits.isdecimal()
-    return int(digits) if is_number else None, word[len(digits) :]
+    return whole_number(digits), word[len(digits) :]

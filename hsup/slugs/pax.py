@@ -98,7 +98,8 @@ def _read_records(content: bytes) -> Records:
     while start < len(content):
         blank = content.find(b" ", start, start + _LENGTH_DIGITS)
         digits = content[start:blank]
-        end = start + int(digits) if digits.isdigit() else 0
+        # Without a blank, `digits` may be more than int() takes.
+        end = start + int(digits) if blank > start and digits.isdigit() else 0
         key, equals, value = content[blank + 1 : end - 1].partition(b"=")
         if not (start < blank < end <= len(content) and equals and content[end - 1] == _NEWLINE):
             raise damaged_extension()

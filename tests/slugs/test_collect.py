@@ -97,10 +97,11 @@ def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
     assert left_over() == ["fetch-new"]
 
 
-def test_a_slug_of_an_unknown_size_is_collected_like_others(make_store, bring_in):
+@pytest.mark.parametrize("size", [b"", b"\xff", b"9" * 5000])
+def test_a_slug_of_an_unknown_size_is_collected_like_others(size, make_store, bring_in):
     store = make_store(HSUP_SLUGS_KEEP="1")
     bring_in(store, "one").close()
-    (Path(store.folder) / "unpacked" / bring_in.digest("one") / "size").write_text("")
+    (Path(store.folder) / "unpacked" / bring_in.digest("one") / "size").write_bytes(size)
     bring_in(store, "two").close()
     assert stored(store) == {bring_in.digest("two")}
 

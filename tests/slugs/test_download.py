@@ -336,6 +336,14 @@ def test_a_rate_of_0_takes_that_nothing_comes(rate, is_enough, monkeypatch):
         pace(0)
 
 
+def test_a_length_without_an_end_counts_for_none(store, server, read):
+    length = b"Content-Length: " + b"9" * 5000
+    server.raw["/slug.tgz"] = [OK + length + b"\r\nConnection: close\r\n\r\n" + server.content]
+    server.stalled.set()
+    with store.unpack(Slug(location=url(server))) as unpacked:
+        assert read(unpacked, "Procfile")
+
+
 def test_a_line_without_an_end_is_not_kept(store, server):
     server.raw["/slug.tgz"] = [CHUNKED + b"5;", *repeat(b"x" * 100_000, 10)]
     with pytest.raises(SlugUnreachable, match="check the network"):

@@ -31,6 +31,20 @@ def test_what_is_no_rule_is_told_with_the_remedy(word):
     )
 
 
+@pytest.mark.parametrize("digits", [19, 5000])
+@pytest.mark.parametrize(
+    ("name", "unit", "read"),
+    [
+        ("HSUP_SLUGS_KEEP", "d", read_keep),
+        ("HSUP_SLUGS_MAX_SIZE", "G", read_limits),
+        ("HSUP_SLUGS_MIN_RATE", "", read_limits),
+    ],
+)
+def test_a_number_without_an_end_is_told(digits, name, unit, read):
+    with pytest.raises(UsageError, match=f'{name} is "9'):
+        read({name: "9" * digits + unit})
+
+
 def test_limits_have_defaults():
     assert read_limits({}) == Limits(size=4 << 30, files=500_000)
 

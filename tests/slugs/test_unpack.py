@@ -563,6 +563,13 @@ HOSTILE = {
 }
 
 
+@pytest.mark.parametrize("content", [b"9" * 5000, b"9" * 30 + b" path=x\n", b"\xb2 path=x\n"])
+def test_the_length_of_a_record_is_bounded(content, build, unpacked):
+    header = build.member("header", content, type=tarfile.XHDTYPE)
+    with pytest.raises(SlugError, match="an extended header of the archive is damaged"):
+        unpacked(build.tar(header, build.member("app/x", b"")))
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_member_is_refused_by_its_name(case, build, unpacked):
     makers, text = HOSTILE[case]

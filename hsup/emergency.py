@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
-import select
 import signal
 import threading
 import time
 from contextlib import suppress
 
 from hsup.calls import NOTICE_SECONDS, Calls
-from hsup.visible import visible
+from hsup.visible import say_at_once
 
-_STDERR = 2
 #: How often to look whether a plugin blocks.
 _LOOK_SECONDS = 2.5
-
-
-def say_at_once(text: str) -> None:
-    """Print a line on standard error, or nothing where nobody reads; for signal handlers."""
-    try:
-        if select.select([], [_STDERR], [], 0)[1]:
-            os.write(_STDERR, f"hsup: {visible(text)}\n".encode())
-    except OSError:  # it was closed
-        pass
 
 
 def tell_of_blocking(calls: Calls) -> None:

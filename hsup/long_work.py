@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from hsup.visible import say_at_once
+
 #: After how long it is said for the first time, and how often from then on.
 FIRST_SECONDS, EVERY_SECONDS = 2.0, 10.0
 
@@ -64,13 +66,16 @@ def current() -> LongWork:
 
 
 @contextmanager
-def said(say: Callable[[str], None]) -> Iterator[None]:
-    """Say how far the work is that is done meanwhile, in the main thread and without a loop."""
+def said() -> Iterator[None]:
+    """Say how far the work is that is done meanwhile, in the main thread and without a loop.
+
+    It is said on standard error, and by a signal handler.
+    """
     work = LongWork()
 
     def tell() -> float:
         if text := work.text():
-            say(text)
+            say_at_once(text)
         return EVERY_SECONDS
 
     with waited_for(work), alarm(FIRST_SECONDS, tell):

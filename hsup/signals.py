@@ -12,8 +12,8 @@ from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, 
 from types import FrameType
 
 from hsup.calls import LAST_SECONDS, Calls
-from hsup.emergency import say_at_once
 from hsup.terminal import Repeats
+from hsup.visible import say_at_once
 
 logger = logging.getLogger(__name__)
 

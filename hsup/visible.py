@@ -8,6 +8,7 @@ What dynos write stays as it is.
 
 from __future__ import annotations
 
+import os
 from itertools import chain
 from typing import Any
 
@@ -30,6 +31,8 @@ _SHOWN = {
     **_BYTES,
 }
 
+_STDERR = 2
+
 
 def visible(text: str) -> str:
     """Return a text on one line, in which all that would do something is shown instead."""
@@ -46,6 +49,17 @@ def tell(text: str) -> None:
 def warn(text: str) -> None:
     """Print a line on standard error, with what others have written made visible."""
     _print(f"hsup: {text}", is_error=True)
+
+
+def say_at_once(text: str) -> None:
+    """Print a line on standard error, or nothing where nobody reads; for signal handlers."""
+    import select  # who is light does not need it
+
+    try:
+        if select.select([], [_STDERR], [], 0)[1]:
+            os.write(_STDERR, f"hsup: {visible(text)}\n".encode())
+    except OSError:  # it was closed
+        pass
 
 
 def warn_of(error: BaseException) -> None:

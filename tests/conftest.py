@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import logging
 import os
 import signal
 from collections import defaultdict
@@ -264,6 +265,15 @@ class Told:
     async def state(self, dyno, state, times=1):
         """Return once a dyno has come into a state so many times."""
         await self.until(lambda told: told.states(dyno).count(state) >= times)
+
+
+@pytest.fixture(autouse=True)
+def _own_log_handlers():
+    """Take back where a command has the log printed."""
+    before = logging.root.handlers[:]
+    yield
+    for handler in {*logging.root.handlers} - {*before}:
+        logging.root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,6 @@ from hsup.api import (
 )
 from hsup.calls import Calls, Part
 from hsup.cli.options import Options
-from hsup.emergency import say_at_once
 from hsup.errors import DriverError, HsupError, SourceError, UsageError
 from hsup.guards import (
     GuardedSourceFactory,
@@ -35,7 +34,7 @@ from hsup.guards import (
 from hsup.long_work import LongWork, waited_for
 from hsup.model import Release
 from hsup.plugin_manager import PluginManager
-from hsup.visible import warn, warn_of
+from hsup.visible import say_at_once, warn, warn_of
 
 _Factory = TypeVar("_Factory")
 _Made = TypeVar("_Made")

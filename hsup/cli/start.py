@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -24,7 +23,7 @@ from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
 from hsup.descriptors import allow_many, require_least
 from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
-from hsup.emergency import kill_descendants, say_at_once, tell_of_blocking
+from hsup.emergency import kill_descendants, tell_of_blocking
 from hsup.errors import HsupError, UsageError
 from hsup.formation import Asked
 from hsup.formats import formatter
@@ -33,7 +32,7 @@ from hsup.plan import Plan
 from hsup.printer import ErrorPrinter, Printer, RawPrinter
 from hsup.signals import SignalHandlers
 from hsup.supervisor import Supervisor
-from hsup.visible import warn
+from hsup.visible import say_at_once, warn, warn_of
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +195,7 @@ def _told(failure: Exception) -> int:
     if isinstance(failure, HsupError):
         warn(str(failure))
         return failure.exit_code
-    traceback.print_exception(failure)
+    warn_of(failure)
     return 1
 
 

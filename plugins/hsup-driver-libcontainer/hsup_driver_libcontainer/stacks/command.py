@@ -81,7 +81,7 @@ def pull(before: _Options, /, names: tuple[str, ...]) -> None:
 
     store = _store(before)
     for name in names or (None,):
-        with said(warn):
+        with said():
             entry, is_new = store.pull(name, Progress())
         warn(f"stack {entry} is {'installed' if is_new else 'up to date'}")
 
@@ -115,7 +115,7 @@ def import_stack(
 
     settings = before.settings()
     entry = entry_of(name, place, folder=settings.folder, checksum=checksum, primary=primary)
-    with said(warn):
+    with said():
         _store(before).add(entry, Progress())
     warn(f"stack {entry} is imported")
 

@@ -175,7 +175,8 @@ class Ports:
     def __init__(self, types: Iterable[str] = ()) -> None:
         self._indexes: dict[str, int] = {}
         self._leases: dict[DynoName, int] = {}
-        self._taken: set[int] = set()
+        # A byte for each port, among which C looks for the next that is free.
+        self._taken = bytearray(_HIGHEST_PORT + 1)
         self.know(types)
 
     def know(self, types: Iterable[str]) -> None:
@@ -191,7 +192,7 @@ class Ports:
         if name not in self._leases:
             port = self._next_free(self._preferred(name))
             self._leases[name] = port
-            self._taken.add(port)
+            self._taken[port] = 1
         return self._leases[name]
 
     @contextmanager
@@ -207,19 +208,16 @@ class Ports:
 
     def release(self, name: DynoName) -> None:
         """Take back the port of a dyno that is no more."""
-        port = self._leases.pop(name, None)
-        self._taken.discard(port or 0)
+        if name in self._leases:
+            self._taken[self._leases.pop(name)] = 0
 
     def _preferred(self, name: DynoName) -> int:
         index = self._indexes.get(name.type, len(self._indexes))  # one-offs: after all types
         return BASE_PORT + PORTS_PER_TYPE * index + name.number - 1
 
     def _next_free(self, preferred: int) -> int:
-        for candidates in (
-            range(preferred, _HIGHEST_PORT + 1),
-            range(BASE_PORT, min(preferred, _HIGHEST_PORT + 1)),
-        ):
-            for port in candidates:
-                if port not in self._taken:
-                    return port
+        for first in (preferred, BASE_PORT):
+            port = self._taken.find(0, first)
+            if port >= 0:
+                return port
         raise DriverError(f"no port is left for a dyno: all from {BASE_PORT} on are taken")

@@ -390,13 +390,18 @@ async def test_everything_of_a_dyno_is_removed_before_it_is_started_again(execut
     await running
 
 
-async def test_nothing_is_started_while_nobody_reads(execute, driver, sink, router):
+async def crashed_while_nobody_reads(execute, driver, sink, router):
     executor, running = execute()
     dyno = await driver.dyno("web.1")
     sink.room.clear()
     router.say("web.1", "full now")
     dyno.write(b"last words")
     dyno.end(1)
+    return executor, running
+
+
+async def test_nothing_is_started_while_nobody_reads(execute, driver, sink, router):
+    executor, running = await crashed_while_nobody_reads(execute, driver, sink, router)
     for _ in range(20):
         await asyncio.sleep(0)
     assert driver.attempts == 1
@@ -409,12 +414,7 @@ async def test_nothing_is_started_while_nobody_reads(execute, driver, sink, rout
 
 
 async def test_a_dyno_that_crashed_while_nobody_reads_can_be_stopped(execute, driver, sink, router):
-    executor, running = execute()
-    dyno = await driver.dyno("web.1")
-    sink.room.clear()
-    router.say("web.1", "full now")
-    dyno.write(b"last words")
-    dyno.end(1)
+    executor, running = await crashed_while_nobody_reads(execute, driver, sink, router)
     await asyncio.sleep(0)
     executor.stop()
     await running

@@ -4,7 +4,7 @@ Run by the Python that hsup is installed for, with the path of a slug that has
 `first_instruction.c` in it as `first`. Each answer is a line of JSON with the
 milliseconds from the call of the driver until that program began: `first` for a
 dyno that is asked for after a while, `next` for one that is asked for as soon as
-that call has returned, when the driver has had no time to get ready for it.
+that call has returned, when the driver has had no time to get ready for another one.
 """
 
 from __future__ import annotations

@@ -373,7 +373,7 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
     asyncio.run(run())
 
 
-#: Stops the next child of a process before it has done much.
+#: Stops the next child of a process before it has done much, and prints which it was.
 STOP_NEXT = """
 import os, signal, sys
 path = f"/proc/{sys.argv[1]}/task/{sys.argv[1]}/children"
@@ -381,7 +381,9 @@ known = open(path).read().split()
 print(flush=True)
 while not (new := set(open(path).read().split()) - {*known}):
     pass
-os.kill(int(new.pop()), signal.SIGSTOP)
+pid = int(new.pop())
+os.kill(pid, signal.SIGSTOP)
+print(pid)
 """
 
 
@@ -394,22 +396,34 @@ def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
 
     async def run():
         one = release()
-        async with asyncio.timeout(20), built(settings, one) as driver:
+        async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
             await until(lambda: len(first_processes()) == 1)
-            (zygote,) = children("-ISB")
-            stopping = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", STOP_NEXT, str(zygote), stdout=subprocess.PIPE
-            )
-            await stopping.stdout.readline()
-            assert await output_of(driver, one, "echo two") == "two\n"  # by the one that is ready
-            await stopping.wait()
+            while not await has_stopped_next(driver, one):
+                pass
             if is_taken:
                 with suppress(DynoStartError):  # where it was launched before that was noticed
                     assert await output_of(driver, one, "echo three") == "three\n"
 
     asyncio.run(run())
     assert not first_processes()
+
+
+async def has_stopped_next(driver, one):
+    """Have a dyno made ready; tell whether its first process was stopped before it had a child."""
+    (zygote,) = children("-ISB")
+    stopping = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STOP_NEXT, str(zygote), stdout=subprocess.PIPE
+    )
+    await stopping.stdout.readline()
+    assert await output_of(driver, one, "echo two") == "two\n"  # by the one that is ready
+    first = int(await stopping.stdout.readline())
+    await stopping.wait()
+    await until(lambda: is_stopped(first) or has_ended(first))
+    if not children_of(first):
+        return True
+    os.kill(first, signal.SIGCONT)  # too late: it would have started its program
+    return False
 
 
 def kill_first_processes():

@@ -166,6 +166,27 @@ def test_hsup_ends_in_time_whatever_becomes_of_the_engine(
     assert "Traceback" not in running.said
 
 
+def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(hsup, own_engine):
+    engine = own_engine()
+    hsup.procfile(one=COUNT, two=COUNT, three="exit 1")
+    running = hsup.start()
+    running.wait_for("number 5$", count=2)
+    running.wait_for("three.1.*status 1$")
+    engine.send(signal.SIGSTOP)
+    for _ in range(3):
+        running.send(signal.SIGTERM)
+        time.sleep(0.5)  # two in a row are one
+    assert running.ended(timeout=5) == 128 + signal.SIGTERM
+    engine.repair()
+    left = re.findall(
+        r"^hsup: left (\S+) behind: start hsup again to .*$", running.said, re.MULTILINE
+    )
+    assert sorted(left) == ["one.1", "two.1"]
+    hsup.procfile(one="true")
+    hsup.call("start", "--oneshot")
+    assert engine.containers() == []
+
+
 def test_a_run_whose_engine_goes_away_ends_with_an_error(hsup, own_engine):
     engine = own_engine()
     hsup.procfile(one="true")

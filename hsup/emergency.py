@@ -32,8 +32,11 @@ def _watch(calls: Calls) -> None:
             seconds = NOTICE_SECONDS
 
 
-def kill_descendants() -> None:
-    """Kill what drivers have left among the processes that come from this one, and say so."""
+def kill_descendants() -> bool:
+    """Kill what drivers have left among the processes that come from this one, and say so.
+
+    Returns whether there was any.
+    """
     found: set[int] = set()
     while fresh := _descendants() - found:  # what was stopped makes no more
         for pid in fresh:
@@ -44,6 +47,7 @@ def kill_descendants() -> None:
         say_at_once(f"killed what was left: {names}")
     for pid in found:
         _send(pid, signal.SIGKILL)
+    return bool(found)
 
 
 def _descendants() -> set[int]:

@@ -74,6 +74,11 @@ class Executor:
         """Tell whether the dyno is going away for good."""
         return self.state.is_final or self.state is State.STOPPING or Input.STOP in self._requests
 
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the driver has started the dyno, and not yet seen that nothing is left."""
+        return self._dyno is not None
+
     def stop(self) -> None:
         """Ask for the dyno to be stopped for good."""
         self._request(Input.STOP)

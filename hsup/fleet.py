@@ -44,6 +44,11 @@ class Fleet:
         """Return the state of every dyno by its name."""
         return {str(name): one.state.value for name, one in self._executors.items()}
 
+    def running(self) -> list[str]:
+        """Return the names of the dynos that were started and have not ended, one-offs included."""
+        everyone = (*self._executors.values(), *self._one_offs)
+        return [str(one.spec.name) for one in everyone if one.is_running]
+
     async def idle(self) -> None:
         """Return when there is no dyno."""
         await self._idle.wait()

@@ -77,6 +77,10 @@ class Supervisor:
         """Return the state of every dyno by its name."""
         return self._fleet.states()
 
+    def running(self) -> Sequence[str]:
+        """Return the names of the dynos that were started and have not ended, one-offs included."""
+        return self._fleet.running()
+
     def reload(self) -> None:
         """Ask the source again; a release that failed is tried again."""
         self._rollout.forget_failure()

@@ -51,6 +51,22 @@ async def test_what_is_wanted_is_started(make_fleet, specs, told):
     assert fleet.states() == {}
 
 
+async def test_what_runs_is_what_was_started_and_has_not_ended(
+    make_fleet, specs, make_spec, driver, told
+):
+    driver.failures = [DynoStartError("no"), DynoStartError("no")]
+    fleet = make_fleet(policy=CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
+    fleet.want(specs("crashing.1"))
+    await told.state("crashing.1", "crashed", times=2)
+    one_off = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
+    await told.state("release.4711", "up")
+    assert fleet.running() == ["release.4711"]
+    (await driver.dyno("release.4711")).end(0)
+    await one_off
+    assert fleet.running() == []
+    await fleet.stop()
+
+
 async def test_a_fleet_is_idle_when_it_has_no_dyno(make_fleet, specs, driver):
     fleet = make_fleet()
     await fleet.idle()

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from hsup.api import SUPERVISOR, LogSink
+from hsup.api import SUPERVISOR, Adopts, LogSink
 from hsup.calls import Calls
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing
@@ -168,7 +168,9 @@ async def _supervise(
         stop=supervisor.stop,
         reload=supervisor.reload,
         dump=lambda: errors.print(diagnostics.text()),
-        leave=lambda number: _leave(number, supervisor, parts.calls),
+        leave=lambda number: _leave(
+            number, supervisor, parts.calls, outlives_hsup=isinstance(driver, Adopts)
+        ),
         calls=parts.calls,
     ).install()
     tell_of_blocking(parts.calls)
@@ -207,13 +209,19 @@ def _log_calls(calls: Calls, router: LogRouter) -> None:
     calls.note = lambda text, error: logger.debug("%s", text, exc_info=error)
 
 
-def _leave(number: Signals, supervisor: Supervisor, calls: Calls) -> NoReturn:
-    """End hsup at once, from a signal handler, and say what is left behind."""
+def _leave(
+    number: Signals, supervisor: Supervisor, calls: Calls, *, outlives_hsup: bool
+) -> NoReturn:
+    """End hsup at once, from a signal handler, and say what was killed and what is left behind.
+
+    `outlives_hsup` tells of dynos that are no processes of hsup's, to be adopted by the next.
+    """
     for call in calls.waited_for():
         say_at_once(f"gave up waiting for {call}")
-    for name in supervisor.dynos():
-        say_at_once(f"left {name} behind")
-    kill_descendants()
+    has_killed = kill_descendants()
+    if outlives_hsup or not has_killed:
+        for name in supervisor.running():
+            say_at_once(f"left {name} behind: start hsup again to adopt or remove it")
     os._exit(128 + number)
 
 

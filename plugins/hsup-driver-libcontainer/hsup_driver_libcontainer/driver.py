@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from hsup.api import Finding, OutputPipes, Settings
 from hsup.model import Author, DynoSpec, ExitStatus, Release, Slug
@@ -55,6 +56,7 @@ class LibcontainerDriver:
         self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
         self._spares: Spares | None = None
+        self._dynos: WeakSet[ContainerDyno] = WeakSet()  # spares included
         self._has_told_of_copying = False
         self._network: asyncio.Task[None] | None = None
         self._syncing: asyncio.Task[None] | None = None
@@ -155,9 +157,12 @@ class LibcontainerDriver:
                 steps.callback(self._zygote.close)
             for prepared in (*self._prepared.values(), *self._replaced):
                 steps.callback(prepared.close)
-            for spare in self._spares.close() if self._spares is not None else ():
-                steps.callback(self._machine.give_back, spare.place)
-                steps.callback(spare.abandon)
+            for dyno in list(self._dynos):
+                if not dyno.is_launched:
+                    steps.callback(self._machine.give_back, dyno.place)
+                steps.callback(dyno.abandon)
+            if self._spares is not None:
+                steps.callback(self._spares.close)
 
     def _make(self, size: Size) -> ContainerDyno:
         """Return a dyno that lacks its files and program only."""
@@ -178,13 +183,15 @@ class LibcontainerDriver:
         execute = partial(zygote.fork, place.ground())
         release = self._machine.give_back_when_gone
         stuck = zygote.end_stuck
-        return ContainerDyno(place, channels, execute, release, stuck, memory_event=memory_event)
+        dyno = ContainerDyno(place, channels, execute, release, stuck, memory_event=memory_event)
+        self._dynos.add(dyno)
+        return dyno
 
     def _fork(self, place: Place) -> Channels:
         """Fork the first process of a dyno, from the zygote if there is one."""
-        own, its = messages.pair()
-        setup, builders = messages.pair()
-        with its, builders:
+        with ExitStack() as undo, ExitStack() as lent:
+            own, its = _pair(undo, lent)
+            setup, builders = _pair(undo, lent)
             theirs = (its.fileno(), builders.fileno())
             if self._zygote is not None:
                 self._zygote.fork(place.ground(), theirs)
@@ -194,7 +201,9 @@ class LibcontainerDriver:
                 common = self._machine.common
                 leave = partial(init.leave_all, {*theirs, *common.kept})
                 init.fork(*theirs, place.ground().packet(), common, leave)
-            return Channels(own, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
+            channels = Channels(own, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
+            undo.pop_all()
+        return channels
 
     @contextmanager
     def _files(
@@ -300,6 +309,12 @@ class LibcontainerDriver:
 
             self._spares = Spares(self._make)
         return self._spares
+
+
+def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Return the two ends of a channel, each to be closed with one of the two."""
+    own, its = messages.pair()
+    return ours.enter_context(own), theirs.enter_context(its)
 
 
 def _connect(channels: Channels, network: NetworkPlan, host: socket.socket) -> None:

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from hsup.errors import DynoStartError
@@ -67,7 +67,8 @@ class ContainerDyno:
         self._started: asyncio.Future[Built] = loop.create_future()
         self._end: asyncio.Future[ExitStatus] = loop.create_future()
         self._released: asyncio.Task[None] | None = None
-        self._is_launched = False
+        self._executions: set[Execution] = set()
+        self.is_launched = False
         self._is_empty = False
         self._ran_out_of_memory = False
         self._pidfd = -1
@@ -82,7 +83,7 @@ class ContainerDyno:
 
     def launch(self, spec: DynoSpec, descriptors: Sequence[int]) -> None:
         """Have the builder start a program; the descriptors are those of `Launch`."""
-        self._is_launched = True
+        self.is_launched = True
         self._spec = spec
         self.address = Address(self.place.subnet.dyno, spec.port) if spec.port else None
         self._look_soon()
@@ -111,14 +112,17 @@ class ContainerDyno:
         """Start a command beside the dyno's program. Raises DynoStartError."""
         if self._pidfd < 0:
             raise DynoStartError("the dyno has ended")
-        ours, theirs = messages.pair()
-        file = plan.write(program(self._spec._replace(command=command)))
-        try:
-            with theirs:
-                self._execute((theirs.fileno(), self._pidfd, file, *streams))
-        finally:
-            os.close(file)
-        return Execution(ours)
+        with ExitStack() as undo, ExitStack() as lent:
+            ours, theirs = messages.pair()
+            undo.enter_context(ours)
+            lent.enter_context(theirs)
+            file = plan.write(program(self._spec._replace(command=command)))
+            lent.callback(os.close, file)
+            self._execute((theirs.fileno(), self._pidfd, file, *streams))
+            undo.pop_all()
+        execution = Execution(ours, self._forget_execution)
+        self._executions.add(execution)
+        return execution
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when nothing is left of the dyno, having killed what outlived the grace."""
@@ -136,10 +140,12 @@ class ContainerDyno:
         return killed
 
     def abandon(self) -> None:
-        """End a dyno that was never launched, and block until it has.
+        """End a dyno and hear no more of it; block until one that was never launched has ended.
 
         The event loop is running, or closed already.
         """
+        for execution in list(self._executions):
+            execution.close()
         if self.gone.done():
             return
         self._look_timer.cancel()
@@ -154,9 +160,13 @@ class ContainerDyno:
         if self._pidfd >= 0:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._pidfd)
-            kernel.has_ended(self._pidfd, timeout_ms=None)
+            if not self.is_launched:
+                kernel.has_ended(self._pidfd, timeout_ms=None)
             os.close(self._pidfd)
         self._close_memory_event()
+
+    def _forget_execution(self, execution: Execution) -> None:
+        self._executions.discard(execution)
 
     def _wait_for_first_process(self) -> None:
         """Block until it is there, or cannot be any more."""
@@ -240,7 +250,7 @@ class ContainerDyno:
                 (self._pidfd,) = received.descriptors
                 self._loop.add_reader(self._pidfd, self._see_end)
                 self._look_timer.cancel()  # until it is launched
-                if self._is_launched:
+                if self.is_launched:
                     self._look_soon()
             case Built():
                 self._built = received.message
@@ -332,11 +342,12 @@ class ContainerDyno:
 
 
 class Execution:
-    """A command that runs in a dyno beside its program."""
+    """A command that runs in a dyno beside its program; `closed` is called once, at its end."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, closed: Callable[[Execution], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
+        self._closed = closed
         self._end: asyncio.Future[ExitStatus] = self._loop.create_future()
         os.set_blocking(channel.fileno(), False)
         self._loop.add_reader(channel, self._hear)
@@ -349,12 +360,18 @@ class Execution:
         """Send a signal to the command's process; nothing if that has ended."""
         messages.say(self._channel, Signal(number))
 
+    def close(self) -> None:
+        """Hear no more of it. The event loop is running, or closed already."""
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._channel)
+            _settle(self._end, ExitStatus(signal=signal.SIGKILL))
+        self._channel.close()
+        self._closed(self)
+
     def _hear(self) -> None:
         received = messages.receive(self._channel)
         if received is None:
-            self._loop.remove_reader(self._channel)
-            self._channel.close()
-            _settle(self._end, ExitStatus(signal=signal.SIGKILL))
+            self.close()
             return
         match received.message:
             case Failed(text) if not self._end.done():

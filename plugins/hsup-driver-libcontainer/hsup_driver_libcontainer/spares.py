@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from hsup.errors import DriverError
 from hsup.sizes import Size
@@ -30,7 +30,7 @@ class Spares:
         self._make = make
         self._ready: list[ContainerDyno] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._leaving: dict[asyncio.Task[bool], ContainerDyno] = {}
+        self._leaving: set[asyncio.Task[bool]] = set()
 
     def take(self, size: Size) -> ContainerDyno:
         """Return a dyno that can be launched. Raises DriverError."""
@@ -44,11 +44,10 @@ class Spares:
         """Have some ready soon."""
         self._fill_after(_QUIET_SECONDS, size)
 
-    def close(self) -> Sequence[ContainerDyno]:
-        """Make no more; return those that are left, some of which are ending."""
+    def close(self) -> None:
+        """Make no more."""
         if self._timer is not None:
             self._timer.cancel()
-        return [*self._ready, *self._leaving.values()]
 
     def _fill_after(self, seconds: float, size: Size) -> None:
         if self._timer is not None:
@@ -60,8 +59,8 @@ class Spares:
         for spare in [one for one in self._ready if not _is_usable(one, size)]:
             self._ready.remove(spare)
             task = asyncio.ensure_future(spare.destroy())
-            self._leaving[task] = spare
-            task.add_done_callback(self._leaving.pop)
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
         if len(self._ready) == _COUNT:
             return
         try:

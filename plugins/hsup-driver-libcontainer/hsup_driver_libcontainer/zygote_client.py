@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.kernel import is_ready
@@ -132,6 +133,7 @@ class Zygote:
     def _connection(self) -> socket.socket:
         if self._socket is None:
             self._socket = self._spawn()
+            self._socket.send(json.dumps(self._common).encode())
             for argv in self._mounted:
                 socket.send_fds(self._socket, [json.dumps(argv).encode()], ())
                 self._check_mounted()
@@ -143,7 +145,8 @@ class Zygote:
         package = __name__.rpartition(".")[0]
         code = _MAIN.format(path=_import_path(), package=package)
         argv = (sys.executable, "-ISB", "-c", code, str(theirs.fileno()))
-        with theirs:
+        with ExitStack() as undo, theirs:
+            undo.enter_context(ours)
             self._process = subprocess.Popen(  # noqa: S603 - this Python, and code of ours
                 argv,
                 env=_ENVIRONMENT,
@@ -152,7 +155,7 @@ class Zygote:
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *self._common.kept),
             )
-        ours.send(json.dumps(self._common).encode())
+            undo.pop_all()
         return ours
 
 

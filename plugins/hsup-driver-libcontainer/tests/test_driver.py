@@ -373,6 +373,39 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
     asyncio.run(run())
 
 
+def test_closing_the_driver_closes_each_channel_whatever_runs(settings):
+    async def run():
+        one = release()
+        spec = dyno_spec(one, NAME, Command(("sleep 600",)), port=None)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        driver = LibcontainerDriver(settings)
+        await asyncio.to_thread(driver.build, one)
+        async with asyncio.timeout(60), Recorder() as recorder:
+            before = sockets()
+            dyno = await driver.start(spec, recorder)
+            await dyno.execute(Command(("sleep 600",)), (nothing,) * 3)
+            await until(lambda: len(first_processes()) == 3)
+            left = first_processes()
+            driver.close()
+            assert sockets() == before
+            await until(lambda: all(map(has_ended, left)))
+        os.close(nothing)
+
+    asyncio.run(run())
+
+
+def sockets():
+    """Return the sockets that this process has open."""
+    links = (f"/proc/self/fd/{one}" for one in open_files("self"))
+    return {link for one in links if (link := read_link(one)).startswith("socket:")}
+
+
+def read_link(path):
+    with suppress(FileNotFoundError):
+        return os.readlink(path)
+    return ""
+
+
 #: Stops the next child of a process before it has done much, and prints which it was.
 STOP_NEXT = """
 import os, signal, sys
@@ -435,8 +468,15 @@ def kill_first_processes():
 
 
 def is_first_of_a_spare(pid):
-    """Tell whether a first process has left the channel to its child, which is the builder's."""
-    return Path(f"/proc/{pid}/comm").read_text() == "hsup-init\n" and bool(children_of(pid))
+    """Tell whether a first process and its grandchild have left the channel to the builder."""
+    if Path(f"/proc/{pid}/comm").read_text() != "hsup-init\n":
+        return False
+    grandchildren = [one for child in children_of(pid) for one in children_of(child)]
+    return bool(grandchildren) and all(open_files(one) <= {"0"} for one in grandchildren)
+
+
+def open_files(pid):
+    return {*os.listdir(f"/proc/{pid}/fd")}
 
 
 def has_ended(pid):

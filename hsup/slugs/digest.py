@@ -59,6 +59,11 @@ def url_key(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()
 
 
+def share_key(uid: int, digest: str) -> str:
+    """Return a name for an archive that a user has shown to have."""
+    return f"{uid}-{digest}"
+
+
 def is_settled(found: os.stat_result) -> bool:
     """Tell whether a file was last changed so long ago that its key is its own."""
     return time.time() - found.st_ctime > _SETTLED_SECONDS

@@ -15,7 +15,7 @@ from hsup.cancellation import GivenUp
 from hsup.folders import make_folders
 from hsup.long_work import current
 from hsup.slugs.collect import collect
-from hsup.slugs.digest import Known, digest_of, file_key, is_settled, url_key
+from hsup.slugs.digest import Known, digest_of, file_key, is_settled, share_key, url_key
 from hsup.slugs.disk import mark
 from hsup.slugs.errors import (
     ChecksumError,
@@ -41,10 +41,15 @@ _LOOKS, _LOOK_SECONDS = 50, 0.02
 
 
 class Intake:
-    """Brings archives into one store."""
+    """Brings archives into one store.
 
-    def __init__(self, store: SlugStore, progress: Progress) -> None:
+    With a `uid`, a slug is used only of an archive that is there: who knows no more than its
+    checksum gets nothing that the store has of others.
+    """
+
+    def __init__(self, store: SlugStore, progress: Progress, uid: int | None = None) -> None:
         self._store = store
+        self._uid = uid
         self._progress = while_wanted(progress)
 
     def take(self, archive: Archive, expected: str | None, opened: int | None = None) -> Unpacked:
@@ -59,8 +64,12 @@ class Intake:
         for name in ("unpacked", "known", "work"):
             make_folders(os.path.join(self._store.folder, name))
         if isinstance(archive, ArchiveFile):
-            return self._take_file(archive, expected, opened)
-        return self._take_url(archive, expected)
+            unpacked = self._take_file(archive, expected, opened)
+        else:
+            unpacked = self._take_url(archive, expected)
+        if self._uid is not None and unpacked.digest:
+            self._remember(share_key(self._uid, unpacked.digest), Known(unpacked.digest))
+        return unpacked
 
     def _take_file(
         self, archive: ArchiveFile, expected: str | None, opened: int | None
@@ -73,11 +82,13 @@ class Intake:
         return unpacked
 
     def _take_url(self, archive: ArchiveURL, expected: str | None) -> Unpacked:
-        key = expected or url_key(archive.url)
+        # What came from another URL is not to be gone on with for who has not shown to have it.
+        key = expected if expected and self._uid is None else url_key(archive.url)
         with self._working(f"fetch-{key}", is_resumable=True) as folder:
             if not expected:
                 return self._refresh(archive, key, folder)
-            unpacked = self._store.open(expected)  # another hsup may have brought it meanwhile
+            # Another hsup may have brought it meanwhile.
+            unpacked = self._store.open(expected) if self._uid is None else None
             return unpacked or self._fetch(archive, folder, expected)
 
     def _refresh(self, archive: ArchiveURL, key: str, folder: str) -> Unpacked:
@@ -138,8 +149,9 @@ class Intake:
     ) -> Iterator[_Content]:
         """Lend an archive open, with the digest that it has to have. Raises SlugError.
 
-        That is computed where none is expected. Only what is unpacked is compared with it: until
-        then the author of a file may change it, without a trace where he has it mapped.
+        That is computed where none is expected, or somebody has to have it. Else only what is
+        unpacked is compared with it: until then the author of a file may change it, without a
+        trace where he has it mapped.
         """
         with ExitStack() as undo:
             try:
@@ -149,11 +161,20 @@ class Intake:
                 found = os.fstat(opened)
                 _require_size(archive, found, self._store.limits)
                 settled = is_settled(found)  # before it is read
-                digest = expected or digest_of(opened)
+                may_have_any = self._uid is None
+                digest = expected if expected and may_have_any else digest_of(opened)
             except OSError as error:
                 text = f"cannot read slug {archive}: {error.strerror}"
                 raise SlugError(text, hint="check the path") from error
-            yield _Content(opened, found, digest, is_settled=settled, is_expected=bool(expected))
+            content = _Content(
+                opened,
+                found,
+                expected or digest,
+                is_settled=settled,
+                is_expected=bool(expected),
+            )
+            _require_digest(archive, content, digest)
+            yield content
 
     def _open_or_unpack(self, archive: Archive, content: _Content) -> Unpacked:
         """Return the slug of an archive that was read, in use."""

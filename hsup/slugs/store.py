@@ -4,7 +4,7 @@
         unpacked/DIGEST/app     what was under ./app/ of the archive with that SHA-256
         unpacked/DIGEST/size    the bytes of its files
         unpacked/DIGEST/boot    and `synced`: see `disk`
-        known/KEY               the digest of an archive file or URL
+        known/KEY               the digest of an archive file or URL, or that a user has it
         work/DIGEST/            where it is being unpacked
         work/fetch-KEY/         where it is being downloaded
 
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from hsup.slugs.digest import KnownDigests, expected_digest, file_key, url_key
+from hsup.slugs.digest import KnownDigests, expected_digest, file_key, share_key, url_key
 from hsup.slugs.disk import is_synced, is_whole
 from hsup.slugs.errors import SlugError
 from hsup.slugs.limits import read_keep, read_limits
@@ -132,20 +132,24 @@ class SlugStore:
         when its size, its times or its inode have changed; of a URL the server
         is asked whether it has changed, and where it cannot be reached, what was
         last downloaded is used. What the author of the release could not read is
-        not used. Raises SlugError, and GivenUp.
+        not used; nor is a checksum of his enough, until he has named an archive once that has
+        it. Raises SlugError, and GivenUp.
         """
         place = find(slug.location, self._current_folder)
-        if isinstance(place, ArchiveURL) or author is None or author.is_trusted:
+        if author is None or author.is_trusted:
             if isinstance(place, Folder):
                 return Unpacked(place.path)
             return self._unpack(place, slug, progress)
+        if isinstance(place, ArchiveURL):
+            return self._unpack(place, slug, progress, uid=author.uid)
         descriptor = self._open(place.path, author)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             # By this name every process of hsup's finds what was opened, and nothing else.
             name = f"/proc/{os.getpid()}/fd/{descriptor}"
             return Unpacked(name, descriptor=descriptor, found_at=place.path)
         try:
-            return self._unpack(ArchiveFile(place.path), slug, progress, descriptor)
+            file = ArchiveFile(place.path)
+            return self._unpack(file, slug, progress, opened=descriptor, uid=author.uid)
         finally:
             os.close(descriptor)
 
@@ -157,13 +161,22 @@ class SlugStore:
             raise SlugError(text, hint="check the path") from error
 
     def _unpack(
-        self, archive: Archive, slug: Slug, progress: Progress, opened: int | None = None
+        self,
+        archive: Archive,
+        slug: Slug,
+        progress: Progress,
+        *,
+        opened: int | None = None,
+        uid: int | None = None,
     ) -> Unpacked:
+        """Return an archive's slug; `uid` is who has to have it, None for who may have any."""
         with self._failures_told():
             expected = expected_digest(slug.checksum)
             digest = expected or self._known_digest(archive, opened)
+            if digest and uid is not None and not self.known.get(share_key(uid, digest)):
+                digest = None  # he has yet to show that he has it
             unpacked = self.open(digest) if digest else None
-            return unpacked or self._bring_in(archive, expected, progress, opened)
+            return unpacked or self._bring_in(archive, expected, progress, opened, uid)
 
     def digest_of(self, slug: Slug) -> str | None:
         """Return the digest of an archive that is in the store, None where that is not known.
@@ -251,11 +264,16 @@ class SlugStore:
         return known.digest if known else None
 
     def _bring_in(
-        self, archive: Archive, expected: str | None, progress: Progress, opened: int | None
+        self,
+        archive: Archive,
+        expected: str | None,
+        progress: Progress,
+        opened: int | None,
+        uid: int | None,
     ) -> Unpacked:
         from hsup.slugs.intake import Intake
 
-        return Intake(self, progress).take(archive, expected, opened)
+        return Intake(self, progress, uid).take(archive, expected, opened)
 
     @contextmanager
     def _failures_told(self) -> Iterator[None]:

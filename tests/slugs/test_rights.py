@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from pathlib import Path
 
 import pytest
 
 from hsup.model import Author, Slug
-from hsup.slugs import SlugError
+from hsup.slugs import ChecksumError, SlugError, SlugUnreachable
 from hsup.slugs.rights import open_slug
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -169,3 +170,83 @@ def test_a_file_that_is_larger_than_a_slug_may_be_is_not_read(store, world):
         file.truncate(8 << 40)
     with pytest.raises(SlugError, match="has 8796093022208 bytes, more than the limit"):
         store.unpack(Slug(location=str(world / "sparse.tgz")))
+
+
+SECRET, OWN = b"web: ./secret\n", b"web: ./own\n"
+
+
+class Place:
+    """A file, or a URL, that has what it is given."""
+
+    def __init__(self, path, server=None):
+        self._path, self._server = path, server
+        self.location = f"{server.origin}/slug.tgz" if server else str(path)
+
+    def has(self, content):
+        if self._server:
+            self._server.content = content
+        else:
+            self._path.unlink(missing_ok=True)
+            self._path.write_bytes(content)
+
+
+@pytest.fixture(params=["file", "URL"])
+def place(request, world, server):
+    return Place(world / "own.tgz", server if request.param == "URL" else None)
+
+
+@pytest.fixture
+def checksum(store, world, build):
+    """Return that of a slug which is root's, and in the store."""
+    secret = world / "secret.tgz"
+    secret.write_bytes(build.slug(SECRET))
+    secret.chmod(0o600)
+    store.unpack(Slug(location=str(secret))).close()
+    return f"SHA256:{build.sha256(build.slug(SECRET))}"
+
+
+@needs_root
+def test_a_checksum_alone_gives_nothing_of_what_others_have(store, place, checksum, build):
+    place.has(build.slug(OWN))
+    for _ in range(2):
+        with pytest.raises(ChecksumError):
+            store.unpack(Slug(location=place.location, checksum=checksum), author=BOB)
+    place.has(b"no archive, which nobody has unpacked")
+    with pytest.raises(ChecksumError):
+        store.unpack(Slug(location=place.location, checksum=checksum), author=BOB)
+
+
+@needs_root
+def test_who_has_shown_an_archive_once_needs_it_no_more(store, place, checksum, build):
+    place.has(build.slug(SECRET))
+    slug = Slug(location=place.location, checksum=checksum)
+    store.unpack(slug, author=BOB).close()
+    place.has(build.slug(OWN))
+    with store.unpack(slug, author=BOB) as unpacked:
+        assert (Path(unpacked.folder) / "Procfile").read_bytes() == SECRET
+    with pytest.raises(ChecksumError):
+        store.unpack(slug, author=Author(BOB.uid + 1, BOB.gid))
+
+
+@needs_root
+def test_what_has_run_without_a_checksum_runs_with_it_later(store, world, build):
+    """So it is after a restart, which takes what ran before, whatever is in its place by then."""
+    archive = world / "slug.tgz"
+    archive.write_bytes(build.slug(OWN))
+    store.unpack(Slug(location=str(archive))).close()
+    store.unpack(Slug(location=str(archive)), author=BOB).close()
+    archive.write_bytes(build.slug(SECRET))
+    checksum = f"SHA256:{build.sha256(build.slug(OWN))}"
+    store.unpack(Slug(location=str(archive), checksum=checksum), author=BOB).close()
+
+
+@needs_root
+def test_what_came_of_anothers_download_is_not_gone_on_with(store, server, build):
+    """The server of who knows no more than the checksum could say that nothing is missing."""
+    server.content = build.slug(os.urandom(1 << 19))
+    checksum = f"SHA256:{build.sha256(server.content)}"
+    server.breaks_after = [1 << 18] + [0] * 5
+    with pytest.raises(SlugUnreachable):
+        store.unpack(Slug(location=f"{server.origin}/a.tgz", checksum=checksum))
+    store.unpack(Slug(location=f"{server.origin}/b.tgz", checksum=checksum), author=BOB).close()
+    assert "Range" not in server.requests[-1][1]

@@ -73,11 +73,16 @@ def _parsed(url: str) -> SplitResult:
     from urllib.parse import urlsplit
 
     try:
-        return urlsplit(url)
+        parts = urlsplit(url)
+        _ = parts.port  # raises where a password with a "/" in it was taken for a host and port
     except ValueError:
         # Neither it nor the error is told: a password or a signature may be in them.
-        hint = "correct its host; an IPv6 address has to be in brackets"
+        hint = (
+            "correct its host; an IPv6 address has to be in brackets, and what is special in a "
+            "password %-encoded"
+        )
         raise SlugError("a URL names no valid host", hint=hint) from None
+    return parts
 
 
 def _path_of(parts: SplitResult) -> str:

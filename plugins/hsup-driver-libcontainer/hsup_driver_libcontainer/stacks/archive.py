@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import NamedTuple
 
 from hsup.errors import DriverError
+from hsup.slugs.foreign import what_is
 from hsup_driver_libcontainer.stacks.tools import Tools, stop
 
 #: The first bytes of what each tool makes; see magic(5) of file.
@@ -22,16 +25,17 @@ _HEAD_BYTES = 4096
 class Archive(NamedTuple):
     """A file that a stack is made of.
 
-    `compression` is the tool that undoes it, or None. `format` is `tar`,
-    `ext4` or `squashfs`.
+    `name` is what errors call it. `compression` is the tool that undoes it, or
+    None. `format` is `tar`, `ext4` or `squashfs`.
     """
 
     path: str
+    name: str
     compression: str | None
     format: str
 
 
-def recognize(path: str, tools: Tools) -> Archive:
+def recognize(path: str, name: str, tools: Tools) -> Archive:
     """Return what a file is. Raises DriverError for what is neither tar nor disk image."""
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -42,11 +46,19 @@ def recognize(path: str, tools: Tools) -> Archive:
         head = _decompressed_head(path, compression, tools)
     for offset, mark, form in _FORMATS:
         if head[offset : offset + len(mark)] == mark:
-            return Archive(path, compression, form)
+            return Archive(path, name, compression, form)
+    kind = None if compression else what_is(head)
     raise DriverError(
-        f"{path} is neither a tar nor an ext4 or squashfs disk image",
+        f"{name} is {f'{kind}, ' if kind else ''}neither a tar nor an ext4 or squashfs disk image",
         hint="make one, for example: tar -C ROOT -czf stack.tar.gz .",
     )
+
+
+def capacity(path: str) -> float:
+    """Return how many bytes the file system of a path has, whether free or not."""
+    found = os.statvfs(path)
+    # Some file systems of other machines do not tell.
+    return found.f_blocks * found.f_frsize or math.inf
 
 
 def _decompressed_head(path: str, compression: str, tools: Tools) -> bytes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO
 
+from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
-from hsup_driver_libcontainer.stacks.archive import Archive
+from hsup_driver_libcontainer.stacks.archive import Archive, capacity
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.root import check_root
 from hsup_driver_libcontainer.stacks.stack import mount_command
@@ -23,22 +25,28 @@ _MOUNT_AND_STAY = '"$@" && echo mounted && exec sleep infinity'
 def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress) -> None:
     """Write the image that an archive holds, with holes where it is empty."""
     total = os.path.getsize(archive.path)
+    if not archive.compression:
+        # It knows where a file has holes, and does not read them.
+        copy = ("cp", "--sparse=always", "--", archive.path, image)
+        tools.run(*copy, to=f"copy {archive.name}", watch=lambda: _show(progress, image, total))
+        return
     with open(archive.path, "rb", buffering=0) as file:
 
         def watch() -> None:
+            require_wanted()
             progress.show(os.lseek(file.fileno(), 0, os.SEEK_CUR), total)
 
-        if not archive.compression:
-            _write_sparsely(file, image, watch)
-            return
         process = tools.start(archive.compression, "-dc", stdin=file)
         assert process.stdout
         assert process.stderr
         try:
-            _write_sparsely(process.stdout, image, watch)
+            if not _write_sparsely(process.stdout, image, watch):
+                text = f"{archive.name}, unpacked, has more bytes than the file system for stacks"
+                hint = "give a smaller one, or set HSUP_STACKS_DIR to another disk"
+                raise DriverError(text, hint=hint)
             complaint = process.stderr.read().decode(errors="replace").strip()
             if process.wait():
-                raise DriverError(f"cannot unpack {archive.path}: {complaint}")
+                raise DriverError(f"cannot unpack {archive.name}: {complaint}")
         finally:
             stop(process)
 
@@ -63,12 +71,22 @@ def check_image(image: str, filesystem: str, name: str, tools: Tools) -> None:
         os.rmdir(target)
 
 
-def _write_sparsely(source: IO[bytes], path: str, watch: Callable[[], None]) -> None:
+def _show(progress: Progress, image: str, total: int) -> None:
+    with suppress(FileNotFoundError):
+        progress.show(os.path.getsize(image), total)
+
+
+def _write_sparsely(source: IO[bytes], path: str, watch: Callable[[], None]) -> bool:
+    """Write what comes; return False where that is more than any disk of this size has."""
     with open(path, "wb") as file:
+        most = capacity(path)
         while block := source.read(_BLOCK_BYTES):
             if block == _ZEROES[: len(block)]:
                 file.seek(len(block), os.SEEK_CUR)
             else:
                 file.write(block)
             watch()
+            if file.tell() > most:
+                return False
         file.truncate(file.tell())
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from typing import NamedTuple
 
 from hsup import long_work
@@ -12,7 +13,7 @@ from hsup.folders import make_folders
 from hsup.slugs.digest import url_key
 from hsup.slugs.location import ArchiveURL, find
 from hsup.slugs.progress import bar
-from hsup_driver_libcontainer.stacks.archive import recognize
+from hsup_driver_libcontainer.stacks.archive import capacity, recognize
 from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
 from hsup_driver_libcontainer.stacks.lock import DOWNLOAD
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
@@ -89,7 +90,10 @@ def _from_registry(
 
 def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
     path = _local_path(entry, workspace)
-    archive = recognize(path, workspace.tools)
+    name = shown(entry.url)
+    _require_file(path, name, workspace.folder)
+    _verify(path, entry)
+    archive = recognize(path, name, workspace.tools)
     workspace.progress.say(f"unpacking stack {entry}")
     if archive.format == "tar":
         root = os.path.join(stack, ROOT)
@@ -102,15 +106,30 @@ def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
 
 
 def _local_path(entry: Entry, workspace: Workspace) -> str:
-    """Return the archive as a file of this machine, verified."""
-    path = entry.url
-    if not path.startswith("/"):
-        path = _download(entry, workspace)
+    """Return the archive as a file of this machine."""
+    return entry.url if entry.url.startswith("/") else _download(entry, workspace)
+
+
+def _require_file(path: str, name: str, folder: str) -> None:
+    """Raise DriverError for what need not be read to know that there is no stack in it.
+
+    FIFOs and devices would be waited for, or have no end, and so do some files of /proc.
+    """
+    found = os.stat(path)
+    kind = "neither a file nor a directory" if not stat.S_ISREG(found.st_mode) else "empty"
+    if kind != "empty" or not found.st_size:
+        hint = "give a tar, a disk image, or the directory of a root file system"
+        raise DriverError(f"{name} is {kind}", hint=hint)
+    if found.st_size > capacity(folder):
+        text = f"{name} has {found.st_size} bytes, more than the whole file system for stacks"
+        raise DriverError(text, hint="give a smaller one, or set HSUP_STACKS_DIR to another disk")
+
+
+def _verify(path: str, entry: Entry) -> None:
     if entry.checksum:
         from hsup_driver_libcontainer.stacks.checksum import verify
 
         verify(path, entry.url, entry.checksum)
-    return path
 
 
 def _download(entry: Entry, workspace: Workspace) -> str:

@@ -72,7 +72,7 @@ def rewritten(path: str) -> Iterator[IO[str]]:
     descriptor = lock(folder, EXCLUSIVE)
     try:
         # Of one name, so that what a killed process left is written over.
-        with open(f"{path}.new", "w", encoding="utf-8", opener=_open_privately) as file:
+        with open(f"{path}.new", "w", encoding="utf-8", opener=open_privately) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -81,6 +81,6 @@ def rewritten(path: str) -> Iterator[IO[str]]:
         unlock(descriptor)
 
 
-def _open_privately(path: str, flags: int) -> int:
+def open_privately(path: str, flags: int) -> int:
     """Open a file for its owner alone: URLs may have passwords in them."""
     return os.open(path, flags, 0o600)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.model import Fault
 from hsup.slugs.errors import SlugError
-from hsup.slugs.location import path_of_url
+from hsup.slugs.location import path_of_url, shown_url
 
 if TYPE_CHECKING:
     import yaml
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DIGITS = {"sha256": 64, "md5": 32}
 _KEYS = ("name", "version", "url", "checksum", "md5", "primary")
-_SCHEMES = ("http://", "https://", "docker://", "/")
+_WEB = ("http://", "https://")
+_SCHEMES = (*_WEB, "docker://", "/")
+#: An image without a user in front of its host; what else it must be, its registry says.
+_IMAGE = re.compile(r"docker://[^@?#\s]+(@sha256:[0-9a-f]{64})?")
+#: Shown in place of what nobody can tell the secrets of.
+_NO_URL = "a URL"
 _WORD_HINT = "must be letters, digits, dots, hyphens and underscores, at most 100"
 
 
@@ -69,6 +74,11 @@ def check_url(url: str) -> str | None:
         except SlugError as error:
             return f"url must be of a file that is here: {error}"
         return None
+    if url.startswith("docker://") and not _IMAGE.fullmatch(url):
+        # Not shown: where a password was meant to be, any part of it may be one.
+        return "url must name an image, docker://HOST/NAME:TAG; passwords are docker login's"
+    if url.startswith(_WEB) and shown(url) == _NO_URL:
+        return "url must have a valid host; what is special in a password has to be %-encoded"
     if url.startswith(_SCHEMES) and url not in _SCHEMES:
         return None
     kinds = "docker://, https://, http:// or file://"
@@ -83,8 +93,13 @@ def normalized_checksum(text: str, algorithm: str = "sha256") -> str | None:
 
 
 def shown(url: str) -> str:
-    """Return an URL without what may be a password in it."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url).partition("?")[0]
+    """Return a URL without what may be a password in it, a path as it is."""
+    if url.startswith("/"):
+        return url
+    try:
+        return shown_url(url)
+    except SlugError:
+        return _NO_URL
 
 
 def parse(text: str) -> Parsed:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from hsup.errors import DriverError
-from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.manifest import Entry, shown
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.tools import Tools
 
@@ -126,7 +126,7 @@ def _choose(manifests: Sequence[dict[str, Any]], entry: Entry) -> str:
         others = ", ".join(sorted({str(arch) for system, arch in found if system == "linux"}))
         raise DriverError(
             f'stack "{entry}" is not there for {wanted}, only for {others or "other systems"}',
-            hint=f"give an image that has it in place of {entry.url}",
+            hint=f"give an image that has it in place of {shown(entry.url)}",
         )
     return str(manifests[found.index(("linux", wanted))]["digest"])
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from hsup.slugs.lock import unlock
+from hsup_driver_libcontainer.stacks.lock import open_privately
 from hsup_driver_libcontainer.stacks.manifest import Entry
 
 #: What a stack's folder has in it: one of the two, and the record.
@@ -109,7 +110,8 @@ def mount_command(image: str, filesystem: str, target: str) -> tuple[str, ...]:
 
 def write_record(folder: str, record: Record) -> None:
     """Write down what a stack's folder has in it."""
-    with open(os.path.join(folder, RECORD), "w", encoding="utf-8") as file:
+    path = os.path.join(folder, RECORD)
+    with open(path, "w", encoding="utf-8", opener=open_privately) as file:
         json.dump(record, file)
 
 

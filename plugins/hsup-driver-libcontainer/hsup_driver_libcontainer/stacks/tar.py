@@ -36,7 +36,8 @@ def unpack_tar(archive: Archive, root: str, tools: Tools, progress: Progress) ->
             "--preserve-permissions",
             "--xattrs",
             "--xattrs-include=*",
-            to=f"unpack {archive.path}",
+            to=f"unpack {archive.name}",
+            hint="make or fetch it again",
             stdin=file,
             watch=watch,
         )

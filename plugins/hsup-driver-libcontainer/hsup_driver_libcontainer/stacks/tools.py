@@ -26,6 +26,8 @@ _PACKAGES = {
 }
 _SECONDS_BETWEEN_LOOKS = 0.2
 _DISK_IS_FULL = os.strerror(errno.ENOSPC)
+#: How tar tells of its end, after what it ends for.
+_ENDS = ("Exiting with failure", "Error is not recoverable", "Child returned status")
 _LOGGED = re.compile(r'level=\w+ msg="(.*)"$')
 
 
@@ -64,7 +66,8 @@ class Tools:
             stop(process)
         if process.returncode:
             problem = _last_line(complaint) or f"{command[0]} failed"
-            raise DriverError(f"cannot {to}: {problem}", hint=hint)
+            remedy = "free some space" if problem == _DISK_IS_FULL else hint
+            raise DriverError(f"cannot {to}: {problem}", hint=remedy)
         return output
 
     def start(self, *command: str, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
@@ -106,7 +109,7 @@ def _last_line(complaint: bytes) -> str:
     # "Wrote only" is how tar tells of a write that a full disk cut off.
     if any(_DISK_IS_FULL in line or "Wrote only" in line for line in lines):
         return _DISK_IS_FULL
-    telling = [line for line in lines if line and "Exiting with failure" not in line]
+    telling = [line for line in lines if line and not any(end in line for end in _ENDS)]
     if not telling:
         return ""
     logged = _LOGGED.search(telling[-1])

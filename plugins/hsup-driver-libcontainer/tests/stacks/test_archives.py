@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import tarfile
@@ -256,7 +258,7 @@ def test_a_broken_image_is_refused(store, stacks_dir, tmp_path, ext4) -> None:
 
 
 def test_a_full_disk_is_told_and_nothing_stays(settings, tar_path) -> None:
-    """Run in a mount namespace with a store on a file system of one MiB."""
+    """Run in a mount namespace with a store on a file system of two MiB, half full."""
     program = """
 import os, sys
 from hsup.api import Settings
@@ -268,7 +270,10 @@ try:
 finally:
     print(os.listdir(os.environ["HSUP_STACKS_DIR"] + "/fetching"))
 """
-    script = 'mkdir "$HSUP_STACKS_DIR" && mount -t tmpfs -o size=1m none "$HSUP_STACKS_DIR" && "$@"'
+    script = (
+        'mkdir "$HSUP_STACKS_DIR" && mount -t tmpfs -o size=2m none "$HSUP_STACKS_DIR" && '
+        'head -c 1048576 /dev/zero > "$HSUP_STACKS_DIR/filler" && "$@"'
+    )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", program, tar_path],
         env=settings.environ,
@@ -453,3 +458,78 @@ def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
         assert Path(old.folder, "etc/kept").exists()
     store.sweep()
     assert os.listdir(stacks_dir / "installed") == ["a@+2"]
+
+
+@pytest.fixture
+def odd(tmp_path, root_tar):
+    """Return a maker of what people and attackers give in place of a root file system."""
+
+    def make(kind: str) -> str:
+        path = tmp_path / "odd"
+        if kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "socket":
+            with socket.socket(socket.AF_UNIX) as bound:
+                bound.bind(str(path))
+        elif kind == "sparse":
+            with path.open("wb") as file:
+                file.truncate(8 << 40)
+        elif kind == "sparse image":
+            with path.open("wb") as file:
+                file.write(bytes(1024 + 56) + b"\x53\xef")
+                file.truncate(8 << 40)
+        elif kind == "cut off":
+            path.write_bytes(root_tar[: len(root_tar) // 2])
+        elif kind == "cut off gzip":
+            path.write_bytes(gzip.compress(root_tar, 1)[:10_000])
+        elif kind == "dots":
+            path.write_bytes(subprocess.check_output(["tar", "-cC", str(tmp_path), "-f-", "./."]))
+        else:
+            path.write_bytes(kind.encode("latin-1"))
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("kind", "complaint"),
+    [
+        ("fifo", "is neither a file nor a directory; give a tar"),
+        ("socket", "is neither a file nor a directory; give a tar"),
+        ("sparse", "has 8796093022208 bytes, more than the whole file system"),
+        ("sparse image", "has 8796093022208 bytes, more than the whole file system"),
+        ("", "is empty; give a tar"),
+        ("PK\3\4 and so on", "is a zip archive, neither a tar nor"),
+        ("<!DOCTYPE html>", "is an HTML page, neither a tar nor"),
+        ("cut off", r"cannot unpack .*odd: tar: Unexpected EOF in archive; make or fetch it again"),
+        ("cut off gzip", r"cannot unpack .*odd: .*[Uu]nexpected (EOF|end of file).*; make or"),
+        ("dots", "no bash in the stack"),
+    ],
+)
+def test_what_is_no_root_is_told_at_once(store, stacks_dir, odd, kind, complaint) -> None:
+    with pytest.raises(DriverError, match=complaint):
+        store.add(Entry("a", None, odd(kind)))
+    assert os.listdir(stacks_dir / "fetching") == []
+    assert not (stacks_dir / "imported.json").exists()
+
+
+@pytest.mark.parametrize("what", ["/dev/zero", "/proc/kcore", "/proc/kmsg", "fifo", "sparse"])
+def test_what_has_no_end_is_not_read_for_its_checksum(store, odd, what) -> None:
+    path = what if what.startswith("/") else odd(what)
+    if not os.path.exists(path):
+        pytest.skip(f"this kernel has no {path}")
+    with pytest.raises(DriverError, match=r"neither a file nor a directory|is empty|has \d+ bytes"):
+        store.add(Entry("a", None, path, f"sha256:{'0' * 64}"))
+
+
+def test_what_was_written_down_of_a_url_is_its_owners(store, stacks_dir, tar_path) -> None:
+    server = Server(tar_path.read_bytes())
+    try:
+        url = server.url.replace("//", "//me:marker@")
+        store.add(Entry("a", None, url))
+    finally:
+        server.end()
+    kept = [path for path in stacks_dir.rglob("*") if path.is_file() and not path.is_symlink()]
+    having = [path for path in kept if b"marker" in path.read_bytes()]
+    assert {path.name for path in having} == {"stack.json", "imported.json"}
+    assert {path.stat().st_mode & 0o777 for path in having} == {0o600}

@@ -149,3 +149,28 @@ def test_aliases_that_multiply_are_not_followed() -> None:
 
 def test_passwords_and_tokens_of_a_url_are_not_shown() -> None:
     assert shown("https://me:secret@example.com/a.tar?token=1") == "https://example.com/a.tar"
+    assert shown("https://me:sec@ret@example.com/a.tar#token") == "https://example.com/a.tar"
+    assert "secret" not in shown("https://me:p/secret@example.com/a.tar")
+    assert shown("/srv/a?b@c") == "/srv/a?b@c"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "docker://me:secret@registry.example.com/a:1",
+        "docker://me:x/secret@registry.example.com/a:1",
+        "docker://registry.example.com/a:1?token=secret",
+        "https://me:p/secret@example.com/a.tar",
+        "https://me:p#secret@example.com/a.tar",
+        "ftp://me:secret@example.com/a.tar",
+        "file://me:secret@example.com/a.tar",
+    ],
+)
+def test_a_url_that_is_refused_is_not_shown_with_its_password(url) -> None:
+    (fault,) = faults(f"- {{name: a, url: '{url}'}}")
+    assert "secret" not in fault
+
+
+def test_an_image_may_be_named_by_its_digest() -> None:
+    url = f"docker://registry.example.com:5000/a/b:1@sha256:{'0' * 64}"
+    assert faults(f"- {{name: a, url: '{url}'}}") == []

@@ -30,7 +30,7 @@ from hsup.slugs.errors import (
 from hsup.slugs.limits import DEFAULT_MIN_RATE, MAX_SIZE, MIN_RATE, MIN_RATE_SECONDS, whole_number
 from hsup.slugs.location import ArchiveURL
 from hsup.slugs.progress import Progress
-from hsup.slugs.web import redirect_target, retry_after_seconds, session
+from hsup.slugs.web import is_of_url, redirect_target, retry_after_seconds, session
 
 CHUNK = 1 << 18
 #: To connect; to send a request.
@@ -330,5 +330,7 @@ def _reason(error: BaseException) -> str:
         cause = deeper
     if isinstance(cause, TimeoutError):
         return "the server did not answer in time"
+    if is_of_url(cause):
+        return "a URL is malformed, its own or that of a proxy"
     reason = cause.strerror if isinstance(cause, OSError) else None
     return reason or type(cause).__name__

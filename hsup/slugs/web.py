@@ -44,6 +44,12 @@ def session(watch: Watch) -> requests.Session:
     return made
 
 
+def is_of_url(error: BaseException) -> bool:
+    """Tell whether an error tells of a URL, which may have a password: a proxy's, for example."""
+    of_url = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError)
+    return isinstance(error, of_url)
+
+
 def redirect_target(response: requests.Response) -> str | None:
     """Return where a server sends to, which may be relative; None for another answer."""
     return SessionRedirectMixin().get_redirect_target(response)

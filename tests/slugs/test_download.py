@@ -209,7 +209,7 @@ def test_redirects_to_nowhere_are_told(target, store, server):
     server.redirects["/here"] = target
     with pytest.raises(
         SlugError,
-        match=r"/here: (TooManyRedirects|InvalidSchema|ValueError|InvalidURL); check the URL",
+        match=r"/here: (TooManyRedirects|InvalidSchema|ValueError|a URL .*); check the URL",
     ):
         store.unpack(Slug(location=url(server, "/here")))
 

@@ -129,7 +129,8 @@ def test_damaged_data_is_told(compress, damage, build, unpacked):
         del whole[-20_000:]
     else:
         whole[50_000] ^= 1
-    with pytest.raises(SlugError, match="damaged"):
+    # A block of bzip2 that was changed is known for it at its end only.
+    with pytest.raises(SlugError, match="make or fetch it again"):
         unpacked(bytes(whole))
 
 

@@ -17,7 +17,7 @@ import urllib3
 
 import hsup
 from hsup.cancellation import require_wanted
-from hsup.slugs.web import retry_after_seconds, session
+from hsup.slugs.web import is_of_url, retry_after_seconds, session
 from hsup_source_heroku import API_URL, TOKENS, cadence
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.errors import (
@@ -178,7 +178,7 @@ class Client:
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             # Of requests; of urllib3, where it reads a body; and of settings such as
             # REQUESTS_CA_BUNDLE.
-            raise Away(f"cannot reach {self.url}: {_reason(error)}") from error
+            raise Away(f"cannot reach {self.url}: {_reason(error)}") from None
 
     def _send(self, path: str, headers: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         self._budget.spend(self._clock())
@@ -264,10 +264,12 @@ def _is_dropped(error: requests.ConnectionError) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Return the cause in a few words, without the objects that requests tells of."""
+    """Return the cause in a few words, without the objects and URLs that requests tells of."""
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "it does not answer in time"
+    if is_of_url(cause):
+        return "a URL is malformed, its own or that of a proxy (HTTPS_PROXY)"
     return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

@@ -127,6 +127,8 @@ class Reader:
         while wanted and len(found) < most:
             answer = self._ask_for_releases(path, wanted)
             page = self._releases_of(path, answer)
+            if page and found and page[0].version >= found[-1].version:
+                raise BrokenAnswer(f"the list of {path} has no end")
             found += page
             wanted = answer.next_range if page else None
         return tuple(found[:most])

@@ -1,0 +1,95 @@
+"""Time, size and redirects are bounded for each request that there is."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import closing
+
+import pytest
+from platform_api import PlatformApi
+
+from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.client import Client
+from hsup_source_heroku.errors import ApiError, BrokenAnswer
+from hsup_source_heroku.snapshot import Reader
+
+REQUESTS = ["releases", "apps/*", "config-vars", "formation", "dyno-sizes", "slugs", "oci-images"]
+
+
+@pytest.fixture
+def apps(api):
+    """Return the names of applications which have all that is ever asked for."""
+    api.create_app("code").release(config={"A": "x" * 99}, processes={"web": "serve"})
+    api.apps["code"].resize("web", "a-size-of-next-year")
+    api.create_app("image").image_release("registry.example.com/app", {"web": "serve"})
+    return list(api.apps)
+
+
+def ask(api, apps):
+    """Ask for all that hsup ever asks for."""
+    with closing(Client(api.url, api.token, Budget())) as client:
+        for app in apps:
+            reader = Reader(client, app)
+            assert reader.history(3)
+            snapshot = reader.take(reader.newest())
+            if app == "code":
+                reader.archive_url(snapshot.part.id)
+                reader.archive_url(snapshot.part.id)
+
+
+def kind(seen):
+    """Return what a request is for: the last word of its path that is no id."""
+    words = seen.path.split("/")[1:]
+    if len(words) == 2:
+        return "apps/*"
+    return words[-1] if words[-1] in REQUESTS else words[2]
+
+
+def oversized(answer):
+    return answer._replace(body=answer.body + b" " * (1 << 20))
+
+
+ENDLESS, ELSEWHERE = "its answer does not come to an end", "to somewhere else"
+
+
+@pytest.mark.parametrize("request_kind", REQUESTS)
+@pytest.mark.parametrize(
+    "fault",
+    [(oversized, ENDLESS), (PlatformApi.drip(0.1), ENDLESS), (PlatformApi.redirect(), ELSEWHERE)],
+    ids=["large", "slow", "redirected"],
+)
+def test_each_request_is_bounded(api, apps, monkeypatch, request_kind, fault):
+    ask(api, apps)
+    assert {kind(one) for one in api.requests} == set(REQUESTS)
+    assert {one.method for one in api.requests} == {"GET"}
+    before = next(n for n, one in enumerate(api.requests) if kind(one) == request_kind)
+    api.requests.clear()
+    if fault[0] is not oversized:
+        monkeypatch.setattr("hsup_source_heroku.client._ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("hsup_source_heroku.client._MOST_BYTES", 1 << 19)
+    api.fail(lambda answer: answer, times=before)
+    api.fail(fault[0])
+    with pytest.raises(ApiError, match=fault[1]):
+        ask(api, apps)
+    assert kind(api.requests[-1]) == request_kind
+    assert len(api.requests) == before + 1
+
+
+def test_a_list_that_begins_again_is_given_up(api, apps):
+    again = {"Next-Range": "version ..; max=100, order=desc"}
+    api.fail(lambda one: one._replace(headers={**one.headers, **again}), times=100)
+    client = Client(api.url, api.token, Budget())
+    with closing(client), pytest.raises(BrokenAnswer, match="has no end"):
+        Reader(client, apps[0]).history(10**9)
+    assert len(api.requests) < 5
+
+
+@pytest.mark.parametrize("host", ["[bad:1", "/cret@proxy:1", ":1"])
+def test_the_password_of_a_proxy_is_not_told(monkeypatch, host):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://me:s3{'' if host[0] == '/' else 'cret@'}{host}")
+    client = Client("http://api.example.com", "key", Budget())
+    with closing(client), pytest.raises(ApiError, match="HTTPS_PROXY") as caught:
+        client.get("/apps/shop")
+    assert "s3" not in "".join(traceback.format_exception(caught.value))

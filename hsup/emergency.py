@@ -5,11 +5,12 @@ from __future__ import annotations
 import glob
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 from hsup.calls import NOTICE_SECONDS, Calls
+from hsup.threads import start_thread
 from hsup.visible import say_at_once
 
 #: How often to look whether a plugin blocks.
@@ -17,8 +18,11 @@ _LOOK_SECONDS = 2.5
 
 
 def tell_of_blocking(calls: Calls) -> None:
-    """Say from now on which plugin keeps the event loop from running, after some 10 s."""
-    threading.Thread(target=_watch, args=(calls,), daemon=True).start()
+    """Say from now on which plugin keeps the event loop from running, after some 10 s.
+
+    Raises TooManyProcesses.
+    """
+    start_thread(partial(_watch, calls))
 
 
 def _watch(calls: Calls) -> None:

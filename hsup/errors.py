@@ -57,6 +57,16 @@ class DriverError(HsupError):
     """A driver cannot do what it was asked to do."""
 
 
+class TooManyProcesses(DriverError):
+    """No thread can be started, as the limit of processes is reached; it may work later."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "cannot start a thread: no more processes may be started",
+            hint="raise the limit of processes: ulimit -u",
+        )
+
+
 class DynoStartError(DriverError):
     """A dyno could not be started.
 

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hsup.cancellation import until
-from hsup.errors import HsupError
+from hsup.errors import HsupError, TooManyProcesses
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future
+
+# What needs asyncio is imported where there is a loop: `hsup run` has none.
 
 _Result = TypeVar("_Result")
+
+
+def start_thread(work: Callable[[], object]) -> threading.Thread:
+    """Call a function in a thread of its own, which does not keep hsup from ending.
+
+    Raises TooManyProcesses.
+    """
+    thread = threading.Thread(target=work, daemon=True)
+    start(thread)
+    return thread
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread. Raises TooManyProcesses."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise TooManyProcesses from error
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
@@ -22,8 +44,11 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
 
     The thread has a copy of the caller's context. It is a daemon: unlike one of
     asyncio's own, it does not keep hsup from ending while it is stuck in a file
-    system or an API.
+    system or an API. Raises TooManyProcesses where it cannot be started.
     """
+    import asyncio
+    from concurrent.futures import Future
+
     future: Future[_Result] = Future()
     future.set_running_or_notify_cancel()
 
@@ -33,12 +58,19 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
         except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
             future.set_exception(_awaitable(error))
 
-    try:
-        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
-    except RuntimeError as error:
-        text = "cannot start a thread: no more processes may be started"
-        raise HsupError(text, hint="raise the limit of processes: ulimit -u") from error
+    start_thread(partial(contextvars.copy_context().run, run))
     return await asyncio.wrap_future(future)
+
+
+async def in_thread_or_here(work: Callable[[], _Result]) -> _Result:
+    """Do as `in_thread` does; block the loop where no thread can be started.
+
+    For what leaves nothing behind: it must not depend on there being room for one.
+    """
+    try:
+        return await in_thread(work)
+    except TooManyProcesses:
+        return work()
 
 
 def _awaitable(error: BaseException) -> Exception:
@@ -60,8 +92,10 @@ async def in_thread_or_undone(
     """Do as `in_thread` does; where this is cancelled, undo what has come of the work.
 
     That is waited for: the thread cannot be ended. The work is told by `hsup.cancellation`
-    that it is not wanted any more. `undo` is called in a thread too.
+    that it is not wanted any more. `undo` is called in a thread too, where one can be started.
     """
+    import asyncio
+
     is_unwanted = threading.Event()
     with until(is_unwanted):
         working = asyncio.ensure_future(in_thread(work))
@@ -75,4 +109,4 @@ async def in_thread_or_undone(
 
 async def _undo(working: asyncio.Future[_Result], undo: Callable[[_Result], object]) -> None:
     with suppress(HsupError):
-        await in_thread(partial(undo, await working))
+        await in_thread_or_here(partial(undo, await working))

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import io
+import os
 import subprocess
 import sys
 import threading
@@ -8,8 +11,10 @@ import threading
 import pytest
 
 from hsup.cancellation import GivenUp, pause
-from hsup.errors import HsupError
-from hsup.threads import in_thread, in_thread_or_undone
+from hsup.errors import TooManyProcesses
+from hsup.slugs.compression import decompressed
+from hsup.slugs.credentials import in_thread_of
+from hsup.threads import in_thread, in_thread_or_here, in_thread_or_undone
 
 
 async def test_what_the_function_returns_is_returned():
@@ -27,13 +32,54 @@ async def test_what_only_a_generator_may_raise_arrives_too():
     assert isinstance(raised.value.__cause__, StopIteration)
 
 
+@pytest.fixture
+def no_threads_from_now():
+    """Give what has no thread started: each wants more memory than there is."""
+    yield lambda: threading.stack_size(1 << 45)
+    threading.stack_size(0)
+
+
+@pytest.fixture
+def no_threads(no_threads_from_now):
+    no_threads_from_now()
+
+
+@pytest.mark.usefixtures("no_threads")
 async def test_that_no_thread_can_be_started_names_the_limit():
-    threading.stack_size(1 << 45)  # more than there is: as where no process may be started
-    try:
-        with pytest.raises(HsupError, match=r"cannot start a thread: .*: ulimit -u"):
-            await in_thread(lambda: None)
-    finally:
-        threading.stack_size(0)
+    with pytest.raises(TooManyProcesses, match=r"cannot start a thread: .*: ulimit -u"):
+        await in_thread(lambda: None)
+
+
+@pytest.mark.usefixtures("no_threads")
+async def test_a_slug_cannot_be_read_without_a_thread():
+    with pytest.raises(TooManyProcesses):
+        next(decompressed(io.BytesIO(gzip.compress(b"content"))))
+    with pytest.raises(TooManyProcesses):
+        in_thread_of(os.geteuid(), os.getgroups(), pytest.fail)
+
+
+@pytest.mark.usefixtures("no_threads")
+async def test_what_must_be_done_is_done_here_where_no_thread_can_be_started():
+    assert await in_thread_or_here(threading.current_thread) is threading.main_thread()
+
+
+async def test_what_is_not_wanted_any_more_is_undone_without_a_thread(no_threads_from_now):
+    has_begun, may_end, undone = threading.Event(), threading.Event(), []
+
+    def work():
+        has_begun.set()
+        may_end.wait()
+        return "made"
+
+    waiting = asyncio.create_task(in_thread_or_undone(work, undone.append))
+    await in_thread(has_begun.wait)
+    no_threads_from_now()
+    waiting.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert undone == ["made"]
 
 
 async def test_a_call_that_nobody_waits_for_any_more_does_no_harm():

@@ -8,10 +8,11 @@ import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, Protocol
 
+from hsup.errors import TooManyProcesses
 from hsup.slugs.errors import HostileSlug, SlugError
 
 if sys.version_info >= (3, 14):
@@ -56,12 +57,13 @@ def decompressed(
     A thread decompresses the next piece while the caller deals with one; who
     does not read to the end closes the generator, or the thread stays. That thread
     calls `see` with what it has read of the file, each byte once and in order. Raises
-    SlugError for damaged data.
+    SlugError for damaged data, and TooManyProcesses.
     """
     with ThreadPoolExecutor(1) as ahead:
         try:
             pieces = _pieces(_Source(file, see))
-            coming = deque(ahead.submit(next, pieces, b"") for _ in range(_AHEAD))
+            coming = deque([_first(ahead, pieces)])
+            coming.extend(ahead.submit(next, pieces, b"") for _ in range(1, _AHEAD))
             while piece := coming.popleft().result():
                 coming.append(ahead.submit(next, pieces, b""))
                 yield piece
@@ -72,6 +74,14 @@ def decompressed(
             if error.errno is not None:
                 raise
             raise _damage(error) from error
+
+
+def _first(ahead: ThreadPoolExecutor, pieces: Iterator[bytes]) -> Future[bytes]:
+    """Return the first piece to come, for which the thread is started."""
+    try:
+        return ahead.submit(next, pieces, b"")
+    except RuntimeError as error:
+        raise TooManyProcesses from error
 
 
 def _damage(error: Exception) -> SlugError:

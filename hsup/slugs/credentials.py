@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
 from hsup.slugs.errors import SlugError
+from hsup.threads import start_thread
 
 _Result = TypeVar("_Result")
 
@@ -28,7 +28,8 @@ _NO_ID = 0xFFFFFFFF
 def in_thread_of(uid: int, groups: Sequence[int], work: Callable[[], _Result]) -> _Result:
     """Return what work returns, done as a user with these groups, of which the first is theirs.
 
-    hsup has to be root. Raises what work raises, and SlugError where rights cannot be changed.
+    hsup has to be root. Raises what work raises, SlugError where rights cannot be changed,
+    and TooManyProcesses.
     """
     future: Future[_Result] = Future()
 
@@ -39,7 +40,7 @@ def in_thread_of(uid: int, groups: Sequence[int], work: Callable[[], _Result]) -
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             future.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    start_thread(run)
     return future.result()
 
 

@@ -142,7 +142,7 @@ class DockerDriver:
         self, launch: Callable[[], Launched | None], output: OutputPipes
     ) -> DockerDyno | None:
         """Follow the container that is launched; leave none where this fails or is cancelled."""
-        from hsup.threads import in_thread, in_thread_or_undone
+        from hsup.threads import in_thread_or_here, in_thread_or_undone
 
         await self._watch_memory()
         self._beginning += 1
@@ -151,7 +151,7 @@ class DockerDriver:
             try:
                 return launched and self._follow(launched, output)
             except OSError as error:
-                await in_thread(partial(_discard, launched))
+                await in_thread_or_here(partial(_discard, launched))
                 text = f"cannot read what the dyno writes: {error.strerror}"
                 hint = "raise the limit of open files: ulimit -n"
                 raise DynoStartError(text, hint=hint) from error

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from signal import SIGKILL
 from typing import Any, TypeVar
 
-from hsup.errors import DriverError
+from hsup.errors import DriverError, TooManyProcesses
 from hsup.model import Command, ExitStatus
 from hsup.terminal import ENDING
-from hsup.threads import in_thread
+from hsup.threads import in_thread_or_here, start_thread
 from hsup_driver_docker.connection import EngineAway, EngineError
 from hsup_driver_docker.engine import State, exit_status
 from hsup_driver_docker.execution import Execution, execute
@@ -106,8 +105,8 @@ class DockerDyno:
         """Have processes end; a thread of its own sees to what follows, whoever waits for this."""
         ending: Future[Callable[[], None]] = Future()
         try:
-            threading.Thread(target=_finish, args=(ending,), daemon=True).start()
-        except RuntimeError:  # no more threads may be had, and this one is waited for
+            start_thread(partial(_finish, ending))
+        except TooManyProcesses:  # and this thread is waited for
             self.handle.end_program(number)
             return
         try:
@@ -167,7 +166,7 @@ class DockerDyno:
         while True:
             began = loop.time()
             try:
-                state = await in_thread(partial(self.handle.wait, _END_SECONDS))
+                state = await in_thread_or_here(partial(self.handle.wait, _END_SECONDS))
                 was_slow = loop.time() - began >= _END_SECONDS
                 is_running = state is not None and state.is_running
                 return state, is_running or was_slow or bool(wait_seconds)
@@ -207,10 +206,10 @@ class DockerDyno:
 
     async def _answered(self, ask: Callable[[], _Result]) -> _Result:
         """Return the answer of an engine as long as it answers others. Raises EngineAway."""
-        work = asyncio.ensure_future(in_thread(ask))
+        work = asyncio.ensure_future(in_thread_or_here(ask))
         try:
             while not (await asyncio.wait({work}, timeout=_SLOW_SECONDS))[0]:
-                await in_thread(partial(self.handle.engine.ping, _SLOW_SECONDS))
+                await in_thread_or_here(partial(self.handle.engine.ping, _SLOW_SECONDS))
             return work.result()
         finally:
             work.cancel()

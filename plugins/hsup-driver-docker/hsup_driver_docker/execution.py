@@ -7,13 +7,14 @@ import select
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from signal import SIGKILL
 
-from hsup.errors import DriverError, DynoStartError
+from hsup.errors import DriverError, DynoStartError, TooManyProcesses
 from hsup.model import Command, ExitStatus
 from hsup.terminal import write_all
-from hsup.threads import in_thread, in_thread_or_undone
+from hsup.threads import in_thread, in_thread_or_undone, start
 from hsup_driver_docker import inside
 from hsup_driver_docker.connection import (
     EngineAway,
@@ -73,16 +74,18 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
     mark = inside.new_mark()
     spec = handle.spec._replace(command=command)
     body = inside.execution(spec, handle.image, mark)
+    copying = Copying([os.dup(one) for one in streams])  # before there is a command to copy for
     try:
         started, stream = await in_thread_or_undone(
             partial(handle.engine.execute, handle.id, body), partial(_end, handle, mark)
         )
+        copying.stream.set_result(stream)
     except EngineError as error:
         raise start_error(error) from error
     except EngineAway as error:
         raise DynoStartError(f"cannot execute anything in the dyno: {error}") from error
-    copying = Copying(stream, [os.dup(one) for one in streams])
-    copying.start()
+    finally:
+        copying.stream.cancel()  # does nothing once it is set
     return Execution(handle, started, mark, copying)
 
 
@@ -112,30 +115,43 @@ def _send(handle: Handle, body: dict[str, object]) -> bool:
 
 
 class Copying(threading.Thread):
-    """Copies an input to a stream of the engine's, and the outputs from there."""
+    """Copies an input to a stream of the engine's, and the outputs from there.
 
-    def __init__(self, stream: Stream, streams: Sequence[int]) -> None:
+    It begins when `stream` is set, and ends when that is cancelled. It closes its `streams`.
+    Raises TooManyProcesses.
+    """
+
+    def __init__(self, streams: Sequence[int]) -> None:
         super().__init__(daemon=True)
-        self._socket = stream.socket
-        self._first = stream.first
+        self.stream: Future[Stream] = Future()
         self._input, *self._outputs = streams
         self._frames = Demultiplexer()
         self._typed = b""
         self._is_input_over = False
+        try:
+            start(self)
+        except TooManyProcesses:
+            self._close()
+            raise
 
     def run(self) -> None:
         """Copy until the engine closes the stream."""
-        self._socket.settimeout(0)
         try:
+            stream = self.stream.result()
+            self._socket = stream.socket
+            self._socket.settimeout(0)
             with self._socket:
-                self._show(self._first)
+                self._show(stream.first)
                 while self._copy():
                     pass
-        except OSError:
-            pass  # the engine went away
+        except (OSError, CancelledError):
+            pass  # the engine went away, or has not executed the command
         finally:
-            for one in (self._input, *self._outputs):
-                os.close(one)
+            self._close()
+
+    def _close(self) -> None:
+        for one in (self._input, *self._outputs):
+            os.close(one)
 
     def _copy(self) -> bool:
         """Copy what there is; tell whether there may be more."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import os
 import select
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from signal import SIGHUP, SIGPIPE, SIGTERM, SIGWINCH
 
-from hsup.errors import DriverError
+from hsup.errors import DriverError, TooManyProcesses
 from hsup.model import ExitStatus
 from hsup.terminal import (
     ENDING,
@@ -24,6 +23,7 @@ from hsup.terminal import (
     raw_mode,
     window_size,
 )
+from hsup.threads import start_thread
 from hsup_driver_docker.connection import Stream, end_writing, read_some
 from hsup_driver_docker.container import Terminal
 from hsup_driver_docker.engine import KILLED, State, exit_status, status_of
@@ -254,14 +254,9 @@ class Session:
 
     def _break_off(self) -> None:
         """Have who still writes get SIGPIPE, and the others end: nothing more can be shown."""
-
-        def end() -> None:
-            self._handle.signal(SIGPIPE)
-            self._handle.end_and_wait(SIGTERM)
-
         if self._deadline == math.inf:
             self._deadline = time.monotonic() + self._grace_seconds
-            self._beside(end)
+            self._beside(partial(self._handle.signal, SIGPIPE), then_end_by=SIGTERM)
 
     def _read_input(self) -> None:
         try:
@@ -317,7 +312,7 @@ class Session:
         """Give all processes the grace, until another SIGTERM."""
         if self._deadline == math.inf:
             self._deadline = time.monotonic() + self._grace_seconds
-            self._beside(partial(self._handle.end_and_wait, number))
+            self._beside(then_end_by=number)
         elif number in HURRYING:
             self._deadline = time.monotonic()
 
@@ -329,13 +324,23 @@ class Session:
                 return
             self._beside(partial(self._handle.engine.resize, self._handle.id, size))
 
-    def _beside(self, work: Callable[[], object]) -> None:
-        """Ask the engine for something while the streams are relayed."""
+    def _beside(
+        self, work: Callable[[], object] = lambda: None, *, then_end_by: int | None = None
+    ) -> None:
+        """Ask the engine for something while the streams are relayed.
 
-        def run() -> None:
+        Where no thread can be started they have to wait, but not until all processes have ended.
+        """
+
+        def run(end: Callable[[int], object]) -> None:
             try:
                 work()
+                if then_end_by is not None:
+                    end(then_end_by)
             except DriverError:
                 pass  # the end of the container, or of the engine, is seen all the same
 
-        threading.Thread(target=run, daemon=True).start()
+        try:
+            start_thread(partial(run, self._handle.end_and_wait))
+        except TooManyProcesses:
+            run(self._handle.end_program)

@@ -7,14 +7,14 @@ import io
 import os
 import stat
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any, NamedTuple
 
-from hsup.errors import DriverError
+from hsup.errors import TooManyProcesses
 from hsup.launch import START_UP, START_UP_FILE
+from hsup.threads import start_thread
 from hsup_driver_docker.tree import Entry, unreadable, walk
 
 #: The name of the user that a dyno runs as.
@@ -60,14 +60,12 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             failures.append(error)
 
-    thread = threading.Thread(target=write, daemon=True)
     try:
-        thread.start()
-    except RuntimeError as error:
+        thread = start_thread(write)
+    except TooManyProcesses:
         os.close(reading)
         os.close(writing)
-        text = "cannot start a thread: no more processes may be started"
-        raise DriverError(text, hint="raise the limit of processes: ulimit -u") from error
+        raise
     try:
         with open(reading, "rb") as file:
             yield file

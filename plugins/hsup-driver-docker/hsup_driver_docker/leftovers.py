@@ -100,8 +100,13 @@ class Leftovers:
         if surplus:
             from concurrent.futures import ThreadPoolExecutor  # takes long, and is needed rarely
 
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(self._engine.remove, [str(one["Id"]) for one in surplus]))
+            identities = [str(one["Id"]) for one in surplus]
+            try:
+                with ThreadPoolExecutor(_AT_ONCE) as pool:
+                    list(pool.map(self._engine.remove, identities))
+            except RuntimeError:  # no more threads may be had
+                for identity in identities:
+                    self._engine.remove(identity)
         return [f"the container {_name(one)}" for one in surplus]
 
 

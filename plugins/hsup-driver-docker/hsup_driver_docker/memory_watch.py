@@ -11,6 +11,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterable
 
+from hsup.errors import TooManyProcesses
 from hsup.threads import in_thread
 from hsup_driver_docker.connection import EngineAway, EngineError, Stream, read_some
 from hsup_driver_docker.engine import Engine
@@ -45,13 +46,13 @@ class MemoryWatch:
         while True:
             try:
                 stream = await in_thread(self._ask)
-            except (EngineAway, EngineError) as error:
+            except (EngineAway, EngineError, TooManyProcesses) as error:
                 logger.debug("not told of memory: %s", error)
                 self._is_connected.set()
             else:
                 self._is_connected.set()
                 await self._hear(stream)
-            await asyncio.sleep(_RETRY_SECONDS)  # the engine is being restarted
+            await asyncio.sleep(_RETRY_SECONDS)  # the engine is being restarted, for example
 
     async def _hear(self, stream: Stream) -> None:
         lines = Lines()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.errors import DriverError, DynoStartError, UsageError
+from hsup.errors import DriverError, DynoStartError, TooManyProcesses, UsageError
 from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.sizes import SIZES
@@ -307,6 +307,54 @@ def test_a_dyno_has_its_grace_where_no_more_threads_may_be_had(driver, release, 
             assert await dyno.destroy(30) is False
             assert await dyno.wait() == ExitStatus(3)
             assert (await recorder.all())[0] == b"ready\ntidied\n"
+
+    run(check())
+
+
+@pytest.fixture
+def refuse_threads(monkeypatch):
+    """Give what has no more threads started, as at the limit of processes."""
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    return lambda: monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_a_dyno_is_stopped_where_no_thread_may_be_had_at_all(driver, release, refuse_threads):
+    async def check():
+        line = "trap 'echo tidied; exit 3' TERM; echo ready; while :; do sleep 0.1; done"
+        async with started(driver, spec(release, "/bin/sh", "-c", line)) as (dyno, recorder):
+            await recorder.until(b"ready")
+            refuse_threads()
+            await dyno.signal(15)
+            assert await dyno.destroy(30) is False
+            assert await dyno.wait() == ExitStatus(3)
+            assert (await recorder.all())[0] == b"ready\ntidied\n"
+
+    run(check())
+
+
+def test_a_start_without_a_thread_is_told_and_leaves_nothing(driver, release, refuse_threads):
+    async def check():
+        refuse_threads()
+        with pytest.raises(TooManyProcesses, match="ulimit -u"):
+            async with Recorder() as recorder:
+                await driver.start(spec(release, "sleep 60"), recorder)
+
+    run(check())
+
+
+def test_a_command_without_a_thread_is_told_and_never_run(driver, release, refuse_threads):
+    async def check():
+        async with started(driver, spec(release, "sleep 60")) as (dyno, _), Recorder() as recorder:
+            streams = (recorder.stdout, recorder.stdout, recorder.stderr)
+            before = set(os.listdir("/proc/self/fd"))
+            refuse_threads()
+            with pytest.raises(TooManyProcesses, match="ulimit -u"):
+                await dyno.execute(Command(("touch", "/tmp/executed")), streams)
+            assert set(os.listdir("/proc/self/fd")) == before
+            assert dyno.handle.engine.count(dyno.handle.id) <= 2  # its init and its program
 
     run(check())
 

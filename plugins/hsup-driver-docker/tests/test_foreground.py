@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from contextlib import ExitStack
 
 import pytest
@@ -44,11 +45,12 @@ class Told:
         handle = Handle(engine, "c1", "hsup-shop-run.1", None, None)
         self._session = Session(handle, *streams, has_terminal=False)
 
-    def run(self):
+    def run(self, signals=b""):
         """Return what is made of it, once the output has ended."""
         self.output.sendall(OUTPUT)
         self.output.close()
         woken, wake = os.pipe()
+        os.write(wake, signals)
         try:
             return self._session.run(1.0, woken)
         finally:
@@ -108,6 +110,22 @@ def test_an_end_that_was_not_told_is_seen_by_the_removal(told):
     one.removal.sendall(REMOVED % 5)
     one.removal.close()
     assert one.run() == ExitStatus(code=5)
+
+
+@pytest.mark.parametrize(("number", "done"), [(15, ["ended by 15"]), (10, ["signalled 10"])])
+def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, number, done):
+    """Nobody would relay what processes write that have to end first."""
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    asked = []
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(Handle, "end_program", lambda _, it: asked.append(f"ended by {it}"))
+    monkeypatch.setattr(Handle, "signal", lambda _, it: asked.append(f"signalled {it}"))
+    one = told(died(4).encode())
+    assert one.run(signals=bytes([number])) == ExitStatus(code=4)
+    assert asked == done
 
 
 def test_an_engine_that_goes_away_is_an_error(told):

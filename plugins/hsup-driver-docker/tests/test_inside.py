@@ -12,13 +12,15 @@ import pytest
 from hsup_driver_docker import inside
 
 #: An init that begins its program when it is told to, as one on a busy machine does late, and
-#: that says how that ended.
+#: that says how that ended. It stays until it is killed: with it everything else would be, also
+#: a script that has signalled and not said so yet.
 _INIT = """
 import os, subprocess, sys
 print("up", flush=True)
 sys.stdin.readline()
 child = subprocess.Popen(["sleep", "20"])
 print(child.wait(), flush=True)
+sys.stdin.readline()
 """
 
 

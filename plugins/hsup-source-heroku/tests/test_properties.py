@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
+import threading
+from contextlib import contextmanager
 from signal import SIGTERM
 from unittest import mock
 
@@ -234,9 +236,24 @@ def is_good(release):
 @given(st.lists(HAPPENINGS, max_size=15))
 def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(happenings):
     hurried = mock.patch("hsup_source_heroku.archive._BACKOFF_SECONDS", 0.001)
-    with tempfile.TemporaryDirectory() as folder, PlatformApi() as api, hurried:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        hurried,
+        whose_threads_have_ended(),
+        PlatformApi() as api,
+    ):
         asyncio.run(asyncio.wait_for(live_through(happenings, World(api), folder), 60))
         assert api.invalid == []
+
+
+@contextmanager
+def whose_threads_have_ended():
+    """Wait in the end for what was begun within: hsup gives calls up, which then go on alone."""
+    before = threading.enumerate()
+    yield
+    for thread in set(threading.enumerate()) - set(before):
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 async def live_through(happenings, world, folder):

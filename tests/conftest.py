@@ -24,7 +24,7 @@ from hsup.logs import LogRouter
 from hsup.model import Command, DynoName, ExitStatus, ProcessType, Release
 from hsup.policy import CrashPolicy
 
-LONG_ENOUGH_SECONDS = 10
+LONG_ENOUGH_SECONDS = 60
 
 
 # That an example takes long tells of the machine.

@@ -424,7 +424,7 @@ def test_start_ends_though_a_service_does_not_where_the_first_release_cannot_be_
 ):
     install("hsup-stubborn", STUBBORN.format(error="DriverError('the engine is away')"))
     words = [sys.executable, "-m", "hsup", "start", "-d", "unable"]
-    ended = subprocess.run(words, cwd=folder, capture_output=True, check=False, timeout=30)
+    ended = subprocess.run(words, cwd=folder, capture_output=True, check=False, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr.decode().splitlines()[-1] == "hsup: the engine is away"
 

@@ -29,7 +29,7 @@ async def main():
         calls=Calls(),
     ).install()
     print("ready", flush=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         print(await stopped, flush=True)
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)

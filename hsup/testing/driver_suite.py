@@ -23,7 +23,7 @@ _TIMEOUT_SECONDS = 60.0
 #: Of the moments at which something can be cancelled; what waits more often does so in a loop.
 _MOST_MOMENTS = 20
 #: For processes that were killed.
-_GONE_SECONDS = 10.0
+_GONE_SECONDS = 30.0
 _DECIMAL = str.maketrans("abcdef", "012345")
 
 

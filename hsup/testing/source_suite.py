@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hsup.api import Settings, Source
 
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class SourceSuite:

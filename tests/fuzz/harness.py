@@ -28,7 +28,7 @@ import atheris
 
 OUTPUT = Path(__file__).resolve().parents[2] / "build/fuzz"
 #: For one input, also beside other load; a reader that advances needs milliseconds.
-INPUT_SECONDS = 10
+INPUT_SECONDS = 30
 MEMORY_MIB = 1024
 #: Of more than this nothing is even asked for, also for a moment.
 ADDRESS_SPACE = 4 << 30

@@ -11,7 +11,7 @@ from hsup.long_work import LongWork, waited_for
 from hsup.model import Slug
 from hsup.slugs.progress import bar, tell_of_waiting
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 def test_a_bar_is_drawn_on_a_terminal(monkeypatch):

@@ -114,7 +114,7 @@ def received(store):
 
 
 def wait_until(is_so):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline, "it has not come to be"
         time.sleep(0.005)

@@ -146,7 +146,7 @@ def test_a_dyno_whose_first_process_lost_its_mark_is_stopped(driver):
     line = "ulimit -S -x 5; trap '' TERM; echo ready; while :; do sleep 600; done"
 
     async def check():
-        async with Recorder() as recorder, asyncio.timeout(10):
+        async with Recorder() as recorder, asyncio.timeout(60):
             dyno = await driver.start(spec(line, kind="worker", port=5999), recorder)
             recorder.close_writing_ends()
             await recorder.until(b"ready")

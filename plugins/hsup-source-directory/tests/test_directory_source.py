@@ -507,7 +507,7 @@ class TestChanges:
         async def follow() -> list[int | None]:
             seen: list[int | None] = []
             changes = source.changes()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await anext(changes)
                 with (folder / "new").open("wb", buffering=0) as writer:
                     writer.write(version(1)[:5])
@@ -523,7 +523,7 @@ class TestChanges:
     def test_a_file_that_is_renamed_to_new_is_read(self, source, folder, version):
         async def follow() -> int | None:
             changes = source.changes()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await anext(changes)
                 (folder / "draft").write_bytes(version(1))
                 (folder / "draft").rename(folder / "new")

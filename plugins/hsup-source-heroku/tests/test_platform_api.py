@@ -24,7 +24,7 @@ def get(api):
         def ask(path, *, token=None, **headers):
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             named["Authorization"] = f"Bearer {token or api.token}"
-            return session.get(api.url + path, headers=named, timeout=5)
+            return session.get(api.url + path, headers=named, timeout=60)
 
         yield ask
 
@@ -75,7 +75,7 @@ def test_nothing_can_be_changed(api):
     with requests.Session() as session:
         for _ in range(2):
             path = api.url + "/apps/shop"
-            answer = session.patch(path, json={"name": "other"}, headers=headers, timeout=5)
+            answer = session.patch(path, json={"name": "other"}, headers=headers, timeout=60)
             assert answer.status_code == 404
 
 
@@ -184,7 +184,7 @@ def slug_of(get):
 def test_an_archive_can_be_had_without_a_key(get, app):
     app.release()
     slug = slug_of(get)
-    answer = requests.get(slug["blob"]["url"], timeout=5)
+    answer = requests.get(slug["blob"]["url"], timeout=60)
     assert answer.content == tiny_archive()
     assert slug["checksum"] == f"SHA256:{hashlib.sha256(answer.content).hexdigest()}"
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
@@ -196,7 +196,7 @@ def test_a_part_of_an_archive_can_be_had(get, app):
     url = slug_of(get)["blob"]["url"]
 
     def part(wanted, **headers):
-        answer = requests.get(url, headers={"Range": wanted, **headers}, timeout=5)
+        answer = requests.get(url, headers={"Range": wanted, **headers}, timeout=60)
         return answer.status_code, answer.content, answer.headers.get("Content-Range")
 
     assert part("bytes=4-") == (206, b"456789", "bytes 4-9/10")
@@ -210,10 +210,10 @@ def test_every_address_of_an_archive_expires(api, get, app):
     first, second = (slug_of(get)["blob"]["url"] for _ in range(2))
     assert first != second
     api.expire_blobs()
-    assert requests.get(first, timeout=5).status_code == 403
+    assert requests.get(first, timeout=60).status_code == 403
     api.blob_seconds = 0
-    assert requests.get(slug_of(get)["blob"]["url"], timeout=5).status_code == 403
-    assert requests.get(second.partition("?")[0], timeout=5).status_code == 403
+    assert requests.get(slug_of(get)["blob"]["url"], timeout=60).status_code == 403
+    assert requests.get(second.partition("?")[0], timeout=60).status_code == 403
 
 
 def test_an_archive_may_have_no_checksum(get, app):

@@ -49,7 +49,7 @@ class Followed:
         return fetched
 
     def _await_change(self):
-        self._loop.run_until_complete(asyncio.wait_for(anext(self._changes), 10))
+        self._loop.run_until_complete(asyncio.wait_for(anext(self._changes), 60))
 
     async def _sleep(self, seconds):
         self.waits.append(seconds)
@@ -762,9 +762,9 @@ def test_certificates_that_are_not_there_are_told(make_source, monkeypatch):
 
 @pytest.mark.usefixtures("shop")
 def test_an_answer_that_comes_in_drops_ends(api, make_source, monkeypatch):
-    monkeypatch.setattr("hsup_source_heroku.client._ANSWER_SECONDS", 0.3)
     source = make_source()
     source.fetch()
+    monkeypatch.setattr("hsup_source_heroku.client._ANSWER_SECONDS", 0.3)
     api.without_etag = {200, 206}
     api.fail(api.drip(0.1), times=2)
     failure = source.tick().failure or source.tick().failure
@@ -809,7 +809,7 @@ def test_a_newer_release_is_seen_while_a_slug_is_fetched_which_is_given_up(api, 
         third = make_source().source.fetch().release
         given_up.set()
         with pytest.raises(GivenUp):
-            fetching.result(10)
+            fetching.result(60)
     assert (second.version, third.version) == (2, 3)
     assert not os.path.exists(second.slug.location)
     source.source.fetch_slug(second)

@@ -12,7 +12,7 @@ from hsup.errors import SourceError
 from hsup.model import Command, ProcessType, Release, Slug
 from hsup_source_procfile.source import ProcfileSource
 
-LONG_ENOUGH_SECONDS = 30
+LONG_ENOUGH_SECONDS = 60
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.server
 import os
@@ -189,3 +190,36 @@ def test_how_far_a_slow_stack_is_is_told_on_standard_error(hsup, server):
     assert running.ended() == 1
     assert "slow/slug.tgz is neither a tar nor" in running.err
     assert MARK not in running.said
+
+
+#: Gives hsup a file system of its own for slugs, of some MiB.
+SMALL = (
+    'mkdir -p "$HSUP_SLUGS_DIR" && mount -t tmpfs -o size=12m none "$HSUP_SLUGS_DIR" && exec "$@"'
+)
+
+
+@pytest.mark.parametrize("what", ["download", "unpack"])
+def test_a_full_disk_takes_no_dyno_away_and_is_no_obstacle_later(hsup, server, what):
+    slugs = hsup.folder / "slugs"
+    hsup.environ["HSUP_SLUGS_DIR"] = str(slugs)
+    first = hsup.slug("first.tgz", {"hello": f"#!/bin/sh\necho first; exec {hsup.sleep}\n"})
+    hsup.release(Slug=str(first), Processes=[process("web", "./hello")])
+    running = hsup.begin("start", prefix=["unshare", "--mount", "sh", "-c", SMALL, "sh"])
+    running.wait_for("first$")
+    sleeping = hsup.sleepers(1)
+    seen = Path(f"/proc/{running.child.pid}/root{slugs}")
+    (seen / "filler").write_bytes(bytes(10 << 20))
+    more = base64.b64encode(os.urandom(3 << 20)).decode() if what == "download" else "x" * (4 << 20)
+    second = f"#!/bin/sh\necho second; exec {hsup.sleep}\n#{more}\n"
+    path = hsup.slug("second.tgz", {"hello": second})
+    server.content = path.read_bytes()
+    location = server.url("here") if what == "download" else str(path)
+    hsup.release(Version=2, Slug=location, Processes=[process("web", "./hello")])
+    running.wait_for("v1 goes on: .*No space left on device; free some space")
+    assert hsup.sleepers(1) == sleeping
+    assert os.listdir(seen / "work") == []
+    assert len(os.listdir(seen / "unpacked")) == 1
+    (seen / "filler").unlink()
+    running.send(signal.SIGHUP)
+    running.wait_for("second$")
+    assert running.stop() == 0

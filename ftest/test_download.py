@@ -141,13 +141,16 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_runs(hsup, server, kind, form
         ("403", {}, "the server answered 403 Forbidden"),
         ("here", {"SlugChecksum": f"SHA256:{'0' * 64}"}, "Error R17"),
         ("moved", {"SlugChecksum": f"SHA256:{'0' * 64}"}, "Error R17"),
-        ("p/w", {}, "cannot download slug|names no valid host"),
+        ("p/w", {}, "a URL names no valid host"),
+        ("image", {}, "a container image is no slug|passwords to docker login"),
     ],
 )
 def test_no_secret_of_a_url_is_told_of_a_slug_that_cannot_be_had(hsup, server, kind, more, text):
     url = server.url(kind)
     if kind == "p/w":
         url = f"http://me:p/{MARK}@127.0.0.1/slug.tgz"
+    elif kind == "image":
+        url = f"docker://me:{MARK}@127.0.0.1:1/shop:1"
     for words in (["run", "true"], ["-v", "build"], ["start", "--log-format", "json"]):
         release(hsup, url, **more)
         done = hsup.call(*words)

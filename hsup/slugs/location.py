@@ -49,6 +49,9 @@ def find(location: str, folder: str) -> Folder | Archive:
         if parts.scheme in _WEB:
             return ArchiveURL(location, _shown(parts))
         location = _path_of(parts)
+    if location.lower().startswith(("http:", "https:")):
+        # It is not shown either.
+        raise SlugError("a URL lacks a slash", hint="let it begin with http:// or https://")
     if "\0" in location:
         raise SlugError(f"the path {location!r} has a NUL in it", hint="correct it")
     path = os.path.join(folder, location)

@@ -123,6 +123,8 @@ def test_the_letters_of_a_checksum_may_be_large(store, archive, build):
         ("s3://bucket/slug.tgz", "cannot get anything by s3://"),
         ("docker://shop:1", "a container image is no slug; run it with the docker driver"),
         ("http://me:secret@[oops/slug.tgz", "^a URL names no valid host; correct its host"),
+        ("http://me:p/secret@host/slug.tgz", "^a URL names no valid host; correct its host"),
+        ("http:/me:secret@host/slug.tgz", "^a URL lacks a slash; let it begin with http://"),
         ("file://[oops/slug.tgz", "^a URL names no valid host; correct its host"),
         ("file:///slug%00.tgz", r'^"file:///slug%00.tgz" names no path'),
         ("slug\0.tgz", r"the path 'slug\\x00.tgz' has a NUL"),
@@ -132,8 +134,9 @@ def test_the_letters_of_a_checksum_may_be_large(store, archive, build):
 )
 def test_what_is_no_slug_is_told(location, text, store, tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(SlugError, match=text.format(tmp_path)):
+    with pytest.raises(SlugError, match=text.format(tmp_path)) as caught:
         store.unpack(Slug(location=location))
+    assert "secret" not in str(caught.value)
 
 
 @pytest.fixture

@@ -21,6 +21,11 @@ _MOST_CHARACTERS = 255  # of all but tag and digest
 def check(name: str) -> None:
     """Raise DriverError for what is not the name of an image, with its tag or digest."""
     found = _REFERENCE.fullmatch(name)
+    _, at, digest = name.partition("@")
+    if at and not re.fullmatch(_DIGEST, digest):
+        # It is not shown: what is before an "@" may be a password.
+        text = 'an image is named with an "@" that is not followed by a digest'
+        raise DriverError(text, hint="write NAME@sha256:..., and leave passwords to docker login")
     if found is None or len(found[1]) > _MOST_CHARACTERS:
         hint = "write one such as debian:12, or registry.example.com/team/shop:v1"
         raise DriverError(f"{_quoted(name)} is not a valid image name", hint=hint)

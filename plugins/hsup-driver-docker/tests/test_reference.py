@@ -51,13 +51,21 @@ def test_a_name_of_the_grammar_is_taken(name):
         "a:٢٤",
         "a:",
         "a:" + "t" * 129,
-        "a@sha256:12",
         "a/" * 130 + "b",
     ],
 )
 def test_another_is_refused(name):
     with pytest.raises(DriverError, match="is not a valid image name; write one such as debian"):
         reference.check(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["me:secret@registry.example.com/shop", f"me:secret@shop@{DIGEST}", "secret@sha256:12"]
+)
+def test_what_may_be_a_password_is_not_told(name):
+    with pytest.raises(DriverError, match="passwords to docker login") as caught:
+        reference.check(name)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_refused_name_is_told_without_its_control_characters():

@@ -382,11 +382,14 @@ def test_closing_the_driver_closes_each_channel_whatever_runs(settings):
         await asyncio.to_thread(driver.build, one)
         async with asyncio.timeout(60), Recorder() as recorder:
             before = sockets()
-            dyno = await driver.start(spec, recorder)
-            await dyno.execute(Command(("sleep 600",)), (nothing,) * 3)
-            await until(lambda: len(first_processes()) == 3)
-            left = first_processes()
-            driver.close()
+            try:
+                dyno = await driver.start(spec, recorder)
+                await dyno.execute(Command(("sleep 600",)), (nothing,) * 3)
+                # The dyno, what is beside it, and two spares.
+                await until(lambda: len(first_processes()) == 4)
+                left = first_processes()
+            finally:
+                driver.close()
             assert sockets() == before
             await until(lambda: all(map(has_ended, left)))
         os.close(nothing)

@@ -93,7 +93,8 @@ class LibcontainerDriver:
         with signals_woken() as woken:
             self._machine.open()
             self._machine.begin_network()
-            place = self._machine.take(self._machine.size_of(spec))
+            uid = self._machine.take_uid()
+            place = self._machine.take(self._machine.size_of(spec), uid)
             try:
                 session = self._begin_session(spec, place)
                 status = session.run(grace_seconds, woken)
@@ -131,7 +132,7 @@ class LibcontainerDriver:
         zygote, spares = self._need_zygote(), self._need_spares()
         prepared = await self._claim((spec.slug, spec.stack, spec.author))
         try:
-            dyno = spares.take(size)
+            dyno = spares.take(size) or await self._make(size)
         except BaseException:
             prepared.leave()
             raise
@@ -164,14 +165,36 @@ class LibcontainerDriver:
             if self._spares is not None:
                 steps.callback(self._spares.close)
 
-    def _make(self, size: Size) -> ContainerDyno:
-        """Return a dyno that lacks its files and program only."""
+    async def _make(self, size: Size) -> ContainerDyno:
+        """Return a dyno that lacks its files and program only. Raises HsupError and OSError."""
+        return self._make_with(await self._take_uid(), size)
+
+    async def _take_uid(self) -> int:
+        """Return a uid, whose look-up in the accounts keeps nobody else waiting."""
+        import asyncio
+
+        from hsup.threads import in_thread
+
+        taking = asyncio.ensure_future(in_thread(self._machine.take_uid))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(self._give_back_uid)
+            raise
+
+    def _give_back_uid(self, taking: asyncio.Future[int]) -> None:
+        if not taking.cancelled() and taking.exception() is None:
+            self._machine.give_back_uid(taking.result())
+
+    def _make_with(self, uid: int, size: Size) -> ContainerDyno:
         from hsup_driver_libcontainer.dyno import ContainerDyno
 
         zygote = self._need_zygote()
-        zygote.prepare()
-        with ExitStack() as undo, netlink_apply.route_socket() as host:
-            place = self._machine.take(size)
+        with ExitStack() as close, ExitStack() as undo:
+            undo.callback(self._machine.give_back_uid, uid)
+            zygote.prepare()
+            host = close.enter_context(netlink_apply.route_socket())
+            place = self._machine.take(size, uid)
             undo.callback(self._machine.take_back, place)
             network = self._machine.network_plan(place)
             memory_event = place.group.out_of_memory_event()

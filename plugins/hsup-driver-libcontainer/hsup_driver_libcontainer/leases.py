@@ -36,6 +36,7 @@ class Leases:
         self._remedy = remedy
         self._taken: set[int] = set()
         self._mutex = threading.Lock()
+        self._is_closed = False
         make_own_folder(os.path.dirname(path))
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self.descriptor = os.open(path, flags, 0o600)
@@ -43,9 +44,11 @@ class Leases:
     def take(self, busy: Iterable[range] = ()) -> int:
         """Return a number that nobody has, and that is in no range of `busy`.
 
-        Raises DriverError where none is left.
+        Raises DriverError where none is left, or after `close`.
         """
         with self._mutex:
+            if self._is_closed:
+                raise DriverError(f"no {self._kind} can be leased any more: the driver is closed")
             for number in self._candidates(busy):
                 if number not in self._taken and self._lock(number):
                     self._taken.add(number)
@@ -56,13 +59,15 @@ class Leases:
     def give_back(self, number: int) -> None:
         """Let others have the number; nothing if it is not taken."""
         with self._mutex:
-            if number in self._taken:
+            if number in self._taken and not self._is_closed:
                 self._taken.remove(number)
                 fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, number))
 
     def close(self) -> None:
         """Let go of the file: all leases end once no process has it open."""
-        os.close(self.descriptor)
+        with self._mutex:  # a thread that is late must not lock some other file
+            self._is_closed = True
+            os.close(self.descriptor)
 
     def _candidates(self, busy: Iterable[range]) -> Iterator[int]:
         cursor = self._cursor()

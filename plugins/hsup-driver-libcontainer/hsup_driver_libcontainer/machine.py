@@ -147,14 +147,26 @@ class Machine:
         """Return how much a dyno may write to each of its folders."""
         return self._scratch_bytes or scratch.default_size(size)
 
-    def take(self, size: Size) -> Place:
-        """Take what a dyno needs. Raises DriverError and OSError, having taken nothing."""
+    def take_uid(self) -> int:
+        """Return a uid for a dyno. Raises DriverError and OSError, having taken nothing.
+
+        Blocks as long as the servers that know accounts of this machine do (man 5 nsswitch.conf).
+        """
+        return uids.take(self._uids)
+
+    def give_back_uid(self, uid: int) -> None:
+        """Let others have a uid."""
+        self._uids.give_back(uid)
+
+    def take(self, size: Size, uid: int) -> Place:
+        """Take what else a dyno of a uid needs.
+
+        Raises DriverError and OSError, having taken nothing.
+        """
         while self._owed:
             self.give_back(self._owed[-1])
             self._owed.pop()
         with ExitStack() as undo:
-            uid = uids.take(self._uids)
-            undo.callback(self._uids.give_back, uid)
             subnet = self._network.take_subnet()
             undo.callback(self._network.give_back, subnet)
             group = self._cgroups.create(self._instance.id, str(uid), size)
@@ -179,9 +191,9 @@ class Machine:
             raise DynoStartError(f"cannot make a network: {error}") from error
 
     def take_back(self, place: Place) -> None:
-        """Give back what a dyno was to have that never had a network."""
+        """Give back what a dyno was to have that never had a network, but its uid."""
         place.group.remove()
-        self._return(place)
+        self._network.give_back(place.subnet)
 
     def give_back(self, place: Place) -> None:
         """Return when nothing is left of a dyno whose processes have ended; blocks."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import NamedTuple
 import pyseccomp
 import pytest
 
-from hsup.errors import DynoStartError
+from hsup.errors import DriverError, DynoStartError
 from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.testing import Recorder
 from hsup_driver_libcontainer import dyno as dyno_module
-from hsup_driver_libcontainer import kernel, spares, zygote_client
+from hsup_driver_libcontainer import kernel, spares, uids, zygote_client
 from hsup_driver_libcontainer.driver import LibcontainerDriver
 from hsup_driver_libcontainer.processes import is_stopped
 
@@ -373,6 +374,69 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
     asyncio.run(run())
 
 
+class Accounts:
+    """Those of a server that answers when it is told to, or after 10 s."""
+
+    def __init__(self, monkeypatch):
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+        self.were_in_time = []
+        monkeypatch.setattr(uids, "_has_account", self._has_account)
+
+    def _has_account(self, _):
+        self.is_asked.set()
+        self.were_in_time.append(self.may_answer.wait(10))
+        return False
+
+
+def test_accounts_that_cannot_be_looked_up_keep_nobody_but_the_dyno_that_is_started(
+    settings, monkeypatch
+):
+    accounts = Accounts(monkeypatch)
+
+    async def run():
+        one = release()
+        spec = dyno_spec(one, NAME, Command(("true",)), port=None)
+        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
+            starting = asyncio.ensure_future(driver.start(spec, recorder))
+            await until(accounts.is_asked.is_set)
+            accounts.may_answer.set()
+            dyno = await starting
+            accounts.is_asked.clear()
+            accounts.may_answer.clear()
+            await until(accounts.is_asked.is_set)  # for a spare
+            accounts.may_answer.set()
+            await dyno.destroy()
+
+    asyncio.run(run())
+    assert len(accounts.were_in_time) >= 2
+    assert all(accounts.were_in_time)
+
+
+def test_a_start_that_is_cancelled_while_accounts_are_looked_up_gives_the_uid_back(
+    settings, environ, monkeypatch
+):
+    accounts = Accounts(monkeypatch)
+    numbers = {"LIBCONTAINER_DYNO_UID_MIN": "3000", "LIBCONTAINER_DYNO_UID_MAX": "3000"}
+    settings = settings._replace(environ={**environ, **numbers})
+
+    async def run():
+        one = release()
+        spec = dyno_spec(one, NAME, Command(("true",)), port=None)
+        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
+            starting = asyncio.ensure_future(driver.start(spec, recorder))
+            await until(accounts.is_asked.is_set)
+            starting.cancel()
+            await asyncio.wait([starting])
+            assert not accounts.were_in_time  # nobody has waited for them
+            accounts.may_answer.set()
+            while True:
+                with suppress(DriverError):  # until the thread has given it back
+                    await (await driver.start(spec, recorder)).destroy()
+                    return
+
+    asyncio.run(run())
+
+
 def test_closing_the_driver_closes_each_channel_whatever_runs(settings):
     async def run():
         one = release()
@@ -464,9 +528,10 @@ async def has_stopped_next(driver, one):
 
 def kill_first_processes():
     """Return when they are gone, before the driver can have heard of it."""
-    for pid in first_processes():
-        os.kill(pid, signal.SIGKILL)
-    while first_processes():
+    while pids := first_processes():  # one may have been forked meanwhile
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.001)
 
 

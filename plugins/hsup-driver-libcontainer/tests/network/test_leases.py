@@ -205,3 +205,17 @@ def test_what_is_left_without_busy_ranges_is_in_order_and_complete(numbers, busy
     left = [number for part in without(numbers, busy) for number in part]
     covered = {number for one in busy for number in one}
     assert left == [number for number in numbers if number not in covered]
+
+
+def test_what_comes_after_the_close_locks_nothing(tmp_path):
+    """Its descriptor may be that of another file by then."""
+    leases = leases_in(tmp_path)
+    number = leases.take()
+    leases.close()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    assert other == leases.descriptor
+    leases.give_back(number)
+    with pytest.raises(DriverError, match="closed"):
+        leases.take()
+    assert not (tmp_path / "other").read_bytes()
+    os.close(other)

@@ -64,6 +64,7 @@ class Rollout:
         self._ports = ports
         self._failed: _Failed | None = None
         self._passed: Release | None = None  # its release phase
+        self._is_unkept = False  # what runs, as its source could not keep it
         self._has_told_of_slug = False
         self._given_up = threading.Event()
         self._superseded_by: Release | None = None
@@ -86,7 +87,7 @@ class Rollout:
                 self._failed = failed._replace(is_told=True)
             return None
         if release == self.current:
-            return None
+            return await self._keep(release) if self._is_unkept else None
         try:
             return await self._adopt(release)
         except GivenUp:
@@ -138,8 +139,7 @@ class Rollout:
         except HsupError as error:
             return await self._fail(release, error, kept)
         self._failed = self._passed = None
-        await self._run(release, specs)
-        return None
+        return await self._run(release, specs)
 
     async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float | None:
         """Go on with what runs, or with what an hsup before this one has run."""
@@ -238,8 +238,11 @@ class Rollout:
             await call_plugin(self._source.fetch_slug, release)
         await call_plugin(self._driver.build, release)
 
-    async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> None:
-        """Have the dynos of a release, and have it kept for an hsup to come."""
+    async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> float | None:
+        """Have the dynos of a release, and have it kept for an hsup to come.
+
+        Returns in how many seconds to offer it again, where it could not be kept.
+        """
         self.current = release
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
@@ -247,11 +250,24 @@ class Rollout:
             advice = catalogue.missing("log sink", "logplex", ())
             self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
         self._fleet.want(specs)
-        if isinstance(self._source, KeepsReleases):
-            try:
-                await call_plugin(self._source.keep, release)
-            except HsupError as error:
+        self._is_unkept = False
+        return await self._keep(release)
+
+    async def _keep(self, release: Release) -> float | None:
+        """Have a release kept; return in how many seconds to try again, as on a full disk."""
+        if not isinstance(self._source, KeepsReleases):
+            return None
+        try:
+            await call_plugin(self._source.keep, release)
+        except HsupError as error:
+            if not self._is_unkept:
                 self._say(f"Warning: {error}")
+            self._is_unkept = not error.is_mistake
+            return RETRY_SECONDS if self._is_unkept else None
+        if self._is_unkept:
+            self._say(f"Kept {release} now, for the next start")
+            self._is_unkept = False
+        return None
 
     async def _kept(self) -> Release | None:
         """Return what an hsup before this one has run, where the source knows."""

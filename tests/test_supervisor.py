@@ -662,6 +662,25 @@ async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, s
         await running
 
 
+@pytest.mark.usefixtures("soon")
+async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source, sink):
+    kept = keep(source)
+    full = [SourceError("no space"), SourceError("no space"), SourceError("no space")]
+
+    def fail(release):
+        if full:
+            raise full.pop()
+        kept.append(release)
+
+    source.keep = fail
+    release = source.release(web=1)
+    supervisor, running = supervise()
+    await sink.until(lambda one: f"Kept {release} now, for the next start" in one.said())
+    assert kept == [release]
+    assert sink.said().count("Warning: no space") == 1
+    await end(supervisor, running)
+
+
 @pytest.mark.parametrize("ability", ["keep", "kept"])
 async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, sink, ability):
     def fail(*_):

@@ -27,6 +27,10 @@ _TAG = re.compile(r":[^/:]*$")
 #: Go's names, which image indexes use.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _RETRIES = "3"
+#: The largest size in a manifest, an int64 (OCI image-spec, descriptor.md).
+_MOST_BYTES = 2**63 - 1
+#: How many characters of a size that makes no sense are told.
+_MOST_TOLD = 40
 _LAYOUT_TAG = "stack"
 
 
@@ -54,7 +58,7 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
         if "manifests" in manifest:
             chosen = _choose(manifest["manifests"], entry)
             manifest = json.loads(_manifest(f"{repository}@{chosen}", tools))
-        size = sum(int(layer["size"]) for layer in manifest.get("layers", ()))
+        size = sum(_size(layer, reference) for layer in manifest.get("layers", ()))
     return Image(f"{repository}@{chosen}", digest, size)
 
 
@@ -112,9 +116,20 @@ def _nonsense_told(reference: str) -> Iterator[None]:
     """Say so where a registry's answer is not JSON, or not what OCI's image-spec has."""
     try:
         yield
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         text = f"cannot pull {reference}: what the registry has there is no image: {error!r}"
         raise DriverError(text, hint="check that it is the address of an image") from error
+
+
+def _size(layer: dict[str, Any], reference: str) -> int:
+    """Return the bytes of a layer. Raises DriverError for what is no number of them."""
+    size = layer["size"]
+    if type(size) is not int or not 0 <= size <= _MOST_BYTES:
+        told = json.dumps(size)[:_MOST_TOLD]
+        text = f'cannot pull {reference}: layer "{layer.get("digest")}" has the size {told}'
+        hint = f"have the image pushed again: it is a number of bytes from 0 to {_MOST_BYTES}"
+        raise DriverError(text, hint=hint)
+    return size
 
 
 def _choose(manifests: Sequence[dict[str, Any]], entry: Entry) -> str:

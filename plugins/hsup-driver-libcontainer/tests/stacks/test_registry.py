@@ -118,8 +118,29 @@ def test_what_an_index_has_for_no_platform_is_passed_over(store, registry, root_
         assert Path(stack.folder, "etc/kept").exists()
 
 
-@pytest.mark.parametrize("answer", ["{", "[]", '{"manifests": [{"platform": null}]}'])
+NO_IMAGES = ["{", "[]", '{"manifests": [{"platform": null}]}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("answer", NO_IMAGES, ids=["half", "list", "no platform", "deep"])
 def test_an_answer_that_is_no_image_is_one_sentence(answer, settings, stacks_dir, tmp_path) -> None:
+    store = store_whose_registry_answers(answer, settings, stacks_dir, tmp_path)
+    with pytest.raises(DriverError, match=r"cannot pull example.com/a:1: .* is no image"):
+        store.obtain("a")
+
+
+@pytest.mark.parametrize(
+    "size", ["-1", "1e400", "9223372036854775808", '"1"', "1.5", "true", "null"]
+)
+def test_a_layer_without_a_number_of_bytes_is_named(size, settings, stacks_dir, tmp_path) -> None:
+    answer = (
+        f'{{"layers": [{{"digest": "sha256:1", "size": 1}}, {{"digest": "x", "size": {size}}}]}}'
+    )
+    store = store_whose_registry_answers(answer, settings, stacks_dir, tmp_path)
+    with pytest.raises(DriverError, match=r'pull example.com/a:1: layer "x" has the size '):
+        store.obtain("a")
+
+
+def store_whose_registry_answers(answer, settings, stacks_dir, tmp_path) -> StackStore:
     reference = "example.com/a:1"
     (stacks_dir / "manifest.yml").write_text(f"- {{name: a, url: 'docker://{reference}'}}")
     (tmp_path / "bin").mkdir()
@@ -127,10 +148,7 @@ def test_an_answer_that_is_no_image_is_one_sentence(answer, settings, stacks_dir
         (tmp_path / "bin" / tool).write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
         (tmp_path / "bin" / tool).chmod(0o755)
     path = f"{tmp_path / 'bin'}:{settings.environ['PATH']}"
-    store = StackStore(settings._replace(environ={**settings.environ, "PATH": path}))
-
-    with pytest.raises(DriverError, match=rf"cannot pull {reference}: .* is no image"):
-        store.obtain("a")
+    return StackStore(settings._replace(environ={**settings.environ, "PATH": path}))
 
 
 def test_a_tag_that_has_moved_is_pulled_again(store, registry, root_tar, second_layer) -> None:

@@ -23,7 +23,7 @@ from hsup.testing import Recorder
 from hsup_driver_libcontainer import dyno as dyno_module
 from hsup_driver_libcontainer import kernel, spares, uids, zygote_client
 from hsup_driver_libcontainer.driver import LibcontainerDriver
-from hsup_driver_libcontainer.processes import is_stopped
+from hsup_driver_libcontainer.processes import children_of, is_stopped
 
 NAME = DynoName("web", 1)
 
@@ -241,11 +241,6 @@ def test_a_zygote_that_was_killed_is_started_again(settings):
             return await output_of(driver, one, "echo two")
 
     assert asyncio.run(run()) == "two\n"
-
-
-def children_of(pid):
-    listing = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in listing.split()]
 
 
 def children(argument):

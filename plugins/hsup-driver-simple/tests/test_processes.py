@@ -61,7 +61,8 @@ def test_sweep_ends_the_processes_of_an_hsup_that_was_killed(living):
     assert all(any(f"process {pid}," in one for one in told) for pid in pids)
 
 
-def test_sweep_kills_a_leftover_that_ignores_sigterm():
+def test_sweep_kills_a_leftover_that_ignores_sigterm(monkeypatch):
+    monkeypatch.setattr(processes, "_SWEEP_GRACE_SECONDS", 0.1)
     child, made = hsup_that_dies("trap '' TERM; echo ready; while :; do sleep 600; done >&2")
     child.kill()
     child.wait()

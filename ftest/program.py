@@ -23,7 +23,9 @@ from ftest import docker_engine
 
 #: How much longer everything may take than on a machine with processors of its own.
 PATIENCE = float(os.environ.get("FTEST_PATIENCE", "1"))
-WAIT_SECONDS = 15.0
+#: For what comes at once: shorter than the usual grace of 30 s, and as long as a busy machine may
+#: take.
+WAIT_SECONDS = 25.0
 _LOOK_SECONDS = 0.005
 
 #: The stack of every test: the one that the example of the manual names.
@@ -267,6 +269,13 @@ class Running:
         """Return when the lines that match were written, by their own account."""
         lines = [line for line in self.out.splitlines() if re.search(pattern, line)]
         return [datetime.fromisoformat(line.split(" ", 1)[0]).timestamp() for line in lines]
+
+    def pauses(self, dyno: str) -> list[float]:
+        """Return how long a dyno was down each time before it was started again."""
+        name = re.escape(f"hsup[{dyno}]")
+        crashed = self.times(rf"{name}: State changed from (up|starting) to crashed")
+        begun = self.times(rf"{name}: Starting process")
+        return [after - before for before, after in zip(crashed, begun[1:], strict=False)]
 
     def ended(self, timeout: float = WAIT_SECONDS) -> int:
         """Return the status, as a shell has it, once hsup has ended."""

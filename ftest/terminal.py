@@ -11,7 +11,7 @@ import subprocess
 import termios
 import time
 
-from ftest.program import PATIENCE
+from ftest.program import PATIENCE, WAIT_SECONDS
 
 
 class Terminal:
@@ -37,7 +37,7 @@ class Terminal:
     def type(self, text):
         os.write(self.master, text.encode())
 
-    def wait_for(self, pattern, timeout=10.0):
+    def wait_for(self, pattern, timeout=WAIT_SECONDS):
         """Return the match, and forget what was seen up to its end."""
         deadline = time.monotonic() + timeout * PATIENCE
         while not (found := re.search(pattern, self.seen)):
@@ -49,7 +49,7 @@ class Terminal:
         self.seen = self.seen[found.end() :]
         return found
 
-    def ended(self, timeout=10.0):
+    def ended(self, timeout=WAIT_SECONDS):
         deadline = time.monotonic() + timeout * PATIENCE
         while self._read(max(0.0, deadline - time.monotonic())):
             pass

@@ -42,7 +42,7 @@ def test_a_type_asked_for_runs_though_its_quantity_is_zero(hsup):
 
 def test_an_unknown_type_is_an_error_that_lists_the_known(hsup):
     hsup.procfile(alpha="true", beta="true")
-    done = hsup.call("start", "gamma=2", timeout=10)
+    done = hsup.call("start", "gamma=2")
     assert done.status in {1, 2}
     assert done.message.startswith("hsup: ")
     for name in ("gamma", "alpha", "beta"):
@@ -52,7 +52,7 @@ def test_an_unknown_type_is_an_error_that_lists_the_known(hsup):
 @pytest.mark.parametrize("word", ["alpha=", "alpha=x", "alpha=-1", "alpha=1.5", "=1"])
 def test_a_faulty_quantity_on_the_command_line_is_a_usage_error(hsup, word):
     hsup.procfile(alpha="true")
-    done = hsup.call("start", word, timeout=10)
+    done = hsup.call("start", word)
     assert done.status == 2
     assert word in done.message
 
@@ -118,7 +118,7 @@ def test_many_releases_at_once_end_with_the_last(hsup):
 
 def test_hsup_ends_when_nothing_is_left_to_run(hsup):
     hsup.release(Processes=[process("one", hsup.born, quantity=0)])
-    done = hsup.call("start", timeout=10)
+    done = hsup.call("start")
     assert done.status == 0
 
 

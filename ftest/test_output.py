@@ -105,7 +105,7 @@ def test_what_a_background_child_writes_before_the_end_is_printed(hsup):
 
 def test_a_child_that_keeps_the_stream_open_does_not_delay_the_exit(hsup):
     hsup.procfile(one=f"setsid {hsup.sleep} & echo begun; exit 3")
-    done = hsup.call("--grace", "1", "start", "--oneshot", timeout=10)
+    done = hsup.call("--grace", "1", "start", "--oneshot")
     assert done.status == 3
     assert "app[one.1]: begun\n" in done.text
 

@@ -269,7 +269,7 @@ def test_a_dyno_whose_methods_fail_leaves_no_process(hsup, bug, fault, signals):
     for _ in range(signals):
         running.send(signal.SIGTERM)
         time.sleep(0.5)  # twice within 0.2 s counts once
-    running.ended(timeout=20)
+    running.ended()
     assert NAME in running.said
     assert "Traceback" not in running.said
     assert hsup.processes() == {}
@@ -287,7 +287,7 @@ def test_a_plugin_that_blocks_hsup_is_named_after_some_seconds(hsup, bug):
     bug("start_blocks")
     running = hsup.start()
     text = 'waiting for driver "bug" to start web.1 for 1. s, which lets hsup do nothing else'
-    running.wait_for(text, timeout=20)
+    running.wait_for(text)
     for _ in range(3):
         running.send(signal.SIGTERM)
         time.sleep(0.5)
@@ -304,7 +304,7 @@ def test_the_second_signal_ends_hsup_whatever_a_plugin_waits_for(hsup, bug, faul
     for _ in range(2):
         running.send(signal.SIGTERM)
         time.sleep(1.5)  # twice within 0.2 s counts once; and a call blocks when it lasts for 1 s
-    assert running.ended(timeout=20) == 128 + signal.SIGTERM
+    assert running.ended() == 128 + signal.SIGTERM
     assert NAME in running.said or 'driver "bug"' in running.said
     assert "Traceback" not in running.said
 
@@ -318,7 +318,7 @@ def test_the_third_signal_ends_hsup_at_once_and_tells_what_it_killed(hsup, bug, 
     for _ in range(3):
         running.send(signal.SIGTERM)
         time.sleep(1.2)
-    assert running.ended(timeout=5) == 128 + signal.SIGTERM
+    assert running.ended() == 128 + signal.SIGTERM
     assert "killed what was left: " in running.said
     assert "behind" not in running.said
     assert hsup.processes() == {}

@@ -115,7 +115,7 @@ def test_an_option_whose_plugin_is_missing_names_the_package(hsup, words, env, p
     listed = json.loads(hsup.call("plugins", "--json").text)["plugins"]
     if package in {one["distribution"] for one in listed}:
         pytest.skip(f"{package} is installed")
-    done = hsup.call(*words, env=env, timeout=10)
+    done = hsup.call(*words, env=env)
     assert done.status in {1, 2}
     assert done.message.startswith("hsup: ")
     assert f"pip install {package}" in done.message
@@ -141,7 +141,7 @@ def test_an_unknown_source_is_an_error_that_lists_the_known(hsup):
 def test_a_bind_is_an_error_where_the_driver_has_none(hsup):
     hsup.procfile(web="true")
     for words in (("--bind", "/tmp:/data", "run", "true"), ("start", "--bind", "/tmp")):
-        done = hsup.call(*words, timeout=10)
+        done = hsup.call(*words)
         assert done.status in {1, 2}
         assert "bind" in done.message
         assert "simple" in done.message

@@ -133,7 +133,7 @@ def test_the_release_phase_comes_first(hsup):
 
 def test_a_release_phase_that_fails_at_the_start_ends_with_its_status(hsup):
     hsup.procfile(web=hsup.born, release="echo migrating; exit 7")
-    done = hsup.call("start", timeout=10)
+    done = hsup.call("start")
     assert done.status == 7
     assert "migrating" in done.text
     assert "born\n" not in done.text

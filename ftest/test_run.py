@@ -171,12 +171,12 @@ def test_sighup_goes_to_the_program(hsup):
 def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(hsup):
     running = hsup.begin("--grace", "0.3", "run", f"trap '' TERM; echo ready; {hsup.sleep}")
     running.wait_for("^ready$")
-    assert running.stop(timeout=5) == 137
+    assert running.stop() == 137
 
 
 @pytest.mark.parametrize("wrapper", ["", "setsid ", "nohup ", "env -i "])
 def test_what_the_program_leaves_in_the_background_is_ended(hsup, wrapper):
-    done = hsup.call("run", f"{wrapper}{hsup.sleep} >/dev/null 2>&1 & echo done", timeout=10)
+    done = hsup.call("run", f"{wrapper}{hsup.sleep} >/dev/null 2>&1 & echo done")
     assert (done.out, done.status) == (b"done\n", 0)
     assert hsup.processes() == {}
 

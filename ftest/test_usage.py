@@ -44,7 +44,7 @@ def test_every_command_has_a_help(hsup, command):
 )
 def test_a_faulty_call_is_a_usage_error(hsup, words):
     hsup.procfile(web="true")
-    done = hsup.call(*words, timeout=10)
+    done = hsup.call(*words)
     assert done.status == 2
     assert done.out == b""
     assert "Traceback" not in done.message
@@ -52,13 +52,13 @@ def test_a_faulty_call_is_a_usage_error(hsup, words):
 
 def test_a_faulty_variable_is_a_usage_error_that_names_it(hsup):
     hsup.procfile(web="true")
-    done = hsup.call("start", env={"HSUP_GRACE": "soon"}, timeout=10)
+    done = hsup.call("start", env={"HSUP_GRACE": "soon"})
     assert done.status == 2
     assert "soon" in done.message
 
 
 def test_without_any_source_the_three_ways_are_listed(hsup):
-    done = hsup.call("start", timeout=10)
+    done = hsup.call("start")
     assert done.status in {1, 2}
     assert done.message.startswith("hsup: ")
     for way in ("HEROKU_ACCESS_TOKEN", "HSUP_CONTROL_DIR", "Procfile"):

@@ -138,32 +138,36 @@ def break_engine(request):
 AWAY_SECONDS, END_SECONDS = 10, 5
 
 
-@pytest.mark.parametrize(
-    "words", [("start", "one=3"), ("--grace", "1", "run", COUNT)], ids=["start", "run"]
-)
 @pytest.mark.parametrize("signals", [1, 2])
-def test_hsup_ends_in_time_whatever_becomes_of_the_engine(
-    hsup, own_engine, break_engine, words, signals
-):
+def test_hsup_ends_in_time_whatever_becomes_of_the_engine(hsup, own_engine, break_engine, signals):
     engine = own_engine()
     hsup.procfile(one=COUNT)
-    running = hsup.begin(*words)
-    running.wait_for("number 5$", count=3 if words[0] == "start" else 1)
+    start, run = hsup.start("one=3"), hsup.begin("--grace", "1", "run", COUNT)
+    start.wait_for("number 5$", count=3)
+    run.wait_for("number 5$")
     break_engine(engine)
     began = time.monotonic()
     for _ in range(signals):
-        running.send(signal.SIGTERM)
+        start.send(signal.SIGTERM)
+        run.send(signal.SIGTERM)
         time.sleep(0.5)  # two in a row are one
-    assert running.ended(timeout=60) != 0
-    assert time.monotonic() - began < (AWAY_SECONDS + END_SECONDS) * PATIENCE, running.said
-    if signals == 2 and words[0] == "start" and "was given up" in running.said:
+    for one in (start, run):
+        assert one.ended(timeout=60) != 0
+        assert time.monotonic() - began < (AWAY_SECONDS + END_SECONDS) * PATIENCE, one.said
+        assert "Traceback" not in one.said
+    assert is_told(engine, run)
+    if signals == 2 and "was given up" in start.said:
         # The second signal leaves the driver less time than it leaves the engine.
-        assert 'driver "docker" of hsup-driver-docker' in running.said
+        assert 'driver "docker" of hsup-driver-docker' in start.said
     else:
-        assert f"cannot reach the Docker Engine at {engine.host}: " in running.said
-        left = r"the container hsup-\S+ is left; the next hsup removes it$"
-        assert re.search(left, running.said, re.MULTILINE)
-    assert "Traceback" not in running.said
+        assert is_told(engine, start)
+
+
+def is_told(engine, running):
+    """Tell whether it is said that the engine is away, and what is left there."""
+    left = r"the container hsup-\S+ is left; the next hsup removes it$"
+    away = f"cannot reach the Docker Engine at {engine.host}: "
+    return away in running.said and re.search(left, running.said, re.MULTILINE)
 
 
 def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(hsup, own_engine):

@@ -45,6 +45,9 @@ class Of:
     def __init__(self, **attributes):
         self.__dict__.update(attributes)
 
+    def __repr__(self):
+        return f"with {', '.join(self.__dict__) or 'nothing'}"
+
 
 def returning(value):
     async def method(*_):

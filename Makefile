@@ -9,6 +9,11 @@ PROJECTS := . $(PLUGINS)
 PURE := $(filter-out plugins/hsup-driver-libcontainer,$(PROJECTS))
 CODE := hsup $(PLUGINS) tests ftest bench examples
 
+# Tests wait more than they compute. Those from outside with containers are run one after the
+# other: they look at what the whole machine has.
+JOBS ?= 3
+SIDE_BY_SIDE := -n $(JOBS)
+
 # What the wheels are installed into, for the tests from outside and the benchmarks.
 INSTALLED := build/installed
 
@@ -58,7 +63,7 @@ imports: $(VENV)/dev ## check which module may import which
 	$(VENV)/bin/lint-imports
 
 unit: $(VENV)/dev ## run the unit tests and the conformance suites; those of the docker driver where an engine answers
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest $(SIDE_BY_SIDE)
 
 seconds ?= 3600
 fuzz: $(VENV)/dev ## feed the readers of foreign data with mutated input: make fuzz seconds=3600 (for each target)
@@ -68,8 +73,8 @@ pythons: ## run them with every other Python from 3.11 on that is here
 	@for python in $$(.ci/find-python --others $(PYTHON)); do \
 		venv=build/$$(basename $$python); \
 		echo "with $$python"; \
-		.ci/make-venv $$python $$venv $(PROJECTS) && $$venv/bin/pip install -q pytest hypothesis jsonschema \
-			&& $$venv/bin/pytest || exit 1; \
+		.ci/make-venv $$python $$venv $(PROJECTS) && $$venv/bin/pip install -q pytest pytest-xdist hypothesis jsonschema \
+			&& $$venv/bin/pytest $(SIDE_BY_SIDE) || exit 1; \
 	done
 
 image: $(IMAGE_PARTS) ## build hsup's image on a Debian that is made here: no registry is needed
@@ -87,7 +92,7 @@ ftest-simple ftest-libcontainer ftest-docker: ftest-%: $(IMAGE_PARTS)
 	.ci/with-dockerd sh -c '$(IMAGE_AND_TOOLS) && .ci/ftest-in-image $(IMAGE) $*'
 
 ftest-simple-local: $(VENV)/dev $(INSTALLED)/ready ## run them on this machine; -libcontainer- and -docker-local likewise
-	$(VENV)/bin/pytest ftest --driver simple --hsup $(INSTALLED)/bin/hsup
+	$(VENV)/bin/pytest $(SIDE_BY_SIDE) ftest --driver simple --hsup $(INSTALLED)/bin/hsup
 
 ftest-libcontainer-local: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(RUNTIMES) $(SLUG)
 	$(VENV)/bin/pytest ftest --driver libcontainer --hsup $(INSTALLED)/bin/hsup

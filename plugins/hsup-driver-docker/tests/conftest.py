@@ -5,6 +5,7 @@ What needs an engine is skipped where there is none; `make test` has one.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import secrets
@@ -80,6 +81,17 @@ def engine() -> Engine:
     except DriverError as error:
         pytest.skip(str(error))
     return engine
+
+
+@pytest.fixture(autouse=True)
+def _alone(request, tmp_path_factory) -> Iterator[None]:
+    """Run the tests with the engine one by one: they look at all that it has."""
+    if "engine" not in request.fixturenames:
+        yield
+        return
+    with open(tmp_path_factory.getbasetemp().parent / "engine.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -44,7 +44,10 @@ _DYNO_DEFAULTS: Mapping[str, str] = MappingProxyType(
 START_UP_FILE = "/etc/hsup/start-up.sh"
 #: In alphabetical order, whatever the language (Dyno Startup Behavior in Heroku's
 #: Dev Center). The words and options of the shell are the command's: whatever a script
-#: does to them is undone after it. The inner loop is for its `break`.
+#: does to them is undone after it. The inner loop is for its `break`. Where bash has a trap
+#: for EXIT, it only notes the signals that would end it, and forgets what it has noted when
+#: it executes something. Those that have a trap of their own just then end it at once
+#: afterwards; but for SIGINT, which bash takes for itself again.
 START_UP = r"""\
 hsup_find() { local LC_ALL=C; hsup_profiles=(/app/.profile.d/*.sh /app/.profile); }
 hsup_restore() {
@@ -56,12 +59,18 @@ hsup_restore() {
   for option in $hsup_shopt; do shopt -s "$option"; done
   IFS=$' \t\n'
 }
+hsup_tell_exit() {
+  local signal signals='HUP USR1 USR2 ALRM TERM XCPU VTALRM'
+  for signal in $signals; do trap "trap - EXIT $signal; kill -s $signal $$" "$signal"; done
+  trap 'echo "hsup: $hsup_profile exited with status $?, so the command was not run" >&2' EXIT
+  trap - $signals
+}
 hsup_words=("$@") hsup_set=$SHELLOPTS hsup_shopt=$BASHOPTS hsup_read=
 hsup_find 2>/dev/null  # bash has said already that a locale is missing
-trap 'echo "hsup: $hsup_profile exited with status $?, so the command was not run" >&2' EXIT
 trap '[ "${#BASH_SOURCE[@]}" -gt 1 ] || set +e' RETURN  # a status is no failure of the shell
 for hsup_profile in "${hsup_profiles[@]}"; do
   [ -r "$hsup_profile" ] || continue
+  [ "$hsup_read" ] || hsup_tell_exit
   for hsup_read in yes; do . "$hsup_profile"; done
   { hsup_restore; } 2>/dev/null
   set -- "${hsup_words[@]}"
@@ -69,7 +78,7 @@ done
 trap - RETURN
 [ "$hsup_read" ] && [[ $(trap -p EXIT) != *hsup_profile* ]] || trap - EXIT
 [ -z "$HSUP_PS1" ] || export PS1="$HSUP_PS1"
-unset -f hsup_find hsup_restore
+unset -f hsup_find hsup_restore hsup_tell_exit
 unset -v hsup_profile hsup_profiles hsup_words hsup_set hsup_shopt hsup_read HSUP_PS1
 """
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from hsup.launch import (
     start_up,
 )
 from hsup.model import Bind, Command, DynoName, ProcessType, Release, Slug
+from hsup.terminal import FORWARDED
 
 DYNO_NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 250))
 LEASES = st.lists(st.tuples(st.booleans(), DYNO_NAMES), max_size=60)
@@ -179,6 +181,24 @@ def test_that_a_script_kept_the_command_from_running_is_told(tmp_path, script, s
 def test_a_trap_of_a_script_is_kept_for_a_line(tmp_path):
     done = started(tmp_path, Command(("echo line; exit 2",)), "trap 'echo bye' EXIT")
     assert (done.stdout, done.stderr, done.returncode) == ("line\nbye\n", "", 2)
+
+
+#: Prints the signals that bash catches; see man 5 proc_pid_status.
+PRINT_CAUGHT = (
+    'while read -r KEY MASK; do [ "$KEY" != SigCgt: ] || echo $MASK; done </proc/$$/status'
+)
+
+
+def test_a_signal_ends_a_command_at_once_whatever_was_read_before_it(tmp_path):
+    """What bash catches until it executes something is lost if it comes just then.
+
+    It always catches SIGINT where it has had a trap for EXIT.
+    """
+    done = started(tmp_path, Command((PRINT_CAUGHT,)), PRINT_CAUGHT)
+    masks = [int(mask, 16) for mask in done.stdout.split()]
+    ending = {*FORWARDED} - {signal.SIGINT}
+    caught = [one for mask in masks for one in ending if mask & 1 << one - 1]
+    assert (len(masks), caught) == (2, [])
 
 
 def test_a_command_that_fails_is_nothing_to_tell(tmp_path):

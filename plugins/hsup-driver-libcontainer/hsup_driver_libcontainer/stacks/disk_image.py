@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import IO
 
 from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.archive import Archive, capacity
+from hsup_driver_libcontainer.stacks.copying import copy
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.root import check_root
 from hsup_driver_libcontainer.stacks.stack import mount_command
@@ -24,12 +24,10 @@ _MOUNT_AND_STAY = '"$@" && echo mounted && exec sleep infinity'
 
 def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress) -> None:
     """Write the image that an archive holds, with holes where it is empty."""
-    total = os.path.getsize(archive.path)
     if not archive.compression:
-        # It knows where a file has holes, and does not read them.
-        copy = ("cp", "--sparse=always", "--", archive.path, image)
-        tools.run(*copy, to=f"copy {archive.name}", watch=lambda: _show(progress, image, total))
+        copy(archive.path, image, archive.name, tools, progress)
         return
+    total = os.path.getsize(archive.path)
     with open(archive.path, "rb", buffering=0) as file:
 
         def watch() -> None:
@@ -69,11 +67,6 @@ def check_image(image: str, filesystem: str, name: str, tools: Tools) -> None:
     finally:
         stop(process)
         os.rmdir(target)
-
-
-def _show(progress: Progress, image: str, total: int) -> None:
-    with suppress(FileNotFoundError):
-        progress.show(os.path.getsize(image), total)
 
 
 def _write_sparsely(source: IO[bytes], path: str, watch: Callable[[], None]) -> bool:

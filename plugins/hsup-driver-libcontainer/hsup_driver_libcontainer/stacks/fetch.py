@@ -14,6 +14,7 @@ from hsup.slugs.digest import url_key
 from hsup.slugs.location import ArchiveURL, find
 from hsup.slugs.progress import bar
 from hsup_driver_libcontainer.stacks.archive import capacity, recognize
+from hsup_driver_libcontainer.stacks.copying import copy
 from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
 from hsup_driver_libcontainer.stacks.lock import DOWNLOAD
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
@@ -26,6 +27,8 @@ from hsup_driver_libcontainer.stacks.tools import Tools
 
 #: Within the workspace: the folder that becomes the stack's.
 _STACK = "stack"
+#: Within the workspace: what is verified of an archive of the operator's, and then unpacked.
+_COPY = "archive"
 #: A download that fails is tried again after twice as long, then four times, and so on.
 BACKOFF_SECONDS = 0.5
 
@@ -89,10 +92,11 @@ def _from_registry(
 
 
 def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
-    path = _local_path(entry, workspace)
+    path = entry.url if entry.url.startswith("/") else _download(entry, workspace)
     name = shown(entry.url)
     _require_file(path, name, workspace.folder)
-    _verify(path, entry)
+    if entry.checksum:
+        path = _verified(path, entry, entry.checksum, workspace)
     archive = recognize(path, name, workspace.tools)
     workspace.progress.say(f"unpacking stack {entry}")
     if archive.format == "tar":
@@ -103,11 +107,6 @@ def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
     unpack_image(archive, image, workspace.tools, workspace.progress)
     check_image(image, archive.format, str(entry), workspace.tools)
     return _record(entry, filesystem=archive.format, size=os.path.getsize(image))
-
-
-def _local_path(entry: Entry, workspace: Workspace) -> str:
-    """Return the archive as a file of this machine."""
-    return entry.url if entry.url.startswith("/") else _download(entry, workspace)
 
 
 def _require_file(path: str, name: str, folder: str) -> None:
@@ -125,11 +124,16 @@ def _require_file(path: str, name: str, folder: str) -> None:
         raise DriverError(text, hint="give a smaller one, or set HSUP_STACKS_DIR to another disk")
 
 
-def _verify(path: str, entry: Entry) -> None:
-    if entry.checksum:
-        from hsup_driver_libcontainer.stacks.checksum import verify
+def _verified(path: str, entry: Entry, checksum: str, workspace: Workspace) -> str:
+    """Return the path of a file with the checksum, which nobody but hsup changes."""
+    from hsup_driver_libcontainer.stacks.checksum import verify
 
-        verify(path, entry.url, entry.checksum)
+    if path == entry.url:
+        path = os.path.join(workspace.folder, _COPY)
+        workspace.progress.say(f"copying {entry.url}")
+        copy(entry.url, path, entry.url, workspace.tools, workspace.progress)
+    verify(path, entry.url, checksum)
+    return path
 
 
 def _download(entry: Entry, workspace: Workspace) -> str:

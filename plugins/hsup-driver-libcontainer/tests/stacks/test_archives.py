@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 
 from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks import checksum
+from hsup_driver_libcontainer.stacks.checksum import verify
 from hsup_driver_libcontainer.stacks.manifest import Entry
 from hsup_driver_libcontainer.stacks.store import StackStore
 
@@ -372,6 +374,21 @@ def test_a_download_is_verified(store, stacks_dir, serve, root_tar) -> None:
 
     assert f"{url} has the checksum {sha256(root_tar)}, not {wrong}" in str(caught.value)
     assert os.listdir(stacks_dir / "fetching") == []
+
+
+@pytest.mark.parametrize("kind", ["tar_path", "ext4"])
+def test_what_is_unpacked_is_what_was_verified(store, request, monkeypatch, kind) -> None:
+    path = request.getfixturevalue(kind)
+    content = path.read_bytes()
+
+    def verify_and_change(*given: str) -> None:
+        verify(*given)
+        path.write_bytes(b"something else")
+
+    monkeypatch.setattr(checksum, "verify", verify_and_change)
+    store.add(Entry("a", None, str(path), sha256(content)))
+    assert path.read_bytes() == b"something else"
+    store.obtain("a").close()
 
 
 def test_a_download_that_was_cut_off_goes_on_where_it_ended(store, serve, root_tar) -> None:

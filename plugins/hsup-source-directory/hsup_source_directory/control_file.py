@@ -398,7 +398,8 @@ class _Reader:
         if found == [] and self._is_image:
             return ()
         if not isinstance(found, list) or not found:
-            self._refuse(path, subject, "a list of one or more strings", found)
+            many = "strings" if self._is_image else "one or more strings"
+            self._refuse(path, subject, f"a list of {many}", found)
             return ("",)
         for index, word in enumerate(found):
             if isinstance(word, str):

@@ -113,6 +113,14 @@ def test_a_release_that_is_a_container_image_may_leave_the_command_to_it():
     assert release.slug == Slug("docker://registry.example/shop:1")
 
 
+def test_a_faulty_command_of_a_container_image_is_told_that_none_would_do():
+    process = {"Type": "web", "Quantity": 1, "Args": "./web"}
+    content = {"Slug": "docker://registry.example/shop:1", "Processes": [process]}
+    assert faults_of(json.dumps(content).encode()) == [
+        'line 1: "Args" of process "web" must be a list of strings, got "./web"'
+    ]
+
+
 def test_a_rejection_reads_as_a_sentence():
     error = ReleaseRejected(
         "cannot read control file new", parsed(with_process(Quantity="two")).errors

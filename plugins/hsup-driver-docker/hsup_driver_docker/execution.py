@@ -23,6 +23,7 @@ from hsup_driver_docker.connection import (
     end_writing,
     read_some,
 )
+from hsup_driver_docker.descriptors import duplicate
 from hsup_driver_docker.engine import NOT_EXECUTABLE
 from hsup_driver_docker.frames import STDOUT, Demultiplexer
 from hsup_driver_docker.handle import Handle, has_signalled, start_error
@@ -74,7 +75,7 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
     mark = inside.new_mark()
     spec = handle.spec._replace(command=command)
     body = inside.execution(spec, handle.image, mark)
-    copying = Copying([os.dup(one) for one in streams])  # before there is a command to copy for
+    copying = Copying(duplicate(streams))  # before there is a command to copy for
     try:
         started, stream = await in_thread_or_undone(
             partial(handle.engine.execute, handle.id, body), partial(_end, handle, mark)

@@ -11,6 +11,7 @@ import time
 
 from hsup.api import OutputPipes
 from hsup_driver_docker.connection import Stream, read_some
+from hsup_driver_docker.descriptors import duplicate
 from hsup_driver_docker.frames import STDERR, STDOUT, Demultiplexer
 from hsup_driver_docker.position import Position, PositionFile
 
@@ -25,7 +26,8 @@ class Outputs:
     def __init__(self, pipes: OutputPipes, file: PositionFile | None) -> None:
         self.file = file
         self.position = file.read() if file else Position()
-        self._pipes = {STDOUT: os.dup(pipes.stdout), STDERR: os.dup(pipes.stderr)}
+        stdout, stderr = duplicate((pipes.stdout, pipes.stderr))
+        self._pipes = {STDOUT: stdout, STDERR: stderr}
         self._is_line_end = dict.fromkeys(self._pipes, True)
         for pipe in self._pipes.values():
             os.set_blocking(pipe, False)

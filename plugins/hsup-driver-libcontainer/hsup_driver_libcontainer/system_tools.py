@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import NamedTuple
 
 #: Where such tools are, also for users whose PATH has not got it.
@@ -44,11 +45,14 @@ class RunningTool:
     """
 
     def __init__(self, argv: tuple[str, ...], text: str = "") -> None:
-        reading, writing = os.pipe()
-        self._output, output = os.pipe()
-        try:
-            os.write(writing, text.encode())
-            os.close(writing)
+        with ExitStack() as given, ExitStack() as undo:
+            reading, writing = os.pipe()
+            given.callback(os.close, reading)
+            with open(writing, "wb") as file:
+                file.write(text.encode())
+            self._output, output = os.pipe()
+            undo.callback(os.close, self._output)
+            given.callback(os.close, output)
             self._pid = os.posix_spawn(
                 argv[0],
                 argv,
@@ -61,9 +65,7 @@ class RunningTool:
                     (os.POSIX_SPAWN_DUP2, output, 2),
                 ],
             )
-        finally:
-            os.close(reading)
-            os.close(output)
+            undo.pop_all()
 
     def wait(self) -> Ended:
         """Return how it ended, once it has."""

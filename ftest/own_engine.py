@@ -28,31 +28,33 @@ _PR_SET_CHILD_SUBREAPER = 36
 class OwnEngine:
     """An engine with a network of its own that leads nowhere, and its data in memory.
 
-    `size` is that of its file system.
+    `size` is that of its file system. `prefix` is what runs a command in namespaces of
+    another network and other mounts, if it is to be there.
     """
 
-    def __init__(self, size: str, options: Sequence[str] = ()) -> None:
+    def __init__(self, size: str, options: Sequence[str] = (), prefix: Sequence[str] = ()) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hsup-engine-", dir="/run"))
         self.host = f"unix://{self.folder}/docker.sock"
         self.environ = {**os.environ, "DOCKER_HOST": self.host}
         self._options = options
+        self._prefix = prefix
         self._bridge = f"hse{os.getpid()}"
         for words in (
             ("link", "add", self._bridge, "type", "bridge"),
             ("address", "add", _GATEWAY, "dev", self._bridge),
             ("link", "set", self._bridge, "up"),
         ):
-            subprocess.run(("ip", *words), check=True)
+            subprocess.run((*prefix, "ip", *words), check=True)
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         (self.folder / "data").mkdir()
         mount = ("mount", "-t", "tmpfs", "-o", f"size={size}", "hsup", self.folder / "data")
-        subprocess.run(mount, check=True)
+        subprocess.run((*prefix, *mount), check=True)
         self._log = (self.folder / "log").open("ab")
         self.start()
 
     def start(self) -> None:
         """Return when the engine answers."""
-        words = ["dockerd", "--host", self.host, "--data-root", self.folder / "data"]
+        words = [*self._prefix, "dockerd", "--host", self.host, "--data-root", self.folder / "data"]
         words += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid"]
         words += ["--bridge", self._bridge, "--iptables=false", "--ip6tables=false"]
         words += ["--exec-opt", "native.cgroupdriver=cgroupfs"]
@@ -109,7 +111,7 @@ class OwnEngine:
             if place.startswith(str(self.folder)):
                 subprocess.run(("umount", "-l", place), check=True)
         subprocess.run(("rm", "-rf", "--one-file-system", self.folder), check=True)
-        subprocess.run(("ip", "link", "delete", self._bridge), check=True)
+        subprocess.run((*self._prefix, "ip", "link", "delete", self._bridge), check=True)
         root = Path("/sys/fs/cgroup")
         for cgroup in (*root.glob(self.folder.name), *root.glob(f"*/{self.folder.name}")):
             for inner in (*cgroup.glob("*/"), cgroup):

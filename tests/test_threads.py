@@ -63,25 +63,6 @@ async def test_what_must_be_done_is_done_here_where_no_thread_can_be_started():
     assert await in_thread_or_here(threading.current_thread) is threading.main_thread()
 
 
-async def test_what_is_not_wanted_any_more_is_undone_without_a_thread(no_threads_from_now):
-    has_begun, may_end, undone = threading.Event(), threading.Event(), []
-
-    def work():
-        has_begun.set()
-        may_end.wait()
-        return "made"
-
-    waiting = asyncio.create_task(in_thread_or_undone(work, undone.append))
-    await in_thread(has_begun.wait)
-    no_threads_from_now()
-    waiting.cancel()
-    await asyncio.sleep(0)
-    may_end.set()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert undone == ["made"]
-
-
 async def test_a_call_that_nobody_waits_for_any_more_does_no_harm():
     may_end = threading.Event()
     waiting = asyncio.create_task(in_thread(may_end.wait))
@@ -101,7 +82,10 @@ def test_a_call_that_is_stuck_does_not_keep_the_program_from_ending():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-async def test_what_nobody_waits_for_any_more_is_undone_before_the_cancellation_goes_on():
+@pytest.mark.parametrize("has_threads", [True, False])
+async def test_what_nobody_waits_for_any_more_is_undone_before_the_cancellation_goes_on(
+    no_threads_from_now, has_threads
+):
     has_begun, may_end, undone = threading.Event(), threading.Event(), []
 
     def work():
@@ -111,6 +95,8 @@ async def test_what_nobody_waits_for_any_more_is_undone_before_the_cancellation_
 
     waiting = asyncio.create_task(in_thread_or_undone(work, undone.append))
     await in_thread(has_begun.wait)
+    if not has_threads:
+        no_threads_from_now()
     waiting.cancel()
     await asyncio.sleep(0)
     assert not waiting.done()

@@ -383,16 +383,23 @@ class Accounts:
         return False
 
 
+@asynccontextmanager
+async def starts(settings):
+    """Give what starts a dyno that does nothing."""
+    one = release()
+    spec = dyno_spec(one, NAME, Command(("true",)), port=None)
+    async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
+        yield lambda: driver.start(spec, recorder)
+
+
 def test_accounts_that_cannot_be_looked_up_keep_nobody_but_the_dyno_that_is_started(
     settings, monkeypatch
 ):
     accounts = Accounts(monkeypatch)
 
     async def run():
-        one = release()
-        spec = dyno_spec(one, NAME, Command(("true",)), port=None)
-        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
-            starting = asyncio.ensure_future(driver.start(spec, recorder))
+        async with starts(settings) as start:
+            starting = asyncio.ensure_future(start())
             await until(accounts.is_asked.is_set)
             accounts.may_answer.set()
             dyno = await starting
@@ -415,10 +422,8 @@ def test_a_start_that_is_cancelled_while_accounts_are_looked_up_gives_the_uid_ba
     settings = settings._replace(environ={**environ, **numbers})
 
     async def run():
-        one = release()
-        spec = dyno_spec(one, NAME, Command(("true",)), port=None)
-        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
-            starting = asyncio.ensure_future(driver.start(spec, recorder))
+        async with starts(settings) as start:
+            starting = asyncio.ensure_future(start())
             await until(accounts.is_asked.is_set)
             starting.cancel()
             await asyncio.wait([starting])
@@ -426,7 +431,7 @@ def test_a_start_that_is_cancelled_while_accounts_are_looked_up_gives_the_uid_ba
             accounts.may_answer.set()
             while True:
                 with suppress(DriverError):  # until the thread has given it back
-                    await (await driver.start(spec, recorder)).destroy()
+                    await (await start()).destroy()
                     return
 
     asyncio.run(run())

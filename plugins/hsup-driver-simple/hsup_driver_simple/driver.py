@@ -13,6 +13,7 @@ from hsup.errors import DynoStartError
 from hsup.model import Address, DynoSpec, ExitStatus, Release
 from hsup_driver_simple.mark import Marks, children_get
 from hsup_driver_simple.program import program
+from hsup_driver_simple.streams import low_streams
 
 if TYPE_CHECKING:
     from hsup_driver_simple.census import Census
@@ -32,6 +33,7 @@ class SimpleDriver:
         self._folder = settings.folder
         self._marks = Marks()
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._streams = low_streams()  # before the pipes of the first dynos have their numbers
 
     def build(self, release: Release) -> None:
         """Do nothing: the application is in the current folder."""
@@ -53,7 +55,6 @@ class SimpleDriver:
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
         """Start a dyno. Raises DynoStartError, also for a web port that is taken."""
         from hsup_driver_simple.dyno import watch
-        from hsup_driver_simple.streams import low_streams
 
         self._enter_folder(spec)
         what = program(spec, self._surroundings)
@@ -61,7 +62,8 @@ class SimpleDriver:
         if spec.name.type == "web":
             _require_free(address.port)
         mark = self._marks.next()
-        with low_streams().lent(output) as actions, children_get(mark, self._open_files):
+        lent = self._streams.lent(output, self._open_files)
+        with lent as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
         return watch(pid, mark, counted_by=self._census, address=address)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -29,9 +31,20 @@ class LowStreams:
         self._stdout = os.dup(self._null)
         self._stderr = os.dup(self._null)
 
+    @property
+    def highest(self) -> int:
+        """Return the greater one of the two numbers."""
+        return max(self._stdout, self._stderr)
+
     @contextmanager
-    def lent(self, output: OutputPipes) -> Iterator[Actions]:
-        """Yield what os.posix_spawn has to do for a dyno without input."""
+    def lent(self, output: OutputPipes, open_files: int) -> Iterator[Actions]:
+        """Yield what os.posix_spawn has to do for a dyno without input.
+
+        Raises OSError where the dyno, with so many open files, cannot have them.
+        """
+        limit = min(open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        if self.highest >= limit:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         os.dup2(output.stdout, self._stdout, inheritable=False)
         os.dup2(output.stderr, self._stderr, inheritable=False)
         try:

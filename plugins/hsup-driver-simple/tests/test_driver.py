@@ -8,12 +8,13 @@ import socket
 import pytest
 
 from hsup.api import BindsPaths, RunsForeground, Settings, Sweeps
-from hsup.descriptors import allow_many
+from hsup.descriptors import allow_many, shortage
 from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, Release, Slug
 from hsup.testing import Recorder
 from hsup_driver_simple.driver import SimpleDriver
+from hsup_driver_simple.streams import low_streams
 
 
 @pytest.fixture
@@ -140,6 +141,19 @@ def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files():
     finally:
         for descriptor in filling:
             os.close(descriptor)
+
+
+def test_a_dyno_that_cannot_have_its_output_is_refused_as_files_are_what_it_lacks(driver):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def start_limited():
+        async with Recorder() as recorder:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (low_streams().highest, hard))
+            await driver.start(spec("true", kind="worker", port=5999), recorder)
+
+    with pytest.raises(OSError, match="Too many open files") as caught:
+        asyncio.run(start_limited())
+    assert shortage(caught.value) == "too many open files"
 
 
 def test_a_dyno_whose_first_process_lost_its_mark_is_stopped(driver):

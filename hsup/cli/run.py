@@ -14,7 +14,7 @@ from hsup import catalogue
 from hsup.api import RunsForeground
 from hsup.cli.options import Options, shared_options
 from hsup.cli.parts import Parts, closing, sweep
-from hsup.descriptors import allow_many
+from hsup.descriptors import allow_many, require_least
 from hsup.errors import DriverError, HsupError
 from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
@@ -46,6 +46,7 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     killed it, 127 if there is no such command, 126 if it cannot be executed.
     """
     options = before.refined(given)
+    require_least()
     parts = Parts(options)
     release = parts.current_release()
     driver = parts.driver()

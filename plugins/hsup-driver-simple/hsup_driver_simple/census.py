@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Collection
 
+from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.mark import is_running
 from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot
 
@@ -29,7 +30,8 @@ class Census:
         await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
         self._next = None
         began = time.monotonic()
-        taken = Snapshot()
+        with low_descriptors().one_free():
+            taken = Snapshot()
         now = time.monotonic()
         self._not_before = now + (now - began)
         return taken
@@ -51,7 +53,7 @@ async def _end_of(pid: int) -> int:
     except ProcessLookupError:
         return pid
     except OSError:  # no descriptor is left
-        while is_running(pid):  # noqa: ASYNC110 - nothing else would tell
+        while _is_running(pid):  # noqa: ASYNC110 - nothing else would tell
             await asyncio.sleep(LOOK_SECONDS)
         return pid
     loop = asyncio.get_running_loop()
@@ -63,3 +65,8 @@ async def _end_of(pid: int) -> int:
         loop.remove_reader(descriptor)
         os.close(descriptor)
     return pid
+
+
+def _is_running(pid: int) -> bool:
+    with low_descriptors().one_free():
+        return is_running(pid)

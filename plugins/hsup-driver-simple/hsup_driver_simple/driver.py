@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from hsup.api import OutputPipes, Settings
 from hsup.errors import DynoStartError
 from hsup.model import Address, DynoSpec, ExitStatus, Release
+from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.mark import Marks, children_get
 from hsup_driver_simple.program import program
-from hsup_driver_simple.streams import low_streams
 
 if TYPE_CHECKING:
     from hsup_driver_simple.census import Census
@@ -33,7 +33,7 @@ class SimpleDriver:
         self._folder = settings.folder
         self._marks = Marks()
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._streams = low_streams()  # before the pipes of the first dynos have their numbers
+        self._low = low_descriptors()  # before the pipes of the first dynos have their numbers
 
     def build(self, release: Release) -> None:
         """Do nothing: the application is in the current folder."""
@@ -62,7 +62,7 @@ class SimpleDriver:
         if spec.name.type == "web":
             _require_free(address.port)
         mark = self._marks.next()
-        lent = self._streams.lent(output, self._open_files)
+        lent = self._low.lent(output, self._open_files)
         with lent as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
         return watch(pid, mark, counted_by=self._census, address=address)

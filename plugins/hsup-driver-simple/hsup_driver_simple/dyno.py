@@ -11,6 +11,7 @@ from contextlib import suppress
 from hsup.errors import DynoStartError
 from hsup.model import Address, ExitStatus
 from hsup_driver_simple.census import Census, ended
+from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.processes import KILLED_SECONDS, refusal, send
 from hsup_driver_simple.program import exit_status
 
@@ -96,7 +97,8 @@ class SimpleDyno:
 
     async def _members(self) -> set[int]:
         snapshot = await self._census.snapshot()
-        return snapshot.members(self._mark, None if self._ended.done() else self._pid)
+        with low_descriptors().one_free():
+            return snapshot.members(self._mark, None if self._ended.done() else self._pid)
 
     def _reap(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)

@@ -120,10 +120,13 @@ def _start_of(pid: int) -> int | None:
 
 
 def _stat_of(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on, none for a process that is gone."""
+    """Return the fields of /proc/PID/stat from the state on, none for a process that is gone.
+
+    Raises OSError where no more files may be open.
+    """
     try:
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # or not for us to see
         return []
     try:
         stat = os.read(file, _STAT_BYTES).decode(errors="replace")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -13,8 +14,8 @@ from hsup.errors import DynoStartError
 from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, Release, Slug
 from hsup.testing import Recorder
+from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.driver import SimpleDriver
-from hsup_driver_simple.streams import low_streams
 
 
 @pytest.fixture
@@ -148,12 +149,32 @@ def test_a_dyno_that_cannot_have_its_output_is_refused_as_files_are_what_it_lack
 
     async def start_limited():
         async with Recorder() as recorder:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (low_streams().highest, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (low_descriptors().highest, hard))
             await driver.start(spec("true", kind="worker", port=5999), recorder)
 
     with pytest.raises(OSError, match="Too many open files") as caught:
         asyncio.run(start_limited())
     assert shortage(caught.value) == "too many open files"
+
+
+def test_a_dyno_is_destroyed_where_no_more_files_may_be_open(driver):
+    async def check(filling):
+        async with Recorder() as recorder, asyncio.timeout(60):
+            dyno = await driver.start(spec("sleep 600", kind="worker", port=5999), recorder)
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (low_descriptors().highest + 20, hard))
+            with suppress(OSError):  # too many open files
+                while True:
+                    filling.append(os.open(os.devnull, os.O_RDONLY))
+            assert await dyno.destroy()
+            assert (await dyno.wait()).signal == 9
+
+    filling = []
+    try:
+        asyncio.run(check(filling))
+    finally:
+        for descriptor in filling:
+            os.close(descriptor)
 
 
 def test_a_dyno_whose_first_process_lost_its_mark_is_stopped(driver):

@@ -1,4 +1,4 @@
-"""The standard streams of a dyno that is being started."""
+"""Descriptors that are kept for what has to be done when there may be no others."""
 
 from __future__ import annotations
 
@@ -14,22 +14,38 @@ from hsup_driver_simple.program import Actions
 
 
 @cache
-def low_streams() -> LowStreams:
+def low_descriptors() -> LowDescriptors:
     """Return the ones of this process, opened while there are small numbers left."""
-    return LowStreams()
+    return LowDescriptors()
 
 
-class LowStreams:
+class LowDescriptors:
     """Lends the outputs of one dyno after another two descriptors of small numbers.
 
     posix_spawn of glibc refuses a descriptor above the limit of open files that
     the child will have (EBADF), and the pipes of the five hundredth dyno are.
+
+    A third one is put aside for looks at processes, without which no dyno ends.
     """
 
     def __init__(self) -> None:
         self._null = os.open(os.devnull, os.O_RDWR)
         self._stdout = os.dup(self._null)
         self._stderr = os.dup(self._null)
+        self._aside: int | None = os.dup(self._null)
+
+    @contextmanager
+    def one_free(self) -> Iterator[None]:
+        """Let one file at a time be opened inside the block, which must not await."""
+        if self._aside is not None:
+            os.close(self._aside)
+        try:
+            yield
+        finally:
+            try:
+                self._aside = os.dup(self._null)
+            except OSError:  # another thread was faster
+                self._aside = None
 
     @property
     def highest(self) -> int:

@@ -77,15 +77,15 @@ class Engine:
 
     def version(self) -> Mapping[str, Any]:
         """Return what engine it is."""
-        return dict(self._ask("GET", "/version"))
+        return dict(self._learn("GET", "/version"))
 
     def information(self) -> Mapping[str, Any]:
         """Return what the engine's machine has."""
-        return dict(self._ask("GET", "/info"))
+        return dict(self._learn("GET", "/info"))
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Make a container; return its id."""
-        return str(self._ask("POST", "/containers/create", {"name": name}, body)["Id"])
+        return str(self._learn("POST", "/containers/create", {"name": name}, body)["Id"])
 
     def start(self, container: str) -> None:
         """Have a container execute its program."""
@@ -110,11 +110,9 @@ class Engine:
         """Return when a container does not run any more, or after a while."""
         path = f"/containers/{container}/wait"
         try:
-            answer = self._ask("POST", path, patience_seconds=patience_seconds)
+            self._learn("POST", path, patience_seconds=patience_seconds)
         except EngineSlow:
             return
-        if answer is None:
-            raise self.cut()
 
     def removal(self, container: str) -> Stream:
         """Return what ends when a container is no more, and tells its status (`status_of`)."""
@@ -123,7 +121,7 @@ class Engine:
 
     def inspect(self, container: str) -> Mapping[str, Any]:
         """Return all that there is to know of a container."""
-        return dict(self._ask("GET", f"/containers/{container}/json"))
+        return dict(self._learn("GET", f"/containers/{container}/json"))
 
     def state(self, container: str) -> State:
         """Return how a container is."""
@@ -150,7 +148,7 @@ class Engine:
             found = self._ask("GET", f"/containers/{container}/top")
         except EngineError:  # it does not run, or its processes are gone while they are looked at
             return 0
-        return len(found["Processes"] or ())  # Podman has none of one that has ended
+        return len((found or {}).get("Processes") or ())  # Podman says null of one that has ended
 
     def remove(self, container: str) -> None:
         """Return when a container is no more, whatever it did."""
@@ -179,17 +177,17 @@ class Engine:
     def containers(self, label: str) -> Sequence[Mapping[str, Any]]:
         """Return all containers with a label, those that have ended too."""
         query = {"all": 1, "filters": json.dumps({"label": [label]})}
-        return list(self._ask("GET", "/containers/json", query))
+        return list(self._learn("GET", "/containers/json", query))
 
     def execute(self, container: str, body: Mapping[str, Any]) -> tuple[str, Stream]:
         """Start a command in a container; return its id, and the stream of its outputs."""
-        made = self._ask("POST", f"/containers/{container}/exec", None, body)["Id"]
+        made = self._learn("POST", f"/containers/{container}/exec", None, body)["Id"]
         start = {"Detach": False, "Tty": False}
         return str(made), self._open("POST", f"/exec/{made}/start", None, start)
 
     def executed(self, command: str) -> int | None:
         """Return the status of a command in a container, None as long as it has not ended."""
-        found = self._ask("GET", f"/exec/{command}/json")
+        found = self._learn("GET", f"/exec/{command}/json")
         if found["Running"]:
             return None
         code = found["ExitCode"]  # none where it was refused
@@ -211,7 +209,7 @@ class Engine:
         """
         reference.check(name)
         try:
-            return dict(self._ask("GET", f"/images/{name}/json"))
+            return dict(self._learn("GET", f"/images/{name}/json"))
         except EngineError as error:
             if error.status != NOT_FOUND:
                 raise
@@ -221,12 +219,19 @@ class Engine:
         """Return the images that have all of the labels, the newest first."""
         wanted = [f"{name}={value}" for name, value in labels.items()]
         query = {"filters": json.dumps({"label": wanted})}
-        found = list(self._ask("GET", "/images/json", query))
+        found = list(self._learn("GET", "/images/json", query))
         return sorted(found, key=lambda one: int(one["Created"]), reverse=True)
 
     def look(self, container: str, path: str) -> None:
         """Raise EngineError, with status 404, where a container has not got a file."""
         self._ask("HEAD", f"/containers/{container}/archive", {"path": path})
+
+    def _learn(self, *asked: Any, **options: Any) -> Any:
+        """Return an answer that has to say something."""
+        answer = self._ask(*asked, **options)
+        if answer is None:
+            raise self.cut()
+        return answer
 
     def _wait_removed(self, container: str) -> None:
         try:

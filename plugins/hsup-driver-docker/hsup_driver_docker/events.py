@@ -10,11 +10,16 @@ OUT_OF_MEMORY, ENDED = "oom", "die"
 
 
 class Event(NamedTuple):
-    """What happened to a container; `code` is that of a program that has ended."""
+    """What happened to a container; `code` is that of a program that has ended.
+
+    `is_sure` where an engine tells it once and for all: Podman, whose answer to a wait for the
+    removal of a container has the status 0 whatever it was.
+    """
 
     what: str
     container: str
-    code: int | None
+    code: int | None = None
+    is_sure: bool = False
 
 
 class Lines:
@@ -32,5 +37,11 @@ class Lines:
 def _event(line: bytes) -> Event:
     told = json.loads(line)
     actor = told["Actor"]
-    code = actor.get("Attributes", {}).get("exitCode")
-    return Event(told["Action"], actor["ID"], None if code is None else int(code))
+    attributes = actor.get("Attributes", {})
+    code = attributes.get("exitCode")
+    return Event(
+        told["Action"],
+        actor["ID"],
+        None if code is None else int(code),
+        is_sure="containerExitCode" in attributes,
+    )

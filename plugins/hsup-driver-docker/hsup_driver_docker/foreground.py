@@ -72,6 +72,7 @@ class Session:
         self._removal = removal.socket
         self._removed = removal.first
         self._code: int | None = None
+        self._is_code_sure = False
         self._has_terminal = has_terminal
         self._frames = Demultiplexer()
         self._listeners = Listeners()
@@ -180,7 +181,7 @@ class Session:
                 self._ran_out_of_memory = True
                 self._beside(self._handle.kill)
             elif event.code is not None:
-                self._code = event.code
+                self._code, self._is_code_sure = event.code, event.is_sure
                 self._listeners.ignore(0)
 
     def _see_removal(self) -> None:
@@ -193,7 +194,7 @@ class Session:
             self._is_removed = True
             self._listeners.ignore(self._removal.fileno())
             self._listeners.ignore(0)
-            if self._removed.strip():
+            if self._removed.strip() and not self._is_code_sure:
                 self._code = status_of(self._removed)
 
     def _leave(self) -> None:

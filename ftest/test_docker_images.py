@@ -46,6 +46,7 @@ def test_every_process_of_such_a_release_is_stopped(hsup, own_image):
     hsup.release(Slug=f"docker://{own_image}", Processes=[process("one", line)])
     running = hsup.start()
     running.wait_for("ready$")
+    hsup.sleepers()
     assert running.stop() == 0
     assert "app[one.1]: told\n" in running.out
 

@@ -158,6 +158,7 @@ def test_the_end_of_the_input_is_seen_while_hsup_runs(hsup):
 def test_sigterm_goes_to_the_program(hsup):
     running = hsup.begin("run", f"trap 'echo told; exit 9' TERM; {hsup.sleep} & echo ready; wait")
     running.wait_for("^ready$")
+    hsup.sleepers()  # else bash may lose the signal between fork and exec
     assert running.stop() == 9
     assert "told" in running.out
 
@@ -165,6 +166,7 @@ def test_sigterm_goes_to_the_program(hsup):
 def test_sighup_goes_to_the_program(hsup):
     running = hsup.begin("run", f"trap 'echo told; exit 9' HUP; {hsup.sleep} & echo ready; wait")
     running.wait_for("^ready$")
+    hsup.sleepers()
     assert running.stop(signal.SIGHUP) == 9
 
 

@@ -88,6 +88,7 @@ def test_a_dyno_has_time_to_end_in_order(hsup):
     )
     running = hsup.start()
     running.wait_for("ready$")
+    hsup.sleepers()  # else bash may lose the signal between fork and exec
     assert running.stop() == 0
     assert "app[one.1]: tidied\n" in running.out
     assert running.out.index("tidied") < running.out.index("Process exited with status 0")
@@ -141,6 +142,7 @@ def test_sigterm_reaches_every_process_of_a_dyno(hsup):
     hsup.procfile(one=f"{deep} trap 'wait; exit 0' TERM; wait")
     running = hsup.start()
     running.wait_for("deep ready$")
+    hsup.sleepers()
     assert running.stop() == 0
     assert "app[one.1]: deep told\n" in running.out
 
@@ -246,6 +248,7 @@ def test_a_signal_that_is_sent_twice_at_once_is_one(hsup):
     hsup.procfile(one=f"trap 'sleep 1; echo tidied; exit 0' TERM; {hsup.sleep} & {READY}")
     running = hsup.start()
     running.wait_for("ready$")
+    hsup.sleepers()
     running.send(signal.SIGTERM)
     running.send(signal.SIGTERM)
     assert running.ended() == 0
@@ -289,6 +292,7 @@ def test_what_the_system_warns_with_stops_in_order(hsup, number):
     hsup.procfile(one=f"trap 'echo tidied; exit 0' TERM; {hsup.sleep} & {READY}")
     running = hsup.start()
     running.wait_for("ready$")
+    hsup.sleepers()
     running.send(number)
     running.send(number)
     assert running.ended() == 128 + number

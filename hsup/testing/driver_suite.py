@@ -180,7 +180,7 @@ class DriverSuite:
         """A process that finishes its work within the grace is not killed."""
 
         async def check(driver: Driver) -> None:
-            line = "trap 'sleep 0.2; echo finished; exit 3' TERM; sleep 60 & echo ready; wait"
+            line = "sleep 60 & trap 'sleep 0.2; echo finished; exit 3' TERM; echo ready; wait"
             async with self._started(driver, line) as (dyno, recorder):
                 await recorder.until(b"ready")
                 await dyno.signal(SIGTERM)

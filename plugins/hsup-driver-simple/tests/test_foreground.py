@@ -46,7 +46,7 @@ def test_what_the_program_leaves_running_is_ended():
 
 
 def test_a_signal_is_passed_on():
-    with run("trap 'exit 7' TERM; sleep 600 & echo ready; wait") as started:
+    with run("sleep 600 & trap 'exit 7' TERM; echo ready; wait") as started:
         started.stdout.readline()
         started.terminate()
         assert started.wait(60) == 7

@@ -26,8 +26,14 @@ _PACKAGES = {
 }
 _SECONDS_BETWEEN_LOOKS = 0.2
 _DISK_IS_FULL = os.strerror(errno.ENOSPC)
-#: How tar tells of its end, after what it ends for.
-_ENDS = ("Exiting with failure", "Error is not recoverable", "Child returned status")
+#: How tar tells of its end, after what it ends for; the last one follows the unexpected end of
+#: an archive whose size is no multiple of 10,240 (GNU tar 1.35).
+_ENDS = (
+    "Exiting with failure",
+    "Error is not recoverable",
+    "Child returned status",
+    "rmtlseek not stopped at a record boundary",
+)
 _LOGGED = re.compile(r'level=\w+ msg="(.*)"$')
 
 

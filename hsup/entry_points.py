@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -24,13 +23,13 @@ class EntryPoint(NamedTuple):
 
     @property
     def distribution(self) -> str:
-        """Return the name of the distribution, as its metadata folder has it."""
-        return self._field("Name") or os.path.basename(self.metadata).split("-")[0]
+        """Return the name of the distribution, as pip spells it."""
+        return self._distribution[0]
 
     @property
     def version(self) -> str:
         """Return the version of the distribution."""
-        return self._field("Version") or "unknown"
+        return self._distribution[1]
 
     @property
     def package(self) -> str:
@@ -46,20 +45,22 @@ class EntryPoint(NamedTuple):
             found = getattr(found, name)
         return found
 
-    def _field(self, name: str) -> str | None:
-        for line in _headers(self.metadata):
-            if line.startswith(f"{name}:"):
-                return line.partition(":")[2].strip()
-        return None
+    @property
+    def _distribution(self) -> tuple[str, str]:
+        """Return what the folder is named after (packaging.python.org, Recording projects)."""
+        folder, kind = os.path.splitext(os.path.basename(self.metadata))
+        name, _, version = folder.partition("-")
+        if version and kind == ".dist-info":
+            return name.replace("_", "-"), version
+        headers = _headers(self.metadata)
+        return headers.get("Name", name), headers.get("Version", "unknown")
 
 
-@cache
-def _headers(metadata: str) -> tuple[str, ...]:
+def _headers(metadata: str) -> dict[str, str]:
     """Return a distribution's core metadata, up to the README that follows an empty line."""
-    for file in ("METADATA", "PKG-INFO"):
-        if headers := tuple(takewhile(str.strip, _lines(os.path.join(metadata, file)))):
-            return headers
-    return ()
+    lines = takewhile(str.strip, _lines(os.path.join(metadata, "PKG-INFO")))
+    fields = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, _, value in fields}
 
 
 def entry_points(group: str) -> list[EntryPoint]:

@@ -177,14 +177,21 @@ def test_the_help_of_every_command_has_examples(command, option):
 
 
 @pytest.mark.parametrize("command", ["run", "start", "build", "check", "doctor"])
-def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(command):
+def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(
+    command, monkeypatch
+):
     before = {one.name: one for one in command_line.params}
     context = click.Context(command_line)
-    after = {one.name: one for one in command_line.get_command(context, command).params}
+    found = command_line.get_command(context, command)
+    after = {one.name: one for one in found.params}
     for name in before.keys() - {"version", "help"}:
-        assert after[name].opts == before[name].opts
-        assert after[name].envvar is None  # else it would outweigh an option before the command
-        assert f"[{before[name].envvar}]" in before[name].help
+        one, variable = after[name], before[name].envvar
+        assert one.opts == before[name].opts
+        assert f"[{variable}]" in one.help
+        monkeypatch.setenv(variable, "x")
+        assert before[name].resolve_envvar_value(context) == "x"
+        # Else it would outweigh an option before the command.
+        assert one.resolve_envvar_value(click.Context(found, parent=context)) is None
 
 
 @pytest.mark.parametrize(
@@ -582,6 +589,12 @@ def test_an_error_is_told_in_one_line_with_its_status(monkeypatch, capsys, words
 def test_completion_knows_the_commands():
     ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS="hsup sta", COMP_CWORD="1")
     assert "plain,start\n" in ended.output
+
+
+def test_completion_knows_where_a_path_is_meant():
+    words = "hsup start --control-socket /ru"
+    ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="3")
+    assert ended.output == "file,/ru\n"
 
 
 @pytest.mark.usefixtures("folder")

@@ -52,11 +52,11 @@ def test_an_egg_is_a_distribution_too(install):
     assert (point.distribution, point.version) == ("hsup-driver-egg", "0.9")
 
 
-def test_without_metadata_the_folder_tells_the_name(install):
+def test_the_folder_tells_name_and_version(install):
     folder = install.metadata("hsup-driver-frob", "[hsup]\nbare = frob\n")
     (folder / "METADATA").unlink()
     (point,) = of("bare")
-    assert (point.distribution, point.version) == ("hsup_driver_frob", "unknown")
+    assert (point.distribution, point.version) == ("hsup-driver-frob", "1.2.3")
 
 
 def test_comments_extras_and_spaces_are_as_the_specification_has_them(install):

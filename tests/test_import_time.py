@@ -30,6 +30,7 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
     assert {"hsup.cli.parts", "hsup.plugin_manager"} <= modules
     assert modules.isdisjoint(HEAVY)
     assert modules.isdisjoint({"hsup.supervisor", "logging", "importlib.metadata", "dotenv"})
+    assert "locale" not in modules  # nor does click look for translations of its own words
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from hsup import __version__
-from hsup.cli.options import Options, shared_options
+from hsup.cli.options import Options, SharingCommand, showing
 from hsup.errors import HsupError, PluginError
 from hsup.visible import visible, warn, warn_of
 
@@ -19,7 +19,7 @@ from hsup.visible import visible, warn, warn_of
 COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
 
 
-class _Commands(click.Group):
+class _Commands(SharingCommand, click.Group):
     """The commands of hsup, then those of plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -45,6 +45,13 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
+    params=[
+        showing(
+            "--version",
+            text=lambda _: f"hsup, version {__version__}",
+            help="Show the version and exit.",
+        )
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
@@ -58,8 +65,6 @@ Options are accepted before and after the command; each can be set by its
 variable instead. Shell completion: eval "$(_HSUP_COMPLETE=bash_source hsup)",
 and likewise for zsh and fish.""",
 )
-@shared_options(with_variables=True)
-@click.version_option(__version__, prog_name="hsup")
 @click.pass_context
 def hsup(ctx: click.Context, /, **given: object) -> None:
     """Run an application the way Heroku runs it, on this machine.

@@ -6,19 +6,19 @@ from typing import Any
 
 import click
 
-from hsup.cli.options import Options, shared_options
+from hsup.cli.options import Options, SharingCommand
 from hsup.cli.parts import Parts, closing
 from hsup.visible import warn
 
 
 @click.command(
     "build",
+    cls=SharingCommand,
     epilog="""\b
 Examples:
   hsup build
   hsup build -d docker -a myapp""",
 )
-@shared_options()
 @click.pass_obj
 def command(before: Options, /, **given: Any) -> None:
     """Prepare the current release for its driver, without running it.

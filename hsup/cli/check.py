@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hsup.api import Checked
-from hsup.cli.options import Options, shared_options
+from hsup.cli.options import Options, SharingCommand
 from hsup.cli.parts import Parts
 from hsup.errors import UsageError
 from hsup.guards import PluginFailed
@@ -18,6 +18,7 @@ from hsup.visible import tell
 
 @click.command(
     "check",
+    cls=SharingCommand,
     epilog="""\b
 Examples:
   hsup check                    what `hsup start` would read
@@ -25,7 +26,6 @@ Examples:
   hsup check /etc/hsup/new      a control file""",
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@shared_options()
 @click.pass_obj
 def command(before: Options, /, path: Path | None, **given: Any) -> None:
     """Validate a control file or a Procfile, and print every fault with its place.

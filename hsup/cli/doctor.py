@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hsup.api import Examines, Finding
-from hsup.cli.options import Options, shared_options
+from hsup.cli.options import Options, SharingCommand
 from hsup.cli.parts import Parts
 from hsup.errors import HsupError
 from hsup.visible import tell, tell_json
@@ -19,6 +19,7 @@ _OK, _MISSING, _NOT_NEEDED = "ok", "missing", "absent"
 
 @click.command(
     "doctor",
+    cls=SharingCommand,
     epilog="""\b
 Examples:
   hsup doctor                   every driver that is installed
@@ -26,7 +27,6 @@ Examples:
   hsup doctor --json""",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@shared_options()
 @click.pass_obj
 def command(before: Options, /, *, as_json: bool, **given: Any) -> None:
     """Tell whether this machine has what drivers need, and what to do if not.

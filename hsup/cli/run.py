@@ -12,7 +12,7 @@ import click
 
 from hsup import catalogue
 from hsup.api import RunsForeground
-from hsup.cli.options import Options, shared_options
+from hsup.cli.options import Options, SharingCommand
 from hsup.cli.parts import Parts, closing, sweep
 from hsup.descriptors import allow_many, require_least
 from hsup.errors import DriverError, HsupError
@@ -25,6 +25,7 @@ from hsup.visible import warn
 
 @click.command(
     "run",
+    cls=SharingCommand,
     context_settings={"allow_interspersed_args": False},
     epilog="""\b
 Examples:
@@ -35,7 +36,6 @@ Examples:
   hsup run -d libcontainer --size performance-m bash""",
 )
 @click.argument("words", metavar="COMMAND [ARGUMENTS]...", nargs=-1, required=True)
-@shared_options()
 @click.pass_obj
 def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     """Run a command as a one-off dyno of the current release.

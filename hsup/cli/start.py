@@ -18,7 +18,7 @@ from click.core import ParameterSource
 
 from hsup.api import SUPERVISOR, Adopts, LogSink
 from hsup.calls import Calls
-from hsup.cli.options import Options, shared_options
+from hsup.cli.options import Options, SharingCommand
 from hsup.cli.parts import Parts, closing
 from hsup.config import wants_colour
 from hsup.descriptors import allow_many, require_least
@@ -49,6 +49,7 @@ _MOST_DYNOS = 10_000
 
 @click.command(
     "start",
+    cls=SharingCommand,
     epilog="""\b
 Examples:
   hsup start                        one dyno of every type
@@ -75,7 +76,6 @@ release again; USR1 prints a diagnostic log.""",
     envvar="HSUP_STAY",
     help="Wait for another release when nothing is left to run.  [HSUP_STAY]",
 )
-@shared_options()
 @click.pass_obj
 def command(
     before: Options,

@@ -28,6 +28,8 @@ _GIVEN_UP_SECONDS = 1.0
 
 _READ_BYTES = 1 << 16
 _MOST_HEADER_BYTES = 1 << 16
+#: In the header of each answer of Podman.
+_PODMAN = b"\nLibpod-Api-Version:"
 #: Of HTTP, see RFC 9110, section 15.
 _FIRST_REFUSAL = 400
 
@@ -65,6 +67,8 @@ class Connection:
         self._tls: ssl.SSLContext | None = None
         #: The engine did not answer for so long that nobody waits for it, until it answers again.
         self.is_given_up = False
+        #: It has answered as Podman does.
+        self.is_podman = False
 
     def ask(
         self,
@@ -113,16 +117,17 @@ class Connection:
         """
         content = b"" if body is None else json.dumps(body).encode()
         target = f"{path}?{_encoded(query)}" if query else path
-        header = (
+        request = (
             f"{method} {target} HTTP/1.0\r\nHost: docker\r\nUser-Agent: hsup\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         connected = self._connect()
         try:
             connected.settimeout(self._patience(patience_seconds))
-            connected.sendall(header.encode() + content)
-            first = _read_answer(connected)
+            connected.sendall(request.encode() + content)
+            header, first = _read_answer(connected)
             self.is_given_up = False
+            self.is_podman = _PODMAN in header
             connected.settimeout(None)
         except OSError as error:
             connected.close()
@@ -235,8 +240,8 @@ def _connect_to_socket(path: str, patience_seconds: float) -> socket.socket:
     return connected
 
 
-def _read_answer(connected: socket.socket) -> bytes:
-    """Read as far as the header goes, and return what came behind it. Raises EngineError."""
+def _read_answer(connected: socket.socket) -> tuple[bytes, bytes]:
+    """Read as far as the header goes, and return it, and what came behind. Raises EngineError."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connected.recv(_READ_BYTES)
@@ -254,7 +259,7 @@ def _read_answer(connected: socket.socket) -> bytes:
         while part := connected.recv(_READ_BYTES):
             rest += part
         raise _refusal(status, rest)
-    return rest
+    return header, rest
 
 
 def _refusal(status: int, text: bytes) -> EngineError:

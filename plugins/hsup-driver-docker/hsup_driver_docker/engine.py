@@ -115,8 +115,11 @@ class Engine:
             return
 
     def removal(self, container: str) -> Stream:
-        """Return what ends when a container is no more, and tells its status (`status_of`)."""
-        query = {"condition": "removed"}
+        """Return what ends when a container is no more, and tells its status (`status_of`).
+
+        Of Podman, when it has ended: what that has removed has the status 0, whatever it was.
+        """
+        query = {"condition": "next-exit" if self._connection.is_podman else "removed"}
         return self._open("POST", f"/containers/{container}/wait", query)
 
     def inspect(self, container: str) -> Mapping[str, Any]:

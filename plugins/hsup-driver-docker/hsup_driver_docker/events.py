@@ -10,16 +10,11 @@ OUT_OF_MEMORY, ENDED = "oom", "die"
 
 
 class Event(NamedTuple):
-    """What happened to a container; `code` is that of a program that has ended.
-
-    `is_sure` where an engine tells it once and for all: Podman, whose answer to a wait for the
-    removal of a container has the status 0 whatever it was.
-    """
+    """What happened to a container; `code` is that of a program that has ended."""
 
     what: str
     container: str
-    code: int | None = None
-    is_sure: bool = False
+    code: int | None
 
 
 class Lines:
@@ -37,11 +32,5 @@ class Lines:
 def _event(line: bytes) -> Event:
     told = json.loads(line)
     actor = told["Actor"]
-    attributes = actor.get("Attributes", {})
-    code = attributes.get("exitCode")
-    return Event(
-        told["Action"],
-        actor["ID"],
-        None if code is None else int(code),
-        is_sure="containerExitCode" in attributes,
-    )
+    code = actor.get("Attributes", {}).get("exitCode")
+    return Event(told["Action"], actor["ID"], None if code is None else int(code))

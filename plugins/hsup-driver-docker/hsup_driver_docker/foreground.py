@@ -72,7 +72,6 @@ class Session:
         self._removal = removal.socket
         self._removed = removal.first
         self._code: int | None = None
-        self._is_code_sure = False
         self._has_terminal = has_terminal
         self._frames = Demultiplexer()
         self._listeners = Listeners()
@@ -181,7 +180,7 @@ class Session:
                 self._ran_out_of_memory = True
                 self._beside(self._handle.kill)
             elif event.code is not None:
-                self._code, self._is_code_sure = event.code, event.is_sure
+                self._code = event.code
                 self._listeners.ignore(0)
 
     def _see_removal(self) -> None:
@@ -194,7 +193,7 @@ class Session:
             self._is_removed = True
             self._listeners.ignore(self._removal.fileno())
             self._listeners.ignore(0)
-            if self._removed.strip() and not self._is_code_sure:
+            if self._removed.strip():
                 self._code = status_of(self._removed)
 
     def _leave(self) -> None:

@@ -105,16 +105,6 @@ def test_what_the_engine_did_not_know_at_first_is_corrected(told, said, known):
     assert one.run() == ExitStatus(code=known)
 
 
-@pytest.mark.parametrize("code", [3, 137, 255])
-def test_what_podman_tells_of_the_end_is_not_lost_to_its_removal(told, code):
-    one = told()
-    attributes = {"exitCode": str(code), "containerExitCode": str(code), "podId": ""}
-    one.events.sendall(line("die", **attributes).encode())
-    one.removal.sendall(REMOVED % 0)
-    one.removal.close()
-    assert one.run() == ExitStatus(code=code)
-
-
 def test_an_end_that_was_not_told_is_seen_by_the_removal(told):
     one = told()
     one.removal.sendall(REMOVED % 5)
@@ -148,7 +138,7 @@ def test_an_engine_that_goes_away_is_an_error(told):
 
 def test_events_come_in_pieces_and_together():
     data = (died(1) + line("oom") + died(2)).encode()
-    expected = [Event("die", "c1", 1), Event("oom", "c1"), Event("die", "c1", 2)]
+    expected = [Event("die", "c1", 1), Event("oom", "c1", None), Event("die", "c1", 2)]
     lines = Lines(data[:10])
     found = [event for start in range(10, len(data), 7) for event in lines.feed(data[start:][:7])]
     assert found == expected

@@ -1,0 +1,67 @@
+"""What is asked of engines that answer in other ways than Docker's."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from hsup_driver_docker.connection import Connection, EngineAway
+from hsup_driver_docker.endpoint import find
+from hsup_driver_docker.engine import Engine
+
+DOCKER = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24 (linux)\r\n\r\n"
+#: The header of podman 4.3.1, of which an answer of null is one as well.
+PODMAN = (
+    b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nLibpod-Api-Version: 4.3.1\r\n"
+    b"Server: Libpod/4.3.1 (linux)\r\n\r\n"
+)
+
+
+@pytest.fixture
+def answering(tmp_path):
+    """Give an engine that answers each request with the same, and what it was asked."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "sock"))
+        listening.listen()
+        asked = []
+
+        def answer(with_what):
+            while True:
+                try:
+                    connected, _ = listening.accept()
+                except OSError:  # the test is over
+                    return
+                with connected:
+                    asked.append(connected.recv(1 << 16).split(b" HTTP")[0].decode())
+                    connected.sendall(with_what)
+
+        def start(with_what):
+            threading.Thread(target=answer, args=[with_what], daemon=True).start()
+            return Engine(Connection(find({"DOCKER_HOST": f"unix://{tmp_path}/sock"}))), asked
+
+        yield start
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("header", "condition"), [(DOCKER, "removed"), (PODMAN, "next-exit")], ids=["docker", "podman"]
+)
+def test_an_end_is_waited_for_where_its_status_is_told(answering, header, condition):
+    engine, asked = answering(header + b'{"Id": "c1"}')
+    engine.removal(engine.create("name", {})).socket.close()
+    assert asked[1] == f"POST /containers/c1/wait?condition=%{condition.encode().hex('%')}"
+
+
+def test_a_container_that_podman_knows_no_processes_of_has_none(answering):
+    engine, _ = answering(PODMAN + b"null")
+    assert engine.count("c1") == 0
+
+
+def test_an_answer_that_says_nothing_is_one_that_was_cut(answering):
+    engine, _ = answering(DOCKER)
+    with pytest.raises(EngineAway, match=r"cannot reach .*: the connection was cut"):
+        engine.state("c1")
+    with pytest.raises(EngineAway, match="the connection was cut"):
+        engine.create("name", {})

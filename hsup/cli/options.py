@@ -27,7 +27,7 @@ LOG_FORMATS = ("heroku", "plain", "json", "raw")
 
 
 class _FilePath(StringParamType):
-    """What click.Path is, without the 1.5 ms in which that looks for translations of its name."""
+    """What click.Path is, but for looking up how `path` is translated, which imports locale."""
 
     name = "path"
 
@@ -56,7 +56,7 @@ class _Shared(click.Option):
 def showing(*names: str, text: Callable[[click.Context], str], help: str) -> click.Option:  # noqa: A002
     """Return an option that shows a text, and exits.
 
-    click's own for help and version look for translations, which takes 2 ms.
+    click's own for help and version look up how they are translated, each time they are made.
     """
 
     def show(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001

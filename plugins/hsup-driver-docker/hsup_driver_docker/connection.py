@@ -28,7 +28,7 @@ _GIVEN_UP_SECONDS = 1.0
 
 _READ_BYTES = 1 << 16
 _MOST_HEADER_BYTES = 1 << 16
-#: In the header of each answer of Podman.
+#: In the header of Podman's answers, but those that become streams both ways.
 _PODMAN = b"\nLibpod-Api-Version:"
 #: Of HTTP, see RFC 9110, section 15.
 _FIRST_REFUSAL = 400
@@ -67,7 +67,7 @@ class Connection:
         self._tls: ssl.SSLContext | None = None
         #: The engine did not answer for so long that nobody waits for it, until it answers again.
         self.is_given_up = False
-        #: It has answered as Podman does.
+        #: It has answered as Podman does: its own header was there at least once.
         self.is_podman = False
 
     def ask(
@@ -127,7 +127,7 @@ class Connection:
             connected.sendall(request.encode() + content)
             header, first = _read_answer(connected)
             self.is_given_up = False
-            self.is_podman = _PODMAN in header
+            self.is_podman |= _PODMAN in header
             connected.settimeout(None)
         except OSError as error:
             connected.close()

@@ -58,7 +58,7 @@ class EntryPoint(NamedTuple):
 
 def _headers(metadata: str) -> dict[str, str]:
     """Return a distribution's core metadata, up to the README that follows an empty line."""
-    lines = takewhile(str.strip, _lines(os.path.join(metadata, "PKG-INFO")))
+    lines = takewhile(str.strip, _text(os.path.join(metadata, "PKG-INFO")).splitlines())
     fields = (line.partition(":") for line in lines)
     return {name: value.strip() for name, _, value in fields}
 
@@ -89,8 +89,11 @@ def _metadata_folders(folder: str) -> Iterator[str]:
 
 def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:
     """Yield the name and value of each entry point (packaging.python.org, Entry points)."""
+    text = _text(os.path.join(metadata, "entry_points.txt"))
+    if group not in text:
+        return
     section = ""
-    for line in map(str.strip, _lines(os.path.join(metadata, "entry_points.txt"))):
+    for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             section = line.strip("[]").strip()
         elif section == group and "=" in line and not line.startswith(("#", ";")):
@@ -98,10 +101,10 @@ def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), value.partition("[")[0].strip()
 
 
-def _lines(path: str) -> Iterator[str]:
-    """Yield the lines of a file, none where there is no such file."""
+def _text(path: str) -> str:
+    """Return what is in a file, nothing where there is no such file."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            yield from file
+        with open(path, "rb") as file:
+            return file.read().decode(errors="replace")
     except OSError:
-        return
+        return ""

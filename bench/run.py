@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,22 +17,26 @@ DOTENV = "LANG=C.UTF-8\nDATABASE_URL='postgres://localhost/bench'\nWEB_CONCURREN
 
 def main() -> None:
     arguments = measure.argument_parser(__doc__, rounds=30).parse_args()
-    for title, dotenv in (("run, a Procfile", None), ("run, a Procfile and .env", DOTENV)):
+    for title, dotenv, options, limit in (
+        ("run, a Procfile", None, (), 0.8),
+        ("run, a Procfile and .env", DOTENV, (), 0.8),
+        ("run with an option, a Procfile and .env", DOTENV, ("-d", "simple"), 1.0),
+    ):
         with TemporaryDirectory(prefix="hsup-bench-") as name:
             folder = Path(name)
             (folder / "Procfile").write_text(PROCFILE)
             if dotenv is not None:
                 (folder / ".env").write_text(dotenv)
             samples = measure.alternate(
-                arguments.rounds, run_sides(arguments.hsup, folder), warm_up=True
+                arguments.rounds, run_sides(arguments.hsup, options, folder), warm_up=True
             )
-        measure.print_row(title, "run", "ms", samples, Reach(limit=0.80, of_peer="honcho"))
+        measure.print_row(title, "run", "ms", samples, Reach(limit=limit, of_peer="honcho"))
 
 
-def run_sides(hsup: Path, folder: Path) -> Sides:
+def run_sides(hsup: Path, options: Sequence[str], folder: Path) -> Sides:
     honcho = measure.peer("honcho")
     return {
-        HSUP: lambda: timed_run((str(hsup), "run", "--", "/bin/true"), folder),
+        HSUP: lambda: timed_run((str(hsup), "run", *options, "--", "/bin/true"), folder),
         "honcho": lambda: timed_run((honcho, "run", "/bin/true"), folder),
     }
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 import hsup
 from hsup import plugin_manager
-from hsup.cli import hsup as command_line
-from hsup.cli import main
-from hsup.cli.options import Options
+from hsup.cli import main, words_of_plain_run
+from hsup.cli.commands import hsup as command_line
+from hsup.cli.options import VARIABLES, Options
 from hsup.cli.parts import Parts
 from hsup.entry_points import entry_points
 from hsup.errors import DriverError, HsupError, PluginError, SourceError, UsageError
@@ -192,6 +192,38 @@ def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(
         assert before[name].resolve_envvar_value(context) == "x"
         # Else it would outweigh an option before the command.
         assert one.resolve_envvar_value(click.Context(found, parent=context)) is None
+
+
+def test_the_variables_of_all_options_are_known_without_click():
+    shared = {one.envvar for one in command_line.params} - {None}
+    assert shared | {"_HSUP_COMPLETE"} == VARIABLES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "true"], ("true",)),
+        (["run", "echo", "--app", "x", "--"], ("echo", "--app", "x", "--")),
+        (["run", "--", "-x", "--"], ("-x", "--")),
+        (["run", ""], ("",)),
+        (["run", "--"], ()),
+        (["run"], ()),
+        (["run", "-d", "simple", "true"], ()),
+        (["run", "--help"], ()),
+        (["-v", "run", "true"], ()),
+        (["start", "web"], ()),
+        (["runs", "true"], ()),
+        ([], ()),
+    ],
+    ids=str,
+)
+def test_a_run_without_options_has_the_words_that_click_finds(arguments, words, monkeypatch):
+    found = []
+    monkeypatch.setattr("hsup.cli.run.run", lambda words, _: found.append(words))
+    call(*arguments)
+    assert words_of_plain_run(arguments, {"HOME"}) == words
+    assert words in {(), *found}
+    assert words_of_plain_run(arguments, {"HOME", "HSUP_APP"}) == ()
 
 
 @pytest.mark.parametrize(

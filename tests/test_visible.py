@@ -105,10 +105,10 @@ def test_what_a_plugin_is_called_and_says_is_visible(install, tmp_path):
 
 def test_a_mistake_of_hsups_own_is_shown_as_text():
     program = """
-import hsup.cli
+import hsup.cli.commands
 def broken(**_):
     raise RuntimeError("\\x1b[2Jgone\\nhsup: all is well")
-hsup.cli.hsup = broken
+hsup.cli.commands.hsup = broken
 hsup.cli.main()
 """
     ended = subprocess.run(

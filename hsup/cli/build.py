@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from hsup.cli.options import Options, SharingCommand
+from hsup.cli.options import Options
 from hsup.cli.parts import Parts, closing
+from hsup.cli.shared import SharingCommand
 from hsup.visible import warn
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from hsup.api import Examines, Finding
-from hsup.cli.options import Options, SharingCommand
+from hsup.cli.options import Options
 from hsup.cli.parts import Parts
+from hsup.cli.shared import SharingCommand
 from hsup.errors import HsupError
 from hsup.visible import tell, tell_json
 

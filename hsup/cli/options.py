@@ -1,22 +1,15 @@
-"""The options that every command takes, before or after its name."""
+"""What the shared options were set to."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import click
-from click.types import StringParamType
+from collections.abc import Mapping
+from typing import Any
 
 from hsup.api import Settings
 from hsup.config import read_settings
 from hsup.errors import UsageError
 from hsup.model import Bind
-from hsup.visible import tell
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 DEFAULT_DRIVER = "simple"
 #: What the platform gives a dyno between SIGTERM and SIGKILL.
@@ -25,157 +18,25 @@ DEFAULT_LOG_FORMAT = "heroku"
 _READ_ONLY = ":ro"
 LOG_FORMATS = ("heroku", "plain", "json", "raw")
 
-
-class _FilePath(StringParamType):
-    """What click.Path is, but for looking up how `path` is translated, which imports locale."""
-
-    name = "path"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        del ctx, param
-        return [CompletionItem(incomplete, type="file")]
-
-
-class _Shared(click.Option):
-    """An option of every command, of which only the outermost one reads the variable.
-
-    So a variable never outweighs an option, wherever that stands.
-    """
-
-    def __init__(self, *names: str, variable: str, help: str, **rest: Any) -> None:  # noqa: A002
-        super().__init__(names, envvar=variable, help=f"{help}  [{variable}]", **rest)
-
-    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        return super().resolve_envvar_value(ctx) if ctx.parent is None else None
-
-
-def showing(*names: str, text: Callable[[click.Context], str], help: str) -> click.Option:  # noqa: A002
-    """Return an option that shows a text, and exits.
-
-    click's own for help and version look up how they are translated, each time they are made.
-    """
-
-    def show(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001
-        if is_asked and not ctx.resilient_parsing:
-            for line in text(ctx).splitlines():
-                tell(line)
-            ctx.exit()
-
-    flags: dict[str, Any] = {"is_flag": True, "is_eager": True, "expose_value": False}
-    return click.Option(names, **flags, callback=show, help=help)
-
-
-_HELP = showing("-h", "--help", text=click.Context.get_help, help="Show this message and exit.")
-
-#: The same objects for all commands: to make them takes click longer than to parse.
-_SHARED = (
-    _Shared("-a", "--app", variable="HSUP_APP", metavar="NAME", help="The application's name."),
-    _Shared(
-        "-d",
-        "--driver",
-        "--dynodriver",
-        "driver",
-        variable="HSUP_DRIVER",
-        metavar="NAME",
-        help=f"The dyno driver.  [default: {DEFAULT_DRIVER}]",
-    ),
-    _Shared(
-        "--source",
-        variable="HSUP_SOURCE",
-        metavar="NAME",
-        help="The source of releases.  [default: heroku if HEROKU_ACCESS_TOKEN is set, "
-        "directory if HSUP_CONTROL_DIR is, procfile if ./Procfile is there]",
-    ),
-    _Shared(
-        "--oneshot/--no-oneshot",
-        variable="HSUP_ONESHOT",
-        default=None,
-        help="Start nothing again; end with the highest exit status, 255 for a dyno "
-        "that could not be started.",
-    ),
-    _Shared(
-        "--start-number",
-        variable="HSUP_START_NUMBER",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="The number of a type's first dyno.  [default: 1]",
-    ),
-    _Shared(
-        "-s",
-        "--control-socket",
-        variable="HSUP_CONTROL_SOCKET",
-        type=_FilePath(),
-        metavar="PATH",
-        help="Serve the control API.",
-    ),
-    _Shared(
-        "--logplex-url",
-        variable="HSUP_LOGPLEX_URL",
-        metavar="URL",
-        help="Send the dynos' log lines there too.",
-    ),
-    _Shared(
-        "--bind",
-        "binds",
-        variable="HSUP_BIND",
-        multiple=True,
-        metavar="HOST[:DYNO][:ro]",
-        help="A path of this machine that dynos see, :ro for reading only; may be given again.",
-    ),
-    _Shared(
-        "--size",
-        variable="HSUP_SIZE",
-        metavar="SIZE",
-        help="The size of dynos that are given none, standard-2x for example; "
-        "for drivers with containers.  [default: the driver's]",
-    ),
-    _Shared(
-        "--dyno-metadata/--no-dyno-metadata",
-        variable="HSUP_DYNO_METADATA",
-        default=None,
-        help="Give dynos the platform's variables: HEROKU_APP_NAME, HEROKU_DYNO_ID, "
-        "HEROKU_RELEASE_VERSION, and what else the source knows.",
-    ),
-    _Shared(
-        "--grace",
-        "grace",
-        variable="HSUP_GRACE",
-        type=click.FloatRange(min=0),
-        metavar="SECONDS",
-        help=f"What a dyno gets between SIGTERM and SIGKILL.  [default: {DEFAULT_GRACE_SECONDS:g}]",
-    ),
-    _Shared(
-        "--log-format",
-        variable="HSUP_LOG_FORMAT",
-        type=click.Choice(LOG_FORMATS),
-        help=f"How log lines are printed.  [default: {DEFAULT_LOG_FORMAT}]",
-    ),
-    _Shared(
-        "-v",
-        "--verbose/--no-verbose",
-        variable="HSUP_VERBOSE",
-        default=None,
-        help="Say what hsup does, on standard error.",
-    ),
+#: The variable of each shared option, and the one by which a shell asks for completions.
+VARIABLES = frozenset(
+    {
+        "HSUP_APP",
+        "HSUP_DRIVER",
+        "HSUP_SOURCE",
+        "HSUP_ONESHOT",
+        "HSUP_START_NUMBER",
+        "HSUP_CONTROL_SOCKET",
+        "HSUP_LOGPLEX_URL",
+        "HSUP_BIND",
+        "HSUP_SIZE",
+        "HSUP_DYNO_METADATA",
+        "HSUP_GRACE",
+        "HSUP_LOG_FORMAT",
+        "HSUP_VERBOSE",
+        "_HSUP_COMPLETE",
+    }
 )
-
-
-class SharingCommand(click.Command):
-    """A command that takes the shared options, listed behind its own ones."""
-
-    def __init__(
-        self, name: str | None, *, params: Sequence[click.Parameter] | None = None, **rest: Any
-    ) -> None:
-        super().__init__(name, params=[*(params or ()), *_SHARED], **rest)
-
-    def get_help_option(self, ctx: click.Context) -> click.Option | None:
-        """Return the option that is behind all others."""
-        del ctx
-        return _HELP
 
 
 class Options:

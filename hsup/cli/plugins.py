@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hsup.cli import COMMANDS
+from hsup.cli.commands import COMMANDS
 from hsup.cli.options import Options
 from hsup.plugin_manager import Plugin, PluginManager
 from hsup.table import table

@@ -18,8 +18,9 @@ from click.core import ParameterSource
 
 from hsup.api import SUPERVISOR, Adopts, LogSink
 from hsup.calls import Calls
-from hsup.cli.options import Options, SharingCommand
+from hsup.cli.options import Options
 from hsup.cli.parts import Parts, closing
+from hsup.cli.shared import SharingCommand
 from hsup.config import wants_colour
 from hsup.descriptors import allow_many, require_least
 from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter

@@ -1,0 +1,104 @@
+"""The commands of hsup, as click has them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from hsup import __version__
+from hsup.cli.options import Options
+from hsup.cli.shared import SharingCommand
+from hsup.errors import HsupError, PluginError
+from hsup.visible import visible
+
+#: Each in a module of its own, imported when it is called.
+COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
+
+
+class _Commands(SharingCommand, click.Group):
+    """The commands of hsup, then those of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [*COMMANDS, *sorted(_of_plugins().keys() - set(COMMANDS))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name in COMMANDS:
+            command = importlib.import_module(f"hsup.cli.{cmd_name}").command
+            assert isinstance(command, click.Command)
+            return command
+        return _of_plugins().get(cmd_name)
+
+    def make_context(self, *given: Any, **options: Any) -> click.Context:
+        with _visible_errors():
+            return super().make_context(*given, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _visible_errors(), _plugin_errors(ctx):
+            return super().invoke(ctx)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  hsup start                     one dyno of every type in ./Procfile
+  hsup start web=2 worker        two of web, one of worker
+  hsup run bash                  a shell with the app's environment
+  hsup run -- rake db:migrate    a command, word by word
+  HSUP_CONTROL_DIR=/etc/hsup hsup start
+
+Options are accepted before and after the command; each can be set by its
+variable instead. Shell completion: eval "$(_HSUP_COMPLETE=bash_source hsup)",
+and likewise for zsh and fish.""",
+)
+@click.version_option(__version__, prog_name="hsup")
+@click.pass_context
+def hsup(ctx: click.Context, /, **given: object) -> None:
+    """Run an application the way Heroku runs it, on this machine.
+
+    A source gives a release: from Heroku, from a control directory, or from
+    the Procfile here. A dyno driver runs its dynos.
+    """
+    ctx.obj = Options(given)
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    """Have click print what was typed as hsup prints what others have written."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.__dict__["message"] = visible(error.message)  # click calls it final
+        raise
+
+
+@contextmanager
+def _plugin_errors(ctx: click.Context) -> Iterator[None]:
+    """Name the plugin whose command raises what is not for its user."""
+    try:
+        yield
+    except (HsupError, click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        name = ctx.invoked_subcommand
+        if name is None or name in COMMANDS:
+            raise
+        from hsup.plugin_manager import PluginManager
+
+        manager = PluginManager()
+        manager.commands(COMMANDS)
+        part = manager.part("command", name)
+        raise PluginError(f"{part} failed: {type(error).__name__}: {error}") from error
+
+
+def _of_plugins() -> dict[str, click.Command]:
+    from hsup.plugin_manager import PluginManager
+
+    return dict(PluginManager().commands(COMMANDS))

@@ -1,0 +1,90 @@
+"""Run a command as a one-off dyno, without click: see `hsup.cli`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from hsup import catalogue
+from hsup.api import RunsForeground
+from hsup.cli.options import Options
+from hsup.cli.parts import Parts, closing, sweep
+from hsup.descriptors import allow_many, require_least
+from hsup.errors import DriverError, HsupError
+from hsup.exec_limits import require_passable
+from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
+from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.terminal import end_by_signals, flags_kept
+from hsup.visible import warn
+
+
+def run(words: tuple[str, ...], options: Options) -> NoReturn:
+    """Run a command as a one-off dyno of the current release, and exit with its status."""
+    require_least()
+    parts = Parts(options)
+    release = parts.current_release()
+    driver = parts.driver()
+    allow_many()
+    spec = _spec(release, words, options)
+    if told := catalogue.ignored_slug(options.driver, driver, release):
+        warn(told)
+    if not isinstance(driver, RunsForeground):
+        raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
+    with closing(driver):
+        sweep(driver)
+        parts.build(driver, release)
+        with flags_kept(), _failures_told():
+            status = driver.run(spec, options.grace_seconds)
+    if status.out_of_memory:
+        _tell_out_of_memory()
+    _leave(status.status)
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """Say why a driver failed before a signal ends hsup, and leave no process of its mistakes."""
+    try:
+        yield
+    except HsupError as error:
+        warn(str(error))
+        end_by_signals()
+        if error.is_mistake:
+            from hsup.emergency import kill_descendants  # takes long, and is needed rarely
+
+            kill_descendants()
+        sys.exit(error.exit_code)
+
+
+def _tell_out_of_memory() -> None:
+    from hsup import messages  # takes long, and is needed rarely
+
+    warn(f"the dyno ran out of memory: {messages.OUT_OF_MEMORY}")
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit without taking the interpreter apart, which takes longer than starting a dyno."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed
+        stream.flush()
+    os._exit(status)
+
+
+def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpec:
+    name = one_off_name("run")
+    if options.start_number is not None:
+        name = DynoName("run", options.start_number)
+    types = (one.name for one in release.processes if one.name != RELEASE_TYPE)
+    port = None if "PORT" in release.config else Ports(types).lease(name)
+    command = one_off_command(release, words)
+    require_passable(release, [command])
+    return dyno_spec(
+        release,
+        name,
+        command,
+        port=port,
+        size=options.size,
+        binds=options.binds,
+        has_metadata=options.has_metadata,
+    )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hsup_driver_docker.leftovers import Leftovers
     from hsup_driver_docker.maker import Maker
     from hsup_driver_docker.memory_watch import MemoryWatch
-    from hsup_driver_docker.position import Position
+    from hsup_driver_docker.position import Position, PositionFile
 
 _SIZE, _NETWORK, _PUBLISH = "DOCKER_DYNO_SIZE", "DOCKER_NETWORK", "DOCKER_PUBLISH"
 _LOOPBACK = "127.0.0.1"
@@ -216,27 +216,35 @@ class DockerDriver:
 
     def _follow(self, launched: Launched, output: OutputPipes) -> DockerDyno:
         from hsup_driver_docker.dyno import DockerDyno
-        from hsup_driver_docker.position import PositionFile
         from hsup_driver_docker.relay import Outputs
 
         handle = launched.handle
-        path = self._household.position_file(launched.owner, handle.id)
+        file = self._position_file(launched)
         try:
-            file = PositionFile(path)
+            outputs = Outputs(output, file)
+        except OSError:
+            if file is not None:
+                file.remove()
+            raise
+        self._dynos[handle.id] = dyno = DockerDyno(launched, outputs, self._forget_dyno)
+        return dyno
+
+    def _position_file(self, launched: Launched) -> PositionFile | None:
+        from hsup_driver_docker.position import PositionFile
+
+        path = self._household.position_file(launched.owner, launched.handle.id)
+        try:
+            return PositionFile(path)
         except OSError as error:
             import logging
 
             logging.getLogger(__name__).warning(
                 "what %s writes would be repeated after a crash: cannot write %s: %s",
-                handle.spec.name,
+                launched.handle.spec.name,
                 path,
                 error.strerror,
             )
-            file = None
-        self._dynos[handle.id] = dyno = DockerDyno(
-            launched, Outputs(output, file), self._forget_dyno
-        )
-        return dyno
+            return None
 
     def _forget_dyno(self, dyno: DockerDyno) -> None:
         self._dynos.pop(dyno.handle.id, None)

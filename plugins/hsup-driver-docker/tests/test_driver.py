@@ -29,6 +29,7 @@ from hsup_driver_docker import container
 from hsup_driver_docker.connection import EngineAway, EngineError
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.handle import Handle
+from hsup_driver_docker.position import PositionFile
 from hsup_driver_docker.sdk import Sdk
 
 NUMBERS = count(1)
@@ -195,13 +196,21 @@ def test_a_path_that_there_is_not_cannot_be_bound(driver, release, tmp_path):
     run(check())
 
 
-def test_a_dyno_whose_output_cannot_be_read_leaves_no_container(driver, release):
+def test_a_dyno_whose_output_cannot_be_read_leaves_nothing(driver, release, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "hsup_driver_docker.position.PositionFile",
+        lambda path: made.append(Path(path)) or PositionFile(path),
+    )
+
     async def check():
         class NoPipes:
             stdout = stderr = -1
 
         with pytest.raises(DynoStartError, match="cannot read what the dyno writes: Bad file"):
             await driver.start(spec(release, "sleep 60"), NoPipes())
+        (file,) = made
+        assert not file.exists()
 
     run(check())
 

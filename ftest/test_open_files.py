@@ -14,11 +14,11 @@ from ftest.program import eventually
 pytestmark = pytest.mark.not_with("docker", "its dynos' descriptors are the engine's")
 
 REMEDY = "raise the limit of open files: ulimit -n"
-LIMITS = [8, 16, 24, 28, 32, 40, 64]
+LIMITS = [6, 8, 16, 24, 28, 32, 40, 64]
 
 
-def limited(number):
-    return ["sh", "-c", f'ulimit -n {number}; exec "$@"', "sh"]
+def limited(number, which=""):
+    return ["sh", "-c", f'ulimit {which} -n {number}; exec "$@"', "sh"]
 
 
 def forget_links():
@@ -33,11 +33,12 @@ def is_told(said):
     return REMEDY in said
 
 
+@pytest.mark.parametrize("which", ["", "-S"])
 @pytest.mark.parametrize("number", LIMITS)
-def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup, number):
+def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup, number, which):
     hsup.procfile(one="echo done")
     forget_links()
-    done = hsup.call("start", "--oneshot", prefix=limited(number))
+    done = hsup.call("start", "--oneshot", prefix=limited(number, which))
     said = done.text + done.message
     if is_told(said):
         assert done.status in {1, 255}
@@ -48,17 +49,17 @@ def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup, number):
 
 def test_more_dynos_start_than_the_soft_limit_has_files_for_together(hsup):
     hsup.procfile(worker="echo done")
-    soft = ["sh", "-c", 'ulimit -S -n 24; exec "$@"', "sh"]
-    done = hsup.call("start", "--oneshot", "worker=30", prefix=soft)
+    done = hsup.call("start", "--oneshot", "worker=30", prefix=limited(24, "-S"))
     assert done.status == 0
     assert len(re.findall(r"app\[worker\.\d+\]: done$", done.text, re.MULTILINE)) == 30
 
 
+@pytest.mark.parametrize("which", ["", "-S"])
 @pytest.mark.parametrize("number", LIMITS)
-def test_a_run_runs_its_command_or_says_what_it_lacks(hsup, number):
+def test_a_run_runs_its_command_or_says_what_it_lacks(hsup, number, which):
     hsup.procfile(one="true")
     forget_links()
-    done = hsup.call("run", "echo done", prefix=limited(number))
+    done = hsup.call("run", "echo done", prefix=limited(number, which))
     if is_told(done.message):
         assert done.status == 1
         assert number < 40
@@ -86,6 +87,17 @@ def test_that_the_limit_is_lowered_costs_no_dyno_and_no_end(hsup, number):
     assert running.stop() == 0
     assert running.count("Process exited with status 143") == 3
     is_told(running.said)
+
+
+def test_dynos_start_under_a_hard_limit_that_was_lowered(hsup):
+    hsup.procfile(worker=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    (worker,) = hsup.sleepers()
+    resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE, (200, 200))
+    os.kill(worker, signal.SIGKILL)
+    running.wait_for("born$", count=2)
+    assert running.stop() == 0
 
 
 def test_what_can_hardly_open_a_file_ends_its_dynos_all_the_same(hsup):

@@ -33,10 +33,10 @@ def allow_many() -> None:
 
 
 def require_least() -> None:
-    """Raise HsupError where hsup could not even say why it starts no dyno."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < _LEAST:
-        raise HsupError(f"no more than {hard} files may be open, hsup needs {_LEAST}", hint=REMEDY)
+    """Raise HsupError where hsup could not even find its plugins, or say what it lacks."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _LEAST:
+        raise HsupError(f"no more than {soft} files may be open, hsup needs {_LEAST}", hint=REMEDY)
 
 
 def shortage(error: BaseException) -> str | None:

@@ -23,7 +23,7 @@ class EntryPoint(NamedTuple):
 
     @property
     def distribution(self) -> str:
-        """Return the name of the distribution, as pip spells it."""
+        """Return the name of the distribution, as pip takes it."""
         return self._distribution[0]
 
     @property
@@ -49,11 +49,11 @@ class EntryPoint(NamedTuple):
     def _distribution(self) -> tuple[str, str]:
         """Return what the folder is named after (packaging.python.org, Recording projects)."""
         folder, kind = os.path.splitext(os.path.basename(self.metadata))
-        name, _, version = folder.partition("-")
-        if version and kind == ".dist-info":
+        name, _, version = folder.rpartition("-")
+        if name and kind == ".dist-info":
             return name.replace("_", "-"), version
         headers = _headers(self.metadata)
-        return headers.get("Name", name), headers.get("Version", "unknown")
+        return headers.get("Name", folder), headers.get("Version", "unknown")
 
 
 def _headers(metadata: str) -> dict[str, str]:
@@ -69,12 +69,15 @@ def entry_points(group: str) -> list[EntryPoint]:
     for folder in dict.fromkeys(sys.path):
         for metadata in _metadata_folders(folder or "."):
             lines = list(_lines_of(metadata, group))
-            distribution = os.path.basename(metadata).split("-")[0].lower()
-            if lines and distribution not in found:  # the first on sys.path counts
-                found[distribution] = [
-                    EntryPoint(name=name, value=value, metadata=metadata) for name, value in lines
-                ]
+            several = [EntryPoint(name, value, metadata) for name, value in lines]
+            if several:  # of a distribution that is found twice, the first on sys.path counts
+                found.setdefault(_normal(several[0].distribution), several)
     return [one for several in found.values() for one in several]
+
+
+def _normal(name: str) -> str:
+    """Return what names of the same distribution have in common (PEP 503)."""
+    return name.replace("_", "-").replace(".", "-").lower()
 
 
 def _metadata_folders(folder: str) -> Iterator[str]:

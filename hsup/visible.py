@@ -9,6 +9,7 @@ What dynos write stays as it is.
 from __future__ import annotations
 
 import os
+import sys
 from itertools import chain
 from typing import Any
 
@@ -74,12 +75,16 @@ def tell_json(value: Any) -> None:
     """Print a value as JSON of several lines, whose strings are ASCII."""
     import json
 
-    import click
-
-    click.echo(json.dumps(value, indent=2))
+    _write(json.dumps(value, indent=2))
 
 
 def _print(text: str, *, is_error: bool) -> None:
-    import click  # plugins import this module, which has to be light
+    _write(visible(text), is_error=is_error)
 
-    click.echo(visible(text), err=is_error)
+
+def _write(text: str, *, is_error: bool = False) -> None:
+    """Write lines, without an import: there may be no descriptor for one."""
+    stream = sys.stderr if is_error else sys.stdout
+    if stream is not None:  # closed by whoever called hsup
+        stream.write(f"{text}\n")
+        stream.flush()

@@ -59,6 +59,14 @@ def test_the_folder_tells_name_and_version(install):
     assert (point.distribution, point.version) == ("hsup-driver-frob", "1.2.3")
 
 
+def test_an_egg_beside_its_distribution_counts_once(install):
+    install.metadata("hsup-driver-frob", "[hsup]\nfrob = frob\n")
+    egg = install.site / "hsup_driver_frob.egg-info"
+    egg.mkdir()
+    (egg / "entry_points.txt").write_text("[hsup]\nfrob = frob\n")
+    assert len(of("frob")) == 1
+
+
 def test_comments_extras_and_spaces_are_as_the_specification_has_them(install):
     text = """
         # a comment = of the file

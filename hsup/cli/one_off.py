@@ -1,4 +1,4 @@
-"""Run a command as a one-off dyno, without click: see `hsup.cli`."""
+"""What `hsup run` does; whether click has read its options, `hsup.cli` decides."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _GIVEN_UP_SECONDS = 1.0
 
 _READ_BYTES = 1 << 16
 _MOST_HEADER_BYTES = 1 << 16
-#: In the header of Podman's answers, but those that become streams both ways.
+#: In the header of Podman's answers, except those that become two-way streams.
 _PODMAN = b"\nLibpod-Api-Version:"
 #: Of HTTP, see RFC 9110, section 15.
 _FIRST_REFUSAL = 400

@@ -67,6 +67,11 @@ class Engine:
         """Tell whether it did not answer for so long that nothing is worth a wait."""
         return self._connection.is_given_up
 
+    @property
+    def is_podman(self) -> bool:
+        """Tell whether it is Podman's service, as far as its answers have shown."""
+        return self._connection.is_podman
+
     def give_up(self) -> None:
         """Wait for it no longer, until it answers again."""
         self._connection.is_given_up = True
@@ -117,9 +122,10 @@ class Engine:
     def removal(self, container: str) -> Stream:
         """Return what ends when a container is no more, and tells its status (`status_of`).
 
-        Of Podman, when it has ended: what that has removed has the status 0, whatever it was.
+        With Podman, it ends when the program has: Podman answers a wait for the removal with 0,
+        whatever the status was.
         """
-        query = {"condition": "next-exit" if self._connection.is_podman else "removed"}
+        query = {"condition": "next-exit" if self.is_podman else "removed"}
         return self._open("POST", f"/containers/{container}/wait", query)
 
     def inspect(self, container: str) -> Mapping[str, Any]:
@@ -180,7 +186,7 @@ class Engine:
     def containers(self, label: str) -> Sequence[Mapping[str, Any]]:
         """Return all containers with a label, those that have ended too."""
         query = {"all": 1, "filters": json.dumps({"label": [label]})}
-        return list(self._learn("GET", "/containers/json", query))
+        return list(self._ask("GET", "/containers/json", query) or ())
 
     def execute(self, container: str, body: Mapping[str, Any]) -> tuple[str, Stream]:
         """Start a command in a container; return its id, and the stream of its outputs."""
@@ -222,7 +228,7 @@ class Engine:
         """Return the images that have all of the labels, the newest first."""
         wanted = [f"{name}={value}" for name, value in labels.items()]
         query = {"filters": json.dumps({"label": wanted})}
-        found = list(self._learn("GET", "/images/json", query))
+        found = list(self._ask("GET", "/images/json", query) or ())
         return sorted(found, key=lambda one: int(one["Created"]), reverse=True)
 
     def look(self, container: str, path: str) -> None:
@@ -245,8 +251,17 @@ class Engine:
 
 
 def status_of(removal: bytes) -> int:
-    """Return the status of a container of which all that `removal` gives is here."""
-    return int(json.loads(removal)["StatusCode"])
+    """Return the status of a container of which all that `removal` gives is here.
+
+    Raises EngineError where the engine did not get to know it.
+    """
+    told = json.loads(removal)
+    status = int(told["StatusCode"])
+    if status < 0:
+        reason = (told.get("Error") or {}).get("Message") or "it does not say why"
+        text = f"the engine does not know how the command ended: {reason}"
+        raise EngineError(text, status=status)
+    return status
 
 
 def exit_status(

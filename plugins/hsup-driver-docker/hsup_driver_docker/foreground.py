@@ -24,9 +24,9 @@ from hsup.terminal import (
     window_size,
 )
 from hsup.threads import start_thread
-from hsup_driver_docker.connection import Stream, end_writing, read_some
+from hsup_driver_docker.connection import EngineError, Stream, end_writing, read_some
 from hsup_driver_docker.container import Terminal
-from hsup_driver_docker.engine import KILLED, State, exit_status, status_of
+from hsup_driver_docker.engine import KILLED, NOT_FOUND, State, exit_status, status_of
 from hsup_driver_docker.events import OUT_OF_MEMORY, Lines
 from hsup_driver_docker.frames import STDOUT, Demultiplexer
 from hsup_driver_docker.handle import Handle
@@ -79,6 +79,7 @@ class Session:
         self._is_input_over = False
         self._deadline = math.inf
         self._look_at = math.inf
+        self._ask_at = math.inf
         self._repeats = Repeats()
         self._ran_out_of_memory = False
         self._broken: dict[int, OSError] = {}
@@ -140,9 +141,11 @@ class Session:
         self._listeners.turn(self._left_milliseconds())
         self._kill_late()
         self._look_late()
+        self._ask_late()
 
     def _left_milliseconds(self) -> float | None:
-        left = (self._look_at if self._is_over else self._deadline) - time.monotonic()
+        next_at = min(self._look_at if self._is_over else self._deadline, self._ask_at)
+        left = next_at - time.monotonic()
         return None if left == math.inf else max(0.0, left) * 1000
 
     def _kill_late(self) -> None:
@@ -165,6 +168,23 @@ class Session:
             text = f"the Docker Engine does not end the container {self._handle.name}"
             raise DriverError(text, hint="restart the engine")
         self._look_at = time.monotonic() + _LOOK_SECONDS
+
+    def _ask_late(self) -> None:
+        """Ask how it is where nothing more was told: Podman may miss what it should wait for.
+
+        Raises EngineError where it has removed the container, and not told the status.
+        """
+        if time.monotonic() < self._ask_at:
+            return
+        self._ask_at = time.monotonic() + _LOOK_SECONDS
+        state = self._handle.state()
+        if state is not None and state.is_running:
+            return
+        self._is_removed = True
+        if self._code is None:
+            if state is None:
+                raise EngineError("Podman did not tell how the command ended", status=NOT_FOUND)
+            self._code = state.code
 
     def _hear(self) -> None:
         """Hear what happens to the container."""
@@ -194,12 +214,22 @@ class Session:
             self._listeners.ignore(self._removal.fileno())
             self._listeners.ignore(0)
             if self._removed.strip():
-                self._code = status_of(self._removed)
+                self._take_status()
+
+    def _take_status(self) -> None:
+        """Believe what the removal tells, but a failure only where nothing else is known."""
+        try:
+            self._code = status_of(self._removed)
+        except EngineError:
+            if self._code is None:
+                raise
 
     def _leave(self) -> None:
         if self._socket.fileno() >= 0:
             self._listeners.ignore(self._socket.fileno())
             self._socket.close()
+            if self._handle.engine.is_podman:
+                self._ask_at = time.monotonic() + _LOOK_SECONDS
 
     def _relay(self) -> None:
         data = read_some(self._socket)

@@ -12,7 +12,7 @@ from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine
 
 DOCKER = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24 (linux)\r\n\r\n"
-#: The header of podman 4.3.1, of which an answer of null is one as well.
+#: The header of an answer of podman 4.3.1.
 PODMAN = (
     b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nLibpod-Api-Version: 4.3.1\r\n"
     b"Server: Libpod/4.3.1 (linux)\r\n\r\n"

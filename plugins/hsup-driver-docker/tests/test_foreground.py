@@ -11,9 +11,9 @@ from contextlib import ExitStack
 import pytest
 
 from hsup.model import ExitStatus
-from hsup_driver_docker.connection import Connection, EngineAway, Stream
+from hsup_driver_docker.connection import Connection, EngineAway, EngineError, Stream
 from hsup_driver_docker.endpoint import find
-from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.engine import Engine, State
 from hsup_driver_docker.events import Event, Lines
 from hsup_driver_docker.foreground import Session
 from hsup_driver_docker.handle import Handle
@@ -110,6 +110,35 @@ def test_an_end_that_was_not_told_is_seen_by_the_removal(told):
     one.removal.sendall(REMOVED % 5)
     one.removal.close()
     assert one.run() == ExitStatus(code=5)
+
+
+@pytest.mark.parametrize("known", [None, 3])
+def test_a_status_that_the_engine_does_not_know_is_no_status(told, known):
+    one = told()
+    if known is not None:
+        one.events.sendall(died(known).encode())
+    one.removal.sendall(b'{"Error":{"Message":"no such container"},"StatusCode":-1}')
+    one.removal.close()
+    if known is None:
+        with pytest.raises(EngineError, match="how the command ended: no such container"):
+            one.run()
+    else:
+        assert one.run() == ExitStatus(code=known)
+
+
+@pytest.mark.parametrize("state", [State(is_running=False, code=7), None], ids=str)
+def test_an_end_that_podman_missed_is_asked_for(told, monkeypatch, state):
+    monkeypatch.setattr("hsup_driver_docker.foreground._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Engine, "is_podman", True)
+    states = [State(is_running=True), state]
+    monkeypatch.setattr(Handle, "state", lambda _: states.pop(0))
+    one = told()
+    if state is None:
+        with pytest.raises(EngineError, match="Podman did not tell how the command ended"):
+            one.run()
+    else:
+        assert one.run() == ExitStatus(code=7)
+    assert states == []
 
 
 @pytest.mark.parametrize(("number", "done"), [(15, ["ended by 15"]), (10, ["signalled 10"])])

@@ -43,6 +43,8 @@ async def ended(pids: Collection[int], timeout_seconds: float) -> set[int]:
     done, late = await asyncio.wait(waits, timeout=timeout_seconds)
     for one in late:
         one.cancel()
+    if failed := [error for one in done if (error := one.exception())]:
+        raise failed[0]
     return {one.result() for one in done}
 
 

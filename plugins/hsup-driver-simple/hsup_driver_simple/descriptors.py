@@ -6,7 +6,7 @@ import errno
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 from hsup.api import OutputPipes
@@ -29,23 +29,27 @@ class LowDescriptors:
     """
 
     def __init__(self) -> None:
-        self._null = os.open(os.devnull, os.O_RDWR)
-        self._stdout = os.dup(self._null)
-        self._stderr = os.dup(self._null)
-        self._aside: int | None = os.dup(self._null)
+        opened = [os.open(os.devnull, os.O_RDWR)]
+        try:
+            opened += (os.dup(opened[0]) for _ in range(3))
+        except OSError:
+            for one in opened:
+                os.close(one)
+            raise
+        self._null, self._stdout, self._stderr = opened[:3]
+        self._aside: int | None = opened[3]
 
     @contextmanager
     def one_free(self) -> Iterator[None]:
         """Let one file at a time be opened inside the block, which must not await."""
-        if self._aside is not None:
-            os.close(self._aside)
+        aside, self._aside = self._aside, None
+        if aside is not None:
+            os.close(aside)
         try:
             yield
         finally:
-            try:
+            with suppress(OSError):  # another thread was faster
                 self._aside = os.dup(self._null)
-            except OSError:  # another thread was faster
-                self._aside = None
 
     @property
     def highest(self) -> int:

@@ -103,8 +103,10 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
     except ValueError as error:
         text = f"cannot mark the processes of the dyno: the limit of file locks is {locks[1]}"
         raise DynoStartError(text, hint="set it to unlimited: ulimit -Hx unlimited") from error
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, files[1]))
     try:
+        # The hard limit may have been lowered since hsup was started.
+        soft = open_files if files[1] == resource.RLIM_INFINITY else min(open_files, files[1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, files[1]))
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, files)

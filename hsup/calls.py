@@ -355,11 +355,13 @@ class Calls:
         work = current()
 
         def tell() -> float:
+            left = NOTICE_SECONDS - call.seconds
             if text := work.text():
                 self.say(text)
-            elif call.seconds >= NOTICE_SECONDS:
+            elif left > 0:  # what takes long may not have begun
+                return min(FIRST_SECONDS, left)
+            else:
                 self._say_waiting(call, work)
-            left = NOTICE_SECONDS - call.seconds
             return left if left > 0 else NOTICE_SECONDS
 
         with alarm(min(FIRST_SECONDS, NOTICE_SECONDS), tell):

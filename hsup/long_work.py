@@ -74,8 +74,10 @@ def said() -> Iterator[None]:
     work = LongWork()
 
     def tell() -> float:
-        if text := work.text():
-            say_at_once(text)
+        text = work.text()
+        if not text:  # what takes long has not begun
+            return FIRST_SECONDS
+        say_at_once(text)
         return EVERY_SECONDS
 
     with waited_for(work), alarm(FIRST_SECONDS, tell):

@@ -196,6 +196,17 @@ def test_it_says_how_far_the_work_is_where_that_is_known(heard, monkeypatch):
     assert heard.said == ["fetching (1 of 2 MB)"]
 
 
+def test_it_looks_again_soon_where_what_takes_long_has_not_begun(heard, monkeypatch):
+    monkeypatch.setattr("hsup.calls.FIRST_SECONDS", 0.01)
+    heard.calls.has_alarm = True
+    is_said = threading.Event()
+    heard.calls.say = lambda text: (heard.said.append(text), is_said.set())
+    looks = iter(["", "", "fetching"])
+    with waited_for(LongWork()) as work, work.doing(lambda: next(looks)):
+        assert run(heard.calls, lambda: is_said.wait(60))
+    assert heard.said == ["fetching"]
+
+
 async def test_what_says_itself_how_far_it_is_is_not_said_to_be_waited_for(heard):
     with waited_for(LongWork()) as work, work.doing(lambda: ""):
         waiting = asyncio.create_task(awaited(heard.calls, for_ever, notice_seconds=0.0))

@@ -3,8 +3,12 @@
 Needs pytest: pip install hsup[testing]
 """
 
-from hsup.testing.driver_suite import DriverSuite
-from hsup.testing.recorder import Recorder
-from hsup.testing.source_suite import SourceSuite
+import pytest
+
+pytest.register_assert_rewrite("hsup.testing.driver_suite", "hsup.testing.source_suite")
+
+from hsup.testing.driver_suite import DriverSuite  # noqa: E402 - or no check would say what it got
+from hsup.testing.recorder import Recorder  # noqa: E402
+from hsup.testing.source_suite import SourceSuite  # noqa: E402
 
 __all__ = ["DriverSuite", "Recorder", "SourceSuite"]

@@ -11,7 +11,8 @@ is not in the store yet.
 from __future__ import annotations
 
 from hsup.slugs.errors import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
-from hsup.slugs.store import SlugStore, Unpacked
+from hsup.slugs.folder import Unpacked
+from hsup.slugs.store import SlugStore
 
 __all__ = [
     "ChecksumError",

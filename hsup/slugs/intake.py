@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hsup.cancellation import GivenUp
 from hsup.folders import make_folders
@@ -24,15 +24,13 @@ from hsup.slugs.errors import (
     SlugUnchanged,
     SlugUnreachable,
 )
+from hsup.slugs.folder import SlugFolder, Unpacked
 from hsup.slugs.limits import MAX_SIZE, Limits
 from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
 from hsup.slugs.lock import EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
 from hsup.slugs.progress import Progress, tell_of_waiting, while_wanted
 from hsup.slugs.rights import open_slug
 from hsup.slugs.unpack import unpack
-
-if TYPE_CHECKING:
-    from hsup.slugs.store import SlugStore, Unpacked
 
 _logger = logging.getLogger(__name__)
 
@@ -47,7 +45,7 @@ class Intake:
     checksum gets nothing that the store has of others.
     """
 
-    def __init__(self, store: SlugStore, progress: Progress, uid: int | None = None) -> None:
+    def __init__(self, store: SlugFolder, progress: Progress, uid: int | None = None) -> None:
         self._store = store
         self._uid = uid
         self._progress = while_wanted(progress)

@@ -12,7 +12,7 @@ from hsup import launch
 from hsup.model import DynoSpec
 from hsup.sizes import OPEN_FILES, Size
 from hsup.terminal import Size as Window
-from hsup_driver_docker.images import Image
+from hsup_driver_docker.image import Image
 
 #: Who a container belongs to: HOUSEHOLD/INSTANCE, see `household`. What lacks it,
 #: or has another household there, is nobody's business.

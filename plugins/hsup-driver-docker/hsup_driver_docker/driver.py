@@ -15,7 +15,8 @@ from hsup.sizes import Size, default_size, named
 from hsup_driver_docker import endpoint
 from hsup_driver_docker.connection import Connection, EngineError
 from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.images import Image, Images, Wanted
+from hsup_driver_docker.image import Image
+from hsup_driver_docker.images import Images, Wanted
 
 if TYPE_CHECKING:
     from hsup_driver_docker.container import Surroundings

@@ -14,7 +14,7 @@ from hsup_driver_docker import inside
 from hsup_driver_docker.connection import EngineAway, EngineError, Stream
 from hsup_driver_docker.engine import NOT_EXECUTABLE, NOT_FOUND, Engine, State
 from hsup_driver_docker.frames import Demultiplexer
-from hsup_driver_docker.images import Image
+from hsup_driver_docker.image import Image
 from hsup_driver_docker.position import Position
 
 _NOT_FOUND = 127

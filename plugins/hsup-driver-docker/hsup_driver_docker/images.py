@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hsup.errors import DriverError, UsageError
 from hsup.launch import START_UP
 from hsup.model import Author, Slug
+from hsup_driver_docker.image import Image
 from hsup_driver_docker.stacks import DEFAULT_STACK, Stacks
 from hsup_driver_docker.tree import unreadable, walk
 
@@ -37,18 +38,6 @@ _BUILT_LIKE = f"1-{zlib.crc32(START_UP.encode()):08x}"
 
 #: What a slug that is a container image has for its location before the image's name.
 IMAGE_SCHEME = "docker://"
-
-
-class Image(NamedTuple):
-    """An image of the engine's.
-
-    `variables` are the names that it sets in the environment. `is_own` tells that the
-    release is this image, and nothing was added to it.
-    """
-
-    id: str
-    variables: tuple[str, ...] = ()
-    is_own: bool = False
 
 
 class Wanted(NamedTuple):

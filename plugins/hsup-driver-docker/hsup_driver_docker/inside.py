@@ -12,7 +12,7 @@ from typing import Any
 
 from hsup.model import DynoSpec
 from hsup_driver_docker import container
-from hsup_driver_docker.images import Image
+from hsup_driver_docker.image import Image
 
 #: What a script writes when it has signalled.
 TOLD = b"told"

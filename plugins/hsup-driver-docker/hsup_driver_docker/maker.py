@@ -17,7 +17,7 @@ from hsup_driver_docker.container import Surroundings
 from hsup_driver_docker.engine import CONFLICT, Engine
 from hsup_driver_docker.events import ENDED, OUT_OF_MEMORY
 from hsup_driver_docker.handle import Handle, Launched, Once, start_error
-from hsup_driver_docker.images import Image
+from hsup_driver_docker.image import Image
 
 _LOOPBACK, _EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")  # noqa: S104 - a user may say so
 #: So many names are tried before a clash is no accident.

@@ -14,7 +14,7 @@ from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine
 from hsup_driver_docker.execution import execute
 from hsup_driver_docker.handle import Handle
-from hsup_driver_docker.images import Image
+from hsup_driver_docker.image import Image
 from hsup_driver_docker.relay import Outputs
 
 #: No process has so many descriptors: it cannot be duplicated (EBADF).

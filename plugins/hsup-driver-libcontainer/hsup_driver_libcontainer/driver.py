@@ -15,12 +15,12 @@ from hsup.api import Finding, OutputPipes, Settings
 from hsup.model import Author, DynoSpec, ExitStatus, Release, Slug
 from hsup.sizes import Size, named
 from hsup.slugs import SlugStore
-from hsup_driver_libcontainer import messages, netlink_apply, plan
+from hsup_driver_libcontainer.child import messages, netlink_apply, plan
+from hsup_driver_libcontainer.child.messages import Built, Channels, Connect, Launch
+from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
+from hsup_driver_libcontainer.child.plan import Program
 from hsup_driver_libcontainer.machine import Machine
-from hsup_driver_libcontainer.messages import Built, Channels, Connect, Launch
-from hsup_driver_libcontainer.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.place import Place
-from hsup_driver_libcontainer.plan import Program
 from hsup_driver_libcontainer.prepared import Preparation, Prepared
 from hsup_driver_libcontainer.program import program
 from hsup_driver_libcontainer.stacks.store import StackStore
@@ -219,7 +219,7 @@ class LibcontainerDriver:
             if self._zygote is not None:
                 self._zygote.fork(place.ground(), theirs)
             else:
-                from hsup_driver_libcontainer import init
+                from hsup_driver_libcontainer.child import init
 
                 common = self._machine.common
                 leave = partial(init.leave_all, {*theirs, *common.kept})

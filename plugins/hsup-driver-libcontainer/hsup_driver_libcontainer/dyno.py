@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, Command, DynoSpec, ExitStatus
-from hsup_driver_libcontainer import kernel, messages, plan
-from hsup_driver_libcontainer.messages import (
+from hsup_driver_libcontainer.child import kernel, messages, plan
+from hsup_driver_libcontainer.child.messages import (
     Built,
     Channels,
     Exited,
@@ -24,8 +24,8 @@ from hsup_driver_libcontainer.messages import (
     Signal,
     Watch,
 )
+from hsup_driver_libcontainer.child.processes import children_of, holders_of, is_stopped, pid_of
 from hsup_driver_libcontainer.place import Place
-from hsup_driver_libcontainer.processes import children_of, holders_of, is_stopped, pid_of
 from hsup_driver_libcontainer.program import exit_status, program, start_error
 
 logger = logging.getLogger(__name__)

@@ -27,9 +27,9 @@ from hsup.terminal import (
     window_size,
     write_all,
 )
-from hsup_driver_libcontainer import messages
-from hsup_driver_libcontainer.kernel import is_ready
-from hsup_driver_libcontainer.messages import (
+from hsup_driver_libcontainer.child import messages
+from hsup_driver_libcontainer.child.kernel import is_ready
+from hsup_driver_libcontainer.child.messages import (
     Channels,
     Exited,
     Failed,
@@ -37,7 +37,7 @@ from hsup_driver_libcontainer.messages import (
     Signal,
     Watch,
 )
-from hsup_driver_libcontainer.plan import Terminal
+from hsup_driver_libcontainer.child.plan import Terminal
 from hsup_driver_libcontainer.program import exit_status, start_error
 
 _READ_BYTES = 1 << 16

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from hsup_driver_libcontainer import processes
+from hsup_driver_libcontainer.child import processes
 from hsup_driver_libcontainer.run_folders import make_own_folder
 
 #: Long enough for the kernel to end the processes of an hsup that was killed, which end

@@ -13,14 +13,15 @@ from hsup.errors import DriverError, DynoStartError, UsageError
 from hsup.folders import make_folders
 from hsup.model import DynoSpec
 from hsup.sizes import Size, cpu_set, default_size, named
-from hsup_driver_libcontainer import cgroups, instance, requirements, scratch, seccomp, uids
-from hsup_driver_libcontainer.cgroups import Cgroups
+from hsup_driver_libcontainer import instance, requirements, scratch, seccomp, uids
+from hsup_driver_libcontainer.cgroups import cgroups
+from hsup_driver_libcontainer.cgroups.cgroups import Cgroups
+from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
+from hsup_driver_libcontainer.child.plan import Common
 from hsup_driver_libcontainer.instance import Instance
 from hsup_driver_libcontainer.leases import Leases
-from hsup_driver_libcontainer.netlink_apply import NetworkPlan
-from hsup_driver_libcontainer.network import Network
+from hsup_driver_libcontainer.network.network import Network
 from hsup_driver_libcontainer.place import Place, new_hostname
-from hsup_driver_libcontainer.plan import Common
 from hsup_driver_libcontainer.run_folders import make_own_folder
 from hsup_driver_libcontainer.uids import UID_MAX, UIDS, uid_range
 

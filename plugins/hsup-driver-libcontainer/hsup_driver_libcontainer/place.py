@@ -8,11 +8,11 @@ from typing import NamedTuple
 from hsup.launch import START_UP, START_UP_FILE
 from hsup.model import DynoSpec
 from hsup.sizes import OPEN_FILES, Size
-from hsup_driver_libcontainer import resolv
-from hsup_driver_libcontainer.cgroups import Group
-from hsup_driver_libcontainer.plan import BindMount, Ground, Plan, Terminal
+from hsup_driver_libcontainer.cgroups.cgroups import Group
+from hsup_driver_libcontainer.child.plan import BindMount, Ground, Plan, Terminal
+from hsup_driver_libcontainer.network import resolv
+from hsup_driver_libcontainer.network.subnets import Subnet
 from hsup_driver_libcontainer.prepared import Prepared
-from hsup_driver_libcontainer.subnets import Subnet
 
 
 class Place(NamedTuple):

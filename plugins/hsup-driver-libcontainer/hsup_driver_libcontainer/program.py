@@ -7,7 +7,7 @@ import os
 from hsup import launch
 from hsup.errors import DynoStartError
 from hsup.model import DynoSpec, ExitStatus
-from hsup_driver_libcontainer.plan import Program, Terminal
+from hsup_driver_libcontainer.child.plan import Program, Terminal
 
 _UNKNOWN_TERMINAL = "xterm"
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from hsup.errors import DriverError
-from hsup_driver_libcontainer.kernel import is_ready
-from hsup_driver_libcontainer.plan import Common, Ground
-from hsup_driver_libcontainer.processes import is_stopped
+from hsup_driver_libcontainer.child.kernel import is_ready
+from hsup_driver_libcontainer.child.plan import Common, Ground
+from hsup_driver_libcontainer.child.processes import is_stopped
 
-_MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.zygote as z; z.main()"
+_MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.child.zygote as z; z.main()"
 
 #: prctl.set_proctitle crashes where there is no variable; functions that are looked up
 #: when they are first called would be so in each dyno, which takes memory.

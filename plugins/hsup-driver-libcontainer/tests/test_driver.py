@@ -21,9 +21,10 @@ from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.testing import Recorder
 from hsup_driver_libcontainer import dyno as dyno_module
-from hsup_driver_libcontainer import kernel, spares, uids, zygote_client
+from hsup_driver_libcontainer import spares, uids, zygote_client
+from hsup_driver_libcontainer.child import kernel
+from hsup_driver_libcontainer.child.processes import children_of, is_stopped
 from hsup_driver_libcontainer.driver import LibcontainerDriver
-from hsup_driver_libcontainer.processes import children_of, is_stopped
 
 NAME = DynoName("web", 1)
 

@@ -21,7 +21,8 @@ import pyseccomp
 import pytest
 
 from hsup.errors import DriverError
-from hsup_driver_libcontainer import kernel, seccomp
+from hsup_driver_libcontainer import seccomp
+from hsup_driver_libcontainer.child import kernel
 
 MACHINE = platform.machine()
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -7,7 +7,7 @@ import platform
 import stat
 
 from hsup.errors import DriverError
-from hsup_driver_libcontainer.paths import resolve
+from hsup_driver_libcontainer.child.paths import resolve
 
 _SHELLS = ("bin/bash", "bin/sh")
 #: `e_machine` of an ELF header, see man 5 elf.

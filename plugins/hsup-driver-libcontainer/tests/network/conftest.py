@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 
 from hsup.api import Settings
-from hsup_driver_libcontainer import kernel, netlink_apply
-from hsup_driver_libcontainer.firewall import Firewall
-from hsup_driver_libcontainer.network import Network
-from hsup_driver_libcontainer.subnets import Subnet
+from hsup_driver_libcontainer.child import kernel, netlink_apply
+from hsup_driver_libcontainer.network.firewall import Firewall
+from hsup_driver_libcontainer.network.network import Network
+from hsup_driver_libcontainer.network.subnets import Subnet
 
 WORLD, HOST, METADATA = "198.51.100.2", "198.51.100.1", "169.254.169.254"
 

@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from hsup.errors import DriverError
-from hsup_driver_libcontainer import forwarding, nft
+from hsup_driver_libcontainer.network import forwarding, nft
 
 DOCKER = (
     "iptables -P FORWARD DROP",
@@ -264,7 +264,7 @@ def test_a_removal_that_fails_is_told_and_keeps_nobody_waiting(machine, monkeypa
     firewall = machine.firewall()
     firewall.open()
     with monkeypatch.context() as patch:
-        patch.setattr("hsup_driver_libcontainer.nf_tables.remove", refuse)
+        patch.setattr("hsup_driver_libcontainer.network.nf_tables.remove", refuse)
         firewall.begin_close()
         with pytest.raises(DriverError, match=r"table hsup: Operation not permitted; run nft del"):
             firewall.close()
@@ -315,7 +315,7 @@ def test_a_table_that_nobody_has_told_of_is_replaced(machine):
 
 
 def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):
-    monkeypatch.setattr("hsup_driver_libcontainer.system_tools._SYSTEM_FOLDERS", ())
+    monkeypatch.setattr("hsup_driver_libcontainer.child.system_tools._SYSTEM_FOLDERS", ())
     network = machine.network(PATH=str(machine.run_folder))
     expected = "^nft is missing; install it: apt-get install nftables$"
     with pytest.raises(DriverError, match=expected):

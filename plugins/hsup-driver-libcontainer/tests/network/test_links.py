@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from hsup_driver_libcontainer.link_messages import encode
-from hsup_driver_libcontainer.links import (
+from hsup_driver_libcontainer.network.link_messages import encode
+from hsup_driver_libcontainer.network.links import (
     PLACEHOLDERS,
     Links,
     LinkValues,
@@ -16,8 +16,8 @@ from hsup_driver_libcontainer.links import (
     group_of,
     number_of_link,
 )
-from hsup_driver_libcontainer.network_settings import read_network_settings
-from hsup_driver_libcontainer.subnets import Subnet, numbers_of
+from hsup_driver_libcontainer.network.settings import read_network_settings
+from hsup_driver_libcontainer.network.subnets import Subnet, numbers_of
 
 SETTINGS = [
     {},
@@ -57,8 +57,8 @@ def test_a_template_is_kept_and_pyroute2_not_imported_again(tmp_path):
     Links(settings, str(tmp_path)).load()
     program = (
         "import sys\n"
-        "from hsup_driver_libcontainer.links import Links\n"
-        "from hsup_driver_libcontainer.network_settings import read_network_settings\n"
+        "from hsup_driver_libcontainer.network.links import Links\n"
+        "from hsup_driver_libcontainer.network.settings import read_network_settings\n"
         f"Links(read_network_settings({{}}), {str(tmp_path)!r}).load()\n"
         "print('pyroute2' in sys.modules)\n"
     )

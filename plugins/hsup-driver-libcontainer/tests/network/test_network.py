@@ -214,7 +214,7 @@ def test_a_subnet_can_be_used_again_at_once_when_its_link_is_gone(machine):
 
 
 def test_many_links_are_waited_for_at_the_same_time(machine, monkeypatch):
-    monkeypatch.setattr("hsup_driver_libcontainer.link_watch._PATIENCE_SECONDS", 60)
+    monkeypatch.setattr("hsup_driver_libcontainer.network.link_watch._PATIENCE_SECONDS", 60)
     network = machine.hsup()
     dynos = [machine.dyno(network) for _ in range(20)]
     for dyno in dynos:
@@ -230,7 +230,7 @@ def test_many_links_are_waited_for_at_the_same_time(machine, monkeypatch):
 
 @pytest.mark.parametrize("blocks", [True, False])
 def test_a_link_that_something_keeps_alive_is_removed(machine, monkeypatch, blocks):
-    monkeypatch.setattr("hsup_driver_libcontainer.link_watch._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("hsup_driver_libcontainer.network.link_watch._PATIENCE_SECONDS", 0.05)
     network = machine.hsup()
     dyno = machine.dyno(network)
     dyno.end(keeps_namespace=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsup_driver_libcontainer import resolv
+from hsup_driver_libcontainer.network import resolv
 
 HOST_FILE = "etc/resolv.conf"
 STUB = "# a stub\nnameserver 127.0.0.53\noptions edns0\nsearch example.com\n"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import UsageError
-from hsup_driver_libcontainer.subnets import (
+from hsup_driver_libcontainer.network.subnets import (
     Network,
     Subnet,
     numbers_of,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsup_driver_libcontainer.uplinks import uplinks
+from hsup_driver_libcontainer.network.uplinks import uplinks
 
 
 def test_bridges_with_a_card_below_them_lead_out_and_others_do_not(tmp_path):

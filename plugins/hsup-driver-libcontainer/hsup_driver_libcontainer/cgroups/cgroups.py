@@ -1,0 +1,264 @@
+"""Make, watch and remove the cgroups that limit dynos.
+
+A dyno's is `hsup-INSTANCE/DYNO`, beside those of other programs, so that
+nothing is shared by several hsups.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from errno import EBUSY
+from signal import SIGKILL
+from typing import TYPE_CHECKING
+
+from hsup.api import Finding
+from hsup.errors import DriverError
+from hsup.sizes import Size
+from hsup_driver_libcontainer.cgroups.files import Folders, View, counters, process_ids, write
+from hsup_driver_libcontainer.cgroups.layout import Layout, survey
+from hsup_driver_libcontainer.requirements import is_container
+
+if TYPE_CHECKING:
+    from hsup_driver_libcontainer.cgroups.v1 import Version1
+    from hsup_driver_libcontainer.cgroups.v2 import Version2
+
+_PREFIX = "hsup-"
+_INSTANCE = re.compile("[0-9a-f]{8}")
+
+#: How long a process that was killed may take to die, and how often to look: version 1
+#: tells nobody when a cgroup has become empty.
+_DYING_SECONDS = 10.0
+_LOOK_SECONDS = 0.001
+
+#: A dyno joins its cgroup within milliseconds of its making.
+_DESERTED_SECONDS = 60.0
+
+
+class Group:
+    """The cgroups of one dyno, one for each hierarchy."""
+
+    def __init__(self, version: Version1 | Version2, folders: Folders, size: Size) -> None:
+        self._version = version
+        self._folders = folders
+        self._size = size
+
+    @property
+    def join_files(self) -> tuple[str, ...]:
+        """Return the files in which a process of one thread writes `0` to join, as root."""
+        return tuple(f"{folder}/{self._version.join_file}" for folder in _once(self._folders))
+
+    @property
+    def view(self) -> View:
+        """Return what the dyno is to find in its /sys/fs/cgroup."""
+        return self._version.view(self._folders, self._size)
+
+    def out_of_memory_event(self) -> int | None:
+        """Return a new descriptor that becomes readable when the dyno's memory is used up.
+
+        The kernel then kills one process, and whoever watches has to kill the
+        others; if that is quick, `out_of_memory_kills` stays 0. None where the
+        kernel kills all of them itself. It becomes readable on `remove` too.
+        The caller closes it.
+        """
+        return self._version.out_of_memory_event(self._folders)
+
+    def out_of_memory_kills(self) -> int:
+        """Return how many processes were killed because memory was used up."""
+        path = f"{self._folders['memory']}/{self._version.oom_counters}"
+        return counters(path).get("oom_kill", 0)
+
+    def memory_used(self) -> dict[str, int]:
+        """Return the bytes of memory that are `rss`, `cache` and `swap`."""
+        return self._version.memory_used(self._folders)
+
+    def removing(self) -> Iterator[float]:
+        """Kill what is left in here and remove the folders; they are gone in the end.
+
+        Yields how many seconds to wait before it looks again. May be called again.
+        Raises DriverError if a process does not die within ten seconds.
+        """
+        return _removing(_once(self._folders))
+
+    def remove(self) -> None:
+        """Do that, and block meanwhile."""
+        _wait(self.removing())
+
+
+class Cgroups:
+    """The part of the machine's cgroups that belongs to hsup."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._version = _version(layout.version)
+
+    @classmethod
+    def detect(cls) -> Cgroups:
+        """Find out where cgroups can be made, and make none.
+
+        Raises DriverError for what is missing.
+        """
+        layout, findings = _survey()
+        for finding in findings:
+            if finding.remedy:
+                raise DriverError(finding.text, hint=finding.remedy)
+        return cls(layout)
+
+    def create(self, instance: str, dyno: str, size: Size) -> Group:
+        """Make the cgroups of a dyno with the limits of its size, and nobody in them.
+
+        `instance` tells hsups apart. Raises DriverError, and leaves nothing then.
+        """
+        parents = {**self._layout.parents, **self._layout.shown}.items()
+        folders = {name: f"{parent}/{_PREFIX}{instance}/{dyno}" for name, parent in parents}
+        made: list[str] = []
+        try:
+            for folder in _once(folders):
+                self._make(folder)
+                made.append(folder)
+            self._version.complete(folders)
+            for path, value in self._version.limits(folders, size):
+                write(path, value)
+        except OSError as error:
+            _wait(_removing(made))
+            text = f"cannot make a cgroup for {dyno}: {error.filename}: {error.strerror}"
+            raise DriverError(text, hint="see hsup doctor") from error
+        return Group(self._version, folders, size)
+
+    def instances(self) -> set[str]:
+        """Return the hsups that have cgroups here, dead or alive."""
+        children = (name for folder in self._layout.folders for name in _children(folder))
+        return {name.removeprefix(_PREFIX) for name in children if name.startswith(_PREFIX)}
+
+    def sweep(self, instance: str) -> list[str]:
+        """Remove all cgroups of an hsup, and kill what is in them; return whose they were.
+
+        For one that is dead, or about to end. Raises DriverError if a process
+        does not die within ten seconds.
+        """
+        roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.folders]
+        dynos = sorted({name for root in roots for name in _children(root)})
+        for dyno in dynos:
+            _wait(_removing([f"{root}/{dyno}" for root in roots]))
+        _wait(_removing(roots))
+        return dynos
+
+    def sweep_deserted(self, known: Collection[str]) -> dict[str, int]:
+        """Remove the cgroups of hsups that are not known, where no process has been for a while.
+
+        Those of an hsup whose run folder is gone, or another one. Returns how many dynos'
+        cgroups each had. What a living hsup makes just now is left alone.
+        """
+        removed: dict[str, int] = {}
+        for one in filter(_INSTANCE.fullmatch, self.instances() - set(known)):
+            roots = [f"{parent}/{_PREFIX}{one}" for parent in self._layout.folders]
+            dynos = {f"{root}/{name}" for root in roots for name in _children(root)}
+            if all(map(_is_deserted, (*roots, *dynos))):
+                removed[one] = len(self.sweep(one))
+        return removed
+
+    def _make(self, folder: str) -> None:
+        try:
+            os.mkdir(folder)
+        except FileNotFoundError:  # the first of this hsup
+            instance = os.path.dirname(folder)
+            self._version.prepare(os.path.dirname(instance))
+            os.mkdir(instance)
+            self._version.prepare(instance)
+            os.mkdir(folder)
+
+
+def examine() -> Sequence[Finding]:
+    """Tell what this machine has for the limits of dynos, and what it lacks."""
+    return _survey()[1]
+
+
+def _survey() -> tuple[Layout, Sequence[Finding]]:
+    with open("/proc/self/mountinfo", encoding="utf-8") as mountinfo:
+        mounts = mountinfo.read()
+    with open("/proc/self/cgroup", encoding="utf-8") as own_cgroup:
+        return survey(mounts, own_cgroup.read(), is_container=is_container())
+
+
+def _version(number: int) -> Version1 | Version2:
+    """Import one of the two, as `hsup run` would feel both."""
+    if number == 1:
+        from hsup_driver_libcontainer.cgroups.v1 import Version1
+
+        return Version1()
+    from hsup_driver_libcontainer.cgroups.v2 import Version2
+
+    return Version2()
+
+
+def _is_deserted(folder: str) -> bool:
+    """Tell whether a cgroup was made some time ago, and has no process."""
+    try:
+        age = time.time() - os.stat(folder).st_mtime
+    except FileNotFoundError:
+        return True
+    return age > _DESERTED_SECONDS and not process_ids(folder)
+
+
+def _once(folders: Folders) -> list[str]:
+    return list(dict.fromkeys(folders.values()))
+
+
+def _children(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _wait(looks: Iterator[float]) -> None:
+    for seconds in looks:
+        time.sleep(seconds)
+
+
+def _removing(folders: Sequence[str]) -> Iterator[float]:
+    """Remove the cgroups of one dyno, or what held them, with those below."""
+    for folder in folders:
+        yield from _removing_empty([f"{folder}/{name}" for name in _children(folder)], folders)
+    yield from _removing_empty(folders, folders)
+
+
+def _removing_empty(leaves: Iterable[str], folders: Sequence[str]) -> Iterator[float]:
+    deadline = time.monotonic() + _DYING_SECONDS
+    for leaf in leaves:
+        while not _rmdir(leaf):
+            if time.monotonic() > deadline:
+                pids = ", ".join(map(str, process_ids(leaf)))
+                raise DriverError(f"cannot remove the cgroup {leaf}: process {pids} does not die")
+            _kill(folders)
+            yield _LOOK_SECONDS
+
+
+def _rmdir(folder: str) -> bool:
+    """Remove a cgroup; tell whether it is gone, and not busy with processes."""
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != EBUSY:
+            raise DriverError(f"cannot remove the cgroup {folder}: {error.strerror}") from error
+        return False
+    return True
+
+
+def _kill(folders: Sequence[str]) -> None:
+    """Kill every process in there; none can fork any more."""
+    for folder in folders:
+        try:
+            write(f"{folder}/pids.max", "0")
+        except FileNotFoundError:  # the controller is in another hierarchy
+            pass
+    for pid in {pid for folder in folders for pid in process_ids(folder)}:
+        try:
+            os.kill(pid, SIGKILL)
+        except ProcessLookupError:  # it has ended meanwhile
+            pass

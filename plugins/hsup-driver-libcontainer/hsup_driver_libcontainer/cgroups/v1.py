@@ -1,0 +1,95 @@
+"""Limits and counters of a dyno in cgroups of version 1.
+
+See the kernel's Documentation/admin-guide/cgroup-v1. Nothing is written to
+memory.use_hierarchy, which a cgroup inherits: where the one above it has a
+limit, as a container's, it is on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from hsup.sizes import Size
+from hsup_driver_libcontainer.cgroups.files import Folders, View, counters, write
+
+#: The kernel's own figures: cpu.shares of a new cgroup, microseconds of a period.
+_SHARES = 1024
+_PERIOD = 100_000
+
+#: New cgroups have none, and take no process then. See the kernel's cgroup-v1/cpusets.rst.
+_PROCESSORS = ("cpuset.cpus", "cpuset.mems")
+
+
+class Version1:
+    """A hierarchy for each controller."""
+
+    #: To cgroup.procs, which moves all threads, the kernel writes only when no process
+    #: can be forking any more: that takes it 10 ms.
+    join_file = "tasks"
+    oom_counters = "memory.oom_control"
+
+    def prepare(self, parent: str) -> None:
+        """Let a cgroup have children with processes: controllers are there by themselves."""
+        _inherit_processors(parent)
+
+    def complete(self, folders: Folders) -> None:
+        """Let processes into a dyno's cgroups."""
+        if "cpuset" in folders:
+            _inherit_processors(folders["cpuset"])
+
+    def limits(self, folders: Folders, size: Size) -> Iterator[tuple[str, str]]:
+        """Yield the files to write, in this order, with what to write."""
+        memory, cpu = folders["memory"], folders["cpu"]
+        yield f"{memory}/memory.limit_in_bytes", str(size.memory)
+        if os.path.exists(f"{memory}/memory.memsw.limit_in_bytes"):
+            yield f"{memory}/memory.memsw.limit_in_bytes", str(size.hard_limit)
+        else:  # booted with swapaccount=0: what cannot be limited is not to be used
+            yield f"{memory}/memory.swappiness", "0"
+        yield f"{folders['pids']}/pids.max", str(size.pids)
+        yield f"{cpu}/cpu.shares", str(_SHARES * size.weight)
+        if size.is_dedicated:
+            yield f"{cpu}/cpu.cfs_quota_us", str(_PERIOD * size.cpus)
+
+    def view(self, folders: Folders, size: Size) -> View:
+        """Show each hierarchy where distributions mount it."""
+        del size
+        return View(binds=tuple((folder, name) for name, folder in folders.items()))
+
+    def out_of_memory_event(self, folders: Folders) -> int | None:
+        """Return an eventfd that becomes readable when memory is used up, None without one.
+
+        See section 10 of the kernel's cgroup-v1/memory.rst.
+        """
+        memory = folders["memory"]
+        event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        with ExitStack() as undo:
+            undo.callback(os.close, event)
+            with open(f"{memory}/memory.oom_control", "rb", buffering=0) as control:
+                try:
+                    write(f"{memory}/cgroup.event_control", f"{event} {control.fileno()}")
+                except FileNotFoundError:  # a kernel with PREEMPT_RT
+                    return None
+            undo.pop_all()
+        return event
+
+    def memory_used(self, folders: Folders) -> dict[str, int]:
+        """Return the bytes that are `rss`, `cache` and `swap`."""
+        stat = counters(f"{folders['memory']}/memory.stat")
+        return {"rss": stat["rss"], "cache": stat["cache"], "swap": stat.get("swap", 0)}
+
+
+def _inherit_processors(folder: str) -> None:
+    """Give a cgroup without processors those of the one above, where they are controlled there."""
+    for name in _PROCESSORS:
+        try:
+            if not _read(f"{folder}/{name}"):
+                write(f"{folder}/{name}", _read(f"{os.path.dirname(folder)}/{name}"))
+        except FileNotFoundError:  # another controller's
+            return
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read().strip()

@@ -1,0 +1,85 @@
+"""Execute a command in a dyno beside its program, from outside, as nsenter does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hsup_driver_libcontainer.child import execution, kernel, plan, privileges, reaper
+from hsup_driver_libcontainer.child.plan import Common, Ground
+
+_NAMESPACES = (
+    kernel.CLONE_NEWPID
+    | kernel.CLONE_NEWNS
+    | kernel.CLONE_NEWUTS
+    | kernel.CLONE_NEWIPC
+    | kernel.CLONE_NEWNET
+)
+
+#: What joining the namespaces of a first process gives while it ends, and forking in them.
+_OF_THE_ENDING = frozenset({errno.ESRCH, errno.ENOMEM})
+
+#: Ending takes as long as all other processes of the dyno need for it.
+_END_TIMEOUT_MS = 10_000
+
+
+def fork(descriptors: Sequence[int], ground: bytes, common: Common) -> None:
+    """Fork a process that starts a command and tells hsup of its end.
+
+    `descriptors` are a channel to hsup, a pidfd of the dyno's first process, the memory
+    file of a program, and three streams; `ground` is the packet of the dyno's `Ground`.
+    Of a dyno that ends before the command runs nothing is told: it ends with the dyno.
+    """
+    if os.fork():
+        return
+    try:
+        _start(socket.socket(fileno=descriptors[0]), descriptors, ground, common)
+    finally:
+        os._exit(1)  # never the parent's code
+
+
+def _start(
+    channel: socket.socket, descriptors: Sequence[int], ground: bytes, common: Common
+) -> None:
+    first_process = descriptors[1]
+    own = Ground.read(ground)
+    try:
+        execution.seal()
+        os.setsid()
+        execution.close_all_but({0, 1, 2, *descriptors})
+        joins = execution.open_joins(own.join_files)
+        kernel.setns(first_process, _NAMESPACES)
+        reaper.have_children()
+        command = os.fork()
+        if not command:
+            _execute(channel, descriptors[2:], joins, own, common)
+        for descriptor in (*descriptors[2:], *joins):
+            os.close(descriptor)
+        reaper.serve(channel.fileno(), command, target=command)
+    except OSError as error:
+        timeout_ms = _END_TIMEOUT_MS if error.errno in _OF_THE_ENDING else 0
+        if not kernel.has_ended(first_process, timeout_ms):
+            execution.fail(channel, error)
+
+
+def _execute(
+    channel: socket.socket,
+    files: Sequence[int],
+    joins: Sequence[int],
+    ground: Ground,
+    common: Common,
+) -> NoReturn:
+    try:
+        execution.lead_session()
+        execution.limit(ground, common)
+        execution.join_cgroups(joins)
+        privileges.drop(ground.uid, common.seccomp)
+        file, *streams = files
+        execution.execute(plan.read_program(file), streams, None, channel)
+    except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
+        execution.fail(channel, error)
+    finally:
+        os._exit(1)

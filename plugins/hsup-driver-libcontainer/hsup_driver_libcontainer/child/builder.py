@@ -1,0 +1,97 @@
+"""Builds the surroundings of a dyno's program, and becomes that program.
+
+It is a child of the dyno's first process, and has the same namespaces. So the
+memory that all this takes is given back when the program is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+from hsup_driver_libcontainer.child import execution, messages, netlink_apply, plan, privileges
+from hsup_driver_libcontainer.child.messages import Built, Connect, Launch, Watch
+from hsup_driver_libcontainer.child.mounts import Owner, RootFilesystem
+from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
+from hsup_driver_libcontainer.child.plan import Common, Ground
+
+
+class Builder:
+    """A dyno's program to be.
+
+    `setup` leads to hsup; `unprivileged` ends when the first process has no privileges.
+    """
+
+    def __init__(
+        self, setup: socket.socket, unprivileged: int, ground: Ground, common: Common
+    ) -> None:
+        self._setup = setup
+        self._unprivileged = unprivileged
+        self._ground = ground
+        self._common = common
+
+    def run(self) -> NoReturn:
+        """Build what hsup tells of, and become the program."""
+        ground = self._ground
+        try:
+            messages.send(self._setup, Watch(), [os.pidfd_open(os.getppid())])
+            execution.lead_session()
+            socket.sethostname(ground.hostname)
+            execution.limit(ground, self._common)
+            self._owner = Owner(ground.uid)
+            execution.join_cgroups(execution.open_joins(ground.join_files))
+            self._execute(self._make_surroundings())
+        except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
+            execution.fail(self._setup, error)
+        finally:
+            os._exit(1)
+
+    def _make_surroundings(self) -> _Made:
+        """Make the network and the file systems, in the order in which hsup tells of them."""
+        is_connected = False
+        made = None
+        while not is_connected or made is None:
+            received = messages.receive(self._setup)
+            if received is None:
+                os._exit(1)  # hsup is no more
+            match received.message:
+                case Connect(network):
+                    with socket.socket(fileno=received.descriptors[0]) as host:
+                        netlink_apply.apply(host, NetworkPlan(*json.loads(network)))
+                    is_connected = True
+                case Launch():
+                    made = self._make_files(*received.descriptors)
+        return made
+
+    def _make_files(self, plan_file: int, program_file: int, *streams: int) -> _Made:
+        """Have file systems, and a terminal if one is asked for."""
+        uid = self._ground.uid
+        for stream in streams:  # so that the dyno can open /dev/stdout and its like
+            if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
+                os.fchown(stream, uid, uid)
+        own = plan.read_plan(plan_file)
+        root = RootFilesystem(own, uid, self._common.stage, self._owner)
+        root.build()
+        terminal = execution.open_terminal(self._setup, own.terminal, uid)
+        return _Made(program_file, streams, terminal, root.has_copied_owner)
+
+    def _execute(self, made: _Made) -> NoReturn:
+        """Lose all privileges, and become the program."""
+        privileges.drop(self._ground.uid, self._common.seccomp)
+        program = plan.read_program(made.program_file)
+        self._owner.reap()
+        os.read(self._unprivileged, 1)
+        messages.send(self._setup, Built(made.has_copied_owner))
+        execution.execute(program, made.streams, made.terminal, self._setup)
+
+
+class _Made(NamedTuple):
+    """What `Launch` told of, with all file systems in place."""
+
+    program_file: int
+    streams: Sequence[int]
+    terminal: int | None
+    has_copied_owner: bool

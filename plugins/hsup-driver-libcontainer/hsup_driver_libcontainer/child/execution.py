@@ -1,0 +1,134 @@
+"""Execute a program in a dyno, from a process that was forked for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Collection, Sequence
+from typing import NoReturn
+
+from hsup_driver_libcontainer.child import kernel, messages, privileges, reaper
+from hsup_driver_libcontainer.child.messages import Failed, Master
+from hsup_driver_libcontainer.child.plan import Common, Ground, Program, Terminal
+
+#: The descriptor after the streams, for the time until a program is executed.
+_NEWS = 3
+
+#: From the kernel's asm-generic/ioctls.h.
+_TIOCGPTN = 0x80045430
+_TIOCSPTLCK = 0x40045431
+
+
+def lead_session() -> None:
+    """Be a process of its own kind, which signals act on as on any other."""
+    os.setsid()
+    for number in signal.valid_signals():
+        if signal.getsignal(number) not in {signal.SIG_DFL, None}:  # of Python, hsup or its caller
+            signal.signal(number, signal.SIG_DFL)
+    reaper.take_signals()
+
+
+def close_all_but(kept: Collection[int]) -> None:
+    """Close all descriptors but some."""
+    first = 0
+    for descriptor in sorted(kept):
+        if descriptor > first:
+            os.closerange(first, descriptor)
+        first = descriptor + 1
+    kernel.close_range(first)
+
+
+def open_joins(join_files: Sequence[str]) -> Sequence[int]:
+    """Open the files of the host to `join_cgroups` with."""
+    return [os.open(one, os.O_WRONLY | os.O_CLOEXEC) for one in join_files]
+
+
+def join_cgroups(joins: Sequence[int]) -> None:
+    """Have this process counted as one of the dyno's, and see its cgroups as the root of all."""
+    for join in joins:
+        os.write(join, b"0")
+        os.close(join)
+    kernel.unshare(kernel.CLONE_NEWCGROUP)
+
+
+def limit(ground: Ground, common: Common) -> None:
+    """Have the limits of a dyno, and gain no capability from now on."""
+    privileges.be_ordinary()
+    privileges.set_limits(ground.open_files)
+    privileges.gain_none(common.highest_capability)
+    if ground.cpus:
+        os.sched_setaffinity(0, ground.cpus)
+
+
+def open_terminal(channel: socket.socket, terminal: Terminal | None, uid: int) -> int | None:
+    """Make a terminal if one is asked for; send its master to hsup, return the other end."""
+    if terminal is None:
+        return None
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    size = struct.pack("4H", terminal.rows, terminal.columns, 0, 0)
+    fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+    (place,) = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))
+    slave = os.open(f"/dev/pts/{place}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    os.fchown(slave, uid, -1)
+    messages.send(channel, Master(), [master])
+    os.close(master)
+    return slave
+
+
+def execute(
+    program: Program,
+    streams: Sequence[int],
+    terminal: int | None,
+    news: socket.socket,
+) -> NoReturn:
+    """Become a program in /app, with no descriptor open but its streams.
+
+    That `news` ends tells that it was executed.
+    """
+    os.chdir("/app")
+    places: Sequence[int] = ()
+    if terminal is not None and program.terminal is not None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        places = program.terminal.streams
+    sources = [terminal or 0 if place in places else one for place, one in enumerate(streams)]
+    high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in sources]
+    for place, descriptor in enumerate(high):
+        os.dup2(descriptor, place, inheritable=True)
+    if news.fileno() != _NEWS:
+        os.dup2(news.fileno(), _NEWS, inheritable=False)
+    kernel.close_range(_NEWS + 1)
+    try:
+        os.execve(program.argv[0], program.argv, program.environment)  # noqa: S606 - it is told
+    except (OSError, ValueError) as error:  # such as a NUL in an argument
+        fail(socket.socket(fileno=_NEWS), error)
+    os._exit(1)
+
+
+def fail(news: socket.socket, error: Exception) -> None:
+    """Tell why a program could not be executed."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError):
+        what = error.strerror or ""
+        text = f"{os.fsdecode(error.filename)}: {what}" if error.filename else what
+    messages.say(news, Failed(text))
+
+
+def seal() -> None:
+    """Have Python read no file by itself any more, as files are the dyno's from now on.
+
+    It looks for modules by path, and for the lines of a traceback too: what a dyno has
+    there would be executed, or read, by root. A failure is told by `fail` instead.
+    """
+    sys.meta_path.clear()
+    sys.path.clear()
+    sys.excepthook = sys.unraisablehook = _show_nothing
+
+
+def _show_nothing(*_: object) -> None:
+    """Take the place of the hooks that print a traceback."""

@@ -1,0 +1,105 @@
+"""PID 1 of a dyno: reaps its processes, forwards signals, ends them all when hsup is no more.
+
+Every dyno has this process in memory as long as it lives, and each page of it that
+Python writes to is one of its own. So it does next to nothing: a child, the builder,
+makes what the dyno's program needs and becomes that program; another process starts
+commands beside the program. Having changed its user it cannot be traced or read by
+the dyno's processes, which have the same one (PR_SET_DUMPABLE in man 2 prctl).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Collection
+from typing import NoReturn
+
+import prctl  # type: ignore[import-untyped]
+
+from hsup_driver_libcontainer.child import execution, kernel, privileges, reaper
+from hsup_driver_libcontainer.child.builder import Builder
+from hsup_driver_libcontainer.child.plan import Common, Ground
+
+_NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
+
+
+def fork(
+    channel: int, setup: int, ground: bytes, common: Common, leave: Callable[[], None]
+) -> None:
+    """Fork the first process of a dyno.
+
+    `channel` is a descriptor of its end of the channel, `setup` that of the builder,
+    and `ground` the packet of a `Ground`. What `leave` does, it does first, to have no
+    descriptor of the caller's but these and standard error; its input and output are
+    /dev/null then. The caller has one thread, and keeps its own pid namespace.
+    """
+    here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        kernel.unshare(kernel.CLONE_NEWPID)
+        try:
+            is_first_process = not os.fork()
+        except OSError:
+            kernel.setns(here, kernel.CLONE_NEWPID)
+            raise
+        if is_first_process:
+            os.close(here)
+            _be(channel, setup, ground, common, leave)
+        kernel.setns(here, kernel.CLONE_NEWPID)
+    finally:
+        os.close(here)
+
+
+def leave_all(kept: Collection[int]) -> None:
+    """Leave a process that was not made for being forked."""
+    reaper.await_signals()
+    os.chdir("/")  # moves to the new root with everybody
+    os.umask(0o022)
+    execution.close_all_but({2, *kept})
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in {0, 1} - {null}:
+        os.dup2(null, stream)
+
+
+def rehearse() -> None:
+    """Do once, as far as it changes nothing, what the first process of every dyno does.
+
+    What Python makes of something at its first use is then in memory that all
+    dynos share, where each would have its own.
+    """
+    kernel.unshare(0)
+    prctl.set_name("hsup-zygote")
+
+
+def _be(
+    channel: int, setup: int, ground: bytes, common: Common, leave: Callable[[], None]
+) -> NoReturn:
+    """Be PID 1, to the end."""
+    try:
+        try:
+            leave()
+            execution.seal()
+            os.setsid()  # the terminal of hsup's caller is none of the dyno's
+            kernel.unshare(_NAMESPACES)
+            reaper.have_children()
+            unprivileged, privileged = os.pipe()
+            program = os.fork()
+        except OSError as error:
+            execution.fail(socket.socket(fileno=setup), error)
+            os._exit(1)
+        if not program:
+            os.close(privileged)
+            _build(setup, unprivileged, ground, common)
+        os.close(setup)
+        privileges.change_user(int(ground[: ground.index(b"\n")]))
+        prctl.set_name("hsup-init")
+        prctl.set_proctitle("hsup: a dyno's first process")
+        os.dup2(0, 2)  # somebody may wait for the end of a stream
+        os.close(unprivileged)
+        os.close(privileged)
+        reaper.serve(channel, program, target=-1)
+    finally:
+        os._exit(1)  # never the parent's code
+
+
+def _build(setup: int, unprivileged: int, ground: bytes, common: Common) -> NoReturn:
+    Builder(socket.socket(fileno=setup), unprivileged, Ground.read(ground), common).run()

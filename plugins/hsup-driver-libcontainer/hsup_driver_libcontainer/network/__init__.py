@@ -1,0 +1,1 @@
+"""The network of dynos: subnets, interfaces, name servers and the rules of the firewall."""

@@ -1,0 +1,221 @@
+"""Keep the rules for dynos in the kernel as long as any hsup of the machine lives.
+
+Every hsup has a shared lock on a file; the one that can lock it alone when it ends
+was the last, and takes the rules away. A second lock lets one hsup at a time make
+them. The kernel undoes the locks of an hsup that was killed; a file tells the next
+one that there is something to be taken away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from hsup.api import Finding
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.child.system_tools import Ended, RunningTool, find_tool
+from hsup_driver_libcontainer.network import forwarding, nf_tables, nft
+from hsup_driver_libcontainer.network.iptables import RULES, Iptables
+from hsup_driver_libcontainer.network.resolv import link_local_name_servers
+from hsup_driver_libcontainer.network.uplinks import uplinks
+from hsup_driver_libcontainer.run_folders import make_own_folder
+
+FOLDER = "/run/hsup/firewall"
+
+#: How long another hsup, which takes some 20 ms, is waited for; and how often to look.
+_PATIENCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.002
+
+_NO_NFT = "nft is missing"
+_NEEDED = "a kernel with nf_tables, nat and fib is needed, Linux 5.10 or later"
+_INSTALL_NFT = "install it: apt-get install nftables"
+
+
+class Firewall:
+    """The rules, used by this hsup from `begin` on, which need not be waited for.
+
+    `folder` is the same for all hsups, whatever their run folders, as they share
+    the rules if they share a network namespace.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: str = FOLDER) -> None:
+        self._environ = environ
+        self.folder = f"{folder}/{os.stat('/proc/self/ns/net').st_ino}"
+        self._made = f"{self.folder}/made"
+        self._forwarding = f"{self.folder}/ip_forward"
+        self._making_path = f"{self.folder}/making"
+        self._use_path = f"{self.folder}/use"
+        self._making = self._use = -1
+        self._table: RunningTool | None = None
+        self._is_new = False
+        self._settling: socket.socket | None = None
+        self._failure: DriverError | None = None
+        self._iptables = Iptables(environ, note=f"{self.folder}/iptables")
+
+    def begin(self) -> None:
+        """Begin to make the rules; nothing if that was done. Raises DriverError."""
+        if self._use >= 0:
+            return
+        self._nft()
+        make_own_folder(self.folder)
+        self._making = _locked_in_time(self._making_path)
+        try:
+            self._use = _locked(self._use_path, fcntl.LOCK_SH)
+            self._is_new = not os.path.exists(self._made)
+            with open(self._made, "w", encoding="ascii"):
+                pass
+            self._table = self._begin_table(is_new=self._is_new)
+            self._iptables.begin_look()
+        except OSError as error:
+            self._give_up()
+            raise DriverError(f"cannot begin to make the firewall: {error.strerror}") from error
+
+    def open(self) -> None:
+        """Return when the rules are made. Raises DriverError, and leaves none then."""
+        self.begin()
+        if self._table is None:
+            return
+        table, self._table = self._table, None
+        try:
+            ended = table.wait()
+            if ended.status and self._is_new:  # it is there, though no hsup says that it made it
+                ended = self._begin_table(is_new=False).wait()
+            _check(ended, f"cannot make the nftables table {nft.TABLE}", _NEEDED)
+            self._iptables.let_pass()
+            forwarding.turn_on(self._forwarding)
+        except (DriverError, OSError) as error:
+            with suppress(DriverError):  # the first one is what matters
+                self.close()
+            if isinstance(error, OSError):
+                raise DriverError(f"cannot make the firewall: {error.strerror}") from error
+            raise
+        finally:
+            _unlock(self._making)
+
+    def begin_close(self) -> None:
+        """Take the rules away, if nobody else uses them; nothing if there are none.
+
+        What goes wrong is raised by `close`.
+        """
+        if self._use < 0:
+            return
+        try:
+            if self._table is not None:
+                self.open()
+            _unlock(self._use)
+            self._use = -1
+            self._take_away()
+        except DriverError as error:
+            self._failure = error
+
+    def close(self) -> None:
+        """Do that, and return when the kernel is done with it. Raises DriverError."""
+        self.begin_close()
+        self._settle()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def sweep(self) -> Sequence[str]:
+        """Take away what was left by hsups that are no more; say what that was."""
+        if self._use >= 0 or not os.path.exists(self._made):
+            return ()
+        swept = self._take_away()
+        self._settle()
+        return swept
+
+    def examine(self) -> Finding:
+        """Tell whether the host has what the rules are made with."""
+        path = find_tool("nft", self._environ)
+        if path is None:
+            return Finding("nftables", is_good=False, text=_NO_NFT, remedy=_INSTALL_NFT)
+        return Finding("nftables", is_good=True, text=f"nft is {path}")
+
+    def _give_up(self) -> None:
+        """Hold no lock after a beginning that failed; a sweep takes away what was made."""
+        if self._use >= 0:
+            _unlock(self._use)
+            self._use = -1
+        self._table = None
+        _unlock(self._making)
+
+    def _take_away(self) -> Sequence[str]:
+        """Take away what is there, if nobody uses it; say what that was. Raises DriverError."""
+        try:
+            alone = _locked(self._use_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return ()
+        try:
+            if not os.path.exists(self._made):
+                return ()
+            self._remove()
+        finally:
+            _unlock(alone)
+        return (f"the nftables table inet {nft.TABLE}",)
+
+    def _remove(self) -> None:
+        try:
+            removal = nf_tables.remove(self._iptables.chain_of_rules(), len(RULES))
+        except OSError as error:
+            text = f"cannot remove the nftables table {nft.TABLE}: {error.strerror}"
+            raise DriverError(text, hint=f"run nft delete table inet {nft.TABLE}") from error
+        self._settling = removal.netlink
+        self._iptables.forget(are_removed=removal.rules == len(RULES))
+        # Where packets are dropped unless a rule lets them pass, somebody else forwards.
+        forwarding.restore(self._forwarding, lambda: self._iptables.look().drops)
+        os.unlink(self._made)
+
+    def _settle(self) -> None:
+        """Wait for the kernel, see `nf_tables`."""
+        settling, self._settling = self._settling, None
+        if settling is not None:
+            settling.close()
+
+    def _begin_table(self, *, is_new: bool) -> RunningTool:
+        text = nft.ruleset(link_local_name_servers(), uplinks(), is_new=is_new)
+        return RunningTool((self._nft(), "-f", "-"), text)
+
+    def _nft(self) -> str:
+        path = find_tool("nft", self._environ)
+        if path is None:
+            raise DriverError(_NO_NFT, hint=_INSTALL_NFT)
+        return path
+
+
+def _check(ended: Ended, problem: str, remedy: str) -> None:
+    if ended.status:
+        raise DriverError(f"{problem}: {ended.complaint}", hint=remedy)
+
+
+def _locked_in_time(path: str) -> int:
+    """Return a descriptor of a file that only this process has locked. Raises DriverError."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                text = f"another hsup has been making the firewall for {_PATIENCE_SECONDS:g} s"
+                raise DriverError(text, hint=f"fuser {path} tells which") from error
+            time.sleep(_LOOK_SECONDS)
+
+
+def _locked(path: str, how: int) -> int:
+    """Return a descriptor of a file that is locked. Raises BlockingIOError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _unlock(descriptor: int) -> None:
+    """End a lock also where a process that was forked meanwhile has the descriptor."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)

@@ -1,0 +1,58 @@
+"""The IPv4 networks that the host already has routes to, or addresses in."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import socket
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hsup_driver_libcontainer.network.subnets import Network
+
+_SIOCGIFCONF = 0x8912  # linux/sockios.h
+#: struct ifreq on 64-bit machines: a name, a struct sockaddr_in, and what is left of the union.
+_IFREQ = struct.Struct("!16s4xI16x")
+#: Two routes of this length are how a VPN takes the default route's place.
+_HALF_OF_EVERYTHING = 1
+
+
+class HostRoute(NamedTuple):
+    """A network, and the interface that leads to it."""
+
+    network: Network
+    interface: str
+
+
+def read_routes() -> list[HostRoute]:
+    """Return the routes of the main table but the default ones, and the host's addresses."""
+    return [*_main_table(), *_addresses()]
+
+
+def _main_table() -> Iterator[HostRoute]:
+    with open("/proc/net/route", encoding="ascii") as file:
+        next(file, "")  # the names of the columns, which an empty table has not got
+        for line in file:
+            interface, destination, _, _, _, _, _, mask, *_ = line.split()
+            prefix_length = int(mask, 16).bit_count()
+            if prefix_length > _HALF_OF_EVERYTHING:
+                # The kernel prints addresses as numbers in the machine's byte order.
+                address = socket.ntohl(int(destination, 16))
+                yield HostRoute(Network(address, prefix_length), interface)
+
+
+def _addresses() -> Iterator[HostRoute]:
+    """Yield the addresses of the interfaces, see man 7 netdevice."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        size, _ = _ifconf(any_socket, 0, 0)
+        buffer = array.array("B", bytes(size))
+        size, _ = _ifconf(any_socket, size, buffer.buffer_info()[0])
+    for name, address in _IFREQ.iter_unpack(buffer[:size]):
+        yield HostRoute(Network(address, 32), name.rstrip(b"\0").decode())
+
+
+def _ifconf(any_socket: socket.socket, size: int, buffer: int) -> tuple[int, int]:
+    """Fill a buffer with as many struct ifreq as it has room for; return their size."""
+    answer = fcntl.ioctl(any_socket, _SIOCGIFCONF, struct.pack("iP", size, buffer))
+    return struct.unpack("iP", answer)

@@ -1,0 +1,168 @@
+"""The network of the dynos of one hsup: subnets, interfaces, and the rules of the firewall."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+
+from hsup.api import Finding, Settings
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
+from hsup_driver_libcontainer.leases import Leases, without
+from hsup_driver_libcontainer.network import resolv
+from hsup_driver_libcontainer.network.firewall import FOLDER, Firewall
+from hsup_driver_libcontainer.network.host_routes import HostRoute, read_routes
+from hsup_driver_libcontainer.network.link_watch import LinkWatch, wait_until_gone
+from hsup_driver_libcontainer.network.links import Links, number_of_link
+from hsup_driver_libcontainer.network.settings import EXTRA_INTERFACE, read_network_settings
+from hsup_driver_libcontainer.network.subnets import (
+    BLOCK_VARIABLE,
+    Subnet,
+    numbers_of,
+    numbers_touched,
+)
+
+_REMEDY = f"set {BLOCK_VARIABLE} to a larger block, or to one that this host has no route to"
+
+
+class Network:
+    """What a dyno needs: `take_subnet`, `plan`, and once it has ended `gone` and `give_back`.
+
+    Raises UsageError for a variable that makes no sense. Nothing is created before
+    `begin`; `open` must have returned before the first plan is carried out.
+    """
+
+    def __init__(
+        self, settings: Settings, run_folder: str, *, firewall_folder: str = FOLDER
+    ) -> None:
+        self._settings = read_network_settings(settings.environ)
+        self._firewall = Firewall(settings.environ, firewall_folder)
+        self._links = Links(self._settings, run_folder)
+        self._watch = LinkWatch()
+        self._numbers = numbers_of(self._settings.block)
+        self._leases_path = f"{self._firewall.folder}/subnets"
+        self._leases: Leases | None = None
+
+    def examine(self) -> Sequence[Finding]:
+        """Look at what the host has for the network of dynos."""
+        return (*self._needs(), resolv.examine())
+
+    def check(self) -> None:
+        """Raise DriverError where the host lacks something that no dyno can do without."""
+        for finding in self._needs():
+            if not finding.is_good:
+                raise DriverError(finding.text, hint=finding.remedy)
+
+    def begin(self) -> None:
+        """Begin to make what all dynos share; nothing if that was done. Raises DriverError."""
+        self.leases()
+        self._firewall.begin()
+
+    def open(self) -> None:
+        """Return when that is made; blocks. Raises DriverError."""
+        self.begin()
+        self._links.load()
+        self._firewall.open()
+
+    def begin_close_firewall(self) -> None:
+        """Take away the rules, if no other hsup uses them; no dyno needs them any more.
+
+        The kernel removes the interface of the last dyno meanwhile.
+        """
+        self._firewall.begin_close()
+
+    def close(self) -> None:
+        """Give back everything; no dyno is left."""
+        self._firewall.close()
+        if self._leases is not None:
+            self._leases.close()
+            self._leases = None
+
+    def sweep(self) -> Sequence[str]:
+        """Take away what hsups that are no more have left; say what that was."""
+        return self._firewall.sweep()
+
+    def leases(self) -> Leases:
+        """Return the leases of subnets; the processes of dynos keep their descriptor."""
+        if self._leases is None:
+            kind = f"subnet in {self._settings.block}"
+            self._leases = Leases(self._leases_path, self._numbers, kind=kind, remedy=_REMEDY)
+        return self._leases
+
+    def take_subnet(self) -> Subnet:
+        """Return a subnet that nobody has, and that the host has no route to.
+
+        Raises DriverError where none is left.
+        """
+        return Subnet(self.leases().take(_numbers_of(read_routes())))
+
+    @property
+    def folder(self) -> str:
+        """Return where the leases are that all hsups of this network share."""
+        return self._firewall.folder
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Tell whether only one dyno at a time can have it, for its extra address."""
+        return self._settings.extra_interface is not None
+
+    def give_back(self, subnet: Subnet) -> None:
+        """Let others have a subnet whose interface is gone."""
+        self.leases().give_back(subnet.number)
+
+    def plan(self, subnet: Subnet, interface: str) -> NetworkPlan:
+        """Return how to make a dyno's network; `interface` is the name of the host's end.
+
+        It has at most 15 characters. Raises OSError if the host's interface that
+        the dyno is to share is gone.
+        """
+        return self._links.requests(subnet, interface).plan
+
+    async def gone(self, subnet: Subnet) -> None:
+        """Return when the host's end of a dyno that has ended is gone, or never was.
+
+        Raises OSError where something keeps it from being removed.
+        """
+        await self._watch.gone(number_of_link(subnet), self._links.removal(subnet))
+
+    def wait_until_gone(self, subnet: Subnet) -> None:
+        """Do the same, and block meanwhile."""
+        wait_until_gone(number_of_link(subnet), self._links.removal(subnet))
+
+    def _needs(self) -> Iterator[Finding]:
+        yield self._firewall.examine()
+        yield self._examine_block()
+        if self._settings.extra_interface:
+            yield _examine_interface(self._settings.extra_interface.parent)
+
+    def _examine_block(self) -> Finding:
+        subject = "subnets of dynos"
+        routes = read_routes()
+        free = sum(len(one) for one in without(self._numbers, _numbers_of(routes)))
+        block = self._settings.block
+        if free:
+            return Finding(subject, is_good=True, text=f"{free} are free in {block}")
+        routed = next(one for one in routes if _is_within(self._numbers, one))
+        text = f"no subnet is free in {block}: {routed.interface} has {routed.network}"
+        return Finding(subject, is_good=False, text=text, remedy=_REMEDY)
+
+
+def _numbers_of(routes: Sequence[HostRoute]) -> Sequence[range]:
+    return [numbers_touched(one.network.addresses) for one in routes]
+
+
+def _is_within(numbers: range, route: HostRoute) -> bool:
+    touched = numbers_touched(route.network.addresses)
+    return touched.start < numbers.stop and numbers.start < touched.stop
+
+
+def _examine_interface(name: str) -> Finding:
+    subject = "extra interface"
+    if any(one == name for _, one in socket.if_nameindex()):
+        return Finding(subject, is_good=True, text=f"{name} is there")
+    return Finding(
+        subject,
+        is_good=False,
+        text=f"{EXTRA_INTERFACE} names {name}, which this host does not have",
+        remedy="ip -brief link lists those that it has",
+    )

@@ -1,0 +1,134 @@
+"""Remove the rules for dynos in one transaction of the kernel's nf_tables.
+
+The kernel waits for a grace period, some 10 ms, after it has removed rules, and who
+closes a socket to nf_tables meanwhile waits with it. nft(8) and iptables(8) would do so
+one after the other; here it is once for all rules, and while hsup does other things.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from hsup_driver_libcontainer.child.netlink_apply import request
+from hsup_driver_libcontainer.network.nft import TABLE
+
+_NETLINK_NETFILTER = 12  # linux/netlink.h, like the flags and the first kinds
+_REQUEST, _ACK, _DUMP, _CREATE = 1, 4, 0x300, 0x400
+_ERROR, _DONE = 2, 3
+_INTERRUPTED = 0x10
+
+_SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES, linux/netfilter/nfnetlink.h, like the batches
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_NEW_TABLE, _DELETE_TABLE = _SUBSYSTEM | 0, _SUBSYSTEM | 2  # linux/netfilter/nf_tables.h
+_NEW_RULE, _GET_RULE, _DELETE_RULE = _SUBSYSTEM | 6, _SUBSYSTEM | 7, _SUBSYSTEM | 8
+_TABLE_NAME = 1
+_RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3
+_INET, _IPV4 = 1, 2  # NFPROTO_*, linux/netfilter.h
+
+#: For whom a batch is; read at its begin only.
+_RESOURCE = socket.htons(_SUBSYSTEM >> 8)
+
+#: struct nlmsghdr with struct nfgenmsg, whose last field has the network's byte order.
+_HEADER = struct.Struct("=IHHIIBBH")
+_ATTRIBUTE = struct.Struct("=HH")
+_ATTRIBUTE_KIND = 0x3FFF
+_PACKET_BYTES = 1 << 16
+
+#: The match `comment`, its revision, and what iptables has put into it: NFTA_MATCH_*.
+_OURS = re.compile(rb"\x01\0comment\0\x08\0\x02\0.{4}..\x03\0hsup\0", re.DOTALL)
+
+
+class Removal(NamedTuple):
+    """How many of iptables' rules were removed; closing `netlink` waits for the grace period."""
+
+    rules: int
+    netlink: socket.socket
+
+
+def remove(chain: str | None, rules: int) -> Removal:
+    """Remove the table, if it is there, and our rules in one of iptables' chains.
+
+    Those are left alone unless there are as many as `rules`, and where somebody else
+    changes the chain meanwhile. Raises OSError, having removed nothing.
+    """
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+    try:
+        handles = _own_rules(netlink, chain) if chain else []
+        if len(handles) != rules:
+            handles = []
+        try:
+            _remove(netlink, chain or "", handles)
+        except FileNotFoundError:
+            handles = []
+            _remove(netlink, "", handles)
+    except BaseException:
+        netlink.close()
+        raise
+    return Removal(len(handles), netlink)
+
+
+def _remove(netlink: socket.socket, chain: str, handles: Sequence[bytes]) -> None:
+    place = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
+    table = _text(_TABLE_NAME, TABLE)
+    batch = [
+        (_BATCH_BEGIN, 0, 0, b""),
+        *((_DELETE_RULE, 0, _IPV4, place + _attribute(_RULE_HANDLE, handle)) for handle in handles),
+        (_NEW_TABLE, _CREATE, _INET, table),  # else there may be none to be deleted
+        (_DELETE_TABLE, _ACK, _INET, table),
+    ]
+    packet = b"".join(
+        _message(kind, flags, number, family, attributes)
+        for number, (kind, flags, family, attributes) in enumerate(batch)
+    )
+    packet += _message(_BATCH_END, 0, len(batch), 0, b"")
+    request(netlink, packet, [f"message {number}" for number in range(len(batch))])
+
+
+def _own_rules(netlink: socket.socket, chain: str) -> list[bytes]:
+    """Return the handles of our rules, as the kernel writes them; none if others change them."""
+    place = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
+    netlink.send(_message(_GET_RULE, _DUMP, 0, _IPV4, place))
+    found: list[bytes] = []
+    is_whole = True
+    while True:
+        for kind, flags, content in _messages(netlink.recv(_PACKET_BYTES)):
+            is_whole = is_whole and not flags & _INTERRUPTED
+            if kind in (_DONE, _ERROR):
+                (number,) = struct.unpack_from("=i", content)
+                return found if is_whole and not number else []
+            if kind == _NEW_RULE and _OURS.search(content):
+                found += [value for name, value in _attributes(content) if name == _RULE_HANDLE]
+
+
+def _message(kind: int, flags: int, number: int, family: int, attributes: bytes) -> bytes:
+    size = _HEADER.size + len(attributes)
+    header = (size, kind, _REQUEST | flags, number, 0, family, 0, _RESOURCE)
+    return _HEADER.pack(*header) + attributes
+
+
+def _text(kind: int, value: str) -> bytes:
+    return _attribute(kind, value.encode() + b"\0")
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _messages(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the kind, the flags and the content of each message."""
+    while packet:
+        size, kind, flags = struct.unpack_from("=IHH", packet)
+        yield kind, flags, packet[16:size]
+        packet = packet[-(-size // 4) * 4 :]
+
+
+def _attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
+    content = content[4:]  # struct nfgenmsg
+    while content:
+        size, kind = _ATTRIBUTE.unpack_from(content)
+        yield kind & _ATTRIBUTE_KIND, content[_ATTRIBUTE.size : size]
+        content = content[-(-size // 4) * 4 :]

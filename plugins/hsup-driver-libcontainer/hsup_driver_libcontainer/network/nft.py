@@ -1,0 +1,85 @@
+"""The nftables table of hsup: what dynos may send, and where to.
+
+There is one table, the same for all hsups of a machine. It names neither dynos nor
+their addresses: it tells their interfaces from others by the group, whose lowest
+bits say what the dynos of an hsup may do (`links`). So it is made once, and what
+starts and ends does not change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hsup_driver_libcontainer.network.links import DYNO_GROUP, METADATA_BIT, PEERS_BIT
+
+TABLE = "hsup"
+_REMOVAL = f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
+
+#: Where clouds tell machines about themselves, passwords included.
+LINK_LOCAL = "169.254.0.0/16"
+
+_GROUP_MASK = 0xFFFFFFFF & ~(PEERS_BIT | METADATA_BIT)
+_FROM_DYNO = f"iifgroup & {_GROUP_MASK:#x} == {DYNO_GROUP:#x}"
+_TO_DYNO = f"oifgroup & {_GROUP_MASK:#x} == {DYNO_GROUP:#x}"
+_REFUSE = "reject with icmpx type admin-prohibited"
+
+
+def ruleset(
+    name_servers: Sequence[str], uplinks: Sequence[str] = (), *, is_new: bool = False
+) -> str:
+    """Return what nft(8) reads to replace the table at once.
+
+    A table that `is_new` must not be there yet: then there is nothing to remove, and
+    nothing for the kernel to wait for. `name_servers` are those of the host that have
+    link-local addresses, as on some clouds: dynos may ask them for names, and nothing
+    else.
+
+    A bridge leads to containers or virtual machines, whoever made it and whatever its
+    name, unless it is one of `uplinks`. What they publish, dynos may reach as others do.
+
+    What a spoofed packet claims to come from is not behind the interface that it
+    came in through (`fib`). An administrator may publish a dyno with DNAT.
+    """
+    names = "".join(
+        f"        ip daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return\n"
+        for one in name_servers
+    )
+    outward = ", ".join(f'"{one}"' for one in uplinks)
+    way_out = f"        oifname {{ {outward} }} accept\n" if outward else ""
+    first = f"create table inet {TABLE}\n" if is_new else _REMOVAL
+    return f"""{first}table inet {TABLE} {{
+    chain prerouting {{
+        type filter hook prerouting priority raw; policy accept;
+        {_FROM_DYNO} jump from_dyno
+    }}
+    chain from_dyno {{
+        meta nfproto ipv6 drop
+        fib saddr . iif oif missing drop
+{names}        iifgroup & {METADATA_BIT:#x} == 0 ip daddr {LINK_LOCAL} {_REFUSE}
+    }}
+    chain forward {{
+        type filter hook forward priority filter; policy accept;
+        {_FROM_DYNO} {_TO_DYNO} jump between_dynos
+        {_TO_DYNO} jump to_dyno
+        {_FROM_DYNO} meta oifkind "bridge" jump to_bridge
+    }}
+    chain between_dynos {{
+        iifgroup & {PEERS_BIT:#x} != 0 oifgroup & {PEERS_BIT:#x} != 0 accept
+        {_REFUSE}
+    }}
+    chain to_dyno {{
+        ct state established,related accept
+        ct status dnat accept
+        {_REFUSE}
+    }}
+    chain to_bridge {{
+        ct state established,related accept
+        ct status dnat accept
+{way_out}        {_REFUSE}
+    }}
+    chain postrouting {{
+        type nat hook postrouting priority srcnat; policy accept;
+        {_FROM_DYNO} oifgroup & {_GROUP_MASK:#x} != {DYNO_GROUP:#x} masquerade
+    }}
+}}
+"""

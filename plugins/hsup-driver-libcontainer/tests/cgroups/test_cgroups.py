@@ -1,0 +1,370 @@
+"""Cgroups of the machine that this runs on, whichever version it has."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hsup.errors import DriverError
+from hsup.sizes import SIZES
+from hsup_driver_libcontainer.cgroups.cgroups import Cgroups, examine
+from hsup_driver_libcontainer.cgroups.layout import Layout, survey
+from hsup_driver_libcontainer.cgroups.v1 import Version1
+from hsup_driver_libcontainer.cgroups.v2 import Version2, vacate
+
+MIB = 1024**2
+SMALL = SIZES["standard-1x"]._replace(memory=32 * MIB, hard_limit=32 * MIB, pids=12)
+
+#: Joins the cgroups that it is given, and says so.
+JOIN = """
+import os, sys
+for path in sys.argv[1:]:
+    with open(path, "w") as file:
+        file.write("0")
+print("joined", flush=True)
+"""
+STAY = "import signal; signal.pause()"
+FORK_ONCE = """
+import signal
+if child := os.fork():
+    print(child, flush=True)
+signal.pause()
+"""
+HOLD = """
+import signal
+held = bytearray(16 * 1024**2)
+held[::4096] = b"x" * 4096
+print("held", flush=True)
+signal.pause()
+"""
+EAT = "held = bytearray(b'x' * 64 * 1024**2); print('eaten')"
+FORK = """
+children = 0
+try:
+    while True:
+        if os.fork() == 0:
+            import signal; signal.pause()
+        children += 1
+except BlockingIOError:
+    print(children, flush=True)
+    import signal; signal.pause()
+"""
+BOMB = """
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while True:
+    try:
+        os.fork()
+    except BlockingIOError:
+        pass
+"""
+
+
+def _machine():
+    mountinfo = Path("/proc/self/mountinfo").read_text()
+    return survey(mountinfo, Path("/proc/self/cgroup").read_text())
+
+
+LAYOUT, FINDINGS = _machine()
+FAULTS = [finding.text for finding in FINDINGS if finding.remedy]
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="cgroups are made by root"),
+    pytest.mark.skipif(bool(FAULTS), reason="; ".join(FAULTS) or "nothing is missing"),
+]
+only_v1 = pytest.mark.skipif(LAYOUT.version != 1, reason="this machine has cgroups version 2")
+
+
+@pytest.fixture(scope="module")
+def cgroups():
+    return Cgroups.detect()
+
+
+@pytest.fixture
+def instance(cgroups):
+    name = f"test{os.getpid()}"
+    yield name
+    cgroups.sweep(name)
+
+
+@pytest.fixture
+def group(cgroups, instance):
+    return cgroups.create(instance, "web.1", SMALL)
+
+
+@pytest.fixture
+def start():
+    """Start Python code in a group; it is in there when this returns."""
+    started = []
+
+    def start(group, code):
+        words = [sys.executable, "-c", JOIN + code, *group.join_files]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+        started.append(process)
+        assert process.stdout.readline() == b"joined\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def folders_of(instance):
+    return [one for parent in LAYOUT.folders for one in Path(parent).glob(f"hsup-{instance}/*/")]
+
+
+def content(group, controller, name):
+    folder = next(path for path in group.join_files if path.startswith(LAYOUT.parents[controller]))
+    return Path(folder).with_name(name).read_text().strip()
+
+
+def test_the_machine_has_what_is_needed():
+    assert {finding.subject for finding in examine()} == {"cgroups", "limit of swap"}
+
+
+@only_v1
+def test_limits_of_version_1_are_those_of_the_size(group):
+    assert content(group, "memory", "memory.limit_in_bytes") == str(32 * MIB)
+    assert content(group, "pids", "pids.max") == "12"
+    assert content(group, "cpu", "cpu.shares") == "1024"
+    assert content(group, "cpu", "cpu.cfs_quota_us") == "-1"
+
+
+@only_v1
+def test_a_dedicated_size_of_version_1_has_a_quota_of_cpu(cgroups, instance):
+    group = cgroups.create(instance, "web.1", SIZES["performance-2xl"])
+    assert content(group, "cpu", "cpu.shares") == "102400"
+    assert content(group, "cpu", "cpu.cfs_quota_us") == "1600000"
+
+
+@pytest.mark.skipif(LAYOUT.version != 2, reason="this machine has cgroups version 1")
+def test_limits_of_version_2_are_those_of_the_size(group):
+    assert content(group, "memory", "memory.max") == str(32 * MIB)
+    assert content(group, "memory", "memory.oom.group") == "1"
+    assert content(group, "pids", "pids.max") == "12"
+    assert content(group, "cpu", "cpu.weight") == "100"
+
+
+def test_without_a_limit_of_swap_version_1_does_not_swap(tmp_path):
+    folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
+    written = dict(Version1().limits(folders, SMALL))
+    assert written[f"{tmp_path}/memory.swappiness"] == "0"
+    (tmp_path / "memory.memsw.limit_in_bytes").touch()
+    written = dict(Version1().limits(folders, SIZES["performance-m"]))
+    assert written[f"{tmp_path}/memory.memsw.limit_in_bytes"] == str(5 * 1024 * MIB)
+
+
+def test_version_2_is_told_what_lies_beyond_the_quota_as_swap(tmp_path):
+    (tmp_path / "memory.swap.max").touch()
+    folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
+    written = dict(Version2().limits(folders, SIZES["performance-2xl"]))
+    assert {path.removeprefix(f"{tmp_path}/"): value for path, value in written.items()} == {
+        "memory.max": str(126 * 1024 * MIB),
+        "memory.swap.max": str(25 * 1024 * MIB),
+        "memory.oom.group": "1",
+        "pids.max": "65536",
+        "cpu.weight": "10000",
+        "cpu.max": "1600000 100000",
+    }
+
+
+def test_a_dyno_finds_its_memory_where_buildpacks_look(group):
+    places = dict(group.view.files)
+    for folder, place in group.view.binds:
+        for path in Path(folder).glob("memory.limit_in_bytes"):
+            places[f"{place}/{path.name}"] = path.read_text()
+    assert int(places["memory/memory.limit_in_bytes"]) == 32 * MIB
+
+
+@only_v1
+@pytest.mark.skipif("cpuset" not in LAYOUT.shown, reason="this machine mounts no cpuset")
+def test_a_dyno_of_version_1_has_all_processors_of_the_machine(group):
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        (folder,) = (one for one, place in group.view.binds if place == "cpuset")
+        machine = Path(LAYOUT.shown["cpuset"], name).read_text()
+        assert Path(folder, name).read_text() == machine != "\n"
+
+
+def test_a_process_joins_by_itself_and_its_children_are_in_there_too(group, start):
+    process = start(group, FORK_ONCE)
+    child = int(process.stdout.readline())
+    for pid in (process.pid, child):
+        cgroups_of = Path(f"/proc/{pid}/cgroup").read_text()
+        assert cgroups_of.count("/web.1\n") == len(LAYOUT.folders)
+
+
+def test_the_memory_of_a_dyno_is_told(group, start):
+    process = start(group, HOLD)
+    assert process.stdout.readline() == b"held\n"
+    assert 15 * MIB <= group.memory_used()["rss"] < 32 * MIB
+
+
+def test_who_uses_up_the_memory_is_killed_and_counted(group, start):
+    process = start(group, EAT)
+    assert process.wait() == -signal.SIGKILL
+    assert process.stdout.read() == b""
+    assert group.out_of_memory_kills() >= 1
+
+
+def test_who_stays_below_the_limit_is_neither(cgroups, instance, start):
+    group = cgroups.create(
+        instance, "web.2", SMALL._replace(memory=256 * MIB, hard_limit=256 * MIB)
+    )
+    process = start(group, EAT)
+    assert process.wait() == 0
+    assert group.out_of_memory_kills() == 0
+
+
+@only_v1
+@pytest.mark.parametrize("left", [1, 2])
+def test_where_too_many_files_are_open_that_leaves_none(group, descriptors_left, left):
+    with descriptors_left(left):
+        with pytest.raises(OSError, match="Too many open files"):
+            group.out_of_memory_event()
+        for one in [os.open("/", os.O_PATH) for _ in range(left)]:
+            os.close(one)
+
+
+@only_v1
+def test_that_memory_is_used_up_can_be_waited_for(group, start):
+    event = group.out_of_memory_event()
+    try:
+        assert not select.select([event], [], [], 0)[0]
+        start(group, EAT).wait()
+        assert select.select([event], [], [], 10)[0]
+    finally:
+        os.close(event)
+
+
+def test_a_dyno_has_no_more_processes_than_its_size(group, start):
+    process = start(group, FORK)
+    assert int(process.stdout.readline()) == SMALL.pids - 1
+
+
+@pytest.mark.parametrize("code", [STAY, FORK, BOMB], ids=["sleeper", "forks", "bomb"])
+def test_whoever_is_left_is_killed_and_the_folders_are_gone(group, start, instance, code):
+    process = start(group, code)
+    group.remove()
+    assert process.wait() == -signal.SIGKILL
+    assert folders_of(instance) == []
+
+
+def test_to_remove_again_does_nothing(group, instance):
+    group.remove()
+    group.remove()
+    assert folders_of(instance) == []
+
+
+def test_a_dyno_that_is_there_already_is_not_touched_by_another(group, cgroups, instance):
+    with pytest.raises(DriverError, match=r"cannot make a cgroup for web.1: .*File exists"):
+        cgroups.create(instance, "web.1", SIZES["performance-m"])
+    assert content(group, "pids", "pids.max") == "12"
+
+
+def test_a_dyno_whose_limits_cannot_be_set_leaves_nothing(cgroups, instance):
+    with pytest.raises(DriverError, match=r"pids.max: Invalid argument; see hsup doctor"):
+        cgroups.create(instance, "web.1", SMALL._replace(pids=-1))
+    assert folders_of(instance) == []
+
+
+def test_a_sweep_kills_and_removes_all_of_one_hsup_and_nothing_of_others(
+    cgroups, instance, group, start
+):
+    other = f"{instance}x"
+    cgroups.create(instance, "worker.1", SMALL)
+    process = start(group, FORK)
+    cgroups.create(other, "web.1", SMALL)
+    assert cgroups.instances() >= {instance, other}
+    assert cgroups.sweep(instance) == ["web.1", "worker.1"]
+    assert process.wait() == -signal.SIGKILL
+    assert other in cgroups.instances()
+    assert instance not in cgroups.instances()
+    assert cgroups.sweep(other) == ["web.1"]
+
+
+def test_a_sweep_of_what_is_not_there_does_nothing(cgroups):
+    assert cgroups.sweep("nobody") == []
+
+
+def test_folders_of_other_programs_are_nobodys(tmp_path):
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "hsup-0a1b2c3d").mkdir()
+    assert Cgroups(Layout(1, {"memory": str(tmp_path)})).instances() == {"0a1b2c3d"}
+
+
+@pytest.fixture
+def unified(tmp_path):
+    """Mount the hierarchy of version 2, with or without controllers; make a cgroup there."""
+    point = tmp_path / "unified"
+    point.mkdir()
+    subprocess.run(["mount", "-t", "cgroup2", "none", point], check=True)
+    made = point / f"hsup-test{os.getpid()}"
+    made.mkdir()
+    yield made
+    for folder in (*made.glob("*/"), made):
+        folder.rmdir()
+    subprocess.run(["umount", point], check=True)
+
+
+def test_processes_of_a_cgroup_that_is_to_be_divided_move_to_a_leaf(unified):
+    with subprocess.Popen(["sleep", "60"]) as process:
+        (unified / "cgroup.procs").write_text(str(process.pid))
+        vacate(str(unified))
+        vacate(str(unified))
+        assert (unified / "cgroup.procs").read_text() == ""
+        assert (unified / "init/cgroup.procs").read_text() == f"{process.pid}\n"
+        process.kill()
+
+
+def test_the_root_of_all_cgroups_keeps_its_processes(unified):
+    root = unified.parent
+    vacate(str(root))
+    assert str(os.getpid()) in (root / "cgroup.procs").read_text() or LAYOUT.version == 2
+    assert not (root / "init").is_dir() or LAYOUT.version == 2
+
+
+def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
+    """It is mounted on a cgroup, which is all that there can be for it."""
+    Version2().complete({"memory": str(unified)})
+    place, text = Version2().view({"memory": str(unified)}, SMALL).files[0]
+    script = (
+        'mount --bind "$1" /mnt && mount -t tmpfs none "/mnt/$(dirname "$2")" '
+        '&& printf %s "$3" > "/mnt/$2" && cat "/mnt/$2"'
+    )
+    words = ["unshare", "-m", "sh", "-ec", script, "sh", unified, place, text]
+    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert told == f"{32 * MIB}\n"
+    with subprocess.Popen(["sleep", "60"]) as process:
+        (unified / "cgroup.procs").write_text(str(process.pid))
+        process.kill()
+    assert Counter(path.name for path in unified.glob("*/")) == {"memory": 1}
+
+
+def test_cgroups_of_an_hsup_that_nobody_knows_are_removed_when_nobody_is_there(cgroups, start):
+    one = "0badcafe"
+
+    def removed(known):
+        return cgroups.sweep_deserted(known).get(one)  # others may run tests beside this one
+
+    group = cgroups.create(one, "web.1", SMALL)
+    folders = [path for path in Path("/sys/fs/cgroup").glob(f"**/*hsup-{one}/**/") if path.is_dir()]
+    assert removed(()) is None  # it is new
+    for path in folders:
+        os.utime(path, (0, 0))
+    assert removed([one]) is None
+    process = start(group, HOLD)
+    process.stdout.readline()
+    assert removed(()) is None
+    process.kill()
+    process.wait()
+    assert removed(()) == 1
+    assert one not in cgroups.instances()

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SEALED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from hsup_driver_libcontainer.child import execution
+execution.seal()
+try:
+    import planted
+except ImportError:
+    print("not found")
+raise TypeError("shown by nobody")
+"""
+
+
+def test_a_sealed_process_imports_nothing_and_shows_no_traceback(tmp_path):
+    """Python would look for both in files that are the dyno's by then."""
+    (tmp_path / "planted.py").write_text("print('imported')")
+    line = [sys.executable, "-c", SEALED, str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("not found\n", "", 1)

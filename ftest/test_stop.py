@@ -169,7 +169,7 @@ def test_dynos_that_end_at_the_moment_of_the_stop_are_not_started_again(hsup):
     assert running.count("born$") == 8
 
 
-@pytest.mark.parametrize("module", ["click", "asyncio", "hsup.supervisor"])
+@pytest.mark.parametrize("module", ["click", "asyncio", "hsup.supervision.supervisor"])
 def test_an_interrupt_while_hsup_itself_starts_ends_it_quietly(hsup, module):
     hsup.procfile(one=hsup.born)
     running = hsup.begin("start", env={"PYTHONPROFILEIMPORTTIME": "1"})

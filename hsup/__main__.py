@@ -24,11 +24,11 @@ def main() -> None:
     # What the caller has blocked would never arrive, and be blocked for dynos too.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if os.getpid() == 1:
-        from hsup.init import fork_below
+        from hsup.cli.init import fork_below
 
         fork_below()
     _open_standard_streams()
-    from hsup.cli import main as run_command_line
+    from hsup.cli.main import main as run_command_line
 
     try:
         run_command_line()

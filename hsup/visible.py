@@ -2,7 +2,8 @@ r"""Print what others have written so that it can be nothing but text.
 
 A name, a command, a path or an answer of a server may have control characters, which move a
 terminal's cursor or forge a line. They are shown as `\x1b` and `\n`, in all that hsup prints
-of its own: here, in its lines of the log (`hsup.logs`) and in its records (`hsup.diagnostics`).
+of its own: here, in its lines of the log (`hsup.output.logs`) and in its records
+(`hsup.cli.diagnostics`).
 What dynos write stays as it is.
 """
 

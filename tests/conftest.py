@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from hsup.api import Fetched, Settings
-from hsup.calls import Calls, Part
 from hsup.events import DynoExited, DynoStateChanged
-from hsup.executor import Surroundings
-from hsup.guards import GuardedDriver, GuardedSource
 from hsup.launch import dyno_spec
-from hsup.logs import LogRouter
 from hsup.model import Command, DynoName, ExitStatus, ProcessType, Release
-from hsup.policy import CrashPolicy
+from hsup.output.logs import LogRouter
+from hsup.plugins.calls import Calls, Part
+from hsup.plugins.guards import GuardedDriver, GuardedSource
+from hsup.supervision.executor import Surroundings
+from hsup.supervision.policy import CrashPolicy
 
 LONG_ENOUGH_SECONDS = 60
 

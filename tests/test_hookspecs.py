@@ -8,12 +8,12 @@ import pytest
 from hsup import events, hookimpl, hookspecs
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("hsup_")]
-TESTS = [path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__)]
+TESTS = [path for path in Path(__file__).parent.rglob("test_*.py") if path != Path(__file__)]
 
 
 def test_there_are_hooks_and_tests():
     assert "hsup_register_drivers" in HOOKS
-    assert any(path.name == "test_plugin_manager.py" for path in TESTS)
+    assert any(path.name == "test_manager.py" for path in TESTS)
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -20,16 +20,18 @@ def test_the_version_is_told_without_anything_heavy():
     modules = imported("-m", "hsup", "--version")
     assert "hsup.cli.commands" in modules
     assert modules.isdisjoint(HEAVY)
-    assert modules.isdisjoint({"pluggy", "hsup.plugin_manager", "importlib.metadata"})
+    assert modules.isdisjoint({"pluggy", "hsup.plugins.manager", "importlib.metadata"})
 
 
 def test_a_command_is_run_without_anything_heavy(tmp_path):
     (tmp_path / "Procfile").write_text("worker: true\n")
     (tmp_path / ".env").write_text("NAME=value\n")
     modules = imported("-m", "hsup", "run", "--", "true", folder=tmp_path)
-    assert {"hsup.cli.parts", "hsup.plugin_manager"} <= modules
+    assert {"hsup.cli.parts", "hsup.plugins.manager"} <= modules
     assert modules.isdisjoint(HEAVY)
-    assert modules.isdisjoint({"hsup.supervisor", "logging", "importlib.metadata", "dotenv"})
+    assert modules.isdisjoint(
+        {"hsup.supervision.supervisor", "logging", "importlib.metadata", "dotenv"}
+    )
     assert "click" not in modules
 
 

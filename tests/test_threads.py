@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
+from hsup.archives.compression import decompressed
 from hsup.cancellation import GivenUp, pause
 from hsup.errors import TooManyProcesses
-from hsup.slugs.compression import decompressed
 from hsup.slugs.credentials import in_thread_of
 from hsup.threads import in_thread, in_thread_or_here, in_thread_or_undone
 

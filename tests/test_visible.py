@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.diagnostics import VisibleFormatter
+from hsup.cli.diagnostics import VisibleFormatter
 from hsup.table import table
 from hsup.visible import visible
 
@@ -106,10 +106,11 @@ def test_what_a_plugin_is_called_and_says_is_visible(install, tmp_path):
 def test_a_mistake_of_hsups_own_is_shown_as_text():
     program = """
 import hsup.cli.commands
+import hsup.cli.main
 def broken(**_):
     raise RuntimeError("\\x1b[2Jgone\\nhsup: all is well")
 hsup.cli.commands.hsup = broken
-hsup.cli.main()
+hsup.cli.main.main()
 """
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

@@ -13,7 +13,7 @@ from hsup.cli.options import Options
 from hsup.cli.parts import Parts
 from hsup.cli.shared import SharingCommand
 from hsup.errors import UsageError
-from hsup.guards import PluginFailed
+from hsup.plugins.guards import PluginFailed
 from hsup.visible import tell
 
 

@@ -90,7 +90,7 @@ def _plugin_errors(ctx: click.Context) -> Iterator[None]:
         name = ctx.invoked_subcommand
         if name is None or name in COMMANDS:
             raise
-        from hsup.plugin_manager import PluginManager
+        from hsup.plugins.manager import PluginManager
 
         manager = PluginManager()
         manager.commands(COMMANDS)
@@ -99,6 +99,6 @@ def _plugin_errors(ctx: click.Context) -> Iterator[None]:
 
 
 def _of_plugins() -> dict[str, click.Command]:
-    from hsup.plugin_manager import PluginManager
+    from hsup.plugins.manager import PluginManager
 
     return dict(PluginManager().commands(COMMANDS))

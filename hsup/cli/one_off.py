@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hsup import catalogue
 from hsup.api import RunsForeground
 from hsup.cli.options import Options
 from hsup.cli.parts import Parts, closing, sweep
 from hsup.descriptors import allow_many, require_least
 from hsup.errors import DriverError, HsupError
-from hsup.exec_limits import require_passable
 from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.plugins import catalogue
+from hsup.supervision.exec_limits import require_passable
 from hsup.terminal import end_by_signals, flags_kept
 from hsup.visible import warn
 
@@ -52,14 +52,14 @@ def _failures_told() -> Iterator[None]:
         warn(str(error))
         end_by_signals()
         if error.is_mistake:
-            from hsup.emergency import kill_descendants  # takes long, and is needed rarely
+            from hsup.cli.emergency import kill_descendants  # takes long, and is needed rarely
 
             kill_descendants()
         sys.exit(error.exit_code)
 
 
 def _tell_out_of_memory() -> None:
-    from hsup import messages  # takes long, and is needed rarely
+    from hsup.output import messages  # takes long, and is needed rarely
 
     warn(f"the dyno ran out of memory: {messages.OUT_OF_MEMORY}")
 

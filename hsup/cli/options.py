@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hsup.api import Settings
-from hsup.config import read_settings
+from hsup.cli.config import read_settings
 from hsup.errors import UsageError
 from hsup.model import Bind
 

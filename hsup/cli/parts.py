@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
-from hsup import catalogue
 from hsup.api import (
     BindsPaths,
     Closes,
@@ -21,19 +20,20 @@ from hsup.api import (
     Source,
     Sweeps,
 )
-from hsup.calls import Calls, Part
 from hsup.cli.options import Options
 from hsup.errors import DriverError, HsupError, SourceError, UsageError
-from hsup.guards import (
+from hsup.long_work import LongWork, waited_for
+from hsup.model import Release
+from hsup.plugins import catalogue
+from hsup.plugins.calls import Calls, Part
+from hsup.plugins.guards import (
     GuardedSourceFactory,
     PluginFailed,
     create_driver,
     create_service,
     create_sink,
 )
-from hsup.long_work import LongWork, waited_for
-from hsup.model import Release
-from hsup.plugin_manager import PluginManager
+from hsup.plugins.manager import PluginManager
 from hsup.visible import say_at_once, warn, warn_of
 
 _Factory = TypeVar("_Factory")
@@ -190,7 +190,7 @@ class Parts:
 def print_warnings() -> None:
     """Have what is logged printed as all else is, if anything was imported that logs."""
     if "logging" in sys.modules:
-        from hsup.diagnostics import print_visibly
+        from hsup.cli.diagnostics import print_visibly
 
         print_visibly()
 

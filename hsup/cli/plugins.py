@@ -8,7 +8,7 @@ import click
 
 from hsup.cli.commands import COMMANDS
 from hsup.cli.options import Options
-from hsup.plugin_manager import Plugin, PluginManager
+from hsup.plugins.manager import Plugin, PluginManager
 from hsup.table import table
 from hsup.visible import tell, tell_json
 

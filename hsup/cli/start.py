@@ -17,22 +17,22 @@ import click
 from click.core import ParameterSource
 
 from hsup.api import SUPERVISOR, Adopts, LogSink
-from hsup.calls import Calls
+from hsup.cli.config import wants_colour
+from hsup.cli.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
+from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
 from hsup.cli.parts import Parts, closing
 from hsup.cli.shared import SharingCommand
-from hsup.config import wants_colour
+from hsup.cli.signals import SignalHandlers
 from hsup.descriptors import allow_many, require_least
-from hsup.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
-from hsup.emergency import kill_descendants, tell_of_blocking
 from hsup.errors import HsupError, UsageError
-from hsup.formation import Asked
-from hsup.formats import formatter
-from hsup.logs import LogRouter
-from hsup.plan import Plan
-from hsup.printer import ErrorPrinter, Printer, RawPrinter
-from hsup.signals import SignalHandlers
-from hsup.supervisor import Supervisor
+from hsup.output.formats import formatter
+from hsup.output.logs import LogRouter
+from hsup.output.printer import ErrorPrinter, Printer, RawPrinter
+from hsup.plugins.calls import Calls
+from hsup.supervision.formation import Asked
+from hsup.supervision.plan import Plan
+from hsup.supervision.supervisor import Supervisor
 from hsup.visible import say_at_once, warn, warn_of
 
 logger = logging.getLogger(__name__)

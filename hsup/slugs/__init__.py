@@ -10,7 +10,7 @@ is not in the store yet.
 
 from __future__ import annotations
 
-from hsup.slugs.errors import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
+from hsup.archives.errors import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
 from hsup.slugs.folder import Unpacked
 from hsup.slugs.store import SlugStore
 

@@ -7,12 +7,9 @@ import shutil
 import time
 from typing import NamedTuple
 
-from hsup.slugs.digest import KnownDigests
-from hsup.slugs.limits import Keep, whole_number
-from hsup.slugs.lock import EXCLUSIVE_NOW, lock, unlock
-
-#: How long a download that broke off may wait to be resumed.
-RESUME_SECONDS = 24 * 60 * 60
+from hsup.archives.digest import KnownDigests
+from hsup.archives.limits import Keep, is_young, whole_number
+from hsup.locks import EXCLUSIVE_NOW, lock, unlock
 
 
 def collect(folder: str, keep: Keep) -> None:
@@ -69,15 +66,6 @@ def _slugs(unpacked: str) -> list[KeptSlug]:
         except FileNotFoundError:
             pass  # another hsup has collected it
     return found
-
-
-def is_young(download: str) -> bool:
-    """Tell whether something of a download came so lately that it may still be resumed."""
-    try:
-        written = os.stat(download).st_mtime
-    except OSError:
-        return False
-    return time.time() - written < RESUME_SECONDS
 
 
 def _remove(path: str, by_way_of: str | None = None) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from hsup.slugs.errors import SlugError
+from hsup.archives.errors import SlugError
 from hsup.threads import start_thread
 
 _Result = TypeVar("_Result")

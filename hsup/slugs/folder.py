@@ -23,12 +23,12 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from hsup.slugs.digest import KnownDigests, file_key
+from hsup.archives.digest import KnownDigests, file_key
+from hsup.archives.errors import SlugError
+from hsup.archives.limits import read_keep, read_limits
+from hsup.archives.location import Archive, ArchiveFile
+from hsup.locks import SHARED, lock, unlock
 from hsup.slugs.disk import is_synced, is_whole
-from hsup.slugs.errors import SlugError
-from hsup.slugs.limits import read_keep, read_limits
-from hsup.slugs.location import Archive, ArchiveFile
-from hsup.slugs.lock import SHARED, lock, unlock
 
 if TYPE_CHECKING:
     from types import TracebackType

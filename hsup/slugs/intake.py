@@ -11,24 +11,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from hsup.cancellation import GivenUp
-from hsup.folders import make_folders
-from hsup.long_work import current
-from hsup.slugs.collect import collect
-from hsup.slugs.digest import Known, digest_of, file_key, is_settled, share_key, url_key
-from hsup.slugs.disk import mark
-from hsup.slugs.errors import (
+from hsup.archives.digest import Known, digest_of, file_key, is_settled, share_key, url_key
+from hsup.archives.errors import (
     ChecksumError,
     HostileSlug,
     SlugError,
     SlugUnchanged,
     SlugUnreachable,
 )
+from hsup.archives.limits import MAX_SIZE, Limits
+from hsup.archives.location import Archive, ArchiveFile, ArchiveURL
+from hsup.archives.progress import Progress, tell_of_waiting, while_wanted
+from hsup.cancellation import GivenUp
+from hsup.folders import make_folders
+from hsup.locks import EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
+from hsup.long_work import current
+from hsup.slugs.collect import collect
+from hsup.slugs.disk import mark
 from hsup.slugs.folder import SlugFolder, Unpacked
-from hsup.slugs.limits import MAX_SIZE, Limits
-from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL
-from hsup.slugs.lock import EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
-from hsup.slugs.progress import Progress, tell_of_waiting, while_wanted
 from hsup.slugs.rights import open_slug
 from hsup.slugs.unpack import unpack
 
@@ -120,7 +120,7 @@ class Intake:
         Raises SlugUnchanged where it is, after one try; without one there are several.
         """
         # It imports requests, which takes as long as all the rest of `hsup run`.
-        from hsup.slugs.download import Download
+        from hsup.archives.download import Download
 
         limits = self._store.limits
         download = Download(

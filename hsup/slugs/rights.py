@@ -17,7 +17,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hsup.slugs.errors import SlugError
+from hsup.archives.errors import SlugError
 
 if TYPE_CHECKING:
     from hsup.model import Author

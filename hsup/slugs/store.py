@@ -6,11 +6,11 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from hsup.slugs.digest import expected_digest, share_key, url_key
-from hsup.slugs.errors import SlugError
+from hsup.archives.digest import expected_digest, share_key, url_key
+from hsup.archives.errors import SlugError
+from hsup.archives.location import Archive, ArchiveFile, ArchiveURL, Folder, find
+from hsup.archives.progress import Progress, bar
 from hsup.slugs.folder import SlugFolder, Unpacked
-from hsup.slugs.location import Archive, ArchiveFile, ArchiveURL, Folder, find
-from hsup.slugs.progress import Progress, bar
 from hsup.slugs.rights import open_slug, read_folders
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import logging
 import os
 from contextlib import suppress
 
+from hsup.locks import SHARED, lock, unlock
 from hsup.slugs.disk import is_synced, mark_synced, unmark
-from hsup.slugs.lock import SHARED, lock, unlock
 
 _logger = logging.getLogger(__name__)
 

@@ -29,12 +29,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import BinaryIO, NamedTuple
 
-from hsup.slugs.compression import decompressed
-from hsup.slugs.errors import HostileSlug, SlugError
-from hsup.slugs.limits import MAX_FILES, MAX_SIZE, Limits
-from hsup.slugs.progress import Advance, Progress
-from hsup.slugs.sparse import SparseMap
-from hsup.slugs.tar import MAKE_SO, Kind, Member, Stream, members
+from hsup.archives.compression import decompressed
+from hsup.archives.errors import HostileSlug, SlugError
+from hsup.archives.limits import MAX_FILES, MAX_SIZE, Limits
+from hsup.archives.progress import Advance, Progress
+from hsup.archives.sparse import SparseMap
+from hsup.archives.stream import Stream
+from hsup.archives.tar import MAKE_SO, Kind, Member, members
 
 #: Folders in one another. What removes the tree opens all of them at once.
 MAX_DEPTH = 100

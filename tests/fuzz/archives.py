@@ -13,9 +13,9 @@ from contextlib import nullcontext
 
 from harness import fuzz, instrumented
 
-with instrumented("hsup.slugs"):
-    from hsup.slugs.errors import SlugError
-    from hsup.slugs.limits import Limits
+with instrumented("hsup.archives", "hsup.slugs"):
+    from hsup.archives.errors import SlugError
+    from hsup.archives.limits import Limits
     from hsup.slugs.unpack import unpack
 
 LIMITS = Limits(size=1 << 20, files=100)

@@ -10,9 +10,9 @@ import sys
 
 from harness import fuzz, instrumented
 
-with instrumented("hsup.slugs"):
-    from hsup.slugs.compression import CHUNK, decompressed
-    from hsup.slugs.errors import SlugError
+with instrumented("hsup.archives", "hsup.slugs"):
+    from hsup.archives.compression import CHUNK, decompressed
+    from hsup.archives.errors import SlugError
 
 if sys.version_info >= (3, 14):
     from compression import zstd

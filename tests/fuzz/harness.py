@@ -4,8 +4,9 @@ A target is a program of this folder:
 
     from harness import fuzz, instrumented
 
-    with instrumented("hsup.slugs"):
-        from hsup.slugs.tar import Stream, members
+    with instrumented("hsup.archives", "hsup.slugs"):
+        from hsup.archives.stream import Stream
+        from hsup.archives.tar import members
 
     def execute(data): ...          # raises what is a fault; returns for all else
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hsup.archives.limits import Keep
+from hsup.locks import EXCLUSIVE_NOW, lock, unlock
 from hsup.model import Slug
 from hsup.slugs.collect import KeptSlug, surplus
-from hsup.slugs.limits import Keep
-from hsup.slugs.lock import EXCLUSIVE_NOW, lock, unlock
 
 NOW = 1000.0
 SLUGS = [KeptSlug(990.0, "newest", 10), KeptSlug(500.0, "older", 20), KeptSlug(100.0, "oldest", 5)]

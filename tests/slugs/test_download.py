@@ -14,12 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from hsup.archives.download import MAX_TRIES, _Pace, _TooSlow
+from hsup.archives.progress import bar
 from hsup.cancellation import GivenUp, until
 from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
-from hsup.slugs.download import MAX_TRIES, _Pace, _TooSlow
-from hsup.slugs.progress import bar
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_server_that_gives_a_byte_at_a_time_is_given_up(store, large):
 def test_each_try_in_vain_is_waited_for_longer(store, large, monkeypatch):
     large.breaks_after = [0, 0, 0, 500_000]
     waits = []
-    monkeypatch.setattr("hsup.slugs.download.pause", waits.append)
+    monkeypatch.setattr("hsup.archives.download.pause", waits.append)
     store.unpack(Slug(location=url(large))).close()
     assert waits == [0.002, 0.004, 0.008, 0.001]
 
@@ -299,7 +299,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 @pytest.fixture
 def short(monkeypatch):
     """Take the rate over a tenth of a second."""
-    monkeypatch.setattr("hsup.slugs.download.MIN_RATE_SECONDS", 0.1)
+    monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("short")
@@ -327,10 +327,10 @@ def test_a_server_that_does_not_come_to_an_end_is_given_up(pieces, store, server
 
 @pytest.mark.parametrize(("rate", "is_enough"), [(0, True), (1, False)])
 def test_a_rate_of_0_takes_that_nothing_comes(rate, is_enough, monkeypatch):
-    monkeypatch.setattr("hsup.slugs.download.MIN_RATE_SECONDS", 0.0)
+    monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.0)
     ticks = count()
     clock = SimpleNamespace(monotonic=lambda: float(next(ticks)))
-    monkeypatch.setattr("hsup.slugs.download.time", clock)
+    monkeypatch.setattr("hsup.archives.download.time", clock)
     pace = _Pace(rate)
     with nullcontext() if is_enough else pytest.raises(_TooSlow):
         pace(0)
@@ -361,7 +361,7 @@ def test_what_came_slowly_is_resumed(make_store, large, build, monkeypatch):
         return float(next(ticks)) if received(store, large, build) >= 500_000 else 0.0
 
     with monkeypatch.context() as patch:
-        patch.setattr("hsup.slugs.download.time", SimpleNamespace(monotonic=clock))
+        patch.setattr("hsup.archives.download.time", SimpleNamespace(monotonic=clock))
         with pytest.raises(SlugUnreachable, match="less than 99999999 bytes a second"):
             store.unpack(slug)
     large.stalls_after = None
@@ -410,7 +410,7 @@ def test_a_pause_between_tries_ends_when_nobody_wants_the_slug(make_store, serve
 )
 def test_a_busy_server_says_how_long_to_wait(told, store, server, monkeypatch):
     waits = []
-    monkeypatch.setattr("hsup.slugs.download.pause", waits.append)
+    monkeypatch.setattr("hsup.archives.download.pause", waits.append)
     value = told if isinstance(told, str) else told()
     server.raw["/slug.tgz"] = [
         b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: " + value.encode() + b"\r\n\r\n"
@@ -536,7 +536,7 @@ def test_it_is_told_where_a_download_was_resumed(store, large, build):
 def test_it_is_told_why_a_download_is_tried_again(store, server, monkeypatch):
     server.answers = [503]
     said = []
-    monkeypatch.setattr("hsup.slugs.download.pause", lambda _: said.append(current().text()))
+    monkeypatch.setattr("hsup.archives.download.pause", lambda _: said.append(current().text()))
     with waited_for(LongWork("the slug of v2")):
         store.unpack(Slug(location=url(server))).close()
     host = server.origin.removeprefix("http://")

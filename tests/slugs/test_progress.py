@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from hsup.archives.progress import bar, tell_of_waiting
 from hsup.long_work import LongWork, waited_for
 from hsup.model import Slug
-from hsup.slugs.progress import bar, tell_of_waiting
 
 PATIENCE_SECONDS = 60
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from hsup.locks import EXCLUSIVE_NOW, lock, unlock
 from hsup.model import Slug
 from hsup.slugs import SlugError
-from hsup.slugs.lock import EXCLUSIVE_NOW, lock, unlock
 
 UNPACKS = """
 import sys

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hsup.archives.digest import file_key
 from hsup.errors import HsupError, UsageError
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, SlugError
-from hsup.slugs.digest import file_key
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import threading
 
 import pytest
 
-from hsup.slugs import HostileSlug, SlugError, compression
-from hsup.slugs.limits import Limits
+from hsup.archives import compression
+from hsup.archives.limits import Limits
+from hsup.slugs import HostileSlug, SlugError
 from hsup.slugs.unpack import unpack
 
 if sys.version_info >= (3, 14):

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from hsup.archives.compression import decompressed
+from hsup.archives.limits import Limits
+from hsup.archives.stream import Stream
+from hsup.archives.tar import members
 from hsup.slugs import SlugError
-from hsup.slugs.compression import decompressed
-from hsup.slugs.limits import Limits
-from hsup.slugs.tar import Stream, members
 from hsup.slugs.unpack import unpack
 
 if sys.version_info >= (3, 14):

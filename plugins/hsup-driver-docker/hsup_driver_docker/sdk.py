@@ -19,8 +19,8 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils import parse_repository_tag
 from requests.adapters import HTTPAdapter
 
+from hsup.archives.progress import bar
 from hsup.errors import DriverError
-from hsup.slugs.progress import bar
 from hsup_driver_docker import layer
 from hsup_driver_docker.connection import EngineAway, EngineError, tls_context
 from hsup_driver_docker.container import NAME, OWNER, new_token

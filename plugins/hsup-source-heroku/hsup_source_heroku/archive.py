@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from hsup.archives.digest import digest_of, expected_digest
+from hsup.archives.download import Download
+from hsup.archives.limits import Limits
+from hsup.archives.location import ArchiveURL, shown_url
+from hsup.archives.progress import bar, tell_of_waiting
 from hsup.cancellation import GivenUp
 from hsup.errors import SourceError
+from hsup.locks import EXCLUSIVE_NOW, lock, lock_or_make, unlock
 from hsup.slugs import ChecksumError, SlugDenied, SlugUnreachable
-from hsup.slugs.digest import digest_of, expected_digest
-from hsup.slugs.download import Download
-from hsup.slugs.limits import Limits
-from hsup.slugs.location import ArchiveURL, shown_url
-from hsup.slugs.lock import EXCLUSIVE_NOW, lock, lock_or_make, unlock
-from hsup.slugs.progress import bar, tell_of_waiting
 from hsup_source_heroku.snapshot import Part
 
 _BACKOFF_SECONDS = 0.5

@@ -16,8 +16,8 @@ import requests
 import urllib3
 
 import hsup
+from hsup.archives.web import is_of_url, retry_after_seconds, session
 from hsup.cancellation import require_wanted
-from hsup.slugs.web import is_of_url, retry_after_seconds, session
 from hsup_source_heroku import API_URL, TOKENS, cadence
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.errors import (

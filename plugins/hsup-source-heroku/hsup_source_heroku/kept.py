@@ -20,12 +20,12 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from hsup.archives.limits import read_limits
+from hsup.archives.progress import tell_of_waiting
 from hsup.errors import SourceError
 from hsup.folders import make_folders
+from hsup.locks import lock_or_make, unlock
 from hsup.model import Release
-from hsup.slugs.limits import read_limits
-from hsup.slugs.lock import lock_or_make, unlock
-from hsup.slugs.progress import tell_of_waiting
 from hsup_source_heroku import STATE_DIR, convert
 from hsup_source_heroku.archive import Archives, sync
 from hsup_source_heroku.snapshot import Snapshot

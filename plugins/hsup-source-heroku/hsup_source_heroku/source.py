@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 import msgspec
 
 from hsup.api import Fetched, Settings
+from hsup.archives.digest import expected_digest
 from hsup.errors import DriverError, ReleaseRejected, SourceError, UsageError
 from hsup.model import Fault, Release
 from hsup.slugs import ChecksumError, HostileSlug, SlugError
-from hsup.slugs.digest import expected_digest
 from hsup.validation import release_faults
 from hsup_source_heroku import CADENCE, cadence, convert
 from hsup_source_heroku.client import Client

@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from platform_api import PlatformApi
 
-from hsup.calls import Calls, Part
 from hsup.errors import DriverError
-from hsup.formation import Asked
-from hsup.guards import GuardedDriver, GuardedSource
-from hsup.logs import LogRouter
 from hsup.model import DynoName, ExitStatus
-from hsup.plan import Plan
-from hsup.supervisor import Supervisor
+from hsup.output.logs import LogRouter
+from hsup.plugins.calls import Calls, Part
+from hsup.plugins.guards import GuardedDriver, GuardedSource
+from hsup.supervision.formation import Asked
+from hsup.supervision.plan import Plan
+from hsup.supervision.supervisor import Supervisor
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.kept import Kept

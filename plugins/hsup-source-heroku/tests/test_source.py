@@ -324,7 +324,7 @@ def test_a_checksum_that_is_none_is_rejected_before_anything_is_downloaded(
 
 @pytest.mark.usefixtures("shop")
 def test_a_slug_that_is_too_large_is_rejected(make_source, app, monkeypatch):
-    monkeypatch.setattr("hsup.slugs.limits.DEFAULT_MAX_SIZE", "1M")
+    monkeypatch.setattr("hsup.archives.limits.DEFAULT_MAX_SIZE", "1M")
     app.release(archive=os.urandom(1 << 21))
     with pytest.raises(ReleaseRejected, match="HSUP_SLUGS_MAX_SIZE"):
         make_source().fetch()
@@ -817,7 +817,7 @@ def test_a_newer_release_is_seen_while_a_slug_is_fetched_which_is_given_up(api, 
 
 
 def test_a_slug_that_comes_too_slowly_is_an_error_of_this_time(api, make_source, shop, monkeypatch):
-    monkeypatch.setattr("hsup.slugs.download.MIN_RATE_SECONDS", 0.1)
+    monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.1)
     source = make_source(HSUP_SLUGS_MIN_RATE="99999999")
     shop.release(archive=os.urandom(200_000), processes=PROCESSES)
     release = source.source.fetch().release

@@ -6,8 +6,8 @@ import math
 import os
 from typing import NamedTuple
 
+from hsup.archives.foreign import what_is
 from hsup.errors import DriverError
-from hsup.slugs.foreign import what_is
 from hsup_driver_libcontainer.stacks.tools import Tools, stop
 
 #: The first bytes of what each tool makes; see magic(5) of file.

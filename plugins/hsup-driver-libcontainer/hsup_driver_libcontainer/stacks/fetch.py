@@ -8,11 +8,11 @@ import stat
 from typing import NamedTuple
 
 from hsup import long_work
+from hsup.archives.digest import url_key
+from hsup.archives.location import ArchiveURL, find
+from hsup.archives.progress import bar
 from hsup.errors import DriverError
 from hsup.folders import make_folders
-from hsup.slugs.digest import url_key
-from hsup.slugs.location import ArchiveURL, find
-from hsup.slugs.progress import bar
 from hsup_driver_libcontainer.stacks.archive import capacity, recognize
 from hsup_driver_libcontainer.stacks.copying import copy
 from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
@@ -138,7 +138,7 @@ def _verified(path: str, entry: Entry, checksum: str, workspace: Workspace) -> s
 
 def _download(entry: Entry, workspace: Workspace) -> str:
     # Imported here, as it takes more time than all the rest.
-    from hsup.slugs.download import Download
+    from hsup.archives.download import Download
 
     archive = find(entry.url, workspace.folder)
     assert isinstance(archive, ArchiveURL), f"{entry.url} was refused by check_url"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hsup.archives.location import path_of_url
 from hsup.errors import UsageError
-from hsup.slugs.location import path_of_url
 from hsup_driver_libcontainer.stacks.catalogue import split_wanted
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_url, normalized_checksum
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from hsup.folders import make_folders
-from hsup.slugs.lock import SHARED, lock
+from hsup.locks import SHARED, lock
 from hsup_driver_libcontainer.stacks.lock import if_unused, is_resumable
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_word
 from hsup_driver_libcontainer.stacks.stack import Record, Stack, read_record

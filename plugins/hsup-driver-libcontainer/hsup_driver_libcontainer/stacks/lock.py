@@ -9,8 +9,8 @@ from typing import IO
 
 from hsup.cancellation import GivenUp
 from hsup.folders import make_folders
+from hsup.locks import EXCLUSIVE, EXCLUSIVE_NOW, lock, lock_or_make, unlock
 from hsup.slugs import SlugUnreachable
-from hsup.slugs.lock import EXCLUSIVE, EXCLUSIVE_NOW, lock, lock_or_make, unlock
 
 #: Within a workspace: what came from a web server.
 DOWNLOAD = "download"
@@ -59,7 +59,7 @@ def is_resumable(path: str) -> bool:
     downloads = os.path.join(path, DOWNLOAD)
     if not os.path.isdir(downloads):
         return False
-    from hsup.slugs.collect import is_young
+    from hsup.archives.limits import is_young
 
     return any(is_young(os.path.join(downloads, name, "archive")) for name in os.listdir(downloads))
 

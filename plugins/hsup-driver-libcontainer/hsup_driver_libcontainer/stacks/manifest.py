@@ -16,9 +16,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from hsup.archives.errors import SlugError
+from hsup.archives.location import path_of_url, shown_url
 from hsup.model import Fault
-from hsup.slugs.errors import SlugError
-from hsup.slugs.location import path_of_url, shown_url
 
 if TYPE_CHECKING:
     import yaml

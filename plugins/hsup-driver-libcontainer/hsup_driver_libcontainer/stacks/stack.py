@@ -7,7 +7,7 @@ import os
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from hsup.slugs.lock import unlock
+from hsup.locks import unlock
 from hsup_driver_libcontainer.stacks.lock import open_privately
 from hsup_driver_libcontainer.stacks.manifest import Entry
 

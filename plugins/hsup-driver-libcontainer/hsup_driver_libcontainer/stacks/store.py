@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.api import Settings
 from hsup.errors import DriverError, UsageError
-from hsup.slugs.lock import SHARED, lock
+from hsup.locks import SHARED, lock
 from hsup_driver_libcontainer.stacks.catalogue import Catalogue, split_wanted
 from hsup_driver_libcontainer.stacks.installed import Installed
 from hsup_driver_libcontainer.stacks.lock import if_unused, workspace
@@ -152,7 +152,7 @@ class StackStore:
         it whatever is there.
         """
         # What only fetching needs takes as long to import as a fast `hsup run`.
-        from hsup.slugs.limits import read_limits
+        from hsup.archives.limits import read_limits
         from hsup_driver_libcontainer.stacks.fetch import Workspace
         from hsup_driver_libcontainer.stacks.tools import Tools
 

@@ -1,0 +1,1 @@
+"""Fetch archives, verify them and read them, of slugs as of stacks."""

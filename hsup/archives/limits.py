@@ -1,0 +1,129 @@
+"""What the user allows slugs to take: how many are kept, how large one may be."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from hsup.errors import UsageError
+
+KEEP = "HSUP_SLUGS_KEEP"
+MAX_SIZE = "HSUP_SLUGS_MAX_SIZE"
+MAX_FILES = "HSUP_SLUGS_MAX_FILES"
+MIN_RATE = "HSUP_SLUGS_MIN_RATE"
+
+#: Ten deploys back, as far as a rollback usually goes.
+DEFAULT_KEEP = "10"
+#: The platform's limit is 500 MB packed, and code packs to a third or less.
+DEFAULT_MAX_SIZE = "4G"
+#: The largest node_modules have 200,000; a file takes an inode and a block of the disk.
+DEFAULT_MAX_FILES = "500000"
+#: Bytes a second; a slug of 100 MB would take 28 hours.
+DEFAULT_MIN_RATE = 1000
+#: Over how long the rate is taken, as curl's --speed-time is by default.
+MIN_RATE_SECONDS = 30.0
+
+#: How long a download that broke off may wait to be resumed.
+RESUME_SECONDS = 24 * 60 * 60
+
+#: More than any machine has of anything; a float takes 308 and int() 4300.
+_MAX_DIGITS = 18
+_UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_DAY_SECONDS = 24 * 60 * 60
+
+
+class Keep(NamedTuple):
+    """The rule by which slugs that no hsup uses are collected.
+
+    One is collected when it breaks any of the limits that are given, the one
+    that was used longest ago first.
+    """
+
+    slugs: int | None = None
+    age_seconds: float | None = None
+    total_bytes: int | None = None
+
+
+class Limits(NamedTuple):
+    """What one slug may take: bytes of the archive when unpacked, files, folders and links.
+
+    `rate` is how many bytes a second of it a server has to send.
+    """
+
+    size: int
+    files: int
+    rate: int = DEFAULT_MIN_RATE
+
+
+def read_keep(environ: Mapping[str, str]) -> Keep:
+    """Return the rule of HSUP_SLUGS_KEEP. Raises UsageError.
+
+    It is `all`, or any of a number of slugs, an age and a size: `5`, `30d`,
+    `20G`, `5 30d 20G`.
+    """
+    text = environ.get(KEEP) or DEFAULT_KEEP
+    if text.strip() == "all":
+        return Keep()
+    keep = Keep()
+    for word in text.split():
+        number, unit = _amount(word)
+        if number is None or unit not in {"", "d", *_UNITS}:
+            hint = "write a number of slugs, an age and a size, such as 5 30d 20G, or all"
+            raise UsageError(f'{KEEP} is "{text}", of which "{word}" is no limit', hint=hint)
+        if unit == "d":
+            keep = keep._replace(age_seconds=number * _DAY_SECONDS)
+        elif unit:
+            keep = keep._replace(total_bytes=number * _UNITS[unit])
+        else:
+            keep = keep._replace(slugs=number)
+    return keep
+
+
+def read_limits(environ: Mapping[str, str]) -> Limits:
+    """Return the limits of one slug. Raises UsageError."""
+    return Limits(
+        size=_positive(environ, MAX_SIZE, DEFAULT_MAX_SIZE, _UNITS, "a size, such as 800M or 4G"),
+        files=_positive(environ, MAX_FILES, DEFAULT_MAX_FILES, {"": 1}, "a number of files"),
+        rate=_min_rate(environ.get(MIN_RATE) or str(DEFAULT_MIN_RATE)),
+    )
+
+
+def whole_number(text: str) -> int | None:
+    """Return a number of decimal digits, None for what is none or has too many."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
+    return int(text) if is_number else None
+
+
+def _min_rate(text: str) -> int:
+    rate = whole_number(text)
+    if rate is None:
+        hint = "write how many bytes a second, such as 1000; 0 takes any"
+        raise UsageError(f'{MIN_RATE} is "{text}"', hint=hint)
+    return rate
+
+
+def _positive(
+    environ: Mapping[str, str], name: str, default: str, units: Mapping[str, int], expected: str
+) -> int:
+    text = environ.get(name) or default
+    number, unit = _amount(text)
+    if not number or unit not in units:
+        raise UsageError(f'{name} is "{text}"', hint=f"write {expected}")
+    return number * units[unit]
+
+
+def _amount(word: str) -> tuple[int | None, str]:
+    """Split `20G` into its number, None where there is none, and its unit."""
+    digits = word.rstrip("dMGT")
+    return whole_number(digits), word[len(digits) :]
+
+
+def is_young(download: str) -> bool:
+    """Tell whether something of a download came so lately that it may still be resumed."""
+    try:
+        written = os.stat(download).st_mtime
+    except OSError:
+        return False
+    return time.time() - written < RESUME_SECONDS

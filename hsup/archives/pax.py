@@ -1,0 +1,114 @@
+"""Read what the headers before a member say of it, by the names of pax (man 1 pax)."""
+
+from __future__ import annotations
+
+from hsup.archives.errors import HostileSlug
+from hsup.archives.numbers import damaged_extension, decimal
+from hsup.archives.sparse import BLOCK, SparseMap, map_of_content, map_of_record
+from hsup.archives.stream import Stream
+
+#: They have two names (PATH_MAX is 4096) and attributes that are of no use to us.
+MAX_HEADER_BYTES = 1 << 20
+
+_NEWLINE = ord("\n")
+#: Of a number in a pax header; 2^63 has 19.
+_LENGTH_DIGITS = 20
+_LONG_NAME, _LONG_TARGET, _COMMON, _LABEL = b"L", b"K", b"g", b"V"
+#: That of Solaris is the same.
+_PAX = {b"x", b"X"}
+#: The kinds of these headers.
+EXTENSIONS = {_LONG_NAME, _LONG_TARGET, *_PAX, _COMMON, _LABEL}
+
+#: What pax headers say of the member after them.
+Records = dict[bytes, bytes]
+
+PATH, TARGET, SIZE, TIME = b"path", b"linkpath", b"size", b"mtime"
+SPARSE_NAME, _SPARSE_MAP, _SPARSE_MAJOR = (
+    b"GNU.sparse.name",
+    b"GNU.sparse.map",
+    b"GNU.sparse.major",
+)
+#: The size with the holes, of the newer form and of the older ones.
+_REAL_SIZE, _OLD_REAL_SIZE = b"GNU.sparse.realsize", b"GNU.sparse.size"
+#: The oldest form has a record for each number of the map.
+_SPARSE_NUMBERS = {b"GNU.sparse.offset", b"GNU.sparse.numbytes"}
+#: Any of these says that a file is sparse.
+_SPARSE = {_SPARSE_MAP, _SPARSE_MAJOR, _OLD_REAL_SIZE}
+#: Nothing else is kept, or there would be no end of it.
+_WANTED = {PATH, TARGET, SIZE, TIME, SPARSE_NAME, _REAL_SIZE, *_SPARSE}
+
+
+class Extension:
+    """What the headers before a member say of it, by the names of pax."""
+
+    def __init__(self) -> None:
+        self.records: Records = {}
+        self._bytes = 0
+
+    def clear(self) -> None:
+        """Begin with the next member."""
+        if self._bytes:
+            self.records, self._bytes = {}, 0
+
+    def read(self, kind: bytes, size: int, stream: Stream) -> None:
+        """Add the content of a header. Raises SlugError."""
+        self._bytes += BLOCK + size
+        if size > MAX_HEADER_BYTES:
+            raise HostileSlug(f"a header of the archive has {size} bytes")
+        if self._bytes > MAX_HEADER_BYTES:
+            raise HostileSlug(f"the headers of one member have over {MAX_HEADER_BYTES} bytes")
+        # What holds for all members, such as the comment of `git archive`, is of no use.
+        if kind == _LONG_NAME:
+            self.records[PATH] = text_of(stream.read(size))
+        elif kind == _LONG_TARGET:
+            self.records[TARGET] = text_of(stream.read(size))
+        elif kind in _PAX:
+            self.records |= _read_records(stream.read(size))
+        elif kind == _LABEL:
+            self.clear()  # what came before was the label's
+
+
+def map_of_records(records: Records, size: int, stream: Stream) -> tuple[SparseMap | None, int]:
+    """Return the map of a sparse file, None of any other, and the size of the content after it.
+
+    Raises SlugError.
+    """
+    if not records.keys() & _SPARSE:
+        return None, size
+    version = records.get(_SPARSE_MAJOR, b"0")
+    if version == b"0":
+        real_size = decimal(records.get(_OLD_REAL_SIZE, b""))
+        return map_of_record(records.get(_SPARSE_MAP, b""), real_size, size), size
+    if version != b"1":
+        raise damaged_extension()
+    start = stream.position
+    sparse = map_of_content(stream, decimal(records.get(_REAL_SIZE, b"")), size)
+    return sparse, size - (stream.position - start)
+
+
+def _read_records(content: bytes) -> Records:
+    """Return what is of use of a pax header, each `LENGTH KEY=VALUE` and a newline."""
+    records: Records = {}
+    numbers: list[bytes] = []
+    start = 0
+    while start < len(content):
+        blank = content.find(b" ", start, start + _LENGTH_DIGITS)
+        digits = content[start:blank]
+        # Without a blank, `digits` may be more than int() takes.
+        end = start + int(digits) if blank > start and digits.isdigit() else 0
+        key, equals, value = content[blank + 1 : end - 1].partition(b"=")
+        if not (start < blank < end <= len(content) and equals and content[end - 1] == _NEWLINE):
+            raise damaged_extension()
+        if key in _WANTED:
+            records[key] = value
+        elif key in _SPARSE_NUMBERS:
+            numbers.append(value)
+        start = end
+    if numbers:
+        records[_SPARSE_MAP] = b",".join(numbers)
+    return records
+
+
+def text_of(field: bytes) -> bytes:
+    """Return a field up to its first NUL."""
+    return field.partition(b"\0")[0]

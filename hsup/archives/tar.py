@@ -1,0 +1,186 @@
+"""Read the members of a tar archive, in one pass and with bounded memory.
+
+The formats are ustar, GNU's long names and pax (man 5 tar), of which a slug
+needs names, links, modes, times and the maps of sparse files. tarfile of the
+standard library takes 40 µs a member, three quarters of what GNU tar takes to
+create its file; it also reads headers of any size into memory, and is as safe
+as the Python that the machine happens to have (CVE-2024-6232, CVE-2025-8194).
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+from zlib import adler32
+
+from hsup.archives.errors import SlugError
+from hsup.archives.foreign import what_is
+from hsup.archives.numbers import MAKE_AGAIN, damaged, decimal, decimal_seconds, integer, seconds
+from hsup.archives.pax import (
+    EXTENSIONS,
+    PATH,
+    SIZE,
+    SPARSE_NAME,
+    TARGET,
+    TIME,
+    Extension,
+    Records,
+    map_of_records,
+    text_of,
+)
+from hsup.archives.sparse import BLOCK, SparseMap, map_of_header
+from hsup.archives.stream import Stream
+
+# name, mode, size, mtime, target, magic, prefix
+_HEADER = struct.Struct("100s 8s 8x 8x 12s 12s 8x x 100s 6s 2x 32x 32x 16x 155s 12x")
+_SIZE, _TYPE = slice(124, 136), slice(156, 157)
+#: How the checksum is made: as if its own field were blanks.
+_CHECKSUM, _CHECKSUM_BLANKS = slice(148, 156), 8 * ord(" ")
+#: Adler-32 has in its lower half one more than the sum of the bytes, modulo this (RFC 1950).
+_ADLER, _ADLER_SUM = 65521, 0xFFFF
+_EMPTY = bytes(BLOCK)
+_USTAR, _GNU = b"ustar\0", b"ustar "
+MAKE_SO = "make the archive with: tar -czf slug.tgz ./app"
+
+
+class Kind(enum.Enum):
+    """What a member is."""
+
+    FILE = "a file"
+    FOLDER = "a folder"
+    SYMLINK = "a symbolic link"
+    HARD_LINK = "a hard link"
+    CHARACTER_DEVICE = "a character device"
+    BLOCK_DEVICE = "a block device"
+    FIFO = "a FIFO"
+    UNKNOWN = "of an unknown kind"
+
+
+_SPARSE, _DUMPED_FOLDER = b"S", b"D"
+_KINDS = {
+    b"0": Kind.FILE,
+    b"\0": Kind.FILE,
+    b"7": Kind.FILE,
+    _SPARSE: Kind.FILE,
+    b"1": Kind.HARD_LINK,
+    b"2": Kind.SYMLINK,
+    b"3": Kind.CHARACTER_DEVICE,
+    b"4": Kind.BLOCK_DEVICE,
+    b"5": Kind.FOLDER,
+    _DUMPED_FOLDER: Kind.FOLDER,
+    b"6": Kind.FIFO,
+}
+#: Links, devices and folders may have a size, and have no content all the same.
+_WITHOUT_CONTENT = {b"1", b"2", b"3", b"4", b"5", b"6"}
+
+
+class Member(NamedTuple):
+    """One entry of an archive; `size` bytes of content follow it in the stream.
+
+    `mtime` is in seconds since the epoch; `target` is what a link leads to. The
+    content of a sparse file belongs where its map says.
+    """
+
+    name: bytes
+    kind: Kind
+    mode: int
+    size: int
+    mtime: int
+    target: bytes
+    sparse: SparseMap | None = None
+
+
+def members(stream: Stream) -> Iterator[Member]:
+    """Yield every member; the caller may read its content before it asks for the next.
+
+    Raises SlugError for what is not a whole tar archive.
+    """
+    _check_beginning(stream.peek(BLOCK))
+    extension = Extension()
+    while (header := stream.read(BLOCK)) != _EMPTY:
+        if not _is_header(header):
+            raise SlugError("a header of the archive is damaged", hint=MAKE_AGAIN)
+        kind = header[_TYPE]
+        if kind in EXTENSIONS:
+            size = _size(header)
+            end = stream.position + _padded(size)
+            extension.read(kind, size, stream)
+        else:
+            member = _member(header, kind, extension.records, stream)
+            extension.clear()
+            end = stream.position + _padded(member.size)
+            yield member
+        stream.skip_to(end)
+    stream.drain()
+
+
+def _padded(size: int) -> int:
+    return (size + BLOCK - 1) // BLOCK * BLOCK
+
+
+def _check_beginning(head: bytes) -> None:
+    """Raise SlugError, with what it is, for what does not begin as a tar archive does."""
+    if head == _EMPTY or (len(head) == BLOCK and _is_header(head)):
+        return
+    name = what_is(head)
+    if name:
+        raise SlugError(f"it is {name}, not a tar archive", hint=MAKE_SO)
+    text = "it is not a tar archive" if len(head) == BLOCK else "the archive ends too early"
+    raise SlugError(text, hint=MAKE_AGAIN)
+
+
+def _is_header(block: bytes) -> bool:
+    """Tell whether a block has the checksum of a header."""
+    field = block[_CHECKSUM]
+    expected = integer(field)
+    if expected < 0:
+        return False
+    # Adding up the bytes one by one takes a fifth of the time of a member.
+    rest = (adler32(block) & _ADLER_SUM) - (adler32(field) & _ADLER_SUM)
+    if (rest + _CHECKSUM_BLANKS - expected) % _ADLER == 0:
+        return True
+    # Some programs take the bytes to be signed.
+    signed = sum(block) - 256 * sum(byte > 127 for byte in block)  # noqa: PLR2004
+    return signed - sum(field) + _CHECKSUM_BLANKS == expected
+
+
+def _size(header: bytes) -> int:
+    size = integer(header[_SIZE])
+    if size < 0:
+        raise damaged()
+    return size
+
+
+def _member(header: bytes, kind: bytes, records: Records, stream: Stream) -> Member:
+    """Return a member as all formats but the oldest would have it."""
+    name, mode_field, size_field, time_field, target, magic, prefix = _HEADER.unpack(header)
+    name, target = text_of(name), text_of(target)
+    if magic == _USTAR and prefix[0]:
+        name = text_of(prefix) + b"/" + name
+    mode, size = integer(mode_field), integer(size_field)
+    if mode < 0 or size < 0:
+        raise damaged()
+    if not records:
+        mtime = seconds(time_field)
+    else:
+        name = records.get(SPARSE_NAME) or records.get(PATH, name)
+        target = records.get(TARGET, target)
+        size = decimal(records[SIZE]) if SIZE in records else size
+        pax_time = records.get(TIME)
+        mtime = seconds(time_field) if pax_time is None else decimal_seconds(pax_time)
+    what = _KINDS.get(kind, Kind.UNKNOWN)
+    sparse = None
+    if what is Kind.FILE:
+        # Tar of 1979 knows no folders but by the end of their names.
+        if name[-1:] == b"/":
+            what, size = Kind.FOLDER, 0
+        elif kind == _SPARSE:
+            sparse = map_of_header(header, size, stream) if magic == _GNU else None
+            what = what if sparse else Kind.UNKNOWN
+        elif records:
+            sparse, size = map_of_records(records, size, stream)
+    elif kind in _WITHOUT_CONTENT:
+        size = 0
+    return Member(name, what, mode, size, mtime, target, sparse)

@@ -1,0 +1,207 @@
+"""The log sink that prints on hsup's own standard streams."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+
+from hsup.api import SUPERVISOR, LogBatch, LogEvent
+from hsup.output.descriptor import DescriptorWriter
+from hsup.output.formats import Formatter, formatter
+
+logger = logging.getLogger(__name__)
+
+
+class Printer:
+    """Prints batches; all of them on one stream, so that their order is kept.
+
+    `marks_gaps` has a line of hsup's own where some could not be printed.
+    """
+
+    def __init__(self, descriptor: int, form: Formatter, *, marks_gaps: bool = True) -> None:
+        self._marks_gaps = marks_gaps
+        self._format = UnmixedLines(form)
+        self._writer = DescriptorWriter(descriptor, _report_broken)
+        self._lost_bytes = 0
+
+    def write(self, batch: LogBatch) -> None:
+        """Print a batch; once there is room for it again, say how much was lost before."""
+        if lost := self._writer.write(self._format(batch)):
+            self._lost_bytes += lost
+            self._format.begin_line()
+        elif self._lost_bytes:
+            lost, self._lost_bytes = self._lost_bytes, 0
+            self._tell_lost(lost)
+
+    def write_own(self, text: bytes) -> bool:
+        """Print lines of hsup's own beside the batches, unless the reader has fallen behind.
+
+        Return False where nothing is printed here any more.
+        """
+        if not (self._writer.is_over or self._writer.is_full):
+            self._writer.write(self._format.between(text))
+        return not self._writer.is_over
+
+    def _tell_lost(self, lost: int) -> None:
+        text = f"the output is printed again, {lost} bytes of it were lost"
+        logger.warning(text)
+        if self._marks_gaps:
+            lines = f"Warning: {text}\n".encode()
+            event = LogEvent("warning")
+            self.write(LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines, event=event))
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether whoever reads hsup's output has fallen behind."""
+        return self._writer.is_full
+
+    @property
+    def taken_bytes(self) -> int:
+        """Return how much the reader has taken so far."""
+        return self._writer.taken_bytes
+
+    async def drained(self) -> None:
+        """Return when the reader has caught up."""
+        await self._writer.drained()
+
+    async def close(self) -> None:
+        """Return when the reader has everything; what is left when cancelled is dropped."""
+        await self._writer.close()
+
+
+class RawPrinter:
+    """Prints the bytes of dynos alone: each stream on the same one of hsup.
+
+    What hsup itself says goes to standard error. Where both streams of hsup
+    are one file, as after `2>&1`, one queue keeps the order and whole lines.
+    """
+
+    def __init__(self, stdout: int, stderr: int) -> None:
+        self.errors = self._stderr = Printer(stderr, _RawAndTold(), marks_gaps=False)
+        self._stdout = self._stderr
+        if not os.path.sameopenfile(stdout, stderr):
+            self._stdout = Printer(stdout, _RawAndTold(), marks_gaps=False)
+
+    def write(self, batch: LogBatch) -> None:
+        """Print a batch."""
+        if batch.source == "hsup" or batch.stream == "stderr":
+            self._stderr.write(batch)
+        else:
+            self._stdout.write(batch)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether a reader has fallen behind."""
+        return self._stdout.is_full or self._stderr.is_full
+
+    @property
+    def taken_bytes(self) -> int:
+        """Return how much the readers have taken so far."""
+        return sum(one.taken_bytes for one in self._printers)
+
+    async def drained(self) -> None:
+        """Return when both readers have caught up."""
+        for one in self._printers:
+            await one.drained()
+
+    async def close(self) -> None:
+        """Return when both readers have everything; what is left when cancelled is dropped."""
+        await asyncio.gather(*(one.close() for one in self._printers))
+
+    @property
+    def _printers(self) -> set[Printer]:
+        return {self._stdout, self._stderr}
+
+
+class ErrorPrinter:
+    """Prints what hsup logs on its standard error, from any thread, and waits for no reader.
+
+    `printer` prints batches there too where both streams are one file, as after `2>&1`.
+    """
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def print(self, text: str) -> None:
+        """Print lines; at the end of hsup on whatever is there."""
+        if threading.get_ident() != self._thread and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._print, text)
+        else:
+            self._print(text)
+
+    async def close(self, *, stuck_seconds: float) -> None:
+        """Return when all is printed, or nobody has read it in time."""
+        try:
+            async with asyncio.timeout(stuck_seconds):
+                await self._printer.close()
+        except TimeoutError:
+            pass
+
+    def _print(self, text: str) -> None:
+        if not self._printer.write_own(text.encode(errors="backslashreplace")):
+            with suppress(OSError):
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+
+class UnmixedLines:
+    """Goes on with a line that came in part, and gives a line of their own to all others.
+
+    A piece of a line is followed by the next one of its dyno's stream, unless another dyno
+    has written in between. The last line of a dyno that has ended may lack its newline.
+    """
+
+    def __init__(self, form: Formatter) -> None:
+        self._form = form
+        self._halfway: tuple[str, str, str] | None = None
+        self._is_line_end = True
+
+    def begin_line(self) -> None:
+        """Go on with nothing: what came last could not be printed."""
+        self._is_line_end = True
+
+    def between(self, text: bytes) -> bytes:
+        """Return what is printed for whole lines that are of no batch."""
+        printed = text if self._is_line_end else b"\n" + text
+        self._is_line_end = True
+        return printed
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        """Return what is printed for a batch."""
+        if self._is_line_end and not batch.is_partial:
+            printed = self._form(batch)
+        else:
+            printed = self._joined(batch)
+        self._is_line_end = printed.endswith(b"\n")
+        return printed
+
+    def _joined(self, batch: LogBatch) -> bytes:
+        origin = (batch.source, batch.dyno, batch.stream)
+        goes_on = not self._is_line_end and self._halfway == origin
+        begins_late = not self._is_line_end and not goes_on
+        self._halfway = origin if batch.is_partial else None
+        printed = self._form(batch, goes_on=goes_on)
+        return b"\n" + printed if begins_late else printed
+
+
+class _RawAndTold:
+    """The bytes of dynos as they are, and what hsup says of them."""
+
+    def __init__(self) -> None:
+        self._of_dynos = formatter("raw", coloured=False)
+        self._of_hsup = formatter("heroku", coloured=False)
+
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
+        form = self._of_hsup if batch.source == "hsup" else self._of_dynos
+        return form(batch, goes_on=goes_on)
+
+
+def _report_broken(error: OSError) -> None:
+    logger.warning("cannot print the dynos' output, they run on: %s", error.strerror)

@@ -1,0 +1,1 @@
+"""Find, load and call plugins."""

@@ -1,0 +1,412 @@
+"""The objects of plugins, each call of which goes through `hsup.plugins.calls`.
+
+A guard has the methods of its contract in `hsup.api`, and of the abilities those that the
+plugin's object has: an ability that is None or False is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+from hsup.api import (
+    Driver,
+    DriverFactory,
+    Execution,
+    Fetched,
+    Finding,
+    LogBatch,
+    LogSink,
+    LogSinkFactory,
+    OutputPipes,
+    RunningDyno,
+    Service,
+    ServiceFactory,
+    Settings,
+    Source,
+    SourceFactory,
+    SupervisorView,
+)
+from hsup.errors import DriverError, DynoStartError, HsupError, PluginError, SourceError
+from hsup.model import (
+    Address,
+    Command,
+    DynoSpec,
+    ExitStatus,
+    Release,
+)
+from hsup.plugins.calls import NOTICE_SECONDS, Blocking, Call, Calls, Part
+from hsup.plugins.contracts import (
+    are_findings,
+    are_texts,
+    has,
+    is_checked,
+    is_driver,
+    is_dyno,
+    is_fetched,
+    is_release,
+    is_source,
+    is_status,
+    method,
+    unless_none,
+)
+
+
+class PluginFailed(PluginError):
+    """A plugin raised what is not an HsupError, or returned something else than it should."""
+
+
+class GuardedDriver:
+    """A driver."""
+
+    #: The abilities, see `hsup.api`; only those of the driver are there.
+    run: Callable[[DynoSpec, float], ExitStatus]
+    sweep: Callable[[], Sequence[str]]
+    keep_only: Callable[[Collection[DynoSpec]], Sequence[str]]
+    adopt: Callable[[DynoSpec, OutputPipes], Any]
+    check_size: Callable[[str], None]
+    close: Callable[[], None]
+    examine: Callable[[], Sequence[Finding]]
+    binds_paths: bool
+    ignores_slugs: bool
+
+    def __init__(self, calls: Calls, part: Part, driver: Driver) -> None:
+        self._calls = calls
+        self._part = part
+        self._driver: Any = driver
+
+        def blocking(
+            name: str,
+            what: Callable[..., str],
+            check: Callable[[Any], str | None] | None = None,
+            *,
+            is_told: bool = True,
+        ) -> None:
+            if found := method(driver, name):
+                guarded = Blocking(
+                    calls, part, what, found, failure=DriverError, check=check, is_told=is_told
+                )
+                setattr(self, name, guarded)
+
+        blocking("run", lambda spec, _: f"run {spec.name}", is_status, is_told=False)
+        blocking("sweep", lambda: "remove what a previous hsup left", are_texts)
+        blocking("check_size", lambda name: f'check the size "{name}"')
+        blocking("close", lambda: "close")
+        blocking("examine", lambda: "examine this machine", are_findings)
+        if method(driver, "keep_only") and method(driver, "adopt"):
+            blocking("keep_only", lambda _: "keep the dynos of a previous hsup", are_texts)
+            self.adopt = self._adopt
+        for flag in ("binds_paths", "ignores_slugs"):
+            if getattr(driver, flag, False):
+                setattr(self, flag, True)
+        self._build = Blocking(
+            calls, part, lambda release: f"build {release}", driver.build, failure=DriverError
+        )
+
+    @property
+    def build(self) -> Callable[[Release], None]:
+        """Return what prepares a release."""
+        return self._build
+
+    async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
+        """Start a dyno. Raises DynoStartError."""
+        dyno = await self._calls.await_(
+            self._part,
+            f"start {spec.name}",
+            lambda: self._driver.start(spec, output),
+            failure=DynoStartError,
+            check=is_dyno,
+        )
+        return GuardedDyno(self._calls, self._part, dyno, str(spec.name))
+
+    async def _adopt(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno | None:
+        dyno = await self._calls.await_(
+            self._part,
+            f"adopt {spec.name}",
+            lambda: self._driver.adopt(spec, output),
+            failure=DriverError,
+            check=unless_none(is_dyno),
+        )
+        return dyno and GuardedDyno(self._calls, self._part, dyno, str(spec.name))
+
+
+class GuardedDyno:
+    """A running dyno; `name` is its name."""
+
+    #: Only where the dyno can do so.
+    execute: Callable[[Command, Sequence[int]], Any]
+
+    def __init__(self, calls: Calls, part: Part, dyno: RunningDyno, name: str) -> None:
+        self._calls = calls
+        self._part = part
+        self._dyno: Any = dyno
+        self._name = name
+        if method(dyno, "execute"):
+            self.execute = self._execute
+
+    @property
+    def address(self) -> Address | None:
+        """Return where the dyno's PORT can be reached, None where it says nothing good."""
+        try:
+            address = self._dyno.address
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return None
+        return address if isinstance(address, Address) else None
+
+    async def wait(self) -> ExitStatus:
+        """Return how the dyno's main process ended."""
+        status: ExitStatus = await self._calls.await_(
+            self._part,
+            f"wait for {self._name}",
+            self._dyno.wait,
+            failure=DriverError,
+            check=is_status,
+            notice_seconds=None,
+            is_last=True,
+        )
+        return status
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to every process of the dyno."""
+        await self._calls.await_(
+            self._part,
+            f"signal {self._name}",
+            lambda: self._dyno.signal(number),
+            failure=DriverError,
+        )
+
+    async def destroy(self, grace_seconds: float = 0.0) -> bool:
+        """Return when nothing of the dyno is left."""
+        killed: object = await self._calls.await_(
+            self._part,
+            f"destroy {self._name}",
+            lambda: self._dyno.destroy(grace_seconds),
+            failure=DriverError,
+            notice_seconds=grace_seconds + NOTICE_SECONDS,
+            is_last=True,
+        )
+        return bool(killed)
+
+    async def _execute(self, command: Command, streams: Sequence[int]) -> Execution:
+        execution: Execution = await self._calls.await_(
+            self._part,
+            f"execute a command in {self._name}",
+            lambda: self._dyno.execute(command, streams),
+            failure=DynoStartError,
+            check=has("wait", "signal", what="an execution"),
+        )
+        return execution
+
+
+class GuardedSource:
+    """A source."""
+
+    #: Only where the source keeps releases.
+    keep: Callable[[Release], None]
+    kept: Callable[[], Release | None]
+    #: Only where the source fetches slugs.
+    fetch_slug: Callable[[Release], None]
+
+    def __init__(self, calls: Calls, part: Part, source: Source) -> None:
+        self._calls = calls
+        self._part = part
+        self._source: Any = source
+        self._fetch = Blocking(
+            calls,
+            part,
+            lambda: "fetch the release",
+            source.fetch,
+            failure=SourceError,
+            check=is_fetched,
+        )
+        keep, kept = method(source, "keep"), method(source, "kept")
+        if keep and kept:
+            self.keep = Blocking(
+                calls, part, lambda release: f"keep {release}", keep, failure=SourceError
+            )
+            self.kept = Blocking(
+                calls,
+                part,
+                lambda: "return the release that it kept",
+                kept,
+                failure=SourceError,
+                check=unless_none(is_release),
+            )
+        if fetch_slug := method(source, "fetch_slug"):
+            self.fetch_slug = Blocking(
+                calls,
+                part,
+                lambda release: f"fetch the slug of {release}",
+                fetch_slug,
+                failure=DriverError,
+            )
+
+    @property
+    def fetch(self) -> Callable[[], Fetched]:
+        """Return what reads the newest release."""
+        return self._fetch
+
+    def changes(self) -> AsyncGenerator[None, None]:
+        """Yield whenever `fetch` may have a new answer. Raises SourceError."""
+        return self._calls.iterate(
+            self._part, "watch for changes", self._source.changes, failure=SourceError
+        )
+
+
+class GuardedSourceFactory:
+    """What makes a source."""
+
+    def __init__(self, calls: Calls, part: Part, factory: SourceFactory) -> None:
+        self._calls = calls
+        self._part = part
+        self._factory = factory
+
+        def create(settings: Settings) -> Source:
+            return factory.create(settings)
+
+        self._make = Blocking(calls, part, _create, create, failure=SourceError, check=is_source)
+        self.applies = Blocking(
+            calls, part, lambda _: "say whether it applies", factory.applies, failure=SourceError
+        )
+        self.check = Blocking(
+            calls,
+            part,
+            lambda path, _: f"check {path or 'the release'}",
+            factory.check,
+            failure=PluginFailed,
+            check=is_checked,
+        )
+
+    def create(self, settings: Settings) -> Source:
+        """Make the source. Raises HsupError."""
+        return GuardedSource(self._calls, self._part, self._make(settings))
+
+    @property
+    def rank(self) -> int:
+        """Return the place in the order of asking."""
+        return self._factory.rank
+
+    @property
+    def remedy(self) -> str:
+        """Return what a user does to choose the source."""
+        return str(self._factory.remedy)
+
+    @property
+    def follows_formation(self) -> bool:
+        """Tell whether the source says how many dynos should run now."""
+        return bool(getattr(self._factory, "follows_formation", False))
+
+
+class GuardedSink:
+    """A log sink; one that fails is told once, and gets no more lines."""
+
+    def __init__(self, calls: Calls, part: Part, sink: LogSink) -> None:
+        self._calls = calls
+        self._part = part
+        self._sink: Any = sink
+        self._is_broken = False
+
+    def write(self, batch: LogBatch) -> None:
+        """Take a batch."""
+        if self._is_broken:
+            return
+        call = Call(self._part, "write")
+        try:
+            with self._calls.on_main_thread(call):
+                result = self._sink.write(batch)
+            if result is not None and hasattr(result, "close"):
+                result.close()
+                self._give_up(PluginError(f"{self._part} failed to write: it is async"))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self._give_up(self._calls.failed(call, PluginError, error))
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there is no room for more."""
+        if self._is_broken:
+            return False
+        call = Call(self._part, "write")
+        try:
+            with self._calls.on_main_thread(call):
+                return bool(self._sink.is_full)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            self._give_up(self._calls.failed(call, PluginError, error))
+            return False
+
+    async def drained(self) -> None:
+        """Return when there is room for more."""
+        if not self._is_broken:
+            await self._await("take more", self._sink.drained)
+
+    async def close(self) -> None:
+        """Deliver what is left; also of one that has failed, as it may hold something."""
+        await self._await("close", self._sink.close)
+
+    async def _await(self, what: str, begin: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await self._calls.await_(self._part, what, begin, failure=PluginError)
+        except HsupError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: HsupError) -> None:
+        if not self._is_broken:
+            self._is_broken = True
+            self._calls.warn(f"{error}; it gets no more lines")
+
+
+class GuardedService:
+    """A service."""
+
+    def __init__(self, calls: Calls, part: Part, service: Service) -> None:
+        self._calls = calls
+        self._part = part
+        self._service: Any = service
+
+    async def run(self, supervisor: SupervisorView) -> None:
+        """Serve until cancelled. Raises PluginError."""
+        await self._calls.await_(
+            self._part,
+            "serve",
+            lambda: self._service.run(supervisor),
+            failure=PluginError,
+            notice_seconds=None,
+        )
+
+
+def create_driver(
+    calls: Calls, part: Part, factory: DriverFactory, settings: Settings
+) -> GuardedDriver:
+    """Return a driver as its factory makes it. Raises HsupError."""
+    make = Blocking(calls, part, _create, factory, failure=DriverError, check=is_driver)
+    return GuardedDriver(calls, part, make(settings))
+
+
+def create_sink(
+    calls: Calls, part: Part, factory: LogSinkFactory, settings: Settings
+) -> LogSink | None:
+    """Return a log sink, None where the settings ask for none. Raises HsupError."""
+    is_sink = unless_none(has("write", "drained", "close", what="a log sink"))
+    make = Blocking(calls, part, _create, factory, failure=PluginFailed, check=is_sink)
+    sink = make(settings)
+    return None if sink is None else GuardedSink(calls, part, sink)
+
+
+def create_service(
+    calls: Calls, part: Part, factory: ServiceFactory, settings: Settings
+) -> Service | None:
+    """Return a service, None where the settings ask for none. Raises HsupError."""
+    is_service = unless_none(has("run", what="a service"))
+    make = Blocking(calls, part, _create, factory, failure=PluginFailed, check=is_service)
+    service = make(settings)
+    return None if service is None else GuardedService(calls, part, service)
+
+
+def _create(settings: Settings) -> str:
+    del settings
+    return "be created"

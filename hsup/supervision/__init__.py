@@ -1,0 +1,1 @@
+"""Keep the dynos of releases running: the decisions, and those who carry them out."""

@@ -1,0 +1,307 @@
+"""Keep one dyno in the state that it should be in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from signal import SIGTERM
+from typing import Any
+
+from hsup.api import Adopts, Driver, OutputPipes, RunningDyno
+from hsup.descriptors import Descriptors
+from hsup.errors import DriverError, HsupError
+from hsup.events import DynoExited, DynoStateChanged, Event
+from hsup.lifecycle import Action, Input, State, step
+from hsup.model import DynoSpec, ExitStatus
+from hsup.output import messages
+from hsup.output.logs import DynoOutput, LogRouter
+from hsup.supervision.policy import CrashPolicy
+
+logger = logging.getLogger(__name__)
+
+#: How many dynos may start in one turn of the event loop.
+_AT_ONCE = 10
+
+#: The status of a dyno that could not be started, as the Go program had it.
+NOT_STARTED = ExitStatus(code=255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all executors of a supervisor share.
+
+    `tell` passes an event on; `gate` is passed by everyone on the way to a start.
+    """
+
+    driver: Driver
+    router: LogRouter
+    policy: CrashPolicy
+    grace_seconds: float
+    tell: Callable[[Event], None]
+    descriptors: Descriptors = field(default_factory=Descriptors)
+    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+
+class Executor:
+    """Runs one dyno through the table of `hsup.lifecycle`.
+
+    A one-off dyno completes when it ends, where any other is started again.
+    """
+
+    def __init__(self, spec: DynoSpec, around: Surroundings, *, one_off: bool = False) -> None:
+        self.spec = spec
+        self.state = State.NEW
+        self.status: ExitStatus | None = None
+        self.was_killed = False
+        self._around = around
+        self._one_off = one_off
+        self._may_adopt = around.driver if isinstance(around.driver, Adopts) else None
+        self._dyno: RunningDyno | None = None
+        self._output: DynoOutput | None = None
+        self._requests: list[Input] = []
+        self._wake = asyncio.Event()
+        self._crashes = 0
+        self._grace_seconds = around.grace_seconds
+        self._reason = ""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Tell whether the dyno is going away for good."""
+        return self.state.is_final or self.state is State.STOPPING or Input.STOP in self._requests
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the driver has started the dyno, and not yet seen that nothing is left."""
+        return self._dyno is not None
+
+    def stop(self) -> None:
+        """Ask for the dyno to be stopped for good."""
+        self._request(Input.STOP)
+
+    def restart(self, spec: DynoSpec) -> None:
+        """Ask for the dyno to be replaced by one of another spec, now."""
+        self.spec = spec
+        self._request(Input.RESTART)
+
+    def forgive(self) -> None:
+        """Forget earlier crashes; a dyno that waits to be restarted is restarted now."""
+        self._crashes = 0
+        if self.state is State.CRASHED:
+            self._request(Input.RESTART)
+
+    async def kill(self) -> None:
+        """Stop the dyno at once, however long it was given."""
+        self._grace_seconds = 0.0
+        self._request(Input.STOP)
+        if self._dyno is None:
+            return
+        try:
+            killed = await self._dyno.destroy()
+        except HsupError as error:  # who has waited for the same will be told
+            logger.debug("cannot kill %s: %s", self.spec.name, error)
+        else:
+            self.was_killed |= killed
+
+    async def run(self) -> None:
+        """Run the dyno until it is stopped for good, or complete."""
+        action = self._take(Input.START)
+        try:
+            while not self.state.is_final:
+                action = self._take(await self._perform(action))
+        finally:
+            if self._output is not None:  # the driver failed
+                self._output.finish()
+            self._around.router.forget(str(self.spec.name))
+
+    async def _perform(self, action: Action) -> Input:
+        """Do what an action says; return what came of it."""
+        match action:
+            case Action.PROVISION:
+                return await self._provision()
+            case Action.LAUNCH:
+                return await self._launch()
+            case Action.WATCH:
+                return await self._watch()
+            case Action.TERMINATE:
+                return await self._terminate()
+            case Action.BACK_OFF:
+                return await self._back_off()
+            case _:
+                raise AssertionError(action)
+
+    def _take(self, given: Input) -> Action:
+        before = self.state
+        self.state, action = step(before, given, one_off=self._one_off)
+        if self.state is not before:
+            event = DynoStateChanged(
+                dyno=self.spec.name, before=before, after=self.state, reason=self._reason
+            )
+            self._reason = ""
+            self._around.tell(event)
+        return action
+
+    def _request(self, given: Input) -> None:
+        self._requests.append(given)
+        self._wake.set()
+
+    async def _unless_stopped(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Wait for whoever reads the output, but not with a dyno that is to go for good."""
+        read = asyncio.ensure_future(reading)
+        await asyncio.sleep(0)  # in most cases that is all it takes
+        while not (read.done() or self.is_leaving):
+            self._wake.clear()
+            woken = asyncio.ensure_future(self._wake.wait())
+            await asyncio.wait([read, woken], return_when="FIRST_COMPLETED")
+            woken.cancel()
+        if self._requests:
+            self._wake.set()
+        if not read.cancel():
+            read.result()
+
+    def _say(self, line: messages.Line) -> None:
+        self._around.router.say(str(self.spec.name), line.text, line.event)
+
+    def _next_request(self) -> Input | None:
+        """Take what was asked for; to stop outweighs to restart."""
+        asked = set(self._requests)
+        self._requests.clear()
+        self._wake.clear()
+        return next((one for one in (Input.STOP, Input.RESTART) if one in asked), None)
+
+    async def _provision(self) -> Input:
+        async with self._around.gate:
+            await asyncio.sleep(0)  # lets signals and output through while many dynos start
+            await self._unless_stopped(self._around.router.room())
+        spec = self.spec
+        self._around.router.runs(str(spec.name), spec.app, spec.release_version)
+        return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
+
+    async def _launch(self) -> Input:
+        try:
+            self._dyno = await self._adopt() or await self._start()
+        except HsupError as error:
+            self._reason = str(error)
+            self.status = NOT_STARTED
+            self._count_crash(0.0)
+            return Input.START_FAILED
+        return Input.STARTED
+
+    async def _adopt(self) -> RunningDyno | None:
+        """Return the dyno that a dead hsup has left running, if there is one."""
+        if self._may_adopt is None:
+            return None
+        adopted = await self._with_output(partial(self._may_adopt.adopt, self.spec))
+        self._may_adopt = None
+        if adopted is not None:
+            self._say(messages.ADOPTED)
+        return adopted
+
+    async def _start(self) -> RunningDyno:
+        self._say(messages.starting(self.spec.command))
+        with self._around.descriptors.for_a_start():
+            dyno = await self._with_output(partial(self._around.driver.start, self.spec))
+        assert dyno is not None
+        return dyno
+
+    async def _with_output(
+        self, begin: Callable[[OutputPipes], Awaitable[RunningDyno | None]]
+    ) -> RunningDyno | None:
+        """Return a dyno that writes to pipes that are read."""
+        try:
+            output = DynoOutput(self.spec.name, self._around.router)
+        except OSError as error:
+            hint = "raise the limit of open files: ulimit -n"
+            raise DriverError(f"cannot make a pipe: {error.strerror}", hint=hint) from error
+        try:
+            dyno = await begin(output)
+        except BaseException:
+            output.close_writing_ends()
+            output.finish()
+            raise
+        output.close_writing_ends()
+        if dyno is None:
+            output.finish()
+        else:
+            self._output = output
+        return dyno
+
+    async def _watch(self) -> Input:
+        """Wait until the dyno ends or something is asked for."""
+        assert self._dyno is not None
+        started = time.monotonic()
+        ended = asyncio.ensure_future(self._dyno.wait())
+        ended.add_done_callback(lambda _: self._wake.set())
+        while not ended.done():
+            await self._wake.wait()
+            # What is asked for as the dyno ends is left for what follows.
+            if not ended.done() and (request := self._next_request()):
+                ended.cancel()
+                return request
+        if not self._requests:
+            self._wake.clear()
+        if not ended.cancelled():
+            ended.exception()  # told by whoever asks for the status
+        self._count_crash(time.monotonic() - started)
+        await self._clean_up(grace_seconds=0.0)
+        return Input.EXITED
+
+    async def _terminate(self) -> Input:
+        assert self._dyno is not None
+        self._say(messages.STOPPING)
+        try:
+            await self._dyno.signal(SIGTERM)
+        except HsupError as error:  # what is left is destroyed all the same
+            self._say_failed(error)
+        await self._clean_up(self._grace_seconds)
+        if self.state is State.RESTARTING:
+            self._crashes = 0
+            if self._next_request() is Input.STOP:
+                self._take(Input.STOP)
+        return Input.EXITED
+
+    async def _clean_up(self, grace_seconds: float) -> None:
+        """Leave nothing of the dyno, print its last words, and tell how it ended."""
+        assert self._dyno is not None
+        assert self._output is not None
+        killed = await self._dyno.destroy(grace_seconds)
+        if killed and grace_seconds > 0 and self._grace_seconds > 0:
+            self.was_killed = True
+            self._say(messages.exit_timeout(grace_seconds))
+            self._say(messages.KILLING)
+        self.status = await self._status()
+        await self._unless_stopped(self._output.drain())
+        self._output.finish()
+        self._dyno = self._output = None
+        self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))
+
+    async def _status(self) -> ExitStatus:
+        """Return how the dyno ended; as one that was not started where its driver cannot say."""
+        assert self._dyno is not None
+        try:
+            return await self._dyno.wait()
+        except HsupError as error:
+            self._say_failed(error)
+            return NOT_STARTED
+
+    def _say_failed(self, error: HsupError) -> None:
+        self._around.router.say(str(self.spec.name), f"Error: {error}")
+
+    async def _back_off(self) -> Input:
+        wait = self._around.policy.wait_seconds(self._crashes, random.random())
+        logger.info(
+            "%s crashed %d times in a row, waits %.3f s", self.spec.name, self._crashes, wait
+        )
+        try:
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
+        except TimeoutError:
+            return Input.BACK_OFF_OVER
+        return self._next_request() or Input.BACK_OFF_OVER
+
+    def _count_crash(self, up_seconds: float) -> None:
+        self._crashes = self._around.policy.crashes_in_a_row(self._crashes, up_seconds)

@@ -1,0 +1,139 @@
+"""Keep the dynos that are wanted, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from hsup.errors import HsupError
+from hsup.lifecycle import State
+from hsup.model import DynoName, DynoSpec, ExitStatus
+from hsup.supervision.executor import NOT_STARTED, Executor, Surroundings
+from hsup.supervision.formation import change
+
+logger = logging.getLogger(__name__)
+
+
+class Fleet:
+    """One executor for every dyno, from its start until nothing of it is left.
+
+    Where `one_shot` is set, a dyno that has ended is not started again.
+    `highest_status` is of those that were not asked to stop.
+    `on_gone` is told the name of every dyno that has gone for good.
+    """
+
+    def __init__(
+        self, around: Surroundings, *, one_shot: bool, on_gone: Callable[[DynoName], None]
+    ) -> None:
+        self.was_killed = False
+        self.has_failed = False
+        self.highest_status = 0
+        self._around = around
+        self._one_shot = one_shot
+        self._on_gone = on_gone
+        self._wanted: dict[DynoName, DynoSpec] = {}
+        self._executors: dict[DynoName, Executor] = {}
+        self._one_offs: set[Executor] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def states(self) -> Mapping[str, str]:
+        """Return the state of every dyno by its name."""
+        return {str(name): one.state.value for name, one in self._executors.items()}
+
+    def running(self) -> list[str]:
+        """Return the names of the dynos that were started and have not ended, one-offs included."""
+        everyone = (*self._executors.values(), *self._one_offs)
+        return [str(one.spec.name) for one in everyone if one.is_running]
+
+    async def idle(self) -> None:
+        """Return when there is no dyno."""
+        await self._idle.wait()
+
+    def want(self, specs: Mapping[DynoName, DynoSpec]) -> None:
+        """Start, stop and replace what it takes to have just these dynos."""
+        self._wanted = dict(specs)
+        for executor in self._executors.values():
+            executor.forgive()
+        self._reconcile()
+
+    async def run_one(self, spec: DynoSpec) -> ExitStatus | None:
+        """Run a dyno besides those that are wanted, to its end."""
+        executor = Executor(spec, self._around, one_off=True)
+        self._one_offs.add(executor)
+        task = self._spawn(executor.run())
+        task.add_done_callback(lambda _: self._one_off_gone(executor))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            executor.stop()
+            raise
+        return executor.status
+
+    async def stop(self) -> None:
+        """Stop all dynos, and return when nothing of them is left."""
+        self._wanted = {}
+        for executor in (*self._executors.values(), *self._one_offs):
+            executor.stop()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def kill(self) -> None:
+        """Let a `stop` that is under way wait no longer."""
+        for executor in (*self._executors.values(), *self._one_offs):
+            self._spawn(executor.kill())
+
+    def _reconcile(self) -> None:
+        running = {name: one.spec for name, one in self._executors.items() if not one.is_leaving}
+        todo = change(running, self._wanted)
+        for name in todo.stop:
+            self._executors[name].stop()
+        for name in todo.restart:
+            self._executors[name].restart(self._wanted[name])
+        for name in todo.start:
+            if name not in self._executors:  # else when the one that is leaving has gone
+                self._start(self._wanted[name])
+
+    def _start(self, spec: DynoSpec) -> None:
+        executor = Executor(spec, self._around, one_off=self._one_shot)
+        self._executors[spec.name] = executor
+        self._idle.clear()
+        task = self._spawn(executor.run())
+        task.add_done_callback(lambda task: self._gone(executor, task))
+
+    def _one_off_gone(self, executor: Executor) -> None:
+        self._one_offs.discard(executor)
+        self.was_killed |= executor.was_killed
+
+    def _gone(self, executor: Executor, task: asyncio.Task[None]) -> None:
+        name = executor.spec.name
+        del self._executors[name]
+        self.was_killed |= executor.was_killed
+        failed = task.cancelled() or task.exception() is not None
+        self.has_failed |= failed
+        status = NOT_STARTED if failed else executor.status
+        if status is not None and executor.state is not State.STOPPED:
+            self.highest_status = max(self.highest_status, status.status)
+        if self._one_shot or failed:
+            self._wanted.pop(name, None)
+        if name in self._wanted:  # it was asked for again while it was leaving
+            self._start(self._wanted[name])
+        else:
+            self._on_gone(name)
+        if not self._executors:
+            self._idle.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            trace = None if isinstance(error, HsupError) else error
+            logger.error("gave up a dyno, the others keep running: %s", error, exc_info=trace)

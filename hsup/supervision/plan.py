@@ -1,0 +1,33 @@
+"""What the user asked a supervisor for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hsup.model import Bind
+from hsup.supervision.formation import Asked
+from hsup.supervision.policy import CrashPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the user asked the supervisor for.
+
+    `one_shot` ends it when every dyno has ended once; `stays` keeps it running
+    when nothing is left to run, or not even a first release can be; where
+    `follows_formation` is set nothing left to run is a formation of none, which
+    may change; `has_metadata` gives dynos the platform's
+    variables; `has_drain` says that a plugin serves the release's `logplex_url`.
+    """
+
+    source_name: str
+    driver_name: str
+    asked: Asked
+    binds: tuple[Bind, ...] = ()
+    has_metadata: bool = False
+    one_shot: bool = False
+    stays: bool = False
+    follows_formation: bool = False
+    has_drain: bool = False
+    grace_seconds: float = 30.0
+    policy: CrashPolicy = field(default_factory=CrashPolicy)

@@ -1,0 +1,314 @@
+"""Follow a source, and keep the dynos of its newest good release running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from signal import SIGTERM, Signals
+
+from hsup.api import SUPERVISOR, Driver, Fetched, Service, Source, Sweeps
+from hsup.errors import HsupError
+from hsup.events import (
+    Event,
+    SourceFailed,
+    SupervisorStarted,
+    SupervisorStopping,
+)
+from hsup.launch import Ports
+from hsup.model import Release
+from hsup.output import messages
+from hsup.output.logs import LogRouter
+from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
+from hsup.supervision.executor import Surroundings
+from hsup.supervision.fleet import Fleet
+from hsup.supervision.plan import Plan
+from hsup.supervision.rollout import Rollout
+
+logger = logging.getLogger(__name__)
+
+#: How long after a source could not be read it is asked again.
+RETRY_SECONDS = 10.0
+
+#: What to do where a source cannot be watched.
+_HINT = "; send SIGHUP to have the release fetched again"
+
+
+class Supervisor:
+    """Keeps the dynos of the newest good release running."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        source: Source,
+        driver: Driver,
+        router: LogRouter,
+        observe: Callable[[Event], None],
+        calls: Calls,
+    ) -> None:
+        self._plan = plan
+        self._source = source
+        self._driver = driver
+        self._router = router
+        self._observe = observe
+        self._calls = calls
+        around = Surroundings(
+            driver=driver,
+            router=router,
+            policy=plan.policy,
+            grace_seconds=plan.grace_seconds,
+            tell=self._tell,
+        )
+        ports = Ports()
+        self._fleet = fleet = Fleet(around, one_shot=plan.one_shot, on_gone=ports.release)
+        self._rollout = Rollout(plan, source=source, around=around, fleet=fleet, ports=ports)
+        self._is_waiting = False
+        self._ask = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
+        self._stop_signals: list[Signals] = []
+        self._stopping = asyncio.Event()
+        self._is_hurried = False
+        self._has_changed = False  # by the source's own account
+        self._was_told = False  # to ask it again
+
+    def dynos(self) -> Mapping[str, str]:
+        """Return the state of every dyno by its name."""
+        return self._fleet.states()
+
+    def running(self) -> Sequence[str]:
+        """Return the names of the dynos that were started and have not ended, one-offs included."""
+        return self._fleet.running()
+
+    def reload(self) -> None:
+        """Ask the source again; a release that failed is tried again."""
+        self._rollout.forget_failure()
+        self._was_told = True
+        self._ask.set()
+
+    def stop(self, number: Signals) -> None:
+        """Stop all dynos and end; when called again, without grace."""
+        self._stop_signals.append(number)
+        if self._stopping.is_set():
+            self._is_hurried = True
+            self._calls.hurry()
+            self._fleet.kill()
+        self._stopping.set()
+
+    @property
+    def is_hurried(self) -> bool:
+        """Tell whether hsup was told to stop more than once."""
+        return self._is_hurried
+
+    @property
+    def has_given_up(self) -> bool:
+        """Tell whether a driver has failed to end a dyno, of which something may be left."""
+        return self._fleet.has_failed
+
+    async def run(self, services: Sequence[Service] = ()) -> int:
+        """Run until stopped, or until nothing is left to run; return the exit status.
+
+        Raises HsupError where not even a first release could be run.
+        """
+        plan = self._plan
+        self._tell(SupervisorStarted(source=plan.source_name, driver=plan.driver_name))
+        await self._sweep()
+        following = asyncio.create_task(self._follow())
+        beside = [asyncio.create_task(self._until_stopped())]
+        beside += [asyncio.create_task(self._guard(one.run(self))) for one in services]
+        beside.append(asyncio.create_task(self._guard(self._watch_source(), _HINT)))
+        try:
+            await asyncio.wait([following, beside[0]], return_when="FIRST_COMPLETED")
+        finally:
+            for task in (following, *beside):
+                task.cancel()
+            await self._fleet.stop()
+            # A stranger's may not heed that it is cancelled.
+            left = await asyncio.wait([following, *beside], timeout=2 * LAST_SECONDS)
+            self._calls.has_abandoned |= bool(left[1])
+        if following.done() and not following.cancelled() and (error := following.exception()):
+            raise error
+        return self._exit_status()
+
+    @property
+    def _outlasts_dynos(self) -> bool:
+        return self._plan.stays or self._plan.follows_formation
+
+    def _exit_status(self) -> int:
+        signals = self._stop_signals
+        if self.is_hurried:
+            return 128 + signals[-1]
+        if self._plan.one_shot and self._fleet.highest_status:
+            return self._fleet.highest_status
+        if signals and signals[0] != SIGTERM:
+            return 128 + signals[0]
+        return int(self._fleet.was_killed or self._fleet.has_failed)
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
+        self._tell(SupervisorStopping(reason=f"{self._stop_signals[0].name} received"))
+
+    async def _sweep(self) -> None:
+        """Remove what dead hsups have left; a second signal does not wait for it."""
+        if not isinstance(self._driver, Sweeps):
+            return
+        try:
+            for leftover in await call_plugin(self._driver.sweep):
+                self._say(f"Removed what a dead hsup left: {leftover}")
+        except HsupError as error:
+            if not (error.is_mistake or self.is_hurried):
+                raise
+            self._say(f"Warning: {error}")
+
+    async def _guard(self, work: Awaitable[None], hint: str = "") -> None:
+        """Keep the dynos running whatever a service or a source does."""
+        try:
+            await work
+        except HsupError as error:
+            self._say(f"Error: {error}{hint}")
+
+    async def _watch_source(self) -> None:
+        try:
+            async with aclosing(self._source.changes()) as changes:
+                async for _ in changes:
+                    self._has_changed = True
+                    self._ask.set()
+        finally:
+            self._ask.set()  # also of a source that cannot be watched something can be had
+
+    async def _follow(self) -> None:
+        """Ask the source whenever there is reason to, until nothing is left to run."""
+        while self._rollout.current is None or not self._plan.one_shot:
+            idle = asyncio.create_task(self._fleet.idle())
+            asked = asyncio.create_task(self._ask.wait())
+            may_end = self._rollout.current is not None and not self._outlasts_dynos
+            awaited = {asked, idle} if may_end else {asked}
+            try:
+                await asyncio.wait(awaited, return_when="FIRST_COMPLETED")
+                if may_end and idle.done() and not asked.done():
+                    break
+            finally:
+                idle.cancel()
+                asked.cancel()
+            self._ask.clear()
+            has_both = self._has_changed and self._was_told
+            self._has_changed = self._was_told = False
+            await self._update()
+            if has_both:  # a source may have looked for no more than what was due
+                await self._update()
+        await self._fleet.idle()
+        self._say("Nothing is left to run")
+
+    async def _update(self) -> None:
+        try:
+            fetched = await call_plugin(self._source.fetch)
+        except HsupError as error:
+            if not (self._is_waiting or await self._can_go_on(error)):
+                raise
+            self._tell(SourceFailed(error=error))
+            self._ask_later()
+            return
+        logger.info("the source answered %s", fetched.release or "no release")
+        await self._act_on(fetched)
+
+    async def _act_on(self, fetched: Fetched) -> None:
+        """Run what the source has answered, and then what it answers meanwhile."""
+        newest: Fetched | None = fetched
+        while newest is not None:
+            await self._report(newest)
+            if newest.release is None:
+                self._say_waiting(newest)
+                return
+            later = await self._take(newest.release)
+            for one in later[:-1]:
+                await self._report(one)
+            newest = later[-1] if later else None
+
+    async def _take(self, release: Release) -> list[Fetched]:
+        """Run a release; return what the source answers meanwhile."""
+        taking = asyncio.create_task(self._rollout.take(release))
+        try:
+            later = await self._look_meanwhile(release, taking)
+            seconds = await taking
+        finally:
+            taking.cancel()
+            await asyncio.wait({taking})
+        if seconds is not None:
+            self._ask_later(seconds)
+        return later
+
+    async def _look_meanwhile(
+        self, release: Release, taking: asyncio.Task[float | None]
+    ) -> list[Fetched]:
+        """Return what the source answers until a release is taken, or until it has a newer one."""
+        answers: list[Fetched] = []
+        while not taking.done():
+            asked = asyncio.create_task(self._asked_while_building())
+            try:
+                await asyncio.wait({asked, taking}, return_when="FIRST_COMPLETED")
+            finally:
+                asked.cancel()
+            if taking.done():
+                break
+            if not self._rollout.building.is_set():
+                continue
+            self._ask.clear()
+            try:
+                answers.append(await call_plugin(self._source.fetch))
+            except HsupError as error:
+                self._tell(SourceFailed(error=error))
+                self._ask_later()
+                continue
+            newest = answers[-1].release
+            if newest is not None and not newest.differs_in_scale_only(release):
+                self._rollout.supersede(newest)
+                break
+        return answers
+
+    async def _asked_while_building(self) -> None:
+        await self._rollout.building.wait()
+        await self._ask.wait()
+
+    async def _can_go_on(self, error: HsupError) -> bool:
+        """Tell whether something runs, or is waited for, though the source has nothing to run."""
+        if self._rollout.current is not None or await self._rollout.fall_back(error):
+            return True
+        return self._plan.stays
+
+    def _say_waiting(self, fetched: Fetched) -> None:
+        if self._rollout.current is not None:
+            return
+        if not self._is_waiting:
+            remedy = f": {fetched.remedy}" if fetched.remedy else ""
+            self._say(f"There is no release yet, waiting for one{remedy}")
+        self._is_waiting = True
+
+    async def _report(self, fetched: Fetched) -> None:
+        for warning in fetched.warnings:
+            self._say(f"Warning: {warning}")
+        if fetched.failure is not None:
+            self._tell(SourceFailed(error=fetched.failure))
+        if fetched.ask_again:
+            self._ask_later()
+        if fetched.rejected is None:
+            return
+        if fetched.release is None and not await self._can_go_on(fetched.rejected):
+            raise fetched.rejected
+        self._rollout.reject(fetched.rejected)
+
+    def _ask_later(self, seconds: float | None = None) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        wait = RETRY_SECONDS if seconds is None else seconds
+        self._retry = asyncio.get_running_loop().call_later(wait, self._ask.set)
+
+    def _say(self, text: str) -> None:
+        self._router.say(SUPERVISOR, text)
+
+    def _tell(self, event: Event) -> None:
+        about, lines = messages.narrate(event)
+        for line in lines:
+            self._router.say(about, line.text, line.event)
+            logger.debug("%s: %s", about, line.text)
+        self._observe(event)

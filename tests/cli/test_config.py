@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from hsup.cli.config import read_settings, wants_colour
+
+
+def test_settings_have_the_environment_of_the_moment(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FROB", "1")
+    settings = read_settings(app="shop", control_socket=None, logplex_url="https://logs.example")
+    monkeypatch.setenv("FROB", "2")
+    assert settings.environ["FROB"] == "1"
+    assert settings.folder == str(tmp_path)
+    assert (settings.app, settings.logplex_url) == ("shop", "https://logs.example")
+
+
+@pytest.mark.parametrize(
+    ("pwd", "expected"),
+    [
+        ("current", "current"),
+        ("v1", "v1"),
+        ("v2", "v1"),
+        ("nosuch", "v1"),
+        ("v1/../current", "v1"),
+        ("", "v1"),
+    ],
+)
+def test_the_folder_is_named_by_the_link_that_led_there(monkeypatch, tmp_path, pwd, expected):
+    for name in ("v1", "v2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "current").symlink_to("v1")
+    monkeypatch.chdir(tmp_path / "current")
+    monkeypatch.setenv("PWD", str(tmp_path / pwd) if pwd else "relative")
+    settings = read_settings(app=None, control_socket=None, logplex_url=None)
+    assert settings.folder == str(tmp_path / expected)
+
+
+SAY_LOCALE = """
+from hsup.cli.config import read_settings
+print(read_settings(app=None, control_socket=None, logplex_url=None).environ.get("LC_CTYPE"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({}, "None"),
+        ({"LC_CTYPE": "C"}, "C"),
+        ({"LC_CTYPE": "C.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "xx_YY.UTF-8"}, "None"),
+        ({"LC_CTYPE": "xx_YY.UTF-8"}, "xx_YY.UTF-8"),
+    ],
+)
+def test_what_python_makes_of_the_locale_is_not_the_users(given, seen):
+    done = subprocess.run(
+        [sys.executable, "-c", SAY_LOCALE], env=given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{seen}\n"
+
+
+@pytest.fixture
+def terminal():
+    master, slave = pty.openpty()
+    yield slave
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.mark.parametrize(("no_color", "wanted"), [(None, True), ("", True), ("1", False)])
+def test_a_terminal_is_coloured_unless_no_color_is_set(terminal, monkeypatch, no_color, wanted):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    assert wants_colour(terminal) == wanted
+
+
+def test_a_pipe_is_not_coloured(pipe, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert not wants_colour(pipe[1])

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hsup.api import LogEvent
+from hsup.archives.errors import ChecksumError
+from hsup.errors import PluginError
+from hsup.events import DynoExited, DynoStateChanged, ReleaseRejected, SourceFailed
+from hsup.lifecycle import State
+from hsup.model import Command, DynoName, ExitStatus
+from hsup.output import messages
+from hsup.output.messages import narrate
+
+WEB = DynoName("web", 1)
+
+
+def changed(before, after, reason=""):
+    event = DynoStateChanged(dyno=WEB, before=before, after=after, reason=reason)
+    about, lines = narrate(event)
+    assert about == "web.1"
+    return tuple(line.text for line in lines)
+
+
+def texts(event):
+    return tuple(line.text for line in narrate(event)[1])
+
+
+def test_a_state_is_told_as_the_platform_does():
+    assert changed(State.STARTING, State.UP) == ("State changed from starting to up",)
+    assert changed(State.UP, State.CRASHED) == ("State changed from up to crashed",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (State.NEW, State.PROVISIONING),
+        (State.PROVISIONING, State.STARTING),
+        (State.UP, State.STOPPING),
+        (State.UP, State.RESTARTING),
+    ],
+    ids=str,
+)
+def test_a_state_that_the_platform_does_not_know_is_not_told(before, after):
+    assert changed(before, after) == ()
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(State, 2)), ids=str)
+def test_why_a_dyno_cannot_start_is_told_in_any_case(before, after):
+    assert changed(before, after, "no such command")[0] == "Cannot start: no such command"
+
+
+def test_an_exit_is_told_with_the_status_that_a_shell_has():
+    event = DynoExited(dyno=WEB, status=ExitStatus(signal=9))
+    assert texts(event) == ("Process exited with status 137",)
+
+
+def test_an_exit_for_want_of_memory_is_told_as_the_platform_does():
+    status = ExitStatus(signal=9, out_of_memory=True)
+    assert texts(DynoExited(dyno=WEB, status=status)) == (
+        "Error R15 (Memory quota vastly exceeded)",
+        "Stopping process with SIGKILL",
+        "Process exited with status 137",
+    )
+
+
+@pytest.mark.parametrize(("running", "goes_on"), [(3, "v3 goes on"), (None, "nothing runs")])
+def test_a_rejection_tells_what_goes_on(running, goes_on):
+    event = ReleaseRejected(error=PluginError("no"), running=running)
+    assert narrate(event)[0] == "supervisor"
+    assert texts(event) == (f"Release rejected, {goes_on}: no",)
+
+
+def test_a_command_is_told_as_a_shell_would_read_it():
+    assert messages.starting(Command(("echo", "a  b"))).text == (
+        "Starting process with command `echo 'a  b'`"
+    )
+
+
+def test_a_timeout_tells_how_long_was_waited():
+    assert "within 30 seconds of SIGTERM" in messages.exit_timeout(30.0).text
+    assert "within 0.5 seconds of SIGTERM" in messages.exit_timeout(0.5).text
+
+
+def events(event):
+    return [line.event for line in narrate(event)[1]]
+
+
+def test_programs_are_told_the_state_that_people_are():
+    crashed = DynoStateChanged(dyno=WEB, before=State.UP, after=State.CRASHED, reason="no")
+    assert events(crashed) == [LogEvent("error"), LogEvent("state_changed", state="crashed")]
+    stopped = DynoStateChanged(dyno=WEB, before=State.STOPPING, after=State.STOPPED)
+    assert events(stopped) == [LogEvent("state_changed", state="down")]
+
+
+def test_programs_are_told_how_a_dyno_exited_and_the_codes_of_errors():
+    status = ExitStatus(signal=9, out_of_memory=True)
+    assert events(DynoExited(dyno=WEB, status=status)) == [
+        LogEvent("error", code="R15"),
+        LogEvent("killing"),
+        LogEvent("exited", status=137),
+    ]
+    assert messages.exit_timeout(30.0).event == LogEvent("error", code="R12")
+    checksum = ChecksumError("a", "b", hint="ask")
+    assert events(ReleaseRejected(error=checksum, running=1)) == [
+        LogEvent("release_rejected", code="R17")
+    ]
+    assert events(SourceFailed(error=PluginError("no"))) == [LogEvent("source_failed")]

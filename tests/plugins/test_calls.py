@@ -1,0 +1,432 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+import threading
+
+import pytest
+
+from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
+from hsup.long_work import LongWork, waited_for
+from hsup.plugins.calls import Blocking, Call, Calls, Interrupted, Part, call_plugin
+
+BUG = Part("driver", "bug", "hsup-driver-bug", "0.1")
+
+
+class Heard:
+    """Keeps what calls say, warn of and note."""
+
+    def __init__(self):
+        self.said, self.warned, self.noted, self.errors = [], [], [], []
+        self.calls = Calls(say=self.said.append, warn=self.warned.append, note=self._note)
+
+    def _note(self, text, error):
+        self.noted.append(text)
+        self.errors.append(error)
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Have hsup wait for no call that it has given up."""
+    monkeypatch.setattr("hsup.plugins.calls.LAST_SECONDS", 0.0)
+
+
+def raising(error):
+    def work(*_):
+        raise error
+
+    return work
+
+
+def run(calls, work, **rest):
+    return calls.run(BUG, "start web.1", work, failure=DynoStartError, **rest)
+
+
+def awaited(calls, begin, **rest):
+    return calls.await_(BUG, "start web.1", begin, failure=DynoStartError, **rest)
+
+
+async def for_ever():
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+def deaf(heard):
+    """Return what neither ends nor heeds that it is cancelled, until hsup has given it up."""
+
+    async def begin():
+        while not heard.calls.has_abandoned:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ZeroDivisionError("start"), "ZeroDivisionError: start"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (SystemExit(3), "SystemExit: 3"),
+        (ValueError("several\n lines"), "ValueError: several lines"),
+    ],
+    ids=repr,
+)
+class TestWhatIsRaised:
+    def test_names_the_plugin_and_what_it_should_do(self, heard, error, told):
+        with pytest.raises(DynoStartError) as failed:
+            run(heard.calls, raising(error))
+        assert str(failed.value) == (
+            f'driver "bug" of hsup-driver-bug 0.1 failed to start web.1: {told}'
+        )
+        assert heard.errors == [error]
+
+    async def test_names_it_too_where_it_is_awaited(self, heard, error, told):
+        async def begin():
+            await asyncio.sleep(0)
+            raise error
+
+        for one in (begin, raising(error)):
+            with pytest.raises(DynoStartError, match=f"failed to start web.1: {told}$"):
+                await awaited(heard.calls, one)
+
+    async def test_names_it_too_where_it_is_called_in_a_thread(self, heard, error, told):
+        method = Blocking(heard.calls, BUG, lambda: "build v1", raising(error), failure=DriverError)
+        with pytest.raises(DriverError, match=f"failed to build v1: .*{told}$"):
+            await call_plugin(method)
+
+
+async def test_an_error_of_hsups_own_kind_is_raised_as_it_is(heard):
+    error = DriverError("the engine is away", hint="start it")
+    with pytest.raises(DriverError) as failed:
+        run(heard.calls, raising(error))
+    assert failed.value is error
+    with pytest.raises(DriverError) as failed:
+        await awaited(heard.calls, raising(error))
+    assert failed.value is error
+
+
+def test_a_library_that_is_missing_is_installed_again(heard):
+    with pytest.raises(DynoStartError) as failed:
+        run(heard.calls, raising(ImportError("no frob")))
+    assert failed.value.hint == "install it again: pip install --force-reinstall hsup-driver-bug"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "Too many open files"), SourceError("x", hint="free some space")],
+)
+def test_a_shortage_of_descriptors_is_told_with_its_remedy(heard, error):
+    if isinstance(error, SourceError):
+        error.__cause__ = OSError(errno.ENFILE, "Too many open files in system")
+    with pytest.raises(HsupError) as failed:
+        run(heard.calls, raising(error))
+    assert failed.value.hint == "raise the limit of open files: ulimit -n"
+    assert "Errno" not in str(failed.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_async_and_must_not_be_is_told(heard):
+    with pytest.raises(DynoStartError, match=r"it is async, and must not be"):
+        run(heard.calls, for_ever)
+
+
+async def test_what_must_be_async_and_is_not_is_told(heard):
+    with pytest.raises(DynoStartError, match=r"failed to start web.1: it is not async"):
+        await awaited(heard.calls, lambda: 3)
+
+
+async def test_a_wrong_value_is_told_with_what_it_should_be(heard):
+    async def begin():
+        return "x" * 1000
+
+    wrong = f"it returned '{'x' * 79}... instead of a dyno$"
+    with pytest.raises(DynoStartError, match=wrong):
+        await awaited(heard.calls, begin, check=lambda _: "a dyno")
+    with pytest.raises(DynoStartError, match=r"it returned a object instead of a dyno$"):
+        run(heard.calls, object, check=lambda _: "a dyno")
+
+
+async def test_what_is_returned_is_returned_and_its_time_noted(heard):
+    async def begin():
+        await asyncio.sleep(0)
+        return 3
+
+    assert await awaited(heard.calls, begin, check=lambda _: None) == 3
+    assert run(heard.calls, lambda: 4) == 4
+    assert len(heard.noted) == 2
+    for note in heard.noted:
+        assert note.startswith('driver "bug" of hsup-driver-bug 0.1 took 0.')
+        assert note.endswith(" s to start web.1")
+    assert heard.calls.waited_for() == []
+
+
+async def test_after_some_seconds_hsup_says_what_it_waits_for(heard, turn_until):
+    waiting = asyncio.create_task(awaited(heard.calls, for_ever, notice_seconds=0.0))
+    await turn_until(lambda: heard.said)
+    assert heard.said == ['Waiting for driver "bug" to start web.1 for 0 s']
+    assert heard.calls.waited_for() == ['driver "bug" to start web.1 for 0 s']
+    waiting.cancel()
+
+
+def test_it_says_so_too_where_no_loop_runs(heard, monkeypatch):
+    monkeypatch.setattr("hsup.plugins.calls.NOTICE_SECONDS", 0.01)
+    heard.calls.has_alarm = True
+    is_said = threading.Event()
+    heard.calls.say = lambda text: (heard.said.append(text), is_said.set())
+    assert run(heard.calls, lambda: is_said.wait(60))
+    assert re.fullmatch(r'Waiting for driver "bug" to start web\.1 for \d+ s', heard.said[0])
+
+
+def test_it_says_how_far_the_work_is_where_that_is_known(heard, monkeypatch):
+    monkeypatch.setattr("hsup.plugins.calls.FIRST_SECONDS", 0.01)
+    heard.calls.has_alarm = True
+    is_said = threading.Event()
+    heard.calls.say = lambda text: (heard.said.append(text), is_said.set())
+    with waited_for(LongWork()) as work, work.doing(lambda: "fetching (1 of 2 MB)"):
+        assert run(heard.calls, lambda: is_said.wait(60))
+    assert heard.said == ["fetching (1 of 2 MB)"]
+
+
+def test_it_looks_again_soon_where_what_takes_long_has_not_begun(heard, monkeypatch):
+    monkeypatch.setattr("hsup.plugins.calls.FIRST_SECONDS", 0.01)
+    heard.calls.has_alarm = True
+    is_said = threading.Event()
+    heard.calls.say = lambda text: (heard.said.append(text), is_said.set())
+    looks = iter(["", "", "fetching"])
+    with waited_for(LongWork()) as work, work.doing(lambda: next(looks)):
+        assert run(heard.calls, lambda: is_said.wait(60))
+    assert heard.said == ["fetching"]
+
+
+async def test_what_says_itself_how_far_it_is_is_not_said_to_be_waited_for(heard):
+    with waited_for(LongWork()) as work, work.doing(lambda: ""):
+        waiting = asyncio.create_task(awaited(heard.calls, for_ever, notice_seconds=0.0))
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert heard.said == []
+    waiting.cancel()
+
+
+async def test_what_is_cancelled_is_cancelled(heard):
+    ended = []
+
+    async def begin():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    waiting = asyncio.create_task(awaited(heard.calls, begin))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert ended
+    assert not heard.calls.has_abandoned
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_what_does_not_heed_that_is_waited_for_no_longer(heard, deaf):
+    waiting = asyncio.create_task(awaited(heard.calls, deaf))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert heard.calls.has_abandoned
+    assert heard.warned == [f"{BUG} goes on to start web.1 though that was cancelled"]
+
+
+async def test_in_a_hurry_what_is_waited_for_is_cancelled(heard):
+    waiting = asyncio.create_task(awaited(heard.calls, for_ever))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    heard.calls.hurry()
+    with pytest.raises(DynoStartError, match=r"hsup was told twice to stop"):
+        await waiting
+    assert not heard.calls.has_abandoned
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("is_last", [True, False])
+@pytest.mark.parametrize("is_first", [True, False], ids=["hurried then", "hurried before"])
+async def test_in_a_hurry_what_does_not_end_is_given_up(heard, deaf, is_first, is_last):
+    if not is_first:
+        heard.calls.hurry()
+    waiting = asyncio.create_task(awaited(heard.calls, deaf, is_last=is_last))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    if is_first:
+        heard.calls.hurry()
+    with pytest.raises(DynoStartError, match=r"did not start web.1 in \d s, and was given up"):
+        await waiting
+    assert heard.calls.has_abandoned
+
+
+async def test_in_a_hurry_what_makes_an_end_is_not_cancelled(heard):
+    may_end = asyncio.Event()
+
+    async def begin():
+        await may_end.wait()
+        return "ended"
+
+    waiting = asyncio.create_task(awaited(heard.calls, begin, is_last=True))
+    await asyncio.sleep(0)
+    heard.calls.hurry()
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await waiting == "ended"
+
+
+async def test_in_a_hurry_no_thread_is_waited_for(heard):
+    may_end = threading.Event()
+    method = Blocking(heard.calls, BUG, lambda: "build v1", may_end.wait, failure=DriverError)
+    waiting = asyncio.create_task(call_plugin(method))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    heard.calls.hurry()
+    with pytest.raises(DriverError, match=r"failed to build v1: hsup was told twice to stop"):
+        await waiting
+    may_end.set()
+
+
+async def test_a_call_that_cancels_itself_has_failed(heard):
+    async def begin():
+        raise asyncio.CancelledError
+
+    with pytest.raises(DynoStartError, match=r"it was cancelled"):
+        await awaited(heard.calls, begin)
+
+
+async def test_timeouts_of_a_plugin_work(heard):
+    async def begin():
+        try:
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return "in time"
+
+    assert await awaited(heard.calls, begin) == "in time"
+
+
+async def test_who_keeps_the_main_thread_is_known(heard, monkeypatch):
+    monkeypatch.setattr("hsup.plugins.calls.BLOCKED_SECONDS", 0.0)
+    seen = []
+
+    async def begin():
+        seen.append(heard.calls.blocking())
+        await asyncio.sleep(0)
+        seen.append(heard.calls.blocking())
+
+    assert heard.calls.blocking() is None
+    await awaited(heard.calls, begin)
+    assert seen == ['driver "bug" to start web.1 for 0 s'] * 2
+    assert heard.calls.blocking() is None
+    assert any("kept the main thread for" in one for one in heard.noted)
+
+
+async def test_who_keeps_the_main_thread_is_told_with_how_long_it_does_so(heard, monkeypatch):
+    monkeypatch.setattr("hsup.plugins.calls.BLOCKED_SECONDS", 0.0)
+    call = Call(BUG, "write")
+    call.began -= 86_400
+    with heard.calls.on_main_thread(call):
+        assert heard.calls.blocking() == 'driver "bug" to write for 0 s'
+
+
+class TestIterate:
+    def changes(self, heard, begin):
+        return heard.calls.iterate(BUG, "watch for changes", begin, failure=DriverError)
+
+    async def test_what_is_yielded_is_yielded_until_the_end(self, heard):
+        async def begin():
+            yield 1
+            yield 2
+
+        assert [one async for one in self.changes(heard, begin)] == [1, 2]
+
+    @pytest.mark.parametrize("begin", [lambda: iter([None]), lambda: None], ids=["iter", "None"])
+    async def test_what_is_no_async_generator_is_told(self, heard, begin):
+        with pytest.raises(DriverError, match=r"failed to watch for changes: it is not async"):
+            await anext(self.changes(heard, begin))
+
+    @pytest.mark.parametrize("error", [ValueError("x"), SystemExit("x")], ids=repr)
+    async def test_what_is_raised_is_told(self, heard, error):
+        async def begin():
+            yield 1
+            raise error
+
+        changes = self.changes(heard, begin)
+        assert await anext(changes) == 1
+        with pytest.raises(DriverError, match=f"watch for changes: {type(error).__name__}: x"):
+            await anext(changes)
+
+    async def test_it_is_closed_with_it(self, heard):
+        closed = []
+
+        async def begin():
+            try:
+                yield 1
+                yield 2
+            finally:
+                closed.append(True)
+
+        changes = self.changes(heard, begin)
+        assert await anext(changes) == 1
+        await changes.aclose()
+        assert closed
+
+    @pytest.mark.parametrize(
+        "error", [SystemExit("x"), Interrupted(), asyncio.CancelledError("x")], ids=repr
+    )
+    async def test_what_no_generator_is_made_for_is_told(self, heard, error):
+        with pytest.raises(DriverError, match=r"hsup-driver-bug 0.1 failed to watch for changes"):
+            await anext(self.changes(heard, raising(error)))
+
+    async def test_its_end_is_a_call_as_any_other(self, heard, monkeypatch):
+        monkeypatch.setattr("hsup.plugins.calls.BLOCKED_SECONDS", 0.0)
+        seen = []
+
+        async def begin():
+            try:
+                yield 1
+            finally:
+                seen.append(heard.calls.blocking())
+                raise SystemExit(3)
+
+        changes = self.changes(heard, begin)
+        assert await anext(changes) == 1
+        with pytest.raises(DriverError, match=r"failed to watch for changes: SystemExit: 3"):
+            await changes.aclose()
+        assert seen == ['driver "bug" to watch for changes for 0 s']
+
+    async def test_that_it_is_cancelled_is_no_failure_of_a_plugin(self, heard):
+        async def begin():
+            await asyncio.Event().wait()
+            yield 1
+
+        waiting = asyncio.ensure_future(anext(self.changes(heard, begin)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert heard.errors == []
+
+
+async def test_what_exits_where_it_is_to_be_awaited_is_told(heard):
+    class Exits:
+        def __await__(self):
+            raise SystemExit(3)
+
+    with pytest.raises(DynoStartError, match=r"failed to start web.1: SystemExit: 3"):
+        await awaited(heard.calls, Exits)

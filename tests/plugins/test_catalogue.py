@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from hsup.errors import PluginError
+from hsup.plugins.catalogue import REMEDIES, missing, source_asked_for
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "package"),
+    [
+        ("driver", "docker", "hsup-driver-docker"),
+        ("driver", "libcontainer", "hsup-driver-libcontainer"),
+        ("source", "heroku", "hsup-source-heroku"),
+        ("log sink", "logplex", "hsup-log-drain"),
+        ("service", "control", "hsup-control"),
+    ],
+)
+def test_what_another_package_has_is_named_with_it(kind, name, package):
+    error = missing(kind, name, ())
+    assert isinstance(error, PluginError)
+    assert str(error) == f'no {kind} "{name}" is installed; pip install {package}'
+
+
+def test_what_no_package_has_is_answered_with_what_is_installed():
+    assert 'there is no driver "frob"; installed: a, b;' in str(missing("driver", "frob", "ba"))
+    assert "installed: none;" in str(missing("driver", "frob", ()))
+
+
+@pytest.mark.parametrize(
+    ("environ", "installed", "name"),
+    [
+        ({}, {"directory"}, None),
+        ({"HEROKU_ACCESS_TOKEN": "t"}, {"directory"}, "heroku"),
+        ({"HEROKU_ACCESS_TOKEN": "t", "HSUP_CONTROL_DIR": "/c"}, {"directory"}, "heroku"),
+        ({"HEROKU_ACCESS_TOKEN": "t"}, {"heroku"}, None),
+        ({"HEROKU_ACCESS_TOKEN": "", "HSUP_CONTROL_DIR": "/c"}, {"directory"}, None),
+        ({"HSUP_CONTROL_DIR": "/c"}, {"procfile"}, "directory"),
+    ],
+)
+def test_a_variable_may_ask_for_a_source_that_is_not_installed(environ, installed, name):
+    assert source_asked_for(environ, installed) == name
+
+
+def test_there_is_a_remedy_for_every_source_that_can_be_installed():
+    assert list(REMEDIES) == ["heroku", "directory", "procfile"]

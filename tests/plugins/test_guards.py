@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hsup.api import (
+    Adopts,
+    BindsPaths,
+    Closes,
+    Examines,
+    ExecutesInside,
+    Fetched,
+    Finding,
+    KeepsReleases,
+    LogBatch,
+    RunsForeground,
+    SizesDynos,
+    Sweeps,
+)
+from hsup.errors import DriverError, DynoStartError, HsupError, PluginError, SourceError
+from hsup.model import Command, ExitStatus, ProcessType, Release
+from hsup.plugins.calls import Calls, Part
+from hsup.plugins.guards import (
+    GuardedDriver,
+    GuardedService,
+    GuardedSink,
+    GuardedSource,
+    GuardedSourceFactory,
+    PluginFailed,
+    create_driver,
+    create_service,
+    create_sink,
+)
+
+BUG = Part("part", "bug", "hsup-bug", "0.1")
+ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines)
+BATCH = LogBatch(time=0, source="app", dyno="web.1", stream="stdout", lines=b"one\n")
+GOOD = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
+
+
+class Of:
+    """An object with these attributes."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+    def __repr__(self):
+        return f"with {', '.join(self.__dict__) or 'nothing'}"
+
+
+def returning(value):
+    async def method(*_):
+        return value
+
+    return method
+
+
+def raising(error):
+    def method(*_):
+        raise error
+
+    return method
+
+
+def a_driver(**more):
+    return Of(build=print, start=returning(None), **more)
+
+
+def a_dyno(**more):
+    methods = {"wait": returning(ExitStatus()), "signal": returning(None)}
+    return Of(**{"address": None, **methods, "destroy": returning(False), **more})
+
+
+@pytest.fixture
+def started(calls, make_spec):
+    """Return what has a guarded driver start a dyno."""
+
+    async def start(dyno):
+        driver = GuardedDriver(calls, BUG, Of(build=None, start=returning(dyno)))
+        return await driver.start(make_spec("web.1"), None)
+
+    return start
+
+
+class TestDriver:
+    def test_it_has_no_ability_that_the_drivers_has_not(self, calls):
+        guarded = GuardedDriver(calls, BUG, a_driver())
+        assert not [one for one in ABILITIES if isinstance(guarded, one)]
+
+    def test_it_has_every_ability_that_the_drivers_has(self, calls):
+        names = ("run", "check_size", "sweep", "keep_only", "adopt", "close", "examine")
+        driver = a_driver(binds_paths=True, **dict.fromkeys(names, returning(None)))
+        guarded = GuardedDriver(calls, BUG, driver)
+        assert [one for one in ABILITIES if isinstance(guarded, one)] == list(ABILITIES)
+
+    def test_an_ability_that_is_a_flag_counts_by_its_value(self, calls):
+        driver = a_driver(binds_paths=False, sweep=None, close=False)
+        guarded = GuardedDriver(calls, BUG, driver)
+        assert not [one for one in ABILITIES if isinstance(guarded, one)]
+
+    @pytest.mark.parametrize("made", [None, "driver", Of(), Of(build=print)], ids=repr)
+    def test_what_is_none_is_an_error(self, calls, settings, made):
+        with pytest.raises(DriverError, match=r"be created: it returned .* with build and start$"):
+            create_driver(calls, BUG, lambda _: made, settings)
+
+    def test_a_factory_that_raises_is_named(self, calls, settings):
+        with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
+            create_driver(calls, BUG, raising(KeyError("x")), settings)
+
+    @pytest.mark.parametrize("dyno", [None, "dyno", Of(wait=returning(0))], ids=repr)
+    async def test_a_start_that_returns_no_dyno_has_failed(self, started, dyno):
+        with pytest.raises(DynoStartError, match=r"start web.1: it returned .* dyno with"):
+            await started(dyno)
+
+    @pytest.mark.parametrize(
+        ("name", "given", "wrong"),
+        [
+            ("run", (None, 0.0), 3),
+            ("sweep", (), None),
+            ("sweep", (), [3]),
+            ("keep_only", ([],), "text"),
+            ("examine", (), ["good"]),
+        ],
+    )
+    def test_a_wrong_value_is_an_error(self, calls, make_spec, name, given, wrong):
+        more = {"adopt": returning(None), name: lambda *_: wrong}
+        guarded = GuardedDriver(calls, BUG, a_driver(**more))
+        if name == "run":
+            given = (make_spec("web.1"), 0.0)
+        with pytest.raises(DriverError, match=r"it returned .* instead of"):
+            getattr(guarded, name)(*given)
+
+    def test_what_is_right_is_returned(self, calls):
+        findings = (Finding("kernel", is_good=True, text="Linux"),)
+        driver = a_driver(sweep=lambda: ("one",), examine=lambda: findings)
+        guarded = GuardedDriver(calls, BUG, driver)
+        assert guarded.sweep() == ("one",)
+        assert guarded.examine() == findings
+
+
+class TestDyno:
+    async def test_a_status_that_is_none_is_an_error(self, started):
+        dyno = await started(a_dyno(wait=returning(3)))
+        with pytest.raises(DriverError, match=r"web.1: it returned 3 instead of an Exit"):
+            await dyno.wait()
+
+    @pytest.mark.parametrize(
+        ("call", "what"),
+        [
+            (lambda dyno: dyno.wait(), "wait for"),
+            (lambda dyno: dyno.signal(15), "signal"),
+            (lambda dyno: dyno.destroy(), "destroy"),
+        ],
+    )
+    async def test_what_it_raises_names_the_driver_and_the_dyno(self, started, call, what):
+        fault = raising(ZeroDivisionError("x"))
+        dyno = await started(a_dyno(wait=fault, signal=fault, destroy=fault))
+        with pytest.raises(DriverError, match=f"0.1 failed to {what} web.1: ZeroDivisionError: x"):
+            await call(dyno)
+
+    @pytest.mark.parametrize(("killed", "told"), [(True, True), (False, False), (None, False)])
+    async def test_whether_it_had_to_be_killed_is_a_flag(self, started, killed, told):
+        dyno = await started(a_dyno(destroy=returning(killed)))
+        assert await dyno.destroy() is told
+
+    async def test_one_that_exits_where_it_is_asked_for_its_address_has_none(self, started):
+        class Exits(Of):
+            @property
+            def address(self):
+                raise SystemExit(3)
+
+        methods = {name: returning(None) for name in ("wait", "signal", "destroy")}
+        assert (await started(Exits(**methods))).address is None
+
+    async def test_it_executes_commands_only_where_the_drivers_does(self, started):
+        assert not isinstance(await started(a_dyno()), ExecutesInside)
+        dyno = await started(a_dyno(execute=returning(None)))
+        assert isinstance(dyno, ExecutesInside)
+        with pytest.raises(DynoStartError, match=r"execute a command in web.1: it returned None"):
+            await dyno.execute(Command(("true",)), (0, 1, 2))
+
+
+class TestSource:
+    @pytest.mark.parametrize(
+        "fetched",
+        [
+            {"a": 1},
+            None,
+            Fetched(release="v1"),
+            Fetched(release=GOOD._replace(version="1")),
+            Fetched(release=GOOD._replace(app=None)),
+            Fetched(release=GOOD._replace(config={"A": 1})),
+            Fetched(release=GOOD._replace(config=None)),
+            Fetched(release=GOOD._replace(processes=list(GOOD.processes))),
+            Fetched(release=GOOD._replace(processes=(ProcessType("web", "serve"),))),
+            Fetched(release=GOOD._replace(processes=(ProcessType("web", Command((1,))),))),
+        ],
+        ids=repr,
+    )
+    def test_what_is_no_release_is_an_error(self, calls, fetched):
+        source = GuardedSource(calls, BUG, Of(fetch=lambda: fetched, changes=None))
+        with pytest.raises(SourceError, match=r"failed to fetch the release: it returned"):
+            source.fetch()
+
+    def test_a_release_is_a_release(self, calls):
+        source = GuardedSource(calls, BUG, Of(fetch=lambda: Fetched(release=GOOD), changes=None))
+        assert source.fetch().release == GOOD
+
+    @pytest.mark.parametrize(
+        ("abilities", "keeps"),
+        [({}, False), ({"keep": print}, False), ({"keep": print, "kept": print}, True)],
+        ids=repr,
+    )
+    def test_it_keeps_releases_only_where_the_source_does(self, calls, abilities, keeps):
+        source = GuardedSource(calls, BUG, Of(fetch=print, changes=None, **abilities))
+        assert isinstance(source, KeepsReleases) == keeps
+
+
+class TestSourceFactory:
+    def factory(self, calls, **attributes):
+        methods = {"applies": print, "create": print, "check": print}
+        given = {"rank": 1, "remedy": "x", **methods, **attributes}
+        return GuardedSourceFactory(calls, BUG, Of(**given))
+
+    @pytest.mark.parametrize(
+        ("flag", "follows"), [({}, False), ({"follows_formation": True}, True)]
+    )
+    def test_the_formation_is_followed_where_the_flag_is_set(self, calls, flag, follows):
+        assert self.factory(calls, **flag).follows_formation == follows
+        assert not self.factory(calls, follows_formation=False).follows_formation
+
+    @pytest.mark.parametrize("method", ["applies", "create", "check"])
+    def test_what_it_raises_names_the_source(self, calls, settings, method):
+        factory = self.factory(calls, **{method: raising(KeyError("x"))})
+        given = (None, settings) if method == "check" else (settings,)
+        with pytest.raises(HsupError, match=r"hsup-bug 0.1 failed to .*: KeyError: 'x'"):
+            getattr(factory, method)(*given)
+
+    def test_a_source_that_is_none_is_an_error(self, calls, settings):
+        with pytest.raises(SourceError, match=r"instead of a source with fetch and changes"):
+            self.factory(calls, create=lambda _: None).create(settings)
+
+
+class Heard(Calls):
+    def __init__(self):
+        self.warned = []
+        super().__init__(warn=self.warned.append)
+
+
+class TestSink:
+    @pytest.mark.parametrize(
+        "write",
+        [raising(RuntimeError("x")), raising(SystemExit("x")), returning(None)],
+        ids=["raises", "exits", "is async"],
+    )
+    def test_one_that_fails_is_told_once_and_gets_no_more_lines(self, write):
+        calls = Heard()
+        written = []
+
+        def noting(batch):
+            written.append(batch)
+            return write(batch)
+
+        sink = GuardedSink(calls, BUG, Of(write=noting, is_full=True))
+        sink.write(BATCH)
+        sink.write(BATCH)
+        assert written == [BATCH]
+        assert not sink.is_full
+        (warned,) = calls.warned
+        assert warned.startswith('part "bug" of hsup-bug 0.1 failed to write: ')
+        assert warned.endswith("; it gets no more lines")
+
+    async def test_one_that_cannot_say_whether_it_is_full_or_drained_is_not_waited_for(self):
+        for fault in ({}, {"is_full": True, "drained": raising(RuntimeError("x"))}):
+            calls = Heard()
+            sink = GuardedSink(calls, BUG, Of(**fault))
+            assert sink.is_full == bool(fault)
+            await sink.drained()
+            assert not sink.is_full
+            assert len(calls.warned) == 1
+
+    def test_one_that_exits_where_it_is_asked_whether_it_is_full_is_told(self, monkeypatch):
+        monkeypatch.setattr("hsup.plugins.calls.BLOCKED_SECONDS", 0.0)
+        calls, seen = Heard(), []
+
+        class Exits:
+            @property
+            def is_full(self):
+                seen.append(calls.blocking())
+                raise SystemExit(3)
+
+        assert not GuardedSink(calls, BUG, Exits()).is_full
+        assert seen == ['part "bug" to write for 0 s']
+        (warned,) = calls.warned
+        assert "failed to write: SystemExit: 3" in warned
+
+    async def test_one_that_cannot_be_closed_is_told(self):
+        calls = Heard()
+        await GuardedSink(calls, BUG, Of(close=raising(RuntimeError("x")))).close()
+        assert "failed to close: RuntimeError: x" in calls.warned[0]
+
+    @pytest.mark.parametrize("made", ["sink", Of(write=print, drained=print)], ids=repr)
+    def test_what_is_none_is_an_error(self, calls, settings, made):
+        with pytest.raises(PluginFailed, match=r"a log sink with write and drained and close"):
+            create_sink(calls, BUG, lambda _: made, settings)
+        assert create_sink(calls, BUG, lambda _: None, settings) is None
+
+
+class TestService:
+    @pytest.mark.parametrize(
+        "run", [raising(RuntimeError("x")), lambda _: 1], ids=["", "not async"]
+    )
+    async def test_what_it_raises_names_the_service(self, calls, run):
+        with pytest.raises(PluginError, match=r"hsup-bug 0.1 failed to serve: "):
+            await GuardedService(calls, BUG, Of(run=run)).run(None)
+
+    def test_what_is_none_is_an_error(self, calls, settings):
+        with pytest.raises(PluginFailed, match=r"instead of a service with run"):
+            create_service(calls, BUG, lambda _: 3, settings)
+        assert create_service(calls, BUG, lambda _: None, settings) is None
+
+
+async def test_a_second_signal_ends_every_wait(calls, make_spec, monkeypatch):
+    """Of a driver that never returns, whatever it was asked for."""
+    monkeypatch.setattr("hsup.plugins.calls.LAST_SECONDS", 0.0)
+
+    async def hang(*_):
+        await asyncio.Event().wait()
+
+    dyno = a_dyno(wait=hang, signal=hang, destroy=hang)
+    driver = GuardedDriver(calls, BUG, Of(build=None, start=returning(dyno)))
+    dyno = await driver.start(make_spec("web.1"), None)
+    hanging = GuardedDriver(calls, BUG, Of(build=None, start=hang))
+    waits = (dyno.wait(), dyno.signal(15), dyno.destroy(30), hanging.start(make_spec(), None))
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    calls.hurry()
+    for task in tasks:
+        with pytest.raises(DriverError):
+            await task

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+import pytest
+
+from hsup.errors import PluginError
+from hsup.events import (
+    DynoExited,
+    DynoStateChanged,
+    ReleaseReceived,
+    ReleaseRejected,
+    SourceFailed,
+    SupervisorStarted,
+    SupervisorStopping,
+)
+from hsup.lifecycle import State
+from hsup.model import DynoName, ExitStatus
+from hsup.plugins.calls import Calls
+from hsup.plugins.manager import PluginManager
+
+DRIVER = """
+from hsup import hookimpl
+
+def create(settings):
+    return {name!r}
+
+@hookimpl
+def hsup_register_drivers():
+    return {{{name!r}: create}}
+"""
+
+GOOD = DRIVER.format(name="frob")
+
+
+def plugin_of(manager, distribution):
+    """Return the one plugin of a distribution."""
+    (found,) = (one for one in manager.plugins if one.entry_point.distribution == distribution)
+    return found
+
+
+def fault_of(manager, distribution):
+    """Return the one fault of a distribution, however often it was found."""
+    (fault,) = {fault for fault in manager.faults() if distribution in fault}
+    return fault
+
+
+def assert_the_rest_works(manager):
+    assert "simple" in manager.drivers
+    assert {"directory", "procfile"} <= manager.sources.keys()
+
+
+def test_a_plugin_is_loaded_and_listed(install, settings):
+    install("hsup-driver-frob", GOOD, version="4.5", entry_point="driver-frob")
+    manager = PluginManager()
+    plugin = plugin_of(manager, "hsup-driver-frob")
+    assert str(plugin) == 'plugin "driver-frob" of hsup-driver-frob 4.5'
+    assert plugin.hooks == ("hsup_register_drivers",)
+    assert plugin.fault is None
+    assert manager.drivers["frob"](settings) == "frob"
+    assert manager.faults() == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "causes"),
+    [
+        ("import hsup_driver_nowhere", ["ModuleNotFoundError", "hsup_driver_nowhere"]),
+        ("1 / 0", ["ZeroDivisionError", "division by zero"]),
+        ("def broken(:", ["SyntaxError"]),
+        ("raise SystemExit('I am leaving')", ["SystemExit", "I am leaving"]),
+        (
+            GOOD.replace("hsup_register_drivers", "hsup_register_driver"),
+            ["no hook hsup_register_driver", "did you mean hsup_register_drivers?"],
+        ),
+        (GOOD.replace("hsup_register_drivers", "frobnicate"), ["no hook frobnicate"]),
+        (
+            GOOD.replace("hsup_register_drivers()", "hsup_register_drivers(settings)"),
+            ["hsup_register_drivers", "settings"],
+        ),
+        (
+            "from hsup import hookimpl\n@hookimpl\ndef hsup_dyno_exited(evnt): pass",
+            ["hsup_dyno_exited", "evnt"],
+        ),
+    ],
+    ids=[
+        "import error",
+        "exception",
+        "syntax error",
+        "exit",
+        "misspelt hook",
+        "unknown hook",
+        "wrong argument of a registering hook",
+        "wrong argument of an observer",
+    ],
+)
+def test_a_broken_plugin_is_reported_and_the_rest_works(install, code, causes):
+    install("hsup-driver-frob", code + "\n", version="4.5", entry_point="driver-frob")
+    manager = PluginManager()
+    assert_the_rest_works(manager)
+    assert "frob" not in manager.drivers
+    assert plugin_of(manager, "hsup-driver-frob").hooks == ()
+    fault = fault_of(manager, "hsup-driver-frob")
+    assert fault.startswith('plugin "driver-frob" of hsup-driver-frob 4.5 is not loaded: ')
+    for cause in causes:
+        assert cause in fault
+    assert "\n" not in fault
+
+
+def test_what_a_broken_plugin_registered_before_is_gone(install):
+    code = GOOD + "\n@hookimpl\ndef hsup_dyno_exits(event):\n    pass\n"
+    install("hsup-driver-frob", code)
+    manager = PluginManager()
+    assert "did you mean hsup_dyno_exited?" in fault_of(manager, "hsup-driver-frob")
+    assert "frob" not in manager.drivers
+
+
+def test_an_interrupt_while_plugins_are_imported_is_no_fault_of_theirs(install):
+    install("hsup-driver-frob", "raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        PluginManager()
+
+
+REGISTERING = {
+    "hsup_register_drivers": lambda manager: manager.drivers,
+    "hsup_register_sources": lambda manager: manager.sources,
+    "hsup_register_log_sinks": lambda manager: manager.log_sinks,
+    "hsup_register_services": lambda manager: manager.services,
+    "hsup_register_commands": lambda manager: manager.commands(),
+}
+
+
+def registering(hook, body):
+    return f"from hsup import hookimpl\n@hookimpl\ndef {hook}():\n    {body}\n"
+
+
+@pytest.mark.parametrize("hook", REGISTERING)
+def test_a_hook_that_raises_is_reported_and_the_others_count(install, hook):
+    code = registering(hook, "raise ValueError('a slip')")
+    install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
+    manager = PluginManager()
+    REGISTERING[hook](manager)
+    assert_the_rest_works(manager)
+    fault = fault_of(manager, "hsup-driver-frob")
+    assert 'plugin "driver-frob" of hsup-driver-frob 4.5' in fault
+    assert hook in fault
+    assert "ValueError('a slip')" in fault
+
+
+@pytest.mark.parametrize("returned", ["42", "['frob']", "{'frob': 42}"])
+@pytest.mark.parametrize("hook", REGISTERING)
+def test_a_hook_that_returns_a_wrong_type_is_reported_and_the_rest_works(install, hook, returned):
+    code = registering(hook, f"return {returned}")
+    install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
+    manager = PluginManager()
+    found = REGISTERING[hook](manager)
+    assert "frob" not in found
+    assert_the_rest_works(manager)
+    assert 'plugin "driver-frob" of hsup-driver-frob 4.5' in fault_of(manager, "hsup-driver-frob")
+
+
+def test_a_source_factory_that_lacks_something_is_reported(install):
+    code = registering("hsup_register_sources", "return {'git': type('Factory', (), {'rank': 1})}")
+    install("hsup-source-git", code)
+    manager = PluginManager()
+    assert "git" not in manager.sources
+    assert 'source "git" is not a SourceFactory' in fault_of(manager, "hsup-source-git")
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("hook", ["hsup_register_drivers()", "hsup_dyno_exited(event)"])
+def test_an_async_hook_is_reported_because_nobody_would_await_it(install, hook):
+    code = f"from hsup import hookimpl\n@hookimpl\nasync def {hook}:\n    return {{}}\n"
+    install("hsup-driver-frob", code)
+    manager = PluginManager()
+    assert_the_rest_works(manager)
+    assert re.search("async|coroutine", fault_of(manager, "hsup-driver-frob"))
+
+
+def test_a_command_is_registered(install):
+    install(
+        "hsup-releases",
+        "import click\n" + registering("hsup_register_commands", "return [releases]") + "\n"
+        "@click.command()\ndef releases():\n    click.echo('v1')\n",
+    )
+    assert isinstance(PluginManager().commands()["releases"], click.Command)
+
+
+@pytest.mark.parametrize(
+    "hook", ["hsup_register_log_sinks", "hsup_register_services", "hsup_register_sources"]
+)
+def test_what_a_hook_registers_is_found_by_its_name(install, hook):
+    body = "return {'frob': Factory()}"
+    factory = (
+        "class Factory:\n"
+        "    rank, remedy = 1, ''\n"
+        "    applies = create = check = __call__ = lambda *_: None\n"
+    )
+    install("hsup-frob", factory + registering(hook, body))
+    manager = PluginManager()
+    assert "frob" in REGISTERING[hook](manager)
+    assert manager.faults() == ()
+
+
+def test_two_drivers_of_one_name_are_an_error_that_names_both(install):
+    install("hsup-driver-frob", GOOD, version="4.5", entry_point="one")
+    install("hsup-driver-brof", GOOD, version="6.7", entry_point="two")
+    manager = PluginManager()
+    drivers = manager.drivers
+    assert "frob" not in drivers
+    assert_the_rest_works(manager)
+    with pytest.raises(PluginError) as caught:
+        manager.choose("driver", "frob", drivers)
+    for text in (*manager.faults(), str(caught.value)):
+        assert 'plugin "one" of hsup-driver-frob 4.5' in text
+        assert 'plugin "two" of hsup-driver-brof 6.7' in text
+        assert 'a driver "frob"' in text
+    assert str(caught.value).endswith("; uninstall one of them")
+
+
+def test_three_drivers_of_one_name_leave_none_of_them(install):
+    for distribution in ("hsup-a", "hsup-b", "hsup-c"):
+        install(distribution, GOOD)
+    assert "frob" not in PluginManager().drivers
+
+
+def test_a_clash_is_reported_once(install):
+    install("hsup-driver-frob", GOOD)
+    install("hsup-driver-brof", GOOD)
+    assert len(PluginManager().faults()) == 1
+
+
+def test_what_was_registered_is_chosen_by_name(install):
+    install("hsup-driver-frob", GOOD)
+    manager = PluginManager()
+    drivers = manager.drivers
+    assert manager.choose("driver", "frob", drivers) is drivers["frob"]
+
+
+def test_what_nobody_registered_is_an_error_that_lists_what_there_is():
+    manager = PluginManager([])
+    with pytest.raises(PluginError, match='there is no driver "frob"; installed: a, b'):
+        manager.choose("driver", "frob", {"b": None, "a": None})
+
+
+OBSERVING = """
+from hsup import hookimpl
+seen = []
+
+@hookimpl
+def {hook}(event):
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda release: ReleaseReceived(release=release),
+        lambda _: ReleaseRejected(error=PluginError("no"), running=1),
+        lambda _: SourceFailed(error=PluginError("away")),
+        lambda _: DynoStateChanged(dyno=DynoName("web", 1), before=State.NEW, after=State.UP),
+        lambda _: DynoExited(dyno=DynoName("web", 1), status=ExitStatus(code=1)),
+        lambda _: SupervisorStarted(source="memory", driver="fake"),
+        lambda _: SupervisorStopping(reason="SIGTERM received"),
+    ],
+    ids=[
+        "hsup_release_received",
+        "hsup_release_rejected",
+        "hsup_source_failed",
+        "hsup_dyno_state_changed",
+        "hsup_dyno_exited",
+        "hsup_supervisor_started",
+        "hsup_supervisor_stopping",
+    ],
+)
+def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make, make_release):
+    event = make(make_release(web=1))
+    failing = OBSERVING.format(hook=event.hook, body="raise ValueError('a slip')")
+    telling = OBSERVING.format(hook=event.hook, body="seen.append(event)")
+    before = install("hsup-before", telling)
+    install("hsup-frob", failing, version="4.5", entry_point="observer")
+    after = install("hsup-then", telling)
+    warned, noted = [], []
+    calls = Calls(warn=warned.append, note=lambda *note: noted.append(note[1]))
+    manager = PluginManager(calls=calls)
+    manager.observe(event)
+    assert sys.modules[before].seen == sys.modules[after].seen == [event]
+    assert warned == [
+        f'plugin "observer" of hsup-frob 4.5 failed to observe {event.hook}: ValueError: a slip'
+    ]
+    assert any(isinstance(one, ValueError) for one in noted)
+    assert_the_rest_works(manager)
+
+
+def test_an_observer_need_not_look_at_the_event(install):
+    code = OBSERVING.format(hook="hsup_supervisor_stopping", body="seen.append('stopping')")
+    module = install("hsup-frob", code.replace("(event):", "():"))
+    PluginManager().observe(SupervisorStopping(reason="SIGTERM received"))
+    assert sys.modules[module].seen == ["stopping"]
+
+
+def test_without_plugins_there_is_nothing(make_release):
+    manager = PluginManager([])
+    manager.observe(ReleaseReceived(release=make_release()))
+    assert (manager.plugins, manager.faults(), dict(manager.drivers)) == ((), (), {})

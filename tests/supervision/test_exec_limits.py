@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+
+import pytest
+
+from hsup.errors import ReleaseRejected
+from hsup.model import Command, Release
+from hsup.supervision.exec_limits import require_passable
+
+LONGEST = 32 * os.sysconf("SC_PAGE_SIZE") - 1  # man 2 execve, without the NUL
+ECHO = Command(("echo", "hello"))
+
+
+def release(config=None):
+    return Release(app="shop", version=3, config=config or {})
+
+
+def kernel_takes(value):
+    try:
+        subprocess.run(["/bin/true"], env={"BIG": value}, check=True)
+    except OSError:
+        return False
+    return True
+
+
+def test_the_longest_variable_that_the_kernel_takes_is_taken():
+    value = "x" * (LONGEST - len("BIG="))
+    assert kernel_takes(value)
+    require_passable(release({"BIG": value}), [ECHO])
+
+
+def test_a_variable_that_the_kernel_refuses_is_named():
+    value = "x" * (LONGEST + 1 - len("BIG="))
+    assert not kernel_takes(value)
+    text = f'v3 of shop: config var "BIG": must have at most {LONGEST} bytes with its name, has'
+    with pytest.raises(ReleaseRejected, match=text):
+        require_passable(release({"SMALL": "1", "BIG": value}), [ECHO])
+
+
+def test_a_character_has_as_many_bytes_as_in_utf_8():
+    require_passable(release({"BIG": "x" * 100_000}), [ECHO])
+    with pytest.raises(ReleaseRejected, match="has 200004;"):
+        require_passable(release({"BIG": "é" * 100_000}), [ECHO])
+
+
+def test_a_word_of_a_command_is_refused_too():
+    for words in ((f"echo {'x' * LONGEST}",), ("echo", "x" * (LONGEST + 1))):
+        with pytest.raises(ReleaseRejected, match=r'command "echo x+…": must have at most'):
+            require_passable(release(), [ECHO, Command(words)])
+
+
+def test_what_all_variables_take_is_limited_by_the_stack():
+    limits = resource.getrlimit(resource.RLIMIT_STACK)
+    config = {f"V{number}": "x" * (100_000 + number) for number in range(12)}
+    try:
+        resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, limits[1]))
+        require_passable(release(config), [ECHO])
+        resource.setrlimit(resource.RLIMIT_STACK, (4 << 20, limits[1]))
+        with pytest.raises(ReleaseRejected, match=r'at most 1044480 bytes .* largest is "V11"'):
+            require_passable(release(config), [ECHO])
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, limits)
+
+
+def test_what_is_not_utf_8_counts_as_it_is():
+    require_passable(release({"BYTES": "\udcff" * 120_000, "HALF": "\ud800"}), [ECHO])

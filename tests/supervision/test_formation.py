@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup.errors import UsageError
+from hsup.model import Command, DynoName, DynoSpec, ProcessType
+from hsup.supervision.formation import Asked, change
+
+NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 12))
+COMMANDS = st.sampled_from([Command(("a",)), Command(("b",)), Command(("c", "d"))])
+
+
+@st.composite
+def spec_maps(draw):
+    commands = draw(st.dictionaries(NAMES, COMMANDS))
+    version = draw(st.integers(1, 9))
+    return {
+        name: DynoSpec(name=name, command=command, config={}, app="shop", release_version=version)
+        for name, command in commands.items()
+    }
+
+
+@given(running=spec_maps(), wanted=spec_maps())
+def test_applying_the_change_gives_what_is_wanted(running, wanted):
+    todo = change(running, wanted)
+    after = {name: spec for name, spec in running.items() if name not in todo.stop}
+    after |= {name: wanted[name] for name in (*todo.restart, *todo.start)}
+    assert after.keys() == wanted.keys()
+    assert all(spec.runs_like(wanted[name]) for name, spec in after.items())
+
+
+@given(running=spec_maps(), wanted=spec_maps())
+def test_nothing_is_done_that_need_not_be(running, wanted):
+    todo = change(running, wanted)
+    assert set(todo.stop) == running.keys() - wanted.keys()
+    assert set(todo.start) == wanted.keys() - running.keys()
+    assert all(not running[name].runs_like(wanted[name]) for name in todo.restart)
+    touched = [*todo.stop, *todo.restart, *todo.start]
+    assert len(touched) == len(set(touched))
+
+
+@given(running=spec_maps())
+def test_equal_specs_of_another_release_are_left_alone(running):
+    same = {name: spec._replace(release_version=99, app="other") for name, spec in running.items()}
+    assert change(running, same) == ((), (), ())
+
+
+@given(running=spec_maps(), wanted=spec_maps())
+def test_the_highest_numbers_of_a_type_leave_first(running, wanted):
+    leaving = change(running, wanted).stop
+    for kind in {name.type for name in leaving}:
+        numbers = [name.number for name in leaving if name.type == kind]
+        assert numbers == sorted(numbers, reverse=True)
+
+
+def names_of(asked, release):
+    return [str(name) for name in asked.names(release)]
+
+
+def test_by_default_every_type_with_a_quantity_has_one_dyno(make_release):
+    release = make_release(web=3, worker=0, clock=1)
+    assert names_of(Asked(), release) == ["web.1", "clock.1"]
+
+
+def test_quantities_can_follow_the_release(make_release):
+    release = make_release(web=2, worker=0, clock=1)
+    assert names_of(Asked(follows_release=True), release) == ["web.1", "web.2", "clock.1"]
+
+
+def test_what_was_asked_for_outweighs_the_release(make_release):
+    release = make_release(web=5, worker=0, clock=1)
+    assert names_of(Asked(quantities={"worker": 2, "web": 1}), release) == [
+        "web.1",
+        "worker.1",
+        "worker.2",
+    ]
+
+
+def test_numbers_count_from_the_one_that_was_asked_for(make_release):
+    asked = Asked(quantities={"web": 2}, start_number=7)
+    assert names_of(asked, make_release(web=1)) == ["web.7", "web.8"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_release", "size"),
+    [
+        (Asked(), None, None),
+        (Asked(), "eco", "eco"),
+        (Asked(size="basic"), None, "basic"),
+        (Asked(size="basic"), "eco", "eco"),
+        (Asked(size="basic", sizes={"web": "performance-m"}), "eco", "performance-m"),
+        (Asked(size="basic", sizes={"worker": "performance-m"}), None, "basic"),
+    ],
+    ids=str,
+)
+def test_the_size_that_was_asked_for_a_type_outweighs_the_releases_and_the_default(
+    asked, of_release, size
+):
+    web = ProcessType(name="web", command=Command(("serve",)), size=of_release)
+    assert asked.size_of(web) == size
+
+
+def test_the_release_type_is_no_dyno_of_a_release(make_release):
+    release = make_release(release=4, web=1)
+    assert names_of(Asked(follows_release=True), release) == ["web.1"]
+    assert names_of(Asked(quantities={"release": 1}), release) == []
+
+
+def test_an_unknown_type_is_refused_with_the_known_ones(make_release):
+    asked = Asked(quantities={"web": 1, "wroker": 2})
+    with pytest.raises(UsageError) as caught:
+        asked.require_known_types(make_release(version=4, release=1, web=1, worker=1))
+    text = str(caught.value)
+    assert text == 'no process type "wroker" in v4 of shop; it has web, worker'
+
+
+def test_an_unknown_type_of_a_release_without_any_is_refused(make_release):
+    with pytest.raises(UsageError, match="it has none at all"):
+        Asked(quantities={"web": 1}).require_known_types(make_release())
+
+
+def test_known_types_are_accepted(make_release):
+    Asked(quantities={"web": 0}).require_known_types(make_release(web=1))
+    Asked().require_known_types(make_release())

@@ -4,14 +4,14 @@ import os
 import pty
 import select
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 from hsup.archives.progress import bar, tell_of_waiting
-from hsup.long_work import LongWork, waited_for
+from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
-
-PATIENCE_SECONDS = 60
+from tests.archives.server import url
 
 
 def test_a_bar_is_drawn_on_a_terminal(monkeypatch):
@@ -87,3 +87,59 @@ def test_both_bars_come_to_their_end(store, server, seen):
         [f"fetching slug slug.tgz from {server.origin.removeprefix('http://')}", length, length],
         ["unpacking slug.tgz", length, length],
     ]
+
+
+class Watched:
+    """A progress that keeps what who waits would be told when the first bytes came, and later."""
+
+    def __init__(self, work):
+        self._work = work
+        self.said = []
+
+    @contextmanager
+    def __call__(self, label, length):
+        with bar(label, length) as advance:
+
+            def advance_and_keep(count):
+                advance(count)
+                self.said.append(self._work.text())
+
+            yield advance_and_keep
+
+
+def test_what_is_fetched_is_told_without_what_is_secret(store, large, build):
+    location = url(large, "/x/y.tgz?signature=secret").replace("://", "://me:own@")
+    slug = Slug(location=location, checksum=build.checksum(large.content))
+    host = large.origin.removeprefix("http://")
+    with waited_for(LongWork("the slug of v2", is_drawn=False)) as work:
+        seen = Watched(work)
+        store.unpack(slug, seen).close()
+    assert seen.said[0] == f"fetching the slug of v2 from {host} (0.0 of 2.0 MB)"
+    assert f"fetching the slug of v2 from {host} (2.0 of 2.0 MB)" in seen.said
+    assert seen.said[-1] == "unpacking the slug of v2 (2.0 of 2.0 MB)"
+
+
+def test_it_is_told_where_a_download_was_resumed(store, large, build):
+    large.breaks_after = [500_000]
+    slug = Slug(location=url(large), checksum=build.checksum(large.content))
+    with waited_for(LongWork("the slug of v2", is_drawn=False)) as work:
+        seen = Watched(work)
+        store.unpack(slug, seen).close()
+    host = large.origin.removeprefix("http://")
+    resumed = f"fetching the slug of v2 from {host}, resumed at 0.5 MB"
+    assert f"{resumed} (0.5 of 2.0 MB)" in seen.said
+    assert f"{resumed} (2.0 of 2.0 MB)" in seen.said
+
+
+def test_it_is_told_why_a_download_is_tried_again(store, server, monkeypatch):
+    server.answers = [503]
+    said = []
+    monkeypatch.setattr("hsup.archives.download.pause", lambda _: said.append(current().text()))
+    with waited_for(LongWork("the slug of v2")):
+        store.unpack(Slug(location=url(server))).close()
+    host = server.origin.removeprefix("http://")
+    why = "the server answered 503 Service Unavailable"
+    assert said == [f"fetching the slug of v2 from {host}: {why}, trying again"]
+
+
+PATIENCE_SECONDS = 60

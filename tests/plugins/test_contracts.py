@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from hsup.api import Checked, Fetched, Finding
+from hsup.model import Command, ExitStatus, ProcessType, Release
+from hsup.plugins import contracts
+
+GOOD = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
+
+
+def is_driver_or_none(value):
+    return contracts.unless_none(contracts.is_driver)(value)
+
+
+@pytest.mark.parametrize(
+    ("check", "value"),
+    [
+        (contracts.is_driver, SimpleNamespace(build=print, start=print)),
+        (contracts.is_source, SimpleNamespace(fetch=print, changes=print)),
+        (contracts.is_dyno, SimpleNamespace(wait=print, signal=print, destroy=print)),
+        (is_driver_or_none, None),
+        (contracts.is_status, ExitStatus(signal=9)),
+        (contracts.are_texts, ["one", "two"]),
+        (contracts.are_texts, ()),
+        (contracts.are_findings, [Finding("kernel", is_good=True, text="Linux 6.1")]),
+        (contracts.is_checked, None),
+        (contracts.is_checked, Checked("Procfile", ())),
+        (contracts.is_fetched, Fetched(release=None)),
+        (contracts.is_fetched, Fetched(release=GOOD)),
+        (contracts.is_release, GOOD),
+    ],
+)
+def test_what_is_as_its_contract_says_is_taken(check, value):
+    assert check(value) is None
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "expected"),
+    [
+        (contracts.is_driver, None, "a driver with build and start"),
+        (contracts.is_driver, SimpleNamespace(build=print), "a driver with build and start"),
+        (contracts.is_driver, SimpleNamespace(build=1, start=2), "a driver with build and start"),
+        (is_driver_or_none, 1, "a driver with build and start"),
+        (contracts.is_status, 0, "an ExitStatus"),
+        (contracts.is_status, ExitStatus(code="1"), "numbers"),
+        (contracts.are_texts, "one text", "a sequence of texts"),
+        (contracts.are_texts, [1], "a sequence of texts"),
+        (contracts.are_findings, ["swap: none"], "a sequence of findings"),
+        (contracts.is_checked, "good", "a Checked"),
+        (contracts.is_fetched, GOOD, "a Fetched"),
+        (contracts.is_fetched, Fetched(release="v1"), "a Release"),
+    ],
+)
+def test_what_is_not_is_told_with_what_it_should_be(check, value, expected):
+    assert check(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"version": "1"}, "a number for its version"),
+        ({"app": None}, "a text for its app"),
+        ({"config": {"A": 1}}, "texts for its config vars"),
+        ({"metadata": None}, "texts for its config vars"),
+        ({"processes": list(GOOD.processes)}, "a tuple of ProcessTypes"),
+        ({"processes": (GOOD.processes[0]._replace(quantity="2"),)}, "a tuple of ProcessTypes"),
+        ({"processes": (GOOD.processes[0]._replace(command="serve"),)}, "a tuple of ProcessTypes"),
+    ],
+    ids=str,
+)
+def test_every_field_of_a_release_has_its_type(fields, expected):
+    assert expected in contracts.is_release(GOOD._replace(**fields))

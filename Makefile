@@ -117,14 +117,14 @@ wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
 	for one in run thousand restart relay unpack heroku; do \
-		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
+		$(VENV)/bin/python bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
 
 bench-libcontainer: $(INSTALLED)/ready $(STACK) ## measure containers against runc and docker, as root
 	for one in first_instruction cold_run dynos slug_size; do \
-		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK) || exit 1; done
+		$(VENV)/bin/python bench/$$one.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK) || exit 1; done
 
 bench-docker: $(INSTALLED)/ready $(STACK) ## measure the docker driver against docker, as root
-	.ci/with-dockerd $(PYTHON) bench/engine.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK)
+	.ci/with-dockerd $(VENV)/bin/python bench/engine.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK)
 
 version: ## set the version of all distributions: make version to=1.2.3
 	@test -n "$(to)" || { echo "say which: make version to=1.2.3"; exit 2; }

@@ -15,8 +15,6 @@ from ftest.program import STACK, Hsup, Running, eventually
 from ftest.terminal import Terminal
 
 BUILD = Path(__file__).parent.with_name("build")
-# The server that answers as Heroku's API does.
-sys.path.append(str(Path(__file__).parent.with_name("plugins") / "hsup-source-heroku/tests"))
 
 
 def pytest_addoption(parser):

@@ -11,9 +11,9 @@ import tarfile
 import time
 
 import pytest
-from platform_api import PlatformApi
 
 from ftest.program import STACK, eventually
+from hsup_source_heroku.testing import PlatformApi
 
 #: As quick as a test wants it.
 CADENCE = {"HSUP_HEROKU_CADENCE": "0.4"}

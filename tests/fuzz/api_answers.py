@@ -16,11 +16,9 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 
-from harness import fuzz, instrumented
+from tests.fuzz.harness import fuzz, instrumented
 
-sys.path.append(str(Path(__file__).parents[2] / "plugins/hsup-source-heroku/tests"))
 with instrumented("hsup_source_heroku", "hsup.validation"):
     from hsup_source_heroku.budget import Budget
     from hsup_source_heroku.client import Client
@@ -29,10 +27,9 @@ with instrumented("hsup_source_heroku", "hsup.validation"):
     from hsup_source_heroku.snapshot import Reader
     from hsup_source_heroku.source import HerokuSource
 
-from platform_api import TOKEN, PlatformApi, tiny_archive
-
 from hsup.errors import DriverError, ReleaseRejected, SourceError
 from hsup.validation import release_faults
+from hsup_source_heroku.testing import TOKEN, PlatformApi, tiny_archive
 
 BLOB = "/blob"
 #: What the path of a request ends in, by the name of the answer.

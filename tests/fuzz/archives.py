@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from contextlib import nullcontext
 
-from harness import fuzz, instrumented
+from tests.fuzz.harness import fuzz, instrumented
 
 with instrumented("hsup.archives", "hsup.slugs"):
     from hsup.archives.errors import SlugError

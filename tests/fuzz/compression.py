@@ -8,7 +8,7 @@ import io
 import lzma
 import sys
 
-from harness import fuzz, instrumented
+from tests.fuzz.harness import fuzz, instrumented
 
 with instrumented("hsup.archives", "hsup.slugs"):
     from hsup.archives.compression import CHUNK, decompressed

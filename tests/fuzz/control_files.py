@@ -5,7 +5,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from harness import fuzz, instrumented
+from tests.fuzz.harness import fuzz, instrumented
 
 with instrumented("hsup_source_directory", "hsup.validation"):
     from hsup_source_directory.running import control_file

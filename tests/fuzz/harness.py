@@ -1,8 +1,8 @@
 """Run a fuzz target: mutate its seeds, guided by what of the code each input reaches.
 
-A target is a program of this folder:
+A target is a module of this folder:
 
-    from harness import fuzz, instrumented
+    from tests.fuzz.harness import fuzz, instrumented
 
     with instrumented("hsup.archives", "hsup.slugs"):
         from hsup.archives.stream import Stream
@@ -13,7 +13,7 @@ A target is a program of this folder:
     if __name__ == "__main__":
         fuzz(execute, seeds=[b"…"])
 
-What it takes is told by `python tests/fuzz/TARGET.py --help`; `pytest tests/fuzz` runs all.
+What it takes is told by `python -m tests.fuzz.TARGET --help`; `pytest tests/fuzz` runs all.
 """
 
 from __future__ import annotations

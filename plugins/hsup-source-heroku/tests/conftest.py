@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from platform_api import PlatformApi
-
-# Test modules find platform_api beside them.
-sys.path.append(os.path.dirname(__file__))
+from hsup_source_heroku.testing import PlatformApi
 
 
 @pytest.fixture
 def api(monkeypatch) -> Iterator[PlatformApi]:
     """Give a server that listens; at the end, all its answers were as published."""
-    from platform_api import PlatformApi
-
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with PlatformApi() as running:
         yield running

@@ -6,12 +6,12 @@ import traceback
 from contextlib import closing
 
 import pytest
-from platform_api import PlatformApi
 
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.errors import ApiError, BrokenAnswer
 from hsup_source_heroku.snapshot import Reader
+from hsup_source_heroku.testing import PlatformApi
 
 REQUESTS = ["releases", "apps/*", "config-vars", "formation", "dyno-sizes", "slugs", "oci-images"]
 

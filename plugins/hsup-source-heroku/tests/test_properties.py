@@ -12,7 +12,6 @@ from unittest import mock
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from platform_api import PlatformApi
 
 from hsup.errors import DriverError
 from hsup.model import DynoName, ExitStatus
@@ -27,6 +26,7 @@ from hsup_source_heroku.client import Client
 from hsup_source_heroku.kept import Kept
 from hsup_source_heroku.snapshot import Reader
 from hsup_source_heroku.source import HerokuSource
+from hsup_source_heroku.testing import PlatformApi
 
 BUDGET, HOUR_SECONDS = 25, 3600.0
 CADENCE_SECONDS = 60.0

@@ -21,33 +21,34 @@ from hsup.launch import (
 )
 from hsup.model import Bind, Command, DynoName, ProcessType, Release, Slug
 from hsup.terminal import FORWARDED
+from hsup.testing import make_release, make_spec
 
 DYNO_NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 250))
 LEASES = st.lists(st.tuples(st.booleans(), DYNO_NAMES), max_size=60)
 
 
-def test_a_dyno_has_the_config_and_its_port_and_name(make_spec):
+def test_a_dyno_has_the_config_and_its_port_and_name():
     spec = make_spec("web.2", port=5001, config={"RACK_ENV": "production"})
     assert environment(spec) == {"RACK_ENV": "production", "PORT": "5001", "DYNO": "web.2"}
 
 
-def test_config_cannot_override_port_and_name(make_spec):
+def test_config_cannot_override_port_and_name():
     spec = make_spec("web.2", port=5001, config={"PORT": "80", "DYNO": "me"})
     assert environment(spec) == {"PORT": "5001", "DYNO": "web.2"}
 
 
-def test_config_has_the_port_where_the_release_sets_it(make_spec):
+def test_config_has_the_port_where_the_release_sets_it():
     spec = make_spec("web.2", port=None, config={"PORT": "80"})
     assert environment(spec) == {"PORT": "80", "DYNO": "web.2"}
 
 
-def test_the_config_of_a_release_is_left_as_it_is(make_spec):
+def test_the_config_of_a_release_is_left_as_it_is():
     spec = make_spec(config={"A": "1"})
     environment(spec)
     assert spec.config == {"A": "1"}
 
 
-def test_a_spec_has_all_of_its_release_that_matters(make_release, tmp_path):
+def test_a_spec_has_all_of_its_release_that_matters(tmp_path):
     bind = Bind(host=tmp_path, dyno=tmp_path)
     release = make_release(version=9, config={"A": "1"})._replace(
         slug=Slug("slug.tgz"), stack="heroku-24"
@@ -67,7 +68,7 @@ def metadata_of(release, number=1):
     return {name: variables[name] for name in variables if name.startswith("HEROKU_")}
 
 
-def test_a_dyno_has_metadata_where_that_is_asked_for(make_release):
+def test_a_dyno_has_metadata_where_that_is_asked_for():
     commit = {"HEROKU_SLUG_COMMIT": "5ca1e"}
     release = make_release(version=42, config={"HEROKU_APP_NAME": "mine"})._replace(metadata=commit)
     metadata = metadata_of(release)
@@ -81,7 +82,7 @@ def test_a_dyno_has_metadata_where_that_is_asked_for(make_release):
     assert environment(spec) == {"HEROKU_APP_NAME": "mine", "PORT": "5000", "DYNO": "web.1"}
 
 
-def test_a_dyno_keeps_its_id_as_long_as_the_release_runs(make_release):
+def test_a_dyno_keeps_its_id_as_long_as_the_release_runs():
     def ids(release):
         return [metadata_of(release, number)["HEROKU_DYNO_ID"] for number in (1, 2)]
 

@@ -2,21 +2,22 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.api import LogBatch, LogEvent
+from hsup.api import LogEvent
 from hsup.cli.options import LOG_FORMATS
 from hsup.output.formats import formatter
+from hsup.testing import make_batch
 
 # 2026-01-02T15:04:05.123456789 UTC
 MOMENT = 1_767_366_245_123_456_789
 
 
-def batch(lines, *, source="app", dyno="web.1", stream="stdout", time=MOMENT):
-    return LogBatch(time=time, source=source, dyno=dyno, stream=stream, lines=lines)
+batch = partial(make_batch, time=MOMENT)
 
 
 def printed(name, lines, **rest):

@@ -13,7 +13,6 @@ from hsup.api import (
     Fetched,
     Finding,
     KeepsReleases,
-    LogBatch,
     RunsForeground,
     SizesDynos,
     Sweeps,
@@ -32,10 +31,11 @@ from hsup.plugins.guards import (
     create_service,
     create_sink,
 )
+from hsup.testing import make_batch, make_spec
 
 BUG = Part("part", "bug", "hsup-bug", "0.1")
 ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines)
-BATCH = LogBatch(time=0, source="app", dyno="web.1", stream="stdout", lines=b"one\n")
+BATCH = make_batch(b"one\n")
 GOOD = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
 
 
@@ -73,7 +73,7 @@ def a_dyno(**more):
 
 
 @pytest.fixture
-def started(calls, make_spec):
+def started(calls):
     """Return what has a guarded driver start a dyno."""
 
     async def start(dyno):
@@ -123,7 +123,7 @@ class TestDriver:
             ("examine", (), ["good"]),
         ],
     )
-    def test_a_wrong_value_is_an_error(self, calls, make_spec, name, given, wrong):
+    def test_a_wrong_value_is_an_error(self, calls, name, given, wrong):
         more = {"adopt": returning(None), name: lambda *_: wrong}
         guarded = GuardedDriver(calls, BUG, a_driver(**more))
         if name == "run":
@@ -321,7 +321,7 @@ class TestService:
         assert create_service(calls, BUG, lambda _: None, settings) is None
 
 
-async def test_a_second_signal_ends_every_wait(calls, make_spec, monkeypatch):
+async def test_a_second_signal_ends_every_wait(calls, monkeypatch):
     """Of a driver that never returns, whatever it was asked for."""
     monkeypatch.setattr("hsup.plugins.calls.LAST_SECONDS", 0.0)
 

@@ -20,6 +20,7 @@ from hsup.lifecycle import State
 from hsup.model import DynoName, ExitStatus
 from hsup.plugins.calls import Calls
 from hsup.plugins.manager import PluginManager
+from hsup.testing import make_release
 
 DRIVER = """
 from hsup import hookimpl
@@ -276,7 +277,7 @@ def {hook}(event):
         "hsup_supervisor_stopping",
     ],
 )
-def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make, make_release):
+def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make):
     event = make(make_release(web=1))
     failing = OBSERVING.format(hook=event.hook, body="raise ValueError('a slip')")
     telling = OBSERVING.format(hook=event.hook, body="seen.append(event)")
@@ -302,7 +303,7 @@ def test_an_observer_need_not_look_at_the_event(install):
     assert sys.modules[module].seen == ["stopping"]
 
 
-def test_without_plugins_there_is_nothing(make_release):
+def test_without_plugins_there_is_nothing():
     manager = PluginManager([])
     manager.observe(ReleaseReceived(release=make_release()))
     assert (manager.plugins, manager.faults(), dict(manager.drivers)) == ((), (), {})

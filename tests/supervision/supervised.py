@@ -9,6 +9,7 @@ from hsup.errors import ReleaseRejected
 from hsup.events import ReleaseReceived
 from hsup.model import Fault
 from hsup.supervision.supervisor import Supervisor
+from hsup.testing import EventRecorder
 
 FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
 
@@ -21,14 +22,6 @@ async def end(
     return await running
 
 
-def received(told):
+def received(told: EventRecorder) -> list[int]:
     """Return the versions that were received."""
     return [event.release.version for event in told.of(ReleaseReceived)]
-
-
-def keep(source, *kept):
-    """Have the source keep releases, after those that it has kept; return all of them."""
-    kept = [*kept]
-    source.keep = kept.append
-    source.kept = lambda: kept[-1] if kept else None
-    return kept

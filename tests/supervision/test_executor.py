@@ -13,12 +13,13 @@ from hsup.model import ExitStatus
 from hsup.output import messages
 from hsup.supervision.executor import NOT_STARTED, Executor
 from hsup.supervision.policy import CrashPolicy
+from hsup.testing import make_spec
 
 NEVER = CrashPolicy(base_seconds=10_000, cap_seconds=10_000)
 
 
 @pytest.fixture
-def execute(surround, make_spec):
+def execute(surround):
     """Return a starter of executors: each with its task."""
 
     def start(spec=None, *, one_off=False, **surroundings):
@@ -180,7 +181,7 @@ async def test_to_forgive_a_dyno_that_is_up_disturbs_it_in_nothing(execute, driv
     await running
 
 
-async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told, make_spec):
+async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told):
     executor, running = execute()
     first = await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -193,9 +194,7 @@ async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told, make
     assert told.states("web.1")[2:6] == ["up", "restarting", "provisioning", "starting"]
 
 
-async def test_a_restart_while_a_dyno_starts_is_done_when_it_has_started(
-    execute, driver, make_spec
-):
+async def test_a_restart_while_a_dyno_starts_is_done_when_it_has_started(execute, driver):
     driver.may_start.clear()
     executor, running = execute()
     await driver.attempted(1)
@@ -251,7 +250,7 @@ async def test_a_stop_at_the_moment_of_a_crash_is_not_forgotten(execute, driver,
     assert executor.state is State.STOPPED
 
 
-async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver, told, make_spec):
+async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver, told):
     driver.obeys = False
     executor, running = execute()
     dyno = await driver.dyno("web.1")
@@ -265,7 +264,7 @@ async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver,
     assert driver.attempts == 1
 
 
-async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told, make_spec):
+async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told):
     driver.obeys = False
     executor, running = execute()
     dyno = await driver.dyno("web.1")
@@ -280,7 +279,7 @@ async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told
     assert driver.attempts == 1
 
 
-async def test_to_stop_outweighs_to_restart(execute, driver, told, make_spec):
+async def test_to_stop_outweighs_to_restart(execute, driver, told):
     executor, running = execute()
     await driver.dyno("web.1")
     await told.state("web.1", "up")

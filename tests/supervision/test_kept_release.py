@@ -8,11 +8,11 @@ from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.events import SourceFailed
 from hsup.model import Fault, Slug
 from hsup.supervision.formation import Asked
-from tests.supervision.supervised import end, keep, received
+from tests.supervision.supervised import end, received
 
 
 async def test_a_source_keeps_what_runs(supervise, source, driver, told):
-    kept = keep(source)
+    kept = source.keep_releases()
     driver.statuses = {"release": 0}
     first = source.release(version=1, web=1, release=1)
     supervisor, running = supervise()
@@ -25,7 +25,7 @@ async def test_a_source_keeps_what_runs(supervise, source, driver, told):
 
 
 async def test_what_was_kept_starts_without_its_release_phase(supervise, source, driver, told):
-    keep(source, source.release(silently=True, web=1, release=1))
+    source.keep_releases(source.release(silently=True, web=1, release=1))
     source.release(web=1, release=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -34,7 +34,7 @@ async def test_what_was_kept_starts_without_its_release_phase(supervise, source,
 
 
 async def test_what_was_kept_runs_where_the_first_release_fails(supervise, source, driver, told):
-    keep(source, source.release(silently=True, version=1, web=1, release=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1, release=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
     supervisor, running = supervise()
@@ -48,7 +48,7 @@ async def test_what_was_kept_runs_where_the_first_release_fails(supervise, sourc
 async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
     supervise, source, driver, told
 ):
-    keep(source, source.release(silently=True, version=1, web=3, release=1))
+    source.keep_releases(source.release(silently=True, version=1, web=3, release=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
     supervisor, running = supervise()
@@ -60,7 +60,7 @@ async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
 async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_fails(
     supervise, source, driver, told, turn_until
 ):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, worker=1, release=1)
     supervisor, running = supervise(stays=True, asked=Asked(quantities={"worker": 1}))
@@ -76,7 +76,7 @@ async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_
 
 
 async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, source, driver):
-    keep(source, source.release(silently=True, web=1))
+    source.keep_releases(source.release(silently=True, web=1))
     driver.build_failures = [DriverError("no space")]
     source.release(web=1)
     _, running = supervise()
@@ -86,7 +86,7 @@ async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, s
 
 @pytest.mark.usefixtures("soon")
 async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source, sink):
-    kept = keep(source)
+    kept = source.keep_releases()
     full = [SourceError("no space"), SourceError("no space"), SourceError("no space")]
 
     def fail(release):
@@ -108,7 +108,7 @@ async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, s
     def fail(*_):
         raise ValueError("a slip")
 
-    keep(source)
+    source.keep_releases()
     setattr(source, ability, fail)
     source.release(web=1)
     supervisor, running = supervise()
@@ -124,7 +124,7 @@ async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, s
 
 
 async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, source, told):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     source.give(SourceError("loaded is broken"))
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -136,7 +136,7 @@ async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, sou
 
 
 async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, source, told, sink):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     source.give(Fetched(None, rejected=ReleaseRejected("cannot read Procfile", [Fault("", "x")])))
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -148,7 +148,7 @@ async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, s
 async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed(
     supervise, source, told
 ):
-    keep(source, source.release(silently=True, version=1, worker=1))
+    source.keep_releases(source.release(silently=True, version=1, worker=1))
     source.release(version=2, web=1)
     supervisor, running = supervise(asked=Asked(quantities={"worker": 1}))
     await told.state("worker.1", "up")
@@ -166,7 +166,7 @@ async def test_a_release_phase_runs_again_where_the_code_is_a_folder(
 ):
     release = source.release(silently=True, web=1, release=1)
     release = release._replace(slug=folder_slug)
-    keep(source, release)
+    source.keep_releases(release)
     driver.statuses = {"release": 0}
     source.give(Fetched(release))
     supervisor, running = supervise()
@@ -180,7 +180,7 @@ async def test_what_was_kept_runs_though_its_release_phase_fails_now(
 ):
     release = source.release(silently=True, web=1, release=1)
     release = release._replace(slug=Slug(str(tmp_path)))
-    keep(source, release)
+    source.keep_releases(release)
     driver.statuses = {"release": 1}
     source.give(Fetched(release))
     supervisor, running = supervise()
@@ -193,7 +193,7 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_where_dynos_run_
     supervise, source, driver, told
 ):
     release = source.release(web=1, release=1)
-    keep(source, release)
+    source.keep_releases(release)
     supervisor, running = supervise(one_shot=True)
     await told.state("web.1", "up")
     assert driver.attempts == 1
@@ -203,7 +203,7 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_where_dynos_run_
 async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
     supervise, source, driver
 ):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     driver.statuses = {"release": 3}
     source.release(version=2, web=1, release=1)
     _, running = supervise(one_shot=True)
@@ -212,7 +212,7 @@ async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
 
 
 async def test_a_type_that_is_none_is_an_error_whatever_was_kept(supervise, source):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     source.release(version=2, web=1)
     _, running = supervise(asked=Asked(quantities={"wbe": 1}))
     with pytest.raises(UsageError, match="wbe"):

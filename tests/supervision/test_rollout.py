@@ -9,6 +9,7 @@ from hsup.errors import DriverError, ReleaseRejected, UsageError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import Author
 from hsup.supervision.formation import Asked
+from hsup.testing import make_release
 from tests.supervision.supervised import FAULTY, end, received
 
 
@@ -165,7 +166,7 @@ async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
 
 
 async def test_a_release_that_failed_is_tried_again_when_another_author_writes_it(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told
 ):
     source.release(version=1, web=1)
     supervisor, running = supervise()

@@ -136,7 +136,7 @@ class World:
         pass
 
 
-class MemoryDriver:
+class JudgingDriver:
     """Runs dynos in memory; `wrong` tells what should not have happened."""
 
     def __init__(self, world):
@@ -155,7 +155,7 @@ class MemoryDriver:
 
     async def start(self, spec, output):
         del output
-        return MemoryDyno(spec, self)
+        return JudgedDyno(spec, self)
 
     def released(self, version):
         return self.world.app.releases[version - 1]
@@ -165,7 +165,7 @@ class MemoryDriver:
             self.wrong.append(what)
 
 
-class MemoryDyno:
+class JudgedDyno:
     """A dyno that runs until it is told to end."""
 
     address = None
@@ -262,7 +262,7 @@ def whose_threads_have_ended():
 
 
 async def live_through(happenings, world, folder):
-    clock, driver, budget = Clock(), MemoryDriver(world), Spent()
+    clock, driver, budget = Clock(), JudgingDriver(world), Spent()
     source = make_source(world.api, clock, budget, folder)
     calls, part = Calls(), Part("part", "memory", "hsup-memory", "1.2.3")
     supervisor = Supervisor(

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from hsup.api import Settings
 from hsup_source_heroku.testing import PlatformApi
+
+from .following import PROCESSES, Followed
 
 
 @pytest.fixture
@@ -16,3 +19,38 @@ def api(monkeypatch) -> Iterator[PlatformApi]:
     with PlatformApi() as running:
         yield running
     assert running.invalid == []
+
+
+@pytest.fixture
+def environ(api, tmp_path):
+    return {
+        "HEROKU_API_URL": api.url,
+        "HEROKU_ACCESS_TOKEN": api.token,
+        "HSUP_HEROKU_DIR": str(tmp_path / "state"),
+    }
+
+
+@pytest.fixture
+def make_source(environ, tmp_path):
+    made = []
+
+    def make(**changed):
+        settings = Settings(folder=str(tmp_path), environ={**environ, **changed}, app="shop")
+        made.append(Followed(settings))
+        return made[-1]
+
+    yield make
+    for source in made:
+        source.close()
+
+
+@pytest.fixture
+def app(api):
+    return api.create_app("shop", stack="heroku-24")
+
+
+@pytest.fixture
+def shop(app):
+    app.release(config={"NAME": "value"}, processes=PROCESSES)
+    app.scale(web=2)
+    return app

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import operator
 import time
 from collections.abc import Mapping
 
@@ -40,6 +43,23 @@ class Faults:
             return answer._replace(body=b"[" + deep if answer.body.startswith(b"[") else deep)
 
         return nest
+
+    @staticmethod
+    def without(field: str, *, is_null: bool = False) -> Fault:
+        """Leave a field out of an answer, or let it be null; `user.email` is in another."""
+        *above, last = field.split(".")
+
+        def change(answer: Answer) -> Answer:
+            content = json.loads(answer.body)
+            for one in content if isinstance(content, list) else [content]:
+                inner = functools.reduce(operator.getitem, above, one)
+                if is_null:
+                    inner[last] = None
+                else:
+                    del inner[last]
+            return answer._replace(body=json.dumps(content).encode())
+
+        return change
 
     @staticmethod
     def cut() -> Fault:

@@ -15,13 +15,16 @@ import tarfile
 import time
 from collections.abc import Container, Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 
 import docker
 import pytest
 
 from hsup.api import Settings
 from hsup.errors import DriverError
+from hsup.model import Release
 from hsup_driver_docker.connection import Connection
+from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine
 
@@ -157,3 +160,18 @@ def _containers(engine: Engine, households: Container[str]) -> dict[str, str]:
 @pytest.fixture
 def settings(environ, tmp_path) -> Settings:
     return Settings(folder=str(tmp_path), environ=environ)
+
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def release(stack) -> Release:
+    return Release(app=f"test-{next(NUMBERS)}", version=3, stack=stack.partition(":")[0])
+
+
+@pytest.fixture
+def driver(settings, release):
+    with closing(DockerDriver(settings)) as driver:
+        driver.build(release)
+        yield driver

@@ -104,5 +104,10 @@ def _is_process_type(value: object) -> bool:
         and isinstance(value.name, str)
         and isinstance(value.quantity, int)
         and isinstance(value.command, Command)
-        and all(isinstance(word, str) for word in value.command.words)
+        and _are_words(value.command.words)
     )
+
+
+def _are_words(value: object) -> bool:
+    """Tell whether a value is several texts; one text alone would be as many as it has letters."""
+    return isinstance(value, tuple | list) and all(isinstance(word, str) for word in value)

@@ -56,8 +56,12 @@ format: $(VENV)/dev ## format the code
 	$(VENV)/bin/ruff check --fix-only $(CODE)
 	$(VENV)/bin/ruff format $(CODE)
 
+# The tests of each plugin have modules of the same names, and programs import what is beside them.
 types: $(VENV)/dev ## check types
 	$(VENV)/bin/mypy hsup $(foreach plugin,$(PLUGINS),$(plugin)/$(subst -,_,$(notdir $(plugin))))
+	$(VENV)/bin/mypy tests ftest --exclude ^ftest/isolation/
+	for plugin in $(PLUGINS); do MYPYPATH=$$plugin $(VENV)/bin/mypy $$plugin/tests || exit 1; done
+	for folder in bench ftest/isolation; do MYPYPATH=$$folder $(VENV)/bin/mypy $$folder || exit 1; done
 
 imports: $(VENV)/dev ## check which module may import which
 	$(VENV)/bin/lint-imports

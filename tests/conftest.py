@@ -7,10 +7,11 @@ import inspect
 import itertools
 import logging
 import os
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 
 from hsup.api import Settings
 from hsup.output.logs import LogRouter
@@ -24,12 +25,14 @@ LONG_ENOUGH_SECONDS = 60
 
 
 # That an example takes long tells of the machine.
-settings.register_profile("hsup", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("hsup")
+hypothesis.settings.register_profile(
+    "hsup", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("hsup")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     """Run an async test on a loop of its own, for a bounded time."""
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
@@ -45,7 +48,7 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture(autouse=True)
-def _own_log_handlers():
+def _own_log_handlers() -> Iterator[None]:
     """Take back where a command has the log printed."""
     before = logging.root.handlers[:]
     yield
@@ -54,13 +57,15 @@ def _own_log_handlers():
 
 
 @pytest.fixture(autouse=True)
-def _no_release_is_kept_on_this_machine(monkeypatch, tmp_path_factory):
+def _no_release_is_kept_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Have an hsup that a test starts keep what it runs in a folder of the tests."""
     monkeypatch.setenv("HSUP_PROCFILE_DIR", str(tmp_path_factory.getbasetemp() / "kept"))
 
 
 @pytest.fixture
-def turn_until():
+def turn_until() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """Return what lets the loop turn until something holds that nobody tells of."""
 
     async def turn(is_so):
@@ -71,51 +76,53 @@ def turn_until():
 
 
 @pytest.fixture
-def driver():
+def driver() -> MemoryDriver:
     return MemoryDriver()
 
 
 @pytest.fixture
-def source():
+def source() -> MemorySource:
     return MemorySource()
 
 
 @pytest.fixture
-def sink():
+def sink() -> MemorySink:
     return MemorySink()
 
 
 @pytest.fixture
-def router(sink):
+def router(sink: MemorySink) -> LogRouter:
     return LogRouter([sink])
 
 
 @pytest.fixture
-def told():
+def told() -> EventRecorder:
     return EventRecorder()
 
 
 @pytest.fixture
-def calls():
+def calls() -> Calls:
     return Calls()
 
 
 @pytest.fixture
-def guarded_driver(calls, driver):
+def guarded_driver(calls: Calls, driver: MemoryDriver) -> Callable[..., GuardedDriver]:
     """Return the driver as hsup calls it; made when it is asked for, with its abilities then."""
     part = Part("driver", "fake", "hsup-driver-fake", "1.2.3")
     return lambda other=None: GuardedDriver(calls, part, other or driver)
 
 
 @pytest.fixture
-def guarded_source(calls, source):
+def guarded_source(calls: Calls, source: MemorySource) -> Callable[[], GuardedSource]:
     """Return the source as hsup calls it, likewise."""
     part = Part("source", "memory", "hsup-source-memory", "1.2.3")
     return lambda: GuardedSource(calls, part, source)
 
 
 @pytest.fixture
-def surround(guarded_driver, router, told):
+def surround(
+    guarded_driver: Callable[..., GuardedDriver], router: LogRouter, told: EventRecorder
+) -> Callable[..., Surroundings]:
     """Return a maker of surroundings: restarts are immediate unless the test has a policy."""
 
     def make(policy=None, grace_seconds=30.0, tell=told):
@@ -131,12 +138,12 @@ def surround(guarded_driver, router, told):
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> Settings:
     return Settings(folder=str(tmp_path), environ={})
 
 
 @pytest.fixture
-def pipe():
+def pipe() -> Iterator[tuple[int, int]]:
     """Give the reading and the writing end of a pipe."""
     ends = os.pipe()
     yield ends
@@ -148,7 +155,7 @@ def pipe():
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
     """Return an installer of plugins: a module and its `.dist-info`, on `sys.path`."""
     site = tmp_path / "site"
     site.mkdir()
@@ -164,7 +171,15 @@ class Installer:
         self.site = site
         self._numbers = itertools.count(1)
 
-    def __call__(self, distribution, code, *, version="1.2.3", entry_point="broken", module=None):
+    def __call__(
+        self,
+        distribution: str,
+        code: str,
+        *,
+        version: str = "1.2.3",
+        entry_point: str = "broken",
+        module: str | None = None,
+    ) -> str:
         """Install a distribution whose plugin is a module of that code."""
         # A module of the same name that another test imported is still known to Python.
         unique = f"{self.site.parent.name}_{next(self._numbers)}".replace("-", "_")
@@ -174,7 +189,7 @@ class Installer:
         self.metadata(distribution, points, version=version)
         return module
 
-    def metadata(self, distribution, entry_points, *, version="1.2.3"):
+    def metadata(self, distribution: str, entry_points: str, *, version: str = "1.2.3") -> Path:
         folder = self.site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         folder.mkdir()
         fields = f"Metadata-Version: 2.4\nName: {distribution}\nVersion: {version}\n"

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -14,7 +15,7 @@ from hsup.errors import DriverError, SourceError
 
 
 @pytest.fixture
-def limit():
+def limit() -> Iterator[Callable[[int], None]]:
     """Set how many descriptors may be open."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
 
@@ -57,9 +58,9 @@ def test_what_hsup_needs_itself_is_left(number, left):
 
 
 @pytest.fixture
-def take_below():
+def take_below() -> Iterator[Callable[[int], None]]:
     """Open so many descriptors that the next one gets a number."""
-    opened = []
+    opened: list[int] = []
 
     def take(number):
         while not opened or opened[-1] < number - 1:

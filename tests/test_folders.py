@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hsup.folders import make_folders
 
 
-def mode_of(path):
+def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture(params=[0o000, 0o077], ids="umask {:03o}".format)
-def umask(request):
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     before = os.umask(request.param)
     yield
     os.umask(before)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -61,7 +63,7 @@ def test_a_spec_has_all_of_its_release_that_matters(tmp_path):
     assert (spec.port, spec.size) == (5000, "eco")
 
 
-def metadata_of(release, number=1):
+def metadata_of(release: Release, number: int = 1) -> dict[str, str]:
     name = DynoName("web", number)
     spec = dyno_spec(release, name, Command(("x",)), port=5000, has_metadata=True)
     variables = environment(spec)
@@ -119,7 +121,9 @@ def test_a_type_stands_for_its_command_with_what_follows_it(words, expected):
     assert one_off_command(release, words) == Command(expected)
 
 
-def started(folder, command, *scripts, env=None):
+def started(
+    folder: Path, command: Command, *scripts: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Start a command as a dyno with these scripts in its .profile.d does."""
     app, file = folder / "app", folder / "start-up.sh"
     (app / ".profile.d").mkdir(parents=True)
@@ -269,7 +273,7 @@ def test_giving_back_what_was_never_taken_does_nothing():
 @given(calls=LEASES)
 def test_no_two_dynos_have_the_same_port(calls):
     ports = Ports(["web", "worker"])
-    leases = {}
+    leases: dict[DynoName, int] = {}
     for is_lease, name in calls:
         if is_lease:
             port = ports.lease(name)

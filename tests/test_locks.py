@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +14,13 @@ from hsup.locks import EXCLUSIVE, EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unl
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     path = tmp_path / "folder"
     path.mkdir()
     return path
 
 
-def is_waited_for(folder):
+def is_waited_for(folder: Path) -> bool:
     """Tell whether somebody waits for a lock on a folder (man 5 proc_locks)."""
     inode = f":{folder.stat().st_ino} "
     with open("/proc/locks", encoding="ascii") as file:
@@ -43,13 +44,14 @@ def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_lock_is_on_the_folder_that_is_there_when_it_is_had(folder, is_replaced):
     held = lock(str(folder), EXCLUSIVE)
-    got = []
+    got: list[int] = []
+    failed: list[FileNotFoundError] = []
 
     def wait():
         try:
             got.append(lock(str(folder), EXCLUSIVE))
         except FileNotFoundError as error:
-            got.append(error)
+            failed.append(error)
 
     waiting = threading.Thread(target=wait)
     waiting.start()
@@ -60,11 +62,10 @@ def test_a_lock_is_on_the_folder_that_is_there_when_it_is_had(folder, is_replace
         folder.mkdir()
     unlock(held)
     waiting.join()
-    if is_replaced:
-        assert os.path.samestat(os.fstat(got[0]), folder.stat())
-        unlock(got[0])
-    else:
-        assert isinstance(got[0], FileNotFoundError)
+    assert (len(got), len(failed)) == ((1, 0) if is_replaced else (0, 1))
+    for descriptor in got:
+        assert os.path.samestat(os.fstat(descriptor), folder.stat())
+        unlock(descriptor)
     unlock(lock(str(aside), EXCLUSIVE_NOW))
 
 

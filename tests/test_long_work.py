@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -47,13 +48,13 @@ def test_tenths_of_a_megabyte_are_told_of_few_only(done, total, text):
     assert amount(done, total) == text
 
 
-def wait_for(is_so):
+def wait_for(is_so: Callable[[], object]) -> None:
     while not is_so():
         time.sleep(0.001)
 
 
 def test_an_alarm_rings_again_after_as_long_as_it_says():
-    rung = []
+    rung: list[None] = []
     answers = [0.001, 0.001, 0.0]  # the last one ends it
     before = signal.getsignal(signal.SIGALRM)
     with alarm(0.001, lambda: rung.append(None) or answers.pop(0)):
@@ -65,7 +66,7 @@ def test_an_alarm_rings_again_after_as_long_as_it_says():
 
 def test_what_takes_long_is_said_on_standard_error(capfd, monkeypatch):
     monkeypatch.setattr(long_work, "FIRST_SECONDS", 0.001)
-    asked = []
+    asked: list[None] = []
     with said(), current().doing(lambda: asked.append(None) or "pulling debian"):
         wait_for(lambda: asked)
     assert capfd.readouterr() == ("", "hsup: pulling debian\n")
@@ -73,7 +74,7 @@ def test_what_takes_long_is_said_on_standard_error(capfd, monkeypatch):
 
 def test_nothing_is_said_before_what_takes_long_has_begun(capfd, monkeypatch):
     monkeypatch.setattr(long_work, "FIRST_SECONDS", 0.001)
-    asked = []
+    asked: list[None] = []
     with said(), current().doing(lambda: asked.append(None) or ""):
         wait_for(lambda: len(asked) >= 2)
     assert capfd.readouterr() == ("", "")

@@ -19,7 +19,7 @@ hsup.__main__.main()
 """
 
 
-def seen(expression, before=""):
+def seen(expression: str, before: str = "") -> str:
     command = [sys.executable, "-X", "utf8", "-c", PROGRAM.format(seen=expression, before=before)]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout
 

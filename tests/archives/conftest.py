@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from types import ModuleType
 
 import pytest
 
+from tests.archives.server import Server
 from tests.slugs.conftest import (
     archive,
     build,
@@ -32,13 +34,13 @@ __all__ = [
 
 
 @pytest.fixture
-def large(server, build):
+def large(server: Server, build: ModuleType) -> Server:
     """Let the server have a slug of 2 MB that does not compress."""
     server.content = build.slug(os.urandom(2_000_000))
     return server
 
 
 @pytest.fixture
-def short(monkeypatch):
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the rate over a tenth of a second."""
     monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tarfile
+from typing import Literal
 
 from hsup.archives.limits import Limits
 
@@ -30,7 +31,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Member:
     return member(name, b"", type=kind, linkname=target)
 
 
-def tar(*members: Member, form: int = tarfile.GNU_FORMAT) -> bytes:
+def tar(*members: Member, form: Literal[0, 1, 2] = tarfile.GNU_FORMAT) -> bytes:
     """Return an uncompressed archive; a size that is not the content's is written all the same."""
     parts = (
         info.tobuf(form, "utf-8", "surrogateescape") + content + bytes(-len(content) % 512)

@@ -17,7 +17,7 @@ else:
     from backports import zstd
 
 
-def zstd_as_its_tool(content):
+def zstd_as_its_tool(content: bytes) -> bytes:
     """Compress with a checksum, which is the default of the program only."""
     return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_the_key_of_a_file_changes_with_it(tmp_path):
 
 
 @pytest.fixture
-def known(tmp_path):
+def known(tmp_path: Path) -> KnownDigests:
     return KnownDigests(str(tmp_path))
 
 

@@ -7,15 +7,15 @@ import time
 from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from hsup.archives.download import MAX_TRIES, _Pace, _TooSlow
 from hsup.cancellation import GivenUp, until
 from hsup.model import Slug
-from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
-from tests.archives.server import refused_url, url
+from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugStore, SlugUnreachable
+from tests.archives.server import Server, refused_url, url
 
 
 def test_a_slug_is_downloaded_and_verified(store, server, build, read, left_over):
@@ -139,7 +139,7 @@ def test_a_server_that_gives_a_byte_at_a_time_is_given_up(store, large):
 
 def test_each_try_in_vain_is_waited_for_longer(store, large, monkeypatch):
     large.breaks_after = [0, 0, 0, 500_000]
-    waits = []
+    waits: list[float] = []
     monkeypatch.setattr("hsup.archives.download.pause", waits.append)
     store.unpack(Slug(location=url(large))).close()
     assert waits == [0.002, 0.004, 0.008, 0.001]
@@ -279,7 +279,7 @@ def test_what_came_slowly_is_resumed(make_store, large, build, monkeypatch):
     assert ranges == [None, "bytes=500000-"]
 
 
-def received(store, server, build):
+def received(store: SlugStore, server: Server, build: ModuleType) -> int:
     """Return how many bytes of the server's archive are there."""
     archive = Path(store.folder, "work", f"fetch-{build.sha256(server.content)}", "archive")
     return archive.stat().st_size if archive.exists() else 0

@@ -4,11 +4,10 @@ import os
 import pty
 import select
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
-from hsup.archives.progress import bar, tell_of_waiting
+from hsup.archives.progress import Advance, bar, tell_of_waiting
 from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
 from tests.archives.server import url
@@ -56,48 +55,38 @@ def test_that_another_hsup_is_waited_for_is_logged(caplog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.fixture
-def seen():
-    """Return a progress that keeps what it was told in `seen.bars`, and itself."""
+class Seen:
+    """A progress that keeps what it was told in `bars`: label, length, and how far it came."""
 
-    class Seen:
-        def __init__(self):
-            self.bars = []
+    def __init__(self) -> None:
+        self.bars: list[tuple[str, int, int]] = []
 
-        def __call__(self, label, length):
-            self.bars.append([label, length, 0])
-            return self
-
-        def __enter__(self):
-            return self.advance
-
-        def __exit__(self, *_):
-            pass
-
-        def advance(self, count):
-            self.bars[-1][2] += count
-
-    return Seen()
+    @contextmanager
+    def __call__(self, label: str, length: int) -> Iterator[Advance]:
+        counts: list[int] = []
+        yield counts.append
+        self.bars.append((label, length, sum(counts)))
 
 
-def test_both_bars_come_to_their_end(store, server, seen):
+def test_both_bars_come_to_their_end(store, server):
+    seen = Seen()
     store.unpack(Slug(location=f"{server.origin}/slug.tgz?signature=secret"), seen).close()
     length = len(server.content)
     assert seen.bars == [
-        [f"fetching slug slug.tgz from {server.origin.removeprefix('http://')}", length, length],
-        ["unpacking slug.tgz", length, length],
+        (f"fetching slug slug.tgz from {server.origin.removeprefix('http://')}", length, length),
+        ("unpacking slug.tgz", length, length),
     ]
 
 
 class Watched:
     """A progress that keeps what who waits would be told when the first bytes came, and later."""
 
-    def __init__(self, work):
+    def __init__(self, work: LongWork) -> None:
         self._work = work
-        self.said = []
+        self.said: list[str | None] = []
 
     @contextmanager
-    def __call__(self, label, length):
+    def __call__(self, label: str, length: int) -> Iterator[Advance]:
         with bar(label, length) as advance:
 
             def advance_and_keep(count):

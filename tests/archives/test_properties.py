@@ -9,6 +9,7 @@ import lzma
 import signal
 import sys
 import tarfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hypothesis import given, settings
@@ -26,7 +27,7 @@ else:
 
 
 @contextmanager
-def no_hang():
+def no_hang() -> Iterator[None]:
     """Fail what would go on for ever."""
 
     def fail(*_):
@@ -41,7 +42,7 @@ def no_hang():
         signal.signal(signal.SIGALRM, before)
 
 
-def assert_it_advances(content):
+def assert_it_advances(content: bytes) -> None:
     """Read to the end, or to what is refused; every member takes at least its header."""
     stream = Stream(iter([content]), 1 << 20)
     before = 0

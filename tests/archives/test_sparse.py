@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
+from collections.abc import Mapping
+from types import ModuleType
 
 import pytest
 
@@ -36,7 +38,9 @@ def test_sparse_files_keep_content_and_holes(form, parts, unpacked, tmp_path):
     assert (app / "sparse").stat().st_blocks <= path.stat().st_blocks
 
 
-def sparse(build, content, headers, name="app/x"):
+def sparse(
+    build: ModuleType, content: bytes, headers: Mapping[str, str], name: str = "app/x"
+) -> bytes:
     headers = {f"GNU.sparse.{key}": value for key, value in headers.items()}
     return build.tar(build.member(name, content, pax_headers=headers), form=tarfile.PAX_FORMAT)
 

@@ -4,6 +4,7 @@ import base64
 import time
 from email.utils import formatdate
 from itertools import repeat
+from pathlib import Path
 
 import pytest
 
@@ -76,7 +77,7 @@ def test_a_line_without_an_end_is_not_kept(store, server):
     "told", ["50", lambda: formatdate(time.time() + 50), lambda: str(int(time.time() + 50))]
 )
 def test_a_busy_server_says_how_long_to_wait(told, store, server, monkeypatch):
-    waits = []
+    waits: list[float] = []
     monkeypatch.setattr("hsup.archives.download.pause", waits.append)
     value = told if isinstance(told, str) else told()
     server.raw["/slug.tgz"] = [
@@ -88,12 +89,12 @@ def test_a_busy_server_says_how_long_to_wait(told, store, server, monkeypatch):
     assert len(waits) == 4
 
 
-def basic(user):
+def basic(user: str) -> str:
     return f"Basic {base64.b64encode(user.encode()).decode()}"
 
 
 @pytest.fixture
-def netrc(tmp_path, monkeypatch):
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "netrc"
     path.write_text("machine 127.0.0.1 login me password netrc\ndefault login me password all\n")
     monkeypatch.setenv("NETRC", str(path))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -25,7 +26,7 @@ fork_below()
 
 
 @contextmanager
-def running(child):
+def running(child: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", PROGRAM.format(child=child)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -50,6 +51,7 @@ print("ready", flush=True)
 time.sleep(600)
 """
     with running(child) as process:
+        assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_SECONDS) == 5

@@ -38,6 +38,6 @@ def test_no_input_is_too_much(target, capsys):
     say(capsys, f"{target}: {done[1]} executions in {done[2]} s")
 
 
-def say(capsys, text):
+def say(capsys: pytest.CaptureFixture[str], text: str) -> None:
     with capsys.disabled():
         print(f"\nfuzz: {text}", flush=True)

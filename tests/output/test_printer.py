@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 import tracemalloc
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -17,7 +18,7 @@ from hsup.testing import make_batch
 
 
 @pytest.fixture
-def other_pipe():
+def other_pipe() -> Iterator[tuple[int, int]]:
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -180,7 +181,7 @@ async def test_raw_is_full_when_either_reader_has_fallen_behind(pipe, other_pipe
 
 
 @contextmanager
-def room_for(size):
+def room_for(size: int) -> Iterator[None]:
     """Let no file have more bytes; Python ignores SIGXFSZ."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
 
 import pytest
 
@@ -13,6 +15,7 @@ from hsup.api import (
     Fetched,
     Finding,
     KeepsReleases,
+    RunningDyno,
     RunsForeground,
     SizesDynos,
     Sweeps,
@@ -31,54 +34,65 @@ from hsup.plugins.guards import (
     create_service,
     create_sink,
 )
-from hsup.testing import make_batch, make_spec
+from hsup.testing import MemorySupervisor, make_batch, make_spec
 
 BUG = Part("part", "bug", "hsup-bug", "0.1")
 ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines)
+#: Of another type than the contracts say, as a plugin may give it.
+NOWHERE: Any = None
+A_TEXT: Any = "v1"
+A_LINE: Any = "serve"
+A_NUMBER: Any = 1
+
 BATCH = make_batch(b"one\n")
-GOOD = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
+GOOD: Any = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
 
 
-class Of:
-    """An object with these attributes."""
+class Object:
+    """Whatever a plugin may have made."""
 
-    def __init__(self, **attributes):
+    def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"with {', '.join(self.__dict__) or 'nothing'}"
 
 
-def returning(value):
+def of(**attributes: object) -> Any:
+    """Return an object with these attributes, and no more."""
+    return Object(**attributes)
+
+
+def returning(value: object) -> Callable[..., Awaitable[Any]]:
     async def method(*_):
         return value
 
     return method
 
 
-def raising(error):
+def raising(error: BaseException) -> Callable[..., NoReturn]:
     def method(*_):
         raise error
 
     return method
 
 
-def a_driver(**more):
-    return Of(build=print, start=returning(None), **more)
+def a_driver(**more: object) -> Any:
+    return of(build=print, start=returning(None), **more)
 
 
-def a_dyno(**more):
+def a_dyno(**more: object) -> Any:
     methods = {"wait": returning(ExitStatus()), "signal": returning(None)}
-    return Of(**{"address": None, **methods, "destroy": returning(False), **more})
+    return of(**{"address": None, **methods, "destroy": returning(False), **more})
 
 
 @pytest.fixture
-def started(calls):
+def started(calls: Calls) -> Callable[[Any], Awaitable[RunningDyno]]:
     """Return what has a guarded driver start a dyno."""
 
     async def start(dyno):
-        driver = GuardedDriver(calls, BUG, Of(build=None, start=returning(dyno)))
-        return await driver.start(make_spec("web.1"), None)
+        driver = GuardedDriver(calls, BUG, of(build=None, start=returning(dyno)))
+        return await driver.start(make_spec("web.1"), NOWHERE)
 
     return start
 
@@ -99,7 +113,7 @@ class TestDriver:
         guarded = GuardedDriver(calls, BUG, driver)
         assert not [one for one in ABILITIES if isinstance(guarded, one)]
 
-    @pytest.mark.parametrize("made", [None, "driver", Of(), Of(build=print)], ids=repr)
+    @pytest.mark.parametrize("made", [None, "driver", of(), of(build=print)], ids=repr)
     def test_what_is_none_is_an_error(self, calls, settings, made):
         with pytest.raises(DriverError, match=r"be created: it returned .* with build and start$"):
             create_driver(calls, BUG, lambda _: made, settings)
@@ -108,7 +122,7 @@ class TestDriver:
         with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             create_driver(calls, BUG, raising(KeyError("x")), settings)
 
-    @pytest.mark.parametrize("dyno", [None, "dyno", Of(wait=returning(0))], ids=repr)
+    @pytest.mark.parametrize("dyno", [None, "dyno", of(wait=returning(0))], ids=repr)
     async def test_a_start_that_returns_no_dyno_has_failed(self, started, dyno):
         with pytest.raises(DynoStartError, match=r"start web.1: it returned .* dyno with"):
             await started(dyno)
@@ -165,7 +179,7 @@ class TestDyno:
         assert await dyno.destroy() is told
 
     async def test_one_that_exits_where_it_is_asked_for_its_address_has_none(self, started):
-        class Exits(Of):
+        class Exits(Object):
             @property
             def address(self):
                 raise SystemExit(3)
@@ -187,24 +201,24 @@ class TestSource:
         [
             {"a": 1},
             None,
-            Fetched(release="v1"),
+            Fetched(release=A_TEXT),
             Fetched(release=GOOD._replace(version="1")),
             Fetched(release=GOOD._replace(app=None)),
             Fetched(release=GOOD._replace(config={"A": 1})),
             Fetched(release=GOOD._replace(config=None)),
             Fetched(release=GOOD._replace(processes=list(GOOD.processes))),
-            Fetched(release=GOOD._replace(processes=(ProcessType("web", "serve"),))),
-            Fetched(release=GOOD._replace(processes=(ProcessType("web", Command((1,))),))),
+            Fetched(release=GOOD._replace(processes=(ProcessType("web", A_LINE),))),
+            Fetched(release=GOOD._replace(processes=(ProcessType("web", Command((A_NUMBER,))),))),
         ],
         ids=repr,
     )
     def test_what_is_no_release_is_an_error(self, calls, fetched):
-        source = GuardedSource(calls, BUG, Of(fetch=lambda: fetched, changes=None))
+        source = GuardedSource(calls, BUG, of(fetch=lambda: fetched, changes=None))
         with pytest.raises(SourceError, match=r"failed to fetch the release: it returned"):
             source.fetch()
 
     def test_a_release_is_a_release(self, calls):
-        source = GuardedSource(calls, BUG, Of(fetch=lambda: Fetched(release=GOOD), changes=None))
+        source = GuardedSource(calls, BUG, of(fetch=lambda: Fetched(release=GOOD), changes=None))
         assert source.fetch().release == GOOD
 
     @pytest.mark.parametrize(
@@ -213,15 +227,15 @@ class TestSource:
         ids=repr,
     )
     def test_it_keeps_releases_only_where_the_source_does(self, calls, abilities, keeps):
-        source = GuardedSource(calls, BUG, Of(fetch=print, changes=None, **abilities))
+        source = GuardedSource(calls, BUG, of(fetch=print, changes=None, **abilities))
         assert isinstance(source, KeepsReleases) == keeps
 
 
 class TestSourceFactory:
-    def factory(self, calls, **attributes):
+    def factory(self, calls: Calls, **attributes: object) -> GuardedSourceFactory:
         methods = {"applies": print, "create": print, "check": print}
         given = {"rank": 1, "remedy": "x", **methods, **attributes}
-        return GuardedSourceFactory(calls, BUG, Of(**given))
+        return GuardedSourceFactory(calls, BUG, of(**given))
 
     @pytest.mark.parametrize(
         ("flag", "follows"), [({}, False), ({"follows_formation": True}, True)]
@@ -243,8 +257,8 @@ class TestSourceFactory:
 
 
 class Heard(Calls):
-    def __init__(self):
-        self.warned = []
+    def __init__(self) -> None:
+        self.warned: list[str] = []
         super().__init__(warn=self.warned.append)
 
 
@@ -262,7 +276,7 @@ class TestSink:
             written.append(batch)
             return write(batch)
 
-        sink = GuardedSink(calls, BUG, Of(write=noting, is_full=True))
+        sink = GuardedSink(calls, BUG, of(write=noting, is_full=True))
         sink.write(BATCH)
         sink.write(BATCH)
         assert written == [BATCH]
@@ -274,7 +288,7 @@ class TestSink:
     async def test_one_that_cannot_say_whether_it_is_full_or_drained_is_not_waited_for(self):
         for fault in ({}, {"is_full": True, "drained": raising(RuntimeError("x"))}):
             calls = Heard()
-            sink = GuardedSink(calls, BUG, Of(**fault))
+            sink = GuardedSink(calls, BUG, of(**fault))
             assert sink.is_full == bool(fault)
             await sink.drained()
             assert not sink.is_full
@@ -290,17 +304,18 @@ class TestSink:
                 seen.append(calls.blocking())
                 raise SystemExit(3)
 
-        assert not GuardedSink(calls, BUG, Exits()).is_full
+        exits: Any = Exits()
+        assert not GuardedSink(calls, BUG, exits).is_full
         assert seen == ['part "bug" to write for 0 s']
         (warned,) = calls.warned
         assert "failed to write: SystemExit: 3" in warned
 
     async def test_one_that_cannot_be_closed_is_told(self):
         calls = Heard()
-        await GuardedSink(calls, BUG, Of(close=raising(RuntimeError("x")))).close()
+        await GuardedSink(calls, BUG, of(close=raising(RuntimeError("x")))).close()
         assert "failed to close: RuntimeError: x" in calls.warned[0]
 
-    @pytest.mark.parametrize("made", ["sink", Of(write=print, drained=print)], ids=repr)
+    @pytest.mark.parametrize("made", ["sink", of(write=print, drained=print)], ids=repr)
     def test_what_is_none_is_an_error(self, calls, settings, made):
         with pytest.raises(PluginFailed, match=r"a log sink with write and drained and close"):
             create_sink(calls, BUG, lambda _: made, settings)
@@ -313,11 +328,11 @@ class TestService:
     )
     async def test_what_it_raises_names_the_service(self, calls, run):
         with pytest.raises(PluginError, match=r"hsup-bug 0.1 failed to serve: "):
-            await GuardedService(calls, BUG, Of(run=run)).run(None)
+            await GuardedService(calls, BUG, of(run=run)).run(MemorySupervisor())
 
     def test_what_is_none_is_an_error(self, calls, settings):
         with pytest.raises(PluginFailed, match=r"instead of a service with run"):
-            create_service(calls, BUG, lambda _: 3, settings)
+            create_service(calls, BUG, lambda _: A_NUMBER, settings)
         assert create_service(calls, BUG, lambda _: None, settings) is None
 
 
@@ -329,10 +344,10 @@ async def test_a_second_signal_ends_every_wait(calls, monkeypatch):
         await asyncio.Event().wait()
 
     dyno = a_dyno(wait=hang, signal=hang, destroy=hang)
-    driver = GuardedDriver(calls, BUG, Of(build=None, start=returning(dyno)))
-    dyno = await driver.start(make_spec("web.1"), None)
-    hanging = GuardedDriver(calls, BUG, Of(build=None, start=hang))
-    waits = (dyno.wait(), dyno.signal(15), dyno.destroy(30), hanging.start(make_spec(), None))
+    driver = GuardedDriver(calls, BUG, of(build=None, start=returning(dyno)))
+    dyno = await driver.start(make_spec("web.1"), NOWHERE)
+    hanging = GuardedDriver(calls, BUG, of(build=None, start=hang))
+    waits = (dyno.wait(), dyno.signal(15), dyno.destroy(30), hanging.start(make_spec(), NOWHERE))
     tasks = [asyncio.ensure_future(one) for one in waits]
     await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -19,7 +19,7 @@ from hsup.events import (
 from hsup.lifecycle import State
 from hsup.model import DynoName, ExitStatus
 from hsup.plugins.calls import Calls
-from hsup.plugins.manager import PluginManager
+from hsup.plugins.manager import Plugin, PluginManager
 from hsup.testing import make_release
 
 DRIVER = """
@@ -36,19 +36,19 @@ def hsup_register_drivers():
 GOOD = DRIVER.format(name="frob")
 
 
-def plugin_of(manager, distribution):
+def plugin_of(manager: PluginManager, distribution: str) -> Plugin:
     """Return the one plugin of a distribution."""
     (found,) = (one for one in manager.plugins if one.entry_point.distribution == distribution)
     return found
 
 
-def fault_of(manager, distribution):
+def fault_of(manager: PluginManager, distribution: str) -> str:
     """Return the one fault of a distribution, however often it was found."""
     (fault,) = {fault for fault in manager.faults() if distribution in fault}
     return fault
 
 
-def assert_the_rest_works(manager):
+def assert_the_rest_works(manager: PluginManager) -> None:
     assert "simple" in manager.drivers
     assert {"directory", "procfile"} <= manager.sources.keys()
 
@@ -60,7 +60,8 @@ def test_a_plugin_is_loaded_and_listed(install, settings):
     assert str(plugin) == 'plugin "driver-frob" of hsup-driver-frob 4.5'
     assert plugin.hooks == ("hsup_register_drivers",)
     assert plugin.fault is None
-    assert manager.drivers["frob"](settings) == "frob"
+    made: object = manager.drivers["frob"](settings)
+    assert made == "frob"
     assert manager.faults() == ()
 
 
@@ -132,7 +133,7 @@ REGISTERING = {
 }
 
 
-def registering(hook, body):
+def registering(hook: str, body: str) -> str:
     return f"from hsup import hookimpl\n@hookimpl\ndef {hook}():\n    {body}\n"
 
 
@@ -284,7 +285,8 @@ def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make):
     before = install("hsup-before", telling)
     install("hsup-frob", failing, version="4.5", entry_point="observer")
     after = install("hsup-then", telling)
-    warned, noted = [], []
+    warned: list[str] = []
+    noted: list[BaseException | None] = []
     calls = Calls(warn=warned.append, note=lambda *note: noted.append(note[1]))
     manager = PluginManager(calls=calls)
     manager.observe(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
@@ -9,8 +10,9 @@ from types import ModuleType
 import pytest
 
 from hsup.api import Settings
+from hsup.archives.progress import Progress
 from hsup.model import Slug
-from hsup.slugs import SlugStore
+from hsup.slugs import SlugStore, Unpacked
 from hsup.slugs.unpack import unpack
 from tests.archives import making
 from tests.archives.making import LIMITS
@@ -24,7 +26,7 @@ def build() -> ModuleType:
 
 
 @pytest.fixture
-def make_store(tmp_path):
+def make_store(tmp_path: Path) -> Callable[..., SlugStore]:
     """Return a maker of stores on one folder: `make_store(HSUP_SLUGS_KEEP="1")`."""
 
     def make(**environ):
@@ -36,12 +38,12 @@ def make_store(tmp_path):
 
 
 @pytest.fixture
-def store(make_store):
+def store(make_store: Callable[..., SlugStore]) -> SlugStore:
     return make_store()
 
 
 @pytest.fixture
-def left_over(tmp_path):
+def left_over(tmp_path: Path) -> Callable[[], list[str]]:
     """Return what tells which folders are left of work that has ended."""
 
     def look():
@@ -52,7 +54,7 @@ def left_over(tmp_path):
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving(Server()) as running:
         running.content = making.slug()
@@ -60,19 +62,19 @@ def server(monkeypatch):
 
 
 @pytest.fixture
-def read():
+def read() -> Callable[[Unpacked, str], bytes]:
     """Return a reader of an unpacked file."""
     return lambda unpacked, name: (Path(unpacked.folder) / name).read_bytes()
 
 
 @pytest.fixture
-def silent():
+def silent() -> Progress:
     """Return a progress that nobody sees."""
     return lambda _label, _length: nullcontext(lambda _: None)
 
 
 @pytest.fixture
-def unpacked(tmp_path, silent):
+def unpacked(tmp_path: Path, silent: Progress) -> Callable[..., Path]:
     """Return what unpacks an archive, and returns the folder with what was under ./app/."""
 
     def do(content, limits=LIMITS):
@@ -86,13 +88,13 @@ def unpacked(tmp_path, silent):
 
 
 @pytest.fixture
-def archive(tmp_path, build):
+def archive(tmp_path: Path, build: ModuleType) -> Path:
     path = tmp_path / "slug.tgz"
     path.write_bytes(build.slug())
     return path
 
 
 @pytest.fixture
-def slug(build, tmp_path):
+def slug(build: ModuleType, tmp_path: Path) -> Slug:
     (tmp_path / "slug.tgz").write_bytes(build.slug())
     return Slug(location=str(tmp_path / "slug.tgz"))

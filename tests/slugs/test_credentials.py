@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be some
 BOB, FRIENDS = 3_000_001, 3_000_007
 
 
-def credentials():
+def credentials() -> dict[str, str]:
     with open("/proc/thread-self/status", encoding="ascii") as file:
         return dict(line.split(":\t") for line in file)
 

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from hsup.archives.digest import file_key
+from hsup.archives.progress import Progress
 from hsup.locks import EXCLUSIVE_NOW, lock, unlock
 from hsup.model import Slug
 from hsup.slugs import ChecksumError, SlugError
@@ -31,7 +34,7 @@ def test_an_archive_that_has_not_changed_is_not_read_again(store, archive):
     assert archive.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def _now_of(folder):
+def _now_of(folder: Path) -> int:
     """Return the time that the file system of a folder gives new files."""
     probe = folder / "probe"
     probe.touch()
@@ -53,7 +56,7 @@ def test_another_archive_than_the_release_was_made_with_is_error_r17(
 
 
 @pytest.fixture
-def mapped(build):
+def mapped(build: ModuleType) -> Iterator[tuple[Path, mmap.mmap]]:
     """Return a file that its author can change without a trace: its times stay as they are."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".tar") as file:
         file.write(build.tar(build.member("app/Procfile", b"web: ./serve\n")))
@@ -63,7 +66,7 @@ def mapped(build):
             yield Path(file.name), mapping
 
 
-def replacing(mapping):
+def replacing(mapping: mmap.mmap) -> Progress:
     """Return a progress that has the author change his file once it was found."""
 
     @contextmanager
@@ -118,7 +121,7 @@ def test_an_archive_with_a_checksum_is_read_once(store, archive, build, monkeypa
 
 
 @contextmanager
-def small_file_system(path):
+def small_file_system(path: Path) -> Iterator[None]:
     path.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], check=True)
     try:
@@ -142,7 +145,7 @@ def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build
 
 
 @pytest.fixture
-def stuck(monkeypatch):
+def stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no work folder removed."""
 
     def fail(path):

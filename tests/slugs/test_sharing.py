@@ -7,12 +7,15 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from hsup.model import Slug
+from hsup.slugs import SlugStore
 
 UNPACKS = """
 import sys
@@ -42,13 +45,13 @@ intake.unpack = unpack_and_wait
 {UNPACKS}"""
 
 
-def start(store, location, code=UNPACKS):
+def start(store: SlugStore, location: str, code: str = UNPACKS) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, store.folder, location]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
-def many_files(build):
+def many_files(build: ModuleType) -> bytes:
     """Return an archive that takes about UNPACK_SECONDS to unpack."""
     return build.tar(*(build.member(f"app/{n % 7}/{n}", b"x" * n) for n in range(800)))
 
@@ -107,11 +110,11 @@ def test_a_download_that_was_killed_goes_on(store, server, build):
     assert int(rest.removeprefix("bytes=").removesuffix("-")) >= 700_000
 
 
-def received(store):
+def received(store: SlugStore) -> int:
     return sum(path.stat().st_size for path in Path(store.folder).glob("work/fetch-*/archive"))
 
 
-def wait_until(is_so):
+def wait_until(is_so: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline, "it has not come to be"

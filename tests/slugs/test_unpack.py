@@ -4,12 +4,14 @@ import gzip
 import os
 import tarfile
 import threading
+from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
 from hsup.archives.limits import Limits
 from hsup.slugs import HostileSlug, SlugError
-from tests.archives.making import LIMITS
+from tests.archives.making import LIMITS, Member
 
 
 @pytest.mark.parametrize("name", ["./app/bin/serve", "app/bin/serve", "./app//bin/./serve"])
@@ -96,7 +98,8 @@ def test_set_id_bits_are_not_kept(mode, build, unpacked):
 
 
 #: Members by one name: what is there in the end, as of GNU tar.
-DUPLICATES = {
+Content = bytes | str | None
+DUPLICATES: dict[str, tuple[list[tuple[str, Content]], Content]] = {
     "files": ([("app/x", b"old"), ("./app//x", b"new")], b"new"),
     "a link, a file": ([("app/x", "/tmp/x"), ("app/x", b"new")], b"new"),
     "a file, a link": ([("app/x", b"old"), ("app/x", "y")], "y"),
@@ -164,19 +167,19 @@ def test_a_hard_link_to_a_link_is_that_link(build, unpacked):
     assert os.readlink(app / "z") == "../../y"
 
 
-def file(name, **fields):
+def file(name: str, **fields: object) -> Callable[[ModuleType], Member]:
     return lambda build: build.member(name, b"", **fields)
 
 
-def folder(name):
+def folder(name: str) -> Callable[[ModuleType], Member]:
     return lambda build: build.member(name)
 
 
-def link(name, target):
+def link(name: str, target: str) -> Callable[[ModuleType], Member]:
     return lambda build: build.link(name, target)
 
 
-def hard_link(name, target):
+def hard_link(name: str, target: str) -> Callable[[ModuleType], Member]:
     return lambda build: build.link(name, target, tarfile.LNKTYPE)
 
 

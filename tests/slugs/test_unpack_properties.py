@@ -4,6 +4,8 @@ import os
 import stat
 import subprocess
 import tarfile
+from collections.abc import Container
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +14,10 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from hsup.archives.limits import Limits
+from hsup.archives.progress import Advance
 from hsup.slugs import SlugError
 from hsup.slugs.unpack import unpack
+from tests.archives.making import Member
 
 LIMITS = Limits(size=1 << 20, files=60)
 
@@ -39,7 +43,7 @@ COMMON = st.sampled_from([*KINDS, *KINDS[:4] * 5])
 
 
 @st.composite
-def any_member(draw):
+def any_member(draw: st.DrawFn) -> Member:
     info = tarfile.TarInfo(draw(UNDER_APP))
     info.type = draw(COMMON)
     info.linkname = draw(st.one_of(UNDER_APP, st.just("/etc/passwd"), st.just("{outside}")))
@@ -52,7 +56,7 @@ def any_member(draw):
 FORMS = st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 
 
-def unpack_into(folder, content):
+def unpack_into(folder: Path, content: bytes) -> bool:
     """Unpack and tell whether it was accepted; the surroundings are what a harm would change."""
     (folder / "outside").mkdir()
     (folder / "outside" / "secret").write_text("secret")
@@ -65,7 +69,7 @@ def unpack_into(folder, content):
     return True
 
 
-def no_progress(_label, _length):
+def no_progress(_label: str, _length: int) -> AbstractContextManager[Advance]:
     class Silent:
         def __enter__(self):
             return lambda _: None
@@ -76,7 +80,7 @@ def no_progress(_label, _length):
     return Silent()
 
 
-def surroundings(folder):
+def surroundings(folder: Path) -> tuple[object, ...]:
     """Return all that is not in the new folder, with its content and links."""
     secret = folder / "outside" / "secret"
     return (
@@ -87,7 +91,7 @@ def surroundings(folder):
     )
 
 
-def assert_harmless(folder):
+def assert_harmless(folder: Path) -> None:
     for top, folders, files in os.walk(os.fsencode(folder / "new")):
         for name in folders + files:
             found = os.lstat(os.path.join(top, name))
@@ -129,7 +133,7 @@ def test_no_damage_does_more_than_being_refused(build, data, form):
         assert_harmless(folder)
 
 
-def fix_checksums(content):
+def fix_checksums(content: bytearray) -> None:
     """Let headers that were changed pass their first check."""
     for at in range(0, len(content) - 511, 512):
         header = content[at : at + 512]
@@ -188,7 +192,7 @@ PLAIN_KINDS = [
 
 
 @st.composite
-def plain_member(draw):
+def plain_member(draw: st.DrawFn) -> Member:
     info = tarfile.TarInfo(draw(PLAIN_NAMES))
     info.type = draw(st.sampled_from(PLAIN_KINDS))
     info.linkname = "nowhere" if info.issym() else draw(PLAIN_NAMES)
@@ -225,10 +229,10 @@ def test_the_result_is_what_gnu_tar_makes_of_it(build, parts, form):
             assert told.returncode, "GNU tar has unpacked it"
 
 
-def found_in(top, once):
+def found_in(top: Path, once: Container[str]) -> dict[str, tuple[object, ...]]:
     """Return all of a tree that is to be the same; hsup has to be able to remove its folders."""
-    found = {}
-    inodes = {}
+    found: dict[str, tuple[object, ...]] = {}
+    inodes: dict[int, str] = {}
     for path in sorted(top.rglob("*")):
         status = path.lstat()
         name = str(path.relative_to(top))

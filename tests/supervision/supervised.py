@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 from hsup.errors import ReleaseRejected
 from hsup.events import ReleaseReceived
 from hsup.model import Fault
 from hsup.supervision.supervisor import Supervisor
 from hsup.testing import EventRecorder
+
+#: Starts a supervisor; returns it, and the task that ends with its exit status.
+Supervise = Callable[..., tuple[Supervisor, asyncio.Task[int]]]
 
 FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -11,15 +12,18 @@ from hsup.events import DynoExited, DynoStateChanged
 from hsup.lifecycle import State
 from hsup.model import ExitStatus
 from hsup.output import messages
-from hsup.supervision.executor import NOT_STARTED, Executor
+from hsup.output.logs import LogRouter
+from hsup.supervision.executor import NOT_STARTED, Executor, Surroundings
 from hsup.supervision.policy import CrashPolicy
-from hsup.testing import make_spec
+from hsup.testing import MemoryDriver, MemorySink, make_spec
 
 NEVER = CrashPolicy(base_seconds=10_000, cap_seconds=10_000)
 
 
 @pytest.fixture
-def execute(surround):
+def execute(
+    surround: Callable[..., Surroundings],
+) -> Callable[..., tuple[Executor, asyncio.Task[None]]]:
     """Return a starter of executors: each with its task."""
 
     def start(spec=None, *, one_off=False, **surroundings):
@@ -389,7 +393,12 @@ async def test_everything_of_a_dyno_is_removed_before_it_is_started_again(execut
     await running
 
 
-async def crashed_while_nobody_reads(execute, driver, sink, router):
+async def crashed_while_nobody_reads(
+    execute: Callable[..., tuple[Executor, asyncio.Task[None]]],
+    driver: MemoryDriver,
+    sink: MemorySink,
+    router: LogRouter,
+) -> tuple[Executor, asyncio.Task[None]]:
     executor, running = execute()
     dyno = await driver.dyno("web.1")
     sink.room.clear()

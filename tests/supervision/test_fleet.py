@@ -2,23 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from hsup.errors import DynoStartError
-from hsup.model import ExitStatus
+from hsup.model import DynoName, DynoSpec, ExitStatus
+from hsup.supervision.executor import Surroundings
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.policy import CrashPolicy
 from hsup.testing import make_spec
 
 
 @pytest.fixture
-def gone():
+def gone() -> list[str]:
     return []
 
 
 @pytest.fixture
-def make_fleet(surround, gone):
+def make_fleet(surround: Callable[..., Surroundings], gone: list[str]) -> Callable[..., Fleet]:
     """Return a maker of fleets that note whoever is gone."""
 
     def make(*, one_shot=False, **surroundings):
@@ -32,7 +34,7 @@ def make_fleet(surround, gone):
 
 
 @pytest.fixture
-def specs():
+def specs() -> Callable[..., dict[DynoName, DynoSpec]]:
     """Return a maker of what is wanted: `specs("web.1", "web.2")`."""
 
     def make(*names, command="serve"):

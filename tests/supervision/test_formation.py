@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import UsageError
-from hsup.model import Command, DynoName, DynoSpec, ProcessType
+from hsup.model import Command, DynoName, DynoSpec, ProcessType, Release
 from hsup.supervision.formation import Asked, change
 from hsup.testing import make_release
 
@@ -14,7 +14,7 @@ COMMANDS = st.sampled_from([Command(("a",)), Command(("b",)), Command(("c", "d")
 
 
 @st.composite
-def spec_maps(draw):
+def spec_maps(draw: st.DrawFn) -> dict[DynoName, DynoSpec]:
     commands = draw(st.dictionaries(NAMES, COMMANDS))
     version = draw(st.integers(1, 9))
     return {
@@ -56,7 +56,7 @@ def test_the_highest_numbers_of_a_type_leave_first(running, wanted):
         assert numbers == sorted(numbers, reverse=True)
 
 
-def names_of(asked, release):
+def names_of(asked: Asked, release: Release) -> list[str]:
     return [str(name) for name in asked.names(release)]
 
 

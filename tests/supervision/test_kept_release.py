@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hsup.api import Fetched
@@ -157,7 +159,7 @@ async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed
 
 
 @pytest.fixture(params=["", "file://", "file://localhost"])
-def folder_slug(request, tmp_path):
+def folder_slug(request: pytest.FixtureRequest, tmp_path: Path) -> Slug:
     return Slug(f"{request.param}{tmp_path}")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 import pytest
 
-from hsup.api import Fetched
+from hsup.api import Fetched, Settings, Source
 from hsup.errors import ReleaseRejected
 from hsup.model import Fault, Release
 from hsup.testing import SourceSuite
@@ -17,11 +18,11 @@ from hsup.testing import SourceSuite
 class FileSource:
     """Has the config of a release in a file, which it looks at from time to time."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.path = folder / "config"
-        self.good = None
+        self.good: Release | None = None
 
-    def fetch(self):
+    def fetch(self) -> Fetched:
         try:
             config = json.loads(self.path.read_bytes())
         except ValueError:
@@ -29,7 +30,7 @@ class FileSource:
         self.good = Release(app="shop", version=1, config=config)
         return Fetched(self.good)
 
-    async def changes(self):
+    async def changes(self) -> AsyncGenerator[None, None]:
         while True:
             yield
             await asyncio.sleep(0.001)
@@ -40,30 +41,31 @@ class Restless(FileSource):
 
     asked = 0
 
-    def fetch(self):
+    def fetch(self) -> Fetched:
         self.asked += 1
-        fetched = super().fetch()
-        return fetched._replace(release=fetched.release._replace(version=self.asked))
+        release = super().fetch().release
+        assert release
+        return Fetched(release._replace(version=self.asked))
 
 
 class Stale(FileSource):
-    def fetch(self):
+    def fetch(self) -> Fetched:
         return Fetched(self.good) if self.good else super().fetch()
 
 
 class Forgetful(FileSource):
-    def fetch(self):
+    def fetch(self) -> Fetched:
         fetched = super().fetch()
         return fetched._replace(release=None) if fetched.rejected else fetched
 
 
 class Silent(FileSource):
-    def fetch(self):
+    def fetch(self) -> Fetched:
         return super().fetch()._replace(rejected=None)
 
 
 class Blind(FileSource):
-    async def changes(self):
+    async def changes(self) -> AsyncGenerator[None, None]:
         yield
         await asyncio.Event().wait()
 
@@ -71,17 +73,17 @@ class Blind(FileSource):
 class Suite(SourceSuite):
     kind = FileSource
 
-    def make_source(self, settings):
+    def make_source(self, settings: Settings) -> Source:
         return self.kind(Path(settings.folder))
 
-    def give_release(self, folder, config):
+    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
         (folder / "config").write_text(json.dumps(config))
 
-    def give_fault(self, folder):
+    def give_fault(self, folder: Path) -> None:
         (folder / "config").write_text("{")
 
 
-def suite_of(kind):
+def suite_of(kind: type[FileSource]) -> Suite:
     return type("SuiteOf", (Suite,), {"kind": kind})()
 
 

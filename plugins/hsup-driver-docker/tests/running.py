@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, Release
@@ -26,7 +27,7 @@ def run(check: Coroutine[object, object, None]) -> None:
 
 
 def spec(
-    release: Release, *words: str, number: int = 1, port: int | None = None, **fields: object
+    release: Release, *words: str, number: int = 1, port: int | None = None, **fields: Any
 ) -> DynoSpec:
     """Make the spec of a dyno: a line for the shell, or several words."""
     made = dyno_spec(release, DynoName("web", number), Command(words), port=port)

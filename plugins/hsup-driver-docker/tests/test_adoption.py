@@ -7,14 +7,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
+from hsup.api import Settings
+from hsup.model import DynoSpec, Release
 from hsup.testing import Recorder
 from hsup_driver_docker.connection import EngineAway, EngineError
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.handle import Handle
+from hsup_driver_docker.image import Image
 
 from .running import Pipes, free_port, run, spec, started
 
@@ -52,7 +56,7 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def killed(settings, release):
+def killed(settings: Settings, release: Release) -> Callable[..., str]:
     """Have an hsup run a line and be killed; return the container, and its port."""
 
     def run_killed(line, until, port=None):
@@ -196,7 +200,7 @@ def test_what_a_living_hsup_has_is_left_alone(settings, driver, release):
     run(check())
 
 
-async def image_of(driver, wanted):
+async def image_of(driver: DockerDriver, wanted: DynoSpec) -> str:
     """Return the image that a dyno gets."""
     async with started(driver, wanted) as (dyno, _):
         return dyno.handle.image.id
@@ -239,7 +243,7 @@ def test_a_dyno_that_was_ending_has_ended_when_it_is_taken_over(killed, driver, 
     """Its hsup was killed between SIGTERM and the end of all processes."""
     line = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done"
     name = killed(line, "ready").split()[0]
-    handle = Handle(engine, name, name, spec(release, line), None)
+    handle = Handle(engine, name, name, spec(release, line), Image("sha256:0"))
     finish = handle.end(15)
     wanted = spec(release, line)
 

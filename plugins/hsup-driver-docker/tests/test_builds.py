@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from hsup.errors import DriverError
 from hsup.model import Slug
 from hsup_driver_docker.driver import DockerDriver
+from hsup_driver_docker.engine import Engine
 from hsup_driver_docker.sdk import Sdk
 
 
@@ -41,7 +42,7 @@ def test_a_build_that_is_under_way_at_the_end_leaves_no_container(
         building.join()
 
 
-def build_containers(engine):
+def build_containers(engine: Engine) -> set[str]:
     found = engine.containers("hsup.owner")
     return {one["Id"] for one in found if "hsup-build-" in "".join(one["Names"])}
 
@@ -74,7 +75,8 @@ def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
 
     monkeypatch.setattr("hsup_driver_docker.sdk.bar", slow_bar)
     monkeypatch.setattr(Sdk, "close", close)
-    failed, written = [], []
+    failed: list[DriverError] = []
+    written: list[int] = []
 
     def build():
         try:

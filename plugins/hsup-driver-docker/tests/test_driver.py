@@ -64,4 +64,4 @@ def test_doctor_tells_what_to_do_without_an_engine(settings, tmp_path):
     environ = {**settings.environ, "DOCKER_HOST": f"unix://{tmp_path}/nosuch.sock"}
     (finding,) = DockerDriver(settings._replace(environ=environ)).examine()
     assert not finding.is_good
-    assert "start it" in finding.remedy
+    assert "start it" in (finding.remedy or "")

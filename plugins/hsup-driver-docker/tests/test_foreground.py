@@ -6,34 +6,37 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from hsup.model import ExitStatus
+from hsup.testing import make_spec
 from hsup_driver_docker.connection import Connection, EngineAway, EngineError, Stream
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine, State
 from hsup_driver_docker.events import Event, Lines
 from hsup_driver_docker.foreground import Session
 from hsup_driver_docker.handle import Handle
+from hsup_driver_docker.image import Image
 
 OUTPUT = b"\1\0\0\0\0\0\0\3out\2\0\0\0\0\0\0\3err"
 REMOVED = b'{"Error":null,"StatusCode":%d}\n'
 
 
-def line(what, **attributes):
+def line(what: str, **attributes: str) -> str:
     return json.dumps({"Action": what, "Actor": {"ID": "c1", "Attributes": attributes}}) + "\n"
 
 
-def died(code):
+def died(code: int) -> str:
     return line("die", exitCode=str(code), name="hsup-shop-run.1")
 
 
 class Told:
     """A session, and the engine's ends of its streams."""
 
-    def __init__(self, opened, first):
+    def __init__(self, opened: ExitStack, first: bytes) -> None:
         engine = Engine(Connection(find({"DOCKER_HOST": "unix:///none"})))
         pairs = [socket.socketpair() for _ in range(3)]
         for pair in pairs:
@@ -42,10 +45,10 @@ class Told:
         self.output, self.events, self.removal = (theirs for _, theirs in pairs)
         streams = [Stream(ours, b"") for ours, _ in pairs]
         streams[1] = streams[1]._replace(first=first)
-        handle = Handle(engine, "c1", "hsup-shop-run.1", None, None)
+        handle = Handle(engine, "c1", "hsup-shop-run.1", make_spec("run.1"), Image("sha256:0"))
         self._session = Session(handle, *streams, has_terminal=False)
 
-    def run(self, signals=b""):
+    def run(self, signals: bytes = b"") -> ExitStatus:
         """Return what is made of it, once the output has ended."""
         self.output.sendall(OUTPUT)
         self.output.close()
@@ -59,7 +62,7 @@ class Told:
 
 
 @pytest.fixture
-def told(capfd):
+def told(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Told]]:
     with ExitStack() as opened:
         yield lambda first=b"": Told(opened, first)
     assert capfd.readouterr() == ("out", "err")

@@ -6,9 +6,11 @@ import asyncio
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import docker
 import pytest
 
 from hsup.errors import DriverError, UsageError
@@ -29,7 +31,7 @@ def test_an_image_that_somebody_removes_is_built_again(driver, release, sdk):
 
 
 @pytest.fixture
-def slug(tmp_path):
+def slug(tmp_path: Path) -> Callable[[int], Slug]:
     """A slug with a file that says its number."""
 
     def make(number):
@@ -44,7 +46,7 @@ def slug(tmp_path):
     return make
 
 
-def images(sdk, app):
+def images(sdk: docker.APIClient, app: str) -> list[str]:
     found = sdk.images(filters={"label": f"hsup.image.app={app}"})
     return sorted(one["Id"] for one in found)
 

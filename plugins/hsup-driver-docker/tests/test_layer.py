@@ -7,6 +7,9 @@ import socket
 import stat
 import tarfile
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,7 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def members(folder, advance=lambda _: None):
+def members(folder: Any, advance: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
     """Return what is copied of a folder, with the content of files."""
     layer = Layer(File("/etc/passwd", ""), File("/etc/group", ""), str(folder))
     found = {}
@@ -32,7 +35,7 @@ def members(folder, advance=lambda _: None):
     return found
 
 
-def exchange(one, other):
+def exchange(one: Path, other: Path) -> None:
     """Exchange two files (man 2 renameat2)."""
     libc = ctypes.CDLL(None, use_errno=True)
     paths = (os.fsencode(one), os.fsencode(other))
@@ -40,14 +43,14 @@ def exchange(one, other):
 
 
 @pytest.fixture
-def slug(tmp_path):
+def slug(tmp_path: Path) -> Path:
     folder = tmp_path / "slug"
     folder.mkdir()
     return folder
 
 
 @pytest.fixture
-def secrets(tmp_path):
+def secrets(tmp_path: Path) -> Path:
     folder = tmp_path / "secrets"
     folder.mkdir()
     for number in range(40):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_dyno_has_its_grace_where_no_more_threads_may_be_had(driver, release, 
 
 
 @pytest.fixture
-def refuse_threads(monkeypatch):
+def refuse_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Give what has no more threads started, as at the limit of processes."""
 
     def refuse(_):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import pickle
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hsup.errors import SourceError
 from hsup.model import Author
+from hsup_source_directory import control_file
 from hsup_source_directory import source as source_module
 from hsup_source_directory.source import DirectorySource
 
@@ -19,7 +23,7 @@ OWNER, STRANGER, GROUP = 61001, 61002, 12345
 
 
 @pytest.fixture
-def shared(folder):
+def shared(folder: Path) -> Path:
     """Return a folder of OWNER that everybody may write to."""
     os.chown(folder, OWNER, OWNER)
     folder.chmod(0o777)
@@ -31,7 +35,7 @@ def write_as(uid: int, path: Path, content: bytes) -> None:
     os.chown(path, uid, uid)
 
 
-def as_user(uid: int, folder: Path, work):
+def as_user(uid: int, folder: Path, work: Callable[[], Any]) -> Any:
     """Return what a function returns in a process of that user, called in the folder."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -74,7 +78,7 @@ def test_what_others_may_write_to_is_no_release_of_root(folder, version, name, r
     if name == "new":
         assert refused in str(DirectorySource(folder).fetch().rejected)
     else:
-        with pytest.raises(source_module.SourceError, match=refused):
+        with pytest.raises(SourceError, match=refused):
             DirectorySource(folder).fetch()
 
 
@@ -113,7 +117,7 @@ def test_a_new_of_somebody_else_is_refused(shared, version):
 
 def test_a_loaded_of_somebody_else_is_refused(shared, version):
     write_as(STRANGER, shared / "loaded", version(2))
-    with pytest.raises(source_module.SourceError, match="got the user 61002"):
+    with pytest.raises(SourceError, match="got the user 61002"):
         DirectorySource(shared).fetch()
 
 
@@ -135,7 +139,7 @@ def test_a_symbolic_link_in_a_folder_of_others_is_not_followed(shared, tmp_path,
     if name == "new":
         assert "must be a file, got a symbolic link" in str(source.fetch().rejected)
     else:
-        with pytest.raises(source_module.SourceError, match="got a symbolic link"):
+        with pytest.raises(SourceError, match="got a symbolic link"):
             source.fetch()
 
 
@@ -147,7 +151,7 @@ def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
     path = tmp_path / "link"
     path.symlink_to(shared)
     write_as(OWNER, shared / "new", version(2))
-    real = source_module.parse
+    real = control_file.parse
 
     def turn(*given, **options):
         if path.readlink() == shared:

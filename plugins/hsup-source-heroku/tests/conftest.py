@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from hsup.api import Settings
-from hsup_source_heroku.testing import PlatformApi
+from hsup_source_heroku.testing import App, PlatformApi
 
 from .following import PROCESSES, Followed
 
 
 @pytest.fixture
-def api(monkeypatch) -> Iterator[PlatformApi]:
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlatformApi]:
     """Give a server that listens; at the end, all its answers were as published."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with PlatformApi() as running:
@@ -22,7 +23,7 @@ def api(monkeypatch) -> Iterator[PlatformApi]:
 
 
 @pytest.fixture
-def environ(api, tmp_path):
+def environ(api: PlatformApi, tmp_path: Path) -> dict[str, str]:
     return {
         "HEROKU_API_URL": api.url,
         "HEROKU_ACCESS_TOKEN": api.token,
@@ -31,7 +32,7 @@ def environ(api, tmp_path):
 
 
 @pytest.fixture
-def make_source(environ, tmp_path):
+def make_source(environ: Mapping[str, str], tmp_path: Path) -> Iterator[Callable[..., Followed]]:
     made = []
 
     def make(**changed):
@@ -45,12 +46,12 @@ def make_source(environ, tmp_path):
 
 
 @pytest.fixture
-def app(api):
+def app(api: PlatformApi) -> App:
     return api.create_app("shop", stack="heroku-24")
 
 
 @pytest.fixture
-def shop(app):
+def shop(app: App) -> App:
     app.release(config={"NAME": "value"}, processes=PROCESSES)
     app.scale(web=2)
     return app

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from hsup.errors import HsupError
 from hsup_source_heroku.errors import ApiError
 
 
-def kept_files(tmp_path):
+def kept_files(tmp_path: Path) -> dict[str, Path]:
     return {path.name: path for path in tmp_path.glob("state/*/shop/*.json")}
 
 

@@ -9,20 +9,22 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 import hsup_source_heroku
-from hsup_source_heroku.testing import PublishedSchema, tiny_archive
+from hsup_source_heroku.testing import App, PlatformApi, PublishedSchema, tiny_archive
 
 NEWEST = "version ..; max=1, order=desc"
 IMAGES = "application/vnd.heroku+json; version=3.sdk"
 
 
 @pytest.fixture
-def get(api):
+def get(api: PlatformApi) -> Iterator[Callable[..., requests.Response]]:
     """Return what asks the API, with one connection."""
     with requests.Session() as session:
 
@@ -35,11 +37,11 @@ def get(api):
 
 
 @pytest.fixture
-def app(api):
+def app(api: PlatformApi) -> App:
     return api.create_app("shop")
 
 
-def versions(answer):
+def versions(answer: requests.Response) -> list[int]:
     return [release["version"] for release in answer.json()]
 
 
@@ -181,7 +183,7 @@ def test_sizes_tell_their_memory(get):
     assert memory["Standard-2X"] == 1
 
 
-def slug_of(get):
+def slug_of(get: Callable[..., requests.Response]) -> Any:
     (release,) = get("/apps/shop/releases", Range=NEWEST).json()
     return get(f"/apps/shop/slugs/{release['slug']['id']}").json()
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +11,7 @@ from hsup_driver_libcontainer.child.paths import resolve
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> str:
     (tmp_path / "usr/lib").mkdir(parents=True)
     (tmp_path / "lib").symlink_to("usr/lib")
     (tmp_path / "var").mkdir()
@@ -58,7 +60,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 
 
 @pytest.fixture
-def slug(tmp_path):
+def slug(tmp_path: Path) -> Path:
     """Return a folder with files of OWNER, and one of root's."""
     folder = tmp_path / "slug"
     (folder / "lib").mkdir(parents=True)
@@ -69,7 +71,7 @@ def slug(tmp_path):
     return folder
 
 
-def meet(monkeypatch, work):
+def meet(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
     """Do something when a file is first looked at, right before it is given."""
     real = {name: getattr(os, name) for name in ("chown", "lchown")}
 

@@ -9,10 +9,11 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from typing import IO, Any, NamedTuple
 
-from hsup.errors import TooManyProcesses
+from hsup.errors import HsupError, TooManyProcesses
 from hsup.launch import START_UP, START_UP_FILE
 from hsup.threads import start_thread
 from hsup_driver_docker.tree import Entry, unreadable, walk
@@ -61,7 +62,7 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
             failures.append(error)
 
     try:
-        thread = start_thread(write)
+        thread = start_thread(partial(copy_context().run, write))  # as long as it is wanted
     except TooManyProcesses:
         os.close(reading)
         os.close(writing)
@@ -72,7 +73,8 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
     finally:
         thread.join()
         if failures:  # whoever reads has got a part only, and may have failed at that
-            raise unreadable(failures[0])
+            (failure,) = failures
+            raise failure if isinstance(failure, HsupError) else unreadable(failure)
 
 
 class _Counted(io.RawIOBase):

@@ -202,14 +202,14 @@ def test_what_is_mounted_below_a_bind_later_stays_outside(
     assert in_child(apart) == "ready\n1\n"
 
 
-@pytest.mark.parametrize("kernel_lacks", ["nothing", "mount_setattr"])
-def test_what_was_mounted_below_a_bind_before_can_only_be_read_where_that_can(
-    settings, tmp_path, kernel_lacks
+@pytest.mark.parametrize(("kernel_lacks", "seen"), [("nothing", "early\n"), ("mount_setattr", "")])
+def test_what_was_mounted_below_a_bind_before_can_be_read_at_most_where_that_can(
+    settings, tmp_path, kernel_lacks, seen
 ):
     shared = tmp_path / "shared"
     (shared / "early").mkdir(parents=True)
     binds = (Bind(shared, Path("/mnt/shared"), read_only=True),)
-    line = "cd /mnt/shared/early && cat file && (echo x > new) 2>&1 | grep -o Read-only"
+    line = "cd /mnt/shared/early; cat file 2> /dev/null; (echo x > new) 2>&1 | grep -o Read-only"
 
     def apart():
         kernel.unshare(kernel.CLONE_NEWNS)
@@ -220,7 +220,7 @@ def test_what_was_mounted_below_a_bind_before_can_only_be_read_where_that_can(
         lack(kernel_lacks)
         return ran(settings, release(), line, binds=binds)
 
-    assert in_child(apart) == "early\nRead-only\n"
+    assert in_child(apart) == f"{seen}Read-only\n"
 
 
 def test_a_dyno_starts_in_the_folder_that_its_release_was_read_from_wherever_it_is(
@@ -250,14 +250,14 @@ def test_every_process_that_hsup_forks_for_a_dyno_is_sealed(settings, tmp_path, 
     """From then on it imports nothing: the files that it would find are the dyno's."""
     sealed = tmp_path / "sealed"
     record = f"""
-import sys
 from hsup_driver_libcontainer.child import execution
 def note():
     with open({str(sealed)!r}, "a") as file:
         print(sys._getframe(1).f_globals["__name__"].rpartition(".")[2], file=file)
 execution.seal = note
 """
-    monkeypatch.setattr(zygote_client, "MAIN", record + zygote_client.MAIN)
+    program = zygote_client.MAIN.replace("z.main()", f"{record}z.main()")
+    monkeypatch.setattr(zygote_client, "MAIN", program)
 
     async def run():
         one = release()

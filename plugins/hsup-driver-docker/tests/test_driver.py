@@ -924,12 +924,13 @@ class TestImages:
             driver.build(release._replace(stack="gone"))
 
     def test_a_pull_from_a_registry_that_says_nothing_is_given_up(self, settings, release):
-        given_up, connections = threading.Event(), []
+        given_up, is_over = threading.Event(), threading.Event()
 
-        def give_up():
-            connections.append(registry.accept()[0])
-            connections[0].recv(1)
-            given_up.set()
+        def be_silent():
+            with registry.accept()[0] as connection:
+                connection.recv(1)
+                given_up.set()
+                is_over.wait(60)
 
         with (
             socket.create_server(("127.0.0.1", 0)) as registry,
@@ -937,10 +938,13 @@ class TestImages:
             until(given_up),
         ):
             registry.settimeout(60)
-            threading.Thread(target=give_up, daemon=True).start()
+            silent = threading.Thread(target=be_silent)
+            silent.start()
             image = f"docker://127.0.0.1:{registry.getsockname()[1]}/silent:1"
             with pytest.raises(GivenUp):
                 driver.build(release._replace(slug=Slug(image)))
+            is_over.set()
+            silent.join()
 
     def test_a_release_that_is_an_image_runs_as_it_is(self, driver, release, sdk, root_archive):
         name = f"{release.stack}-own"

@@ -34,7 +34,7 @@ _APP, _RELEASE = "hsup.image.app", "hsup.image.release"
 _SLUG, _STACK, _FORMAT = "hsup.image.slug", "hsup.image.stack", "hsup.image.format"
 _BASE = "hsup.image.base"
 #: What changes with the way in which images are built.
-_BUILT_LIKE = f"1-{zlib.crc32(START_UP.encode()):08x}"
+_BUILT_LIKE = f"2-{zlib.crc32(START_UP.encode()):08x}"
 
 #: What a slug that is a container image has for its location before the image's name.
 IMAGE_SCHEME = "docker://"

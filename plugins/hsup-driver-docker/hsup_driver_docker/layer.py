@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import pwd
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from hsup_driver_docker.tree import Entry, unreadable, walk
 
 #: The name of the user that a dyno runs as.
 USER = "dyno"
-#: It has the lowest number from here on that the stack has given to nobody.
+#: It has the lowest number from here on that stack and machine have given to nobody.
 _LOWEST_UID = 3000
 
 #: The kernel's own number for a user that has none (/proc/sys/kernel/overflowuid).
@@ -180,6 +181,15 @@ def _free_uid(layer: Layer) -> int:
         if line.count(":") >= 3 and line.partition(":")[0] != USER  # noqa: PLR2004 - man 5 passwd
     }
     uid = _LOWEST_UID
-    while str(uid) in taken:
+    while str(uid) in taken or _has_account(uid):
         uid += 1
     return uid
+
+
+def _has_account(uid: int) -> bool:
+    """Tell whether a number is a user's of this machine, whose files a dyno could read; blocks."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

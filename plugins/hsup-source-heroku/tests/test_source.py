@@ -11,6 +11,7 @@ import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -750,6 +751,24 @@ def test_the_entry_of_netrc_for_all_other_hosts_is_no_key(tmp_path, environ):
     netrc.write_text("machine other.example login a password b\ndefault login me password secret\n")
     environ = {"NETRC": str(netrc), "HEROKU_API_URL": environ["HEROKU_API_URL"]}
     assert find(environ) is None
+
+
+def test_another_machines_entry_in_netrc_may_be_in_any_encoding(tmp_path, environ):
+    netrc = tmp_path / "netrc"
+    machine = urlsplit(environ["HEROKU_API_URL"]).hostname
+    other = b"machine other.example login Ren\xe9 password \xfcber\n"
+    netrc.write_bytes(other + f"machine {machine} login me password secret\n".encode())
+    environ = {"NETRC": str(netrc), "HEROKU_API_URL": environ["HEROKU_API_URL"]}
+    assert find(environ) == "secret"
+
+
+def test_a_key_in_netrc_that_no_header_can_carry_is_refused(tmp_path, environ):
+    netrc = tmp_path / "netrc"
+    machine = urlsplit(environ["HEROKU_API_URL"]).hostname
+    netrc.write_bytes(f"machine {machine} password ".encode() + b"s\xe9cret\n")
+    environ = {"NETRC": str(netrc), "HEROKU_API_URL": environ["HEROKU_API_URL"]}
+    with pytest.raises(UsageError, match=r"the key in .* is none"):
+        find(environ)
 
 
 @pytest.mark.usefixtures("shop")

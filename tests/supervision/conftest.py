@@ -8,7 +8,7 @@ import pytest
 
 from hsup.supervision.formation import Asked
 from hsup.supervision.plan import Plan
-from hsup.supervision.policy import CrashPolicy
+from hsup.supervision.policy import CrashPolicy, RetryPolicy
 from hsup.supervision.supervisor import Supervisor
 
 FOLLOWING = Asked(follows_release=True)
@@ -34,7 +34,6 @@ def supervise(guarded_source, guarded_driver, router, told, calls):
 
 
 @pytest.fixture
-def soon(monkeypatch):
-    """Ask again at once where hsup asks again after a while."""
-    for module in ("supervisor", "rollout"):
-        monkeypatch.setattr(f"hsup.supervision.{module}.RETRY_SECONDS", 0.0)
+def soon():
+    """Return a policy that asks again at once where hsup asks again after a while."""
+    return RetryPolicy(base_seconds=0.001)

@@ -84,8 +84,7 @@ async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, s
         await running
 
 
-@pytest.mark.usefixtures("soon")
-async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source, sink):
+async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, soon, source, sink):
     kept = keep(source)
     full = [SourceError("no space"), SourceError("no space"), SourceError("no space")]
 
@@ -96,7 +95,7 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source,
 
     source.keep = fail
     release = source.release(web=1)
-    supervisor, running = supervise()
+    supervisor, running = supervise(retry=soon)
     await sink.until(lambda one: f"Kept {release} now, for the next start" in one.said())
     assert kept == [release]
     assert sink.said().count("Warning: no space") == 1

@@ -62,9 +62,8 @@ async def test_scaling_runs_no_release_phase(supervise, source, driver, told):
     await end(supervisor, running)
 
 
-@pytest.mark.usefixtures("soon")
 async def test_a_release_phase_that_has_passed_is_not_run_again_after_a_failure(
-    supervise, source, driver, told
+    supervise, soon, source, driver, told
 ):
     driver.statuses = {"release": 0}
     fail = [DriverError("engine away")]
@@ -76,7 +75,7 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_after_a_failure(
 
     driver.keep_only, driver.adopt = keep_only, None
     source.release(web=0, release=1)
-    supervisor, running = supervise(stays=True)
+    supervisor, running = supervise(retry=soon, stays=True)
     await told.until(lambda one: one.of(ReleaseReceived))
     assert driver.attempts == 1
     await end(supervisor, running)

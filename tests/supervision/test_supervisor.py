@@ -147,12 +147,11 @@ async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
     await end(supervisor, running)
 
 
-@pytest.mark.usefixtures("soon")
 async def test_a_source_that_could_not_be_read_is_asked_again_by_itself(
-    supervise, source, told, sink
+    supervise, soon, source, told, sink
 ):
     source.release(version=1, web=1)
-    supervisor, running = supervise()
+    supervisor, running = supervise(retry=soon)
     await told.state("web.1", "up")
     source.give(SourceError("gone for a moment"))
     await sink.until(lambda one: "gone for a moment" in "".join(one.said()))
@@ -170,11 +169,12 @@ async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, to
     await end(supervisor, running)
 
 
-@pytest.mark.usefixtures("soon")
-async def test_a_source_that_wants_to_be_asked_again_is(supervise, source, told, make_release):
+async def test_a_source_that_wants_to_be_asked_again_is(
+    supervise, soon, source, told, make_release
+):
     release = make_release(version=1, web=1)
     source.give(Fetched(release=release, ask_again=True))
-    supervisor, running = supervise()
+    supervisor, running = supervise(retry=soon)
     await told.state("web.1", "up")
     source.release(silently=True, version=2, web=1, worker=1)
     await told.state("worker.1", "up")

@@ -22,7 +22,8 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -110,6 +111,7 @@ class Rollout:
 
         Raises it where there is nothing to go on with, unless another release `may` be waited for.
         """
+        await self._keeper.try_again()
         other = None
         if self._running is None:
             kept = await self._keeper.kept()
@@ -137,9 +139,12 @@ class Rollout:
         if running is None or (scaled := running.scaled_like(release)) == running:
             return
         try:
-            await self._run(_Prepared(release=scaled, specs=self._specs.specs(scaled)))
+            with _told(scaled):
+                specs = self._specs.specs(scaled)
         except HsupError as error:
             self._around.tell(ReleaseRejected(error=error, running=running.version))
+        else:
+            await self._run(_Prepared(release=scaled, specs=specs))
 
     async def _adopt(self, release: Release) -> float:
         """Run a release, or go on without it; return for how long it is passed over."""
@@ -147,7 +152,8 @@ class Rollout:
         try:
             before = self._running or await _unless_changing(kept)
             try:
-                prepared = await self._prepare(release, before)
+                with _told(release):
+                    prepared = await self._prepare(release, before)
             except HsupError as error:
                 return await self._fail(release, error, kept)
         except Superseded as error:
@@ -184,7 +190,8 @@ class Rollout:
         if self._plan.one_shot:
             return None
         try:
-            return await self._prepare(kept, kept)
+            with _told(kept):
+                return await self._prepare(kept, kept)
         except HsupError as second:
             if not isinstance(error, UsageError):  # else both lack what the user has typed
                 self._say(f"Warning: {kept} cannot be run either: {second}")
@@ -256,6 +263,19 @@ class Rollout:
 def rejection(error: HsupError, running: int | None) -> Event:
     """Return the event of a release that will not run."""
     return ReleaseRejected(error=error, running=running)
+
+
+@contextmanager
+def _told(release: Release) -> Iterator[None]:
+    """Have whatever is raised be why a release cannot be run: its values are a stranger's."""
+    try:
+        yield
+    except (HsupError, Superseded):
+        raise
+    except Exception as error:
+        logger.debug("%s cannot be run", release, exc_info=error)
+        text = f"cannot run {release}: {type(error).__name__}: {error}"
+        raise HsupError(text) from error
 
 
 async def _unless_changing(kept: Release | None) -> Release | None:

@@ -319,12 +319,13 @@ class Calls:
     def _checked(
         self, call: Call, failure: type[HsupError], check: Check | None, result: Any
     ) -> Any:
-        wrong = None
-        if hasattr(type(result), "__await__") and hasattr(result, "close"):
-            result.close()  # nobody would ever await it
-            wrong = "it is async, and must not be"
-        elif check is not None and (expected := check(result)):
-            wrong = f"it returned {shortened(result)} instead of {expected}"
+        try:
+            with self.on_main_thread(call):  # the check reads properties of a stranger's
+                wrong = _wrong(check, result)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self.failed(call, failure, error) from error
         if wrong is not None:
             mistake = failure(f"{call.part} failed to {call.what}: {wrong}")
             mistake.is_mistake = True
@@ -523,6 +524,16 @@ def _async_generator(made: Any) -> Any:
     if not (hasattr(made, "__anext__") and hasattr(made, "aclose")):
         raise _NotAsync
     return made
+
+
+def _wrong(check: Check | None, result: Any) -> str | None:
+    """Return what is wrong with what a call returned."""
+    if hasattr(type(result), "__await__") and hasattr(result, "close"):
+        result.close()  # nobody would ever await it
+        return "it is async, and must not be"
+    if check is not None and (expected := check(result)):
+        return f"it returned {shortened(result)} instead of {expected}"
+    return None
 
 
 def _text_of(error: BaseException) -> str:

@@ -7,7 +7,8 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -75,6 +76,19 @@ class Rollout:
 
         Raises HsupError for one that cannot be run, where nothing else can be.
         """
+        before = self.current
+        try:
+            seconds = await self._take(release)
+        except GivenUp:
+            self._say(f"Gave up {release}, as {self._superseded_by} has arrived")
+            seconds = None
+        if self.current is before:
+            await self.keep_again()
+        if self._is_unkept:
+            return RETRY_SECONDS if seconds is None else min(seconds, RETRY_SECONDS)
+        return seconds
+
+    async def _take(self, release: Release) -> float | None:
         failed = self._failed
         if failed is None or not _fails_like(release, failed.release):
             self._failed = None
@@ -86,13 +100,12 @@ class Rollout:
                 self._say(f"{release} failed before: SIGHUP has it tried again")
                 self._failed = failed._replace(is_told=True)
             return None
-        if release == self.current:
-            return await self._keep(release) if self._is_unkept else None
-        try:
-            return await self._adopt(release)
-        except GivenUp:
-            self._say(f"Gave up {release}, as {self._superseded_by} has arrived")
-            return None
+        return None if release == self.current else await self._adopt(release)
+
+    async def keep_again(self) -> None:
+        """Have what runs kept, if it could not be before, as on a full disk."""
+        if self._is_unkept and self.current is not None:
+            await self._keep(self.current)
 
     def supersede(self, newer: Release) -> None:
         """Give up the build of the release that is being taken, for a newer one."""
@@ -125,21 +138,26 @@ class Rollout:
         if running is None or (scaled := running.scaled_like(release)) == running:
             return
         try:
-            await self._run(scaled, self._specs(scaled))
+            with _told(scaled):
+                specs = self._specs(scaled)
         except HsupError as error:
             self._reject(error, running)
+        else:
+            await self._run(scaled, specs)
 
     async def _adopt(self, release: Release) -> float | None:
         """Run a release, or leave what runs where it cannot be run."""
         kept = await self._kept() if self.current is None else None
         try:
-            specs = await self._prepare(release, self.current or await _unless_changing(kept))
+            with _told(release):
+                specs = await self._prepare(release, self.current or await _unless_changing(kept))
         except GivenUp:
             raise
         except HsupError as error:
             return await self._fail(release, error, kept)
         self._failed = self._passed = None
-        return await self._run(release, specs)
+        await self._run(release, specs)
+        return None
 
     async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float | None:
         """Go on with what runs, or with what an hsup before this one has run."""
@@ -166,7 +184,8 @@ class Rollout:
         if self._plan.one_shot:
             return None
         try:
-            return await self._prepare(kept, kept)
+            with _told(kept):
+                return await self._prepare(kept, kept)
         except GivenUp:
             raise
         except HsupError as second:
@@ -238,11 +257,8 @@ class Rollout:
             await call_plugin(self._source.fetch_slug, release)
         await call_plugin(self._driver.build, release)
 
-    async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> float | None:
-        """Have the dynos of a release, and have it kept for an hsup to come.
-
-        Returns in how many seconds to offer it again, where it could not be kept.
-        """
+    async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> None:
+        """Have the dynos of a release, and have it kept for an hsup to come."""
         self.current = release
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
@@ -251,23 +267,21 @@ class Rollout:
             self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
         self._fleet.want(specs)
         self._is_unkept = False
-        return await self._keep(release)
+        await self._keep(release)
 
-    async def _keep(self, release: Release) -> float | None:
-        """Have a release kept; return in how many seconds to try again, as on a full disk."""
+    async def _keep(self, release: Release) -> None:
         if not isinstance(self._source, KeepsReleases):
-            return None
+            return
         try:
             await call_plugin(self._source.keep, release)
         except HsupError as error:
             if not self._is_unkept:
                 self._say(f"Warning: {error}")
             self._is_unkept = not error.is_mistake
-            return RETRY_SECONDS if self._is_unkept else None
+            return
         if self._is_unkept:
             self._say(f"Kept {release} now, for the next start")
             self._is_unkept = False
-        return None
 
     async def _kept(self) -> Release | None:
         """Return what an hsup before this one has run, where the source knows."""
@@ -386,6 +400,19 @@ def _fails_like(release: Release, failed: Release) -> bool:
     Another author may be allowed what it names.
     """
     return release.author == failed.author and release.differs_in_scale_only(failed)
+
+
+@contextmanager
+def _told(release: Release) -> Iterator[None]:
+    """Have whatever is raised be why a release cannot be run: its values are a stranger's."""
+    try:
+        yield
+    except HsupError:
+        raise
+    except Exception as error:
+        logger.debug("%s cannot be run", release, exc_info=error)
+        text = f"cannot run {release}: {type(error).__name__}: {error}"
+        raise HsupError(text) from error
 
 
 async def _unless_changing(kept: Release | None) -> Release | None:

@@ -207,6 +207,7 @@ class Supervisor:
             if not (self._is_waiting or await self._can_go_on(error)):
                 raise
             self._tell(SourceFailed(error=error))
+            await self._rollout.keep_again()
             self._ask_later()
             return
         logger.info("the source answered %s", fetched.release or "no release")

@@ -25,9 +25,10 @@ from hsup.events import (
 )
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.long_work import current
-from hsup.model import Author, Command, Fault, ProcessType, Slug
+from hsup.model import Author, Command, Fault, ProcessType, Release, Slug
 from hsup.plugins.calls import Part
 from hsup.plugins.guards import GuardedService
+from hsup.slugs import ChecksumError
 from hsup.supervision.formation import Asked
 from hsup.supervision.plan import Plan
 from hsup.supervision.policy import CrashPolicy
@@ -425,6 +426,63 @@ async def test_a_driver_that_raises_anything_leaves_the_old_release_running(
     assert await end(supervisor, running) == 0
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"warnings": None},
+        {"rejected": "x"},
+        {"failure": "x"},
+        {"release": Release("shop", 2, slug="here")},
+    ],
+    ids=repr,
+)
+async def test_a_source_that_answers_something_wrong_leaves_the_dynos_running(
+    supervise, source, told, wrong
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(Fetched(**{"release": None, **wrong}))
+    failed = asyncio.create_task(told.until(lambda one: one.of(SourceFailed)))
+    await asyncio.wait([failed, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
+    error = str(told.of(SourceFailed)[0].error)
+    assert error.startswith('source "memory" of hsup-source-memory 1.2.3 failed to fetch')
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert await end(supervisor, running) == 0
+
+
+class Changing(dict):
+    """Is a mapping at first, and fails from then on."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.looks = looks
+
+    def items(self):
+        self.looks -= 1
+        if self.looks < 0:
+            raise RuntimeError("dictionary changed size during iteration")
+        return super().items()
+
+
+async def test_a_release_that_breaks_what_nobody_foresaw_leaves_the_old_one_running(
+    supervise, source, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(Fetched(Release("shop", 2, config=Changing(looks=1))))
+    rejected = asyncio.create_task(told.until(lambda one: one.of(RejectedEvent)))
+    await asyncio.wait([rejected, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
+    assert str(told.of(RejectedEvent)[0].error) == (
+        "cannot run v2 of shop: RuntimeError: dictionary changed size during iteration"
+    )
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert await end(supervisor, running) == 0
+
+
 async def test_the_release_phase_runs_once_and_first(supervise, source, driver, told):
     driver.statuses = {"release": 0}
     source.release(web=1, release=1)
@@ -574,6 +632,28 @@ async def test_what_was_kept_runs_where_the_first_release_fails(supervise, sourc
     await end(supervisor, running)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [DriverError("no space"), ChecksumError("0" * 64, "f" * 64, hint="x"), ValueError("a slip")],
+    ids=repr,
+)
+async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
+    supervise, source, driver, told, error
+):
+    kept = source.release(silently=True, version=1, web=1)
+    keep(source, kept)
+    driver.build_failures = [error]
+    source.release(version=2, command="better", web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    (rejected,) = told.of(RejectedEvent)
+    assert rejected.running == 1
+    assert str(error) in str(rejected.error)
+    assert driver.built == [kept]
+    assert received(told) == [1]
+    await end(supervisor, running)
+
+
 async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
     supervise, source, driver, told
 ):
@@ -678,6 +758,79 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source,
     await sink.until(lambda one: f"Kept {release} now, for the next start" in one.said())
     assert kept == [release]
     assert sink.said().count("Warning: no space") == 1
+    await end(supervisor, running)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_release_fails(
+    supervise, source, driver, told, sink
+):
+    kept = keep(source)
+    is_full = True
+
+    def fail(release):
+        if is_full:
+            raise SourceError("no space")
+        kept.append(release)
+
+    source.keep = fail
+    runs = source.release(version=2, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=3, web=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    is_full = False
+    await sink.until(lambda one: f"Kept {runs} now, for the next start" in one.said())
+    assert kept == [runs]
+    await end(supervisor, running)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, driver, told, sink):
+    kept = keep(source)
+    full = []
+
+    def fail(release):
+        if full:
+            raise full.pop()
+        kept.append(release)
+
+    source.keep = fail
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    full += [SourceError("no space")] * 2
+    source.release(version=2, web=2, release=1)
+    await sink.until(lambda one: "Kept v1 of shop now, for the next start" in one.said())
+    assert kept[-1].process("web").quantity == 2
+    await end(supervisor, running)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_the_source_fails(
+    supervise, source, told, sink
+):
+    kept = keep(source)
+    is_full = True
+
+    def fail(release):
+        if is_full:
+            raise SourceError("no space")
+        kept.append(release)
+
+    source.keep = fail
+    runs = source.release(web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(SourceError("away"))
+    await told.until(lambda one: one.of(SourceFailed))
+    is_full = False
+    await sink.until(lambda one: f"Kept {runs} now, for the next start" in one.said())
+    assert kept == [runs]
     await end(supervisor, running)
 
 

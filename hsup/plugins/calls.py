@@ -100,8 +100,8 @@ class Calls:
     """The calls that hsup makes, and those that have not returned.
 
     `say` is given what hsup waits for, `warn` what failed and stops nothing, and `note` each
-    call with its time, and the error where it failed. `has_abandoned` tells that a call goes
-    on though it was cancelled.
+    call with its time, and the error where it failed. `has_alarm` is how a wait is told where
+    no loop runs. `has_abandoned` tells that a call goes on though it was cancelled.
     """
 
     def __init__(
@@ -110,13 +110,14 @@ class Calls:
         say: Callable[[str], None] = _ignore,
         warn: Callable[[str], None] = _ignore,
         note: Callable[[str, BaseException | None], None] = _ignore,
+        has_alarm: bool = False,
     ) -> None:
         self.say = say
         self.warn = warn
         self.note = note
         self.is_hurried = False
         self.has_abandoned = False
-        self.has_alarm = False  # which is how a wait is told where no loop runs
+        self.has_alarm = has_alarm
         self._pending: dict[int, Call] = {}
         self._running: Call | None = None
         self._running_since = 0.0

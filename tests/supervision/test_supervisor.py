@@ -654,6 +654,23 @@ async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
     await end(supervisor, running)
 
 
+async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervise, source, told):
+    keep(source, source.release(silently=True, version=1, web=1))
+    error = ReleaseRejected("cannot run v2", [Fault("the slug", "its checksum is wrong")])
+
+    def fetch_slug(release):
+        if release.version == 2:
+            raise error
+
+    source.fetch_slug = fetch_slug
+    source.release(version=2, command="better", web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert [(one.error, one.running) for one in told.of(RejectedEvent)] == [(error, 1)]
+    assert received(told) == [1]
+    await end(supervisor, running)
+
+
 async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
     supervise, source, driver, told
 ):

@@ -8,7 +8,7 @@ import pytest
 
 from hsup.supervision.formation import Asked
 from hsup.supervision.plan import Plan
-from hsup.supervision.policy import CrashPolicy, RetryPolicy
+from hsup.supervision.policy import CrashPolicy
 from hsup.supervision.supervisor import Supervisor
 
 FOLLOWING = Asked(follows_release=True)
@@ -31,9 +31,3 @@ def supervise(guarded_source, guarded_driver, router, told, calls):
         return supervisor, asyncio.create_task(supervisor.run(services))
 
     return start
-
-
-@pytest.fixture
-def soon():
-    """Return a policy that asks again at once where hsup asks again after a while."""
-    return RetryPolicy(base_seconds=0.001)

@@ -8,9 +8,13 @@ import signal
 from hsup.errors import ReleaseRejected
 from hsup.events import ReleaseReceived
 from hsup.model import Fault
+from hsup.supervision.policy import RetryPolicy
 from hsup.supervision.supervisor import Supervisor
 
 FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
+
+#: Asks again at once where hsup asks again after a while.
+SOON = RetryPolicy(base_seconds=0.001)
 
 
 async def end(

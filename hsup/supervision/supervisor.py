@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from signal import SIGTERM, Signals
 
 from hsup.api import SUPERVISOR, Driver, Fetched, Service, Source, Sweeps
@@ -24,12 +25,9 @@ from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
 from hsup.supervision.executor import Surroundings
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.plan import Plan
-from hsup.supervision.rollout import Rollout
+from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
 
 logger = logging.getLogger(__name__)
-
-#: How long after a source could not be read it is asked again.
-RETRY_SECONDS = 10.0
 
 #: What to do where a source cannot be watched.
 _HINT = "; send SIGHUP to have the release fetched again"
@@ -64,6 +62,7 @@ class Supervisor:
         ports = Ports()
         self._fleet = fleet = Fleet(around, one_shot=plan.one_shot, on_gone=ports.release)
         self._rollout = Rollout(plan, source=source, around=around, fleet=fleet, ports=ports)
+        self._outcome = Outcome()
         self._is_waiting = False
         self._ask = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
@@ -179,10 +178,10 @@ class Supervisor:
 
     async def _follow(self) -> None:
         """Ask the source whenever there is reason to, until nothing is left to run."""
-        while self._rollout.current is None or not self._plan.one_shot:
+        while self._outcome.running is None or not self._plan.one_shot:
             idle = asyncio.create_task(self._fleet.idle())
             asked = asyncio.create_task(self._ask.wait())
-            may_end = self._rollout.current is not None and not self._outlasts_dynos
+            may_end = self._outcome.running is not None and not self._outlasts_dynos
             awaited = {asked, idle} if may_end else {asked}
             try:
                 await asyncio.wait(awaited, return_when="FIRST_COMPLETED")
@@ -204,13 +203,16 @@ class Supervisor:
         try:
             fetched = await call_plugin(self._source.fetch)
         except HsupError as error:
-            if not (self._is_waiting or await self._can_go_on(error)):
-                raise
-            self._tell(SourceFailed(error=error))
+            await self._do_without(error, partial(_failed, error))
             self._ask_later()
             return
         logger.info("the source answered %s", fetched.release or "no release")
         await self._act_on(fetched)
+
+    async def _do_without(self, error: HsupError, telling: Telling) -> None:
+        """Go on where the source has nothing that could be run. Raises the error where none can."""
+        may_wait = self._is_waiting
+        self._outcome = await self._rollout.do_without(error, telling, may_wait=may_wait)
 
     async def _act_on(self, fetched: Fetched) -> None:
         """Run what the source has answered, and then what it answers meanwhile."""
@@ -230,16 +232,16 @@ class Supervisor:
         taking = asyncio.create_task(self._rollout.take(release))
         try:
             later = await self._look_meanwhile(release, taking)
-            seconds = await taking
+            self._outcome = await taking
         finally:
             taking.cancel()
             await asyncio.wait({taking})
-        if seconds is not None:
-            self._ask_later(seconds)
+        if self._outcome.retry_seconds is not None:
+            self._ask_later(self._outcome.retry_seconds)
         return later
 
     async def _look_meanwhile(
-        self, release: Release, taking: asyncio.Task[float | None]
+        self, release: Release, taking: asyncio.Task[Outcome]
     ) -> list[Fetched]:
         """Return what the source answers until a release is taken, or until it has a newer one."""
         answers: list[Fetched] = []
@@ -251,7 +253,7 @@ class Supervisor:
                 asked.cancel()
             if taking.done():
                 break
-            if not self._rollout.building.is_set():
+            if not self._rollout.builder.under_way.is_set():
                 continue
             self._ask.clear()
             try:
@@ -262,22 +264,16 @@ class Supervisor:
                 continue
             newest = answers[-1].release
             if newest is not None and not newest.differs_in_scale_only(release):
-                self._rollout.supersede(newest)
+                self._rollout.builder.supersede(newest)
                 break
         return answers
 
     async def _asked_while_building(self) -> None:
-        await self._rollout.building.wait()
+        await self._rollout.builder.under_way.wait()
         await self._ask.wait()
 
-    async def _can_go_on(self, error: HsupError) -> bool:
-        """Tell whether something runs, or is waited for, though the source has nothing to run."""
-        if self._rollout.current is not None or await self._rollout.fall_back(error):
-            return True
-        return self._plan.stays
-
     def _say_waiting(self, fetched: Fetched) -> None:
-        if self._rollout.current is not None:
+        if self._outcome.running is not None:
             return
         if not self._is_waiting:
             remedy = f": {fetched.remedy}" if fetched.remedy else ""
@@ -293,14 +289,17 @@ class Supervisor:
             self._ask_later()
         if fetched.rejected is None:
             return
-        if fetched.release is None and not await self._can_go_on(fetched.rejected):
-            raise fetched.rejected
-        self._rollout.reject(fetched.rejected)
+        if fetched.release is None:
+            await self._do_without(fetched.rejected, partial(rejection, fetched.rejected))
+        else:
+            running = self._outcome.running
+            version = None if running is None else running.version
+            self._tell(rejection(fetched.rejected, version))
 
     def _ask_later(self, seconds: float | None = None) -> None:
         if self._retry is not None:
             self._retry.cancel()
-        wait = RETRY_SECONDS if seconds is None else seconds
+        wait = self._plan.retry.wait_seconds() if seconds is None else seconds
         self._retry = asyncio.get_running_loop().call_later(wait, self._ask.set)
 
     def _say(self, text: str) -> None:
@@ -312,3 +311,8 @@ class Supervisor:
             self._router.say(about, line.text, line.event)
             logger.debug("%s: %s", about, line.text)
         self._observe(event)
+
+
+def _failed(error: HsupError, running: int | None) -> Event:
+    del running  # no release has failed
+    return SourceFailed(error=error)

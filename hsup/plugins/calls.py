@@ -474,12 +474,16 @@ class Blocking(Generic[_Given, _Result]):
 
     async def in_thread(self, *given: _Given.args, **named: _Given.kwargs) -> _Result:
         """Return what the method returns, called in a thread. Raises HsupError."""
+        from hsup.descriptors import unless_lowered
         from hsup.threads import in_thread
+
+        def work() -> _Result:
+            return unless_lowered(lambda: self._method(*given, **named))
 
         result: _Result = await self._calls.await_(
             self._part,
             self._what(*given, **named),
-            lambda: in_thread(lambda: self._method(*given, **named)),
+            lambda: in_thread(work),
             failure=self._failure,
             check=self._check,
         )

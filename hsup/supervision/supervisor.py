@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from signal import SIGTERM, Signals
+from signal import Signals
 
 from hsup.api import SUPERVISOR, Driver, Fetched, Service, Source, Sweeps
 from hsup.errors import HsupError
@@ -22,10 +22,12 @@ from hsup.model import Release
 from hsup.output import messages
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
+from hsup.supervision.asking import Asking
 from hsup.supervision.executor import Surroundings
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.plan import Plan
 from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
+from hsup.supervision.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +66,8 @@ class Supervisor:
         self._rollout = Rollout(plan, source=source, around=around, fleet=fleet, ports=ports)
         self._outcome = Outcome()
         self._is_waiting = False
-        self._ask = asyncio.Event()
-        self._retry: asyncio.TimerHandle | None = None
-        self._stop_signals: list[Signals] = []
-        self._stopping = asyncio.Event()
-        self._is_hurried = False
-        self._has_changed = False  # by the source's own account
-        self._was_told = False  # to ask it again
+        self._asking = Asking()
+        self._stopping = Stopping()
 
     def dynos(self) -> Mapping[str, str]:
         """Return the state of every dyno by its name."""
@@ -83,22 +80,19 @@ class Supervisor:
     def reload(self) -> None:
         """Ask the source again; a release that failed is tried again."""
         self._rollout.forget_failure()
-        self._was_told = True
-        self._ask.set()
+        self._asking.want()
 
     def stop(self, number: Signals) -> None:
         """Stop all dynos and end; when called again, without grace."""
-        self._stop_signals.append(number)
-        if self._stopping.is_set():
-            self._is_hurried = True
+        self._stopping.take(number)
+        if self._stopping.is_hurried:
             self._calls.hurry()
             self._fleet.kill()
-        self._stopping.set()
 
     @property
     def is_hurried(self) -> bool:
         """Tell whether hsup was told to stop more than once."""
-        return self._is_hurried
+        return self._stopping.is_hurried
 
     @property
     def has_given_up(self) -> bool:
@@ -135,18 +129,14 @@ class Supervisor:
         return self._plan.stays or self._plan.follows_formation
 
     def _exit_status(self) -> int:
-        signals = self._stop_signals
-        if self.is_hurried:
-            return 128 + signals[-1]
-        if self._plan.one_shot and self._fleet.highest_status:
-            return self._fleet.highest_status
-        if signals and signals[0] != SIGTERM:
-            return 128 + signals[0]
-        return int(self._fleet.was_killed or self._fleet.has_failed)
+        fleet = self._fleet
+        highest = fleet.highest_status if self._plan.one_shot else 0
+        has_killed = fleet.was_killed or fleet.has_failed
+        return self._stopping.exit_status(highest=highest, has_killed=has_killed)
 
     async def _until_stopped(self) -> None:
-        await self._stopping.wait()
-        self._tell(SupervisorStopping(reason=f"{self._stop_signals[0].name} received"))
+        await self._stopping.begun.wait()
+        self._tell(SupervisorStopping(reason=self._stopping.reason))
 
     async def _sweep(self) -> None:
         """Remove what dead hsups have left; a second signal does not wait for it."""
@@ -171,16 +161,15 @@ class Supervisor:
         try:
             async with aclosing(self._source.changes()) as changes:
                 async for _ in changes:
-                    self._has_changed = True
-                    self._ask.set()
+                    self._asking.change()
         finally:
-            self._ask.set()  # also of a source that cannot be watched something can be had
+            self._asking.now()  # also of a source that cannot be watched something can be had
 
     async def _follow(self) -> None:
         """Ask the source whenever there is reason to, until nothing is left to run."""
         while self._outcome.running is None or not self._plan.one_shot:
             idle = asyncio.create_task(self._fleet.idle())
-            asked = asyncio.create_task(self._ask.wait())
+            asked = asyncio.create_task(self._asking.wait())
             may_end = self._outcome.running is not None and not self._outlasts_dynos
             awaited = {asked, idle} if may_end else {asked}
             try:
@@ -190,11 +179,7 @@ class Supervisor:
             finally:
                 idle.cancel()
                 asked.cancel()
-            self._ask.clear()
-            has_both = self._has_changed and self._was_told
-            self._has_changed = self._was_told = False
-            await self._update()
-            if has_both:  # a source may have looked for no more than what was due
+            for _ in range(self._asking.take()):
                 await self._update()
         await self._fleet.idle()
         self._say("Nothing is left to run")
@@ -255,7 +240,7 @@ class Supervisor:
                 break
             if not self._rollout.builder.under_way.is_set():
                 continue
-            self._ask.clear()
+            self._asking.clear()
             try:
                 answers.append(await call_plugin(self._source.fetch))
             except HsupError as error:
@@ -270,7 +255,7 @@ class Supervisor:
 
     async def _asked_while_building(self) -> None:
         await self._rollout.builder.under_way.wait()
-        await self._ask.wait()
+        await self._asking.wait()
 
     def _say_waiting(self, fetched: Fetched) -> None:
         if self._outcome.running is not None:
@@ -297,10 +282,7 @@ class Supervisor:
             self._tell(rejection(fetched.rejected, version))
 
     def _ask_later(self, seconds: float | None = None) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-        wait = self._plan.retry.wait_seconds() if seconds is None else seconds
-        self._retry = asyncio.get_running_loop().call_later(wait, self._ask.set)
+        self._asking.later(self._plan.retry.wait_seconds() if seconds is None else seconds)
 
     def _say(self, text: str) -> None:
         self._router.say(SUPERVISOR, text)

@@ -9,6 +9,7 @@ import pytest
 from hsup.api import (
     Adopts,
     BindsPaths,
+    Checked,
     Closes,
     Examines,
     ExecutesInside,
@@ -21,7 +22,7 @@ from hsup.api import (
     Sweeps,
 )
 from hsup.errors import DriverError, DynoStartError, HsupError, PluginError, SourceError
-from hsup.model import Command, ExitStatus, ProcessType, Release
+from hsup.model import Address, Author, Command, ExitStatus, Fault, ProcessType, Release, Slug
 from hsup.plugins.calls import Calls, Part
 from hsup.plugins.guards import (
     GuardedDriver,
@@ -40,9 +41,6 @@ BUG = Part("part", "bug", "hsup-bug", "0.1")
 ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines)
 #: Of another type than the contracts say, as a plugin may give it.
 NOWHERE: Any = None
-A_TEXT: Any = "v1"
-A_LINE: Any = "serve"
-A_NUMBER: Any = 1
 
 BATCH = make_batch(b"one\n")
 GOOD: Any = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
@@ -58,9 +56,31 @@ class Object:
         return f"with {', '.join(self.__dict__) or 'nothing'}"
 
 
+class Raising(Object):
+    """One of whose attributes raises."""
+
+    def __init__(self, raising: str, **attributes: object) -> None:
+        super().__init__(**attributes)
+        self.raising = raising
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == object.__getattribute__(self, "__dict__").get("raising"):
+            raise KeyError("x")
+        return super().__getattribute__(name)
+
+
 def of(**attributes: object) -> Any:
     """Return an object with these attributes, and no more."""
     return Object(**attributes)
+
+
+def unchecked(kind: Any, *fields: object, **named: object) -> Any:
+    """Make a value of the contracts as plugins can whose types nobody checks."""
+    return kind(*fields, **named)
+
+
+def of_command(command: Any) -> Fetched:
+    return Fetched(release=GOOD._replace(processes=(ProcessType("web", command),)))
 
 
 def returning(value: object) -> Callable[..., Awaitable[Any]]:
@@ -118,6 +138,12 @@ class TestDriver:
         with pytest.raises(DriverError, match=r"be created: it returned .* with build and start$"):
             create_driver(calls, BUG, lambda _: made, settings)
 
+    @pytest.mark.parametrize("name", ["start", "run", "adopt", "binds_paths"])
+    def test_an_attribute_that_raises_names_the_driver(self, calls, settings, name):
+        driver = Raising(name, **vars(a_driver()))
+        with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
+            create_driver(calls, BUG, lambda _: driver, settings)
+
     def test_a_factory_that_raises_is_named(self, calls, settings):
         with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             create_driver(calls, BUG, raising(KeyError("x")), settings)
@@ -135,6 +161,11 @@ class TestDriver:
             ("sweep", (), [3]),
             ("keep_only", ([],), "text"),
             ("examine", (), ["good"]),
+            ("examine", (), [unchecked(Finding, "kernel", is_good="yes", text="Linux")]),
+            ("examine", (), [unchecked(Finding, "kernel", is_good=True, text=None)]),
+            ("examine", (), [unchecked(Finding, "kernel", is_good=False, text="Linux", remedy=3)]),
+            ("run", (None, 0.0), unchecked(ExitStatus, code=None)),
+            ("run", (None, 0.0), unchecked(ExitStatus, out_of_memory=3)),
         ],
     )
     def test_a_wrong_value_is_an_error(self, calls, name, given, wrong):
@@ -187,6 +218,16 @@ class TestDyno:
         methods = {name: returning(None) for name in ("wait", "signal", "destroy")}
         assert (await started(Exits(**methods))).address is None
 
+    @pytest.mark.parametrize(
+        "address", ["10.0.0.1", unchecked(Address, "10.0.0.1", "80"), unchecked(Address, 1, 80)]
+    )
+    async def test_what_is_no_address_is_none(self, started, address):
+        assert (await started(a_dyno(address=address))).address is None
+
+    async def test_an_attribute_that_raises_names_the_driver(self, started):
+        with pytest.raises(DynoStartError, match=r"0.1 failed to start web.1: KeyError: 'x'"):
+            await started(Raising("execute", **vars(a_dyno())))
+
     async def test_it_executes_commands_only_where_the_drivers_does(self, started):
         assert not isinstance(await started(a_dyno()), ExecutesInside)
         dyno = await started(a_dyno(execute=returning(None)))
@@ -201,14 +242,32 @@ class TestSource:
         [
             {"a": 1},
             None,
-            Fetched(release=A_TEXT),
+            unchecked(Fetched, release="v1"),
             Fetched(release=GOOD._replace(version="1")),
             Fetched(release=GOOD._replace(app=None)),
             Fetched(release=GOOD._replace(config={"A": 1})),
             Fetched(release=GOOD._replace(config=None)),
             Fetched(release=GOOD._replace(processes=list(GOOD.processes))),
-            Fetched(release=GOOD._replace(processes=(ProcessType("web", A_LINE),))),
-            Fetched(release=GOOD._replace(processes=(ProcessType("web", Command((A_NUMBER,))),))),
+            of_command("serve"),
+            of_command(unchecked(Command, (1,))),
+            of_command(unchecked(Command, ["serve"])),
+            Fetched(release=GOOD._replace(processes=(GOOD.processes[0]._replace(size=2),))),
+            Fetched(release=GOOD._replace(slug="https://example.com/slug.tgz")),
+            Fetched(release=GOOD._replace(slug=unchecked(Slug, location=None))),
+            Fetched(release=GOOD._replace(slug=unchecked(Slug, "/slug", checksum=b"SHA256:"))),
+            Fetched(release=GOOD._replace(slug=unchecked(Slug, "/slug", inode="3"))),
+            Fetched(release=GOOD._replace(stack=22)),
+            Fetched(release=GOOD._replace(logplex_url=["https://example.com"])),
+            Fetched(release=GOOD._replace(metadata={"A": None})),
+            Fetched(release=GOOD._replace(author="root")),
+            Fetched(release=GOOD._replace(author=unchecked(Author, "root", 0))),
+            unchecked(Fetched, release=GOOD, rejected="x"),
+            unchecked(Fetched, release=GOOD, warnings=None),
+            unchecked(Fetched, release=GOOD, warnings="x"),
+            unchecked(Fetched, release=GOOD, warnings=(1,)),
+            unchecked(Fetched, release=GOOD, ask_again="no"),
+            unchecked(Fetched, release=GOOD, remedy=1),
+            unchecked(Fetched, release=GOOD, failure="x"),
         ],
         ids=repr,
     )
@@ -216,6 +275,12 @@ class TestSource:
         source = GuardedSource(calls, BUG, of(fetch=lambda: fetched, changes=None))
         with pytest.raises(SourceError, match=r"failed to fetch the release: it returned"):
             source.fetch()
+
+    def test_what_was_kept_is_looked_at_as_closely(self, calls):
+        kept = GOOD._replace(slug="/slug")
+        source = of(fetch=None, changes=None, keep=print, kept=lambda: kept)
+        with pytest.raises(SourceError, match=r"a Release with a Slug for its slug$"):
+            GuardedSource(calls, BUG, source).kept()
 
     def test_a_release_is_a_release(self, calls):
         source = GuardedSource(calls, BUG, of(fetch=lambda: Fetched(release=GOOD), changes=None))
@@ -250,6 +315,28 @@ class TestSourceFactory:
         given = (None, settings) if method == "check" else (settings,)
         with pytest.raises(HsupError, match=r"hsup-bug 0.1 failed to .*: KeyError: 'x'"):
             getattr(factory, method)(*given)
+
+    @pytest.mark.parametrize(
+        "checked",
+        [
+            (),
+            unchecked(Checked, what=None, faults=()),
+            unchecked(Checked, what="new", faults=None),
+            unchecked(Checked, what="new", faults=("line 1",)),
+            Checked(what="new", faults=(unchecked(Fault, place=1, problem="x"),)),
+            Checked(what="new", faults=(unchecked(Fault, "", "x", is_warning=None),)),
+        ],
+        ids=repr,
+    )
+    def test_what_was_not_checked_is_an_error(self, calls, settings, checked):
+        factory = self.factory(calls, check=lambda *_: checked)
+        with pytest.raises(PluginFailed, match=r"it returned .* instead of a Checked"):
+            factory.check(None, settings)
+
+    def test_an_attribute_that_raises_names_the_source(self, calls, settings):
+        source = Raising("kept", fetch=print, changes=print)
+        with pytest.raises(SourceError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
+            self.factory(calls, create=lambda _: source).create(settings)
 
     def test_a_source_that_is_none_is_an_error(self, calls, settings):
         with pytest.raises(SourceError, match=r"instead of a source with fetch and changes"):
@@ -332,7 +419,7 @@ class TestService:
 
     def test_what_is_none_is_an_error(self, calls, settings):
         with pytest.raises(PluginFailed, match=r"instead of a service with run"):
-            create_service(calls, BUG, lambda _: A_NUMBER, settings)
+            create_service(calls, BUG, lambda _: unchecked(int), settings)
         assert create_service(calls, BUG, lambda _: None, settings) is None
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from hsup.errors import HsupError
 from hsup.model import Slug
+from hsup.slugs import SlugError
 
 
 def test_a_folder_is_used_as_it_is(store, tmp_path):
@@ -15,6 +16,20 @@ def test_a_folder_is_used_as_it_is(store, tmp_path):
     with store.unpack(Slug(location="code")) as unpacked:
         assert unpacked.folder == str(tmp_path / "code")
     assert not (tmp_path / "slugs").exists()
+
+
+def test_the_folder_that_a_release_was_read_from_is_used_wherever_it_is(store, tmp_path):
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "name").touch()
+    slug = Slug(location=str(code), inode=code.stat().st_ino)
+    with store.unpack(slug) as unpacked:
+        code.rename(tmp_path / "aside")
+        code.mkdir()
+        assert os.listdir(unpacked.folder) == ["name"]
+        assert not unpacked.is_current
+        with pytest.raises(SlugError, match="another folder than the release was read from"):
+            store.unpack(slug)
 
 
 def test_a_slug_is_unpacked_once(store, make_store, archive):

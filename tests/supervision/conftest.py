@@ -43,10 +43,3 @@ def supervise(
         return supervisor, asyncio.create_task(supervisor.run(services))
 
     return start
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask again at once where hsup asks again after a while."""
-    for module in ("supervisor", "rollout"):
-        monkeypatch.setattr(f"hsup.supervision.{module}.RETRY_SECONDS", 0.0)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hsup.errors import ReleaseRejected
 from hsup.events import ReleaseReceived
 from hsup.model import Fault
+from hsup.supervision.policy import RetryPolicy
 from hsup.supervision.supervisor import Supervisor
 from hsup.testing import EventRecorder
 
@@ -16,6 +17,9 @@ from hsup.testing import EventRecorder
 Supervise = Callable[..., tuple[Supervisor, asyncio.Task[int]]]
 
 FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
+
+#: Asks again at once where hsup asks again after a while.
+SOON = RetryPolicy(base_seconds=0.001)
 
 
 async def end(

@@ -95,7 +95,7 @@ async def test_a_stop_gives_up_a_build(supervise, source, turn_until, monkeypatc
 
 @pytest.mark.usefixtures("blocking_build")
 async def test_a_build_that_takes_long_is_told(supervise, source, sink, turn_until, monkeypatch):
-    monkeypatch.setattr("hsup.supervision.rollout.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("hsup.supervision.build.FIRST_SECONDS", 0.0)
     source.release(version=2, web=1)
     supervisor, running = supervise()
     await turn_until(lambda: "Preparing v2 of shop takes more than 0 s" in sink.said())
@@ -107,8 +107,8 @@ async def test_a_build_that_takes_long_is_told(supervise, source, sink, turn_unt
 async def test_a_build_that_takes_long_says_how_far_it_is(
     supervise, source, sink, *, turn_until, monkeypatch, driver
 ):
-    monkeypatch.setattr("hsup.supervision.rollout.FIRST_SECONDS", 0.0)
-    monkeypatch.setattr("hsup.supervision.rollout.EVERY_SECONDS", 0.001)
+    monkeypatch.setattr("hsup.supervision.build.FIRST_SECONDS", 0.0)
+    monkeypatch.setattr("hsup.supervision.build.EVERY_SECONDS", 0.001)
     done = iter(range(1000))
 
     def block(_):

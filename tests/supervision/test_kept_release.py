@@ -9,8 +9,9 @@ from hsup.errors import DriverError, ReleaseFailed, ReleaseRejected, SourceError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.events import SourceFailed
 from hsup.model import Fault, Slug
+from hsup.slugs import ChecksumError
 from hsup.supervision.formation import Asked
-from tests.supervision.supervised import end, received
+from tests.supervision.supervised import SOON, end, received
 
 
 async def test_a_source_keeps_what_runs(supervise, source, driver, told):
@@ -86,7 +87,6 @@ async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, s
         await running
 
 
-@pytest.mark.usefixtures("soon")
 async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source, sink):
     kept = source.keep_releases()
     full = [SourceError("no space"), SourceError("no space"), SourceError("no space")]
@@ -98,7 +98,7 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source,
 
     source.keep = fail
     release = source.release(web=1)
-    supervisor, running = supervise()
+    supervisor, running = supervise(retry=SOON)
     await sink.until(lambda one: f"Kept {release} now, for the next start" in one.said())
     assert kept == [release]
     assert sink.said().count("Warning: no space") == 1
@@ -219,3 +219,112 @@ async def test_a_type_that_is_none_is_an_error_whatever_was_kept(supervise, sour
     _, running = supervise(asked=Asked(quantities={"wbe": 1}))
     with pytest.raises(UsageError, match="wbe"):
         await running
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DriverError("no space"), ChecksumError("0" * 64, "f" * 64, hint="x"), ValueError("a slip")],
+    ids=repr,
+)
+async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
+    supervise, source, driver, told, error
+):
+    kept = source.release(silently=True, version=1, web=1)
+    source.keep_releases(kept)
+    driver.build_failures = [error]
+    source.release(version=2, command="better", web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    (rejected,) = told.of(RejectedEvent)
+    assert rejected.running == 1
+    assert str(error) in str(rejected.error)
+    assert driver.built == [kept]
+    assert received(told) == [1]
+    await end(supervisor, running)
+
+
+async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervise, source, told):
+    source.keep_releases(source.release(silently=True, version=1, web=1))
+    error = ReleaseRejected("cannot run v2", [Fault("the slug", "its checksum is wrong")])
+
+    def fetch_slug(release):
+        if release.version == 2:
+            raise error
+
+    source.fetch_slug = fetch_slug
+    source.release(version=2, command="better", web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert [(one.error, one.running) for one in told.of(RejectedEvent)] == [(error, 1)]
+    assert received(told) == [1]
+    await end(supervisor, running)
+
+
+async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_release_fails(
+    supervise, source, driver, told, sink
+):
+    kept = source.keep_releases()
+    is_full = True
+
+    def fail(release):
+        if is_full:
+            raise SourceError("no space")
+        kept.append(release)
+
+    source.keep = fail
+    runs = source.release(version=2, web=1)
+    supervisor, running = supervise(retry=SOON)
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=3, web=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    is_full = False
+    await sink.until(lambda one: f"Kept {runs} now, for the next start" in one.said())
+    assert kept == [runs]
+    await end(supervisor, running)
+
+
+async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, driver, told, sink):
+    kept = source.keep_releases()
+    full: list[SourceError] = []
+
+    def fail(release):
+        if full:
+            raise full.pop()
+        kept.append(release)
+
+    source.keep = fail
+    source.release(version=1, web=1)
+    supervisor, running = supervise(retry=SOON)
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    full += [SourceError("no space")] * 2
+    source.release(version=2, web=2, release=1)
+    await sink.until(lambda one: "Kept v1 of shop now, for the next start" in one.said())
+    assert kept[-1].process("web").quantity == 2
+    await end(supervisor, running)
+
+
+async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_the_source_fails(
+    supervise, source, told, sink
+):
+    kept = source.keep_releases()
+    is_full = True
+
+    def fail(release):
+        if is_full:
+            raise SourceError("no space")
+        kept.append(release)
+
+    source.keep = fail
+    runs = source.release(web=1)
+    supervisor, running = supervise(retry=SOON)
+    await told.state("web.1", "up")
+    source.give(SourceError("away"))
+    await told.until(lambda one: one.of(SourceFailed))
+    is_full = False
+    await sink.until(lambda one: f"Kept {runs} now, for the next start" in one.said())
+    assert kept == [runs]
+    await end(supervisor, running)

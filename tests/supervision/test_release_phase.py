@@ -7,7 +7,7 @@ import pytest
 from hsup.errors import DriverError, DynoStartError, ReleaseFailed
 from hsup.events import ReleaseReceived
 from hsup.events import ReleaseRejected as RejectedEvent
-from tests.supervision.supervised import end, received
+from tests.supervision.supervised import SOON, end, received
 
 
 async def test_the_release_phase_runs_once_and_first(supervise, source, driver, told):
@@ -62,7 +62,6 @@ async def test_scaling_runs_no_release_phase(supervise, source, driver, told):
     await end(supervisor, running)
 
 
-@pytest.mark.usefixtures("soon")
 async def test_a_release_phase_that_has_passed_is_not_run_again_after_a_failure(
     supervise, source, driver, told
 ):
@@ -76,7 +75,7 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_after_a_failure(
 
     driver.keep_only, driver.adopt = keep_only, None
     source.release(web=0, release=1)
-    supervisor, running = supervise(stays=True)
+    supervisor, running = supervise(retry=SOON, stays=True)
     await told.until(lambda one: one.of(ReleaseReceived))
     assert driver.attempts == 1
     await end(supervisor, running)

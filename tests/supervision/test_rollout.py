@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from hsup.api import Fetched
 from hsup.errors import DriverError, ReleaseRejected, UsageError
 from hsup.events import ReleaseRejected as RejectedEvent
-from hsup.model import Author
+from hsup.model import Author, Release
 from hsup.supervision.formation import Asked
 from hsup.testing import make_release
 from tests.supervision.supervised import FAULTY, end, received
@@ -215,3 +216,34 @@ async def test_a_release_that_cannot_be_built_is_not_built_each_time_that_a_sour
     assert len(told.of(RejectedEvent)) == 1
     assert len(driver.build_failures) <= 2
     await end(supervisor, running)
+
+
+class Changing(dict[str, str]):
+    """Is a mapping at first, and fails from then on."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def items(self) -> Any:
+        self.looks -= 1
+        if self.looks < 0:
+            raise RuntimeError("dictionary changed size during iteration")
+        return super().items()
+
+
+async def test_a_release_that_breaks_what_nobody_foresaw_leaves_the_old_one_running(
+    supervise, source, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(Fetched(Release("shop", 2, config=Changing(looks=1))))
+    rejected = asyncio.create_task(told.until(lambda one: one.of(RejectedEvent)))
+    await asyncio.wait([rejected, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
+    assert str(told.of(RejectedEvent)[0].error) == (
+        "cannot run v2 of shop: RuntimeError: dictionary changed size during iteration"
+    )
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert await end(supervisor, running) == 0

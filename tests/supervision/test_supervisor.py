@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from hsup.api import Fetched
 from hsup.errors import SourceError
 from hsup.events import SourceFailed, SupervisorStarted, SupervisorStopping
-from hsup.model import Command, ProcessType
+from hsup.model import Command, ProcessType, Release
 from hsup.supervision.formation import Asked
 from hsup.testing import make_release
-from tests.supervision.supervised import end, received
+from tests.supervision.supervised import SOON, end, received
+
+#: Of a release whose source has mistaken a location for a slug.
+WRONG: dict[str, Any] = {"slug": "here"}
 
 
 async def test_the_first_release_is_built_and_its_dynos_are_started(
@@ -146,12 +150,11 @@ async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
     await end(supervisor, running)
 
 
-@pytest.mark.usefixtures("soon")
 async def test_a_source_that_could_not_be_read_is_asked_again_by_itself(
     supervise, source, told, sink
 ):
     source.release(version=1, web=1)
-    supervisor, running = supervise()
+    supervisor, running = supervise(retry=SOON)
     await told.state("web.1", "up")
     source.give(SourceError("gone for a moment"))
     await sink.until(lambda one: "gone for a moment" in "".join(one.said()))
@@ -169,11 +172,10 @@ async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, to
     await end(supervisor, running)
 
 
-@pytest.mark.usefixtures("soon")
 async def test_a_source_that_wants_to_be_asked_again_is(supervise, source, told):
     release = make_release(version=1, web=1)
     source.give(Fetched(release=release, ask_again=True))
-    supervisor, running = supervise()
+    supervisor, running = supervise(retry=SOON)
     await told.state("web.1", "up")
     source.release(silently=True, version=2, web=1, worker=1)
     await told.state("worker.1", "up")
@@ -300,3 +302,29 @@ async def test_a_reload_and_a_change_at_once_ask_for_both(supervise, source, tol
     may_go_on.set()
     assert await asyncio.to_thread(enough.wait, 5)
     await end(supervisor, running)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"warnings": None},
+        {"rejected": "x"},
+        {"failure": "x"},
+        {"release": Release("shop", 2)._replace(**WRONG)},
+    ],
+    ids=repr,
+)
+async def test_a_source_that_answers_something_wrong_leaves_the_dynos_running(
+    supervise, source, told, wrong
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(Fetched(**{"release": None, **wrong}))
+    failed = asyncio.create_task(told.until(lambda one: one.of(SourceFailed)))
+    await asyncio.wait([failed, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
+    error = str(told.of(SourceFailed)[0].error)
+    assert error.startswith('source "memory" of hsup-source-memory 1.2.3 failed to fetch')
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert await end(supervisor, running) == 0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hsup.errors import SourceError
-from hsup.model import Author
+from hsup.model import Author, Release
 from hsup_source_directory import control_file
 from hsup_source_directory import source as source_module
 from hsup_source_directory.source import DirectorySource
@@ -163,6 +163,87 @@ def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
     DirectorySource(path).fetch()
     assert list(victim.iterdir()) == []
     assert [one.name for one in shared.iterdir()] == ["loaded"]
+
+
+def turn(link: Path, folder: Path) -> None:
+    """Have a link lead to another folder."""
+    turned = link.with_name("turned")
+    turned.symlink_to(folder)
+    turned.rename(link)
+
+
+def release_of(source: DirectorySource) -> Release:
+    release = source.fetch().release
+    assert release
+    return release
+
+
+@pytest.fixture
+def link(shared: Path, tmp_path: Path) -> Path:
+    """Return a link to the shared folder, as its owner may turn it."""
+    path = tmp_path / "link"
+    path.symlink_to(shared)
+    return path
+
+
+def test_who_turns_the_folder_before_a_release_runs_has_nothing_kept_elsewhere(
+    shared, link, tmp_path, version
+):
+    victim = tmp_path / "victim"
+    victim.mkdir(0o700)
+    write_as(OWNER, shared / "new", version(1))
+    source = DirectorySource(link)
+    release = release_of(source)
+    turn(link, victim)
+    with pytest.raises(SourceError, match="not the folder any more that it came"):
+        source.keep(release)
+    assert list(victim.iterdir()) == []
+    turn(link, shared)
+    source.keep(release)
+    assert (shared / ".running").exists()
+
+
+def test_an_older_release_is_not_kept_where_a_newer_one_came_from(shared, link, tmp_path, version):
+    other = tmp_path / "other"
+    other.mkdir(0o700)
+    (other / "loaded").write_bytes(version(2))
+    write_as(OWNER, shared / "new", version(1))
+    source = DirectorySource(link)
+    older = release_of(source)
+    turn(link, other)
+    newer = release_of(source)
+    assert newer.version == 2
+    with pytest.raises(SourceError, match="not the folder any more that it came"):
+        source.keep(older)
+    assert not (other / ".running").exists()
+    source.keep(newer)
+    assert DirectorySource(other).kept() == newer
+
+
+def test_a_folder_of_somebody_else_called_new_is_told_once_and_left(shared, version):
+    write_as(OWNER, shared / "loaded", version(1))
+    (shared / "new").mkdir()
+    os.chown(shared / "new", STRANGER, STRANGER)
+    source = DirectorySource(shared)
+    assert "got the user 61002" in str(source.fetch().rejected)
+    (shared / "new/mail").touch()
+    assert source.fetch().rejected is None
+    assert sorted(one.name for one in shared.iterdir()) == ["loaded", "new"]
+
+
+def test_a_folder_called_new_is_left_where_the_path_has_been_turned_to(
+    shared, link, tmp_path, version
+):
+    maildir = tmp_path / "Maildir"
+    (maildir / "new").mkdir(parents=True)
+    for path in (maildir, maildir / "new"):
+        os.chown(path, STRANGER, STRANGER)
+    write_as(OWNER, shared / "new", version(1))
+    source = DirectorySource(link)
+    source.fetch()
+    turn(link, maildir)
+    assert "must be a file, got a folder" in str(source.fetch().rejected)
+    assert [one.name for one in maildir.iterdir()] == ["new"]
 
 
 def test_without_root_what_hsup_wrote_in_the_folder_of_another_counts_as_theirs(shared, version):

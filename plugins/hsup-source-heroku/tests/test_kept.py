@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.errors import HsupError
+from hsup.errors import HsupError, SourceError
 from hsup_source_heroku.errors import ApiError
 
 
@@ -47,6 +47,34 @@ def test_what_runs_beside_the_newest_release_is_not_kept(make_source):
     release = source.fetch().release
     source.keep(release._replace(version=0))
     assert source.kept() is None
+
+
+def test_what_runs_is_kept_though_newer_releases_were_fetched_and_failed(
+    make_source, shop, tmp_path
+):
+    source = make_source()
+    runs = source.fetch().release
+    (running,) = {path.with_name("running.json.new") for path in kept_files(tmp_path).values()}
+    running.mkdir()  # in the way, as a full disk would be
+    with pytest.raises(SourceError, match="cannot keep the release"):
+        source.keep(runs)
+    for command in ("second", "third", "fourth"):
+        shop.release(processes={"web": command})
+        source.settled()
+    running.rmdir()
+    scaled = runs._replace(processes=(runs.processes[0]._replace(quantity=5), *runs.processes[1:]))
+    source.keep(scaled)
+    assert make_source().kept() == scaled
+    assert os.path.exists(runs.slug.location)
+
+
+def test_what_runs_is_kept_though_a_newer_release_was_fetched_before(make_source, shop):
+    source = make_source()
+    runs = source.fetch().release
+    shop.release(processes={"web": "second"})
+    source.settled()
+    source.keep(runs)
+    assert make_source().kept() == runs
 
 
 def test_the_archives_are_those_of_what_runs_and_of_the_two_newest(make_source, shop, tmp_path):

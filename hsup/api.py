@@ -232,6 +232,22 @@ class Examines(Protocol):
         """Look at the machine without changing anything, for `hsup doctor`."""
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """The ability of a driver to tell step by step how it would start a dyno here."""
+
+    def explain(self, spec: DynoSpec) -> Sequence[str]:
+        """Say in words what `start` would do, one step a text, in the order of doing it.
+
+        Called once by `hsup doctor --explain`, before anything is built or started, with a
+        dyno that is made up: no release has it, its slug is the folder that hsup was called
+        in, its binds and its size are those that the user asked for. May block. Changes
+        nothing, and takes no lease: what each dyno has of its own is made up, too. What
+        depends on this machine is as this machine has it. Raises DriverError where it lacks
+        something without which the steps are not known; `Examines` tells of all that.
+        """
+
+
 DriverFactory = Callable[[Settings], Driver]
 
 

@@ -68,6 +68,7 @@ class GuardedDriver:
     check_size: Callable[[str], None]
     close: Callable[[], None]
     examine: Callable[[], Sequence[Finding]]
+    explain: Callable[[DynoSpec], Sequence[str]]
     binds_paths: bool
     ignores_slugs: bool
 
@@ -94,6 +95,7 @@ class GuardedDriver:
         blocking("check_size", lambda name: f'check the size "{name}"')
         blocking("close", lambda: "close")
         blocking("examine", lambda: "examine this machine", are_findings)
+        blocking("explain", lambda spec: f"explain how {spec.name} is started", are_texts)
         if method(driver, "keep_only") and method(driver, "adopt"):
             blocking("keep_only", lambda _: "keep the dynos of a previous hsup", are_texts)
             self.adopt = self._adopt

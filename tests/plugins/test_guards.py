@@ -11,6 +11,7 @@ from hsup.api import (
     Closes,
     Examines,
     ExecutesInside,
+    Explains,
     Fetched,
     Finding,
     KeepsReleases,
@@ -35,7 +36,7 @@ from hsup.plugins.guards import (
 )
 
 BUG = Part("part", "bug", "hsup-bug", "0.1")
-ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines)
+ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines, Explains)
 BATCH = LogBatch(time=0, source="app", dyno="web.1", stream="stdout", lines=b"one\n")
 GOOD = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
 
@@ -103,7 +104,7 @@ class TestDriver:
         assert not [one for one in ABILITIES if isinstance(guarded, one)]
 
     def test_it_has_every_ability_that_the_drivers_has(self, calls):
-        names = ("run", "check_size", "sweep", "keep_only", "adopt", "close", "examine")
+        names = ("run", "check_size", "sweep", "keep_only", "adopt", "close", "examine", "explain")
         driver = a_driver(binds_paths=True, **dict.fromkeys(names, returning(None)))
         guarded = GuardedDriver(calls, BUG, driver)
         assert [one for one in ABILITIES if isinstance(guarded, one)] == list(ABILITIES)
@@ -146,13 +147,15 @@ class TestDriver:
             ("examine", (), [Finding("kernel", is_good=False, text="Linux", remedy=3)]),
             ("run", (None, 0.0), ExitStatus(code=None)),
             ("run", (None, 0.0), ExitStatus(out_of_memory=3)),
+            ("explain", (None,), "text"),
+            ("explain", (None,), [1]),
         ],
     )
     def test_a_wrong_value_is_an_error(self, calls, make_spec, name, given, wrong):
         more = {"adopt": returning(None), name: lambda *_: wrong}
         guarded = GuardedDriver(calls, BUG, a_driver(**more))
-        if name == "run":
-            given = (make_spec("web.1"), 0.0)
+        if None in given:
+            given = (make_spec("web.1"), *given[1:])
         with pytest.raises(DriverError, match=r"it returned .* instead of"):
             getattr(guarded, name)(*given)
 

@@ -60,6 +60,22 @@ class DockerDriver:
 
         return examine(self._engine)
 
+    def explain(self, spec: DynoSpec) -> Sequence[str]:
+        """Tell how a dyno would be started, on whatever engine."""
+        from hsup_driver_docker import container, explanation
+        from hsup_driver_docker.stacks import Stacks
+
+        stack = Stacks(self._settings.environ).image(spec.stack)
+        around = container.Surroundings(
+            owner="OWNER",
+            size=self._size_of(spec),
+            network=self._network,
+            publish=self._publish,
+            host_port=container.port(spec),
+            is_lasting=True,
+        )
+        return [*explanation.explain(spec, stack, around)]
+
     def check_size(self, name: str) -> None:
         """Raise DynoStartError for a name that is not one of a size."""
         named(name)
@@ -291,9 +307,15 @@ class DockerDriver:
     def _maker(self) -> Maker:
         from hsup_driver_docker.maker import Maker
 
-        environ = self._settings.environ
-        network, publish = environ.get(_NETWORK) or None, environ.get(_PUBLISH) or _LOOPBACK
-        return Maker(self._engine, self._household.owner, network, publish)
+        return Maker(self._engine, self._household.owner, self._network, self._publish)
+
+    @property
+    def _network(self) -> str | None:
+        return self._settings.environ.get(_NETWORK) or None
+
+    @property
+    def _publish(self) -> str:
+        return self._settings.environ.get(_PUBLISH) or _LOOPBACK
 
 
 def _discard(launched: Launched | None) -> None:

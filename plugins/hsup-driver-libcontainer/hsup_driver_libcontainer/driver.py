@@ -67,6 +67,23 @@ class LibcontainerDriver:
 
         return [*self._machine.examine(), *findings.examine(self._settings)]
 
+    def explain(self, spec: DynoSpec) -> Sequence[str]:
+        """Tell how a dyno would be started on this machine; a slug is told as it is named."""
+        from hsup_driver_libcontainer import explanation
+
+        place = self._machine.sample(self._machine.size_of(spec))
+        seen = place.plan(
+            spec,
+            stack=explanation.stack_root(self._stacks, spec.stack, self._machine.images),
+            app=spec.slug.location if spec.slug else None,
+            scratch_bytes=self._machine.scratch_bytes(place.size),
+            terminal=None,
+        )
+        return [
+            *self._machine.explain(place),
+            *explanation.of_file_systems(seen, place.uid, self._machine.stage),
+        ]
+
     def check_size(self, name: str) -> None:
         """Raise DynoStartError for a name that is not one of a size."""
         named(name)
@@ -233,8 +250,13 @@ class LibcontainerDriver:
         self, place: Place, spec: DynoSpec, prepared: Prepared, own: Program
     ) -> Iterator[tuple[int, int]]:
         """Lend the memory files of a dyno's plan and program."""
-        scratch_bytes = self._machine.scratch_bytes(place.size)
-        seen = place.plan(spec, prepared, scratch_bytes=scratch_bytes, terminal=own.terminal)
+        seen = place.plan(
+            spec,
+            stack=prepared.root,
+            app=prepared.app,
+            scratch_bytes=self._machine.scratch_bytes(place.size),
+            terminal=own.terminal,
+        )
         with ExitStack() as close:
             plan_file = plan.write(seen)
             close.callback(os.close, plan_file)
@@ -313,8 +335,7 @@ class LibcontainerDriver:
 
     @cached_property
     def _preparation(self) -> Preparation:
-        images = f"{self._machine.folder}/images"
-        return Preparation(self._stacks, self._slugs, images, self._mount)
+        return Preparation(self._stacks, self._slugs, self._machine.images, self._mount)
 
     def _mount(self, argv: Sequence[str]) -> None:
         self._need_zygote().mount(argv)

@@ -62,6 +62,12 @@ class StackStore:
                 return _open_folder(entry)
             return self._installed.open(entry) or self._fetch(entry, progress)
 
+    def look(self, wanted: str | None) -> Stack | None:
+        """Return a stack if it is there, as `obtain` does; fetch nothing. Raises DriverError."""
+        with self._telling():
+            entry = self.catalogue.find(wanted)
+            return _open_folder(entry) if is_folder(entry) else self._installed.open(entry)
+
     def pull(self, wanted: str | None, progress: Progress | None = None) -> tuple[Entry, bool]:
         """Fetch a stack that is not there, or whose image in a registry is another now.
 

@@ -164,6 +164,15 @@ def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, num
     assert asked == done
 
 
+@pytest.fixture
+def unignored():
+    """Have signals count that whoever started the tests may ignore."""
+    before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGQUIT, before)
+
+
+@pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR2, signal.SIGRTMIN + 5])
 def test_a_signal_to_hsup_is_the_containers(told, monkeypatch, number):
     passed_on = queue.Queue()

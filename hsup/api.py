@@ -1,4 +1,4 @@
-"""The contracts of drivers, sources, log sinks and services.
+"""The contracts of drivers, sources, log sinks, services and commands.
 
 A plugin's hooks only register factories of such objects (see
 `hsup.hookspecs`); hsup calls a factory when the object is needed, at most once
@@ -449,3 +449,33 @@ class Service(Protocol):
 
 
 ServiceFactory = Callable[[Settings], "Service | None"]
+
+
+class CommandContext(Protocol):
+    """What a plugin's command is given by `click.pass_obj`: the options before its name.
+
+        @click.command()
+        @click.option("-a", "--app", metavar="NAME")
+        @click.pass_obj
+        def releases(context: CommandContext, /, app: str | None) -> None:
+            settings = context.settings()
+            name = app or settings.app
+
+    An option that was not given has the value of its variable. Those that the command takes
+    itself are the command's: `hsup releases -a NAME` is not in `settings`.
+    """
+
+    def settings(self) -> Settings:
+        """Return what drivers and sources are given, too. Raises UsageError."""
+
+    @property
+    def driver(self) -> str:
+        """Return the name of the driver."""
+
+    @property
+    def source(self) -> str | None:
+        """Return the name of the source, None where the first that applies is meant."""
+
+    @property
+    def is_verbose(self) -> bool:
+        """Tell whether to say more."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsup import __version__
+from hsup.api import CommandContext
 from hsup.cli.options import Options
 from hsup.cli.shared import SharingCommand
 from hsup.errors import HsupError, PluginError
@@ -69,7 +70,8 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
     A source gives a release: from Heroku, from a control directory, or from
     the Procfile here. A dyno driver runs its dynos.
     """
-    ctx.obj = Options(given)
+    context: CommandContext = Options(given)
+    ctx.obj = context
 
 
 @contextmanager

@@ -36,9 +36,6 @@ _BASE = "hsup.image.base"
 #: What changes with the way in which images are built.
 _BUILT_LIKE = f"2-{zlib.crc32(START_UP.encode()):08x}"
 
-#: What a slug that is a container image has for its location before the image's name.
-IMAGE_SCHEME = "docker://"
-
 
 class Wanted(NamedTuple):
     """What an image is built of; `author` is who has named it, and may not see all of it."""
@@ -66,8 +63,8 @@ class Images:
         `owner` is asked whose label a container has in which it is built. Raises DriverError.
         """
         slug = wanted.slug
-        if slug is not None and slug.location.startswith(IMAGE_SCHEME):
-            return self._own(slug.location.removeprefix(IMAGE_SCHEME), wanted.author)
+        if slug is not None and slug.image is not None:
+            return self._own(slug.image, wanted.author)
         labels = {_APP: wanted.app, _STACK: wanted.stack or DEFAULT_STACK, _FORMAT: _BUILT_LIKE}
         stack = self._stacks.image(wanted.stack)
         if base := self._engine.image(stack):  # else it was removed, and what it became is not

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hsup.errors import DriverError, UsageError
-from hsup.model import Fault
+from hsup.model import IMAGE_SCHEME, Fault
 from hsup_driver_libcontainer.stacks.lock import rewritten
 from hsup_driver_libcontainer.stacks.manifest import Entry, Parsed
 from hsup_driver_libcontainer.stacks.version import ordered
@@ -155,7 +155,7 @@ def _of_heroku(name: str, version: str | None) -> Entry | None:
     if not match:
         return None
     tag = version or match[2]
-    return Entry(name, version, f"docker://docker.io/heroku/{match[1]}:{tag}")
+    return Entry(name, version, f"{IMAGE_SCHEME}docker.io/heroku/{match[1]}:{tag}")
 
 
 def _stamp(path: str) -> list[int] | None:

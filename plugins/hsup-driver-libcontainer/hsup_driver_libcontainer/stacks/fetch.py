@@ -57,7 +57,7 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
     os.mkdir(stack, 0o755)
     try:
         with long_work.current().doing(workspace.progress.describe):
-            if entry.url.startswith("docker://"):
+            if entry.image is not None:
                 record = _from_registry(entry, stack, workspace, current)
             else:
                 record = _from_archive(entry, stack, workspace)

@@ -26,6 +26,8 @@ _LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/")
 _TAG = re.compile(r":[^/:]*$")
 #: Go's names, which image indexes use.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+#: What skopeo calls registries, see man 5 containers-transports.
+_TRANSPORT = "docker://"
 _RETRIES = "3"
 #: The largest size in a manifest, an int64 (OCI image-spec, descriptor.md).
 _MOST_BYTES = 2**63 - 1
@@ -76,7 +78,7 @@ def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> s
         f"--src-tls-verify={_wants_tls(image.reference)}",
         # umoci 0.4.7, which Debian 12 has, reads no zstd.
         "--dest-compress-format=gzip",
-        f"docker://{image.reference}",
+        f"{_TRANSPORT}{image.reference}",
         f"oci:{layout}:{_LAYOUT_TAG}",
         to=f"pull {image.reference}",
         watch=lambda: progress.show(_bytes_in(layout), image.size),
@@ -91,7 +93,8 @@ def unpack_layers(layout: str, root: str, tools: Tools) -> None:
 
 def _references(entry: Entry) -> tuple[str, str]:
     """Return the repository, and with the checksum as digest, or else the tag, the image."""
-    given = entry.url.removeprefix("docker://")
+    given = entry.image
+    assert given is not None  # nothing else is resolved
     if entry.checksum:
         repository = _TAG.sub("", given.partition("@")[0])
         return repository, f"{repository}@{entry.checksum}"
@@ -105,7 +108,7 @@ def _manifest(reference: str, tools: Tools) -> bytes:
         "--raw",
         f"--retry-times={_RETRIES}",
         f"--tls-verify={_wants_tls(reference)}",
-        f"docker://{reference}",
+        f"{_TRANSPORT}{reference}",
         to=f"pull {reference}",
         hint="hsup stacks import NAME FOLDER takes a root file system that is here",
     )

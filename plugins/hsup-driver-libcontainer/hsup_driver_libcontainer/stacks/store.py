@@ -77,7 +77,7 @@ class StackStore:
                 self._fetch(entry, progress).close()
                 return entry, True
             present.close()
-            if not entry.url.startswith("docker://"):
+            if entry.image is None:
                 return entry, False
             with self._fetch(entry, progress, unless=present.record) as stack:
                 return entry, stack.record != present.record

@@ -50,14 +50,14 @@ def command(before: Options, /, *, as_json: bool, **given: Any) -> None:
 
 def _examine(parts: Parts, name: str) -> Sequence[Finding] | None:
     """Return what a driver found, None from one that does not look at the machine."""
-    parts.plugins.choose("driver", name, parts.plugins.drivers)  # raises for one that is not there
+    parts.plugins.drivers.choose(name)  # raises for one that is not there
     try:
         driver = parts.named_driver(name)
         return driver.examine() if isinstance(driver, Examines) else None
     except HsupError as error:
         is_own = error.__cause__ is None or isinstance(error.__cause__, HsupError)
         subject = "settings" if is_own else "package"
-        distribution = parts.plugins.part("driver", name).distribution
+        distribution = parts.plugins.drivers.part(name).distribution
         remedy = error.hint or f"see the documentation of {distribution}"
         return (Finding(subject, is_good=False, text=error.args[0], remedy=remedy),)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -33,7 +33,7 @@ from hsup.plugins.guards import (
     create_service,
     create_sink,
 )
-from hsup.plugins.manager import PluginManager
+from hsup.plugins.manager import PluginManager, Registered
 from hsup.visible import say_at_once, warn, warn_of
 
 _Factory = TypeVar("_Factory")
@@ -55,7 +55,7 @@ class Parts:
         self.plugins = PluginManager(calls=self.calls)
         self._fetch_slug: Callable[[Release], None] | None = None
         self._sources = {
-            name: GuardedSourceFactory(self.calls, self.plugins.part("source", name), factory)
+            name: GuardedSourceFactory(self.calls, self.plugins.sources.part(name), factory)
             for name, factory in self.plugins.sources.items()
         }
         for fault in self.plugins.faults():
@@ -69,7 +69,8 @@ class Parts:
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
         """Return what makes a source."""
-        return self.plugins.choose("source", name, self._sources)
+        self.plugins.sources.choose(name)  # raises where there is none
+        return self._sources[name]
 
     def source_name(self) -> str:
         """Return the name of the source to use.
@@ -101,9 +102,9 @@ class Parts:
 
     def named_driver(self, name: str) -> Driver:
         """Return the driver of a name. Raises HsupError."""
-        factory = self.plugins.choose("driver", name, self.plugins.drivers)
-        part = self.plugins.part("driver", name)
-        return create_driver(self.calls, part, factory, self.settings)
+        drivers = self.plugins.drivers
+        factory = drivers.choose(name)
+        return create_driver(self.calls, drivers.part(name), factory, self.settings)
 
     def driver(self) -> Driver:
         """Return the driver. Raises DriverError where it cannot do what was asked."""
@@ -134,22 +135,21 @@ class Parts:
 
     def log_sinks(self) -> list[LogSink]:
         """Return the sinks that the settings ask for, besides the terminal."""
-        return self._made("log sink", self.plugins.log_sinks, create_sink)
+        return self._made(self.plugins.log_sinks, create_sink)
 
     def services(self) -> list[Service]:
         """Return the services that the settings ask for."""
-        return self._made("service", self.plugins.services, create_service)
+        return self._made(self.plugins.services, create_service)
 
     def _made(
         self,
-        kind: str,
-        factories: Mapping[str, _Factory],
+        factories: Registered[_Factory],
         create: Callable[[Calls, Part, _Factory, Settings], _Made | None],
     ) -> list[_Made]:
         parts = []
         for name, factory in factories.items():
             try:
-                part = create(self.calls, self.plugins.part(kind, name), factory, self.settings)
+                part = create(self.calls, factories.part(name), factory, self.settings)
             except PluginFailed as error:
                 _warn(str(error))  # it must not keep the dynos from running
                 continue
@@ -182,9 +182,9 @@ class Parts:
     def _require_optional_parts(self) -> None:
         """Refuse an option that nothing installed would heed."""
         if self.settings.control_socket:
-            self.plugins.choose("service", "control", self.plugins.services)
+            self.plugins.services.choose("control")
         if self.settings.logplex_url:
-            self.plugins.choose("log sink", "logplex", self.plugins.log_sinks)
+            self.plugins.log_sinks.choose("logplex")
 
 
 def print_warnings() -> None:

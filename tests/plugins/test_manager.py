@@ -19,7 +19,8 @@ from hsup.events import (
 from hsup.lifecycle import State
 from hsup.model import DynoName, ExitStatus
 from hsup.plugins.calls import Calls
-from hsup.plugins.manager import PluginManager
+from hsup.plugins.entry_points import EntryPoint
+from hsup.plugins.manager import Plugin, PluginManager, Registered
 
 DRIVER = """
 from hsup import hookimpl
@@ -285,7 +286,7 @@ def test_two_drivers_of_one_name_are_an_error_that_names_both(install):
     assert "frob" not in drivers
     assert_the_rest_works(manager)
     with pytest.raises(PluginError) as caught:
-        manager.choose("driver", "frob", drivers)
+        drivers.choose("frob")
     for text in (*manager.faults(), str(caught.value)):
         assert 'plugin "one" of hsup-driver-frob 4.5' in text
         assert 'plugin "two" of hsup-driver-brof 6.7' in text
@@ -309,13 +310,21 @@ def test_what_was_registered_is_chosen_by_name(install):
     install("hsup-driver-frob", GOOD)
     manager = PluginManager()
     drivers = manager.drivers
-    assert manager.choose("driver", "frob", drivers) is drivers["frob"]
+    assert drivers.choose("frob") is drivers["frob"]
 
 
 def test_what_nobody_registered_is_an_error_that_lists_what_there_is():
-    manager = PluginManager([])
+    drivers = Registered("driver")
+    plugin = Plugin(EntryPoint("frob", "hsup_frob.hooks", "hsup_frob-1.dist-info"))
+    drivers.add("b", print, plugin)
+    drivers.add("a", print, plugin)
     with pytest.raises(PluginError, match='there is no driver "frob"; installed: a, b'):
-        manager.choose("driver", "frob", {"b": None, "a": None})
+        drivers.choose("frob")
+
+
+def test_without_plugins_nothing_is_installed():
+    with pytest.raises(PluginError, match='there is no driver "frob"; installed: none'):
+        PluginManager([]).drivers.choose("frob")
 
 
 OBSERVING = """

@@ -15,6 +15,7 @@ of a dyno, which have 5 s more. An ability is one that is not None or False.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from hsup.errors import ReleaseRejected, SourceError
@@ -319,22 +320,37 @@ class FetchesSlugs(Protocol):
         """
 
 
+class Claim(IntEnum):
+    """How strongly a user's settings ask for a source: the strongest claim is used.
+
+    Where two sources claim alike, hsup says so, and uses the one whose name sorts first.
+    """
+
+    #: Nothing asks for it.
+    NONE = 0
+    #: It would do where nothing else is asked for: an application's name, and a key in ~/.netrc.
+    FALLBACK = 1
+    #: What it reads is where hsup was called: a Procfile.
+    FOUND = 2
+    #: A variable names what it reads: HSUP_CONTROL_DIR.
+    NAMED = 3
+    #: A variable has the key to a platform: HEROKU_ACCESS_TOKEN.
+    PLATFORM = 4
+
+
 class SourceFactory(Protocol):
-    """Says whether a source applies, and makes it."""
-
-    @property
-    def rank(self) -> int:
-        """Return the place in the order of asking: the lowest that applies is used.
-
-        Heroku has 10, the control directory 20, the Procfile 30.
-        """
+    """Says how strongly a source is asked for, and makes it."""
 
     @property
     def remedy(self) -> str:
         """Return what a user does to choose this source: `set HSUP_CONTROL_DIR=…`."""
 
-    def applies(self, settings: Settings) -> bool:
-        """Tell whether the user's settings ask for this source."""
+    def applies(self, settings: Settings) -> Claim:
+        """Return how strongly the user's settings ask for this source.
+
+        Called before every command that needs a source, unless the user names one: look at
+        variables and at what is on this machine, and ask no server.
+        """
 
     def create(self, settings: Settings) -> Source:
         """Make the source. Raises UsageError where settings lack something."""
@@ -474,7 +490,7 @@ class CommandContext(Protocol):
 
     @property
     def source(self) -> str | None:
-        """Return the name of the source, None where the first that applies is meant."""
+        """Return the name of the source, None where the strongest claim is meant."""
 
     @property
     def is_verbose(self) -> bool:

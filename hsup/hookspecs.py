@@ -58,7 +58,7 @@ def hsup_register_sources() -> Mapping[str, SourceFactory]:
     """Return sources of releases by the name that `--source` takes.
 
     Called once, before the command runs; each value is a
-    `hsup.api.SourceFactory`, which says from the Settings whether it applies.
+    `hsup.api.SourceFactory`, which says from the Settings how strongly it applies.
 
         return {"git": GitSourceFactory()}
     """

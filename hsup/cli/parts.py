@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from hsup.api import (
     BindsPaths,
+    Claim,
     Closes,
     Driver,
     Fetched,
@@ -63,7 +64,7 @@ class Parts:
         self._require_optional_parts()
 
     def source(self) -> tuple[str, Source]:
-        """Return the source that was asked for, or else the first that applies."""
+        """Return the source that was asked for, or else the one with the strongest claim."""
         name = self.source_name()
         return name, self.source_factory(name).create(self.settings)
 
@@ -81,24 +82,28 @@ class Parts:
             return self.options.source
         if missing := catalogue.source_asked_for(self.settings.environ, self._sources):
             return missing
-        for name in self.source_names():
-            if self._applies(name):
-                return name
+        claims = {name: self._claim(name) for name in self.source_names()}
+        strongest = max(claims.values(), default=Claim.NONE)
+        if strongest is not Claim.NONE:
+            first, *others = (name for name, claim in claims.items() if claim is strongest)
+            if others:
+                _warn(_clash(first, others))
+            return first
         installed = {name: self._sources[name].remedy for name in self.source_names()}
         remedies = {**catalogue.REMEDIES, **installed}
         raise UsageError("there is no source of releases", hint=", or ".join(remedies.values()))
 
-    def _applies(self, name: str) -> bool:
-        """Tell whether a source applies; one that fails does not, and keeps no other from it."""
+    def _claim(self, name: str) -> Claim:
+        """Return a source's claim; one that fails has none, and keeps no other from its own."""
         try:
-            return bool(self._sources[name].applies(self.settings))
+            return self._sources[name].applies(self.settings)
         except HsupError as error:
             _warn(str(error))
-            return False
+            return Claim.NONE
 
     def source_names(self) -> list[str]:
         """Return the names of all sources, in the order of asking."""
-        return sorted(self._sources, key=lambda name: self._sources[name].rank)
+        return sorted(self._sources)
 
     def named_driver(self, name: str) -> Driver:
         """Return the driver of a name. Raises HsupError."""
@@ -230,6 +235,11 @@ def tell_faults(fetched: Fetched) -> None:
     if fetched.rejected is not None and fetched.release is not None:
         going_on = f"using {fetched.release} instead"
         warn(f"warning: {fetched.rejected}; {going_on}")
+
+
+def _clash(first: str, others: Iterable[str]) -> str:
+    names = ", ".join((first, *others))
+    return f"several sources apply alike ({names}), using {first}; choose one with --source"
 
 
 def _warn(text: str) -> None:

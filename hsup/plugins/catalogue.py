@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hsup.api import Driver
     from hsup.model import Release
 
-#: What a user does to choose a source, in the order in which sources are asked.
+#: What a user does to choose a source, the strongest claim first.
 REMEDIES: Mapping[str, str] = {
     "heroku": "set HEROKU_ACCESS_TOKEN and --app for an application on Heroku",
     "directory": "set HSUP_CONTROL_DIR to a control directory",

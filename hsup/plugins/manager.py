@@ -261,10 +261,9 @@ def _async_hook(module: object, hooks: Iterable[str]) -> str | None:
 
 def _is_source_factory(value: object) -> bool:
     try:
-        has_rank = isinstance(getattr(value, "rank", None), int)
         has_remedy = isinstance(getattr(value, "remedy", None), str)
         methods = [getattr(value, one, None) for one in ("applies", "create", "check")]
         getattr(value, "follows_formation", None)
     except (Exception, SystemExit):
         return False
-    return has_rank and has_remedy and all(map(callable, methods))
+    return has_remedy and all(map(callable, methods))

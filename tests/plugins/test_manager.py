@@ -204,11 +204,11 @@ def test_a_mapping_of_other_names_is_reported_and_the_rest_works(install, hook, 
     assert re.search(r"the name of a .* is not a text: (3|None)$|ValueError\('a slip'\)", fault)
 
 
-@pytest.mark.parametrize("name", ["rank", "applies", "follows_formation"])
+@pytest.mark.parametrize("name", ["remedy", "applies", "follows_formation"])
 def test_a_source_factory_that_raises_is_reported(install, name):
     factory = (
         "class Factory:\n"
-        "    rank, remedy = 1, ''\n"
+        "    remedy = ''\n"
         "    applies = create = check = lambda *_: None\n"
         "    @property\n"
         f"    def {name}(self): raise KeyError('x')\n"
@@ -235,7 +235,9 @@ def test_a_hook_that_returns_a_wrong_type_is_reported_and_the_rest_works(install
 
 
 def test_a_source_factory_that_lacks_something_is_reported(install):
-    code = registering("hsup_register_sources", "return {'git': type('Factory', (), {'rank': 1})}")
+    code = registering(
+        "hsup_register_sources", "return {'git': type('Factory', (), {'remedy': 'x'})}"
+    )
     install("hsup-source-git", code)
     manager = PluginManager()
     assert "git" not in manager.sources
@@ -269,7 +271,7 @@ def test_what_a_hook_registers_is_found_by_its_name(install, hook):
     body = "return {'frob': Factory()}"
     factory = (
         "class Factory:\n"
-        "    rank, remedy = 1, ''\n"
+        "    remedy = ''\n"
         "    applies = create = check = __call__ = lambda *_: None\n"
     )
     install("hsup-frob", factory + registering(hook, body))

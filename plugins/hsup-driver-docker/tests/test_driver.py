@@ -21,11 +21,10 @@ import pytest
 
 from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, DynoStartError, TooManyProcesses, UsageError
-from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.sizes import SIZES
 from hsup.terminal import write_all
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_docker import container
 from hsup_driver_docker.connection import EngineAway, EngineError
 from hsup_driver_docker.driver import DockerDriver
@@ -384,10 +383,9 @@ KILLED_HSUP = """
 import asyncio, json, os, sys
 from pathlib import Path
 from hsup.api import Settings
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, Release
 from hsup.terminal import write_all
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.handle import Handle
 

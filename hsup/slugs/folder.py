@@ -27,7 +27,7 @@ from hsup.archives.digest import KnownDigests, file_key
 from hsup.archives.errors import SlugError
 from hsup.archives.limits import read_keep, read_limits
 from hsup.archives.location import Archive, ArchiveFile
-from hsup.locks import SHARED, lock, unlock
+from hsup.locks import SHARED, is_at, lock, unlock
 from hsup.slugs.disk import is_synced, is_whole
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Unpacked:
         if self._found_at is None or self._descriptor is None:
             return True
         try:
-            return os.path.samestat(os.stat(self._found_at), os.fstat(self._descriptor))
+            return is_at(self._found_at, self._descriptor)
         except OSError:
             return False
 

@@ -11,13 +11,13 @@ because it cannot see it: on another machine, of another user, in a container.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from hsup.errors import DriverError
 from hsup.folders import make_folders
+from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file, unlock
 
 FOLDER = "HSUP_DOCKER_DIR"
 _DEFAULT_FOLDER = "/var/lib/hsup/docker"
@@ -103,7 +103,7 @@ class Household:
             return
         if not has_containers:
             self._forget(instance)
-        os.close(lock)
+        unlock(lock)
 
     def leave(self, remaining: set[str]) -> None:
         """Give up all that was inherited, and oneself; `remaining` owners have containers."""
@@ -150,17 +150,10 @@ class Household:
 
     def _lock(self, instance: str) -> int | None:
         """Return a lock; None if somebody else has it. Raises FileNotFoundError."""
-        folder = self._path(instance)
-        lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock_file(f"{self._path(instance)}/lock", EXCLUSIVE_NOW, MAKE)
         except BlockingIOError:
-            os.close(lock)
             return None
-        if _is_at(lock, f"{folder}/lock"):
-            return lock
-        os.close(lock)
-        return None
 
     def _read_id(self) -> str:
         path = f"{self.folder}/household"
@@ -192,11 +185,3 @@ def _remove(folder: str) -> None:
             with suppress(FileNotFoundError):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    """Tell whether a file is still there under its name; nobody unlinks it now."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False

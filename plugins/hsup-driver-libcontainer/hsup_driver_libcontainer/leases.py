@@ -61,7 +61,7 @@ class Leases:
         with self._mutex:
             if number in self._taken and not self._is_closed:
                 self._taken.remove(number)
-                fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, number))
+                fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, lock_of_byte(fcntl.F_UNLCK, number))
 
     def close(self) -> None:
         """Let go of the file: all leases end once no process has it open."""
@@ -83,7 +83,7 @@ class Leases:
 
     def _lock(self, number: int) -> bool:
         try:
-            fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, number))
+            fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, lock_of_byte(fcntl.F_WRLCK, number))
         except BlockingIOError:
             return False
         return True
@@ -101,6 +101,6 @@ def without(numbers: range, busy: Iterable[range]) -> Iterator[range]:
         yield range(start, numbers.stop)
 
 
-def _flock(kind: int, number: int) -> bytes:
-    """Return a struct flock (man 2 fcntl) for one byte."""
+def lock_of_byte(kind: int, number: int) -> bytes:
+    """Return a struct flock (man 2 fcntl) for one byte of a file."""
     return struct.pack("hhqqi4x", kind, os.SEEK_SET, number, 1, 0)

@@ -27,6 +27,7 @@ from hsup.archives.digest import KnownDigests, file_key
 from hsup.archives.errors import SlugError
 from hsup.archives.limits import read_keep, read_limits
 from hsup.archives.location import Archive, ArchiveFile
+from hsup.folders import SYSTEM_STATE
 from hsup.locks import SHARED, is_at, lock, unlock
 from hsup.slugs.disk import is_synced, is_whole
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from hsup.api import Settings
 
 SLUGS_DIR = "HSUP_SLUGS_DIR"
-DEFAULT_DIR = "/var/lib/hsup/slugs"
+DEFAULT_DIR = f"{SYSTEM_STATE}/slugs"
 
 _HINTS = {
     errno.ENOSPC: "free some space",

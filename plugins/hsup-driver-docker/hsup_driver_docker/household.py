@@ -16,11 +16,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from hsup.errors import DriverError
-from hsup.folders import make_folders
+from hsup.folders import make_folders, state_folder
 from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file, unlock
 
 FOLDER = "HSUP_DOCKER_DIR"
-_DEFAULT_FOLDER = "/var/lib/hsup/docker"
 
 #: What the folder of an owner that is being forgotten ends with.
 _GOING = ".going"
@@ -33,7 +32,7 @@ class Household:
     """
 
     def __init__(self, environ: Mapping[str, str], engine: str) -> None:
-        base = environ.get(FOLDER) or _default_folder(environ)
+        base = environ.get(FOLDER) or state_folder("docker", environ)
         self.folder = f"{base}/{engine.replace('/', '-')}"
         self._locks: dict[str, int] = {}
         try:
@@ -169,13 +168,6 @@ class Household:
                 os.unlink(made)
         with open(path, encoding="ascii") as file:
             return file.read()
-
-
-def _default_folder(environ: Mapping[str, str]) -> str:
-    if os.geteuid() == 0:
-        return _DEFAULT_FOLDER
-    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return f"{state}/hsup/docker"
 
 
 def _remove(folder: str) -> None:

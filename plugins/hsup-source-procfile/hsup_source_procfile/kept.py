@@ -15,14 +15,13 @@ from typing import Any
 from urllib.parse import quote
 
 from hsup.errors import SourceError
-from hsup.folders import make_folders
+from hsup.folders import make_folders, state_folder
 from hsup.model import Command, ProcessType, Release
 from hsup.validation import release_faults
 
 logger = logging.getLogger(__name__)
 
 STATE_DIR = "HSUP_PROCFILE_DIR"
-_DEFAULT_DIR = "/var/lib/hsup/procfile"
 #: Of a file's name, on most file systems (man 3 pathconf, NAME_MAX).
 _LONGEST_NAME = 200
 #: How a file's name begins: that of a folder is absolute.
@@ -142,11 +141,4 @@ def _path(folder: str, environ: Mapping[str, str]) -> str:
         import hashlib
 
         name = _ROOT + hashlib.sha256(name.encode()).hexdigest()
-    return os.path.join(environ.get(STATE_DIR) or _default_dir(environ), f"{name}.json")
-
-
-def _default_dir(environ: Mapping[str, str]) -> str:
-    if os.geteuid() == 0:
-        return _DEFAULT_DIR
-    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "hsup", "procfile")
+    return os.path.join(environ.get(STATE_DIR) or state_folder("procfile", environ), f"{name}.json")

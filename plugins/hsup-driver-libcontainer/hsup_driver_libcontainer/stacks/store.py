@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.api import Settings
 from hsup.errors import DriverError, UsageError
+from hsup.folders import SYSTEM_STATE
 from hsup.locks import SHARED, lock
 from hsup_driver_libcontainer.stacks.catalogue import Catalogue, split_wanted
 from hsup_driver_libcontainer.stacks.installed import Installed
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.stacks.fetch import Workspace
 
 STACKS_DIR = "HSUP_STACKS_DIR"
-DEFAULT_STACKS_DIR = "/var/lib/hsup/stacks"
+DEFAULT_STACKS_DIR = f"{SYSTEM_STATE}/stacks"
 #: What parts the folders and the options of overlays, and what escapes it.
 _UNMOUNTABLE = re.compile(r"[:,\\]")
 

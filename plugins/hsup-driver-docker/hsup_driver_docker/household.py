@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from hsup.durable import write_durably
 from hsup.errors import DriverError
 from hsup.folders import make_folders, state_folder
 from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file, unlock
@@ -158,12 +159,11 @@ class Household:
         path = f"{self.folder}/household"
         if not os.path.exists(path):
             made = f"{path}.{os.urandom(6).hex()}"
-            with open(made, "x", encoding="ascii") as file:
-                file.write(os.urandom(8).hex())
+            write_durably(made, os.urandom(8).hex().encode("ascii"))
             try:
-                os.link(made, path)
+                os.link(made, path)  # a rename would replace that of somebody who was quicker
             except FileExistsError:
-                pass  # somebody else was quicker
+                pass
             finally:
                 os.unlink(made)
         with open(path, encoding="ascii") as file:

@@ -22,17 +22,16 @@ import msgspec
 
 from hsup.archives.limits import read_limits
 from hsup.archives.progress import tell_of_waiting
+from hsup.durable import UNFINISHED, write_durably
 from hsup.errors import SourceError
 from hsup.folders import make_folders, state_folder
 from hsup.locks import lock_or_make, unlock
 from hsup.model import Release
 from hsup_source_heroku import STATE_DIR, convert
-from hsup_source_heroku.archive import Archives, sync
+from hsup_source_heroku.archive import Archives
 from hsup_source_heroku.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
-
-_PRIVATE = 0o600
 
 
 class Kept:
@@ -146,12 +145,5 @@ class Kept:
 
 
 def _write(path: str, snapshot: Snapshot) -> None:
-    """Write a file that appears whole, also after a crash, and is for the user alone."""
-    work = f"{path}.new"  # of a crash, the next one is written over it
-    descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)
-    with open(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(snapshot))
-        file.flush()
-        os.fsync(descriptor)
-    os.replace(work, path)
-    sync(os.path.dirname(path))
+    """Write a snapshot; the caller has the lock, so that one name does for what is unfinished."""
+    write_durably(path, msgspec.json.encode(snapshot), work=f"{path}{UNFINISHED}")

@@ -87,14 +87,12 @@ class Links:
         return fill(self.load(), values).removal
 
     def _make(self, key: str, *, has_ipv6: bool) -> LinkRequests:
+        from hsup.durable import write_durably  # is needed rarely
         from hsup_driver_libcontainer.network.link_messages import encode
 
         group = group_of(self._settings)
         template = encode(self._settings, group, PLACEHOLDERS, has_ipv6=has_ipv6)
-        unfinished = f"{self._path}.{os.getpid()}"
-        with open(unfinished, "w", encoding="ascii") as file:
-            json.dump([key, template], file)
-        os.rename(unfinished, self._path)
+        write_durably(self._path, json.dumps([key, template]).encode("ascii"))
         return template
 
 

@@ -26,6 +26,7 @@ from hsup.cli.shared import SharingCommand
 from hsup.cli.signals import SignalHandlers
 from hsup.descriptors import allow_many, require_least
 from hsup.errors import HsupError, UsageError
+from hsup.numerals import are_digits, whole_number
 from hsup.output.formats import formatter
 from hsup.output.logs import LogRouter
 from hsup.output.printer import ErrorPrinter, Printer, RawPrinter
@@ -253,13 +254,13 @@ def _parse_types(words: Iterable[str]) -> Mapping[str, tuple[int, str | None]]:
 
 
 def _parse_quantity(word: str, number: str) -> int:
-    if not (number.isascii() and number.isdecimal()):
+    if not are_digits(number):
         text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
         raise UsageError(text)
-    digits = number.lstrip("0") or "0"  # Python makes no number of thousands of them
-    if len(digits) > len(str(_MOST_DYNOS)) or int(digits) > _MOST_DYNOS:
+    quantity = whole_number(number.lstrip("0") or "0")
+    if quantity is None or quantity > _MOST_DYNOS:
         raise UsageError(f'"{word}": more than {_MOST_DYNOS} dynos of a type')
-    return int(digits)
+    return quantity
 
 
 def _error_printer(printer: Printer | RawPrinter) -> Printer:

@@ -8,8 +8,9 @@ import time
 from typing import NamedTuple
 
 from hsup.archives.digest import KnownDigests
-from hsup.archives.limits import Keep, is_young, whole_number
+from hsup.archives.limits import Keep, is_young
 from hsup.locks import EXCLUSIVE_NOW, lock, unlock
+from hsup.numerals import whole_number
 
 
 def collect(folder: str, keep: Keep) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hsup.errors import DriverError, UsageError
 from hsup.launch import START_UP
 from hsup.model import Author, Slug
+from hsup.numerals import whole_number
 from hsup_driver_docker.image import Image
 from hsup_driver_docker.stacks import DEFAULT_STACK, Stacks
 from hsup_driver_docker.tree import unreadable, walk
@@ -239,6 +240,7 @@ def _is_named(names: Sequence[str] | None, prefix: str) -> bool:
 
 def _read_keep(environ: Mapping[str, str]) -> int:
     text = environ.get(KEEP) or str(_DEFAULT_KEEP)
-    if not (text.isascii() and text.isdecimal() and int(text)):
+    number = whole_number(text)
+    if not number:
         raise UsageError(f'{KEEP} is "{text}"', hint="write how many images, 1 or more")
-    return int(text)
+    return number

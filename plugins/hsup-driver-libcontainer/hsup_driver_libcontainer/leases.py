@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from hsup.errors import DriverError
+from hsup.numerals import whole_number
 from hsup_driver_libcontainer.run_folders import make_own_folder
 
 _CURSOR_BYTES = 20
@@ -78,8 +79,8 @@ class Leases:
             yield from range(part.start, min(part.stop, cursor))
 
     def _cursor(self) -> int:
-        text = os.pread(self.descriptor, _CURSOR_BYTES, 0)
-        return int(text) if text.strip().isdigit() else self._numbers.start
+        number = whole_number(os.pread(self.descriptor, _CURSOR_BYTES, 0).strip())
+        return self._numbers.start if number is None else number
 
     def _lock(self, number: int) -> bool:
         try:

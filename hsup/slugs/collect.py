@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from hsup.archives.digest import KnownDigests
 from hsup.archives.limits import Keep, is_young
@@ -32,7 +32,8 @@ def sweep(work: str) -> list[str]:
     return [entry.name for entry in found if _remove(entry.path)]
 
 
-class KeptSlug(NamedTuple):
+@dataclass(frozen=True, order=True, slots=True)
+class KeptSlug:
     """A slug in the store: when it was last used, and the bytes of its files."""
 
     used: float

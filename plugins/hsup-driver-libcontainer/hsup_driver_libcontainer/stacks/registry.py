@@ -14,7 +14,8 @@ import platform
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
@@ -36,7 +37,8 @@ _MOST_TOLD = 40
 _LAYOUT_TAG = "stack"
 
 
-class Image(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
     """An image of this machine's architecture.
 
     `digest` is what the reference stands for at present: an index, or the
@@ -61,7 +63,7 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
             chosen = _choose(manifest["manifests"], entry)
             manifest = json.loads(_manifest(f"{repository}@{chosen}", tools))
         size = sum(_size(layer, reference) for layer in manifest.get("layers", ()))
-    return Image(f"{repository}@{chosen}", digest, size)
+    return Image(reference=f"{repository}@{chosen}", digest=digest, size=size)
 
 
 def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> str:

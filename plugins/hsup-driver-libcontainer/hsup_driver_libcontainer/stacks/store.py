@@ -164,7 +164,8 @@ class StackStore:
             stack = None if is_anew else self._installed.open(entry)
             if stack is None or stack.record == unless:
                 rate = read_limits(self._environ).rate
-                place = Workspace(folder, Tools(self._environ, descriptor), told, rate)
+                tools = Tools(self._environ, descriptor)
+                place = Workspace(folder=folder, tools=tools, progress=told, min_rate=rate)
                 with stack or nullcontext():
                     self._fetch_into(place, entry, stack.record.digest if stack else None)
                 stack = self._reopen(entry)

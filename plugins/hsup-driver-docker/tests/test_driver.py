@@ -800,6 +800,20 @@ class TestImages:
             slug_of_last = Slug(str(Path(settings.folder) / "3.tgz"))
             run(check())
 
+    def test_an_image_with_a_name_of_an_older_hsup_is_collected_too(
+        self, settings, release, slug, sdk
+    ):
+        environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "1"}
+        with closing(DockerDriver(settings._replace(environ=environ))) as driver:
+            driver.build(release._replace(slug=slug(0)))
+            (older,) = self.images(sdk, release.app)
+            (name,) = sdk.inspect_image(older)["RepoTags"]
+            sdk.tag(older, name.partition(":")[0], "0123456789abcdef")
+            sdk.remove_image(name)
+            driver.build(release._replace(slug=slug(1)))
+            (built,) = self.images(sdk, release.app)
+            assert built != older
+
     def test_an_image_in_use_is_not_collected(self, settings, release, slug, sdk):
         environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "1"}
 

@@ -200,7 +200,10 @@ def tls_context(given: Certificates) -> ssl.SSLContext:
 
 
 def _encoded(query: Query) -> str:
-    """Encode a query, byte by byte (RFC 3986, section 2.1): urllib takes long to import."""
+    """Encode a query, byte by byte (RFC 3986, section 2.1).
+
+    That is what urllib.parse does, which would take 1.8 ms of each `hsup run` to import.
+    """
     values = {k: v if isinstance(v, bytes) else str(v).encode() for k, v in query.items()}
     return "&".join(f"{name}=%{value.hex('%')}" for name, value in values.items() if value)
 

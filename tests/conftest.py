@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, settings
 
 from hsup.api import Fetched, Settings
 from hsup.events import DynoExited, DynoStateChanged
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, ExitStatus, ProcessType, Release
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import Calls, Part
 from hsup.plugins.guards import GuardedDriver, GuardedSource
+from hsup.supervision.dyno_spec import dyno_spec
 from hsup.supervision.executor import Surroundings
 from hsup.supervision.policy import CrashPolicy
 

@@ -44,7 +44,7 @@ def command(before: Options, /, *, as_json: bool, explains: bool, **given: Any) 
     chosen = parts.options.chosen_driver
     names = [chosen] if chosen else sorted(parts.plugins.drivers)
     for name in names:
-        parts.plugins.choose("driver", name, parts.plugins.drivers)  # raises if there is none
+        parts.plugins.drivers.choose(name)  # raises for one that is not there
     tell_all = _tell_steps if explains else _tell_findings
     if not tell_all(parts, names, as_json=as_json):
         sys.exit(1)
@@ -80,7 +80,7 @@ def _examine(parts: Parts, name: str) -> Sequence[Finding] | None:
     except HsupError as error:
         is_own = error.__cause__ is None or isinstance(error.__cause__, HsupError)
         subject = "settings" if is_own else "package"
-        distribution = parts.plugins.part("driver", name).distribution
+        distribution = parts.plugins.drivers.part(name).distribution
         remedy = error.hint or f"see the documentation of {distribution}"
         return (Finding(subject, is_good=False, text=error.args[0], remedy=remedy),)
 

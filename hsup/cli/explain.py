@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from hsup.api import Explains
 from hsup.cli.parts import Parts
 from hsup.errors import HsupError
-from hsup.launch import BASE_PORT, dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, Release, Slug
+from hsup.supervision.dyno_spec import dyno_spec
+from hsup.supervision.ports import BASE_PORT
 from hsup.visible import warn
 
 _NAME, _COMMAND = DynoName("web", 1), Command(("./web-server",))

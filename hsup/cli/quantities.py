@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hsup.errors import UsageError
+from hsup.numerals import are_digits, whole_number
 
 #: More dynos of one type than any machine runs are a slip of the finger.
 _MOST_DYNOS = 10_000
@@ -27,10 +28,10 @@ def parse_types(words: Iterable[str]) -> Mapping[str, tuple[int, str | None]]:
 
 
 def _parse_quantity(word: str, number: str) -> int:
-    if not (number.isascii() and number.isdecimal()):
+    if not are_digits(number):
         text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
         raise UsageError(text)
-    digits = number.lstrip("0") or "0"  # Python makes no number of thousands of them
-    if len(digits) > len(str(_MOST_DYNOS)) or int(digits) > _MOST_DYNOS:
+    quantity = whole_number(number.lstrip("0") or "0")
+    if quantity is None or quantity > _MOST_DYNOS:
         raise UsageError(f'"{word}": more than {_MOST_DYNOS} dynos of a type')
-    return int(digits)
+    return quantity

@@ -42,6 +42,7 @@ from hsup.plugins.contracts import (
     has,
     is_address,
     is_checked,
+    is_claim,
     is_driver,
     is_dyno,
     is_fetched,
@@ -264,7 +265,6 @@ class GuardedSourceFactory:
     def __init__(self, calls: Calls, part: Part, factory: SourceFactory) -> None:
         self._calls = calls
         self._part = part
-        self.rank = factory.rank
         self.remedy = factory.remedy
         self.follows_formation = bool(getattr(factory, "follows_formation", False))
 
@@ -273,7 +273,12 @@ class GuardedSourceFactory:
 
         self._make = Blocking(calls, part, _create, create, failure=SourceError, check=is_source)
         self.applies = Blocking(
-            calls, part, lambda _: "say whether it applies", factory.applies, failure=SourceError
+            calls,
+            part,
+            lambda _: "say whether it applies",
+            factory.applies,
+            failure=SourceError,
+            check=is_claim,
         )
         self.check = Blocking(
             calls,

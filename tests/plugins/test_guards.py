@@ -280,7 +280,7 @@ class TestSource:
 class TestSourceFactory:
     def factory(self, calls, **attributes):
         methods = {"applies": print, "create": print, "check": print}
-        given = {"rank": 1, "remedy": "x", **methods, **attributes}
+        given = {"remedy": "x", **methods, **attributes}
         return GuardedSourceFactory(calls, BUG, Of(**given))
 
     @pytest.mark.parametrize(
@@ -318,6 +318,11 @@ class TestSourceFactory:
         source = Raising("kept", fetch=print, changes=print)
         with pytest.raises(SourceError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             self.factory(calls, create=lambda _: source).create(settings)
+
+    @pytest.mark.parametrize("claim", [True, None, 2, "FOUND"])
+    def test_a_claim_that_is_none_is_an_error(self, calls, settings, claim):
+        with pytest.raises(SourceError, match=f"returned {claim!r} instead of a Claim"):
+            self.factory(calls, applies=lambda _: claim).applies(settings)
 
     def test_a_source_that_is_none_is_an_error(self, calls, settings):
         with pytest.raises(SourceError, match=r"instead of a source with fetch and changes"):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from hsup import launch
 from hsup.model import DynoSpec
+from hsup.numerals import port_number
 from hsup.sizes import OPEN_FILES, Size
 from hsup.terminal import Size as Window
 from hsup_driver_docker.binds import mounts
@@ -75,8 +76,7 @@ def new_token() -> str:
 
 def port(spec: DynoSpec) -> int | None:
     """Return the port that a dyno listens at, None where PORT of the release is none."""
-    text = str(spec.port or spec.config.get("PORT", ""))
-    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16 else None
+    return port_number(str(spec.port or spec.config.get("PORT", "")))
 
 
 def fingerprint(made: Mapping[str, Any]) -> str:

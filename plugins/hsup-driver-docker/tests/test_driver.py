@@ -21,11 +21,10 @@ import pytest
 
 from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, DynoStartError, TooManyProcesses, UsageError
-from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.sizes import SIZES
 from hsup.terminal import write_all
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_docker import container
 from hsup_driver_docker.connection import EngineAway, EngineError
 from hsup_driver_docker.driver import DockerDriver
@@ -384,10 +383,9 @@ KILLED_HSUP = """
 import asyncio, json, os, sys
 from pathlib import Path
 from hsup.api import Settings
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, Release
 from hsup.terminal import write_all
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.handle import Handle
 
@@ -801,6 +799,20 @@ class TestImages:
 
             slug_of_last = Slug(str(Path(settings.folder) / "3.tgz"))
             run(check())
+
+    def test_an_image_with_a_name_of_an_older_hsup_is_collected_too(
+        self, settings, release, slug, sdk
+    ):
+        environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "1"}
+        with closing(DockerDriver(settings._replace(environ=environ))) as driver:
+            driver.build(release._replace(slug=slug(0)))
+            (older,) = self.images(sdk, release.app)
+            (name,) = sdk.inspect_image(older)["RepoTags"]
+            sdk.tag(older, name.partition(":")[0], "0123456789abcdef")
+            sdk.remove_image(name)
+            driver.build(release._replace(slug=slug(1)))
+            (built,) = self.images(sdk, release.app)
+            assert built != older
 
     def test_an_image_in_use_is_not_collected(self, settings, release, slug, sdk):
         environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "1"}

@@ -17,9 +17,8 @@ import pyseccomp
 import pytest
 
 from hsup.errors import DriverError, DynoStartError
-from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_libcontainer import dyno as dyno_module
 from hsup_driver_libcontainer import spares, uids, zygote_client
 from hsup_driver_libcontainer.child import kernel

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from hsup.errors import DynoStartError
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, Release
+from hsup.testing import dyno_spec
 from hsup_driver_simple.program import inherited, program
 
 SURROUNDINGS = {

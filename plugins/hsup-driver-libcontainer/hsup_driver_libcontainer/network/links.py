@@ -92,11 +92,10 @@ class Links:
         )
 
     def _make(self, key: str) -> LinkRequests:
+        from hsup.durable import write_durably  # is needed rarely
+
         template = self._encode()
-        unfinished = f"{self._path}.{os.getpid()}"
-        with open(unfinished, "w", encoding="ascii") as file:
-            json.dump([key, template], file)
-        os.rename(unfinished, self._path)
+        write_durably(self._path, json.dumps([key, template]).encode("ascii"))
         return template
 
     def _encode(self) -> LinkRequests:

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import threading
+
+import pytest
+
+from hsup.locks import (
+    EXCLUSIVE,
+    EXCLUSIVE_NOW,
+    MAKE,
+    MAKE_NEW,
+    SHARED,
+    is_at,
+    lock,
+    lock_file,
+    lock_or_make,
+    unlock,
+)
+
+FILE, FOLDER = "file", "folder"
+
+
+@pytest.fixture(params=[FILE, FOLDER])
+def thing(request, tmp_path):
+    """Return a path, what makes what is there, what removes that, and what locks it."""
+    path = tmp_path / "locked"
+    make = {FILE: path.touch, FOLDER: path.mkdir}[request.param]
+    remove = {FILE: path.unlink, FOLDER: path.rmdir}[request.param]
+    locked = {FILE: lock_file, FOLDER: lock}[request.param]
+    make()
+    return str(path), make, remove, locked
+
+
+def test_one_at_a_time_has_an_exclusive_lock(thing):
+    path, _, _, locked = thing
+    held = locked(path, EXCLUSIVE)
+    with pytest.raises(BlockingIOError):
+        locked(path, EXCLUSIVE_NOW)
+    unlock(held)
+    unlock(locked(path, EXCLUSIVE_NOW))
+
+
+def test_any_number_have_a_shared_lock(thing):
+    path, _, _, locked = thing
+    held = [locked(path, SHARED) for _ in range(2)]
+    with pytest.raises(BlockingIOError):
+        locked(path, EXCLUSIVE_NOW)
+    for descriptor in held:
+        unlock(descriptor)
+
+
+def test_a_lock_ends_though_a_process_that_was_forked_has_the_descriptor(thing):
+    path, _, _, locked = thing
+    held = locked(path, EXCLUSIVE)
+    os.set_inheritable(held, True)
+    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        unlock(held)
+        unlock(locked(path, EXCLUSIVE_NOW))
+    finally:
+        child.kill()
+        child.wait()
+
+
+def wait_for_waiter(thread, path):
+    """Return when a thread waits for the lock that another descriptor has on a path."""
+    inode = os.stat(path).st_ino
+    while thread.is_alive():
+        with open("/proc/locks", encoding="ascii") as file:
+            if any("->" in line and f":{inode} " in line for line in file):
+                return
+    raise AssertionError("it did not wait")
+
+
+class Waiter(threading.Thread):
+    """Waits for a lock."""
+
+    def __init__(self, locked, path):
+        super().__init__()
+        self._locked, self._path = locked, path
+        self.descriptor = self.error = None
+
+    def run(self):
+        try:
+            self.descriptor = self._locked(self._path, EXCLUSIVE)
+        except OSError as error:
+            self.error = error
+
+
+def test_what_was_made_again_meanwhile_is_locked_as_it_is_now(thing):
+    path, make, remove, locked = thing
+    held = locked(path, EXCLUSIVE)
+    waiter = Waiter(locked, path)
+    waiter.start()
+    wait_for_waiter(waiter, path)
+    remove()
+    make()
+    unlock(held)
+    waiter.join()
+    assert is_at(path, waiter.descriptor)
+    with pytest.raises(BlockingIOError):
+        locked(path, EXCLUSIVE_NOW)
+    unlock(waiter.descriptor)
+
+
+def test_what_was_removed_meanwhile_cannot_be_locked(thing):
+    path, _, remove, locked = thing
+    held = locked(path, EXCLUSIVE)
+    waiter = Waiter(locked, path)
+    waiter.start()
+    wait_for_waiter(waiter, path)
+    remove()
+    unlock(held)
+    waiter.join()
+    assert isinstance(waiter.error, FileNotFoundError)
+
+
+def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
+    path, _, _, locked = thing
+    held = locked(path, EXCLUSIVE)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(BlockingIOError):
+        locked(path, EXCLUSIVE_NOW)
+    assert os.listdir("/proc/self/fd") == before
+    unlock(held)
+
+
+def test_a_file_is_made_for_its_owner_alone(tmp_path):
+    path = str(tmp_path / "lock")
+    with pytest.raises(FileNotFoundError):
+        lock_file(path, EXCLUSIVE)
+    descriptor = lock_file(path, EXCLUSIVE, MAKE)
+    os.pwrite(descriptor, b"content", 0)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert os.pread(descriptor, 100, 0) == b"content"
+    unlock(descriptor)
+
+
+def test_a_file_that_has_to_be_new_may_not_be_there(tmp_path):
+    path = str(tmp_path / "lock")
+    unlock(lock_file(path, EXCLUSIVE, MAKE_NEW))
+    with pytest.raises(FileExistsError):
+        lock_file(path, EXCLUSIVE, MAKE_NEW)
+
+
+def test_no_link_is_followed(tmp_path):
+    (tmp_path / "target").touch()
+    (tmp_path / "lock").symlink_to("target")
+    with pytest.raises(OSError, match="symbolic links"):
+        lock_file(str(tmp_path / "lock"), EXCLUSIVE, MAKE)
+
+
+def test_a_folder_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):
+    path = str(tmp_path / "a" / "b")
+    held = lock_or_make(path, on_wait=pytest.fail)
+    told = []
+
+    def give_up():
+        told.append("waiting")
+        threading.Timer(0.25, lambda: (shutil.rmtree(path), unlock(held))).start()
+
+    descriptor = lock_or_make(path, on_wait=give_up)
+    assert told == ["waiting"]
+    assert is_at(path, descriptor)
+    unlock(descriptor)

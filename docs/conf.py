@@ -27,14 +27,12 @@ default_role = "code"  # docstrings have one backtick on each side, as Markdown 
 # Anchors of headings as a git host makes them, so that links work there and here.
 myst_heading_anchors = 4
 myst_enable_extensions = ["deflist", "fieldlist"]
-suppress_warnings: list[str] = []
 nitpicky = False  # types of the standard library would need its inventory, from the network
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
+autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True, "show-inheritance": False}
 add_module_names = False
 python_use_unqualified_type_names = True
 pygments_style = "friendly"
@@ -52,4 +50,5 @@ def setup(app):
     """Fill in what is made from the code, and read docstrings as they are written."""
     app.connect("source-read", generated.fill_in)
     app.connect("autodoc-process-docstring", docstrings.to_restructured_text)
+    app.connect("autodoc-process-signature", docstrings.leave_out_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

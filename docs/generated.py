@@ -57,7 +57,7 @@ def commands() -> str:
 
 def plugin_commands() -> Mapping[str, click.Command]:
     """Return what the plugins of this repository register, installed or not."""
-    found = {}
+    found: dict[str, click.Command] = {}
     for path in sorted(ROOT.glob("plugins/*/pyproject.toml")):
         points = tomllib.loads(path.read_text())["project"]["entry-points"]["hsup"]
         for module in points.values():

@@ -27,8 +27,9 @@ def prose(page):
     return _FENCE.sub("", page.read_text())
 
 
-def shell_blocks(page):
-    return re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+def blocks(page, *languages):
+    pattern = rf"^```(?:{'|'.join(languages)})\n(.*?)^```"
+    return re.findall(pattern, page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def docstrings(module):

@@ -8,17 +8,17 @@ from functools import cache
 
 import click
 import pytest
-from pages import PAGES, generated, name_of, shell_blocks
+from pages import PAGES, blocks, generated, name_of
 
 from hsup.cli.commands import COMMANDS, hsup
 from hsup.cli.options import VARIABLES
 
-CALL = re.compile(r"^(?:exec )?hsup (.+)$", re.MULTILINE)
+CALL = re.compile(r"^(?:ExecStart=\S*/)?hsup (.+)$", re.MULTILINE)
 
 
 def calls():
     for page in PAGES:
-        for block in shell_blocks(page):
+        for block in blocks(page, "sh", "ini"):
             yield from (f"{name_of(page)}: {line}" for line in CALL.findall(block))
 
 

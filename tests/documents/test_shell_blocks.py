@@ -4,6 +4,8 @@ Comments in the pages, which nobody sees, tell how a block is run:
 
     <!-- run: until "TEXT" -->      in another terminal, until TEXT is there; it goes on then
     <!-- run: network -->           only where PyPI can be reached
+    <!-- run: each line in PATH, PROGRAM until "TEXT" -->   its lines are alternatives, each to be
+                                    tried there; those of PROGRAM until TEXT, and then Ctrl-C
     <!-- run: not, REASON -->       not at all
     <!-- status: 3 -->              it ends with that status, and not with 0
     <!-- output -->                 the next block is what the last command has printed
@@ -269,12 +271,26 @@ def follow(session, block):
         session.interrupt(block)
     elif block.language == "sh" and block.way.startswith("until "):
         session.start(block)
+    elif block.language == "sh" and block.way.startswith("each line "):
+        try_each_line(session, block)
     elif block.language == "sh" and not block.way.startswith("not, "):
         session.run(block)
     elif block.comments[:1] == ("output",):
         session.expect(block)
     elif block.comments[:1] == ("output of start",):
         session.expect_of_start(block)
+
+
+def try_each_line(session, block):
+    """Do what each line of a block says, by itself."""
+    path, program, text = re.fullmatch(r"each line in (\S+), (.+) (until .+)", block.way).groups()
+    session.run(block._replace(text=f"cd {path}"))
+    for line in block.text.splitlines():
+        if line.startswith(program):
+            session.start(block._replace(text=line, comments=(f"run: {text}",)))
+            session.interrupt(block)
+        else:
+            session.run(block._replace(text=line))
 
 
 def port_is_taken(port):

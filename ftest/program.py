@@ -288,6 +288,15 @@ class Running:
         """Send a signal to hsup."""
         self.child.send_signal(number)
 
+    def send_twice(self, number: int) -> None:
+        """Send a signal again as soon as hsup has taken it, so that the kernel makes them no one.
+
+        That is well within the time in which hsup makes them one.
+        """
+        self.send(number)
+        assert eventually(lambda: not _is_pending(self.child.pid, number)), "hsup takes no signal"
+        self.send(number)
+
     def stop(self, number: int = signal.SIGTERM, timeout: float = WAIT_SECONDS) -> int:
         """Send a signal to hsup, and return the status that it ends with."""
         self.send(number)
@@ -333,6 +342,13 @@ class _Collector:
         assert self.stream is not None
         while chunk := os.read(self.stream.fileno(), 1 << 20):
             self.chunks.append(chunk)
+
+
+def _is_pending(pid: int, number: int) -> bool:
+    """Tell whether a process has not taken a signal yet; see man 5 proc_pid_status."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\t([0-9a-f]+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 def eventually(true: Callable[[], object], timeout: float = WAIT_SECONDS) -> bool:

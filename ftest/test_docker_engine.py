@@ -180,7 +180,7 @@ def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(hsup,
     hsup.procfile(one=COUNT, two=COUNT, three="exit 1")
     running = hsup.start()
     running.wait_for("number 5$", count=2)
-    running.wait_for("three.1.*status 1$")
+    running.wait_for("three.1.*from up to crashed$", count=3)  # waits for 1.5 s at least now
     engine.send(signal.SIGSTOP)
     for _ in range(3):
         running.send(signal.SIGTERM)

@@ -170,6 +170,43 @@ def test_sighup_goes_to_the_program(hsup):
     assert running.stop(signal.SIGHUP) == 9
 
 
+#: Bash ends without its trap where what it waits for ends at the same moment.
+READY = "echo ready; while :; do wait; done"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGALRM,
+        signal.SIGRTMIN,
+        signal.SIGRTMIN + 5,
+        signal.SIGRTMAX,
+    ],
+)
+def test_what_would_end_hsup_goes_to_the_program(hsup, number):
+    line = f"trap 'echo told; exit 9' {int(number)}; {hsup.sleep} & {READY}"
+    running = hsup.begin("run", line)
+    running.wait_for("^ready$")
+    hsup.sleepers()
+    assert running.stop(number) == 9
+    assert running.out == "ready\ntold\n"
+
+
+def test_sigterm_that_is_sent_twice_at_once_is_one_and_leaves_the_grace(hsup):
+    """As `timeout` sends one to the process, and one to its group."""
+    tidy = "for _ in 1 2 3 4 5; do sleep 0.2; done; echo tidied; exit 9"
+    running = hsup.begin("run", f"trap '{tidy}' TERM; {hsup.sleep} & {READY}")
+    running.wait_for("^ready$")
+    hsup.sleepers()
+    running.send_twice(signal.SIGTERM)
+    assert running.ended() == 9
+    assert "tidied" in running.out
+
+
 def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(hsup):
     running = hsup.begin("--grace", "0.3", "run", f"trap '' TERM; echo ready; {hsup.sleep}")
     running.wait_for("^ready$")

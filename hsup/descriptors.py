@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from hsup.errors import DriverError, HsupError
+
+_Result = TypeVar("_Result")
 
 #: What to do where too many files are open.
 REMEDY = "raise the limit of open files: ulimit -n"
@@ -20,6 +24,9 @@ _RESERVED = 64
 _FOR_A_START = 8
 #: What an event loop, plugins that are imported, and a source that is read take at least.
 _LEAST = 16
+
+#: How often something is tried where the limit was lowered for a child just then.
+_TRIES, _PAUSE_SECONDS = 5, 0.01
 
 #: Too many files are open in this process, or on this machine.
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
@@ -50,6 +57,48 @@ def shortage(error: BaseException) -> str | None:
             return f'cannot open "{path}": too many open files' if path else "too many open files"
         cause = cause.__cause__
     return None
+
+
+class _Lowered:
+    """Counts how often the limit of this process was lowered for a child."""
+
+    times = 0
+
+
+@contextmanager
+def children_may_open(files: int) -> Iterator[None]:
+    """Have processes that are started inside the block a soft limit of open files.
+
+    It is this process's own meanwhile, as nothing else hands it on to what posix_spawn
+    starts: the block must not open a file. For other threads see `unless_lowered`.
+    """
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = before[1]  # which may have been lowered since hsup was started
+    soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    _Lowered.times += 1
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        _Lowered.times += 1
+
+
+def unless_lowered(work: Callable[[], _Result]) -> _Result:
+    """Return what a function returns that is called in a thread; it may be called again.
+
+    That is where it could open no file while the main thread had the limit lowered for a child.
+    """
+    for _ in range(_TRIES - 1):
+        times = _Lowered.times
+        try:
+            return work()
+        except Exception as error:
+            was_lowered = times % 2 or _Lowered.times != times
+            if not was_lowered or shortage(error) is None:
+                raise
+        time.sleep(_PAUSE_SECONDS)  # lets the main thread go on
+    return work()
 
 
 class Descriptors:

@@ -1,4 +1,22 @@
-"""The life of a dyno as a table of (state, input) to (state, action)."""
+"""The life of a dyno as a table of (state, input) to (state, action).
+
+    NEW
+     │ START
+     ▼        PROVISIONED           STARTED       EXITED
+    PROVISIONING ──────▶ STARTING ─────────▶ UP ─────────────▶ CRASHED, or COMPLETE
+     ▲ │                    │                │ │               for a one-off dyno
+     │ │ STOP               │ START_FAILED   │ │ STOP          │ │ ▲
+     │ ▼                    ╰────────────────┼─┼──────────────▶│─┼─╯
+     │ STOPPED                       RESTART │ ▼               │ │ STOP
+     │ ▲        EXITED                       │ STOPPING        │ ╰──▶ STOPPED
+     │ ╰───────────────────────────────────────╯   ▲           │
+     │  EXITED                               ▼     │ STOP      │
+     ├────────────────────────────────── RESTARTING            │ BACK_OFF_OVER, RESTART
+     ╰─────────────────────────────────────────────────────────╯
+
+What is asked for while a dyno is prepared or started is taken in the next state in
+which it is waited for.
+"""
 
 from __future__ import annotations
 
@@ -69,10 +87,7 @@ _S, _In, _Do = State, Input, Action
 #: Every legal pair. A one-off dyno (`one_off` of `step`) differs in one row.
 TABLE: dict[tuple[State, Input], Transition] = {
     (_S.NEW, _In.START): Transition(_S.PROVISIONING, _Do.PROVISION),
-    (_S.NEW, _In.STOP): Transition(_S.STOPPED, _Do.FINISH),
     (_S.PROVISIONING, _In.PROVISIONED): Transition(_S.STARTING, _Do.LAUNCH),
-    (_S.PROVISIONING, _In.START_FAILED): Transition(_S.CRASHED, _Do.BACK_OFF),
-    (_S.PROVISIONING, _In.RESTART): Transition(_S.PROVISIONING, _Do.NOTHING),
     (_S.PROVISIONING, _In.STOP): Transition(_S.STOPPED, _Do.FINISH),
     (_S.STARTING, _In.STARTED): Transition(_S.UP, _Do.WATCH),
     (_S.STARTING, _In.START_FAILED): Transition(_S.CRASHED, _Do.BACK_OFF),
@@ -80,18 +95,11 @@ TABLE: dict[tuple[State, Input], Transition] = {
     (_S.UP, _In.RESTART): Transition(_S.RESTARTING, _Do.TERMINATE),
     (_S.UP, _In.STOP): Transition(_S.STOPPING, _Do.TERMINATE),
     (_S.RESTARTING, _In.EXITED): Transition(_S.PROVISIONING, _Do.PROVISION),
-    (_S.RESTARTING, _In.RESTART): Transition(_S.RESTARTING, _Do.NOTHING),
     (_S.RESTARTING, _In.STOP): Transition(_S.STOPPING, _Do.NOTHING),
     (_S.STOPPING, _In.EXITED): Transition(_S.STOPPED, _Do.FINISH),
-    (_S.STOPPING, _In.RESTART): Transition(_S.STOPPING, _Do.NOTHING),
-    (_S.STOPPING, _In.STOP): Transition(_S.STOPPING, _Do.NOTHING),
     (_S.CRASHED, _In.BACK_OFF_OVER): Transition(_S.PROVISIONING, _Do.PROVISION),
     (_S.CRASHED, _In.RESTART): Transition(_S.PROVISIONING, _Do.PROVISION),
     (_S.CRASHED, _In.STOP): Transition(_S.STOPPED, _Do.FINISH),
-    (_S.COMPLETE, _In.RESTART): Transition(_S.COMPLETE, _Do.NOTHING),
-    (_S.COMPLETE, _In.STOP): Transition(_S.COMPLETE, _Do.NOTHING),
-    (_S.STOPPED, _In.RESTART): Transition(_S.STOPPED, _Do.NOTHING),
-    (_S.STOPPED, _In.STOP): Transition(_S.STOPPED, _Do.NOTHING),
 }
 
 

@@ -30,6 +30,7 @@ FORWARDED = (
     signal.SIGSTKFLT,
     signal.SIGVTALRM,
     signal.SIGXCPU,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
 #: What ends a dyno, after a grace.
 ENDING = (signal.SIGHUP, signal.SIGTERM)

@@ -10,12 +10,12 @@
 
 Control characters are those of Unicode, newlines, NUL and ESC among them, and its two
 separators of lines. Each function returns what is wrong, to be put after the name of
-the thing, or None.
+the thing, or None. Of what is wrong with one file, no more than MOST_TOLD faults are told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from hsup.model import Fault
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 #: More dynos of one type than any machine runs.
 MAX_QUANTITY = 10_000
+#: Of process types; the largest applications have some dozens.
+MAX_PROCESSES = 1000
+#: Errors, and warnings, of one file.
+MOST_TOLD = 100
 
 _LONGEST_TYPE = 128
 # To compile an expression takes as long as to look at hundreds of texts.
@@ -53,6 +57,38 @@ def release_faults(release: Release) -> Iterator[Fault]:
         yield from _faults("the name of a config var", problem)
         if problem is None:
             yield from _faults(f"the config var {name}", value_problem(value))
+
+
+class Told:
+    """Counts the errors and the warnings of a file, of which no more than MOST_TOLD are told."""
+
+    def __init__(self) -> None:
+        self._counts = {False: 0, True: 0}
+
+    def has_room(self, *, is_warning: bool) -> bool:
+        """Tell whether another one will be told."""
+        return self._counts[is_warning] < MOST_TOLD
+
+    def count(self, *, is_warning: bool) -> bool:
+        """Count another one; return whether to tell it."""
+        self._counts[is_warning] += 1
+        return self._counts[is_warning] <= MOST_TOLD
+
+    def untold(self) -> tuple[Fault, ...]:
+        """Return how many more errors and warnings there are than are told."""
+        more = {kind: count - MOST_TOLD for kind, count in self._counts.items()}
+        return tuple(
+            Fault(place="", problem=f"{count} more like these are not told", is_warning=kind)
+            for kind, count in more.items()
+            if count > 0
+        )
+
+
+def most_told(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the faults of a file that are told, and how many more there are."""
+    told = Told()
+    first = [one for one in faults if told.count(is_warning=one.is_warning)]
+    return (*first, *told.untold())
 
 
 def _process_faults(process: ProcessType) -> Iterator[Fault]:

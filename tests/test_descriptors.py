@@ -9,7 +9,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from hsup.descriptors import Descriptors, allow_many, shortage
+from hsup.descriptors import (
+    Descriptors,
+    allow_many,
+    children_may_open,
+    shortage,
+    unless_lowered,
+)
 from hsup.errors import DriverError, SourceError
 
 
@@ -113,3 +119,46 @@ def test_the_cause_of_an_error_may_be_a_shortage():
     assert shortage(error) is None
     error.__cause__ = OSError(errno.EMFILE, "Too many open files")
     assert shortage(error) == "too many open files"
+
+
+class Shortage:
+    """Work that finds no descriptor, so often."""
+
+    def __init__(self, times, meanwhile=lambda: None):
+        self.left = times
+        self.meanwhile = meanwhile
+
+    def __call__(self):
+        self.meanwhile()
+        self.left -= 1
+        if self.left >= 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return "done"
+
+
+def lower():
+    with children_may_open(64):
+        pass
+
+
+def test_the_limit_of_children_is_this_processs_own_for_no_longer_than_the_block():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with children_may_open(64):
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64, before[1])
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+
+
+def test_what_found_no_descriptor_while_the_limit_was_lowered_is_tried_again():
+    assert unless_lowered(Shortage(2, meanwhile=lower)) == "done"
+    with children_may_open(64):  # as another thread would find it
+        assert unless_lowered(Shortage(2)) == "done"
+
+
+def test_what_found_no_descriptor_otherwise_is_not():
+    with pytest.raises(OSError, match="Too many"):
+        unless_lowered(Shortage(1))
+
+
+def test_what_never_finds_one_ends():
+    with pytest.raises(OSError, match="Too many"):
+        unless_lowered(Shortage(1000, meanwhile=lower))

@@ -38,16 +38,15 @@ def test_a_one_off_dyno_differs_only_in_completing_where_another_crashes(state, 
         assert found == TABLE[state, given]
 
 
-@pytest.mark.parametrize("state", list(State), ids=told)
-def test_a_stop_is_taken_wherever_a_dyno_can_be_waited_for(state):
-    busy = {State.STARTING}  # the executor answers when the driver has
-    assert ((state, Input.STOP) in TABLE) == (state not in busy)
+@pytest.mark.parametrize("state", [State.UP, State.RESTARTING, State.CRASHED], ids=told)
+def test_a_stop_is_taken_wherever_a_dyno_is_waited_for(state):
+    assert (state, Input.STOP) in TABLE
 
 
 @pytest.mark.parametrize("state", [State.COMPLETE, State.STOPPED], ids=told)
 def test_nothing_follows_a_final_state(state):
     assert state.is_final
-    assert all(TABLE[cell] == (state, Action.NOTHING) for cell in LEGAL if cell[0] is state)
+    assert not [cell for cell in LEGAL if cell[0] is state]
 
 
 def test_every_other_state_can_still_end():
@@ -60,4 +59,4 @@ def test_every_other_state_can_still_end():
 
 def test_every_state_but_completion_is_reached_by_the_table():
     reached = {transition.state for transition in TABLE.values()}
-    assert set(State) - reached == {State.NEW}
+    assert set(State) - reached == {State.NEW, State.COMPLETE}

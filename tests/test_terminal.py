@@ -19,3 +19,12 @@ def test_after_a_failure_no_signal_ends_hsup_before_it_has_said_why():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGRTMIN, signal.SIGRTMIN + 5, signal.SIGRTMAX])
+def test_a_signal_for_real_time_wakes_and_does_not_end_hsup(number):
+    with signals_woken() as woken:
+        assert signal.getsignal(number) != signal.SIG_DFL
+        os.kill(os.getpid(), number)
+        assert os.read(woken, 2) == bytes([number])
+    assert signal.getsignal(number) == signal.SIG_DFL

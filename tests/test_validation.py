@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from hsup.model import Command, ProcessType, Release, Slug
+from hsup.model import Command, Fault, ProcessType, Release, Slug
 from hsup.validation import (
+    MOST_TOLD,
     line_problem,
+    most_told,
     release_faults,
     type_problem,
     value_problem,
@@ -90,3 +92,15 @@ def test_a_good_release_has_no_fault():
 )
 def test_each_text_of_a_release_is_looked_at(changes, place):
     assert [fault.place for fault in release_faults(GOOD._replace(**changes))] == [place]
+
+
+def test_of_the_faults_of_a_file_the_first_of_each_kind_are_told():
+    told = MOST_TOLD + 3
+    faults = (Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * told))
+    found = most_told(faults)
+    assert found[: 2 * MOST_TOLD] == tuple(
+        Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * MOST_TOLD)
+    )
+    text = "3 more like these are not told"
+    assert found[2 * MOST_TOLD :] == (Fault("", text), Fault("", text, is_warning=True))
+    assert most_told(found[:3]) == found[:3]

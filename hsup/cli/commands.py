@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,10 @@ from hsup import __version__
 from hsup.cli.options import Options
 from hsup.cli.shared import SharingCommand
 from hsup.errors import HsupError, PluginError
-from hsup.visible import visible
+from hsup.visible import say_at_once, visible
+
+if TYPE_CHECKING:
+    from hsup.plugins.manager import PluginManager
 
 #: Each in a module of its own, imported when it is called.
 COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
@@ -90,15 +93,19 @@ def _plugin_errors(ctx: click.Context) -> Iterator[None]:
         name = ctx.invoked_subcommand
         if name is None or name in COMMANDS:
             raise
-        from hsup.plugins.manager import PluginManager
-
-        manager = PluginManager()
+        manager = plugin_manager()
         manager.commands(COMMANDS)
         part = manager.part("command", name)
         raise PluginError(f"{part} failed: {type(error).__name__}: {error}") from error
 
 
-def _of_plugins() -> dict[str, click.Command]:
+def plugin_manager() -> PluginManager:
+    """Return all plugins; it is said which of them is waited for."""
+    from hsup.plugins.calls import Calls
     from hsup.plugins.manager import PluginManager
 
-    return dict(PluginManager().commands(COMMANDS))
+    return PluginManager(calls=Calls(say=say_at_once, has_alarm=True))
+
+
+def _of_plugins() -> dict[str, click.Command]:
+    return dict(plugin_manager().commands(COMMANDS))

@@ -50,8 +50,8 @@ class Parts:
             say=say_at_once,  # a signal handler calls it
             warn=_warn,
             note=_note if options.is_verbose else _ignore,
+            has_alarm=True,
         )
-        self.calls.has_alarm = True
         self.plugins = PluginManager(calls=self.calls)
         self._fetch_slug: Callable[[Release], None] | None = None
         self._sources = {

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from hsup.cli.commands import COMMANDS
+from hsup.cli.commands import COMMANDS, plugin_manager
 from hsup.cli.options import Options
-from hsup.plugins.manager import Plugin, PluginManager
+from hsup.plugins.manager import Plugin
 from hsup.table import table
 from hsup.visible import tell, tell_json
 
@@ -23,7 +23,7 @@ def command(before: Options, /, *, as_json: bool) -> None:
     for example: pip install hsup-driver-docker
     """
     del before
-    manager = PluginManager()
+    manager = plugin_manager()
     registered = {
         "drivers": manager.drivers,
         "sources": manager.sources,

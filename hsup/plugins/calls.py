@@ -100,8 +100,8 @@ class Calls:
     """The calls that hsup makes, and those that have not returned.
 
     `say` is given what hsup waits for, `warn` what failed and stops nothing, and `note` each
-    call with its time, and the error where it failed. `has_abandoned` tells that a call goes
-    on though it was cancelled.
+    call with its time, and the error where it failed. `has_alarm` is how a wait is told where
+    no loop runs. `has_abandoned` tells that a call goes on though it was cancelled.
     """
 
     def __init__(
@@ -110,13 +110,14 @@ class Calls:
         say: Callable[[str], None] = _ignore,
         warn: Callable[[str], None] = _ignore,
         note: Callable[[str, BaseException | None], None] = _ignore,
+        has_alarm: bool = False,
     ) -> None:
         self.say = say
         self.warn = warn
         self.note = note
         self.is_hurried = False
         self.has_abandoned = False
-        self.has_alarm = False  # which is how a wait is told where no loop runs
+        self.has_alarm = has_alarm
         self._pending: dict[int, Call] = {}
         self._running: Call | None = None
         self._running_since = 0.0
@@ -196,7 +197,7 @@ class Calls:
             task = asyncio.get_running_loop().create_task(self._drive(call, begin))
             call.wait = wait = _Wait(task, is_last=is_last)
             work = current()  # which whoever waits for it tells of
-            wait.tell(lambda: self._say_waiting(call, work), notice_seconds)
+            notice = _Notice(lambda: self._say_waiting(call, work), notice_seconds)
             if self.is_hurried:
                 call.was_hurried = True
                 wait.expire()
@@ -206,6 +207,7 @@ class Calls:
                 await self._cancel(call, task)
                 raise
             finally:
+                notice.end()
                 wait.leave()
             return self._result(call, task, failure, check)
 
@@ -217,8 +219,13 @@ class Calls:
         *,
         failure: type[HsupError],
     ) -> AsyncGenerator[_Result, None]:
-        """Yield what an async generator yields; `begin` makes it. Raises as `run` does."""
-        with self._pending_call(part, what, is_told=False) as call:
+        """Yield what an async generator yields; `begin` makes it. Raises as `run` does.
+
+        After some seconds hsup says that it waits for the first; those that follow may take
+        for ever.
+        """
+        with self._pending_call(part, what) as call:
+            notice = _Notice(lambda: self.say(f"Waiting for {call}"), NOTICE_SECONDS)
             try:
                 with self.on_main_thread(call):
                     items = _async_generator(begin())
@@ -228,6 +235,8 @@ class Calls:
                             item = await _Steps(self, call, items.__anext__())
                         except StopAsyncIteration:
                             return
+                        notice.end()
+                        call.is_told = False
                         yield item
                 finally:
                     await _Steps(self, call, items.aclose())
@@ -236,6 +245,8 @@ class Calls:
                     raise
                 cause = error.error if isinstance(error, _Escaped) else error
                 raise self.failed(call, failure, cause) from cause
+            finally:
+                notice.end()
 
     @contextmanager
     def on_main_thread(self, call: Call) -> Iterator[None]:
@@ -319,12 +330,13 @@ class Calls:
     def _checked(
         self, call: Call, failure: type[HsupError], check: Check | None, result: Any
     ) -> Any:
-        wrong = None
-        if hasattr(type(result), "__await__") and hasattr(result, "close"):
-            result.close()  # nobody would ever await it
-            wrong = "it is async, and must not be"
-        elif check is not None and (expected := check(result)):
-            wrong = f"it returned {shortened(result)} instead of {expected}"
+        try:
+            with self.on_main_thread(call):  # the check reads properties of a stranger's
+                wrong = _wrong(check, result)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise self.failed(call, failure, error) from error
         if wrong is not None:
             mistake = failure(f"{call.part} failed to {call.what}: {wrong}")
             mistake.is_mistake = True
@@ -375,20 +387,9 @@ class _Wait:
         self._loop = task.get_loop()
         self._task = task
         self._is_last = is_last
-        self._notice: asyncio.TimerHandle | None = None
         self._last: asyncio.TimerHandle | None = None
         self.over: asyncio.Future[None] = self._loop.create_future()
         task.add_done_callback(lambda _: self._end())
-
-    def tell(self, say: Callable[[], None], seconds: float | None) -> None:
-        """Say after some seconds that this waits, and then less and less often."""
-
-        def tell() -> None:
-            say()
-            self.tell(say, max(NOTICE_SECONDS, 2 * (seconds or 0)))
-
-        if seconds is not None:
-            self._notice = self._loop.call_later(seconds, tell)
 
     def hurry(self) -> None:
         """Cancel the task, unless it is to end by itself, and do not wait for it for long."""
@@ -402,14 +403,36 @@ class _Wait:
             self._last = self._loop.call_later(LAST_SECONDS, self._end)
 
     def leave(self) -> None:
-        """Release the timers."""
-        for timer in (self._notice, self._last):
-            if timer is not None:
-                timer.cancel()
+        """Release the timer."""
+        if self._last is not None:
+            self._last.cancel()
 
     def _end(self) -> None:
         if not self.over.done():
             self.over.set_result(None)
+
+
+class _Notice:
+    """Says after some seconds that something is waited for, and then less and less often."""
+
+    def __init__(self, say: Callable[[], None], seconds: float | None) -> None:
+        self._say = say
+        self._timer: asyncio.TimerHandle | None = None
+        if seconds is not None:
+            self._begin(seconds)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _begin(self, seconds: float) -> None:
+        import asyncio
+
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._tell, seconds)
+
+    def _tell(self, seconds: float) -> None:
+        self._say()
+        self._begin(max(NOTICE_SECONDS, 2 * seconds))
 
 
 class Blocking(Generic[_Given, _Result]):
@@ -451,12 +474,16 @@ class Blocking(Generic[_Given, _Result]):
 
     async def in_thread(self, *given: _Given.args, **named: _Given.kwargs) -> _Result:
         """Return what the method returns, called in a thread. Raises HsupError."""
+        from hsup.descriptors import unless_lowered
         from hsup.threads import in_thread
+
+        def work() -> _Result:
+            return unless_lowered(lambda: self._method(*given, **named))
 
         result: _Result = await self._calls.await_(
             self._part,
             self._what(*given, **named),
-            lambda: in_thread(lambda: self._method(*given, **named)),
+            lambda: in_thread(work),
             failure=self._failure,
             check=self._check,
         )
@@ -523,6 +550,16 @@ def _async_generator(made: Any) -> Any:
     if not (hasattr(made, "__anext__") and hasattr(made, "aclose")):
         raise _NotAsync
     return made
+
+
+def _wrong(check: Check | None, result: Any) -> str | None:
+    """Return what is wrong with what a call returned."""
+    if hasattr(type(result), "__await__") and hasattr(result, "close"):
+        result.close()  # nobody would ever await it
+        return "it is async, and must not be"
+    if check is not None and (expected := check(result)):
+        return f"it returned {shortened(result)} instead of {expected}"
+    return None
 
 
 def _text_of(error: BaseException) -> str:

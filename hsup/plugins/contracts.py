@@ -1,6 +1,7 @@
 """Check whether what plugins return is what the contracts in `hsup.api` say.
 
-A check returns what the value should be instead, None where it is that.
+A check returns what the value should be instead, None where it is that; of a value with
+fields, what the first wrong one should be. It may raise whatever an attribute raises.
 """
 
 from __future__ import annotations
@@ -9,7 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hsup.api import Checked, Fetched, Finding
-from hsup.model import Command, ExitStatus, ProcessType, Release
+from hsup.errors import ReleaseRejected, SourceError
+from hsup.model import (
+    Address,
+    Author,
+    Command,
+    ExitStatus,
+    Fault,
+    ProcessType,
+    Release,
+    Slug,
+)
 
 Check = Callable[[Any], str | None]
 
@@ -20,10 +31,12 @@ def method(whose: object, name: str) -> Callable[..., Any] | None:
     return method if callable(method) else None
 
 
-def has(*names: str, what: str) -> Check:
-    """Return a check for what has methods of these names."""
+def has(*names: str, what: str, may_have: Sequence[str] = ()) -> Check:
+    """Return a check for what has methods of these names, and attributes that do not raise."""
 
     def check(value: object) -> str | None:
+        for name in may_have:
+            getattr(value, name, None)
         lacks = any(method(value, name) is None for name in names)
         return f"{what} with {' and '.join(names)}" if lacks else None
 
@@ -35,74 +48,131 @@ def unless_none(check: Check) -> Check:
     return lambda value: None if value is None else check(value)
 
 
-is_driver = has("build", "start", what="a driver")
-is_dyno = has("wait", "signal", "destroy", what="a running dyno")
-is_source = has("fetch", "changes", what="a source")
+def _is(expected: str, *kinds: type) -> Check:
+    return lambda value: None if isinstance(value, kinds) else expected
 
 
-def is_status(value: object) -> str | None:
-    """Check for an ExitStatus."""
-    if not isinstance(value, ExitStatus):
-        return "an ExitStatus"
-    numbers = (value.code, value.signal or 0)
-    return None if all(isinstance(one, int) for one in numbers) else "numbers"
+def _each(expected: str, check: Check) -> Check:
+    """Return a check for a tuple of things."""
+
+    def each(value: object) -> str | None:
+        if not isinstance(value, tuple):
+            return expected
+        return next(filter(None, map(check, value)), None)
+
+    return each
+
+
+def _value(expected: str, kind: type, **fields: Check) -> Check:
+    """Return a check for a value of the contracts with these fields."""
+
+    def check(value: object) -> str | None:
+        if not isinstance(value, kind):
+            return expected
+        for name, field in fields.items():
+            if wrong := field(getattr(value, name)):
+                return f"{expected} with {wrong} for its {name}"
+        return None
+
+    return check
+
+
+def _are_variables(value: object) -> str | None:
+    """Check for a mapping of str to str."""
+    if isinstance(value, Mapping) and all(
+        isinstance(one, str) for pair in value.items() for one in pair
+    ):
+        return None
+    return "a mapping of texts"
 
 
 def are_texts(value: object) -> str | None:
     """Check for a sequence of str."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return "a sequence of texts"
-    if all(isinstance(one, str) for one in value):
-        return None
-    return "a sequence of texts"
+    return _are(value, "a sequence of texts", _text)
 
 
 def are_findings(value: object) -> str | None:
     """Check for a sequence of Finding."""
-    if isinstance(value, Sequence) and all(isinstance(one, Finding) for one in value):
-        return None
-    return "a sequence of findings"
+    return _are(value, "a sequence of findings", _is_finding)
 
 
-def is_checked(value: object) -> str | None:
-    """Check for a Checked, or None."""
-    return None if value is None or isinstance(value, Checked) else "a Checked"
+def _are_faults(value: object) -> str | None:
+    return _are(value, "a sequence of faults", _is_fault)
 
 
-def is_fetched(value: object) -> str | None:
-    """Check for a Fetched with a release whose fields have their types."""
-    if not isinstance(value, Fetched):
-        return "a Fetched"
-    return None if value.release is None else is_release(value.release)
+def _are(value: object, expected: str, check: Check) -> str | None:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return expected
+    wrong = next(filter(None, map(check, value)), None)
+    return wrong and f"{expected}, each {wrong}"
 
 
-def is_release(value: object) -> str | None:
-    """Check for a Release whose fields have their types."""
-    if not isinstance(value, Release):
-        return "a Release"
-    version: object = value.version
-    app: object = value.app
-    if not isinstance(version, int) or not isinstance(app, str):
-        return "a Release with a number for its version and a text for its app"
-    if not _is_config(value.config) or not _is_config(value.metadata):
-        return "a Release with texts for its config vars"
-    types: object = value.processes
-    if not isinstance(types, tuple) or not all(map(_is_process_type, types)):
-        return "a Release with a tuple of ProcessTypes"
-    return None
+is_driver = has(
+    "build",
+    "start",
+    what="a driver",
+    may_have=(
+        "run",
+        "sweep",
+        "check_size",
+        "close",
+        "examine",
+        "keep_only",
+        "adopt",
+        "binds_paths",
+        "ignores_slugs",
+    ),
+)
+is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute",))
+is_source = has("fetch", "changes", what="a source", may_have=("keep", "kept", "fetch_slug"))
 
+_text = _is("a text", str)
+_maybe_text = _is("a text or None", str, type(None))
+_number = _is("a whole number", int)
+_maybe_number = _is("a whole number or None", int, type(None))
+_flag = _is("True or False", bool)
 
-def _is_config(value: object) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(one, str) for pair in value.items() for one in pair
-    )
+_is_fault = _value("a Fault", Fault, place=_text, problem=_text, is_warning=_flag)
+_is_finding = _value(
+    "a Finding", Finding, subject=_text, is_good=_flag, text=_text, remedy=_maybe_text
+)
+_is_slug = _value("a Slug", Slug, location=_text, checksum=_maybe_text, inode=_maybe_number)
+_is_author = _value("an Author", Author, uid=_number, gid=_number)
+_is_command = _value("a Command", Command, words=_each("a tuple of texts", _text))
+_is_process_type = _value(
+    "a ProcessType",
+    ProcessType,
+    name=_text,
+    command=_is_command,
+    quantity=_number,
+    size=_maybe_text,
+)
 
-
-def _is_process_type(value: object) -> bool:
-    return (
-        isinstance(value, ProcessType)
-        and isinstance(value.name, str)
-        and isinstance(value.quantity, int)
-        and isinstance(value.command, Command)
-        and all(isinstance(word, str) for word in value.command.words)
-    )
+is_status = _value(
+    "an ExitStatus", ExitStatus, code=_number, signal=_maybe_number, out_of_memory=_flag
+)
+is_address = _value("an Address", Address, ip=_text, port=_number)
+is_checked = unless_none(_value("a Checked", Checked, what=_text, faults=_are_faults))
+is_release = _value(
+    "a Release",
+    Release,
+    app=_text,
+    version=_number,
+    config=_are_variables,
+    processes=_each("a tuple of ProcessTypes", _is_process_type),
+    slug=unless_none(_is_slug),
+    stack=_maybe_text,
+    logplex_url=_maybe_text,
+    metadata=_are_variables,
+    author=unless_none(_is_author),
+)
+is_fetched = _value(
+    "a Fetched",
+    Fetched,
+    release=unless_none(is_release),
+    rejected=unless_none(_is("a ReleaseRejected", ReleaseRejected)),
+    warnings=are_texts,
+    ask_again=_flag,
+    remedy=_maybe_text,
+    failure=unless_none(_is("a SourceError", SourceError)),
+)

@@ -40,6 +40,7 @@ from hsup.plugins.contracts import (
     are_findings,
     are_texts,
     has,
+    is_address,
     is_checked,
     is_driver,
     is_dyno,
@@ -148,12 +149,12 @@ class GuardedDyno:
     def address(self) -> Address | None:
         """Return where the dyno's PORT can be reached, None where it says nothing good."""
         try:
-            address = self._dyno.address
+            address: Address = self._dyno.address
+            return None if is_address(address) else address
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             return None
-        return address if isinstance(address, Address) else None
 
     async def wait(self) -> ExitStatus:
         """Return how the dyno's main process ended."""
@@ -256,12 +257,14 @@ class GuardedSource:
 
 
 class GuardedSourceFactory:
-    """What makes a source."""
+    """What makes a source; `follows_formation` tells of the ability of that name."""
 
     def __init__(self, calls: Calls, part: Part, factory: SourceFactory) -> None:
         self._calls = calls
         self._part = part
-        self._factory = factory
+        self.rank = factory.rank
+        self.remedy = factory.remedy
+        self.follows_formation = bool(getattr(factory, "follows_formation", False))
 
         def create(settings: Settings) -> Source:
             return factory.create(settings)
@@ -282,21 +285,6 @@ class GuardedSourceFactory:
     def create(self, settings: Settings) -> Source:
         """Make the source. Raises HsupError."""
         return GuardedSource(self._calls, self._part, self._make(settings))
-
-    @property
-    def rank(self) -> int:
-        """Return the place in the order of asking."""
-        return self._factory.rank
-
-    @property
-    def remedy(self) -> str:
-        """Return what a user does to choose the source."""
-        return str(self._factory.remedy)
-
-    @property
-    def follows_formation(self) -> bool:
-        """Tell whether the source says how many dynos should run now."""
-        return bool(getattr(self._factory, "follows_formation", False))
 
 
 class GuardedSink:

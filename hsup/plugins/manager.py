@@ -81,7 +81,7 @@ class PluginManager:
 
         found: dict[str, click.Command] = {}
         for plugin, given in self._answers("hsup_register_commands"):
-            commands = given if isinstance(given, Sequence) else [given]
+            commands = given if isinstance(given, list) else [given]
             for command in commands:
                 if not isinstance(command, click.Command):
                     text = f"{plugin}: its command is not a click.Command"
@@ -124,13 +124,20 @@ class PluginManager:
 
     def _load(self, point: EntryPoint) -> Plugin:
         name = f"{point.distribution}:{point.name}"
-        try:
+        part = Plugin(entry_point=point).part("plugin", point.name)
+
+        def load() -> object:
             module = point.load()
             self._manager.register(module, name)
-        except (Exception, SystemExit) as error:
+            return module
+
+        try:
+            module = self._calls.run(part, "be loaded", load, failure=PluginError)
+        except HsupError as error:
             # Whatever a stranger's module does at import, hsup starts with the rest.
-            text = " ".join(str(error).split())  # pluggy's are of several lines
-            return self._broken(name, point, f"{type(error).__name__}: {text}")
+            cause = error.__cause__ or error
+            text = " ".join(str(cause).split())  # pluggy's are of several lines
+            return self._broken(name, point, f"{type(cause).__name__}: {text}")
         hooks = tuple(sorted(one.name for one in self._manager.get_hookcallers(module) or ()))
         if fault := _unknown_hook(hooks) or _async_hook(module, hooks):
             return self._broken(name, point, fault)
@@ -150,11 +157,15 @@ class PluginManager:
         """Yield what each plugin answers; of one that raises, note that."""
         for impl in self._implementations(hook):
             plugin = self._by_name[impl.plugin_name]
+            part = plugin.part("plugin", plugin.entry_point.name)
+            answer = partial(_answer, impl.function)
             try:
-                yield plugin, impl.function()
-            except (Exception, SystemExit) as error:
+                yield plugin, self._calls.run(part, f"answer {hook}", answer, failure=PluginError)
+            except HsupError as error:
                 # As for a plugin that cannot be imported.
-                self._faults.append(f"{plugin} failed in {hook}: {error!r}")
+                cause = error.__cause__
+                text = f"{plugin} failed in {hook}: {cause!r}" if cause else str(error)
+                self._faults.append(text)
 
     def _collect(self, kind: str, is_right: Callable[[object], bool], right: str) -> dict[str, Any]:
         """Return what all plugins have of a kind, by name."""
@@ -162,12 +173,15 @@ class PluginManager:
         found: dict[str, Any] = {}
         givers: dict[str, Plugin] = {}
         for plugin, given in self._answers(hook):
-            if not isinstance(given, Mapping):
+            if not isinstance(given, dict):
                 text = f"{plugin} did not return a mapping from {hook}"
                 self._faults.append(f"{text}: {shortened(given)}")
                 continue
             for name, value in given.items():
-                if not is_right(value):
+                if not isinstance(name, str):
+                    text = f"{plugin}: the name of a {kind} is not a text"
+                    self._faults.append(f"{text}: {shortened(name)}")
+                elif not is_right(value):
                     text = f'{plugin}: {kind} "{name}" is not {right}'
                     self._faults.append(f"{text}: {shortened(value)}")
                 elif name in givers:
@@ -179,6 +193,16 @@ class PluginManager:
                     self._parts[kind, name] = plugin.part(kind, name)
                     found[name] = value
         return found
+
+
+def _answer(hook: Callable[[], object]) -> object:
+    """Return what a hook returns, a mapping or a sequence as a copy: theirs may raise."""
+    given = hook()
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return list(given)
+    return given
 
 
 def _unknown_hook(hooks: Iterable[str]) -> str | None:
@@ -208,7 +232,8 @@ def _is_source_factory(value: object) -> bool:
     try:
         has_rank = isinstance(getattr(value, "rank", None), int)
         has_remedy = isinstance(getattr(value, "remedy", None), str)
-    except Exception:
+        methods = [getattr(value, one, None) for one in ("applies", "create", "check")]
+        getattr(value, "follows_formation", None)
+    except (Exception, SystemExit):
         return False
-    methods = ("applies", "create", "check")
-    return has_rank and has_remedy and all(callable(getattr(value, one, None)) for one in methods)
+    return has_rank and has_remedy and all(map(callable, methods))

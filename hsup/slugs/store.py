@@ -47,20 +47,32 @@ class SlugStore(SlugFolder):
         place = find(slug.location, self._current_folder)
         if author is None or author.is_trusted:
             if isinstance(place, Folder):
-                return Unpacked(place.path)
+                return self._folder_of(place.path, slug.inode)
             return self._unpack(place, slug, progress)
         if isinstance(place, ArchiveURL):
             return self._unpack(place, slug, progress, uid=author.uid)
         descriptor = self._open(place.path, author)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            # By this name every process of hsup's finds what was opened, and nothing else.
-            name = f"/proc/{os.getpid()}/fd/{descriptor}"
-            return Unpacked(name, descriptor=descriptor, found_at=place.path)
+            return _held(descriptor, place.path)
         try:
             file = ArchiveFile(place.path)
             return self._unpack(file, slug, progress, opened=descriptor, uid=author.uid)
         finally:
             os.close(descriptor)
+
+    def _folder_of(self, path: str, inode: int | None) -> Unpacked:
+        """Return a folder that is used as it is: by its path, which may lead elsewhere later.
+
+        One that the release itself was read from stays the same. Raises SlugError where another
+        has its path already.
+        """
+        if inode is None:
+            return Unpacked(path)
+        descriptor = self._open(path, author=None)
+        if os.fstat(descriptor).st_ino != inode:
+            os.close(descriptor)
+            raise SlugError(f"{path} is another folder than the release was read from")
+        return _held(descriptor, path)
 
     def _open(self, path: str, author: Author | None) -> int:
         try:
@@ -116,3 +128,9 @@ class SlugStore(SlugFolder):
         from hsup.slugs.intake import Intake
 
         return Intake(self, progress, uid).take(archive, expected, opened)
+
+
+def _held(descriptor: int, path: str) -> Unpacked:
+    """Return a folder by the name that every process of hsup's finds it by, and nothing else."""
+    name = f"/proc/{os.getpid()}/fd/{descriptor}"
+    return Unpacked(name, descriptor=descriptor, found_at=path)

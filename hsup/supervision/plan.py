@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hsup.model import Bind
 from hsup.supervision.formation import Asked
-from hsup.supervision.policy import CrashPolicy
+from hsup.supervision.policy import CrashPolicy, RetryPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +31,4 @@ class Plan:
     has_drain: bool = False
     grace_seconds: float = 30.0
     policy: CrashPolicy = field(default_factory=CrashPolicy)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -1,4 +1,4 @@
-"""When a crashed dyno is started again; pure, with time and chance given."""
+"""When what has failed is tried again; pure, with time and chance given."""
 
 from __future__ import annotations
 
@@ -29,6 +29,25 @@ class CrashPolicy:
         """Return the wait after that many crashes in a row; `chance` is from 0 to 1."""
         if crashes <= 1:
             return 0.0
-        doublings = min(crashes - 2, 64)
-        wait = min(self.base_seconds * 2.0**doublings, self.cap_seconds)
+        wait = _doubled(self.base_seconds, crashes - 2, self.cap_seconds)
         return wait * (1 + self.jitter * (2 * chance - 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """What a source, a driver or a disk could not do is tried again, less and less often.
+
+    The first wait is `base_seconds`, each one after it twice as long as the one
+    before, up to `cap_seconds`.
+    """
+
+    base_seconds: float = 10.0
+    cap_seconds: float = 300.0
+
+    def wait_seconds(self, failures: int = 1) -> float:
+        """Return the wait after that many failures in a row."""
+        return _doubled(self.base_seconds, failures - 1, self.cap_seconds)
+
+
+def _doubled(seconds: float, times: int, most_seconds: float) -> float:
+    return min(seconds * 2.0 ** min(times, 64), most_seconds)

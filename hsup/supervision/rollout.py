@@ -1,4 +1,20 @@
-"""Bring a release to run, or leave what runs."""
+"""Bring a release to run, or leave what runs.
+
+    offered ──▶ is it passed over? ──yes──▶ what runs is scaled as it says
+                  │ no
+                  ▼
+                build, release phase ──▶ its dynos run, and it is kept
+                  │ failed                 for the next start
+                  ▼
+                what runs goes on; at a start, what an earlier hsup ran
+                  │ neither can be
+                  ▼
+                hsup waits for another release, or ends with the error
+
+A release that is like one that failed is passed over: after a driver's failure for a while
+(RetryPolicy), after any other until it is asked for. Where the source itself fails, what
+is left to run is decided in the same way.
+"""
 
 from __future__ import annotations
 
@@ -6,159 +22,167 @@ import asyncio
 import logging
 import math
 import os
-import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
-from hsup.api import SUPERVISOR, Adopts, FetchesSlugs, KeepsReleases, LogEvent, Source
-from hsup.cancellation import GivenUp, until
-from hsup.errors import DriverError, HsupError, ReleaseFailed, UsageError
-from hsup.events import ReleaseReceived, ReleaseRejected
-from hsup.launch import Ports, dyno_spec, one_off_name
-from hsup.long_work import EVERY_SECONDS, FIRST_SECONDS, LongWork, waited_for
-from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.api import SUPERVISOR, Adopts, LogEvent, Source
+from hsup.errors import HsupError, ReleaseFailed, UsageError
+from hsup.events import Event, ReleaseReceived, ReleaseRejected
+from hsup.launch import Ports
+from hsup.model import DynoName, DynoSpec, Release
 from hsup.plugins import catalogue
 from hsup.plugins.calls import call_plugin
+from hsup.supervision.build import Builder, Superseded
 from hsup.supervision.exec_limits import require_passable
 from hsup.supervision.executor import Surroundings
+from hsup.supervision.failure import LastFailure
 from hsup.supervision.fleet import Fleet
+from hsup.supervision.keeping import Keeper
 from hsup.supervision.plan import Plan
+from hsup.supervision.specs import SpecMaker
 from hsup.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
-#: How long after a driver has failed a release is tried again; twice as long each time.
-RETRY_SECONDS, LONGEST_RETRY_SECONDS = 10.0, 300.0
-#: How long a build that is given up at a stop may take to end in order.
-GIVE_UP_SECONDS = 1.0
 #: The platform's limit for a release phase.
 RELEASE_PHASE_SECONDS = 3600.0
 
 
-class _Failed(NamedTuple):
-    """A release that is passed over until a time of the event loop, or until it is asked for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of something that the source gave.
+
+    `running` is the release that runs now, None where none does; `retry_seconds` is when
+    the source's release is to be offered again, None where that would change nothing.
+    """
+
+    running: Release | None = None
+    retry_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A release that only has to be run, and its dynos."""
 
     release: Release
-    until: float
-    times: int = 1
-    is_told: bool = False
+    specs: Mapping[DynoName, DynoSpec]
+
+
+#: Makes an event of the version that goes on, None where none does.
+Telling = Callable[[int | None], Event]
 
 
 class Rollout:
-    """Has one release after the other built, tried and run.
-
-    `current` is the one that runs, None where none does yet; `building` is set while
-    the driver prepares one, which `supersede` ends.
-    """
+    """Has one release after the other built, tried and run."""
 
     def __init__(
         self, plan: Plan, *, source: Source, around: Surroundings, fleet: Fleet, ports: Ports
     ) -> None:
-        self.current: Release | None = None
         self._plan = plan
-        self._source = source
-        self._driver = around.driver
         self._around = around
         self._fleet = fleet
         self._ports = ports
-        self._failed: _Failed | None = None
+        self._specs = SpecMaker(plan, ports, self._say)
+        self._failure = LastFailure(plan.retry, asyncio.get_running_loop().time)
+        self._keeper = Keeper(source, self._say)
+        self._running: Release | None = None
         self._passed: Release | None = None  # its release phase
-        self._is_unkept = False  # what runs, as its source could not keep it
         self._has_told_of_slug = False
-        self._given_up = threading.Event()
-        self._superseded_by: Release | None = None
-        self.building = asyncio.Event()
+        self.builder = Builder(source, around.driver, self._say)
 
-    async def take(self, release: Release) -> float | None:
-        """Run a release, if it is another one; return in how many seconds to offer it again.
+    async def take(self, release: Release) -> Outcome:
+        """Run a release, if it is another one, or go on with what runs.
 
-        Raises HsupError for one that cannot be run, where nothing else can be.
+        Raises HsupError where there is nothing to go on with.
         """
-        failed = self._failed
-        if failed is None or not _fails_like(release, failed.release):
-            self._failed = None
-        elif (left := failed.until - _now()) > 0:
-            await self._scale_like(release)
-            if left < math.inf:
-                return left
-            if not failed.is_told:
-                self._say(f"{release} failed before: SIGHUP has it tried again")
-                self._failed = failed._replace(is_told=True)
-            return None
-        if release == self.current:
-            return await self._keep(release) if self._is_unkept else None
-        try:
-            return await self._adopt(release)
-        except GivenUp:
-            self._say(f"Gave up {release}, as {self._superseded_by} has arrived")
-            return None
+        await self._keeper.try_again()
+        if wait := self._failure.wait_seconds(release):
+            await self._pass_over(release)
+        elif release != self._running:
+            wait = await self._adopt(release)
+        return self._outcome(wait)
 
-    def supersede(self, newer: Release) -> None:
-        """Give up the build of the release that is being taken, for a newer one."""
-        self._superseded_by = newer
-        self._given_up.set()
+    async def do_without(
+        self, error: HsupError, telling: Telling, *, may_wait: bool = False
+    ) -> Outcome:
+        """Go on with what runs where the source has nothing that could be run; `error` says why.
+
+        Raises it where there is nothing to go on with, unless another release `may` be waited for.
+        """
+        await self._keeper.try_again()
+        other = None
+        if self._running is None:
+            kept = await self._keeper.kept()
+            other = None if kept is None else await self._prepared(kept, error)
+        if self._running is None and other is None and not (may_wait or self._plan.stays):
+            raise error
+        await self._go_on(other, telling)
+        return self._outcome()
 
     def forget_failure(self) -> None:
         """Let a release that has failed be tried again."""
-        self._failed = None
+        self._failure.forget()
 
-    async def fall_back(self, error: HsupError) -> bool:
-        """Run what an hsup before this one has run, where the source has nothing to run.
+    def _outcome(self, wait: float = 0.0) -> Outcome:
+        waits = [wait] if 0 < wait < math.inf else []
+        if self._keeper.has_unkept:
+            waits.append(self._plan.retry.wait_seconds())
+        return Outcome(running=self._running, retry_seconds=min(waits, default=None))
 
-        `error` is why. Returns whether there was such a release.
-        """
-        kept = await self._kept() if self.current is None else None
-        specs = None if kept is None else await self._prepare_kept(kept, error)
-        if kept is None or specs is None:
-            return False
-        await self._run(kept, specs)
-        return True
-
-    def reject(self, error: HsupError) -> None:
-        """Tell that something newer than what runs cannot be."""
-        self._reject(error, self.current)
-
-    async def _scale_like(self, release: Release) -> None:
-        """Scale what runs as a release asks for that is passed over."""
-        running = self.current
+    async def _pass_over(self, release: Release) -> None:
+        """Scale what runs as a release asks for that is not tried now."""
+        if self._failure.is_to_be_told():
+            self._say(f"{release} failed before: SIGHUP has it tried again")
+        running = self._running
         if running is None or (scaled := running.scaled_like(release)) == running:
             return
         try:
-            await self._run(scaled, self._specs(scaled))
+            with _told(scaled):
+                specs = self._specs.specs(scaled)
         except HsupError as error:
-            self._reject(error, running)
+            self._around.tell(ReleaseRejected(error=error, running=running.version))
+        else:
+            await self._run(_Prepared(release=scaled, specs=specs))
 
-    async def _adopt(self, release: Release) -> float | None:
-        """Run a release, or leave what runs where it cannot be run."""
-        kept = await self._kept() if self.current is None else None
+    async def _adopt(self, release: Release) -> float:
+        """Run a release, or go on without it; return for how long it is passed over."""
+        kept = await self._keeper.kept() if self._running is None else None
         try:
-            specs = await self._prepare(release, self.current or await _unless_changing(kept))
-        except GivenUp:
-            raise
-        except HsupError as error:
-            return await self._fail(release, error, kept)
-        self._failed = self._passed = None
-        return await self._run(release, specs)
+            before = self._running or await _unless_changing(kept)
+            try:
+                with _told(release):
+                    prepared = await self._prepare(release, before)
+            except HsupError as error:
+                return await self._fail(release, error, kept)
+        except Superseded as error:
+            self._say(f"Gave up {release}, as {error.newer} has arrived")
+            return 0.0
+        self._failure.forget()
+        self._passed = None
+        await self._run(prepared)
+        return 0.0
 
-    async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float | None:
-        """Go on with what runs, or with what an hsup before this one has run."""
-        other, specs = None, None
+    async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float:
+        """Go on without a release; return for how long it is passed over."""
+        other = None
         if kept is not None and (kept != release or isinstance(error, ReleaseFailed)):
-            other = kept.scaled_like(release)
-            specs = await self._prepare_kept(other, error)
-        running = self.current or (other if specs is not None else None)
-        if running is None and not self._plan.stays:
+            other = await self._prepared(kept.scaled_like(release), error)
+        if self._running is None and other is None and not self._plan.stays:
             raise error
-        seconds = self._note_failure(release, error)
-        self._reject(error, running)
-        if other is not None and specs is not None:
-            await self._run(other, specs)
-        return seconds
+        self._failure.note(release, error)
+        await self._go_on(other, partial(rejection, error))
+        return self._failure.wait_seconds(release)
 
-    async def _prepare_kept(
-        self, kept: Release, error: HsupError
-    ) -> Mapping[DynoName, DynoSpec] | None:
+    async def _go_on(self, other: _Prepared | None, telling: Telling) -> None:
+        """Tell what failed, and run what is to run instead, if that is not what runs."""
+        running = other.release if other else self._running
+        self._around.tell(telling(None if running is None else running.version))
+        if other is not None:
+            await self._run(other)
+
+    async def _prepared(self, kept: Release, error: HsupError) -> _Prepared | None:
         """Prepare what is to run instead of what failed; return None where it fails too.
 
         Whoever runs dynos once wants to know how those of the newest release end.
@@ -166,226 +190,92 @@ class Rollout:
         if self._plan.one_shot:
             return None
         try:
-            return await self._prepare(kept, kept)
-        except GivenUp:
-            raise
+            with _told(kept):
+                return await self._prepare(kept, kept)
         except HsupError as second:
             if not isinstance(error, UsageError):  # else both lack what the user has typed
                 self._say(f"Warning: {kept} cannot be run either: {second}")
             return None
 
-    def _note_failure(self, release: Release, error: HsupError) -> float | None:
-        """Return when to try a release again: what drivers cannot do now, they may do later."""
-        if not isinstance(error, DriverError):
-            self._failed = _Failed(release, math.inf)
-            return None
-        times = self._failed.times + 1 if self._failed else 1
-        seconds = min(RETRY_SECONDS * 2.0 ** (times - 1), LONGEST_RETRY_SECONDS)
-        self._failed = _Failed(release, _now() + seconds, times)
-        return seconds
+    async def _prepare(self, release: Release, before: Release | None) -> _Prepared:
+        """Have all done that comes before a release runs. Raises HsupError and Superseded.
 
-    async def _prepare(
-        self, release: Release, before: Release | None
-    ) -> Mapping[DynoName, DynoSpec]:
-        """Have all done that comes before a release runs; return its dynos.
-
-        The release phase runs but for what ran before, or has passed it.
+        The release phase runs but for what ran `before`, or has passed it.
         """
-        self._check_types(release)
+        is_first = self._running is None
+        self._specs.check_types(release, is_first=is_first)
         self._tell_ignored_slug(release)
         require_passable(release, (one.command for one in release.processes))
-        await self._build(release)
+        await self.builder.build(release)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):
             await self._release_phase(release)
             self._passed = release
         with self._ports.all_or_none():
-            specs = self._specs(release)
-            if self.current is None:
+            specs = self._specs.specs(release)
+            if is_first:
                 await self._keep_only(specs.values())
-        return specs
+        return _Prepared(release=release, specs=specs)
 
-    async def _build(self, release: Release) -> None:
-        """Have a release built. Raises GivenUp where it was superseded meanwhile.
-
-        A driver may not heed it, and build to the end.
-        """
-        self._given_up = given_up = threading.Event()
-        self._superseded_by = None
-        work = LongWork(f"the slug of v{release.version}", is_drawn=False)
-        notices = _Notices(work, release, self._say)
-        self.building.set()
-        with until(given_up), waited_for(work):
-            building = asyncio.ensure_future(self._fetch_and_build(release))
-        try:
-            await asyncio.shield(building)
-        except asyncio.CancelledError:
-            given_up.set()
-            await asyncio.wait({building}, timeout=GIVE_UP_SECONDS)
-            if not building.cancel() and not building.cancelled():
-                building.exception()  # nobody is interested any more
-            raise
-        except HsupError as error:
-            if self._superseded_by is not None:
-                raise GivenUp from error
-            raise
-        finally:
-            notices.end()
-            self.building.clear()
-
-    async def _fetch_and_build(self, release: Release) -> None:
-        if isinstance(self._source, FetchesSlugs):
-            await call_plugin(self._source.fetch_slug, release)
-        await call_plugin(self._driver.build, release)
-
-    async def _run(self, release: Release, specs: Mapping[DynoName, DynoSpec]) -> float | None:
-        """Have the dynos of a release, and have it kept for an hsup to come.
-
-        Returns in how many seconds to offer it again, where it could not be kept.
-        """
-        self.current = release
+    async def _run(self, prepared: _Prepared) -> None:
+        """Have the dynos of a release, and have it kept for an hsup to come."""
+        self._running = release = prepared.release
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
         if release.logplex_url and not self._plan.has_drain:
             advice = catalogue.missing("log sink", "logplex", ())
             self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
-        self._fleet.want(specs)
-        self._is_unkept = False
-        return await self._keep(release)
-
-    async def _keep(self, release: Release) -> float | None:
-        """Have a release kept; return in how many seconds to try again, as on a full disk."""
-        if not isinstance(self._source, KeepsReleases):
-            return None
-        try:
-            await call_plugin(self._source.keep, release)
-        except HsupError as error:
-            if not self._is_unkept:
-                self._say(f"Warning: {error}")
-            self._is_unkept = not error.is_mistake
-            return RETRY_SECONDS if self._is_unkept else None
-        if self._is_unkept:
-            self._say(f"Kept {release} now, for the next start")
-            self._is_unkept = False
-        return None
-
-    async def _kept(self) -> Release | None:
-        """Return what an hsup before this one has run, where the source knows."""
-        if not isinstance(self._source, KeepsReleases):
-            return None
-        try:
-            return await call_plugin(self._source.kept)
-        except HsupError as error:
-            self._say(f"Warning: {error}")
-            return None
-
-    def _tell_ignored_slug(self, release: Release) -> None:
-        told = catalogue.ignored_slug(self._plan.driver_name, self._driver, release)
-        if told and not self._has_told_of_slug:
-            self._has_told_of_slug = True
-            logger.warning(told)
-
-    def _check_types(self, release: Release) -> None:
-        asked = self._plan.asked
-        if self.current is None:
-            asked.require_known_types(release)
-        for missing in asked.unknown_types(release):
-            self._say(f'Warning: {release} has no process type "{missing}" any more')
-        self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
-
-    def _specs(self, release: Release) -> dict[DynoName, DynoSpec]:
-        names = self._plan.asked.names(release)
-        has_port = "PORT" in release.config and len(names) == 1
-        if "PORT" in release.config and len(names) > 1:
-            self._say(
-                f"Warning: PORT of the release is not used, {len(names)} dynos cannot share it"
-            )
-        with self._ports.all_or_none():
-            return {name: self._spec(release, name, has_port=has_port) for name in names}
-
-    def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
-        process = release.process(name.type)
-        assert process is not None
-        port = None if has_port else self._ports.lease(name)
-        plan = self._plan
-        size = plan.asked.size_of(process)
-        return dyno_spec(
-            release,
-            name,
-            process.command,
-            port=port,
-            size=size,
-            binds=plan.binds,
-            has_metadata=plan.has_metadata,
-        )
+        self._fleet.want(prepared.specs)
+        await self._keeper.keep(release)
 
     async def _release_phase(self, release: Release) -> None:
-        if release.process(RELEASE_TYPE) is None:
+        if (spec := self._specs.release_phase(release)) is None:
             return
-        name = one_off_name(RELEASE_TYPE)
-        spec = self._spec(release, name, has_port="PORT" in release.config)
         try:
             async with asyncio.timeout(RELEASE_PHASE_SECONDS):
                 status = await self._fleet.run_one(spec)
         except TimeoutError:
             raise ReleaseFailed(release, f"did not end in {RELEASE_PHASE_SECONDS:g} s") from None
         finally:
-            self._ports.release(name)
+            self._ports.release(spec.name)
         if status is None or status.status:
             code = 1 if status is None else status.status
             raise ReleaseFailed(release, f"exited with status {code}", exit_code=code)
 
-    def _reject(self, error: HsupError, running: Release | None) -> None:
-        version = None if running is None else running.version
-        self._around.tell(ReleaseRejected(error=error, running=version))
-
     async def _keep_only(self, specs: Collection[DynoSpec]) -> None:
         """Have the first dynos taken over where a dead hsup has left some running."""
-        if isinstance(self._driver, Adopts):
-            for leftover in await call_plugin(self._driver.keep_only, specs):
+        driver = self._around.driver
+        if isinstance(driver, Adopts):
+            for leftover in await call_plugin(driver.keep_only, specs):
                 self._say(f"Removed what a dead hsup left: {leftover}")
+
+    def _tell_ignored_slug(self, release: Release) -> None:
+        driver = self._around.driver
+        told = catalogue.ignored_slug(self._plan.driver_name, driver, release)
+        if told and not self._has_told_of_slug:
+            self._has_told_of_slug = True
+            logger.warning(told)
 
     def _say(self, text: str, event: LogEvent | None = None) -> None:
         self._around.router.say(SUPERVISOR, text, event)
 
 
-class _Notices:
-    """Says from time to time how far the build of a release is."""
-
-    def __init__(
-        self, work: LongWork, release: Release, say: Callable[[str, LogEvent], None]
-    ) -> None:
-        self._work = work
-        self._release = release
-        self._say = say
-        self._has_told = False
-        self._wait(FIRST_SECONDS)
-
-    def end(self) -> None:
-        self._timer.cancel()
-
-    def _wait(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(seconds, self._tell)
-
-    def _tell(self) -> None:
-        text = self._work.text()
-        if text:
-            name = "fetching" if text.startswith("fetching ") else "preparing"
-            self._say(text[0].upper() + text[1:], LogEvent(name))
-        elif not self._has_told:
-            text = f"Preparing {self._release} takes more than {FIRST_SECONDS:g} s"
-            self._say(text, LogEvent("preparing"))
-        self._has_told = True
-        self._wait(EVERY_SECONDS)
+def rejection(error: HsupError, running: int | None) -> Event:
+    """Return the event of a release that will not run."""
+    return ReleaseRejected(error=error, running=running)
 
 
-def _fails_like(release: Release, failed: Release) -> bool:
-    """Tell whether a release cannot be expected to do better than one that has failed.
-
-    Another author may be allowed what it names.
-    """
-    return release.author == failed.author and release.differs_in_scale_only(failed)
+@contextmanager
+def _told(release: Release) -> Iterator[None]:
+    """Have whatever is raised be why a release cannot be run: its values are a stranger's."""
+    try:
+        yield
+    except (HsupError, Superseded):
+        raise
+    except Exception as error:
+        logger.debug("%s cannot be run", release, exc_info=error)
+        text = f"cannot run {release}: {type(error).__name__}: {error}"
+        raise HsupError(text) from error
 
 
 async def _unless_changing(kept: Release | None) -> Release | None:
@@ -407,7 +297,3 @@ def _is_folder(location: str) -> bool:
         return isinstance(find(location, os.getcwd()), Folder)
     except HsupError:
         return False  # who builds it says why
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

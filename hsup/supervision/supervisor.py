@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from signal import SIGTERM, Signals
+from functools import partial
+from signal import Signals
 
 from hsup.api import SUPERVISOR, Driver, Fetched, Service, Source, Sweeps
 from hsup.errors import HsupError
@@ -21,15 +22,14 @@ from hsup.model import Release
 from hsup.output import messages
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
+from hsup.supervision.asking import Asking
 from hsup.supervision.executor import Surroundings
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.plan import Plan
-from hsup.supervision.rollout import Rollout
+from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
+from hsup.supervision.stopping import Stopping
 
 logger = logging.getLogger(__name__)
-
-#: How long after a source could not be read it is asked again.
-RETRY_SECONDS = 10.0
 
 #: What to do where a source cannot be watched.
 _HINT = "; send SIGHUP to have the release fetched again"
@@ -64,14 +64,10 @@ class Supervisor:
         ports = Ports()
         self._fleet = fleet = Fleet(around, one_shot=plan.one_shot, on_gone=ports.release)
         self._rollout = Rollout(plan, source=source, around=around, fleet=fleet, ports=ports)
+        self._outcome = Outcome()
         self._is_waiting = False
-        self._ask = asyncio.Event()
-        self._retry: asyncio.TimerHandle | None = None
-        self._stop_signals: list[Signals] = []
-        self._stopping = asyncio.Event()
-        self._is_hurried = False
-        self._has_changed = False  # by the source's own account
-        self._was_told = False  # to ask it again
+        self._asking = Asking()
+        self._stopping = Stopping()
 
     def dynos(self) -> Mapping[str, str]:
         """Return the state of every dyno by its name."""
@@ -84,22 +80,19 @@ class Supervisor:
     def reload(self) -> None:
         """Ask the source again; a release that failed is tried again."""
         self._rollout.forget_failure()
-        self._was_told = True
-        self._ask.set()
+        self._asking.want()
 
     def stop(self, number: Signals) -> None:
         """Stop all dynos and end; when called again, without grace."""
-        self._stop_signals.append(number)
-        if self._stopping.is_set():
-            self._is_hurried = True
+        self._stopping.take(number)
+        if self._stopping.is_hurried:
             self._calls.hurry()
             self._fleet.kill()
-        self._stopping.set()
 
     @property
     def is_hurried(self) -> bool:
         """Tell whether hsup was told to stop more than once."""
-        return self._is_hurried
+        return self._stopping.is_hurried
 
     @property
     def has_given_up(self) -> bool:
@@ -136,18 +129,14 @@ class Supervisor:
         return self._plan.stays or self._plan.follows_formation
 
     def _exit_status(self) -> int:
-        signals = self._stop_signals
-        if self.is_hurried:
-            return 128 + signals[-1]
-        if self._plan.one_shot and self._fleet.highest_status:
-            return self._fleet.highest_status
-        if signals and signals[0] != SIGTERM:
-            return 128 + signals[0]
-        return int(self._fleet.was_killed or self._fleet.has_failed)
+        fleet = self._fleet
+        highest = fleet.highest_status if self._plan.one_shot else 0
+        has_killed = fleet.was_killed or fleet.has_failed
+        return self._stopping.exit_status(highest=highest, has_killed=has_killed)
 
     async def _until_stopped(self) -> None:
-        await self._stopping.wait()
-        self._tell(SupervisorStopping(reason=f"{self._stop_signals[0].name} received"))
+        await self._stopping.begun.wait()
+        self._tell(SupervisorStopping(reason=self._stopping.reason))
 
     async def _sweep(self) -> None:
         """Remove what dead hsups have left; a second signal does not wait for it."""
@@ -172,17 +161,16 @@ class Supervisor:
         try:
             async with aclosing(self._source.changes()) as changes:
                 async for _ in changes:
-                    self._has_changed = True
-                    self._ask.set()
+                    self._asking.change()
         finally:
-            self._ask.set()  # also of a source that cannot be watched something can be had
+            self._asking.now()  # also of a source that cannot be watched something can be had
 
     async def _follow(self) -> None:
         """Ask the source whenever there is reason to, until nothing is left to run."""
-        while self._rollout.current is None or not self._plan.one_shot:
+        while self._outcome.running is None or not self._plan.one_shot:
             idle = asyncio.create_task(self._fleet.idle())
-            asked = asyncio.create_task(self._ask.wait())
-            may_end = self._rollout.current is not None and not self._outlasts_dynos
+            asked = asyncio.create_task(self._asking.wait())
+            may_end = self._outcome.running is not None and not self._outlasts_dynos
             awaited = {asked, idle} if may_end else {asked}
             try:
                 await asyncio.wait(awaited, return_when="FIRST_COMPLETED")
@@ -191,11 +179,7 @@ class Supervisor:
             finally:
                 idle.cancel()
                 asked.cancel()
-            self._ask.clear()
-            has_both = self._has_changed and self._was_told
-            self._has_changed = self._was_told = False
-            await self._update()
-            if has_both:  # a source may have looked for no more than what was due
+            for _ in range(self._asking.take()):
                 await self._update()
         await self._fleet.idle()
         self._say("Nothing is left to run")
@@ -204,13 +188,16 @@ class Supervisor:
         try:
             fetched = await call_plugin(self._source.fetch)
         except HsupError as error:
-            if not (self._is_waiting or await self._can_go_on(error)):
-                raise
-            self._tell(SourceFailed(error=error))
+            await self._do_without(error, partial(_failed, error))
             self._ask_later()
             return
         logger.info("the source answered %s", fetched.release or "no release")
         await self._act_on(fetched)
+
+    async def _do_without(self, error: HsupError, telling: Telling) -> None:
+        """Go on where the source has nothing that could be run. Raises the error where none can."""
+        may_wait = self._is_waiting
+        self._outcome = await self._rollout.do_without(error, telling, may_wait=may_wait)
 
     async def _act_on(self, fetched: Fetched) -> None:
         """Run what the source has answered, and then what it answers meanwhile."""
@@ -230,16 +217,16 @@ class Supervisor:
         taking = asyncio.create_task(self._rollout.take(release))
         try:
             later = await self._look_meanwhile(release, taking)
-            seconds = await taking
+            self._outcome = await taking
         finally:
             taking.cancel()
             await asyncio.wait({taking})
-        if seconds is not None:
-            self._ask_later(seconds)
+        if self._outcome.retry_seconds is not None:
+            self._ask_later(self._outcome.retry_seconds)
         return later
 
     async def _look_meanwhile(
-        self, release: Release, taking: asyncio.Task[float | None]
+        self, release: Release, taking: asyncio.Task[Outcome]
     ) -> list[Fetched]:
         """Return what the source answers until a release is taken, or until it has a newer one."""
         answers: list[Fetched] = []
@@ -251,9 +238,9 @@ class Supervisor:
                 asked.cancel()
             if taking.done():
                 break
-            if not self._rollout.building.is_set():
+            if not self._rollout.builder.under_way.is_set():
                 continue
-            self._ask.clear()
+            self._asking.clear()
             try:
                 answers.append(await call_plugin(self._source.fetch))
             except HsupError as error:
@@ -262,22 +249,16 @@ class Supervisor:
                 continue
             newest = answers[-1].release
             if newest is not None and not newest.differs_in_scale_only(release):
-                self._rollout.supersede(newest)
+                self._rollout.builder.supersede(newest)
                 break
         return answers
 
     async def _asked_while_building(self) -> None:
-        await self._rollout.building.wait()
-        await self._ask.wait()
-
-    async def _can_go_on(self, error: HsupError) -> bool:
-        """Tell whether something runs, or is waited for, though the source has nothing to run."""
-        if self._rollout.current is not None or await self._rollout.fall_back(error):
-            return True
-        return self._plan.stays
+        await self._rollout.builder.under_way.wait()
+        await self._asking.wait()
 
     def _say_waiting(self, fetched: Fetched) -> None:
-        if self._rollout.current is not None:
+        if self._outcome.running is not None:
             return
         if not self._is_waiting:
             remedy = f": {fetched.remedy}" if fetched.remedy else ""
@@ -293,15 +274,15 @@ class Supervisor:
             self._ask_later()
         if fetched.rejected is None:
             return
-        if fetched.release is None and not await self._can_go_on(fetched.rejected):
-            raise fetched.rejected
-        self._rollout.reject(fetched.rejected)
+        if fetched.release is None:
+            await self._do_without(fetched.rejected, partial(rejection, fetched.rejected))
+        else:
+            running = self._outcome.running
+            version = None if running is None else running.version
+            self._tell(rejection(fetched.rejected, version))
 
     def _ask_later(self, seconds: float | None = None) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-        wait = RETRY_SECONDS if seconds is None else seconds
-        self._retry = asyncio.get_running_loop().call_later(wait, self._ask.set)
+        self._asking.later(self._plan.retry.wait_seconds() if seconds is None else seconds)
 
     def _say(self, text: str) -> None:
         self._router.say(SUPERVISOR, text)
@@ -312,3 +293,8 @@ class Supervisor:
             self._router.say(about, line.text, line.event)
             logger.debug("%s: %s", about, line.text)
         self._observe(event)
+
+
+def _failed(error: HsupError, running: int | None) -> Event:
+    del running  # no release has failed
+    return SourceFailed(error=error)

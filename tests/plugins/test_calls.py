@@ -371,6 +371,31 @@ class TestIterate:
         with pytest.raises(DriverError, match=f"watch for changes: {type(error).__name__}: x"):
             await anext(changes)
 
+    async def test_hsup_says_that_it_waits_for_the_first_and_for_no_other(
+        self, heard, turn_until, monkeypatch
+    ):
+        monkeypatch.setattr("hsup.plugins.calls.NOTICE_SECONDS", 0.0)
+        may_begin = asyncio.Event()
+
+        async def begin():
+            await may_begin.wait()
+            yield 1
+            await asyncio.Event().wait()
+
+        changes = self.changes(heard, begin)
+        waiting = asyncio.ensure_future(anext(changes))
+        await turn_until(lambda: heard.said)
+        assert heard.said[0] == 'Waiting for driver "bug" to watch for changes for 0 s'
+        assert heard.calls.waited_for() == ['driver "bug" to watch for changes for 0 s']
+        may_begin.set()
+        assert await waiting == 1
+        heard.said.clear()
+        waiting = asyncio.ensure_future(anext(changes))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert heard.said == heard.calls.waited_for() == []
+        waiting.cancel()
+
     async def test_it_is_closed_with_it(self, heard):
         closed = []
 

@@ -7,6 +7,7 @@ import pytest
 from hsup.api import (
     Adopts,
     BindsPaths,
+    Checked,
     Closes,
     Examines,
     ExecutesInside,
@@ -19,7 +20,7 @@ from hsup.api import (
     Sweeps,
 )
 from hsup.errors import DriverError, DynoStartError, HsupError, PluginError, SourceError
-from hsup.model import Command, ExitStatus, ProcessType, Release
+from hsup.model import Address, Author, Command, ExitStatus, Fault, ProcessType, Release, Slug
 from hsup.plugins.calls import Calls, Part
 from hsup.plugins.guards import (
     GuardedDriver,
@@ -47,6 +48,19 @@ class Of:
 
     def __repr__(self):
         return f"with {', '.join(self.__dict__) or 'nothing'}"
+
+
+class Raising(Of):
+    """One of whose attributes raises."""
+
+    def __init__(self, raising, **attributes):
+        super().__init__(**attributes)
+        self.raising = raising
+
+    def __getattribute__(self, name):
+        if name == object.__getattribute__(self, "__dict__").get("raising"):
+            raise KeyError("x")
+        return super().__getattribute__(name)
 
 
 def returning(value):
@@ -104,6 +118,12 @@ class TestDriver:
         with pytest.raises(DriverError, match=r"be created: it returned .* with build and start$"):
             create_driver(calls, BUG, lambda _: made, settings)
 
+    @pytest.mark.parametrize("name", ["start", "run", "adopt", "binds_paths"])
+    def test_an_attribute_that_raises_names_the_driver(self, calls, settings, name):
+        driver = Raising(name, **vars(a_driver()))
+        with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
+            create_driver(calls, BUG, lambda _: driver, settings)
+
     def test_a_factory_that_raises_is_named(self, calls, settings):
         with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             create_driver(calls, BUG, raising(KeyError("x")), settings)
@@ -121,6 +141,11 @@ class TestDriver:
             ("sweep", (), [3]),
             ("keep_only", ([],), "text"),
             ("examine", (), ["good"]),
+            ("examine", (), [Finding("kernel", is_good="yes", text="Linux")]),
+            ("examine", (), [Finding("kernel", is_good=True, text=None)]),
+            ("examine", (), [Finding("kernel", is_good=False, text="Linux", remedy=3)]),
+            ("run", (None, 0.0), ExitStatus(code=None)),
+            ("run", (None, 0.0), ExitStatus(out_of_memory=3)),
         ],
     )
     def test_a_wrong_value_is_an_error(self, calls, make_spec, name, given, wrong):
@@ -173,6 +198,14 @@ class TestDyno:
         methods = {name: returning(None) for name in ("wait", "signal", "destroy")}
         assert (await started(Exits(**methods))).address is None
 
+    @pytest.mark.parametrize("address", ["10.0.0.1", Address("10.0.0.1", "80"), Address(1, 80)])
+    async def test_what_is_no_address_is_none(self, started, address):
+        assert (await started(a_dyno(address=address))).address is None
+
+    async def test_an_attribute_that_raises_names_the_driver(self, started):
+        with pytest.raises(DynoStartError, match=r"0.1 failed to start web.1: KeyError: 'x'"):
+            await started(Raising("execute", **vars(a_dyno())))
+
     async def test_it_executes_commands_only_where_the_drivers_does(self, started):
         assert not isinstance(await started(a_dyno()), ExecutesInside)
         dyno = await started(a_dyno(execute=returning(None)))
@@ -195,6 +228,24 @@ class TestSource:
             Fetched(release=GOOD._replace(processes=list(GOOD.processes))),
             Fetched(release=GOOD._replace(processes=(ProcessType("web", "serve"),))),
             Fetched(release=GOOD._replace(processes=(ProcessType("web", Command((1,))),))),
+            Fetched(release=GOOD._replace(processes=(ProcessType("web", Command(["serve"])),))),
+            Fetched(release=GOOD._replace(processes=(GOOD.processes[0]._replace(size=2),))),
+            Fetched(release=GOOD._replace(slug="https://example.com/slug.tgz")),
+            Fetched(release=GOOD._replace(slug=Slug(location=None))),
+            Fetched(release=GOOD._replace(slug=Slug("/slug", checksum=b"SHA256:"))),
+            Fetched(release=GOOD._replace(slug=Slug("/slug", inode="3"))),
+            Fetched(release=GOOD._replace(stack=22)),
+            Fetched(release=GOOD._replace(logplex_url=["https://example.com"])),
+            Fetched(release=GOOD._replace(metadata={"A": None})),
+            Fetched(release=GOOD._replace(author="root")),
+            Fetched(release=GOOD._replace(author=Author("root", 0))),
+            Fetched(release=GOOD, rejected="x"),
+            Fetched(release=GOOD, warnings=None),
+            Fetched(release=GOOD, warnings="x"),
+            Fetched(release=GOOD, warnings=(1,)),
+            Fetched(release=GOOD, ask_again="no"),
+            Fetched(release=GOOD, remedy=1),
+            Fetched(release=GOOD, failure="x"),
         ],
         ids=repr,
     )
@@ -202,6 +253,12 @@ class TestSource:
         source = GuardedSource(calls, BUG, Of(fetch=lambda: fetched, changes=None))
         with pytest.raises(SourceError, match=r"failed to fetch the release: it returned"):
             source.fetch()
+
+    def test_what_was_kept_is_looked_at_as_closely(self, calls):
+        kept = GOOD._replace(slug="/slug")
+        source = Of(fetch=None, changes=None, keep=print, kept=lambda: kept)
+        with pytest.raises(SourceError, match=r"a Release with a Slug for its slug$"):
+            GuardedSource(calls, BUG, source).kept()
 
     def test_a_release_is_a_release(self, calls):
         source = GuardedSource(calls, BUG, Of(fetch=lambda: Fetched(release=GOOD), changes=None))
@@ -236,6 +293,28 @@ class TestSourceFactory:
         given = (None, settings) if method == "check" else (settings,)
         with pytest.raises(HsupError, match=r"hsup-bug 0.1 failed to .*: KeyError: 'x'"):
             getattr(factory, method)(*given)
+
+    @pytest.mark.parametrize(
+        "checked",
+        [
+            (),
+            Checked(what=None, faults=()),
+            Checked(what="new", faults=None),
+            Checked(what="new", faults=("line 1",)),
+            Checked(what="new", faults=(Fault(place=1, problem="x"),)),
+            Checked(what="new", faults=(Fault("", "x", is_warning=None),)),
+        ],
+        ids=repr,
+    )
+    def test_what_was_not_checked_is_an_error(self, calls, settings, checked):
+        factory = self.factory(calls, check=lambda *_: checked)
+        with pytest.raises(PluginFailed, match=r"it returned .* instead of a Checked"):
+            factory.check(None, settings)
+
+    def test_an_attribute_that_raises_names_the_source(self, calls, settings):
+        source = Raising("kept", fetch=print, changes=print)
+        with pytest.raises(SourceError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
+            self.factory(calls, create=lambda _: source).create(settings)
 
     def test_a_source_that_is_none_is_an_error(self, calls, settings):
         with pytest.raises(SourceError, match=r"instead of a source with fetch and changes"):

@@ -70,6 +70,7 @@ def test_a_plugin_is_loaded_and_listed(install, settings):
         ("1 / 0", ["ZeroDivisionError", "division by zero"]),
         ("def broken(:", ["SyntaxError"]),
         ("raise SystemExit('I am leaving')", ["SystemExit", "I am leaving"]),
+        ("raise GeneratorExit('I am leaving')", ["GeneratorExit", "I am leaving"]),
         (
             GOOD.replace("hsup_register_drivers", "hsup_register_driver"),
             ["no hook hsup_register_driver", "did you mean hsup_register_drivers?"],
@@ -89,6 +90,7 @@ def test_a_plugin_is_loaded_and_listed(install, settings):
         "exception",
         "syntax error",
         "exit",
+        "neither an exception nor an exit",
         "misspelt hook",
         "unknown hook",
         "wrong argument of a registering hook",
@@ -146,6 +148,77 @@ def test_a_hook_that_raises_is_reported_and_the_others_count(install, hook):
     assert 'plugin "driver-frob" of hsup-driver-frob 4.5' in fault
     assert hook in fault
     assert "ValueError('a slip')" in fault
+
+
+@pytest.mark.parametrize("hook", REGISTERING)
+def test_a_hook_that_raises_no_exception_is_reported_and_the_others_count(install, hook):
+    code = registering(hook, "raise GeneratorExit('a slip')")
+    install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
+    manager = PluginManager()
+    REGISTERING[hook](manager)
+    assert_the_rest_works(manager)
+    fault = fault_of(manager, "hsup-driver-frob")
+    assert fault == (
+        f"plugin \"driver-frob\" of hsup-driver-frob 4.5 failed in {hook}: GeneratorExit('a slip')"
+    )
+
+
+IMPORTING = "import time\ntime.sleep(0.3)\n"
+ANSWERING = registering("hsup_register_drivers", "import time; time.sleep(0.3); return {}")
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [(IMPORTING, "be loaded"), (ANSWERING, "answer hsup_register_drivers")],
+    ids=["import", "hook"],
+)
+def test_after_some_seconds_hsup_says_which_plugin_it_waits_for(install, monkeypatch, code, what):
+    install("hsup-driver-frob", code, entry_point="driver-frob")
+    monkeypatch.setattr("hsup.plugins.calls.NOTICE_SECONDS", 0.1)
+    said = []
+    PluginManager(calls=Calls(say=said.append, has_alarm=True))
+    assert any(one.startswith(f'Waiting for plugin "driver-frob" to {what} for ') for one in said)
+
+
+MAPPINGS = """
+from collections.abc import Mapping
+
+class Sly(Mapping):
+    def __getitem__(self, name): raise ValueError('a slip')
+    def __iter__(self): raise ValueError('a slip')
+    def __len__(self): return 1
+"""
+
+
+@pytest.mark.parametrize("returned", ["{3: print}", "{None: print}", "Sly()"])
+@pytest.mark.parametrize("hook", list(REGISTERING)[:-1])
+def test_a_mapping_of_other_names_is_reported_and_the_rest_works(install, hook, returned):
+    code = MAPPINGS + registering(hook, f"return {returned}")
+    install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
+    manager = PluginManager()
+    assert all(isinstance(name, str) for name in REGISTERING[hook](manager))
+    assert_the_rest_works(manager)
+    fault = fault_of(manager, "hsup-driver-frob")
+    assert fault.startswith('plugin "driver-frob" of hsup-driver-frob 4.5')
+    assert re.search(r"the name of a .* is not a text: (3|None)$|ValueError\('a slip'\)", fault)
+
+
+@pytest.mark.parametrize("name", ["rank", "applies", "follows_formation"])
+def test_a_source_factory_that_raises_is_reported(install, name):
+    factory = (
+        "class Factory:\n"
+        "    rank, remedy = 1, ''\n"
+        "    applies = create = check = lambda *_: None\n"
+        "    @property\n"
+        f"    def {name}(self): raise KeyError('x')\n"
+    )
+    install(
+        "hsup-source-git",
+        factory + registering("hsup_register_sources", "return {'git': Factory()}"),
+    )
+    manager = PluginManager()
+    assert "git" not in manager.sources
+    assert 'source "git" is not a SourceFactory' in fault_of(manager, "hsup-source-git")
 
 
 @pytest.mark.parametrize("returned", ["42", "['frob']", "{'frob': 42}"])

@@ -250,3 +250,18 @@ def test_what_came_of_anothers_download_is_not_gone_on_with(store, server, build
         store.unpack(Slug(location=f"{server.origin}/a.tgz", checksum=checksum))
     store.unpack(Slug(location=f"{server.origin}/b.tgz", checksum=checksum), author=BOB).close()
     assert "Range" not in server.requests[-1][1]
+
+
+@needs_root
+def test_without_root_an_author_gets_of_others_nothing_that_hsups_user_could_read(store, world):
+    own, anothers = world / "own", world / "anothers"
+    for path, owner in ((own, BOB), (anothers, Author(3_000_002, 3_000_002))):
+        path.mkdir()
+        give(path, owner)
+    os.seteuid(3_000_003)
+    try:
+        store.unpack(Slug(location=str(own)), author=BOB).close()
+        with pytest.raises(SlugError, match="author of the release, uid 3000001, may not read"):
+            store.unpack(Slug(location=str(anothers)), author=BOB)
+    finally:
+        os.seteuid(0)

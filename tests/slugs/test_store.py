@@ -48,6 +48,20 @@ def test_a_folder_is_used_as_it_is(store, tmp_path):
     assert not (tmp_path / "slugs").exists()
 
 
+def test_the_folder_that_a_release_was_read_from_is_used_wherever_it_is(store, tmp_path):
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "name").touch()
+    slug = Slug(location=str(code), inode=code.stat().st_ino)
+    with store.unpack(slug) as unpacked:
+        code.rename(tmp_path / "aside")
+        code.mkdir()
+        assert os.listdir(unpacked.folder) == ["name"]
+        assert not unpacked.is_current
+        with pytest.raises(SlugError, match="another folder than the release was read from"):
+            store.unpack(slug)
+
+
 def test_a_slug_is_unpacked_once(store, make_store, archive):
     with store.unpack(Slug(location=str(archive))) as first:
         made = os.stat(first.folder).st_ino

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.supervision.policy import CrashPolicy
+from hsup.supervision.policy import CrashPolicy, RetryPolicy
 
 POLICY = CrashPolicy(base_seconds=1.0, cap_seconds=300.0, jitter=0.25, stable_seconds=60.0)
 NO_CHANCE = 0.5  # neither shorter nor longer
@@ -52,3 +52,10 @@ def test_a_dyno_that_was_up_long_enough_counts_anew():
 
 def test_the_figures_are_those_that_are_documented():
     assert CrashPolicy() == POLICY
+
+
+@pytest.mark.parametrize(
+    ("failures", "wait"), [(1, 10), (2, 20), (3, 40), (5, 160), (6, 300), (10_000, 300)]
+)
+def test_what_failed_is_tried_again_less_and_less_often(failures, wait):
+    assert RetryPolicy().wait_seconds(failures) == wait

@@ -12,6 +12,7 @@ from hsup import launch
 from hsup.model import DynoSpec
 from hsup.sizes import OPEN_FILES, Size
 from hsup.terminal import Size as Window
+from hsup_driver_docker.binds import mounts
 from hsup_driver_docker.image import Image
 
 #: Who a container belongs to: HOUSEHOLD/INSTANCE, see `household`. What lacks it,
@@ -44,7 +45,8 @@ class Surroundings(NamedTuple):
     port is published, None if it is not; `host_port` the port there, None for one that is
     free. `has_input` says that it reads hsup's; `joins_outputs` that both outputs go to
     one place, in order; `is_lasting` that it outlives hsup, and is not removed by the engine
-    when it has ended.
+    when it has ended. `recursive_outside` is where read-only paths are so with all that is
+    mounted below (`binds.recursive_outside`).
     """
 
     owner: str
@@ -57,6 +59,7 @@ class Surroundings(NamedTuple):
     has_input: bool = False
     joins_outputs: bool = False
     is_lasting: bool = False
+    recursive_outside: str | None = None
 
 
 def new_name(spec: DynoSpec) -> str:
@@ -174,15 +177,7 @@ def _host_config(spec: DynoSpec, image: Image, around: Surroundings) -> dict[str
         "LogConfig": _LOG if around.is_lasting else _NO_LOG,
         "NetworkMode": around.network or "default",
         "PortBindings": _published(spec, around),
-        "Mounts": [
-            {
-                "Type": "bind",
-                "Source": str(bind.host),
-                "Target": str(bind.dyno),
-                "ReadOnly": bind.read_only,
-            }
-            for bind in spec.binds
-        ],
+        "Mounts": mounts(spec.binds, around.recursive_outside),
     }
     if not image.is_own:
         config["CapDrop"] = ["ALL"]

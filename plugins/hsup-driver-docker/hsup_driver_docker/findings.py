@@ -7,6 +7,7 @@ from typing import Any
 
 from hsup.api import Finding
 from hsup.errors import DriverError
+from hsup_driver_docker.binds import recursive_outside
 from hsup_driver_docker.engine import Engine
 
 #: Of Docker 20.10, whose log driver `local` and bind mounts dynos need.
@@ -30,6 +31,7 @@ def examine(engine: Engine) -> Sequence[Finding]:
         _init(information),
         _log(information),
         _limits(information),
+        _binds(information),
     ]
 
 
@@ -90,3 +92,11 @@ def _limits(information: Mapping[str, Any]) -> Finding:
         text = f"{version}, which cannot limit {', '.join(missing)}"
         return Finding("limits", is_good=False, text=text)
     return Finding("limits", is_good=True, text=version)
+
+
+def _binds(information: Mapping[str, Any]) -> Finding:
+    """Tell what becomes of mounts below a path that dynos may only read: no dyno needs them."""
+    if recursive_outside(information) is not None:
+        return Finding("binds", is_good=True, text="read-only with all that is mounted below")
+    text = "what is mounted below a read-only one may stay writable"
+    return Finding("binds", is_good=True, text=text)

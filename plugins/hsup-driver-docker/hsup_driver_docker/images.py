@@ -34,7 +34,7 @@ _APP, _RELEASE = "hsup.image.app", "hsup.image.release"
 _SLUG, _STACK, _FORMAT = "hsup.image.slug", "hsup.image.stack", "hsup.image.format"
 _BASE = "hsup.image.base"
 #: What changes with the way in which images are built.
-_BUILT_LIKE = f"1-{zlib.crc32(START_UP.encode()):08x}"
+_BUILT_LIKE = f"2-{zlib.crc32(START_UP.encode()):08x}"
 
 #: What a slug that is a container image has for its location before the image's name.
 IMAGE_SCHEME = "docker://"
@@ -67,7 +67,7 @@ class Images:
         """
         slug = wanted.slug
         if slug is not None and slug.location.startswith(IMAGE_SCHEME):
-            return self._own(slug.location.removeprefix(IMAGE_SCHEME))
+            return self._own(slug.location.removeprefix(IMAGE_SCHEME), wanted.author)
         labels = {_APP: wanted.app, _STACK: wanted.stack or DEFAULT_STACK, _FORMAT: _BUILT_LIKE}
         stack = self._stacks.image(wanted.stack)
         if base := self._engine.image(stack):  # else it was removed, and what it became is not
@@ -86,8 +86,10 @@ class Images:
         if "_sdk" in self.__dict__:
             self._sdk.close()
 
-    def _own(self, name: str) -> Image:
+    def _own(self, name: str, author: Author | None) -> Image:
         found = self._engine.image(name) or self._pulled(name)
+        if not _may_read_all(author):
+            _refuse_slugs(name, found)
         return Image(found["Id"], is_own=True)
 
     def _find(self, labels: Mapping[str, str]) -> Image | None:
@@ -158,6 +160,16 @@ class Images:
         from hsup_driver_docker.sdk import Sdk  # takes long, and is needed rarely
 
         return Sdk(self._engine)
+
+
+def _refuse_slugs(name: str, found: Mapping[str, Any]) -> None:
+    """Raise DriverError for an image with a slug, which its author may not be allowed to read.
+
+    What somebody else has made of such an image has its labels, too.
+    """
+    if _APP in (found["Config"].get("Labels") or {}):
+        text = f"image {name} was built by hsup of a slug, which not everybody may read"
+        raise DriverError(text, hint="name another image, or have root write the release")
 
 
 def _refuse_volumes(stack: str, base: Mapping[str, Any]) -> None:

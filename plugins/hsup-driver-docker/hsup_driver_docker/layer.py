@@ -5,21 +5,23 @@ from __future__ import annotations
 import errno
 import io
 import os
+import pwd
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from typing import IO, Any, NamedTuple
 
-from hsup.errors import TooManyProcesses
+from hsup.errors import HsupError, TooManyProcesses
 from hsup.launch import START_UP, START_UP_FILE
 from hsup.threads import start_thread
 from hsup_driver_docker.tree import Entry, unreadable, walk
 
 #: The name of the user that a dyno runs as.
 USER = "dyno"
-#: It has the lowest number from here on that the stack has given to nobody.
+#: It has the lowest number from here on that stack and machine have given to nobody.
 _LOWEST_UID = 3000
 
 #: The kernel's own number for a user that has none (/proc/sys/kernel/overflowuid).
@@ -61,7 +63,7 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
             failures.append(error)
 
     try:
-        thread = start_thread(write)
+        thread = start_thread(partial(copy_context().run, write))  # as long as it is wanted
     except TooManyProcesses:
         os.close(reading)
         os.close(writing)
@@ -72,7 +74,8 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
     finally:
         thread.join()
         if failures:  # whoever reads has got a part only, and may have failed at that
-            raise unreadable(failures[0])
+            (failure,) = failures
+            raise failure if isinstance(failure, HsupError) else unreadable(failure)
 
 
 class _Counted(io.RawIOBase):
@@ -178,6 +181,15 @@ def _free_uid(layer: Layer) -> int:
         if line.count(":") >= 3 and line.partition(":")[0] != USER  # noqa: PLR2004 - man 5 passwd
     }
     uid = _LOWEST_UID
-    while str(uid) in taken:
+    while str(uid) in taken or _has_account(uid):
         uid += 1
     return uid
+
+
+def _has_account(uid: int) -> bool:
+    """Tell whether a number is a user's of this machine, whose files a dyno could read; blocks."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

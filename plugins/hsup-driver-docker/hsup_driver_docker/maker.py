@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from itertools import count
+from typing import Any
 
 from hsup.cancellation import require_wanted
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import Address, DynoSpec
 from hsup.sizes import Size, cpu_set
 from hsup_driver_docker import container
+from hsup_driver_docker.binds import recursive_outside
 from hsup_driver_docker.connection import EngineError, Stream
 from hsup_driver_docker.container import Surroundings
 from hsup_driver_docker.engine import CONFLICT, Engine
@@ -45,7 +47,7 @@ class Maker:
 
     def fingerprint(self, spec: DynoSpec, image: Image, around: Surroundings) -> str:
         """Return what a dyno that `launch` starts is known by."""
-        return container.fingerprint(container.body(spec, image, self._published(spec, around)))
+        return container.fingerprint(self._body(spec, image, self._published(spec, around)))
 
     def launch(self, spec: DynoSpec, image: Image, around: Surroundings) -> Launched:
         """Start a dyno, with its port published under the same number if that is free.
@@ -118,7 +120,7 @@ class Maker:
     def _make(
         self, spec: DynoSpec, image: Image, around: Surroundings, known_by: str | None = None
     ) -> Handle:
-        body = container.body(spec, image, around)
+        body = self._body(spec, image, around)
         if known_by is not None:
             body["Labels"][container.SPEC] = known_by
         for left in reversed(range(_NAMES)):
@@ -133,16 +135,21 @@ class Maker:
                 return Handle(self._engine, made, name, spec, image)
         raise AssertionError
 
+    def _body(self, spec: DynoSpec, image: Image, around: Surroundings) -> dict[str, Any]:
+        if any(bind.read_only for bind in spec.binds):
+            around = around._replace(recursive_outside=recursive_outside(self._information))
+        return container.body(spec, image, around)
+
     def _cpus(self, size: Size) -> str | None:
         """Return the cpus of a dedicated size; a shared one has what others leave idle."""
         if not size.is_dedicated:
             return None
-        chosen = cpu_set(size, range(self._cpu_count), next(self._numbers))
+        chosen = cpu_set(size, range(int(self._information["NCPU"])), next(self._numbers))
         return ",".join(map(str, sorted(chosen)))
 
     @cached_property
-    def _cpu_count(self) -> int:
-        return int(self._engine.information()["NCPU"])
+    def _information(self) -> Mapping[str, Any]:
+        return self._engine.information()
 
 
 def _tell_of_port(wanted: int | None, spec: DynoSpec, address: Address | None) -> None:

@@ -10,8 +10,10 @@ import logging
 import os
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import docker
 import requests
@@ -20,7 +22,9 @@ from docker.utils import parse_repository_tag
 from requests.adapters import HTTPAdapter
 
 from hsup.archives.progress import bar
+from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
+from hsup.threads import start_thread
 from hsup_driver_docker import layer
 from hsup_driver_docker.connection import EngineAway, EngineError, tls_context
 from hsup_driver_docker.container import NAME, OWNER, new_token
@@ -34,10 +38,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_Event = TypeVar("_Event")
+
 #: As many as the kernel follows (man 7 path_resolution).
 _MOST_LINKS = 40
 #: An engine answers an upload when it has written all of it.
 _TIMEOUT_SECONDS = 900
+#: How often to look whether a pull is still wanted.
+_LOOK_SECONDS = 0.2
 
 
 class Sdk:
@@ -77,15 +85,42 @@ class Sdk:
         repository, tag = parse_repository_tag(name)
         with _failures_told(f"pull the image {name}"), bar(f"pulling {name}", 0) as advance:
             done: dict[str, int] = {}
-            for event in self._client.pull(
-                repository, tag=tag or "latest", stream=True, decode=True
-            ):
+            for event in self._events_of_pull(repository, tag or "latest"):
                 if "error" in event:
                     raise DriverError(f"cannot pull the image {name}: {event['error']}")
                 detail = event.get("progressDetail") or {}
                 if event.get("status") == "Downloading" and "current" in detail:
                     advance(detail["current"] - done.get(event["id"], 0))
                     done[event["id"]] = detail["current"]
+
+    def _events_of_pull(self, repository: str, tag: str) -> Iterator[Mapping[str, Any]]:
+        """Yield what the engine tells while it pulls, which may be nothing for a long time.
+
+        A thread of its own waits for that, so that a pull that is not wanted any more is given
+        up at once. The engine ends it when it has something to tell and nobody listens.
+        """
+        events: SimpleQueue[Mapping[str, Any] | Exception | None] = SimpleQueue()
+        is_given_up = Event()
+
+        def read() -> None:
+            try:
+                for event in self._client.pull(repository, tag=tag, stream=True, decode=True):
+                    if is_given_up.is_set():
+                        return
+                    events.put(event)
+            except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+                events.put(error)
+            else:
+                events.put(None)
+
+        start_thread(read)
+        try:
+            while event := _next_wanted(events):
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            is_given_up.set()
 
     def build(
         self,
@@ -144,6 +179,7 @@ class Sdk:
                 """Break off at the end: an engine removes no container while it reads for it."""
                 if self._is_closed:
                     raise DriverError(f"the image {tag} is not built any more")
+                require_wanted()
                 advance(size)
 
             with layer.streamed(added, count) as archive:
@@ -183,6 +219,14 @@ class Sdk:
             text = f"the engine has made {tag} without its user: dynos would run as root"
             raise DriverError(text, hint="use Docker: Podman 4 does so")
         return made
+
+
+def _next_wanted(events: SimpleQueue[_Event]) -> _Event:
+    """Return the next event. Raises GivenUp once the work is not wanted any more."""
+    while True:
+        require_wanted()
+        with suppress(Empty):
+            return events.get(timeout=_LOOK_SECONDS)
 
 
 class _TlsAdapter(HTTPAdapter):

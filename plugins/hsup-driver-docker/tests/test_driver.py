@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, DynoStartError, TooManyProcesses, UsageError
 from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
@@ -921,6 +922,29 @@ class TestImages:
             pytest.raises(DriverError, match=r"cannot pull the image 127\.0\.0\.1:1/no/such:1: "),
         ):
             driver.build(release._replace(stack="gone"))
+
+    def test_a_pull_from_a_registry_that_says_nothing_is_given_up(self, settings, release):
+        given_up, is_over = threading.Event(), threading.Event()
+
+        def be_silent():
+            with registry.accept()[0] as connection:
+                connection.recv(1)
+                given_up.set()
+                is_over.wait(60)
+
+        with (
+            socket.create_server(("127.0.0.1", 0)) as registry,
+            closing(DockerDriver(settings)) as driver,
+            until(given_up),
+        ):
+            registry.settimeout(60)
+            silent = threading.Thread(target=be_silent)
+            silent.start()
+            image = f"docker://127.0.0.1:{registry.getsockname()[1]}/silent:1"
+            with pytest.raises(GivenUp):
+                driver.build(release._replace(slug=Slug(image)))
+            is_over.set()
+            silent.join()
 
     def test_a_release_that_is_an_image_runs_as_it_is(self, driver, release, sdk, root_archive):
         name = f"{release.stack}-own"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import signal
 import socket
 import threading
 from contextlib import ExitStack
@@ -11,6 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from hsup.model import ExitStatus
+from hsup.terminal import signals_woken
 from hsup_driver_docker.connection import Connection, EngineAway, EngineError, Stream
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine, State
@@ -47,15 +50,19 @@ class Told:
 
     def run(self, signals=b""):
         """Return what is made of it, once the output has ended."""
-        self.output.sendall(OUTPUT)
-        self.output.close()
         woken, wake = os.pipe()
         os.write(wake, signals)
         try:
-            return self._session.run(1.0, woken)
+            return self.run_woken(woken)
         finally:
             os.close(woken)
             os.close(wake)
+
+    def run_woken(self, woken):
+        """Return the same; `woken` is what has the numbers of signals."""
+        self.output.sendall(OUTPUT)
+        self.output.close()
+        return self._session.run(1.0, woken)
 
 
 @pytest.fixture
@@ -155,6 +162,18 @@ def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, num
     one = told(died(4).encode())
     assert one.run(signals=bytes([number])) == ExitStatus(code=4)
     assert asked == done
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR2, signal.SIGRTMIN + 5])
+def test_a_signal_to_hsup_is_the_containers(told, monkeypatch, number):
+    passed_on = queue.Queue()
+    monkeypatch.setattr(Handle, "signal", lambda _, it: passed_on.put(it))
+    one = told(died(4).encode())
+    with signals_woken() as woken:
+        assert signal.getsignal(number) != signal.SIG_DFL
+        os.kill(os.getpid(), number)
+        assert one.run_woken(woken) == ExitStatus(code=4)
+    assert passed_on.get(timeout=30) == number
 
 
 def test_an_engine_that_goes_away_is_an_error(told):

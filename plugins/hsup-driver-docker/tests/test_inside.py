@@ -55,6 +55,14 @@ def test_a_signal_waits_for_the_program_to_begin(late_init, script):
         assert late_init.stdout.readline() == f"{-signal.SIGTERM}\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGRTMIN + 5, signal.SIGRTMAX])
+def test_any_signal_may_be_sent_by_its_number(late_init, number):
+    print("begin", file=late_init.stdin, flush=True)
+    with executed(late_init, inside.signal_all(number)) as sent:
+        assert sent.stdout.readline() == "told\n"
+        assert late_init.stdout.readline() == f"{-number}\n"
+
+
 def test_a_signal_to_a_command_that_has_not_begun_is_not_told_as_sent(late_init):
     with executed(late_init, inside.signal_marked(signal.SIGTERM, inside.new_mark())) as sent:
         assert sent.stdout.read() == ""

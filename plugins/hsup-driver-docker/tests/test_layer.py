@@ -81,6 +81,18 @@ def test_who_has_the_dynos_number_on_this_machine_gives_the_dyno_nothing(slug):
     assert (private.uid, private.gid) == (65534, 65534)
 
 
+def test_a_dyno_has_the_number_of_nobody_on_this_machine(slug, monkeypatch):
+    def accounts(uid):
+        if uid not in {3000, 3001}:
+            raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", accounts)
+    (slug / "file").touch()
+    found = members(slug)
+    assert found["app/file"][0].uid == 3002
+    assert found["etc/passwd"][1].startswith(b"dyno:x:3002:3002:")
+
+
 def test_a_socket_is_left_out(slug):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(slug / "socket"))

@@ -18,7 +18,8 @@ from hsup_driver_libcontainer.child.kernel import is_ready
 from hsup_driver_libcontainer.child.plan import Common, Ground
 from hsup_driver_libcontainer.child.processes import is_stopped
 
-_MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.child.zygote as z; z.main()"
+#: The program of the process, for `python -c`.
+MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.child.zygote as z; z.main()"
 
 #: prctl.set_proctitle crashes where there is no variable; functions that are looked up
 #: when they are first called would be so in each dyno, which takes memory.
@@ -143,7 +144,7 @@ class Zygote:
         """Start it with no variable of hsup's, and nothing of site-packages but what it needs."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = __name__.rpartition(".")[0]
-        code = _MAIN.format(path=_import_path(), package=package)
+        code = MAIN.format(path=_import_path(), package=package)
         argv = (sys.executable, "-ISB", "-c", code, str(theirs.fileno()))
         with ExitStack() as undo, theirs:
             undo.enter_context(ours)

@@ -202,6 +202,78 @@ def test_what_is_mounted_below_a_bind_later_stays_outside(
     assert in_child(apart) == "ready\n1\n"
 
 
+@pytest.mark.parametrize(("kernel_lacks", "seen"), [("nothing", "early\n"), ("mount_setattr", "")])
+def test_what_was_mounted_below_a_bind_before_can_be_read_at_most_where_that_can(
+    settings, tmp_path, kernel_lacks, seen
+):
+    shared = tmp_path / "shared"
+    (shared / "early").mkdir(parents=True)
+    binds = (Bind(shared, Path("/mnt/shared"), read_only=True),)
+    line = "cd /mnt/shared/early; cat file 2> /dev/null; (echo x > new) 2>&1 | grep -o Read-only"
+
+    def apart():
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
+        kernel.mount("none", str(shared / "early"), "tmpfs")
+        os.chmod(shared / "early", 0o777)
+        (shared / "early/file").write_text("early\n")
+        lack(kernel_lacks)
+        return ran(settings, release(), line, binds=binds)
+
+    assert in_child(apart) == f"{seen}Read-only\n"
+
+
+def test_a_dyno_starts_in_the_folder_that_its_release_was_read_from_wherever_it_is(
+    settings, tmp_path
+):
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "name").write_text("old\n")
+    one = release(slug=Slug(location=str(folder), inode=folder.stat().st_ino))
+
+    async def run():
+        async with asyncio.timeout(60), built(settings, one) as driver:
+            written = [await output_of(driver, one, "cat name")]
+            folder.rename(tmp_path / "aside")
+            folder.mkdir()
+            (folder / "name").write_text("new\n")
+            written.append(await output_of(driver, one, "cat name"))
+            shutil.rmtree(tmp_path / "aside")
+            with pytest.raises(DynoStartError):
+                await output_of(driver, one, "cat name")
+            return written
+
+    assert asyncio.run(run()) == ["old\n", "old\n"]
+
+
+def test_every_process_that_hsup_forks_for_a_dyno_is_sealed(settings, tmp_path, monkeypatch):
+    """From then on it imports nothing: the files that it would find are the dyno's."""
+    sealed = tmp_path / "sealed"
+    record = f"""
+from hsup_driver_libcontainer.child import execution
+def note():
+    with open({str(sealed)!r}, "a") as file:
+        print(sys._getframe(1).f_globals["__name__"].rpartition(".")[2], file=file)
+execution.seal = note
+"""
+    program = zygote_client.MAIN.replace("z.main()", f"{record}z.main()")
+    monkeypatch.setattr(zygote_client, "MAIN", program)
+
+    async def run():
+        one = release()
+        spec = dyno_spec(one, NAME, Command(("sleep 600",)), port=None)
+        async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
+            dyno = await driver.start(spec, recorder)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            command = await dyno.execute(Command(("true",)), (nothing,) * 3)
+            os.close(nothing)
+            assert await command.wait() == ExitStatus(code=0)
+            await dyno.destroy()
+
+    asyncio.run(run())
+    assert {*sealed.read_text().split()} == {"zygote", "init", "beside"}
+
+
 def lack(name):
     """Have this process's kernel not know a system call."""
     if name != "nothing":

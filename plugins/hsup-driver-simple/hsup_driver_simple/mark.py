@@ -23,6 +23,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hsup.descriptors import children_may_open
 from hsup.errors import DynoStartError
 
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the resource module does not name it
@@ -96,7 +97,6 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
     The limits are this process's own meanwhile: nothing in it may await, or
     open a descriptor.
     """
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)
     locks = resource.getrlimit(RLIMIT_LOCKS)
     try:
         resource.setrlimit(RLIMIT_LOCKS, (mark, locks[1]))
@@ -104,12 +104,9 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
         text = f"cannot mark the processes of the dyno: the limit of file locks is {locks[1]}"
         raise DynoStartError(text, hint="set it to unlimited: ulimit -Hx unlimited") from error
     try:
-        # The hard limit may have been lowered since hsup was started.
-        soft = open_files if files[1] == resource.RLIM_INFINITY else min(open_files, files[1])
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, files[1]))
-        yield
+        with children_may_open(open_files):
+            yield
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, files)
         resource.setrlimit(RLIMIT_LOCKS, locks)
 
 

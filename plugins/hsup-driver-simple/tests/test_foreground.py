@@ -52,6 +52,24 @@ def test_a_signal_is_passed_on():
         assert started.wait(60) == 7
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGQUIT,
+        signal.SIGUSR2,
+        signal.SIGALRM,
+        signal.SIGRTMIN,
+        signal.SIGRTMIN + 5,
+        signal.SIGRTMAX,
+    ],
+)
+def test_a_signal_that_would_end_hsup_is_the_programs(number):
+    with run(f"sleep 600 & trap 'exit 7' {int(number)}; echo ready; wait") as started:
+        started.stdout.readline()
+        started.send_signal(number)
+        assert started.wait(60) == 7
+
+
 def test_after_the_grace_the_program_is_killed():
     with run("trap '' TERM; echo ready; while :; do sleep 600; done", grace=0.1) as started:
         started.stdout.readline()

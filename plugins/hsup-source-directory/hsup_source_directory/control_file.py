@@ -11,7 +11,9 @@ from difflib import get_close_matches
 
 from hsup.model import Author, Command, Fault, ProcessType, Release, Slug
 from hsup.validation import (
+    MAX_PROCESSES,
     MAX_QUANTITY,
+    Told,
     line_problem,
     type_problem,
     value_problem,
@@ -19,13 +21,9 @@ from hsup.validation import (
 )
 from hsup_source_directory.json_lines import JsonPath, lines_of
 
-#: Of process types; the largest applications have some dozens.
-MAX_PROCESSES = 1000
 #: Of objects and lists, which take 50 times their text in memory, and as much time to make.
 #: Those of a text count, too: all process types together have two thousand.
 MAX_BRACKETS = 20_000
-#: Errors, and warnings, of one file.
-MOST_TOLD = 100
 #: The Go program's `int`.
 MAX_VERSION = 2**63 - 1
 
@@ -92,7 +90,7 @@ def parse(
     reader = _Reader()
     release = reader.release(value, app=app, default_app=default_app)
     faults = _faults(content, reader.findings) if isinstance(content, bytes) else ()
-    faults += reader.untold()
+    faults += reader.told.untold()
     refused = any(not fault.is_warning for fault in faults)
     if release is not None:
         release = release._replace(author=author)
@@ -193,20 +191,10 @@ class _Reader:
 
     def __init__(self) -> None:
         self.findings: list[_Finding] = []
-        # How many errors (False) and warnings (True) there are, told or not.
-        self._counts = {False: 0, True: 0}
+        self.told = Told()
         # How the file spells the known key that a path ends with.
         self._written: dict[JsonPath, str] = {}
         self._is_image = False
-
-    def untold(self) -> tuple[Fault, ...]:
-        """Return how many more errors and warnings there are than are told."""
-        more = {kind: count - MOST_TOLD for kind, count in self._counts.items()}
-        return tuple(
-            Fault(place="", problem=f"{count} more like these are not told", is_warning=kind)
-            for kind, count in more.items()
-            if count > 0
-        )
 
     def release(self, value: object, *, app: str | None, default_app: str) -> Release | None:
         if not isinstance(value, _Object):
@@ -238,8 +226,7 @@ class _Reader:
         self._note(path, f"{subject} must be {expected}, got {_shown(found)}")
 
     def _note(self, path: JsonPath, problem: str, *, is_warning: bool = False) -> None:
-        self._counts[is_warning] += 1
-        if self._counts[is_warning] > MOST_TOLD:
+        if not self.told.count(is_warning=is_warning):
             return
         ends = range(1, len(path) + 1)
         written = tuple(self._written.get(path[:end], path[end - 1]) for end in ends)
@@ -253,8 +240,8 @@ class _Reader:
             name = names.get(key.lower())
             if name:
                 self._check_spelling((*path, name), key, owner)
-            elif self._counts[True] >= MOST_TOLD:
-                self._counts[True] += 1  # a suggestion takes long to find
+            elif not self.told.has_room(is_warning=True):
+                self.told.count(is_warning=True)  # a suggestion takes long to find
             else:
                 text = f"unknown key {_shown(key)}{owner} is ignored{_suggestion(key, known)}"
                 self._note((*path, key), text, is_warning=True)

@@ -48,12 +48,23 @@ class Folder:
         is_own = self._found.st_uid in {_ROOT, os.geteuid()}
         return is_own and not self._found.st_mode & _OTHERS_MAY_WRITE
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Return what tells the folder from any other that its path may lead to."""
+        return self._found.st_dev, self._found.st_ino
+
+    def find_wrong_owner(self, found: os.stat_result) -> Fault | None:
+        """Return what is wrong with what belongs to nobody who may write releases."""
+        if found.st_uid in {self._found.st_uid, _ROOT, os.geteuid()}:
+            return None
+        expected = "the owner of the folder, hsup's user or root"
+        return Fault("", f"must belong to {expected}, got the user {found.st_uid}")
+
     def find_stranger(self, found: os.stat_result) -> Fault | None:
         """Return what is wrong with a file that is not of those who may write releases."""
         owner = self._found.st_uid
-        if found.st_uid not in {owner, _ROOT, os.geteuid()}:
-            expected = "the owner of the folder, hsup's user or root"
-            return Fault("", f"must belong to {expected}, got the user {found.st_uid}")
+        if wrong_owner := self.find_wrong_owner(found):
+            return wrong_owner
         if found.st_nlink > 1 and found.st_uid != owner and not self._is_trusted:
             # Where fs.protected_hardlinks is off, anybody can link to anybody's file (man 5 proc).
             problem = f"must have no other name, got a file with {found.st_nlink} hard links"

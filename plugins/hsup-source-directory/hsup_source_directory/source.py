@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 #: How often in a row the author of `new` may replace it while it is accepted.
 ATTEMPTS = 10
 
+_CANNOT_READ = "cannot read control file new"
 _UNFINISHED = "control file new is not complete and still open: it is read when that is done"
 
 
@@ -83,6 +84,11 @@ class DirectorySource:
         self._stuck: Identity | None = None
         # What was told to be unfinished: device and inode.
         self._unfinished: tuple[int, ...] | None = None
+        # What is no file, and was told to stay where it is.
+        self._left: tuple[int, ...] | None = None
+        # The folder of the newest release, and whether one before it came from another.
+        self._home: tuple[int, int] | None = None
+        self._has_moved = False
 
     def fetch(self) -> Fetched:
         """Accept or reject `new`, and return the release that is loaded.
@@ -103,16 +109,21 @@ class DirectorySource:
             return self._answer(directory, outcome)
 
     def keep(self, release: Release) -> None:
-        """Keep the release that runs beside the one that was accepted. Raises SourceError."""
-        release = pinned(release, self._digest_of)
-        if release == self._kept:
+        """Keep the release that runs beside the one that was accepted.
+
+        Raises SourceError, also where the path leads to another folder by now: whoever can
+        turn it must not choose where hsup writes.
+        """
+        running = pinned(release, self._digest_of)
+        if running == self._kept:
             return
         with opened_directory(self._folder, self._sleep) as directory:
+            self._require_home(directory, release)
             if directory.is_read_only:
                 return  # as it is for whoever gives releases, too
             directory.lock()
-            directory.keep(control_file(release), release.author)
-        self._kept = release
+            directory.keep(control_file(running), running.author)
+        self._kept, self._has_moved = running, False
 
     def kept(self) -> Release | None:
         """Return the release that ran last. Raises SourceError."""
@@ -120,6 +131,7 @@ class DirectorySource:
             found = directory.read(RUNNING)
             if found is None or directory.read(LOADED) is None:
                 return None  # where that was removed by hand, nothing else should run instead
+            self._home = self._home or directory.folder.identity
         parsed = self._parse(*found)
         if parsed.release is None:
             logger.warning("control file .running is passed over: %s", parsed.errors[0])
@@ -150,7 +162,10 @@ class DirectorySource:
         """Read `loaded` if it has changed; return the warnings about it."""
         found = directory.read(LOADED)
         # Where it was removed by hand, nothing else should run instead.
-        if found is None or found == self._loaded:
+        if found is None:
+            return ()
+        if found == self._loaded:
+            self._settle_in(directory)
             return ()
         parsed = self._parse(*found)
         if parsed.release is None:
@@ -159,7 +174,25 @@ class DirectorySource:
                 str(problem), hint="put a good one there as new, or remove it"
             ) from problem
         self._loaded, self._release = found, parsed.release
+        self._settle_in(directory)
         return tuple(f"control file loaded: {fault}" for fault in parsed.warnings)
+
+    def _settle_in(self, directory: ControlDirectory) -> None:
+        """Know where the newest release is."""
+        before, self._home = self._home, directory.folder.identity
+        self._has_moved |= before not in {None, self._home}
+
+    def _is_elsewhere(self, directory: ControlDirectory) -> bool:
+        """Tell whether this is another folder than that of the newest release."""
+        return self._home not in {None, directory.folder.identity}
+
+    def _require_home(self, directory: ControlDirectory, release: Release) -> None:
+        """Raise SourceError in another folder than the one that a release came from."""
+        is_older = self._has_moved and release != self._release
+        if is_older or self._is_elsewhere(directory):
+            where = f"control directory {self._folder}"
+            text = f"cannot keep {release}: {where} is not the folder any more that it came from"
+            raise SourceError(text, hint=f"put a release there: {self._folder / NEW}")
 
     def _parse(self, content: bytes | Fault, author: Author) -> Parsed:
         name = self._folder.resolve().name
@@ -196,6 +229,9 @@ class DirectorySource:
             accepted = directory.accept(submission, submission.content)
             return _Outcome() if accepted else None
         self._settle(directory, submission)
+        is_no_file = submission.descriptor is None
+        if is_no_file and (submission.is_strangers or self._is_elsewhere(directory)):
+            return self._leave(submission, parsed.errors)
         return self._reject(directory, submission, parsed.errors)
 
     def _settle(self, directory: ControlDirectory, submission: Submission) -> None:
@@ -217,15 +253,22 @@ class DirectorySource:
         before, self._unfinished = self._unfinished, (found.st_dev, found.st_ino)
         return _Outcome(warnings=(_UNFINISHED,) if before != self._unfinished else ())
 
+    def _leave(self, submission: Submission, errors: Sequence[Fault]) -> _Outcome:
+        """Say once what is wrong, and change nothing: it may be somebody's Maildir."""
+        before, self._left = self._left, submission.identity[:2]
+        if before == self._left:
+            return _Outcome()
+        hint = f"rename {self._folder / NEW}, which hsup leaves where it is"
+        return _Outcome(rejected=ReleaseRejected(_CANNOT_READ, errors, hint=hint))
+
     def _reject(
         self, directory: ControlDirectory, submission: Submission, errors: Sequence[Fault]
     ) -> _Outcome | None:
-        what = "cannot read control file new"
         is_known = submission.identity == self._stuck
         self._stuck = None
         warnings: tuple[str, ...] = ()
         try:
-            text = "".join(f"{what}: {fault}\n" for fault in errors)
+            text = "".join(f"{_CANNOT_READ}: {fault}\n" for fault in errors)
             if not directory.reject(submission, text):
                 return None
         except SourceError as error:  # on a full disk for example, which may have room later
@@ -234,5 +277,5 @@ class DirectorySource:
         if is_known:
             return _Outcome(ask_again=ask_again)
         hint = f"all are in {self._folder / LAST_ERROR}" if len(errors) > 1 else None
-        rejected = ReleaseRejected(what, errors, hint=hint)
+        rejected = ReleaseRejected(_CANNOT_READ, errors, hint=hint)
         return _Outcome(rejected=rejected, warnings=warnings, ask_again=ask_again)

@@ -39,15 +39,17 @@ class BeingWrittenError(Exception):
 class Submission:
     """What `new` was when it was read.
 
-    `descriptor` is None for what cannot be opened, such as a folder. With a
-    lease, no writer gets at the file before the submission is let go of; one
-    that `has_writer` cannot have a lease, and may not be finished.
+    `descriptor` is None for what cannot be opened, such as a folder; `is_strangers`
+    tells of that that it belongs to nobody who may write releases. With a lease, no
+    writer gets at the file before the submission is let go of; one that `has_writer`
+    cannot have a lease, and may not be finished.
     """
 
     content: bytes | Fault
     identity: Identity
     author: Author
     descriptor: int | None = None
+    is_strangers: bool = False
     has_lease: bool = False
     has_writer: bool = False
 
@@ -79,8 +81,13 @@ def hold(folder: Folder, name: str) -> Iterator[Submission]:
     obstacle = folder.find_obstacle(name)
     if obstacle:
         found = folder.stat(name)
-        author = folder.author(found)
-        yield Submission(content=obstacle, identity=_identity(found), author=author)
+        wrong_owner = folder.find_wrong_owner(found)
+        yield Submission(
+            content=wrong_owner or obstacle,
+            identity=_identity(found),
+            author=folder.author(found),
+            is_strangers=wrong_owner is not None,
+        )
         return
     descriptor = _open(folder, name)
     try:

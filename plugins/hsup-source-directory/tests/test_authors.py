@@ -161,6 +161,81 @@ def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
     assert [one.name for one in shared.iterdir()] == ["loaded"]
 
 
+def turn(link: Path, folder: Path) -> None:
+    """Have a link lead to another folder."""
+    turned = link.with_name("turned")
+    turned.symlink_to(folder)
+    turned.rename(link)
+
+
+@pytest.fixture
+def link(shared, tmp_path):
+    """Return a link to the shared folder, as its owner may turn it."""
+    path = tmp_path / "link"
+    path.symlink_to(shared)
+    return path
+
+
+def test_who_turns_the_folder_before_a_release_runs_has_nothing_kept_elsewhere(
+    shared, link, tmp_path, version
+):
+    victim = tmp_path / "victim"
+    victim.mkdir(0o700)
+    write_as(OWNER, shared / "new", version(1))
+    source = DirectorySource(link)
+    release = source.fetch().release
+    turn(link, victim)
+    with pytest.raises(source_module.SourceError, match="not the folder any more that it came"):
+        source.keep(release)
+    assert list(victim.iterdir()) == []
+    turn(link, shared)
+    source.keep(release)
+    assert (shared / ".running").exists()
+
+
+def test_an_older_release_is_not_kept_where_a_newer_one_came_from(shared, link, tmp_path, version):
+    other = tmp_path / "other"
+    other.mkdir(0o700)
+    (other / "loaded").write_bytes(version(2))
+    write_as(OWNER, shared / "new", version(1))
+    source = DirectorySource(link)
+    older = source.fetch().release
+    turn(link, other)
+    newer = source.fetch().release
+    assert newer.version == 2
+    with pytest.raises(source_module.SourceError, match="not the folder any more that it came"):
+        source.keep(older)
+    assert not (other / ".running").exists()
+    source.keep(newer)
+    assert DirectorySource(other).kept() == newer
+
+
+def test_a_folder_of_somebody_else_called_new_is_told_once_and_left(shared, version):
+    write_as(OWNER, shared / "loaded", version(1))
+    (shared / "new").mkdir()
+    os.chown(shared / "new", STRANGER, STRANGER)
+    source = DirectorySource(shared)
+    assert "got the user 61002" in str(source.fetch().rejected)
+    (shared / "new/mail").touch()
+    assert source.fetch().rejected is None
+    assert sorted(one.name for one in shared.iterdir()) == ["loaded", "new"]
+
+
+def test_a_folder_called_new_is_left_where_the_path_has_been_turned_to(
+    shared, link, tmp_path, version
+):
+    maildir = tmp_path / "Maildir"
+    (maildir / "new").mkdir(parents=True)
+    for path in (maildir, maildir / "new"):
+        os.chown(path, STRANGER, STRANGER)
+    write_as(OWNER, shared / "new", version(1))
+    source = DirectorySource(link)
+    source.fetch()
+    turn(link, maildir)
+    assert "must be a file, got a folder" in str(source.fetch().rejected)
+    assert [one.name for one in maildir.iterdir()] == ["new"]
+
+
 def test_without_root_what_hsup_wrote_in_the_folder_of_another_counts_as_theirs(shared, version):
     write_as(OWNER, shared / "new", version(1))
     (shared / "new").chmod(0o644)

@@ -9,7 +9,8 @@ import pytest
 
 from hsup.errors import ReleaseRejected
 from hsup.model import Command, Fault, ProcessType, Release, Slug
-from hsup_source_directory.control_file import MOST_TOLD, Parsed, parse
+from hsup.validation import MOST_TOLD
+from hsup_source_directory.control_file import Parsed, parse
 
 FULL = b"""{
     "Version": 1,

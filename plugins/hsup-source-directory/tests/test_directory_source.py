@@ -501,6 +501,31 @@ class TestUnusableFolder:
         assert files(folder) == {"loaded": version(1), "new": content}
         assert version_of(source.fetch()) == 2
 
+    def test_a_faulty_new_on_a_full_disk_is_put_aside_when_there_is_room(
+        self, source, folder, version
+    ):
+        (folder / "loaded").write_bytes(version(1))
+        source.fetch()
+        (folder / "new").write_bytes(FAULTY)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            fetched = source.fetch()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert fetched.rejected is not None
+        assert fetched.ask_again
+        assert files(folder) == {"loaded": version(1), "new": FAULTY}
+
+        later = source.fetch()
+
+        assert later == Fetched(release=fetched.release)
+        assert files(folder) == {
+            "loaded": version(1),
+            "rejected": FAULTY,
+            "last_error": f"cannot read control file new: {FAULT}\n".encode(),
+        }
+
 
 class TestChanges:
     def test_a_slow_writer_is_read_when_it_is_done(self, source, folder, version):

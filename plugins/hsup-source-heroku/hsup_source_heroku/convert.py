@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from hsup.model import Command, ProcessType, Release, Slug
 from hsup_source_heroku.snapshot import Part, Quantity, Snapshot
 
@@ -20,6 +22,16 @@ def release(snapshot: Snapshot, archive: str) -> Release:
         stack=(part and part.stack) or snapshot.stack,
         metadata=_metadata(snapshot),
     )
+
+
+def scaled_like(snapshot: Snapshot, release: Release) -> Snapshot:
+    """Return a snapshot with the quantities and sizes that a release made of it has now."""
+    formation = dict(snapshot.formation)
+    for one in release.processes:
+        asked = Quantity(one.quantity, one.size)
+        if asked != formation.get(one.name, Quantity(0)):
+            formation[one.name] = asked
+    return msgspec.structs.replace(snapshot, formation=formation)
 
 
 def _processes(part: Part | None, formation: Mapping[str, Quantity]) -> tuple[ProcessType, ...]:

@@ -42,13 +42,14 @@ def _from_netrc(environ: Mapping[str, str]) -> str | None:
 
     path = environ.get(_NETRC) or os.path.expanduser("~/.netrc")
     try:
-        with open(path, encoding="utf-8") as file:
+        # No key has such characters, but the entries of other machines may be in any encoding.
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read(_MOST_CHARACTERS)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise UsageError(f"cannot read {path}: {reason}", hint=f"set {TOKENS[0]}") from None
+    except OSError as error:
+        hint = f"set {TOKENS[0]}"
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint=hint) from None
     password = password_of(urlsplit(api_url(environ)).hostname or "", text)
     return _valid(password, path) if password else None
 

@@ -37,7 +37,10 @@ _PRIVATE = 0o600
 
 
 class Kept:
-    """The folder of one application of one API; `url_of` tells where a slug's archive is."""
+    """The folder of one application of one API; `url_of` tells where a slug's archive is.
+
+    `accepted` is what this hsup has accepted last, whether or not it could be written.
+    """
 
     def __init__(
         self, environ: Mapping[str, str], url: str, app: str, url_of: Callable[[str], str]
@@ -48,6 +51,7 @@ class Kept:
         self._newest = os.path.join(self.folder, "newest.json")
         self._running = os.path.join(self.folder, "running.json")
         self._slugs = os.path.join(self.folder, "slugs")
+        self.accepted: Snapshot | None = None
         self._archives = Archives(self._slugs, url_of, read_limits(environ))
 
     def newest(self) -> Snapshot | None:
@@ -80,7 +84,7 @@ class Kept:
                 place()
             before = self.newest()  # which another hsup may be unpacking
             _write(self._newest, snapshot)
-            kept = (snapshot, before, self.running())
+            kept = (snapshot, before, self.running(), self.accepted)
             self._archives.keep_only([one.archived for one in kept if one and one.archived])
 
     def rescale(self, snapshot: Snapshot) -> None:
@@ -92,6 +96,7 @@ class Kept:
 
     def accept(self, snapshot: Snapshot) -> None:
         """Keep a snapshot as the one that runs. Raises SourceError."""
+        self.accepted = snapshot
         with self._locked():
             running = self.running()
             if snapshot != running and not (running and running.is_newer_than(snapshot)):

@@ -118,10 +118,12 @@ class HerokuSource:
         self._client.close()
 
     def keep(self, release: Release) -> None:
-        """Keep a release for the next start, if it is the newest. Raises SourceError."""
-        snapshot = self._snapshot
-        if snapshot is not None and release == self._kept.release(snapshot):
-            self._kept.accept(snapshot)
+        """Keep what runs for the next start, also beside a newer release. Raises SourceError."""
+        known = (self._snapshot, *reversed(self._adopted), self._kept.accepted)
+        for snapshot in filter(None, known):
+            if self._is_of(snapshot, release):
+                self._kept.accept(convert.scaled_like(snapshot, release))
+                return
 
     def kept(self) -> Release | None:
         """Return the release that was kept last."""

@@ -11,12 +11,13 @@ import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 
 from hsup.api import Settings
 from hsup.cancellation import GivenUp, until
-from hsup.errors import DriverError, HsupError, ReleaseRejected, UsageError
+from hsup.errors import DriverError, HsupError, ReleaseRejected, SourceError, UsageError
 from hsup.model import Command, ProcessType
 from hsup_source_heroku.credentials import find
 from hsup_source_heroku.errors import ApiError, Refused
@@ -534,6 +535,34 @@ def test_what_runs_beside_the_newest_release_is_not_kept(make_source):
     assert source.kept() is None
 
 
+def test_what_runs_is_kept_though_newer_releases_were_fetched_and_failed(
+    make_source, shop, tmp_path
+):
+    source = make_source()
+    runs = source.fetch().release
+    (running,) = {path.with_name("running.json.new") for path in kept_files(tmp_path).values()}
+    running.mkdir()  # in the way, as a full disk would be
+    with pytest.raises(SourceError, match="cannot keep the release"):
+        source.keep(runs)
+    for command in ("second", "third", "fourth"):
+        shop.release(processes={"web": command})
+        source.settled()
+    running.rmdir()
+    scaled = runs._replace(processes=(runs.processes[0]._replace(quantity=5), *runs.processes[1:]))
+    source.keep(scaled)
+    assert make_source().kept() == scaled
+    assert os.path.exists(runs.slug.location)
+
+
+def test_what_runs_is_kept_though_a_newer_release_was_fetched_before(make_source, shop):
+    source = make_source()
+    runs = source.fetch().release
+    shop.release(processes={"web": "second"})
+    source.settled()
+    source.keep(runs)
+    assert make_source().kept() == runs
+
+
 def test_the_archives_are_those_of_what_runs_and_of_the_two_newest(make_source, shop, tmp_path):
     """Another hsup on the same folder may be unpacking the last but one."""
     source = make_source()
@@ -750,6 +779,24 @@ def test_the_entry_of_netrc_for_all_other_hosts_is_no_key(tmp_path, environ):
     netrc.write_text("machine other.example login a password b\ndefault login me password secret\n")
     environ = {"NETRC": str(netrc), "HEROKU_API_URL": environ["HEROKU_API_URL"]}
     assert find(environ) is None
+
+
+def test_another_machines_entry_in_netrc_may_be_in_any_encoding(tmp_path, environ):
+    netrc = tmp_path / "netrc"
+    machine = urlsplit(environ["HEROKU_API_URL"]).hostname
+    other = b"machine other.example login Ren\xe9 password \xfcber\n"
+    netrc.write_bytes(other + f"machine {machine} login me password secret\n".encode())
+    environ = {"NETRC": str(netrc), "HEROKU_API_URL": environ["HEROKU_API_URL"]}
+    assert find(environ) == "secret"
+
+
+def test_a_key_in_netrc_that_no_header_can_carry_is_refused(tmp_path, environ):
+    netrc = tmp_path / "netrc"
+    machine = urlsplit(environ["HEROKU_API_URL"]).hostname
+    netrc.write_bytes(f"machine {machine} password ".encode() + b"s\xe9cret\n")
+    environ = {"NETRC": str(netrc), "HEROKU_API_URL": environ["HEROKU_API_URL"]}
+    with pytest.raises(UsageError, match=r"the key in .* is none"):
+        find(environ)
 
 
 @pytest.mark.usefixtures("shop")

@@ -6,14 +6,16 @@ The format is https://devcenter.heroku.com/articles/app-json-schema; only
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from hsup.model import RELEASE_TYPE, Fault
+from hsup.validation import MAX_QUANTITY, line_problem, most_told
 
-MAX_QUANTITY = 10_000
 _MAX_SHOWN_LENGTH = 60
+#: To find one takes as long as to read a whole file.
+_MOST_SUGGESTIONS = 10
 
 
 class AppJson(NamedTuple):
@@ -25,7 +27,7 @@ class AppJson(NamedTuple):
 
 
 def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
-    """Return what is used of an app.json, and everything wrong with it."""
+    """Return what is used of an app.json, and what is wrong with it."""
     # Not at the top: it takes 3 ms, and many folders have no app.json.
     import json
 
@@ -42,19 +44,28 @@ def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
     return _read(content)
 
 
-def unused_quantities(app: AppJson, known: Sequence[str]) -> Iterator[Fault]:
-    """Yield a warning for every quantity that no known process type can have."""
+def unused_quantities(app: AppJson, known: Collection[str]) -> tuple[Fault, ...]:
+    """Return a warning for every quantity that no known process type can have."""
+    return most_told(_unused_quantities(app, frozenset(known)))
+
+
+def _unused_quantities(app: AppJson, known: frozenset[str]) -> Iterator[Fault]:
+    suggestions = 0
     for name in app.quantities:
         if name == RELEASE_TYPE:
             problem = "is ignored: the release phase runs once for every release"
         elif name not in known:
-            problem = f"is ignored: the Procfile has no such process{_suggestion(name, known)}"
+            suggestions += 1
+            suggestion = _suggestion(name, known) if suggestions <= _MOST_SUGGESTIONS else ""
+            problem = f"is ignored: the Procfile has no such process{suggestion}"
         else:
             continue
         yield Fault(place=f'"quantity" of {_shown(name)}', problem=problem, is_warning=True)
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str:
+def _suggestion(name: str, known: Collection[str]) -> str:
+    if len(name) > _MAX_SHOWN_LENGTH:
+        return ""  # it resembles nothing, and to compare it takes memory per character
     # Not at the top: it takes as long as json, and serves only a typing error.
     from difflib import get_close_matches
 
@@ -77,13 +88,13 @@ def _read(content: dict[str, object]) -> tuple[AppJson, tuple[Fault, ...]]:
             quantities[process] = value
         else:
             sizes[process] = value
-    return AppJson(name=name, quantities=quantities, sizes=sizes), tuple(faults)
+    return AppJson(name=name, quantities=quantities, sizes=sizes), most_told(faults)
 
 
 def _read_name(name: object) -> str | Fault | None:
     if name is None:
         return None
-    if isinstance(name, str) and name and name.isprintable():
+    if _is_line(name):
         return name
     problem = f"must be a line of text, got {_shown(name)}; it is ignored"
     return Fault(place='"name"', problem=problem, is_warning=True)
@@ -120,10 +131,14 @@ def _read_quantity(process: str, quantity: object) -> int | Fault:
 
 
 def _read_size(process: str, size: object) -> str | Fault:
-    if isinstance(size, str) and size and size.isprintable():
+    if _is_line(size):
         return size
     problem = f"must be the name of a dyno size, got {_shown(size)}"
     return Fault(place=f'"size" of {_shown(process)}', problem=problem)
+
+
+def _is_line(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value != "" and line_problem(value) is None
 
 
 def _shown(value: object) -> str:

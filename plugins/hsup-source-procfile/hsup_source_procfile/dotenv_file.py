@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.model import Fault
-from hsup.validation import variable_problem
+from hsup.validation import most_told, variable_problem
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,21 +37,25 @@ class _Line(NamedTuple):
 
 
 def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
-    r"""Return the config vars of a .env file, and everything wrong with it.
+    r"""Return the config vars of a .env file, and what is wrong with it.
 
     Lines end with "\n".
     """
     config: dict[str, str] = {}
+    faults = most_told(_read(_plain_lines(text) or _lines(text), config))
+    return config, faults
+
+
+def _read(lines: Iterable[_Line], config: dict[str, str]) -> Iterator[Fault]:
+    """Take the config vars of all lines; yield everything wrong with them."""
     numbers: dict[str, int] = {}
-    faults: list[Fault] = []
-    for line in _plain_lines(text) or _lines(text):
+    for line in lines:
         fault = _fault(line, numbers)
         if fault is not None:
-            faults.append(fault)
+            yield fault
         if line.key is not None and line.value is not None:
             config[line.key] = line.value
             numbers[line.key] = line.number
-    return config, tuple(faults)
 
 
 def _plain_lines(text: str) -> list[_Line]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hsup.model import RELEASE_TYPE, Command, Fault, ProcessType
+from hsup.validation import MAX_PROCESSES, most_told
 
 MAX_NAME_LENGTH = 128
 _MAX_NEWER_NAME_LENGTH = 63
@@ -31,24 +32,31 @@ class _Entry(NamedTuple):
 
 
 def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
-    r"""Return the process types of a Procfile, and everything wrong with it.
+    r"""Return the process types of a Procfile, and what is wrong with it.
 
     Lines end with "\n". Names are as written, and each command is a line for
     the shell. A process type has one dyno, the release phase none.
     """
     entries: dict[str, _Entry] = {}
-    faults: list[Fault] = []
+    faults = most_told(_read(text, entries))
+    if not entries and not faults:
+        problem = 'Procfile has no process; write a line like "web: command"'
+        return (), (Fault(place="", problem=problem),)
+    if len(entries) > MAX_PROCESSES:
+        problem = f"must have at most {MAX_PROCESSES} process types, got {len(entries)}"
+        return (), (*faults, Fault(place="", problem=problem))
+    return tuple(_process_type(entry) for entry in entries.values()), faults
+
+
+def _read(text: str, entries: dict[str, _Entry]) -> Iterator[Fault]:
+    """Take the entries of all lines, by their names; yield everything wrong with them."""
     for number, line in _lines(text):
         entry = _parse_line(number, line)
         if isinstance(entry, Fault):
-            faults.append(entry)
+            yield entry
             continue
-        faults += _warnings(entry, entries.get(entry.name))
+        yield from _warnings(entry, entries.get(entry.name))
         entries[entry.name] = entry
-    if not entries and not faults:
-        problem = 'Procfile has no process; write a line like "web: command"'
-        faults.append(Fault(place="", problem=problem))
-    return tuple(_process_type(entry) for entry in entries.values()), tuple(faults)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

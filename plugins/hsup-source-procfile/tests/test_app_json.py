@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsup_source_procfile.app_json import MAX_QUANTITY, AppJson, parse, unused_quantities
+from hsup.validation import MAX_QUANTITY, MOST_TOLD
+from hsup_source_procfile.app_json import AppJson, parse, unused_quantities
 
 # The first example imports the parser, which may take longer than an example should.
 IMPORTING = settings(deadline=None)
@@ -122,3 +123,38 @@ def test_no_json_is_too_much_for_the_reader(content):
 def test_no_text_is_too_much_for_the_reader(text):
     app, faults = parse(text)
     assert faults or app == AppJson()
+
+
+@pytest.mark.parametrize("text", ["a\u200db", "a\u00a0b", "a\ue000b"], ids=ascii)
+def test_a_name_and_a_size_may_have_what_a_control_file_may(text):
+    content = {"name": text, "formation": {"web": {"size": text}}}
+    assert parse(json.dumps(content)) == (AppJson(name=text, sizes={"web": text}), ())
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "\ud800"], ids=ascii)
+def test_a_name_and_a_size_may_not_have_what_a_control_file_may_not(text):
+    app, faults = parse(json.dumps({"name": text, "formation": {"web": {"size": text}}}))
+    assert app == AppJson()
+    assert [one.place for one in faults] == ['"name"', '"size" of "web"']
+
+
+def test_of_what_is_wrong_very_often_only_the_first_is_told():
+    names = [f"web{number}" for number in range(40_000)]
+    _, faults = parse(json.dumps({"formation": dict.fromkeys(names, 3)}))
+    assert len(faults) == MOST_TOLD + 1
+    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not told"
+    assert not faults[-1].is_warning
+
+
+def test_to_name_types_that_are_none_takes_no_time(monkeypatch):
+    compared = []
+    monkeypatch.setattr("difflib.get_close_matches", lambda name, *_, **__: compared.append(name))
+    app = AppJson(quantities=dict.fromkeys([f"web{number}" for number in range(40_000)], 1))
+    faults = unused_quantities(app, ["web", "worker"])
+    assert len(faults) == MOST_TOLD + 1
+    assert all(one.is_warning for one in faults)
+    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not told"
+    assert len(compared) <= MOST_TOLD
+    compared.clear()
+    unused_quantities(AppJson(quantities={"w" * 100_000: 1}), ["web"])
+    assert compared == []

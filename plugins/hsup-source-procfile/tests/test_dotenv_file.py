@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hsup.validation import MOST_TOLD
 from hsup_source_procfile.dotenv_file import parse
 
 # The first example imports the parser, which may take longer than an example should.
@@ -99,3 +100,15 @@ def test_no_text_is_too_much_for_the_parser(text):
 def test_what_is_written_in_single_quotes_comes_back(config):
     text = "".join(f"{name}='{value}'\n" for name, value in config.items())
     assert parse(text) == (config, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "is_warning"), [("A", True), ("B=1", True), ('C="x" y', False)], ids=repr
+)
+def test_of_what_is_wrong_very_often_only_the_first_is_told(line, is_warning):
+    lines = 1_000 + (line == "B=1")  # the first of those is none too many
+    config, faults = parse("\n".join(["# first", *[line] * lines]) + "\n")
+    assert config == ({"B": "1"} if line == "B=1" else {})
+    assert len(faults) == MOST_TOLD + 1
+    assert str(faults[-1]) == f"{1_000 - MOST_TOLD} more like these are not told"
+    assert {one.is_warning for one in faults} == {is_warning}

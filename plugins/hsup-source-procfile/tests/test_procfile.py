@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.model import Command, ProcessType
+from hsup.validation import MAX_PROCESSES, MOST_TOLD
 from hsup_source_procfile.procfile import MAX_NAME_LENGTH, parse
 
 NAMES = st.text(alphabet=string.ascii_letters + string.digits + "_-", min_size=1, max_size=128)
@@ -150,3 +151,20 @@ def test_what_is_written_as_valid_comes_back(commands, separator):
     text = "\n".join(f"{name}{separator}{command}" for name, command in commands.items())
     assert commands_of(text) == commands
     assert all(message.startswith("warning: ") for message in messages_of(text))
+
+
+@pytest.mark.parametrize(("line", "is_warning"), [("=", False), ("Web: serve", True)], ids=repr)
+def test_of_what_is_wrong_very_often_only_the_first_is_told(line, is_warning):
+    _, faults = parse(f"{line}\n" * 1_000)
+    assert len(faults) == MOST_TOLD + 1
+    assert str(faults[-1]).endswith(" more like these are not told")
+    assert {one.is_warning for one in faults} == {is_warning}
+
+
+def test_there_are_no_more_process_types_than_in_a_control_file():
+    lines = [f"web{number}: serve" for number in range(MAX_PROCESSES)]
+    assert len(parse("\n".join(lines))[0]) == MAX_PROCESSES
+    processes, (fault,) = parse("\n".join([*lines, "one: more"]))
+    assert processes == ()
+    assert str(fault) == f"must have at most {MAX_PROCESSES} process types, got {MAX_PROCESSES + 1}"
+    assert not fault.is_warning

@@ -40,6 +40,7 @@ FORWARDED = (
     signal.SIGTERM,
     signal.SIGUSR1,
     signal.SIGUSR2,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
 
 #: Room for the largest message, `Connect`.

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hsup_driver_libcontainer.child.mounts import _give_all, exchange_map
+from hsup_driver_libcontainer.child.mounts import _give_all, _require_same, exchange_map
 from hsup_driver_libcontainer.child.paths import resolve
 
 
@@ -124,3 +124,9 @@ def test_nothing_outside_is_given_where_a_folder_becomes_a_link(slug, tmp_path, 
     meet(monkeypatch, turn)
     _give_all(str(slug), OWNER, DYNO)
     assert {path.stat().st_uid for path in other.iterdir()} == {OWNER}
+
+
+def test_a_folder_that_something_else_took_the_place_of_is_not_mounted(tmp_path):
+    with pytest.raises(OSError, match="replaced just now"):
+        _require_same(str(tmp_path), os.stat(tmp_path.parent))
+    _require_same(str(tmp_path), os.stat(tmp_path))

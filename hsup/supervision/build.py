@@ -1,0 +1,112 @@
+"""Have the driver build a release, unless a newer one arrives meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from hsup.api import Driver, FetchesSlugs, LogEvent, Source
+from hsup.cancellation import until
+from hsup.errors import HsupError
+from hsup.long_work import EVERY_SECONDS, FIRST_SECONDS, LongWork, waited_for
+from hsup.model import Release
+from hsup.plugins.calls import call_plugin
+
+#: How long a build that is given up at a stop may take to end in order.
+GIVE_UP_SECONDS = 1.0
+
+#: Adds a line of hsup's own to the log, and what it tells programs.
+Say = Callable[[str, LogEvent | None], None]
+
+
+class Superseded(Exception):
+    """A build was given up for a newer release."""
+
+    def __init__(self, newer: Release) -> None:
+        super().__init__(str(newer))
+        self.newer = newer
+
+
+class Builder:
+    """Has one release built at a time; `under_way` is set meanwhile."""
+
+    def __init__(self, source: Source, driver: Driver, say: Say) -> None:
+        self.under_way = asyncio.Event()
+        self._source = source
+        self._driver = driver
+        self._say = say
+        self._given_up = threading.Event()
+        self._newer: Release | None = None
+
+    def supersede(self, newer: Release) -> None:
+        """Give up the release that is being built."""
+        self._newer = newer
+        self._given_up.set()
+
+    async def build(self, release: Release) -> None:
+        """Have a release built, which is told where it takes long.
+
+        Raises HsupError, and Superseded where a driver heeds that there is a newer one: some
+        build to the end.
+        """
+        self._given_up, self._newer = threading.Event(), None
+        work = LongWork(f"the slug of v{release.version}", is_drawn=False)
+        notices = _Notices(work, release, self._say)
+        self.under_way.set()
+        with until(self._given_up), waited_for(work):
+            building = asyncio.ensure_future(self._fetch_and_build(release))
+        try:
+            await asyncio.shield(building)
+        except asyncio.CancelledError:
+            self._given_up.set()
+            await _end(building)
+            raise
+        except HsupError as error:
+            if self._newer is not None:
+                raise Superseded(self._newer) from error
+            raise
+        finally:
+            notices.end()
+            self.under_way.clear()
+
+    async def _fetch_and_build(self, release: Release) -> None:
+        if isinstance(self._source, FetchesSlugs):
+            await call_plugin(self._source.fetch_slug, release)
+        await call_plugin(self._driver.build, release)
+
+
+async def _end(building: asyncio.Future[None]) -> None:
+    """Let a build that was given up end in order, but not for long."""
+    await asyncio.wait({building}, timeout=GIVE_UP_SECONDS)
+    if not building.cancel() and not building.cancelled():
+        building.exception()  # nobody is interested any more
+
+
+class _Notices:
+    """Says from time to time how far the build of a release is."""
+
+    def __init__(self, work: LongWork, release: Release, say: Say) -> None:
+        self._work = work
+        self._release = release
+        self._say = say
+        self._has_told = False
+        self._wait(FIRST_SECONDS)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _wait(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, self._tell)
+
+    def _tell(self) -> None:
+        text = self._work.text()
+        if text:
+            name = "fetching" if text.startswith("fetching ") else "preparing"
+            self._say(text[0].upper() + text[1:], LogEvent(name))
+        elif not self._has_told:
+            text = f"Preparing {self._release} takes more than {FIRST_SECONDS:g} s"
+            self._say(text, LogEvent("preparing"))
+        self._has_told = True
+        self._wait(EVERY_SECONDS)

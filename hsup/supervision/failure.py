@@ -1,0 +1,66 @@
+"""Remember the release that failed last, and when it may be tried again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hsup.errors import DriverError, HsupError
+from hsup.model import Release
+from hsup.supervision.policy import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """A release that is passed over until a time of the clock; infinity until it is asked for."""
+
+    release: Release
+    until: float
+    times: int = 1
+    is_told: bool = False
+
+
+class LastFailure:
+    """Knows which release is not to be tried now; `now` is a clock in seconds."""
+
+    def __init__(self, policy: RetryPolicy, now: Callable[[], float]) -> None:
+        self._policy = policy
+        self._now = now
+        self._failed: _Failed | None = None
+
+    def forget(self) -> None:
+        """Let any release be tried."""
+        self._failed = None
+
+    def note(self, release: Release, error: HsupError) -> None:
+        """Remember a failure: what a driver cannot do now, it may do later; all else stays so."""
+        if not isinstance(error, DriverError):
+            self._failed = _Failed(release=release, until=math.inf)
+            return
+        times = self._failed.times + 1 if self._failed else 1
+        wait = self._policy.wait_seconds(times)
+        self._failed = _Failed(release=release, until=self._now() + wait, times=times)
+
+    def wait_seconds(self, release: Release) -> float:
+        """Return how long a release is passed over; of another one than failed, the end of that."""
+        failed = self._failed
+        if failed is None or not _fails_like(release, failed.release):
+            self._failed = None
+            return 0.0
+        return max(0.0, failed.until - self._now())
+
+    def is_to_be_told(self) -> bool:
+        """Tell, the first time only, that the release is passed over until it is asked for."""
+        if self._failed is None or self._failed.is_told or self._failed.until < math.inf:
+            return False
+        self._failed = replace(self._failed, is_told=True)
+        return True
+
+
+def _fails_like(release: Release, failed: Release) -> bool:
+    """Tell whether a release cannot be expected to do better than one that has failed.
+
+    Another author may be allowed what it names.
+    """
+    return release.author == failed.author and release.differs_in_scale_only(failed)

@@ -1,0 +1,59 @@
+"""Give the dynos of a release their ports, sizes and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hsup.launch import Ports, dyno_spec, one_off_name
+from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.supervision.plan import Plan
+
+
+class SpecMaker:
+    """Makes the specs of the dynos that the user asked for, as a release has them."""
+
+    def __init__(self, plan: Plan, ports: Ports, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._ports = ports
+        self._say = say
+
+    def check_types(self, release: Release, *, is_first: bool) -> None:
+        """Raise UsageError for a type that is asked for and missing; but tell it of later ones."""
+        asked = self._plan.asked
+        if is_first:
+            asked.require_known_types(release)
+        for missing in asked.unknown_types(release):
+            self._say(f'Warning: {release} has no process type "{missing}" any more')
+        self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+
+    def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
+        """Return the dynos of a release, each with a port. Raises DriverError if none is left."""
+        names = self._plan.asked.names(release)
+        has_port = "PORT" in release.config and len(names) == 1
+        if "PORT" in release.config and len(names) > 1:
+            self._say(
+                f"Warning: PORT of the release is not used, {len(names)} dynos cannot share it"
+            )
+        with self._ports.all_or_none():
+            return {name: self._spec(release, name, has_port=has_port) for name in names}
+
+    def release_phase(self, release: Release) -> DynoSpec | None:
+        """Return the dyno of a release's release phase, whose port is to be given back."""
+        if release.process(RELEASE_TYPE) is None:
+            return None
+        has_port = "PORT" in release.config
+        return self._spec(release, one_off_name(RELEASE_TYPE), has_port=has_port)
+
+    def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
+        process = release.process(name.type)
+        assert process is not None
+        plan = self._plan
+        return dyno_spec(
+            release,
+            name,
+            process.command,
+            port=None if has_port else self._ports.lease(name),
+            size=plan.asked.size_of(process),
+            binds=plan.binds,
+            has_metadata=plan.has_metadata,
+        )

@@ -1,0 +1,96 @@
+"""What engines of several versions are asked for when dynos see paths of their machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from hsup.launch import dyno_spec
+from hsup.model import Bind, Command, DynoName, Release
+from hsup.sizes import SIZES
+from hsup_driver_docker.connection import Stream
+from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.image import Image
+from hsup_driver_docker.maker import Maker
+
+#: What `GET /info` says, as far as it is looked at, of API 1.41 and of 1.44.
+OLD = {
+    "KernelVersion": "6.1.0-13-amd64",
+    "DockerRootDir": "/var/lib/docker",
+    "DefaultRuntime": "runc",
+    "Runtimes": {"runc": {"path": "runc"}},
+}
+FEATURES = {"ociVersionMin": "1.0.0", "mountOptions": ["bind", "rbind", "ro", "rro"]}
+STATUS = {"org.opencontainers.runtime-spec.features": json.dumps(FEATURES)}
+NEW = {**OLD, "Runtimes": {"runc": {"path": "runc", "status": STATUS}}}
+RECURSIVELY = {"ReadOnlyForceRecursive": True, "Propagation": "rprivate"}
+
+
+class FakeConnection:
+    """Answers as an engine that makes every container, and notes what it is to make."""
+
+    def __init__(self, information):
+        self._information = information
+        self.created = []
+
+    def ask(self, _method, path, _query=None, body=None, **_options):
+        if path == "/info":
+            return self._information
+        self.created.append(body)
+        return {"Id": "c1"}
+
+    def open(self, *_asked, **_options):
+        return Stream(socket.socket(), b"")
+
+
+def mounts(information, *binds):
+    """Return the mounts of the container that a dyno with these paths gets."""
+    connection = FakeConnection(information)
+    maker = Maker(Engine(connection), "owner", None, "127.0.0.1")
+    spec = dyno_spec(Release("shop", 1), DynoName("web", 1), Command(("true",)), port=None)
+    around = maker.surroundings(SIZES["standard-1x"])
+    launched = maker.launch(spec._replace(binds=binds), Image("sha256:1"), around)
+    launched.stream.socket.close()
+    return connection.created[0]["HostConfig"]["Mounts"]
+
+
+def bind(host, *, read_only=True):
+    return Bind(Path(host), Path("/seen"), read_only=read_only)
+
+
+@pytest.mark.parametrize(("information", "options"), [(OLD, None), (NEW, RECURSIVELY)])
+def test_what_is_mounted_below_is_read_only_too_where_the_engine_can(information, options):
+    (made,) = mounts(information, bind("/srv"))
+    assert made["ReadOnly"]
+    assert made.get("BindOptions") == options
+
+
+@pytest.mark.parametrize(
+    "lack",
+    [
+        {"KernelVersion": "5.10.0-30-amd64"},
+        {"KernelVersion": ""},
+        {"DefaultRuntime": "runsc"},
+        {"Runtimes": {"runc": {"status": {**STATUS, next(iter(STATUS)): "{}"}}}},
+    ],
+    ids=["kernel", "no kernel", "runtime", "feature"],
+)
+def test_an_engine_is_not_asked_for_what_it_would_refuse(lack):
+    (made,) = mounts(NEW | lack, bind("/srv"))
+    assert "BindOptions" not in made
+
+
+@pytest.mark.parametrize("host", ["/", "/var/lib", "/var/lib/docker/volumes/x"])
+def test_a_path_that_has_the_engines_own_folder_cannot_be_private(host):
+    (made,) = mounts(NEW, bind(host))
+    assert made["ReadOnly"]
+    assert "BindOptions" not in made
+
+
+def test_a_path_to_write_to_is_asked_for_as_ever():
+    (made,) = mounts(NEW, bind("/srv", read_only=False))
+    assert "BindOptions" not in made
+    assert not made["ReadOnly"]

@@ -1,0 +1,47 @@
+"""What waits for the processes of a dyno passes signals on, outside of a dyno here."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from hsup_driver_libcontainer.child import messages
+
+#: Serves a program, whose output it shares, as the first process of a dyno does.
+SERVE = """
+import os
+import sys
+from hsup_driver_libcontainer.child import reaper
+reaper.await_signals()
+reaper.have_children()
+program = os.fork()
+if not program:
+    reaper.take_signals()
+    os.execv("/bin/bash", ["bash", "-c", sys.argv[2]])
+reaper.serve(int(sys.argv[1]), program, program)
+"""
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGQUIT, signal.SIGUSR2, signal.SIGRTMIN, signal.SIGRTMIN + 5]
+)
+def test_a_signal_to_it_is_the_programs(number):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    line = f"trap 'kill $!; exit 7' {int(number)}; sleep 60 & echo ready; wait"
+    words = [sys.executable, "-c", SERVE, str(theirs.fileno()), line]
+    with (
+        ours,
+        theirs,
+        subprocess.Popen(words, stdout=subprocess.PIPE, pass_fds=[theirs.fileno()]) as serving,
+    ):
+        theirs.close()
+        assert serving.stdout.readline() == b"ready\n"
+        serving.send_signal(number)
+        received = messages.receive(ours)
+        assert received is not None
+        assert received.message.status == 7 << 8
+        serving.wait(60)

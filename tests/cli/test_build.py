@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.calling import call
+from tests.cli.telling import TELLING
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_release_is_built_by_the_driver(install):
+    install("hsup-driver-telling", TELLING)
+    output = call("build", "-d", "telling").output
+    assert "build v1 of shop\n" in output
+    assert "hsup: v1 of shop is built for the driver telling\n" in output

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+import hsup
+from tests.cli.calling import call
+
+COMMANDS = ["run", "start", "build", "check", "doctor", "plugins"]
+
+
+def test_the_version_is_told():
+    assert call("--version").output == f"hsup, version {hsup.__version__}\n"
+
+
+def test_help_lists_the_commands_and_examples():
+    text = call("--help").output
+    assert all(f"\n  {name} " in text for name in COMMANDS)
+    assert "  Examples:\n    hsup start " in text
+    assert "_HSUP_COMPLETE=bash_source" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_help_of_every_command_has_examples(command, option):
+    ended = call(command, option)
+    assert ended.exit_code == 0
+    assert "example" in ended.output.lower()
+
+
+@pytest.mark.parametrize(
+    "words", [["frob"], ["--frob"], ["start", "--frob"], ["run"], ["check", "a", "b"]], ids=str
+)
+def test_bad_usage_ends_with_2(words):
+    ended = call(*words)
+    assert ended.exit_code == 2
+    assert "Usage: hsup" in ended.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_help_works_with_a_broken_plugin(install):
+    install("hsup-driver-frob", "1 / 0\n")
+    assert call("--help").exit_code == 0
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("returned", ["42", "[42]", "[None]"])
+def test_help_works_with_a_plugin_whose_commands_are_none(install, returned):
+    code = "from hsup import hookimpl\n@hookimpl\ndef hsup_register_commands():\n"
+    install("hsup-frob", f"{code}    return {returned}\n")
+    ended = call("--help")
+    assert ended.exit_code == 0, ended.exception
+
+
+COMMAND = """
+import click
+from hsup import hookimpl
+
+@click.command()
+@click.pass_obj
+def {name}(options):
+    "Say hello."
+    click.echo(f"hello from {{options.driver}}")
+
+@hookimpl
+def hsup_register_commands():
+    return [{name}]
+"""
+
+
+def test_a_command_of_a_plugin_is_listed_and_called_with_the_options_before_it(install):
+    install("hsup-greet", COMMAND.format(name="greet"))
+    assert "\n  greet " in call("--help").output
+    assert call("-d", "frob", "greet").output == "hello from frob\n"
+
+
+def test_a_command_of_a_plugin_cannot_replace_one_of_hsups_own(install):
+    install("hsup-greet", COMMAND.format(name="check"))
+    assert "hello" not in call("check", "--help").output
+    assert call("--help").output.count("\n  check ") == 1
+
+
+def test_completion_knows_the_commands():
+    ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS="hsup sta", COMP_CWORD="1")
+    assert "plain,start\n" in ended.output
+
+
+def test_completion_knows_where_a_path_is_meant():
+    words = "hsup start --control-socket /ru"
+    ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="3")
+    assert ended.output == "file,/ru\n"

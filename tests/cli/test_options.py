@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hsup.cli.commands import hsup as command_line
+from hsup.cli.options import VARIABLES, Options
+from hsup.errors import UsageError
+from hsup.model import Bind
+from tests.cli.calling import call, failed
+from tests.cli.telling import TELLING
+
+
+def test_the_variables_of_all_options_are_known_without_click():
+    shared = {one.envvar for one in command_line.params} - {None}
+    assert shared | {"_HSUP_COMPLETE"} == VARIABLES
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("words", "app"),
+    [
+        (["build"], "variable"),
+        (["-a", "before", "build"], "before"),
+        (["--app", "before", "build", "--app", "after"], "after"),
+    ],
+    ids=str,
+)
+def test_plugins_get_what_was_asked_for(install, words, app):
+    install("hsup-driver-telling", TELLING)
+    ended = call("-d", "telling", *words, HSUP_APP="variable")
+    assert ended.exit_code == 0, ended.exception
+    assert f"app {app}\n" in ended.output
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("relative", "begin with /"),
+        ("/:relative", "begin with /"),
+        ("/nowhere:/x", "/nowhere does not exist"),
+        ("/:/x:rw", "it must be HOST[:DYNO][:ro]"),
+        ("/tmp:/", "the dyno's own"),
+        ("/tmp:/proc:ro", "the dyno's own"),
+    ],
+    ids=str,
+)
+def test_a_path_that_cannot_be_bound_is_bad_usage(install, path, text):
+    install("hsup-driver-telling", TELLING)
+    error = failed("build", "-d", "telling", "--bind", path)
+    assert isinstance(error, UsageError)
+    assert text in str(error)
+
+
+def test_what_stands_after_the_command_counts_more():
+    before = Options({"driver": "a", "oneshot": True, "grace": 5.0, "verbose": None})
+    options = before.refined({"driver": "b", "oneshot": False, "grace": 0.0, "verbose": True})
+    assert (options.driver, options.one_shot, options.grace_seconds) == ("b", False, 0.0)
+    assert options.is_verbose
+
+
+def test_what_does_not_stand_after_the_command_counts_from_before_it():
+    before = Options({"driver": "a", "oneshot": True, "start_number": 3, "log_format": "json"})
+    options = before.refined({"driver": None, "oneshot": None, "start_number": None})
+    assert (options.driver, options.one_shot, options.start_number) == ("a", True, 3)
+    assert options.log_format == "json"
+
+
+def test_binds_of_both_places_count(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    options = Options({"binds": (f"{first}:/app/a",)}).refined({"binds": (str(second),)})
+    assert options.binds == (
+        Bind(host=first, dyno=Path("/app/a")),
+        Bind(host=second, dyno=second),
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "dyno", "read_only"),
+    [
+        ("", None, False),
+        (":ro", None, True),
+        (":/app/data", "/app/data", False),
+        (":/app/data:ro", "/app/data", True),
+    ],
+)
+def test_a_path_is_bound_for_reading_and_writing_or_for_reading_only(
+    tmp_path, after, dyno, read_only
+):
+    bind = Options({"binds": (f"{tmp_path}{after}",)}).binds[0]
+    assert bind == Bind(host=tmp_path, dyno=Path(dyno or tmp_path), read_only=read_only)
+
+
+def test_without_options_there_are_the_documented_defaults():
+    options = Options({})
+    assert (options.driver, options.source, options.log_format) == ("simple", None, "heroku")
+    assert (options.grace_seconds, options.one_shot, options.start_number) == (30.0, False, None)
+    assert (options.binds, options.is_verbose, options.size) == ((), False, None)

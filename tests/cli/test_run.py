@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.telling import SIZED
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "size"),
+    [
+        ([], None, "None"),
+        ([], "eco", "eco"),
+        (["--size", "performance-m"], "eco", "performance-m"),
+    ],
+    ids=str,
+)
+def test_a_one_off_has_the_size_that_was_asked_for(install, words, variable, size):
+    install("hsup-driver-sized", SIZED)
+    words = [sys.executable, "-m", "hsup", "run", "-d", "sized", *words, "true"]
+    environ = {**os.environ, "HSUP_SIZE": variable or ""}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)
+    assert done.stdout == f"size {size}\n"
+
+
+def test_a_one_off_that_ran_out_of_memory_says_so(install):
+    install("hsup-driver-sized", SIZED)
+    words = [sys.executable, "-m", "hsup", "run", "-d", "sized", "true"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 137
+    assert done.stderr == (
+        "hsup: the dyno ran out of memory: Error R15 (Memory quota vastly exceeded)\n"
+    )

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hsup.errors import PluginError, UsageError
+from tests.cli.calling import call, failed
+from tests.cli.telling import SIZED
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["web=two"], '"web=two": the quantity must be a whole number of 0 or more, got "two"'),
+        (["web=-1"], 'got "-1"'),
+        (["web=1.5"], 'got "1.5"'),
+        (["web="], 'got ""'),
+        (["web=\N{SUPERSCRIPT TWO}"], "whole number"),
+        (["web=2:"], '"web=2:": the size is missing, as in web=2:standard-2x'),
+        (["web=:standard-2x"], 'got ""'),
+        (["web=10001"], "more than 10000 dynos of a type"),
+        (["web=" + "1" * 5000], "more than 10000 dynos of a type"),
+        (["web", "web=2"], 'the type "web" was already given'),
+        (["web", "--quantities", "release"], "exclude one another"),
+        (["wroker"], 'no process type "wroker" in v1 of shop; it has web, worker'),
+    ],
+    ids=str,
+)
+def test_what_it_does_not_understand_is_bad_usage(words, text):
+    error = failed("start", *words)
+    assert isinstance(error, UsageError)
+    assert text in str(error)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--start-number", "0"],
+        ["--grace", "-1"],
+        ["--grace", "soon"],
+        ["--log-format", "xml"],
+        ["--quantities", "all"],
+    ],
+    ids=str,
+)
+def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(words):
+    assert call("start", *words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [
+        (["-s", "hsup.sock"], "hsup-control"),
+        (["--logplex-url", "https://logs.example"], "hsup-log-drain"),
+    ],
+    ids=str,
+)
+def test_an_option_whose_package_is_missing_names_it(words, package):
+    error = failed("start", *words)
+    assert isinstance(error, PluginError)
+    assert f"pip install {package}" in str(error)
+
+
+def test_nothing_is_wanted_where_every_quantity_is_0(capfd):
+    assert call("start", "web=0").exit_code == 0
+    assert "Nothing is left to run" in capfd.readouterr().out
+
+
+def test_start_works_where_standard_error_is_closed(folder):
+    words = [sys.executable, "-m", "hsup", "start", "web=0"]
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], cwd=folder, capture_output=True, check=False
+    )
+    assert ended.returncode == 0
+    assert b"Nothing is left to run" in ended.stdout
+
+
+# A service that does not heed that it is cancelled, and a driver that can build nothing.
+STUBBORN = """
+import asyncio
+import hsup.plugins.calls
+from hsup import hookimpl
+from hsup.errors import DriverError
+
+hsup.plugins.calls.LAST_SECONDS = 0.0
+
+class StubbornService:
+    async def run(self, supervisor):
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+
+class UnableDriver:
+    def build(self, release):
+        raise {error}
+
+    async def start(self, spec, output):
+        pass
+
+@hookimpl
+def hsup_register_services():
+    return {{"stubborn": lambda settings: StubbornService()}}
+
+@hookimpl
+def hsup_register_drivers():
+    return {{"unable": lambda settings: UnableDriver()}}
+"""
+
+
+def test_start_ends_though_a_service_does_not_where_the_first_release_cannot_be_run(
+    folder, install
+):
+    install("hsup-stubborn", STUBBORN.format(error="DriverError('the engine is away')"))
+    words = [sys.executable, "-m", "hsup", "start", "-d", "unable"]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines()[-1] == "hsup: the engine is away"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["web=1:Standard-2X"], "size Standard-2X"),
+        (["web=1:Standard-2X", "--size", "eco"], "size Standard-2X"),
+        (["web=1", "--size", "eco"], "size eco"),
+        (["web"], "size None"),
+    ],
+    ids=str,
+)
+def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(install, capfd, words, told):
+    install("hsup-driver-sized", SIZED)
+    assert call("start", "--oneshot", "-d", "sized", *words).exit_code == 255
+    assert f"Cannot start: {told}" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["web=1:eco"], ["web=1", "--size", "eco"]], ids=str)
+def test_a_driver_that_limits_nothing_refuses_sizes(words):
+    assert "simple does not limit dynos" in str(call("start", *words).exception)

@@ -1,0 +1,38 @@
+"""What the tests do with a supervisor that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from hsup.errors import ReleaseRejected
+from hsup.events import ReleaseReceived
+from hsup.model import Fault
+from hsup.supervision.policy import RetryPolicy
+from hsup.supervision.supervisor import Supervisor
+
+FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
+
+#: Asks again at once where hsup asks again after a while.
+SOON = RetryPolicy(base_seconds=0.001)
+
+
+async def end(
+    supervisor: Supervisor, running: asyncio.Task[int], number: signal.Signals = signal.SIGTERM
+) -> int:
+    """Stop a supervisor; return its exit status."""
+    supervisor.stop(number)
+    return await running
+
+
+def received(told):
+    """Return the versions that were received."""
+    return [event.release.version for event in told.of(ReleaseReceived)]
+
+
+def keep(source, *kept):
+    """Have the source keep releases, after those that it has kept; return all of them."""
+    kept = [*kept]
+    source.keep = kept.append
+    source.kept = lambda: kept[-1] if kept else None
+    return kept

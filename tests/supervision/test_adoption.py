@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from hsup.errors import DriverError
+from hsup.events import ReleaseRejected as RejectedEvent
+from hsup.supervision.formation import Asked
+from tests.supervision.supervised import end
+
+
+class SweepingDriver:
+    """Finds something that a dead hsup has left behind."""
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def build(self, release):
+        self.driver.build(release)
+
+    async def start(self, spec, output):
+        return await self.driver.start(spec, output)
+
+    def sweep(self):
+        return ["2 processes of web.1"]
+
+
+async def test_leftovers_are_removed_before_anything_is_started(
+    supervise, source, driver, told, sink
+):
+    source.release(web=1)
+    supervisor, running = supervise(other_driver=SweepingDriver(driver), asked=Asked())
+    await told.state("web.1", "up")
+    assert sink.said("supervisor")[1] == "Removed what a dead hsup left: 2 processes of web.1"
+    await end(supervisor, running)
+
+
+async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
+    supervise, source, driver, turn_until
+):
+    may_end = threading.Event()
+    sweeping = SweepingDriver(driver)
+    begun = threading.Event()
+    sweeping.sweep = lambda: (begun.set(), may_end.wait())
+    source.release(web=1)
+    supervisor, running = supervise(other_driver=sweeping)
+    await turn_until(begun.is_set)
+    supervisor.stop(signal.SIGTERM)
+    assert await end(supervisor, running) == 128 + signal.SIGTERM
+    assert driver.attempts == 0
+    may_end.set()
+
+
+class AdoptingDriver(SweepingDriver):
+    """Has dynos of a dead hsup, and keeps those that are wanted."""
+
+    def __init__(self, driver, *names):
+        super().__init__(driver)
+        self.left = list(names)
+        self.kept = []
+
+    def sweep(self):
+        return []
+
+    def keep_only(self, specs):
+        self.kept = [name for name in self.left if name in {str(one.name) for one in specs}]
+        return [f"the container {name}" for name in self.left if name not in self.kept]
+
+    async def adopt(self, spec, output):
+        if str(spec.name) not in self.kept:
+            return None
+        self.kept.remove(str(spec.name))
+        return await self.driver.start(spec, output)
+
+
+@pytest.fixture
+def supervise_adopting(supervise, driver):
+    """Return a starter of supervisors whose driver finds dynos of a dead hsup."""
+    return lambda *names: supervise(other_driver=AdoptingDriver(driver, *names))
+
+
+async def test_a_release_whose_dynos_cannot_be_adopted_takes_no_port_of_a_later_one(
+    supervise, source, driver, told, monkeypatch
+):
+    monkeypatch.setattr("hsup.launch._HIGHEST_PORT", 5000)
+    adopting = AdoptingDriver(driver)
+    failures = [DriverError("no engine")]
+
+    def keep_only(_):
+        if failures:
+            raise failures.pop()
+        return []
+
+    adopting.keep_only = keep_only
+    source.release(version=1, worker=1)
+    supervisor, running = supervise(other_driver=adopting, stays=True)
+    await told.until(lambda one: one.of(RejectedEvent))
+    source.release(version=2, web=1)
+    await told.state("web.1", "up")
+    await end(supervisor, running)
+
+
+async def test_dynos_of_a_dead_hsup_are_taken_over_and_others_started(
+    supervise_adopting, source, told, sink
+):
+    source.release(web=2)
+    supervisor, running = supervise_adopting("web.1", "worker.1")
+    await told.state("web.1", "up")
+    await told.state("web.2", "up")
+    assert sink.said("web.1")[0] == "Took over the running process from a dead hsup"
+    assert sink.said("web.2")[0] == "Starting process with command `serve web`"
+    assert "Removed what a dead hsup left: the container worker.1" in sink.said("supervisor")
+    assert await end(supervisor, running) == 0
+
+
+async def test_a_dyno_that_was_taken_over_and_ends_is_started_as_any_other(
+    supervise_adopting, source, driver, sink
+):
+    source.release(web=1)
+    supervisor, running = supervise_adopting("web.1")
+    (await driver.dyno("web.1")).end(1)
+    await driver.dyno("web.1", nth=2)
+    assert sink.said("web.1").count("Starting process with command `serve web`") == 1
+    assert await end(supervisor, running) == 0
+
+
+async def test_a_later_release_takes_nothing_over(supervise_adopting, source, driver, sink):
+    source.release(version=1, web=1)
+    supervisor, running = supervise_adopting("web.1", "worker.1")
+    await driver.dyno("web.1")
+    source.release(version=2, web=1, worker=1)
+    await driver.dyno("worker.1")
+    assert sink.said("worker.1")[0] == "Starting process with command `serve worker`"
+    assert await end(supervisor, running) == 0

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from hsup.errors import DynoStartError
+from hsup.events import ReleaseReceived
+from tests.supervision.supervised import end, received
+
+
+async def test_a_release_phase_that_had_to_be_killed_is_told_by_the_exit_status(
+    supervise, source, driver, told
+):
+    driver.obeys = False
+    source.release(web=1, release=1)
+    supervisor, running = supervise(grace_seconds=0.001)
+    await told.until(lambda one: any("up" in one.states(name) for name in driver.started))
+    assert await end(supervisor, running) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+async def test_the_exit_status_tells_what_hsup_was_stopped_by(
+    supervise, source, told, number, status
+):
+    source.release(web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert await end(supervisor, running, number) == status
+
+
+async def test_a_dyno_that_had_to_be_killed_makes_the_status_1(supervise, source, driver, told):
+    driver.obeys = False
+    source.release(web=1)
+    supervisor, running = supervise(grace_seconds=0.001)
+    await told.state("web.1", "up")
+    assert await end(supervisor, running) == 1
+
+
+async def test_a_second_signal_waits_for_nobody(supervise, source, driver, told):
+    driver.obeys = False
+    source.release(web=1, worker=1)
+    supervisor, running = supervise(grace_seconds=10_000)
+    await told.state("web.1", "up")
+    await told.state("worker.1", "up")
+    supervisor.stop(signal.SIGTERM)
+    await told.state("web.1", "stopping")
+    supervisor.stop(signal.SIGINT)
+    assert await running == 130
+
+
+async def test_a_formation_of_none_is_waited_with_where_it_may_change(supervise, source, told):
+    source.release(web=0)
+    supervisor, running = supervise(follows_formation=True)
+    await told.until(lambda one: one.of(ReleaseReceived))
+    source.release(web=1)
+    await told.state("web.1", "up")
+    await end(supervisor, running)
+
+
+async def test_a_stop_before_there_is_a_release_ends_hsup(supervise, sink):
+    supervisor, running = supervise()
+    await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
+    assert await end(supervisor, running) == 0
+
+
+async def test_one_shot_ends_with_the_highest_status(supervise, source, driver):
+    driver.statuses = {"web": 0, "worker": 4, "clock": 2}
+    source.release(web=1, worker=1, clock=1)
+    _, running = supervise(one_shot=True)
+    assert await running == 4
+    assert driver.attempts == 3
+
+
+async def test_one_shot_that_was_stopped_ends_as_what_ended_by_itself(
+    supervise, source, driver, told
+):
+    driver.statuses = {"clock": 3}
+    source.release(web=1, clock=1)
+    supervisor, running = supervise(one_shot=True)
+    dyno = await driver.dyno("web.1")
+    await told.state("clock.1", "complete")
+    assert await end(supervisor, running) == 3
+    assert dyno.signals == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_one_shot_that_was_stopped_ends_as_any_other(
+    supervise, source, driver, number, status
+):
+    source.release(web=1)
+    supervisor, running = supervise(one_shot=True)
+    await driver.dyno("web.1")
+    supervisor.stop(number)
+    assert await running == status
+
+
+async def test_one_shot_ends_with_255_for_what_could_not_be_started(supervise, source, driver):
+    driver.failures = [DynoStartError("no such command")]
+    source.release(web=1)
+    _, running = supervise(one_shot=True)
+    assert await running == 255
+
+
+async def test_one_shot_runs_no_second_release(supervise, source, driver, told):
+    source.release(version=1, web=1)
+    _, running = supervise(one_shot=True)
+    dyno = await driver.dyno("web.1")
+    source.release(version=2, web=1, worker=1)
+    await told.state("web.1", "up")
+    dyno.end(0)
+    assert await running == 0
+    assert received(told) == [1]
+
+
+async def test_hsup_ends_when_nothing_is_left_to_run(supervise, source, told, sink):
+    source.release(version=1, web=1)
+    _, running = supervise()
+    await told.state("web.1", "up")
+    source.release(version=2, web=0)
+    assert await running == 0
+    assert sink.said("supervisor")[-1] == "Nothing is left to run"
+
+
+async def test_hsup_that_stays_waits_when_nothing_is_left_to_run(supervise, source, told):
+    source.release(version=1, web=0)
+    supervisor, running = supervise(stays=True)
+    await told.until(lambda one: one.of(ReleaseReceived))
+    source.release(version=2, web=1)
+    await told.state("web.1", "up")
+    assert await end(supervisor, running) == 0

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hsup.errors import DriverError, ReleaseFailed
+from hsup.model import Author
+from hsup.supervision.failure import LastFailure
+from hsup.supervision.policy import RetryPolicy
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    seconds = 1000.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def failure(clock):
+    return LastFailure(RetryPolicy(), clock)
+
+
+def test_what_a_driver_could_not_do_is_tried_again_less_and_less_often(
+    failure, clock, make_release
+):
+    release = make_release(web=1)
+    for wait in (10, 20, 40):
+        failure.note(release, DriverError("engine away"))
+        assert failure.wait_seconds(release) == wait
+        clock.seconds += wait - 1
+        assert failure.wait_seconds(release) == 1
+        clock.seconds += 1
+        assert failure.wait_seconds(release) == 0
+    assert not failure.is_to_be_told()
+
+
+def test_what_failed_by_itself_is_not_tried_until_it_is_asked_for(failure, make_release):
+    release = make_release(web=1, release=1)
+    failure.note(release, ReleaseFailed(release, "exited with status 1"))
+    assert failure.wait_seconds(release) == math.inf
+    assert [failure.is_to_be_told() for _ in range(3)] == [True, False, False]
+    failure.forget()
+    assert failure.wait_seconds(release) == 0
+
+
+def test_another_release_is_tried_and_ends_the_memory(failure, make_release):
+    failed, other = make_release(web=1), make_release(web=1, version=2, config={"A": "b"})
+    failure.note(failed, DriverError("no"))
+    assert failure.wait_seconds(make_release(web=5)) == 10  # which differs in scale only
+    assert failure.wait_seconds(other) == 0
+    assert failure.wait_seconds(failed) == 0
+
+
+def test_another_author_may_be_allowed_what_it_names(failure, make_release):
+    failed = make_release(web=1)
+    failure.note(failed, DriverError("no"))
+    assert failure.wait_seconds(failed._replace(author=Author(1, 1))) == 0

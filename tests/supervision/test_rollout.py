@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hsup.api import Fetched
+from hsup.errors import DriverError, ReleaseRejected, UsageError
+from hsup.events import ReleaseRejected as RejectedEvent
+from hsup.model import Author, Release
+from hsup.supervision.formation import Asked
+from tests.supervision.supervised import FAULTY, end, received
+
+
+async def test_a_rejected_release_leaves_the_old_one_running(supervise, source, told, sink):
+    release = source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(Fetched(release=release, rejected=FAULTY))
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert told.of(RejectedEvent) == [RejectedEvent(error=FAULTY, running=1)]
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert "Release rejected, v1 goes on: cannot read new: line 1: no brace" in sink.said()
+    await end(supervisor, running)
+
+
+async def test_a_good_release_after_a_rejected_one_is_run(supervise, source, told):
+    old = source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(Fetched(release=old, rejected=FAULTY))
+    await told.until(lambda one: one.of(RejectedEvent))
+    source.release(version=2, web=1, worker=1)
+    await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+async def test_what_the_kernel_would_not_execute_is_rejected_unbuilt(
+    supervise, source, driver, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.release(version=2, config={"BIG": "x" * 131_072}, web=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert 'v2 of shop: config var "BIG"' in str(told.of(RejectedEvent)[0].error)
+    assert [one.version for one in driver.built] == [1]
+    await end(supervisor, running)
+
+
+async def test_nothing_but_a_rejected_release_ends_hsup(supervise, source):
+    source.give(Fetched(release=None, rejected=FAULTY))
+    _, running = supervise()
+    with pytest.raises(ReleaseRejected, match="no brace"):
+        await running
+
+
+async def test_nothing_but_a_rejected_release_is_waited_over_where_hsup_stays(
+    supervise, source, told
+):
+    source.give(Fetched(release=None, rejected=FAULTY))
+    supervisor, running = supervise(stays=True)
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert told.of(RejectedEvent)[0].running is None
+    source.release(web=1)
+    await told.state("web.1", "up")
+    await end(supervisor, running)
+
+
+@pytest.mark.parametrize(("has_drain", "warnings"), [(False, 1), (True, 0)])
+async def test_a_logplex_url_that_nothing_serves_is_warned_of(
+    supervise, source, sink, has_drain, warnings
+):
+    source.release(web=1, logplex_url="https://t:s@logs.example")
+    supervisor, running = supervise(has_drain=has_drain)
+    await sink.until(lambda one: "State changed from starting to up" in one.said("web.1"))
+    await end(supervisor, running)
+    said = [line for line in sink.said() if "pip install hsup-log-drain" in line]
+    assert len(said) == warnings
+    assert not any("logs.example" in line for line in sink.said())
+
+
+async def test_an_unknown_type_ends_hsup_at_its_start(supervise, source):
+    source.release(web=1)
+    _, running = supervise(asked=Asked(quantities={"wroker": 1}))
+    with pytest.raises(UsageError, match="wroker"):
+        await running
+
+
+async def test_a_type_that_a_new_release_has_not_got_any_more_is_told(
+    supervise, source, told, sink
+):
+    source.release(version=1, web=1, worker=1)
+    supervisor, running = supervise(asked=Asked(quantities={"web": 1, "worker": 1}))
+    await told.state("worker.1", "up")
+    source.release(version=2, web=1)
+    await told.state("worker.1", "stopped")
+    assert 'Warning: v2 of shop has no process type "worker" any more' in sink.said()
+    await end(supervisor, running)
+
+
+async def test_a_release_that_cannot_be_built_ends_hsup_at_its_start(supervise, source, driver):
+    driver.build_failures = [DriverError("no space left")]
+    source.release(web=1)
+    _, running = supervise()
+    with pytest.raises(DriverError, match="no space left"):
+        await running
+
+
+async def test_a_release_that_cannot_be_built_later_leaves_the_old_one_running(
+    supervise, source, driver, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.build_failures = [DriverError("no space left")]
+    source.release(version=2, web=1, worker=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    assert told.of(RejectedEvent)[0].running == 1
+    assert supervisor.dynos() == {"web.1": "up"}
+    supervisor.reload()
+    await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+async def test_a_driver_that_raises_anything_leaves_the_old_release_running(
+    supervise, source, driver, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.build_failures = [ValueError("a stranger's mistake")]
+    source.release(version=2, web=1)
+    rejected = asyncio.create_task(told.until(lambda one: one.of(RejectedEvent)))
+    await asyncio.wait([rejected, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
+    error = told.of(RejectedEvent)[0].error
+    assert isinstance(error, DriverError)
+    assert str(error) == (
+        'driver "fake" of hsup-driver-fake 1.2.3 failed to build v2 of shop: '
+        "ValueError: a stranger's mistake"
+    )
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert await end(supervisor, running) == 0
+
+
+async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
+    supervise, source, driver, told, turn_until
+):
+    driver.statuses = {"release": 0}
+    source.release(version=1, web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, worker=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    attempts, fetches = driver.attempts, source.fetches
+    source.release(version=2, web=1, worker=1, release=1)
+    await turn_until(lambda: source.fetches > fetches)
+    assert driver.attempts == attempts
+    driver.statuses = {"release": 0}
+    supervisor.reload()
+    await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+async def test_a_release_that_failed_is_tried_again_when_another_author_writes_it(
+    supervise, source, driver, told, make_release
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.build_failures = [DriverError("the author of the release may not read it")]
+    second = make_release(version=2, web=1, worker=1)
+    source.give(Fetched(release=second._replace(author=Author(1000, 1000))))
+    await told.until(lambda one: one.of(RejectedEvent))
+    source.give(Fetched(release=second._replace(author=Author(0, 0))))
+    await told.state("worker.1", "up")
+    await end(supervisor, running)
+
+
+async def test_what_runs_is_scaled_while_a_release_is_passed_over(
+    supervise, source, driver, told, sink
+):
+    driver.statuses = {"release": 0}
+    source.release(version=1, web=1, release=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.statuses = {"release": 1}
+    source.release(version=2, web=1, release=1)
+    await told.until(lambda one: one.of(RejectedEvent))
+    source.release(version=2, web=2, release=1)
+    await told.state("web.2", "up")
+    source.release(version=2, web=3, release=1)
+    await told.state("web.3", "up")
+    assert received(told) == [1, 1, 1]
+    assert len(told.of(RejectedEvent)) == 1
+    assert len([line for line in sink.said() if "failed before" in line]) == 1
+    await end(supervisor, running)
+
+
+async def test_a_release_that_cannot_be_built_is_not_built_each_time_that_a_source_answers(
+    supervise, source, driver, told, turn_until
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.build_failures = [DriverError("no space")] * 3
+    for quantity in (1, 2, 3):
+        fetches = source.fetches
+        source.release(version=2, command="better", web=quantity)
+        await turn_until(lambda before=fetches: source.fetches > before)
+    await told.state("web.3", "up")
+    assert len(told.of(RejectedEvent)) == 1
+    assert len(driver.build_failures) <= 2
+    await end(supervisor, running)
+
+
+class Changing(dict):
+    """Is a mapping at first, and fails from then on."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.looks = looks
+
+    def items(self):
+        self.looks -= 1
+        if self.looks < 0:
+            raise RuntimeError("dictionary changed size during iteration")
+        return super().items()
+
+
+async def test_a_release_that_breaks_what_nobody_foresaw_leaves_the_old_one_running(
+    supervise, source, told
+):
+    source.release(version=1, web=1)
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    source.give(Fetched(Release("shop", 2, config=Changing(looks=1))))
+    rejected = asyncio.create_task(told.until(lambda one: one.of(RejectedEvent)))
+    await asyncio.wait([rejected, running], return_when="FIRST_COMPLETED")
+    assert not running.done(), running.exception()
+    assert str(told.of(RejectedEvent)[0].error) == (
+        "cannot run v2 of shop: RuntimeError: dictionary changed size during iteration"
+    )
+    assert supervisor.dynos() == {"web.1": "up"}
+    assert await end(supervisor, running) == 0

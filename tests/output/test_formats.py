@@ -109,7 +109,7 @@ def i_json(line):
 
 
 def line_of(found):
-    """Return what a dyno wrote, as README has it."""
+    """Return what a dyno wrote, as the log reference has it."""
     return b64decode(found["base64"]) if "base64" in found else found["message"].encode()
 
 

@@ -68,11 +68,17 @@ def told():
         yield Told(opened)
 
 
-def test_the_builder_is_heard_before_what_follows_it(told):
+def test_the_builder_is_heard_and_gone_before_what_follows_it(told):
+    told.watch()
+    told.heard.clear()
     messages.send(told.builder, Failed("no such file"))
     messages.send(told.first, Exited(256, is_last=True))
     told.hear_first()
-    assert told.heard == ["Failed(text='no such file')", "Exited(status=256, is_last=1)"]
+    assert told.heard == [
+        "Failed(text='no such file')",
+        "BuilderGone()",
+        "Exited(status=256, is_last=1)",
+    ]
 
 
 def test_all_that_was_said_is_heard_before_the_end(told):
@@ -84,8 +90,8 @@ def test_all_that_was_said_is_heard_before_the_end(told):
     assert told.heard == [
         "Watch()",
         "Built(has_copied_owner=1)",
-        "Exited(status=0, is_last=0)",
         "BuilderGone()",
+        "Exited(status=0, is_last=0)",
         "AllGone()",
     ]
     assert told.conversation.is_over
@@ -107,11 +113,42 @@ def test_the_builder_may_end_and_the_first_process_live_on(told):
     assert told.heard[2:] == ["AllGone()"]
 
 
-def test_an_end_is_told_once(told):
+def test_an_end_is_seen_before_anybody_is_called_for_it(told):
     told.watch()
-    told.end()
-    told.conversation.end()
-    assert told.heard.count("AllGone()") == 1
+    told.conversation.catch_up()
+    assert told.heard == ["Watch()"]
+    told.process.kill()
+    told.process.wait()
+    for _ in range(2):
+        told.conversation.catch_up()
+        assert told.heard == ["Watch()", "BuilderGone()", "AllGone()"]
+
+
+def test_the_end_of_who_was_never_seen_is_no_end_of_a_program(told):
+    messages.send(told.first, Exited(0, is_last=True))
+    told.hear_first()
+    assert told.heard == ["BuilderGone()", "AllGone()"]
+
+
+def test_a_first_process_that_is_not_known_yet_is_waited_for(told):
+    told.conversation.leave()
+    assert told.readers == {}
+    assert not told.conversation.await_first_process(0.01)
+    pidfd = os.pidfd_open(told.process.pid)
+    messages.send(told.builder, Watch(), [pidfd])
+    os.close(pidfd)
+    assert told.conversation.await_first_process(None)
+    told.conversation.close(awaits_end=True)
+    assert told.process.poll() == -signal.SIGKILL
+    assert told.heard == []
+
+
+def test_one_that_will_never_be_known_is_not_waited_for(told):
+    told.conversation.leave()
+    told.builder.close()
+    assert told.conversation.await_first_process(None)
+    told.conversation.close(awaits_end=True)
+    assert messages.receive(told.first) is None
 
 
 def test_a_first_process_is_killed(told):

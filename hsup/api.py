@@ -117,7 +117,8 @@ class RunsForeground(Protocol):
         Blocks; called once, in the main thread, with no event loop. SIGTERM
         and SIGHUP that hsup is sent go to every process of the dyno, which has
         `grace_seconds` then. No process of the dyno is left on return, and all
-        else is gone, or goes by itself. Raises DynoStartError.
+        else is gone, or goes by itself. Raises DynoStartError. `hsup.foreground`
+        does this for a dyno whose streams pass through hsup.
         """
 
 

@@ -13,6 +13,7 @@ from hsup.model import DynoSpec
 from hsup.numerals import port_number
 from hsup.sizes import OPEN_FILES, Size
 from hsup.terminal import Size as Window
+from hsup.terminal import window_size
 from hsup_driver_docker.binds import mounts
 from hsup_driver_docker.image import Image
 
@@ -29,6 +30,9 @@ _SHARES = 1024
 _LOG = {"Type": "local", "Config": {"max-size": "10m", "max-file": "2"}}
 _NO_LOG = {"Type": "none"}
 _UNKNOWN_TERMINAL = "xterm"
+
+#: Those of hsup's streams that a container's terminal stands for.
+TERMINAL_STREAMS = (0, 1)
 
 
 class Terminal(NamedTuple):
@@ -61,6 +65,13 @@ class Surroundings(NamedTuple):
     joins_outputs: bool = False
     is_lasting: bool = False
     recursive_outside: str | None = None
+
+
+def terminal_of(environ: Mapping[str, str]) -> Terminal | None:
+    """Return the terminal that a container gets: where input and output are hsup's."""
+    if all(map(os.isatty, TERMINAL_STREAMS)):
+        return Terminal(window_size(0), environ.get("TERM"))
+    return None
 
 
 def new_name(spec: DynoSpec) -> str:

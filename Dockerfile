@@ -1,4 +1,4 @@
-# hsup with the libcontainer driver: see "hsup in Docker" in README.md.
+# hsup with the libcontainer driver: see docs/guides/hsup-in-docker.md.
 #
 #   docker build -t hsup .
 #

@@ -7,7 +7,7 @@ PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
 # Those that need nothing but Python.
 PURE := $(filter-out plugins/hsup-driver-libcontainer,$(PROJECTS))
-CODE := hsup $(PLUGINS) tests ftest bench examples
+CODE := hsup $(PLUGINS) tests ftest bench examples docs
 
 # Tests wait more than they compute. Those from outside with containers are run one after the
 # other: they look at what the whole machine has.
@@ -33,7 +33,7 @@ VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports unit fuzz pythons wheels image \
+.PHONY: help demo test lint format types imports docs unit fuzz pythons wheels image \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
 	ftest-docker ftest-docker-local ftest-image ftest-vm \
 	bench bench-docker bench-libcontainer version clean
@@ -45,7 +45,7 @@ demo: $(VENV)/ready ## start the example application
 	@echo "The web dyno serves http://127.0.0.1:5000 (curl it from another terminal); ^C stops."
 	@cd examples/hello && exec ../../$(VENV)/bin/hsup start
 
-test: lint types imports ftest-simple-local ftest-libcontainer-local $(IMAGE_PARTS) ## run all checks and tests
+test: lint types imports docs ftest-simple-local ftest-libcontainer-local $(IMAGE_PARTS) ## run all checks and tests
 	.ci/with-dockerd $(MAKE) --no-print-directory unit pythons ftest-docker-local ftest-libcontainer ftest-image
 
 lint: $(VENV)/dev ## check style and formatting
@@ -65,6 +65,10 @@ types: $(VENV)/dev ## check types
 
 imports: $(VENV)/dev ## check which module may import which
 	$(VENV)/bin/lint-imports
+
+# Everything is read anew: Sphinx warns of a page when it reads it, and not when it has it already.
+docs: $(VENV)/docs ## build the pages into build/docs; a broken link or anchor is an error
+	$(VENV)/bin/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/docs
 
 unit: $(VENV)/dev ## run the unit tests and the conformance suites; those of the docker driver where an engine answers
 	$(VENV)/bin/pytest $(SIDE_BY_SIDE)
@@ -142,6 +146,12 @@ clean: ## remove all that was made here
 
 $(VENV)/ready: pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 	.ci/make-venv $(PYTHON) $(VENV) $(PURE)
+	@touch $@
+
+$(VENV)/docs: $(VENV)/ready
+	@echo "installing what builds the pages"
+	@$(VENV)/bin/pip install -q 'pip>=25.1'
+	@$(VENV)/bin/pip install -q --group docs
 	@touch $@
 
 $(VENV)/dev: $(VENV)/ready .ci/install-system-packages

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from containers import began_at
 
-from hsup import launch
 from hsup.api import RunningDyno, Settings
 from hsup.model import Command, DynoName, DynoSpec, Release, Slug
+from hsup.supervision.dyno_spec import dyno_spec
 from hsup_driver_libcontainer.driver import LibcontainerDriver
 
 PORT = 5000
@@ -77,7 +77,7 @@ def main() -> None:
     driver = LibcontainerDriver(Settings(folder="/", environ=dict(os.environ)))
     release = Release(app="bench", version=1, slug=Slug(location=sys.argv[1]))
     command = Command(words=("/app/first",))
-    spec = launch.dyno_spec(release, DynoName(type="web", number=1), command, port=PORT)
+    spec = dyno_spec(release, DynoName(type="web", number=1), command, port=PORT)
     driver.build(release)
     with asyncio.Runner() as runner:
         try:

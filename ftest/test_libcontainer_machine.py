@@ -133,6 +133,22 @@ def test_the_doctor_lists_what_the_driver_needs(hsup):
         assert subject in done.text.lower()
 
 
+def test_the_doctor_explains_how_a_dyno_is_started(hsup):
+    data = hsup.folder / "data"
+    data.mkdir()
+    done = hsup.call("--bind", f"{data}:/mnt/data:ro", "doctor", "--explain")
+    assert done.status == 0, done
+    for step in (
+        "make the cgroup ",
+        "in the dyno: make the default route",
+        "mount the stack at / (overlay, ro, nosuid, nodev, ",
+        f"open {data} (recursive, ro, nosuid, nodev)",
+        f"bind {data} at /mnt/data",
+    ):
+        assert step in done.text
+    assert f"attach {hsup.folder}" in done.text
+
+
 def test_the_doctor_tells_what_is_missing_and_the_remedy(hsup):
     done = hsup.call("doctor", prefix=WITHOUT_NFT)
     assert done.status == 1

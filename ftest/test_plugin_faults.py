@@ -17,6 +17,7 @@ PLUGIN = '''
 import asyncio, os, signal, subprocess, time
 import click
 from hsup import hookimpl
+from hsup.api import Claim
 from hsup.model import ExitStatus
 
 BUG = os.environ.get("BUG", "")
@@ -106,10 +107,10 @@ def create(settings):
 
 
 class Factory:
-    rank, remedy = 1, "set BUG"
+    remedy = "set BUG"
 
     def applies(self, settings):
-        return fault("applies", False)
+        return fault("applies", Claim.NONE)
 
     def create(self, settings):
         return None

@@ -1,4 +1,4 @@
-"""The contracts of drivers, sources, log sinks and services.
+"""The contracts of drivers, sources, log sinks, services and commands.
 
 A plugin's hooks only register factories of such objects (see
 `hsup.hookspecs`); hsup calls a factory when the object is needed, at most once
@@ -15,6 +15,7 @@ of a dyno, which have 5 s more. An ability is one that is not None or False.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from hsup.errors import ReleaseRejected, SourceError
@@ -116,7 +117,8 @@ class RunsForeground(Protocol):
         Blocks; called once, in the main thread, with no event loop. SIGTERM
         and SIGHUP that hsup is sent go to every process of the dyno, which has
         `grace_seconds` then. No process of the dyno is left on return, and all
-        else is gone, or goes by itself. Raises DynoStartError.
+        else is gone, or goes by itself. Raises DynoStartError. `hsup.foreground`
+        does this for a dyno whose streams pass through hsup.
         """
 
 
@@ -232,6 +234,22 @@ class Examines(Protocol):
         """Look at the machine without changing anything, for `hsup doctor`."""
 
 
+@runtime_checkable
+class Explains(Protocol):
+    """The ability of a driver to tell step by step how it would start a dyno here."""
+
+    def explain(self, spec: DynoSpec) -> Sequence[str]:
+        """Say in words what `start` would do, one step a text, in the order of doing it.
+
+        Called once by `hsup doctor --explain`, before anything is built or started, with a
+        dyno that is made up: no release has it, its slug is the folder that hsup was called
+        in, its binds and its size are those that the user asked for. May block. Changes
+        nothing, and takes no lease: what each dyno has of its own is made up, too. What
+        depends on this machine is as this machine has it. Raises DriverError where it lacks
+        something without which the steps are not known; `Examines` tells of all that.
+        """
+
+
 DriverFactory = Callable[[Settings], Driver]
 
 
@@ -319,22 +337,37 @@ class FetchesSlugs(Protocol):
         """
 
 
+class Claim(IntEnum):
+    """How strongly a user's settings ask for a source: the strongest claim is used.
+
+    Where two sources claim alike, hsup says so, and uses the one whose name sorts first.
+    """
+
+    #: Nothing asks for it.
+    NONE = 0
+    #: It would do where nothing else is asked for: an application's name, and a key in ~/.netrc.
+    FALLBACK = 1
+    #: What it reads is where hsup was called: a Procfile.
+    FOUND = 2
+    #: A variable names what it reads: HSUP_CONTROL_DIR.
+    NAMED = 3
+    #: A variable has the key to a platform: HEROKU_ACCESS_TOKEN.
+    PLATFORM = 4
+
+
 class SourceFactory(Protocol):
-    """Says whether a source applies, and makes it."""
-
-    @property
-    def rank(self) -> int:
-        """Return the place in the order of asking: the lowest that applies is used.
-
-        Heroku has 10, the control directory 20, the Procfile 30.
-        """
+    """Says how strongly a source is asked for, and makes it."""
 
     @property
     def remedy(self) -> str:
         """Return what a user does to choose this source: `set HSUP_CONTROL_DIR=…`."""
 
-    def applies(self, settings: Settings) -> bool:
-        """Tell whether the user's settings ask for this source."""
+    def applies(self, settings: Settings) -> Claim:
+        """Return how strongly the user's settings ask for this source.
+
+        Called before every command that needs a source, unless the user names one: look at
+        variables and at what is on this machine, and ask no server.
+        """
 
     def create(self, settings: Settings) -> Source:
         """Make the source. Raises UsageError where settings lack something."""
@@ -449,3 +482,33 @@ class Service(Protocol):
 
 
 ServiceFactory = Callable[[Settings], "Service | None"]
+
+
+class CommandContext(Protocol):
+    """What a plugin's command is given by `click.pass_obj`: the options before its name.
+
+        @click.command()
+        @click.option("-a", "--app", metavar="NAME")
+        @click.pass_obj
+        def releases(context: CommandContext, /, app: str | None) -> None:
+            settings = context.settings()
+            name = app or settings.app
+
+    An option that was not given has the value of its variable. Those that the command takes
+    itself are the command's: `hsup releases -a NAME` is not in `settings`.
+    """
+
+    def settings(self) -> Settings:
+        """Return what drivers and sources are given, too. Raises UsageError."""
+
+    @property
+    def driver(self) -> str:
+        """Return the name of the driver."""
+
+    @property
+    def source(self) -> str | None:
+        """Return the name of the source, None where the strongest claim is meant."""
+
+    @property
+    def is_verbose(self) -> bool:
+        """Tell whether to say more."""

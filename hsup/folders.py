@@ -1,11 +1,41 @@
-"""Make folders that nobody else can write to, whatever the umask of hsup's caller is."""
+"""Where hsup's own folders are, made so that nobody else can write to them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 
 _PRIVATE, _PASSABLE = 0o700, 0o755
+
+#: What root's programs keep (Filesystem Hierarchy Standard 3.0, 5.8).
+SYSTEM_STATE = "/var/lib/hsup"
+
+
+def state_folder(name: str, environ: Mapping[str, str]) -> str:
+    """Return where hsup keeps what is to outlive it, for all of root's or for those of a user.
+
+    A user's is as the XDG Base Directory Specification has it, by which a relative path counts
+    as none.
+    """
+    if os.geteuid() == 0:
+        return os.path.join(SYSTEM_STATE, name)
+    state = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(home(environ), ".local", "state")
+    return os.path.join(state, "hsup", name)
+
+
+def home(environ: Mapping[str, str]) -> str:
+    """Return the home directory of hsup's user: HOME, or else that of the account."""
+    if found := environ.get("HOME"):
+        return found
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:  # as for a uid that a container was given
+        return "/"
 
 
 def make_folders(path: str, mode: int = _PRIVATE) -> None:

@@ -58,7 +58,7 @@ def hsup_register_sources() -> Mapping[str, SourceFactory]:
     """Return sources of releases by the name that `--source` takes.
 
     Called once, before the command runs; each value is a
-    `hsup.api.SourceFactory`, which says from the Settings whether it applies.
+    `hsup.api.SourceFactory`, which says from the Settings how strongly it applies.
 
         return {"git": GitSourceFactory()}
     """
@@ -96,7 +96,8 @@ def hsup_register_commands() -> Sequence[click.Command]:
     """Return commands for the command line, in the order of their listing.
 
     Called when hsup is asked for its help or for a command that it has not got
-    itself. A command cannot replace one of hsup's own.
+    itself. A command cannot replace one of hsup's own. What `click.pass_obj` gives
+    it is a `hsup.api.CommandContext`.
 
         return [releases]
     """

@@ -1,19 +1,11 @@
-"""What a dyno finds around it when it starts: its environment and its port."""
+"""What a dyno finds around it when it starts: its environment, and what bash reads first."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from hsup.errors import DriverError
-from hsup.model import Bind, Command, DynoName, DynoSpec, Release
-
-#: As foreman has it: a hundred ports for every process type, from 5000 on.
-BASE_PORT = 5000
-PORTS_PER_TYPE = 100
-_HIGHEST_PORT = 65535
+from hsup.model import Command, DynoSpec
 
 
 def environment(spec: DynoSpec) -> dict[str, str]:
@@ -102,131 +94,3 @@ def start_up(command: Command) -> tuple[str, ...]:
     line = command.words[0] if command.is_shell_line else 'exec "$@"'
     words = () if command.is_shell_line else command.words
     return ("/bin/bash", "-c", f". {START_UP_FILE}\n{line}", "bash", *words)
-
-
-def dyno_spec(
-    release: Release,
-    name: DynoName,
-    command: Command,
-    *,
-    port: int | None,
-    size: str | None = None,
-    binds: tuple[Bind, ...] = (),
-    has_metadata: bool = False,
-) -> DynoSpec:
-    """Return what a driver needs to run a command as a dyno of a release."""
-    return DynoSpec(
-        name=name,
-        command=command,
-        config=release.config,
-        port=port,
-        slug=release.slug,
-        stack=release.stack,
-        binds=binds,
-        size=size,
-        app=release.app,
-        release_version=release.version,
-        metadata=_metadata(release, name) if has_metadata else {},
-        author=release.author,
-    )
-
-
-def _metadata(release: Release, name: DynoName) -> dict[str, str]:
-    """Return the variables that tell of a dyno, as the platform names them.
-
-    See Dyno Metadata in Heroku's Dev Center. The id of a dyno is the same one as long as
-    this machine runs the release.
-    """
-    from uuid import NAMESPACE_OID, uuid5  # takes long, and is seldom asked for
-
-    whose = f"{os.uname().nodename}/{release.app}/{release.version}/{name}"
-    return {
-        "HEROKU_APP_NAME": release.app,
-        "HEROKU_RELEASE_VERSION": f"v{release.version}",
-        **release.metadata,
-        "HEROKU_DYNO_ID": str(uuid5(NAMESPACE_OID, whose)),
-    }
-
-
-def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
-    """Return what `hsup run` executes: a type's name stands for its command, as on the platform.
-
-    What follows the name is added to the command. One word is a line of the shell, and of
-    that the name is the beginning.
-    """
-    is_line = len(words) == 1
-    name, _, rest = words[0].strip().partition(" ") if is_line else (words[0], "", "")
-    process = release.process(name)
-    if process is None or not process.command.words:
-        return Command(words)
-    command, added = process.command, words[1:]
-    if rest or (added and command.is_shell_line):
-        import shlex
-
-        return Command((f"{command} {rest or shlex.join(added)}",))
-    return Command((*command.words, *added))
-
-
-def one_off_name(kind: str) -> DynoName:
-    """Return `run.4711`: the kind, and four random digits."""
-    return DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)
-
-
-class Ports:
-    """Gives every dyno of a shared network a port of its own.
-
-    The port of a dyno is 5000 + 100 × the index of its type + its number − 1,
-    so that it is known beforehand. A type keeps its index as long as this
-    object lives, and a dyno its port until it is released; one whose port is
-    taken, because a type has more than a hundred dynos, gets the next free one.
-    """
-
-    def __init__(self, types: Iterable[str] = ()) -> None:
-        self._indexes: dict[str, int] = {}
-        self._leases: dict[DynoName, int] = {}
-        # A byte for each port, among which C looks for the next that is free.
-        self._taken = bytearray(_HIGHEST_PORT + 1)
-        self.know(types)
-
-    def know(self, types: Iterable[str]) -> None:
-        """Give an index to every type that has none."""
-        for name in types:
-            self._indexes.setdefault(name, len(self._indexes))
-
-    def lease(self, name: DynoName) -> int:
-        """Return the port of a dyno, the same one until it is released.
-
-        Raises DriverError when no port is left.
-        """
-        if name not in self._leases:
-            port = self._next_free(self._preferred(name))
-            self._leases[name] = port
-            self._taken[port] = 1
-        return self._leases[name]
-
-    @contextmanager
-    def all_or_none(self) -> Iterator[None]:
-        """Take back what is leased meanwhile, where that ends with an error."""
-        before = set(self._leases)
-        try:
-            yield
-        except BaseException:
-            for name in self._leases.keys() - before:
-                self.release(name)
-            raise
-
-    def release(self, name: DynoName) -> None:
-        """Take back the port of a dyno that is no more."""
-        if name in self._leases:
-            self._taken[self._leases.pop(name)] = 0
-
-    def _preferred(self, name: DynoName) -> int:
-        index = self._indexes.get(name.type, len(self._indexes))  # one-offs: after all types
-        return BASE_PORT + PORTS_PER_TYPE * index + name.number - 1
-
-    def _next_free(self, preferred: int) -> int:
-        for first in (preferred, BASE_PORT):
-            port = self._taken.find(0, first)
-            if port >= 0:
-                return port
-        raise DriverError(f"no port is left for a dyno: all from {BASE_PORT} on are taken")

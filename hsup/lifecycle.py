@@ -20,8 +20,8 @@ which it is waited for.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 
 class State(Enum):
@@ -68,7 +68,8 @@ class Action(Enum):
     NOTHING = "nothing"
 
 
-class Transition(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Transition:
     """The state that an input leads to, and what is done on the way."""
 
     state: State

@@ -1,7 +1,8 @@
-"""Lock folders, so that a lock ends with its process, and with the folder.
+"""Lock folders and files, so that a lock ends with its process, and with what is locked.
 
-The lock is on the folder itself (man 2 flock): there is no lock file to be
-removed, at the wrong moment or never.
+The lock is on the folder itself (man 2 flock) where there is one: there is no lock file to
+be removed, at the wrong moment or never. Whoever has a lock knows that what it is on still has
+its path, which others remove and make again.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ from collections.abc import Callable
 from hsup.cancellation import pause
 from hsup.folders import make_folders
 
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Make a file that is missing, or only one that is.
+MAKE, MAKE_NEW = os.O_CREAT, os.O_CREAT | os.O_EXCL
 
 SHARED = fcntl.LOCK_SH
 EXCLUSIVE = fcntl.LOCK_EX
 EXCLUSIVE_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
+
+_PRIVATE = 0o600
 
 #: How often it is tried again to lock what another process has locked.
 _LOOK_SECONDS = 0.1
@@ -30,16 +36,16 @@ def lock(path: str, operation: int) -> int:
     while another process has it locked, and BlockingIOError where it is locked
     and `operation` is not to wait.
     """
-    while True:
-        descriptor = os.open(path, _FLAGS)
-        try:
-            fcntl.flock(descriptor, operation)
-            if _is_at(path, descriptor):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+    return _locked(path, _FOLDER_FLAGS, operation)
+
+
+def lock_file(path: str, operation: int, making: int = 0) -> int:
+    """Return a descriptor of a file, to read and to write, that holds a lock on it.
+
+    With MAKE or MAKE_NEW for `making` it is made, for this user alone; raises FileExistsError
+    where it had to be new. Raises as `lock` does.
+    """
+    return _locked(path, _FILE_FLAGS | making, operation)
 
 
 def lock_or_make(path: str, *, on_wait: Callable[[], None]) -> int:
@@ -70,9 +76,22 @@ def unlock(descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _is_at(path: str, descriptor: int) -> bool:
-    """Tell whether a folder is still where it was when it was opened."""
+def is_at(path: str, descriptor: int) -> bool:
+    """Tell whether what was opened still has its path. Raises OSError where nobody can tell."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
+
+
+def _locked(path: str, flags: int, operation: int) -> int:
+    while True:
+        descriptor = os.open(path, flags, _PRIVATE)
+        try:
+            fcntl.flock(descriptor, operation)
+            if is_at(path, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)

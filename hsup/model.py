@@ -54,11 +54,15 @@ class ProcessType(NamedTuple):
     size: str | None = None
 
 
-class Slug(NamedTuple):
-    """Where an application's code is: a tar archive, or a folder.
+#: What the location of a container image begins with, in front of its name.
+IMAGE_SCHEME = "docker://"
 
-    `location` is a path, or the URL (file, http, https) of an archive. Some drivers run a
-    container image, too, which is `docker://` and its name.
+
+class Slug(NamedTuple):
+    """Where an application's code is: a tar archive, a folder, or for some drivers an image.
+
+    `location` is a path, the URL (file, http, https) of an archive, or `docker://` and the
+    name of a container image.
     `checksum` is `SHA256:` and 64 hexadecimal digits, as the Platform API has
     it, or None where the source does not know it.
     `inode` is the number of a folder that the release itself was read from:
@@ -69,6 +73,13 @@ class Slug(NamedTuple):
     location: str
     checksum: str | None = None
     inode: int | None = None
+
+    @property
+    def image(self) -> str | None:
+        """Return the name of the container image that this is, None where it is none."""
+        if not self.location.startswith(IMAGE_SCHEME):
+            return None
+        return self.location.removeprefix(IMAGE_SCHEME)
 
 
 class Author(NamedTuple):

@@ -137,39 +137,6 @@ def write_all(stream: int, data: bytes | memoryview) -> None:
             room.poll()
 
 
-class Listeners:
-    """Descriptors, and what is called when one of them can be read."""
-
-    def __init__(self) -> None:
-        self._poll = select.poll()
-        self._actions: dict[int, Callable[[], None]] = {}
-
-    def __contains__(self, descriptor: int) -> bool:
-        """Tell whether this is listened to."""
-        return descriptor in self._actions
-
-    def listen(self, descriptor: int, action: Callable[[], None]) -> None:
-        """Call from now on."""
-        self._actions[descriptor] = action
-        self._poll.register(descriptor, select.POLLIN)
-
-    def ignore(self, descriptor: int) -> None:
-        """Call no more."""
-        if self._actions.pop(descriptor, None):
-            self._poll.unregister(descriptor)
-
-    def wait_for(self, descriptor: int, *, reading: bool = True, writing: bool = False) -> None:
-        """Call when this can be read, or written, or only when its other end is closed."""
-        read, write = select.POLLIN * reading, select.POLLOUT * writing
-        self._poll.modify(descriptor, read | write)
-
-    def turn(self, milliseconds: float | None) -> None:
-        """Wait, None for as long as it takes, and call for all that is there."""
-        for descriptor, _ in self._poll.poll(milliseconds):
-            if action := self._actions.get(descriptor):
-                action()
-
-
 @contextmanager
 def signals_woken() -> Iterator[int]:
     """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored.

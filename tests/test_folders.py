@@ -1,12 +1,51 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hsup.folders import make_folders
+from hsup.folders import home, make_folders, state_folder
+
+
+@pytest.fixture
+def user(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Have hsup's user be one of a number."""
+    return lambda uid: monkeypatch.setattr(os, "geteuid", lambda: uid)
+
+
+def test_roots_state_is_the_systems_whatever_its_variables(user):
+    user(0)
+    assert state_folder("slugs", {"XDG_STATE_HOME": "/state"}) == "/var/lib/hsup/slugs"
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"XDG_STATE_HOME": "/state"}, "/state/hsup/slugs"),
+        ({}, "/home/me/.local/state/hsup/slugs"),
+        ({"XDG_STATE_HOME": ""}, "/home/me/.local/state/hsup/slugs"),
+        ({"XDG_STATE_HOME": "state"}, "/home/me/.local/state/hsup/slugs"),
+        ({"XDG_STATE_HOME": "~/state"}, "/home/me/.local/state/hsup/slugs"),
+    ],
+)
+def test_a_users_state_is_where_the_specification_has_it(user, environ, folder):
+    user(1000)
+    assert state_folder("slugs", {"HOME": "/home/me", **environ}) == folder
+
+
+@pytest.mark.parametrize("environ", [{}, {"HOME": ""}])
+def test_without_home_the_account_says_where_it_is(environ):
+    assert home(environ) == pwd.getpwuid(os.geteuid()).pw_dir
+    assert home({"HOME": "/home/me"}) == "/home/me"
+
+
+def test_a_user_without_an_account_has_a_home_all_the_same(user):
+    user(4_000_000_000)
+    assert home({}) == "/"
 
 
 def mode_of(path: Path) -> int:

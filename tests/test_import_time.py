@@ -31,9 +31,15 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
     assert {"hsup.cli.parts", "hsup.plugins.manager"} <= modules
     assert modules.isdisjoint(HEAVY)
     assert modules.isdisjoint(
-        {"hsup.supervision.supervisor", "logging", "importlib.metadata", "dotenv"}
+        {
+            "hsup.supervision.supervisor",
+            "hsup.foreground",
+            "logging",
+            "importlib.metadata",
+            "dotenv",
+        }
     )
-    assert "click" not in modules
+    assert modules.isdisjoint({"click", "dataclasses"})
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,8 @@ def test_a_plugin_that_is_not_used_costs_its_hooks_only(tmp_path, words):
     assert "msgspec" not in modules
 
 
-@pytest.mark.parametrize("module", ["hsup", "hsup.model", "hsup.api", "hsup.errors", "hsup.slugs"])
+@pytest.mark.parametrize(
+    "module", ["hsup", "hsup.model", "hsup.api", "hsup.errors", "hsup.foreground", "hsup.slugs"]
+)
 def test_what_plugins_import_is_light(module):
-    assert imported("-c", f"import {module}").isdisjoint({*HEAVY, "click", "pluggy"})
+    assert imported("-c", f"import {module}").isdisjoint({*HEAVY, "click", "pluggy", "dataclasses"})

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from hsup.lifecycle import TABLE, Action, IllegalInput, Input, State, step
+from hsup.lifecycle import TABLE, Action, IllegalInput, Input, State, Transition, step
 
 CELLS = list(itertools.product(State, Input))
 LEGAL = [cell for cell in CELLS if cell in TABLE]
@@ -33,7 +33,7 @@ def test_an_illegal_input_is_refused_by_name(state, given, one_off):
 def test_a_one_off_dyno_differs_only_in_completing_where_another_crashes(state, given):
     found = step(state, given, one_off=True)
     if TABLE[state, given].state is State.CRASHED:
-        assert found == (State.COMPLETE, Action.FINISH)
+        assert found == Transition(State.COMPLETE, Action.FINISH)
     else:
         assert found == TABLE[state, given]
 

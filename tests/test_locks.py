@@ -1,104 +1,184 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import subprocess
-import sys
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hsup.cancellation import GivenUp, until
-from hsup.locks import EXCLUSIVE, EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
+from hsup.locks import (
+    EXCLUSIVE,
+    EXCLUSIVE_NOW,
+    MAKE,
+    MAKE_NEW,
+    SHARED,
+    is_at,
+    lock,
+    lock_file,
+    lock_or_make,
+    unlock,
+)
+
+FILE, FOLDER = "file", "folder"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "folder"
-    path.mkdir()
-    return path
+@pytest.fixture(params=[FILE, FOLDER])
+def thing(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> tuple[str, Callable[[], None], Callable[[], None], Callable[..., int]]:
+    """Return a path, what makes what is there, what removes that, and what locks it."""
+    path = tmp_path / "locked"
+    is_file = request.param == FILE
+    make, remove = (path.touch, path.unlink) if is_file else (path.mkdir, path.rmdir)
+    locked = {FILE: lock_file, FOLDER: lock}[request.param]
+    make()
+    return str(path), make, remove, locked
 
 
-def is_waited_for(folder: Path) -> bool:
-    """Tell whether somebody waits for a lock on a folder (man 5 proc_locks)."""
-    inode = f":{folder.stat().st_ino} "
-    with open("/proc/locks", encoding="ascii") as file:
-        return any("->" in line and inode in line for line in file)
-
-
-def test_who_shares_keeps_out_who_would_be_alone(folder):
-    first, second = (lock(str(folder), SHARED) for _ in range(2))
+def test_one_at_a_time_has_an_exclusive_lock(thing):
+    path, _, _, locked = thing
+    held = locked(path, EXCLUSIVE)
     with pytest.raises(BlockingIOError):
-        lock(str(folder), EXCLUSIVE_NOW)
-    unlock(first)
-    unlock(second)
-    unlock(lock(str(folder), EXCLUSIVE_NOW))
-
-
-def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        lock(str(tmp_path / "nowhere"), SHARED)
-
-
-@pytest.mark.parametrize("is_replaced", [False, True])
-def test_a_lock_is_on_the_folder_that_is_there_when_it_is_had(folder, is_replaced):
-    held = lock(str(folder), EXCLUSIVE)
-    got: list[int] = []
-    failed: list[FileNotFoundError] = []
-
-    def wait():
-        try:
-            got.append(lock(str(folder), EXCLUSIVE))
-        except FileNotFoundError as error:
-            failed.append(error)
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    while not is_waited_for(folder):
-        time.sleep(0.001)
-    aside = folder.rename(folder.with_name("aside"))
-    if is_replaced:
-        folder.mkdir()
+        locked(path, EXCLUSIVE_NOW)
     unlock(held)
-    waiting.join()
-    assert (len(got), len(failed)) == ((1, 0) if is_replaced else (0, 1))
-    for descriptor in got:
-        assert os.path.samestat(os.fstat(descriptor), folder.stat())
-        unlock(descriptor)
-    unlock(lock(str(aside), EXCLUSIVE_NOW))
+    unlock(locked(path, EXCLUSIVE_NOW))
 
 
-def test_a_lock_ends_though_a_child_has_a_copy_of_it(folder):
-    held = lock(str(folder), EXCLUSIVE)
-    command = [sys.executable, "-c", "input()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[held]) as child:
-        unlock(held)
-        unlock(lock(str(folder), EXCLUSIVE_NOW))
-        child.communicate(b"\n")
-
-
-def test_a_folder_that_is_missing_is_made_and_locked(tmp_path):
-    path = tmp_path / "a/b"
-    descriptor = lock_or_make(str(path), on_wait=pytest.fail)
+def test_any_number_have_a_shared_lock(thing):
+    path, _, _, locked = thing
+    held = [locked(path, SHARED) for _ in range(2)]
     with pytest.raises(BlockingIOError):
-        lock(str(path), EXCLUSIVE_NOW)
+        locked(path, EXCLUSIVE_NOW)
+    for descriptor in held:
+        unlock(descriptor)
+
+
+def test_a_lock_ends_though_a_process_that_was_forked_has_the_descriptor(thing):
+    path, _, _, locked = thing
+    held = locked(path, EXCLUSIVE)
+    os.set_inheritable(held, True)
+    child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        unlock(held)
+        unlock(locked(path, EXCLUSIVE_NOW))
+    finally:
+        child.kill()
+        child.wait()
+
+
+def wait_for_waiter(thread: threading.Thread, path: str) -> None:
+    """Return when a thread waits for the lock that another descriptor has on a path."""
+    inode = os.stat(path).st_ino
+    while thread.is_alive():
+        with open("/proc/locks", encoding="ascii") as file:
+            if any("->" in line and f":{inode} " in line for line in file):
+                return
+    raise AssertionError("it did not wait")
+
+
+class Waiter(threading.Thread):
+    """Waits for a lock."""
+
+    def __init__(self, locked: Callable[..., int], path: str) -> None:
+        super().__init__()
+        self._locked, self._path = locked, path
+        self.descriptor = -1
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        try:
+            self.descriptor = self._locked(self._path, EXCLUSIVE)
+        except OSError as error:
+            self.error = error
+
+
+def test_what_was_made_again_meanwhile_is_locked_as_it_is_now(thing):
+    path, make, remove, locked = thing
+    held = locked(path, EXCLUSIVE)
+    waiter = Waiter(locked, path)
+    waiter.start()
+    wait_for_waiter(waiter, path)
+    remove()
+    make()
+    unlock(held)
+    waiter.join()
+    assert is_at(path, waiter.descriptor)
+    with pytest.raises(BlockingIOError):
+        locked(path, EXCLUSIVE_NOW)
+    unlock(waiter.descriptor)
+
+
+def test_what_was_removed_meanwhile_cannot_be_locked(thing):
+    path, _, remove, locked = thing
+    held = locked(path, EXCLUSIVE)
+    waiter = Waiter(locked, path)
+    waiter.start()
+    wait_for_waiter(waiter, path)
+    remove()
+    unlock(held)
+    waiter.join()
+    assert isinstance(waiter.error, FileNotFoundError)
+
+
+def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
+    path, _, _, locked = thing
+    held = locked(path, EXCLUSIVE)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(BlockingIOError):
+        locked(path, EXCLUSIVE_NOW)
+    assert os.listdir("/proc/self/fd") == before
+    unlock(held)
+
+
+def test_a_file_is_made_for_its_owner_alone(tmp_path):
+    path = str(tmp_path / "lock")
+    with pytest.raises(FileNotFoundError):
+        lock_file(path, EXCLUSIVE)
+    descriptor = lock_file(path, EXCLUSIVE, MAKE)
+    os.pwrite(descriptor, b"content", 0)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert os.pread(descriptor, 100, 0) == b"content"
     unlock(descriptor)
 
 
-def test_that_another_has_the_lock_is_told_once(folder, monkeypatch):
-    held = [lock(str(folder), EXCLUSIVE)]
+def test_a_file_that_has_to_be_new_may_not_be_there(tmp_path):
+    path = str(tmp_path / "lock")
+    unlock(lock_file(path, EXCLUSIVE, MAKE_NEW))
+    with pytest.raises(FileExistsError):
+        lock_file(path, EXCLUSIVE, MAKE_NEW)
+
+
+def test_no_link_is_followed(tmp_path):
+    (tmp_path / "target").touch()
+    (tmp_path / "lock").symlink_to("target")
+    with pytest.raises(OSError, match="symbolic links"):
+        lock_file(str(tmp_path / "lock"), EXCLUSIVE, MAKE)
+
+
+def test_a_folder_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):
+    path = str(tmp_path / "a" / "b")
+    held = lock_or_make(path, on_wait=pytest.fail)
     told = []
-    looks = iter([None, None, lambda: unlock(held[0])])
-    monkeypatch.setattr("hsup.locks.pause", lambda _: (next(looks) or (lambda: None))())
-    unlock(lock_or_make(str(folder), on_wait=lambda: told.append("waiting")))
+
+    def give_up():
+        told.append("waiting")
+        threading.Timer(0.25, lambda: (shutil.rmtree(path), unlock(held))).start()
+
+    descriptor = lock_or_make(path, on_wait=give_up)
     assert told == ["waiting"]
-    assert list(looks) == []
+    assert is_at(path, descriptor)
+    unlock(descriptor)
 
 
-def test_who_waits_for_a_lock_may_be_given_up(folder):
-    held = lock(str(folder), EXCLUSIVE)
+def test_who_waits_for_a_lock_may_be_given_up(tmp_path):
+    path = str(tmp_path / "locked")
+    held = lock_or_make(path, on_wait=pytest.fail)
     given_up = threading.Event()
     with until(given_up), pytest.raises(GivenUp):
-        lock_or_make(str(folder), on_wait=given_up.set)
+        lock_or_make(path, on_wait=given_up.set)
     unlock(held)

@@ -35,6 +35,21 @@ def test_a_status_is_as_a_shell_has_it(ended, status):
     assert ended.status == status
 
 
+@pytest.mark.parametrize(
+    ("location", "image"),
+    [
+        ("docker://registry.example:5000/shop:1", "registry.example:5000/shop:1"),
+        ("docker://", ""),
+        ("slug.tgz", None),
+        ("/srv/docker://x", None),
+        ("https://example.com/docker://x", None),
+        ("docker:x", None),
+    ],
+)
+def test_a_slug_whose_location_says_so_is_a_container_image(location, image):
+    assert Slug(location).image == image
+
+
 def test_a_release_finds_its_process_types():
     release = make_release(web=1, worker=2)
     assert release.process("worker") == release.processes[1]

@@ -41,3 +41,16 @@ def test_distributions_ask_for_each_other_in_this_very_version(folder):
 @pytest.mark.parametrize("folder", PROJECTS)
 def test_all_distributions_run_with_the_same_pythons(folder):
     assert PROJECTS[folder]["requires-python"] == PROJECTS["hsup"]["requires-python"]
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_all_distributions_name_the_same_pythons(folder):
+    assert PROJECTS[folder]["classifiers"] == PROJECTS["hsup"]["classifiers"]
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_every_distribution_tells_type_checkers_that_it_is_typed(folder):
+    package = folder.replace("-", "_")
+    where = ROOT if folder == "hsup" else ROOT / "plugins" / folder
+    assert "Typing :: Typed" in PROJECTS[folder]["classifiers"]
+    assert (where / package / "py.typed").is_file()

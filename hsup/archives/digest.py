@@ -93,7 +93,7 @@ class KnownDigests:
         return Known(digest, rest[:-1]) if is_whole else None
 
     def put(self, key: str, known: Known) -> None:
-        """Remember a digest."""
+        """Remember a digest; not durably, as what is lost, or half of it, is computed again."""
         with open(os.path.join(self._folder, key), "w", encoding="utf-8") as file:
             file.write(f"{known.digest}\n{known.validator}\n")
 

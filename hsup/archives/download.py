@@ -30,13 +30,13 @@ from hsup.archives.limits import (
     MAX_SIZE,
     MIN_RATE,
     MIN_RATE_SECONDS,
-    whole_number,
 )
 from hsup.archives.location import ArchiveURL
 from hsup.archives.progress import Progress
 from hsup.archives.web import is_of_url, redirect_target, retry_after_seconds, session
 from hsup.cancellation import pause, require_wanted
 from hsup.long_work import amount, current
+from hsup.numerals import whole_number
 
 CHUNK = 1 << 18
 #: To connect; to send a request.

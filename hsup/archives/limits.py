@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hsup.errors import UsageError
+from hsup.numerals import whole_number
 
 KEEP = "HSUP_SLUGS_KEEP"
 MAX_SIZE = "HSUP_SLUGS_MAX_SIZE"
@@ -28,8 +29,6 @@ MIN_RATE_SECONDS = 30.0
 #: How long a download that broke off may wait to be resumed.
 RESUME_SECONDS = 24 * 60 * 60
 
-#: More than any machine has of anything; a float takes 308 and int() 4300.
-_MAX_DIGITS = 18
 _UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DAY_SECONDS = 24 * 60 * 60
 
@@ -88,12 +87,6 @@ def read_limits(environ: Mapping[str, str]) -> Limits:
         files=_positive(environ, MAX_FILES, DEFAULT_MAX_FILES, {"": 1}, "a number of files"),
         rate=_min_rate(environ.get(MIN_RATE) or str(DEFAULT_MIN_RATE)),
     )
-
-
-def whole_number(text: str) -> int | None:
-    """Return a number of decimal digits, None for what is none or has too many."""
-    is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
-    return int(text) if is_number else None
 
 
 def _min_rate(text: str) -> int:

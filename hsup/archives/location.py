@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.archives.errors import SlugError
+from hsup.model import IMAGE_SCHEME
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -94,7 +95,7 @@ def _path_of(parts: SplitResult) -> str:
     if parts.scheme != "file":
         text = f"cannot get anything by {parts.scheme}://"
         hint = "give a path, or a URL with file, http or https"
-        if parts.scheme == "docker":
+        if f"{parts.scheme}://" == IMAGE_SCHEME:
             text, hint = "a container image is no slug", "run it with the docker driver: -d docker"
         raise SlugError(text, hint=hint)
     if parts.netloc not in {"", "localhost"}:

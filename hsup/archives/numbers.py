@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hsup.archives.errors import SlugError
+from hsup.numerals import whole_number
 
 MAKE_AGAIN = "make or fetch it again"
 
@@ -38,9 +39,10 @@ def seconds(field: bytes) -> int:
 
 def decimal(value: bytes) -> int:
     """Return a number of an extended header. Raises SlugError."""
-    if not value.isdigit() or len(value) > _MAX_DIGITS:
+    number = whole_number(value, _MAX_DIGITS)
+    if number is None:
         raise damaged_extension()
-    return int(value)
+    return number
 
 
 def decimal_seconds(value: bytes) -> int:

@@ -6,6 +6,7 @@ from hsup.archives.errors import HostileSlug
 from hsup.archives.numbers import damaged_extension, decimal
 from hsup.archives.sparse import BLOCK, SparseMap, map_of_content, map_of_record
 from hsup.archives.stream import Stream
+from hsup.numerals import whole_number
 
 #: They have two names (PATH_MAX is 4096) and attributes that are of no use to us.
 MAX_HEADER_BYTES = 1 << 20
@@ -93,9 +94,7 @@ def _read_records(content: bytes) -> Records:
     start = 0
     while start < len(content):
         blank = content.find(b" ", start, start + _LENGTH_DIGITS)
-        digits = content[start:blank]
-        # Without a blank, `digits` may be more than int() takes.
-        end = start + int(digits) if blank > start and digits.isdigit() else 0
+        end = start + (whole_number(content[start:blank], _LENGTH_DIGITS) or 0)
         key, equals, value = content[blank + 1 : end - 1].partition(b"=")
         if not (start < blank < end <= len(content) and equals and content[end - 1] == _NEWLINE):
             raise damaged_extension()

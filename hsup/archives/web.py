@@ -22,6 +22,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.sessions import SessionRedirectMixin
 
+from hsup.numerals import are_digits
+
 #: Told how many bytes have just come, 0 while nothing comes; raises what ends the answer, which
 #: has to be none of OSError and HTTPException, as libraries take these for the network's.
 Watch = Callable[[int], None]
@@ -58,7 +60,7 @@ def redirect_target(response: requests.Response) -> str | None:
 def retry_after_seconds(response: requests.Response) -> float | None:
     """Return how long a server asks to wait: it says so in seconds, as a date or since 1970."""
     told = response.headers.get("Retry-After", "").strip()
-    if told.isascii() and told.isdecimal():
+    if are_digits(told):
         seconds = float(told[:20])
         return max(0.0, seconds - time.time()) if seconds > _EPOCH_SECONDS else seconds
     try:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hsup import __version__
+from hsup.api import CommandContext
 from hsup.cli.options import Options
 from hsup.cli.shared import SharingCommand
 from hsup.errors import HsupError, PluginError
 from hsup.visible import say_at_once, visible
 
 if TYPE_CHECKING:
-    from hsup.plugins.manager import PluginManager
+    from hsup.plugins.manager import PluginManager, Registered
 
 #: Each in a module of its own, imported when it is called.
 COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
@@ -69,7 +70,8 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
     A source gives a release: from Heroku, from a control directory, or from
     the Procfile here. A dyno driver runs its dynos.
     """
-    ctx.obj = Options(given)
+    context: CommandContext = Options(given)
+    ctx.obj = context
 
 
 @contextmanager
@@ -93,9 +95,7 @@ def _plugin_errors(ctx: click.Context) -> Iterator[None]:
         name = ctx.invoked_subcommand
         if name is None or name in COMMANDS:
             raise
-        manager = plugin_manager()
-        manager.commands(COMMANDS)
-        part = manager.part("command", name)
+        part = _of_plugins().part(name)
         raise PluginError(f"{part} failed: {type(error).__name__}: {error}") from error
 
 
@@ -107,5 +107,5 @@ def plugin_manager() -> PluginManager:
     return PluginManager(calls=Calls(say=say_at_once, has_alarm=True))
 
 
-def _of_plugins() -> dict[str, click.Command]:
-    return dict(plugin_manager().commands(COMMANDS))
+def _of_plugins() -> Registered[click.Command]:
+    return plugin_manager().commands(COMMANDS)

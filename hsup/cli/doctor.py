@@ -1,4 +1,4 @@
-"""`hsup doctor`: what drivers need of this machine."""
+"""`hsup doctor`: what drivers need of this machine, and what they do on it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hsup.api import Examines, Finding
+from hsup.cli.explain import explain, numbered
 from hsup.cli.options import Options
 from hsup.cli.parts import Parts
 from hsup.cli.shared import SharingCommand
@@ -25,39 +26,61 @@ _OK, _MISSING, _NOT_NEEDED = "ok", "missing", "absent"
 Examples:
   hsup doctor                   every driver that is installed
   hsup doctor -d libcontainer
+  hsup doctor -d libcontainer --explain --bind /srv/data:/data:ro
   hsup doctor --json""",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--explain", "explains", is_flag=True, help="Tell instead how a dyno is started, step by step."
+)
 @click.pass_obj
-def command(before: Options, /, *, as_json: bool, **given: Any) -> None:
+def command(before: Options, /, *, as_json: bool, explains: bool, **given: Any) -> None:
     """Tell whether this machine has what drivers need, and what to do if not.
 
     Each finding is marked ok, missing, or absent where dynos run without it.
-    Ends with 1 if something is missing.
+    Ends with 1 if something is missing. With --explain, no dyno is started either.
     """
     parts = Parts(before.refined(given))
     chosen = parts.options.chosen_driver
     names = [chosen] if chosen else sorted(parts.plugins.drivers)
+    for name in names:
+        parts.plugins.drivers.choose(name)  # raises for one that is not there
+    tell_all = _tell_steps if explains else _tell_findings
+    if not tell_all(parts, names, as_json=as_json):
+        sys.exit(1)
+
+
+def _tell_findings(parts: Parts, names: Sequence[str], *, as_json: bool) -> bool:
+    """Tell what drivers found; return whether nothing is missing."""
     findings = {name: _examine(parts, name) for name in names}
     if as_json:
         tell_json({name: _listing(found) for name, found in findings.items()})
     else:
         for line in _lines(findings):
             tell(line)
-    if any(_mark(one) == _MISSING for found in findings.values() for one in found or ()):
-        sys.exit(1)
+    return all(_mark(one) != _MISSING for found in findings.values() for one in found or ())
+
+
+def _tell_steps(parts: Parts, names: Sequence[str], *, as_json: bool) -> bool:
+    """Tell how drivers start a dyno; return whether each could tell what it has to."""
+    steps = explain(parts, names)
+    if as_json:
+        tell_json({name: told and [*told] for name, told in steps.items()})
+    else:
+        for line in numbered(steps):
+            tell(line)
+    return len(steps) == len(names)
 
 
 def _examine(parts: Parts, name: str) -> Sequence[Finding] | None:
     """Return what a driver found, None from one that does not look at the machine."""
-    parts.plugins.choose("driver", name, parts.plugins.drivers)  # raises for one that is not there
     try:
         driver = parts.named_driver(name)
         return driver.examine() if isinstance(driver, Examines) else None
     except HsupError as error:
         is_own = error.__cause__ is None or isinstance(error.__cause__, HsupError)
         subject = "settings" if is_own else "package"
-        distribution = parts.plugins.part("driver", name).distribution
+        distribution = parts.plugins.drivers.part(name).distribution
         remedy = error.hint or f"see the documentation of {distribution}"
         return (Finding(subject, is_good=False, text=error.args[0], remedy=remedy),)
 

@@ -13,10 +13,11 @@ from hsup.cli.options import Options
 from hsup.cli.parts import Parts, closing, sweep
 from hsup.descriptors import allow_many, require_least
 from hsup.errors import DriverError, HsupError
-from hsup.launch import Ports, dyno_spec, one_off_command, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plugins import catalogue
+from hsup.supervision.dyno_spec import dyno_spec, one_off_command, one_off_name
 from hsup.supervision.exec_limits import require_passable
+from hsup.supervision.ports import Ports
 from hsup.terminal import end_by_signals, flags_kept
 from hsup.visible import warn
 

@@ -63,7 +63,7 @@ class Options:
 
     @property
     def source(self) -> str | None:
-        """Return the name of the source, None to find one that applies."""
+        """Return the name of the source, None for the one that is asked for most."""
         return self._given.get("source")
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from hsup.api import (
     BindsPaths,
+    Claim,
     Closes,
     Driver,
     Fetched,
@@ -33,7 +34,7 @@ from hsup.plugins.guards import (
     create_service,
     create_sink,
 )
-from hsup.plugins.manager import PluginManager
+from hsup.plugins.manager import PluginManager, Registered
 from hsup.visible import say_at_once, warn, warn_of
 
 _Factory = TypeVar("_Factory")
@@ -55,7 +56,7 @@ class Parts:
         self.plugins = PluginManager(calls=self.calls)
         self._fetch_slug: Callable[[Release], None] | None = None
         self._sources = {
-            name: GuardedSourceFactory(self.calls, self.plugins.part("source", name), factory)
+            name: GuardedSourceFactory(self.calls, self.plugins.sources.part(name), factory)
             for name, factory in self.plugins.sources.items()
         }
         for fault in self.plugins.faults():
@@ -63,13 +64,14 @@ class Parts:
         self._require_optional_parts()
 
     def source(self) -> tuple[str, Source]:
-        """Return the source that was asked for, or else the first that applies."""
+        """Return the source that was asked for, or else the one with the strongest claim."""
         name = self.source_name()
         return name, self.source_factory(name).create(self.settings)
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
         """Return what makes a source."""
-        return self.plugins.choose("source", name, self._sources)
+        self.plugins.sources.choose(name)  # raises where there is none
+        return self._sources[name]
 
     def source_name(self) -> str:
         """Return the name of the source to use.
@@ -80,30 +82,34 @@ class Parts:
             return self.options.source
         if missing := catalogue.source_asked_for(self.settings.environ, self._sources):
             return missing
-        for name in self.source_names():
-            if self._applies(name):
-                return name
+        claims = {name: self._claim(name) for name in self.source_names()}
+        strongest = max(claims.values(), default=Claim.NONE)
+        if strongest is not Claim.NONE:
+            first, *others = (name for name, claim in claims.items() if claim is strongest)
+            if others:
+                _warn(_clash(first, others))
+            return first
         installed = {name: self._sources[name].remedy for name in self.source_names()}
         remedies = {**catalogue.REMEDIES, **installed}
         raise UsageError("there is no source of releases", hint=", or ".join(remedies.values()))
 
-    def _applies(self, name: str) -> bool:
-        """Tell whether a source applies; one that fails does not, and keeps no other from it."""
+    def _claim(self, name: str) -> Claim:
+        """Return a source's claim; one that fails has none, and keeps no other from its own."""
         try:
-            return bool(self._sources[name].applies(self.settings))
+            return self._sources[name].applies(self.settings)
         except HsupError as error:
             _warn(str(error))
-            return False
+            return Claim.NONE
 
     def source_names(self) -> list[str]:
         """Return the names of all sources, in the order of asking."""
-        return sorted(self._sources, key=lambda name: self._sources[name].rank)
+        return sorted(self._sources)
 
     def named_driver(self, name: str) -> Driver:
         """Return the driver of a name. Raises HsupError."""
-        factory = self.plugins.choose("driver", name, self.plugins.drivers)
-        part = self.plugins.part("driver", name)
-        return create_driver(self.calls, part, factory, self.settings)
+        drivers = self.plugins.drivers
+        factory = drivers.choose(name)
+        return create_driver(self.calls, drivers.part(name), factory, self.settings)
 
     def driver(self) -> Driver:
         """Return the driver. Raises DriverError where it cannot do what was asked."""
@@ -134,22 +140,21 @@ class Parts:
 
     def log_sinks(self) -> list[LogSink]:
         """Return the sinks that the settings ask for, besides the terminal."""
-        return self._made("log sink", self.plugins.log_sinks, create_sink)
+        return self._made(self.plugins.log_sinks, create_sink)
 
     def services(self) -> list[Service]:
         """Return the services that the settings ask for."""
-        return self._made("service", self.plugins.services, create_service)
+        return self._made(self.plugins.services, create_service)
 
     def _made(
         self,
-        kind: str,
-        factories: Mapping[str, _Factory],
+        factories: Registered[_Factory],
         create: Callable[[Calls, Part, _Factory, Settings], _Made | None],
     ) -> list[_Made]:
         parts = []
         for name, factory in factories.items():
             try:
-                part = create(self.calls, self.plugins.part(kind, name), factory, self.settings)
+                part = create(self.calls, factories.part(name), factory, self.settings)
             except PluginFailed as error:
                 _warn(str(error))  # it must not keep the dynos from running
                 continue
@@ -182,9 +187,9 @@ class Parts:
     def _require_optional_parts(self) -> None:
         """Refuse an option that nothing installed would heed."""
         if self.settings.control_socket:
-            self.plugins.choose("service", "control", self.plugins.services)
+            self.plugins.services.choose("control")
         if self.settings.logplex_url:
-            self.plugins.choose("log sink", "logplex", self.plugins.log_sinks)
+            self.plugins.log_sinks.choose("logplex")
 
 
 def print_warnings() -> None:
@@ -230,6 +235,11 @@ def tell_faults(fetched: Fetched) -> None:
     if fetched.rejected is not None and fetched.release is not None:
         going_on = f"using {fetched.release} instead"
         warn(f"warning: {fetched.rejected}; {going_on}")
+
+
+def _clash(first: str, others: Iterable[str]) -> str:
+    names = ", ".join((first, *others))
+    return f"several sources apply alike ({names}), using {first}; choose one with --source"
 
 
 def _warn(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -24,7 +25,7 @@ def command(before: Options, /, *, as_json: bool) -> None:
     """
     del before
     manager = plugin_manager()
-    registered = {
+    registered: dict[str, Mapping[str, object]] = {
         "drivers": manager.drivers,
         "sources": manager.sources,
         "log sinks": manager.log_sinks,

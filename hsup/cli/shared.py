@@ -29,7 +29,7 @@ class _Shared(click.Option):
 
 
 #: The same objects for all commands: to make them takes click longer than to parse.
-_SHARED = (
+SHARED_OPTIONS = (
     _Shared("-a", "--app", variable="HSUP_APP", metavar="NAME", help="The application's name."),
     _Shared(
         "-d",
@@ -127,4 +127,4 @@ class SharingCommand(click.Command):
     def __init__(
         self, name: str | None, *, params: Sequence[click.Parameter] | None = None, **rest: Any
     ) -> None:
-        super().__init__(name, params=[*(params or ()), *_SHARED], **rest)
+        super().__init__(name, params=[*(params or ()), *SHARED_OPTIONS], **rest)

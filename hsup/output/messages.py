@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from hsup.api import SUPERVISOR, LogEvent
 from hsup.events import (
@@ -20,7 +20,8 @@ from hsup.lifecycle import State
 from hsup.model import Command, ExitStatus
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Line:
     """A line of hsup's own: for people, and what it tells for programs."""
 
     text: str

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hsup.api import Driver
     from hsup.model import Release
 
-#: What a user does to choose a source, in the order in which sources are asked.
+#: What a user does to choose a source, the strongest claim first.
 REMEDIES: Mapping[str, str] = {
     "heroku": "set HEROKU_ACCESS_TOKEN and --app for an application on Heroku",
     "directory": "set HSUP_CONTROL_DIR to a control directory",
@@ -48,9 +48,7 @@ def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
     ignores = isinstance(driver, IgnoresSlugs) and driver.ignores_slugs
     if not ignores or slug is None or slug.inode is not None:
         return None
-    drivers = (
-        "-d docker" if slug.location.startswith("docker://") else "-d libcontainer or -d docker"
-    )
+    drivers = "-d libcontainer or -d docker" if slug.image is None else "-d docker"
     return (
         f"the driver {name} does not run the slug of {release}: commands run in the current "
         f"folder, with its config vars; to run the slug, choose {drivers}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hsup.api import Checked, Fetched, Finding
+from hsup.api import Checked, Claim, Fetched, Finding
 from hsup.errors import ReleaseRejected, SourceError
 from hsup.model import (
     Address,
@@ -152,6 +152,7 @@ is_status = _value(
     "an ExitStatus", ExitStatus, code=_number, signal=_maybe_number, out_of_memory=_flag
 )
 is_address = _value("an Address", Address, ip=_text, port=_number)
+is_claim = _is("a Claim", Claim)
 is_checked = unless_none(_value("a Checked", Checked, what=_text, faults=_are_faults))
 is_release = _value(
     "a Release",

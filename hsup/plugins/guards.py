@@ -42,6 +42,7 @@ from hsup.plugins.contracts import (
     has,
     is_address,
     is_checked,
+    is_claim,
     is_driver,
     is_dyno,
     is_fetched,
@@ -68,6 +69,7 @@ class GuardedDriver:
     check_size: Callable[[str], None]
     close: Callable[[], None]
     examine: Callable[[], Sequence[Finding]]
+    explain: Callable[[DynoSpec], Sequence[str]]
     binds_paths: bool
     ignores_slugs: bool
 
@@ -94,6 +96,7 @@ class GuardedDriver:
         blocking("check_size", lambda name: f'check the size "{name}"')
         blocking("close", lambda: "close")
         blocking("examine", lambda: "examine this machine", are_findings)
+        blocking("explain", lambda spec: f"explain how {spec.name} is started", are_texts)
         if method(driver, "keep_only") and method(driver, "adopt"):
             blocking("keep_only", lambda _: "keep the dynos of a previous hsup", are_texts)
             self.adopt = self._adopt
@@ -262,7 +265,6 @@ class GuardedSourceFactory:
     def __init__(self, calls: Calls, part: Part, factory: SourceFactory) -> None:
         self._calls = calls
         self._part = part
-        self.rank = factory.rank
         self.remedy = factory.remedy
         self.follows_formation = bool(getattr(factory, "follows_formation", False))
 
@@ -271,7 +273,12 @@ class GuardedSourceFactory:
 
         self._make = Blocking(calls, part, _create, create, failure=SourceError, check=is_source)
         self.applies = Blocking(
-            calls, part, lambda _: "say whether it applies", factory.applies, failure=SourceError
+            calls,
+            part,
+            lambda _: "say whether it applies",
+            factory.applies,
+            failure=SourceError,
+            check=is_claim,
         )
         self.check = Blocking(
             calls,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import pluggy
 
@@ -39,8 +39,52 @@ class Plugin(NamedTuple):
         return str(self.part("plugin", self.entry_point.name))
 
 
+class Registered(Mapping[str, _Value]):
+    """What plugins have registered of a kind, by name; what two of them have is left out."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.clashes: dict[str, str] = {}
+        self._found: dict[str, _Value] = {}
+        self._plugins: dict[str, Plugin] = {}
+
+    def add(self, name: str, value: _Value, plugin: Plugin) -> None:
+        """Take what a plugin has registered."""
+        if name in self._plugins:
+            text = f'{self._plugins[name]} and {plugin} both have a {self.kind} "{name}"'
+            self.clashes.setdefault(name, text)
+            self._found.pop(name, None)
+        else:
+            self._plugins[name] = plugin
+            self._found[name] = value
+
+    def choose(self, name: str) -> _Value:
+        """Return what was registered under a name.
+
+        Raises PluginError that says which package to install, or which two clash.
+        """
+        if name in self.clashes:
+            raise PluginError(self.clashes[name], hint="uninstall one of them")
+        if name not in self._found:
+            raise catalogue.missing(self.kind, name, self._found)
+        return self._found[name]
+
+    def part(self, name: str) -> Part:
+        """Return whose it is that was registered under a name."""
+        return self._plugins[name].part(self.kind, name)
+
+    def __getitem__(self, name: str) -> _Value:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
 class PluginManager:
-    """The plugins that are installed, and what they register.
+    """The plugins that are installed, and what they register, by a typed name for each hook.
 
     A broken one does not keep the others from working: it is listed with its
     fault in `plugins`, and told by `faults`.
@@ -53,34 +97,38 @@ class PluginManager:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._faults: list[str] = []
-        self._clashes: dict[tuple[str, str], str] = {}
-        self._parts: dict[tuple[str, str], Part] = {}
         self._by_name: dict[str, Plugin] = {}
         found = entry_points(hookspecs.PROJECT) if points is None else points
         self.plugins = tuple(self._load(point) for point in found)
-        self.drivers: Mapping[str, DriverFactory] = self._collect("driver", callable, "callable")
-        self.sources: Mapping[str, SourceFactory] = self._collect(
-            "source", _is_source_factory, "a SourceFactory"
+        self.drivers: Registered[DriverFactory] = self._collect(
+            "driver", hookspecs.hsup_register_drivers, callable, "callable"
         )
-        self.log_sinks: Mapping[str, LogSinkFactory] = self._collect(
-            "log sink", callable, "callable"
+        self.sources: Registered[SourceFactory] = self._collect(
+            "source", hookspecs.hsup_register_sources, _is_source_factory, "a SourceFactory"
         )
-        self.services: Mapping[str, ServiceFactory] = self._collect("service", callable, "callable")
+        self.log_sinks: Registered[LogSinkFactory] = self._collect(
+            "log sink", hookspecs.hsup_register_log_sinks, callable, "callable"
+        )
+        self.services: Registered[ServiceFactory] = self._collect(
+            "service", hookspecs.hsup_register_services, callable, "callable"
+        )
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with plugins, a sentence each."""
         broken = [f"{one} is not loaded: {one.fault}" for one in self.plugins if one.fault]
-        return (*broken, *self._faults, *self._clashes.values())
+        kinds = (self.drivers, self.sources, self.log_sinks, self.services)
+        clashes = [text for kind in kinds for text in kind.clashes.values()]
+        return (*broken, *self._faults, *clashes)
 
-    def commands(self, own: Collection[str] = ()) -> Mapping[str, click.Command]:
+    def commands(self, own: Collection[str] = ()) -> Registered[click.Command]:
         """Return the commands by name; of two with the same one, the first.
 
         `own` are the names of hsup's own commands, which no plugin can have.
         """
         import click
 
-        found: dict[str, click.Command] = {}
-        for plugin, given in self._answers("hsup_register_commands"):
+        found: Registered[click.Command] = Registered("command")
+        for plugin, given in self._answers(hookspecs.hsup_register_commands):
             commands = given if isinstance(given, list) else [given]
             for command in commands:
                 if not isinstance(command, click.Command):
@@ -89,27 +137,11 @@ class PluginManager:
                 elif (name := str(command.name)) in own:
                     self._faults.append(f'{plugin}: the command "{name}" is hsup\'s own')
                 elif name in found:
-                    first = self._parts["command", name]
+                    first = found.part(name)
                     self._faults.append(f'{plugin}: the command "{name}" is already {first}')
                 else:
-                    self._parts["command", name] = plugin.part("command", name)
-                    found[name] = command
+                    found.add(name, command, plugin)
         return found
-
-    def choose(self, kind: str, name: str, found: Mapping[str, _Value]) -> _Value:
-        """Return what was registered under a name.
-
-        Raises PluginError that says which package to install, or which two clash.
-        """
-        if (kind, name) in self._clashes:
-            raise PluginError(self._clashes[kind, name], hint="uninstall one of them")
-        if name not in found:
-            raise catalogue.missing(kind, name, found)
-        return found[name]
-
-    def part(self, kind: str, name: str) -> Part:
-        """Return whose a part is that was registered under a name."""
-        return self._parts[kind, name]
 
     def observe(self, event: events.Event) -> None:
         """Tell every observer of an event; one that raises is told, and no more."""
@@ -153,8 +185,9 @@ class PluginManager:
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         return caller.get_hookimpls()
 
-    def _answers(self, hook: str) -> Iterable[tuple[Plugin, object]]:
+    def _answers(self, spec: Callable[[], object]) -> Iterator[tuple[Plugin, object]]:
         """Yield what each plugin answers; of one that raises, note that."""
+        hook = spec.__name__
         for impl in self._implementations(hook):
             plugin = self._by_name[impl.plugin_name]
             part = plugin.part("plugin", plugin.entry_point.name)
@@ -167,31 +200,29 @@ class PluginManager:
                 text = f"{plugin} failed in {hook}: {cause!r}" if cause else str(error)
                 self._faults.append(text)
 
-    def _collect(self, kind: str, is_right: Callable[[object], bool], right: str) -> dict[str, Any]:
-        """Return what all plugins have of a kind, by name."""
-        hook = f"hsup_register_{kind.replace(' ', '_')}s"
-        found: dict[str, Any] = {}
-        givers: dict[str, Plugin] = {}
-        for plugin, given in self._answers(hook):
+    def _collect(
+        self,
+        kind: str,
+        spec: Callable[[], Mapping[str, _Value]],
+        is_right: Callable[[object], bool],
+        right: str,
+    ) -> Registered[_Value]:
+        """Return what all plugins have of a kind; the hook says of which type it should be."""
+        found: Registered[_Value] = Registered(kind)
+        for plugin, given in self._answers(spec):
             if not isinstance(given, dict):
-                text = f"{plugin} did not return a mapping from {hook}"
+                text = f"{plugin} did not return a mapping from {spec.__name__}"
                 self._faults.append(f"{text}: {shortened(given)}")
                 continue
             for name, value in given.items():
                 if not isinstance(name, str):
                     text = f"{plugin}: the name of a {kind} is not a text"
                     self._faults.append(f"{text}: {shortened(name)}")
-                elif not is_right(value):
+                elif is_right(value):
+                    found.add(name, cast("_Value", value), plugin)
+                else:
                     text = f'{plugin}: {kind} "{name}" is not {right}'
                     self._faults.append(f"{text}: {shortened(value)}")
-                elif name in givers:
-                    text = f'{givers[name]} and {plugin} both have a {kind} "{name}"'
-                    self._clashes.setdefault((kind, name), text)
-                    found.pop(name, None)
-                else:
-                    givers[name] = plugin
-                    self._parts[kind, name] = plugin.part(kind, name)
-                    found[name] = value
         return found
 
 
@@ -230,10 +261,9 @@ def _async_hook(module: object, hooks: Iterable[str]) -> str | None:
 
 def _is_source_factory(value: object) -> bool:
     try:
-        has_rank = isinstance(getattr(value, "rank", None), int)
         has_remedy = isinstance(getattr(value, "remedy", None), str)
         methods = [getattr(value, one, None) for one in ("applies", "create", "check")]
         getattr(value, "follows_formation", None)
     except (Exception, SystemExit):
         return False
-    return has_rank and has_remedy and all(map(callable, methods))
+    return has_remedy and all(map(callable, methods))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from hsup.archives.digest import KnownDigests
-from hsup.archives.limits import Keep, is_young, whole_number
+from hsup.archives.limits import Keep, is_young
 from hsup.locks import EXCLUSIVE_NOW, lock, unlock
+from hsup.numerals import whole_number
 
 
 def collect(folder: str, keep: Keep) -> None:
@@ -31,7 +32,8 @@ def sweep(work: str) -> list[str]:
     return [entry.name for entry in found if _remove(entry.path)]
 
 
-class KeptSlug(NamedTuple):
+@dataclass(frozen=True, order=True, slots=True)
+class KeptSlug:
     """A slug in the store: when it was last used, and the bytes of its files."""
 
     used: float

@@ -27,7 +27,8 @@ from hsup.archives.digest import KnownDigests, file_key
 from hsup.archives.errors import SlugError
 from hsup.archives.limits import read_keep, read_limits
 from hsup.archives.location import Archive, ArchiveFile
-from hsup.locks import SHARED, lock, unlock
+from hsup.folders import SYSTEM_STATE
+from hsup.locks import SHARED, is_at, lock, unlock
 from hsup.slugs.disk import is_synced, is_whole
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from hsup.api import Settings
 
 SLUGS_DIR = "HSUP_SLUGS_DIR"
-DEFAULT_DIR = "/var/lib/hsup/slugs"
+DEFAULT_DIR = f"{SYSTEM_STATE}/slugs"
 
 _HINTS = {
     errno.ENOSPC: "free some space",
@@ -76,7 +77,7 @@ class Unpacked:
         if self._found_at is None or self._descriptor is None:
             return True
         try:
-            return os.path.samestat(os.stat(self._found_at), os.fstat(self._descriptor))
+            return is_at(self._found_at, self._descriptor)
         except OSError:
             return False
 

@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from hsup.archives.digest import Known, digest_of, file_key, is_settled, share_key, url_key
 from hsup.archives.errors import (
@@ -165,9 +165,9 @@ class Intake:
                 text = f"cannot read slug {archive}: {error.strerror}"
                 raise SlugError(text, hint="check the path") from error
             content = _Content(
-                opened,
-                found,
-                expected or digest,
+                descriptor=opened,
+                found=found,
+                digest=expected or digest,
                 is_settled=settled,
                 is_expected=bool(expected),
             )
@@ -197,14 +197,14 @@ class Intake:
         path = f"/proc/self/fd/{content.descriptor}"
         try:
             with _named(archive):
-                size, digest = unpack(path, new, self._store.limits, self._progress, name)
+                outcome = unpack(path, new, self._store.limits, self._progress, name)
         except SlugError:
             if content.is_expected:  # why it cannot be unpacked may be that it is another
                 _require_digest(archive, content, digest_of(path))
             raise
-        _require_digest(archive, content, digest)
+        _require_digest(archive, content, outcome.digest)
         with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
-            file.write(f"{size}\n")
+            file.write(f"{outcome.size}\n")
         path = os.path.join(self._store.folder, "unpacked", content.digest)
         # Locked before it is there for others, so that none can collect it.
         descriptor = lock(new, SHARED)
@@ -268,7 +268,8 @@ def _is_in_use(path: str, lost: str) -> bool:
     return True
 
 
-class _Content(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
     """An open file as it was found, and the digest of what has to be in it.
 
     `is_expected` tells that the digest is the release's, else it is the file's own.

@@ -27,7 +27,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from typing import BinaryIO, NamedTuple
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from hsup.archives.compression import decompressed
 from hsup.archives.errors import HostileSlug, SlugError
@@ -52,7 +53,8 @@ _HINTS = {
 }
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
     """The bytes of the files that were made, and the SHA-256 of the archive as it was read."""
 
     size: int
@@ -78,7 +80,7 @@ def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str
         for member in members(stream):
             tree.add(member, stream)
         tree.finish()
-    return Outcome(tree.size, digest.hexdigest())
+    return Outcome(size=tree.size, digest=digest.hexdigest())
 
 
 def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Iterator[bytes]:
@@ -91,7 +93,8 @@ def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Itera
         before = position
 
 
-class _Folder(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder:
     """What a folder gets when all is in it; the time is left as it is without one."""
 
     mode: int = 0o755
@@ -137,10 +140,10 @@ class _Tree:
         """Give the folders their modes and times. Raises SlugError where nothing is in them."""
         if self._is_empty:
             raise SlugError("it has nothing under ./app/", hint=MAKE_SO)
-        for path, (mode, mtime) in self._folders.items():
-            os.chmod(self._root + path, mode & _PERMISSIONS | _OWNER_PERMISSIONS)
-            if mtime is not None:
-                os.utime(self._root + path, (mtime, mtime))
+        for path, folder in self._folders.items():
+            os.chmod(self._root + path, folder.mode & _PERMISSIONS | _OWNER_PERMISSIONS)
+            if folder.mtime is not None:
+                os.utime(self._root + path, (folder.mtime, folder.mtime))
 
     def _count_one(self, member: Member) -> None:
         self._count += 1
@@ -151,7 +154,7 @@ class _Tree:
     def _make(self, member: Member, path: bytes, stream: Stream) -> None:
         if member.kind is Kind.FOLDER:
             self._make_folders(member, path, is_parent=False)
-            self._folders[path] = _Folder(member.mode, member.mtime)
+            self._folders[path] = _Folder(mode=member.mode, mtime=member.mtime)
             return
         maker = self._makers.get(member.kind)
         if not maker:

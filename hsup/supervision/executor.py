@@ -136,14 +136,15 @@ class Executor:
 
     def _take(self, given: Input) -> Action:
         before = self.state
-        self.state, action = step(before, given, one_off=self._one_off)
+        transition = step(before, given, one_off=self._one_off)
+        self.state = transition.state
         if self.state is not before:
             event = DynoStateChanged(
                 dyno=self.spec.name, before=before, after=self.state, reason=self._reason
             )
             self._reason = ""
             self._around.tell(event)
-        return action
+        return transition.action
 
     def _request(self, given: Input) -> None:
         self._requests.append(given)

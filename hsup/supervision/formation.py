@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from hsup.errors import UsageError
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
@@ -61,7 +60,8 @@ class Asked:
         raise UsageError(f'no process type "{unknown[0]}" in {release}', hint=f"it has {listing}")
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
     """What to do to come from the dynos that run to those that should."""
 
     stop: tuple[DynoName, ...] = ()

@@ -30,7 +30,6 @@ from functools import partial
 from hsup.api import SUPERVISOR, Adopts, LogEvent, Source
 from hsup.errors import HsupError, ReleaseFailed, UsageError
 from hsup.events import Event, ReleaseReceived, ReleaseRejected
-from hsup.launch import Ports
 from hsup.model import DynoName, DynoSpec, Release
 from hsup.plugins import catalogue
 from hsup.plugins.calls import call_plugin
@@ -41,6 +40,7 @@ from hsup.supervision.failure import LastFailure
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.keeping import Keeper
 from hsup.supervision.plan import Plan
+from hsup.supervision.ports import Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.threads import in_thread
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hsup.launch import Ports, dyno_spec, one_off_name
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.supervision.dyno_spec import dyno_spec, one_off_name
 from hsup.supervision.plan import Plan
+from hsup.supervision.ports import Ports
 
 
 class SpecMaker:

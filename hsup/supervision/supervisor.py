@@ -17,7 +17,6 @@ from hsup.events import (
     SupervisorStarted,
     SupervisorStopping,
 )
-from hsup.launch import Ports
 from hsup.model import Release
 from hsup.output import messages
 from hsup.output.logs import LogRouter
@@ -26,6 +25,7 @@ from hsup.supervision.asking import Asking
 from hsup.supervision.executor import Surroundings
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.plan import Plan
+from hsup.supervision.ports import Ports
 from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
 from hsup.supervision.stopping import Stopping
 

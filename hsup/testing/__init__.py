@@ -15,6 +15,7 @@ import pytest
 
 pytest.register_assert_rewrite("hsup.testing.driver_suite", "hsup.testing.source_suite")
 
+from hsup.supervision.dyno_spec import dyno_spec  # noqa: E402
 from hsup.testing.driver_suite import DriverSuite  # noqa: E402 - or no check would say what it got
 from hsup.testing.event_recorder import EventRecorder  # noqa: E402
 from hsup.testing.making import make_batch, make_release, make_spec  # noqa: E402
@@ -35,6 +36,7 @@ __all__ = [
     "MemorySupervisor",
     "Recorder",
     "SourceSuite",
+    "dyno_spec",
     "make_batch",
     "make_release",
     "make_spec",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Generator
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 _Result = TypeVar("_Result")
 
 
-class Moment(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Moment:
     """When a coroutine is cancelled: as it waits for the time of a number, from 1 on.
 
     With `is_late` what it waits for has just come, and it has not gone on yet.
@@ -19,7 +21,8 @@ class Moment(NamedTuple):
     is_late: bool = False
 
 
-class Outcome(NamedTuple, Generic[_Result]):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Generic[_Result]):
     """What became of a coroutine: its result is that of one that has ended before."""
 
     was_cancelled: bool

@@ -13,8 +13,8 @@ import pytest
 
 from hsup.api import Closes, Driver, ExecutesInside, Execution, RunningDyno, Settings, Sweeps
 from hsup.errors import DynoStartError
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, ExitStatus, Release
+from hsup.supervision.dyno_spec import dyno_spec
 from hsup.testing.cancelling import Moment, Outcome, cancel
 from hsup.testing.recorder import Recorder
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hsup.api import LogBatch, LogEvent
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, ProcessType, Release
+from hsup.supervision.dyno_spec import dyno_spec
 
 
 def make_release(

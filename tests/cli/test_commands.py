@@ -54,12 +54,14 @@ def test_help_works_with_a_plugin_whose_commands_are_none(install, returned):
 COMMAND = """
 import click
 from hsup import hookimpl
+from hsup.api import CommandContext
 
 @click.command()
 @click.pass_obj
-def {name}(options):
+def {name}(context: CommandContext):
     "Say hello."
-    click.echo(f"hello from {{options.driver}}")
+    app, driver, source = context.settings().app, context.driver, context.source
+    click.echo(f"hello from {{app}}, {{driver}}, {{source}}, {{context.is_verbose}}")
 
 @hookimpl
 def hsup_register_commands():
@@ -70,7 +72,9 @@ def hsup_register_commands():
 def test_a_command_of_a_plugin_is_listed_and_called_with_the_options_before_it(install):
     install("hsup-greet", COMMAND.format(name="greet"))
     assert "\n  greet " in call("--help").output
-    assert call("-d", "frob", "greet").output == "hello from frob\n"
+    assert call("greet").output == "hello from None, simple, None, False\n"
+    ended = call("-v", "-d", "frob", "--source", "git", "greet", HSUP_APP="myapp")
+    assert ended.output == "hello from myapp, frob, git, True\n"
 
 
 def test_a_command_of_a_plugin_cannot_replace_one_of_hsups_own(install):

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from hsup.api import Claim
 from hsup.cli.options import Options
 from hsup.cli.parts import Parts
 from hsup.errors import DriverError, SourceError, UsageError
@@ -11,6 +14,7 @@ from hsup.plugins import manager as plugin_manager
 from hsup.plugins.entry_points import entry_points
 from tests.cli.calling import call, failed
 from tests.cli.telling import TELLING
+from tests.conftest import Installer
 
 SINK = """
 from hsup import hookimpl
@@ -18,6 +22,23 @@ from hsup import hookimpl
 @hookimpl
 def hsup_register_log_sinks():
     raise ValueError("a slip")
+"""
+
+
+SOURCE = """
+from hsup import hookimpl
+from hsup.api import Claim
+
+class Factory:
+    remedy = "ask for it"
+    create = check = print
+
+    def applies(self, settings):
+        return {claim}
+
+@hookimpl
+def hsup_register_sources():
+    return {{{name!r}: Factory()}}
 """
 
 
@@ -75,3 +96,74 @@ def test_a_log_sink_hook_that_raises_is_told(install, capsys):
     install("hsup-log-frob", SINK, version="4.5", entry_point="log-frob")
     assert Parts(Options({})).log_sinks() == []
     assert 'plugin "log-frob" of hsup-log-frob 4.5' in capsys.readouterr().err
+
+
+@pytest.fixture
+def have_source(install: Installer) -> Callable[[str, str], str]:
+    """Return what installs a source with a claim, as an expression."""
+    return lambda name, claim: install(f"hsup-{name}", SOURCE.format(name=name, claim=claim))
+
+
+def chosen(**options: Any) -> str:
+    return Parts(Options(options)).source_name()
+
+
+def test_the_order_of_claims_is_that_of_their_sources():
+    assert Claim.PLATFORM > Claim.NAMED > Claim.FOUND > Claim.FALLBACK > Claim.NONE
+
+
+@pytest.mark.parametrize(
+    ("claim", "source"),
+    [
+        ("Claim.NONE", "procfile"),
+        ("Claim.FALLBACK", "procfile"),
+        ("Claim.NAMED", "git"),
+        ("Claim.PLATFORM", "git"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_the_strongest_claim_is_used(have_source, capsys, claim, source):
+    have_source("git", claim)
+    assert chosen() == source
+    assert capsys.readouterr().err == ""
+
+
+def test_a_weak_claim_is_used_where_there_is_no_other(have_source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    have_source("git", "Claim.FALLBACK")
+    assert chosen() == "git"
+
+
+@pytest.mark.usefixtures("folder")
+def test_sources_that_claim_alike_are_told_and_the_first_by_name_is_used(have_source, capsys):
+    have_source("tar", "Claim.FOUND")
+    have_source("git", "Claim.FOUND")
+    assert chosen() == "git"
+    assert capsys.readouterr().err == (
+        "hsup: warning: several sources apply alike (git, procfile, tar), using git; "
+        "choose one with --source\n"
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_who_names_a_source_hears_of_no_clash(have_source, capsys):
+    have_source("git", "Claim.FOUND")
+    assert chosen(source="procfile") == "procfile"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("claim", ["True", "1 / 0", "settings.nothing"])
+def test_a_claim_that_cannot_be_had_is_told_and_keeps_no_other_from_its_own(
+    have_source, capsys, claim
+):
+    have_source("git", claim)
+    assert chosen() == "procfile"
+    assert 'hsup: warning: source "git" of hsup-git 1.2.3' in capsys.readouterr().err
+
+
+def test_without_any_claim_all_remedies_are_told(have_source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    have_source("git", "Claim.NONE")
+    with pytest.raises(UsageError, match=r"there is no source of releases; .*, or ask for it$"):
+        chosen()

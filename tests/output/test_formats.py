@@ -112,7 +112,7 @@ def i_json(line: bytes) -> dict[str, Any]:
 
 
 def line_of(found: Mapping[str, str]) -> bytes:
-    """Return what a dyno wrote, as README has it."""
+    """Return what a dyno wrote, as the log reference has it."""
     return b64decode(found["base64"]) if "base64" in found else found["message"].encode()
 
 

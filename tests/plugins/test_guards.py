@@ -13,6 +13,7 @@ from hsup.api import (
     Closes,
     Examines,
     ExecutesInside,
+    Explains,
     Fetched,
     Finding,
     KeepsReleases,
@@ -38,7 +39,7 @@ from hsup.plugins.guards import (
 from hsup.testing import MemorySupervisor, make_batch, make_spec
 
 BUG = Part("part", "bug", "hsup-bug", "0.1")
-ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines)
+ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines, Explains)
 #: Of another type than the contracts say, as a plugin may give it.
 NOWHERE: Any = None
 
@@ -123,7 +124,7 @@ class TestDriver:
         assert not [one for one in ABILITIES if isinstance(guarded, one)]
 
     def test_it_has_every_ability_that_the_drivers_has(self, calls):
-        names = ("run", "check_size", "sweep", "keep_only", "adopt", "close", "examine")
+        names = ("run", "check_size", "sweep", "keep_only", "adopt", "close", "examine", "explain")
         driver = a_driver(binds_paths=True, **dict.fromkeys(names, returning(None)))
         guarded = GuardedDriver(calls, BUG, driver)
         assert [one for one in ABILITIES if isinstance(guarded, one)] == list(ABILITIES)
@@ -166,13 +167,15 @@ class TestDriver:
             ("examine", (), [unchecked(Finding, "kernel", is_good=False, text="Linux", remedy=3)]),
             ("run", (None, 0.0), unchecked(ExitStatus, code=None)),
             ("run", (None, 0.0), unchecked(ExitStatus, out_of_memory=3)),
+            ("explain", (None,), "text"),
+            ("explain", (None,), [1]),
         ],
     )
     def test_a_wrong_value_is_an_error(self, calls, name, given, wrong):
         more = {"adopt": returning(None), name: lambda *_: wrong}
         guarded = GuardedDriver(calls, BUG, a_driver(**more))
-        if name == "run":
-            given = (make_spec("web.1"), 0.0)
+        if None in given:
+            given = (make_spec("web.1"), *given[1:])
         with pytest.raises(DriverError, match=r"it returned .* instead of"):
             getattr(guarded, name)(*given)
 
@@ -299,7 +302,7 @@ class TestSource:
 class TestSourceFactory:
     def factory(self, calls: Calls, **attributes: object) -> GuardedSourceFactory:
         methods = {"applies": print, "create": print, "check": print}
-        given = {"rank": 1, "remedy": "x", **methods, **attributes}
+        given = {"remedy": "x", **methods, **attributes}
         return GuardedSourceFactory(calls, BUG, of(**given))
 
     @pytest.mark.parametrize(
@@ -337,6 +340,11 @@ class TestSourceFactory:
         source = Raising("kept", fetch=print, changes=print)
         with pytest.raises(SourceError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             self.factory(calls, create=lambda _: source).create(settings)
+
+    @pytest.mark.parametrize("claim", [True, None, 2, "FOUND"])
+    def test_a_claim_that_is_none_is_an_error(self, calls, settings, claim):
+        with pytest.raises(SourceError, match=f"returned {claim!r} instead of a Claim"):
+            self.factory(calls, applies=lambda _: claim).applies(settings)
 
     def test_a_source_that_is_none_is_an_error(self, calls, settings):
         with pytest.raises(SourceError, match=r"instead of a source with fetch and changes"):

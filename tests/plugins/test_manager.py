@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import click
 import pytest
@@ -19,7 +20,8 @@ from hsup.events import (
 from hsup.lifecycle import State
 from hsup.model import DynoName, ExitStatus
 from hsup.plugins.calls import Calls
-from hsup.plugins.manager import Plugin, PluginManager
+from hsup.plugins.entry_points import EntryPoint
+from hsup.plugins.manager import Plugin, PluginManager, Registered
 from hsup.testing import make_release
 
 DRIVER = """
@@ -205,11 +207,11 @@ def test_a_mapping_of_other_names_is_reported_and_the_rest_works(install, hook, 
     assert re.search(r"the name of a .* is not a text: (3|None)$|ValueError\('a slip'\)", fault)
 
 
-@pytest.mark.parametrize("name", ["rank", "applies", "follows_formation"])
+@pytest.mark.parametrize("name", ["remedy", "applies", "follows_formation"])
 def test_a_source_factory_that_raises_is_reported(install, name):
     factory = (
         "class Factory:\n"
-        "    rank, remedy = 1, ''\n"
+        "    remedy = ''\n"
         "    applies = create = check = lambda *_: None\n"
         "    @property\n"
         f"    def {name}(self): raise KeyError('x')\n"
@@ -236,7 +238,9 @@ def test_a_hook_that_returns_a_wrong_type_is_reported_and_the_rest_works(install
 
 
 def test_a_source_factory_that_lacks_something_is_reported(install):
-    code = registering("hsup_register_sources", "return {'git': type('Factory', (), {'rank': 1})}")
+    code = registering(
+        "hsup_register_sources", "return {'git': type('Factory', (), {'remedy': 'x'})}"
+    )
     install("hsup-source-git", code)
     manager = PluginManager()
     assert "git" not in manager.sources
@@ -270,7 +274,7 @@ def test_what_a_hook_registers_is_found_by_its_name(install, hook):
     body = "return {'frob': Factory()}"
     factory = (
         "class Factory:\n"
-        "    rank, remedy = 1, ''\n"
+        "    remedy = ''\n"
         "    applies = create = check = __call__ = lambda *_: None\n"
     )
     install("hsup-frob", factory + registering(hook, body))
@@ -287,7 +291,7 @@ def test_two_drivers_of_one_name_are_an_error_that_names_both(install):
     assert "frob" not in drivers
     assert_the_rest_works(manager)
     with pytest.raises(PluginError) as caught:
-        manager.choose("driver", "frob", drivers)
+        drivers.choose("frob")
     for text in (*manager.faults(), str(caught.value)):
         assert 'plugin "one" of hsup-driver-frob 4.5' in text
         assert 'plugin "two" of hsup-driver-brof 6.7' in text
@@ -311,13 +315,21 @@ def test_what_was_registered_is_chosen_by_name(install):
     install("hsup-driver-frob", GOOD)
     manager = PluginManager()
     drivers = manager.drivers
-    assert manager.choose("driver", "frob", drivers) is drivers["frob"]
+    assert drivers.choose("frob") is drivers["frob"]
 
 
 def test_what_nobody_registered_is_an_error_that_lists_what_there_is():
-    manager = PluginManager([])
+    drivers: Registered[Any] = Registered("driver")
+    plugin = Plugin(EntryPoint("frob", "hsup_frob.hooks", "hsup_frob-1.dist-info"))
+    drivers.add("b", print, plugin)
+    drivers.add("a", print, plugin)
     with pytest.raises(PluginError, match='there is no driver "frob"; installed: a, b'):
-        manager.choose("driver", "frob", {"b": None, "a": None})
+        drivers.choose("frob")
+
+
+def test_without_plugins_nothing_is_installed():
+    with pytest.raises(PluginError, match='there is no driver "frob"; installed: none'):
+        PluginManager([]).drivers.choose("frob")
 
 
 OBSERVING = """

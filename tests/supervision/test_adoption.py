@@ -92,7 +92,7 @@ def supervise_adopting(supervise: Supervise, driver: MemoryDriver) -> Supervise:
 async def test_a_release_whose_dynos_cannot_be_adopted_takes_no_port_of_a_later_one(
     supervise, source, driver, told, monkeypatch
 ):
-    monkeypatch.setattr("hsup.launch._HIGHEST_PORT", 5000)
+    monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5000)
     failures = [DriverError("no engine")]
 
     class FailingOnce(AdoptingDriver):

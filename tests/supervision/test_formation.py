@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hsup.errors import UsageError
 from hsup.model import Command, DynoName, DynoSpec, ProcessType, Release
-from hsup.supervision.formation import Asked, change
+from hsup.supervision.formation import Asked, Change, change
 from hsup.testing import make_release
 
 NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 12))
@@ -45,7 +45,7 @@ def test_nothing_is_done_that_need_not_be(running, wanted):
 @given(running=spec_maps())
 def test_equal_specs_of_another_release_are_left_alone(running):
     same = {name: spec._replace(release_version=99, app="other") for name, spec in running.items()}
-    assert change(running, same) == ((), (), ())
+    assert change(running, same) == Change()
 
 
 @given(running=spec_maps(), wanted=spec_maps())

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from hsup import launch
 from hsup.model import DynoSpec
+from hsup.numerals import port_number
 from hsup.sizes import OPEN_FILES, Size
 from hsup.terminal import Size as Window
+from hsup.terminal import window_size
 from hsup_driver_docker.binds import mounts
 from hsup_driver_docker.image import Image
 
@@ -28,6 +30,9 @@ _SHARES = 1024
 _LOG = {"Type": "local", "Config": {"max-size": "10m", "max-file": "2"}}
 _NO_LOG = {"Type": "none"}
 _UNKNOWN_TERMINAL = "xterm"
+
+#: Those of hsup's streams that a container's terminal stands for.
+TERMINAL_STREAMS = (0, 1)
 
 
 class Terminal(NamedTuple):
@@ -62,6 +67,13 @@ class Surroundings(NamedTuple):
     recursive_outside: str | None = None
 
 
+def terminal_of(environ: Mapping[str, str]) -> Terminal | None:
+    """Return the terminal that a container gets: where input and output are hsup's."""
+    if all(map(os.isatty, TERMINAL_STREAMS)):
+        return Terminal(window_size(0), environ.get("TERM"))
+    return None
+
+
 def new_name(spec: DynoSpec) -> str:
     """Return a name that no other container has: `hsup-APP-web.1-8f3a…`."""
     app, dyno = (re.sub(r"[^a-zA-Z0-9_.]", "-", str(one)) for one in (spec.app, spec.name))
@@ -75,8 +87,7 @@ def new_token() -> str:
 
 def port(spec: DynoSpec) -> int | None:
     """Return the port that a dyno listens at, None where PORT of the release is none."""
-    text = str(spec.port or spec.config.get("PORT", ""))
-    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16 else None
+    return port_number(str(spec.port or spec.config.get("PORT", "")))
 
 
 def fingerprint(made: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from hsup_driver_docker.images import Images, Wanted
 if TYPE_CHECKING:
     from hsup_driver_docker.container import Surroundings
     from hsup_driver_docker.dyno import DockerDyno
-    from hsup_driver_docker.handle import Launched
+    from hsup_driver_docker.handle import Launched, Once
     from hsup_driver_docker.household import Household
     from hsup_driver_docker.leftovers import Leftovers
     from hsup_driver_docker.maker import Maker
@@ -60,6 +60,22 @@ class DockerDriver:
 
         return examine(self._engine)
 
+    def explain(self, spec: DynoSpec) -> Sequence[str]:
+        """Tell how a dyno would be started, on whatever engine."""
+        from hsup_driver_docker import container, explanation
+        from hsup_driver_docker.stacks import Stacks
+
+        stack = Stacks(self._settings.environ).image(spec.stack)
+        around = container.Surroundings(
+            owner="OWNER",
+            size=self._size_of(spec),
+            network=self._network,
+            publish=self._publish,
+            host_port=container.port(spec),
+            is_lasting=True,
+        )
+        return [*explanation.explain(spec, stack, around)]
+
     def check_size(self, name: str) -> None:
         """Raise DynoStartError for a name that is not one of a size."""
         named(name)
@@ -92,27 +108,38 @@ class DockerDriver:
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
         from hsup.terminal import open_streams, signals_woken
-        from hsup_driver_docker.foreground import Session, terminal_of
-        from hsup_driver_docker.handle import ImageGone
+        from hsup_driver_docker.container import terminal_of
 
         with signals_woken() as woken:
             open_streams()
-            terminal = terminal_of(self._settings.environ)
             around = self._maker.surroundings(self._size_of(spec))
             around = around._replace(
-                terminal=terminal, has_input=True, joins_outputs=os.path.sameopenfile(1, 2)
+                terminal=terminal_of(self._settings.environ),
+                has_input=True,
+                joins_outputs=os.path.sameopenfile(1, 2),
             )
+            launched = self._launch_once(spec, around)
+            attached = None
             try:
-                launched = self._maker.launch_once(spec, self._image(spec), around)
-            except ImageGone:
-                self._forget_images()
-                launched = self._maker.launch_once(spec, self._image(spec), around)
-            session = Session(*launched, has_terminal=terminal is not None)
-            try:
-                return session.run(grace_seconds, woken)
+                # Imported while the program begins.
+                from hsup.foreground import Session
+                from hsup_driver_docker.foreground import AttachedContainer
+
+                attached = AttachedContainer(launched, has_terminal=around.terminal is not None)
+                return Session(attached, woken, grace_seconds, attached.terminal).run()
             finally:
-                if not session.has_ended:
+                launched.close()
+                if attached is None or not attached.has_ended:
                     launched.handle.remove()
+
+    def _launch_once(self, spec: DynoSpec, around: Surroundings) -> Once:
+        from hsup_driver_docker.handle import ImageGone
+
+        try:
+            return self._maker.launch_once(spec, self._image(spec), around)
+        except ImageGone:
+            self._forget_images()
+            return self._maker.launch_once(spec, self._image(spec), around)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> DockerDyno:
         """Start a dyno. Raises DynoStartError."""
@@ -291,9 +318,15 @@ class DockerDriver:
     def _maker(self) -> Maker:
         from hsup_driver_docker.maker import Maker
 
-        environ = self._settings.environ
-        network, publish = environ.get(_NETWORK) or None, environ.get(_PUBLISH) or _LOOPBACK
-        return Maker(self._engine, self._household.owner, network, publish)
+        return Maker(self._engine, self._household.owner, self._network, self._publish)
+
+    @property
+    def _network(self) -> str | None:
+        return self._settings.environ.get(_NETWORK) or None
+
+    @property
+    def _publish(self) -> str:
+        return self._settings.environ.get(_PUBLISH) or _LOOPBACK
 
 
 def _discard(launched: Launched | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hsup.errors import UsageError
+from hsup.folders import home
 
 HOST = "DOCKER_HOST"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -137,4 +138,4 @@ def _current_context(environ: Mapping[str, str]) -> str:
 
 
 def _config_folder(environ: Mapping[str, str]) -> str:
-    return environ.get(_CONFIG) or f"{environ.get('HOME') or '/root'}/.docker"
+    return environ.get(_CONFIG) or os.path.join(home(environ), ".docker")

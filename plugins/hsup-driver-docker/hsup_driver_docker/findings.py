@@ -7,6 +7,7 @@ from typing import Any
 
 from hsup.api import Finding
 from hsup.errors import DriverError
+from hsup.numerals import whole_number
 from hsup_driver_docker.binds import recursive_outside
 from hsup_driver_docker.engine import Engine
 
@@ -48,7 +49,10 @@ def _is_podman(version: Mapping[str, Any]) -> bool:
 
 def _images(version: Mapping[str, Any]) -> Sequence[Finding]:
     """Tell of images that a build refuses: only making one would show it of other engines."""
-    if not _is_podman(version) or int(str(version["Version"]).partition(".")[0]) >= _UNTRIED_PODMAN:
+    if not _is_podman(version):
+        return ()
+    number = whole_number(str(version["Version"]).partition(".")[0])
+    if number is None or number >= _UNTRIED_PODMAN:
         return ()
     text = "this Podman makes them without their user, so that no slug can be run"
     remedy = "use Docker, or run a release whose slug is docker://IMAGE"

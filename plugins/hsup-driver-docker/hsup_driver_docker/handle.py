@@ -52,6 +52,11 @@ class Once(NamedTuple):
     events: Stream
     removal: Stream
 
+    def close(self) -> None:
+        """Hear no more of it."""
+        for one in (self.stream, self.events, self.removal):
+            one.socket.close()
+
 
 class Handle(NamedTuple):
     """A container: what it runs, and the engine that it is on."""

@@ -11,16 +11,16 @@ because it cannot see it: on another machine, of another user, in a container.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from hsup.durable import write_durably
 from hsup.errors import DriverError
-from hsup.folders import make_folders
+from hsup.folders import make_folders, state_folder
+from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file, unlock
 
 FOLDER = "HSUP_DOCKER_DIR"
-_DEFAULT_FOLDER = "/var/lib/hsup/docker"
 
 #: What the folder of an owner that is being forgotten ends with.
 _GOING = ".going"
@@ -33,7 +33,7 @@ class Household:
     """
 
     def __init__(self, environ: Mapping[str, str], engine: str) -> None:
-        base = environ.get(FOLDER) or _default_folder(environ)
+        base = environ.get(FOLDER) or state_folder("docker", environ)
         self.folder = f"{base}/{engine.replace('/', '-')}"
         self._locks: dict[str, int] = {}
         try:
@@ -103,7 +103,7 @@ class Household:
             return
         if not has_containers:
             self._forget(instance)
-        os.close(lock)
+        unlock(lock)
 
     def leave(self, remaining: set[str]) -> None:
         """Give up all that was inherited, and oneself; `remaining` owners have containers."""
@@ -150,39 +150,24 @@ class Household:
 
     def _lock(self, instance: str) -> int | None:
         """Return a lock; None if somebody else has it. Raises FileNotFoundError."""
-        folder = self._path(instance)
-        lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock_file(f"{self._path(instance)}/lock", EXCLUSIVE_NOW, MAKE)
         except BlockingIOError:
-            os.close(lock)
             return None
-        if _is_at(lock, f"{folder}/lock"):
-            return lock
-        os.close(lock)
-        return None
 
     def _read_id(self) -> str:
         path = f"{self.folder}/household"
         if not os.path.exists(path):
             made = f"{path}.{os.urandom(6).hex()}"
-            with open(made, "x", encoding="ascii") as file:
-                file.write(os.urandom(8).hex())
+            write_durably(made, os.urandom(8).hex().encode("ascii"))
             try:
-                os.link(made, path)
+                os.link(made, path)  # a rename would replace that of somebody who was quicker
             except FileExistsError:
-                pass  # somebody else was quicker
+                pass
             finally:
                 os.unlink(made)
         with open(path, encoding="ascii") as file:
             return file.read()
-
-
-def _default_folder(environ: Mapping[str, str]) -> str:
-    if os.geteuid() == 0:
-        return _DEFAULT_FOLDER
-    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return f"{state}/hsup/docker"
 
 
 def _remove(folder: str) -> None:
@@ -192,11 +177,3 @@ def _remove(folder: str) -> None:
             with suppress(FileNotFoundError):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    """Tell whether a file is still there under its name; nobody unlinks it now."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False

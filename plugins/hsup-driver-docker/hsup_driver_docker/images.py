@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsup.errors import DriverError, UsageError
 from hsup.launch import START_UP
 from hsup.model import Author, Slug
+from hsup.numerals import whole_number
 from hsup_driver_docker.image import Image
 from hsup_driver_docker.stacks import DEFAULT_STACK, Stacks
 from hsup_driver_docker.tree import unreadable, walk
@@ -33,11 +33,12 @@ _OFF = {"0", "false", "no", "off"}
 _APP, _RELEASE = "hsup.image.app", "hsup.image.release"
 _SLUG, _STACK, _FORMAT = "hsup.image.slug", "hsup.image.stack", "hsup.image.format"
 _BASE = "hsup.image.base"
-#: What changes with the way in which images are built.
-_BUILT_LIKE = f"2-{zlib.crc32(START_UP.encode()):08x}"
+#: What an image is built of; that of its base may be another one under the same name by now.
+_BUILT_OF = (_APP, _SLUG, _STACK, _FORMAT)
+#: Of the digest in the name of an image, as many as tell any two of them apart.
+_DIGITS = 32
 
-#: What a slug that is a container image has for its location before the image's name.
-IMAGE_SCHEME = "docker://"
+# hashlib takes 2 ms to import: it is, where an image is looked for.
 
 
 class Wanted(NamedTuple):
@@ -66,9 +67,9 @@ class Images:
         `owner` is asked whose label a container has in which it is built. Raises DriverError.
         """
         slug = wanted.slug
-        if slug is not None and slug.location.startswith(IMAGE_SCHEME):
-            return self._own(slug.location.removeprefix(IMAGE_SCHEME), wanted.author)
-        labels = {_APP: wanted.app, _STACK: wanted.stack or DEFAULT_STACK, _FORMAT: _BUILT_LIKE}
+        if slug is not None and slug.image is not None:
+            return self._own(slug.image, wanted.author)
+        labels = {_APP: wanted.app, _STACK: wanted.stack or DEFAULT_STACK, _FORMAT: _built_like()}
         stack = self._stacks.image(wanted.stack)
         if base := self._engine.image(stack):  # else it was removed, and what it became is not
             labels[_BASE] = base["Id"]
@@ -94,7 +95,7 @@ class Images:
 
     def _find(self, labels: Mapping[str, str]) -> Image | None:
         """Return an image with these labels; others may have them too, under other names."""
-        found = self._engine.image(_name(labels))
+        found = self._engine.image(image_name(labels))
         if found is None or not labels.items() <= (found["Config"]["Labels"] or {}).items():
             return None
         return Image(found["Id"], _variables(found["Config"].get("Env") or ()))
@@ -105,7 +106,7 @@ class Images:
         stack = self._stacks.image(wanted.stack)
         base = self._engine.image(stack) or self._pulled(stack)
         _refuse_volumes(stack, base)
-        name = _name(labels)
+        name = image_name(labels)
         before = self._engine.image(name)
         labels = {**labels, _BASE: base["Id"]}
         built = self._sdk.build(stack, base["Id"], folder, labels=labels, tag=name, owner=owner)
@@ -198,20 +199,18 @@ def _read_digest(folder: str) -> str:
 
 
 def folder_digest(folder: str) -> str:
-    """Return what changes with any file of a folder, as far as its metadata tells.
+    """Return what changes with any file of a folder, as far as its metadata tells."""
+    from hashlib import sha256
 
-    Two checksums are enough to tell accidents apart, and hashlib takes 4 ms to import.
-    """
-    crc, adler, count = 0, 1, 0
+    digest = sha256()
     for entry in walk(folder):
         status = entry.status
         told: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
         if not stat.S_ISDIR(status.st_mode):
             link = entry.target() if stat.S_ISLNK(status.st_mode) else ""
             told += [link, status.st_size, status.st_mtime_ns]
-        data = repr(told).encode("utf-8", "surrogateescape")
-        crc, adler, count = zlib.crc32(data, crc), zlib.adler32(data, adler), count + 1
-    return f"{crc:08x}{adler:08x}{count:08x}"
+        digest.update(repr(told).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _log(leftover: str) -> None:
@@ -224,9 +223,23 @@ def _variables(environment: Iterable[str]) -> tuple[str, ...]:
     return tuple(one.partition("=")[0] for one in environment)
 
 
-def _name(labels: Mapping[str, str]) -> str:
-    """Return what an image is called."""
-    return f"{_repository(labels[_APP])}:{labels[_SLUG][:16]}"
+@cache
+def _built_like() -> str:
+    """Return what changes with the way in which images are built."""
+    from hashlib import sha256
+
+    return f"2-{sha256(START_UP.encode()).hexdigest()}"
+
+
+def image_name(labels: Mapping[str, str]) -> str:
+    """Return what an image is called: its application, and the digest of what it is built of.
+
+    An image of a newer base has the name of the older one, and so takes its place.
+    """
+    from hashlib import sha256
+
+    told = "\0".join(labels[one] for one in _BUILT_OF).encode("utf-8", "surrogateescape")
+    return f"{_repository(labels[_APP])}:{sha256(told).hexdigest()[:_DIGITS]}"
 
 
 def _repository(app: str) -> str:
@@ -242,6 +255,7 @@ def _is_named(names: Sequence[str] | None, prefix: str) -> bool:
 
 def _read_keep(environ: Mapping[str, str]) -> int:
     text = environ.get(KEEP) or str(_DEFAULT_KEEP)
-    if not (text.isascii() and text.isdecimal() and int(text)):
+    number = whole_number(text)
+    if not number:
         raise UsageError(f'{KEEP} is "{text}"', hint="write how many images, 1 or more")
-    return int(text)
+    return number

@@ -11,8 +11,9 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from hsup.errors import HsupError, TooManyProcesses
 from hsup.launch import START_UP, START_UP_FILE
@@ -32,14 +33,16 @@ _SET_ID = stat.S_ISUID | stat.S_ISGID
 _BLOCK_BYTES = 1 << 20
 
 
-class File(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class File:
     """A file of the stack's."""
 
     path: str
     content: str
 
 
-class Layer(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
     """The users of the stack, and the folder of the slug if there is one."""
 
     passwd: File

@@ -169,7 +169,7 @@ class Sdk:
     def _fill(self, container: str, folder: str | None, tag: str) -> None:
         """Put the slug, the user and the start-up script into a container."""
         passwd, group = (self._find(container, f"/etc/{name}") for name in ("passwd", "group"))
-        added = layer.Layer(passwd, group, folder)
+        added = layer.Layer(passwd=passwd, group=group, folder=folder)
         with (
             _failures_told(f"build the image {tag}"),
             bar(f"building {tag}", 0) as advance,

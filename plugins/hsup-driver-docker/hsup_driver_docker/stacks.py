@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hsup.errors import DriverError, UsageError
+from hsup.numerals import are_digits
 
 VARIABLE = "DOCKER_STACKS"
 DEFAULT_STACK = "heroku-24"
@@ -32,7 +33,7 @@ class Stacks:
         if name in self._images:
             return self._images[name]
         kind, _, number = name.partition("-")
-        if kind in _HEROKU and number.isdecimal():
+        if kind in _HEROKU and are_digits(number):
             return f"heroku/{kind}:{number}"
         hint = f"set {VARIABLE}={name}=IMAGE"
         raise DriverError(f'it is not known which image the stack "{name}" is', hint=hint)

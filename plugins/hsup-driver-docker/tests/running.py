@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, Release
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.dyno import DockerDyno
 

@@ -27,10 +27,9 @@ KILLED_HSUP = """
 import asyncio, json, os, sys
 from pathlib import Path
 from hsup.api import Settings
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, Release
 from hsup.terminal import write_all
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.handle import Handle
 

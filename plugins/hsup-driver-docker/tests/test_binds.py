@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, Release
 from hsup.sizes import SIZES
+from hsup.testing import dyno_spec
 from hsup_driver_docker.connection import Connection, Stream
 from hsup_driver_docker.engine import Engine
 from hsup_driver_docker.image import Image

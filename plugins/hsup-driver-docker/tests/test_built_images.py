@@ -121,6 +121,19 @@ def test_an_image_in_use_is_not_collected(settings, release, slug, sdk):
     run(check())
 
 
+def test_an_image_with_a_name_of_an_older_hsup_is_collected_too(settings, release, slug, sdk):
+    environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "1"}
+    with closing(DockerDriver(settings._replace(environ=environ))) as driver:
+        driver.build(release._replace(slug=slug(0)))
+        (older,) = images(sdk, release.app)
+        (name,) = sdk.inspect_image(older)["RepoTags"]
+        sdk.tag(older, name.partition(":")[0], "0123456789abcdef")
+        sdk.remove_image(name)
+        driver.build(release._replace(slug=slug(1)))
+        (built,) = images(sdk, release.app)
+        assert built != older
+
+
 def test_the_files_of_a_folder_are_the_dynos_and_have_no_set_id_bits(driver, release, tmp_path):
     folder = tmp_path / "code"
     folder.mkdir()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -55,6 +57,14 @@ def test_an_end_is_waited_for_where_its_status_is_told(answering, header, condit
     engine, asked = answering(header + b'{"Id": "c1"}')
     engine.removal(engine.create("name", {})).socket.close()
     assert asked[1] == f"POST /containers/c1/wait?condition=%{condition.encode().hex('%')}"
+
+
+def test_a_query_says_to_others_what_was_asked(answering):
+    engine, asked = answering(DOCKER + b"[]")
+    labels = {"shop & co": "é=%2F+ /?#\n"}
+    assert engine.images(labels) == []
+    query = parse_qs(urlsplit(asked[0].partition(" ")[2]).query, strict_parsing=True)
+    assert [json.loads(one) for one in query["filters"]] == [{"label": ["shop & co=é=%2F+ /?#\n"]}]
 
 
 def test_a_container_that_podman_knows_no_processes_of_has_none(answering):

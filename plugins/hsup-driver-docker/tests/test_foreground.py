@@ -13,6 +13,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from hsup.errors import DriverError
+from hsup.foreground import Session
 from hsup.model import ExitStatus
 from hsup.terminal import signals_woken
 from hsup.testing import make_spec
@@ -20,8 +22,8 @@ from hsup_driver_docker.connection import Connection, EngineAway, EngineError, S
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine, State
 from hsup_driver_docker.events import Event, Lines
-from hsup_driver_docker.foreground import Session
-from hsup_driver_docker.handle import Handle
+from hsup_driver_docker.foreground import AttachedContainer
+from hsup_driver_docker.handle import Handle, Once
 from hsup_driver_docker.image import Image
 
 OUTPUT = b"\1\0\0\0\0\0\0\3out\2\0\0\0\0\0\0\3err"
@@ -49,7 +51,7 @@ class Told:
         streams = [Stream(ours, b"") for ours, _ in pairs]
         streams[1] = streams[1]._replace(first=first)
         handle = Handle(engine, "c1", "hsup-shop-run.1", make_spec("run.1"), Image("sha256:0"))
-        self._session = Session(handle, *streams, has_terminal=False)
+        self._container = AttachedContainer(Once(handle, *streams), has_terminal=False)
 
     def run(self, signals: bytes = b"") -> ExitStatus:
         """Return what is made of it, once the output has ended."""
@@ -65,7 +67,10 @@ class Told:
         """Return the same; `woken` is what has the numbers of signals."""
         self.output.sendall(OUTPUT)
         self.output.close()
-        return self._session.run(1.0, woken)
+        return self.relay(woken)
+
+    def relay(self, woken: int) -> ExitStatus:
+        return Session(self._container, woken, grace_seconds=1.0).run()
 
 
 @pytest.fixture
@@ -167,6 +172,15 @@ def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, num
     assert asked == done
 
 
+@pytest.fixture
+def unignored() -> Iterator[None]:
+    """Have signals count that whoever started the tests may ignore."""
+    before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGQUIT, before)
+
+
+@pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR2, signal.SIGRTMIN + 5])
 def test_a_signal_to_hsup_is_the_containers(told, monkeypatch, number):
     passed_on: queue.Queue[int] = queue.Queue()
@@ -177,6 +191,63 @@ def test_a_signal_to_hsup_is_the_containers(told, monkeypatch, number):
         os.kill(os.getpid(), number)
         assert one.run_woken(woken) == ExitStatus(code=4)
     assert passed_on.get(timeout=30) == number
+
+
+def test_the_input_reaches_the_container_with_its_end(told):
+    kept, (reading, writing) = os.dup(0), os.pipe()
+    os.write(writing, b"words")
+    os.close(writing)
+    os.dup2(reading, 0)
+    one = told()
+    read = []
+
+    def be_the_container():
+        while part := one.output.recv(100):
+            read.append(part)
+        one.events.sendall(died(4).encode())
+        one.output.sendall(OUTPUT)
+        one.output.close()
+
+    container = threading.Thread(target=be_the_container)
+    container.start()
+    try:
+        with signals_woken() as woken:
+            assert one.relay(woken) == ExitStatus(code=4)
+    finally:
+        container.join()
+        os.dup2(kept, 0)
+        for descriptor in (kept, reading):
+            os.close(descriptor)
+    assert b"".join(read) == b"words"
+
+
+def test_whoever_still_writes_gets_sigpipe_and_others_end_where_the_disk_is_full(told, monkeypatch):
+    asked = []
+    has_ended = threading.Event()
+    monkeypatch.setattr(Handle, "signal", lambda _, it: asked.append(f"signalled {it}"))
+    monkeypatch.setattr(
+        Handle, "end_and_wait", lambda _, it: (asked.append(f"ended by {it}"), has_ended.set())
+    )
+    one = told(died(4).encode())
+    kept, full = os.dup(1), os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    try:
+        with pytest.raises(DriverError, match="cannot write what the dyno wrote: No space left"):
+            one.run()
+    finally:
+        os.dup2(kept, 1)
+        for descriptor in (kept, full):
+            os.close(descriptor)
+        os.write(1, b"out")
+    assert has_ended.wait(60)
+    assert asked == ["signalled 13", "ended by 15"]
+
+
+def test_an_engine_that_is_away_when_it_is_to_kill_is_an_error(told, monkeypatch):
+    monkeypatch.setattr("hsup_driver_docker.foreground._LOOK_SECONDS", 0.01)
+    one = told()
+    with pytest.raises(EngineAway, match="cannot reach the Docker Engine"):
+        one.run(signals=bytes([1, 15]))
 
 
 def test_an_engine_that_goes_away_is_an_error(told):

@@ -1,4 +1,4 @@
-"""Which images a release may name, whoever has written it."""
+"""Which images a release may name, whoever has written it; how hsup calls those that it builds."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from hsup_driver_docker.connection import Connection
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine
 from hsup_driver_docker.image import Image
-from hsup_driver_docker.images import Images, Wanted
+from hsup_driver_docker.images import Images, Wanted, folder_digest, image_name
 
 STRANGER = Author(os.geteuid() + 61001, 61001)
 DIGEST = "a" * 64
+LABELS = {
+    "hsup.image.app": "Shop & Co",
+    "hsup.image.slug": "0" * 64,
+    "hsup.image.stack": "heroku-24",
+    "hsup.image.format": "1",
+    "hsup.image.base": "sha256:1",
+    "hsup.image.release": "v1",
+}
 
 
 @pytest.fixture
@@ -73,3 +81,62 @@ def test_an_image_that_hsup_built_runs_for_an_author_who_may_read_all(images, au
 @pytest.mark.parametrize("labels", [None, {}, {"maintainer": "somebody"}])
 def test_an_image_of_somebody_else_runs_for_every_author(images, labels):
     assert obtain(images(labels), "shop:1", STRANGER).is_own
+
+
+def test_an_image_is_named_after_its_application_and_a_digest():
+    repository, _, tag = image_name(LABELS).partition(":")
+    assert repository == "hsup/shop-co"
+    assert len(tag) == 32
+    assert set(tag) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        ("app", "shop-co"),
+        ("slug", "0" * 63 + "1"),
+        ("slug", "none"),
+        ("stack", "heroku-22"),
+        ("format", "2"),
+    ],
+)
+def test_what_is_built_of_something_else_has_another_name(label, value):
+    assert image_name({**LABELS, f"hsup.image.{label}": value}) != image_name(LABELS)
+
+
+@pytest.mark.parametrize("label", ["base", "release"])
+def test_a_newer_base_or_release_has_the_same_name(label):
+    assert image_name({**LABELS, f"hsup.image.{label}": "other"}) == image_name(LABELS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/one").write_text("1")
+    (tmp_path / "link").symlink_to("lib/one")
+    return tmp_path
+
+
+def test_a_folder_has_the_same_digest_each_time(folder):
+    digest = folder_digest(str(folder))
+    assert len(digest) == 64
+    assert folder_digest(str(folder)) == digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "lib/one").write_text("22"),
+        lambda folder: os.utime(folder / "lib/one", (1, 1)),
+        lambda folder: (folder / "lib/one").chmod(0o755),
+        lambda folder: (folder / "lib").chmod(0o700),
+        lambda folder: (folder / "lib/one").rename(folder / "lib/two"),
+        lambda folder: (folder / "lib/two").touch(),
+        lambda folder: ((folder / "link").unlink(), (folder / "link").symlink_to("lib")),
+    ],
+    ids=["content", "time", "mode", "mode of a folder", "name", "another", "link"],
+)
+def test_whatever_changes_in_a_folder_changes_its_digest(folder, change):
+    before = folder_digest(str(folder))
+    change(folder)
+    assert folder_digest(str(folder)) != before

@@ -19,11 +19,12 @@ from hsup_driver_docker.tree import walk
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+PASSWD, GROUP = File("/etc/passwd", ""), File("/etc/group", "")
 
 
 def members(folder: Any, advance: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
     """Return what is copied of a folder, with the content of files."""
-    layer = Layer(File("/etc/passwd", ""), File("/etc/group", ""), str(folder))
+    layer = Layer(passwd=PASSWD, group=GROUP, folder=str(folder))
     found = {}
     with (
         streamed(layer, advance) as file,
@@ -156,7 +157,7 @@ def test_a_file_that_becomes_shorter_while_it_is_copied_is_told(slug, size):
     def shorten(_):
         os.truncate(path, size)
 
-    layer = Layer(File("/etc/passwd", ""), File("/etc/group", ""), str(slug))
+    layer = Layer(passwd=PASSWD, group=GROUP, folder=str(slug))
     with (
         pytest.raises(DriverError, match=r"cannot read the files of the slug: .*: /log"),
         streamed(layer, shorten) as file,

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import asyncio
     import socket
 
+    from hsup.foreground import Session
     from hsup_driver_libcontainer.dyno import ContainerDyno
-    from hsup_driver_libcontainer.foreground import Session
     from hsup_driver_libcontainer.spares import Spares
     from hsup_driver_libcontainer.zygote_client import Zygote
 
@@ -67,6 +67,23 @@ class LibcontainerDriver:
 
         return [*self._machine.examine(), *findings.examine(self._settings)]
 
+    def explain(self, spec: DynoSpec) -> Sequence[str]:
+        """Tell how a dyno would be started on this machine; a slug is told as it is named."""
+        from hsup_driver_libcontainer import explanation
+
+        place = self._machine.sample(self._machine.size_of(spec))
+        seen = place.plan(
+            spec,
+            stack=explanation.stack_root(self._stacks, spec.stack, self._machine.images),
+            app=spec.slug.location if spec.slug else None,
+            scratch_bytes=self._machine.scratch_bytes(place.size),
+            terminal=None,
+        )
+        return [
+            *self._machine.explain(place),
+            *explanation.of_file_systems(seen, place.uid, self._machine.stage),
+        ]
+
     def check_size(self, name: str) -> None:
         """Raise DynoStartError for a name that is not one of a size."""
         named(name)
@@ -96,8 +113,7 @@ class LibcontainerDriver:
             uid = self._machine.take_uid()
             place = self._machine.take(self._machine.size_of(spec), uid)
             try:
-                session = self._begin_session(spec, place)
-                status = session.run(grace_seconds, woken)
+                status = self._begin_session(spec, place, woken, grace_seconds).run()
                 ran_out = status.out_of_memory or place.ran_out_of_memory()
                 return status._replace(out_of_memory=ran_out)
             finally:
@@ -105,25 +121,32 @@ class LibcontainerDriver:
                     steps.callback(self._machine.close)
                     self._machine.give_back(place)
 
-    def _begin_session(self, spec: DynoSpec, place: Place) -> Session:
+    def _begin_session(
+        self, spec: DynoSpec, place: Place, woken: int, grace_seconds: float
+    ) -> Session:
         """Start a dyno on hsup's own streams."""
         from hsup.terminal import open_streams
-        from hsup_driver_libcontainer import foreground
+        from hsup_driver_libcontainer.streams import Streams, terminal_of
 
         prepared = self._prepared[spec.slug, spec.stack, spec.author]
-        streams = open_streams()
-        terminal, given = foreground.terminal_of(streams), foreground.Streams(streams)
+        own = open_streams()
+        terminal, streams = terminal_of(own), Streams(own)
         kind = self._settings.environ.get("TERM")
         channels = self._fork(place)
         with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
-            messages.say(channels.setup, Launch(), (*files, *given.given))
-        given.leave()
+            messages.say(channels.setup, Launch(), (*files, *streams.given))
+        streams.leave()
         self._machine.open_network()
         with netlink_apply.route_socket() as host:
             _connect(channels, self._machine.network_plan(place), host)
         event = place.group.out_of_memory_event()
-        end_soon = self._machine.begin_close_firewall
-        return foreground.Session(channels, terminal, given, event, end_soon)
+        # Imported while the dyno is being built.
+        from hsup.foreground import Session
+        from hsup_driver_libcontainer.foreground import AttachedDyno, Begun
+
+        begun = Begun(channels, streams, terminal, event)
+        attached = AttachedDyno(begun, self._machine.begin_close_firewall)
+        return Session(attached, woken, grace_seconds, attached.terminal)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""
@@ -233,8 +256,13 @@ class LibcontainerDriver:
         self, place: Place, spec: DynoSpec, prepared: Prepared, own: Program
     ) -> Iterator[tuple[int, int]]:
         """Lend the memory files of a dyno's plan and program."""
-        scratch_bytes = self._machine.scratch_bytes(place.size)
-        seen = place.plan(spec, prepared, scratch_bytes=scratch_bytes, terminal=own.terminal)
+        seen = place.plan(
+            spec,
+            stack=prepared.root,
+            app=prepared.app,
+            scratch_bytes=self._machine.scratch_bytes(place.size),
+            terminal=own.terminal,
+        )
         with ExitStack() as close:
             plan_file = plan.write(seen)
             close.callback(os.close, plan_file)
@@ -313,8 +341,7 @@ class LibcontainerDriver:
 
     @cached_property
     def _preparation(self) -> Preparation:
-        images = f"{self._machine.folder}/images"
-        return Preparation(self._stacks, self._slugs, images, self._mount)
+        return Preparation(self._stacks, self._slugs, self._machine.images, self._mount)
 
     def _mount(self, argv: Sequence[str]) -> None:
         self._need_zygote().mount(argv)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from hsup.locks import EXCLUSIVE, EXCLUSIVE_NOW, MAKE_NEW, lock_file, unlock
 from hsup_driver_libcontainer.child import processes
+from hsup_driver_libcontainer.leases import lock_of_byte
 from hsup_driver_libcontainer.run_folders import make_own_folder
 
 #: Long enough for the kernel to end the processes of an hsup that was killed, which end
@@ -26,8 +27,7 @@ _STOPPED_SECONDS = 1.0
 _LOOK_SECONDS = 0.002
 _LATE_LOOK_SECONDS = 0.1
 
-#: struct flock of a write lock on the first byte.
-FIRST_BYTE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+FIRST_BYTE = lock_of_byte(fcntl.F_WRLCK, 0)
 
 
 class Instance:
@@ -39,16 +39,13 @@ class Instance:
     def __init__(self, folder: str) -> None:
         instances = f"{folder}/instances"
         make_own_folder(instances)
-        self._lock = -1
-        while self._lock < 0:
-            self.id = os.urandom(4).hex()
-            self._path = f"{instances}/{self.id}"
-            self._lock = self._create()
+        self.id, self._lock = _new(instances)
+        self._path = f"{instances}/{self.id}"
         try:
             self.descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:  # too many files are open
             self.forget()
-            os.close(self._lock)
+            unlock(self._lock)
             raise
         fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, FIRST_BYTE)
 
@@ -59,20 +56,17 @@ class Instance:
     def close(self) -> None:
         """Be no more."""
         os.close(self.descriptor)
-        os.close(self._lock)
+        unlock(self._lock)
 
-    def _create(self) -> int:
-        """Return the locked file; -1 if the id is taken, or a sweep was quicker to lock it."""
+
+def _new(instances: str) -> tuple[str, int]:
+    """Return an id that no other hsup has, and the descriptor that holds its lock."""
+    while True:
+        name = os.urandom(4).hex()
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            lock = os.open(self._path, flags, 0o600)
+            return name, lock_file(f"{instances}/{name}", EXCLUSIVE, MAKE_NEW)
         except FileExistsError:
-            return -1
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_at(lock, self._path):
-            return lock
-        os.close(lock)
-        return -1
+            continue
 
 
 def known(folder: str) -> set[str]:
@@ -90,24 +84,15 @@ def dead(folder: str) -> Iterator[str]:
     for name in known(folder):
         path = f"{instances}/{name}"
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+            lock = lock_file(path, EXCLUSIVE_NOW)
+        except (BlockingIOError, FileNotFoundError):
             continue
         try:
-            if _is_dead(lock) and _is_at(lock, path):
-                _wait_for_processes(lock, path)
-                yield name
-                os.unlink(path)
+            _wait_for_processes(lock, path)
+            yield name
+            os.unlink(path)
         finally:
-            os.close(lock)
-
-
-def _is_dead(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+            unlock(lock)
 
 
 def _wait_for_processes(lock: int, path: str) -> None:
@@ -130,11 +115,3 @@ def _kill_stopped(path: str) -> None:
         if processes.is_stopped(pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    try:
-        there = os.stat(path)
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(os.fstat(descriptor), there)

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from hsup.errors import DriverError
+from hsup.numerals import whole_number
 from hsup_driver_libcontainer.run_folders import make_own_folder
 
 _CURSOR_BYTES = 20
@@ -61,7 +62,7 @@ class Leases:
         with self._mutex:
             if number in self._taken and not self._is_closed:
                 self._taken.remove(number)
-                fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, number))
+                fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, lock_of_byte(fcntl.F_UNLCK, number))
 
     def close(self) -> None:
         """Let go of the file: all leases end once no process has it open."""
@@ -78,12 +79,12 @@ class Leases:
             yield from range(part.start, min(part.stop, cursor))
 
     def _cursor(self) -> int:
-        text = os.pread(self.descriptor, _CURSOR_BYTES, 0)
-        return int(text) if text.strip().isdigit() else self._numbers.start
+        number = whole_number(os.pread(self.descriptor, _CURSOR_BYTES, 0).strip())
+        return self._numbers.start if number is None else number
 
     def _lock(self, number: int) -> bool:
         try:
-            fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, number))
+            fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, lock_of_byte(fcntl.F_WRLCK, number))
         except BlockingIOError:
             return False
         return True
@@ -101,6 +102,6 @@ def without(numbers: range, busy: Iterable[range]) -> Iterator[range]:
         yield range(start, numbers.stop)
 
 
-def _flock(kind: int, number: int) -> bytes:
-    """Return a struct flock (man 2 fcntl) for one byte."""
+def lock_of_byte(kind: int, number: int) -> bytes:
+    """Return a struct flock (man 2 fcntl) for one byte of a file."""
     return struct.pack("hhqqi4x", kind, os.SEEK_SET, number, 1, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 
@@ -34,6 +34,9 @@ _CAP_LAST_CAP = "/proc/sys/kernel/cap_last_cap"
 #: Too many files are open in this process, or on this machine.
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
+#: What stands for the id of an hsup where there is none.
+_SAMPLE = "INSTANCE"
+
 #: What means something in the options of an overlay, see man 8 mount.
 _MOUNT_SYNTAX = ":,\\"
 
@@ -49,6 +52,7 @@ class Machine:
         environ = settings.environ
         self.folder = _run_folder(environ)
         self.stage = f"{self.folder}/stage"
+        self.images = f"{self.folder}/images"
         self._uid_range = uid_range(environ)
         self._size = default_size(environ, _DYNO_SIZE)
         self._scratch_bytes = scratch.read_size(environ)
@@ -185,9 +189,23 @@ class Machine:
 
     def network_plan(self, place: Place) -> NetworkPlan:
         """Return how to make a dyno's network, which is open. Raises DynoStartError."""
-        name = f"hsup{place.subnet.number:08x}"
         try:
-            return self._network.plan(place.subnet, name)
+            return self._network.plan(place.subnet, place.interface)
+        except OSError as error:
+            raise DynoStartError(f"cannot make a network: {error}") from error
+
+    def sample(self, size: Size) -> Place:
+        """Return what a dyno could have, of which nothing is taken. Raises DriverError."""
+        uid = self._uid_range.start
+        group = Cgroups.detect().planned(_SAMPLE, str(uid), size)
+        return Place(uid, new_hostname(), size, self._network.sample, group, _cpus(size, uid))
+
+    def explain(self, sample: Place) -> Iterator[str]:
+        """Yield in words how a dyno gets its cgroups and its network. Raises DriverError."""
+        yield from Cgroups.detect().explain(_SAMPLE, str(sample.uid), sample.size)
+        yield from (f"write 0 to {file}, to join it" for file in sample.group.join_files)
+        try:
+            yield from self._network.explain(sample.subnet, sample.interface)
         except OSError as error:
             raise DynoStartError(f"cannot make a network: {error}") from error
 

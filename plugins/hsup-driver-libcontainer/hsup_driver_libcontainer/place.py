@@ -12,7 +12,6 @@ from hsup_driver_libcontainer.cgroups.cgroups import Group
 from hsup_driver_libcontainer.child.plan import BindMount, Ground, Plan, Terminal
 from hsup_driver_libcontainer.network import resolv
 from hsup_driver_libcontainer.network.subnets import Subnet
-from hsup_driver_libcontainer.prepared import Prepared
 
 
 class Place(NamedTuple):
@@ -28,6 +27,11 @@ class Place(NamedTuple):
     subnet: Subnet
     group: Group
     cpus: tuple[int, ...]
+
+    @property
+    def interface(self) -> str:
+        """Return the name of its network's end on the host."""
+        return f"hsup{self.subnet.number:08x}"
 
     def ran_out_of_memory(self) -> bool:
         """Tell whether the kernel killed a process of the dyno for its memory.
@@ -52,12 +56,13 @@ class Place(NamedTuple):
     def plan(
         self,
         spec: DynoSpec,
-        prepared: Prepared,
         *,
+        stack: str,
+        app: str | None,
         scratch_bytes: int,
         terminal: Terminal | None,
     ) -> Plan:
-        """Return what the dyno sees."""
+        """Return what the dyno sees of a stack, and of the folder of a slug if it has one."""
         files = {
             "/etc/debian_chroot": f"{spec.name}\n",  # which Debian's bash has in its prompt
             "/etc/hostname": f"{self.hostname}\n",
@@ -69,8 +74,8 @@ class Place(NamedTuple):
         binds = (BindMount(str(one.host), str(one.dyno), one.read_only) for one in spec.binds)
         return Plan(
             name=str(spec.name),
-            stack=prepared.root,
-            app=prepared.app,
+            stack=stack,
+            app=app,
             files=files,
             binds=tuple(binds),
             scratch_bytes=scratch_bytes,

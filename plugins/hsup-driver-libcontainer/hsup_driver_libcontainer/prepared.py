@@ -78,11 +78,15 @@ class Preparation:
     def _root(self, stack: Stack) -> str:
         if stack.folder is not None:
             return stack.folder
-        assert stack.image is not None
-        installed = os.path.basename(os.path.dirname(stack.image))
-        target = f"{self._images}/{installed}"
+        target = mount_point(stack, self._images)
         if target not in self._mounted:
             make_folders(target)
             self._mount(stack.mount_command(target))
             self._mounted.add(target)
         return target
+
+
+def mount_point(stack: Stack, images: str) -> str:
+    """Return where the image of a stack is mounted, below the folder for all images."""
+    assert stack.image is not None
+    return f"{images}/{os.path.basename(os.path.dirname(stack.image))}"

@@ -77,9 +77,7 @@ def how_to_get_rights(root: str = "/") -> str:
 
 
 def _kernel() -> Finding:
-    release = os.uname().release
-    found = re.match(r"(\d+)\.(\d+)", release)
-    version = tuple(map(int, found.groups())) if found else (0, 0)
+    release, version = os.uname().release, _version()
     if version < _OLDEST_KERNEL:
         text = f"the libcontainer driver needs Linux 5.10 or later, and this is {release}"
         return Finding("kernel", is_good=False, text=text, remedy="upgrade the kernel")
@@ -87,6 +85,11 @@ def _kernel() -> Finding:
     if version < _KERNEL_WITHOUT_COPIES:
         text += f": before 5.19 {_COPIES}"
     return Finding("kernel", is_good=True, text=text)
+
+
+def _version() -> tuple[int, ...]:
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, found.groups())) if found else (0, 0)
 
 
 def _machine() -> Finding:
@@ -108,13 +111,24 @@ def _namespaces() -> Finding:
 
 def _user_namespaces() -> Finding:
     """Look whether idmapped mounts, which take one, can be had; dynos run without, too."""
+    most = _most_user_namespaces()
+    text = "allowed" if most else f"user.max_user_namespaces is 0: {_COPIES}"
+    if most is None:
+        text = f"the kernel has none (CONFIG_USER_NS): {_COPIES}"
+    return Finding("user namespaces", is_good=bool(most), text=text)
+
+
+def _most_user_namespaces() -> int | None:
     try:
         with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
-            is_allowed = int(file.read()) > 0
-        text = "allowed" if is_allowed else f"user.max_user_namespaces is 0: {_COPIES}"
+            return int(file.read())
     except FileNotFoundError:
-        is_allowed, text = False, f"the kernel has none (CONFIG_USER_NS): {_COPIES}"
-    return Finding("user namespaces", is_good=is_allowed, text=text)
+        return None
+
+
+def may_map_ids() -> bool:
+    """Tell whether slugs can have idmapped mounts, as far as it is the kernel's matter."""
+    return _version() >= _KERNEL_WITHOUT_COPIES and bool(_most_user_namespaces())
 
 
 def _overlay() -> Finding:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from hsup.errors import UsageError
+from hsup.numerals import whole_number
 from hsup.sizes import Size
 
 VARIABLE = "LIBCONTAINER_DYNO_SCRATCH"
@@ -20,9 +21,10 @@ def read_size(environ: Mapping[str, str]) -> int | None:
     if not text:
         return None
     found = _SIZE.fullmatch(text)
-    if found is None or not int(found[1]):
+    number = whole_number(found[1]) if found else None
+    if found is None or not number:
         raise UsageError(f'{VARIABLE} must be a size such as 256M or 2G, got "{text}"')
-    return int(found[1]) * _UNITS[found[2].upper()]
+    return number * _UNITS[found[2].upper()]
 
 
 def default_size(size: Size) -> int:

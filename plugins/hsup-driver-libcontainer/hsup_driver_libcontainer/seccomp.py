@@ -259,15 +259,12 @@ def _kept(path: str) -> bytes | None:
 
 
 def _keep(path: str, program: bytes) -> None:
-    import tempfile
+    from hsup.durable import write_durably  # is needed rarely
 
     folder = os.path.dirname(path)
     try:
         make_folders(folder)
-        descriptor, written = tempfile.mkstemp(dir=folder)
-        with open(descriptor, "wb") as file:
-            file.write(_origin(_library_path()) + b"\n" + program)
-        os.rename(written, path)
+        write_durably(path, _origin(_library_path()) + b"\n" + program)
     except OSError as error:
         raise DriverError(
             f"cannot keep the system call filter in {folder}: {error.strerror}",

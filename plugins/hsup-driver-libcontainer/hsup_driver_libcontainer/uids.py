@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hsup.api import Finding
 from hsup.errors import UsageError
+from hsup.numerals import whole_number
 from hsup_driver_libcontainer.leases import Leases
 
 #: The variables of the Go program, and its defaults.
@@ -82,8 +83,9 @@ def _delegated(folder: str) -> Iterator[range]:
     for name in ("subuid", "subgid"):
         for line in _lines(f"{folder}/{name}"):
             first, _, count = line.partition(":")[2].strip().partition(":")
-            if first.isdecimal() and count.isdecimal():
-                yield range(int(first), int(first) + int(count))
+            start, length = whole_number(first), whole_number(count)
+            if start is not None and length is not None:
+                yield range(start, start + length)
 
 
 def _lines(path: str) -> Sequence[str]:
@@ -98,7 +100,8 @@ def _uid(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _HIGHEST_UID):
+    number = whole_number(text)
+    if number is None or not 1 <= number <= _HIGHEST_UID:
         hint = f"the default is {default}"
         raise UsageError(f'{name} must be a uid from 1 up, got "{text}"', hint=hint)
-    return int(text)
+    return number

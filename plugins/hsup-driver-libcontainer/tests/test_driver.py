@@ -19,11 +19,9 @@ import pytest
 
 from hsup.api import Settings
 from hsup.errors import DriverError, DynoStartError
-from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
-from hsup.testing import Recorder
-from hsup_driver_libcontainer import dyno as dyno_module
-from hsup_driver_libcontainer import spares, uids, zygote_client
+from hsup.testing import Recorder, dyno_spec
+from hsup_driver_libcontainer import lookout, spares, uids, zygote_client
 from hsup_driver_libcontainer.child import kernel
 from hsup_driver_libcontainer.child.processes import children_of, is_stopped
 from hsup_driver_libcontainer.driver import LibcontainerDriver
@@ -287,7 +285,7 @@ def lack(name: str) -> None:
 
 def test_a_path_of_the_host_that_is_gone_is_named(settings, tmp_path):
     binds = (Bind(tmp_path / "gone", Path("/mnt")),)
-    with pytest.raises(DynoStartError, match=r"gone: No such file"):
+    with pytest.raises(DynoStartError, match=r"cannot open /.*/gone: No such file"):
         ran(settings, release(), "true", binds=binds)
 
 
@@ -569,7 +567,7 @@ print(pid)
 def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
     settings, monkeypatch, is_taken
 ):
-    monkeypatch.setattr(dyno_module, "_LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(lookout, "_LOOK_SECONDS", 0.3)
     monkeypatch.setattr(spares, "_COUNT", 1)
 
     async def run():

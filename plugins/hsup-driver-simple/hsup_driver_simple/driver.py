@@ -98,10 +98,13 @@ class SimpleDriver:
 
 def _port(environment: Mapping[str, str]) -> int:
     """Return PORT. Raises DynoStartError where the release sets it to nonsense."""
-    text = environment["PORT"]
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16):
+    from hsup.numerals import port_number  # `hsup run` does not need it
+
+    number = port_number(environment["PORT"])
+    if number is None:
+        text = environment["PORT"]
         raise DynoStartError(f'PORT must be a number from 1 to 65535, got "{text}"')
-    return int(text)
+    return number
 
 
 def _require_free(port: int) -> None:

@@ -16,9 +16,8 @@ import pytest
 from hsup.api import BindsPaths, RunsForeground, Settings, Sweeps
 from hsup.descriptors import allow_many, shortage
 from hsup.errors import DynoStartError
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, Release, Slug
-from hsup.testing import Recorder
+from hsup.testing import Recorder, dyno_spec
 from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.driver import SimpleDriver
 

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from hsup.errors import DynoStartError
-from hsup.launch import dyno_spec
 from hsup.model import Command, DynoName, DynoSpec, Release
+from hsup.testing import dyno_spec
 from hsup_driver_simple.program import inherited, program
 
 SURROUNDINGS = {

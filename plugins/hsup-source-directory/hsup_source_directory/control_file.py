@@ -40,7 +40,6 @@ _KEYS = (
 #: As the Platform API has it.
 _CHECKSUM = re.compile(r"SHA256:[0-9a-f]{64}", re.IGNORECASE)
 #: What a container image has before its name, which has a command of its own.
-_IMAGE_SCHEME = "docker://"
 _PROCESS_KEYS = ("Args", "Quantity", "Type", "Size")
 _PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_CHARACTERS = 60
@@ -202,7 +201,7 @@ class _Reader:
             return None
         self._check_keys((), value, _KEYS, "")
         members = _members(value, _KEYS)
-        self._is_image = str(members.get("Slug")).startswith(_IMAGE_SCHEME)
+        self._is_image = Slug(str(members.get("Slug"))).image is not None
         name = self._app_name(members)
         return Release(
             app=app or name or default_app,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hsup.durable import sync, write_durably
 from hsup.errors import SourceError
 from hsup.model import Author, Fault
 from hsup_source_directory import CONTROL_DIR
@@ -22,7 +23,6 @@ from hsup_source_directory.reading import (
 )
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HINTS = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space, or raise the quota",
@@ -125,22 +125,14 @@ class Folder:
         self, name: str, content: bytes, permissions: int, owner: Author | None = None
     ) -> None:
         """Replace a file so that after a crash the old or the new one is there, whole."""
-        work = temporary(name)
-        descriptor = os.open(work, _NEW_FILE_FLAGS, permissions, dir_fd=self.descriptor)
-        try:
-            try:
-                if owner is not None and os.geteuid() == _ROOT:
-                    os.fchown(descriptor, owner.uid, owner.gid)
-                _write_all(descriptor, content)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            self.rename(work, name)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                self.unlink(work)
-            raise
-        self.sync()
+        write_durably(
+            name,
+            content,
+            mode=permissions,
+            owner=(owner.uid, owner.gid) if owner and os.geteuid() == _ROOT else None,
+            work=temporary(name),
+            folder=self.descriptor,
+        )
 
     def rename(self, name: str, other: str) -> None:
         """Give a file another name. Raises OSError."""
@@ -157,11 +149,7 @@ class Folder:
 
     def sync(self) -> None:
         """Make renames and removals durable."""
-        try:
-            os.fsync(self.descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # what has no folders to sync (man 2 fsync)
-                raise
+        sync(self.descriptor)
 
 
 @contextmanager
@@ -209,9 +197,3 @@ def _open(path: Path) -> int:
     except OSError as error:
         text = f"{CONTROL_DIR} is {path}, which cannot be read: {error.strerror}"
         raise SourceError(text, hint=advice(error)) from error
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

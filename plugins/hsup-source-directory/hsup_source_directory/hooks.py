@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hsup import hookimpl
+from hsup.api import Claim
 from hsup_source_directory import CONTROL_DIR
 
 if TYPE_CHECKING:
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 class DirectorySourceFactory:
     """Makes the source of whoever sets HSUP_CONTROL_DIR."""
 
-    rank = 20
     remedy = f"set {CONTROL_DIR} to a control directory"
 
-    def applies(self, settings: Settings) -> bool:
-        """Tell whether HSUP_CONTROL_DIR is set, and not empty."""
-        return bool(settings.environ.get(CONTROL_DIR))
+    def applies(self, settings: Settings) -> Claim:
+        """Tell how strongly: HSUP_CONTROL_DIR names it, where that is set, and not empty."""
+        return Claim.NAMED if settings.environ.get(CONTROL_DIR) else Claim.NONE
 
     def create(self, settings: Settings) -> Source:
         """Make the source; raise UsageError without HSUP_CONTROL_DIR."""

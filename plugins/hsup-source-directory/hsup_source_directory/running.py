@@ -78,7 +78,7 @@ def digests(settings: Settings) -> DigestOf:
     """Return what tells the digest that a driver has found for a release's slug."""
 
     def digest_of(release: Release) -> str | None:
-        if release.slug is None or release.slug.location.startswith("docker://"):
+        if release.slug is None or release.slug.image is not None:
             return None
         from hsup.slugs import SlugStore  # takes long, and is needed seldom
 

@@ -64,7 +64,8 @@ class ControlDirectory:
     def lock(self) -> None:
         """Keep every other hsup from changing the folder, for as long as it is open.
 
-        Raises SourceError where another process does not let go of it.
+        Raises SourceError where another process does not let go of it. Unlike `hsup.locks`
+        this locks what is open already, wherever its path leads by now.
         """
         for _ in range(LOCK_TRIES):
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.api import Settings
+from hsup.api import Claim, Settings
 from hsup.errors import UsageError
 from hsup_source_directory.hooks import hsup_register_sources
 
@@ -17,15 +17,18 @@ def settings(environ: dict[str, str], folder: Path = Path("/")) -> Settings:
     return Settings(folder=str(folder), environ=environ)
 
 
-def test_the_source_is_asked_between_heroku_and_the_procfile():
+def test_the_source_says_what_to_do_for_it():
     factory = hsup_register_sources()["directory"]
-    assert factory.rank == 20
     assert factory.remedy == "set HSUP_CONTROL_DIR to a control directory"
 
 
 @pytest.mark.parametrize(
     ("environ", "expected"),
-    [({}, False), ({"HSUP_CONTROL_DIR": ""}, False), ({"HSUP_CONTROL_DIR": "/x"}, True)],
+    [
+        ({}, Claim.NONE),
+        ({"HSUP_CONTROL_DIR": ""}, Claim.NONE),
+        ({"HSUP_CONTROL_DIR": "/x"}, Claim.NAMED),
+    ],
 )
 def test_the_source_applies_where_its_variable_is_set(environ, expected):
     assert hsup_register_sources()["directory"].applies(settings(environ)) is expected

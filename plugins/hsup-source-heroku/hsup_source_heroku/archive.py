@@ -13,6 +13,7 @@ from hsup.archives.limits import Limits
 from hsup.archives.location import ArchiveURL, shown_url
 from hsup.archives.progress import bar, tell_of_waiting
 from hsup.cancellation import GivenUp
+from hsup.durable import rename_durably, sync
 from hsup.errors import SourceError
 from hsup.locks import EXCLUSIVE_NOW, lock, lock_or_make, unlock
 from hsup.slugs import ChecksumError, SlugDenied, SlugUnreachable
@@ -79,8 +80,7 @@ class Archives:
                 os.unlink(path)
 
     def _place(self, archive: str, part: Part) -> None:
-        os.replace(archive, self.path(part))
-        sync(self._folder)
+        rename_durably(archive, self.path(part))
 
     def _download(self, part: Part, work: str) -> None:
         limits = self._limits
@@ -115,15 +115,6 @@ def _verify(expected: str | None, path: str) -> None:
     actual = digest_of(path)
     if actual != expected:
         raise ChecksumError(expected, actual, hint="build the slug again on the platform")
-
-
-def sync(path: str) -> None:
-    """Return when a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _nothing() -> None:

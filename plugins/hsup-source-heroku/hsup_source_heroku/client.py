@@ -18,6 +18,7 @@ import urllib3
 import hsup
 from hsup.archives.web import is_of_url, retry_after_seconds, session
 from hsup.cancellation import require_wanted
+from hsup.numerals import whole_number
 from hsup_source_heroku import API_URL, TOKENS, cadence
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.errors import (
@@ -47,8 +48,6 @@ _REDIRECT, _FIRST_REFUSAL = 300, 400
 _TWO_FACTOR, _TWO_FACTOR_HEADER = "two_factor", "Heroku-Two-Factor-Required"
 #: Of what the API says that is shown.
 _MOST_CHARACTERS = 500
-#: Of a number of requests; int() refuses thousands of them.
-_MOST_DIGITS = 9
 
 
 class Answer(NamedTuple):
@@ -212,9 +211,9 @@ class Client:
         return body
 
     def _note_remaining(self, response: requests.Response) -> None:
-        told = response.headers.get("RateLimit-Remaining", "")
-        if told.isascii() and told.isdecimal() and len(told) <= _MOST_DIGITS:
-            self.remaining = int(told)
+        told = whole_number(response.headers.get("RateLimit-Remaining", ""))
+        if told is not None:
+            self.remaining = told
 
     def _refusal(self, response: requests.Response, body: bytes, path: str) -> ApiError:
         status = response.status_code

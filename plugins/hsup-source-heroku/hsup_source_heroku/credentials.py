@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from hsup.errors import UsageError
+from hsup.folders import home
 from hsup_source_heroku import API_URL, DEFAULT_API_URL, TOKENS
 
 _NETRC = "NETRC"
@@ -40,7 +41,7 @@ def find(environ: Mapping[str, str]) -> str | None:
 def _from_netrc(environ: Mapping[str, str]) -> str | None:
     from hsup_source_heroku.netrc_file import password_of
 
-    path = environ.get(_NETRC) or os.path.expanduser("~/.netrc")
+    path = environ.get(_NETRC) or os.path.join(home(environ), ".netrc")
     try:
         # No key has such characters, but the entries of other machines may be in any encoding.
         with open(path, encoding="utf-8", errors="surrogateescape") as file:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hsup import hookimpl
+from hsup.api import Claim
+from hsup.errors import UsageError
 from hsup_source_heroku import TOKENS
 
 if TYPE_CHECKING:
@@ -19,27 +21,18 @@ if TYPE_CHECKING:
 class HerokuSourceFactory:
     """Makes the source of whoever names an application and has a key to it."""
 
-    rank = 10
     remedy = f"set {TOKENS[0]} and --app for an application on Heroku"
     follows_formation = True
 
-    def applies(self, settings: Settings) -> bool:
-        """Tell whether HEROKU_ACCESS_TOKEN is set, or there is an application and another key.
+    def applies(self, settings: Settings) -> Claim:
+        """Tell how strongly: HEROKU_ACCESS_TOKEN is set, or another key to a named application.
 
         That of ~/.netrc is for whoever has nothing else to run here: it is there for the
         command line of Heroku, too.
         """
         if any(settings.environ.get(name) for name in TOKENS[: 1 if not settings.app else None]):
-            return True
-        if not settings.app or settings.environ.get("HSUP_CONTROL_DIR"):
-            return False
-        import os
-
-        if os.path.exists(os.path.join(settings.folder, "Procfile")):
-            return False
-        from hsup_source_heroku.credentials import find
-
-        return find(settings.environ) is not None
+            return Claim.PLATFORM
+        return Claim.FALLBACK if settings.app and _has_key(settings) else Claim.NONE
 
     def create(self, settings: Settings) -> Source:
         """Make the source. Raises UsageError where the application or the key is missing."""
@@ -52,6 +45,16 @@ class HerokuSourceFactory:
         from hsup.api import Checked
 
         return None if path else Checked(f"the application {settings.app} on Heroku", ())
+
+
+def _has_key(settings: Settings) -> bool:
+    """Tell whether a key is found; what is wrong with one is told by who uses it."""
+    from hsup_source_heroku.credentials import find
+
+    try:
+        return find(settings.environ) is not None
+    except UsageError:
+        return True
 
 
 @hookimpl

@@ -22,18 +22,16 @@ import msgspec
 
 from hsup.archives.limits import read_limits
 from hsup.archives.progress import tell_of_waiting
+from hsup.durable import UNFINISHED, write_durably
 from hsup.errors import SourceError
-from hsup.folders import make_folders
+from hsup.folders import make_folders, state_folder
 from hsup.locks import lock_or_make, unlock
 from hsup.model import Release
 from hsup_source_heroku import STATE_DIR, convert
-from hsup_source_heroku.archive import Archives, sync
+from hsup_source_heroku.archive import Archives
 from hsup_source_heroku.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
-
-_DEFAULT_DIR = "/var/lib/hsup/heroku"
-_PRIVATE = 0o600
 
 
 class Kept:
@@ -45,7 +43,7 @@ class Kept:
     def __init__(
         self, environ: Mapping[str, str], url: str, app: str, url_of: Callable[[str], str]
     ) -> None:
-        base = environ.get(STATE_DIR) or _default_dir(environ)
+        base = environ.get(STATE_DIR) or state_folder("heroku", environ)
         host = quote(urlsplit(url).netloc.rpartition("@")[2], safe=":")
         self.folder = os.path.join(base, host, quote(app, safe=""))
         self._newest = os.path.join(self.folder, "newest.json")
@@ -147,19 +145,5 @@ class Kept:
 
 
 def _write(path: str, snapshot: Snapshot) -> None:
-    """Write a file that appears whole, also after a crash, and is for the user alone."""
-    work = f"{path}.new"  # of a crash, the next one is written over it
-    descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE)
-    with open(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(snapshot))
-        file.flush()
-        os.fsync(descriptor)
-    os.replace(work, path)
-    sync(os.path.dirname(path))
-
-
-def _default_dir(environ: Mapping[str, str]) -> str:
-    if os.geteuid() == 0:
-        return _DEFAULT_DIR
-    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "hsup", "heroku")
+    """Write a snapshot; the caller has the lock, so that one name does for what is unfinished."""
+    write_durably(path, msgspec.json.encode(snapshot), work=f"{path}{UNFINISHED}")

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hsup.visible import tell, tell_json, warn
 
 if TYPE_CHECKING:
-    from hsup.api import Settings
+    from hsup.api import CommandContext
     from hsup_source_heroku.answers import ReleaseAnswer
 
 _DEFAULT_MOST = 15
-
-
-class _Options(Protocol):
-    """What hsup hands to the commands of plugins."""
-
-    def settings(self) -> Settings: ...
 
 
 @click.command(
@@ -42,7 +36,7 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_obj
-def releases(before: _Options, /, *, app: str | None, most: int, as_json: bool) -> None:
+def releases(context: CommandContext, /, *, app: str | None, most: int, as_json: bool) -> None:
     """List the releases of an application on Heroku, the newest first.
 
     The one marked * is the newest that has succeeded: `hsup start` and
@@ -51,7 +45,7 @@ def releases(before: _Options, /, *, app: str | None, most: int, as_json: bool) 
     from hsup_source_heroku.connect import connect
     from hsup_source_heroku.snapshot import Reader
 
-    settings = before.settings()
+    settings = context.settings()
     name, client = connect(settings._replace(app=app or settings.app))
     with closing(client):
         found = Reader(client, name).history(most)

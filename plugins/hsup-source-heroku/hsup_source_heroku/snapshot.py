@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from hsup.model import IMAGE_SCHEME
 from hsup_source_heroku.answers import (
     AppAnswer,
     FormationAnswer,
@@ -34,7 +35,8 @@ _IMAGES = "3.sdk"
 class Part(msgspec.Struct, frozen=True):
     """The slug or the container image of a release.
 
-    `location` is an image's name; None for a slug, whose archive has another place each time.
+    `location` is `docker://` and an image's name; None for a slug, whose archive has another
+    place each time.
     """
 
     id: str
@@ -233,7 +235,7 @@ class Reader:
                 name: (one.command,) if one.command else ()
                 for name, one in image.process_types.items()
             },
-            location=f"docker://{image.image_repo}@{image.digest}",
+            location=f"{IMAGE_SCHEME}{image.image_repo}@{image.digest}",
             stack=image.stack.name if image.stack else None,
             commit=image.commit,
             description=image.commit_description,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hsup import hookimpl
+from hsup.api import Claim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 class ProcfileSourceFactory:
     """Makes the source that reads the Procfile of the current folder."""
 
-    rank = 30
     remedy = 'write a Procfile here, with a line like "web: command"'
 
-    def applies(self, settings: Settings) -> bool:
-        """Tell whether the current folder has a Procfile."""
-        return os.path.isfile(os.path.join(settings.folder, "Procfile"))
+    def applies(self, settings: Settings) -> Claim:
+        """Tell how strongly: a Procfile is found in the current folder."""
+        is_here = os.path.isfile(os.path.join(settings.folder, "Procfile"))
+        return Claim.FOUND if is_here else Claim.NONE
 
     def create(self, settings: Settings) -> Source:
         """Make the source; that there is a Procfile is found out by its `fetch`."""

@@ -14,21 +14,19 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+from hsup.durable import UNFINISHED, write_durably
 from hsup.errors import SourceError
-from hsup.folders import make_folders
+from hsup.folders import make_folders, state_folder
 from hsup.model import Command, ProcessType, Release
 from hsup.validation import release_faults
 
 logger = logging.getLogger(__name__)
 
 STATE_DIR = "HSUP_PROCFILE_DIR"
-_DEFAULT_DIR = "/var/lib/hsup/procfile"
 #: Of a file's name, on most file systems (man 3 pathconf, NAME_MAX).
 _LONGEST_NAME = 200
 #: How a file's name begins: that of a folder is absolute.
 _ROOT = quote("/", safe="")
-#: How a file's name ends until it is whole; a crash leaves it.
-_UNFINISHED = ".new"
 #: Of folders whose releases are kept; that of the folder started longest ago goes first.
 _MOST_KEPT = 100
 
@@ -38,7 +36,7 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
     path = _path(folder, environ)
     try:
         make_folders(os.path.dirname(path))
-        _write(path, json.dumps(_said(release)))
+        write_durably(path, json.dumps(_said(release)).encode("ascii"))
         _make_room(os.path.dirname(path))
     except OSError as error:
         text = f"cannot keep the release in {path}: {error.strerror}"
@@ -46,29 +44,12 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
         raise SourceError(text, hint=hint) from error
 
 
-def _write(path: str, text: str) -> None:
-    """Write a file that appears whole, whoever else writes it at the same time."""
-    work = f"{path}.{os.urandom(8).hex()}{_UNFINISHED}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(work, flags, 0o600)
-    try:
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(work, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(work)
-        raise
-
-
 def _make_room(state: str) -> None:
     with os.scandir(state) as entries:
         own = [
             one
             for one in entries
-            if one.name.startswith(_ROOT) and one.name.endswith((".json", _UNFINISHED))
+            if one.name.startswith(_ROOT) and one.name.endswith((".json", UNFINISHED))
         ]
     for old in sorted(own, key=_age)[:-_MOST_KEPT]:
         with suppress(FileNotFoundError):  # another hsup was quicker
@@ -142,11 +123,4 @@ def _path(folder: str, environ: Mapping[str, str]) -> str:
         import hashlib
 
         name = _ROOT + hashlib.sha256(name.encode()).hexdigest()
-    return os.path.join(environ.get(STATE_DIR) or _default_dir(environ), f"{name}.json")
-
-
-def _default_dir(environ: Mapping[str, str]) -> str:
-    if os.geteuid() == 0:
-        return _DEFAULT_DIR
-    state = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "hsup", "procfile")
+    return os.path.join(environ.get(STATE_DIR) or state_folder("procfile", environ), f"{name}.json")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.api import Settings, SourceFactory
+from hsup.api import Claim, Settings, SourceFactory
 from hsup_source_procfile.hooks import hsup_register_sources
 
 
@@ -20,19 +20,15 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(folder=str(tmp_path), environ={})
 
 
-def test_it_is_asked_after_heroku_and_the_control_directory(factory):
-    assert factory.rank == 30
-
-
 def test_it_applies_where_there_is_a_procfile(tmp_path, factory, settings):
-    assert not factory.applies(settings)
+    assert factory.applies(settings) is Claim.NONE
     (tmp_path / "Procfile").write_text("")
-    assert factory.applies(settings)
+    assert factory.applies(settings) is Claim.FOUND
 
 
 def test_a_folder_called_procfile_is_none(tmp_path, factory, settings):
     (tmp_path / "Procfile").mkdir()
-    assert not factory.applies(settings)
+    assert factory.applies(settings) is Claim.NONE
 
 
 def test_it_makes_a_source_of_the_folder(tmp_path, factory, settings):

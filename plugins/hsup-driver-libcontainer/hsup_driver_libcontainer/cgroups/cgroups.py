@@ -111,21 +111,38 @@ class Cgroups:
 
         `instance` tells hsups apart. Raises DriverError, and leaves nothing then.
         """
-        parents = {**self._layout.parents, **self._layout.shown}.items()
-        folders = {name: f"{parent}/{_PREFIX}{instance}/{dyno}" for name, parent in parents}
+        folders = self._folders(instance, dyno)
         made: list[str] = []
         try:
             for folder in _once(folders):
                 self._make(folder)
                 made.append(folder)
             self._version.complete(folders)
-            for path, value in self._version.limits(folders, size):
+            limits_swap = self._version.limits_swap(folders)
+            for path, value in self._version.limits(folders, size, limits_swap=limits_swap):
                 write(path, value)
         except OSError as error:
             _wait(_removing(made))
             text = f"cannot make a cgroup for {dyno}: {error.filename}: {error.strerror}"
             raise DriverError(text, hint="see hsup doctor") from error
         return Group(self._version, folders, size)
+
+    def planned(self, instance: str, dyno: str, size: Size) -> Group:
+        """Return what `create` would, and make nothing."""
+        return Group(self._version, self._folders(instance, dyno), size)
+
+    def explain(self, instance: str, dyno: str, size: Size) -> Iterator[str]:
+        """Yield in words what `create` would do."""
+        folders = self._folders(instance, dyno)
+        yield from (f"make the cgroup {folder}" for folder in _once(folders))
+        yield from self._version.explain_complete(folders)
+        limits_swap = self._version.will_limit_swap(self._layout.parents)
+        for path, value in self._version.limits(folders, size, limits_swap=limits_swap):
+            yield f"write {value} to {path}"
+
+    def _folders(self, instance: str, dyno: str) -> Folders:
+        parents = {**self._layout.parents, **self._layout.shown}
+        return {name: f"{one}/{_PREFIX}{instance}/{dyno}" for name, one in parents.items()}
 
     def instances(self) -> set[str]:
         """Return the hsups that have cgroups here, dead or alive."""

@@ -39,11 +39,26 @@ class Version1:
         if "cpuset" in folders:
             _inherit_processors(folders["cpuset"])
 
-    def limits(self, folders: Folders, size: Size) -> Iterator[tuple[str, str]]:
+    def explain_complete(self, folders: Folders) -> Iterator[str]:
+        """Yield in words what `complete` does."""
+        if "cpuset" in folders:
+            yield f"give {folders['cpuset']} the processors of the one above"
+
+    def limits_swap(self, folders: Folders) -> bool:
+        """Tell whether the swap of a dyno can be limited."""
+        return os.path.exists(f"{folders['memory']}/memory.memsw.limit_in_bytes")
+
+    def will_limit_swap(self, parents: Folders) -> bool:
+        """Tell whether that of dynos to come can be."""
+        return self.limits_swap(parents)
+
+    def limits(
+        self, folders: Folders, size: Size, *, limits_swap: bool
+    ) -> Iterator[tuple[str, str]]:
         """Yield the files to write, in this order, with what to write."""
         memory, cpu = folders["memory"], folders["cpu"]
         yield f"{memory}/memory.limit_in_bytes", str(size.memory)
-        if os.path.exists(f"{memory}/memory.memsw.limit_in_bytes"):
+        if limits_swap:
             yield f"{memory}/memory.memsw.limit_in_bytes", str(size.hard_limit)
         else:  # booted with swapaccount=0: what cannot be limited is not to be used
             yield f"{memory}/memory.swappiness", "0"

@@ -35,14 +35,28 @@ class Version2:
         """Make the cgroup that `view` mounts a file on."""
         os.mkdir(f"{folders['memory']}/{_V1_MEMORY}")
 
-    def limits(self, folders: Folders, size: Size) -> Iterator[tuple[str, str]]:
+    def explain_complete(self, folders: Folders) -> Iterator[str]:
+        """Yield in words what `complete` does."""
+        yield f"make the cgroup {folders['memory']}/{_V1_MEMORY}"
+
+    def limits_swap(self, folders: Folders) -> bool:
+        """Tell whether the swap of a dyno can be limited, which it cannot be without swap."""
+        return os.path.exists(f"{folders['memory']}/memory.swap.max")
+
+    def will_limit_swap(self, parents: Folders) -> bool:
+        """Tell whether that of dynos to come can be: the root of all has no such file itself."""
+        return self.limits_swap(parents) or os.path.exists("/proc/swaps")
+
+    def limits(
+        self, folders: Folders, size: Size, *, limits_swap: bool
+    ) -> Iterator[tuple[str, str]]:
         """Yield the files to write, in this order, with what to write.
 
         With memory.oom.group, running out of memory ends all of the dyno.
         """
         folder = folders["memory"]
         yield f"{folder}/memory.max", str(size.memory)
-        if os.path.exists(f"{folder}/memory.swap.max"):  # not in a kernel without swap
+        if limits_swap:
             yield f"{folder}/memory.swap.max", str(size.swap)
         yield f"{folder}/memory.oom.group", "1"
         yield f"{folder}/pids.max", str(size.pids)

@@ -12,10 +12,19 @@ import socket
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
-from hsup_driver_libcontainer.child import execution, messages, netlink_apply, plan, privileges
+from hsup_driver_libcontainer.child import (
+    execution,
+    facts,
+    messages,
+    mount_steps,
+    netlink_apply,
+    plan,
+    privileges,
+)
 from hsup_driver_libcontainer.child.messages import Built, Connect, Launch, Watch
-from hsup_driver_libcontainer.child.mounts import Owner, RootFilesystem
+from hsup_driver_libcontainer.child.mounts import FileSystems
 from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
+from hsup_driver_libcontainer.child.owner import Owner
 from hsup_driver_libcontainer.child.plan import Common, Ground
 
 
@@ -73,10 +82,11 @@ class Builder:
             if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
                 os.fchown(stream, uid, uid)
         own = plan.read_plan(plan_file)
-        root = RootFilesystem(own, uid, self._common.stage, self._owner)
-        root.build()
+        steps = mount_steps.steps(own, uid, self._common.stage, facts.look(own, uid))
+        file_systems = FileSystems(self._owner)
+        file_systems.make(steps)
         terminal = execution.open_terminal(self._setup, own.terminal, uid)
-        return _Made(program_file, streams, terminal, root.has_copied_owner)
+        return _Made(program_file, streams, terminal, file_systems.has_copied_owner)
 
     def _execute(self, made: _Made) -> NoReturn:
         """Lose all privileges, and become the program."""

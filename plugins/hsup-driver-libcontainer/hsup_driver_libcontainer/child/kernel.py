@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import errno
 import os
 import select
 import struct
@@ -136,6 +137,15 @@ def mount_setattr(
     attr = struct.pack("=QQQQ", attributes, 0, 0, user_namespace)
     size = ctypes.c_size_t(len(attr))
     _syscall("mount_setattr", _MOUNT_SETATTR, descriptor, b"", flags | AT_EMPTY_PATH, attr, size)
+
+
+def has_mount_setattr() -> bool:
+    """Tell whether the kernel knows mount_setattr, by setting nothing of nothing."""
+    try:
+        mount_setattr(-1, 0)
+    except OSError as error:
+        return error.errno != errno.ENOSYS
+    return True
 
 
 def close_range(first: int, last: int = 0xFFFFFFFF) -> None:

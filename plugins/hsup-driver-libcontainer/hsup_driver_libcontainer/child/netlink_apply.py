@@ -67,7 +67,7 @@ def request(netlink: socket.socket, requests: bytes, steps: Sequence[str]) -> No
     while number != last:
         _, kind, _, number, _, error = _ANSWER.unpack_from(netlink.recv(_ANSWER_BYTES))
         if kind == _NLMSG_ERROR and error:
-            raise OSError(-error, os.strerror(-error), steps[number])
+            raise OSError(-error, os.strerror(-error), f"cannot {steps[number]}")
 
 
 def _let_transmit(host: socket.socket, interface: str) -> None:

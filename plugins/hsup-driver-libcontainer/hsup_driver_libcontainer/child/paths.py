@@ -1,4 +1,4 @@
-"""Follow symbolic links within a folder that is to be somebody's root."""
+"""Where paths of a dyno lead: within a folder that is to be its root, and who may write there."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def resolve(root: str, path: str) -> str:
             resolved.clear()
         parts.extend(one for one in reversed(target.split("/")) if one)
     return "/" + "/".join(resolved)
+
+
+def is_writable(path: str) -> bool:
+    """Tell whether a path of a dyno is in memory of its own, where it may write."""
+    return path.startswith(("/app/", "/tmp/", "/var/tmp/", "/dev/"))  # noqa: S108 - the dyno's own

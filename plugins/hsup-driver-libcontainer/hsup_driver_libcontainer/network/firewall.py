@@ -8,7 +8,6 @@ one that there is something to be taken away.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import time
@@ -17,6 +16,7 @@ from contextlib import suppress
 
 from hsup.api import Finding
 from hsup.errors import DriverError
+from hsup.locks import EXCLUSIVE_NOW, MAKE, SHARED, lock_file, unlock
 from hsup_driver_libcontainer.child.system_tools import Ended, RunningTool, find_tool
 from hsup_driver_libcontainer.network import forwarding, nf_tables, nft
 from hsup_driver_libcontainer.network.iptables import RULES, Iptables
@@ -64,7 +64,7 @@ class Firewall:
         make_own_folder(self.folder)
         self._making = _locked_in_time(self._making_path)
         try:
-            self._use = _locked(self._use_path, fcntl.LOCK_SH)
+            self._use = lock_file(self._use_path, SHARED, MAKE)
             self._is_new = not os.path.exists(self._made)
             with open(self._made, "w", encoding="ascii"):
                 pass
@@ -94,7 +94,7 @@ class Firewall:
                 raise DriverError(f"cannot make the firewall: {error.strerror}") from error
             raise
         finally:
-            _unlock(self._making)
+            unlock(self._making)
 
     def begin_close(self) -> None:
         """Take the rules away, if nobody else uses them; nothing if there are none.
@@ -106,7 +106,7 @@ class Firewall:
         try:
             if self._table is not None:
                 self.open()
-            _unlock(self._use)
+            unlock(self._use)
             self._use = -1
             self._take_away()
         except DriverError as error:
@@ -138,15 +138,15 @@ class Firewall:
     def _give_up(self) -> None:
         """Hold no lock after a beginning that failed; a sweep takes away what was made."""
         if self._use >= 0:
-            _unlock(self._use)
+            unlock(self._use)
             self._use = -1
         self._table = None
-        _unlock(self._making)
+        unlock(self._making)
 
     def _take_away(self) -> Sequence[str]:
         """Take away what is there, if nobody uses it; say what that was. Raises DriverError."""
         try:
-            alone = _locked(self._use_path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = lock_file(self._use_path, EXCLUSIVE_NOW, MAKE)
         except BlockingIOError:
             return ()
         try:
@@ -154,7 +154,7 @@ class Firewall:
                 return ()
             self._remove()
         finally:
-            _unlock(alone)
+            unlock(alone)
         return (f"the nftables table inet {nft.TABLE}",)
 
     def _remove(self) -> None:
@@ -196,26 +196,9 @@ def _locked_in_time(path: str) -> int:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            return _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock_file(path, EXCLUSIVE_NOW, MAKE)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
                 text = f"another hsup has been making the firewall for {_PATIENCE_SECONDS:g} s"
                 raise DriverError(text, hint=f"fuser {path} tells which") from error
             time.sleep(_LOOK_SECONDS)
-
-
-def _locked(path: str, how: int) -> int:
-    """Return a descriptor of a file that is locked. Raises BlockingIOError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, how)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _unlock(descriptor: int) -> None:
-    """End a lock also where a process that was forked meanwhile has the descriptor."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from pyroute2.netlink import (  # type: ignore[import-untyped]
     NLM_F_ACK,
@@ -54,7 +55,8 @@ _REPLACED = NLM_F_CREATE | NLM_F_REPLACE
 _Attributes = Sequence[tuple[str, Any]]
 
 
-class _Request(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Request:
     """What a request does, and what pyroute2 makes it from."""
 
     step: str
@@ -65,7 +67,8 @@ class _Request(NamedTuple):
     attributes: _Attributes = ()
 
 
-class _At(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _At:
     """An interface, and its address."""
 
     name: str
@@ -95,7 +98,12 @@ def _host_side(
     settings: NetworkSettings, group: int, values: LinkValues, *, has_ipv6: bool
 ) -> Iterator[_Request]:
     yield _veth(group, values)
-    at = _At("{name}", values.number, values.gateway, PREFIX_LENGTH)
+    at = _At(
+        name="{name}",
+        number=values.number,
+        address=values.gateway,
+        prefix_length=PREFIX_LENGTH,
+    )
     yield from _configured(at, "{gateway}", has_ipv6=has_ipv6)
     if settings.extra_interface:
         yield _ipvlan(settings.extra_interface.parent, values.parent)
@@ -105,11 +113,16 @@ def _dyno_side(
     settings: NetworkSettings, values: LinkValues, *, has_ipv6: bool
 ) -> Iterator[_Request]:
     yield _up("lo", _LOOPBACK)
-    at = _At(FIRST, _FIRST_INDEX, values.dyno, PREFIX_LENGTH)
+    at = _At(name=FIRST, number=_FIRST_INDEX, address=values.dyno, prefix_length=PREFIX_LENGTH)
     yield from _configured(at, "{dyno}", has_ipv6=has_ipv6)
     if settings.extra_interface:
         network = settings.extra_interface.address
-        at = _At(EXTRA, _EXTRA_INDEX, dotted(network.address), network.prefix_length)
+        at = _At(
+            name=EXTRA,
+            number=_EXTRA_INDEX,
+            address=dotted(network.address),
+            prefix_length=network.prefix_length,
+        )
         yield from _configured(at, str(network), has_ipv6=has_ipv6)
     yield _default_route(values)
     for route in settings.extra_routes:

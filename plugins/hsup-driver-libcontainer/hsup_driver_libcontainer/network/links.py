@@ -64,38 +64,49 @@ class Links:
     def load(self) -> LinkRequests:
         """Return the template, which is made if it is not there already."""
         if self._template is None:
-            has_ipv6 = os.path.exists("/proc/net/if_inet6")
-            key = repr((self._settings, has_ipv6, *_signatures()))
-            self._template = _read(self._path, key) or self._make(key, has_ipv6=has_ipv6)
+            key = repr((self._settings, _has_ipv6(), *_signatures()))
+            self._template = _read(self._path, key) or self._make(key)
         return self._template
 
     def requests(self, subnet: Subnet, name: str) -> LinkRequests:
         """Return the requests for a dyno. Raises OSError where the extra parent is missing."""
-        extra = self._settings.extra_interface
-        values = LinkValues(
-            name=name,
-            number=number_of_link(subnet),
-            parent=socket.if_nametoindex(extra.parent) if extra else 0,
-            gateway=subnet.gateway,
-            dyno=subnet.dyno,
-        )
-        return fill(self.load(), values)
+        return fill(self.load(), self._values(subnet, name))
+
+    def sample(self, subnet: Subnet, name: str) -> LinkRequests:
+        """Return the same, and keep no template for others."""
+        return fill(self._encode(), self._values(subnet, name))
 
     def removal(self, subnet: Subnet) -> str:
         """Return the request that removes a dyno's interface from the host."""
         values = PLACEHOLDERS._replace(number=number_of_link(subnet))
         return fill(self.load(), values).removal
 
-    def _make(self, key: str, *, has_ipv6: bool) -> LinkRequests:
+    def _values(self, subnet: Subnet, name: str) -> LinkValues:
+        extra = self._settings.extra_interface
+        return LinkValues(
+            name=name,
+            number=number_of_link(subnet),
+            parent=socket.if_nametoindex(extra.parent) if extra else 0,
+            gateway=subnet.gateway,
+            dyno=subnet.dyno,
+        )
+
+    def _make(self, key: str) -> LinkRequests:
+        from hsup.durable import write_durably  # is needed rarely
+
+        template = self._encode()
+        write_durably(self._path, json.dumps([key, template]).encode("ascii"))
+        return template
+
+    def _encode(self) -> LinkRequests:
         from hsup_driver_libcontainer.network.link_messages import encode
 
         group = group_of(self._settings)
-        template = encode(self._settings, group, PLACEHOLDERS, has_ipv6=has_ipv6)
-        unfinished = f"{self._path}.{os.getpid()}"
-        with open(unfinished, "w", encoding="ascii") as file:
-            json.dump([key, template], file)
-        os.rename(unfinished, self._path)
-        return template
+        return encode(self._settings, group, PLACEHOLDERS, has_ipv6=_has_ipv6())
+
+
+def _has_ipv6() -> bool:
+    return os.path.exists("/proc/net/if_inet6")
 
 
 def fill(template: LinkRequests, values: LinkValues) -> LinkRequests:

@@ -118,6 +118,17 @@ class Network:
         """
         return self._links.requests(subnet, interface).plan
 
+    @property
+    def sample(self) -> Subnet:
+        """Return a subnet of those that dynos may have, and take none."""
+        return Subnet(self._numbers.start)
+
+    def explain(self, subnet: Subnet, interface: str) -> Iterator[str]:
+        """Yield in words what `plan` has. Raises OSError as that does."""
+        made = self._links.sample(subnet, interface).plan
+        yield from (f"on the host: {step}" for step in made.host_steps)
+        yield from (f"in the dyno: {step}" for step in made.dyno_steps)
+
     async def gone(self, subnet: Subnet) -> None:
         """Return when the host's end of a dyno that has ended is gone, or never was.
 

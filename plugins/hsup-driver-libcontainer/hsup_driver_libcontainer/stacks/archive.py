@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from hsup.archives.foreign import what_is
 from hsup.errors import DriverError
@@ -22,7 +22,8 @@ _FORMATS = ((257, b"ustar", "tar"), (0, b"hsqs", "squashfs"), (1024 + 56, b"\x53
 _HEAD_BYTES = 4096
 
 
-class Archive(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
     """A file that a stack is made of.
 
     `name` is what errors call it. `compression` is the tool that undoes it, or
@@ -46,7 +47,7 @@ def recognize(path: str, name: str, tools: Tools) -> Archive:
         head = _decompressed_head(path, compression, tools)
     for offset, mark, form in _FORMATS:
         if head[offset : offset + len(mark)] == mark:
-            return Archive(path, name, compression, form)
+            return Archive(path=path, name=name, compression=compression, format=form)
     kind = None if compression else what_is(head)
     raise DriverError(
         f"{name} is {f'{kind}, ' if kind else ''}neither a tar nor an ext4 or squashfs disk image",

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hsup.errors import DriverError, UsageError
-from hsup.model import Fault
-from hsup_driver_libcontainer.stacks.lock import rewritten
+from hsup.model import IMAGE_SCHEME, Fault
+from hsup_driver_libcontainer.stacks.lock import rewriting
 from hsup_driver_libcontainer.stacks.manifest import Entry, Parsed
 from hsup_driver_libcontainer.stacks.version import ordered
 
@@ -94,16 +94,16 @@ class Catalogue:
 
     def add_import(self, entry: Entry) -> None:
         """Write down an imported stack in place of one of the same name and version."""
-        with rewritten(self._imported_path) as file:
+        with rewriting(self._imported_path) as write:
             others = [one for one in self.imported() if one[:2] != entry[:2]]
             if entry.primary:
                 others = [one._replace(primary=False) for one in others]
-            json.dump([*others, entry], file)
+            write(json.dumps([*others, entry]))
 
     def drop_imports(self, dropped: Sequence[Entry]) -> None:
         """Forget imported stacks."""
-        with rewritten(self._imported_path) as file:
-            json.dump([one for one in self.imported() if one not in dropped], file)
+        with rewriting(self._imported_path) as write:
+            write(json.dumps([one for one in self.imported() if one not in dropped]))
 
     def _manifest(self) -> tuple[Entry, ...]:
         stamp = _stamp(self.manifest_path)
@@ -118,8 +118,8 @@ class Catalogue:
             raise ManifestRejected(self.manifest_path, errors)
         # Who may not write here reads YAML each time.
         if os.access(os.path.dirname(self._compiled_path), os.W_OK):
-            with rewritten(self._compiled_path) as file:
-                json.dump({"stamp": stamp, "entries": parsed.entries}, file)
+            with rewriting(self._compiled_path) as write:
+                write(json.dumps({"stamp": stamp, "entries": parsed.entries}))
         return parsed.entries
 
     def _refuse(self, wanted: str, entries: Sequence[Entry]) -> Entry:
@@ -155,7 +155,7 @@ def _of_heroku(name: str, version: str | None) -> Entry | None:
     if not match:
         return None
     tag = version or match[2]
-    return Entry(name, version, f"docker://docker.io/heroku/{match[1]}:{tag}")
+    return Entry(name, version, f"{IMAGE_SCHEME}docker.io/heroku/{match[1]}:{tag}")
 
 
 def _stamp(path: str) -> list[int] | None:

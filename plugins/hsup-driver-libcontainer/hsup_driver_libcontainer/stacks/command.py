@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
 from hsup.visible import tell, tell_json, warn
 
 if TYPE_CHECKING:
-    from hsup.api import Settings
+    from hsup.api import CommandContext
     from hsup_driver_libcontainer.stacks.store import Listed, StackStore
 
 _MIB = 1 << 20
-
-
-class _Options(Protocol):
-    """What hsup hands to the commands of plugins."""
-
-    def settings(self) -> Settings: ...
 
 
 @click.group(
@@ -41,14 +35,14 @@ def stacks() -> None:
 @stacks.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_obj
-def list_stacks(before: _Options, /, *, as_json: bool) -> None:
+def list_stacks(context: CommandContext, /, *, as_json: bool) -> None:
     """List the stacks that are known.
 
     They are those of the manifest, those imported, and those installed.
     The one marked * is for releases that name no stack. Warnings about the
     manifest are on standard error.
     """
-    store = _store(before)
+    store = _store(context)
     listed = _list_with_faults(store)
     if as_json:
         tell_json([_fields(one) for one in listed])
@@ -69,7 +63,7 @@ Examples:
 )
 @click.argument("names", metavar="[NAME[:VERSION]]...", nargs=-1)
 @click.pass_obj
-def pull(before: _Options, /, names: tuple[str, ...]) -> None:
+def pull(context: CommandContext, /, names: tuple[str, ...]) -> None:
     """Fetch stacks, or newer images of them.
 
     What is there already is fetched again only if the tag of an image in a
@@ -79,7 +73,7 @@ def pull(before: _Options, /, names: tuple[str, ...]) -> None:
     from hsup.long_work import said
     from hsup_driver_libcontainer.stacks.progress import Progress
 
-    store = _store(before)
+    store = _store(context)
     for name in names or (None,):
         with said():
             entry, is_new = store.pull(name, Progress())
@@ -101,7 +95,7 @@ Examples:
 @click.option("--primary", is_flag=True, help="Use it for releases that name no stack.")
 @click.pass_obj
 def import_stack(
-    before: _Options, /, name: str, place: str, *, checksum: str | None, primary: bool
+    context: CommandContext, /, name: str, place: str, *, checksum: str | None, primary: bool
 ) -> None:
     """Make a stack of a folder, tar or image.
 
@@ -113,33 +107,33 @@ def import_stack(
     from hsup_driver_libcontainer.stacks.imports import entry_of
     from hsup_driver_libcontainer.stacks.progress import Progress
 
-    settings = before.settings()
+    settings = context.settings()
     entry = entry_of(name, place, folder=settings.folder, checksum=checksum, primary=primary)
     with said():
-        _store(before).add(entry, Progress())
+        _store(context).add(entry, Progress())
     warn(f"stack {entry} is imported")
 
 
 @stacks.command("remove")
 @click.argument("names", metavar="NAME[:VERSION]...", nargs=-1, required=True)
 @click.pass_obj
-def remove(before: _Options, /, names: tuple[str, ...]) -> None:
+def remove(context: CommandContext, /, names: tuple[str, ...]) -> None:
     """Remove stacks from the disk.
 
     Without a version, all versions. One that runs dynos is refused. What the
     manifest has is fetched again when it is needed. A folder that was imported
     is only forgotten.
     """
-    store = _store(before)
+    store = _store(context)
     for name in names:
         for removed in store.remove(name):
             warn(f"stack {removed} is removed")
 
 
-def _store(before: _Options) -> StackStore:
+def _store(context: CommandContext) -> StackStore:
     from hsup_driver_libcontainer.stacks.store import StackStore
 
-    return StackStore(before.settings())
+    return StackStore(context.settings())
 
 
 def _list_with_faults(store: StackStore) -> tuple[Listed, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from hsup import long_work
 from hsup.archives.digest import url_key
@@ -33,7 +33,8 @@ _COPY = "archive"
 BACKOFF_SECONDS = 0.5
 
 
-class Workspace(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
     """Where a stack is made: a folder of this process alone, which is removed at the end.
 
     `min_rate` is in bytes a second.
@@ -57,7 +58,7 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
     os.mkdir(stack, 0o755)
     try:
         with long_work.current().doing(workspace.progress.describe):
-            if entry.url.startswith("docker://"):
+            if entry.image is not None:
                 record = _from_registry(entry, stack, workspace, current)
             else:
                 record = _from_archive(entry, stack, workspace)

@@ -19,8 +19,8 @@ def examine(settings: Settings) -> list[Finding]:
         fault = Finding("stack", is_good=False, text=str(error), remedy="correct that")
         return [fault, _puller(settings, is_needed=False)]
     stack = next((one for one in stacks if one.path), stacks[0])
-    is_image = stack.entry.url.startswith("docker://")
-    return [_stack(stack), _puller(settings, is_needed=is_image and not stack.path)]
+    is_needed = stack.entry.image is not None and not stack.path
+    return [_stack(stack), _puller(settings, is_needed=is_needed)]
 
 
 def _stack(stack: Listed) -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
 
 from hsup.cancellation import GivenUp
 from hsup.folders import make_folders
@@ -65,22 +64,15 @@ def is_resumable(path: str) -> bool:
 
 
 @contextmanager
-def rewritten(path: str) -> Iterator[IO[str]]:
-    """Give the file that takes the place of another at the end, one process at a time."""
+def rewriting(path: str) -> Iterator[Callable[[str], None]]:
+    """Give what replaces the content of a file, one process at a time."""
+    from hsup.durable import UNFINISHED, write_durably  # is needed rarely
+
     folder = os.path.dirname(path)
     make_folders(folder, 0o755)
     descriptor = lock(folder, EXCLUSIVE)
     try:
-        # Of one name, so that what a killed process left is written over.
-        with open(f"{path}.new", "w", encoding="utf-8", opener=open_privately) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(f"{path}.new", path)
+        # Of one name, so that what a killed process left is replaced.
+        yield lambda text: write_durably(path, text.encode(), work=f"{path}{UNFINISHED}")
     finally:
         unlock(descriptor)
-
-
-def open_privately(path: str, flags: int) -> int:
-    """Open a file for its owner alone: URLs may have passwords in them."""
-    return os.open(path, flags, 0o600)

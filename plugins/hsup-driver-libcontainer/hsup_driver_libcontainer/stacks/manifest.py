@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.archives.errors import SlugError
 from hsup.archives.location import path_of_url, shown_url
-from hsup.model import Fault
+from hsup.model import IMAGE_SCHEME, Fault
 
 if TYPE_CHECKING:
     import yaml
@@ -28,9 +28,9 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DIGITS = {"sha256": 64, "md5": 32}
 _KEYS = ("name", "version", "url", "checksum", "md5", "primary")
 _WEB = ("http://", "https://")
-_SCHEMES = (*_WEB, "docker://", "/")
+_SCHEMES = (*_WEB, IMAGE_SCHEME, "/")
 #: An image without a user in front of its host; what else it must be, its registry says.
-_IMAGE = re.compile(r"docker://[^@?#\s]+(@sha256:[0-9a-f]{64})?")
+_IMAGE = re.compile(rf"{IMAGE_SCHEME}[^@?#\s]+(@sha256:[0-9a-f]{{64}})?")
 #: Shown in place of what nobody can tell the secrets of.
 _NO_URL = "a URL"
 _WORD_HINT = "must be letters, digits, dots, hyphens and underscores, at most 100"
@@ -49,6 +49,11 @@ class Entry(NamedTuple):
     url: str
     checksum: str | None = None
     primary: bool = False
+
+    @property
+    def image(self) -> str | None:
+        """Return the name of the image in a registry, None for what is not from one."""
+        return self.url.removeprefix(IMAGE_SCHEME) if self.url.startswith(IMAGE_SCHEME) else None
 
     def __str__(self) -> str:
         return f"{self.name}:{self.version}" if self.version else self.name
@@ -74,7 +79,7 @@ def check_url(url: str) -> str | None:
         except SlugError as error:
             return f"url must be of a file that is here: {error}"
         return None
-    if url.startswith("docker://") and not _IMAGE.fullmatch(url):
+    if url.startswith(IMAGE_SCHEME) and not _IMAGE.fullmatch(url):
         # Not shown: where a password was meant to be, any part of it may be one.
         return "url must name an image, docker://HOST/NAME:TAG; passwords are docker login's"
     if url.startswith(_WEB) and shown(url) == _NO_URL:

@@ -14,7 +14,8 @@ import platform
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
@@ -26,6 +27,8 @@ _LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/")
 _TAG = re.compile(r":[^/:]*$")
 #: Go's names, which image indexes use.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+#: What skopeo calls registries, see man 5 containers-transports.
+_TRANSPORT = "docker://"
 _RETRIES = "3"
 #: The largest size in a manifest, an int64 (OCI image-spec, descriptor.md).
 _MOST_BYTES = 2**63 - 1
@@ -34,7 +37,8 @@ _MOST_TOLD = 40
 _LAYOUT_TAG = "stack"
 
 
-class Image(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
     """An image of this machine's architecture.
 
     `digest` is what the reference stands for at present: an index, or the
@@ -59,7 +63,7 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
             chosen = _choose(manifest["manifests"], entry)
             manifest = json.loads(_manifest(f"{repository}@{chosen}", tools))
         size = sum(_size(layer, reference) for layer in manifest.get("layers", ()))
-    return Image(f"{repository}@{chosen}", digest, size)
+    return Image(reference=f"{repository}@{chosen}", digest=digest, size=size)
 
 
 def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> str:
@@ -76,7 +80,7 @@ def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> s
         f"--src-tls-verify={_wants_tls(image.reference)}",
         # umoci 0.4.7, which Debian 12 has, reads no zstd.
         "--dest-compress-format=gzip",
-        f"docker://{image.reference}",
+        f"{_TRANSPORT}{image.reference}",
         f"oci:{layout}:{_LAYOUT_TAG}",
         to=f"pull {image.reference}",
         watch=lambda: progress.show(_bytes_in(layout), image.size),
@@ -91,7 +95,8 @@ def unpack_layers(layout: str, root: str, tools: Tools) -> None:
 
 def _references(entry: Entry) -> tuple[str, str]:
     """Return the repository, and with the checksum as digest, or else the tag, the image."""
-    given = entry.url.removeprefix("docker://")
+    given = entry.image
+    assert given is not None  # nothing else is resolved
     if entry.checksum:
         repository = _TAG.sub("", given.partition("@")[0])
         return repository, f"{repository}@{entry.checksum}"
@@ -105,7 +110,7 @@ def _manifest(reference: str, tools: Tools) -> bytes:
         "--raw",
         f"--retry-times={_RETRIES}",
         f"--tls-verify={_wants_tls(reference)}",
-        f"docker://{reference}",
+        f"{_TRANSPORT}{reference}",
         to=f"pull {reference}",
         hint="hsup stacks import NAME FOLDER takes a root file system that is here",
     )

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from hsup.locks import unlock
-from hsup_driver_libcontainer.stacks.lock import open_privately
 from hsup_driver_libcontainer.stacks.manifest import Entry
 
 #: What a stack's folder has in it: one of the two, and the record.
@@ -109,9 +108,9 @@ def mount_command(image: str, filesystem: str, target: str) -> tuple[str, ...]:
 
 
 def write_record(folder: str, record: Record) -> None:
-    """Write down what a stack's folder has in it."""
+    """Write down what a stack's folder has in it, which is not in its place yet."""
     path = os.path.join(folder, RECORD)
-    with open(path, "w", encoding="utf-8", opener=open_privately) as file:
+    with open(path, "w", encoding="utf-8", opener=_open_privately) as file:
         json.dump(record, file)
 
 
@@ -119,3 +118,8 @@ def read_record(folder: str) -> Record:
     """Return what a stack's folder has in it."""
     with open(os.path.join(folder, RECORD), encoding="utf-8") as file:
         return Record(*json.load(file))
+
+
+def _open_privately(path: str, flags: int) -> int:
+    """Open a file for its owner alone: URLs may have passwords in them."""
+    return os.open(path, flags, 0o600)

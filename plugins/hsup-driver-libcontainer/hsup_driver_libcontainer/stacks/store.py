@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.api import Settings
 from hsup.errors import DriverError, UsageError
+from hsup.folders import SYSTEM_STATE
 from hsup.locks import SHARED, lock
 from hsup_driver_libcontainer.stacks.catalogue import Catalogue, split_wanted
 from hsup_driver_libcontainer.stacks.installed import Installed
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.stacks.fetch import Workspace
 
 STACKS_DIR = "HSUP_STACKS_DIR"
-DEFAULT_STACKS_DIR = "/var/lib/hsup/stacks"
+DEFAULT_STACKS_DIR = f"{SYSTEM_STATE}/stacks"
 #: What parts the folders and the options of overlays, and what escapes it.
 _UNMOUNTABLE = re.compile(r"[:,\\]")
 
@@ -62,6 +63,12 @@ class StackStore:
                 return _open_folder(entry)
             return self._installed.open(entry) or self._fetch(entry, progress)
 
+    def look(self, wanted: str | None) -> Stack | None:
+        """Return a stack if it is there, as `obtain` does; fetch nothing. Raises DriverError."""
+        with self._telling():
+            entry = self.catalogue.find(wanted)
+            return _open_folder(entry) if is_folder(entry) else self._installed.open(entry)
+
     def pull(self, wanted: str | None, progress: Progress | None = None) -> tuple[Entry, bool]:
         """Fetch a stack that is not there, or whose image in a registry is another now.
 
@@ -77,7 +84,7 @@ class StackStore:
                 self._fetch(entry, progress).close()
                 return entry, True
             present.close()
-            if not entry.url.startswith("docker://"):
+            if entry.image is None:
                 return entry, False
             with self._fetch(entry, progress, unless=present.record) as stack:
                 return entry, stack.record != present.record
@@ -163,7 +170,8 @@ class StackStore:
             stack = None if is_anew else self._installed.open(entry)
             if stack is None or stack.record == unless:
                 rate = read_limits(self._environ).rate
-                place = Workspace(folder, Tools(self._environ, descriptor), told, rate)
+                tools = Tools(self._environ, descriptor)
+                place = Workspace(folder=folder, tools=tools, progress=told, min_rate=rate)
                 with stack or nullcontext():
                     self._fetch_into(place, entry, stack.record.digest if stack else None)
                 stack = self._reopen(entry)

@@ -158,17 +158,20 @@ def test_limits_of_version_2_are_those_of_the_size(group):
 
 def test_without_a_limit_of_swap_version_1_does_not_swap(tmp_path):
     folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
-    written = dict(Version1().limits(folders, SMALL))
+    v1 = Version1()
+    written = dict(v1.limits(folders, SMALL, limits_swap=v1.limits_swap(folders)))
     assert written[f"{tmp_path}/memory.swappiness"] == "0"
     (tmp_path / "memory.memsw.limit_in_bytes").touch()
-    written = dict(Version1().limits(folders, SIZES["performance-m"]))
+    large = SIZES["performance-m"]
+    written = dict(v1.limits(folders, large, limits_swap=v1.limits_swap(folders)))
     assert written[f"{tmp_path}/memory.memsw.limit_in_bytes"] == str(5 * 1024 * MIB)
 
 
 def test_version_2_is_told_what_lies_beyond_the_quota_as_swap(tmp_path):
     (tmp_path / "memory.swap.max").touch()
     folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
-    written = dict(Version2().limits(folders, SIZES["performance-2xl"]))
+    v2, large = Version2(), SIZES["performance-2xl"]
+    written = dict(v2.limits(folders, large, limits_swap=v2.limits_swap(folders)))
     assert {path.removeprefix(f"{tmp_path}/"): value for path, value in written.items()} == {
         "memory.max": str(126 * 1024 * MIB),
         "memory.swap.max": str(25 * 1024 * MIB),

@@ -1,59 +1,28 @@
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from hsup_driver_libcontainer.child.mounts import _give_all, _require_same, exchange_map
-from hsup_driver_libcontainer.child.paths import resolve
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> str:
-    (tmp_path / "usr/lib").mkdir(parents=True)
-    (tmp_path / "lib").symlink_to("usr/lib")
-    (tmp_path / "var").mkdir()
-    (tmp_path / "var/run").symlink_to("/run")
-    (tmp_path / "out").symlink_to("../../../../etc")
-    (tmp_path / "circle").symlink_to("circle")
-    return str(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("path", "target"),
-    [
-        ("/mnt/data", "/mnt/data"),
-        ("/lib/x", "/usr/lib/x"),
-        ("/var/run/x", "/run/x"),
-        ("/out/passwd", "/etc/passwd"),
-        ("/../../x", "/x"),
-        ("/a/./b/../c", "/a/c"),
-        ("/", "/"),
-    ],
+from hsup_driver_libcontainer.child import kernel
+from hsup_driver_libcontainer.child.mounts import FileSystems, _give_all, _require_same
+from hsup_driver_libcontainer.child.owner import Owner
+from hsup_driver_libcontainer.child.plan import BindMount
+from hsup_driver_libcontainer.child.steps import (
+    Choice,
+    File,
+    Hide,
+    Link,
+    Mount,
+    OpenBind,
+    Place,
+    Protect,
 )
-def test_a_path_is_resolved_within_its_root(root, path, target):
-    assert resolve(root, path) == target
-
-
-def test_links_in_a_circle_are_an_error(root):
-    with pytest.raises(OSError, match="symbolic links"):
-        resolve(root, "/circle/x")
-
-
-@pytest.mark.parametrize(("owner", "user"), [(0, 3000), (1000, 3000), (3000, 1000), (5, 6), (7, 7)])
-def test_an_id_map_exchanges_two_ids_and_keeps_all_others(owner, user):
-    shown = {}
-    for line in exchange_map(owner, user).splitlines():
-        inside, outside, count = map(int, line.split())
-        for one in range(min(count, 20_000)):
-            assert inside + one not in shown
-            shown[inside + one] = outside + one
-    assert shown[owner] == user
-    assert shown[user] == owner
-    assert all(shown[one] == one for one in range(12_000) if one not in (owner, user))
-
 
 OWNER, DYNO = 61001, 61002
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -126,6 +95,114 @@ def test_nothing_outside_is_given_where_a_folder_becomes_a_link(slug, tmp_path, 
     meet(monkeypatch, turn)
     _give_all(str(slug), OWNER, DYNO)
     assert {path.stat().st_uid for path in other.iterdir()} == {OWNER}
+
+
+class UnneededOwner:
+    """Counts how often it was ended."""
+
+    def __init__(self) -> None:
+        self.ends = 0
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+@pytest.fixture
+def owner() -> UnneededOwner:
+    return UnneededOwner()
+
+
+@pytest.fixture
+def make(owner: UnneededOwner) -> Callable[..., Any]:
+    """Return what takes steps."""
+    return lambda *steps: FileSystems(cast(Owner, owner)).make(steps)
+
+
+def writing(path: Path, content: str) -> File:
+    return File(f"write {path.name}", str(path), content)
+
+
+def failing(does: str = "fail") -> Mount:
+    """Return a step that fails with ENOENT whoever takes it, and changes nothing."""
+    return Mount(does, "none", "/no/such/directory", "tmpfs")
+
+
+def test_steps_are_taken_in_their_order(make, tmp_path):
+    make(
+        Place("make it", str(tmp_path / "one/two")),
+        Place("make a file", str(tmp_path / "one/file"), is_directory=False),
+        writing(tmp_path / "new/content", "first"),
+        writing(tmp_path / "new/content", "last"),
+        Link("link", str(tmp_path / "link"), "new/content"),
+    )
+    assert (tmp_path / "one/two").is_dir()
+    assert (tmp_path / "one/file").read_text() == ""
+    assert (tmp_path / "link").read_text() == "last"
+
+
+def test_a_step_that_fails_is_told_in_words_with_its_cause(make, tmp_path):
+    with pytest.raises(OSError, match="cannot") as failed:
+        make(failing("mount the slug at /app"), writing(tmp_path / "later", ""))
+    assert failed.value.filename == "cannot mount the slug at /app"
+    assert failed.value.strerror == "No such file or directory"
+    assert failed.value.errno == errno.ENOENT
+    assert not (tmp_path / "later").exists()
+
+
+def test_what_is_refused_is_done_another_way(make, tmp_path):
+    first, instead, after = (tmp_path / name for name in ("first", "instead", "after"))
+    make(
+        Choice((writing(first, ""), failing()), (errno.ENOENT,), (writing(instead, ""),)),
+        writing(after, ""),
+    )
+    assert all(one.exists() for one in (first, instead, after))
+
+
+def test_what_is_not_refused_is_done_one_way_only(make, tmp_path):
+    first, instead = tmp_path / "first", tmp_path / "instead"
+    make(Choice((writing(first, ""),), (errno.ENOENT,), (writing(instead, ""),)))
+    assert [one.exists() for one in (first, instead)] == [True, False]
+
+
+def test_another_failure_than_a_refusal_is_one(make, tmp_path):
+    instead = tmp_path / "instead"
+    with pytest.raises(FileNotFoundError, match="cannot mount it"):
+        make(Choice((failing("mount it"),), (errno.EINVAL,), (writing(instead, ""),)))
+    assert not instead.exists()
+
+
+def test_the_other_way_may_fail_too_and_is_told_then(make):
+    with pytest.raises(FileNotFoundError, match="cannot do the other"):
+        make(Choice((failing("do the one"),), (errno.ENOENT,), (failing("do the other"),)))
+
+
+def test_nobody_owns_the_slug_any_more_when_all_is_made(make, owner):
+    make()
+    assert owner.ends == 1
+
+
+def test_a_place_that_is_there_stays_as_it_is(make, tmp_path):
+    (tmp_path / "file").write_text("content")
+    (tmp_path / "file").chmod(0o600)
+    make(
+        Place("make it", str(tmp_path / "file"), is_directory=False, owner=os.geteuid()),
+        Place("make it", str(tmp_path), is_directory=True),
+    )
+    assert (tmp_path / "file").read_text() == "content"
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+def test_what_is_not_there_is_neither_hidden_nor_protected(make, tmp_path):
+    path = str(tmp_path / "none")
+    make(Hide("hide it", path, "/dev/null", 0), Protect("make it read-only", path, 0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_is_gone_is_named_when_it_is_opened(make, tmp_path):
+    path = str(tmp_path / "gone")
+    bind = BindMount(path, "/mnt", read_only=True)
+    with pytest.raises(OSError, match="cannot open it"):
+        make(OpenBind("open it", bind, kernel.OPEN_TREE_CLOEXEC, attributes=0))
 
 
 def test_a_folder_that_something_else_took_the_place_of_is_not_mounted(tmp_path):

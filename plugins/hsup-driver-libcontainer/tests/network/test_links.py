@@ -66,6 +66,16 @@ def test_a_template_is_kept_and_pyroute2_not_imported_again(tmp_path):
     assert printed.stdout == b"False\n"
 
 
+def test_a_sample_has_the_steps_of_a_dyno_and_leaves_no_template(tmp_path):
+    links = Links(read_network_settings({}), str(tmp_path))
+    subnet = Subnet(7)
+    plan = links.sample(subnet, "hs1").plan
+    assert "give hs1 the address 0.0.0.29" in plan.host_steps
+    assert "give eth0 the address 0.0.0.30" in plan.dyno_steps
+    assert not list(tmp_path.iterdir())
+    assert links.requests(subnet, "hs1").plan == plan
+
+
 @pytest.mark.parametrize("damage", ["", "{", '["other", [["", "", [], "", []], ""]]'])
 def test_a_damaged_or_old_template_is_made_again(tmp_path, damage):
     settings = read_network_settings({})

@@ -252,7 +252,7 @@ def test_a_refused_step_is_named(machine):
     network.give_back(dyno.subnet)
     again = type(dyno)(network.plan(dyno.subnet, dyno.name), dyno.subnet, dyno.name)
     again.end()
-    assert again.problem == f"[Errno 17] File exists: 'make {dyno.name}'\n"
+    assert again.problem == f"[Errno 17] File exists: 'cannot make {dyno.name}'\n"
 
 
 def test_a_busy_block_is_told_before_anything_is_made(machine):

@@ -1,0 +1,232 @@
+"""Make parts of the pages from the code, so that they cannot say anything else.
+
+A page has a line `<!-- generated: NAME -->` where the part called NAME goes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from hsup import events
+from hsup.cli.commands import COMMANDS, hsup
+from hsup.cli.shared import SHARED_OPTIONS
+from hsup.errors import ReleaseFailed, SourceError
+from hsup.lifecycle import TABLE, State
+from hsup.model import Command, DynoName, ExitStatus, Release
+from hsup.output import messages
+from hsup.sizes import SIZES, Size
+
+ROOT = Path(__file__).parent.parent
+_MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
+
+#: What the text of an option's help ends with, see `hsup.cli.shared`.
+_DEFAULT = re.compile(r"\s*\[default: ([^]]+)\]")
+_VARIABLE = re.compile(r"\s*\[([A-Z_]+)\]$")
+
+_MIB = 1 << 20
+
+
+def fill_in(_app: object, _page: str, source: list[str]) -> None:
+    """Put the generated parts into a page; called by Sphinx, which uses `source` afterwards."""
+    source[0] = _MARK.sub(lambda mark: PARTS[mark[1]](), source[0])
+
+
+def shared_options() -> str:
+    """Return the table of the options that every command takes."""
+    return _table(("option", "variable", "meaning", "default"), map(_option, SHARED_OPTIONS))
+
+
+def commands() -> str:
+    """Return a section for each command, with those of plugins that are in this repository."""
+    own = {name: hsup.get_command(click.Context(hsup), name) for name in COMMANDS}
+    found = {**own, **plugin_commands()}
+    return "\n\n".join(
+        section
+        for name, command in found.items()
+        if command is not None
+        for section in _sections(command, f"hsup {name}")
+    )
+
+
+def plugin_commands() -> Mapping[str, click.Command]:
+    """Return what the plugins of this repository register, installed or not."""
+    found: dict[str, click.Command] = {}
+    for path in sorted(ROOT.glob("plugins/*/pyproject.toml")):
+        points = tomllib.loads(path.read_text())["project"]["entry-points"]["hsup"]
+        for module in points.values():
+            register = getattr(importlib.import_module(module), "hsup_register_commands", tuple)
+            found |= {str(command.name): command for command in register()}
+    return found
+
+
+def sizes() -> str:
+    """Return the table of the sizes, those that have the same in one row."""
+    alike: dict[Size, list[str]] = {}
+    for size in SIZES.values():
+        alike.setdefault(size._replace(name=""), []).append(f"`{size.name}`")
+    rows = [
+        (
+            ", ".join(names),
+            _bytes(size.memory),
+            _bytes(size.hard_limit),
+            f"{size.pids:,}",
+            f"{size.cpus}{'' if size.is_dedicated else ', shared'}",
+            str(size.weight),
+        )
+        for size, names in alike.items()
+    ]
+    heads = ("size", "memory", "with swap", "processes and threads", "`nproc`", "cpu weight")
+    return _table(heads, rows)
+
+
+def log_lines() -> str:
+    """Return the table of what hsup says of dynos and releases, with an example of each."""
+    lines = [*_lines_of_events(), *_LINES]
+    rows = {line.text: (_event(line), f"`{who}`", _literal(line.text)) for who, line in lines}
+    return _table(("event", "dyno", "line"), rows.values())
+
+
+def _lines_of_events() -> Iterator[tuple[str, messages.Line]]:
+    for event in _EVENTS:
+        who, lines = messages.narrate(event)
+        yield from ((who, line) for line in lines)
+
+
+def lifecycle() -> str:
+    """Return the table of the states of a dyno."""
+    rows = [
+        (f"`{state.value}`", given.value, f"`{then.state.value}`", then.action.value)
+        for (state, given), then in TABLE.items()
+    ]
+    return _table(("state", "input", "next state", "action"), rows)
+
+
+_RELEASE = Release(app="shop", version=4)
+_WEB = DynoName("web", 1)
+_STATES = (
+    (State.STARTING, State.UP),
+    (State.UP, State.CRASHED),
+    (State.CRASHED, State.PROVISIONING),
+    (State.UP, State.COMPLETE),
+    (State.STOPPING, State.STOPPED),
+)
+
+#: An example of everything that can happen, in the order in which it might.
+_EVENTS: Sequence[events.Event] = (
+    events.SupervisorStarted(source="procfile", driver="simple"),
+    events.ReleaseReceived(release=_RELEASE),
+    events.ReleaseRejected(error=ReleaseFailed(_RELEASE, "exited with status 1"), running=3),
+    events.SourceFailed(error=SourceError("cannot read /srv/shop: Permission denied")),
+    *(events.DynoStateChanged(dyno=_WEB, before=one, after=two) for one, two in _STATES),
+    events.DynoExited(dyno=_WEB, status=ExitStatus(code=1)),
+    events.DynoExited(dyno=_WEB, status=ExitStatus(signal=9, out_of_memory=True)),
+    events.SupervisorStopping(reason="SIGTERM received"),
+)
+_LINES = (
+    ("web.1", messages.starting(Command(("bundle exec puma",)))),
+    ("web.1", messages.ADOPTED),
+    ("web.1", messages.STOPPING),
+    ("web.1", messages.exit_timeout(30)),
+    ("web.1", messages.KILLING),
+)
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "commands": commands,
+    "lifecycle": lifecycle,
+    "log-lines": log_lines,
+    "shared-options": shared_options,
+    "sizes": sizes,
+}
+
+
+def _sections(command: click.Command, called: str) -> Iterator[str]:
+    """Yield the section of a command, then those of the commands in it."""
+    yield _section(command, called)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), name)
+            assert inner is not None
+            yield from _sections(inner, f"{called} {name}")
+
+
+def _section(command: click.Command, called: str) -> str:
+    context = click.Context(command, info_name=called)
+    usage = f"{called} {' '.join(command.collect_usage_pieces(context))}"
+    own = [
+        one for one in command.params if isinstance(one, click.Option) and one not in SHARED_OPTIONS
+    ]
+    parts = [
+        f"### {called}",
+        f"```text\n{usage}\n```",
+        _prose(inspect.cleandoc(command.help or "")),
+        _table(("option", "variable", "meaning", "default"), map(_option, own)) if own else "",
+        _examples(command.epilog or ""),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _option(option: click.Option) -> Sequence[str]:
+    """Return the cells for an option: its names, its variable, and what its help says."""
+    names, _ = option.get_help_record(click.Context(click.Command("hsup"))) or ("", "")
+    text = option.help or ""
+    default, variable = _DEFAULT.search(text), _VARIABLE.search(text)
+    return (
+        ", ".join(f"`{one.strip()}`" for one in re.split(r"[,/](?= ?-)", names)),
+        f"`{variable[1]}`" if variable else "",
+        _prose(_VARIABLE.sub("", _DEFAULT.sub("", text))),
+        _prose(default[1]) if default else "off" if _is_switch(option) else "none",
+    )
+
+
+def _is_switch(option: click.Option) -> bool:
+    return option.is_flag or bool(option.secondary_opts)
+
+
+def _examples(epilog: str) -> str:
+    """Return the epilog of a command, in which a backspace begins what is set as it is."""
+    blocks = [block.strip("\n") for block in epilog.split("\b")]
+    return "\n\n".join(
+        f"```text\n{block}\n```" if block.startswith("Examples:") else _prose(block)
+        for block in blocks
+        if block.strip()
+    )
+
+
+def _event(line: messages.Line) -> str:
+    name, state, status, code = line.event
+    also = {"state": state, "status": status, "code": code}
+    more = ", ".join(f"{key} `{value}`" for key, value in also.items() if value is not None)
+    return f"`{name}`" + (f": {more}" if more else "")
+
+
+def _literal(text: str) -> str:
+    """Return a text as code, though it may have backticks in it."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def _prose(text: str) -> str:
+    """Return a text of click's as Markdown: names of variables and options as code."""
+    words = re.split(r"(`[^`]*`)", text.replace("\b", ""))
+    code = re.compile(r"(?<![\w/`-])(--[a-z][a-z-]*|[A-Z]+_[A-Z_]+)(?![\w`])")
+    shown = (one if one.startswith("`") else code.sub(r"`\1`", one) for one in words)
+    return "".join(shown).replace("<", "&lt;").replace("*", "\\*").strip()
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(_cell(one) for one in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _bytes(number: int) -> str:
+    return f"{number // _MIB} MB" if number < 1 << 30 else f"{number / (1 << 30):g} GB"

@@ -1,0 +1,174 @@
+"""Supervise dynos from the first signal handler to the last line of output."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+from functools import partial
+from signal import Signals
+from typing import NoReturn
+
+from hsup.api import SUPERVISOR, Adopts, LogSink, Source
+from hsup.cli.emergency import kill_descendants, tell_of_blocking
+from hsup.cli.options import Options
+from hsup.cli.parts import Parts, closing
+from hsup.cli.printers import error_printer, log_printer, log_to_memory
+from hsup.cli.signals import SignalHandlers
+from hsup.descriptors import allow_many
+from hsup.errors import HsupError
+from hsup.output.logs import LogRouter
+from hsup.output.printer import ErrorPrinter
+from hsup.plugins.calls import Calls
+from hsup.supervision.formation import Asked
+from hsup.supervision.plan import Plan
+from hsup.supervision.supervisor import Supervisor
+from hsup.visible import say_at_once, warn, warn_of
+
+logger = logging.getLogger(__name__)
+
+#: How long a reader of the output may take nothing before hsup ends without it.
+_STUCK_SECONDS = 5.0
+#: As long as that for what hsup has logged, which is little.
+_STUCK_ERRORS_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked `hsup start` for.
+
+    Where `may_follow` is set, the source may say how many dynos there are; `stays` has hsup
+    wait for another release when nothing is left to run.
+    """
+
+    options: Options
+    asked: Asked
+    stays: bool
+    may_follow: bool
+
+
+async def supervise(request: Request) -> int:
+    """Run dynos until hsup is stopped, or nothing is left to run; return the exit status."""
+    printer = log_printer(request.options.log_format)
+    errors = error_printer(printer)
+    try:
+        session = _Session(request, printer, errors)
+        session.handle_signals()
+        return await session.run()
+    finally:
+        await errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
+
+
+class _Session:
+    """A supervisor with all that it takes. Raises HsupError where a part of it is missing."""
+
+    def __init__(self, request: Request, printer: LogSink, errors: ErrorPrinter) -> None:
+        self._errors = errors
+        self._diagnostics = log_to_memory(errors, verbose=request.options.is_verbose)
+        self._parts = parts = Parts(request.options)
+        for plugin in parts.plugins.plugins:
+            logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
+        plan, source = _planned(request, parts)
+        self._driver = driver = parts.driver()
+        allow_many()
+        parts.check_sizes(driver, plan.asked.sizes.values())
+        sinks, self._services = parts.log_sinks(), parts.services()
+        self._router = LogRouter([printer, *sinks])
+        _log_calls(parts.calls, self._router)
+        self._supervisor = Supervisor(
+            plan,
+            source=source,
+            driver=driver,
+            router=self._router,
+            observe=parts.plugins.observe,
+            calls=parts.calls,
+        )
+
+    def handle_signals(self) -> None:
+        """Do what signals ask for from now on, also while a plugin blocks."""
+        SignalHandlers(
+            stop=self._supervisor.stop,
+            reload=self._supervisor.reload,
+            dump=lambda: self._errors.print(self._diagnostics.text()),
+            leave=self._leave,
+            calls=self._parts.calls,
+        ).install()
+        tell_of_blocking(self._parts.calls)
+
+    async def run(self) -> int:
+        """Run to the end; return the exit status."""
+        status, failure = 1, None
+        try:
+            with closing(self._driver):
+                status = await self._supervisor.run(self._services)
+        except Exception as error:  # noqa: BLE001 - it is raised, or told, below
+            failure = error
+        finally:
+            await self._close()
+        if self._has_left_something:  # which the loop would wait for
+            await self._errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
+            os._exit(_told(failure) if failure else status)
+        if failure:
+            raise failure
+        return status
+
+    async def _close(self) -> None:
+        """Have all output printed, unless its reader takes nothing any more."""
+        if self._has_left_something:
+            kill_descendants()
+        stuck_seconds = 0.1 if self._supervisor.is_hurried else _STUCK_SECONDS
+        await self._router.close(stuck_seconds=stuck_seconds)
+
+    @property
+    def _has_left_something(self) -> bool:
+        return self._supervisor.has_given_up or self._parts.calls.has_abandoned
+
+    def _leave(self, number: Signals) -> NoReturn:
+        """End at once, from a signal handler; say what was killed and what is left behind.
+
+        Dynos that are no processes of hsup's are adopted by the next.
+        """
+        for call in self._parts.calls.waited_for():
+            say_at_once(f"gave up waiting for {call}")
+        has_killed = kill_descendants()
+        if isinstance(self._driver, Adopts) or not has_killed:
+            for name in self._supervisor.running():
+                say_at_once(f"left {name} behind: start hsup again to adopt or remove it")
+        os._exit(128 + number)
+
+
+def _planned(request: Request, parts: Parts) -> tuple[Plan, Source]:
+    """Return the source, and what the supervisor is to do with it."""
+    options, asked = request.options, request.asked
+    name, source = parts.source()
+    follows = request.may_follow and parts.source_factory(name).follows_formation
+    plan = Plan(
+        source_name=name,
+        driver_name=options.driver,
+        asked=replace(asked, follows_release=True) if follows else asked,
+        binds=options.binds,
+        has_metadata=options.has_metadata,
+        one_shot=options.one_shot,
+        stays=request.stays,
+        follows_formation=follows,
+        has_drain="logplex" in parts.plugins.log_sinks,
+        grace_seconds=options.grace_seconds,
+    )
+    return plan, source
+
+
+def _log_calls(calls: Calls, router: LogRouter) -> None:
+    """Have what plugins do told with the dynos' output, and in hsup's own log."""
+    calls.has_alarm = False
+    calls.say = partial(router.say, SUPERVISOR)
+    calls.warn = logger.warning
+    calls.note = lambda text, error: logger.debug("%s", text, exc_info=error)
+
+
+def _told(failure: Exception) -> int:
+    """Print what hsup ends with, as whoever catches it would have; return the exit status."""
+    if isinstance(failure, HsupError):
+        warn(str(failure))
+        return failure.exit_code
+    warn_of(failure)
+    return 1

@@ -1,0 +1,24 @@
+"""Run one dyno on hsup's own streams, terminal and signals: `hsup run`, for every driver.
+
+                      ┌────────────────── Session ──────────────────┐
+    signals ────────▶ │ states ──▶ stop, send, kill, resize ──────▶ │
+    standard input ─▶ │ Feed ────▶ Sink.write ────────────────────▶ │  ForegroundDyno
+    terminal, or   ◀─ │ Output ◀── Session.show, Session.write ◀─── │
+    output streams    │ Loop: calls for descriptors and timers ◀──▶ │
+                      └─────────────────────────────────────────────┘
+
+The driver starts its dyno, and gives the session what is on the right. `states` says what
+becomes of a signal, a closed terminal and the end of the grace period.
+
+    with signals_woken() as woken:
+        status = Session(dyno, woken, grace_seconds).run()
+"""
+
+from __future__ import annotations
+
+from hsup.foreground.loop import Loop
+from hsup.foreground.session import ForegroundDyno, Session
+from hsup.foreground.states import Input
+from hsup.foreground.streams import Feed, Sink
+
+__all__ = ["Feed", "ForegroundDyno", "Input", "Loop", "Session", "Sink"]

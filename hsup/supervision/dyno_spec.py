@@ -1,0 +1,75 @@
+"""Make of a release what a driver starts, and of what was typed a one-off dyno."""
+
+from __future__ import annotations
+
+import os
+
+from hsup.model import Bind, Command, DynoName, DynoSpec, Release
+
+
+def dyno_spec(
+    release: Release,
+    name: DynoName,
+    command: Command,
+    *,
+    port: int | None,
+    size: str | None = None,
+    binds: tuple[Bind, ...] = (),
+    has_metadata: bool = False,
+) -> DynoSpec:
+    """Return what a driver needs to run a command as a dyno of a release."""
+    return DynoSpec(
+        name=name,
+        command=command,
+        config=release.config,
+        port=port,
+        slug=release.slug,
+        stack=release.stack,
+        binds=binds,
+        size=size,
+        app=release.app,
+        release_version=release.version,
+        metadata=_metadata(release, name) if has_metadata else {},
+        author=release.author,
+    )
+
+
+def _metadata(release: Release, name: DynoName) -> dict[str, str]:
+    """Return the variables that tell of a dyno, as the platform names them.
+
+    See Dyno Metadata in Heroku's Dev Center. The id of a dyno is the same one as long as
+    this machine runs the release.
+    """
+    from uuid import NAMESPACE_OID, uuid5  # takes long, and is seldom asked for
+
+    whose = f"{os.uname().nodename}/{release.app}/{release.version}/{name}"
+    return {
+        "HEROKU_APP_NAME": release.app,
+        "HEROKU_RELEASE_VERSION": f"v{release.version}",
+        **release.metadata,
+        "HEROKU_DYNO_ID": str(uuid5(NAMESPACE_OID, whose)),
+    }
+
+
+def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
+    """Return what `hsup run` executes: a type's name stands for its command, as on the platform.
+
+    What follows the name is added to the command. One word is a line of the shell, and of
+    that the name is the beginning.
+    """
+    is_line = len(words) == 1
+    name, _, rest = words[0].strip().partition(" ") if is_line else (words[0], "", "")
+    process = release.process(name)
+    if process is None or not process.command.words:
+        return Command(words)
+    command, added = process.command, words[1:]
+    if rest or (added and command.is_shell_line):
+        import shlex
+
+        return Command((f"{command} {rest or shlex.join(added)}",))
+    return Command((*command.words, *added))
+
+
+def one_off_name(kind: str) -> DynoName:
+    """Return `run.4711`: the kind, and four random digits."""
+    return DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)

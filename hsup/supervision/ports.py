@@ -1,0 +1,74 @@
+"""Which port each dyno has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from hsup.errors import DriverError
+from hsup.model import DynoName
+
+#: As foreman has it: a hundred ports for every process type, from 5000 on.
+BASE_PORT = 5000
+PORTS_PER_TYPE = 100
+_HIGHEST_PORT = 65535
+
+
+class Ports:
+    """Gives every dyno of a shared network a port of its own.
+
+    The port of a dyno is 5000 + 100 × the index of its type + its number − 1,
+    so that it is known beforehand. A type keeps its index as long as this
+    object lives, and a dyno its port until it is released; one whose port is
+    taken, because a type has more than a hundred dynos, gets the next free one.
+    """
+
+    def __init__(self, types: Iterable[str] = ()) -> None:
+        self._indexes: dict[str, int] = {}
+        self._leases: dict[DynoName, int] = {}
+        # A byte for each port, among which C looks for the next that is free.
+        self._taken = bytearray(_HIGHEST_PORT + 1)
+        self.know(types)
+
+    def know(self, types: Iterable[str]) -> None:
+        """Give an index to every type that has none."""
+        for name in types:
+            self._indexes.setdefault(name, len(self._indexes))
+
+    def lease(self, name: DynoName) -> int:
+        """Return the port of a dyno, the same one until it is released.
+
+        Raises DriverError when no port is left.
+        """
+        if name not in self._leases:
+            port = self._next_free(self._preferred(name))
+            self._leases[name] = port
+            self._taken[port] = 1
+        return self._leases[name]
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """Take back what is leased meanwhile, where that ends with an error."""
+        before = set(self._leases)
+        try:
+            yield
+        except BaseException:
+            for name in self._leases.keys() - before:
+                self.release(name)
+            raise
+
+    def release(self, name: DynoName) -> None:
+        """Take back the port of a dyno that is no more."""
+        if name in self._leases:
+            self._taken[self._leases.pop(name)] = 0
+
+    def _preferred(self, name: DynoName) -> int:
+        index = self._indexes.get(name.type, len(self._indexes))  # one-offs: after all types
+        return BASE_PORT + PORTS_PER_TYPE * index + name.number - 1
+
+    def _next_free(self, preferred: int) -> int:
+        for first in (preferred, BASE_PORT):
+            port = self._taken.find(0, first)
+            if port >= 0:
+                return port
+        raise DriverError(f"no port is left for a dyno: all from {BASE_PORT} on are taken")

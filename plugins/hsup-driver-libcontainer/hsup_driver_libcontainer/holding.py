@@ -1,0 +1,24 @@
+"""What a dyno has of the machine, until it is given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from hsup_driver_libcontainer.place import Place
+
+
+class Holding:
+    """The place of a dyno; `release` gives it back, and is tried again if that failed."""
+
+    def __init__(self, place: Place, release: Callable[[Place], Awaitable[None]]) -> None:
+        self.place = place
+        self._release = release
+        self._releasing: asyncio.Task[None] | None = None
+
+    async def give_back(self) -> None:
+        """Return when it is given back; the dyno is gone. May be called again, also meanwhile."""
+        releasing = self._releasing
+        if releasing is None or (releasing.done() and releasing.exception()):
+            releasing = self._releasing = asyncio.ensure_future(self._release(self.place))
+        await asyncio.shield(releasing)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hsup.api import Claim, Settings
+from hsup_source_heroku.hooks import hsup_register_sources
+
+NETRC = "machine api.heroku.com login me password {}\n"
+
+
+@pytest.fixture
+def claim(tmp_path: Path) -> Callable[..., object]:
+    """Return what claims, with a ~/.netrc of that text."""
+    factory = hsup_register_sources()["heroku"]
+
+    def claim(app=None, netrc=None, **environ):
+        path = tmp_path / "netrc"
+        if netrc is not None:
+            path.write_text(netrc)
+        return factory.applies(
+            Settings(folder="/", environ={"NETRC": str(path), **environ}, app=app)
+        )
+
+    return claim
+
+
+def test_a_token_counts_whether_or_not_an_application_is_named(claim):
+    assert claim(HEROKU_ACCESS_TOKEN="key") is Claim.PLATFORM
+    assert claim("shop", HEROKU_ACCESS_TOKEN="key") is Claim.PLATFORM
+
+
+def test_the_key_of_other_programs_counts_with_an_application(claim):
+    assert claim(HEROKU_API_KEY="key") is Claim.NONE
+    assert claim("shop", HEROKU_API_KEY="key") is Claim.PLATFORM
+
+
+def test_a_key_in_netrc_is_for_whoever_names_an_application_and_has_nothing_else(claim):
+    assert claim(netrc=NETRC.format("key")) is Claim.NONE
+    assert claim("shop", netrc=NETRC.format("key")) is Claim.FALLBACK
+
+
+@pytest.mark.parametrize("netrc", [None, "", "machine example.com login me password key\n"])
+def test_without_a_key_nothing_is_claimed(claim, netrc):
+    assert claim("shop", netrc=netrc) is Claim.NONE
+
+
+def test_what_is_wrong_with_a_key_is_told_by_who_uses_it(claim, tmp_path):
+    assert claim("shop", netrc=NETRC.format('"a b"')) is Claim.FALLBACK
+    assert claim("shop", NETRC=str(tmp_path)) is Claim.FALLBACK  # a folder

@@ -1,0 +1,90 @@
+"""The reference and troubleshooting say what the code says, all of it and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from hsup import events
+from hsup.lifecycle import TABLE
+from hsup.sizes import SIZES
+from tests.documents.pages import DOCS, MODULES, all_strings, generated
+
+VARIABLE = re.compile(r"_?HSUP_[A-Z_]+|HEROKU_[A-Z_]+|DOCKER_[A-Z_]+|LIBCONTAINER_[A-Z_]+|NO_COLOR")
+#: What hsup gives to dynos or to itself.
+GIVEN = re.compile(r"HEROKU_(?:APP|BUILD|DYNO|RELEASE|SLUG)_[A-Z_]+|HSUP_EXECUTION|HSUP_PS1")
+CODE = "\n".join(path.read_text() for path in MODULES)
+
+
+def variables_in(text: str) -> set[str]:
+    return {one for one in VARIABLE.findall(text) if not GIVEN.fullmatch(one)}
+
+
+def test_every_variable_is_in_the_reference():
+    read = {one for text in all_strings() if VARIABLE.fullmatch(text) for one in variables_in(text)}
+    assert len(read) > 50
+    page = (DOCS / "reference/variables.md").read_text()
+    assert not read - variables_in(page + made("shared-options", "commands"))
+
+
+def test_every_variable_of_the_reference_is_one():
+    assert not {one for one in variables_in((DOCS / "reference/variables.md").read_text())
+                if one not in CODE}  # fmt: skip
+
+
+def test_every_event_is_in_the_reference():
+    told = {event.hook.removeprefix("hsup_") for event in events.Supervision.__args__}
+    told |= set(re.findall(r'LogEvent\("(\w+)"', CODE))
+    page = (DOCS / "reference/log.md").read_text() + made("log-lines")
+    assert not {one for one in told if f"`{one}`" not in page}
+
+
+def made(*parts: str) -> str:
+    """Return what is made from the code for a page."""
+    return "\n".join(generated().PARTS[part]() for part in parts)
+
+
+def test_every_size_is_in_the_reference():
+    assert not {name for name in SIZES if f"`{name}`" not in made("sizes")}
+
+
+def test_every_transition_is_in_the_concepts():
+    assert len(made("lifecycle").splitlines()) == len(TABLE) + 2
+
+
+def test_every_part_that_is_made_is_on_a_page():
+    pages = "\n".join(path.read_text() for path in DOCS.rglob("*.md"))
+    asked = set(re.findall(r"^<!-- generated: (.+) -->$", pages, re.MULTILINE))
+    assert asked == set(generated().PARTS)
+
+
+@pytest.mark.parametrize("command", ["start", "run", "stacks import", "releases"])
+def test_every_command_has_its_section(command):
+    assert f"### hsup {command}\n" in made("commands")
+
+
+def messages() -> Iterator[str]:
+    """Return the messages of troubleshooting, as they stand in its tables."""
+    for line in (DOCS / "troubleshooting.md").read_text().splitlines():
+        if line.startswith("| `"):
+            yield from re.findall(r"`([^`]+)`", line.split(" | ")[0])
+
+
+def is_said(message: str) -> bool:
+    """Tell whether some text in the code has all pieces of a message, in this order."""
+    pieces = [piece.strip() for piece in message.split("…")]
+    pattern = re.compile(".*".join(map(re.escape, pieces)), re.DOTALL)
+    return any(map(pattern.search, all_strings()))
+
+
+@pytest.mark.parametrize("message", sorted(set(messages())))
+def test_every_message_of_troubleshooting_is_one_of_hsups(message):
+    assert message.strip("…\" :,.'")
+    assert is_said(message)
+
+
+def test_a_message_that_hsup_does_not_say_is_found():
+    assert is_said('there is no … "…"')
+    assert not is_said("there is no … at all, whatever you do")

@@ -8,8 +8,8 @@ import pytest
 
 from hsup.api import Settings
 from hsup.errors import DriverError
-from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, Release, Slug
+from hsup.testing import dyno_spec
 from hsup_driver_docker.driver import DockerDriver
 
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pytest
 
 from hsup.errors import DynoStartError
-from hsup.launch import dyno_spec
 from hsup.model import Address, Command, DynoName, ExitStatus, Release
 from hsup.sizes import named
+from hsup.testing import dyno_spec
 from hsup_driver_libcontainer import lookout
 from hsup_driver_libcontainer.child import messages
 from hsup_driver_libcontainer.child.messages import (

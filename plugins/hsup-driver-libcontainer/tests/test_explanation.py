@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hsup.launch import dyno_spec
 from hsup.model import Bind, Command, DynoName, Release, Slug
+from hsup.testing import dyno_spec
 from hsup_driver_libcontainer import requirements
 from hsup_driver_libcontainer.child import kernel
 from hsup_driver_libcontainer.child.plan import BindMount

@@ -135,6 +135,11 @@ def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
     unlock(held)
 
 
+def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        lock(str(tmp_path / "nowhere"), SHARED)
+
+
 def test_a_file_is_made_for_its_owner_alone(tmp_path):
     path = str(tmp_path / "lock")
     with pytest.raises(FileNotFoundError):

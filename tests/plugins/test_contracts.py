@@ -10,6 +10,7 @@ from hsup.model import Command, ExitStatus, ProcessType, Release
 from hsup.plugins import contracts
 
 GOOD: Any = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
+STATUS: Any = ExitStatus()
 
 
 def is_driver_or_none(value: object) -> str | None:
@@ -46,6 +47,11 @@ def test_what_is_as_its_contract_says_is_taken(check, value):
         (contracts.is_driver, SimpleNamespace(build=1, start=2), "a driver with build and start"),
         (is_driver_or_none, 1, "a driver with build and start"),
         (contracts.is_status, 0, "an ExitStatus"),
+        (
+            contracts.is_status,
+            STATUS._replace(code="1"),
+            "an ExitStatus with a whole number for its code",
+        ),
         (contracts.are_texts, "one text", "a sequence of texts"),
         (contracts.are_texts, [1], "a sequence of texts, each a text"),
         (contracts.are_findings, ["swap: none"], "a sequence of findings, each a Finding"),
@@ -70,6 +76,14 @@ def test_what_is_not_is_told_with_what_it_should_be(check, value, expected):
         ({"config": {"A": 1}}, "a mapping of texts for its config"),
         ({"metadata": None}, "a mapping of texts for its metadata"),
         ({"processes": list(GOOD.processes)}, "a tuple of ProcessTypes for its processes"),
+        (
+            {"processes": (GOOD.processes[0]._replace(quantity="1"),)},
+            "a ProcessType with a whole number for its quantity for its processes",
+        ),
+        (
+            {"processes": (GOOD.processes[0]._replace(command="1"),)},
+            "a ProcessType with a Command for its command for its processes",
+        ),
         ({"slug": "/slug"}, "a Slug for its slug"),
         ({"author": 0}, "an Author for its author"),
     ],

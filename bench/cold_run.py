@@ -12,7 +12,7 @@ from pathlib import Path
 
 import containers
 import measure
-from containers import DOCKER, Ground
+from containers import DOCKER, Testbed
 from measure import HSUP, Reach, Sample
 
 PROCFILE = "web: sleep 1000000\n"
@@ -20,14 +20,14 @@ PROCFILE = "web: sleep 1000000\n"
 
 def main() -> None:
     arguments = containers.argument_parser(__doc__, rounds=20).parse_args()
-    with containers.prepared(arguments) as ground, ExitStack() as stack:
-        (ground.folder / "Procfile").write_text(PROCFILE)
-        run = (str(ground.hsup), "run", "-d", "libcontainer", "--", "true")
-        sides: dict[str, Callable[[], Sample]] = {HSUP: partial(timed_run, run, ground)}
+    with containers.prepared(arguments) as testbed, ExitStack() as stack:
+        (testbed.folder / "Procfile").write_text(PROCFILE)
+        run = (str(testbed.hsup), "run", "-d", "libcontainer", "--", "true")
+        sides: dict[str, Callable[[], Sample]] = {HSUP: partial(timed_run, run, testbed)}
         if docker_answers():
-            image = stack.enter_context(imported_image(ground.stack, f"hsup-bench-{os.getpid()}"))
+            image = stack.enter_context(imported_image(testbed.stack, f"hsup-bench-{os.getpid()}"))
             docker = (DOCKER, "run", "--rm", image, "true")
-            sides[DOCKER] = partial(timed_run, docker, ground)
+            sides[DOCKER] = partial(timed_run, docker, testbed)
         samples = measure.alternate(arguments.rounds, sides, warm_up=True)
     measure.print_row("cold run of true", "run", "ms", samples, Reach(limit=0.45, of_peer=DOCKER))
 
@@ -56,10 +56,10 @@ def imported_image(stack: Path, name: str) -> Iterator[str]:
         subprocess.run((DOCKER, "image", "rm", name), stdout=subprocess.DEVNULL, check=True)
 
 
-def timed_run(argv: Sequence[str], ground: Ground) -> Sample:
+def timed_run(argv: Sequence[str], testbed: Testbed) -> Sample:
     started = time.monotonic()
     subprocess.run(
-        argv, cwd=ground.folder, env=ground.variables, stdin=subprocess.DEVNULL, check=True
+        argv, cwd=testbed.folder, env=testbed.variables, stdin=subprocess.DEVNULL, check=True
     )
     return {"run": (time.monotonic() - started) * 1000}
 

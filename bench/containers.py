@@ -25,7 +25,7 @@ _TIMESPEC = struct.Struct("qq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Testbed:
     """A temporary folder, where hsup finds its stack, and keeps its slugs and leases."""
 
     folder: Path
@@ -99,26 +99,26 @@ class Starter:
 
 
 @contextmanager
-def starter(ground: Ground, slug: Path) -> Iterator[Starter]:
+def starter(testbed: Testbed, slug: Path) -> Iterator[Starter]:
     """Run a starter of dynos that have a slug, whose only program tells when it began."""
-    argv = (ground.hsup.with_name("python"), STARTER, slug)
+    argv = (testbed.hsup.with_name("python"), STARTER, slug)
     with subprocess.Popen(
-        argv, env=ground.variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        argv, env=testbed.variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield Starter(process)
 
 
 @contextmanager
-def prepared(arguments: argparse.Namespace) -> Iterator[Ground]:
-    """Make the ground of a benchmark, with its stack imported, and remove it afterwards."""
+def prepared(arguments: argparse.Namespace) -> Iterator[Testbed]:
+    """Make the testbed of a benchmark, with its stack imported, and remove it afterwards."""
     if os.geteuid():
         sys.exit("only root can start containers")
     if not (arguments.stack / "bin").is_dir():
         sys.exit(f"{arguments.stack} is no root folder: make it with .ci/make-stack, or name one")
     with TemporaryDirectory(prefix="hsup-bench-") as name:
-        ground = Ground(folder=Path(name), hsup=arguments.hsup, stack=arguments.stack)
-        ground.import_stack()
-        yield ground
+        testbed = Testbed(folder=Path(name), hsup=arguments.hsup, stack=arguments.stack)
+        testbed.import_stack()
+        yield testbed
 
 
 def argument_parser(description: str | None, rounds: int) -> argparse.ArgumentParser:

@@ -35,7 +35,7 @@ class Output(NamedTuple):
     stderr: int
 
 
-class Asked(NamedTuple):
+class StartedDyno(NamedTuple):
     """A dyno, when it was asked for, and a descriptor to read what it writes."""
 
     dyno: RunningDyno
@@ -51,15 +51,15 @@ async def start_two(driver: LibcontainerDriver, spec: DynoSpec) -> dict[str, flo
     return answer
 
 
-async def start(driver: LibcontainerDriver, spec: DynoSpec) -> Asked:
+async def start(driver: LibcontainerDriver, spec: DynoSpec) -> StartedDyno:
     reading, writing = os.pipe()
     at = time.monotonic()
     dyno = await driver.start(spec, Output(stdout=writing, stderr=2))
     os.close(writing)
-    return Asked(dyno, at, reading)
+    return StartedDyno(dyno, at, reading)
 
 
-async def end(asked: Asked) -> float:
+async def end(asked: StartedDyno) -> float:
     """Return after how many milliseconds the program of a dyno began, which has gone."""
     await asked.dyno.wait()
     await asked.dyno.destroy()

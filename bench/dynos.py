@@ -12,7 +12,7 @@ from functools import partial
 
 import containers
 import measure
-from containers import RUNC, Ground
+from containers import RUNC, Testbed
 from measure import HSUP, Reach, Sample
 
 DYNOS = 200
@@ -23,14 +23,14 @@ LOOK_SECONDS = 0.01
 
 def main() -> None:
     arguments = containers.argument_parser(__doc__, rounds=3).parse_args()
-    with containers.prepared(arguments) as ground:
+    with containers.prepared(arguments) as testbed:
         # an argument that tells these from any other sleep of the machine
         sleep = ("/bin/sleep", f"1000000.{os.getpid()}")
-        measure.write_control_directory(ground.folder / "control", sleep)
-        sides: dict[str, Callable[[], Sample]] = {HSUP: partial(measure_dynos, ground, sleep)}
+        measure.write_control_directory(testbed.folder / "control", sleep)
+        sides: dict[str, Callable[[], Sample]] = {HSUP: partial(measure_dynos, testbed, sleep)}
         if measure.installed(RUNC, "apt-get install -y runc"):
-            ground.make_bundle("bundle", sleep, ground.folder)
-            sides[RUNC] = partial(measure_containers, ground, sleep)
+            testbed.make_bundle("bundle", sleep, testbed.folder)
+            sides[RUNC] = partial(measure_containers, testbed, sleep)
         samples = measure.alternate(arguments.rounds, sides)
     measure.print_row(f"{DYNOS} up", "up", "s", samples, Reach(limit=3))
     measure.print_row(f"{DYNOS} programs ended", "ended", "s", samples, Reach(limit=1))
@@ -40,13 +40,13 @@ def main() -> None:
     measure.print_row("PSS per dyno, without hsup", "first", "MiB", own, Reach(limit=1))
 
 
-def measure_dynos(ground: Ground, sleep: Sequence[str]) -> Sample:
+def measure_dynos(testbed: Testbed, sleep: Sequence[str]) -> Sample:
     start = ("start", "-d", "libcontainer", "--source", "directory", f"w={DYNOS}")
-    variables = {**ground.variables, "HSUP_CONTROL_DIR": str(ground.folder / "control")}
+    variables = {**testbed.variables, "HSUP_CONTROL_DIR": str(testbed.folder / "control")}
     settings = (f"{name}={value}" for name, value in variables.items())
     started = time.monotonic()
     with measure.running(
-        ("env", *settings, str(ground.hsup), *start), stdout=subprocess.DEVNULL
+        ("env", *settings, str(testbed.hsup), *start), stdout=subprocess.DEVNULL
     ) as process:
         programs = wait_until_up(sleep)
         up_seconds = time.monotonic() - started
@@ -69,19 +69,19 @@ def measure_dynos(ground: Ground, sleep: Sequence[str]) -> Sample:
     }
 
 
-def measure_containers(ground: Ground, sleep: Sequence[str]) -> Sample:
+def measure_containers(testbed: Testbed, sleep: Sequence[str]) -> Sample:
     """Start containers with as many runc at a time as there are processors."""
-    names = [f"{ground.folder.name}-{number}" for number in range(DYNOS)]
-    bundle = str(ground.folder / "bundle")
+    names = [f"{testbed.folder.name}-{number}" for number in range(DYNOS)]
+    bundle = str(testbed.folder / "bundle")
     started = time.monotonic()
     try:
-        call_all([ground.runc("run", "--detach", "--bundle", bundle, name) for name in names])
+        call_all([testbed.runc("run", "--detach", "--bundle", bundle, name) for name in names])
         programs = wait_until_up(sleep)
         up_seconds = time.monotonic() - started
         time.sleep(SETTLE_SECONDS)
     finally:
         started = time.monotonic()
-        call_all([ground.runc("delete", "--force", name) for name in names])
+        call_all([testbed.runc("delete", "--force", name) for name in names])
     wait_until_gone(programs)
     return {"up": up_seconds, "ended": time.monotonic() - started}
 

@@ -32,7 +32,7 @@ SLEEP = ("/bin/sleep", f"1000000.{os.getpid()}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Testbed:
     """A folder in which hsup keeps its state, and an application."""
 
     folder: Path
@@ -75,49 +75,49 @@ def main() -> None:
         return
     with (
         imported_image(arguments.stack, f"hsup-bench-{os.getpid()}") as stack,
-        built(arguments.hsup, stack) as (ground, image),
+        built(arguments.hsup, stack) as (testbed, image),
     ):
-        compare_runs(ground, image, arguments.rounds)
-        compare_many(ground, image, min(ROUNDS_OF_MANY, arguments.rounds))
-        compare_relays(ground, image, min(ROUNDS_OF_MANY, arguments.rounds))
+        compare_runs(testbed, image, arguments.rounds)
+        compare_many(testbed, image, min(ROUNDS_OF_MANY, arguments.rounds))
+        compare_relays(testbed, image, min(ROUNDS_OF_MANY, arguments.rounds))
 
 
 @contextmanager
-def built(hsup: Path, stack: str) -> Iterator[tuple[Ground, str]]:
+def built(hsup: Path, stack: str) -> Iterator[tuple[Testbed, str]]:
     """Have hsup build an image of a folder with a Procfile; remove it afterwards."""
     with TemporaryDirectory(prefix="hsup-bench-") as name:
-        ground = Ground(folder=Path(name), hsup=hsup, stack=stack)
-        ground.app.mkdir()
-        (ground.app / "Procfile").write_text(f"web: exec {' '.join(SLEEP)}\n")
-        ground.call("build")
-        (image,) = images_of(ground)
+        testbed = Testbed(folder=Path(name), hsup=hsup, stack=stack)
+        testbed.app.mkdir()
+        (testbed.app / "Procfile").write_text(f"web: exec {' '.join(SLEEP)}\n")
+        testbed.call("build")
+        (image,) = images_of(testbed)
         try:
-            yield ground, image
+            yield testbed, image
         finally:
-            output_of(DOCKER, "rmi", *images_of(ground))
+            output_of(DOCKER, "rmi", *images_of(testbed))
 
 
-def images_of(ground: Ground) -> list[str]:
-    label = f"label=hsup.image.app={ground.folder.name}"
+def images_of(testbed: Testbed) -> list[str]:
+    label = f"label=hsup.image.app={testbed.folder.name}"
     return output_of(DOCKER, "images", "--quiet", "--filter", label).split()
 
 
-def compare_runs(ground: Ground, image: str, rounds: int) -> None:
+def compare_runs(testbed: Testbed, image: str, rounds: int) -> None:
     sides: Sides = {
-        HSUP: partial(run_with_hsup, ground),
-        DOCKER: partial(timed, "run", partial(ground.run, (DOCKER, "run", "--rm", image, "true"))),
+        HSUP: partial(run_with_hsup, testbed),
+        DOCKER: partial(timed, "run", partial(testbed.run, (DOCKER, "run", "--rm", image, "true"))),
     }
     samples = measure.alternate(rounds, sides, warm_up=True)
     measure.print_row("run of true", "run", "ms", samples, Reach(limit=1.15, of_peer=DOCKER))
-    sides = {HSUP: partial(timed, "build", partial(ground.call, "build"))}
+    sides = {HSUP: partial(timed, "build", partial(testbed.call, "build"))}
     samples = measure.alternate(rounds, sides)
     measure.print_row("a second build", "build", "ms", samples, Reach(limit=100))
 
 
-def run_with_hsup(ground: Ground) -> Sample:
+def run_with_hsup(testbed: Testbed) -> Sample:
     """Run, and let the engine remove the container before it is measured with the other side."""
-    sample = timed("run", partial(ground.call, "run", "--", "true"))
-    label = f"label=hsup.app={ground.folder.name}"
+    sample = timed("run", partial(testbed.call, "run", "--", "true"))
+    label = f"label=hsup.app={testbed.folder.name}"
     left = partial(output_of, DOCKER, "ps", "--all", "--quiet", "--filter", label)
     measure.wait_until(lambda: not left(), "the removal", every_seconds=LOOK_SECONDS)
     return sample
@@ -129,21 +129,21 @@ def timed(what: str, work: Callable[[], None]) -> Sample:
     return {what: (time.monotonic() - started) * 1000}
 
 
-def compare_many(ground: Ground, image: str, rounds: int) -> None:
+def compare_many(testbed: Testbed, image: str, rounds: int) -> None:
     sides: Sides = {
-        HSUP: partial(up_with_hsup, ground),
+        HSUP: partial(up_with_hsup, testbed),
         DOCKER: partial(up_with_docker, image),
     }
     samples = measure.alternate(rounds, sides)
     measure.print_row(f"{DYNOS} up", "up", "s", samples, Reach(limit=1, of_peer=DOCKER))
 
 
-def up_with_hsup(ground: Ground) -> Sample:
-    start = (str(ground.hsup), "start", "-d", "docker", f"web={DYNOS}")
-    settings = (f"{name}={value}" for name, value in ground.variables.items())
+def up_with_hsup(testbed: Testbed) -> Sample:
+    start = (str(testbed.hsup), "start", "-d", "docker", f"web={DYNOS}")
+    settings = (f"{name}={value}" for name, value in testbed.variables.items())
     started = time.monotonic()
     with measure.running(
-        ("env", *settings, *start), ground.app, stdout=subprocess.DEVNULL
+        ("env", *settings, *start), testbed.app, stdout=subprocess.DEVNULL
     ) as process:
         wait_until_up()
         up_seconds = time.monotonic() - started
@@ -174,11 +174,11 @@ def wait_until_up() -> None:
     measure.wait_until(lambda: count() == DYNOS, f"{DYNOS} programs", every_seconds=LOOK_SECONDS)
 
 
-def compare_relays(ground: Ground, image: str, rounds: int) -> None:
+def compare_relays(testbed: Testbed, image: str, rounds: int) -> None:
     writer = relay.BULK_WRITER.format(line=relay.LINE, lines=RELAYED_LINES)
     child = ("python3", "-SI", "-c", writer)
     sides: Sides = {
-        HSUP: partial(relay_with_hsup, ground, child),
+        HSUP: partial(relay_with_hsup, testbed, child),
         f"{DOCKER} logs": partial(relay_with_docker, image, child),
     }
     samples = measure.alternate(rounds, sides)
@@ -187,16 +187,16 @@ def compare_relays(ground: Ground, image: str, rounds: int) -> None:
     measure.print_row("lines lost or broken", "lost", "lines", samples, Reach(limit=0))
 
 
-def relay_with_hsup(ground: Ground, child: Sequence[str]) -> Sample:
-    control = ground.folder / "control"
+def relay_with_hsup(testbed: Testbed, child: Sequence[str]) -> Sample:
+    control = testbed.folder / "control"
     control.mkdir(exist_ok=True)
     processes = [{"Args": list(child), "Quantity": 1, "Type": "w"}]
-    release = {"Version": 1, "Name": ground.folder.name, "Processes": processes}
+    release = {"Version": 1, "Name": testbed.folder.name, "Processes": processes}
     (control / "new").write_text(json.dumps(release))
-    variables = {**ground.variables, "HSUP_CONTROL_DIR": str(control)}
+    variables = {**testbed.variables, "HSUP_CONTROL_DIR": str(control)}
     settings = (f"{name}={value}" for name, value in variables.items())
     start = ("start", "--oneshot", "-d", "docker", "--source", "directory")
-    return relay.relay(("env", *settings, str(ground.hsup), *start), RELAYED_LINES)
+    return relay.relay(("env", *settings, str(testbed.hsup), *start), RELAYED_LINES)
 
 
 def relay_with_docker(image: str, child: Sequence[str]) -> Sample:

@@ -10,20 +10,20 @@ from functools import partial
 
 import containers
 import measure
-from containers import RUNC, Ground
+from containers import RUNC, Testbed
 from measure import HSUP, Reach, Sample
 
 
 def main() -> None:
     arguments = containers.argument_parser(__doc__, rounds=50).parse_args()
-    with containers.prepared(arguments) as ground, ExitStack() as stack:
-        program = ground.compile_program()
-        slug = ground.make_slug("slug", program.parent.parent)
-        starter = stack.enter_context(containers.starter(ground, slug))
+    with containers.prepared(arguments) as testbed, ExitStack() as stack:
+        program = testbed.compile_program()
+        slug = testbed.make_slug("slug", program.parent.parent)
+        starter = stack.enter_context(containers.starter(testbed, slug))
         sides: dict[str, Callable[[], Sample]] = {HSUP: starter.start}
         if measure.installed(RUNC, "apt-get install -y runc"):
-            ground.make_bundle("bundle", ("/mnt/first",), program.parent)
-            sides[RUNC] = partial(start_container, ground)
+            testbed.make_bundle("bundle", ("/mnt/first",), program.parent)
+            sides[RUNC] = partial(start_container, testbed)
         samples = measure.alternate(arguments.rounds, sides, warm_up=True)
     own = {HSUP: samples[HSUP]}
     for name, title in (("first", "first instruction"), ("next", "the same, right after another")):
@@ -31,8 +31,8 @@ def main() -> None:
         measure.print_row(title, name, "ms", own, Reach(limit=10))
 
 
-def start_container(ground: Ground) -> Sample:
-    argv = ground.runc("run", "--bundle", str(ground.folder / "bundle"), ground.folder.name)
+def start_container(testbed: Testbed) -> Sample:
+    argv = testbed.runc("run", "--bundle", str(testbed.folder / "bundle"), testbed.folder.name)
     started = time.monotonic()
     ended = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
     milliseconds = (containers.began_at(ended.stdout) - started) * 1000

@@ -33,7 +33,7 @@ LIGHT = {PLUGIN, f"{PLUGIN}.hooks"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Testbed:
     """An application that hsup follows, and the folder where it keeps its state."""
 
     api: PlatformApi
@@ -71,18 +71,18 @@ def main() -> None:
     arguments = measure.argument_parser(__doc__, rounds=10).parse_args()
     with TemporaryDirectory(prefix="hsup-bench-") as name, PlatformApi() as api:
         app = api.create_app("bench")
-        ground = Ground(api=api, app=app, folder=Path(name), hsup=arguments.hsup)
-        compare_releases(ground, arguments.rounds)
-        compare_polls(ground, min(5, arguments.rounds))
-        compare_imports(ground, min(5, arguments.rounds))
+        testbed = Testbed(api=api, app=app, folder=Path(name), hsup=arguments.hsup)
+        compare_releases(testbed, arguments.rounds)
+        compare_polls(testbed, min(5, arguments.rounds))
+        compare_imports(testbed, min(5, arguments.rounds))
 
 
-def compare_releases(ground: Ground, rounds: int) -> None:
-    ground.app.scale(web=DYNOS)
-    seconds = ground.release()
-    with ground.following(CADENCE_SECONDS):
+def compare_releases(testbed: Testbed, rounds: int) -> None:
+    testbed.app.scale(web=DYNOS)
+    seconds = testbed.release()
+    with testbed.following(CADENCE_SECONDS):
         measure.wait_until(partial(runs, seconds), "the first dynos", every_seconds=LOOK_SECONDS)
-        samples = measure.alternate(rounds, {HSUP: partial(replace_all, ground)})
+        samples = measure.alternate(rounds, {HSUP: partial(replace_all, testbed)})
     reach = Reach(limit=CADENCE_SECONDS)
     measure.print_row("until a release is seen", "seen", "s", samples, reach)
     longest = {side: [max(many, key=itemgetter("seen"))] for side, many in samples.items()}
@@ -90,15 +90,15 @@ def compare_releases(ground: Ground, rounds: int) -> None:
     measure.print_row(f"until its {DYNOS} dynos run", "replaced", "s", samples, Reach(limit=1))
 
 
-def replace_all(ground: Ground) -> Sample:
+def replace_all(testbed: Testbed) -> Sample:
     """Release at any moment between two polls."""
     time.sleep(random.random() * CADENCE_SECONDS)
-    before = len(ground.api.requests)
-    seconds = ground.release()
+    before = len(testbed.api.requests)
+    seconds = testbed.release()
     released = time.monotonic()
     measure.wait_until(partial(runs, seconds), "the dynos", every_seconds=LOOK_SECONDS)
     replaced = time.monotonic()
-    asked = [one for one in ground.api.requests[before:] if one.path.endswith("/releases")]
+    asked = [one for one in testbed.api.requests[before:] if one.path.endswith("/releases")]
     seen = next(one.time for one in asked if one.status != NOT_MODIFIED)
     return {"seen": seen - released, "replaced": replaced - seen}
 
@@ -111,17 +111,17 @@ def runs(seconds: str) -> bool:
     return len(found) == DYNOS and all(line == wanted for line in found)
 
 
-def compare_polls(ground: Ground, rounds: int) -> None:
-    ground.app.scale(web=1)
-    with ground.following(QUICK_CADENCE_SECONDS) as process:
-        polls = partial(polls_of, ground)
+def compare_polls(testbed: Testbed, rounds: int) -> None:
+    testbed.app.scale(web=1)
+    with testbed.following(QUICK_CADENCE_SECONDS) as process:
+        polls = partial(polls_of, testbed)
         measure.wait_until(lambda: len(polls()) > 2, "polls")
         samples = measure.alternate(rounds, {HSUP: partial(cost_of_polls, process.pid, polls)})
     measure.print_row("an unchanged poll", "cpu", "ms", samples, Reach(limit=2))
 
 
-def polls_of(ground: Ground) -> Sequence[object]:
-    return [one for one in ground.api.requests if one.status == NOT_MODIFIED]
+def polls_of(testbed: Testbed) -> Sequence[object]:
+    return [one for one in testbed.api.requests if one.status == NOT_MODIFIED]
 
 
 def cost_of_polls(pid: int, polls: Callable[[], Sequence[object]]) -> Sample:
@@ -131,19 +131,19 @@ def cost_of_polls(pid: int, polls: Callable[[], Sequence[object]]) -> Sample:
     return {"cpu": spent * 1000 / (len(polls()) - polls_before)}
 
 
-def compare_imports(ground: Ground, rounds: int) -> None:
+def compare_imports(testbed: Testbed, rounds: int) -> None:
     """Look at `hsup run` of a Procfile, which has nothing to do with Heroku."""
-    (ground.folder / "Procfile").write_text("web: true\n")
-    samples = measure.alternate(rounds, {HSUP: partial(imported, ground)})
+    (testbed.folder / "Procfile").write_text("web: true\n")
+    samples = measure.alternate(rounds, {HSUP: partial(imported, testbed)})
     measure.print_row("the plugin in hsup run", "ms", "ms", samples, Reach(limit=1))
     measure.print_row("its modules besides hooks", "modules", "", samples, Reach(limit=0))
 
 
-def imported(ground: Ground) -> Sample:
-    python = ground.hsup.parent / "python"
-    argv = (str(python), "-X", "importtime", str(ground.hsup), "run", "--", "true")
+def imported(testbed: Testbed) -> Sample:
+    python = testbed.hsup.parent / "python"
+    argv = (str(python), "-X", "importtime", str(testbed.hsup), "run", "--", "true")
     ended = subprocess.run(
-        argv, cwd=ground.folder, env=measure.environment(), capture_output=True, check=True
+        argv, cwd=testbed.folder, env=measure.environment(), capture_output=True, check=True
     )
     lines = [line.split("|") for line in ended.stderr.decode().splitlines() if PLUGIN in line]
     times = {name.strip(): int(own.rpartition(":")[2]) for own, _, name in lines}

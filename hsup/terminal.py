@@ -62,7 +62,7 @@ class Repeats:
         return is_one
 
 
-class Size(NamedTuple):
+class WindowSize(NamedTuple):
     """Of a terminal's window, in characters."""
 
     rows: int
@@ -81,10 +81,10 @@ def open_streams() -> list[int]:
     return streams
 
 
-def window_size(terminal: int) -> Size:
+def window_size(terminal: int) -> WindowSize:
     """Return how large the window of a terminal is."""
     size = os.get_terminal_size(terminal)
-    return Size(size.lines, size.columns)
+    return WindowSize(size.lines, size.columns)
 
 
 def is_foreground() -> bool:

@@ -15,9 +15,9 @@ import pytest
 
 from hsup.api import Settings
 from hsup.output.logs import LogRouter
-from hsup.plugins.calls import Calls, Part
+from hsup.plugins.calls import Calls, Component
 from hsup.plugins.guards import GuardedDriver, GuardedSource
-from hsup.supervision.executor import Surroundings
+from hsup.supervision.executor import ExecutorContext
 from hsup.supervision.policy import CrashPolicy
 from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource
 
@@ -108,25 +108,25 @@ def calls() -> Calls:
 @pytest.fixture
 def guarded_driver(calls: Calls, driver: MemoryDriver) -> Callable[..., GuardedDriver]:
     """Return the driver as hsup calls it; made when it is asked for, with its abilities then."""
-    part = Part("driver", "fake", "hsup-driver-fake", "1.2.3")
+    part = Component("driver", "fake", "hsup-driver-fake", "1.2.3")
     return lambda other=None: GuardedDriver(calls, part, other or driver)
 
 
 @pytest.fixture
 def guarded_source(calls: Calls, source: MemorySource) -> Callable[[], GuardedSource]:
     """Return the source as hsup calls it, likewise."""
-    part = Part("source", "memory", "hsup-source-memory", "1.2.3")
+    part = Component("source", "memory", "hsup-source-memory", "1.2.3")
     return lambda: GuardedSource(calls, part, source)
 
 
 @pytest.fixture
 def surround(
     guarded_driver: Callable[..., GuardedDriver], router: LogRouter, told: EventRecorder
-) -> Callable[..., Surroundings]:
+) -> Callable[..., ExecutorContext]:
     """Return a maker of surroundings: restarts are immediate unless the test has a policy."""
 
     def make(policy=None, grace_seconds=30.0, tell=told):
-        return Surroundings(
+        return ExecutorContext(
             driver=guarded_driver(),
             router=router,
             policy=policy or CrashPolicy(base_seconds=0),

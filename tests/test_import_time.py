@@ -28,7 +28,7 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
     (tmp_path / "Procfile").write_text("worker: true\n")
     (tmp_path / ".env").write_text("NAME=value\n")
     modules = imported("-m", "hsup", "run", "--", "true", folder=tmp_path)
-    assert {"hsup.cli.parts", "hsup.plugins.manager"} <= modules
+    assert {"hsup.cli.components", "hsup.plugins.manager"} <= modules
     assert modules.isdisjoint(HEAVY)
     assert modules.isdisjoint(
         {

@@ -29,7 +29,7 @@ _MORE_ENTRIES = slice(0, 504)
 _IS_EXTENDED_AGAIN = 504
 
 
-class Part(NamedTuple):
+class Extent(NamedTuple):
     """So many bytes of the content belong there."""
 
     offset: int
@@ -40,7 +40,7 @@ class SparseMap(NamedTuple):
     """The size of a file with its holes, and its parts in their order."""
 
     size: int
-    parts: tuple[Part, ...]
+    parts: tuple[Extent, ...]
 
 
 def map_of_header(header: bytes, content_size: int, stream: Stream) -> SparseMap:
@@ -95,7 +95,7 @@ def _entries(area: bytes) -> Iterator[int]:
 def _checked(real_size: int, numbers: Iterable[int], content_size: int) -> SparseMap:
     """Return a map that is in order, within the file, and of all of the content."""
     flat = list(numbers)
-    parts = tuple(map(Part, flat[::2], flat[1::2]))
+    parts = tuple(map(Extent, flat[::2], flat[1::2]))
     ends = [part.offset + part.size for part in parts]
     bounds = [
         0,

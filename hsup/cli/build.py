@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from hsup.cli.components import Components, closing
 from hsup.cli.options import Options
-from hsup.cli.parts import Parts, closing
 from hsup.cli.shared import SharingCommand
 from hsup.visible import warn
 
@@ -28,7 +28,7 @@ def command(before: Options, /, **given: Any) -> None:
     built.
     """
     options = before.refined(given)
-    parts = Parts(options)
+    parts = Components(options)
     release = parts.current_release()
     driver = parts.driver()
     with closing(driver):

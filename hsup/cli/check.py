@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from hsup.api import Checked
+from hsup.cli.components import Components
 from hsup.cli.options import Options
-from hsup.cli.parts import Parts
 from hsup.cli.shared import SharingCommand
 from hsup.errors import UsageError
 from hsup.plugins.guards import PluginFailed
@@ -33,7 +33,7 @@ def command(before: Options, /, path: Path | None, **given: Any) -> None:
 
     Ends with 1 if there is a fault; a warning is none.
     """
-    checked = _check(Parts(before.refined(given)), path)
+    checked = _check(Components(before.refined(given)), path)
     for fault in checked.faults:
         kind = "warning" if fault.is_warning else "fault"
         tell(f"{checked.what}: {kind}: {fault}")
@@ -43,7 +43,7 @@ def command(before: Options, /, path: Path | None, **given: Any) -> None:
     tell(f"{checked.what}: good")
 
 
-def _check(parts: Parts, path: Path | None) -> Checked:
+def _check(parts: Components, path: Path | None) -> Checked:
     if path is not None and not path.exists():
         raise UsageError(f"cannot check {path}: there is no such file")
     chosen = parts.options.source or (parts.source_name() if path is None else None)

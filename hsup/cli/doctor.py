@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from hsup.api import Examines, Finding
+from hsup.cli.components import Components
 from hsup.cli.explain import explain, numbered
 from hsup.cli.options import Options
-from hsup.cli.parts import Parts
 from hsup.cli.shared import SharingCommand
 from hsup.errors import HsupError
 from hsup.visible import tell, tell_json
@@ -40,7 +40,7 @@ def command(before: Options, /, *, as_json: bool, explains: bool, **given: Any) 
     Each finding is marked ok, missing, or absent where dynos run without it.
     Ends with 1 if something is missing. With --explain, no dyno is started either.
     """
-    parts = Parts(before.refined(given))
+    parts = Components(before.refined(given))
     chosen = parts.options.chosen_driver
     names = [chosen] if chosen else sorted(parts.plugins.drivers)
     for name in names:
@@ -50,7 +50,7 @@ def command(before: Options, /, *, as_json: bool, explains: bool, **given: Any) 
         sys.exit(1)
 
 
-def _tell_findings(parts: Parts, names: Sequence[str], *, as_json: bool) -> bool:
+def _tell_findings(parts: Components, names: Sequence[str], *, as_json: bool) -> bool:
     """Tell what drivers found; return whether nothing is missing."""
     findings = {name: _examine(parts, name) for name in names}
     if as_json:
@@ -61,7 +61,7 @@ def _tell_findings(parts: Parts, names: Sequence[str], *, as_json: bool) -> bool
     return all(_mark(one) != _MISSING for found in findings.values() for one in found or ())
 
 
-def _tell_steps(parts: Parts, names: Sequence[str], *, as_json: bool) -> bool:
+def _tell_steps(parts: Components, names: Sequence[str], *, as_json: bool) -> bool:
     """Tell how drivers start a dyno; return whether each could tell what it has to."""
     steps = explain(parts, names)
     if as_json:
@@ -72,7 +72,7 @@ def _tell_steps(parts: Parts, names: Sequence[str], *, as_json: bool) -> bool:
     return len(steps) == len(names)
 
 
-def _examine(parts: Parts, name: str) -> Sequence[Finding] | None:
+def _examine(parts: Components, name: str) -> Sequence[Finding] | None:
     """Return what a driver found, None from one that does not look at the machine."""
     try:
         driver = parts.named_driver(name)

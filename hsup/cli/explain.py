@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from hsup.api import Explains
-from hsup.cli.parts import Parts
+from hsup.cli.components import Components
 from hsup.errors import HsupError
 from hsup.model import Command, DynoName, DynoSpec, Release, Slug
 from hsup.supervision.dyno_spec import dyno_spec
@@ -18,7 +18,7 @@ _NAME, _COMMAND = DynoName("web", 1), Command(("./web-server",))
 Steps = Mapping[str, Sequence[str] | None]
 
 
-def explain(parts: Parts, names: Sequence[str]) -> Steps:
+def explain(parts: Components, names: Sequence[str]) -> Steps:
     """Return the steps of drivers; one that fails is told, and left out."""
     spec = _sample(parts)
     told: dict[str, Sequence[str] | None] = {}
@@ -42,12 +42,12 @@ def numbered(told: Steps) -> Iterator[str]:
             yield f"  {number:{width}}  {step}"
 
 
-def _explain(parts: Parts, name: str, spec: DynoSpec) -> Sequence[str] | None:
+def _explain(parts: Components, name: str, spec: DynoSpec) -> Sequence[str] | None:
     driver = parts.named_driver(name)
     return driver.explain(spec) if isinstance(driver, Explains) else None
 
 
-def _sample(parts: Parts) -> DynoSpec:
+def _sample(parts: Components) -> DynoSpec:
     """Return the dyno to explain, which no release has."""
     release = Release(app="sample", version=1, slug=Slug(parts.settings.folder))
     return dyno_spec(

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from hsup.api import RunsForeground
+from hsup.cli.components import Components, closing, sweep
 from hsup.cli.options import Options
-from hsup.cli.parts import Parts, closing, sweep
 from hsup.descriptors import allow_many, require_least
 from hsup.errors import DriverError, HsupError
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
@@ -25,7 +25,7 @@ from hsup.visible import warn
 def run(words: tuple[str, ...], options: Options) -> NoReturn:
     """Run a command as a one-off dyno of the current release, and exit with its status."""
     require_least()
-    parts = Parts(options)
+    parts = Components(options)
     release = parts.current_release()
     driver = parts.driver()
     allow_many()

@@ -17,7 +17,7 @@ from hsup.cli.shared import SharingCommand
 from hsup.cli.supervising import Request, supervise
 from hsup.descriptors import require_least
 from hsup.errors import UsageError
-from hsup.supervision.formation import Asked
+from hsup.supervision.formation import ScaleRequest
 
 _STDERR = 2  # also where Python has closed its own
 
@@ -84,9 +84,9 @@ def command(
     sys.exit(asyncio.run(supervise(request)))
 
 
-def _asked(options: Options, types: tuple[str, ...], *, follows_release: bool) -> Asked:
+def _asked(options: Options, types: tuple[str, ...], *, follows_release: bool) -> ScaleRequest:
     wanted = parse_types(types)
-    return Asked(
+    return ScaleRequest(
         quantities={name: quantity for name, (quantity, _) in wanted.items()} or None,
         sizes={name: size for name, (_, size) in wanted.items() if size},
         size=options.size,

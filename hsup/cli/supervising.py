@@ -10,9 +10,9 @@ from signal import Signals
 from typing import NoReturn
 
 from hsup.api import SUPERVISOR, Adopts, LogSink, Source
+from hsup.cli.components import Components, closing
 from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
-from hsup.cli.parts import Parts, closing
 from hsup.cli.printers import error_printer, log_printer, log_to_memory
 from hsup.cli.signals import SignalHandlers
 from hsup.descriptors import allow_many
@@ -20,8 +20,8 @@ from hsup.errors import HsupError
 from hsup.output.logs import LogRouter
 from hsup.output.printer import ErrorPrinter
 from hsup.plugins.calls import Calls
-from hsup.supervision.formation import Asked
-from hsup.supervision.plan import Plan
+from hsup.supervision.formation import ScaleRequest
+from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.supervisor import Supervisor
 from hsup.visible import say_at_once, warn, warn_of
 
@@ -42,7 +42,7 @@ class Request:
     """
 
     options: Options
-    asked: Asked
+    asked: ScaleRequest
     stays: bool
     may_follow: bool
 
@@ -65,7 +65,7 @@ class _Session:
     def __init__(self, request: Request, printer: LogSink, errors: ErrorPrinter) -> None:
         self._errors = errors
         self._diagnostics = log_to_memory(errors, verbose=request.options.is_verbose)
-        self._parts = parts = Parts(request.options)
+        self._parts = parts = Components(request.options)
         for plugin in parts.plugins.plugins:
             logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
         plan, source = _planned(request, parts)
@@ -137,12 +137,12 @@ class _Session:
         os._exit(128 + number)
 
 
-def _planned(request: Request, parts: Parts) -> tuple[Plan, Source]:
+def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, Source]:
     """Return the source, and what the supervisor is to do with it."""
     options, asked = request.options, request.asked
     name, source = parts.source()
     follows = request.may_follow and parts.source_factory(name).follows_formation
-    plan = Plan(
+    plan = SupervisorOptions(
         source_name=name,
         driver_name=options.driver,
         asked=replace(asked, follows_release=True) if follows else asked,

@@ -14,7 +14,7 @@ from hsup.foreground.loop import Loop, is_writable
 from hsup.foreground.states import Action, Input, State, step
 from hsup.foreground.streams import Feed, Output, Sink
 from hsup.model import ExitStatus
-from hsup.terminal import Repeats, Size, hears_hang_ups, raw_mode, window_size
+from hsup.terminal import Repeats, WindowSize, hears_hang_ups, raw_mode, window_size
 
 _MOST_SIGNALS = 4096
 #: How long somebody may take to read on when the dyno was killed.
@@ -58,7 +58,7 @@ class ForegroundDyno(Protocol):
     def kill(self) -> None:
         """End every process at once. May be called again."""
 
-    def resize(self, size: Size) -> None:
+    def resize(self, size: WindowSize) -> None:
         """Tell the dyno's terminal how large the window is."""
 
 

@@ -35,7 +35,7 @@ from hsup.model import (
     ExitStatus,
     Release,
 )
-from hsup.plugins.calls import NOTICE_SECONDS, Blocking, Call, Calls, Part
+from hsup.plugins.calls import NOTICE_SECONDS, Blocking, Call, Calls, Component
 from hsup.plugins.contracts import (
     are_findings,
     are_texts,
@@ -73,7 +73,7 @@ class GuardedDriver:
     binds_paths: bool
     ignores_slugs: bool
 
-    def __init__(self, calls: Calls, part: Part, driver: Driver) -> None:
+    def __init__(self, calls: Calls, part: Component, driver: Driver) -> None:
         self._calls = calls
         self._part = part
         self._driver: Any = driver
@@ -140,7 +140,7 @@ class GuardedDyno:
     #: Only where the dyno can do so.
     execute: Callable[[Command, Sequence[int]], Any]
 
-    def __init__(self, calls: Calls, part: Part, dyno: RunningDyno, name: str) -> None:
+    def __init__(self, calls: Calls, part: Component, dyno: RunningDyno, name: str) -> None:
         self._calls = calls
         self._part = part
         self._dyno: Any = dyno
@@ -213,7 +213,7 @@ class GuardedSource:
     #: Only where the source fetches slugs.
     fetch_slug: Callable[[Release], None]
 
-    def __init__(self, calls: Calls, part: Part, source: Source) -> None:
+    def __init__(self, calls: Calls, part: Component, source: Source) -> None:
         self._calls = calls
         self._part = part
         self._source: Any = source
@@ -262,7 +262,7 @@ class GuardedSource:
 class GuardedSourceFactory:
     """What makes a source; `follows_formation` tells of the ability of that name."""
 
-    def __init__(self, calls: Calls, part: Part, factory: SourceFactory) -> None:
+    def __init__(self, calls: Calls, part: Component, factory: SourceFactory) -> None:
         self._calls = calls
         self._part = part
         self.remedy = factory.remedy
@@ -297,7 +297,7 @@ class GuardedSourceFactory:
 class GuardedSink:
     """A log sink; one that fails is told once, and gets no more lines."""
 
-    def __init__(self, calls: Calls, part: Part, sink: LogSink) -> None:
+    def __init__(self, calls: Calls, part: Component, sink: LogSink) -> None:
         self._calls = calls
         self._part = part
         self._sink: Any = sink
@@ -358,7 +358,7 @@ class GuardedSink:
 class GuardedService:
     """A service."""
 
-    def __init__(self, calls: Calls, part: Part, service: Service) -> None:
+    def __init__(self, calls: Calls, part: Component, service: Service) -> None:
         self._calls = calls
         self._part = part
         self._service: Any = service
@@ -375,7 +375,7 @@ class GuardedService:
 
 
 def create_driver(
-    calls: Calls, part: Part, factory: DriverFactory, settings: Settings
+    calls: Calls, part: Component, factory: DriverFactory, settings: Settings
 ) -> GuardedDriver:
     """Return a driver as its factory makes it. Raises HsupError."""
     make = Blocking(calls, part, _create, factory, failure=DriverError, check=is_driver)
@@ -383,7 +383,7 @@ def create_driver(
 
 
 def create_sink(
-    calls: Calls, part: Part, factory: LogSinkFactory, settings: Settings
+    calls: Calls, part: Component, factory: LogSinkFactory, settings: Settings
 ) -> LogSink | None:
     """Return a log sink, None where the settings ask for none. Raises HsupError."""
     is_sink = unless_none(has("write", "drained", "close", what="a log sink"))
@@ -393,7 +393,7 @@ def create_sink(
 
 
 def create_service(
-    calls: Calls, part: Part, factory: ServiceFactory, settings: Settings
+    calls: Calls, part: Component, factory: ServiceFactory, settings: Settings
 ) -> Service | None:
     """Return a service, None where the settings ask for none. Raises HsupError."""
     is_service = unless_none(has("run", what="a service"))

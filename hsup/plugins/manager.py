@@ -11,7 +11,7 @@ import pluggy
 from hsup import hookspecs
 from hsup.errors import HsupError, PluginError
 from hsup.plugins import catalogue
-from hsup.plugins.calls import Calls, Part, shortened
+from hsup.plugins.calls import Calls, Component, shortened
 from hsup.plugins.entry_points import EntryPoint, entry_points
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class Plugin(NamedTuple):
     hooks: tuple[str, ...] = ()
     fault: str | None = None
 
-    def part(self, kind: str, name: str) -> Part:
+    def part(self, kind: str, name: str) -> Component:
         """Return something that the plugin has registered."""
         point = self.entry_point
-        return Part(kind, name, point.distribution, point.version)
+        return Component(kind, name, point.distribution, point.version)
 
     def __str__(self) -> str:
         return str(self.part("plugin", self.entry_point.name))
@@ -69,7 +69,7 @@ class Registered(Mapping[str, _Value]):
             raise catalogue.missing(self.kind, name, self._found)
         return self._found[name]
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> Component:
         """Return whose it is that was registered under a name."""
         return self._plugins[name].part(self.kind, name)
 

@@ -32,7 +32,7 @@ NOT_STARTED = ExitStatus(code=255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class ExecutorContext:
     """What all executors of a supervisor share.
 
     `tell` passes an event on; `gate` is passed by everyone on the way to a start.
@@ -53,14 +53,14 @@ class Executor:
     A one-off dyno completes when it ends, where any other is started again.
     """
 
-    def __init__(self, spec: DynoSpec, around: Surroundings, *, one_off: bool = False) -> None:
+    def __init__(self, spec: DynoSpec, around: ExecutorContext, *, one_off: bool = False) -> None:
         self.spec = spec
         self.state = State.NEW
         self.status: ExitStatus | None = None
         self.was_killed = False
         self._around = around
         self._one_off = one_off
-        self._may_adopt = around.driver if isinstance(around.driver, Adopts) else None
+        self._adopter = around.driver if isinstance(around.driver, Adopts) else None
         self._dyno: RunningDyno | None = None
         self._output: DynoOutput | None = None
         self._requests: list[Input] = []
@@ -194,10 +194,10 @@ class Executor:
 
     async def _adopt(self) -> RunningDyno | None:
         """Return the dyno that a dead hsup has left running, if there is one."""
-        if self._may_adopt is None:
+        if self._adopter is None:
             return None
-        adopted = await self._with_output(partial(self._may_adopt.adopt, self.spec))
-        self._may_adopt = None
+        adopted = await self._with_output(partial(self._adopter.adopt, self.spec))
+        self._adopter = None
         if adopted is not None:
             self._say(messages.ADOPTED)
         return adopted

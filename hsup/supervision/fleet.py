@@ -10,7 +10,7 @@ from typing import Any
 from hsup.errors import HsupError
 from hsup.lifecycle import State
 from hsup.model import DynoName, DynoSpec, ExitStatus
-from hsup.supervision.executor import NOT_STARTED, Executor, Surroundings
+from hsup.supervision.executor import NOT_STARTED, Executor, ExecutorContext
 from hsup.supervision.formation import change
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Fleet:
     """
 
     def __init__(
-        self, around: Surroundings, *, one_shot: bool, on_gone: Callable[[DynoName], None]
+        self, around: ExecutorContext, *, one_shot: bool, on_gone: Callable[[DynoName], None]
     ) -> None:
         self.was_killed = False
         self.has_failed = False

@@ -10,7 +10,7 @@ from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ScaleRequest:
     """How many dynos the user wants of which type, and of which size.
 
     `quantities` is what was said on the command line. Without any, each type

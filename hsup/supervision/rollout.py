@@ -35,11 +35,11 @@ from hsup.plugins import catalogue
 from hsup.plugins.calls import call_plugin
 from hsup.supervision.build import Builder, Superseded
 from hsup.supervision.exec_limits import require_passable
-from hsup.supervision.executor import Surroundings
+from hsup.supervision.executor import ExecutorContext
 from hsup.supervision.failure import LastFailure
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.keeping import Keeper
-from hsup.supervision.plan import Plan
+from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.threads import in_thread
@@ -78,7 +78,13 @@ class Rollout:
     """Has one release after the other built, tried and run."""
 
     def __init__(
-        self, plan: Plan, *, source: Source, around: Surroundings, fleet: Fleet, ports: Ports
+        self,
+        plan: SupervisorOptions,
+        *,
+        source: Source,
+        around: ExecutorContext,
+        fleet: Fleet,
+        ports: Ports,
     ) -> None:
         self._plan = plan
         self._around = around

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.supervision.dyno_spec import dyno_spec, one_off_name
-from hsup.supervision.plan import Plan
+from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
 
 
 class SpecMaker:
     """Makes the specs of the dynos that the user asked for, as a release has them."""
 
-    def __init__(self, plan: Plan, ports: Ports, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: SupervisorOptions, ports: Ports, say: Callable[[str], None]) -> None:
         self._plan = plan
         self._ports = ports
         self._say = say

@@ -22,9 +22,9 @@ from hsup.output import messages
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
 from hsup.supervision.asking import Asking
-from hsup.supervision.executor import Surroundings
+from hsup.supervision.executor import ExecutorContext
 from hsup.supervision.fleet import Fleet
-from hsup.supervision.plan import Plan
+from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
 from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
 from hsup.supervision.stopping import Stopping
@@ -40,7 +40,7 @@ class Supervisor:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SupervisorOptions,
         *,
         source: Source,
         driver: Driver,
@@ -54,7 +54,7 @@ class Supervisor:
         self._router = router
         self._observe = observe
         self._calls = calls
-        around = Surroundings(
+        around = ExecutorContext(
             driver=driver,
             router=router,
             policy=plan.policy,

@@ -25,7 +25,7 @@ from tests.fuzz.harness import fuzz, instrumented
 with instrumented("hsup_source_heroku", "hsup.validation"):
     from hsup_source_heroku.budget import Budget
     from hsup_source_heroku.client import Client
-    from hsup_source_heroku.kept import Kept
+    from hsup_source_heroku.release_cache import ReleaseCache
     from hsup_source_heroku.releases import _fields, _lines
     from hsup_source_heroku.snapshot import Reader
     from hsup_source_heroku.source import HerokuSource
@@ -137,7 +137,7 @@ class World:
             return self.server.url + BLOB  # whatever address was made up
 
         environ = {"HSUP_HEROKU_DIR": os.path.join(self.folder, "state")}
-        kept = Kept(environ, client.url, "shop", url_of)
+        kept = ReleaseCache(environ, client.url, "shop", url_of)
         source = HerokuSource(
             reader, client, kept, seconds=10.0, sleep=asyncio.sleep, clock=lambda: 0.0
         )

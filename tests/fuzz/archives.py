@@ -24,7 +24,7 @@ KINDS = b"01235678SDLKxgVX"
 BLOCK = 512
 
 
-class Surroundings:
+class ExecutorContext:
     """A folder to unpack into, beside what a harm would change."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ def with_checksums(data: bytes) -> bytes:
 
 
 def main() -> None:
-    surroundings = Surroundings()
+    surroundings = ExecutorContext()
     try:
         # The fuzzer ends its process without a word.
         child = os.fork()

@@ -11,9 +11,9 @@ import pytest
 
 from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
 from hsup.long_work import LongWork, waited_for
-from hsup.plugins.calls import Blocking, Call, Calls, Interrupted, Part, call_plugin
+from hsup.plugins.calls import Blocking, Call, Calls, Component, Interrupted, call_plugin
 
-BUG = Part("driver", "bug", "hsup-driver-bug", "0.1")
+BUG = Component("driver", "bug", "hsup-driver-bug", "0.1")
 
 
 class Heard:

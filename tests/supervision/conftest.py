@@ -10,14 +10,14 @@ import pytest
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import Calls
 from hsup.plugins.guards import GuardedDriver, GuardedSource
-from hsup.supervision.formation import Asked
-from hsup.supervision.plan import Plan
+from hsup.supervision.formation import ScaleRequest
+from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.policy import CrashPolicy
 from hsup.supervision.supervisor import Supervisor
 from hsup.testing import EventRecorder
 from tests.supervision.supervised import Supervise
 
-FOLLOWING = Asked(follows_release=True)
+FOLLOWING = ScaleRequest(follows_release=True)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def supervise(
     def start(*, services=(), asked=FOLLOWING, other_driver=None, **plan):
         plan.setdefault("policy", CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
         supervisor = Supervisor(
-            Plan(source_name="memory", driver_name="fake", asked=asked, **plan),
+            SupervisorOptions(source_name="memory", driver_name="fake", asked=asked, **plan),
             source=guarded_source(),
             driver=guarded_driver(other_driver),
             router=router,

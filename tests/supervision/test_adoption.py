@@ -10,7 +10,7 @@ from hsup.api import OutputPipes
 from hsup.errors import DriverError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import DynoSpec, Release
-from hsup.supervision.formation import Asked
+from hsup.supervision.formation import ScaleRequest
 from hsup.testing import MemoryDriver, MemoryDyno
 from tests.supervision.supervised import Supervise, end
 
@@ -35,7 +35,7 @@ async def test_leftovers_are_removed_before_anything_is_started(
     supervise, source, driver, told, sink
 ):
     source.release(web=1)
-    supervisor, running = supervise(other_driver=SweepingDriver(driver), asked=Asked())
+    supervisor, running = supervise(other_driver=SweepingDriver(driver), asked=ScaleRequest())
     await told.state("web.1", "up")
     assert sink.said("supervisor")[1] == "Removed what a dead hsup left: 2 processes of web.1"
     await end(supervisor, running)

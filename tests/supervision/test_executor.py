@@ -13,7 +13,7 @@ from hsup.lifecycle import State
 from hsup.model import ExitStatus
 from hsup.output import messages
 from hsup.output.logs import LogRouter
-from hsup.supervision.executor import NOT_STARTED, Executor, Surroundings
+from hsup.supervision.executor import NOT_STARTED, Executor, ExecutorContext
 from hsup.supervision.policy import CrashPolicy
 from hsup.testing import MemoryDriver, MemorySink, make_spec
 
@@ -22,7 +22,7 @@ NEVER = CrashPolicy(base_seconds=10_000, cap_seconds=10_000)
 
 @pytest.fixture
 def execute(
-    surround: Callable[..., Surroundings],
+    surround: Callable[..., ExecutorContext],
 ) -> Callable[..., tuple[Executor, asyncio.Task[None]]]:
     """Return a starter of executors: each with its task."""
 

@@ -11,7 +11,7 @@ import pytest
 from hsup.errors import DynoStartError
 from hsup.lifecycle import TABLE, Input, State, step
 from hsup.supervision import executor as executor_module
-from hsup.supervision.executor import Executor, Surroundings
+from hsup.supervision.executor import Executor, ExecutorContext
 from hsup.supervision.policy import CrashPolicy
 from hsup.testing import EventRecorder, MemoryDriver, MemoryDyno, make_spec
 
@@ -122,7 +122,7 @@ def told_of(value: Any) -> str:
 
 @pytest.fixture
 def lead(
-    surround: Callable[..., Surroundings], driver: MemoryDriver, told: EventRecorder
+    surround: Callable[..., ExecutorContext], driver: MemoryDriver, told: EventRecorder
 ) -> Callable[[Callable[[Life], Awaitable[None]]], Awaitable[State]]:
     """Return what leads a dyno through its life, and to its end."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from hsup.errors import DynoStartError
 from hsup.model import DynoName, DynoSpec, ExitStatus
-from hsup.supervision.executor import Surroundings
+from hsup.supervision.executor import ExecutorContext
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.policy import CrashPolicy
 from hsup.testing import make_spec
@@ -20,7 +20,7 @@ def gone() -> list[str]:
 
 
 @pytest.fixture
-def make_fleet(surround: Callable[..., Surroundings], gone: list[str]) -> Callable[..., Fleet]:
+def make_fleet(surround: Callable[..., ExecutorContext], gone: list[str]) -> Callable[..., Fleet]:
     """Return a maker of fleets that note whoever is gone."""
 
     def make(*, one_shot=False, **surroundings):

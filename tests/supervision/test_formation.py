@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hsup.errors import UsageError
 from hsup.model import Command, DynoName, DynoSpec, ProcessType, Release
-from hsup.supervision.formation import Asked, Change, change
+from hsup.supervision.formation import Change, ScaleRequest, change
 from hsup.testing import make_release
 
 NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 12))
@@ -56,23 +56,23 @@ def test_the_highest_numbers_of_a_type_leave_first(running, wanted):
         assert numbers == sorted(numbers, reverse=True)
 
 
-def names_of(asked: Asked, release: Release) -> list[str]:
+def names_of(asked: ScaleRequest, release: Release) -> list[str]:
     return [str(name) for name in asked.names(release)]
 
 
 def test_by_default_every_type_with_a_quantity_has_one_dyno():
     release = make_release(web=3, worker=0, clock=1)
-    assert names_of(Asked(), release) == ["web.1", "clock.1"]
+    assert names_of(ScaleRequest(), release) == ["web.1", "clock.1"]
 
 
 def test_quantities_can_follow_the_release():
     release = make_release(web=2, worker=0, clock=1)
-    assert names_of(Asked(follows_release=True), release) == ["web.1", "web.2", "clock.1"]
+    assert names_of(ScaleRequest(follows_release=True), release) == ["web.1", "web.2", "clock.1"]
 
 
 def test_what_was_asked_for_outweighs_the_release():
     release = make_release(web=5, worker=0, clock=1)
-    assert names_of(Asked(quantities={"worker": 2, "web": 1}), release) == [
+    assert names_of(ScaleRequest(quantities={"worker": 2, "web": 1}), release) == [
         "web.1",
         "worker.1",
         "worker.2",
@@ -80,19 +80,19 @@ def test_what_was_asked_for_outweighs_the_release():
 
 
 def test_numbers_count_from_the_one_that_was_asked_for():
-    asked = Asked(quantities={"web": 2}, start_number=7)
+    asked = ScaleRequest(quantities={"web": 2}, start_number=7)
     assert names_of(asked, make_release(web=1)) == ["web.7", "web.8"]
 
 
 @pytest.mark.parametrize(
     ("asked", "of_release", "size"),
     [
-        (Asked(), None, None),
-        (Asked(), "eco", "eco"),
-        (Asked(size="basic"), None, "basic"),
-        (Asked(size="basic"), "eco", "eco"),
-        (Asked(size="basic", sizes={"web": "performance-m"}), "eco", "performance-m"),
-        (Asked(size="basic", sizes={"worker": "performance-m"}), None, "basic"),
+        (ScaleRequest(), None, None),
+        (ScaleRequest(), "eco", "eco"),
+        (ScaleRequest(size="basic"), None, "basic"),
+        (ScaleRequest(size="basic"), "eco", "eco"),
+        (ScaleRequest(size="basic", sizes={"web": "performance-m"}), "eco", "performance-m"),
+        (ScaleRequest(size="basic", sizes={"worker": "performance-m"}), None, "basic"),
     ],
     ids=str,
 )
@@ -105,12 +105,12 @@ def test_the_size_that_was_asked_for_a_type_outweighs_the_releases_and_the_defau
 
 def test_the_release_type_is_no_dyno_of_a_release():
     release = make_release(release=4, web=1)
-    assert names_of(Asked(follows_release=True), release) == ["web.1"]
-    assert names_of(Asked(quantities={"release": 1}), release) == []
+    assert names_of(ScaleRequest(follows_release=True), release) == ["web.1"]
+    assert names_of(ScaleRequest(quantities={"release": 1}), release) == []
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones():
-    asked = Asked(quantities={"web": 1, "wroker": 2})
+    asked = ScaleRequest(quantities={"web": 1, "wroker": 2})
     with pytest.raises(UsageError) as caught:
         asked.require_known_types(make_release(version=4, release=1, web=1, worker=1))
     text = str(caught.value)
@@ -119,9 +119,9 @@ def test_an_unknown_type_is_refused_with_the_known_ones():
 
 def test_an_unknown_type_of_a_release_without_any_is_refused():
     with pytest.raises(UsageError, match="it has none at all"):
-        Asked(quantities={"web": 1}).require_known_types(make_release())
+        ScaleRequest(quantities={"web": 1}).require_known_types(make_release())
 
 
 def test_known_types_are_accepted():
-    Asked(quantities={"web": 0}).require_known_types(make_release(web=1))
-    Asked().require_known_types(make_release())
+    ScaleRequest(quantities={"web": 0}).require_known_types(make_release(web=1))
+    ScaleRequest().require_known_types(make_release())

@@ -10,7 +10,7 @@ from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.events import SourceFailed
 from hsup.model import Fault, Slug
 from hsup.slugs import ChecksumError
-from hsup.supervision.formation import Asked
+from hsup.supervision.formation import ScaleRequest
 from tests.supervision.supervised import SOON, end, received
 
 
@@ -66,7 +66,7 @@ async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_
     source.keep_releases(source.release(silently=True, version=1, web=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, worker=1, release=1)
-    supervisor, running = supervise(stays=True, asked=Asked(quantities={"worker": 1}))
+    supervisor, running = supervise(stays=True, asked=ScaleRequest(quantities={"worker": 1}))
     await told.until(lambda one: one.of(RejectedEvent))
     assert told.of(RejectedEvent)[0].running is None
     fetches = source.fetches
@@ -152,7 +152,7 @@ async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed
 ):
     source.keep_releases(source.release(silently=True, version=1, worker=1))
     source.release(version=2, web=1)
-    supervisor, running = supervise(asked=Asked(quantities={"worker": 1}))
+    supervisor, running = supervise(asked=ScaleRequest(quantities={"worker": 1}))
     await told.state("worker.1", "up")
     assert [one.running for one in told.of(RejectedEvent)] == [1]
     await end(supervisor, running)
@@ -216,7 +216,7 @@ async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
 async def test_a_type_that_is_none_is_an_error_whatever_was_kept(supervise, source):
     source.keep_releases(source.release(silently=True, version=1, web=1))
     source.release(version=2, web=1)
-    _, running = supervise(asked=Asked(quantities={"wbe": 1}))
+    _, running = supervise(asked=ScaleRequest(quantities={"wbe": 1}))
     with pytest.raises(UsageError, match="wbe"):
         await running
 

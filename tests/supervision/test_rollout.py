@@ -9,7 +9,7 @@ from hsup.api import Fetched
 from hsup.errors import DriverError, ReleaseRejected, UsageError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import Author, Release
-from hsup.supervision.formation import Asked
+from hsup.supervision.formation import ScaleRequest
 from hsup.testing import make_release
 from tests.supervision.supervised import FAULTY, end, received
 
@@ -84,7 +84,7 @@ async def test_a_logplex_url_that_nothing_serves_is_warned_of(
 
 async def test_an_unknown_type_ends_hsup_at_its_start(supervise, source):
     source.release(web=1)
-    _, running = supervise(asked=Asked(quantities={"wroker": 1}))
+    _, running = supervise(asked=ScaleRequest(quantities={"wroker": 1}))
     with pytest.raises(UsageError, match="wroker"):
         await running
 
@@ -93,7 +93,7 @@ async def test_a_type_that_a_new_release_has_not_got_any_more_is_told(
     supervise, source, told, sink
 ):
     source.release(version=1, web=1, worker=1)
-    supervisor, running = supervise(asked=Asked(quantities={"web": 1, "worker": 1}))
+    supervisor, running = supervise(asked=ScaleRequest(quantities={"web": 1, "worker": 1}))
     await told.state("worker.1", "up")
     source.release(version=2, web=1)
     await told.state("worker.1", "stopped")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from hsup.api import SupervisorView
-from hsup.plugins.calls import Part
+from hsup.plugins.calls import Component
 from hsup.plugins.guards import GuardedService
 from tests.supervision.supervised import end
 
@@ -38,7 +38,7 @@ async def test_a_service_runs_beside_and_is_cancelled_at_the_end(supervise, sour
 
 async def test_a_service_that_fails_ends_alone(supervise, source, told, sink, calls):
     source.release(web=1)
-    part = Part("service", "bug", "hsup-bug", "1.0")
+    part = Component("service", "bug", "hsup-bug", "1.0")
     failing = GuardedService(calls, part, Service(ValueError("a stranger's mistake")))
     other = Service()
     supervisor, running = supervise(services=[failing, other])

@@ -10,7 +10,7 @@ from hsup.api import Fetched
 from hsup.errors import SourceError
 from hsup.events import SourceFailed, SupervisorStarted, SupervisorStopping
 from hsup.model import Command, ProcessType, Release
-from hsup.supervision.formation import Asked
+from hsup.supervision.formation import ScaleRequest
 from hsup.testing import make_release
 from tests.supervision.supervised import SOON, end, received
 
@@ -49,7 +49,7 @@ async def test_a_dyno_has_the_size_of_its_type(supervise, source, driver):
     release = make_release(web=1, worker=1)
     web, worker = release.processes
     source.give(Fetched(release=release._replace(processes=(web._replace(size="eco"), worker))))
-    supervisor, running = supervise(asked=Asked(sizes={"worker": "performance-m"}))
+    supervisor, running = supervise(asked=ScaleRequest(sizes={"worker": "performance-m"}))
     dynos = [await driver.dyno(name) for name in ("web.1", "worker.1")]
     assert [dyno.spec.size for dyno in dynos] == ["eco", "performance-m"]
     await end(supervisor, running)

@@ -12,12 +12,11 @@ from hsup import launch
 from hsup.model import DynoSpec
 from hsup.numerals import port_number
 from hsup.sizes import OPEN_FILES, Size
-from hsup.terminal import Size as Window
-from hsup.terminal import window_size
+from hsup.terminal import WindowSize, window_size
 from hsup_driver_docker.binds import mounts
 from hsup_driver_docker.image import Image
 
-#: Who a container belongs to: HOUSEHOLD/INSTANCE, see `household`. What lacks it,
+#: Who a container belongs to: HOUSEHOLD/INSTANCE, see `instances`. What lacks it,
 #: or has another household there, is nobody's business.
 OWNER = "hsup.owner"
 APP, RELEASE, DYNO, SPEC = "hsup.app", "hsup.release", "hsup.dyno", "hsup.spec"
@@ -38,11 +37,11 @@ TERMINAL_STREAMS = (0, 1)
 class Terminal(NamedTuple):
     """A terminal that a dyno gets; `kind` is what TERM says of hsup's own."""
 
-    window: Window
+    window: WindowSize
     kind: str | None
 
 
-class Surroundings(NamedTuple):
+class ContainerOptions(NamedTuple):
     """What a dyno has besides its spec.
 
     `cpus` are those that it may use, None for all. `network` is the engine's that it is in,
@@ -100,7 +99,7 @@ def fingerprint(made: Mapping[str, Any]) -> str:
     return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def body(spec: DynoSpec, image: Image, around: Surroundings) -> dict[str, Any]:
+def body(spec: DynoSpec, image: Image, around: ContainerOptions) -> dict[str, Any]:
     """Return what makes a container, as the Engine API's ContainerCreate takes it."""
     return {
         "Image": image.id,
@@ -133,7 +132,7 @@ def command(spec: DynoSpec, image: Image) -> dict[str, Any]:
     return {"Cmd": ["/bin/sh", "-c", *words] if spec.command.is_shell_line else [*words]}
 
 
-def _command(spec: DynoSpec, image: Image, around: Surroundings) -> dict[str, Any]:
+def _command(spec: DynoSpec, image: Image, around: ContainerOptions) -> dict[str, Any]:
     """Return the same, after what an engine cannot do."""
     made = command(spec, image)
     if image.is_own:
@@ -164,7 +163,7 @@ def _environment(spec: DynoSpec, image: Image, terminal: Terminal | None) -> lis
     return [*given, *sorted(surplus - variables.keys())]
 
 
-def _published(spec: DynoSpec, around: Surroundings) -> dict[str, Any]:
+def _published(spec: DynoSpec, around: ContainerOptions) -> dict[str, Any]:
     """Return where on the engine's machine a port of the dyno is to be reached."""
     listens = port(spec)
     if around.publish is None or listens is None:
@@ -173,7 +172,7 @@ def _published(spec: DynoSpec, around: Surroundings) -> dict[str, Any]:
     return {f"{listens}/tcp": [{"HostIp": around.publish, "HostPort": wanted}]}
 
 
-def _host_config(spec: DynoSpec, image: Image, around: Surroundings) -> dict[str, Any]:
+def _host_config(spec: DynoSpec, image: Image, around: ContainerOptions) -> dict[str, Any]:
     size = around.size
     config: dict[str, Any] = {
         "Init": True,

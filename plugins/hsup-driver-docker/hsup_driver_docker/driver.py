@@ -19,12 +19,12 @@ from hsup_driver_docker.image import Image
 from hsup_driver_docker.images import Images, Wanted
 
 if TYPE_CHECKING:
-    from hsup_driver_docker.container import Surroundings
+    from hsup_driver_docker.container import ContainerOptions
+    from hsup_driver_docker.container_factory import ContainerFactory
     from hsup_driver_docker.dyno import DockerDyno
-    from hsup_driver_docker.handle import Launched, Once
-    from hsup_driver_docker.household import Household
+    from hsup_driver_docker.handle import AttachedRun, Launched
+    from hsup_driver_docker.instances import InstanceRegistry
     from hsup_driver_docker.leftovers import Leftovers
-    from hsup_driver_docker.maker import Maker
     from hsup_driver_docker.memory_watch import MemoryWatch
     from hsup_driver_docker.position import Position, PositionFile
 
@@ -66,7 +66,7 @@ class DockerDriver:
         from hsup_driver_docker.stacks import Stacks
 
         stack = Stacks(self._settings.environ).image(spec.stack)
-        around = container.Surroundings(
+        around = container.ContainerOptions(
             owner="OWNER",
             size=self._size_of(spec),
             network=self._network,
@@ -84,7 +84,7 @@ class DockerDriver:
         """Remove what hsups that are no more have left, but for running dynos."""
         from hsup_driver_docker.leftovers import Leftovers
 
-        self._leftovers = Leftovers(self._engine, self._household)
+        self._leftovers = Leftovers(self._engine, self._instances)
         return self._leftovers.sweep()
 
     def keep_only(self, specs: Collection[DynoSpec]) -> Sequence[str]:
@@ -132,7 +132,7 @@ class DockerDriver:
                 if attached is None or not attached.has_ended:
                     launched.handle.remove()
 
-    def _launch_once(self, spec: DynoSpec, around: Surroundings) -> Once:
+    def _launch_once(self, spec: DynoSpec, around: ContainerOptions) -> AttachedRun:
         from hsup_driver_docker.handle import ImageGone
 
         try:
@@ -156,15 +156,15 @@ class DockerDriver:
         self._images.close()
         if self._memory_watch is not None:
             self._memory_watch.close()
-        if "_household" not in self.__dict__:  # nothing but an image was looked for
+        if "_instances" not in self.__dict__:  # nothing but an image was looked for
             return
-        remaining = {self._household.owner} if self._dynos or self._beginning else set()
-        if self._leftovers is not None and self._household.has_inherited:
+        remaining = {self._instances.owner} if self._dynos or self._beginning else set()
+        if self._leftovers is not None and self._instances.has_inherited:
             try:
                 remaining |= self._leftovers.owners()
             except DriverError:  # the engine is away
-                remaining |= set(self._household.owners)
-        self._household.leave(remaining)
+                remaining |= set(self._instances.owners)
+        self._instances.leave(remaining)
 
     async def _begin(
         self, launch: Callable[[], Launched | None], output: OutputPipes
@@ -229,7 +229,7 @@ class DockerDriver:
         from hsup_driver_docker.position import Position, PositionFile
 
         try:
-            file = PositionFile(self._household.position_file(owner, identity))
+            file = PositionFile(self._instances.position_file(owner, identity))
         except OSError:
             return Position()
         position = file.read().start()
@@ -239,7 +239,7 @@ class DockerDriver:
     def _fingerprint(self, spec: DynoSpec) -> str:
         return self._maker.fingerprint(spec, self._image(spec), self._surroundings(spec))
 
-    def _surroundings(self, spec: DynoSpec) -> Surroundings:
+    def _surroundings(self, spec: DynoSpec) -> ContainerOptions:
         return self._maker.surroundings(self._size_of(spec))._replace(is_lasting=True)
 
     def _follow(self, launched: Launched, output: OutputPipes) -> DockerDyno:
@@ -260,7 +260,7 @@ class DockerDriver:
     def _position_file(self, launched: Launched) -> PositionFile | None:
         from hsup_driver_docker.position import PositionFile
 
-        path = self._household.position_file(launched.owner, launched.handle.id)
+        path = self._instances.position_file(launched.owner, launched.handle.id)
         try:
             return PositionFile(path)
         except OSError as error:
@@ -306,19 +306,19 @@ class DockerDriver:
         return named(spec.size) if spec.size else self._size
 
     def _owner(self) -> str:
-        return self._household.owner
+        return self._instances.owner
 
     @cached_property
-    def _household(self) -> Household:
-        from hsup_driver_docker.household import Household
+    def _instances(self) -> InstanceRegistry:
+        from hsup_driver_docker.instances import InstanceRegistry
 
-        return Household(self._settings.environ, self._engine.endpoint.address)
+        return InstanceRegistry(self._settings.environ, self._engine.endpoint.address)
 
     @cached_property
-    def _maker(self) -> Maker:
-        from hsup_driver_docker.maker import Maker
+    def _maker(self) -> ContainerFactory:
+        from hsup_driver_docker.container_factory import ContainerFactory
 
-        return Maker(self._engine, self._household.owner, self._network, self._publish)
+        return ContainerFactory(self._engine, self._instances.owner, self._network, self._publish)
 
     @property
     def _network(self) -> str | None:

@@ -23,7 +23,7 @@ from hsup_driver_docker.connection import (
 from hsup_driver_docker.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from hsup.terminal import Size
+    from hsup.terminal import WindowSize
 
 NOT_FOUND, CONFLICT = 404, 409
 
@@ -174,7 +174,7 @@ class Engine:
             return error.status == NOT_FOUND
         return True
 
-    def resize(self, container: str, size: Size) -> None:
+    def resize(self, container: str, size: WindowSize) -> None:
         """Tell a container how large the window is; nothing if it does not run."""
         query = {"h": size.rows, "w": size.columns}
         try:

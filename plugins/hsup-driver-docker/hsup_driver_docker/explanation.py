@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from hsup.model import DynoSpec
 from hsup_driver_docker import container
-from hsup_driver_docker.container import Surroundings
+from hsup_driver_docker.container import ContainerOptions
 from hsup_driver_docker.image import Image
 
 #: What stands for the id of an image that nobody has built.
 _IMAGE = Image("IMAGE")
 
 
-def explain(spec: DynoSpec, stack: str, around: Surroundings) -> Iterator[str]:
+def explain(spec: DynoSpec, stack: str, around: ContainerOptions) -> Iterator[str]:
     """Yield what is done for a dyno, with the options of its container as the Engine API has them.
 
     `stack` is the image of its stack; its slug is none that is an image itself.

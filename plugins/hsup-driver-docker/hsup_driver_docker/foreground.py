@@ -10,13 +10,13 @@ from functools import partial
 from hsup.errors import DriverError, TooManyProcesses
 from hsup.foreground import Input, Session
 from hsup.model import ExitStatus
-from hsup.terminal import Size
+from hsup.terminal import WindowSize
 from hsup.threads import start_thread
 from hsup_driver_docker.connection import Stream, end_writing, read_some
 from hsup_driver_docker.container import TERMINAL_STREAMS
 from hsup_driver_docker.ending import Ending
 from hsup_driver_docker.frames import STDOUT, Demultiplexer
-from hsup_driver_docker.handle import Handle, Once
+from hsup_driver_docker.handle import AttachedRun, Handle
 
 #: How often an engine that was told to kill is asked whether it answers at all, and for how long.
 _LOOK_SECONDS, _PING_SECONDS = 4.0, 4.0
@@ -30,7 +30,7 @@ class AttachedContainer:
     `terminal` is what a `Session` is to be given.
     """
 
-    def __init__(self, once: Once, *, has_terminal: bool) -> None:
+    def __init__(self, once: AttachedRun, *, has_terminal: bool) -> None:
         self.terminal = TERMINAL_STREAMS if has_terminal else ()
         self._once = once
         self._ending = Ending(once.events.first, once.removal.first)
@@ -87,7 +87,7 @@ class AttachedContainer:
         _beside(self._handle.kill)
         self._look_later(time.monotonic() + _KILLED_SECONDS)
 
-    def resize(self, size: Size) -> None:
+    def resize(self, size: WindowSize) -> None:
         """Tell the container's terminal how large the window is."""
         _beside(partial(self._handle.engine.resize, self._handle.id, size))
 

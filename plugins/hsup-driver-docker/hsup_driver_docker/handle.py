@@ -44,7 +44,7 @@ class Launched(NamedTuple):
     skip: Position | None = None
 
 
-class Once(NamedTuple):
+class AttachedRun(NamedTuple):
     """A container that runs, its output, what happens to it, and what ends when it is no more."""
 
     handle: Handle

@@ -8,7 +8,7 @@ from typing import Any
 from hsup_driver_docker.connection import EngineError
 from hsup_driver_docker.container import APP, NAME, OWNER, SPEC
 from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.household import Household
+from hsup_driver_docker.instances import InstanceRegistry
 
 #: So many containers are removed at a time.
 _AT_ONCE = 10
@@ -19,26 +19,26 @@ _Listed = Mapping[str, Any]
 class Leftovers:
     """What was found of hsups that shared this one's household. Everything blocks."""
 
-    def __init__(self, engine: Engine, household: Household) -> None:
+    def __init__(self, engine: Engine, household: InstanceRegistry) -> None:
         self._engine = engine
-        self._household = household
+        self._instances = household
         self._kept: dict[str, _Listed] = {}
 
     def sweep(self) -> list[str]:
         """Remove what nobody can take over; say what a dead hsup has left of it."""
         found = self._by_owner()
         removed = []
-        for owner in {*found, *self._household.owners}:
+        for owner in {*found, *self._instances.owners}:
             containers = found.get(owner, [])
             surplus = _without_dynos(containers)
-            if self._household.has_left(owner):
+            if self._instances.has_left(owner):
                 self._discard(surplus)
-            elif (surplus or not containers) and self._household.inherit(owner):
+            elif (surplus or not containers) and self._instances.inherit(owner):
                 containers = self._by_owner().get(owner, [])  # it may have made more, and died
                 surplus = _without_dynos(containers)
                 removed += self._remove(surplus)
                 has_dynos = len(surplus) < len(containers)
-                self._household.give_up(owner, has_containers=has_dynos)
+                self._instances.give_up(owner, has_containers=has_dynos)
         return removed
 
     def keep_only(self, app: str, fingerprints: Collection[str]) -> list[str]:
@@ -46,7 +46,7 @@ class Leftovers:
         self._kept = {one: self._kept[one] for one in self._kept.keys() & set(fingerprints)}
         removed = []
         for owner, found in self._by_owner().items():
-            if not _dynos(found, app) or not self._household.inherit(owner, lost=True):
+            if not _dynos(found, app) or not self._instances.inherit(owner, lost=True):
                 continue
             containers = self._by_owner().get(owner, [])
             dynos = _dynos(containers, app)
@@ -54,7 +54,7 @@ class Leftovers:
             removed += self._remove(surplus)
             if len(surplus) == len(dynos):
                 has_others = len(dynos) < len(containers)
-                self._household.give_up(owner, has_containers=has_others)
+                self._instances.give_up(owner, has_containers=has_others)
         return removed
 
     def find(self, fingerprint: str) -> tuple[str, str, str] | None:

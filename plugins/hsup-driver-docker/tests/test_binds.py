@@ -14,9 +14,9 @@ from hsup.model import Bind, Command, DynoName, Release
 from hsup.sizes import SIZES
 from hsup.testing import dyno_spec
 from hsup_driver_docker.connection import Connection, Stream
+from hsup_driver_docker.container_factory import ContainerFactory
 from hsup_driver_docker.engine import Engine
 from hsup_driver_docker.image import Image
-from hsup_driver_docker.maker import Maker
 
 #: What `GET /info` says, as far as it is looked at, of API 1.41 and of 1.44.
 OLD = {
@@ -53,7 +53,7 @@ class FakeConnection:
 def mounts(information: Mapping[str, object], *binds: Bind) -> Any:
     """Return the mounts of the container that a dyno with these paths gets."""
     connection = FakeConnection(information)
-    maker = Maker(Engine(cast(Connection, connection)), "owner", None, "127.0.0.1")
+    maker = ContainerFactory(Engine(cast(Connection, connection)), "owner", None, "127.0.0.1")
     spec = dyno_spec(Release("shop", 1), DynoName("web", 1), Command(("true",)), port=None)
     around = maker.surroundings(SIZES["standard-1x"])
     launched = maker.launch(spec._replace(binds=binds), Image("sha256:1"), around)

@@ -23,7 +23,7 @@ from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine, State
 from hsup_driver_docker.events import Event, Lines
 from hsup_driver_docker.foreground import AttachedContainer
-from hsup_driver_docker.handle import Handle, Once
+from hsup_driver_docker.handle import AttachedRun, Handle
 from hsup_driver_docker.image import Image
 
 OUTPUT = b"\1\0\0\0\0\0\0\3out\2\0\0\0\0\0\0\3err"
@@ -51,7 +51,7 @@ class Told:
         streams = [Stream(ours, b"") for ours, _ in pairs]
         streams[1] = streams[1]._replace(first=first)
         handle = Handle(engine, "c1", "hsup-shop-run.1", make_spec("run.1"), Image("sha256:0"))
-        self._container = AttachedContainer(Once(handle, *streams), has_terminal=False)
+        self._container = AttachedContainer(AttachedRun(handle, *streams), has_terminal=False)
 
     def run(self, signals: bytes = b"") -> ExitStatus:
         """Return what is made of it, once the output has ended."""

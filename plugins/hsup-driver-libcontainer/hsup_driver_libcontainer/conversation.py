@@ -8,8 +8,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from hsup_driver_libcontainer.child import kernel, messages
-from hsup_driver_libcontainer.child.messages import (
+from hsup_driver_libcontainer.child import kernel, protocol
+from hsup_driver_libcontainer.child.protocol import (
     Channels,
     Exited,
     Launch,
@@ -84,12 +84,12 @@ class Conversation:
 
     def launch(self, descriptors: Sequence[int]) -> None:
         """Have the builder start a program; the descriptors are those of `Launch`."""
-        messages.say(self._channels.setup, Launch(), descriptors)
+        protocol.say(self._channels.setup, Launch(), descriptors)
 
     def signal(self, number: int) -> None:
         """Send a signal to every process, in one step."""
         try:
-            messages.say(self._channels.first, Signal(number))
+            protocol.say(self._channels.first, Signal(number))
         except BlockingIOError:
             pass  # it was stopped, and has more of them to read than a process can have waiting
 
@@ -124,7 +124,7 @@ class Conversation:
         while self.pidfd < 0 and setup.fileno() >= 0:
             if not kernel.is_ready(setup.fileno(), milliseconds):
                 return False
-            received = messages.receive(setup)
+            received = protocol.receive(setup)
             if received is None:
                 setup.close()
             elif isinstance(received.message, Watch):
@@ -150,7 +150,7 @@ class Conversation:
         setup = self._channels.setup
         while setup.fileno() >= 0:
             try:
-                received = messages.receive(setup)
+                received = protocol.receive(setup)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -167,7 +167,7 @@ class Conversation:
         first = self._channels.first
         while first.fileno() >= 0:
             try:
-                received = messages.receive(first)
+                received = protocol.receive(first)
             except BlockingIOError:
                 return
             if received is None:
@@ -178,7 +178,7 @@ class Conversation:
                 if first.fileno() >= 0:  # else no first process was ever seen
                     self._tell(*received)
 
-    def _watch(self, received: messages.Received) -> None:
+    def _watch(self, received: protocol.Received) -> None:
         if isinstance(received.message, Watch):
             (self.pidfd,) = received.descriptors
             self.was_seen = True

@@ -15,14 +15,14 @@ from hsup.api import Finding, OutputPipes, Settings
 from hsup.model import Author, DynoSpec, ExitStatus, Release, Slug
 from hsup.sizes import Size, named
 from hsup.slugs import SlugStore
-from hsup_driver_libcontainer.child import messages, netlink_apply, plan
-from hsup_driver_libcontainer.child.messages import Built, Channels, Connect, Launch
+from hsup_driver_libcontainer.allocation import Allocation
+from hsup_driver_libcontainer.child import netlink_apply, plan, protocol
 from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.child.plan import Program
-from hsup_driver_libcontainer.machine import Machine
-from hsup_driver_libcontainer.place import Place
-from hsup_driver_libcontainer.prepared import Preparation, Prepared
+from hsup_driver_libcontainer.child.protocol import Built, Channels, Connect, Launch
+from hsup_driver_libcontainer.host_resources import HostResources
 from hsup_driver_libcontainer.program import program
+from hsup_driver_libcontainer.rootfs import RootfsCache, RootfsRef
 from hsup_driver_libcontainer.stacks.store import StackStore
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hsup.foreground import Session
     from hsup_driver_libcontainer.dyno import ContainerDyno
-    from hsup_driver_libcontainer.spares import Spares
+    from hsup_driver_libcontainer.warm_pool import WarmPool
     from hsup_driver_libcontainer.zygote_client import Zygote
 
 #: What dynos share: a slug and the name of a stack; and who has named them.
@@ -48,14 +48,14 @@ class LibcontainerDriver:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._machine = Machine(settings)
+        self._host = HostResources(settings)
         self._stacks = StackStore(settings)
         self._slugs = SlugStore(settings)
-        self._prepared: dict[_Key, Prepared] = {}
-        self._replaced: list[Prepared] = []  # by another folder that has its path
+        self._prepared: dict[_Key, RootfsRef] = {}
+        self._replaced: list[RootfsRef] = []  # by another folder that has its path
         self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
-        self._spares: Spares | None = None
+        self._warm_pool: WarmPool | None = None
         self._dynos: WeakSet[ContainerDyno] = WeakSet()  # spares included
         self._has_told_of_copying = False
         self._network: asyncio.Task[None] | None = None
@@ -65,23 +65,23 @@ class LibcontainerDriver:
         """Tell what this machine has for the driver, and what is missing."""
         from hsup_driver_libcontainer.stacks import findings
 
-        return [*self._machine.examine(), *findings.examine(self._settings)]
+        return [*self._host.examine(), *findings.examine(self._settings)]
 
     def explain(self, spec: DynoSpec) -> Sequence[str]:
         """Tell how a dyno would be started on this machine; a slug is told as it is named."""
         from hsup_driver_libcontainer import explanation
 
-        place = self._machine.sample(self._machine.size_of(spec))
+        place = self._host.sample(self._host.size_of(spec))
         seen = place.plan(
             spec,
-            stack=explanation.stack_root(self._stacks, spec.stack, self._machine.images),
+            stack=explanation.stack_root(self._stacks, spec.stack, self._host.images),
             app=spec.slug.location if spec.slug else None,
-            scratch_bytes=self._machine.scratch_bytes(place.size),
+            scratch_bytes=self._host.scratch_bytes(place.size),
             terminal=None,
         )
         return [
-            *self._machine.explain(place),
-            *explanation.of_file_systems(seen, place.uid, self._machine.stage),
+            *self._host.explain(place),
+            *explanation.of_file_systems(seen, place.uid, self._host.stage),
         ]
 
     def check_size(self, name: str) -> None:
@@ -90,15 +90,15 @@ class LibcontainerDriver:
 
     def sweep(self) -> Sequence[str]:
         """Remove what is left of every hsup that is no more."""
-        return [*self._machine.sweep(), *self._stacks.sweep(), *self._slugs.sweep()]
+        return [*self._host.sweep(), *self._stacks.sweep(), *self._slugs.sweep()]
 
     def build(self, release: Release) -> None:
         """Fetch the stack, and fetch and unpack the slug, where they are not there yet."""
-        self._machine.check()
+        self._host.check()
         for process in release.processes:
             if process.size:
                 self.check_size(process.size)
-        self._machine.open()
+        self._host.open()
         key = (release.slug, release.stack, release.author)
         self._prepare(key)
         self._forget_unused(key)
@@ -108,21 +108,21 @@ class LibcontainerDriver:
         from hsup.terminal import signals_woken
 
         with signals_woken() as woken:
-            self._machine.open()
-            self._machine.begin_network()
-            uid = self._machine.take_uid()
-            place = self._machine.take(self._machine.size_of(spec), uid)
+            self._host.open()
+            self._host.begin_network()
+            uid = self._host.take_uid()
+            place = self._host.take(self._host.size_of(spec), uid)
             try:
                 status = self._begin_session(spec, place, woken, grace_seconds).run()
                 ran_out = status.out_of_memory or place.ran_out_of_memory()
                 return status._replace(out_of_memory=ran_out)
             finally:
                 with ExitStack() as steps:
-                    steps.callback(self._machine.close)
-                    self._machine.give_back(place)
+                    steps.callback(self._host.close)
+                    self._host.give_back(place)
 
     def _begin_session(
-        self, spec: DynoSpec, place: Place, woken: int, grace_seconds: float
+        self, spec: DynoSpec, place: Allocation, woken: int, grace_seconds: float
     ) -> Session:
         """Start a dyno on hsup's own streams."""
         from hsup.terminal import open_streams
@@ -134,25 +134,25 @@ class LibcontainerDriver:
         kind = self._settings.environ.get("TERM")
         channels = self._fork(place)
         with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
-            messages.say(channels.setup, Launch(), (*files, *streams.given))
+            protocol.say(channels.setup, Launch(), (*files, *streams.given))
         streams.leave()
-        self._machine.open_network()
+        self._host.open_network()
         with netlink_apply.route_socket() as host:
-            _connect(channels, self._machine.network_plan(place), host)
+            _connect(channels, self._host.network_plan(place), host)
         event = place.group.out_of_memory_event()
         # Imported while the dyno is being built.
         from hsup.foreground import Session
         from hsup_driver_libcontainer.foreground import AttachedDyno, Begun
 
         begun = Begun(channels, streams, terminal, event)
-        attached = AttachedDyno(begun, self._machine.begin_close_firewall)
+        attached = AttachedDyno(begun, self._host.begin_close_firewall)
         return Session(attached, woken, grace_seconds, attached.terminal)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""
-        size = self._machine.size_of(spec)
+        size = self._host.size_of(spec)
         await self._open_network()
-        zygote, spares = self._need_zygote(), self._need_spares()
+        zygote, spares = self._need_zygote(), self._need_warm_pool()
         prepared = await self._claim((spec.slug, spec.stack, spec.author))
         try:
             dyno = spares.take(size) or await self._make(size)
@@ -167,7 +167,7 @@ class LibcontainerDriver:
         except BaseException:
             await dyno.destroy()
             raise
-        if self._machine.can_have_spares:
+        if self._host.can_have_spares:
             spares.want(size)
         self._begin_sync()
         return dyno
@@ -176,17 +176,17 @@ class LibcontainerDriver:
         """Leave nothing behind."""
         with ExitStack() as steps:  # each is taken, whatever becomes of the others
             steps.callback(self._slugs.sync)
-            steps.callback(self._machine.close)
+            steps.callback(self._host.close)
             if self._zygote is not None:
                 steps.callback(self._zygote.close)
             for prepared in (*self._prepared.values(), *self._replaced):
                 steps.callback(prepared.close)
             for dyno in list(self._dynos):
                 if not dyno.is_launched:
-                    steps.callback(self._machine.give_back, dyno.place)
+                    steps.callback(self._host.give_back, dyno.place)
                 steps.callback(dyno.abandon)
-            if self._spares is not None:
-                steps.callback(self._spares.close)
+            if self._warm_pool is not None:
+                steps.callback(self._warm_pool.close)
 
     async def _make(self, size: Size) -> ContainerDyno:
         """Return a dyno that lacks its files and program only. Raises HsupError and OSError."""
@@ -198,7 +198,7 @@ class LibcontainerDriver:
 
         from hsup.threads import in_thread
 
-        taking = asyncio.ensure_future(in_thread(self._machine.take_uid))
+        taking = asyncio.ensure_future(in_thread(self._host.take_uid))
         try:
             return await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -207,60 +207,60 @@ class LibcontainerDriver:
 
     def _give_back_uid(self, taking: asyncio.Future[int]) -> None:
         if not taking.cancelled() and taking.exception() is None:
-            self._machine.give_back_uid(taking.result())
+            self._host.give_back_uid(taking.result())
 
     def _make_with(self, uid: int, size: Size) -> ContainerDyno:
         from hsup_driver_libcontainer.dyno import ContainerDyno
 
         zygote = self._need_zygote()
         with ExitStack() as close, ExitStack() as undo:
-            undo.callback(self._machine.give_back_uid, uid)
+            undo.callback(self._host.give_back_uid, uid)
             zygote.prepare()
             host = close.enter_context(netlink_apply.route_socket())
-            place = self._machine.take(size, uid)
-            undo.callback(self._machine.take_back, place)
-            network = self._machine.network_plan(place)
+            place = self._host.take(size, uid)
+            undo.callback(self._host.take_back, place)
+            network = self._host.network_plan(place)
             memory_event = place.group.out_of_memory_event()
             if memory_event is not None:
                 undo.callback(os.close, memory_event)
             channels = self._fork(place)  # from here on no file is opened, which may fail
             undo.pop_all()
             _connect(channels, network, host)
-        execute = partial(zygote.fork, place.ground())
-        release = self._machine.give_back_when_gone
+        execute = partial(zygote.fork, place.process_setup())
+        release = self._host.give_back_when_gone
         stuck = zygote.end_stuck
         dyno = ContainerDyno(place, channels, execute, release, stuck, memory_event=memory_event)
         self._dynos.add(dyno)
         return dyno
 
-    def _fork(self, place: Place) -> Channels:
+    def _fork(self, place: Allocation) -> Channels:
         """Fork the first process of a dyno, from the zygote if there is one."""
         with ExitStack() as undo, ExitStack() as lent:
             own, its = _pair(undo, lent)
             setup, builders = _pair(undo, lent)
             theirs = (its.fileno(), builders.fileno())
             if self._zygote is not None:
-                self._zygote.fork(place.ground(), theirs)
+                self._zygote.fork(place.process_setup(), theirs)
             else:
                 from hsup_driver_libcontainer.child import init
 
-                common = self._machine.common
+                common = self._host.common
                 leave = partial(init.leave_all, {*theirs, *common.kept})
-                init.fork(*theirs, place.ground().packet(), common, leave)
+                init.fork(*theirs, place.process_setup().packet(), common, leave)
             channels = Channels(own, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
             undo.pop_all()
         return channels
 
     @contextmanager
     def _files(
-        self, place: Place, spec: DynoSpec, prepared: Prepared, own: Program
+        self, place: Allocation, spec: DynoSpec, prepared: RootfsRef, own: Program
     ) -> Iterator[tuple[int, int]]:
         """Lend the memory files of a dyno's plan and program."""
         seen = place.plan(
             spec,
             stack=prepared.root,
             app=prepared.app,
-            scratch_bytes=self._machine.scratch_bytes(place.size),
+            scratch_bytes=self._host.scratch_bytes(place.size),
             terminal=own.terminal,
         )
         with ExitStack() as close:
@@ -296,7 +296,7 @@ class LibcontainerDriver:
         from hsup.threads import in_thread
 
         if self._network is None:
-            opening = in_thread(self._machine.open_network)
+            opening = in_thread(self._host.open_network)
             self._network = asyncio.ensure_future(opening)
         task = self._network
         try:
@@ -305,7 +305,7 @@ class LibcontainerDriver:
             if task.done() and task.exception() is not None:
                 self._network = None
 
-    async def _claim(self, key: _Key) -> Prepared:
+    async def _claim(self, key: _Key) -> RootfsRef:
         """Return a slug and a stack that stay as long as a dyno has them."""
         from hsup.threads import in_thread
 
@@ -340,8 +340,8 @@ class LibcontainerDriver:
                 one.close()
 
     @cached_property
-    def _preparation(self) -> Preparation:
-        return Preparation(self._stacks, self._slugs, self._machine.images, self._mount)
+    def _preparation(self) -> RootfsCache:
+        return RootfsCache(self._stacks, self._slugs, self._host.images, self._mount)
 
     def _mount(self, argv: Sequence[str]) -> None:
         self._need_zygote().mount(argv)
@@ -350,22 +350,22 @@ class LibcontainerDriver:
         if self._zygote is None:
             from hsup_driver_libcontainer.zygote_client import Zygote
 
-            self._zygote = Zygote(self._machine.common)
+            self._zygote = Zygote(self._host.common)
         return self._zygote
 
-    def _need_spares(self) -> Spares:
-        if self._spares is None:
-            from hsup_driver_libcontainer.spares import Spares
+    def _need_warm_pool(self) -> WarmPool:
+        if self._warm_pool is None:
+            from hsup_driver_libcontainer.warm_pool import WarmPool
 
-            self._spares = Spares(self._make)
-        return self._spares
+            self._warm_pool = WarmPool(self._make)
+        return self._warm_pool
 
 
 def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
     """Return the two ends of a channel, each to be closed with one of the two."""
-    own, its = messages.pair()
+    own, its = protocol.pair()
     return ours.enter_context(own), theirs.enter_context(its)
 
 
 def _connect(channels: Channels, network: NetworkPlan, host: socket.socket) -> None:
-    messages.say(channels.setup, Connect(json.dumps(network)), (host.fileno(),))
+    protocol.say(channels.setup, Connect(json.dumps(network)), (host.fileno(),))

@@ -9,7 +9,8 @@ from signal import SIGKILL
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, Command, DynoSpec, ExitStatus
-from hsup_driver_libcontainer.child.messages import Built, Channels, Exited, Failed, Watch
+from hsup_driver_libcontainer.allocation import Allocation
+from hsup_driver_libcontainer.child.protocol import Built, Channels, Exited, Failed, Watch
 from hsup_driver_libcontainer.conversation import (
     AllGone,
     BuilderGone,
@@ -21,7 +22,6 @@ from hsup_driver_libcontainer.executions import Execution, Executions
 from hsup_driver_libcontainer.holding import Holding
 from hsup_driver_libcontainer.lookout import Lookout
 from hsup_driver_libcontainer.memory_event import MemoryEvent
-from hsup_driver_libcontainer.place import Place
 from hsup_driver_libcontainer.program import exit_status, program, start_error
 from hsup_driver_libcontainer.progress import Progress
 
@@ -37,10 +37,10 @@ class ContainerDyno:
 
     def __init__(
         self,
-        place: Place,
+        place: Allocation,
         channels: Channels,
         execute: Callable[[Sequence[int]], None],
-        release: Callable[[Place], Awaitable[None]],
+        release: Callable[[Allocation], Awaitable[None]],
         end_stuck: Callable[[float], None],
         *,
         memory_event: int | None,
@@ -56,7 +56,7 @@ class ContainerDyno:
         self._executions = Executions(execute)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Allocation:
         """Return what was taken for it."""
         return self._holding.place
 

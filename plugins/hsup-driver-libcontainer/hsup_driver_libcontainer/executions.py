@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from hsup.model import ExitStatus
-from hsup_driver_libcontainer.child import messages, plan
-from hsup_driver_libcontainer.child.messages import Exited, Failed, Signal
+from hsup_driver_libcontainer.child import plan, protocol
 from hsup_driver_libcontainer.child.plan import Program
+from hsup_driver_libcontainer.child.protocol import Exited, Failed, Signal
 from hsup_driver_libcontainer.futures import fail, settle
 from hsup_driver_libcontainer.program import exit_status, start_error
 
@@ -27,7 +27,7 @@ class Executions:
     def begin(self, command: Program, pidfd: int, streams: Sequence[int]) -> Execution:
         """Start a command in the dyno of a first process. Raises DriverError and OSError."""
         with ExitStack() as undo, ExitStack() as lent:
-            ours, theirs = messages.pair()
+            ours, theirs = protocol.pair()
             undo.enter_context(ours)
             lent.enter_context(theirs)
             file = plan.write(command)
@@ -61,7 +61,7 @@ class Execution:
 
     async def signal(self, number: int) -> None:
         """Send a signal to the command's process; nothing if that has ended."""
-        messages.say(self._channel, Signal(number))
+        protocol.say(self._channel, Signal(number))
 
     def close(self) -> None:
         """Hear no more of it. The event loop is running, or closed already."""
@@ -72,7 +72,7 @@ class Execution:
         self._closed(self)
 
     def _hear(self) -> None:
-        received = messages.receive(self._channel)
+        received = protocol.receive(self._channel)
         if received is None:
             self.close()
             return

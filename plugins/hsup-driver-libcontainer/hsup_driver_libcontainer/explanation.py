@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from hsup_driver_libcontainer import requirements
 from hsup_driver_libcontainer.child import facts, kernel
 from hsup_driver_libcontainer.child.mount_steps import steps
-from hsup_driver_libcontainer.child.plan import Plan
+from hsup_driver_libcontainer.child.plan import ContainerPlan
 from hsup_driver_libcontainer.child.steps import (
     AttachBind,
     AttachSlug,
@@ -20,13 +20,13 @@ from hsup_driver_libcontainer.child.steps import (
     Hide,
     Link,
     Mount,
+    MountPoint,
     OpenBind,
-    Place,
     Protect,
     Step,
     Steps,
 )
-from hsup_driver_libcontainer.prepared import mount_point
+from hsup_driver_libcontainer.rootfs import mount_point
 from hsup_driver_libcontainer.stacks.store import StackStore
 
 #: As man 8 mount has them.
@@ -57,7 +57,7 @@ def stack_root(stacks: StackStore, wanted: str | None, images: str) -> str:
         return stack.folder or mount_point(stack, images)
 
 
-def of_file_systems(plan: Plan, uid: int, stage: str) -> Iterator[str]:
+def of_file_systems(plan: ContainerPlan, uid: int, stage: str) -> Iterator[str]:
     """Yield what is done for a plan on this machine."""
     found = facts.look(plan, uid)
     may_map_ids = found.may_map_ids and requirements.may_map_ids()
@@ -85,7 +85,7 @@ def _details(step: Step, root: str) -> Iterator[str]:
             yield kind if kind not in does.split() else ""
             yield from _names(flags, _MOUNT_FLAGS)
             yield data
-        case Place() | File() | Device() | Link():
+        case MountPoint() | File() | Device() | Link():
             yield _of_file(step)
         case OpenBind(_, _, flags, attributes):
             yield "recursive" if flags & kernel.AT_RECURSIVE else "without what is mounted below"
@@ -102,9 +102,9 @@ def _details(step: Step, root: str) -> Iterator[str]:
             yield step.path
 
 
-def _of_file(step: Place | File | Device | Link) -> str:
+def _of_file(step: MountPoint | File | Device | Link) -> str:
     match step:
-        case Place(_, _, is_directory, owner):
+        case MountPoint(_, _, is_directory, owner):
             kind = "" if is_directory else "an empty file"
             return f"owner {owner}" if owner else kind
         case File():

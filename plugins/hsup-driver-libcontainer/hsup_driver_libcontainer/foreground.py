@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from hsup.foreground import Input, Session
 from hsup.model import ExitStatus
-from hsup.terminal import Size
-from hsup_driver_libcontainer.child.messages import Channels, Exited, Failed, Master
+from hsup.terminal import WindowSize
 from hsup_driver_libcontainer.child.plan import Terminal
+from hsup_driver_libcontainer.child.protocol import Channels, Exited, Failed, Master
 from hsup_driver_libcontainer.conversation import Conversation, Heard, Unheard
 from hsup_driver_libcontainer.memory_event import MemoryEvent
 from hsup_driver_libcontainer.program import exit_status, start_error
@@ -73,7 +73,7 @@ class AttachedDyno:
         """End every process."""
         self._conversation.kill()
 
-    def resize(self, size: Size) -> None:
+    def resize(self, size: WindowSize) -> None:
         """Tell the dyno's terminal how large the window is."""
         self._relay.resize(size)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hsup_driver_libcontainer.place import Place
+from hsup_driver_libcontainer.allocation import Allocation
 
 
 class Holding:
     """The place of a dyno; `release` gives it back, and is tried again if that failed."""
 
-    def __init__(self, place: Place, release: Callable[[Place], Awaitable[None]]) -> None:
+    def __init__(self, place: Allocation, release: Callable[[Allocation], Awaitable[None]]) -> None:
         self.place = place
         self._release = release
         self._releasing: asyncio.Task[None] | None = None

@@ -6,7 +6,7 @@ import asyncio
 
 from hsup.errors import DynoStartError
 from hsup.model import ExitStatus
-from hsup_driver_libcontainer.child.messages import Built
+from hsup_driver_libcontainer.child.protocol import Built
 from hsup_driver_libcontainer.futures import fail, settle
 from hsup_driver_libcontainer.lookout import Lookout
 from hsup_driver_libcontainer.states import Action, Input, State, step

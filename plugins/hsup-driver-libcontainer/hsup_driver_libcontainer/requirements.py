@@ -38,7 +38,7 @@ def examine() -> Sequence[Finding]:
         _root(),
         _capabilities(),
         _kernel(),
-        _machine(),
+        _host(),
         _namespaces(),
         _user_namespaces(),
         _overlay(),
@@ -92,7 +92,7 @@ def _version() -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else (0, 0)
 
 
-def _machine() -> Finding:
+def _host() -> Finding:
     machine = os.uname().machine
     if machine in _MACHINES:
         return Finding("machine", is_good=True, text=machine)

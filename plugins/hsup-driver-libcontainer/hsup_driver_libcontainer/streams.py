@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hsup.terminal import Size, window_size
+from hsup.terminal import WindowSize, window_size
 from hsup_driver_libcontainer.child.plan import Terminal
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Relay:
         if is_typed_on:
             self._feed = self._session.feed(_Keys(master))
 
-    def resize(self, size: Size) -> None:
+    def resize(self, size: WindowSize) -> None:
         """Tell the dyno's terminal how large the window is, if it has one by now."""
         if self._master >= 0:
             window = struct.pack("4H", *size, 0, 0)

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.child.kernel import is_ready
-from hsup_driver_libcontainer.child.plan import Common, Ground
+from hsup_driver_libcontainer.child.plan import ProcessSetup, SharedSetup
 from hsup_driver_libcontainer.child.processes import is_stopped
 
 #: The program of the process, for `python -c`.
@@ -39,7 +39,7 @@ class Zygote:
     `null` is a descriptor of /dev/null, which dynos get as their input.
     """
 
-    def __init__(self, common: Common) -> None:
+    def __init__(self, common: SharedSetup) -> None:
         self._common = common
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,13 +52,13 @@ class Zygote:
         with self._turn:
             self._connection()
 
-    def fork(self, ground: Ground, descriptors: Sequence[int]) -> None:
+    def fork(self, process_setup: ProcessSetup, descriptors: Sequence[int]) -> None:
         """Fork the first process of a dyno, or one for a command beside its program.
 
         `descriptors` are those of `init.fork` or `beside.fork`. Raises DriverError.
         """
         with self._turn:
-            self._request(ground.packet(), descriptors)
+            self._request(process_setup.packet(), descriptors)
 
     def mount(self, argv: Sequence[str]) -> None:
         """Run a command that mounts something where dynos see it. Raises DriverError."""

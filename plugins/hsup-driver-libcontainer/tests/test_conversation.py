@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from hsup_driver_libcontainer.child import messages
-from hsup_driver_libcontainer.child.messages import (
+from hsup_driver_libcontainer.child import protocol
+from hsup_driver_libcontainer.child.protocol import (
     Built,
     Channels,
     Exited,
@@ -36,7 +36,7 @@ class Told:
     """A conversation, the other ends of it, and all that was heard."""
 
     def __init__(self, opened: ExitStack) -> None:
-        (first, self.first), (setup, self.builder) = messages.pair(), messages.pair()
+        (first, self.first), (setup, self.builder) = protocol.pair(), protocol.pair()
         for one in (first, self.first, setup, self.builder):
             opened.enter_context(one)
         self.process = opened.enter_context(subprocess.Popen(["sleep", "600"]))
@@ -50,7 +50,7 @@ class Told:
 
     def watch(self) -> None:
         pidfd = os.pidfd_open(self.process.pid)
-        messages.send(self.builder, Watch(), [pidfd])
+        protocol.send(self.builder, Watch(), [pidfd])
         os.close(pidfd)
         self.hear_builder()
 
@@ -73,8 +73,8 @@ def told() -> Iterator[Told]:
 def test_the_builder_is_heard_and_gone_before_what_follows_it(told):
     told.watch()
     told.heard.clear()
-    messages.send(told.builder, Failed("no such file"))
-    messages.send(told.first, Exited(256, is_last=True))
+    protocol.send(told.builder, Failed("no such file"))
+    protocol.send(told.first, Exited(256, is_last=True))
     told.hear_first()
     assert told.heard == [
         "Failed(text='no such file')",
@@ -85,8 +85,8 @@ def test_the_builder_is_heard_and_gone_before_what_follows_it(told):
 
 def test_all_that_was_said_is_heard_before_the_end(told):
     told.watch()
-    messages.send(told.builder, Built(has_copied_owner=True))
-    messages.send(told.first, Exited(0, is_last=False))
+    protocol.send(told.builder, Built(has_copied_owner=True))
+    protocol.send(told.first, Exited(0, is_last=False))
     told.first.close()
     told.end()
     assert told.heard == [
@@ -127,7 +127,7 @@ def test_an_end_is_seen_before_anybody_is_called_for_it(told):
 
 
 def test_the_end_of_who_was_never_seen_is_no_end_of_a_program(told):
-    messages.send(told.first, Exited(0, is_last=True))
+    protocol.send(told.first, Exited(0, is_last=True))
     told.hear_first()
     assert told.heard == ["BuilderGone()", "AllGone()"]
 
@@ -137,7 +137,7 @@ def test_a_first_process_that_is_not_known_yet_is_waited_for(told):
     assert told.readers == {}
     assert not told.conversation.await_first_process(0.01)
     pidfd = os.pidfd_open(told.process.pid)
-    messages.send(told.builder, Watch(), [pidfd])
+    protocol.send(told.builder, Watch(), [pidfd])
     os.close(pidfd)
     assert told.conversation.await_first_process(None)
     told.conversation.close(awaits_end=True)
@@ -150,7 +150,7 @@ def test_one_that_will_never_be_known_is_not_waited_for(told):
     told.builder.close()
     assert told.conversation.await_first_process(None)
     told.conversation.close(awaits_end=True)
-    assert messages.receive(told.first) is None
+    assert protocol.receive(told.first) is None
 
 
 def test_a_first_process_is_killed(told):
@@ -164,16 +164,16 @@ def test_a_first_process_is_killed(told):
 
 def test_one_that_nobody_has_seen_is_left_alone_and_hears_so(told):
     told.conversation.kill()
-    assert messages.receive(told.first) is None
-    assert messages.receive(told.builder) is None
+    assert protocol.receive(told.first) is None
+    assert protocol.receive(told.builder) is None
     told.hear_builder()
     assert told.heard == ["BuilderGone()", "AllGone()"]
     assert told.process.poll() is None
 
 
 def test_descriptors_that_cannot_be_taken_are_told_and_the_rest_is_heard(told, descriptors_left):
-    messages.send(told.builder, Watch(), [0])
-    messages.send(told.builder, Built(has_copied_owner=False))
+    protocol.send(told.builder, Watch(), [0])
+    protocol.send(told.builder, Built(has_copied_owner=False))
     with descriptors_left(0):
         told.hear_builder()
     unheard, built = told.heard
@@ -184,6 +184,6 @@ def test_descriptors_that_cannot_be_taken_are_told_and_the_rest_is_heard(told, d
 def test_a_signal_is_sent_unless_too_many_of_them_wait(told):
     for _ in range(10_000):
         told.conversation.signal(signal.SIGUSR1)
-    assert messages.receive(told.first).message == Signal(signal.SIGUSR1)
+    assert protocol.receive(told.first).message == Signal(signal.SIGUSR1)
     told.first.close()
     told.conversation.signal(signal.SIGUSR1)

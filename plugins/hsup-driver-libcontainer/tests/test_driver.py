@@ -21,7 +21,7 @@ from hsup.api import Settings
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.testing import Recorder, dyno_spec
-from hsup_driver_libcontainer import lookout, spares, uids, zygote_client
+from hsup_driver_libcontainer import lookout, uids, warm_pool, zygote_client
 from hsup_driver_libcontainer.child import kernel
 from hsup_driver_libcontainer.child.processes import children_of, is_stopped
 from hsup_driver_libcontainer.driver import LibcontainerDriver
@@ -251,11 +251,11 @@ def test_every_process_that_hsup_forks_for_a_dyno_is_sealed(settings, tmp_path, 
     """From then on it imports nothing: the files that it would find are the dyno's."""
     sealed = tmp_path / "sealed"
     record = f"""
-from hsup_driver_libcontainer.child import execution
+from hsup_driver_libcontainer.child import child_setup
 def note():
     with open({str(sealed)!r}, "a") as file:
         print(sys._getframe(1).f_globals["__name__"].rpartition(".")[2], file=file)
-execution.seal = note
+child_setup.seal = note
 """
     program = zygote_client.MAIN.replace("z.main()", f"{record}z.main()")
     monkeypatch.setattr(zygote_client, "MAIN", program)
@@ -568,7 +568,7 @@ def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
     settings, monkeypatch, is_taken
 ):
     monkeypatch.setattr(lookout, "_LOOK_SECONDS", 0.3)
-    monkeypatch.setattr(spares, "_COUNT", 1)
+    monkeypatch.setattr(warm_pool, "_COUNT", 1)
 
     async def run():
         one = release()

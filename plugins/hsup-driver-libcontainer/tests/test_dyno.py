@@ -18,9 +18,10 @@ from hsup.model import Address, Command, DynoName, ExitStatus, Release
 from hsup.sizes import named
 from hsup.testing import dyno_spec
 from hsup_driver_libcontainer import lookout
+from hsup_driver_libcontainer.allocation import Allocation
 from hsup_driver_libcontainer.cgroups.cgroups import Group
-from hsup_driver_libcontainer.child import messages
-from hsup_driver_libcontainer.child.messages import (
+from hsup_driver_libcontainer.child import protocol
+from hsup_driver_libcontainer.child.protocol import (
     Built,
     Channels,
     Exited,
@@ -31,7 +32,6 @@ from hsup_driver_libcontainer.child.messages import (
 )
 from hsup_driver_libcontainer.dyno import ContainerDyno
 from hsup_driver_libcontainer.network.subnets import Subnet
-from hsup_driver_libcontainer.place import Place
 
 SPEC = dyno_spec(Release(app="app", version=1), DynoName("web", 1), Command(("true",)), port=5000)
 KILLED = ExitStatus(signal=signal.SIGKILL)
@@ -50,17 +50,17 @@ class Processes:
     """A dyno, and the processes' ends of its channels; the first one sleeps."""
 
     def __init__(self, opened: ExitStack, kills: int = 0) -> None:
-        (first, self.first), (setup, self.builder) = messages.pair(), messages.pair()
+        (first, self.first), (setup, self.builder) = protocol.pair(), protocol.pair()
         for one in (first, self.first, setup, self.builder):
             opened.enter_context(one)
         self.process = opened.enter_context(subprocess.Popen(["sleep", "600"]))
         opened.callback(self.process.kill)
         self.memory_event = os.eventfd(0)
         self.is_stuck_for: list[float] = []
-        self.released: list[Place] = []
+        self.released: list[Allocation] = []
         self.executed: list[object] = []
         held = f"socket:[{os.fstat(self.first.fileno()).st_ino}]"
-        place = Place(
+        place = Allocation(
             3000,
             "host",
             named("standard-1x"),
@@ -79,16 +79,16 @@ class Processes:
 
     def watch(self) -> None:
         pidfd = os.pidfd_open(self.process.pid)
-        messages.send(self.builder, Watch(), [pidfd])
+        protocol.send(self.builder, Watch(), [pidfd])
         os.close(pidfd)
 
     def build(self) -> None:
         """Be the builder until it has become the program."""
-        messages.send(self.builder, Built(has_copied_owner=True))
+        protocol.send(self.builder, Built(has_copied_owner=True))
         self.builder.close()
 
     def exit(self, status: int, *, is_last: bool = True) -> None:
-        messages.send(self.first, Exited(status, is_last))
+        protocol.send(self.first, Exited(status, is_last))
         if is_last:
             self.process.kill()
 
@@ -97,7 +97,7 @@ class Processes:
         if seconds == math.inf:
             self.builder.close()
 
-    async def _release(self, place: Place) -> None:
+    async def _release(self, place: Allocation) -> None:
         self.released.append(place)
 
 
@@ -129,7 +129,7 @@ def test_a_dyno_is_started_ends_and_gives_back_what_it_had():
         assert one.dyno.address is None
         one.dyno.launch(SPEC, [])
         assert one.dyno.address == Address(one.dyno.place.subnet.dyno, 5000)
-        assert messages.receive(one.builder).message == Launch()
+        assert protocol.receive(one.builder).message == Launch()
         one.watch()
         one.build()
         assert await one.dyno.started() == Built(has_copied_owner=True)
@@ -149,7 +149,7 @@ def test_a_dyno_that_lives_on_after_its_grace_is_killed():
         one.build()
         await one.dyno.started()
         await one.dyno.signal(signal.SIGTERM)
-        assert messages.receive(one.first).message == Signal(signal.SIGTERM)
+        assert protocol.receive(one.first).message == Signal(signal.SIGTERM)
         assert await one.dyno.destroy(0.01)
         assert await one.dyno.wait() == KILLED
 
@@ -161,7 +161,7 @@ def test_a_dyno_whose_first_process_alone_is_left_needs_no_kill():
         one.dyno.launch(SPEC, [])
         one.watch()
         one.build()
-        messages.send(one.first, Exited(0, is_last=True))
+        protocol.send(one.first, Exited(0, is_last=True))
         await one.dyno.wait()
         assert not await one.dyno.destroy()
 
@@ -189,7 +189,7 @@ def test_why_it_cannot_be_started_is_told(is_seen_first):
         one.dyno.launch(SPEC, [])
         if not is_seen_first:
             one.watch()
-        messages.send(one.builder, Failed("no such file"))
+        protocol.send(one.builder, Failed("no such file"))
         one.builder.close()
         one.exit(1 << 8)
         with pytest.raises(DynoStartError, match="cannot start the dyno: no such file"):
@@ -217,7 +217,7 @@ def test_one_whose_builder_was_killed_after_it_was_built_counts_as_started_and_k
     async def check(one):
         one.dyno.launch(SPEC, [])
         one.watch()
-        messages.send(one.builder, Built(has_copied_owner=False))
+        protocol.send(one.builder, Built(has_copied_owner=False))
         one.exit(signal.SIGKILL)  # somebody else still has the other end of its channel
         assert await one.dyno.started() == Built(has_copied_owner=False)
         assert await one.dyno.wait() == KILLED
@@ -234,7 +234,7 @@ def test_a_dyno_of_which_too_many_open_files_keep_hsup_from_hearing_is_none(desc
             with descriptors_left(0), told:
                 await one.dyno.started()
         await one.dyno.gone
-        assert messages.receive(one.first) is None
+        assert protocol.receive(one.first) is None
 
     run(check)
 
@@ -269,7 +269,7 @@ def test_memory_that_ran_out_ends_all_processes_and_is_told():
         one.build()
         await one.dyno.started()
         os.eventfd_write(one.memory_event, 1)
-        told = await asyncio.to_thread(messages.receive, one.first)
+        told = await asyncio.to_thread(protocol.receive, one.first)
         assert told.message == Signal(signal.SIGKILL)
         one.exit(signal.SIGKILL)
         assert await one.dyno.wait() == KILLED._replace(out_of_memory=True)
@@ -378,7 +378,7 @@ def test_a_dyno_that_is_abandoned_ends(is_launched, is_closed):
         if is_closed:
             one.dyno.abandon()
         assert one.process.wait(60) == -signal.SIGKILL
-        assert messages.receive(one.first) is None
+        assert protocol.receive(one.first) is None
         assert one.is_stuck_for == []
 
 
@@ -390,6 +390,6 @@ def test_one_that_is_abandoned_before_anybody_has_seen_it_is_not_waited_for(monk
             one = Processes(opened)
             one.dyno.abandon()
             assert one.is_stuck_for == [math.inf]
-            assert messages.receive(one.first) is None
+            assert protocol.receive(one.first) is None
 
     asyncio.run(abandon())

@@ -24,8 +24,8 @@ from hsup_driver_libcontainer.child.steps import (
     Hide,
     Link,
     Mount,
+    MountPoint,
     OpenBind,
-    Place,
     Protect,
 )
 from hsup_driver_libcontainer.driver import LibcontainerDriver
@@ -48,9 +48,9 @@ WHOLE, RDONLY, NODEV = kernel.AT_RECURSIVE, kernel.MOUNT_ATTR_RDONLY, kernel.MOU
             Mount("make it", "none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE),
             "make it (recursive, private)",
         ),
-        (Place("make it", "/x"), "make it"),
-        (Place("make it", "/x", is_directory=False), "make it (an empty file)"),
-        (Place("make it", "/x", owner=3000), "make it (owner 3000)"),
+        (MountPoint("make it", "/x"), "make it"),
+        (MountPoint("make it", "/x", is_directory=False), "make it (an empty file)"),
+        (MountPoint("make it", "/x", owner=3000), "make it (owner 3000)"),
         (File("write it", "/x", "ä\n"), "write it (3 bytes)"),
         (File("write it", "/x", os.fsdecode(b"\xff")), "write it (1 bytes)"),
         (Device("make it", "/x", 1, 3), "make it (1:3)"),
@@ -81,7 +81,7 @@ def test_a_step_is_told_with_what_it_is_taken_with(step, text):
 
 
 def test_both_ways_of_a_choice_are_told():
-    one, other = Place("make it", "/x"), Place("make another", "/y", owner=1)
+    one, other = MountPoint("make it", "/x"), MountPoint("make another", "/y", owner=1)
     assert [*told([Choice((one,), (), (other,)), one], "/new")] == [
         "make it",
         "where the kernel or the file system refuses that: make another (owner 1)",

@@ -17,8 +17,9 @@ import pytest
 from hsup.errors import DynoStartError
 from hsup.foreground import Session
 from hsup.model import ExitStatus
-from hsup_driver_libcontainer.child import messages
-from hsup_driver_libcontainer.child.messages import (
+from hsup_driver_libcontainer.child import protocol
+from hsup_driver_libcontainer.child.plan import Terminal
+from hsup_driver_libcontainer.child.protocol import (
     Built,
     Channels,
     Exited,
@@ -27,7 +28,6 @@ from hsup_driver_libcontainer.child.messages import (
     Signal,
     Watch,
 )
-from hsup_driver_libcontainer.child.plan import Terminal
 from hsup_driver_libcontainer.foreground import AttachedDyno, Begun
 from hsup_driver_libcontainer.streams import Streams
 
@@ -36,7 +36,7 @@ class Dyno:
     """A session, and the processes' ends of its channels and pipes; the first one sleeps."""
 
     def __init__(self, opened: ExitStack, terminal: Any = None) -> None:
-        (first, self.first), (setup, self.builder) = messages.pair(), messages.pair()
+        (first, self.first), (setup, self.builder) = protocol.pair(), protocol.pair()
         for one in (first, self.first, setup, self.builder):
             opened.enter_context(one)
         self.process = opened.enter_context(subprocess.Popen(["sleep", "600"]))
@@ -64,17 +64,17 @@ class Dyno:
     def launch(self) -> None:
         """Be the builder until it has become the program."""
         self.watch()
-        messages.send(self.builder, Built(has_copied_owner=False))
+        protocol.send(self.builder, Built(has_copied_owner=False))
         self.builder.close()
 
     def watch(self) -> None:
         pidfd = os.pidfd_open(self.process.pid)
-        messages.send(self.builder, Watch(), [pidfd])
+        protocol.send(self.builder, Watch(), [pidfd])
         os.close(pidfd)
 
     def exit(self, status: int, *, is_last: bool = True) -> None:
         """Be the first process, which has seen the program end, and ends with the last one."""
-        messages.send(self.first, Exited(status, is_last))
+        protocol.send(self.first, Exited(status, is_last))
         self.close_outputs()
         if is_last:
             self.process.kill()
@@ -87,7 +87,7 @@ class Dyno:
         """Return what the first process is told, as far as there is something."""
         self.first.setblocking(False)
         with suppress(BlockingIOError):
-            while received := messages.receive(self.first):
+            while received := protocol.receive(self.first):
                 yield received.message
 
     def _end_soon(self) -> None:
@@ -155,8 +155,8 @@ def test_others_have_the_grace_where_the_program_was_told_to_end(dyno):
     one.close_outputs()
 
     def end():
-        messages.receive(one.first)  # SIGTERM
-        messages.send(one.first, Exited(7 << 8, is_last=False))
+        protocol.receive(one.first)  # SIGTERM
+        protocol.send(one.first, Exited(7 << 8, is_last=False))
 
     program = threading.Thread(target=end)
     program.start()
@@ -172,7 +172,7 @@ def test_one_that_is_told_twice_while_it_is_made_is_not_waited_for(dyno):
     status = one.run(signals=[signal.SIGHUP, signal.SIGTERM])
     assert status == ExitStatus(signal=signal.SIGKILL)
     assert list(one.told()) == [Signal(signal.SIGHUP)]
-    assert messages.receive(one.builder) is None
+    assert protocol.receive(one.builder) is None
 
 
 def test_one_whose_builder_was_killed_counts_as_killed(dyno):
@@ -185,7 +185,7 @@ def test_one_whose_builder_was_killed_counts_as_killed(dyno):
 def test_why_it_could_not_be_started_is_told(dyno):
     one = dyno()
     one.watch()
-    messages.send(one.builder, Failed("no such file"))
+    protocol.send(one.builder, Failed("no such file"))
     with pytest.raises(DynoStartError, match="cannot start the dyno: no such file"):
         one.run()
 
@@ -214,7 +214,7 @@ def test_what_is_written_on_a_terminal_is_shown(dyno, capfd):
     one = dyno(Terminal((1,), 24, 80))
     master, slave = os.openpty()
     one.watch()
-    messages.send(one.builder, Master(), [master])
+    protocol.send(one.builder, Master(), [master])
     os.close(master)
     one.builder.close()
     os.write(slave, b"word\n")

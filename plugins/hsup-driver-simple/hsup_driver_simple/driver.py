@@ -16,8 +16,8 @@ from hsup_driver_simple.mark import Marks, children_get
 from hsup_driver_simple.program import program
 
 if TYPE_CHECKING:
-    from hsup_driver_simple.census import Census
     from hsup_driver_simple.dyno import SimpleDyno
+    from hsup_driver_simple.process_scanner import ProcessScanner
 
 # What needs asyncio is imported by `start` only: it takes a third of the time
 # of a whole `hsup run`.
@@ -65,7 +65,7 @@ class SimpleDriver:
         lent = self._low.lent(output, self._open_files)
         with lent as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
-        return watch(pid, mark, counted_by=self._census, address=address)
+        return watch(pid, mark, counted_by=self._scanner, address=address)
 
     def _enter_folder(self, spec: DynoSpec) -> None:
         """Be in the folder that a release was read from, or else in the one hsup was called in.
@@ -90,10 +90,10 @@ class SimpleDriver:
             raise DynoStartError(f"{path} is another folder than v{version} was read from")
 
     @cached_property
-    def _census(self) -> Census:
-        from hsup_driver_simple.census import Census
+    def _scanner(self) -> ProcessScanner:
+        from hsup_driver_simple.process_scanner import ProcessScanner
 
-        return Census()
+        return ProcessScanner()
 
 
 def _port(environment: Mapping[str, str]) -> int:

@@ -10,13 +10,13 @@ from contextlib import suppress
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, ExitStatus
-from hsup_driver_simple.census import Census, ended
 from hsup_driver_simple.descriptors import low_descriptors
+from hsup_driver_simple.process_scanner import ProcessScanner, ended
 from hsup_driver_simple.processes import KILLED_SECONDS, refusal, send
 from hsup_driver_simple.program import exit_status
 
 
-def watch(pid: int, mark: int, *, counted_by: Census, address: Address) -> SimpleDyno:
+def watch(pid: int, mark: int, *, counted_by: ProcessScanner, address: Address) -> SimpleDyno:
     """Take on a process that was just started. Raises DynoStartError, and ends it then."""
     try:
         pidfd = os.pidfd_open(pid)
@@ -31,16 +31,16 @@ def watch(pid: int, mark: int, *, counted_by: Census, address: Address) -> Simpl
 class SimpleDyno:
     """A process, and all that it started."""
 
-    __slots__ = ("_census", "_ended", "_mark", "_pid", "_pidfd", "address")
+    __slots__ = ("_ended", "_mark", "_pid", "_pidfd", "_scanner", "address")
 
     def __init__(
-        self, pid: int, pidfd: int, mark: int, counted_by: Census, address: Address
+        self, pid: int, pidfd: int, mark: int, counted_by: ProcessScanner, address: Address
     ) -> None:
         loop = asyncio.get_running_loop()
         self._pid = pid
         self._pidfd = pidfd
         self._mark = mark
-        self._census = counted_by
+        self._scanner = counted_by
         self.address = address
         self._ended: asyncio.Future[ExitStatus] = loop.create_future()
         loop.add_reader(pidfd, self._reap)
@@ -96,7 +96,7 @@ class SimpleDyno:
         return killed
 
     async def _members(self) -> set[int]:
-        snapshot = await self._census.snapshot()
+        snapshot = await self._scanner.snapshot()
         with low_descriptors().one_free():
             return snapshot.members(self._mark, None if self._ended.done() else self._pid)
 

@@ -17,7 +17,7 @@ from hsup.durable import rename_durably, sync
 from hsup.errors import SourceError
 from hsup.locks import EXCLUSIVE_NOW, lock, lock_or_make, unlock
 from hsup.slugs import ChecksumError, SlugDenied, SlugUnreachable
-from hsup_source_heroku.snapshot import Part
+from hsup_source_heroku.snapshot import Artifact
 
 _BACKOFF_SECONDS = 0.5
 #: A URL that expires while it is used is asked for again so often.
@@ -32,16 +32,16 @@ class Archives:
         self._url_of = url_of
         self._limits = limits
 
-    def path(self, part: Part) -> str:
+    def path(self, part: Artifact) -> str:
         """Return where the archive of a slug is, or would be."""
         return os.path.join(self._folder, f"{os.path.basename(part.id)}.tgz")
 
-    def has(self, part: Part) -> bool:
+    def has(self, part: Artifact) -> bool:
         """Tell whether the archive of a slug is there."""
         return os.path.exists(self.path(part))
 
     @contextmanager
-    def downloaded(self, part: Part) -> Iterator[Callable[[], None]]:
+    def downloaded(self, part: Artifact) -> Iterator[Callable[[], None]]:
         """Have an archive that is complete and what the platform built; yield what places it.
 
         What was downloaded until the network failed, or it was given up, is kept. Raises
@@ -69,7 +69,7 @@ class Archives:
                 shutil.rmtree(work, ignore_errors=True)
             unlock(descriptor)
 
-    def keep_only(self, parts: Iterable[Part]) -> None:
+    def keep_only(self, parts: Iterable[Artifact]) -> None:
         """Remove the archives of all other slugs, but for what is being downloaded."""
         kept = {os.path.basename(self.path(part)) for part in parts}
         for name in set(os.listdir(self._folder)) - kept:
@@ -79,10 +79,10 @@ class Archives:
             else:
                 os.unlink(path)
 
-    def _place(self, archive: str, part: Part) -> None:
+    def _place(self, archive: str, part: Artifact) -> None:
         rename_durably(archive, self.path(part))
 
-    def _download(self, part: Part, work: str) -> None:
+    def _download(self, part: Artifact, work: str) -> None:
         limits = self._limits
         for left in reversed(range(_ATTEMPTS)):
             url = self._url_of(part.id)

@@ -23,12 +23,12 @@ from hsup_source_heroku import API_URL, TOKENS, cadence
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.errors import (
     ApiError,
-    Away,
     BrokenAnswer,
-    Limited,
     NotFound,
     OverBudget,
-    Refused,
+    RateLimited,
+    Unauthorized,
+    Unreachable,
 )
 
 #: To connect; to send a request; between two pieces of an answer; for the whole of it.
@@ -152,10 +152,10 @@ class Client:
         self._session.close()
 
     def _require_leave(self) -> None:
-        """Raise Limited as long as the API has asked to wait, OverBudget where too much was."""
+        """Raise RateLimited as long as the API has asked to wait, OverBudget where too much was."""
         now = self._clock()
         if (wait := self._not_before - now) > 0:
-            raise Limited(f"{self.url} has asked to wait", retry_after=wait)
+            raise RateLimited(f"{self.url} has asked to wait", retry_after=wait)
         if (wait := self._budget.wait_seconds(now)) > 0:
             text = f"hsup has asked {self.url} a third of what an account may ask in an hour"
             raise OverBudget(text, hint=f"it goes on in {wait:.0f} s", retry_after=wait)
@@ -173,11 +173,11 @@ class Client:
                 self._require_leave()
                 return self._send(path, headers)
         except _EndlessError as error:
-            raise Away(f"cannot reach {self.url}: {error}") from None
+            raise Unreachable(f"cannot reach {self.url}: {error}") from None
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             # Of requests; of urllib3, where it reads a body; and of settings such as
             # REQUESTS_CA_BUNDLE.
-            raise Away(f"cannot reach {self.url}: {_reason(error)}") from None
+            raise Unreachable(f"cannot reach {self.url}: {_reason(error)}") from None
 
     def _send(self, path: str, headers: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         self._budget.spend(self._clock())
@@ -225,19 +225,19 @@ class Client:
                 f"heroku authorizations:create makes a key that needs none: set {TOKENS[0]} to it"
             )
             text = f"{self.url} asks for a second factor, which hsup cannot give: {said}"
-            return Refused(text, hint=hint)
+            return Unauthorized(text, hint=hint)
         if status == _UNAUTHORIZED:
             hint = f"set {TOKENS[0]} to a valid key: heroku authorizations:create makes one"
-            return Refused(f"{self.url} does not accept the key: {said}", hint=hint)
+            return Unauthorized(f"{self.url} does not accept the key: {said}", hint=hint)
         if status == _FORBIDDEN:
             hint = "use the key of somebody who may see the application"
-            return Refused(f"{self.url} refuses {path}: {said}", hint=hint)
+            return Unauthorized(f"{self.url} refuses {path}: {said}", hint=hint)
         if status == _NOT_FOUND:
             return NotFound(f"{self.url} has no {path}: {said}")
         if status < _FIRST_REFUSAL:
             hint = f"have {API_URL} name the API itself"
             return ApiError(f"{self.url} sends {path} to somewhere else", hint=hint)
-        kind = Limited if status == _LIMITED else ApiError
+        kind = RateLimited if status == _LIMITED else ApiError
         text = f"{self.url} answers {path} with status {status}: {said}"
         retry_after = retry_after_seconds(response)
         if retry_after is not None:

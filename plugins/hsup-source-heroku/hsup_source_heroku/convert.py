@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from hsup.model import Command, ProcessType, Release, Slug
-from hsup_source_heroku.snapshot import Part, Quantity, Snapshot
+from hsup_source_heroku.snapshot import Artifact, Quantity, Snapshot
 
 
 def release(snapshot: Snapshot, archive: str) -> Release:
@@ -34,7 +34,7 @@ def scaled_like(snapshot: Snapshot, release: Release) -> Snapshot:
     return msgspec.structs.replace(snapshot, formation=formation)
 
 
-def _processes(part: Part | None, formation: Mapping[str, Quantity]) -> tuple[ProcessType, ...]:
+def _processes(part: Artifact | None, formation: Mapping[str, Quantity]) -> tuple[ProcessType, ...]:
     """Return the types of a release, with the quantities of now: its commands are its own."""
     types = []
     for name, words in (part.commands if part else {}).items():

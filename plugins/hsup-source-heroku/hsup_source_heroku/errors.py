@@ -24,7 +24,7 @@ class BrokenAnswer(ApiError):
     """The answer is not one of the API's."""
 
 
-class Away(ApiError):
+class Unreachable(ApiError):
     """There is no connection to the API."""
 
     is_for_all = True
@@ -34,17 +34,17 @@ class NotFound(ApiError):
     """There is no such thing."""
 
 
-class Refused(ApiError):
+class Unauthorized(ApiError):
     """The key is none, or not one to this application, or there is no such application."""
 
     is_for_all = True
 
 
-class Limited(ApiError):
+class RateLimited(ApiError):
     """The account has asked too much."""
 
     is_for_all = True
 
 
-class OverBudget(Limited):
+class OverBudget(RateLimited):
     """So much was asked within an hour that hsup waits before it asks more."""

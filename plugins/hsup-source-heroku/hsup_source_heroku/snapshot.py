@@ -17,7 +17,7 @@ from hsup_source_heroku.answers import (
     decode,
 )
 from hsup_source_heroku.client import Answer, Client
-from hsup_source_heroku.errors import ApiError, BrokenAnswer, NotFound, Refused
+from hsup_source_heroku.errors import ApiError, BrokenAnswer, NotFound, Unauthorized
 from hsup_source_heroku.sizes import Sizes
 
 #: Of which only the newest that has succeeded is wanted; most of the time, that is the first.
@@ -32,7 +32,7 @@ _ATTEMPTS = 5
 _IMAGES = "3.sdk"
 
 
-class Part(msgspec.Struct, frozen=True):
+class Artifact(msgspec.Struct, frozen=True):
     """The slug or the container image of a release.
 
     `location` is `docker://` and an image's name; None for a slug, whose archive has another
@@ -67,7 +67,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     config: dict[str, str]
     stack: str
     formation: dict[str, Quantity]
-    part: Part | None = None
+    part: Artifact | None = None
     web_url: str | None = None
 
     def is_newer_than(self, other: Snapshot) -> bool:
@@ -81,7 +81,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         return release.id == self.release_id or release.version < self.version
 
     @property
-    def archived(self) -> Part | None:
+    def archived(self) -> Artifact | None:
         """Return its slug, None where it has a container image or no code."""
         return None if self.part is None or self.part.location else self.part
 
@@ -170,7 +170,7 @@ class Reader:
         try:
             return self._client.get(path, etag=etag, wanted=wanted, variant=_IMAGES)
         except NotFound as error:
-            raise Refused(error.args[0], hint="see what --app says") from error
+            raise Unauthorized(error.args[0], hint="see what --app says") from error
 
     def _older(self, path: str, answer: Answer) -> ReleaseAnswer | None:
         """Look further back for a release that has succeeded."""
@@ -207,14 +207,14 @@ class Reader:
             web_url=app.web_url,
         )
 
-    def _part(self, release: ReleaseAnswer) -> Part | None:
+    def _part(self, release: ReleaseAnswer) -> Artifact | None:
         if release.image_id is not None:
             return self._image(release.image_id)
         if release.slug is None:
             return None
         slug = self._slug(release.slug.id)
         self._fresh_urls = {slug.id: slug.blob.url}
-        return Part(
+        return Artifact(
             id=slug.id,
             commands=_lines(slug.process_types),
             checksum=slug.checksum,
@@ -223,13 +223,13 @@ class Reader:
             description=slug.commit_description,
         )
 
-    def _image(self, image_id: str) -> Part:
+    def _image(self, image_id: str) -> Artifact:
         path = f"{self._path}/oci-images/{quote(image_id, safe='')}"
         images = decode(self._body(path, _IMAGES), tuple[ImageAnswer, ...], path)
         if not images:
             raise BrokenAnswer(f"the answer to {path} has no image")
         image = images[0]
-        return Part(
+        return Artifact(
             id=image.id,
             commands={
                 name: (one.command,) if one.command else ()

@@ -19,10 +19,10 @@ from hsup.validation import release_faults
 from hsup_source_heroku import CADENCE, cadence, convert
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.connect import connect
-from hsup_source_heroku.errors import ApiError, Refused
-from hsup_source_heroku.kept import Kept
+from hsup_source_heroku.errors import ApiError, Unauthorized
+from hsup_source_heroku.poll_schedule import FORMATION, RELEASES, PollSchedule
+from hsup_source_heroku.release_cache import ReleaseCache
 from hsup_source_heroku.snapshot import Reader, Snapshot
-from hsup_source_heroku.turns import FORMATION, RELEASES, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def create(
     """Make the source. Raises UsageError where the application or the key is missing."""
     app, client = connect(settings, clock)
     reader = Reader(client, app)
-    kept = Kept(settings.environ, client.url, app, reader.archive_url)
+    kept = ReleaseCache(settings.environ, client.url, app, reader.archive_url)
     seconds = _read_cadence(settings.environ)
     return HerokuSource(reader, client, kept, seconds=seconds, sleep=sleep, clock=clock)
 
@@ -54,7 +54,7 @@ class HerokuSource:
         self,
         reader: Reader,
         client: Client,
-        kept: Kept,
+        kept: ReleaseCache,
         *,
         seconds: float,
         sleep: Callable[[float], Awaitable[None]],
@@ -66,7 +66,7 @@ class HerokuSource:
         self._seconds = seconds
         self._sleep = sleep
         self._clock = clock
-        self._turns = Turns(seconds, clock())
+        self._turns = PollSchedule(seconds, clock())
         self._snapshot: Snapshot | None = None
         self._adopted: tuple[Snapshot, ...] = ()  # those whose code is wanted, the newest last
         self._faulty: str | None = None  # the id of a release that cannot be run
@@ -77,7 +77,7 @@ class HerokuSource:
     def fetch(self) -> Fetched:
         """Ask for what is due; with the API away, return what is known from before.
 
-        Raises SourceError where nothing is known, and Refused at the start where the key is
+        Raises SourceError where nothing is known, and Unauthorized at the start where the key is
         none: hsup would run what somebody may have taken it away from.
         """
         is_due, self._is_due = self._is_due, False
@@ -211,9 +211,9 @@ class HerokuSource:
     def _go_on(self, error: ApiError, *, is_first: bool) -> Fetched:
         """Return what is known from before; say so once, of a refusal each time."""
         if self._snapshot is not None:
-            is_told = is_first or isinstance(error, Refused)
+            is_told = is_first or isinstance(error, Unauthorized)
             return self._same()._replace(failure=error if is_told else None)
-        if isinstance(error, Refused):
+        if isinstance(error, Unauthorized):
             raise error
         self._snapshot = self._kept.running() or self._kept.newest()
         if self._snapshot is None:

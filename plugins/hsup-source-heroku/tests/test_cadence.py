@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from hsup_source_heroku import cadence
 from hsup_source_heroku.budget import Budget
-from hsup_source_heroku.errors import ApiError, Limited, Refused
-from hsup_source_heroku.turns import FORMATION, Turns
+from hsup_source_heroku.errors import ApiError, RateLimited, Unauthorized
+from hsup_source_heroku.poll_schedule import FORMATION, PollSchedule
 
 CHANCES = st.floats(0, 1)
 FAILURES = st.integers(1, 10_000)
@@ -46,7 +46,7 @@ def test_what_the_api_asks_for_is_waited_for_up_to_an_hour(seconds, chance):
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([ApiError, Limited, Refused, None]),
+            st.sampled_from([ApiError, RateLimited, Unauthorized, None]),
             st.sampled_from([None, 0, 1, 700]),
             CHANCES,
         ),
@@ -54,7 +54,7 @@ def test_what_the_api_asks_for_is_waited_for_up_to_an_hour(seconds, chance):
     )
 )
 def test_a_thing_that_fails_waits_longer_and_the_other_is_asked_for(outcomes):
-    turns, now, in_a_row = Turns(10, 0), 0.0, 0
+    turns, now, in_a_row = PollSchedule(10, 0), 0.0, 0
     for kind, retry_after, chance in outcomes:
         now += turns.wait_seconds(now)
         thing = turns.next()

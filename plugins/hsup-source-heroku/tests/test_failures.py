@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsup_source_heroku.errors import ApiError, Refused
+from hsup_source_heroku.errors import ApiError, Unauthorized
 
 from .following import quantities
 
@@ -65,22 +65,22 @@ def test_a_refusal_is_an_error_at_the_start_and_told_each_time_later(api, make_s
     api.fail(api.status(status), times=3)
     for fetched in (running.tick(), running.tick()):
         assert fetched.release == known
-        assert isinstance(fetched.failure, Refused)
-    with pytest.raises(Refused) as caught:
+        assert isinstance(fetched.failure, Unauthorized)
+    with pytest.raises(Unauthorized) as caught:
         make_source().fetch()
     assert caught.value.hint
 
 
 @pytest.mark.usefixtures("shop")
 def test_a_wrong_key_is_told_with_its_remedy_and_not_shown(make_source):
-    with pytest.raises(Refused, match="HEROKU_ACCESS_TOKEN") as caught:
+    with pytest.raises(Unauthorized, match="HEROKU_ACCESS_TOKEN") as caught:
         make_source(HEROKU_ACCESS_TOKEN="wrong-key").fetch()
     assert "wrong-key" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("api")
 def test_an_application_that_is_not_there_is_named(make_source):
-    with pytest.raises(Refused, match="/apps/shop"):
+    with pytest.raises(Unauthorized, match="/apps/shop"):
         make_source().fetch()
 
 

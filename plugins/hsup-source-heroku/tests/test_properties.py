@@ -19,14 +19,14 @@ from hsup.api import OutputPipes
 from hsup.errors import DriverError
 from hsup.model import DynoName, DynoSpec, ExitStatus, Release
 from hsup.output.logs import LogRouter
-from hsup.plugins.calls import Calls, Part
+from hsup.plugins.calls import Calls, Component
 from hsup.plugins.guards import GuardedDriver, GuardedSource
-from hsup.supervision.formation import Asked
-from hsup.supervision.plan import Plan
+from hsup.supervision.formation import ScaleRequest
+from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.supervisor import Supervisor
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.client import Client
-from hsup_source_heroku.kept import Kept
+from hsup_source_heroku.release_cache import ReleaseCache
 from hsup_source_heroku.snapshot import Reader
 from hsup_source_heroku.source import HerokuSource
 from hsup_source_heroku.testing import PlatformApi, apps
@@ -268,12 +268,12 @@ def whose_threads_have_ended() -> Iterator[None]:
 async def live_through(happenings: Iterable[tuple[Any, ...]], world: World, folder: str) -> None:
     clock, driver, budget = Clock(), JudgingDriver(world), Spent()
     source = make_source(world.api, clock, budget, folder)
-    calls, part = Calls(), Part("part", "memory", "hsup-memory", "1.2.3")
+    calls, part = Calls(), Component("part", "memory", "hsup-memory", "1.2.3")
     supervisor = Supervisor(
-        Plan(
+        SupervisorOptions(
             source_name="heroku",
             driver_name="memory",
-            asked=Asked(follows_release=True),
+            asked=ScaleRequest(follows_release=True),
             follows_formation=True,
         ),
         source=GuardedSource(calls, part, source),
@@ -324,7 +324,7 @@ async def until(is_so: Callable[[], object]) -> None:
 def make_source(api: PlatformApi, clock: Clock, budget: Budget, folder: str) -> HerokuSource:
     client = Client(api.url, api.token, budget, clock=lambda: clock.now)
     reader = Reader(client, "shop")
-    kept = Kept({"HSUP_HEROKU_DIR": folder}, api.url, "shop", reader.archive_url)
+    kept = ReleaseCache({"HSUP_HEROKU_DIR": folder}, api.url, "shop", reader.archive_url)
     return HerokuSource(
         reader,
         client,

@@ -8,8 +8,8 @@ import socket
 from collections.abc import Sequence
 from typing import NoReturn
 
-from hsup_driver_libcontainer.child import execution, kernel, plan, privileges, reaper
-from hsup_driver_libcontainer.child.plan import Common, Ground
+from hsup_driver_libcontainer.child import child_setup, kernel, plan, privileges, reaper
+from hsup_driver_libcontainer.child.plan import ProcessSetup, SharedSetup
 
 _NAMESPACES = (
     kernel.CLONE_NEWPID
@@ -26,31 +26,31 @@ _OF_THE_ENDING = frozenset({errno.ESRCH, errno.ENOMEM})
 _END_TIMEOUT_MS = 10_000
 
 
-def fork(descriptors: Sequence[int], ground: bytes, common: Common) -> None:
+def fork(descriptors: Sequence[int], process_setup: bytes, common: SharedSetup) -> None:
     """Fork a process that starts a command and tells hsup of its end.
 
     `descriptors` are a channel to hsup, a pidfd of the dyno's first process, the memory
-    file of a program, and three streams; `ground` is the packet of the dyno's `Ground`.
+    file of a program, and three streams; `process_setup` is the packet of its `ProcessSetup`.
     Of a dyno that ends before the command runs nothing is told: it ends with the dyno.
     """
     if os.fork():
         return
     try:
-        _start(socket.socket(fileno=descriptors[0]), descriptors, ground, common)
+        _start(socket.socket(fileno=descriptors[0]), descriptors, process_setup, common)
     finally:
         os._exit(1)  # never the parent's code
 
 
 def _start(
-    channel: socket.socket, descriptors: Sequence[int], ground: bytes, common: Common
+    channel: socket.socket, descriptors: Sequence[int], process_setup: bytes, common: SharedSetup
 ) -> None:
     first_process = descriptors[1]
-    own = Ground.read(ground)
+    own = ProcessSetup.read(process_setup)
     try:
-        execution.seal()
+        child_setup.seal()
         os.setsid()
-        execution.close_all_but({0, 1, 2, *descriptors})
-        joins = execution.open_joins(own.join_files)
+        child_setup.close_all_but({0, 1, 2, *descriptors})
+        joins = child_setup.open_joins(own.join_files)
         kernel.setns(first_process, _NAMESPACES)
         reaper.have_children()
         command = os.fork()
@@ -62,24 +62,24 @@ def _start(
     except OSError as error:
         timeout_ms = _END_TIMEOUT_MS if error.errno in _OF_THE_ENDING else 0
         if not kernel.has_ended(first_process, timeout_ms):
-            execution.fail(channel, error)
+            child_setup.fail(channel, error)
 
 
 def _execute(
     channel: socket.socket,
     files: Sequence[int],
     joins: Sequence[int],
-    ground: Ground,
-    common: Common,
+    process_setup: ProcessSetup,
+    common: SharedSetup,
 ) -> NoReturn:
     try:
-        execution.lead_session()
-        execution.limit(ground, common)
-        execution.join_cgroups(joins)
-        privileges.drop(ground.uid, common.seccomp)
+        child_setup.lead_session()
+        child_setup.limit(process_setup, common)
+        child_setup.join_cgroups(joins)
+        privileges.drop(process_setup.uid, common.seccomp)
         file, *streams = files
-        execution.execute(plan.read_program(file), streams, None, channel)
+        child_setup.execute(plan.read_program(file), streams, None, channel)
     except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
-        execution.fail(channel, error)
+        child_setup.fail(channel, error)
     finally:
         os._exit(1)

@@ -13,19 +13,19 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 from hsup_driver_libcontainer.child import (
-    execution,
+    child_setup,
     facts,
-    messages,
     mount_steps,
     netlink_apply,
     plan,
     privileges,
+    protocol,
 )
-from hsup_driver_libcontainer.child.messages import Built, Connect, Launch, Watch
 from hsup_driver_libcontainer.child.mounts import FileSystems
 from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.child.owner import Owner
-from hsup_driver_libcontainer.child.plan import Common, Ground
+from hsup_driver_libcontainer.child.plan import ProcessSetup, SharedSetup
+from hsup_driver_libcontainer.child.protocol import Built, Connect, Launch, Watch
 
 
 class Builder:
@@ -35,26 +35,30 @@ class Builder:
     """
 
     def __init__(
-        self, setup: socket.socket, unprivileged: int, ground: Ground, common: Common
+        self,
+        setup: socket.socket,
+        unprivileged: int,
+        process_setup: ProcessSetup,
+        common: SharedSetup,
     ) -> None:
         self._setup = setup
         self._unprivileged = unprivileged
-        self._ground = ground
+        self._ground = process_setup
         self._common = common
 
     def run(self) -> NoReturn:
         """Build what hsup tells of, and become the program."""
-        ground = self._ground
+        process_setup = self._ground
         try:
-            messages.send(self._setup, Watch(), [os.pidfd_open(os.getppid())])
-            execution.lead_session()
-            socket.sethostname(ground.hostname)
-            execution.limit(ground, self._common)
-            self._owner = Owner(ground.uid)
-            execution.join_cgroups(execution.open_joins(ground.join_files))
+            protocol.send(self._setup, Watch(), [os.pidfd_open(os.getppid())])
+            child_setup.lead_session()
+            socket.sethostname(process_setup.hostname)
+            child_setup.limit(process_setup, self._common)
+            self._owner = Owner(process_setup.uid)
+            child_setup.join_cgroups(child_setup.open_joins(process_setup.join_files))
             self._execute(self._make_surroundings())
         except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
-            execution.fail(self._setup, error)
+            child_setup.fail(self._setup, error)
         finally:
             os._exit(1)
 
@@ -63,7 +67,7 @@ class Builder:
         is_connected = False
         made = None
         while not is_connected or made is None:
-            received = messages.receive(self._setup)
+            received = protocol.receive(self._setup)
             if received is None:
                 os._exit(1)  # hsup is no more
             match received.message:
@@ -85,7 +89,7 @@ class Builder:
         steps = mount_steps.steps(own, uid, self._common.stage, facts.look(own, uid))
         file_systems = FileSystems(self._owner)
         file_systems.make(steps)
-        terminal = execution.open_terminal(self._setup, own.terminal, uid)
+        terminal = child_setup.open_terminal(self._setup, own.terminal, uid)
         return _Made(program_file, streams, terminal, file_systems.has_copied_owner)
 
     def _execute(self, made: _Made) -> NoReturn:
@@ -94,8 +98,8 @@ class Builder:
         program = plan.read_program(made.program_file)
         self._owner.reap()
         os.read(self._unprivileged, 1)
-        messages.send(self._setup, Built(made.has_copied_owner))
-        execution.execute(program, made.streams, made.terminal, self._setup)
+        protocol.send(self._setup, Built(made.has_copied_owner))
+        child_setup.execute(program, made.streams, made.terminal, self._setup)
 
 
 class _Made(NamedTuple):

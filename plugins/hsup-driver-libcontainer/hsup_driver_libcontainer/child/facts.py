@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hsup_driver_libcontainer.child import kernel, users
 from hsup_driver_libcontainer.child.paths import resolve
-from hsup_driver_libcontainer.child.plan import BindMount, Plan
+from hsup_driver_libcontainer.child.plan import BindMount, ContainerPlan
 
 
 class BindTarget(NamedTuple):
@@ -37,7 +37,7 @@ class Facts(NamedTuple):
     may_map_ids: bool
 
 
-def look(plan: Plan, uid: int) -> Facts:
+def look(plan: ContainerPlan, uid: int) -> Facts:
     """Return what the steps of a plan depend on. Raises OSError."""
     has_mount_setattr = kernel.has_mount_setattr()
     return Facts(

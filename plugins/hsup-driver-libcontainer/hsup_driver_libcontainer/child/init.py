@@ -16,20 +16,20 @@ from typing import NoReturn
 
 import prctl  # type: ignore[import-untyped]
 
-from hsup_driver_libcontainer.child import execution, kernel, privileges, reaper
+from hsup_driver_libcontainer.child import child_setup, kernel, privileges, reaper
 from hsup_driver_libcontainer.child.builder import Builder
-from hsup_driver_libcontainer.child.plan import Common, Ground
+from hsup_driver_libcontainer.child.plan import ProcessSetup, SharedSetup
 
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET
 
 
 def fork(
-    channel: int, setup: int, ground: bytes, common: Common, leave: Callable[[], None]
+    channel: int, setup: int, process_setup: bytes, common: SharedSetup, leave: Callable[[], None]
 ) -> None:
     """Fork the first process of a dyno.
 
     `channel` is a descriptor of its end of the channel, `setup` that of the builder,
-    and `ground` the packet of a `Ground`. What `leave` does, it does first, to have no
+    and `process_setup` the packet of a `ProcessSetup`. What `leave` does, it does first, to have no
     descriptor of the caller's but these and standard error; its input and output are
     /dev/null then. The caller has one thread, and keeps its own pid namespace.
     """
@@ -43,7 +43,7 @@ def fork(
             raise
         if is_first_process:
             os.close(here)
-            _be(channel, setup, ground, common, leave)
+            _be(channel, setup, process_setup, common, leave)
         kernel.setns(here, kernel.CLONE_NEWPID)
     finally:
         os.close(here)
@@ -54,7 +54,7 @@ def leave_all(kept: Collection[int]) -> None:
     reaper.await_signals()
     os.chdir("/")  # moves to the new root with everybody
     os.umask(0o022)
-    execution.close_all_but({2, *kept})
+    child_setup.close_all_but({2, *kept})
     null = os.open(os.devnull, os.O_RDWR)
     for stream in {0, 1} - {null}:
         os.dup2(null, stream)
@@ -71,26 +71,26 @@ def rehearse() -> None:
 
 
 def _be(
-    channel: int, setup: int, ground: bytes, common: Common, leave: Callable[[], None]
+    channel: int, setup: int, process_setup: bytes, common: SharedSetup, leave: Callable[[], None]
 ) -> NoReturn:
     """Be PID 1, to the end."""
     try:
         try:
             leave()
-            execution.seal()
+            child_setup.seal()
             os.setsid()  # the terminal of hsup's caller is none of the dyno's
             kernel.unshare(_NAMESPACES)
             reaper.have_children()
             unprivileged, privileged = os.pipe()
             program = os.fork()
         except OSError as error:
-            execution.fail(socket.socket(fileno=setup), error)
+            child_setup.fail(socket.socket(fileno=setup), error)
             os._exit(1)
         if not program:
             os.close(privileged)
-            _build(setup, unprivileged, ground, common)
+            _build(setup, unprivileged, process_setup, common)
         os.close(setup)
-        privileges.change_user(int(ground[: ground.index(b"\n")]))
+        privileges.change_user(int(process_setup[: process_setup.index(b"\n")]))
         prctl.set_name("hsup-init")
         prctl.set_proctitle("hsup: a dyno's first process")
         os.dup2(0, 2)  # somebody may wait for the end of a stream
@@ -101,5 +101,7 @@ def _be(
         os._exit(1)  # never the parent's code
 
 
-def _build(setup: int, unprivileged: int, ground: bytes, common: Common) -> NoReturn:
-    Builder(socket.socket(fileno=setup), unprivileged, Ground.read(ground), common).run()
+def _build(setup: int, unprivileged: int, process_setup: bytes, common: SharedSetup) -> NoReturn:
+    Builder(
+        socket.socket(fileno=setup), unprivileged, ProcessSetup.read(process_setup), common
+    ).run()

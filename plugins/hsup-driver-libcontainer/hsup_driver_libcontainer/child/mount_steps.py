@@ -27,7 +27,7 @@ from hsup_driver_libcontainer.child.kernel import (
     MS_REMOUNT,
 )
 from hsup_driver_libcontainer.child.paths import is_writable
-from hsup_driver_libcontainer.child.plan import BindMount, Plan
+from hsup_driver_libcontainer.child.plan import BindMount, ContainerPlan
 from hsup_driver_libcontainer.child.steps import (
     AttachBind,
     AttachSlug,
@@ -39,8 +39,8 @@ from hsup_driver_libcontainer.child.steps import (
     Hide,
     Link,
     Mount,
+    MountPoint,
     OpenBind,
-    Place,
     Protect,
     Step,
     Steps,
@@ -93,7 +93,7 @@ _READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger
 _NOT_IDMAPPED = (errno.EOPNOTSUPP, errno.EINVAL)
 
 
-def steps(plan: Plan, uid: int, stage: str, facts: Facts) -> Steps:
+def steps(plan: ContainerPlan, uid: int, stage: str, facts: Facts) -> Steps:
     """Return what makes the root of a dyno, from an empty directory of the host to its `/`."""
     root = f"{stage}/root"
     return (
@@ -112,7 +112,7 @@ def steps(plan: Plan, uid: int, stage: str, facts: Facts) -> Steps:
     )
 
 
-def _root(plan: Plan, stage: str, facts: Facts) -> Iterator[Step]:
+def _root(plan: ContainerPlan, stage: str, facts: Facts) -> Iterator[Step]:
     """Yield what lays own files and mount points over the stack."""
     yield Mount(f"mount tmpfs at {stage}", "tmpfs", stage, "tmpfs", _SAFE, "mode=755")
     for name in ("root", "slug", "scratch", *(f"files/{one}" for one in _MOUNT_POINTS)):
@@ -133,7 +133,7 @@ def _mount_point(target: BindTarget, stage: str) -> Iterator[Step]:
     """
     if not is_writable(target.path):
         does = f"make a mount point for {target.bind.host} at {target.path}"
-        yield Place(does, f"{stage}/files{target.path}", target.is_directory)
+        yield MountPoint(does, f"{stage}/files{target.path}", target.is_directory)
 
 
 def _opened(bind: BindMount, *, is_whole: bool) -> OpenBind:
@@ -178,7 +178,7 @@ def _scratch(root: str, size_bytes: int) -> Iterator[Step]:
         yield _mount("tmpfs", root, where, _SAFE, f"size={size_bytes},mode=1777")
 
 
-def _sys(root: str, plan: Plan) -> Iterator[Step]:
+def _sys(root: str, plan: ContainerPlan) -> Iterator[Step]:
     yield _mount("sysfs", root, "sys", _SAFEST)
     cgroups = "sys/fs/cgroup"
     yield _mount("tmpfs", root, cgroups, _SAFEST, "size=64k,mode=755")
@@ -210,7 +210,7 @@ def _hidden(root: str) -> Iterator[Step]:
         yield Protect(f"make /{path} read-only", f"{root}/{path}", _SAFEST)
 
 
-def _app(plan: Plan, uid: int, stage: str, facts: Facts) -> Iterator[Step | Choice]:
+def _app(plan: ContainerPlan, uid: int, stage: str, facts: Facts) -> Iterator[Step | Choice]:
     size = f"size={plan.scratch_bytes},mode=755"
     if plan.app is None:
         yield _mount("tmpfs", f"{stage}/root", "app", _SAFE, f"{size},uid={uid},gid={uid}")
@@ -266,5 +266,5 @@ def _read_only(root: str, where: str) -> Mount:
     return Mount(f"make /{where} read-only", "none", f"{root}/{where}", flags=flags)
 
 
-def _directory(path: str, shown: str = "", owner: int = 0) -> Place:
-    return Place(f"make the directory {shown or path}", path, owner=owner)
+def _directory(path: str, shown: str = "", owner: int = 0) -> MountPoint:
+    return MountPoint(f"make the directory {shown or path}", path, owner=owner)

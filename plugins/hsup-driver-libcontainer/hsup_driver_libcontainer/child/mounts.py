@@ -25,8 +25,8 @@ from hsup_driver_libcontainer.child.steps import (
     Hide,
     Link,
     Mount,
+    MountPoint,
     OpenBind,
-    Place,
     Protect,
     Step,
     Steps,
@@ -91,11 +91,11 @@ class FileSystems:
             os.close(tree)
 
 
-def _make(step: Mount | Place | File | Device | Link | Hide | Protect) -> None:
+def _make(step: Mount | MountPoint | File | Device | Link | Hide | Protect) -> None:
     match step:
         case Mount(_, source, target, kind, flags, data):
             kernel.mount(source, target, kind, flags, data)
-        case Place(_, path, is_directory, owner):
+        case MountPoint(_, path, is_directory, owner):
             _make_place(path, is_directory=is_directory, owner=owner)
         case File(_, path, content):
             os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -36,7 +36,7 @@ class BindMount(NamedTuple):
     read_only: bool
 
 
-class Common(NamedTuple):
+class SharedSetup(NamedTuple):
     """What all dynos of an hsup have.
 
     `kept` are descriptors of leases that each first process holds as long as it
@@ -51,7 +51,7 @@ class Common(NamedTuple):
     highest_capability: int
 
 
-class Ground(NamedTuple):
+class ProcessSetup(NamedTuple):
     """What a dyno has whatever it runs, so that it can be made beforehand.
 
     `join_files` are those of cgroups that the program writes itself into.
@@ -71,13 +71,13 @@ class Ground(NamedTuple):
         return os.fsencode("\n".join(lines))
 
     @classmethod
-    def read(cls, packet: bytes) -> Ground:
+    def read(cls, packet: bytes) -> ProcessSetup:
         """Return what `packet` was made of."""
         uid, hostname, open_files, cpus, *join_files = os.fsdecode(packet).split("\n")
         return cls(int(uid), hostname, int(open_files), [*map(int, cpus.split())], join_files)
 
 
-class Plan(NamedTuple):
+class ContainerPlan(NamedTuple):
     """What a dyno sees.
 
     `stack` is the root folder, `app` the folder with the unpacked slug or None
@@ -97,7 +97,7 @@ class Plan(NamedTuple):
     terminal: Terminal | None = None
 
 
-def write(value: Plan | Program) -> int:
+def write(value: ContainerPlan | Program) -> int:
     """Return a descriptor of a memory file with a plan or a program in it."""
     descriptor = os.memfd_create("hsup-plan", os.MFD_CLOEXEC)
     with open(descriptor, "w", closefd=False) as file:
@@ -105,9 +105,9 @@ def write(value: Plan | Program) -> int:
     return descriptor
 
 
-def read_plan(descriptor: int) -> Plan:
+def read_plan(descriptor: int) -> ContainerPlan:
     """Return the plan from a memory file."""
-    plan = Plan(**_read(descriptor))
+    plan = ContainerPlan(**_read(descriptor))
     binds = tuple(BindMount(*one) for one in plan.binds)
     return plan._replace(binds=binds, terminal=_terminal(plan.terminal))
 

@@ -11,8 +11,8 @@ import fcntl
 import os
 import signal
 
-from hsup_driver_libcontainer.child import messages
-from hsup_driver_libcontainer.child.messages import FORWARDED, Exited, Signal
+from hsup_driver_libcontainer.child import protocol
+from hsup_driver_libcontainer.child.protocol import FORWARDED, Exited, Signal
 
 _MESSAGE_BYTES = 4096
 _AWAITED = {signal.SIGCHLD, signal.SIGIO, *FORWARDED}
@@ -62,7 +62,7 @@ def _reap(channel: int, program: int) -> bool:
     except ChildProcessError:
         is_anybody_left = False
     if told is not None:
-        os.write(channel, messages.packet(Exited(told, not is_anybody_left)))
+        os.write(channel, protocol.packet(Exited(told, not is_anybody_left)))
     return is_anybody_left
 
 
@@ -70,7 +70,7 @@ def _obey(channel: int, target: int) -> None:
     """Do all that hsup has said."""
     try:
         while packet := os.read(channel, _MESSAGE_BYTES):
-            message = messages.message(packet)
+            message = protocol.message(packet)
             if isinstance(message, Signal):
                 _signal(target, message.number)
     except BlockingIOError:

@@ -22,7 +22,7 @@ class Mount(NamedTuple):
     data: str = ""
 
 
-class Place(NamedTuple):
+class MountPoint(NamedTuple):
     """Make a directory or an empty file, and what it is in, unless it is there.
 
     All that is made belongs to `owner`.
@@ -134,7 +134,7 @@ class ChangeRoot(NamedTuple):
 
 Step = (
     Mount
-    | Place
+    | MountPoint
     | File
     | Device
     | Link

@@ -4,7 +4,7 @@ hsup itself has threads and a large memory; this has neither, and takes up no mo
 between two forks than it must: a page that it writes to is a copy in the dyno that
 was forked before. It ends when hsup does.
 
-A packet with two descriptors is the ground of a dyno to fork, see `init`; one with
+A packet with two descriptors is the process_setup of a dyno to fork, see `init`; one with
 more asks for a command beside its program, see `beside`; and one with none is a
 command to run here, in JSON.
 """
@@ -20,22 +20,22 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from hsup_driver_libcontainer.child import beside, execution, init, kernel, messages, reaper
-from hsup_driver_libcontainer.child.plan import Common
+from hsup_driver_libcontainer.child import beside, child_setup, init, kernel, protocol, reaper
+from hsup_driver_libcontainer.child.plan import SharedSetup
 from hsup_driver_libcontainer.child.system_tools import RunningTool, find_tool
 
 _MOST_BYTES = 1 << 16
 
-#: As many descriptors come with the ground of a dyno.
+#: As many descriptors come with the process_setup of a dyno.
 _OF_A_DYNO = 2
 
 
 def main() -> None:
     """Serve: the argument is the socket; the first packet, what all dynos have in common."""
     requests = socket.socket(fileno=int(sys.argv[1]))
-    common = Common(*json.loads(requests.recv(_MOST_BYTES)))
+    common = SharedSetup(*json.loads(requests.recv(_MOST_BYTES)))
     init.rehearse()
-    execution.seal()
+    child_setup.seal()
     os.umask(0o022)
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
@@ -46,7 +46,7 @@ def main() -> None:
     gc.disable()
     while True:
         try:
-            packet, descriptors = messages.receive_packet(requests)
+            packet, descriptors = protocol.receive_packet(requests)
         except OSError as error:
             if error.errno != errno.EMFILE:
                 raise
@@ -59,7 +59,7 @@ def main() -> None:
                 init.fork(channel, setup, packet, common, requests.close)
             except OSError as error:  # such as too many processes
                 with socket.socket(fileno=os.dup(setup)) as news:
-                    execution.fail(news, error)
+                    child_setup.fail(news, error)
         elif descriptors:
             beside.fork(descriptors, packet, common)
         else:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from hsup_driver_libcontainer.network.subnets import Network
+from hsup_driver_libcontainer.network.subnets import IPv4Net
 
 _SIOCGIFCONF = 0x8912  # linux/sockios.h
 #: struct ifreq on 64-bit machines: a name, a struct sockaddr_in, and what is left of the union.
@@ -21,7 +21,7 @@ _HALF_OF_EVERYTHING = 1
 class HostRoute(NamedTuple):
     """A network, and the interface that leads to it."""
 
-    network: Network
+    network: IPv4Net
     interface: str
 
 
@@ -39,7 +39,7 @@ def _main_table() -> Iterator[HostRoute]:
             if prefix_length > _HALF_OF_EVERYTHING:
                 # The kernel prints addresses as numbers in the machine's byte order.
                 address = socket.ntohl(int(destination, 16))
-                yield HostRoute(Network(address, prefix_length), interface)
+                yield HostRoute(IPv4Net(address, prefix_length), interface)
 
 
 def _addresses() -> Iterator[HostRoute]:
@@ -49,7 +49,7 @@ def _addresses() -> Iterator[HostRoute]:
         buffer = array.array("B", bytes(size))
         size, _ = _ifconf(any_socket, size, buffer.buffer_info()[0])
     for name, address in _IFREQ.iter_unpack(buffer[:size]):
-        yield HostRoute(Network(address, 32), name.rstrip(b"\0").decode())
+        yield HostRoute(IPv4Net(address, 32), name.rstrip(b"\0").decode())
 
 
 def _ifconf(any_socket: socket.socket, size: int, buffer: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hsup.errors import UsageError
 from hsup_driver_libcontainer.network.subnets import (
-    Network,
+    IPv4Net,
     parse_address,
     parse_network,
     read_block,
@@ -30,13 +30,13 @@ class ExtraInterface(NamedTuple):
     """An interface of the host that a dyno shares, and the dyno's address there."""
 
     parent: str
-    address: Network
+    address: IPv4Net
 
 
 class ExtraRoute(NamedTuple):
     """A route of a dyno; no gateway is that of its default route."""
 
-    destination: Network
+    destination: IPv4Net
     gateway: int | None
     interface: str
 
@@ -44,7 +44,7 @@ class ExtraRoute(NamedTuple):
 class NetworkSettings(NamedTuple):
     """The network of the dynos of one hsup."""
 
-    block: Network
+    block: IPv4Net
     extra_interface: ExtraInterface | None = None
     extra_routes: tuple[ExtraRoute, ...] = ()
     allows_peers: bool = False

@@ -23,7 +23,7 @@ _ADDRESSES = 4
 _NETWORK = re.compile(r"([0-9.]+)/([0-9]{1,2})")
 
 
-class Network(NamedTuple):
+class IPv4Net(NamedTuple):
     """An IPv4 network, with the address in it that was written before the slash."""
 
     address: int
@@ -68,7 +68,7 @@ class Subnet(NamedTuple):
         return f"{dotted(self.number * _ADDRESSES)}/{PREFIX_LENGTH}"
 
 
-def read_block(environ: Mapping[str, str]) -> Network:
+def read_block(environ: Mapping[str, str]) -> IPv4Net:
     """Return the block that subnets are taken from, from its address on. Raises UsageError."""
     text = environ.get(BLOCK_VARIABLE, "").strip() or DEFAULT_BLOCK
     block = parse_network(text)
@@ -79,13 +79,13 @@ def read_block(environ: Mapping[str, str]) -> Network:
     return block
 
 
-def _is_special(block: Network) -> bool:
+def _is_special(block: IPv4Net) -> bool:
     """Tell whether a block has addresses that no interface can have (RFC 6890)."""
     addresses = block.addresses
     return any(addresses.start < one.stop and one.start < addresses.stop for one in _SPECIAL)
 
 
-def numbers_of(block: Network) -> range:
+def numbers_of(block: IPv4Net) -> range:
     """Return the numbers of the subnets of a block, from its address on."""
     return range(block.address // _ADDRESSES, block.addresses.stop // _ADDRESSES)
 
@@ -95,13 +95,13 @@ def numbers_touched(addresses: range) -> range:
     return range(addresses.start // _ADDRESSES, (addresses.stop - 1) // _ADDRESSES + 1)
 
 
-def parse_network(text: str) -> Network | None:
+def parse_network(text: str) -> IPv4Net | None:
     """Return the network that `10.0.0.10/24` stands for, or None."""
     match = _NETWORK.fullmatch(text)
     address = parse_address(match[1]) if match else None
     if match is None or address is None or int(match[2]) > 32:  # noqa: PLR2004 - IPv4
         return None
-    return Network(address, int(match[2]))
+    return IPv4Net(address, int(match[2]))
 
 
 def parse_address(text: str) -> int | None:

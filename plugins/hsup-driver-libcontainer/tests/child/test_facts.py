@@ -10,11 +10,11 @@ import pyseccomp  # type: ignore[import-untyped]
 import pytest
 
 from hsup_driver_libcontainer.child import facts, kernel
-from hsup_driver_libcontainer.child.plan import BindMount, Plan
+from hsup_driver_libcontainer.child.plan import BindMount, ContainerPlan
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> ContainerPlan:
     stack = tmp_path / "stack"
     (stack / "etc").mkdir(parents=True)
     (stack / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
@@ -26,7 +26,7 @@ def plan(tmp_path: Path) -> Plan:
         BindMount(str(tmp_path / "file"), "/two", read_only=True),
         BindMount(str(tmp_path / "none"), "/three", read_only=True),
     )
-    return Plan("web.1", str(stack), None, {}, binds, 1, (), ())
+    return ContainerPlan("web.1", str(stack), None, {}, binds, 1, (), ())
 
 
 def test_links_are_followed_within_the_stack(plan):

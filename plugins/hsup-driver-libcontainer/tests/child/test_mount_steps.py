@@ -24,7 +24,7 @@ from hsup_driver_libcontainer.child.kernel import (
     MS_REMOUNT,
 )
 from hsup_driver_libcontainer.child.mount_steps import steps
-from hsup_driver_libcontainer.child.plan import BindMount, Plan, Terminal
+from hsup_driver_libcontainer.child.plan import BindMount, ContainerPlan, Terminal
 from hsup_driver_libcontainer.child.steps import (
     AttachBind,
     AttachSlug,
@@ -35,8 +35,8 @@ from hsup_driver_libcontainer.child.steps import (
     GiveFiles,
     Hide,
     Mount,
+    MountPoint,
     OpenBind,
-    Place,
     Protect,
 )
 
@@ -44,7 +44,7 @@ STAGE, ROOT, UID = "/run/stage", "/run/stage/root", 3007
 SAFE = MS_NOSUID | MS_NODEV
 SAFEST = SAFE | MS_NOEXEC
 
-PLAN = Plan(
+PLAN = ContainerPlan(
     name="web.1",
     stack="/stacks/debian",
     app="/slugs/one",
@@ -192,9 +192,9 @@ class TestSlug:
 
     def test_what_the_dyno_writes_is_above_it_and_belongs_to_the_dyno(self):
         found = told()
-        owned = {one.path for one in of(Place, found) if one.owner}
+        owned = {one.path for one in of(MountPoint, found) if one.owner}
         assert owned == {f"{STAGE}/scratch/upper", f"{STAGE}/scratch/work"}
-        assert {one.owner for one in of(Place, found)} == {0, UID}
+        assert {one.owner for one in of(MountPoint, found)} == {0, UID}
         layers = (
             f"lowerdir={STAGE}/slug,upperdir={STAGE}/scratch/upper,workdir={STAGE}/scratch/work"
         )
@@ -242,7 +242,7 @@ class TestBinds:
 
     def test_a_mount_point_is_made_above_the_stack(self):
         found = bound(DATA, SECRET)
-        places = {one.path: one for one in of(Place, found)}
+        places = {one.path: one for one in of(MountPoint, found)}
         assert places[f"{STAGE}/files/mnt/data"].is_directory
         assert not places[f"{STAGE}/files/run/secret"].is_directory
         assert {places[f"{STAGE}/files{one.dyno}"].owner for one in (DATA, SECRET)} == {0}
@@ -250,7 +250,7 @@ class TestBinds:
     def test_it_is_made_where_links_of_the_stack_lead(self):
         targets = [BindTarget(DATA, "/usr/mnt/data", is_directory=True)]
         found = told(FACTS._replace(targets=targets), binds=(DATA,))
-        paths = {one.path for one in of(Place, found)}
+        paths = {one.path for one in of(MountPoint, found)}
         assert f"{STAGE}/files/usr/mnt/data" in paths
         assert f"{STAGE}/files/mnt/data" not in paths
 
@@ -258,7 +258,7 @@ class TestBinds:
     def test_none_is_made_above_the_stack_where_the_dyno_may_write(self, dyno):
         bind = DATA._replace(dyno=dyno)
         found = bound(bind)
-        assert f"{STAGE}/files{dyno}" not in {one.path for one in of(Place, found)}
+        assert f"{STAGE}/files{dyno}" not in {one.path for one in of(MountPoint, found)}
         assert [one.owner for one in of(AttachBind, found)] == [UID]
 
 

@@ -19,8 +19,8 @@ from hsup_driver_libcontainer.child.steps import (
     Hide,
     Link,
     Mount,
+    MountPoint,
     OpenBind,
-    Place,
     Protect,
 )
 
@@ -129,8 +129,8 @@ def failing(does: str = "fail") -> Mount:
 
 def test_steps_are_taken_in_their_order(make, tmp_path):
     make(
-        Place("make it", str(tmp_path / "one/two")),
-        Place("make a file", str(tmp_path / "one/file"), is_directory=False),
+        MountPoint("make it", str(tmp_path / "one/two")),
+        MountPoint("make a file", str(tmp_path / "one/file"), is_directory=False),
         writing(tmp_path / "new/content", "first"),
         writing(tmp_path / "new/content", "last"),
         Link("link", str(tmp_path / "link"), "new/content"),
@@ -185,8 +185,8 @@ def test_a_place_that_is_there_stays_as_it_is(make, tmp_path):
     (tmp_path / "file").write_text("content")
     (tmp_path / "file").chmod(0o600)
     make(
-        Place("make it", str(tmp_path / "file"), is_directory=False, owner=os.geteuid()),
-        Place("make it", str(tmp_path), is_directory=True),
+        MountPoint("make it", str(tmp_path / "file"), is_directory=False, owner=os.geteuid()),
+        MountPoint("make it", str(tmp_path), is_directory=True),
     )
     assert (tmp_path / "file").read_text() == "content"
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600

@@ -5,7 +5,13 @@ import os
 import pytest
 
 from hsup_driver_libcontainer.child import plan
-from hsup_driver_libcontainer.child.plan import BindMount, Ground, Plan, Program, Terminal
+from hsup_driver_libcontainer.child.plan import (
+    BindMount,
+    ContainerPlan,
+    ProcessSetup,
+    Program,
+    Terminal,
+)
 
 PROGRAM = Program(
     argv=("/bin/bash", "-c", "echo 'a  b'", "bash"),
@@ -15,7 +21,7 @@ PROGRAM = Program(
 
 
 def test_a_plan_arrives_as_it_was_sent():
-    sent = Plan(
+    sent = ContainerPlan(
         name="web.1",
         stack="/stack",
         app=None,
@@ -34,8 +40,10 @@ def test_a_plan_arrives_as_it_was_sent():
 @pytest.mark.parametrize("cpus", [[], [0, 1]])
 @pytest.mark.parametrize("join_files", [[], ["/sys/fs/cgroup/pids/x/tasks", "/a b/tasks"]])
 def test_the_ground_arrives_as_it_was_sent(cpus, join_files):
-    sent = Ground(uid=3000, hostname="host", open_files=10_000, cpus=cpus, join_files=join_files)
-    assert Ground.read(sent.packet()) == sent
+    sent = ProcessSetup(
+        uid=3000, hostname="host", open_files=10_000, cpus=cpus, join_files=join_files
+    )
+    assert ProcessSetup.read(sent.packet()) == sent
 
 
 def test_a_program_arrives_as_it_was_sent():

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hsup_driver_libcontainer.child import messages
+from hsup_driver_libcontainer.child import protocol
 
 #: Serves a program, whose output it shares, as the first process of a dyno does.
 SERVE = """
@@ -51,7 +51,7 @@ def test_a_signal_to_it_is_the_programs(number):
         theirs.close()
         assert serving.stdout.readline() == b"ready\n"
         serving.send_signal(number)
-        received = messages.receive(ours)
+        received = protocol.receive(ours)
         assert received is not None
         assert received.message.status == 7 << 8
         serving.wait(60)

@@ -11,7 +11,7 @@ from hsup_driver_libcontainer.network.settings import (
     NetworkSettings,
     read_network_settings,
 )
-from hsup_driver_libcontainer.network.subnets import Network, parse_address
+from hsup_driver_libcontainer.network.subnets import IPv4Net, parse_address
 
 INTERFACE, ROUTES = "LIBCONTAINER_DYNO_EXTRA_INTERFACE", "LIBCONTAINER_DYNO_EXTRA_ROUTES"
 
@@ -32,15 +32,15 @@ def test_by_default_there_is_nothing_extra_and_nothing_allowed():
 
 
 def test_an_extra_interface_is_the_hosts_name_and_the_dynos_address():
-    expected = ExtraInterface("eth1", Network(address("10.0.0.10"), 24))
+    expected = ExtraInterface("eth1", IPv4Net(address("10.0.0.10"), 24))
     assert read("eth1:10.0.0.10/24").extra_interface == expected
 
 
 def test_extra_routes_have_a_gateway_or_the_default_one():
     routes = "10.0.0.0/8:10.1.1.1:eth1, 192.168.0.0/24:default:eth0"
     assert read("eth1:10.0.0.10/24", routes).extra_routes == (
-        ExtraRoute(Network(address("10.0.0.0"), 8), address("10.1.1.1"), "eth1"),
-        ExtraRoute(Network(address("192.168.0.0"), 24), None, "eth0"),
+        ExtraRoute(IPv4Net(address("10.0.0.0"), 8), address("10.1.1.1"), "eth1"),
+        ExtraRoute(IPv4Net(address("192.168.0.0"), 24), None, "eth0"),
     )
 
 

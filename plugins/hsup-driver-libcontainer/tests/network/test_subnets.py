@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hsup.errors import UsageError
 from hsup_driver_libcontainer.network.subnets import (
-    Network,
+    IPv4Net,
     Subnet,
     numbers_of,
     numbers_touched,
@@ -19,7 +19,7 @@ from hsup_driver_libcontainer.network.subnets import (
 )
 
 
-def block(text: str) -> Network:
+def block(text: str) -> IPv4Net:
     return read_block({"LIBCONTAINER_DYNO_SUBNET": text})
 
 
@@ -52,7 +52,7 @@ def test_what_is_no_block_is_refused(text):
         block(text)
 
 
-networks = st.builds(Network, st.integers(0, 2**32 - 1), st.integers(0, 32))
+networks = st.builds(IPv4Net, st.integers(0, 2**32 - 1), st.integers(0, 32))
 
 
 @given(networks)

@@ -23,7 +23,7 @@ _COUNT = 2
 _QUIET_SECONDS = 0.02
 
 
-class Spares:
+class WarmPool:
     """The dynos that are ready, the oldest first; `make` makes another one."""
 
     def __init__(self, make: Callable[[Size], Awaitable[ContainerDyno]]) -> None:

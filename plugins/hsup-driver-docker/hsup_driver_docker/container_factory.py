@@ -15,10 +15,10 @@ from hsup.sizes import Size, cpu_set
 from hsup_driver_docker import container
 from hsup_driver_docker.binds import recursive_outside
 from hsup_driver_docker.connection import EngineError, Stream
-from hsup_driver_docker.container import Surroundings
+from hsup_driver_docker.container import ContainerOptions
 from hsup_driver_docker.engine import CONFLICT, Engine
 from hsup_driver_docker.events import ENDED, OUT_OF_MEMORY
-from hsup_driver_docker.handle import Handle, Launched, Once, start_error
+from hsup_driver_docker.handle import AttachedRun, Handle, Launched, start_error
 from hsup_driver_docker.image import Image
 
 _LOOPBACK, _EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")  # noqa: S104 - a user may say so
@@ -27,7 +27,7 @@ _NAMES = 3
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 
 
-class Maker:
+class ContainerFactory:
     """Makes the containers of one hsup, whose label is `owner`.
 
     They are in `network`, None for the engine's default one. `publish` is the address of
@@ -41,15 +41,15 @@ class Maker:
         self._publish = publish
         self._numbers = count()
 
-    def surroundings(self, size: Size) -> Surroundings:
+    def surroundings(self, size: Size) -> ContainerOptions:
         """Return what a dyno of a size has."""
-        return Surroundings(self._owner, size, self._cpus(size), self._network)
+        return ContainerOptions(self._owner, size, self._cpus(size), self._network)
 
-    def fingerprint(self, spec: DynoSpec, image: Image, around: Surroundings) -> str:
+    def fingerprint(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> str:
         """Return what a dyno that `launch` starts is known by."""
         return container.fingerprint(self._body(spec, image, self._published(spec, around)))
 
-    def launch(self, spec: DynoSpec, image: Image, around: Surroundings) -> Launched:
+    def launch(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> Launched:
         """Start a dyno, with its port published under the same number if that is free.
 
         Raises DynoStartError.
@@ -71,7 +71,7 @@ class Maker:
         _tell_of_port(around.host_port, spec, address)
         return Launched(handle, stream, around.owner, address)
 
-    def launch_once(self, spec: DynoSpec, image: Image, around: Surroundings) -> Once:
+    def launch_once(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> AttachedRun:
         """Start a dyno that the engine removes as soon as it has ended. Raises DynoStartError."""
         handle, engine = self._make(spec, image, around), self._engine
         with _removed_on_failure(handle), ExitStack() as opened:
@@ -85,7 +85,7 @@ class Maker:
                 opened.enter_context(streams[-1].socket)
             handle.start()
             opened.pop_all()
-        return Once(handle, *streams)
+        return AttachedRun(handle, *streams)
 
     def address(self, handle: Handle) -> Address | None:
         """Return where a dyno's port is published, None if it is not."""
@@ -102,11 +102,11 @@ class Maker:
         endpoint = self._engine.endpoint
         return _LOOPBACK if endpoint.path is not None else endpoint.host_port[0]
 
-    def _published(self, spec: DynoSpec, around: Surroundings) -> Surroundings:
+    def _published(self, spec: DynoSpec, around: ContainerOptions) -> ContainerOptions:
         return around._replace(publish=self._publish, host_port=container.port(spec))
 
     def _start(
-        self, spec: DynoSpec, image: Image, around: Surroundings, known_by: str
+        self, spec: DynoSpec, image: Image, around: ContainerOptions, known_by: str
     ) -> tuple[Handle, Stream]:
         """Return a dyno, and its output from the beginning on."""
         handle = self._make(spec, image, around, known_by)
@@ -118,7 +118,7 @@ class Maker:
         return handle, stream
 
     def _make(
-        self, spec: DynoSpec, image: Image, around: Surroundings, known_by: str | None = None
+        self, spec: DynoSpec, image: Image, around: ContainerOptions, known_by: str | None = None
     ) -> Handle:
         body = self._body(spec, image, around)
         if known_by is not None:
@@ -135,7 +135,7 @@ class Maker:
                 return Handle(self._engine, made, name, spec, image)
         raise AssertionError
 
-    def _body(self, spec: DynoSpec, image: Image, around: Surroundings) -> dict[str, Any]:
+    def _body(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> dict[str, Any]:
         if any(bind.read_only for bind in spec.binds):
             around = around._replace(recursive_outside=recursive_outside(self._information))
         return container.body(spec, image, around)

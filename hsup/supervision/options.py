@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hsup.model import Bind
-from hsup.supervision.formation import Asked
+from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SupervisorOptions:
     """What the user asked the supervisor for.
 
     `one_shot` ends it when every dyno has ended once; `stays` keeps it running
@@ -22,7 +22,7 @@ class Plan:
 
     source_name: str
     driver_name: str
-    asked: Asked
+    asked: ScaleRequest
     binds: tuple[Bind, ...] = ()
     has_metadata: bool = False
     one_shot: bool = False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hsup_source_heroku import cadence
-from hsup_source_heroku.errors import ApiError, Limited
+from hsup_source_heroku.errors import ApiError, RateLimited
 
 #: What an application has of which each may change without the other.
 RELEASES, FORMATION = "releases", "formation"
 
 
-class Turns:
+class PollSchedule:
     """Each thing once in `seconds`, the two of them half of that apart.
 
     One that could not be had waits longer and longer, and the other does not wait for it.
@@ -46,7 +46,7 @@ class Turns:
     def failed(self, thing: str, error: ApiError, now: float, chance: float) -> None:
         """Take note of a failure; `chance` is from 0 to 1."""
         failures = self._failures[thing] = self._failures.get(thing, 0) + 1
-        wait_for = cadence.limited if isinstance(error, Limited) else cadence.failed
+        wait_for = cadence.limited if isinstance(error, RateLimited) else cadence.failed
         wait = wait_for(self._seconds, failures, chance)
         if error.retry_after is not None:
             wait = max(wait, cadence.asked_for(error.retry_after, chance))

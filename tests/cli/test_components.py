@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hsup.api import Claim
+from hsup.cli.components import Components
 from hsup.cli.options import Options
-from hsup.cli.parts import Parts
 from hsup.errors import DriverError, SourceError, UsageError
 from hsup.plugins import manager as plugin_manager
 from hsup.plugins.entry_points import entry_points
@@ -53,7 +53,7 @@ def test_paths_are_bound_by_a_driver_that_does(install, folder):
 
 def test_what_a_signal_handler_says_needs_no_stream_that_may_be_in_use(capfd, monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
-    Parts(Options({})).calls.say("waiting")
+    Components(Options({})).calls.say("waiting")
     assert capfd.readouterr().err == "hsup: waiting\n"
 
 
@@ -94,7 +94,7 @@ def test_a_broken_plugin_is_told_and_the_rest_works(install):
 @pytest.mark.usefixtures("folder")
 def test_a_log_sink_hook_that_raises_is_told(install, capsys):
     install("hsup-log-frob", SINK, version="4.5", entry_point="log-frob")
-    assert Parts(Options({})).log_sinks() == []
+    assert Components(Options({})).log_sinks() == []
     assert 'plugin "log-frob" of hsup-log-frob 4.5' in capsys.readouterr().err
 
 
@@ -105,7 +105,7 @@ def have_source(install: Installer) -> Callable[[str, str], str]:
 
 
 def chosen(**options: Any) -> str:
-    return Parts(Options(options)).source_name()
+    return Components(Options(options)).source_name()
 
 
 def test_the_order_of_claims_is_that_of_their_sources():

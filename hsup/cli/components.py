@@ -26,7 +26,7 @@ from hsup.errors import DriverError, HsupError, SourceError, UsageError
 from hsup.long_work import LongWork, waited_for
 from hsup.model import Release
 from hsup.plugins import catalogue
-from hsup.plugins.calls import Calls, Part
+from hsup.plugins.calls import Calls, Component
 from hsup.plugins.guards import (
     GuardedSourceFactory,
     PluginFailed,
@@ -41,7 +41,7 @@ _Factory = TypeVar("_Factory")
 _Made = TypeVar("_Made")
 
 
-class Parts:
+class Components:
     """The plugins, and what the options choose among what they register."""
 
     def __init__(self, options: Options) -> None:
@@ -149,7 +149,7 @@ class Parts:
     def _made(
         self,
         factories: Registered[_Factory],
-        create: Callable[[Calls, Part, _Factory, Settings], _Made | None],
+        create: Callable[[Calls, Component, _Factory, Settings], _Made | None],
     ) -> list[_Made]:
         parts = []
         for name, factory in factories.items():

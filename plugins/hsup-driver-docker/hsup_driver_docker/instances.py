@@ -26,7 +26,7 @@ FOLDER = "HSUP_DOCKER_DIR"
 _GOING = ".going"
 
 
-class Household:
+class InstanceRegistry:
     """The hsups of a folder that use an engine, and this one among them.
 
     Raises DriverError if the folder cannot be written.

@@ -12,9 +12,9 @@ import termios
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from hsup_driver_libcontainer.child import kernel, messages, privileges, reaper
-from hsup_driver_libcontainer.child.messages import Failed, Master
-from hsup_driver_libcontainer.child.plan import Common, Ground, Program, Terminal
+from hsup_driver_libcontainer.child import kernel, privileges, protocol, reaper
+from hsup_driver_libcontainer.child.plan import ProcessSetup, Program, SharedSetup, Terminal
+from hsup_driver_libcontainer.child.protocol import Failed, Master
 
 #: The descriptor after the streams, for the time until a program is executed.
 _NEWS = 3
@@ -56,13 +56,13 @@ def join_cgroups(joins: Sequence[int]) -> None:
     kernel.unshare(kernel.CLONE_NEWCGROUP)
 
 
-def limit(ground: Ground, common: Common) -> None:
+def limit(process_setup: ProcessSetup, common: SharedSetup) -> None:
     """Have the limits of a dyno, and gain no capability from now on."""
     privileges.be_ordinary()
-    privileges.set_limits(ground.open_files)
+    privileges.set_limits(process_setup.open_files)
     privileges.gain_none(common.highest_capability)
-    if ground.cpus:
-        os.sched_setaffinity(0, ground.cpus)
+    if process_setup.cpus:
+        os.sched_setaffinity(0, process_setup.cpus)
 
 
 def open_terminal(channel: socket.socket, terminal: Terminal | None, uid: int) -> int | None:
@@ -76,7 +76,7 @@ def open_terminal(channel: socket.socket, terminal: Terminal | None, uid: int) -
     (place,) = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))
     slave = os.open(f"/dev/pts/{place}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     os.fchown(slave, uid, -1)
-    messages.send(channel, Master(), [master])
+    protocol.send(channel, Master(), [master])
     os.close(master)
     return slave
 
@@ -116,7 +116,7 @@ def fail(news: socket.socket, error: Exception) -> None:
     if isinstance(error, OSError):
         what = error.strerror or ""
         text = f"{os.fsdecode(error.filename)}: {what}" if error.filename else what
-    messages.say(news, Failed(text))
+    protocol.say(news, Failed(text))
 
 
 def seal() -> None:

@@ -9,12 +9,12 @@ from hsup.launch import START_UP, START_UP_FILE
 from hsup.model import DynoSpec
 from hsup.sizes import OPEN_FILES, Size
 from hsup_driver_libcontainer.cgroups.cgroups import Group
-from hsup_driver_libcontainer.child.plan import BindMount, Ground, Plan, Terminal
+from hsup_driver_libcontainer.child.plan import BindMount, ContainerPlan, ProcessSetup, Terminal
 from hsup_driver_libcontainer.network import resolv
 from hsup_driver_libcontainer.network.subnets import Subnet
 
 
-class Place(NamedTuple):
+class Allocation(NamedTuple):
     """What was taken for a dyno, to be given back when it is gone.
 
     `cpus` are those that it may use, none for all. `hostname` is a UUID, as on
@@ -43,9 +43,9 @@ class Place(NamedTuple):
         except OSError:
             return False
 
-    def ground(self) -> Ground:
+    def process_setup(self) -> ProcessSetup:
         """Return what the dyno has whatever it runs."""
-        return Ground(
+        return ProcessSetup(
             uid=self.uid,
             hostname=self.hostname,
             open_files=OPEN_FILES,
@@ -61,7 +61,7 @@ class Place(NamedTuple):
         app: str | None,
         scratch_bytes: int,
         terminal: Terminal | None,
-    ) -> Plan:
+    ) -> ContainerPlan:
         """Return what the dyno sees of a stack, and of the folder of a slug if it has one."""
         files = {
             "/etc/debian_chroot": f"{spec.name}\n",  # which Debian's bash has in its prompt
@@ -72,7 +72,7 @@ class Place(NamedTuple):
         }
         view = self.group.view
         binds = (BindMount(str(one.host), str(one.dyno), one.read_only) for one in spec.binds)
-        return Plan(
+        return ContainerPlan(
             name=str(spec.name),
             stack=stack,
             app=app,

@@ -9,25 +9,25 @@ from pathlib import Path
 import pytest
 
 from hsup.errors import DriverError
-from hsup_driver_docker.household import Household
+from hsup_driver_docker.instances import InstanceRegistry
 
 ENGINE = "unix:///x.sock"
 
 DIE = """
 import os, sys
-from hsup_driver_docker.household import Household
-print(Household({"HSUP_DOCKER_DIR": sys.argv[1]}, "unix:///x.sock").owner, flush=True)
+from hsup_driver_docker.instances import InstanceRegistry
+print(InstanceRegistry({"HSUP_DOCKER_DIR": sys.argv[1]}, "unix:///x.sock").owner, flush=True)
 os.kill(os.getpid(), 9)
 """
 
 
 @pytest.fixture
-def household(environ: Mapping[str, str]) -> Iterator[Callable[..., Household]]:
+def household(environ: Mapping[str, str]) -> Iterator[Callable[..., InstanceRegistry]]:
     """Return a maker of households, which are left at the end."""
     made = []
 
     def make(engine=ENGINE):
-        made.append(Household(environ, engine))
+        made.append(InstanceRegistry(environ, engine))
         return made[-1]
 
     yield make
@@ -122,4 +122,4 @@ def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(household)
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DriverError, match=r"cannot write to the folder .*; set HSUP_DOCKER_DIR"):
-        Household({"HSUP_DOCKER_DIR": str(tmp_path / "file/docker")}, ENGINE)
+        InstanceRegistry({"HSUP_DOCKER_DIR": str(tmp_path / "file/docker")}, ENGINE)

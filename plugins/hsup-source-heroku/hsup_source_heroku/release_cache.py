@@ -34,7 +34,7 @@ from hsup_source_heroku.snapshot import Snapshot
 logger = logging.getLogger(__name__)
 
 
-class Kept:
+class ReleaseCache:
     """The folder of one application of one API; `url_of` tells where a slug's archive is.
 
     `accepted` is what this hsup has accepted last, whether or not it could be written.

@@ -12,7 +12,7 @@ from hsup_driver_simple.mark import is_running
 from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot
 
 
-class Census:
+class ProcessScanner:
     """Looks through all processes, once for all dynos that ask at the same time."""
 
     def __init__(self) -> None:

@@ -6,8 +6,8 @@ import sys
 SEALED = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from hsup_driver_libcontainer.child import execution
-execution.seal()
+from hsup_driver_libcontainer.child import child_setup
+child_setup.seal()
 try:
     import planted
 except ImportError:

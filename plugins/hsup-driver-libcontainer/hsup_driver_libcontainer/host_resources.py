@@ -14,14 +14,14 @@ from hsup.folders import make_folders
 from hsup.model import DynoSpec
 from hsup.sizes import Size, cpu_set, default_size, named
 from hsup_driver_libcontainer import instance, requirements, scratch, seccomp, uids
+from hsup_driver_libcontainer.allocation import Allocation, new_hostname
 from hsup_driver_libcontainer.cgroups import cgroups
 from hsup_driver_libcontainer.cgroups.cgroups import Cgroups
 from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
-from hsup_driver_libcontainer.child.plan import Common
+from hsup_driver_libcontainer.child.plan import SharedSetup
 from hsup_driver_libcontainer.instance import Instance
 from hsup_driver_libcontainer.leases import Leases
 from hsup_driver_libcontainer.network.network import Network
-from hsup_driver_libcontainer.place import Place, new_hostname
 from hsup_driver_libcontainer.run_folders import make_own_folder
 from hsup_driver_libcontainer.uids import UID_MAX, UIDS, uid_range
 
@@ -41,7 +41,7 @@ _SAMPLE = "INSTANCE"
 _MOUNT_SYNTAX = ":,\\"
 
 
-class Machine:
+class HostResources:
     """A machine, and what an hsup has taken of it.
 
     Nothing is made before `open`. Raises UsageError for a variable that makes
@@ -59,7 +59,7 @@ class Machine:
         self._network = Network(settings, self.folder)
         self._is_good = False
         self._is_open = False
-        self._owed: list[Place] = []  # what is left of dynos, until files can be opened again
+        self._owed: list[Allocation] = []  # what is left of dynos, until files can be opened again
 
     def check(self) -> None:
         """Raise DriverError for the first thing that is missing; what was found good stays so."""
@@ -130,10 +130,10 @@ class Machine:
         return [*cgroups, *self._network.sweep()]
 
     @cached_property
-    def common(self) -> Common:
+    def common(self) -> SharedSetup:
         """Return what all dynos have."""
         leases = (self._instance, self._uids, self._network.leases())
-        return Common(
+        return SharedSetup(
             kept=tuple(one.descriptor for one in leases),
             stage=self.stage,
             seccomp=self._seccomp_filter,
@@ -163,7 +163,7 @@ class Machine:
         """Let others have a uid."""
         self._uids.give_back(uid)
 
-    def take(self, size: Size, uid: int) -> Place:
+    def take(self, size: Size, uid: int) -> Allocation:
         """Take what else a dyno of a uid needs.
 
         Raises DriverError and OSError, having taken nothing.
@@ -176,7 +176,7 @@ class Machine:
             undo.callback(self._network.give_back, subnet)
             group = self._cgroups.create(self._instance.id, str(uid), size)
             undo.pop_all()
-        return Place(uid, new_hostname(), size, subnet, group, _cpus(size, uid))
+        return Allocation(uid, new_hostname(), size, subnet, group, _cpus(size, uid))
 
     @property
     def can_have_spares(self) -> bool:
@@ -187,20 +187,20 @@ class Machine:
         """Take away what only dynos with processes need, as the last one has none any more."""
         self._network.begin_close_firewall()
 
-    def network_plan(self, place: Place) -> NetworkPlan:
+    def network_plan(self, place: Allocation) -> NetworkPlan:
         """Return how to make a dyno's network, which is open. Raises DynoStartError."""
         try:
             return self._network.plan(place.subnet, place.interface)
         except OSError as error:
             raise DynoStartError(f"cannot make a network: {error}") from error
 
-    def sample(self, size: Size) -> Place:
+    def sample(self, size: Size) -> Allocation:
         """Return what a dyno could have, of which nothing is taken. Raises DriverError."""
         uid = self._uid_range.start
         group = Cgroups.detect().planned(_SAMPLE, str(uid), size)
-        return Place(uid, new_hostname(), size, self._network.sample, group, _cpus(size, uid))
+        return Allocation(uid, new_hostname(), size, self._network.sample, group, _cpus(size, uid))
 
-    def explain(self, sample: Place) -> Iterator[str]:
+    def explain(self, sample: Allocation) -> Iterator[str]:
         """Yield in words how a dyno gets its cgroups and its network. Raises DriverError."""
         yield from Cgroups.detect().explain(_SAMPLE, str(sample.uid), sample.size)
         yield from (f"write 0 to {file}, to join it" for file in sample.group.join_files)
@@ -209,18 +209,18 @@ class Machine:
         except OSError as error:
             raise DynoStartError(f"cannot make a network: {error}") from error
 
-    def take_back(self, place: Place) -> None:
+    def take_back(self, place: Allocation) -> None:
         """Give back what a dyno was to have that never had a network, but its uid."""
         place.group.remove()
         self._network.give_back(place.subnet)
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, place: Allocation) -> None:
         """Return when nothing is left of a dyno whose processes have ended; blocks."""
         place.group.remove()
         self._network.wait_until_gone(place.subnet)
         self._return(place)
 
-    async def give_back_when_gone(self, place: Place) -> None:
+    async def give_back_when_gone(self, place: Allocation) -> None:
         """Do the same without blocking; where too many files are open for it, do it later."""
         import asyncio
 
@@ -235,7 +235,7 @@ class Machine:
             return
         self._return(place)
 
-    def _return(self, place: Place) -> None:
+    def _return(self, place: Allocation) -> None:
         self._network.give_back(place.subnet)
         self._uids.give_back(place.uid)
 

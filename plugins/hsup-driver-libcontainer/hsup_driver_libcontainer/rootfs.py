@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Mount = Callable[[Sequence[str]], None]
 
 
-class Prepared:
+class RootfsRef:
     """A stack and a slug in use, which keeps them from being removed.
 
     `users` counts the dynos that have them.
@@ -53,7 +53,7 @@ class Prepared:
             self._unpacked.close()
 
 
-class Preparation:
+class RootfsCache:
     """Fetches, unpacks and mounts what is not there yet."""
 
     def __init__(self, stacks: StackStore, slugs: SlugStore, images: str, mount: Mount) -> None:
@@ -63,7 +63,9 @@ class Preparation:
         self._mount = mount
         self._mounted: set[str] = set()
 
-    def prepare(self, slug: Slug | None, stack_name: str | None, author: Author | None) -> Prepared:
+    def prepare(
+        self, slug: Slug | None, stack_name: str | None, author: Author | None
+    ) -> RootfsRef:
         """Return a slug and a stack, ready for use; may take long. Raises HsupError."""
         with ExitStack() as undo:
             stack = self._stacks.obtain(stack_name)
@@ -71,7 +73,7 @@ class Preparation:
             unpacked = self._slugs.unpack(slug, author=author) if slug else None
             if unpacked is not None:
                 undo.callback(unpacked.close)
-            prepared = Prepared(stack, self._root(stack), unpacked)
+            prepared = RootfsRef(stack, self._root(stack), unpacked)
             undo.pop_all()
         return prepared
 

@@ -56,8 +56,12 @@ format: $(VENV)/dev ## format the code
 	$(VENV)/bin/ruff check --fix-only $(CODE)
 	$(VENV)/bin/ruff format $(CODE)
 
+# The tests of each plugin have modules of the same names, and programs import what is beside them.
 types: $(VENV)/dev ## check types
 	$(VENV)/bin/mypy hsup $(foreach plugin,$(PLUGINS),$(plugin)/$(subst -,_,$(notdir $(plugin))))
+	$(VENV)/bin/mypy tests ftest --exclude ^ftest/isolation/
+	for plugin in $(PLUGINS); do MYPYPATH=$$plugin $(VENV)/bin/mypy $$plugin/tests || exit 1; done
+	for folder in bench ftest/isolation; do MYPYPATH=$$folder $(VENV)/bin/mypy $$folder || exit 1; done
 
 imports: $(VENV)/dev ## check which module may import which
 	$(VENV)/bin/lint-imports
@@ -121,14 +125,14 @@ wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
 	for one in run thousand restart relay unpack heroku; do \
-		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
+		$(VENV)/bin/python bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
 
 bench-libcontainer: $(INSTALLED)/ready $(STACK) ## measure containers against runc and docker, as root
 	for one in first_instruction cold_run dynos slug_size; do \
-		$(PYTHON) bench/$$one.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK) || exit 1; done
+		$(VENV)/bin/python bench/$$one.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK) || exit 1; done
 
 bench-docker: $(INSTALLED)/ready $(STACK) ## measure the docker driver against docker, as root
-	.ci/with-dockerd $(PYTHON) bench/engine.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK)
+	.ci/with-dockerd $(VENV)/bin/python bench/engine.py --hsup $(INSTALLED)/bin/hsup --stack $(STACK)
 
 version: ## set the version of all distributions: make version to=1.2.3
 	@test -n "$(to)" || { echo "say which: make version to=1.2.3"; exit 2; }

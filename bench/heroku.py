@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,16 +13,11 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import measure
 from measure import HSUP, Reach, Sample
 
-sys.path.append(str(measure.ROOT / "plugins/hsup-source-heroku/tests"))
-from platform_api import PlatformApi
-
-if TYPE_CHECKING:
-    from platform_api import App
+from hsup_source_heroku.testing import App, PlatformApi
 
 NOT_MODIFIED = 304
 

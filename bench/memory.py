@@ -62,7 +62,7 @@ def main() -> None:
     parser = measure.argument_parser(__doc__, rounds=1)
     parser.add_argument("--before", type=measure.absolute_path, metavar="PATH")
     arguments = parser.parse_args()
-    cases = {
+    cases: dict[str, tuple[Callable[[Path], Sample], float]] = {
         f"{DYNOS} dynos, {UNFINISHED_BYTES >> 20} MiB without a newline on each stream": (
             partial(of_unfinished_lines, UNFINISHED.format(bytes=UNFINISHED_BYTES), DYNOS),
             64,

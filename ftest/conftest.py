@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,9 @@ from ftest.program import STACK, Hsup, Running, eventually
 from ftest.terminal import Terminal
 
 BUILD = Path(__file__).parent.with_name("build")
-# The server that answers as Heroku's API does.
-sys.path.append(str(Path(__file__).parent.with_name("plugins") / "hsup-source-heroku/tests"))
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser: pytest.Parser) -> None:
     options = parser.getgroup("hsup")
     options.addoption("--driver", default="simple", help="the dyno driver to run with")
     options.addoption(
@@ -49,7 +48,7 @@ def pytest_addoption(parser):
     options.addoption("--image", help="the container image that ftest/image tests")
 
 
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "simple_only(reason): what only the simple driver can show")
     config.addinivalue_line("markers", "containers_only(reason): what it cannot show")
     config.addinivalue_line("markers", "not_with(driver, reason): what one driver cannot show")
@@ -61,7 +60,7 @@ def pytest_configure(config):
         _require(config, driver)
 
 
-def _require(config, driver):
+def _require(config: pytest.Config, driver: str) -> None:
     """End at once where the machine lacks what every test of the driver needs."""
     if os.geteuid():
         pytest.exit(f"the tests of the {driver} driver need root: sudo make ftest-{driver}", 1)
@@ -73,7 +72,7 @@ def _require(config, driver):
         pytest.exit(problem, 1)
 
 
-def pytest_ignore_collect(collection_path, config):
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what is about the image, and what is about another driver, which its name has."""
     if collection_path.name == "image" and not config.getoption("--image"):
         return True
@@ -83,7 +82,7 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     driver = config.getoption("--driver")
     for item in items:
         for marker in item.iter_markers():
@@ -91,7 +90,7 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _why_not(marker, driver):
+def _why_not(marker: pytest.Mark, driver: str) -> str | None:
     """Return why a test is not for a driver, None if the marker does not say so."""
     match marker.name:
         case "simple_only" if driver != "simple":
@@ -104,7 +103,9 @@ def _why_not(marker, driver):
 
 
 @pytest.fixture(scope="session")
-def variables(request, tmp_path_factory):
+def variables(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, str]]:
     """Give what the driver needs in hsup's environment on this machine."""
     option = request.config.getoption
     if option("--driver") == "simple":
@@ -127,7 +128,9 @@ def variables(request, tmp_path_factory):
 
 
 @pytest.fixture
-def hsup(request, tmp_path, variables):
+def hsup(
+    request: pytest.FixtureRequest, tmp_path: Path, variables: Mapping[str, str]
+) -> Iterator[Hsup]:
     """Give the program; end what the test started, and fail if something is left."""
     path = request.config.getoption("--hsup").absolute()
     program = Hsup(path, request.config.getoption("--driver"), tmp_path, variables)
@@ -146,7 +149,7 @@ def hsup(request, tmp_path, variables):
 
 
 @pytest.fixture
-def install(hsup):
+def install(hsup: Hsup) -> Callable[..., None]:
     """Install a distribution of one module, as pip would leave it, for this test only."""
     site = hsup.folder / "site"
     site.mkdir()
@@ -167,7 +170,7 @@ def install(hsup):
 
 
 @pytest.fixture
-def terminal(hsup):
+def terminal(hsup: Hsup) -> Iterator[Callable[..., Terminal]]:
     """Start hsup, or another program, in a pseudo terminal."""
     opened = []
 

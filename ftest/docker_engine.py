@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 IMAGE = "hsup-ftest-stack:latest"
 #: What hsup labels its containers and its images with.
@@ -16,10 +17,11 @@ CONTAINERS, IMAGES = "hsup.owner", "hsup.image.app"
 _FOUND_BY = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT")
 
 
-def docker(*words: object, **options: object) -> str:
+def docker(*words: object, **options: Any) -> str:
     """Call the command line; return what it printed."""
     argv = ["docker", *map(str, words)]
-    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+    done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, **options)
+    return str(done.stdout)
 
 
 def problem() -> str | None:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ftest.docker_engine import docker
@@ -54,8 +55,9 @@ class OwnEngine:
 
     def start(self) -> None:
         """Return when the engine answers."""
-        words = [*self._prefix, "dockerd", "--host", self.host, "--data-root", self.folder / "data"]
-        words += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid"]
+        words = [*self._prefix, "dockerd", "--host", self.host]
+        words += ["--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"]
+        words += ["--pidfile", f"{self.folder}/pid"]
         words += ["--bridge", self._bridge, "--iptables=false", "--ip6tables=false"]
         words += ["--exec-opt", "native.cgroupdriver=cgroupfs"]
         words += ["--cgroup-parent", f"/{self.folder.name}", "--shutdown-timeout", "2"]
@@ -87,7 +89,7 @@ class OwnEngine:
     def load(self, stack: Path, image: str) -> None:
         """Make an image of a stack's folder, of as little of it as the tests use."""
         excluded = [f"--exclude=./{one}" for one in _UNNEEDED]
-        pack = ["tar", "-C", stack, *excluded, "-c", "."]
+        pack = ["tar", "-C", str(stack), *excluded, "-c", "."]
         with subprocess.Popen(pack, stdout=subprocess.PIPE) as archive:
             docker("import", "-", image, stdin=archive.stdout, env=self.environ)
 
@@ -115,7 +117,7 @@ class OwnEngine:
         root = Path("/sys/fs/cgroup")
         for cgroup in (*root.glob(self.folder.name), *root.glob(f"*/{self.folder.name}")):
             for inner in (*cgroup.glob("*/"), cgroup):
-                assert eventually(lambda one=inner: _is_removed(one)), f"{inner} is in use"
+                assert eventually(partial(_is_removed, inner)), f"{inner} is in use"
         assert is_empty
 
     def _last_words(self) -> str:

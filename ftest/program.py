@@ -368,7 +368,7 @@ def replace(path: Path, content: str) -> None:
     written.rename(path)
 
 
-def process(name: str, *args: str, quantity: object = 1) -> dict[str, Any]:
+def process(name: object, *args: str, quantity: object = 1) -> dict[str, Any]:
     """Return one entry of `Processes` in a control file."""
     return {"Type": name, "Args": list(args), "Quantity": quantity}
 

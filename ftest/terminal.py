@@ -10,6 +10,8 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ftest.program import PATIENCE, WAIT_SECONDS
 
@@ -17,7 +19,14 @@ from ftest.program import PATIENCE, WAIT_SECONDS
 class Terminal:
     """A pseudo terminal with a program in it, seen from the person's side."""
 
-    def __init__(self, argv, folder, env, rows=24, columns=80):
+    def __init__(
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        env: Mapping[str, str],
+        rows: int = 24,
+        columns: int = 80,
+    ) -> None:
         self.master, slave = os.openpty()
         self.seen = ""
         self.resize(rows, columns)
@@ -31,13 +40,13 @@ class Terminal:
         )
         os.close(slave)
 
-    def resize(self, rows, columns):
+    def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def type(self, text):
+    def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def wait_for(self, pattern, timeout=WAIT_SECONDS):
+    def wait_for(self, pattern: str, timeout: float = WAIT_SECONDS) -> re.Match[str]:
         """Return the match, and forget what was seen up to its end."""
         deadline = time.monotonic() + timeout * PATIENCE
         while not (found := re.search(pattern, self.seen)):
@@ -49,7 +58,7 @@ class Terminal:
         self.seen = self.seen[found.end() :]
         return found
 
-    def ended(self, timeout=WAIT_SECONDS):
+    def ended(self, timeout: float = WAIT_SECONDS) -> int:
         deadline = time.monotonic() + timeout * PATIENCE
         while self._read(max(0.0, deadline - time.monotonic())):
             pass
@@ -59,18 +68,18 @@ class Terminal:
             raise AssertionError(f"it has not ended, but:\n{self.seen}") from None
         return code if code >= 0 else 128 - code
 
-    def hang_up(self):
+    def hang_up(self) -> None:
         """Be gone, as with the connection of somebody who was logged in."""
         os.close(self.master)
         self.master = os.open(os.devnull, os.O_RDWR)
 
-    def close(self):
+    def close(self) -> None:
         if self.child.poll() is None:
             self.child.kill()
             self.child.wait()
         os.close(self.master)
 
-    def _read(self, timeout):
+    def _read(self, timeout: float) -> bool:
         if not select.select([self.master], [], [], timeout)[0]:
             return False
         try:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from ftest.program import PATIENCE, eventually, process, replace
 
 
-def release(**content):
+def release(**content: object) -> str:
     return json.dumps({"Version": 1, "Processes": [process("one", "true")], **content})
 
 
 #: What is put into `new`, and what the message must have in it.
-FAULTY = {
+FAULTY: dict[str, tuple[bytes | str, list[str]]] = {
     "empty": ("", ["new"]),
     "no JSON": ("{nonsense", ["line 1"]),
     "half a release": (release()[:-4], ["line 1"]),
@@ -64,7 +66,7 @@ FAULTY = {
 BY_NAME = pytest.mark.parametrize("case", FAULTY)
 
 
-def write(path, content):
+def write(path: Path, content: bytes | str) -> None:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
@@ -96,7 +98,7 @@ def test_no_faulty_release_disturbs_the_running_one(hsup):
     assert "Traceback" not in running.said
 
 
-def assert_tells(text, expected):
+def assert_tells(text: str, expected: Iterable[str]) -> None:
     __tracebackhide__ = True
     for pattern in expected:
         assert re.search(pattern, text), f"no {pattern} in: {text}"

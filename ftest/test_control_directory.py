@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ftest.program import PATIENCE, STACK, eventually, process, replace
+from ftest.program import PATIENCE, STACK, Hsup, Running, eventually, process, replace
 
 #: The example of the Go program's README, to the letter.
 README_EXAMPLE = """{
@@ -43,11 +43,11 @@ README_EXAMPLE = """{
 RECEIVED = r"hsup\[supervisor\]: Release "
 
 
-def one(hsup, **changed):
+def one(hsup: Hsup, **changed: object) -> dict[str, object]:
     return {"Processes": [process("one", hsup.born)], **changed}
 
 
-def names(hsup):
+def names(hsup: Hsup) -> set[str]:
     return {path.name for path in hsup.control.iterdir() if not path.name.startswith(".")}
 
 
@@ -175,7 +175,7 @@ def test_a_slow_writer_that_began_before_hsup_is_never_read_half(hsup):
     assert "reject" not in running.said
 
 
-def write_slowly(hsup, running):
+def write_slowly(hsup: Hsup, running: Running | None) -> Running:
     """Write `new` in pieces over half a second; start hsup at a third where it does not run."""
     command = f"echo second; exec {hsup.sleep}"
     text = json.dumps({"Version": 2, "Processes": [process("one", command)]})
@@ -186,6 +186,7 @@ def write_slowly(hsup, running):
             time.sleep(0.05)  # the writer is slow: that is the case
             if at >= len(text) // 3 and running is None:
                 running = hsup.start()
+    assert running
     return running
 
 
@@ -324,13 +325,13 @@ def test_a_full_disk_while_persisting_is_told_and_nothing_is_lost(hsup):
 class TestWhatRanYesterday:
     """v1 runs, and hsup ends while v2 is not able to run: the next hsup has v1 run again."""
 
-    def release(self, hsup, version, phase):
+    def release(self, hsup: Hsup, version: int, phase: str) -> None:
         hsup.release(
             Version=version,
             Processes=[process("one", f"echo v{version}; {hsup.born}"), process("release", phase)],
         )
 
-    def start_again(self, hsup):
+    def start_again(self, hsup: Hsup) -> Running:
         running = hsup.start("one")
         running.wait_for("born$")
         assert running.count(r"v1$") == 1

@@ -5,18 +5,20 @@ from __future__ import annotations
 import random
 import time
 import urllib.request
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from ftest import docker_engine, leftovers
-from ftest.program import PATIENCE, eventually, process
+from ftest.program import PATIENCE, Hsup, Running, eventually, process
 
 COUNT = "i=0; while :; do i=$((i+1)); echo number $i; sleep 0.01; done"
 SERVE = "exec python3 -u -m http.server $PORT"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays(hsup):
+def _nothing_stays(hsup: Hsup) -> Iterator[None]:
     """Have the next hsup remove what a failed test has left."""
     yield
     for running in hsup.started:
@@ -28,12 +30,16 @@ def _nothing_stays(hsup):
     assert hsup.call("start", "--oneshot").status == 0
 
 
-def kill(running):
+def kill(running: Running) -> None:
     running.child.kill()
     running.child.wait()
 
 
-def numbers(running):
+def has_counted(running: Running, least: int) -> bool:
+    return len(numbers(running)) > least
+
+
+def numbers(running: Running) -> list[int]:
     lines = [line for line in running.out.splitlines() if "]: number " in line]
     return [int(line.split()[-1]) for line in lines]
 
@@ -64,10 +70,10 @@ def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup):
 
 def test_what_was_taken_over_twice_is_still_whole(hsup):
     hsup.procfile(one=COUNT)
-    said = []
+    said: list[int] = []
     for _ in range(3):
         running = hsup.start()
-        assert eventually(lambda one=running: len(numbers(one)) > 50)
+        assert eventually(partial(has_counted, running, 50))
         kill(running)
         running.close()
         said += numbers(running)

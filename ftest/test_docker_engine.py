@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from ftest.own_engine import OwnEngine
-from ftest.program import PATIENCE, eventually, free_port, process
+from ftest.program import PATIENCE, Hsup, Running, eventually, free_port, process
 from ftest.registry import running_registry
 
 IMAGE = "hsup-stack:1"
@@ -21,7 +22,7 @@ COUNT = "i=0; while :; do i=$((i+1)); echo number $i; sleep 0.05; done"
 
 
 @pytest.fixture
-def own_engine(request, hsup):
+def own_engine(request: pytest.FixtureRequest, hsup: Hsup) -> Iterator[Callable[..., OwnEngine]]:
     """Give what starts an engine for this test, and has hsup use it."""
     engines = []
 
@@ -41,13 +42,13 @@ def own_engine(request, hsup):
         engine.remove()
 
 
-def numbers(running):
+def numbers(running: Running) -> list[int]:
     """Return what a dyno with COUNT has said so far."""
     lines = [line for line in running.out.splitlines() if "]: number " in line]
     return [int(line.split()[-1]) for line in lines]
 
 
-def is_gapless(said):
+def is_gapless(said: Sequence[int]) -> bool:
     """Tell whether numbers are in order, and none is missing; the latest ones may be repeated."""
     return sorted(set(said)) == list(range(1, max(said) + 1))
 
@@ -106,27 +107,27 @@ def test_hsup_ends_also_where_the_engine_does_not_come_back(hsup, own_engine):
     assert eventually(lambda: is_swept(hsup, engine))
 
 
-def is_swept(hsup, engine):
+def is_swept(hsup: Hsup, engine: OwnEngine) -> bool:
     """Tell whether the next hsup leaves nothing; the engine may yet do what the last one asked."""
     hsup.procfile(one="true")
     hsup.call("start", "--oneshot")
     return not engine.containers()
 
 
-def stopped(engine):
+def stopped(engine: OwnEngine) -> None:
     engine.send(signal.SIGSTOP)
 
 
-def killed(engine):
+def killed(engine: OwnEngine) -> None:
     engine.stop(signal.SIGKILL)
 
 
-def unlinked(engine):
+def unlinked(engine: OwnEngine) -> None:
     Path(engine.host.removeprefix("unix://")).unlink()
 
 
 @pytest.fixture(params=[stopped, killed, unlinked])
-def break_engine(request):
+def break_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[OwnEngine], None]]:
     """Give what does to an engine what becomes of one; it is whole again afterwards."""
     broken = []
 
@@ -168,11 +169,11 @@ def test_hsup_ends_in_time_whatever_becomes_of_the_engine(hsup, own_engine, brea
         assert is_told(engine, start)
 
 
-def is_told(engine, running):
+def is_told(engine: OwnEngine, running: Running) -> bool:
     """Tell whether it is said that the engine is away, and what is left there."""
     left = r"the container hsup-\S+ is left; the next hsup removes it$"
     away = f"cannot reach the Docker Engine at {engine.host}: "
-    return away in running.said and re.search(left, running.said, re.MULTILINE)
+    return away in running.said and bool(re.search(left, running.said, re.MULTILINE))
 
 
 def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(hsup, own_engine):
@@ -226,7 +227,7 @@ def test_a_dyno_that_fills_the_disk_is_told_so_itself(hsup, own_engine):
 
 class TestRegistry:
     @pytest.fixture(autouse=True)
-    def _tools(self):
+    def _tools(self) -> None:
         if shutil.which("docker-registry") is None:
             pytest.skip("docker-registry is not installed")
 
@@ -254,20 +255,20 @@ class TestRegistry:
 
 class TestTLS:
     @pytest.fixture
-    def certificates(self, hsup):
+    def certificates(self, hsup: Hsup) -> Path:
         """Make an authority, and certificates for an engine and its user."""
         folder = hsup.folder / "tls"
         folder.mkdir()
         (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\n")
         new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hsup")
         authority = (*new, "-x509", "-keyout", "ca-key.pem", "-out", "ca.pem")
-        made = [authority]
+        made: list[tuple[str, ...]] = [authority]
         for name in ("server-", ""):
             key, request, signed = f"{name}key.pem", f"{name}request", f"{name}cert.pem"
             made.append((*new, "-keyout", key, "-out", request))
             sign = ("openssl", "x509", "-req", "-in", request, "-CA", "ca.pem", "-days", "2")
-            sign += ("-CAkey", "ca-key.pem", "-CAcreateserial", "-out", signed)
-            made.append((*sign, "-extfile", "extensions"))
+            by = ("-CAkey", "ca-key.pem", "-CAcreateserial", "-out", signed)
+            made.append((*sign, *by, "-extfile", "extensions"))
         for words in made:
             subprocess.run(words, cwd=folder, check=True, capture_output=True)
         return folder

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from ftest.docker_engine import IMAGE, docker, images
-from ftest.program import eventually, process
+from ftest.program import Hsup, eventually, process
 
 
 @pytest.fixture
-def own_image(hsup):
+def own_image(hsup: Hsup) -> Iterator[str]:
     """Make an image with a command and an entry point, as `docker build` would; remove it."""
     name = f"hsup-ftest-own-{hsup.token.partition('.')[0]}"
     made = docker("create", IMAGE, "true").strip()

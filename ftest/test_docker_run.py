@@ -8,9 +8,11 @@ import time
 
 import pytest
 
+from ftest.program import Hsup
+
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 

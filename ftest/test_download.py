@@ -11,12 +11,13 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ftest import docker_engine
-from ftest.program import process
+from ftest.program import Hsup, process
 
 pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current folder")
 
@@ -30,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     server: Server
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         kind = self.path.split("/")[1]
         if kind in {"403", "500"}:
             self.send_error(int(kind))
@@ -42,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self._serve(slowly=kind == "slow")
 
-    def _serve(self, *, slowly):
+    def _serve(self, *, slowly: bool) -> None:
         content = self.server.content
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
@@ -53,7 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(content[start : start + step])
                 time.sleep(0.5 if slowly else 0)
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
@@ -62,18 +63,18 @@ class Server(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = b""
 
-    def url(self, kind, host=None):
+    def url(self, kind: str, host: str | None = None) -> str:
         """Return the URL of what is answered in a certain way."""
         host = host or f"127.0.0.1:{self.server_port}"
         return f"http://me:{MARK}@{host}/{kind}/slug.tgz?signature={MARK}"
 
 
 @pytest.fixture
-def server(hsup):
+def server(hsup: Hsup) -> Iterator[Server]:
     with Server() as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.05,))
         thread.start()
@@ -84,7 +85,7 @@ def server(hsup):
         thread.join()
 
 
-def kept(*folders):
+def kept(*folders: str) -> list[str]:
     """Return the files below folders that have the mark in them, and require them to be private."""
     found = []
     for folder in folders:
@@ -96,7 +97,7 @@ def kept(*folders):
     return found
 
 
-def require_untold(hsup, text):
+def require_untold(hsup: Hsup, text: str) -> None:
     """Require that nothing on this machine shows the mark, but to root and in private files."""
     assert MARK not in text
     for pid, line in hsup.processes().items():
@@ -113,7 +114,7 @@ def require_untold(hsup, text):
                     assert MARK not in docker_engine.docker("inspect", "--type", kind, one)
 
 
-def release(hsup, location, **more):
+def release(hsup: Hsup, location: str, **more: object) -> None:
     hsup.release(Slug=location, Processes=[process("web", f"./hello; exec {hsup.sleep}")], **more)
 
 

@@ -7,11 +7,13 @@ import socket
 
 import pytest
 
+from ftest.program import Hsup
+
 pytestmark = pytest.mark.containers_only("a dyno of the simple driver sees what hsup sees")
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 

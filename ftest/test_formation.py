@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ftest.program import eventually, process
+from ftest.program import Running, eventually, process
 
 
-def born(running, dyno):
+def born(running: Running, dyno: str) -> int:
     return running.count(rf"app\[{dyno}\]: born$".replace(".", r"\.", 1))
 
 

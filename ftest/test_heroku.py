@@ -9,25 +9,26 @@ import re
 import signal
 import tarfile
 import time
+from collections.abc import Iterator
 
 import pytest
-from platform_api import PlatformApi
 
-from ftest.program import STACK, eventually
+from ftest.program import STACK, Hsup, eventually
+from hsup_source_heroku.testing import App, PlatformApi
 
 #: As quick as a test wants it.
 CADENCE = {"HSUP_HEROKU_CADENCE": "0.4"}
 
 
 @pytest.fixture
-def api():
+def api() -> Iterator[PlatformApi]:
     with PlatformApi() as running:
         yield running
     assert running.invalid == []
 
 
 @pytest.fixture
-def shop(api, hsup):
+def shop(api: PlatformApi, hsup: Hsup) -> App:
     hsup.environ |= {
         "HSUP_APP": "shop",
         "HEROKU_API_URL": api.url,
@@ -40,7 +41,7 @@ def shop(api, hsup):
     return api.create_app("shop", stack=STACK)
 
 
-def archive(**files):
+def archive(**files: bytes) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for name, content in files.items():
@@ -50,7 +51,7 @@ def archive(**files):
     return packed.getvalue()
 
 
-def polled(api, times):
+def polled(api: PlatformApi, times: int) -> None:
     """Return when hsup has asked for the releases so many times more."""
 
     def asked():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftest.program import eventually
+from ftest.program import Running, eventually
 
 #: Runs hsup as process 1, after a line of shell.
 AS_INIT = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c")
@@ -17,25 +17,25 @@ ORPHANS = 'for i in 1 2 3; do (setsid sleep 0.3 &); done; exec "$@"'
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace needs root")
 
 
-def children(pid):
+def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def state_of(pid):
+def state_of(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return "gone"
 
 
-def is_hsup(pid):
+def is_hsup(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/comm").read_text() == "hsup\n"
     except FileNotFoundError:
         return False
 
 
-def init_of(running):
+def init_of(running: Running) -> int:
     """Return process 1 of the namespace, once it is hsup and has forked."""
     assert eventually(lambda: children(running.child.pid))
     (init,) = children(running.child.pid)

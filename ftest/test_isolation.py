@@ -19,10 +19,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ftest.program import eventually
+from ftest.program import Hsup, eventually
 
 HERE = Path(__file__).parent
 ATTEMPTS = HERE / "isolation"
@@ -55,12 +56,12 @@ pytestmark = pytest.mark.containers_only("the simple driver isolates nothing")
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 
 @pytest.fixture
-def secret(hsup):
+def secret(hsup: Hsup) -> str:
     """Give what hsup knows and no dyno may find, in the variable that is most worth it."""
     value = f"HSUPSECRET{secrets.token_hex(8)}"
     hsup.environ |= {"HEROKU_ACCESS_TOKEN": value, "HSUP_SOURCE": "procfile"}
@@ -68,7 +69,7 @@ def secret(hsup):
 
 
 @pytest.fixture
-def harness(hsup, request):
+def harness(hsup: Hsup, request: pytest.FixtureRequest) -> Path:
     """Give a folder with the attempts, and a set-id program of root's."""
     folder = hsup.folder / "attempts"
     shutil.copytree(ATTEMPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -79,7 +80,7 @@ def harness(hsup, request):
 
 
 @pytest.fixture
-def host(hsup, secret):
+def host(hsup: Hsup, secret: str) -> Iterator[dict[str, object]]:
     """Give facts of the host that no container has anything to do with."""
     name = f"hsup-isolation-{random.randrange(10**9)}"
     file = hsup.folder / "secret"
@@ -103,7 +104,7 @@ def host(hsup, secret):
 
 
 @contextmanager
-def listening(family: int, address: object) -> Iterator[socket.socket]:
+def listening(family: int, address: tuple[str, int] | str) -> Iterator[socket.socket]:
     with socket.socket(family) as server:
         server.bind(address)
         server.listen()
@@ -214,12 +215,12 @@ def ends_of(run: RunPython, facts: dict[str, object]) -> Ends:
     return {title: (outcome, seen) for title, outcome, seen in map(json.loads, lines)}
 
 
-def ends_in_hsup(hsup, harness: Path, host: dict[str, object], secret: str) -> Ends:
+def ends_in_hsup(hsup: Hsup, harness: Path, host: dict[str, object], secret: str) -> Ends:
     words = [*knowing(secret, harness), "run", "--", "python3"]
     everybodys = hsup.folder / "input"
     everybodys.touch()
     everybodys.chmod(0o666)
-    prefix = ["sh", "-c", 'exec "$@" < "$0"', everybodys]
+    prefix = ["sh", "-c", 'exec "$@" < "$0"', str(everybodys)]
 
     def run(*arguments: str) -> tuple[str, int]:
         done = hsup.call(*words, *arguments, prefix=prefix, timeout=120)
@@ -253,7 +254,7 @@ def knowing(secret: str, harness: Path) -> list[str]:
     return ["--app", secret, "--bind", f"{harness}:{SEEN}:ro"]
 
 
-def neighbour_line(host: dict[str, object], secret: str) -> list[str]:
+def neighbour_line(host: dict[str, Any], secret: str) -> list[str]:
     return [f"{SEEN}/neighbour.py", str(NEIGHBOUR_PORT), f"{int(host['host_shm_key']) + 1}", secret]
 
 
@@ -269,7 +270,7 @@ def facts_of(neighbour: dict[str, object]) -> dict[str, object]:
 def docker_image(root: Path) -> Iterator[str]:
     """Make an image from the root folder of the stack; skip where there is no Docker Engine."""
     unneeded = [f"--exclude=./{one}" for one in ("var/cache", "var/lib/apt", "usr/share/*")]
-    pack = ["tar", "-C", root, *unneeded, "-c", "."]
+    pack = ["tar", "-C", str(root), *unneeded, "-c", "."]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
         load = ["docker", "import", "-", IMAGE]
         subprocess.run(load, stdin=packing.stdout, stdout=subprocess.DEVNULL, check=True)
@@ -332,7 +333,7 @@ def test_every_attempt_to_get_out_or_to_harm_is_refused(hsup, request, harness, 
 
 
 @pytest.fixture
-def core_files_of_set_id_programs():
+def core_files_of_set_id_programs() -> Iterator[None]:
     """Let programs dump core that have changed their user, as some administrators do."""
     setting = Path("/proc/sys/fs/suid_dumpable")
     before = setting.read_text()

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from ftest.program import eventually, free_port, process
+from ftest.program import Hsup, Running, eventually, free_port, process
 
 LISTEN = (
     "import socket, time\n"
@@ -18,12 +18,12 @@ LISTEN = (
 )
 
 
-def kill_hsup(running):
+def kill_hsup(running: Running) -> None:
     running.child.kill()
     running.child.wait()
 
 
-def dynos(hsup):
+def dynos(hsup: Hsup) -> set[int]:
     """Return the processes that are no hsup."""
     return {pid for pid, line in hsup.processes().items() if str(hsup.path) not in line}
 

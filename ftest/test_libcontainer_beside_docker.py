@@ -6,12 +6,13 @@ All of it is in a network and a mount namespace of the test's own.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from ftest.docker_engine import docker
 from ftest.own_engine import OwnEngine
-from ftest.program import eventually
+from ftest.program import Hsup, eventually
 from ftest.test_libcontainer_network import ASK, SERVE
 
 CONTAINER, PORT = "10.99.0.5", "8000"
@@ -21,7 +22,7 @@ NETWORK = ("--subnet", "10.99.0.0/24", "--opt", "com.docker.network.bridge.name=
 
 
 @pytest.fixture
-def inside(hsup):
+def inside(hsup: Hsup) -> Iterator[Sequence[str]]:
     """Give what runs a command in the namespaces, which end with the test."""
     up = "ip link set lo up && echo ready && exec sleep infinity"
     line = ("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", up)
@@ -32,7 +33,9 @@ def inside(hsup):
 
 
 @pytest.fixture
-def start_container(request, inside):
+def start_container(
+    request: pytest.FixtureRequest, inside: Sequence[str]
+) -> Iterator[Callable[..., str]]:
     """Give what starts an engine, and on it a container that says hello."""
     needed = (*inside, "sh", "-c", "dockerd --version && iptables -t nat -S")
     tried = subprocess.run(needed, capture_output=True, text=True, check=False)

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from ftest.program import Hsup, Running
+
 ROOT = Path("/sys/fs/cgroup")
 MIB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     if not ROOT.joinpath("cgroup.controllers").exists():
         pytest.skip("this machine has cgroups version 1")
     hsup.procfile(one=hsup.born)
 
 
-def started(hsup, size):
+def started(hsup: Hsup, size: str) -> tuple[Running, Path]:
     """Start a dyno of a size; return its hsup, and its cgroup as the host sees it."""
     running = hsup.start(f"one=1:{size}")
     running.wait_for("born$")

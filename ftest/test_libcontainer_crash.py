@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from ftest import leftovers
-from ftest.program import PATIENCE, eventually
+from ftest.program import PATIENCE, Hsup, Running, eventually
 
 SAY = r"app\[one\.\d+\]: (\d+) ([\d.]+)$"
 
 
-def kill(running):
+def kill(running: Running) -> None:
     running.child.kill()
     running.child.wait()
 
@@ -40,7 +40,7 @@ def test_the_program_of_a_killed_run_is_gone_within_a_second(hsup):
     clean_up(hsup)
 
 
-def clean_up(hsup):
+def clean_up(hsup: Hsup) -> None:
     """Start the next hsup, which removes what the killed ones have left."""
     hsup.procfile(one="true")
     assert hsup.call("start", "--oneshot").status == 0
@@ -157,7 +157,9 @@ def test_a_dyno_that_is_stopped_while_it_starts_is_started_again(hsup):
     program = hsup.sleepers().pop()
     # Before it has joined its cgroups, hsup may not know it yet, and looks for it later.
     assert eventually(lambda: (spare := spare_of(running, program)) and has_joined(spare))
-    os.kill(spare_of(running, program), signal.SIGSTOP)
+    spare = spare_of(running, program)
+    assert spare
+    os.kill(spare, signal.SIGSTOP)
     os.kill(program, signal.SIGKILL)
     running.wait_for("stopped for")
     running.wait_for("born$", count=2)
@@ -177,7 +179,7 @@ def test_a_stopped_zygote_of_a_killed_hsup_is_ended_by_the_next(hsup):
     assert not leftovers.since(before)
 
 
-def is_alive(pid):
+def is_alive(pid: int) -> bool:
     """Tell whether a process has not ended, whoever its parent is and whether that knows."""
     try:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
@@ -185,25 +187,25 @@ def is_alive(pid):
         return False
 
 
-def zygote_of(running):
+def zygote_of(running: Running) -> int:
     (zygote,) = [one for one in children_of(running.child.pid) if "hsup-zygote" in name_of(one)]
     return zygote
 
 
-def spare_of(running, program):
+def spare_of(running: Running, program: int) -> int | None:
     """Return the builder of the dyno that is ready, None while there is none."""
     firsts = children_of(zygote_of(running))
     builders = [builder for first in firsts for builder in children_of(first)]
     return next((one for one in builders if one != program), None)
 
 
-def has_joined(pid):
+def has_joined(pid: int) -> bool:
     return "/hsup-" in Path(f"/proc/{pid}/cgroup").read_text()
 
 
-def children_of(pid):
+def children_of(pid: int) -> list[int]:
     return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
-def name_of(pid):
+def name_of(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
+
+from ftest.program import Hsup
 
 PARENT, PROBE = "ftest0", "ftest1"
 
@@ -22,14 +25,14 @@ ASK = (
 )
 
 
-def ip(*words):
+def ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"this kernel has no such interface: ip {' '.join(words)}: {done.stderr}")
 
 
 @pytest.fixture
-def parent():
+def parent() -> Iterator[str]:
     """Make an interface that leads nowhere, on which another can be put."""
     ip("link", "add", PARENT, "type", "dummy")
     try:
@@ -42,7 +45,7 @@ def parent():
 
 
 @pytest.fixture(autouse=True)
-def app(parent, hsup):
+def app(parent: str, hsup: Hsup) -> None:
     hsup.procfile(one="true")
     hsup.environ[INTERFACE] = f"{parent}:192.0.2.10/24"
 

@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from ftest.program import STACK, process
+from ftest.program import STACK, Hsup, process
 
 BROKEN_NAME = os.fsdecode(b"caf\xe9")  # Latin-1
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ftest import leftovers
-from ftest.program import STACK, process
+from ftest.program import STACK, Finished, Hsup, process
 
 
-def after(line, *options):
+def after(line: str, *options: str) -> tuple[str, ...]:
     """Return what starts a command in a mount namespace of its own, after a line of shell."""
     return ("unshare", "--mount", *options, "sh", "-c", f'set -e; {line}; exec "$@"', "sh")
 
@@ -28,11 +29,11 @@ ORDINARY = (
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 
-def assert_sentence(done, *expected):
+def assert_sentence(done: Finished, *expected: str) -> None:
     """See that hsup refused in one line, which has certain words in it."""
     __tracebackhide__ = True
     assert done.status in {1, 2}, done
@@ -42,7 +43,7 @@ def assert_sentence(done, *expected):
         assert word in done.message, done.message
 
 
-def refuse(hsup, *expected, **surroundings):
+def refuse(hsup: Hsup, *expected: str, **surroundings: Any) -> None:
     """See that neither `run` nor `start` creates anything where something is missing."""
     __tracebackhide__ = True
     before = leftovers.taken()

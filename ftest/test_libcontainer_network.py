@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ftest.program import eventually, free_port
+from ftest.program import Hsup, Running, eventually, free_port
 
 SERVE = (
     "import socket; s = socket.create_server(('', {port}));"
@@ -22,7 +22,7 @@ ASK = (
 )
 
 
-def serving(hsup, **environ):
+def serving(hsup: Hsup, **environ: str) -> tuple[Running, str]:
     """Start a web dyno that says hello on port 5000; return it, and its address."""
     hsup.procfile(web=f'exec python3 -c "{SERVE.format(port=5000)}"')
     running = hsup.begin("start", env=environ)
@@ -30,7 +30,7 @@ def serving(hsup, **environ):
     return running, hsup.address("web.1")
 
 
-def hears_hello(address, port=5000):
+def hears_hello(address: str, port: int = 5000) -> bool:
     with socket.create_connection((address, port), 2) as connection:
         return connection.recv(9) == b"hello"
 
@@ -79,13 +79,13 @@ def test_a_dyno_reaches_the_host_and_what_is_beyond_through_it(hsup):
     assert ask.text == "hello\n", ask
 
 
-def say_hello(server):
+def say_hello(server: socket.socket) -> None:
     connection, _ = server.accept()
     with connection:
         connection.sendall(b"hello")
 
 
-def address_of_host():
+def address_of_host() -> str:
     """Return an address of the host that is not of its loopback, if it has one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

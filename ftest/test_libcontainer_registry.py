@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +12,13 @@ from ftest.registry import running_registry
 
 
 @pytest.fixture(autouse=True)
-def _tools():
+def _tools() -> None:
     for tool in ("docker-registry", "skopeo", "umoci"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
 
 
-def push(stack, layout, reference):
+def push(stack: str, layout: Path, reference: str) -> None:
     image = f"{layout}:1"
     for words in (
         ("umoci", "init", "--layout", layout),

@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from ftest.program import Hsup
+
 MIB = 1 << 20
 CPUS = len(os.sched_getaffinity(0))
 
@@ -33,7 +35,7 @@ for path in "memory/memory.limit_in_bytes", "memory.max":
 
 
 @pytest.fixture(autouse=True)
-def runtimes(hsup, request):
+def runtimes(hsup: Hsup, request: pytest.FixtureRequest) -> None:
     folder = request.config.getoption("--runtimes")
     if not folder.exists():
         pytest.skip(f"{folder} is not there: make build/runtimes makes it")

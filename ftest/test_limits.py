@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from ftest.program import Hsup
+
 pytestmark = pytest.mark.containers_only("the simple driver limits nothing")
 
 MIB = 1 << 20
@@ -17,7 +19,7 @@ GREEDY = "python3 -c 'x = [bytearray(1 << 20) for _ in range(4096)]'"
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 

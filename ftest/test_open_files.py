@@ -17,17 +17,17 @@ REMEDY = "raise the limit of open files: ulimit -n"
 LIMITS = [6, 8, 16, 24, 28, 32, 40, 64]
 
 
-def limited(number, which=""):
+def limited(number: int, which: str = "") -> list[str]:
     return ["sh", "-c", f'ulimit {which} -n {number}; exec "$@"', "sh"]
 
 
-def forget_links():
+def forget_links() -> None:
     """Have the next start import what encodes a dyno's network."""
     if os.path.exists("/run/hsup/libcontainer/links.json"):
         os.unlink("/run/hsup/libcontainer/links.json")
 
 
-def is_told(said):
+def is_told(said: str) -> bool:
     """Tell whether each line is a sentence, and one of them says what to do."""
     assert not re.search(r"Traceback|Errno|Error:|Exception|Warning: corout", said), said
     return REMEDY in said

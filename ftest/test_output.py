@@ -7,18 +7,18 @@ import signal
 
 import pytest
 
-from ftest.program import eventually, json_lines
+from ftest.program import Finished, Hsup, eventually, json_lines
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
 BIG = "head -c {bytes} /dev/zero | tr '\\0' x"
 
 
-def oneshot(hsup, *words, **commands):
+def oneshot(hsup: Hsup, *words: str, **commands: str) -> Finished:
     hsup.procfile(**commands)
     return hsup.call("start", "--oneshot", *words)
 
 
-def of_app(text, dyno="one.1"):
+def of_app(text: str, dyno: str = "one.1") -> list[str]:
     """Return the messages of a dyno, without their prefixes."""
     return re.findall(rf"^{TIME} app\[{re.escape(dyno)}\]: (.*)$", text, re.MULTILINE)
 

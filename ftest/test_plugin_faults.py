@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
+
+from ftest.program import Finished, Hsup
 
 pytestmark = pytest.mark.simple_only("the plugin of these tests is a driver itself")
 
@@ -173,7 +176,7 @@ NAME = "hsup-bug 1.2.3"
 
 
 @pytest.fixture(autouse=True)
-def bug(hsup, install):
+def bug(hsup: Hsup, install: Callable[..., None]) -> Callable[[str], None]:
     """Install the plugin, and use its driver."""
     install("hsup-bug", PLUGIN)
     hsup.driver = "bug"
@@ -185,7 +188,7 @@ def bug(hsup, install):
     return choose
 
 
-def assert_named(done, name=NAME):
+def assert_named(done: Finished, name: str = NAME) -> None:
     said = done.text + done.message
     assert name in said, said
     assert "Traceback" not in said

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from ftest.program import replace
+from ftest.program import Hsup, replace
 
 
 def test_start_runs_one_dyno_of_every_type(hsup):
@@ -36,7 +37,7 @@ def test_a_line_that_is_gone_stops_its_dyno(hsup):
     assert running.count(r"app\[one\.1\]: born$") == 1
 
 
-def folders_of_releases(hsup, *names):
+def folders_of_releases(hsup: Hsup, *names: str) -> tuple[Path, tuple[str, ...]]:
     """Make folders as a tool that deploys does, with a link to the first; hsup starts there."""
     for name in names:
         (hsup.folder / name).mkdir()
@@ -97,7 +98,7 @@ def test_a_dotenv_that_appears_later_is_seen(hsup):
     running.wait_for("NAME is second$")
 
 
-def formation(hsup, **quantities):
+def formation(hsup: Hsup, **quantities: int) -> None:
     sizes = {name: {"quantity": quantity} for name, quantity in quantities.items()}
     replace(hsup.folder / "app.json", json.dumps({"formation": sizes}))
 

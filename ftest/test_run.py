@@ -8,13 +8,15 @@ import subprocess
 
 import pytest
 
+from ftest.program import Hsup
+
 #: What a dyno may see beside its config vars, and what bash adds by itself.
 PASSED = {"PATH", "HOME", "USER", "SHELL", "LANG", "TERM", "TMPDIR", "TZ", "DYNO", "PORT"}
 BASH = {"PWD", "OLDPWD", "SHLVL", "_", "PS1"}
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(web="exec sleep 1")
 
 

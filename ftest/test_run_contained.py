@@ -8,13 +8,13 @@ import signal
 
 import pytest
 
-from ftest.program import eventually
+from ftest.program import Hsup, eventually
 
 pytestmark = pytest.mark.containers_only("a run of the simple driver has hsup's own terminal")
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 
@@ -24,7 +24,7 @@ def test_ten_megabytes_pass_both_ways_unchanged(hsup):
     assert (done.out == data, done.err, done.status) == (True, b"", 0)
 
 
-def into(file):
+def into(file: str) -> tuple[str, ...]:
     """Return what has hsup write to a file."""
     return ("sh", "-c", f'exec "$@" {file}', "sh")
 

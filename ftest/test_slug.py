@@ -12,10 +12,12 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from ftest.program import eventually, process
+from ftest.program import Hsup, eventually, process
 
 pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current folder")
 
@@ -25,12 +27,12 @@ FILES = {"hello": "#!/bin/sh\necho hello from the slug\n", "folder/data": "data\
 class Guestbook:
     """The example application, served from its slug."""
 
-    def __init__(self, hsup):
+    def __init__(self, hsup: Hsup) -> None:
         self.running = hsup.start()
         self.running.wait_for("Booting worker", count=2)
         self._root = f"http://{hsup.place('web.1', 5000)}"
 
-    def fetch(self, path, **form):
+    def fetch(self, path: str, **form: str) -> str:
         """Return a page; send a form where one is given."""
         data = urllib.parse.urlencode(form).encode() if form else None
         with urllib.request.urlopen(f"{self._root}{path}", data, timeout=10) as answer:
@@ -38,7 +40,7 @@ class Guestbook:
 
 
 @pytest.fixture
-def guestbook(request, hsup):
+def guestbook(request: pytest.FixtureRequest, hsup: Hsup) -> Guestbook:
     """Release the example application; give it, started."""
     slug = request.config.getoption("--slug").absolute()
     hsup.release(Slug=str(slug), Processes=[process("web", "gunicorn guestbook:app")])
@@ -87,7 +89,7 @@ def test_a_slug_may_be_a_file_url(hsup):
 class Served:
     """A folder that is served over HTTP, as long as it is asked to."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -95,14 +97,14 @@ class Served:
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 
-    def close(self):
+    def close(self) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
 
 @pytest.fixture
-def served(tmp_path_factory):
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     server = Served(tmp_path_factory.mktemp("served"))
     yield server
     server.close()
@@ -120,7 +122,7 @@ def test_a_downloaded_slug_is_used_where_the_network_is_down(hsup, served):
 class Dripping(http.server.BaseHTTPRequestHandler):
     """Gives a byte of a slug now and then, for as long as somebody takes it."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "1000000")
         self.end_headers()
@@ -129,12 +131,12 @@ class Dripping(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(b"x")
                 time.sleep(0.2)
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
 @pytest.fixture
-def dripping():
+def dripping() -> Iterator[str]:
     """Return the URL of a slug that does not come to an end."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
     server.daemon_threads = True
@@ -240,7 +242,7 @@ BOB = 3_000_001
 
 
 @pytest.fixture
-def release_of_bob(hsup):
+def release_of_bob(hsup: Hsup) -> Callable[[object], None]:
     """Return what releases something as another user, who may enter the folder of the test."""
     for folder in (hsup.folder, *hsup.folder.parents[:2]):
         folder.chmod(0o755)
@@ -254,7 +256,7 @@ def release_of_bob(hsup):
 
 
 @pytest.fixture
-def folder_of_bob(hsup):
+def folder_of_bob(hsup: Hsup) -> Path:
     """Return a folder of the same user's with a file of his and one of root's."""
     folder = hsup.folder / "bobs"
     folder.mkdir()

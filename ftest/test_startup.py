@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from ftest.program import process
+from ftest.program import Hsup, process
 
 pytestmark = pytest.mark.containers_only("the simple driver has this machine's bash and home")
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(one="true")
 
 
-def environment(text):
+def environment(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from ftest.program import PATIENCE, WAIT_SECONDS, eventually, process
+from ftest.program import PATIENCE, WAIT_SECONDS, Hsup, eventually, process
 
 
-def stubborn(hsup):
+def stubborn(hsup: Hsup) -> str:
     """Return a line whose every process ignores SIGTERM."""
     return f"trap '' TERM INT; echo ready; {hsup.sleep}"
 

@@ -7,13 +7,13 @@ import re
 
 import pytest
 
-from ftest.program import eventually
+from ftest.program import Hsup, eventually
 
 ESCAPE = "\x1b["
 
 
 @pytest.fixture(autouse=True)
-def app(hsup):
+def app(hsup: Hsup) -> None:
     hsup.procfile(web="exec sleep 1")
 
 

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -20,7 +21,7 @@ from hsup.errors import DriverError, SourceError
 
 
 @pytest.fixture
-def limit():
+def limit() -> Iterator[Callable[[int], None]]:
     """Set how many descriptors may be open."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
 
@@ -63,9 +64,9 @@ def test_what_hsup_needs_itself_is_left(number, left):
 
 
 @pytest.fixture
-def take_below():
+def take_below() -> Iterator[Callable[[int], None]]:
     """Open so many descriptors that the next one gets a number."""
-    opened = []
+    opened: list[int] = []
 
     def take(number):
         while not opened or opened[-1] < number - 1:
@@ -124,11 +125,11 @@ def test_the_cause_of_an_error_may_be_a_shortage():
 class Shortage:
     """Work that finds no descriptor, so often."""
 
-    def __init__(self, times, meanwhile=lambda: None):
+    def __init__(self, times: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.left = times
         self.meanwhile = meanwhile
 
-    def __call__(self):
+    def __call__(self) -> str:
         self.meanwhile()
         self.left -= 1
         if self.left >= 0:
@@ -136,7 +137,7 @@ class Shortage:
         return "done"
 
 
-def lower():
+def lower() -> None:
     with children_may_open(64):
         pass
 

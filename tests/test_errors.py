@@ -14,6 +14,7 @@ from hsup.errors import (
     UsageError,
 )
 from hsup.model import Fault
+from hsup.testing import make_release
 
 
 def test_a_hint_follows_the_text():
@@ -46,7 +47,7 @@ def test_a_rejection_of_several_faults_tells_the_first_and_where_the_others_are(
     assert str(error) == "cannot read new: line 1: a (and 2 more); mend it"
 
 
-def test_a_failed_release_phase_has_its_status(make_release):
+def test_a_failed_release_phase_has_its_status():
     error = ReleaseFailed(make_release(version=3), "exited with status 7", exit_code=7)
     assert str(error) == "the release phase of v3 of shop exited with status 7"
     assert error.exit_code == 7

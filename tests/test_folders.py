@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from hsup.folders import home, make_folders, state_folder
 
 
 @pytest.fixture
-def user(monkeypatch):
+def user(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Have hsup's user be one of a number."""
     return lambda uid: monkeypatch.setattr(os, "geteuid", lambda: uid)
 
@@ -46,24 +48,32 @@ def test_a_user_without_an_account_has_a_home_all_the_same(user):
     assert home({}) == "/"
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
 def test_only_the_owner_may_write_whatever_the_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
         make_folders(str(tmp_path / "above" / "own"))
         make_folders(str(tmp_path / "above" / "passable"), 0o755)
+        make_folders(str(tmp_path / "above" / "everybodys"), 0o1777)
     finally:
         os.umask(before)
-    assert mode(tmp_path / "above") == 0o755
-    assert mode(tmp_path / "above" / "own") == 0o700
-    assert mode(tmp_path / "above" / "passable") == 0o755
+    assert mode_of(tmp_path / "above") == 0o755
+    assert mode_of(tmp_path / "above" / "own") == 0o700
+    assert mode_of(tmp_path / "above" / "passable") == 0o755
+    assert mode_of(tmp_path / "above" / "everybodys") == 0o1777
 
 
 def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
     tmp_path.chmod(0o750)
     make_folders(str(tmp_path))
-    assert mode(tmp_path) == 0o750
+    assert mode_of(tmp_path) == 0o750
 
 
-def mode(path):
-    return stat.S_IMODE(path.stat().st_mode)
+def test_what_cannot_be_a_folder_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        make_folders(str(tmp_path / "file/a"))

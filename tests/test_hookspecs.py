@@ -18,7 +18,8 @@ def test_there_are_hooks_and_tests():
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented_with_an_example(hook):
-    summary, *paragraphs = inspect.getdoc(getattr(hookspecs, hook)).splitlines()
+    documentation = inspect.getdoc(getattr(hookspecs, hook)) or ""
+    summary, *paragraphs = documentation.splitlines()
     assert summary.endswith(".")
     assert any(line.startswith("    ") for line in paragraphs), f"{hook} has no indented example"
 

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 HEAVY = {"requests", "docker", "pyroute2", "asyncio"}
 
 
-def imported(*arguments, folder=None):
+def imported(*arguments: str, folder: Path | None = None) -> set[str]:
     """Return the modules that a call of Python imports, with all that they are part of."""
     command = [sys.executable, "-X", "importtime", *arguments]
     ended = subprocess.run(command, capture_output=True, check=True, text=True, cwd=folder)

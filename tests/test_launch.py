@@ -2,36 +2,41 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from hsup.launch import START_UP, START_UP_FILE, environment, start_up
 from hsup.model import Command
 from hsup.terminal import FORWARDED
+from hsup.testing import make_spec
 
 
-def test_a_dyno_has_the_config_and_its_port_and_name(make_spec):
+def test_a_dyno_has_the_config_and_its_port_and_name():
     spec = make_spec("web.2", port=5001, config={"RACK_ENV": "production"})
     assert environment(spec) == {"RACK_ENV": "production", "PORT": "5001", "DYNO": "web.2"}
 
 
-def test_config_cannot_override_port_and_name(make_spec):
+def test_config_cannot_override_port_and_name():
     spec = make_spec("web.2", port=5001, config={"PORT": "80", "DYNO": "me"})
     assert environment(spec) == {"PORT": "5001", "DYNO": "web.2"}
 
 
-def test_config_has_the_port_where_the_release_sets_it(make_spec):
+def test_config_has_the_port_where_the_release_sets_it():
     spec = make_spec("web.2", port=None, config={"PORT": "80"})
     assert environment(spec) == {"PORT": "80", "DYNO": "web.2"}
 
 
-def test_the_config_of_a_release_is_left_as_it_is(make_spec):
+def test_the_config_of_a_release_is_left_as_it_is():
     spec = make_spec(config={"A": "1"})
     environment(spec)
     assert spec.config == {"A": "1"}
 
 
-def started(folder, command, *scripts, env=None):
+def started(
+    folder: Path, command: Command, *scripts: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Start a command as a dyno with these scripts in its .profile.d does."""
     app, file = folder / "app", folder / "start-up.sh"
     (app / ".profile.d").mkdir(parents=True)

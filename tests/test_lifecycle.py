@@ -11,7 +11,7 @@ LEGAL = [cell for cell in CELLS if cell in TABLE]
 ILLEGAL = [cell for cell in CELLS if cell not in TABLE]
 
 
-def told(value):
+def told(value: State | Input) -> str:
     return value.value.replace(" ", "-")
 
 

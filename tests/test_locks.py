@@ -5,9 +5,12 @@ import shutil
 import stat
 import subprocess
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from hsup.cancellation import GivenUp, until
 from hsup.locks import (
     EXCLUSIVE,
     EXCLUSIVE_NOW,
@@ -25,11 +28,13 @@ FILE, FOLDER = "file", "folder"
 
 
 @pytest.fixture(params=[FILE, FOLDER])
-def thing(request, tmp_path):
+def thing(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> tuple[str, Callable[[], None], Callable[[], None], Callable[..., int]]:
     """Return a path, what makes what is there, what removes that, and what locks it."""
     path = tmp_path / "locked"
-    make = {FILE: path.touch, FOLDER: path.mkdir}[request.param]
-    remove = {FILE: path.unlink, FOLDER: path.rmdir}[request.param]
+    is_file = request.param == FILE
+    make, remove = (path.touch, path.unlink) if is_file else (path.mkdir, path.rmdir)
     locked = {FILE: lock_file, FOLDER: lock}[request.param]
     make()
     return str(path), make, remove, locked
@@ -66,7 +71,7 @@ def test_a_lock_ends_though_a_process_that_was_forked_has_the_descriptor(thing):
         child.wait()
 
 
-def wait_for_waiter(thread, path):
+def wait_for_waiter(thread: threading.Thread, path: str) -> None:
     """Return when a thread waits for the lock that another descriptor has on a path."""
     inode = os.stat(path).st_ino
     while thread.is_alive():
@@ -79,12 +84,13 @@ def wait_for_waiter(thread, path):
 class Waiter(threading.Thread):
     """Waits for a lock."""
 
-    def __init__(self, locked, path):
+    def __init__(self, locked: Callable[..., int], path: str) -> None:
         super().__init__()
         self._locked, self._path = locked, path
-        self.descriptor = self.error = None
+        self.descriptor = -1
+        self.error: OSError | None = None
 
-    def run(self):
+    def run(self) -> None:
         try:
             self.descriptor = self._locked(self._path, EXCLUSIVE)
         except OSError as error:
@@ -129,6 +135,11 @@ def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
     unlock(held)
 
 
+def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        lock(str(tmp_path / "nowhere"), SHARED)
+
+
 def test_a_file_is_made_for_its_owner_alone(tmp_path):
     path = str(tmp_path / "lock")
     with pytest.raises(FileNotFoundError):
@@ -167,3 +178,12 @@ def test_a_folder_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):
     assert told == ["waiting"]
     assert is_at(path, descriptor)
     unlock(descriptor)
+
+
+def test_who_waits_for_a_lock_may_be_given_up(tmp_path):
+    path = str(tmp_path / "locked")
+    held = lock_or_make(path, on_wait=pytest.fail)
+    given_up = threading.Event()
+    with until(given_up), pytest.raises(GivenUp):
+        lock_or_make(path, on_wait=given_up.set)
+    unlock(held)

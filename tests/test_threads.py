@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,14 +34,14 @@ async def test_what_only_a_generator_may_raise_arrives_too():
 
 
 @pytest.fixture
-def no_threads_from_now():
+def no_threads_from_now() -> Iterator[Callable[[], object]]:
     """Give what has no thread started: each wants more memory than there is."""
     yield lambda: threading.stack_size(1 << 45)
     threading.stack_size(0)
 
 
 @pytest.fixture
-def no_threads(no_threads_from_now):
+def no_threads(no_threads_from_now: Callable[[], object]) -> None:
     no_threads_from_now()
 
 
@@ -86,7 +87,8 @@ def test_a_call_that_is_stuck_does_not_keep_the_program_from_ending():
 async def test_what_nobody_waits_for_any_more_is_undone_before_the_cancellation_goes_on(
     no_threads_from_now, has_threads
 ):
-    has_begun, may_end, undone = threading.Event(), threading.Event(), []
+    has_begun, may_end = threading.Event(), threading.Event()
+    undone: list[str] = []
 
     def work():
         has_begun.set()
@@ -127,6 +129,9 @@ async def test_work_is_told_that_nobody_waits_for_it_any_more():
 
 
 async def test_what_is_waited_for_to_its_end_is_not_undone():
-    assert await in_thread_or_undone(lambda: "made", pytest.fail) == "made"
+    def undo(made: object) -> None:
+        pytest.fail(f"{made} was undone")
+
+    assert await in_thread_or_undone(lambda: "made", undo) == "made"
     with pytest.raises(ZeroDivisionError):
-        await in_thread_or_undone(lambda: 1 // 0, pytest.fail)
+        await in_thread_or_undone(lambda: 1 // 0, undo)

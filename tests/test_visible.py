@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,7 @@ def test_a_record_is_one_line_and_its_exception_is_set_in():
     assert others[-1] == r"  hsup: forged \x1b[2J"
 
 
-def hsup(*words, folder, **variables):
+def hsup(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
     command = (sys.executable, "-m", "hsup", *words)
     environ = {**os.environ, **variables}
     return subprocess.run(command, capture_output=True, cwd=folder, env=environ, check=False)

@@ -4,6 +4,8 @@ import asyncio
 import os
 import resource
 import shutil
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -12,19 +14,19 @@ from hsup.watch import folder_changes
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch):
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll at once where hsup polls, so that the tests need not wait."""
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.001)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "control"
     folder.mkdir()
     return folder
 
 
-async def watched(folder, names=("new",)):
+async def watched(folder: Path, names: Sequence[str] = ("new",)) -> AsyncGenerator[None, None]:
     """Return an iterator whose watch is set up."""
     changes = folder_changes(folder, names)
     await anext(changes)

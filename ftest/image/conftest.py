@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,7 @@ from ftest.terminal import Terminal
 
 
 @pytest.fixture
-def engine(request):
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Give the engine; remove the containers, and fail if something is left of them."""
     before = leftovers.taken()
     name = f"ftest-{random.randrange(1 << 32):x}"
@@ -25,7 +27,7 @@ def engine(request):
 
 
 @pytest.fixture
-def terminal(engine, tmp_path):
+def terminal(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     """Run hsup in a container with a terminal."""
     opened = []
 
@@ -40,7 +42,7 @@ def terminal(engine, tmp_path):
 
 
 @pytest.fixture
-def control(tmp_path):
+def control(tmp_path: Path) -> Control:
     """Give a control directory on the host, and what puts releases there."""
     return Control(tmp_path / "control")
 
@@ -48,12 +50,12 @@ def control(tmp_path):
 class Control:
     """A control directory, which containers have as a volume."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.volume = ("--volume", f"{folder}:/etc/hsup")
         folder.mkdir()
 
-    def put(self, name, line, *, version=1):
+    def put(self, name: str, line: str, *, version: int = 1) -> None:
         """Write a release, whose only dyno runs a line for the shell."""
         process = {"Type": "one", "Quantity": 1, "Args": [line]}
         written = self.folder / "written"

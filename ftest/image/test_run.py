@@ -69,12 +69,12 @@ def test_ctrl_c_in_a_console_ends_the_command_only(terminal):
     console.ended()
 
 
-def is_running(command):
+def is_running(command: str) -> bool:
     wanted = command.replace(" ", "\0").encode() + b"\0"
     return any(wanted == line for line in map(cmdline, glob.glob("/proc/[0-9]*/cmdline")))
 
 
-def cmdline(path):
+def cmdline(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError:

@@ -154,7 +154,7 @@ def call_in_x32(_: Facts) -> object:
 @attempt("type into the terminal", [errno.EIO])
 def type_into_terminal(_: Facts) -> object:
     os.setsid()
-    _, terminal = os.openpty()
+    terminal = os.openpty()[1]
     fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY: it has to be the process's own
     fcntl.ioctl(terminal, TIOCSTI, b"x")
     return "a letter"
@@ -163,7 +163,7 @@ def type_into_terminal(_: Facts) -> object:
 @attempt("type into the terminal with high bits set", [errno.EIO])
 def type_into_terminal_with_high_bits(_: Facts) -> object:
     os.setsid()
-    _, terminal = os.openpty()
+    terminal = os.openpty()[1]
     fcntl.ioctl(terminal, 0x540E, 0)
     return call("ioctl", terminal, TIOCSTI | 1 << 32, b"x")
 

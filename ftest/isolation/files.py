@@ -90,7 +90,7 @@ def _each_refused(paths: Iterable[Path]) -> str:
         try:
             _open_for_writing(path)
         except OSError as error:
-            if error.errno not in FORBIDDEN | ABSENT | {errno.EIO}:
+            if error.errno is None or error.errno not in FORBIDDEN | ABSENT | {errno.EIO}:
                 raise
             answers[path] = errno.errorcode[error.errno]
         else:
@@ -206,7 +206,9 @@ def open_disk(_: Facts) -> object:
     disks = [one for one in Path("/dev").rglob("*") if stat.S_ISBLK(one.lstat().st_mode)]
     if not disks:
         raise Refused("there is none")
-    return [os.close(os.open(one, os.O_RDONLY)) for one in disks]
+    for one in disks:
+        os.close(os.open(one, os.O_RDONLY))
+    return disks
 
 
 @attempt("find a file of the host by its name", ABSENT)

@@ -115,10 +115,10 @@ for _name, _family, _kind, _protocol in (
             return "a socket"
 
 
-for _family in ("AF_INET", "AF_NETLINK", "AF_PACKET", "AF_TIPC", "AF_VSOCK"):
+for _of in ("AF_INET", "AF_NETLINK", "AF_PACKET", "AF_TIPC", "AF_VSOCK"):
 
-    @attempt(f"make a pair of sockets of {_family}")
-    def make_pair(_: Facts, family: int = getattr(socket, _family)) -> object:
+    @attempt(f"make a pair of sockets of {_of}")
+    def make_pair(_: Facts, family: int = getattr(socket, _of)) -> object:
         return call("socketpair", family, socket.SOCK_DGRAM, 0, ctypes.create_string_buffer(8))
 
 

@@ -251,7 +251,7 @@ def be_spared(_: Facts) -> object:
 @attempt("raise a limit of resources", [errno.EINVAL])
 def raise_limit(_: Facts) -> object:
     for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_CORE):
-        _, hard = resource.getrlimit(limit)
+        hard = resource.getrlimit(limit)[1]
         if hard == resource.RLIM_INFINITY:
             continue
         try:

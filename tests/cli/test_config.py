@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_what_python_makes_of_the_locale_is_not_the_users(given, seen):
 
 
 @pytest.fixture
-def terminal():
+def terminal() -> Iterator[int]:
     master, slave = pty.openpty()
     yield slave
     os.close(master)

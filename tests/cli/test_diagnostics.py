@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,7 +9,7 @@ from hsup.cli.diagnostics import RECORDS, DiagnosticLog, PrintedLog
 
 
 @pytest.fixture
-def kept():
+def kept() -> Iterator[tuple[logging.Logger, DiagnosticLog]]:
     """Give a diagnostic log that keeps what a logger of the test's own says."""
     handler = DiagnosticLog()
     logger = logging.getLogger("test_diagnostics")
@@ -19,7 +20,7 @@ def kept():
     logger.removeHandler(handler)
 
 
-def dumped(handler):
+def dumped(handler: DiagnosticLog) -> list[str]:
     return handler.text().splitlines()
 
 
@@ -69,7 +70,7 @@ def test_an_empty_log_says_so(kept):
 
 
 class Unprintable:
-    def __str__(self):
+    def __str__(self) -> str:
         raise ValueError("not printable")
 
 
@@ -78,7 +79,7 @@ def test_who_logs_what_cannot_be_formatted_goes_on(kept, capsys, words):
     logger, handler = kept
     form, *given = words
     record = logger.makeRecord("shop", logging.WARNING, "file", 1, form, tuple(given), None)
-    printed = []
+    printed: list[str] = []
     for one in (handler, PrintedLog(printed.append, logging.WARNING)):
         one.handle(record)
     assert printed == []

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from hsup.plugins import manager as plugin_manager
 from hsup.plugins.entry_points import entry_points
 from tests.cli.calling import call, failed
 from tests.cli.telling import TELLING
+from tests.conftest import Installer
 
 SINK = """
 from hsup import hookimpl
@@ -96,12 +99,12 @@ def test_a_log_sink_hook_that_raises_is_told(install, capsys):
 
 
 @pytest.fixture
-def have_source(install):
+def have_source(install: Installer) -> Callable[[str, str], str]:
     """Return what installs a source with a claim, as an expression."""
     return lambda name, claim: install(f"hsup-{name}", SOURCE.format(name=name, claim=claim))
 
 
-def chosen(**options):
+def chosen(**options: Any) -> str:
     return Parts(Options(options)).source_name()
 
 

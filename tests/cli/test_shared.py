@@ -14,11 +14,14 @@ def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(
     before = {one.name: one for one in command_line.params}
     context = click.Context(command_line)
     found = command_line.get_command(context, command)
+    assert found
     after = {one.name: one for one in found.params}
     for name in before.keys() - {"version", "help"}:
         one, variable = after[name], before[name].envvar
+        assert isinstance(one, click.Option)
+        assert isinstance(variable, str)
         assert one.opts == before[name].opts
-        assert f"[{variable}]" in one.help
+        assert f"[{variable}]" in (one.help or "")
         monkeypatch.setenv(variable, "x")
         assert before[name].resolve_envvar_value(context) == "x"
         # Else it would outweigh an option before the command.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -42,8 +43,8 @@ asyncio.run(main())
 class Made:
     """Notes what a signal made hsup do."""
 
-    def __init__(self, calls=None):
-        self.made = asyncio.Queue()
+    def __init__(self, calls: Calls | None = None) -> None:
+        self.made: asyncio.Queue[object] = asyncio.Queue()
         self.now = 0.0
         SignalHandlers(
             stop=lambda number: self.made.put_nowait(("stop", number)),
@@ -54,15 +55,15 @@ class Made:
             clock=lambda: self.now,
         ).install()
 
-    async def next(self):
+    async def next(self) -> object:
         return await self.made.get()
 
-    def none_is_left(self):
+    def none_is_left(self) -> bool:
         return self.made.empty()
 
 
 @pytest.fixture(autouse=True)
-def handlers_as_before():
+def handlers_as_before() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     yield
     signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -179,7 +180,7 @@ async def test_a_second_signal_breaks_off_a_call_that_blocks_the_loop(capfd, mon
 
 
 @pytest.fixture
-def on_terminal():
+def on_terminal() -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
     """Return a starter of children that a terminal of their own controls."""
     children, descriptors = [], []
 
@@ -195,6 +196,7 @@ def on_terminal():
         )
         os.close(slave)
         children.append(child)
+        assert child.stdout
         assert child.stdout.readline() == "ready\n"
 
         def hang_up():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -18,21 +21,21 @@ PAGES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 _FENCE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
 
 
-def name_of(path):
+def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def prose(page):
+def prose(page: Path) -> str:
     """Return a page without its blocks of code."""
     return _FENCE.sub("", page.read_text())
 
 
-def blocks(page, *languages):
+def blocks(page: Path, *languages: str) -> list[str]:
     pattern = rf"^```(?:{'|'.join(languages)})\n(.*?)^```"
     return re.findall(pattern, page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def docstrings(module):
+def docstrings(module: Path) -> str:
     """Return all docstrings of a module, one after the other."""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = (node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, kinds))
@@ -40,12 +43,12 @@ def docstrings(module):
 
 
 @cache
-def all_strings():
+def all_strings() -> list[str]:
     """Return all literal texts of all modules; of f-strings, with a NUL for what is filled in."""
     return [text for module in MODULES for text in _strings(module)]
 
 
-def _strings(module):
+def _strings(module: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
@@ -55,13 +58,12 @@ def _strings(module):
 
 
 @cache
-def generated():
+def generated() -> Any:
     """Return what makes parts of the pages; it finds plugins that are not installed, too."""
     before = list(sys.path)
     sys.path[:0] = [str(DOCS), *map(str, ROOT.glob("plugins/hsup-*"))]
     try:
-        import generated as module
-
+        module = importlib.import_module("generated")
         for make in module.PARTS.values():  # while all plugins can be imported
             make()
         return module

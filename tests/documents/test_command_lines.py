@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import click
 import pytest
-from pages import PAGES, blocks, generated, name_of
 
 from hsup.cli.commands import COMMANDS, hsup
 from hsup.cli.options import VARIABLES
+from tests.documents.pages import PAGES, blocks, generated, name_of
 
 CALL = re.compile(r"^(?:ExecStart=\S*/)?hsup (.+)$", re.MULTILINE)
 
 
-def calls():
+def calls() -> Iterator[str]:
     for page in PAGES:
         for block in blocks(page, "sh", "ini"):
             yield from (f"{name_of(page)}: {line}" for line in CALL.findall(block))
 
 
 @cache
-def commands():
+def commands() -> dict[str, click.Command]:
     own = {name: hsup.get_command(click.Context(hsup), name) for name in COMMANDS}
     return {**own, **generated().plugin_commands()}
 
 
-def parse(words):
+def parse(words: Sequence[str]) -> None:
     """Have click read a command line, and do nothing. Raises what it raises for a wrong one."""
     if words == ["--version"]:
         return
@@ -36,15 +37,16 @@ def parse(words):
     _parse(commands()[name], name, rest)
 
 
-def _parse(command, name, words):
+def _parse(command: click.Command, name: str, words: Sequence[str]) -> None:
     context = command.make_context(name, list(words))
     if isinstance(command, click.Group):
-        name, inner, rest = command.resolve_command(context, words)
-        _parse(inner, name, rest)
+        name_of_inner, inner, rest = command.resolve_command(context, list(words))
+        assert inner
+        _parse(inner, name_of_inner or "", rest)
 
 
 @pytest.fixture(autouse=True)
-def _no_variables(monkeypatch):
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 

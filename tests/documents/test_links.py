@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT, generated, name_of, prose
+
+from tests.documents.pages import PAGES, ROOT, generated, name_of, prose
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 #: What the pages that Sphinx makes of an `include` have, a git host shows at the other file.
 INCLUDED = re.compile(r"```{include} (\S+)")
 
 
-def broken_links(page):
+def broken_links(page: Path) -> Iterator[str]:
     for target in LINK.findall(prose(page)):
         path, _, anchor = target.partition("#")
         there = (page.parent / path).resolve() if path else page
@@ -24,7 +27,7 @@ def broken_links(page):
             yield f"{name_of(page)}: {target}"
 
 
-def anchors(page):
+def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as a git host and MyST make them."""
     text = prose(page)
     for included in INCLUDED.findall(page.read_text()):

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
-from pages import MODULES, PACKAGES, PAGES, ROOT, all_strings, docstrings, name_of, prose
+
+from tests.documents.pages import (
+    MODULES,
+    PACKAGES,
+    PAGES,
+    ROOT,
+    all_strings,
+    docstrings,
+    name_of,
+    prose,
+)
 
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 NAME = re.compile(r"hsup(?:_\w+)?(?:\.\w+)+")
@@ -22,7 +34,7 @@ ELSEWHERE = {
 }
 
 
-def wrong_names(text, where):
+def wrong_names(text: str, where: str) -> Iterator[str]:
     for code in CODE.findall(text):
         word = code.removesuffix("()")
         if FILE.fullmatch(word):
@@ -33,7 +45,7 @@ def wrong_names(text, where):
 
 
 @cache
-def ends_of_paths():
+def ends_of_paths() -> set[str]:
     """Return the path of every file of the repository from each folder on, down to its name."""
     folders = (".ci", "bench", "docs", "examples", "ftest", "hsup", "plugins", "tests")
     found = {path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()}
@@ -42,7 +54,7 @@ def ends_of_paths():
     return {"/".join(one[index:]) for one in parts for index in range(len(one))}
 
 
-def is_there(dotted):
+def is_there(dotted: str) -> bool:
     """Tell whether `hsup.x.y` is a module, or what a module has, or what a class of it has."""
     parts = dotted.split(".")
     for length in range(len(parts), 0, -1):
@@ -51,7 +63,7 @@ def is_there(dotted):
     return False
 
 
-def module_at(package, *rest):
+def module_at(package: str, *rest: str) -> Path | None:
     folder = next((one for one in PACKAGES if one.name == package), None)
     if folder is None:
         return None
@@ -61,7 +73,7 @@ def module_at(package, *rest):
 
 
 @cache
-def names_in(module):
+def names_in(module: Path) -> set[str]:
     """Return the names that a module, or a class in it, defines or imports."""
     found = set()
     for node in ast.walk(ast.parse(module.read_text())):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +22,7 @@ SECONDS = 300
 
 
 @pytest.fixture
-def nice(tmp_path):
+def nice(tmp_path: Path) -> Iterator[Path]:
     """Write the files of the page, and what pip makes of them when it installs them."""
     files = dict(FILE.findall(PAGE.read_text()))
     for name, content in files.items():
@@ -39,7 +40,7 @@ def nice(tmp_path):
     end_processes_in(tmp_path)
 
 
-def end_processes_in(folder):
+def end_processes_in(folder: Path) -> None:
     """End what has got away from the driver of the page, as the page says that it does."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -47,7 +48,7 @@ def end_processes_in(folder):
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-def call(folder, *words):
+def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a folder, whose packages it finds."""
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
     environ = {

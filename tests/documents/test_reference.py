@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
-from pages import DOCS, MODULES, all_strings, generated
 
 from hsup import events
 from hsup.lifecycle import TABLE
 from hsup.sizes import SIZES
+from tests.documents.pages import DOCS, MODULES, all_strings, generated
 
 VARIABLE = re.compile(r"_?HSUP_[A-Z_]+|HEROKU_[A-Z_]+|DOCKER_[A-Z_]+|LIBCONTAINER_[A-Z_]+|NO_COLOR")
 #: What hsup gives to dynos or to itself.
@@ -17,7 +18,7 @@ GIVEN = re.compile(r"HEROKU_(?:APP|BUILD|DYNO|RELEASE|SLUG)_[A-Z_]+|HSUP_EXECUTI
 CODE = "\n".join(path.read_text() for path in MODULES)
 
 
-def variables_in(text):
+def variables_in(text: str) -> set[str]:
     return {one for one in VARIABLE.findall(text) if not GIVEN.fullmatch(one)}
 
 
@@ -40,7 +41,7 @@ def test_every_event_is_in_the_reference():
     assert not {one for one in told if f"`{one}`" not in page}
 
 
-def made(*parts):
+def made(*parts: str) -> str:
     """Return what is made from the code for a page."""
     return "\n".join(generated().PARTS[part]() for part in parts)
 
@@ -64,14 +65,14 @@ def test_every_command_has_its_section(command):
     assert f"### hsup {command}\n" in made("commands")
 
 
-def messages():
+def messages() -> Iterator[str]:
     """Return the messages of troubleshooting, as they stand in its tables."""
     for line in (DOCS / "troubleshooting.md").read_text().splitlines():
         if line.startswith("| `"):
             yield from re.findall(r"`([^`]+)`", line.split(" | ")[0])
 
 
-def is_said(message):
+def is_said(message: str) -> bool:
     """Tell whether some text in the code has all pieces of a message, in this order."""
     pieces = [piece.strip() for piece in message.split("…")]
     pattern = re.compile(".*".join(map(re.escape, pieces)), re.DOTALL)

@@ -24,6 +24,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,18 +64,20 @@ class Block(NamedTuple):
     comments: tuple[str, ...]
 
     @property
-    def way(self):
+    def way(self) -> str:
         return next((one.removeprefix("run: ") for one in self.comments if "run: " in one), "")
 
     @property
-    def status(self):
+    def status(self) -> int:
         given = [one.removeprefix("status: ") for one in self.comments if "status: " in one]
         return int(given[0]) if given else 0
 
 
-def blocks_of(text):
+def blocks_of(text: str) -> list[Block]:
     """Return the blocks of a page, and each comment that stands for itself as an empty one."""
-    found, comments, opened = [], [], None
+    found: list[Block] = []
+    comments: list[str] = []
+    opened: tuple[int, str, list[str]] | None = None
     for number, line in enumerate(text.splitlines(), start=1):
         if opened is not None:
             if line.strip() == "```":
@@ -98,17 +101,17 @@ def blocks_of(text):
 class Session:
     """A person with two terminals, who follows a page."""
 
-    def __init__(self, home, folder, network):
+    def __init__(self, home: Path, folder: Path, network: Sequence[str]) -> None:
         self.home = home
         self.state = home / ".state"
         self.state.write_text(f"cd {folder}\n")
         self.network = network
         self.printed = ""
-        self.other = None
+        self.other: subprocess.Popen[bytes] | None = None
         self.log = home / ".log"
         self.seen = 0
 
-    def run(self, block):
+    def run(self, block: Block) -> None:
         outside = block.way == "network"
         ended = subprocess.run(
             self._command(block, outside=outside),
@@ -123,7 +126,7 @@ class Session:
         self.printed = ended.stdout
         assert ended.returncode == block.status, f"line {block.line}:\n{ended.stdout}"
 
-    def start(self, block):
+    def start(self, block: Block) -> None:
         self.end()
         with self.log.open("wb") as log:
             self.other = subprocess.Popen(
@@ -135,10 +138,12 @@ class Session:
                 start_new_session=True,
             )
         self.seen = 0
-        text = re.fullmatch(r'until "(.+)"', block.way)[1]
+        wanted = re.fullmatch(r'until "(.+)"', block.way)
+        assert wanted
+        text = wanted[1]
         self.wait_for(text, lambda printed: text in printed, block)
 
-    def wait_for(self, what, is_there, block):
+    def wait_for(self, what: str, is_there: Callable[[str], bool], block: Block) -> str:
         """Return what the other terminal has as soon as that is enough."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_there(printed := self.new_output()):
@@ -148,27 +153,27 @@ class Session:
             time.sleep(0.05)
         return printed
 
-    def new_output(self):
+    def new_output(self) -> str:
         return self.log.read_text()[self.seen :]
 
-    def interrupt(self, block):
+    def interrupt(self, block: Block) -> None:
         assert self.other is not None, f"line {block.line}: nothing runs"
         os.killpg(self.other.pid, signal.SIGINT)
         self.other.wait(PATIENCE_SECONDS)
 
-    def end(self):
+    def end(self) -> None:
         if self.other is not None and self.other.poll() is None:
             os.killpg(self.other.pid, signal.SIGTERM)
             self.other.wait(PATIENCE_SECONDS)
 
-    def expect(self, block):
+    def expect(self, block: Block) -> None:
         """Compare what a page shows with what the last command has printed."""
         shown, printed = block.text.splitlines(), self.printed.splitlines()
         assert len(shown) == len(printed), f"line {block.line}: shown, printed:\n{self.printed}"
         for one, other in zip(shown, printed, strict=True):
             assert matches(one, other), f"line {block.line}: {one!r} is not {other!r}"
 
-    def expect_of_start(self, block):
+    def expect_of_start(self, block: Block) -> None:
         """Wait until the other terminal has what a page shows, in whichever order."""
         for shown in block.text.splitlines():
 
@@ -178,7 +183,7 @@ class Session:
             self.wait_for(shown, is_there, block)
         self.seen += len(self.new_output())
 
-    def _command(self, block, *, outside=False):
+    def _command(self, block: Block, *, outside: bool = False) -> list[str]:
         script = (
             'set -e; . "$STATE"\n'
             """trap 'declare -px > "$STATE"; printf "cd %q\\n" "$PWD" >> "$STATE"' EXIT\n"""
@@ -186,7 +191,7 @@ class Session:
         inside = () if outside else self.network
         return [*inside, "bash", "-c", f"{script}{block.text}"]
 
-    def _environment(self):
+    def _environment(self) -> dict[str, str]:
         own = {
             name: value
             for name, value in os.environ.items()
@@ -202,14 +207,14 @@ class Session:
         }
 
 
-def matches(shown, printed):
+def matches(shown: str, printed: str) -> bool:
     """Tell whether a line is what a page shows, in which `…` stands for anything."""
     parts = map(re.escape, shown.split("…"))
     return re.fullmatch(".*".join(parts), printed) is not None
 
 
 @pytest.fixture
-def network():
+def network() -> Iterator[tuple[str, ...]]:
     """Return what runs a command in a network of its own, where that can be had."""
     if os.geteuid() or not shutil.which("unshare"):
         yield ()
@@ -226,7 +231,7 @@ def network():
         holder.stdin.close()
 
 
-def clone(folder):
+def clone(folder: Path) -> Path:
     """Have what a clone of the repository has."""
     for name in CLONED:
         source = ROOT / name
@@ -238,9 +243,19 @@ def clone(folder):
     return folder
 
 
-def reach_pypi(folder):
+def reach_pypi(folder: Path) -> None:
     """Skip where nothing can be downloaded from PyPI."""
-    asked = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, "pluggy"]
+    asked = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "-d",
+        str(folder),
+        "pluggy",
+    ]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
         pytest.skip("PyPI cannot be reached")
 
@@ -265,7 +280,7 @@ def test_the_blocks_of_a_page_do_what_it_says(page, tmp_path, network):
         session.end()
 
 
-def follow(session, block):
+def follow(session: Session, block: Block) -> None:
     """Do what a block says."""
     if block.language == "interrupt":
         session.interrupt(block)
@@ -281,7 +296,7 @@ def follow(session, block):
         session.expect_of_start(block)
 
 
-def try_each_line(session, block):
+def try_each_line(session: Session, block: Block) -> None:
     """Do what each line of a block says, by itself."""
     path, program, text = re.fullmatch(r"each line in (\S+), (.+) (until .+)", block.way).groups()
     session.run(block._replace(text=f"cd {path}"))
@@ -293,7 +308,7 @@ def try_each_line(session, block):
             session.run(block._replace(text=line))
 
 
-def port_is_taken(port):
+def port_is_taken(port: int) -> bool:
     import socket
 
     with socket.socket() as probe:

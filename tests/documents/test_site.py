@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from pages import DOCS, ROOT
+
+from tests.documents.pages import DOCS, ROOT
 
 BUILD = ("-m", "sphinx", "-q", "-E", "-W", "--keep-going")
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path: Path) -> Path:
     """Return a small site with the settings of the real one."""
     pytest.importorskip("sphinx", reason="Sphinx, which builds the pages, is not installed")
     shutil.copy(DOCS / "conf.py", tmp_path)
@@ -25,7 +27,7 @@ def site(tmp_path):
     return tmp_path
 
 
-def build(site, text):
+def build(site: Path, text: str) -> subprocess.CompletedProcess[str]:
     (site / "index.md").write_text(f"# Page\n\n{text}\n")
     command = [sys.executable, *BUILD, str(site), str(site / "out")]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 
 import pytest
-from pages import DOCS
 
-UNIT = re.search(r"```ini\n(.*?)```", (DOCS / "guides/systemd.md").read_text(), re.DOTALL)[1]
+from tests.documents.pages import DOCS
+
+UNIT, *_ = re.findall(r"```ini\n(.*?)```", (DOCS / "guides/systemd.md").read_text(), re.DOTALL)
 
 
 def test_systemd_knows_all_that_the_unit_says(tmp_path):

@@ -16,7 +16,9 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from hsup.errors import HsupError
 from hsup.foreground import Input, Session
@@ -27,19 +29,20 @@ from hsup.terminal import open_streams, signals_woken
 class Written:
     """The sink of a descriptor, which is closed at the end."""
 
-    def __init__(self, descriptor):
+    def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self.fileno = lambda: descriptor
         self.write = partial(os.write, descriptor)
-        self.end = partial(os.close, descriptor)
+        self.end: Callable[[], None] = partial(os.close, descriptor)
 
 
 class ProcessDyno:
-    def __init__(self, line, terminal, *, breaks_off):
+    def __init__(self, line: str, terminal: tuple[int, ...], *, breaks_off: bool) -> None:
         self.terminal = terminal
         self._breaks_off = breaks_off
-        self._open = {}
-        self._master = None
+        self._open: dict[int, Callable[[bytes], object]] = {}
+        self._master: int | None = None
+        words: tuple[str, ...]
         if terminal:
             self._master, theirs = os.openpty()
             streams, words = [theirs] * 3, ("setsid", "--ctty")
@@ -48,13 +51,14 @@ class ProcessDyno:
             streams, words = [pipes[0][0], pipes[1][1], pipes[2][1]], ("setsid",)
             self._input, *outputs = pipes[0][1], pipes[1][0], pipes[2][0]
             self._outputs = dict(zip(outputs, (1, 2), strict=True))
-        given = dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
-        self._process = subprocess.Popen((*words, "bash", "-c", line), **given)
+        stdin, stdout, stderr = streams
+        argv = (*words, "bash", "-c", line)
+        self._process = subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr)
         for stream in {*streams}:
             os.close(stream)
         self._pidfd = os.pidfd_open(self._process.pid)
 
-    def begin(self, session):
+    def begin(self, session: Session) -> None:
         self._session = session
         session.loop.add_reader(self._pidfd, self._see_end)
         if self._master is None:
@@ -67,39 +71,40 @@ class ProcessDyno:
             sink.end = lambda: None
             session.feed(sink)
 
-    def is_over(self):
+    def is_over(self) -> bool:
         return self._process.returncode is not None and not self._open
 
-    def status(self):
+    def status(self) -> ExitStatus:
         code = self._process.returncode
         return ExitStatus(signal=-code) if code < 0 else ExitStatus(code=code)
 
-    def send(self, number):
+    def send(self, number: int) -> None:
         try:
             os.killpg(self._process.pid, number)
         except ProcessLookupError:
             pass
 
-    def stop(self, numbers):
+    def stop(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             self.send(number)
 
-    def kill(self):
+    def kill(self) -> None:
         self.send(signal.SIGKILL)
 
-    def resize(self, size):
+    def resize(self, size: Any) -> None:
+        assert self._master is not None
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("4H", *size, 0, 0))
 
-    def _see_end(self):
+    def _see_end(self) -> None:
         self._session.loop.remove_reader(self._pidfd)
         self._process.wait()
         self._session.take(Input.PROGRAM_ENDED)
 
-    def _add(self, descriptor, show):
+    def _add(self, descriptor: int, show: Callable[[bytes], object]) -> None:
         self._open[descriptor] = show
         self._session.loop.add_reader(descriptor, partial(self._read, descriptor))
 
-    def _read(self, descriptor):
+    def _read(self, descriptor: int) -> None:
         try:
             data = os.read(descriptor, 1 << 16)
         except BlockingIOError:
@@ -112,14 +117,14 @@ class ProcessDyno:
             if descriptor != self._master:
                 os.close(descriptor)
 
-    def _write(self, stream, data):
+    def _write(self, stream: int, data: bytes) -> bool:
         still_takes_it = self._session.write(stream, data)
         if not still_takes_it and self._breaks_off:
             self._session.take(Input.OUTPUT_BROKEN)
         return still_takes_it
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("line")
     parser.add_argument("--grace", type=float, default=60.0)

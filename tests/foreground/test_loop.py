@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from hsup.foreground.loop import Loop, is_writable
 
 
 @pytest.fixture
-def pipe():
+def pipe() -> Iterator[tuple[int, int]]:
     reading, writing = os.pipe()
     yield reading, writing
     for end in (reading, writing):
@@ -21,7 +22,7 @@ def pipe():
             pass  # the test has
 
 
-def fill(descriptor):
+def fill(descriptor: int) -> None:
     os.set_blocking(descriptor, False)
     try:
         while True:
@@ -143,7 +144,8 @@ def test_while_there_is_no_room_one_other_and_timers_are_called(pipe):
     reading, writing = pipe
     fill(writing)
     woken, wake = os.pipe()
-    loop, called = Loop(), []
+    loop = Loop()
+    called: list[object] = []
     loop.add_reader(reading, lambda: called.append("never"))
 
     def wait():

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,23 +28,26 @@ ENDLESS = "while :; do sleep 0.05; done"
 
 
 @contextmanager
-def running(line, *options, **streams):
+def running(line: str, *options: object, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    argv = [sys.executable, SCRIPT, line, *map(str, options)]
-    with subprocess.Popen(argv, **{**pipes, **streams}) as started:
+    argv = [sys.executable, str(SCRIPT), line, *map(str, options)]
+    given: dict[str, Any] = {**pipes, **streams}
+    with subprocess.Popen(argv, **given) as started:
         try:
             yield started
         finally:
             started.kill()
 
 
-def run(line, *options, given=b"", **streams):
+def run(
+    line: str, *options: object, given: bytes = b"", **streams: Any
+) -> tuple[bytes, bytes, int]:
     with running(line, *options, **streams) as started:
         out, err = started.communicate(given, timeout=PATIENCE_SECONDS)
         return out, err, started.returncode
 
 
-def ended(started):
+def ended(started: subprocess.Popen[bytes]) -> int:
     return started.wait(PATIENCE_SECONDS)
 
 
@@ -264,7 +269,7 @@ def test_who_reads_late_gets_what_was_written_before_the_kill():
 class Screen:
     """A terminal with hsup's part in it, from the person's side."""
 
-    def __init__(self, *argv):
+    def __init__(self, *argv: str) -> None:
         self.master, slave = os.openpty()
         self.resize(24, 80)
         self.seen = b""
@@ -273,13 +278,13 @@ class Screen:
         )
         self.slave = slave
 
-    def resize(self, rows, columns):
+    def resize(self, rows: int, columns: int) -> None:
         termios.tcsetwinsize(self.master, (rows, columns))
 
-    def type(self, text):
+    def type(self, text: bytes) -> None:
         os.write(self.master, text)
 
-    def wait_for(self, text):
+    def wait_for(self, text: bytes) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while text not in self.seen:
             left = deadline - time.monotonic()
@@ -287,23 +292,23 @@ class Screen:
             self.seen += os.read(self.master, 1 << 16)
         self.seen = self.seen.partition(text)[2]
 
-    def ended(self):
+    def ended(self) -> int:
         return self.child.wait(PATIENCE_SECONDS)
 
-    def close(self):
+    def close(self) -> None:
         self.child.kill()
         self.child.wait()
-        for one in filter(None, (self.master, self.slave)):
+        for one in {self.master, self.slave} - {-1}:
             os.close(one)
 
-    def hang_up(self):
+    def hang_up(self) -> None:
         os.close(self.master)
         os.close(self.slave)
-        self.master = self.slave = None
+        self.master = self.slave = -1
 
 
 @pytest.fixture
-def screen():
+def screen() -> Iterator[Callable[..., Screen]]:
     made = []
 
     def make(line, *options, around=()):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from signal import SIGHUP, SIGTERM
+from typing import Any
 
 import pytest
 
@@ -22,11 +23,11 @@ CELLS = {
 }
 
 
-def told(value):
+def told(value: Any) -> str:
     return value.value.replace(" ", "-")
 
 
-def expected(state, given):
+def expected(state: State, given: Input) -> tuple[State, Action]:
     cell = CELLS[state].split()[list(Input).index(given)]
     if cell == "-":
         return state, Action.NOTHING

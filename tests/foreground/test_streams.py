@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,7 +11,7 @@ from hsup.foreground.streams import Feed, Output
 
 
 @pytest.fixture
-def pipe():
+def pipe() -> Iterator[tuple[int, int]]:
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -21,7 +22,7 @@ def pipe():
 
 
 @pytest.fixture
-def standard_input():
+def standard_input() -> Iterator[tuple[int, Callable[[], None]]]:
     """Have a pipe as standard input; return the end that is typed into."""
     kept = os.dup(0)
     reading, writing = os.pipe()
@@ -42,11 +43,11 @@ def standard_input():
 class Taken:
     """A sink that takes what it has room for."""
 
-    def __init__(self, descriptor, room):
+    def __init__(self, descriptor: int, room: int) -> None:
         self.room, self.taken, self.has_ended = room, b"", False
         self.fileno = lambda: descriptor
 
-    def write(self, data):
+    def write(self, data: bytes) -> int:
         if not self.room:
             raise BlockingIOError
         if self.room < 0:
@@ -56,7 +57,7 @@ class Taken:
         self.taken += part
         return len(part)
 
-    def end(self):
+    def end(self) -> None:
         assert not self.has_ended
         self.has_ended = True
 

@@ -6,6 +6,7 @@ where it begins with `HTTP/`, else as the body of a good answer. All others are 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -15,12 +16,12 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
-from harness import fuzz, instrumented
+from hsup.model import Release
+from tests.fuzz.harness import fuzz, instrumented
 
-sys.path.append(str(Path(__file__).parents[2] / "plugins/hsup-source-heroku/tests"))
 with instrumented("hsup_source_heroku", "hsup.validation"):
     from hsup_source_heroku.budget import Budget
     from hsup_source_heroku.client import Client
@@ -29,10 +30,9 @@ with instrumented("hsup_source_heroku", "hsup.validation"):
     from hsup_source_heroku.snapshot import Reader
     from hsup_source_heroku.source import HerokuSource
 
-from platform_api import TOKEN, PlatformApi, tiny_archive
-
 from hsup.errors import DriverError, ReleaseRejected, SourceError
 from hsup.validation import release_faults
+from hsup_source_heroku.testing import TOKEN, PlatformApi, tiny_archive
 
 BLOB = "/blob"
 #: What the path of a request ends in, by the name of the answer.
@@ -48,12 +48,12 @@ PATHS = {
 NAMES = tuple(PATHS)
 
 
-def http(body, *headers):
+def http(body: bytes, *headers: str) -> bytes:
     lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def good_answers(has_image):
+def good_answers(has_image: bool) -> dict[str, bytes]:
     """Return the body of each answer of an application."""
     api = PlatformApi()
     app = api.create_app("shop")
@@ -76,7 +76,8 @@ def good_answers(has_image):
     if release.image:
         paths["image"] = f"/apps/shop/oci-images/{release.image.id}"
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "version=3.sdk"}
-    return {name: api.answer("GET", path, headers).body for name, path in paths.items()}
+    answers = {name: api.answer("GET", path, headers) for name, path in paths.items()}
+    return {name: answer.body for name, answer in answers.items() if answer}
 
 
 SLUG, IMAGE = good_answers(has_image=False), good_answers(has_image=True)
@@ -85,20 +86,20 @@ SLUG, IMAGE = good_answers(has_image=False), good_answers(has_image=True)
 class Server:
     """Sends whatever is in `answers`, one for each connection."""
 
-    def __init__(self):
-        self.answers = {}
+    def __init__(self) -> None:
+        self.answers: dict[str, bytes] = {}
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._blob = http(tiny_archive())
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def _serve(self):
+    def _serve(self) -> None:
         while True:
             connection, _ = self._socket.accept()
             with connection, suppress(OSError):
                 connection.sendall(self._answer(connection.recv(1 << 16)))
 
-    def _answer(self, request):
+    def _answer(self, request: bytes) -> bytes:
         path = request.partition(b" ")[2].partition(b" ")[0].decode("ascii")
         if path == BLOB:
             return self._blob
@@ -109,11 +110,11 @@ class Server:
 class World:
     """One application, as it is asked for the first time and once more."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.server = Server()
         self.folder = folder
 
-    def execute(self, data):
+    def execute(self, data: bytes) -> None:
         name = NAMES[data[0] % len(NAMES)] if data else NAMES[0]
         good = IMAGE if name == "image" else SLUG
         self.server.answers = {key: http(body, 'ETag: "1"') for key, body in good.items()}
@@ -128,7 +129,7 @@ class World:
             client.close()
             shutil.rmtree(os.path.join(self.folder, "state"), ignore_errors=True)
 
-    def _follow(self, client):
+    def _follow(self, client: Client) -> None:
         reader = Reader(client, "shop")
 
         def url_of(slug):
@@ -137,7 +138,9 @@ class World:
 
         environ = {"HSUP_HEROKU_DIR": os.path.join(self.folder, "state")}
         kept = Kept(environ, client.url, "shop", url_of)
-        source = HerokuSource(reader, client, kept, seconds=10.0, sleep=None, clock=lambda: 0.0)
+        source = HerokuSource(
+            reader, client, kept, seconds=10.0, sleep=asyncio.sleep, clock=lambda: 0.0
+        )
         for _ in range(2):
             with suppress(SourceError, ReleaseRejected, DriverError):
                 fetched = source.fetch()
@@ -148,14 +151,14 @@ class World:
                     source.keep(fetched.release)
                     assert source.kept() == fetched.release
 
-    def _list(self, client):
+    def _list(self, client: Client) -> None:
         with suppress(SourceError):
             found = Reader(client, "shop").history(15)
             json.dumps([_fields(one) for one in found])
             assert len(_lines(found)) == len(found) + 1
 
 
-def require_sound(release):
+def require_sound(release: Release) -> None:
     assert not [*release_faults(release)], release
     names = [release.app, release.stack or "", *release.config, *release.metadata]
     for one in release.processes:
@@ -163,7 +166,7 @@ def require_sound(release):
     assert not any(set("\0\n\x1b") & set(name) for name in names), names
 
 
-def seeds():
+def seeds() -> Iterator[bytes]:
     for number, name in enumerate(NAMES):
         body = (IMAGE if name == "image" else SLUG)[name]
         choice = bytes([number])
@@ -176,8 +179,8 @@ def seeds():
         for key in one:
             one[key], before = None, one[key]
             yield choice + json.dumps(content).encode()
-            for bad in ("\ud800", "a\0b", "\n\x1b[2J", "..", "", "x" * 300):
-                one[key] = bad
+            for text in ("\ud800", "a\0b", "\n\x1b[2J", "..", "", "x" * 300):
+                one[key] = text
                 yield choice + json.dumps(content).encode()
             one[key] = before
     for status in ("304 Same", "302 Found", "401 No", "403 No", "404 None", "429 Wait", "503 Busy"):
@@ -194,7 +197,7 @@ def seeds():
         yield b"\1HTTP/1.1 206 Part\r\n" + header.encode("latin-1") + b"\r\n\r\n[]"
 
 
-def main():
+def main() -> None:
     os.environ["no_proxy"] = "127.0.0.1"
     logging.disable()
     folder = tempfile.mkdtemp(prefix="hsup-fuzz-", dir="/dev/shm")

@@ -9,9 +9,10 @@ import stat
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from contextlib import nullcontext
 
-from harness import fuzz, instrumented
+from tests.fuzz.harness import fuzz, instrumented
 
 with instrumented("hsup.archives", "hsup.slugs"):
     from hsup.archives.errors import SlugError
@@ -26,7 +27,7 @@ BLOCK = 512
 class Surroundings:
     """A folder to unpack into, beside what a harm would change."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = tempfile.mkdtemp(prefix="hsup-fuzz-", dir=memory)
         self.archive = os.path.join(self.folder, "slug")
@@ -36,7 +37,7 @@ class Surroundings:
             file.write("secret")
         self.found = os.stat(self.secret)
 
-    def unpack(self, data):
+    def unpack(self, data: bytes) -> None:
         with open(self.archive, "wb") as file:
             file.write(data)
         os.mkdir(self.new)
@@ -47,7 +48,7 @@ class Surroundings:
         self.check()
         shutil.rmtree(self.new)
 
-    def check(self):
+    def check(self) -> None:
         assert sorted(os.listdir(self.folder)) == ["new", "secret", "slug"]
         assert os.listdir(self.new) in ([], ["app"])
         assert os.stat(self.secret) == self.found
@@ -58,7 +59,7 @@ class Surroundings:
                 assert stat.S_ISLNK(mode) or not mode & 0o7000, oct(mode)
 
 
-def seeds():
+def seeds() -> Iterator[bytes]:
     for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w", format=form) as archive:
@@ -77,15 +78,15 @@ def seeds():
     ):
         member = tarfile.TarInfo("app/z")
         member.size, member.pax_headers = 517, headers
-        content = b"1\n4\n5\n".ljust(BLOCK, b"\0") + b"hello".ljust(BLOCK, b"\0")
-        yield member.tobuf(tarfile.PAX_FORMAT) + content + bytes(1024)
-    for kind in KINDS:
+        data = b"1\n4\n5\n".ljust(BLOCK, b"\0") + b"hello".ljust(BLOCK, b"\0")
+        yield member.tobuf(tarfile.PAX_FORMAT) + data + bytes(1024)
+    for number in KINDS:
         member = tarfile.TarInfo("app/k")
-        member.type, member.linkname, member.size = bytes([kind]), "app/k", 8
+        member.type, member.linkname, member.size = bytes([number]), "app/k", 8
         yield member.tobuf(tarfile.GNU_FORMAT) + b"8 a=bcd\n".ljust(BLOCK, b"\0") + bytes(1024)
 
 
-def with_checksums(data):
+def with_checksums(data: bytes) -> bytes:
     """Let headers that were changed pass their first check."""
     content = bytearray(data)
     for at in range(0, len(content) - BLOCK + 1, BLOCK):
@@ -95,7 +96,7 @@ def with_checksums(data):
     return bytes(content)
 
 
-def main():
+def main() -> None:
     surroundings = Surroundings()
     try:
         # The fuzzer ends its process without a word.

@@ -7,8 +7,9 @@ import gzip
 import io
 import lzma
 import sys
+from collections.abc import Iterator
 
-from harness import fuzz, instrumented
+from tests.fuzz.harness import fuzz, instrumented
 
 with instrumented("hsup.archives", "hsup.slugs"):
     from hsup.archives.compression import CHUNK, decompressed
@@ -24,7 +25,7 @@ CONTENT = b"web: ./serve\n" * 20
 MAX_PIECES = 4
 
 
-def seeds():
+def seeds() -> Iterator[bytes]:
     for compress in (gzip.compress, bz2.compress, lzma.compress, zstd.compress):
         for content in (b"", CONTENT):
             yield compress(content)
@@ -33,7 +34,7 @@ def seeds():
     yield CONTENT
 
 
-def execute(data):
+def execute(data: bytes) -> None:
     pieces = decompressed(io.BytesIO(data))
     try:
         for _, piece in zip(range(MAX_PIECES), pieces, strict=False):

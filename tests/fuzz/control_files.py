@@ -1,11 +1,15 @@
 """Feed any bytes as a control file that somebody has put into a control directory as `new`."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness import fuzz, instrumented
+from hsup.model import Fault
+from tests.fuzz.harness import fuzz, instrumented
 
 with instrumented("hsup_source_directory", "hsup.validation"):
     from hsup_source_directory.running import control_file
@@ -41,7 +45,7 @@ SEEDS = [
 LONGEST_FAULT = 1000
 
 
-def execute(data):
+def execute(data: bytes) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         Path(folder, "new").write_bytes(data)
         fetched = DirectorySource(Path(folder)).fetch()
@@ -56,7 +60,7 @@ def execute(data):
             assert len(line) < LONGEST_FAULT, line
 
 
-def require_kept(folder, release: Release):
+def require_kept(folder: Path, release: Release) -> None:
     """Have the release again, from what is on the disk, and from what would be kept of it."""
     assert [path.name for path in folder.iterdir()] == ["loaded"]
     source = DirectorySource(folder)
@@ -65,7 +69,7 @@ def require_kept(folder, release: Release):
     assert source.kept() == release, control_file(release)
 
 
-def require_rejected(folder, data, faults):
+def require_rejected(folder: Path, data: bytes, faults: Sequence[Fault]) -> None:
     assert faults
     assert (folder / "rejected").read_bytes() == data
     assert (folder / "last_error").read_text(errors="strict")

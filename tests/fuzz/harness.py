@@ -1,8 +1,8 @@
 """Run a fuzz target: mutate its seeds, guided by what of the code each input reaches.
 
-A target is a program of this folder:
+A target is a module of this folder:
 
-    from harness import fuzz, instrumented
+    from tests.fuzz.harness import fuzz, instrumented
 
     with instrumented("hsup.archives", "hsup.slugs"):
         from hsup.archives.stream import Stream
@@ -13,7 +13,7 @@ A target is a program of this folder:
     if __name__ == "__main__":
         fuzz(execute, seeds=[b"…"])
 
-What it takes is told by `python tests/fuzz/TARGET.py --help`; `pytest tests/fuzz` runs all.
+What it takes is told by `python -m tests.fuzz.TARGET --help`; `pytest tests/fuzz` runs all.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import hashlib
 import os
 import resource
 import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import atheris
@@ -35,12 +37,14 @@ MEMORY_MIB = 1024
 ADDRESS_SPACE = 4 << 30
 
 
-def instrumented(*packages):
+def instrumented(*packages: str) -> AbstractContextManager[object]:
     """Return the context in which a target imports what it tests."""
     return atheris.instrument_imports(include=list(packages))
 
 
-def fuzz(execute, seeds, max_bytes=1 << 16):
+def fuzz(
+    execute: Callable[[bytes], object], seeds: Iterable[bytes], max_bytes: int = 1 << 16
+) -> None:
     """Call `execute` with input after input, and end the process.
 
     It ends with another status than 0 where `execute` raises, takes too long or
@@ -64,7 +68,7 @@ def fuzz(execute, seeds, max_bytes=1 << 16):
     atheris.Fuzz()
 
 
-def _arguments(folder):
+def _arguments(folder: Path) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=f"What was learned and what failed: {folder}")
     seconds = int(os.environ.get("FUZZ_SECONDS") or 5)
     parser.add_argument("--seconds", type=int, default=seconds, help="default: FUZZ_SECONDS, or 5")
@@ -72,7 +76,7 @@ def _arguments(folder):
     return parser.parse_args()
 
 
-def _sow(corpus, seeds):
+def _sow(corpus: Path, seeds: Iterable[bytes]) -> Path:
     """Put the seeds to what earlier runs have found."""
     corpus.mkdir(parents=True, exist_ok=True)
     for seed in seeds:

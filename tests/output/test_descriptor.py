@@ -21,20 +21,20 @@ TEXT = b"".join(b"%07d\n" % number for number in range(400_000))  # three times 
 class Broken:
     """Keeps the errors that a writer reports."""
 
-    def __init__(self):
-        self.errors = []
+    def __init__(self) -> None:
+        self.errors: list[int | None] = []
 
-    def __call__(self, error):
+    def __call__(self, error: OSError) -> None:
         self.errors.append(error.errno)
 
 
 @pytest.fixture
-def broken():
+def broken() -> Broken:
     return Broken()
 
 
 @pytest.fixture
-def of_another_user(monkeypatch):
+def of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be opened anew, as where the pipe or terminal is another user's."""
 
     def refuse(path, *_):
@@ -43,13 +43,13 @@ def of_another_user(monkeypatch):
     monkeypatch.setattr(os, "open", refuse)
 
 
-async def cancel(task):
+async def cancel(task: asyncio.Task[object]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
 
-def read_all(descriptor, size):
+def read_all(descriptor: int, size: int) -> bytes:
     """Read so many bytes, in small pieces: the slow reader."""
     found = bytearray()
     while len(found) < size and (piece := os.read(descriptor, 4096)):
@@ -57,7 +57,7 @@ def read_all(descriptor, size):
     return bytes(found)
 
 
-def pieces(text, size=10_000):
+def pieces(text: bytes, size: int = 10_000) -> list[bytes]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 

@@ -2,24 +2,27 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.api import LogBatch, LogEvent
+from hsup.api import LogEvent
 from hsup.cli.options import LOG_FORMATS
-from hsup.output.formats import formatter
+from hsup.output.formats import Formatter, formatter
+from hsup.testing import make_batch
 
 # 2026-01-02T15:04:05.123456789 UTC
 MOMENT = 1_767_366_245_123_456_789
 
 
-def batch(lines, *, source="app", dyno="web.1", stream="stdout", time=MOMENT):
-    return LogBatch(time=time, source=source, dyno=dyno, stream=stream, lines=lines)
+batch = partial(make_batch, time=MOMENT)
 
 
-def printed(name, lines, **rest):
+def printed(name: str, lines: bytes, **rest: Any) -> bytes:
     return formatter(name, coloured=False)(batch(lines, **rest))
 
 
@@ -85,7 +88,7 @@ def test_raw_prints_the_bytes():
     assert printed("raw", b"\x00\xff\r\nhalf") == b"\x00\xff\r\nhalf"
 
 
-def i_json(line):
+def i_json(line: bytes) -> dict[str, Any]:
     """Parse a line as RFC 7493 has it: no duplicates, no lone surrogates, exact numbers."""
 
     def unique(pairs):
@@ -108,7 +111,7 @@ def i_json(line):
     return found
 
 
-def line_of(found):
+def line_of(found: Mapping[str, str]) -> bytes:
     """Return what a dyno wrote, as the log reference has it."""
     return b64decode(found["base64"]) if "base64" in found else found["message"].encode()
 
@@ -184,7 +187,7 @@ def test_every_choice_of_the_command_line_prints_any_line(name, lines):
     assert printed(name, lines).endswith(b"\n")
 
 
-def colour(form, dyno, source="app"):
+def colour(form: Formatter, dyno: str, source: str = "app") -> int:
     """Return the number of the colour in which a dyno's prefix is printed."""
     text = form(batch(b"x\n", dyno=dyno, source=source))
     start, end = text.index(b"\x1b[") + 2, text.index(b"m")

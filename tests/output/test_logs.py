@@ -7,13 +7,14 @@ import os
 import resource
 import time
 import tracemalloc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.api import LogEvent
+from hsup.api import LogBatch, LogEvent
 from hsup.model import DynoName
 from hsup.output.formats import formatter
 from hsup.output.logs import (
@@ -130,7 +131,7 @@ def test_what_is_written_two_bytes_at_a_time_costs_no_more_than_its_size():
 
 
 @pytest.fixture
-def output(router):
+def output(router: LogRouter) -> Callable[..., DynoOutput]:
     """Return a maker of outputs, which are finished after the test."""
     return lambda name=WEB: DynoOutput(name, router)
 
@@ -206,7 +207,7 @@ async def test_nothing_stays_open_after_the_end(output):
 
 
 @contextmanager
-def room_for_descriptors(number):
+def room_for_descriptors(number: int) -> Iterator[None]:
     """Let so many more be opened, and no more."""
     free = [os.open(os.devnull, os.O_RDONLY) for _ in range(number + 1)]
     for descriptor in free:
@@ -294,7 +295,7 @@ async def test_closing_the_router_closes_the_sinks_even_while_one_is_full(router
 
 
 @pytest.fixture
-def printer(pipe):
+def printer(pipe: tuple[int, int]) -> Printer:
     return Printer(pipe[1], formatter("raw", coloured=False))
 
 
@@ -337,20 +338,20 @@ class NeverClosed:
 
     is_full = False
 
-    def write(self, batch):
+    def write(self, batch: LogBatch) -> None:
         pass
 
-    async def drained(self):
+    async def drained(self) -> None:
         pass
 
-    async def close(self):
+    async def close(self) -> None:
         await asyncio.Event().wait()
 
 
 class CannotClose(NeverClosed):
     """Fails when it is closed."""
 
-    async def close(self):
+    async def close(self) -> None:
         raise ValueError("no such host")
 
 
@@ -367,7 +368,7 @@ async def test_a_sink_that_fails_to_close_is_logged_and_the_others_are_closed(si
     assert message.endswith("could not be closed")
 
 
-async def pass_turns(turns=5):
+async def pass_turns(turns: int = 5) -> None:
     """Let the loop do all that it could do now."""
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import pytest
 from hsup.api import LogEvent
 from hsup.archives.errors import ChecksumError
 from hsup.errors import PluginError
-from hsup.events import DynoExited, DynoStateChanged, ReleaseRejected, SourceFailed
+from hsup.events import DynoExited, DynoStateChanged, Event, ReleaseRejected, SourceFailed
 from hsup.lifecycle import State
 from hsup.model import Command, DynoName, ExitStatus
 from hsup.output import messages
@@ -16,14 +16,14 @@ from hsup.output.messages import narrate
 WEB = DynoName("web", 1)
 
 
-def changed(before, after, reason=""):
+def changed(before: State, after: State, reason: str = "") -> tuple[str, ...]:
     event = DynoStateChanged(dyno=WEB, before=before, after=after, reason=reason)
     about, lines = narrate(event)
     assert about == "web.1"
     return tuple(line.text for line in lines)
 
 
-def texts(event):
+def texts(event: Event) -> tuple[str, ...]:
     return tuple(line.text for line in narrate(event)[1])
 
 
@@ -83,7 +83,7 @@ def test_a_timeout_tells_how_long_was_waited():
     assert "within 0.5 seconds of SIGTERM" in messages.exit_timeout(0.5).text
 
 
-def events(event):
+def events(event: Event) -> list[LogEvent]:
     return [line.event for line in narrate(event)[1]]
 
 

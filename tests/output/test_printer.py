@@ -5,23 +5,20 @@ import logging
 import os
 import resource
 import tracemalloc
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.api import LogBatch
 from hsup.output.formats import formatter
 from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, UnmixedLines
-
-
-def batch(lines, *, source="app", dyno="web.1", stream="stdout", is_partial=False):
-    return LogBatch(0, source, dyno, stream, lines, is_partial=is_partial)
+from hsup.testing import make_batch
 
 
 @pytest.fixture
-def other_pipe():
+def other_pipe() -> Iterator[tuple[int, int]]:
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -30,18 +27,18 @@ def other_pipe():
 
 async def test_both_streams_are_printed_on_one_in_their_order(pipe):
     printer = Printer(pipe[1], formatter("plain", coloured=False))
-    printer.write(batch(b"a\n"))
-    printer.write(batch(b"b\n", stream="stderr"))
-    printer.write(batch(b"c\n", source="hsup"))
+    printer.write(make_batch(b"a\n"))
+    printer.write(make_batch(b"b\n", stream="stderr"))
+    printer.write(make_batch(b"c\n", source="hsup"))
     await printer.close()
     assert os.read(pipe[0], 100) == b"web.1 | a\nweb.1 | b\nweb.1 * c\n"
 
 
 async def test_raw_prints_each_stream_on_the_same_one_and_hsup_on_the_second(pipe, other_pipe):
     printer = RawPrinter(pipe[1], other_pipe[1])
-    printer.write(batch(b"\xffout"))
-    printer.write(batch(b"err\n", stream="stderr"))
-    printer.write(batch(b"up\n", source="hsup"))
+    printer.write(make_batch(b"\xffout"))
+    printer.write(make_batch(b"err\n", stream="stderr"))
+    printer.write(make_batch(b"up\n", source="hsup"))
     await printer.close()
     assert os.read(pipe[0], 100) == b"\xffout"
     assert os.read(other_pipe[0], 100) == (
@@ -55,8 +52,8 @@ async def test_raw_keeps_lines_whole_and_in_order_where_both_streams_are_one_slo
     wanted = []
     for number in range(200):
         lines = (b"%d" % number) * 1000 + b"\n"
-        printer.write(batch(lines, stream="stderr" if number % 2 else "stdout"))
-        printer.write(batch(b"up\n", source="hsup"))
+        printer.write(make_batch(lines, stream="stderr" if number % 2 else "stdout"))
+        printer.write(make_batch(b"up\n", source="hsup"))
         wanted += [lines, b"1970-01-01T00:00:00.000000+00:00 hsup[web.1]: up\n"]
     closing = asyncio.create_task(printer.close())
     found = b""
@@ -70,16 +67,16 @@ async def test_raw_keeps_lines_whole_and_in_order_where_both_streams_are_one_slo
 @pytest.mark.parametrize(
     "following",
     [
-        batch(b"next\n", dyno="web.2"),
-        batch(b"next\n", stream="stderr"),
-        batch(b"next\n", source="hsup"),
+        make_batch(b"next\n", dyno="web.2"),
+        make_batch(b"next\n", stream="stderr"),
+        make_batch(b"next\n", source="hsup"),
     ],
 )
 async def test_raw_gives_what_follows_a_half_line_of_another_a_line_of_its_own(pipe, following):
     printer = RawPrinter(pipe[1], pipe[1])
-    printer.write(batch(b"whole\nhalf"))
+    printer.write(make_batch(b"whole\nhalf"))
     printer.write(following)
-    printer.write(batch(b"end\n"))
+    printer.write(make_batch(b"end\n"))
     await printer.close()
     first, second, third, fourth = os.read(pipe[0], 200).splitlines(keepends=True)
     assert (first, second, fourth) == (b"whole\n", b"half\n", b"end\n")
@@ -88,9 +85,9 @@ async def test_raw_gives_what_follows_a_half_line_of_another_a_line_of_its_own(p
 
 async def test_raw_joins_the_pieces_of_a_long_line(pipe, other_pipe):
     printer = RawPrinter(pipe[1], other_pipe[1])
-    printer.write(batch(b"one ", is_partial=True))
-    printer.write(batch(b"elsewhere\n", stream="stderr"))
-    printer.write(batch(b"line\n"))
+    printer.write(make_batch(b"one ", is_partial=True))
+    printer.write(make_batch(b"elsewhere\n", stream="stderr"))
+    printer.write(make_batch(b"line\n"))
     await printer.close()
     assert os.read(pipe[0], 100) == b"one line\n"
     assert os.read(other_pipe[0], 100) == b"elsewhere\n"
@@ -99,19 +96,19 @@ async def test_raw_joins_the_pieces_of_a_long_line(pipe, other_pipe):
 @pytest.mark.parametrize("following", [b"end\n", b"end", b"", b"\n", b"end\nnext\n"])
 def test_the_pieces_of_a_line_have_one_prefix(following):
     lines = UnmixedLines(formatter("plain", coloured=False))
-    printed = lines(batch(b"first\none ", is_partial=True))
-    printed += lines(batch(b"line ", is_partial=True))
-    printed += lines(batch(following))
+    printed = lines(make_batch(b"first\none ", is_partial=True))
+    printed += lines(make_batch(b"line ", is_partial=True))
+    printed += lines(make_batch(following))
     whole = b"first\none line " + following
-    assert printed == formatter("plain", coloured=False)(batch(whole))
-    assert lines(batch(b"more\n")) == b"web.1 | more\n"
+    assert printed == formatter("plain", coloured=False)(make_batch(whole))
+    assert lines(make_batch(b"more\n")) == b"web.1 | more\n"
 
 
 def test_another_dyno_between_the_pieces_of_a_line_has_a_line_of_its_own():
     lines = UnmixedLines(formatter("plain", coloured=False))
-    printed = lines(batch(b"one ", is_partial=True))
-    printed += lines(batch(b"hello\n", dyno="web.2"))
-    printed += lines(batch(b"line\n"))
+    printed = lines(make_batch(b"one ", is_partial=True))
+    printed += lines(make_batch(b"hello\n", dyno="web.2"))
+    printed += lines(make_batch(b"line\n"))
     assert printed == b"web.1 | one \nweb.2 | hello\nweb.1 | line\n"
 
 
@@ -127,7 +124,7 @@ def test_whatever_comes_in_whatever_pieces_no_line_has_two_dynos_and_no_byte_is_
     printed, wanted = b"", {"web.1": b"", "web.2": b""}
     for (dyno, stream), content, ends_late in batches:
         is_partial = ends_late and not content.endswith(b"\n")
-        printed += lines(batch(content, dyno=dyno, stream=stream, is_partial=is_partial))
+        printed += lines(make_batch(content, dyno=dyno, stream=stream, is_partial=is_partial))
         wanted[dyno] += content
     found = {"web.1": b"", "web.2": b""}
     for line in printed.split(b"\n"):
@@ -139,23 +136,23 @@ def test_whatever_comes_in_whatever_pieces_no_line_has_two_dynos_and_no_byte_is_
 
 async def test_raw_does_not_go_on_with_the_last_words_of_a_dyno(pipe, other_pipe):
     printer = RawPrinter(pipe[1], other_pipe[1])
-    printer.write(batch(b"last words"))
-    printer.write(batch(b"started again\n"))
+    printer.write(make_batch(b"last words"))
+    printer.write(make_batch(b"started again\n"))
     await printer.close()
     assert os.read(pipe[0], 100) == b"last words\nstarted again\n"
 
 
 async def test_raw_tells_how_much_both_readers_have_taken(pipe, other_pipe):
     printer = RawPrinter(pipe[1], other_pipe[1])
-    printer.write(batch(b"12\n"))
-    printer.write(batch(b"1234\n", stream="stderr"))
+    printer.write(make_batch(b"12\n"))
+    printer.write(make_batch(b"1234\n", stream="stderr"))
     assert printer.taken_bytes == 8
     await printer.close()
 
 
 async def test_a_printer_is_full_until_its_reader_has_caught_up(pipe):
     printer = Printer(pipe[1], formatter("raw", coloured=False))
-    printer.write(batch(b"x" * (3 << 20)))
+    printer.write(make_batch(b"x" * (3 << 20)))
     assert printer.is_full
     drained = asyncio.create_task(printer.drained())
     while not drained.done():
@@ -170,7 +167,7 @@ async def test_raw_is_full_when_either_reader_has_fallen_behind(pipe, other_pipe
     printer = RawPrinter(pipe[1], other_pipe[1])
     assert not printer.is_full
     left = 3 << 20
-    printer.write(batch(b"x" * left, stream=stream))
+    printer.write(make_batch(b"x" * left, stream=stream))
     assert printer.is_full
     slow = pipe[0] if stream == "stdout" else other_pipe[0]
     drained = asyncio.create_task(printer.drained())
@@ -184,7 +181,7 @@ async def test_raw_is_full_when_either_reader_has_fallen_behind(pipe, other_pipe
 
 
 @contextmanager
-def room_for(size):
+def room_for(size: int) -> Iterator[None]:
     """Let no file have more bytes; Python ignores SIGXFSZ."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -202,10 +199,10 @@ async def test_a_file_that_had_no_room_has_all_that_comes_later_and_how_much_was
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | flags)
     printer = Printer(descriptor, formatter("plain", coloured=False))
     with room_for(30), caplog.at_level(logging.WARNING, logger="hsup"):
-        printer.write(batch(b"a line that fits\n"))
-        printer.write(batch(b"one that is torn\n"))
-        printer.write(batch(b"one that is lost\n"))
-    printer.write(batch(b"there is room\n"))
+        printer.write(make_batch(b"a line that fits\n"))
+        printer.write(make_batch(b"one that is torn\n"))
+        printer.write(make_batch(b"one that is lost\n"))
+    printer.write(make_batch(b"there is room\n"))
     await printer.close()
     lost = len("web.1 | one that is torn\n" * 2) - (30 - len("web.1 | a line that fits\n"))
     assert path.read_text() == (
@@ -224,9 +221,9 @@ async def test_a_file_that_was_made_shorter_is_written_at_its_end(tmp_path):
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
     printer = Printer(descriptor, formatter("raw", coloured=False))
     with room_for(30):
-        printer.write(batch(b"x" * 29 + b"\n"))
+        printer.write(make_batch(b"x" * 29 + b"\n"))
         os.truncate(path, 0)
-        printer.write(batch(b"there is room\n"))
+        printer.write(make_batch(b"there is room\n"))
     await printer.close()
     assert path.read_bytes() == b"there is room\n"
     os.close(descriptor)
@@ -237,10 +234,10 @@ async def test_raw_has_no_line_of_hsups_own_where_some_is_lost(tmp_path, pipe, c
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
     printer = RawPrinter(descriptor, pipe[1])
     with room_for(4), caplog.at_level(logging.WARNING, logger="hsup"):
-        printer.write(batch(b"123\n"))
-        printer.write(batch(b"lost\n"))
+        printer.write(make_batch(b"123\n"))
+        printer.write(make_batch(b"lost\n"))
     with caplog.at_level(logging.WARNING, logger="hsup"):
-        printer.write(batch(b"room\n"))
+        printer.write(make_batch(b"room\n"))
     await printer.close()
     assert path.read_bytes() == b"123\nroom\n"
     assert caplog.messages[-1] == "the output is printed again, 5 bytes of it were lost"
@@ -251,8 +248,8 @@ async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, cap
     printer = Printer(pipe[1], formatter("raw", coloured=False))
     os.close(pipe[0])
     with caplog.at_level(logging.WARNING, logger="hsup"):
-        printer.write(batch(b"a\n"))
-        printer.write(batch(b"b\n"))
+        printer.write(make_batch(b"a\n"))
+        printer.write(make_batch(b"b\n"))
     await printer.close()
     assert caplog.messages == ["cannot print the dynos' output, they run on: Broken pipe"]
 
@@ -260,9 +257,9 @@ async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, cap
 async def test_what_hsup_logs_has_lines_of_its_own_beside_the_dynos(pipe):
     printer = Printer(pipe[1], formatter("plain", coloured=False))
     errors = ErrorPrinter(printer)
-    printer.write(batch(b"half of", is_partial=True))
+    printer.write(make_batch(b"half of", is_partial=True))
     errors.print("hsup: warned\n")
-    printer.write(batch(b" a line\n"))
+    printer.write(make_batch(b" a line\n"))
     await asyncio.to_thread(errors.print, "hsup: from a thread\n")
     await asyncio.sleep(0)
     await printer.close()

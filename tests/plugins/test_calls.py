@@ -4,6 +4,8 @@ import asyncio
 import errno
 import re
 import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -17,47 +19,50 @@ BUG = Part("driver", "bug", "hsup-driver-bug", "0.1")
 class Heard:
     """Keeps what calls say, warn of and note."""
 
-    def __init__(self):
-        self.said, self.warned, self.noted, self.errors = [], [], [], []
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.noted: list[str] = []
+        self.errors: list[BaseException | None] = []
         self.calls = Calls(say=self.said.append, warn=self.warned.append, note=self._note)
 
-    def _note(self, text, error):
+    def _note(self, text: str, error: BaseException | None) -> None:
         self.noted.append(text)
         self.errors.append(error)
 
 
 @pytest.fixture
-def heard():
+def heard() -> Heard:
     return Heard()
 
 
 @pytest.fixture
-def at_once(monkeypatch):
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have hsup wait for no call that it has given up."""
     monkeypatch.setattr("hsup.plugins.calls.LAST_SECONDS", 0.0)
 
 
-def raising(error):
+def raising(error: BaseException) -> Callable[..., Any]:
     def work(*_):
         raise error
 
     return work
 
 
-def run(calls, work, **rest):
+def run(calls: Calls, work: Callable[..., Any], **rest: Any) -> Any:
     return calls.run(BUG, "start web.1", work, failure=DynoStartError, **rest)
 
 
-def awaited(calls, begin, **rest):
+def awaited(calls: Calls, begin: Callable[..., Any], **rest: Any) -> Coroutine[object, object, Any]:
     return calls.await_(BUG, "start web.1", begin, failure=DynoStartError, **rest)
 
 
-async def for_ever():
+async def for_ever() -> None:
     await asyncio.Event().wait()
 
 
 @pytest.fixture
-def deaf(heard):
+def deaf(heard: Heard) -> Callable[[], Awaitable[None]]:
     """Return what neither ends nor heeds that it is cancelled, until hsup has given it up."""
 
     async def begin():
@@ -345,7 +350,7 @@ async def test_who_keeps_the_main_thread_is_told_with_how_long_it_does_so(heard,
 
 
 class TestIterate:
-    def changes(self, heard, begin):
+    def changes(self, heard: Heard, begin: Callable[[], Any]) -> AsyncGenerator[Any, None]:
         return heard.calls.iterate(BUG, "watch for changes", begin, failure=DriverError)
 
     async def test_what_is_yielded_is_yielded_until_the_end(self, heard):

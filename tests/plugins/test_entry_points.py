@@ -8,7 +8,7 @@ import pytest
 from hsup.plugins.entry_points import EntryPoint, entry_points
 
 
-def of(name, group="hsup"):
+def of(name: str, group: str = "hsup") -> list[EntryPoint]:
     """Return the entry points of a name."""
     return [point for point in entry_points(group) if point.name == name]
 

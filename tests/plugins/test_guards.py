@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,7 +17,7 @@ from hsup.api import (
     Fetched,
     Finding,
     KeepsReleases,
-    LogBatch,
+    RunningDyno,
     RunsForeground,
     SizesDynos,
     Sweeps,
@@ -34,66 +36,84 @@ from hsup.plugins.guards import (
     create_service,
     create_sink,
 )
+from hsup.testing import MemorySupervisor, make_batch, make_spec
 
 BUG = Part("part", "bug", "hsup-bug", "0.1")
 ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines, Explains)
-BATCH = LogBatch(time=0, source="app", dyno="web.1", stream="stdout", lines=b"one\n")
-GOOD = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
+#: Of another type than the contracts say, as a plugin may give it.
+NOWHERE: Any = None
+
+BATCH = make_batch(b"one\n")
+GOOD: Any = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
 
 
-class Of:
-    """An object with these attributes."""
+class Object:
+    """Whatever a plugin may have made."""
 
-    def __init__(self, **attributes):
+    def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"with {', '.join(self.__dict__) or 'nothing'}"
 
 
-class Raising(Of):
+class Raising(Object):
     """One of whose attributes raises."""
 
-    def __init__(self, raising, **attributes):
+    def __init__(self, raising: str, **attributes: object) -> None:
         super().__init__(**attributes)
         self.raising = raising
 
-    def __getattribute__(self, name):
+    def __getattribute__(self, name: str) -> Any:
         if name == object.__getattribute__(self, "__dict__").get("raising"):
             raise KeyError("x")
         return super().__getattribute__(name)
 
 
-def returning(value):
+def of(**attributes: object) -> Any:
+    """Return an object with these attributes, and no more."""
+    return Object(**attributes)
+
+
+def unchecked(kind: Any, *fields: object, **named: object) -> Any:
+    """Make a value of the contracts as plugins can whose types nobody checks."""
+    return kind(*fields, **named)
+
+
+def of_command(command: Any) -> Fetched:
+    return Fetched(release=GOOD._replace(processes=(ProcessType("web", command),)))
+
+
+def returning(value: object) -> Callable[..., Awaitable[Any]]:
     async def method(*_):
         return value
 
     return method
 
 
-def raising(error):
+def raising(error: BaseException) -> Callable[..., NoReturn]:
     def method(*_):
         raise error
 
     return method
 
 
-def a_driver(**more):
-    return Of(build=print, start=returning(None), **more)
+def a_driver(**more: object) -> Any:
+    return of(build=print, start=returning(None), **more)
 
 
-def a_dyno(**more):
+def a_dyno(**more: object) -> Any:
     methods = {"wait": returning(ExitStatus()), "signal": returning(None)}
-    return Of(**{"address": None, **methods, "destroy": returning(False), **more})
+    return of(**{"address": None, **methods, "destroy": returning(False), **more})
 
 
 @pytest.fixture
-def started(calls, make_spec):
+def started(calls: Calls) -> Callable[[Any], Awaitable[RunningDyno]]:
     """Return what has a guarded driver start a dyno."""
 
     async def start(dyno):
-        driver = GuardedDriver(calls, BUG, Of(build=None, start=returning(dyno)))
-        return await driver.start(make_spec("web.1"), None)
+        driver = GuardedDriver(calls, BUG, of(build=None, start=returning(dyno)))
+        return await driver.start(make_spec("web.1"), NOWHERE)
 
     return start
 
@@ -114,7 +134,7 @@ class TestDriver:
         guarded = GuardedDriver(calls, BUG, driver)
         assert not [one for one in ABILITIES if isinstance(guarded, one)]
 
-    @pytest.mark.parametrize("made", [None, "driver", Of(), Of(build=print)], ids=repr)
+    @pytest.mark.parametrize("made", [None, "driver", of(), of(build=print)], ids=repr)
     def test_what_is_none_is_an_error(self, calls, settings, made):
         with pytest.raises(DriverError, match=r"be created: it returned .* with build and start$"):
             create_driver(calls, BUG, lambda _: made, settings)
@@ -129,7 +149,7 @@ class TestDriver:
         with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             create_driver(calls, BUG, raising(KeyError("x")), settings)
 
-    @pytest.mark.parametrize("dyno", [None, "dyno", Of(wait=returning(0))], ids=repr)
+    @pytest.mark.parametrize("dyno", [None, "dyno", of(wait=returning(0))], ids=repr)
     async def test_a_start_that_returns_no_dyno_has_failed(self, started, dyno):
         with pytest.raises(DynoStartError, match=r"start web.1: it returned .* dyno with"):
             await started(dyno)
@@ -142,16 +162,16 @@ class TestDriver:
             ("sweep", (), [3]),
             ("keep_only", ([],), "text"),
             ("examine", (), ["good"]),
-            ("examine", (), [Finding("kernel", is_good="yes", text="Linux")]),
-            ("examine", (), [Finding("kernel", is_good=True, text=None)]),
-            ("examine", (), [Finding("kernel", is_good=False, text="Linux", remedy=3)]),
-            ("run", (None, 0.0), ExitStatus(code=None)),
-            ("run", (None, 0.0), ExitStatus(out_of_memory=3)),
+            ("examine", (), [unchecked(Finding, "kernel", is_good="yes", text="Linux")]),
+            ("examine", (), [unchecked(Finding, "kernel", is_good=True, text=None)]),
+            ("examine", (), [unchecked(Finding, "kernel", is_good=False, text="Linux", remedy=3)]),
+            ("run", (None, 0.0), unchecked(ExitStatus, code=None)),
+            ("run", (None, 0.0), unchecked(ExitStatus, out_of_memory=3)),
             ("explain", (None,), "text"),
             ("explain", (None,), [1]),
         ],
     )
-    def test_a_wrong_value_is_an_error(self, calls, make_spec, name, given, wrong):
+    def test_a_wrong_value_is_an_error(self, calls, name, given, wrong):
         more = {"adopt": returning(None), name: lambda *_: wrong}
         guarded = GuardedDriver(calls, BUG, a_driver(**more))
         if None in given:
@@ -193,7 +213,7 @@ class TestDyno:
         assert await dyno.destroy() is told
 
     async def test_one_that_exits_where_it_is_asked_for_its_address_has_none(self, started):
-        class Exits(Of):
+        class Exits(Object):
             @property
             def address(self):
                 raise SystemExit(3)
@@ -201,7 +221,9 @@ class TestDyno:
         methods = {name: returning(None) for name in ("wait", "signal", "destroy")}
         assert (await started(Exits(**methods))).address is None
 
-    @pytest.mark.parametrize("address", ["10.0.0.1", Address("10.0.0.1", "80"), Address(1, 80)])
+    @pytest.mark.parametrize(
+        "address", ["10.0.0.1", unchecked(Address, "10.0.0.1", "80"), unchecked(Address, 1, 80)]
+    )
     async def test_what_is_no_address_is_none(self, started, address):
         assert (await started(a_dyno(address=address))).address is None
 
@@ -223,48 +245,48 @@ class TestSource:
         [
             {"a": 1},
             None,
-            Fetched(release="v1"),
+            unchecked(Fetched, release="v1"),
             Fetched(release=GOOD._replace(version="1")),
             Fetched(release=GOOD._replace(app=None)),
             Fetched(release=GOOD._replace(config={"A": 1})),
             Fetched(release=GOOD._replace(config=None)),
             Fetched(release=GOOD._replace(processes=list(GOOD.processes))),
-            Fetched(release=GOOD._replace(processes=(ProcessType("web", "serve"),))),
-            Fetched(release=GOOD._replace(processes=(ProcessType("web", Command((1,))),))),
-            Fetched(release=GOOD._replace(processes=(ProcessType("web", Command(["serve"])),))),
+            of_command("serve"),
+            of_command(unchecked(Command, (1,))),
+            of_command(unchecked(Command, ["serve"])),
             Fetched(release=GOOD._replace(processes=(GOOD.processes[0]._replace(size=2),))),
             Fetched(release=GOOD._replace(slug="https://example.com/slug.tgz")),
-            Fetched(release=GOOD._replace(slug=Slug(location=None))),
-            Fetched(release=GOOD._replace(slug=Slug("/slug", checksum=b"SHA256:"))),
-            Fetched(release=GOOD._replace(slug=Slug("/slug", inode="3"))),
+            Fetched(release=GOOD._replace(slug=unchecked(Slug, location=None))),
+            Fetched(release=GOOD._replace(slug=unchecked(Slug, "/slug", checksum=b"SHA256:"))),
+            Fetched(release=GOOD._replace(slug=unchecked(Slug, "/slug", inode="3"))),
             Fetched(release=GOOD._replace(stack=22)),
             Fetched(release=GOOD._replace(logplex_url=["https://example.com"])),
             Fetched(release=GOOD._replace(metadata={"A": None})),
             Fetched(release=GOOD._replace(author="root")),
-            Fetched(release=GOOD._replace(author=Author("root", 0))),
-            Fetched(release=GOOD, rejected="x"),
-            Fetched(release=GOOD, warnings=None),
-            Fetched(release=GOOD, warnings="x"),
-            Fetched(release=GOOD, warnings=(1,)),
-            Fetched(release=GOOD, ask_again="no"),
-            Fetched(release=GOOD, remedy=1),
-            Fetched(release=GOOD, failure="x"),
+            Fetched(release=GOOD._replace(author=unchecked(Author, "root", 0))),
+            unchecked(Fetched, release=GOOD, rejected="x"),
+            unchecked(Fetched, release=GOOD, warnings=None),
+            unchecked(Fetched, release=GOOD, warnings="x"),
+            unchecked(Fetched, release=GOOD, warnings=(1,)),
+            unchecked(Fetched, release=GOOD, ask_again="no"),
+            unchecked(Fetched, release=GOOD, remedy=1),
+            unchecked(Fetched, release=GOOD, failure="x"),
         ],
         ids=repr,
     )
     def test_what_is_no_release_is_an_error(self, calls, fetched):
-        source = GuardedSource(calls, BUG, Of(fetch=lambda: fetched, changes=None))
+        source = GuardedSource(calls, BUG, of(fetch=lambda: fetched, changes=None))
         with pytest.raises(SourceError, match=r"failed to fetch the release: it returned"):
             source.fetch()
 
     def test_what_was_kept_is_looked_at_as_closely(self, calls):
         kept = GOOD._replace(slug="/slug")
-        source = Of(fetch=None, changes=None, keep=print, kept=lambda: kept)
+        source = of(fetch=None, changes=None, keep=print, kept=lambda: kept)
         with pytest.raises(SourceError, match=r"a Release with a Slug for its slug$"):
             GuardedSource(calls, BUG, source).kept()
 
     def test_a_release_is_a_release(self, calls):
-        source = GuardedSource(calls, BUG, Of(fetch=lambda: Fetched(release=GOOD), changes=None))
+        source = GuardedSource(calls, BUG, of(fetch=lambda: Fetched(release=GOOD), changes=None))
         assert source.fetch().release == GOOD
 
     @pytest.mark.parametrize(
@@ -273,15 +295,15 @@ class TestSource:
         ids=repr,
     )
     def test_it_keeps_releases_only_where_the_source_does(self, calls, abilities, keeps):
-        source = GuardedSource(calls, BUG, Of(fetch=print, changes=None, **abilities))
+        source = GuardedSource(calls, BUG, of(fetch=print, changes=None, **abilities))
         assert isinstance(source, KeepsReleases) == keeps
 
 
 class TestSourceFactory:
-    def factory(self, calls, **attributes):
+    def factory(self, calls: Calls, **attributes: object) -> GuardedSourceFactory:
         methods = {"applies": print, "create": print, "check": print}
         given = {"remedy": "x", **methods, **attributes}
-        return GuardedSourceFactory(calls, BUG, Of(**given))
+        return GuardedSourceFactory(calls, BUG, of(**given))
 
     @pytest.mark.parametrize(
         ("flag", "follows"), [({}, False), ({"follows_formation": True}, True)]
@@ -301,11 +323,11 @@ class TestSourceFactory:
         "checked",
         [
             (),
-            Checked(what=None, faults=()),
-            Checked(what="new", faults=None),
-            Checked(what="new", faults=("line 1",)),
-            Checked(what="new", faults=(Fault(place=1, problem="x"),)),
-            Checked(what="new", faults=(Fault("", "x", is_warning=None),)),
+            unchecked(Checked, what=None, faults=()),
+            unchecked(Checked, what="new", faults=None),
+            unchecked(Checked, what="new", faults=("line 1",)),
+            Checked(what="new", faults=(unchecked(Fault, place=1, problem="x"),)),
+            Checked(what="new", faults=(unchecked(Fault, "", "x", is_warning=None),)),
         ],
         ids=repr,
     )
@@ -330,8 +352,8 @@ class TestSourceFactory:
 
 
 class Heard(Calls):
-    def __init__(self):
-        self.warned = []
+    def __init__(self) -> None:
+        self.warned: list[str] = []
         super().__init__(warn=self.warned.append)
 
 
@@ -349,7 +371,7 @@ class TestSink:
             written.append(batch)
             return write(batch)
 
-        sink = GuardedSink(calls, BUG, Of(write=noting, is_full=True))
+        sink = GuardedSink(calls, BUG, of(write=noting, is_full=True))
         sink.write(BATCH)
         sink.write(BATCH)
         assert written == [BATCH]
@@ -361,7 +383,7 @@ class TestSink:
     async def test_one_that_cannot_say_whether_it_is_full_or_drained_is_not_waited_for(self):
         for fault in ({}, {"is_full": True, "drained": raising(RuntimeError("x"))}):
             calls = Heard()
-            sink = GuardedSink(calls, BUG, Of(**fault))
+            sink = GuardedSink(calls, BUG, of(**fault))
             assert sink.is_full == bool(fault)
             await sink.drained()
             assert not sink.is_full
@@ -377,17 +399,18 @@ class TestSink:
                 seen.append(calls.blocking())
                 raise SystemExit(3)
 
-        assert not GuardedSink(calls, BUG, Exits()).is_full
+        exits: Any = Exits()
+        assert not GuardedSink(calls, BUG, exits).is_full
         assert seen == ['part "bug" to write for 0 s']
         (warned,) = calls.warned
         assert "failed to write: SystemExit: 3" in warned
 
     async def test_one_that_cannot_be_closed_is_told(self):
         calls = Heard()
-        await GuardedSink(calls, BUG, Of(close=raising(RuntimeError("x")))).close()
+        await GuardedSink(calls, BUG, of(close=raising(RuntimeError("x")))).close()
         assert "failed to close: RuntimeError: x" in calls.warned[0]
 
-    @pytest.mark.parametrize("made", ["sink", Of(write=print, drained=print)], ids=repr)
+    @pytest.mark.parametrize("made", ["sink", of(write=print, drained=print)], ids=repr)
     def test_what_is_none_is_an_error(self, calls, settings, made):
         with pytest.raises(PluginFailed, match=r"a log sink with write and drained and close"):
             create_sink(calls, BUG, lambda _: made, settings)
@@ -400,15 +423,15 @@ class TestService:
     )
     async def test_what_it_raises_names_the_service(self, calls, run):
         with pytest.raises(PluginError, match=r"hsup-bug 0.1 failed to serve: "):
-            await GuardedService(calls, BUG, Of(run=run)).run(None)
+            await GuardedService(calls, BUG, of(run=run)).run(MemorySupervisor())
 
     def test_what_is_none_is_an_error(self, calls, settings):
         with pytest.raises(PluginFailed, match=r"instead of a service with run"):
-            create_service(calls, BUG, lambda _: 3, settings)
+            create_service(calls, BUG, lambda _: unchecked(int), settings)
         assert create_service(calls, BUG, lambda _: None, settings) is None
 
 
-async def test_a_second_signal_ends_every_wait(calls, make_spec, monkeypatch):
+async def test_a_second_signal_ends_every_wait(calls, monkeypatch):
     """Of a driver that never returns, whatever it was asked for."""
     monkeypatch.setattr("hsup.plugins.calls.LAST_SECONDS", 0.0)
 
@@ -416,10 +439,10 @@ async def test_a_second_signal_ends_every_wait(calls, make_spec, monkeypatch):
         await asyncio.Event().wait()
 
     dyno = a_dyno(wait=hang, signal=hang, destroy=hang)
-    driver = GuardedDriver(calls, BUG, Of(build=None, start=returning(dyno)))
-    dyno = await driver.start(make_spec("web.1"), None)
-    hanging = GuardedDriver(calls, BUG, Of(build=None, start=hang))
-    waits = (dyno.wait(), dyno.signal(15), dyno.destroy(30), hanging.start(make_spec(), None))
+    driver = GuardedDriver(calls, BUG, of(build=None, start=returning(dyno)))
+    dyno = await driver.start(make_spec("web.1"), NOWHERE)
+    hanging = GuardedDriver(calls, BUG, of(build=None, start=hang))
+    waits = (dyno.wait(), dyno.signal(15), dyno.destroy(30), hanging.start(make_spec(), NOWHERE))
     tasks = [asyncio.ensure_future(one) for one in waits]
     await asyncio.sleep(0)
     await asyncio.sleep(0)

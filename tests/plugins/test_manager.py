@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import click
 import pytest
@@ -21,6 +22,7 @@ from hsup.model import DynoName, ExitStatus
 from hsup.plugins.calls import Calls
 from hsup.plugins.entry_points import EntryPoint
 from hsup.plugins.manager import Plugin, PluginManager, Registered
+from hsup.testing import make_release
 
 DRIVER = """
 from hsup import hookimpl
@@ -36,19 +38,19 @@ def hsup_register_drivers():
 GOOD = DRIVER.format(name="frob")
 
 
-def plugin_of(manager, distribution):
+def plugin_of(manager: PluginManager, distribution: str) -> Plugin:
     """Return the one plugin of a distribution."""
     (found,) = (one for one in manager.plugins if one.entry_point.distribution == distribution)
     return found
 
 
-def fault_of(manager, distribution):
+def fault_of(manager: PluginManager, distribution: str) -> str:
     """Return the one fault of a distribution, however often it was found."""
     (fault,) = {fault for fault in manager.faults() if distribution in fault}
     return fault
 
 
-def assert_the_rest_works(manager):
+def assert_the_rest_works(manager: PluginManager) -> None:
     assert "simple" in manager.drivers
     assert {"directory", "procfile"} <= manager.sources.keys()
 
@@ -60,7 +62,8 @@ def test_a_plugin_is_loaded_and_listed(install, settings):
     assert str(plugin) == 'plugin "driver-frob" of hsup-driver-frob 4.5'
     assert plugin.hooks == ("hsup_register_drivers",)
     assert plugin.fault is None
-    assert manager.drivers["frob"](settings) == "frob"
+    made: object = manager.drivers["frob"](settings)
+    assert made == "frob"
     assert manager.faults() == ()
 
 
@@ -134,7 +137,7 @@ REGISTERING = {
 }
 
 
-def registering(hook, body):
+def registering(hook: str, body: str) -> str:
     return f"from hsup import hookimpl\n@hookimpl\ndef {hook}():\n    {body}\n"
 
 
@@ -176,7 +179,7 @@ ANSWERING = registering("hsup_register_drivers", "import time; time.sleep(0.3); 
 def test_after_some_seconds_hsup_says_which_plugin_it_waits_for(install, monkeypatch, code, what):
     install("hsup-driver-frob", code, entry_point="driver-frob")
     monkeypatch.setattr("hsup.plugins.calls.NOTICE_SECONDS", 0.1)
-    said = []
+    said: list[str] = []
     PluginManager(calls=Calls(say=said.append, has_alarm=True))
     assert any(one.startswith(f'Waiting for plugin "driver-frob" to {what} for ') for one in said)
 
@@ -316,7 +319,7 @@ def test_what_was_registered_is_chosen_by_name(install):
 
 
 def test_what_nobody_registered_is_an_error_that_lists_what_there_is():
-    drivers = Registered("driver")
+    drivers: Registered[Any] = Registered("driver")
     plugin = Plugin(EntryPoint("frob", "hsup_frob.hooks", "hsup_frob-1.dist-info"))
     drivers.add("b", print, plugin)
     drivers.add("a", print, plugin)
@@ -360,14 +363,15 @@ def {hook}(event):
         "hsup_supervisor_stopping",
     ],
 )
-def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make, make_release):
+def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make):
     event = make(make_release(web=1))
     failing = OBSERVING.format(hook=event.hook, body="raise ValueError('a slip')")
     telling = OBSERVING.format(hook=event.hook, body="seen.append(event)")
     before = install("hsup-before", telling)
     install("hsup-frob", failing, version="4.5", entry_point="observer")
     after = install("hsup-then", telling)
-    warned, noted = [], []
+    warned: list[str] = []
+    noted: list[BaseException | None] = []
     calls = Calls(warn=warned.append, note=lambda *note: noted.append(note[1]))
     manager = PluginManager(calls=calls)
     manager.observe(event)
@@ -386,7 +390,7 @@ def test_an_observer_need_not_look_at_the_event(install):
     assert sys.modules[module].seen == ["stopping"]
 
 
-def test_without_plugins_there_is_nothing(make_release):
+def test_without_plugins_there_is_nothing():
     manager = PluginManager([])
     manager.observe(ReleaseReceived(release=make_release()))
     assert (manager.plugins, manager.faults(), dict(manager.drivers)) == ((), (), {})

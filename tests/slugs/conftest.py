@@ -2,68 +2,31 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import tarfile
-import threading
-from contextlib import contextmanager, nullcontext
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from hsup.api import Settings
-from hsup.slugs import SlugStore
-
-
-def member(name, content=None, **fields):
-    """Make a TarInfo with its content: a file where there is some, else a folder."""
-    info = tarfile.TarInfo(name)
-    info.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
-    info.mode = 0o755 if content is None else 0o644
-    info.size = len(content or b"")
-    for field, value in fields.items():
-        setattr(info, field, value)
-    return info, content or b""
-
-
-def link(name, target, kind=tarfile.SYMTYPE):
-    return member(name, b"", type=kind, linkname=target)
-
-
-def tar(*members, form=tarfile.GNU_FORMAT):
-    """Return an uncompressed archive; a size that is not the content's is written all the same."""
-    parts = (
-        info.tobuf(form, "utf-8", "surrogateescape") + content + bytes(-len(content) % 512)
-        for info, content in members
-    )
-    return b"".join(parts) + bytes(1024)
-
-
-def a_slug(text=b"web: ./serve\n"):
-    """Return a small archive as the platform's are, compressed with gzip."""
-    content = tar(member("./app"), member("./app/Procfile", text), link("./app/sh", "/bin/sh"))
-    return gzip.compress(content, mtime=0)
-
-
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
+from hsup.archives.progress import Progress
+from hsup.model import Slug
+from hsup.slugs import SlugStore, Unpacked
+from hsup.slugs.unpack import unpack
+from tests.archives import making
+from tests.archives.making import LIMITS
+from tests.archives.server import Server, serving
 
 
 @pytest.fixture
-def build():
+def build() -> ModuleType:
     """Return the makers of archives: `build.tar(build.member("./app/x", b"…"))`."""
-
-    class Build:
-        pass
-
-    Build.member, Build.link = staticmethod(member), staticmethod(link)
-    Build.tar, Build.slug, Build.sha256 = map(staticmethod, (tar, a_slug, sha256))
-    return Build
+    return making
 
 
 @pytest.fixture
-def make_store(tmp_path):
+def make_store(tmp_path: Path) -> Callable[..., SlugStore]:
     """Return a maker of stores on one folder: `make_store(HSUP_SLUGS_KEEP="1")`."""
 
     def make(**environ):
@@ -75,12 +38,12 @@ def make_store(tmp_path):
 
 
 @pytest.fixture
-def store(make_store):
+def store(make_store: Callable[..., SlugStore]) -> SlugStore:
     return make_store()
 
 
 @pytest.fixture
-def left_over(tmp_path):
+def left_over(tmp_path: Path) -> Callable[[], list[str]]:
     """Return what tells which folders are left of work that has ended."""
 
     def look():
@@ -90,128 +53,48 @@ def left_over(tmp_path):
     return look
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `content` at every path; what it was asked is in `requests`.
-
-    `answers` are statuses that the next requests get instead. `breaks_after`
-    are the numbers of bytes after which the next answers are broken off;
-    `stalls_after` is after how many all answers wait for `stalled`. A range
-    starts `range_shift` bytes too late. `raw` are pieces that are sent at a path instead of any
-    answer, before it waits for `stalled`.
-    """
-
-    daemon_threads = True
-    # As many as come at once in a test wait for their turn.
-    request_queue_size = 32
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = b""
-        self.has_ranges = True
-        self.has_etag = True
-        self.answers = []
-        self.breaks_after = []
-        self.stalls_after = None
-        self.range_shift = 0
-        self.stalled = threading.Event()
-        self.requests = []
-        self.redirects = {}
-        self.raw = {}
-
-    @property
-    def origin(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-    @property
-    def etag(self):
-        return f'"{sha256(self.content)[:16]}"'
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append((self.path, dict(self.headers)))
-        if self.path in server.raw:
-            self.close_connection = True
-            self.send_raw(server.raw[self.path])
-            return None
-        if self.path in server.redirects:
-            return self.answer(302, {"Location": server.redirects[self.path]})
-        if server.answers:
-            return self.answer(server.answers.pop(0), {"Content-Length": "0"})
-        if server.has_etag and self.headers["If-None-Match"] == server.etag:
-            return self.answer(304, {})
-        return self.serve()
-
-    def send_raw(self, pieces):
-        """Send pieces until they end, or the other side has had enough."""
-        try:
-            for piece in pieces:
-                self.wfile.write(piece)
-            self.server.stalled.wait()
-        except OSError:
-            pass
-
-    def answer(self, status, headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def serve(self):
-        content, status, headers = self.server.content, 200, {}
-        wanted, condition = self.headers["Range"], self.headers["If-Range"]
-        if wanted and self.server.has_ranges and condition == self.server.etag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            start += self.server.range_shift
-            if start >= len(content):
-                self.answer(416, {"Content-Range": f"bytes */{len(content)}"})
-                return
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            content, status = content[start:], 206
-        if self.server.has_etag:
-            headers["ETag"] = self.server.etag
-        self.answer(status, {**headers, "Content-Length": str(len(content))})
-        if self.server.breaks_after:
-            content = content[: self.server.breaks_after.pop(0)]
-        if self.server.stalls_after:
-            self.wfile.write(content[: self.server.stalls_after])
-            self.server.stalled.wait()
-        else:
-            self.wfile.write(content)
-
-
-@contextmanager
-def serving(server):
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stalled.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
-def server(monkeypatch):
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving(Server()) as running:
-        running.content = a_slug()
+        running.content = making.slug()
         yield running
 
 
 @pytest.fixture
-def read():
+def read() -> Callable[[Unpacked, str], bytes]:
     """Return a reader of an unpacked file."""
     return lambda unpacked, name: (Path(unpacked.folder) / name).read_bytes()
 
 
 @pytest.fixture
-def silent():
+def silent() -> Progress:
     """Return a progress that nobody sees."""
     return lambda _label, _length: nullcontext(lambda _: None)
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path, silent: Progress) -> Callable[..., Path]:
+    """Return what unpacks an archive, and returns the folder with what was under ./app/."""
+
+    def do(content, limits=LIMITS):
+        archive, folder = tmp_path / "slug", tmp_path / "new"
+        archive.write_bytes(content)
+        folder.mkdir()
+        unpack(str(archive), str(folder), limits, silent, archive.name)
+        return folder / "app"
+
+    return do
+
+
+@pytest.fixture
+def archive(tmp_path: Path, build: ModuleType) -> Path:
+    path = tmp_path / "slug.tgz"
+    path.write_bytes(build.slug())
+    return path
+
+
+@pytest.fixture
+def slug(build: ModuleType, tmp_path: Path) -> Slug:
+    (tmp_path / "slug.tgz").write_bytes(build.slug())
+    return Slug(location=str(tmp_path / "slug.tgz"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from hsup.archives.limits import Keep
 from hsup.locks import EXCLUSIVE_NOW, lock, unlock
 from hsup.model import Slug
+from hsup.slugs import SlugStore, Unpacked
 from hsup.slugs.collect import KeptSlug, surplus
+from tests.archives import making
 
 NOW = 1000.0
 SLUGS = [KeptSlug(990.0, "newest", 10), KeptSlug(500.0, "older", 20), KeptSlug(100.0, "oldest", 5)]
@@ -33,22 +36,22 @@ def test_the_slugs_used_longest_ago_are_collected(keep, removed):
 
 
 @pytest.fixture
-def bring_in(tmp_path, build):
+def bring_in(tmp_path: Path) -> Callable[[SlugStore, str], Unpacked]:
     """Return what has a store unpack another slug; the first letter of its digest is known."""
 
     def do(store, text):
         path = tmp_path / f"{text}.tgz"
-        path.write_bytes(build.slug(text.encode()))
+        path.write_bytes(making.slug(text.encode()))
         return store.unpack(Slug(location=str(path), checksum=f"SHA256:{digest(text)}"))
 
-    def digest(text):
-        return build.sha256(build.slug(text.encode()))
-
-    do.digest = digest
     return do
 
 
-def stored(store):
+def digest(text: str) -> str:
+    return making.sha256(making.slug(text.encode()))
+
+
+def stored(store: SlugStore) -> set[str]:
     return set(os.listdir(Path(store.folder) / "unpacked"))
 
 
@@ -56,7 +59,7 @@ def test_a_new_slug_makes_the_one_used_longest_ago_go(make_store, bring_in, left
     store = make_store(HSUP_SLUGS_KEEP="2")
     for text in ("one", "two", "one", "three"):
         bring_in(store, text).close()
-    assert stored(store) == {bring_in.digest("one"), bring_in.digest("three")}
+    assert stored(store) == {digest("one"), digest("three")}
     assert left_over() == []
 
 
@@ -66,7 +69,7 @@ def test_a_slug_in_use_is_never_collected(make_store, bring_in, read):
         bring_in(make_store(HSUP_SLUGS_KEEP="0"), "two").close()
         assert read(used, "Procfile") == b"one"
     bring_in(store, "three").close()
-    assert stored(store) == {bring_in.digest("three")}
+    assert stored(store) == {digest("three")}
 
 
 def test_what_was_collected_is_unpacked_again(make_store, bring_in, read):
@@ -101,9 +104,9 @@ def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
 def test_a_slug_of_an_unknown_size_is_collected_like_others(size, make_store, bring_in):
     store = make_store(HSUP_SLUGS_KEEP="1")
     bring_in(store, "one").close()
-    (Path(store.folder) / "unpacked" / bring_in.digest("one") / "size").write_bytes(size)
+    (Path(store.folder) / "unpacked" / digest("one") / "size").write_bytes(size)
     bring_in(store, "two").close()
-    assert stored(store) == {bring_in.digest("two")}
+    assert stored(store) == {digest("two")}
 
 
 @pytest.mark.parametrize("rest", [b"\xff\xfe\n", b"\0\0\n", b"a\nb\n"])
@@ -111,7 +114,7 @@ def test_what_a_power_cut_made_of_a_note_is_forgotten(rest, store, bring_in):
     bring_in(store, "one").close()
     known = Path(store.folder) / "known"
     note = known / "damaged"
-    note.write_bytes(bring_in.digest("one").encode() + b"\n" + rest)
+    note.write_bytes(digest("one").encode() + b"\n" + rest)
     assert store.known.get("damaged") is None
     bring_in(store, "two").close()
     assert not note.exists()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from hsup.model import Author, Slug
-from hsup.slugs import ChecksumError, SlugError, SlugUnreachable
+from hsup.slugs import ChecksumError, SlugError, SlugStore, SlugUnreachable
 from hsup.slugs.rights import open_slug
+from tests.archives.server import Server
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 
@@ -19,13 +22,13 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be some
 BOB = Author(3_000_001, 3_000_001)
 
 
-def give(path, author=BOB):
+def give(path: Path, author: Author = BOB) -> Path:
     os.chown(path, author.uid, author.gid)
     return path
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path: Path) -> Path:
     """Return a folder that everybody may enter, as those above it."""
     folder = tmp_path
     while folder.stat().st_uid == os.geteuid() and folder.name != "tmp":
@@ -35,13 +38,13 @@ def world(tmp_path):
 
 
 @pytest.fixture
-def archive(world, build):
+def archive(world: Path, build: ModuleType) -> Path:
     path = world / "slug.tgz"
     path.write_bytes(build.slug())
     return path
 
 
-def opened(path, author=BOB, allowed=()):
+def opened(path: Path, author: Author | None = BOB, allowed: Sequence[Path] = ()) -> os.stat_result:
     descriptor = open_slug(str(path), author, [str(one) for one in allowed])
     found = os.fstat(descriptor)
     os.close(descriptor)
@@ -178,11 +181,11 @@ SECRET, OWN = b"web: ./secret\n", b"web: ./own\n"
 class Place:
     """A file, or a URL, that has what it is given."""
 
-    def __init__(self, path, server=None):
+    def __init__(self, path: Path, server: Server | None = None) -> None:
         self._path, self._server = path, server
         self.location = f"{server.origin}/slug.tgz" if server else str(path)
 
-    def has(self, content):
+    def has(self, content: bytes) -> None:
         if self._server:
             self._server.content = content
         else:
@@ -191,12 +194,12 @@ class Place:
 
 
 @pytest.fixture(params=["file", "URL"])
-def place(request, world, server):
+def place(request: pytest.FixtureRequest, world: Path, server: Server) -> Place:
     return Place(world / "own.tgz", server if request.param == "URL" else None)
 
 
 @pytest.fixture
-def checksum(store, world, build):
+def checksum(store: SlugStore, world: Path, build: ModuleType) -> str:
     """Return that of a slug which is root's, and in the store."""
     secret = world / "secret.tgz"
     secret.write_bytes(build.slug(SECRET))

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
 import os
-import signal
 import stat
 import subprocess
-import sys
 import tarfile
-from contextlib import contextmanager
+from collections.abc import Container
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,24 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from hsup.archives.compression import decompressed
 from hsup.archives.limits import Limits
-from hsup.archives.stream import Stream
-from hsup.archives.tar import members
+from hsup.archives.progress import Advance
 from hsup.slugs import SlugError
 from hsup.slugs.unpack import unpack
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.archives.making import Member
 
 LIMITS = Limits(size=1 << 20, files=60)
 
 #: Few parts, so that names clash, lead through one another, and out.
 PARTS = st.sampled_from(["app", "a", "b", "..", ".", "", "c\n", "\udce9"])
+
 NAMES = st.lists(PARTS, min_size=1, max_size=5).map("/".join)
+
 UNDER_APP = st.one_of(NAMES, NAMES.map("./app/{}".format), NAMES.map("app/{}".format))
+
 KINDS = [
     tarfile.REGTYPE,
     tarfile.DIRTYPE,
@@ -46,11 +38,12 @@ KINDS = [
     tarfile.GNUTYPE_SPARSE,
     b"D",
 ]
+
 COMMON = st.sampled_from([*KINDS, *KINDS[:4] * 5])
 
 
 @st.composite
-def any_member(draw):
+def any_member(draw: st.DrawFn) -> Member:
     info = tarfile.TarInfo(draw(UNDER_APP))
     info.type = draw(COMMON)
     info.linkname = draw(st.one_of(UNDER_APP, st.just("/etc/passwd"), st.just("{outside}")))
@@ -63,7 +56,7 @@ def any_member(draw):
 FORMS = st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 
 
-def unpack_into(folder, content):
+def unpack_into(folder: Path, content: bytes) -> bool:
     """Unpack and tell whether it was accepted; the surroundings are what a harm would change."""
     (folder / "outside").mkdir()
     (folder / "outside" / "secret").write_text("secret")
@@ -76,7 +69,7 @@ def unpack_into(folder, content):
     return True
 
 
-def no_progress(_label, _length):
+def no_progress(_label: str, _length: int) -> AbstractContextManager[Advance]:
     class Silent:
         def __enter__(self):
             return lambda _: None
@@ -87,7 +80,7 @@ def no_progress(_label, _length):
     return Silent()
 
 
-def surroundings(folder):
+def surroundings(folder: Path) -> tuple[object, ...]:
     """Return all that is not in the new folder, with its content and links."""
     secret = folder / "outside" / "secret"
     return (
@@ -98,7 +91,7 @@ def surroundings(folder):
     )
 
 
-def assert_harmless(folder):
+def assert_harmless(folder: Path) -> None:
     for top, folders, files in os.walk(os.fsencode(folder / "new")):
         for name in folders + files:
             found = os.lstat(os.path.join(top, name))
@@ -140,7 +133,7 @@ def test_no_damage_does_more_than_being_refused(build, data, form):
         assert_harmless(folder)
 
 
-def fix_checksums(content):
+def fix_checksums(content: bytearray) -> None:
     """Let headers that were changed pass their first check."""
     for at in range(0, len(content) - 511, 512):
         header = content[at : at + 512]
@@ -152,6 +145,7 @@ def fix_checksums(content):
 GOOD_PARTS = st.text(
     st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40
 ).filter(lambda text: text not in {".", ".."} and len(text.encode()) < 200)
+
 TREES = st.dictionaries(
     st.lists(GOOD_PARTS, min_size=1, max_size=4).map("/".join), st.binary(max_size=1500), max_size=6
 )
@@ -184,6 +178,7 @@ def test_the_damaged_archive_is_whole_without_damage(form, build, tmp_path):
 PLAIN_NAMES = st.lists(st.sampled_from(["a", "b", "./a"]), min_size=1, max_size=3).map(
     lambda parts: "./app/" + "/".join(parts)
 )
+
 PLAIN_KINDS = [
     tarfile.REGTYPE,
     tarfile.REGTYPE,
@@ -197,7 +192,7 @@ PLAIN_KINDS = [
 
 
 @st.composite
-def plain_member(draw):
+def plain_member(draw: st.DrawFn) -> Member:
     info = tarfile.TarInfo(draw(PLAIN_NAMES))
     info.type = draw(st.sampled_from(PLAIN_KINDS))
     info.linkname = "nowhere" if info.issym() else draw(PLAIN_NAMES)
@@ -234,10 +229,10 @@ def test_the_result_is_what_gnu_tar_makes_of_it(build, parts, form):
             assert told.returncode, "GNU tar has unpacked it"
 
 
-def found_in(top, once):
+def found_in(top: Path, once: Container[str]) -> dict[str, tuple[object, ...]]:
     """Return all of a tree that is to be the same; hsup has to be able to remove its folders."""
-    found = {}
-    inodes = {}
+    found: dict[str, tuple[object, ...]] = {}
+    inodes: dict[int, str] = {}
     for path in sorted(top.rglob("*")):
         status = path.lstat()
         name = str(path.relative_to(top))
@@ -251,76 +246,6 @@ def found_in(top, once):
             attributes = (mode, int(status.st_mtime // 1)) if first in once else None
             found[name] = ("file", attributes, path.read_bytes(), first)
     return found
-
-
-@contextmanager
-def no_hang():
-    """Fail what would go on for ever."""
-
-    def fail(*_):
-        raise AssertionError("it neither advances nor fails")
-
-    before = signal.signal(signal.SIGALRM, fail)
-    signal.alarm(60)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def assert_it_advances(content):
-    """Read to the end, or to what is refused; every member takes at least its header."""
-    stream = Stream(iter([content]), 1 << 20)
-    before = 0
-    with no_hang():
-        try:
-            for _ in members(stream):
-                assert stream.position >= before + 512
-                before = stream.position
-        except SlugError:
-            pass
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=3000))
-def test_a_reader_of_any_bytes_advances_or_fails(content):
-    assert_it_advances(content)
-
-
-KINDS_OF_HEADERS = st.sampled_from([*b"01234567DKLMNSVXgx\0"])
-RECORDS = st.lists(
-    st.sampled_from(
-        [b"0", b"6 a=b\n", b"12 size=1000\n", b" ", b"\n", b"=", b"22 GNU.sparse.map=0,5\n"]
-    )
-).map(b"".join)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(KINDS_OF_HEADERS, RECORDS, st.integers(0, 2000)), max_size=6))
-def test_a_reader_of_any_headers_advances_or_fails(parts):
-    archive = bytearray()
-    for kind, content, size in parts:
-        info = tarfile.TarInfo("app/x")
-        info.type, info.size = bytes([kind]), size
-        archive += info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
-    assert_it_advances(bytes(archive) + bytes(1024))
-
-
-COMPRESS = st.sampled_from([gzip.compress, bz2.compress, lzma.compress, zstd.compress])
-
-
-@settings(max_examples=150, deadline=None)
-@given(COMPRESS, st.lists(st.binary(max_size=300), max_size=4), st.data())
-def test_a_decompressor_of_any_bytes_advances_or_fails(compress, contents, data):
-    packed = bytearray(b"".join(map(compress, contents)))
-    for _ in range(data.draw(st.integers(0, 3)) if packed else 0):
-        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
-    with no_hang():
-        try:
-            assert all(decompressed(io.BytesIO(packed)))
-        except SlugError:
-            pass
 
 
 def test_what_was_said_of_a_label_does_not_hold_for_the_member_after_it(build, tmp_path):

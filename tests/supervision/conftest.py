@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
+from hsup.output.logs import LogRouter
+from hsup.plugins.calls import Calls
+from hsup.plugins.guards import GuardedDriver, GuardedSource
 from hsup.supervision.formation import Asked
 from hsup.supervision.plan import Plan
 from hsup.supervision.policy import CrashPolicy
 from hsup.supervision.supervisor import Supervisor
+from hsup.testing import EventRecorder
+from tests.supervision.supervised import Supervise
 
 FOLLOWING = Asked(follows_release=True)
 
 
 @pytest.fixture
-def supervise(guarded_source, guarded_driver, router, told, calls):
+def supervise(
+    guarded_source: Callable[[], GuardedSource],
+    guarded_driver: Callable[..., GuardedDriver],
+    router: LogRouter,
+    told: EventRecorder,
+    calls: Calls,
+) -> Supervise:
     """Return a starter of supervisors: each with its task."""
 
     def start(*, services=(), asked=FOLLOWING, other_driver=None, **plan):

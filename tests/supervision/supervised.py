@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 from hsup.errors import ReleaseRejected
 from hsup.events import ReleaseReceived
 from hsup.model import Fault
 from hsup.supervision.policy import RetryPolicy
 from hsup.supervision.supervisor import Supervisor
+from hsup.testing import EventRecorder
+
+#: Starts a supervisor; returns it, and the task that ends with its exit status.
+Supervise = Callable[..., tuple[Supervisor, asyncio.Task[int]]]
 
 FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
 
@@ -25,14 +30,6 @@ async def end(
     return await running
 
 
-def received(told):
+def received(told: EventRecorder) -> list[int]:
     """Return the versions that were received."""
     return [event.release.version for event in told.of(ReleaseReceived)]
-
-
-def keep(source, *kept):
-    """Have the source keep releases, after those that it has kept; return all of them."""
-    kept = [*kept]
-    source.keep = kept.append
-    source.kept = lambda: kept[-1] if kept else None
-    return kept

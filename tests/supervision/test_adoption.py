@@ -2,28 +2,32 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Collection, Sequence
 
 import pytest
 
+from hsup.api import OutputPipes
 from hsup.errors import DriverError
 from hsup.events import ReleaseRejected as RejectedEvent
+from hsup.model import DynoSpec, Release
 from hsup.supervision.formation import Asked
-from tests.supervision.supervised import end
+from hsup.testing import MemoryDriver, MemoryDyno
+from tests.supervision.supervised import Supervise, end
 
 
 class SweepingDriver:
     """Finds something that a dead hsup has left behind."""
 
-    def __init__(self, driver):
+    def __init__(self, driver: MemoryDriver) -> None:
         self.driver = driver
 
-    def build(self, release):
+    def build(self, release: Release) -> None:
         self.driver.build(release)
 
-    async def start(self, spec, output):
+    async def start(self, spec: DynoSpec, output: OutputPipes) -> MemoryDyno:
         return await self.driver.start(spec, output)
 
-    def sweep(self):
+    def sweep(self) -> Sequence[str]:
         return ["2 processes of web.1"]
 
 
@@ -40,12 +44,16 @@ async def test_leftovers_are_removed_before_anything_is_started(
 async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
     supervise, source, driver, turn_until
 ):
-    may_end = threading.Event()
-    sweeping = SweepingDriver(driver)
-    begun = threading.Event()
-    sweeping.sweep = lambda: (begun.set(), may_end.wait())
+    begun, may_end = threading.Event(), threading.Event()
+
+    class SlowDriver(SweepingDriver):
+        def sweep(self):
+            begun.set()
+            may_end.wait()
+            return super().sweep()
+
     source.release(web=1)
-    supervisor, running = supervise(other_driver=sweeping)
+    supervisor, running = supervise(other_driver=SlowDriver(driver))
     await turn_until(begun.is_set)
     supervisor.stop(signal.SIGTERM)
     assert await end(supervisor, running) == 128 + signal.SIGTERM
@@ -56,19 +64,19 @@ async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
 class AdoptingDriver(SweepingDriver):
     """Has dynos of a dead hsup, and keeps those that are wanted."""
 
-    def __init__(self, driver, *names):
+    def __init__(self, driver: MemoryDriver, *names: str) -> None:
         super().__init__(driver)
         self.left = list(names)
-        self.kept = []
+        self.kept: list[str] = []
 
-    def sweep(self):
+    def sweep(self) -> Sequence[str]:
         return []
 
-    def keep_only(self, specs):
+    def keep_only(self, specs: Collection[DynoSpec]) -> Sequence[str]:
         self.kept = [name for name in self.left if name in {str(one.name) for one in specs}]
         return [f"the container {name}" for name in self.left if name not in self.kept]
 
-    async def adopt(self, spec, output):
+    async def adopt(self, spec: DynoSpec, output: OutputPipes) -> MemoryDyno | None:
         if str(spec.name) not in self.kept:
             return None
         self.kept.remove(str(spec.name))
@@ -76,7 +84,7 @@ class AdoptingDriver(SweepingDriver):
 
 
 @pytest.fixture
-def supervise_adopting(supervise, driver):
+def supervise_adopting(supervise: Supervise, driver: MemoryDriver) -> Supervise:
     """Return a starter of supervisors whose driver finds dynos of a dead hsup."""
     return lambda *names: supervise(other_driver=AdoptingDriver(driver, *names))
 
@@ -85,17 +93,16 @@ async def test_a_release_whose_dynos_cannot_be_adopted_takes_no_port_of_a_later_
     supervise, source, driver, told, monkeypatch
 ):
     monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5000)
-    adopting = AdoptingDriver(driver)
     failures = [DriverError("no engine")]
 
-    def keep_only(_):
-        if failures:
-            raise failures.pop()
-        return []
+    class FailingOnce(AdoptingDriver):
+        def keep_only(self, specs):
+            if failures:
+                raise failures.pop()
+            return super().keep_only(specs)
 
-    adopting.keep_only = keep_only
     source.release(version=1, worker=1)
-    supervisor, running = supervise(other_driver=adopting, stays=True)
+    supervisor, running = supervise(other_driver=FailingOnce(driver), stays=True)
     await told.until(lambda one: one.of(RejectedEvent))
     source.release(version=2, web=1)
     await told.state("web.1", "up")

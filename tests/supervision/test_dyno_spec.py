@@ -7,9 +7,10 @@ import pytest
 from hsup.launch import environment
 from hsup.model import Bind, Command, DynoName, ProcessType, Release, Slug
 from hsup.supervision.dyno_spec import dyno_spec, one_off_command, one_off_name
+from hsup.testing import make_release
 
 
-def test_a_spec_has_all_of_its_release_that_matters(make_release, tmp_path):
+def test_a_spec_has_all_of_its_release_that_matters(tmp_path):
     bind = Bind(host=tmp_path, dyno=tmp_path)
     release = make_release(version=9, config={"A": "1"})._replace(
         slug=Slug("slug.tgz"), stack="heroku-24"
@@ -22,14 +23,14 @@ def test_a_spec_has_all_of_its_release_that_matters(make_release, tmp_path):
     assert (spec.port, spec.size) == (5000, "eco")
 
 
-def metadata_of(release, number=1):
+def metadata_of(release: Release, number: int = 1) -> dict[str, str]:
     name = DynoName("web", number)
     spec = dyno_spec(release, name, Command(("x",)), port=5000, has_metadata=True)
     variables = environment(spec)
     return {name: variables[name] for name in variables if name.startswith("HEROKU_")}
 
 
-def test_a_dyno_has_metadata_where_that_is_asked_for(make_release):
+def test_a_dyno_has_metadata_where_that_is_asked_for():
     commit = {"HEROKU_SLUG_COMMIT": "5ca1e"}
     release = make_release(version=42, config={"HEROKU_APP_NAME": "mine"})._replace(metadata=commit)
     metadata = metadata_of(release)
@@ -43,7 +44,7 @@ def test_a_dyno_has_metadata_where_that_is_asked_for(make_release):
     assert environment(spec) == {"HEROKU_APP_NAME": "mine", "PORT": "5000", "DYNO": "web.1"}
 
 
-def test_a_dyno_keeps_its_id_as_long_as_the_release_runs(make_release):
+def test_a_dyno_keeps_its_id_as_long_as_the_release_runs():
     def ids(release):
         return [metadata_of(release, number)["HEROKU_DYNO_ID"] for number in (1, 2)]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+from collections.abc import Mapping
 
 import pytest
 
@@ -14,11 +15,11 @@ LONGEST = 32 * os.sysconf("SC_PAGE_SIZE") - 1  # man 2 execve, without the NUL
 ECHO = Command(("echo", "hello"))
 
 
-def release(config=None):
+def release(config: Mapping[str, str] | None = None) -> Release:
     return Release(app="shop", version=3, config=config or {})
 
 
-def kernel_takes(value):
+def kernel_takes(value: str) -> bool:
     try:
         subprocess.run(["/bin/true"], env={"BIG": value}, check=True)
     except OSError:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -11,14 +12,18 @@ from hsup.events import DynoExited, DynoStateChanged
 from hsup.lifecycle import State
 from hsup.model import ExitStatus
 from hsup.output import messages
-from hsup.supervision.executor import NOT_STARTED, Executor
+from hsup.output.logs import LogRouter
+from hsup.supervision.executor import NOT_STARTED, Executor, Surroundings
 from hsup.supervision.policy import CrashPolicy
+from hsup.testing import MemoryDriver, MemorySink, make_spec
 
 NEVER = CrashPolicy(base_seconds=10_000, cap_seconds=10_000)
 
 
 @pytest.fixture
-def execute(surround, make_spec):
+def execute(
+    surround: Callable[..., Surroundings],
+) -> Callable[..., tuple[Executor, asyncio.Task[None]]]:
     """Return a starter of executors: each with its task."""
 
     def start(spec=None, *, one_off=False, **surroundings):
@@ -180,7 +185,7 @@ async def test_to_forgive_a_dyno_that_is_up_disturbs_it_in_nothing(execute, driv
     await running
 
 
-async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told, make_spec):
+async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told):
     executor, running = execute()
     first = await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -193,9 +198,7 @@ async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told, make
     assert told.states("web.1")[2:6] == ["up", "restarting", "provisioning", "starting"]
 
 
-async def test_a_restart_while_a_dyno_starts_is_done_when_it_has_started(
-    execute, driver, make_spec
-):
+async def test_a_restart_while_a_dyno_starts_is_done_when_it_has_started(execute, driver):
     driver.may_start.clear()
     executor, running = execute()
     await driver.attempted(1)
@@ -251,7 +254,7 @@ async def test_a_stop_at_the_moment_of_a_crash_is_not_forgotten(execute, driver,
     assert executor.state is State.STOPPED
 
 
-async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver, told, make_spec):
+async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver, told):
     driver.obeys = False
     executor, running = execute()
     dyno = await driver.dyno("web.1")
@@ -265,7 +268,7 @@ async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver,
     assert driver.attempts == 1
 
 
-async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told, make_spec):
+async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told):
     driver.obeys = False
     executor, running = execute()
     dyno = await driver.dyno("web.1")
@@ -280,7 +283,7 @@ async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told
     assert driver.attempts == 1
 
 
-async def test_to_stop_outweighs_to_restart(execute, driver, told, make_spec):
+async def test_to_stop_outweighs_to_restart(execute, driver, told):
     executor, running = execute()
     await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -390,7 +393,12 @@ async def test_everything_of_a_dyno_is_removed_before_it_is_started_again(execut
     await running
 
 
-async def crashed_while_nobody_reads(execute, driver, sink, router):
+async def crashed_while_nobody_reads(
+    execute: Callable[..., tuple[Executor, asyncio.Task[None]]],
+    driver: MemoryDriver,
+    sink: MemorySink,
+    router: LogRouter,
+) -> tuple[Executor, asyncio.Task[None]]:
     executor, running = execute()
     dyno = await driver.dyno("web.1")
     sink.room.clear()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from hsup.errors import DynoStartError
 from hsup.lifecycle import TABLE, Input, State, step
 from hsup.supervision import executor as executor_module
-from hsup.supervision.executor import Executor
+from hsup.supervision.executor import Executor, Surroundings
 from hsup.supervision.policy import CrashPolicy
+from hsup.testing import EventRecorder, MemoryDriver, MemoryDyno, make_spec
 
 NEVER = CrashPolicy(base_seconds=10_000, cap_seconds=10_000)
 AT_ONCE = CrashPolicy(base_seconds=0)
@@ -19,57 +22,57 @@ AT_ONCE = CrashPolicy(base_seconds=0)
 class Life:
     """A dyno that is led through its life, until it is stopped for good."""
 
-    def __init__(self, executor, driver, told):
+    def __init__(self, executor: Executor, driver: MemoryDriver, told: EventRecorder) -> None:
         self.executor = executor
         self.driver = driver
         self._told = told
 
-    async def reach(self, state, times=1):
+    async def reach(self, state: State, times: int = 1) -> None:
         await self._told.state("web.1", state.value, times)
 
-    async def start(self):
+    async def start(self) -> MemoryDyno:
         return await self.driver.dyno("web.1")
 
-    async def crash_twice(self):
+    async def crash_twice(self) -> None:
         """End with a dyno that waits to be started again."""
         for nth in (1, 2):
             (await self.driver.dyno("web.1", nth)).end(1)
         await self.reach(State.CRASHED, times=2)
 
-    def restart(self):
+    def restart(self) -> None:
         self.executor.restart(self.executor.spec)
 
 
-async def start(life):
+async def start(life: Life) -> None:
     await life.start()
 
 
-async def stop_while_it_is_provisioned(life):
+async def stop_while_it_is_provisioned(life: Life) -> None:
     life.executor.stop()
 
 
-async def fail_to_start(life):
+async def fail_to_start(life: Life) -> None:
     life.driver.failures = [DynoStartError("no such command")]
     await life.reach(State.CRASHED)
 
 
-async def end_by_itself(life):
+async def end_by_itself(life: Life) -> None:
     (await life.start()).end(1)
     await life.reach(State.CRASHED)
 
 
-async def restart_while_it_is_up(life):
+async def restart_while_it_is_up(life: Life) -> None:
     await life.reach(State.UP)
     life.restart()
     await life.reach(State.UP, times=2)
 
 
-async def stop_while_it_is_up(life):
+async def stop_while_it_is_up(life: Life) -> None:
     await life.reach(State.UP)
     life.executor.stop()
 
 
-async def stop_while_it_is_restarted(life):
+async def stop_while_it_is_restarted(life: Life) -> None:
     life.driver.obeys = False
     dyno = await life.start()
     await life.reach(State.UP)
@@ -79,18 +82,18 @@ async def stop_while_it_is_restarted(life):
     dyno.end(0)
 
 
-async def wait_for_the_restart_delay(life):
+async def wait_for_the_restart_delay(life: Life) -> None:
     (await life.start()).end(1)
     await life.reach(State.UP, times=2)
 
 
-async def restart_while_it_waits(life):
+async def restart_while_it_waits(life: Life) -> None:
     await life.crash_twice()
     life.restart()
     await life.driver.dyno("web.1", 3)
 
 
-async def stop_while_it_waits(life):
+async def stop_while_it_waits(life: Life) -> None:
     await life.crash_twice()
     life.executor.stop()
 
@@ -113,12 +116,14 @@ WAYS = {
 }
 
 
-def told_of(value):
+def told_of(value: Any) -> str:
     return "-".join(one.value for one in value) if isinstance(value, tuple) else value.__name__
 
 
 @pytest.fixture
-def lead(surround, make_spec, driver, told):
+def lead(
+    surround: Callable[..., Surroundings], driver: MemoryDriver, told: EventRecorder
+) -> Callable[[Callable[[Life], Awaitable[None]]], Awaitable[State]]:
     """Return what leads a dyno through its life, and to its end."""
 
     async def lead(way):

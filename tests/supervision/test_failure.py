@@ -8,6 +8,7 @@ from hsup.errors import DriverError, ReleaseFailed
 from hsup.model import Author
 from hsup.supervision.failure import LastFailure
 from hsup.supervision.policy import RetryPolicy
+from hsup.testing import make_release
 
 
 class Clock:
@@ -15,23 +16,21 @@ class Clock:
 
     seconds = 1000.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.seconds
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def failure(clock):
+def failure(clock: Clock) -> LastFailure:
     return LastFailure(RetryPolicy(), clock)
 
 
-def test_what_a_driver_could_not_do_is_tried_again_less_and_less_often(
-    failure, clock, make_release
-):
+def test_what_a_driver_could_not_do_is_tried_again_less_and_less_often(failure, clock):
     release = make_release(web=1)
     for wait in (10, 20, 40):
         failure.note(release, DriverError("engine away"))
@@ -43,7 +42,7 @@ def test_what_a_driver_could_not_do_is_tried_again_less_and_less_often(
     assert not failure.is_to_be_told()
 
 
-def test_what_failed_by_itself_is_not_tried_until_it_is_asked_for(failure, make_release):
+def test_what_failed_by_itself_is_not_tried_until_it_is_asked_for(failure):
     release = make_release(web=1, release=1)
     failure.note(release, ReleaseFailed(release, "exited with status 1"))
     assert failure.wait_seconds(release) == math.inf
@@ -52,7 +51,7 @@ def test_what_failed_by_itself_is_not_tried_until_it_is_asked_for(failure, make_
     assert failure.wait_seconds(release) == 0
 
 
-def test_another_release_is_tried_and_ends_the_memory(failure, make_release):
+def test_another_release_is_tried_and_ends_the_memory(failure):
     failed, other = make_release(web=1), make_release(web=1, version=2, config={"A": "b"})
     failure.note(failed, DriverError("no"))
     assert failure.wait_seconds(make_release(web=5)) == 10  # which differs in scale only
@@ -60,7 +59,7 @@ def test_another_release_is_tried_and_ends_the_memory(failure, make_release):
     assert failure.wait_seconds(failed) == 0
 
 
-def test_another_author_may_be_allowed_what_it_names(failure, make_release):
+def test_another_author_may_be_allowed_what_it_names(failure):
     failed = make_release(web=1)
     failure.note(failed, DriverError("no"))
     assert failure.wait_seconds(failed._replace(author=Author(1, 1))) == 0

@@ -2,22 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from hsup.errors import DynoStartError
-from hsup.model import ExitStatus
+from hsup.model import DynoName, DynoSpec, ExitStatus
+from hsup.supervision.executor import Surroundings
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.policy import CrashPolicy
+from hsup.testing import make_spec
 
 
 @pytest.fixture
-def gone():
+def gone() -> list[str]:
     return []
 
 
 @pytest.fixture
-def make_fleet(surround, gone):
+def make_fleet(surround: Callable[..., Surroundings], gone: list[str]) -> Callable[..., Fleet]:
     """Return a maker of fleets that note whoever is gone."""
 
     def make(*, one_shot=False, **surroundings):
@@ -31,7 +34,7 @@ def make_fleet(surround, gone):
 
 
 @pytest.fixture
-def specs(make_spec):
+def specs() -> Callable[..., dict[DynoName, DynoSpec]]:
     """Return a maker of what is wanted: `specs("web.1", "web.2")`."""
 
     def make(*names, command="serve"):
@@ -51,9 +54,7 @@ async def test_what_is_wanted_is_started(make_fleet, specs, told):
     assert fleet.states() == {}
 
 
-async def test_what_runs_is_what_was_started_and_has_not_ended(
-    make_fleet, specs, make_spec, driver, told
-):
+async def test_what_runs_is_what_was_started_and_has_not_ended(make_fleet, specs, driver, told):
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     fleet = make_fleet(policy=CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
     fleet.want(specs("crashing.1"))
@@ -218,7 +219,7 @@ async def test_in_one_shot_a_dyno_that_could_not_be_started_counts_as_255(
     assert fleet.highest_status == 255
 
 
-async def test_a_dyno_besides_runs_to_its_end(make_fleet, make_spec, driver, gone):
+async def test_a_dyno_besides_runs_to_its_end(make_fleet, driver, gone):
     fleet = make_fleet()
     running = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
     (await driver.dyno("release.4711")).end(7)
@@ -227,9 +228,7 @@ async def test_a_dyno_besides_runs_to_its_end(make_fleet, make_spec, driver, gon
     assert gone == []
 
 
-async def test_a_dyno_besides_is_stopped_when_nobody_waits_for_it(
-    make_fleet, make_spec, driver, told
-):
+async def test_a_dyno_besides_is_stopped_when_nobody_waits_for_it(make_fleet, driver, told):
     fleet = make_fleet()
     running = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
     dyno = await driver.dyno("release.4711")
@@ -241,7 +240,7 @@ async def test_a_dyno_besides_is_stopped_when_nobody_waits_for_it(
     assert running.cancelled()
 
 
-async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, make_spec, told):
+async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, told):
     fleet = make_fleet()
     running = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
     await told.state("release.4711", "up")

@@ -5,15 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import UsageError
-from hsup.model import Command, DynoName, DynoSpec, ProcessType
+from hsup.model import Command, DynoName, DynoSpec, ProcessType, Release
 from hsup.supervision.formation import Asked, Change, change
+from hsup.testing import make_release
 
 NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 12))
 COMMANDS = st.sampled_from([Command(("a",)), Command(("b",)), Command(("c", "d"))])
 
 
 @st.composite
-def spec_maps(draw):
+def spec_maps(draw: st.DrawFn) -> dict[DynoName, DynoSpec]:
     commands = draw(st.dictionaries(NAMES, COMMANDS))
     version = draw(st.integers(1, 9))
     return {
@@ -55,21 +56,21 @@ def test_the_highest_numbers_of_a_type_leave_first(running, wanted):
         assert numbers == sorted(numbers, reverse=True)
 
 
-def names_of(asked, release):
+def names_of(asked: Asked, release: Release) -> list[str]:
     return [str(name) for name in asked.names(release)]
 
 
-def test_by_default_every_type_with_a_quantity_has_one_dyno(make_release):
+def test_by_default_every_type_with_a_quantity_has_one_dyno():
     release = make_release(web=3, worker=0, clock=1)
     assert names_of(Asked(), release) == ["web.1", "clock.1"]
 
 
-def test_quantities_can_follow_the_release(make_release):
+def test_quantities_can_follow_the_release():
     release = make_release(web=2, worker=0, clock=1)
     assert names_of(Asked(follows_release=True), release) == ["web.1", "web.2", "clock.1"]
 
 
-def test_what_was_asked_for_outweighs_the_release(make_release):
+def test_what_was_asked_for_outweighs_the_release():
     release = make_release(web=5, worker=0, clock=1)
     assert names_of(Asked(quantities={"worker": 2, "web": 1}), release) == [
         "web.1",
@@ -78,7 +79,7 @@ def test_what_was_asked_for_outweighs_the_release(make_release):
     ]
 
 
-def test_numbers_count_from_the_one_that_was_asked_for(make_release):
+def test_numbers_count_from_the_one_that_was_asked_for():
     asked = Asked(quantities={"web": 2}, start_number=7)
     assert names_of(asked, make_release(web=1)) == ["web.7", "web.8"]
 
@@ -102,13 +103,13 @@ def test_the_size_that_was_asked_for_a_type_outweighs_the_releases_and_the_defau
     assert asked.size_of(web) == size
 
 
-def test_the_release_type_is_no_dyno_of_a_release(make_release):
+def test_the_release_type_is_no_dyno_of_a_release():
     release = make_release(release=4, web=1)
     assert names_of(Asked(follows_release=True), release) == ["web.1"]
     assert names_of(Asked(quantities={"release": 1}), release) == []
 
 
-def test_an_unknown_type_is_refused_with_the_known_ones(make_release):
+def test_an_unknown_type_is_refused_with_the_known_ones():
     asked = Asked(quantities={"web": 1, "wroker": 2})
     with pytest.raises(UsageError) as caught:
         asked.require_known_types(make_release(version=4, release=1, web=1, worker=1))
@@ -116,11 +117,11 @@ def test_an_unknown_type_is_refused_with_the_known_ones(make_release):
     assert text == 'no process type "wroker" in v4 of shop; it has web, worker'
 
 
-def test_an_unknown_type_of_a_release_without_any_is_refused(make_release):
+def test_an_unknown_type_of_a_release_without_any_is_refused():
     with pytest.raises(UsageError, match="it has none at all"):
         Asked(quantities={"web": 1}).require_known_types(make_release())
 
 
-def test_known_types_are_accepted(make_release):
+def test_known_types_are_accepted():
     Asked(quantities={"web": 0}).require_known_types(make_release(web=1))
     Asked().require_known_types(make_release())

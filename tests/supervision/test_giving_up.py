@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -10,11 +11,16 @@ from hsup.cancellation import pause
 from hsup.errors import DriverError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.long_work import current
+from hsup.testing import MemoryDriver, MemorySource
 from tests.supervision.supervised import end, received
 
 
 @pytest.fixture
-def blocking_build(driver, monkeypatch, turn_until):
+def blocking_build(
+    driver: MemoryDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    turn_until: Callable[[Callable[[], object]], Awaitable[None]],
+) -> Callable[[], Awaitable[None]]:
     """Have the build of v2 wait until it is not wanted; give what waits for its begin."""
     begun = threading.Event()
     build = driver.build
@@ -120,7 +126,7 @@ async def test_a_build_that_takes_long_says_how_far_it_is(
 
 
 @pytest.fixture
-def fetching(source, monkeypatch):
+def fetching(source: MemorySource, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Have the source fetch slugs itself; return the versions that it was asked for."""
     asked = []
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hsup.api import Fetched
@@ -9,11 +11,11 @@ from hsup.events import SourceFailed
 from hsup.model import Fault, Slug
 from hsup.slugs import ChecksumError
 from hsup.supervision.formation import Asked
-from tests.supervision.supervised import SOON, end, keep, received
+from tests.supervision.supervised import SOON, end, received
 
 
 async def test_a_source_keeps_what_runs(supervise, source, driver, told):
-    kept = keep(source)
+    kept = source.keep_releases()
     driver.statuses = {"release": 0}
     first = source.release(version=1, web=1, release=1)
     supervisor, running = supervise()
@@ -26,7 +28,7 @@ async def test_a_source_keeps_what_runs(supervise, source, driver, told):
 
 
 async def test_what_was_kept_starts_without_its_release_phase(supervise, source, driver, told):
-    keep(source, source.release(silently=True, web=1, release=1))
+    source.keep_releases(source.release(silently=True, web=1, release=1))
     source.release(web=1, release=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -35,7 +37,7 @@ async def test_what_was_kept_starts_without_its_release_phase(supervise, source,
 
 
 async def test_what_was_kept_runs_where_the_first_release_fails(supervise, source, driver, told):
-    keep(source, source.release(silently=True, version=1, web=1, release=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1, release=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
     supervisor, running = supervise()
@@ -49,7 +51,7 @@ async def test_what_was_kept_runs_where_the_first_release_fails(supervise, sourc
 async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
     supervise, source, driver, told
 ):
-    keep(source, source.release(silently=True, version=1, web=3, release=1))
+    source.keep_releases(source.release(silently=True, version=1, web=3, release=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
     supervisor, running = supervise()
@@ -61,7 +63,7 @@ async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
 async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_fails(
     supervise, source, driver, told, turn_until
 ):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, worker=1, release=1)
     supervisor, running = supervise(stays=True, asked=Asked(quantities={"worker": 1}))
@@ -77,7 +79,7 @@ async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_
 
 
 async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, source, driver):
-    keep(source, source.release(silently=True, web=1))
+    source.keep_releases(source.release(silently=True, web=1))
     driver.build_failures = [DriverError("no space")]
     source.release(web=1)
     _, running = supervise()
@@ -86,7 +88,7 @@ async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, s
 
 
 async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source, sink):
-    kept = keep(source)
+    kept = source.keep_releases()
     full = [SourceError("no space"), SourceError("no space"), SourceError("no space")]
 
     def fail(release):
@@ -108,7 +110,7 @@ async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, s
     def fail(*_):
         raise ValueError("a slip")
 
-    keep(source)
+    source.keep_releases()
     setattr(source, ability, fail)
     source.release(web=1)
     supervisor, running = supervise()
@@ -124,7 +126,7 @@ async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, s
 
 
 async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, source, told):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     source.give(SourceError("loaded is broken"))
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -136,7 +138,7 @@ async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, sou
 
 
 async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, source, told, sink):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     source.give(Fetched(None, rejected=ReleaseRejected("cannot read Procfile", [Fault("", "x")])))
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -148,7 +150,7 @@ async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, s
 async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed(
     supervise, source, told
 ):
-    keep(source, source.release(silently=True, version=1, worker=1))
+    source.keep_releases(source.release(silently=True, version=1, worker=1))
     source.release(version=2, web=1)
     supervisor, running = supervise(asked=Asked(quantities={"worker": 1}))
     await told.state("worker.1", "up")
@@ -157,7 +159,7 @@ async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed
 
 
 @pytest.fixture(params=["", "file://", "file://localhost"])
-def folder_slug(request, tmp_path):
+def folder_slug(request: pytest.FixtureRequest, tmp_path: Path) -> Slug:
     return Slug(f"{request.param}{tmp_path}")
 
 
@@ -166,7 +168,7 @@ async def test_a_release_phase_runs_again_where_the_code_is_a_folder(
 ):
     release = source.release(silently=True, web=1, release=1)
     release = release._replace(slug=folder_slug)
-    keep(source, release)
+    source.keep_releases(release)
     driver.statuses = {"release": 0}
     source.give(Fetched(release))
     supervisor, running = supervise()
@@ -180,7 +182,7 @@ async def test_what_was_kept_runs_though_its_release_phase_fails_now(
 ):
     release = source.release(silently=True, web=1, release=1)
     release = release._replace(slug=Slug(str(tmp_path)))
-    keep(source, release)
+    source.keep_releases(release)
     driver.statuses = {"release": 1}
     source.give(Fetched(release))
     supervisor, running = supervise()
@@ -193,7 +195,7 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_where_dynos_run_
     supervise, source, driver, told
 ):
     release = source.release(web=1, release=1)
-    keep(source, release)
+    source.keep_releases(release)
     supervisor, running = supervise(one_shot=True)
     await told.state("web.1", "up")
     assert driver.attempts == 1
@@ -203,7 +205,7 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_where_dynos_run_
 async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
     supervise, source, driver
 ):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     driver.statuses = {"release": 3}
     source.release(version=2, web=1, release=1)
     _, running = supervise(one_shot=True)
@@ -212,7 +214,7 @@ async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
 
 
 async def test_a_type_that_is_none_is_an_error_whatever_was_kept(supervise, source):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     source.release(version=2, web=1)
     _, running = supervise(asked=Asked(quantities={"wbe": 1}))
     with pytest.raises(UsageError, match="wbe"):
@@ -228,7 +230,7 @@ async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
     supervise, source, driver, told, error
 ):
     kept = source.release(silently=True, version=1, web=1)
-    keep(source, kept)
+    source.keep_releases(kept)
     driver.build_failures = [error]
     source.release(version=2, command="better", web=1)
     supervisor, running = supervise()
@@ -242,7 +244,7 @@ async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
 
 
 async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervise, source, told):
-    keep(source, source.release(silently=True, version=1, web=1))
+    source.keep_releases(source.release(silently=True, version=1, web=1))
     error = ReleaseRejected("cannot run v2", [Fault("the slug", "its checksum is wrong")])
 
     def fetch_slug(release):
@@ -261,7 +263,7 @@ async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervis
 async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_release_fails(
     supervise, source, driver, told, sink
 ):
-    kept = keep(source)
+    kept = source.keep_releases()
     is_full = True
 
     def fail(release):
@@ -283,8 +285,8 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_rel
 
 
 async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, driver, told, sink):
-    kept = keep(source)
-    full = []
+    kept = source.keep_releases()
+    full: list[SourceError] = []
 
     def fail(release):
         if full:
@@ -308,7 +310,7 @@ async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, dri
 async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_the_source_fails(
     supervise, source, told, sink
 ):
-    kept = keep(source)
+    kept = source.keep_releases()
     is_full = True
 
     def fail(release):

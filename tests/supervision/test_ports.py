@@ -68,7 +68,7 @@ def test_giving_back_what_was_never_taken_does_nothing():
 @given(calls=LEASES)
 def test_no_two_dynos_have_the_same_port(calls):
     ports = Ports(["web", "worker"])
-    leases = {}
+    leases: dict[DynoName, int] = {}
     for is_lease, name in calls:
         if is_lease:
             port = ports.lease(name)

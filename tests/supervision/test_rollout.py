@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from hsup.errors import DriverError, ReleaseRejected, UsageError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import Author, Release
 from hsup.supervision.formation import Asked
+from hsup.testing import make_release
 from tests.supervision.supervised import FAULTY, end, received
 
 
@@ -165,7 +167,7 @@ async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
 
 
 async def test_a_release_that_failed_is_tried_again_when_another_author_writes_it(
-    supervise, source, driver, told, make_release
+    supervise, source, driver, told
 ):
     source.release(version=1, web=1)
     supervisor, running = supervise()
@@ -216,14 +218,14 @@ async def test_a_release_that_cannot_be_built_is_not_built_each_time_that_a_sour
     await end(supervisor, running)
 
 
-class Changing(dict):
+class Changing(dict[str, str]):
     """Is a mapping at first, and fails from then on."""
 
-    def __init__(self, looks):
+    def __init__(self, looks: int) -> None:
         super().__init__()
         self.looks = looks
 
-    def items(self):
+    def items(self) -> Any:
         self.looks -= 1
         if self.looks < 0:
             raise RuntimeError("dictionary changed size during iteration")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+from hsup.api import SupervisorView
 from hsup.plugins.calls import Part
 from hsup.plugins.guards import GuardedService
 from tests.supervision.supervised import end
@@ -10,12 +11,12 @@ from tests.supervision.supervised import end
 class Service:
     """Runs beside the supervisor, and notes what it sees."""
 
-    def __init__(self, error=None):
+    def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.seen = None
+        self.seen: SupervisorView | None = None
         self.was_cancelled = False
 
-    async def run(self, supervisor):
+    async def run(self, supervisor: SupervisorView) -> None:
         if self.error:
             raise self.error
         self.seen = supervisor
@@ -30,21 +31,19 @@ async def test_a_service_runs_beside_and_is_cancelled_at_the_end(supervise, sour
     source.release(web=1)
     supervisor, running = supervise(services=[service])
     await told.state("web.1", "up")
-    assert service.seen is supervisor
     await end(supervisor, running)
+    assert service.seen is supervisor
     assert service.was_cancelled
 
 
 async def test_a_service_that_fails_ends_alone(supervise, source, told, sink, calls):
     source.release(web=1)
-    failing = Part("service", "bug", "hsup-bug", "1.0")
-    services = [
-        GuardedService(calls, failing, Service(ValueError("a stranger's mistake"))),
-        Service(),
-    ]
-    supervisor, running = supervise(services=services)
+    part = Part("service", "bug", "hsup-bug", "1.0")
+    failing = GuardedService(calls, part, Service(ValueError("a stranger's mistake")))
+    other = Service()
+    supervisor, running = supervise(services=[failing, other])
     await told.state("web.1", "up")
     text = 'service "bug" of hsup-bug 1.0 failed to serve: ValueError: a stranger\'s mistake'
     assert f"Error: {text}" in sink.said("supervisor")
     assert await end(supervisor, running) == 0
-    assert services[1].was_cancelled
+    assert other.was_cancelled

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,11 @@ from hsup.errors import SourceError
 from hsup.events import SourceFailed, SupervisorStarted, SupervisorStopping
 from hsup.model import Command, ProcessType, Release
 from hsup.supervision.formation import Asked
+from hsup.testing import make_release
 from tests.supervision.supervised import SOON, end, received
+
+#: Of a release whose source has mistaken a location for a slug.
+WRONG: dict[str, Any] = {"slug": "here"}
 
 
 async def test_the_first_release_is_built_and_its_dynos_are_started(
@@ -40,7 +45,7 @@ async def test_events_tell_the_story_in_its_order(supervise, source, told, sink)
     ]
 
 
-async def test_a_dyno_has_the_size_of_its_type(supervise, source, driver, make_release):
+async def test_a_dyno_has_the_size_of_its_type(supervise, source, driver):
     release = make_release(web=1, worker=1)
     web, worker = release.processes
     source.give(Fetched(release=release._replace(processes=(web._replace(size="eco"), worker))))
@@ -115,9 +120,7 @@ async def test_a_dyno_that_crashed_for_long_is_started_at_once_by_a_new_release(
     await end(supervisor, running)
 
 
-async def test_warnings_are_told_and_keep_nothing_from_running(
-    supervise, source, told, sink, make_release
-):
+async def test_warnings_are_told_and_keep_nothing_from_running(supervise, source, told, sink):
     source.give(Fetched(release=make_release(web=1), warnings=("line 3: tabs",)))
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -160,7 +163,7 @@ async def test_a_source_that_could_not_be_read_is_asked_again_by_itself(
     await end(supervisor, running)
 
 
-async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, told, make_release):
+async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, told):
     failure = SourceError("gone for a moment")
     source.give(Fetched(release=make_release(web=1), failure=failure))
     supervisor, running = supervise()
@@ -169,7 +172,7 @@ async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, to
     await end(supervisor, running)
 
 
-async def test_a_source_that_wants_to_be_asked_again_is(supervise, source, told, make_release):
+async def test_a_source_that_wants_to_be_asked_again_is(supervise, source, told):
     release = make_release(version=1, web=1)
     source.give(Fetched(release=release, ask_again=True))
     supervisor, running = supervise(retry=SOON)
@@ -307,7 +310,7 @@ async def test_a_reload_and_a_change_at_once_ask_for_both(supervise, source, tol
         {"warnings": None},
         {"rejected": "x"},
         {"failure": "x"},
-        {"release": Release("shop", 2, slug="here")},
+        {"release": Release("shop", 2)._replace(**WRONG)},
     ],
     ids=repr,
 )

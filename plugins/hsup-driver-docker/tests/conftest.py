@@ -13,15 +13,19 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
 
 import docker
 import pytest
 
 from hsup.api import Settings
 from hsup.errors import DriverError
+from hsup.model import Release
 from hsup_driver_docker.connection import Connection
+from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine
 
@@ -67,7 +71,7 @@ def _folder(name: str, mode: int) -> tarfile.TarInfo:
 
 
 @pytest.fixture
-def root_archive():
+def root_archive() -> Callable[..., bytes]:
     """What makes the root of an image, given the names of programs in a line."""
     return lambda programs=PROGRAMS: pack(programs)
 
@@ -84,7 +88,9 @@ def engine() -> Engine:
 
 
 @pytest.fixture(autouse=True)
-def _alone(request, tmp_path_factory) -> Iterator[None]:
+def _alone(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """Run the tests with the engine one by one: they look at all that it has."""
     if "engine" not in request.fixturenames:
         yield
@@ -102,14 +108,14 @@ def connected(engine: Engine) -> Iterator[docker.APIClient]:
 
 
 @pytest.fixture
-def sdk(engine):
+def sdk(engine: Engine) -> Iterator[docker.APIClient]:
     """Docker's SDK, for what only tests do."""
     with connected(engine) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def stack(engine) -> Iterator[str]:
+def stack(engine: Engine) -> Iterator[str]:
     """The name of an image with what tests run; the images built of it go with it."""
     name = f"hsup-test-{secrets.token_hex(4)}"
     change = ["ENV LANG=nowhere", 'ENTRYPOINT ["/bin/false"]']
@@ -123,7 +129,7 @@ def stack(engine) -> Iterator[str]:
 
 
 @pytest.fixture
-def environ(stack, engine, tmp_path) -> Iterator[dict[str, str]]:
+def environ(stack: str, engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Variables for a driver that shares nothing with others; fail if it leaves something."""
     named = {name: os.environ[name] for name in ("DOCKER_HOST", "HOME") if name in os.environ}
     yield {
@@ -155,5 +161,20 @@ def _containers(engine: Engine, households: Container[str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def settings(environ, tmp_path) -> Settings:
+def settings(environ: Mapping[str, str], tmp_path: Path) -> Settings:
     return Settings(folder=str(tmp_path), environ=environ)
+
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def release(stack: str) -> Release:
+    return Release(app=f"test-{next(NUMBERS)}", version=3, stack=stack.partition(":")[0])
+
+
+@pytest.fixture
+def driver(settings: Settings, release: Release) -> Iterator[DockerDriver]:
+    with closing(DockerDriver(settings)) as driver:
+        driver.build(release)
+        yield driver

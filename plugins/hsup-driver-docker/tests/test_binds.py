@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from hsup.model import Bind, Command, DynoName, Release
 from hsup.sizes import SIZES
 from hsup.testing import dyno_spec
-from hsup_driver_docker.connection import Stream
+from hsup_driver_docker.connection import Connection, Stream
 from hsup_driver_docker.engine import Engine
 from hsup_driver_docker.image import Image
 from hsup_driver_docker.maker import Maker
@@ -32,24 +34,26 @@ RECURSIVELY = {"ReadOnlyForceRecursive": True, "Propagation": "rprivate"}
 class FakeConnection:
     """Answers as an engine that makes every container, and notes what it is to make."""
 
-    def __init__(self, information):
+    def __init__(self, information: Mapping[str, object]) -> None:
         self._information = information
-        self.created = []
+        self.created: list[Any] = []
 
-    def ask(self, _method, path, _query=None, body=None, **_options):
+    def ask(
+        self, _method: str, path: str, _query: object = None, body: Any = None, **_options: object
+    ) -> Any:
         if path == "/info":
             return self._information
         self.created.append(body)
         return {"Id": "c1"}
 
-    def open(self, *_asked, **_options):
+    def open(self, *_asked: object, **_options: object) -> Stream:
         return Stream(socket.socket(), b"")
 
 
-def mounts(information, *binds):
+def mounts(information: Mapping[str, object], *binds: Bind) -> Any:
     """Return the mounts of the container that a dyno with these paths gets."""
     connection = FakeConnection(information)
-    maker = Maker(Engine(connection), "owner", None, "127.0.0.1")
+    maker = Maker(Engine(cast(Connection, connection)), "owner", None, "127.0.0.1")
     spec = dyno_spec(Release("shop", 1), DynoName("web", 1), Command(("true",)), port=None)
     around = maker.surroundings(SIZES["standard-1x"])
     launched = maker.launch(spec._replace(binds=binds), Image("sha256:1"), around)
@@ -57,7 +61,7 @@ def mounts(information, *binds):
     return connection.created[0]["HostConfig"]["Mounts"]
 
 
-def bind(host, *, read_only=True):
+def bind(host: Path | str, *, read_only: bool = True) -> Bind:
     return Bind(Path(host), Path("/seen"), read_only=read_only)
 
 

@@ -2,28 +2,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
 
-from hsup.model import Command, DynoName, ExitStatus
+from hsup.api import ExecutesInside, Settings
+from hsup.model import Command, DynoName, ExitStatus, Release
 from hsup.testing import DriverSuite, Recorder
 from hsup_driver_docker.driver import DockerDriver
 
 
 class TestDockerDriver(DriverSuite):
     @pytest.fixture(autouse=True)
-    def _environ(self, environ, stack):
+    def _environ(self, environ: Mapping[str, str], stack: str) -> None:
         self.environ = environ
         self.stack = stack.partition(":")[0]
 
-    def make_driver(self, settings):
+    def make_driver(self, settings: Settings) -> DockerDriver:
         return DockerDriver(settings._replace(environ=self.environ))
 
-    def release(self):
+    def release(self) -> Release:
         return super().release()._replace(stack=self.stack)
 
-    def leftovers(self):
+    def leftovers(self) -> Collection[str]:
         """The folder of an hsup stays as long as it has containers."""
         return list(map(str, Path(self.environ["HSUP_DOCKER_DIR"]).glob("*/instances/*")))
 
@@ -35,6 +37,7 @@ class TestDockerDriver(DriverSuite):
     def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self):
         async def check(driver):
             async with self._started(driver, "sleep 60") as (dyno, _), Recorder() as recorder:
+                assert isinstance(dyno, ExecutesInside)
                 null = os.open(os.devnull, os.O_RDONLY)
                 line = "id -un; grep -E 'CapEff|NoNewPrivs' /proc/self/status; echo oh >&2; exit 7"
                 streams = (null, recorder.stdout, recorder.stderr)

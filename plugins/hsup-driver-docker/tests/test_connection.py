@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ from hsup_driver_docker.endpoint import Certificates
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an authority without key usage, and an engine's certificate of it."""
     folder = tmp_path_factory.mktemp("tls")
     (folder / "authority").write_text(
@@ -36,7 +38,7 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture
-def strict(monkeypatch):
+def strict(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ssl.SSLContext]:
     """Make Python as strict as 3.13 is, and return what it makes by default."""
     usual = ssl.create_default_context
 
@@ -49,7 +51,7 @@ def strict(monkeypatch):
     return create
 
 
-def shake_hands(client_context, certificates):
+def shake_hands(client_context: ssl.SSLContext, certificates: Path) -> None:
     """Let a client and an engine speak TLS until both are content. Raises SSLError."""
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")

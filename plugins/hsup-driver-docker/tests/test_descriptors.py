@@ -22,7 +22,7 @@ NONE = 1 << 30
 COMMAND = Command(("true",))
 
 
-def opened():
+def opened() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))
 
 

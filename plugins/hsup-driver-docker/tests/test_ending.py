@@ -13,12 +13,12 @@ from hsup_driver_docker.ending import Ending
 from hsup_driver_docker.engine import State
 
 
-def event(what, **attributes):
+def event(what: str, **attributes: str) -> bytes:
     actor = {"ID": "c1", "Attributes": attributes}
     return (json.dumps({"Action": what, "Actor": actor}) + "\n").encode()
 
 
-def removed(code):
+def removed(code: int) -> bytes:
     return b'{"Error":null,"StatusCode":%d}\n' % code
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,19 +11,19 @@ from hsup_driver_docker.endpoint import Certificates, Endpoint, find
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path: Path) -> Path:
     """A home with an empty folder .docker."""
     (tmp_path / ".docker").mkdir()
     return tmp_path
 
 
-def certificates(folder):
+def certificates(folder: Path) -> Path:
     for name in ("ca", "cert", "key"):
         (folder / f"{name}.pem").write_text("x")
     return folder
 
 
-def context(home, name, host):
+def context(home: Path, name: str, host: str) -> Path:
     """Write a context as `docker context create` does."""
     key = hashlib.sha256(name.encode()).hexdigest()
     folder = home / ".docker/contexts/meta" / key

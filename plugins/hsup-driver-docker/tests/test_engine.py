@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,7 +25,7 @@ PODMAN = (
 
 
 @pytest.fixture
-def answering(tmp_path):
+def answering(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Give an engine that answers each request with the same, and what it was asked."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "sock"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,9 @@ from hsup.testing import dyno_spec
 from hsup_driver_docker.driver import DockerDriver
 
 
-def explain(tmp_path, *, environ=None, **given):
+def explain(
+    tmp_path: Path, *, environ: Mapping[str, str] | None = None, **given: Any
+) -> Sequence[str]:
     nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/none", **(environ or {})}
     driver = DockerDriver(Settings(folder=str(tmp_path), environ=nowhere))
     one = Release(app="app", version=1, slug=Slug("/srv/shop"))

@@ -8,6 +8,7 @@ import queue
 import signal
 import socket
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -16,29 +17,31 @@ from hsup.errors import DriverError
 from hsup.foreground import Session
 from hsup.model import ExitStatus
 from hsup.terminal import signals_woken
+from hsup.testing import make_spec
 from hsup_driver_docker.connection import Connection, EngineAway, EngineError, Stream
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine, State
 from hsup_driver_docker.events import Event, Lines
 from hsup_driver_docker.foreground import AttachedContainer
 from hsup_driver_docker.handle import Handle, Once
+from hsup_driver_docker.image import Image
 
 OUTPUT = b"\1\0\0\0\0\0\0\3out\2\0\0\0\0\0\0\3err"
 REMOVED = b'{"Error":null,"StatusCode":%d}\n'
 
 
-def line(what, **attributes):
+def line(what: str, **attributes: str) -> str:
     return json.dumps({"Action": what, "Actor": {"ID": "c1", "Attributes": attributes}}) + "\n"
 
 
-def died(code):
+def died(code: int) -> str:
     return line("die", exitCode=str(code), name="hsup-shop-run.1")
 
 
 class Told:
     """A session, and the engine's ends of its streams."""
 
-    def __init__(self, opened, first):
+    def __init__(self, opened: ExitStack, first: bytes) -> None:
         engine = Engine(Connection(find({"DOCKER_HOST": "unix:///none"})))
         pairs = [socket.socketpair() for _ in range(3)]
         for pair in pairs:
@@ -47,10 +50,10 @@ class Told:
         self.output, self.events, self.removal = (theirs for _, theirs in pairs)
         streams = [Stream(ours, b"") for ours, _ in pairs]
         streams[1] = streams[1]._replace(first=first)
-        handle = Handle(engine, "c1", "hsup-shop-run.1", None, None)
+        handle = Handle(engine, "c1", "hsup-shop-run.1", make_spec("run.1"), Image("sha256:0"))
         self._container = AttachedContainer(Once(handle, *streams), has_terminal=False)
 
-    def run(self, signals=b""):
+    def run(self, signals: bytes = b"") -> ExitStatus:
         """Return what is made of it, once the output has ended."""
         woken, wake = os.pipe()
         os.write(wake, signals)
@@ -60,18 +63,18 @@ class Told:
             os.close(woken)
             os.close(wake)
 
-    def run_woken(self, woken):
+    def run_woken(self, woken: int) -> ExitStatus:
         """Return the same; `woken` is what has the numbers of signals."""
         self.output.sendall(OUTPUT)
         self.output.close()
         return self.relay(woken)
 
-    def relay(self, woken):
+    def relay(self, woken: int) -> ExitStatus:
         return Session(self._container, woken, grace_seconds=1.0).run()
 
 
 @pytest.fixture
-def told(capfd):
+def told(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Told]]:
     with ExitStack() as opened:
         yield lambda first=b"": Told(opened, first)
     assert capfd.readouterr() == ("out", "err")
@@ -170,7 +173,7 @@ def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, num
 
 
 @pytest.fixture
-def unignored():
+def unignored() -> Iterator[None]:
     """Have signals count that whoever started the tests may ignore."""
     before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     yield
@@ -180,7 +183,7 @@ def unignored():
 @pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR2, signal.SIGRTMIN + 5])
 def test_a_signal_to_hsup_is_the_containers(told, monkeypatch, number):
-    passed_on = queue.Queue()
+    passed_on: queue.Queue[int] = queue.Queue()
     monkeypatch.setattr(Handle, "signal", lambda _, it: passed_on.put(it))
     one = told(died(4).encode())
     with signals_woken() as woken:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from itertools import pairwise
 
 from hypothesis import given
@@ -11,7 +12,7 @@ from hsup_driver_docker.frames import STDERR, STDOUT, Demultiplexer
 FRAMES = st.lists(st.tuples(st.sampled_from([STDOUT, STDERR]), st.binary(max_size=300)))
 
 
-def stream_of(frames):
+def stream_of(frames: Iterable[tuple[int, bytes]]) -> bytes:
     return b"".join(struct.pack(">BxxxI", one, len(data)) + data for one, data in frames)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ os.kill(os.getpid(), 9)
 
 
 @pytest.fixture
-def household(environ):
+def household(environ: Mapping[str, str]) -> Iterator[Callable[..., Household]]:
     """Return a maker of households, which are left at the end."""
     made = []
 
@@ -35,11 +36,11 @@ def household(environ):
 
 
 @pytest.fixture
-def environ(tmp_path):
+def environ(tmp_path: Path) -> dict[str, str]:
     return {"HSUP_DOCKER_DIR": str(tmp_path / "docker")}
 
 
-def dead(environ):
+def dead(environ: Mapping[str, str]) -> str:
     """Return the owner of what an hsup has that was killed."""
     words = [sys.executable, "-c", DIE, environ["HSUP_DOCKER_DIR"]]
     return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()

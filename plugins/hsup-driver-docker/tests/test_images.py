@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from hsup.model import Author, Slug
 from hsup_driver_docker.connection import Connection
 from hsup_driver_docker.endpoint import find
 from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.image import Image
 from hsup_driver_docker.images import Images, Wanted, folder_digest, image_name
 
 STRANGER = Author(os.geteuid() + 61001, 61001)
@@ -30,7 +33,7 @@ LABELS = {
 
 
 @pytest.fixture
-def images(tmp_path):
+def images(tmp_path: Path) -> Iterator[Callable[..., Images]]:
     """Give the images of an engine that has one, under every name, with the given labels."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "sock"))
@@ -56,7 +59,7 @@ def images(tmp_path):
         listening.shutdown(socket.SHUT_RDWR)
 
 
-def obtain(images, name, author):
+def obtain(images: Images, name: str, author: Author | None) -> Image:
     wanted = Wanted("mine", Slug(f"docker://{name}"), None, author)
     return images.obtain(wanted, 1, lambda: "nobody")
 
@@ -107,7 +110,7 @@ def test_a_newer_base_or_release_has_the_same_name(label):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib/one").write_text("1")
     (tmp_path / "link").symlink_to("lib/one")

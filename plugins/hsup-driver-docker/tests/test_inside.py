@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,7 @@ sys.stdin.readline()
 
 
 @pytest.fixture
-def late_init():
+def late_init() -> Iterator[subprocess.Popen[str]]:
     """A process 1 that has not begun its program."""
     if os.geteuid() != 0:
         pytest.skip("only root makes namespaces")
@@ -38,7 +40,7 @@ def late_init():
         init.kill()
 
 
-def executed(init, body):
+def executed(init: subprocess.Popen[str], body: Mapping[str, Any]) -> subprocess.Popen[str]:
     """Execute what an engine would, beside process 1."""
     with open(f"/proc/{init.pid}/task/{init.pid}/children", encoding="ascii") as file:
         pid = file.read().split()[0]

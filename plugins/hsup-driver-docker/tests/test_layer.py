@@ -7,6 +7,9 @@ import socket
 import stat
 import tarfile
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +22,7 @@ _RENAME_EXCHANGE = 2
 PASSWD, GROUP = File("/etc/passwd", ""), File("/etc/group", "")
 
 
-def members(folder, advance=lambda _: None):
+def members(folder: Any, advance: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
     """Return what is copied of a folder, with the content of files."""
     layer = Layer(passwd=PASSWD, group=GROUP, folder=str(folder))
     found = {}
@@ -33,7 +36,7 @@ def members(folder, advance=lambda _: None):
     return found
 
 
-def exchange(one, other):
+def exchange(one: Path, other: Path) -> None:
     """Exchange two files (man 2 renameat2)."""
     libc = ctypes.CDLL(None, use_errno=True)
     paths = (os.fsencode(one), os.fsencode(other))
@@ -41,14 +44,14 @@ def exchange(one, other):
 
 
 @pytest.fixture
-def slug(tmp_path):
+def slug(tmp_path: Path) -> Path:
     folder = tmp_path / "slug"
     folder.mkdir()
     return folder
 
 
 @pytest.fixture
-def secrets(tmp_path):
+def secrets(tmp_path: Path) -> Path:
     folder = tmp_path / "secrets"
     folder.mkdir()
     for number in range(40):

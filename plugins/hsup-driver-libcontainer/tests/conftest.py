@@ -6,7 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,12 +45,12 @@ def _descriptors_left(count: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def descriptors_left():
+def descriptors_left() -> Callable[[int], object]:
     return _descriptors_left
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory) -> Path:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root folder with as much as the tests run."""
     root = tmp_path_factory.mktemp("stack")
     root.chmod(0o755)
@@ -71,7 +71,7 @@ def stack(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environ(stack, tmp_path_factory) -> dict[str, str]:
+def environ(stack: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables for a driver that shares nothing with other hsups."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
@@ -90,5 +90,5 @@ def environ(stack, tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture
-def settings(environ, tmp_path) -> Settings:
+def settings(environ: Mapping[str, str], tmp_path: Path) -> Settings:
     return Settings(folder=str(tmp_path), environ=environ)

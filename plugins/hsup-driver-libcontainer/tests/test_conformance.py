@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
 
+from hsup.api import ExecutesInside, Settings
 from hsup.model import Command, DynoName, ExitStatus
 from hsup.testing import DriverSuite, Recorder
 from hsup_driver_libcontainer.driver import LibcontainerDriver
@@ -13,13 +15,13 @@ from hsup_driver_libcontainer.driver import LibcontainerDriver
 
 class TestLibcontainerDriver(DriverSuite):
     @pytest.fixture(autouse=True)
-    def _environ(self, environ):
+    def _environ(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
 
-    def make_driver(self, settings):
+    def make_driver(self, settings: Settings) -> LibcontainerDriver:
         return LibcontainerDriver(settings._replace(environ=self.environ))
 
-    def leftovers(self):
+    def leftovers(self) -> Collection[str]:
         """The file of an hsup stays as long as it has cgroups."""
         return list(map(str, Path(self.environ["LIBCONTAINER_RUN_DIR"]).glob("instances/*")))
 
@@ -31,6 +33,7 @@ class TestLibcontainerDriver(DriverSuite):
     def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self):
         async def check(driver):
             async with self._started(driver, "sleep 60") as (dyno, _), Recorder() as recorder:
+                assert isinstance(dyno, ExecutesInside)
                 null = os.open(os.devnull, os.O_RDONLY)
                 command = Command(("id -un; grep CapEff /proc/self/status; exit 7",))
                 streams = (null, recorder.stdout, recorder.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -21,49 +22,50 @@ from hsup_driver_libcontainer.child.messages import (
 from hsup_driver_libcontainer.conversation import Conversation
 
 
-class Readers(dict):
+class Readers(dict[int, Callable[[], object]]):
     """A loop that calls when the test does."""
 
-    def add_reader(self, descriptor, action):
+    def add_reader(self, descriptor: int, action: Callable[[], object]) -> None:
         self[descriptor] = action
 
-    def remove_reader(self, descriptor):
+    def remove_reader(self, descriptor: int) -> None:
         self.pop(descriptor, None)
 
 
 class Told:
     """A conversation, the other ends of it, and all that was heard."""
 
-    def __init__(self, opened):
+    def __init__(self, opened: ExitStack) -> None:
         (first, self.first), (setup, self.builder) = messages.pair(), messages.pair()
         for one in (first, self.first, setup, self.builder):
             opened.enter_context(one)
         self.process = opened.enter_context(subprocess.Popen(["sleep", "600"]))
         opened.callback(self.process.kill)
-        self.readers, self.heard = Readers(), []
+        self.readers = Readers()
+        self.heard: list[str] = []
         channels = Channels(first, setup, "socket:[0]")
         self.conversation = Conversation(channels, self.readers, self._hear)
         self.hear_builder = self.readers[setup.fileno()]
         self.hear_first = self.readers[first.fileno()]
 
-    def watch(self):
+    def watch(self) -> None:
         pidfd = os.pidfd_open(self.process.pid)
         messages.send(self.builder, Watch(), [pidfd])
         os.close(pidfd)
         self.hear_builder()
 
-    def end(self):
+    def end(self) -> None:
         self.process.kill()
         self.process.wait()
         self.readers[self.conversation.pidfd]()
 
-    def _hear(self, heard, descriptors):
+    def _hear(self, heard: object, descriptors: Sequence[int]) -> None:
         assert len(descriptors) == isinstance(heard, Watch)
         self.heard.append(repr(heard))  # one without fields is equal to every other
 
 
 @pytest.fixture
-def told():
+def told() -> Iterator[Told]:
     with ExitStack() as opened:
         yield Told(opened)
 

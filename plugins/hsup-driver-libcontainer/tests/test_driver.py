@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pyseccomp
+import pyseccomp  # type: ignore[import-untyped]
 import pytest
 
+from hsup.api import Settings
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import Bind, Command, DynoName, ExitStatus, Release, Slug
 from hsup.testing import Recorder, dyno_spec
@@ -23,17 +25,18 @@ from hsup_driver_libcontainer import lookout, spares, uids, zygote_client
 from hsup_driver_libcontainer.child import kernel
 from hsup_driver_libcontainer.child.processes import children_of, is_stopped
 from hsup_driver_libcontainer.driver import LibcontainerDriver
+from hsup_driver_libcontainer.dyno import ContainerDyno
 
 NAME = DynoName("web", 1)
 
 MS_SHARED = 1 << 20  # linux/mount.h
 
 
-def release(**given):
+def release(**given: Any) -> Release:
     return Release(app="app", version=1, **given)
 
 
-async def output_of(driver, one, line, **given):
+async def output_of(driver: LibcontainerDriver, one: Release, line: str, **given: Any) -> str:
     """Return what a dyno wrote, both streams together."""
     spec = dyno_spec(one, NAME, Command((line,)), port=5000)._replace(**given)
     async with Recorder() as recorder:
@@ -45,7 +48,7 @@ async def output_of(driver, one, line, **given):
 
 
 @asynccontextmanager
-async def built(settings, one):
+async def built(settings: Settings, one: Release) -> AsyncIterator[LibcontainerDriver]:
     driver = LibcontainerDriver(settings)
     try:
         await asyncio.to_thread(driver.build, one)
@@ -54,7 +57,7 @@ async def built(settings, one):
         driver.close()
 
 
-def ran(settings, one, line, **given):
+def ran(settings: Settings, one: Release, line: str, **given: Any) -> str:
     async def run():
         async with asyncio.timeout(60), built(settings, one) as driver:
             return await output_of(driver, one, line, **given)
@@ -63,7 +66,7 @@ def ran(settings, one, line, **given):
 
 
 @pytest.fixture
-def app(tmp_path):
+def app(tmp_path: Path) -> Path:
     folder = tmp_path / "the app"
     (folder / "sub").mkdir(parents=True)
     (folder / "sub/file").write_text("from the slug\n")
@@ -103,7 +106,7 @@ def test_without_idmapped_mounts_the_dyno_is_given_what_is_the_folders_owners(se
     assert in_child(run) == "dyno\ndyno\nUNKNOWN\n"
 
 
-def in_child(function):
+def in_child(function: Callable[[], str]) -> str:
     """Return what a function returns in a process of its own, which may leave namespaces."""
     told, tell = os.pipe()
     pid = os.fork()
@@ -138,7 +141,7 @@ def test_a_disk_image_is_a_stack(settings, environ, stack, tmp_path):
         assert time.monotonic() < deadline, "the loop device is left"
 
 
-def output_of_losetup():
+def output_of_losetup() -> str:
     return subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
 
 
@@ -272,7 +275,7 @@ execution.seal = note
     assert {*sealed.read_text().split()} == {"zygote", "init", "beside"}
 
 
-def lack(name):
+def lack(name: str) -> None:
     """Have this process's kernel not know a system call."""
     if name != "nothing":
         filtering = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
@@ -314,7 +317,7 @@ def test_a_zygote_that_was_killed_is_started_again(settings):
     assert asyncio.run(run()) == "two\n"
 
 
-def children(argument):
+def children(argument: str) -> list[int]:
     """Return the processes below this one that have an argument."""
     return [
         pid
@@ -443,19 +446,21 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
 class Accounts:
     """Those of a server that answers when it is told to, or after 10 s."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_asked, self.may_answer = threading.Event(), threading.Event()
-        self.were_in_time = []
+        self.were_in_time: list[bool] = []
         monkeypatch.setattr(uids, "_has_account", self._has_account)
 
-    def _has_account(self, _):
+    def _has_account(self, _: object) -> bool:
         self.is_asked.set()
         self.were_in_time.append(self.may_answer.wait(10))
         return False
 
 
 @asynccontextmanager
-async def starts(settings):
+async def starts(
+    settings: Settings,
+) -> AsyncIterator[Callable[[], Coroutine[object, object, ContainerDyno]]]:
     """Give what starts a dyno that does nothing."""
     one = release()
     spec = dyno_spec(one, NAME, Command(("true",)), port=None)
@@ -532,13 +537,13 @@ def test_closing_the_driver_closes_each_channel_whatever_runs(settings):
     asyncio.run(run())
 
 
-def sockets():
+def sockets() -> set[str]:
     """Return the sockets that this process has open."""
     links = (f"/proc/self/fd/{one}" for one in open_files("self"))
     return {link for one in links if (link := read_link(one)).startswith("socket:")}
 
 
-def read_link(path):
+def read_link(path: str) -> str:
     with suppress(FileNotFoundError):
         return os.readlink(path)
     return ""
@@ -580,7 +585,7 @@ def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
     assert not first_processes()
 
 
-async def has_stopped_next(driver, one):
+async def has_stopped_next(driver: LibcontainerDriver, one: Release) -> bool:
     """Have a dyno made ready; tell whether its first process was stopped before it had a child."""
     (zygote,) = children("-ISB")
     stopping = await asyncio.create_subprocess_exec(
@@ -597,7 +602,7 @@ async def has_stopped_next(driver, one):
     return False
 
 
-def kill_first_processes():
+def kill_first_processes() -> None:
     """Return when they are gone, before the driver can have heard of it."""
     while pids := first_processes():  # one may have been forked meanwhile
         for pid in pids:
@@ -606,7 +611,7 @@ def kill_first_processes():
         time.sleep(0.001)
 
 
-def is_first_of_a_spare(pid):
+def is_first_of_a_spare(pid: int) -> bool:
     """Tell whether a first process and its grandchild have left the channel to the builder."""
     if Path(f"/proc/{pid}/comm").read_text() != "hsup-init\n":
         return False
@@ -614,22 +619,22 @@ def is_first_of_a_spare(pid):
     return bool(grandchildren) and all(open_files(one) <= {"0"} for one in grandchildren)
 
 
-def open_files(pid):
+def open_files(pid: object) -> set[str]:
     return {*os.listdir(f"/proc/{pid}/fd")}
 
 
-def has_ended(pid):
+def has_ended(pid: int) -> bool:
     try:
         return ") Z" in Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return True
 
 
-async def until(true):
+async def until(true: Callable[[], object]) -> None:
     while not true():  # noqa: ASYNC110 - the kernel tells nobody
         await asyncio.sleep(0.01)
 
 
-def first_processes():
+def first_processes() -> list[int]:
     """Return the first processes of a driver's dynos, which are its zygote's children."""
     return [pid for zygote in children("-ISB") for pid in children_of(zygote)]

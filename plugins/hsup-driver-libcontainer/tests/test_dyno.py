@@ -7,8 +7,9 @@ import math
 import os
 import signal
 import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from hsup.model import Address, Command, DynoName, ExitStatus, Release
 from hsup.sizes import named
 from hsup.testing import dyno_spec
 from hsup_driver_libcontainer import lookout
+from hsup_driver_libcontainer.cgroups.cgroups import Group
 from hsup_driver_libcontainer.child import messages
 from hsup_driver_libcontainer.child.messages import (
     Built,
@@ -40,24 +42,31 @@ class Memory(NamedTuple):
 
     kills: int = 0
 
-    def out_of_memory_kills(self):
+    def out_of_memory_kills(self) -> int:
         return self.kills
 
 
 class Processes:
     """A dyno, and the processes' ends of its channels; the first one sleeps."""
 
-    def __init__(self, opened, kills=0):
+    def __init__(self, opened: ExitStack, kills: int = 0) -> None:
         (first, self.first), (setup, self.builder) = messages.pair(), messages.pair()
         for one in (first, self.first, setup, self.builder):
             opened.enter_context(one)
         self.process = opened.enter_context(subprocess.Popen(["sleep", "600"]))
         opened.callback(self.process.kill)
         self.memory_event = os.eventfd(0)
-        self.is_stuck_for, self.released, self.executed = [], [], []
+        self.is_stuck_for: list[float] = []
+        self.released: list[Place] = []
+        self.executed: list[object] = []
         held = f"socket:[{os.fstat(self.first.fileno()).st_ino}]"
         place = Place(
-            3000, "host", named("standard-1x"), Subnet(0x2B0000_00 >> 2), Memory(kills), ()
+            3000,
+            "host",
+            named("standard-1x"),
+            Subnet(0x2B0000_00 >> 2),
+            cast(Group, Memory(kills)),
+            (),
         )
         self.dyno = ContainerDyno(
             place,
@@ -68,32 +77,32 @@ class Processes:
             memory_event=self.memory_event,
         )
 
-    def watch(self):
+    def watch(self) -> None:
         pidfd = os.pidfd_open(self.process.pid)
         messages.send(self.builder, Watch(), [pidfd])
         os.close(pidfd)
 
-    def build(self):
+    def build(self) -> None:
         """Be the builder until it has become the program."""
         messages.send(self.builder, Built(has_copied_owner=True))
         self.builder.close()
 
-    def exit(self, status, *, is_last=True):
+    def exit(self, status: int, *, is_last: bool = True) -> None:
         messages.send(self.first, Exited(status, is_last))
         if is_last:
             self.process.kill()
 
-    def _end_stuck(self, seconds):
+    def _end_stuck(self, seconds: float) -> None:
         self.is_stuck_for.append(seconds)
         if seconds == math.inf:
             self.builder.close()
 
-    async def _release(self, place):
+    async def _release(self, place: Place) -> None:
         self.released.append(place)
 
 
 @asynccontextmanager
-async def begun(**given):
+async def begun(**given: Any) -> AsyncIterator[Processes]:
     with ExitStack() as opened:
         async with asyncio.timeout(60):
             one = Processes(opened, **given)
@@ -102,7 +111,7 @@ async def begun(**given):
             await one.dyno.destroy()
 
 
-def run(check, **given):
+def run(check: Callable[[Processes], Awaitable[None]], **given: Any) -> None:
     async def checked():
         async with begun(**given) as one:
             await check(one)
@@ -110,7 +119,7 @@ def run(check, **given):
     asyncio.run(checked())
 
 
-async def until(true):
+async def until(true: Callable[[], object]) -> None:
     while not true():  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hsup.api import Settings
 from hsup.model import Bind, Command, DynoName, Release, Slug
 from hsup.testing import dyno_spec
 from hsup_driver_libcontainer import requirements
@@ -86,7 +89,7 @@ def test_both_ways_of_a_choice_are_told():
     ]
 
 
-def explain(settings, tmp_path, **given):
+def explain(settings: Settings, tmp_path: Path, **given: Any) -> Sequence[str]:
     """Return what a driver tells that shares nothing with those of other tests."""
     environ = {**settings.environ, "LIBCONTAINER_RUN_DIR": str(tmp_path / "run")}
     driver = LibcontainerDriver(settings._replace(environ=environ))

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
@@ -33,7 +35,7 @@ from hsup_driver_libcontainer.streams import Streams
 class Dyno:
     """A session, and the processes' ends of its channels and pipes; the first one sleeps."""
 
-    def __init__(self, opened, terminal=None):
+    def __init__(self, opened: ExitStack, terminal: Any = None) -> None:
         (first, self.first), (setup, self.builder) = messages.pair(), messages.pair()
         for one in (first, self.first, setup, self.builder):
             opened.enter_context(one)
@@ -48,7 +50,7 @@ class Dyno:
         begun = Begun(Channels(first, setup, "socket:[0]"), streams, terminal, self.memory_event)
         self.attached = AttachedDyno(begun, self._end_soon)
 
-    def run(self, signals=(), grace_seconds=60.0):
+    def run(self, signals: Sequence[int] = (), grace_seconds: float = 60.0) -> ExitStatus:
         """Return what is made of all that was said so far."""
         woken, wake = os.pipe()
         os.write(wake, bytes(signals))
@@ -59,41 +61,41 @@ class Dyno:
             os.close(woken)
             os.close(wake)
 
-    def launch(self):
+    def launch(self) -> None:
         """Be the builder until it has become the program."""
         self.watch()
         messages.send(self.builder, Built(has_copied_owner=False))
         self.builder.close()
 
-    def watch(self):
+    def watch(self) -> None:
         pidfd = os.pidfd_open(self.process.pid)
         messages.send(self.builder, Watch(), [pidfd])
         os.close(pidfd)
 
-    def exit(self, status, *, is_last=True):
+    def exit(self, status: int, *, is_last: bool = True) -> None:
         """Be the first process, which has seen the program end, and ends with the last one."""
         messages.send(self.first, Exited(status, is_last))
         self.close_outputs()
         if is_last:
             self.process.kill()
 
-    def close_outputs(self):
+    def close_outputs(self) -> None:
         while self.outputs:
             os.close(self.outputs.pop())
 
-    def told(self):
+    def told(self) -> Iterator[object]:
         """Return what the first process is told, as far as there is something."""
         self.first.setblocking(False)
         with suppress(BlockingIOError):
             while received := messages.receive(self.first):
                 yield received.message
 
-    def _end_soon(self):
+    def _end_soon(self) -> None:
         self.is_firewall_closed = True
 
 
 @pytest.fixture
-def dyno():
+def dyno() -> Iterator[Callable[..., Dyno]]:
     with ExitStack() as opened:
         yield lambda terminal=None: Dyno(opened, terminal)
 

@@ -4,13 +4,15 @@ import fcntl
 import os
 import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from hsup_driver_libcontainer.instance import FIRST_BYTE, Instance, dead
 
 
-def killed(folder, *, before=lambda _: None):
+def killed(folder: str, *, before: Callable[[Instance], object] = lambda _: None) -> str:
     """Return the id of an hsup that was killed; `before` is called in it."""
     told, tell = os.pipe()
     pid = os.fork()
@@ -29,7 +31,7 @@ def killed(folder, *, before=lambda _: None):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> str:
     return str(tmp_path)
 
 

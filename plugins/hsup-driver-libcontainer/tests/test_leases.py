@@ -7,6 +7,8 @@ import os
 import signal
 import stat
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,11 +20,11 @@ from hsup_driver_libcontainer.leases import Leases, without
 RANGE = range(3000, 3010)
 
 
-def leases_in(folder, numbers=RANGE):
+def leases_in(folder: Path, numbers: range = RANGE) -> Leases:
     return Leases(f"{folder}/uids", numbers, kind="uid", remedy="have fewer dynos")
 
 
-def forked(body):
+def forked(body: Callable[[], object]) -> int:
     """Run a body in a child; return its pid."""
     pid = os.fork()
     if pid == 0:
@@ -35,7 +37,7 @@ def forked(body):
     return pid
 
 
-def kill(pid):
+def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
@@ -43,7 +45,7 @@ def kill(pid):
 class Holder:
     """Another hsup, which has taken numbers and sleeps."""
 
-    def __init__(self, folder, count, numbers=RANGE):
+    def __init__(self, folder: Path, count: int, numbers: range = RANGE) -> None:
         reading, writing = os.pipe()
 
         def take():
@@ -127,7 +129,7 @@ def test_eight_hsups_that_take_fifty_each_all_differ(tmp_path):
 
 def test_threads_of_one_hsup_never_get_the_same(tmp_path):
     leases = leases_in(tmp_path, range(3000, 3400))
-    taken = []
+    taken: list[int] = []
     threads = [
         threading.Thread(target=lambda: taken.extend(leases.take() for _ in range(100)))
         for _ in range(4)

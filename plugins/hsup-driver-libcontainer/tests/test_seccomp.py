@@ -15,9 +15,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
-import prctl
-import pyseccomp
+import prctl  # type: ignore[import-untyped]
+import pyseccomp  # type: ignore[import-untyped]
 import pytest
 
 from hsup.errors import DriverError
@@ -55,26 +57,28 @@ needs_x86 = pytest.mark.skipif(MACHINE != "x86_64", reason="only x86_64 has thes
 
 
 @pytest.fixture(scope="module")
-def program():
+def program() -> bytes:
     return seccomp.build(MACHINE)
 
 
 @pytest.fixture
-def website():
+def website() -> Iterator[str]:
     line = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
-        yield re.search(r"http://\S+/", server.stdout.readline())[0]
+        found = re.search(r"http://\S+/", server.stdout.readline())
+        assert found
+        yield found[0]
         server.terminate()
 
 
-def confine(program):
+def confine(program: bytes) -> None:
     prctl.set_no_new_privs(1)
     kernel.install_seccomp(program)
 
 
-def in_child(act, program=None):
+def in_child(act: Callable[[], int], program: bytes | None = None) -> int:
     """Return the status of a child that is confined by the program and ends with act()."""
     pid = os.fork()
     if pid == 0:
@@ -85,7 +89,7 @@ def in_child(act, program=None):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def call(name, *arguments):
+def call(name: str, *arguments: int) -> Callable[[], int]:
     """Return what does a system call, and returns its errno."""
     number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
     assert number >= 0
@@ -93,7 +97,7 @@ def call(name, *arguments):
     return lambda: ctypes.get_errno() if LIBC.syscall(ctypes.c_long(number), *values) < 0 else 0
 
 
-def nonsense(name):
+def nonsense(name: str) -> Callable[[], int]:
     """Return a call with arguments that nothing accepts."""
     return call(name, -1, -1, -1, -1, -1, -1)
 
@@ -227,7 +231,7 @@ def test_the_answers_are_the_same_on_every_machine(machine):
     assert answer(built, I386, 20) == KILLED
 
 
-def answer(program, architecture, number):
+def answer(program: bytes, architecture: int, number: int) -> int:
     """Return what a filter answers to a call whose arguments are 0."""
     data = struct.pack("=II7Q", number, architecture, *[0] * 7)
     at = accumulator = 0
@@ -299,7 +303,7 @@ def test_curl_fetches(program, website):
     run(program, ["curl", "-sSf", website])
 
 
-def run(program, argv, folder="/"):
+def run(program: bytes, argv: Sequence[str], folder: str = "/") -> None:
     """Run a program as a dyno would be, as an ordinary user without a home."""
     path = shutil.which(argv[0], path=os.defpath)
     if path is None:
@@ -329,7 +333,7 @@ def test_the_program_is_kept_for_root_alone(tmp_path, program):
     assert seccomp.filter_program(str(folder)) == program
 
 
-def kept_with(folder, change):
+def kept_with(folder: Path, change: Callable[[Path], object]) -> bytes:
     """Return what filter_program answers after the kept file was changed."""
     seccomp.filter_program(str(folder))
     change(next(folder.iterdir()))

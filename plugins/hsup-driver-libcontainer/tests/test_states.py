@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,11 @@ DONE = {
 }
 
 
-def told(value):
+def told(value: Any) -> str:
     return value.value.replace(" ", "-")
 
 
-def expected(state, given):
+def expected(state: State, given: Input) -> Any:
     columns, *rows = (line.split() for line in CELLS.splitlines() if line)
     (row,) = (row[1:] for row in rows if row[0] == told(state))
     cell = row[columns.index(told(given))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_an_empty_range_is_refused():
         uid_range({"LIBCONTAINER_DYNO_UID_MIN": "12000"})
 
 
-def leases(folder, numbers):
+def leases(folder: Path, numbers: range) -> Leases:
     return Leases(str(folder / "uids"), numbers, kind="uid", remedy="raise it")
 
 

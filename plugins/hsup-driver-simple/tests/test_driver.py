@@ -1,35 +1,40 @@
 """What the simple driver does besides what every driver does."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import resource
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hsup.api import BindsPaths, RunsForeground, Settings, Sweeps
 from hsup.descriptors import allow_many, shortage
 from hsup.errors import DynoStartError
-from hsup.model import Command, DynoName, Release, Slug
+from hsup.model import Command, DynoName, DynoSpec, Release, Slug
 from hsup.testing import Recorder, dyno_spec
 from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.driver import SimpleDriver
 
 
 @pytest.fixture
-def driver():
+def driver() -> Iterator[SimpleDriver]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield SimpleDriver(Settings(folder=os.getcwd(), environ=dict(os.environ)))
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def spec(line, *, kind="web", port):
+def spec(line: str, *, kind: str = "web", port: int | None) -> DynoSpec:
     release = Release(app="hello", version=1)
     return dyno_spec(release, DynoName(kind, 1), Command(words=(line,)), port=port)
 
 
-async def output_of(driver, one):
+async def output_of(driver: SimpleDriver, one: DynoSpec) -> tuple[Any, tuple[bytes, bytes]]:
     async with Recorder() as recorder:
         dyno = await driver.start(one, recorder)
         recorder.close_writing_ends()
@@ -39,7 +44,7 @@ async def output_of(driver, one):
 
 
 @pytest.fixture
-def two_folders(tmp_path, monkeypatch):
+def two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Give folders that say who they are; the second is the one that hsup was called in."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -48,7 +53,7 @@ def two_folders(tmp_path, monkeypatch):
     return tmp_path / "first", tmp_path / "second"
 
 
-def read_in(folder, inode=None):
+def read_in(folder: Path, inode: int | None = None) -> DynoSpec:
     slug = Slug(str(folder), inode=inode or folder.stat().st_ino)
     return spec("cat name", kind="worker", port=5000)._replace(slug=slug)
 
@@ -76,7 +81,7 @@ def test_a_slug_that_is_elsewhere_does_not_count(two_folders):
 
 
 @pytest.fixture
-def taken_port():
+def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -168,7 +173,7 @@ def test_a_dyno_is_destroyed_where_no_more_files_may_be_open(driver):
             assert await dyno.destroy()
             assert (await dyno.wait()).signal == 9
 
-    filling = []
+    filling: list[int] = []
     try:
         asyncio.run(check(filling))
     finally:

@@ -1,9 +1,12 @@
 """`run` passes signals on, and ends as its program did."""
 
+from __future__ import annotations
+
 import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -25,7 +28,7 @@ sys.exit(foreground.run(program, Marks().next(), grace, open_files).status)
 """
 
 
-def run(line, grace=10.0, **options):
+def run(line: str, grace: float = 10.0, **options: Any) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-c", RUN, line, str(grace)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, **options)
 
@@ -95,5 +98,5 @@ def test_nohup_holds_for_the_program():
         assert started.wait(60) == 0
 
 
-def ignore_hang_up():
+def ignore_hang_up() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

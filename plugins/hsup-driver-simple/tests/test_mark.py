@@ -1,9 +1,12 @@
 """Marks survive whatever a program does to detach itself."""
 
+from __future__ import annotations
+
 import os
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,13 +14,13 @@ from hsup_driver_simple import mark, processes
 
 
 @pytest.fixture
-def a_mark():
+def a_mark() -> Iterator[int]:
     made = mark.Marks().next()
     yield made
     processes.clear(made, None, 0)
 
 
-def start(a_mark, *words):
+def start(a_mark: int, *words: str) -> int:
     with mark.children_get(a_mark, 512):
         return os.posix_spawn(words[0], words, dict(os.environ))
 

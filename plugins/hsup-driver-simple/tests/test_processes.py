@@ -1,10 +1,13 @@
 """Processes of dead hsups are swept, those of living ones are left alone."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,7 +25,9 @@ os.waitpid(pid, 0)
 """
 
 
-def hsup_that_dies(line="echo ready; exec setsid sleep 600 >/dev/null"):
+def hsup_that_dies(
+    line: str = "echo ready; exec setsid sleep 600 >/dev/null",
+) -> tuple[subprocess.Popen[bytes], int]:
     """Return an hsup's process, and the mark of the dyno that it has just started."""
     code = DEAD_HSUP.replace("LINE", repr(line))
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
@@ -33,7 +38,7 @@ def hsup_that_dies(line="echo ready; exec setsid sleep 600 >/dev/null"):
 
 
 @pytest.fixture
-def living():
+def living() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     child, made = hsup_that_dies()
     yield child, made
     child.kill()
@@ -41,7 +46,7 @@ def living():
     processes.clear(made, None, 0)
 
 
-def running(made):
+def running(made: int) -> set[int]:
     return {pid for pid in processes.Snapshot().members(made) if mark.is_running(pid)}
 
 

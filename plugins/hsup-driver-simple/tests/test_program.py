@@ -1,11 +1,13 @@
 """A spec becomes what a shell would execute."""
 
+from __future__ import annotations
+
 import os
 
 import pytest
 
 from hsup.errors import DynoStartError
-from hsup.model import Command, DynoName, Release
+from hsup.model import Command, DynoName, DynoSpec, Release
 from hsup.testing import dyno_spec
 from hsup_driver_simple.program import inherited, program
 
@@ -18,7 +20,7 @@ SURROUNDINGS = {
 }
 
 
-def spec(*words, **config):
+def spec(*words: str, **config: str) -> DynoSpec:
     release = Release(app="hello", version=1, config=config)
     return dyno_spec(release, DynoName("web", 1), Command(words=words), port=5000)
 

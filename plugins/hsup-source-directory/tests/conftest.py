@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def version():
+def version() -> Callable[..., bytes]:
     """Return the content of a good control file with a version."""
 
     def content(number: int, **more: object) -> bytes:

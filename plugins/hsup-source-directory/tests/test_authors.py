@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import pickle
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hsup.model import Author
+from hsup.errors import SourceError
+from hsup.model import Author, Release
+from hsup_source_directory import control_file
 from hsup_source_directory import source as source_module
 from hsup_source_directory.source import DirectorySource
 
@@ -19,7 +23,7 @@ OWNER, STRANGER, GROUP = 61001, 61002, 12345
 
 
 @pytest.fixture
-def shared(folder):
+def shared(folder: Path) -> Path:
     """Return a folder of OWNER that everybody may write to."""
     os.chown(folder, OWNER, OWNER)
     folder.chmod(0o777)
@@ -31,7 +35,7 @@ def write_as(uid: int, path: Path, content: bytes) -> None:
     os.chown(path, uid, uid)
 
 
-def as_user(uid: int, folder: Path, work):
+def as_user(uid: int, folder: Path, work: Callable[[], Any]) -> Any:
     """Return what a function returns in a process of that user, called in the folder."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -74,7 +78,7 @@ def test_what_others_may_write_to_is_no_release_of_root(folder, version, name, r
     if name == "new":
         assert refused in str(DirectorySource(folder).fetch().rejected)
     else:
-        with pytest.raises(source_module.SourceError, match=refused):
+        with pytest.raises(SourceError, match=refused):
             DirectorySource(folder).fetch()
 
 
@@ -113,7 +117,7 @@ def test_a_new_of_somebody_else_is_refused(shared, version):
 
 def test_a_loaded_of_somebody_else_is_refused(shared, version):
     write_as(STRANGER, shared / "loaded", version(2))
-    with pytest.raises(source_module.SourceError, match="got the user 61002"):
+    with pytest.raises(SourceError, match="got the user 61002"):
         DirectorySource(shared).fetch()
 
 
@@ -135,7 +139,7 @@ def test_a_symbolic_link_in_a_folder_of_others_is_not_followed(shared, tmp_path,
     if name == "new":
         assert "must be a file, got a symbolic link" in str(source.fetch().rejected)
     else:
-        with pytest.raises(source_module.SourceError, match="got a symbolic link"):
+        with pytest.raises(SourceError, match="got a symbolic link"):
             source.fetch()
 
 
@@ -147,7 +151,7 @@ def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
     path = tmp_path / "link"
     path.symlink_to(shared)
     write_as(OWNER, shared / "new", version(2))
-    real = source_module.parse
+    real = control_file.parse
 
     def turn(*given, **options):
         if path.readlink() == shared:
@@ -168,8 +172,14 @@ def turn(link: Path, folder: Path) -> None:
     turned.rename(link)
 
 
+def release_of(source: DirectorySource) -> Release:
+    release = source.fetch().release
+    assert release
+    return release
+
+
 @pytest.fixture
-def link(shared, tmp_path):
+def link(shared: Path, tmp_path: Path) -> Path:
     """Return a link to the shared folder, as its owner may turn it."""
     path = tmp_path / "link"
     path.symlink_to(shared)
@@ -183,9 +193,9 @@ def test_who_turns_the_folder_before_a_release_runs_has_nothing_kept_elsewhere(
     victim.mkdir(0o700)
     write_as(OWNER, shared / "new", version(1))
     source = DirectorySource(link)
-    release = source.fetch().release
+    release = release_of(source)
     turn(link, victim)
-    with pytest.raises(source_module.SourceError, match="not the folder any more that it came"):
+    with pytest.raises(SourceError, match="not the folder any more that it came"):
         source.keep(release)
     assert list(victim.iterdir()) == []
     turn(link, shared)
@@ -199,11 +209,11 @@ def test_an_older_release_is_not_kept_where_a_newer_one_came_from(shared, link, 
     (other / "loaded").write_bytes(version(2))
     write_as(OWNER, shared / "new", version(1))
     source = DirectorySource(link)
-    older = source.fetch().release
+    older = release_of(source)
     turn(link, other)
-    newer = source.fetch().release
+    newer = release_of(source)
     assert newer.version == 2
-    with pytest.raises(source_module.SourceError, match="not the folder any more that it came"):
+    with pytest.raises(SourceError, match="not the folder any more that it came"):
         source.keep(older)
     assert not (other / ".running").exists()
     source.keep(newer)

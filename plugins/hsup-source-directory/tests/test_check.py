@@ -15,13 +15,13 @@ FAULTY = '{\n"Version": "x", "Processes": []}'
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> Settings:
     (tmp_path / "control").mkdir()
-    return Settings(folder=tmp_path, environ={"HSUP_CONTROL_DIR": "control"})
+    return Settings(folder=str(tmp_path), environ={"HSUP_CONTROL_DIR": "control"})
 
 
 def test_new_is_checked_and_left_where_it_is(settings):
-    folder = settings.folder / "control"
+    folder = Path(settings.folder) / "control"
     (folder / "new").write_text(FAULTY)
     (folder / "loaded").write_text(GOOD)
 
@@ -34,7 +34,7 @@ def test_new_is_checked_and_left_where_it_is(settings):
 
 
 def test_without_new_the_loaded_file_is_checked(settings):
-    (settings.folder / "control" / "loaded").write_text(GOOD)
+    (Path(settings.folder) / "control" / "loaded").write_text(GOOD)
     checked = check(None, settings)
     assert checked is not None
     assert checked.what.endswith("/loaded")
@@ -48,7 +48,7 @@ def test_an_empty_folder_has_nothing_to_check(settings):
 
 def test_without_a_control_directory_there_is_nothing_to_check(tmp_path):
     with pytest.raises(UsageError, match="HSUP_CONTROL_DIR is not set"):
-        check(None, Settings(folder=tmp_path, environ={}))
+        check(None, Settings(folder=str(tmp_path), environ={}))
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_without_a_control_directory_there_is_nothing_to_check(tmp_path):
     ],
 )
 def test_a_control_file_is_known_by_name_or_content(settings, name, content, is_ours):
-    (settings.folder / name).write_text(content)
+    (Path(settings.folder) / name).write_text(content)
     assert (check(Path(name), settings) is not None) is is_ours
 
 
 def test_a_folder_is_of_another_kind_unless_it_has_the_name(settings):
-    (settings.folder / "new").mkdir()
+    (Path(settings.folder) / "new").mkdir()
     assert check(Path("control"), settings) is None
     checked = check(Path("new"), settings)
     assert checked is not None

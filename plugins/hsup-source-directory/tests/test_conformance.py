@@ -1,18 +1,22 @@
 """The control directory passes the checks for all sources."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from hsup.api import Settings
 from hsup.testing import SourceSuite
 from hsup_source_directory.source import DirectorySource
 
 
 class TestDirectorySource(SourceSuite):
-    def make_source(self, settings):
+    def make_source(self, settings: Settings) -> DirectorySource:
         return DirectorySource(Path(settings.folder))
 
-    def give_release(self, folder, config):
+    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
         (folder / "new").write_text(json.dumps({"Env": config}))
 
-    def give_fault(self, folder):
+    def give_fault(self, folder: Path) -> None:
         (folder / "new").write_text("{")

@@ -408,7 +408,7 @@ def test_what_is_no_checksum_is_named(checksum):
     assert "64 hexadecimal digits" in fault.problem
 
 
-def many(key, count=25_000):
+def many(key: str, count: int = 25_000) -> str:
     return ",".join(key.format(number) for number in range(count))
 
 

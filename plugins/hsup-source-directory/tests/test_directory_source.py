@@ -20,8 +20,8 @@ import pytest
 from hsup.api import Fetched
 from hsup.errors import SourceError
 from hsup_source_directory.source import DirectorySource
-from hsup_source_directory.store import opened_directory
-from hsup_source_directory.submission import hold
+from hsup_source_directory.store import ControlDirectory, opened_directory
+from hsup_source_directory.submission import Submission, hold
 
 FAULTY = b'{"Version": "two"}'
 FAULT = 'line 1: "Version" must be a whole number of 0 or more, got "two"'
@@ -40,12 +40,12 @@ def never_sleep(seconds: float) -> None:
 
 
 @pytest.fixture
-def source(folder):
+def source(folder: Path) -> DirectorySource:
     return DirectorySource(folder, sleep=never_sleep)
 
 
 @pytest.fixture
-def no_leases(monkeypatch):
+def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the kernel refuse leases, as it does for another user's file."""
     real = fcntl.fcntl
 
@@ -73,7 +73,7 @@ def refused(path: Path, error: int) -> Iterator[None]:
 
 
 @contextmanager
-def held(folder: Path):
+def held(folder: Path) -> Iterator[tuple[ControlDirectory, Submission]]:
     with opened_directory(folder) as directory, hold(directory.folder, "new") as submission:
         yield directory, submission
 

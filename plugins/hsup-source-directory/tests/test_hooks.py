@@ -14,7 +14,7 @@ from hsup_source_directory.hooks import hsup_register_sources
 
 
 def settings(environ: dict[str, str], folder: Path = Path("/")) -> Settings:
-    return Settings(folder=folder, environ=environ)
+    return Settings(folder=str(folder), environ=environ)
 
 
 def test_the_source_says_what_to_do_for_it():

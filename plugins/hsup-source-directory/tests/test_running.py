@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -29,11 +31,11 @@ WHOLE = Release(
 )
 
 
-class Digests(dict):
+class Digests(dict[str, str | None]):
     """The digests of slugs by their location, as the store of slugs knows them."""
 
-    def __call__(self, release):
-        return self.get(release.slug.location)
+    def __call__(self, release: Release) -> str | None:
+        return self.get(release.slug.location) if release.slug else None
 
 
 @pytest.mark.parametrize("release", [WHOLE, Release("shop", 0)])
@@ -41,7 +43,7 @@ def test_a_control_file_of_a_release_gives_it_again(release):
     assert parse(control_file(release), app=None, default_app="").release == release
 
 
-def largest(said):
+def largest(said: bytes) -> bytes:
     """Return a control file of as many bytes as it may have."""
     return said + b" " * (MAX_BYTES - len(said))
 
@@ -67,9 +69,15 @@ def test_what_runs_of_the_largest_control_files_is_kept(folder, said):
     assert DirectorySource(folder).kept() == release
 
 
-def accept(folder, content):
+def accept(folder: Path, content: bytes) -> Release:
     (folder / "new").write_bytes(content)
-    return DirectorySource(folder).fetch().release
+    return release_of(DirectorySource(folder))
+
+
+def release_of(source: DirectorySource) -> Release:
+    release = source.fetch().release
+    assert release
+    return release
 
 
 def test_what_was_kept_is_the_same_release_after_a_restart(folder, version):
@@ -121,12 +129,18 @@ def test_nothing_was_kept_where_loaded_was_removed(folder, version):
 class TestArchiveThatIsReplaced:
     """An archive is where the next one will be: what ran is known by its digest."""
 
-    def keep(self, folder, version, digests, location="slug.tgz"):
+    def keep(
+        self,
+        folder: Path,
+        version: Callable[..., bytes],
+        digests: Digests,
+        location: str = "slug.tgz",
+    ) -> Release:
         release = accept(folder, version(1, Slug=location))
         DirectorySource(folder, digest_of=digests).keep(release)
         return release
 
-    def restarted(self, folder, digests):
+    def restarted(self, folder: Path, digests: Digests) -> Release | None:
         source = DirectorySource(folder, digest_of=digests)
         source.fetch()
         return source.kept()
@@ -159,5 +173,5 @@ def test_what_is_kept_has_the_same_author_after_a_restart(folder, version):
     (folder / "new").write_bytes(version(1))
     os.chown(folder / "new", 61001, 61001)
     source = DirectorySource(folder)
-    source.keep(source.fetch().release)
+    source.keep(release_of(source))
     assert DirectorySource(folder).kept().author == (61001, 61001)

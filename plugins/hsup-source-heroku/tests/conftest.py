@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
-if TYPE_CHECKING:
-    from platform_api import PlatformApi
+from hsup.api import Settings
+from hsup_source_heroku.testing import App, PlatformApi
 
-# Test modules find platform_api beside them.
-sys.path.append(os.path.dirname(__file__))
+from .following import PROCESSES, Followed
 
 
 @pytest.fixture
-def api(monkeypatch) -> Iterator[PlatformApi]:
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlatformApi]:
     """Give a server that listens; at the end, all its answers were as published."""
-    from platform_api import PlatformApi
-
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with PlatformApi() as running:
         yield running
     assert running.invalid == []
+
+
+@pytest.fixture
+def environ(api: PlatformApi, tmp_path: Path) -> dict[str, str]:
+    return {
+        "HEROKU_API_URL": api.url,
+        "HEROKU_ACCESS_TOKEN": api.token,
+        "HSUP_HEROKU_DIR": str(tmp_path / "state"),
+    }
+
+
+@pytest.fixture
+def make_source(environ: Mapping[str, str], tmp_path: Path) -> Iterator[Callable[..., Followed]]:
+    made = []
+
+    def make(**changed):
+        settings = Settings(folder=str(tmp_path), environ={**environ, **changed}, app="shop")
+        made.append(Followed(settings))
+        return made[-1]
+
+    yield make
+    for source in made:
+        source.close()
+
+
+@pytest.fixture
+def app(api: PlatformApi) -> App:
+    return api.create_app("shop", stack="heroku-24")
+
+
+@pytest.fixture
+def shop(app: App) -> App:
+    app.release(config={"NAME": "value"}, processes=PROCESSES)
+    app.scale(web=2)
+    return app

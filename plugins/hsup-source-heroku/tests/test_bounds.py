@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from contextlib import closing
 
 import pytest
-from platform_api import PlatformApi
 
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.errors import ApiError, BrokenAnswer
 from hsup_source_heroku.snapshot import Reader
+from hsup_source_heroku.testing import Answer, PlatformApi, Seen
 
 REQUESTS = ["releases", "apps/*", "config-vars", "formation", "dyno-sizes", "slugs", "oci-images"]
 
 
 @pytest.fixture
-def apps(api):
+def apps(api: PlatformApi) -> list[str]:
     """Return the names of applications which have all that is ever asked for."""
     api.create_app("code").release(config={"A": "x" * 99}, processes={"web": "serve"})
     api.apps["code"].resize("web", "a-size-of-next-year")
@@ -25,19 +26,21 @@ def apps(api):
     return list(api.apps)
 
 
-def ask(api, apps):
+def ask(api: PlatformApi, apps: Iterable[str]) -> None:
     """Ask for all that hsup ever asks for."""
     with closing(Client(api.url, api.token, Budget())) as client:
         for app in apps:
             reader = Reader(client, app)
             assert reader.history(3)
-            snapshot = reader.take(reader.newest())
+            newest = reader.newest()
+            assert newest
+            snapshot = reader.take(newest)
             if app == "code":
                 reader.archive_url(snapshot.part.id)
                 reader.archive_url(snapshot.part.id)
 
 
-def kind(seen):
+def kind(seen: Seen) -> str:
     """Return what a request is for: the last word of its path that is no id."""
     words = seen.path.split("/")[1:]
     if len(words) == 2:
@@ -45,7 +48,7 @@ def kind(seen):
     return words[-1] if words[-1] in REQUESTS else words[2]
 
 
-def oversized(answer):
+def oversized(answer: Answer) -> Answer:
     return answer._replace(body=answer.body + b" " * (1 << 20))
 
 

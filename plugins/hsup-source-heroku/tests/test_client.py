@@ -7,7 +7,9 @@ import gzip
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from itertools import repeat
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ BOMB = gzip.compress(bytes(80 << 20), mtime=0)
 
 
 @pytest.fixture
-def get(monkeypatch):
+def get(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Return what gets a path of a server that sends pieces, and then nothing more."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     done = threading.Event()
@@ -95,7 +97,7 @@ def test_a_body_that_cannot_be_decompressed_is_told(get, encoding, text):
         get(OK + b"Content-Encoding: " + encoding + b"\r\nContent-Length: 2\r\n\r\n{}")
 
 
-def refusal(status, body, *headers):
+def refusal(status: bytes, body: bytes, *headers: str) -> bytes:
     head = b"".join(header.encode() + b"\r\n" for header in headers)
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, head, len(body), body)
 

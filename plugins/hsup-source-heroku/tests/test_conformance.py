@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
+from hsup.api import Settings, Source
 from hsup.testing.source_suite import SourceSuite
 from hsup_source_heroku.hooks import HerokuSourceFactory
+from hsup_source_heroku.testing import PlatformApi
 
 
 class TestHerokuSource(SourceSuite):
     @pytest.fixture(autouse=True)
-    def app(self, api):
+    def _app(self, api: PlatformApi) -> None:
         self.api = api
         self.app = api.create_app("shop")
 
-    def make_source(self, settings):
+    def make_source(self, settings: Settings) -> Source:
         return HerokuSourceFactory().create(settings._replace(app="shop"))
 
-    def environ(self, folder):
+    def environ(self, folder: Path) -> Mapping[str, str]:
         return {
             "HEROKU_API_URL": self.api.url,
             "HEROKU_ACCESS_TOKEN": self.api.token,
@@ -23,10 +28,10 @@ class TestHerokuSource(SourceSuite):
             "HSUP_HEROKU_DIR": str(folder / "heroku"),
         }
 
-    def give_release(self, folder, config):
+    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
         del folder
         self.app.release(config=config)
 
-    def give_fault(self, folder):
+    def give_fault(self, folder: Path) -> None:
         del folder
         self.app.release(archive=b"another").slug.checksum = "md5:0"

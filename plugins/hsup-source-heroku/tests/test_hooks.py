@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from hsup.api import Claim, Settings
@@ -9,7 +12,7 @@ NETRC = "machine api.heroku.com login me password {}\n"
 
 
 @pytest.fixture
-def claim(tmp_path):
+def claim(tmp_path: Path) -> Callable[..., object]:
     """Return what claims, with a ~/.netrc of that text."""
     factory = hsup_register_sources()["heroku"]
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import tarfile
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from platform_api import PublishedSchema, tiny_archive
+
+import hsup_source_heroku
+from hsup_source_heroku.testing import App, PlatformApi, PublishedSchema, tiny_archive
 
 NEWEST = "version ..; max=1, order=desc"
 IMAGES = "application/vnd.heroku+json; version=3.sdk"
 
 
 @pytest.fixture
-def get(api):
+def get(api: PlatformApi) -> Iterator[Callable[..., requests.Response]]:
     """Return what asks the API, with one connection."""
     with requests.Session() as session:
 
@@ -30,11 +37,11 @@ def get(api):
 
 
 @pytest.fixture
-def app(api):
+def app(api: PlatformApi) -> App:
     return api.create_app("shop")
 
 
-def versions(answer):
+def versions(answer: requests.Response) -> list[int]:
     return [release["version"] for release in answer.json()]
 
 
@@ -176,7 +183,7 @@ def test_sizes_tell_their_memory(get):
     assert memory["Standard-2X"] == 1
 
 
-def slug_of(get):
+def slug_of(get: Callable[..., requests.Response]) -> Any:
     (release,) = get("/apps/shop/releases", Range=NEWEST).json()
     return get(f"/apps/shop/slugs/{release['slug']['id']}").json()
 
@@ -337,3 +344,17 @@ def test_an_answer_that_is_not_as_published_is_noticed(tmp_path):
     ]
     assert len(schema.problems("/apps/shop", {"other": 1})) == 2
     assert schema.problems("/other", {}) == ["/other: no such path is published"]
+
+
+def test_whoever_tests_a_program_from_outside_needs_nothing_else_for_it():
+    program = f"""
+import sys
+before = {{*sys.modules}}
+sys.path.append({str(Path(hsup_source_heroku.__file__).parents[1])!r})
+import hsup_source_heroku.testing
+found = {{name.partition(".")[0] for name in {{*sys.modules}} - before}}
+print(*sorted(found - {{*sys.stdlib_module_names}}))
+"""
+    command = [sys.executable, "-SIc", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "hsup_source_heroku\n"

@@ -6,16 +6,18 @@ import asyncio
 import hashlib
 import tempfile
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from signal import SIGTERM
+from typing import Any
 from unittest import mock
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from platform_api import PlatformApi
 
+from hsup.api import OutputPipes
 from hsup.errors import DriverError
-from hsup.model import DynoName, ExitStatus
+from hsup.model import DynoName, DynoSpec, ExitStatus, Release
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import Calls, Part
 from hsup.plugins.guards import GuardedDriver, GuardedSource
@@ -27,6 +29,7 @@ from hsup_source_heroku.client import Client
 from hsup_source_heroku.kept import Kept
 from hsup_source_heroku.snapshot import Reader
 from hsup_source_heroku.source import HerokuSource
+from hsup_source_heroku.testing import PlatformApi, apps
 
 BUDGET, HOUR_SECONDS = 25, 3600.0
 CADENCE_SECONDS = 60.0
@@ -73,36 +76,37 @@ HAPPENINGS = st.one_of(
 class World:
     """An application that changes, and all that it has been; and the hsup that follows it."""
 
-    driver = supervisor = None
+    driver: JudgingDriver
+    supervisor: Supervisor
 
-    def __init__(self, api):
+    def __init__(self, api: PlatformApi) -> None:
         self.api = api
         self.app = api.create_app("shop")
         self.quantities = {name: [1] for name in TYPES}
         self.deploy("succeeded")
         self.scale("worker", 1)
 
-    def deploy(self, status):
+    def deploy(self, status: str) -> apps.Release:
         """Release code and config that tell which release they are of."""
         number = str(len(self.app.releases) + 1)
         types = {name: f"{name} {number}" for name in TYPES}
         return self.app.release(status=status, config={"CODE": number}, processes=types)
 
-    def configure(self, status):
+    def configure(self, status: str) -> None:
         code = self.app.releases[-1].config["CODE"]
         changed = {"CODE": code, "CHANGED": str(len(self.app.releases))}
         self.app.release(status=status, config=changed)
 
-    def deploy_faulty(self, checksum):
+    def deploy_faulty(self, checksum: str) -> None:
         self.deploy("succeeded").slug.checksum = checksum
 
-    def fail_build(self):
+    def fail_build(self) -> None:
         self.driver.failures = 1
 
-    def reload(self):
+    def reload(self) -> None:
         self.supervisor.reload()
 
-    def deploy_while_asked(self, path):
+    def deploy_while_asked(self, path: str) -> None:
         def deploy(request):
             if path in request.path:
                 self.api.watch = None
@@ -110,67 +114,67 @@ class World:
 
         self.api.watch = deploy
 
-    def finish(self):
+    def finish(self) -> None:
         for release in self.app.releases:
             if release.status == "pending":
                 release.status = "succeeded"
 
-    def scale(self, name, quantity):
+    def scale(self, name: str, quantity: int) -> None:
         self.app.scale(**{name: quantity})
         self.quantities[name].append(quantity)
 
-    def fail(self, fault, times, path):
+    def fail(self, fault: Any, times: int, path: str) -> None:
         made = self.api.status(fault) if isinstance(fault, int) else getattr(self.api, fault)()
         self.api.fail(made, times, path)
 
-    def expire(self):
+    def expire(self) -> None:
         self.api.expire_blobs()
 
-    def go_away(self):
+    def go_away(self) -> None:
         self.api.stop()
 
-    def come_back(self):
+    def come_back(self) -> None:
         self.api.start()
 
-    def wait(self):
+    def wait(self) -> None:
         pass
 
 
-class MemoryDriver:
+class JudgingDriver:
     """Runs dynos in memory; `wrong` tells what should not have happened."""
 
-    def __init__(self, world):
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.running = {}
-        self.wrong = []
+        self.running: dict[DynoName, DynoSpec] = {}
+        self.wrong: list[object] = []
         self.is_ending = False
         self.failures = 0
 
-    def build(self, release):
+    def build(self, release: Release) -> None:
         if self.failures:
             self.failures = 0
             raise DriverError("for once")
         with open(release.slug.location, "rb") as file:
             self.judge(file.read() == self.released(release.version).slug.archive, release)
 
-    async def start(self, spec, output):
+    async def start(self, spec: DynoSpec, output: OutputPipes) -> JudgedDyno:
         del output
-        return MemoryDyno(spec, self)
+        return JudgedDyno(spec, self)
 
-    def released(self, version):
+    def released(self, version: int) -> apps.Release:
         return self.world.app.releases[version - 1]
 
-    def judge(self, is_right, what):
+    def judge(self, is_right: bool, what: object) -> None:
         if not is_right:
             self.wrong.append(what)
 
 
-class MemoryDyno:
+class JudgedDyno:
     """A dyno that runs until it is told to end."""
 
     address = None
 
-    def __init__(self, spec, driver):
+    def __init__(self, spec: DynoSpec, driver: JudgingDriver) -> None:
         self._spec, self._driver = spec, driver
         self._ended = asyncio.get_running_loop().create_future()
         self._scaled = len(driver.world.quantities[spec.name.type])
@@ -180,10 +184,10 @@ class MemoryDyno:
         driver.judge(spec.command.words == (release.slug.processes[name.type],), spec)
         driver.running[name] = spec
 
-    async def wait(self):
+    async def wait(self) -> ExitStatus:
         return await asyncio.shield(self._ended)
 
-    async def signal(self, number):
+    async def signal(self, number: int) -> None:
         name, world = self._spec.name, self._driver.world
         del self._driver.running[name]
         newer = world.app.releases[self._spec.release_version :]
@@ -192,7 +196,7 @@ class MemoryDyno:
         self._driver.judge(self._driver.is_ending or is_outdated or is_surplus, self._spec)
         self._ended.set_result(ExitStatus(signal=number))
 
-    async def destroy(self, grace_seconds=0.0):
+    async def destroy(self, grace_seconds: float = 0.0) -> bool:
         del grace_seconds
         await self._ended
         return False
@@ -201,17 +205,17 @@ class MemoryDyno:
 class Clock:
     """Goes on when hsup sleeps, which it does until it is let go on."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 0.0
-        self._turns = asyncio.Queue()
+        self._turns: asyncio.Queue[None] = asyncio.Queue()
         self._sleeping = asyncio.Event()
 
-    async def sleep(self, seconds):
+    async def sleep(self, seconds: float) -> None:
         self._sleeping.set()
         await self._turns.get()
         self.now += seconds
 
-    async def turn(self):
+    async def turn(self) -> None:
         """Return when hsup has asked what was due, and would sleep again."""
         await self._sleeping.wait()
         self._sleeping.clear()
@@ -222,16 +226,16 @@ class Clock:
 class Spent(Budget):
     """Tells when each request was sent: some are, for slugs, while the clock goes on."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(BUDGET)
-        self.sent = []
+        self.sent: list[float] = []
 
-    def spend(self, now):
+    def spend(self, now: float) -> None:
         self.sent.append(now)
         super().spend(now)
 
 
-def is_good(release):
+def is_good(release: apps.Release) -> bool:
     """Tell whether its archive is what the platform built."""
     digest = hashlib.sha256(release.slug.archive).hexdigest()
     return release.slug.checksum == f"SHA256:{digest}"
@@ -252,7 +256,7 @@ def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(happening
 
 
 @contextmanager
-def whose_threads_have_ended():
+def whose_threads_have_ended() -> Iterator[None]:
     """Wait in the end for what was begun within: hsup gives calls up, which then go on alone."""
     before = threading.enumerate()
     yield
@@ -261,8 +265,8 @@ def whose_threads_have_ended():
         assert not thread.is_alive()
 
 
-async def live_through(happenings, world, folder):
-    clock, driver, budget = Clock(), MemoryDriver(world), Spent()
+async def live_through(happenings: Iterable[tuple[Any, ...]], world: World, folder: str) -> None:
+    clock, driver, budget = Clock(), JudgingDriver(world), Spent()
     source = make_source(world.api, clock, budget, folder)
     calls, part = Calls(), Part("part", "memory", "hsup-memory", "1.2.3")
     supervisor = Supervisor(
@@ -311,13 +315,13 @@ async def live_through(happenings, world, folder):
     assert len(asked) <= len(budget.sent)  # what did not reach the API is spent as well
 
 
-async def until(is_so):
+async def until(is_so: Callable[[], object]) -> None:
     """Return when something is so: slugs are fetched, and releases built, beside the clock."""
     while not is_so():  # noqa: ASYNC110 - nobody tells when a driver in memory has started
         await asyncio.sleep(0.005)
 
 
-def make_source(api, clock, budget, folder):
+def make_source(api: PlatformApi, clock: Clock, budget: Budget, folder: str) -> HerokuSource:
     client = Client(api.url, api.token, budget, clock=lambda: clock.now)
     reader = Reader(client, "shop")
     kept = Kept({"HSUP_HEROKU_DIR": folder}, api.url, "shop", reader.archive_url)

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from hsup.api import Settings
+from hsup.api import Checked, Settings
 from hsup.errors import SourceError
 from hsup_source_procfile.checking import check
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> Settings:
     return Settings(folder=str(tmp_path), environ={})
 
 
-def faults_of(checked) -> list[str]:
+def faults_of(checked: Checked | None) -> list[str]:
     return [str(fault) for fault in checked.faults]
 
 

@@ -1,16 +1,22 @@
 """The Procfile source passes the checks for all sources."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hsup.api import Settings, Source
 from hsup.testing import SourceSuite
 from hsup_source_procfile.hooks import ProcfileSourceFactory
 
 
 class TestProcfileSource(SourceSuite):
-    def make_source(self, settings):
+    def make_source(self, settings: Settings) -> Source:
         return ProcfileSourceFactory().create(settings)
 
-    def give_release(self, folder, config):
+    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
         (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in config.items()))
         (folder / "Procfile").write_text("web: true\n")
 
-    def give_fault(self, folder):
+    def give_fault(self, folder: Path) -> None:
         (folder / "Procfile").write_text("web:\n")

@@ -2,20 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from hsup.api import Claim, Settings
+from hsup.api import Claim, Settings, SourceFactory
 from hsup_source_procfile.hooks import hsup_register_sources
 
 
 @pytest.fixture
-def factory():
+def factory() -> SourceFactory:
     return hsup_register_sources()["procfile"]
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> Settings:
     return Settings(folder=str(tmp_path), environ={})
 
 

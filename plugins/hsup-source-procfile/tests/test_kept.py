@@ -7,16 +7,18 @@ import json
 import os
 import resource
 import stat
+from pathlib import Path
 
 import pytest
 
 from hsup.api import Settings
 from hsup.errors import SourceError
+from hsup.model import Release
 from hsup_source_procfile.source import ProcfileSource
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> Settings:
     folder = tmp_path / "app"
     folder.mkdir()
     (folder / "Procfile").write_text("web: ./web\nrelease: rake db:migrate\n")
@@ -25,14 +27,20 @@ def settings(tmp_path):
     return Settings(folder=str(folder), environ={"HSUP_PROCFILE_DIR": str(tmp_path / "state")})
 
 
-def kept_files(settings):
+def release_of(source: ProcfileSource) -> Release:
+    release = source.fetch().release
+    assert release
+    return release
+
+
+def kept_files(settings: Settings) -> list[str]:
     folder = settings.environ["HSUP_PROCFILE_DIR"]
     return [os.path.join(folder, name) for name in os.listdir(folder)]
 
 
 def test_what_was_kept_is_the_same_release_after_a_restart(settings):
     source = ProcfileSource(settings)
-    release = source.fetch().release
+    release = release_of(source)
     source.keep(release)
     again = ProcfileSource(settings)
     assert again.kept() == again.fetch().release == release
@@ -40,7 +48,7 @@ def test_what_was_kept_is_the_same_release_after_a_restart(settings):
 
 def test_a_folder_that_was_made_again_is_the_one_that_is_run(settings, tmp_path):
     source = ProcfileSource(settings)
-    source.keep(source.fetch().release)
+    source.keep(release_of(source))
     os.rename(settings.folder, tmp_path / "before")
     os.mkdir(settings.folder)
     assert ProcfileSource(settings).kept().slug.inode == os.stat(settings.folder).st_ino
@@ -49,7 +57,7 @@ def test_a_folder_that_was_made_again_is_the_one_that_is_run(settings, tmp_path)
 def test_it_is_for_the_user_alone_and_nothing_is_in_the_folder(settings):
     before = sorted(os.listdir(settings.folder))
     source = ProcfileSource(settings)
-    source.keep(source.fetch().release)
+    source.keep(release_of(source))
     (path,) = kept_files(settings)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
@@ -58,7 +66,7 @@ def test_it_is_for_the_user_alone_and_nothing_is_in_the_folder(settings):
 
 def test_each_folder_has_its_own(settings, tmp_path):
     source = ProcfileSource(settings)
-    source.keep(source.fetch().release)
+    source.keep(release_of(source))
     assert ProcfileSource(settings._replace(folder=str(tmp_path / "other"))).kept() is None
 
 
@@ -74,7 +82,7 @@ def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touc
     (state / "%2Fsrv%2F0.json.crashed.new").write_text("{")
     os.utime(state / "%2Fsrv%2F0.json.crashed.new", (0, 0))
     source = ProcfileSource(settings)
-    source.keep(source.fetch().release)
+    source.keep(release_of(source))
     left = set(os.listdir(state)) - {"mine.json"}
     assert len(left) == 100
     assert {"%2Fsrv%2F119.json", "%2Fsrv%2F21.json"} <= left
@@ -86,7 +94,7 @@ def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touc
 def test_another_hsup_in_the_folder_keeps_its_release_meanwhile(settings, monkeypatch):
     """The other one begins and ends while this one has written, and not yet renamed."""
     source, other = ProcfileSource(settings), ProcfileSource(settings)
-    release = source.fetch().release
+    release = release_of(source)
     fsync = os.fsync
 
     def meet(descriptor):
@@ -106,7 +114,7 @@ def test_nothing_is_left_of_what_cannot_be_kept(settings, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     source = ProcfileSource(settings)
-    release = source.fetch().release
+    release = release_of(source)
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(SourceError, match="No space left on device"):
         source.keep(release)
@@ -134,9 +142,9 @@ ODD = (
 )
 
 
-def replace_kept(settings, content):
+def replace_kept(settings: Settings, content: str) -> Release | None:
     source = ProcfileSource(settings)
-    source.keep(source.fetch().release)
+    source.keep(release_of(source))
     (path,) = kept_files(settings)
     with open(path, "w", encoding="utf-8") as file:
         file.write(content)
@@ -156,13 +164,13 @@ def test_a_folder_that_cannot_be_written_is_told(settings, tmp_path):
     (tmp_path / "state").write_text("")
     source = ProcfileSource(settings)
     with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a folder"):
-        source.keep(source.fetch().release)
+        source.keep(release_of(source))
 
 
 def test_what_cannot_be_read_now_stays_kept(settings):
     """As when too many files are open: it is there for the next start."""
     source = ProcfileSource(settings)
-    release = source.fetch().release
+    release = release_of(source)
     source.keep(release)
     (path,) = kept_files(settings)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -12,7 +12,7 @@ from hsup_source_procfile.procfile import MAX_NAME_LENGTH, parse
 
 NAMES = st.text(alphabet=string.ascii_letters + string.digits + "_-", min_size=1, max_size=128)
 COMMANDS = st.text(
-    alphabet=st.characters(blacklist_categories=("Cs",), blacklist_characters="\n\0"), min_size=1
+    alphabet=st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1
 ).filter(lambda command: command == command.strip())
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ LONG_ENOUGH_SECONDS = 60
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "Procfile").write_text("web: ./serve\nworker: ./work\n")
@@ -24,11 +25,11 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def source(folder):
+def source(folder: Path) -> ProcfileSource:
     return ProcfileSource(Settings(folder=str(folder), environ={}))
 
 
-def inode_of(folder):
+def inode_of(folder: Path) -> int:
     return folder.stat().st_ino
 
 
@@ -240,7 +241,7 @@ def test_the_same_files_in_a_folder_made_again_are_a_new_release(folder, source)
         assert first.slug.inode == inode_of(folder) != last.slug.inode
 
 
-def times_open(folder):
+def times_open(folder: os.stat_result) -> int:
     """Return how many descriptors of this process are of a folder, which may be gone by now."""
     with os.scandir("/proc/self/fd") as found:
         paths = [one.path for one in found]
@@ -265,7 +266,9 @@ def test_the_folder_of_the_accepted_release_is_held_while_the_next_is_faulty(fol
 def test_the_folder_of_the_kept_release_is_held_while_there_is_no_procfile(folder, tmp_path):
     environ = {"HSUP_PROCFILE_DIR": str(tmp_path / "state")}
     before, source = (ProcfileSource(Settings(str(folder), environ)) for _ in range(2))
-    before.keep(before.fetch().release)
+    release = before.fetch().release
+    assert release
+    before.keep(release)
     (folder / "Procfile").unlink()
     for _ in range(3):
         assert source.kept().slug.inode == inode_of(folder)

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from hsup.api import Finding
 from hsup.errors import DriverError
 from hsup.sizes import SIZES
-from hsup_driver_libcontainer.cgroups.cgroups import Cgroups, examine
+from hsup_driver_libcontainer.cgroups.cgroups import Cgroups, Group, examine
 from hsup_driver_libcontainer.cgroups.layout import Layout, survey
 from hsup_driver_libcontainer.cgroups.v1 import Version1
 from hsup_driver_libcontainer.cgroups.v2 import Version2, vacate
@@ -67,7 +69,7 @@ while True:
 """
 
 
-def _machine():
+def _machine() -> tuple[Layout, Sequence[Finding]]:
     mountinfo = Path("/proc/self/mountinfo").read_text()
     return survey(mountinfo, Path("/proc/self/cgroup").read_text())
 
@@ -83,24 +85,24 @@ only_v1 = pytest.mark.skipif(LAYOUT.version != 1, reason="this machine has cgrou
 
 
 @pytest.fixture(scope="module")
-def cgroups():
+def cgroups() -> Cgroups:
     return Cgroups.detect()
 
 
 @pytest.fixture
-def instance(cgroups):
+def instance(cgroups: Cgroups) -> Iterator[str]:
     name = f"test{os.getpid()}"
     yield name
     cgroups.sweep(name)
 
 
 @pytest.fixture
-def group(cgroups, instance):
+def group(cgroups: Cgroups, instance: str) -> Group:
     return cgroups.create(instance, "web.1", SMALL)
 
 
 @pytest.fixture
-def start():
+def start() -> Iterator[Callable[[Group, str], subprocess.Popen[bytes]]]:
     """Start Python code in a group; it is in there when this returns."""
     started = []
 
@@ -118,11 +120,11 @@ def start():
         process.stdout.close()
 
 
-def folders_of(instance):
+def folders_of(instance: str) -> list[Path]:
     return [one for parent in LAYOUT.folders for one in Path(parent).glob(f"hsup-{instance}/*/")]
 
 
-def content(group, controller, name):
+def content(group: Group, controller: str, name: str) -> str:
     folder = next(path for path in group.join_files if path.startswith(LAYOUT.parents[controller]))
     return Path(folder).with_name(name).read_text().strip()
 
@@ -305,7 +307,7 @@ def test_folders_of_other_programs_are_nobodys(tmp_path):
 
 
 @pytest.fixture
-def unified(tmp_path):
+def unified(tmp_path: Path) -> Iterator[Path]:
     """Mount the hierarchy of version 2, with or without controllers; make a cgroup there."""
     point = tmp_path / "unified"
     point.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ SIZE = SIZES["performance-m"]
 
 
 @pytest.fixture
-def v1(tmp_path):
+def v1(tmp_path: Path) -> Cgroups:
     parents = {name: str(tmp_path / name) for name in (*CONTROLLERS, *SHOWN_CONTROLLERS)}
     for folder in parents.values():
         os.mkdir(folder)
@@ -23,7 +24,7 @@ def v1(tmp_path):
 
 
 @pytest.fixture
-def v2(tmp_path):
+def v2(tmp_path: Path) -> Cgroups:
     return Cgroups(Layout(2, dict.fromkeys(CONTROLLERS, str(tmp_path))))
 
 

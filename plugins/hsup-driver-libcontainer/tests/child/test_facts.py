@@ -3,8 +3,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable
+from pathlib import Path
 
-import pyseccomp
+import pyseccomp  # type: ignore[import-untyped]
 import pytest
 
 from hsup_driver_libcontainer.child import facts, kernel
@@ -12,7 +14,7 @@ from hsup_driver_libcontainer.child.plan import BindMount, Plan
 
 
 @pytest.fixture
-def plan(tmp_path):
+def plan(tmp_path: Path) -> Plan:
     stack = tmp_path / "stack"
     (stack / "etc").mkdir(parents=True)
     (stack / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
@@ -65,7 +67,7 @@ def test_a_kernel_that_knows_no_mount_setattr_is_recognized(refusal, is_known):
     assert status_of(look) == is_known
 
 
-def status_of(look):
+def status_of(look: Callable[[], int]) -> int:
     """Return what a function returns in a process of its own, as its status."""
     pid = os.fork()
     if not pid:

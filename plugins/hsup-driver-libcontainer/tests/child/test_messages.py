@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,7 +11,7 @@ from hsup_driver_libcontainer.child.messages import Built, Connect, Exited, Fail
 
 
 @pytest.fixture
-def channel():
+def channel() -> Iterator[tuple[socket.socket, socket.socket]]:
     here, there = messages.pair()
     with here, there:
         yield here, there

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -58,13 +60,13 @@ FACTS = Facts(
     has_mount_setattr=True,
     may_map_ids=True,
 )
-V1 = {
+V1: dict[str, Any] = {
     "cgroup_binds": (
         ("/sys/fs/cgroup/memory/hsup-1/3007", "memory"),
         ("/sys/fs/cgroup/cpu,cpuacct/hsup-1/3007", "cpu"),
     )
 }
-V2 = {
+V2: dict[str, Any] = {
     "cgroup_binds": (("/sys/fs/cgroup/hsup-1/3007", ""),),
     "cgroup_files": (("memory/memory.limit_in_bytes", "536870912\n"),),
 }
@@ -72,26 +74,26 @@ DATA = BindMount("/srv/data", "/mnt/data", read_only=False)
 SECRET = BindMount("/srv/secret", "/run/secret", read_only=True)
 
 
-def told(facts=FACTS, **changes):
+def told(facts: Facts = FACTS, **changes: Any) -> list[Any]:
     """Return the steps of a plan, those of choices among them, first."""
-    flat = []
+    flat: list[Any] = []
     for step in steps(PLAN._replace(**changes), UID, STAGE, facts):
         flat.extend([*step.steps, *step.instead] if isinstance(step, Choice) else [step])
     return flat
 
 
-def bound(*binds, has_mount_setattr=True):
+def bound(*binds: BindMount, has_mount_setattr: bool = True) -> list[Any]:
     """Return the steps of a plan with binds; in this stack no path is a link."""
     targets = [BindTarget(one, one.dyno, is_directory=one is DATA) for one in binds]
     facts = FACTS._replace(targets=targets, has_mount_setattr=has_mount_setattr)
     return told(facts, binds=binds)
 
 
-def of(kind, found):
+def of(kind: type, found: Iterable[object]) -> list[Any]:
     return [one for one in found if isinstance(one, kind)]
 
 
-def at(target, found):
+def at(target: str, found: Iterable[object]) -> list[Mount]:
     """Return the mounts at a target within the root, in order."""
     return [one for one in of(Mount, found) if one.target == f"{ROOT}{target}"]
 

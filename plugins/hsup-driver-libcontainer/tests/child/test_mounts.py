@@ -3,11 +3,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from hsup_driver_libcontainer.child import kernel
 from hsup_driver_libcontainer.child.mounts import FileSystems, _give_all, _require_same
+from hsup_driver_libcontainer.child.owner import Owner
 from hsup_driver_libcontainer.child.plan import BindMount
 from hsup_driver_libcontainer.child.steps import (
     Choice,
@@ -25,7 +29,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 
 
 @pytest.fixture
-def slug(tmp_path):
+def slug(tmp_path: Path) -> Path:
     """Return a folder with files of OWNER, and one of root's."""
     folder = tmp_path / "slug"
     (folder / "lib").mkdir(parents=True)
@@ -36,7 +40,7 @@ def slug(tmp_path):
     return folder
 
 
-def meet(monkeypatch, work):
+def meet(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
     """Do something when a file is first looked at, right before it is given."""
     real = {name: getattr(os, name) for name in ("chown", "lchown")}
 
@@ -96,29 +100,29 @@ def test_nothing_outside_is_given_where_a_folder_becomes_a_link(slug, tmp_path, 
 class UnneededOwner:
     """Counts how often it was ended."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ends = 0
 
-    def end(self):
+    def end(self) -> None:
         self.ends += 1
 
 
 @pytest.fixture
-def owner():
+def owner() -> UnneededOwner:
     return UnneededOwner()
 
 
 @pytest.fixture
-def make(owner):
+def make(owner: UnneededOwner) -> Callable[..., Any]:
     """Return what takes steps."""
-    return lambda *steps: FileSystems(owner).make(steps)
+    return lambda *steps: FileSystems(cast(Owner, owner)).make(steps)
 
 
-def writing(path, content):
+def writing(path: Path, content: str) -> File:
     return File(f"write {path.name}", str(path), content)
 
 
-def failing(does="fail"):
+def failing(does: str = "fail") -> Mount:
     """Return a step that fails with ENOENT whoever takes it, and changes nothing."""
     return Mount(does, "none", "/no/such/directory", "tmpfs")
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
-import pyseccomp
+import pyseccomp  # type: ignore[import-untyped]
 import pytest
 
 from hsup_driver_libcontainer.child.owner import Owner, exchange_map
@@ -52,7 +53,7 @@ def test_where_no_mount_can_be_idmapped_that_is_told_apart_from_failures(tmp_pat
     assert status_of(own) == told
 
 
-def status_of(function):
+def status_of(function: Callable[[], int]) -> int:
     """Return what a function returns in a process of its own, as its status."""
     pid = os.fork()
     if not pid:

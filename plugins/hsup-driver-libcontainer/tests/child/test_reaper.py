@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,7 +28,7 @@ reaper.serve(int(sys.argv[1]), program, program)
 
 
 @pytest.fixture
-def unignored():
+def unignored() -> Iterator[None]:
     """Have what this process starts get a signal that whoever started it may ignore."""
     before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     yield

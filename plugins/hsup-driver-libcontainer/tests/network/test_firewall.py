@@ -6,11 +6,14 @@ import errno
 import os
 import shutil
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.network import forwarding, nft
+
+from .machine import Machine
 
 DOCKER = (
     "iptables -P FORWARD DROP",
@@ -21,7 +24,7 @@ DOCKER = (
 TABLE = f"table inet {nft.TABLE}"
 
 
-def forked(body):
+def forked(body: Callable[[], object]) -> int:
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -33,7 +36,7 @@ def forked(body):
     return pid
 
 
-def killed_hsup(machine):
+def killed_hsup(machine: Machine) -> None:
     """Leave what an hsup leaves that was killed."""
     reading, writing = os.pipe()
 
@@ -50,12 +53,12 @@ def killed_hsup(machine):
     os.waitpid(pid, 0)
 
 
-def has_table(machine):
+def has_table(machine: Machine) -> bool:
     return TABLE in machine.run("nft list tables")
 
 
 @pytest.fixture
-def docker(machine):
+def docker(machine: Machine) -> None:
     """Have the chains that Docker makes."""
     if machine.run_or_none("iptables -S") is None:
         pytest.skip("needs iptables")

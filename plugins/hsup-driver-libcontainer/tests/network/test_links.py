@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from hsup_driver_libcontainer.network.link_messages import encode
+from hsup_driver_libcontainer.network.link_values import LinkValues
 from hsup_driver_libcontainer.network.links import (
     PLACEHOLDERS,
     Links,
-    LinkValues,
     fill,
     group_of,
     number_of_link,

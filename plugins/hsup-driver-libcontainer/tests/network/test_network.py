@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from contextlib import AbstractContextManager
 
 import pytest
 
 from hsup.errors import DriverError
+
+from .machine import Machine
 
 REFUSED = {errno.EHOSTUNREACH, errno.EACCES}
 #: To be read, something else sent after it has to have come.
 SPOOFED, HONEST = b"spoofed", b"honest"
 
 
-def is_refused(machine, namespace, address):
+def is_refused(machine: Machine, namespace: int, address: str) -> bool:
     with pytest.raises(OSError) as caught:
         machine.connect(namespace, address)
     return caught.value.errno in REFUSED
 
 
-def udp_server(machine, namespace, family=socket.AF_INET):
+def udp_server(
+    machine: Machine, namespace: int, family: socket.AddressFamily = socket.AF_INET
+) -> socket.socket:
     with machine.inside(namespace):
         server = socket.socket(family, socket.SOCK_DGRAM)
     server.bind(("", 99))
@@ -29,7 +34,7 @@ def udp_server(machine, namespace, family=socket.AF_INET):
     return server
 
 
-def send(within, text, *, to, source):
+def send(within: AbstractContextManager[None], text: bytes, *, to: str, source: str) -> None:
     family = socket.AF_INET6 if ":" in to else socket.AF_INET
     with within, socket.socket(family, socket.SOCK_DGRAM) as client:
         client.bind((source, 0))
@@ -112,7 +117,7 @@ def test_the_world_reaches_a_dyno_that_was_published_and_no_other(machine):
 
 
 @pytest.fixture(params=["docker0", "mine0"])
-def bridged(machine, request):
+def bridged(machine: Machine, request: pytest.FixtureRequest) -> int:
     """Give a container, as an engine makes it: at a bridge, which may have any name."""
     container = machine.world()
     for line in (

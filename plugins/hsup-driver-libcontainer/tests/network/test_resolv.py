@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from hsup_driver_libcontainer.network import resolv
@@ -13,7 +16,7 @@ NETWORK_MANAGER = "run/NetworkManager/no-stub-resolv.conf"
 
 
 @pytest.fixture
-def put(tmp_path):
+def put(tmp_path: Path) -> Callable[[str, str], None]:
     def put(name, content):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

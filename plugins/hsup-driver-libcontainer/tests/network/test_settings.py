@@ -8,6 +8,7 @@ from hsup.errors import UsageError
 from hsup_driver_libcontainer.network.settings import (
     ExtraInterface,
     ExtraRoute,
+    NetworkSettings,
     read_network_settings,
 )
 from hsup_driver_libcontainer.network.subnets import Network, parse_address
@@ -15,11 +16,11 @@ from hsup_driver_libcontainer.network.subnets import Network, parse_address
 INTERFACE, ROUTES = "LIBCONTAINER_DYNO_EXTRA_INTERFACE", "LIBCONTAINER_DYNO_EXTRA_ROUTES"
 
 
-def read(interface="", routes="", **others):
+def read(interface: str = "", routes: str = "", **others: str) -> NetworkSettings:
     return read_network_settings({INTERFACE: interface, ROUTES: routes, **others})
 
 
-def address(text):
+def address(text: str) -> int:
     number = parse_address(text)
     assert number is not None
     return number

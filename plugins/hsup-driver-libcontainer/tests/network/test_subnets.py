@@ -19,7 +19,7 @@ from hsup_driver_libcontainer.network.subnets import (
 )
 
 
-def block(text):
+def block(text: str) -> Network:
     return read_block({"LIBCONTAINER_DYNO_SUBNET": text})
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks import checksum
 from hsup_driver_libcontainer.stacks.checksum import verify
 from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.stack import Stack
 from hsup_driver_libcontainer.stacks.store import StackStore
 
 COMPRESSORS = {
@@ -42,12 +44,12 @@ StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[1]).c
 
 
 @pytest.fixture(autouse=True)
-def _needs_root(need) -> None:
+def _needs_root(need: Callable[..., None]) -> None:
     need()
 
 
 @pytest.fixture
-def tar_path(tmp_path, root_tar):
+def tar_path(tmp_path: Path, root_tar: bytes) -> Path:
     path = tmp_path / "root.tar"
     path.write_bytes(root_tar)
     return path
@@ -74,7 +76,9 @@ def test_a_root_tar_is_unpacked_however_it_is_compressed(
     assert (stack.name, stack.version) == ("a", "1")
 
 
-def member(name, kind=tarfile.REGTYPE, link="", mode=0o755):
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o755
+) -> tarfile.TarInfo:
     found = tarfile.TarInfo(name)
     found.type, found.linkname, found.mode = kind, link, mode
     return found
@@ -153,7 +157,7 @@ def test_a_root_of_another_machine_is_refused(store, tmp_path, small_root, pack)
 
 
 @pytest.fixture
-def ext4(need, tmp_path, small_root):
+def ext4(need: Callable[..., None], tmp_path: Path, small_root: Path) -> Path:
     need("mkfs.ext4", "mount")
     path = tmp_path / "ext4.img"
     subprocess.run(["mkfs.ext4", "-q", "-d", small_root, path, "16M"], check=True)
@@ -161,7 +165,7 @@ def ext4(need, tmp_path, small_root):
 
 
 @pytest.fixture
-def squashfs(need, tmp_path, small_root):
+def squashfs(need: Callable[..., None], tmp_path: Path, small_root: Path) -> Path:
     need("mksquashfs", "mount")
     if "squashfs" not in Path("/proc/filesystems").read_text():
         pytest.skip("this kernel has no squashfs")
@@ -171,7 +175,7 @@ def squashfs(need, tmp_path, small_root):
     return path
 
 
-def read_mounted(stack, target, *command):
+def read_mounted(stack: Stack, target: Path, *command: str) -> tuple[str, str]:
     """Run a command in a mount namespace where the stack's image is mounted."""
     script = 'mkdir -p "$0" && "$@"'
     mount = ["unshare", "--mount", "sh", "-c", f"{script} && {command[0]}", str(target)]
@@ -181,7 +185,7 @@ def read_mounted(stack, target, *command):
     return done.stdout, done.stderr
 
 
-def loops_of(image):
+def loops_of(image: Path) -> bytes:
     return subprocess.run(["losetup", "-j", image], capture_output=True, check=True).stdout
 
 
@@ -296,18 +300,18 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, content, *, stops=False):
+    def __init__(self, content: bytes, *, stops: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
-        self.ranges = []
-        self.answers = []
+        self.ranges: list[int] = []
+        self.answers: list[int] = []
         self.stops = stops
         self.stopped, self.go_on = threading.Event(), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/root.tar"
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def end(self):
+    def end(self) -> None:
         self.go_on.set()
         self.shutdown()
         self.server_close()
@@ -346,7 +350,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def serve():
+def serve() -> Iterator[Callable[..., Server]]:
     servers = []
 
     def start(content, **how):
@@ -358,7 +362,7 @@ def serve():
         server.end()
 
 
-def sha256(content):
+def sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -478,7 +482,7 @@ def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
 
 
 @pytest.fixture
-def odd(tmp_path, root_tar):
+def odd(tmp_path: Path, root_tar: bytes) -> Callable[[str], str]:
     """Return a maker of what people and attackers give in place of a root file system."""
 
     def make(kind: str) -> str:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hsup.errors import UsageError
+from hsup.errors import DriverError, UsageError
 from hsup_driver_libcontainer.stacks.catalogue import (
     Catalogue,
-    DriverError,
     ManifestRejected,
     split_wanted,
 )

@@ -3,17 +3,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from hsup.api import Settings
 from hsup.errors import HsupError
 from hsup_driver_libcontainer.stacks.command import stacks
 
 
 @pytest.fixture
-def run(settings):
+def run(settings: Settings) -> Callable[..., tuple[int, str, str]]:
     options = SimpleNamespace(settings=lambda: settings)
 
     def call(*words):

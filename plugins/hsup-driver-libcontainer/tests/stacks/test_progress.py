@@ -19,7 +19,7 @@ def test_a_file_gets_the_steps_and_no_bar() -> None:
     assert stream.getvalue() == "hsup: pulling stack a\n"
 
 
-def read_all(terminal):
+def read_all(terminal: int) -> str:
     pieces = []
     with contextlib.suppress(OSError):  # a terminal that nobody has open any more ends so
         while piece := os.read(terminal, 4096):

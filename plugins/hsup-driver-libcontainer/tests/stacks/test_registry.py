@@ -7,10 +7,12 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hsup.api import Settings
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.store import StackStore
 
@@ -24,7 +26,7 @@ with StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[
 
 
 @pytest.fixture
-def second_layer(tmp_path, pack) -> bytes:
+def second_layer(tmp_path: Path, pack: Callable[[Path], bytes]) -> bytes:
     """What a second layer says: one file gone, a folder replaced."""
     folder = tmp_path / "second"
     (folder / "etc").mkdir(parents=True)
@@ -140,7 +142,9 @@ def test_a_layer_without_a_number_of_bytes_is_named(size, settings, stacks_dir, 
         store.obtain("a")
 
 
-def store_whose_registry_answers(answer, settings, stacks_dir, tmp_path) -> StackStore:
+def store_whose_registry_answers(
+    answer: str, settings: Settings, stacks_dir: Path, tmp_path: Path
+) -> StackStore:
     reference = "example.com/a:1"
     (stacks_dir / "manifest.yml").write_text(f"- {{name: a, url: 'docker://{reference}'}}")
     (tmp_path / "bin").mkdir()

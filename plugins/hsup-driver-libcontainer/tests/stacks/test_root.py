@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hsup_driver_libcontainer.stacks.root import check_root, find_file
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Path:
     folder = tmp_path / "outer/root"
     (folder / "usr/bin").mkdir(parents=True)
     (folder / "usr/bin/real").write_text("inside")

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from hsup_driver_libcontainer.stacks.store import StackStore
 
 
 @pytest.fixture
-def installed(store, need, tmp_path, root_tar):
+def installed(
+    store: StackStore, need: Callable[..., None], tmp_path: Path, root_tar: bytes
+) -> StackStore:
     """Two versions of the stack "a"."""
     need()
     (tmp_path / "a.tar").write_bytes(root_tar)

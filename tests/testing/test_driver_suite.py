@@ -11,35 +11,41 @@ from functools import partial
 
 import pytest
 
-from hsup.model import ExitStatus
+from hsup.api import OutputPipes, Settings
+from hsup.model import DynoSpec, ExitStatus, Release
 from hsup.testing import DriverSuite
-from hsup.testing.cancelling import Moment, Outcome, cancel
 from hsup.threads import in_thread
 
 
 class Dyno:
     address = None
 
-    def __init__(self, process):
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
-    async def wait(self):
+    async def wait(self) -> ExitStatus:
         code = await in_thread(self.process.wait)
         return ExitStatus(signal=-code) if code < 0 else ExitStatus(code=code)
 
-    async def destroy(self):
+    async def signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, number)
+
+    async def destroy(self, grace_seconds: float = 0.0) -> bool:
+        del grace_seconds
+        was_running = self.process.poll() is None
+        await self.signal(signal.SIGKILL)
         self.process.wait()
+        return was_running
 
 
 class Driver:
     """Waits for something when it has started a process."""
 
-    def build(self, release):
+    def build(self, release: Release) -> None:
         """Do nothing."""
 
-    async def start(self, spec, output):
+    async def start(self, spec: DynoSpec, output: OutputPipes) -> Dyno:
         streams = {"stdout": output.stdout, "stderr": output.stderr}
         argv = ("bash", "-c", *spec.command.words)
         begin = partial(subprocess.Popen, argv, start_new_session=True, **streams)
@@ -50,30 +56,30 @@ class Driver:
             await self.undo(dyno)
         return dyno
 
-    async def undo(self, dyno):
+    async def undo(self, dyno: Dyno) -> None:
         """Leave nothing of a start that is cancelled."""
         await dyno.destroy()
         raise asyncio.CancelledError
 
 
 class Forgetful(Driver):
-    left = ()
+    left: tuple[Dyno, ...] = ()
 
-    async def undo(self, dyno):
+    async def undo(self, dyno: Dyno) -> None:
         self.left = (*self.left, dyno)
         raise asyncio.CancelledError
 
 
 class Stubborn(Driver):
-    async def undo(self, dyno):
+    async def undo(self, dyno: Dyno) -> None:
         await dyno.destroy()
 
 
 class Suite(DriverSuite):
-    def __init__(self, driver):
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    def make_driver(self, settings):
+    def make_driver(self, settings: Settings) -> Driver:
         del settings
         return self._driver
 
@@ -105,28 +111,3 @@ def test_what_stays_behind_is_named():
 
     with pytest.raises(AssertionError, match=r"this is left: \['container 2'\]"):
         Littering(Driver()).test_a_start_that_is_cancelled_leaves_nothing()
-
-
-@pytest.mark.parametrize("is_late", [False, True])
-async def test_a_coroutine_is_cancelled_as_it_waits_for_the_time_of_a_number(is_late):
-    passed = []
-
-    async def work():
-        for number in range(1, 4):
-            await asyncio.sleep(0.001)
-            passed.append(number)
-        return "done"
-
-    assert await cancel(Moment(2, is_late), work()) == Outcome(was_cancelled=True)
-    assert passed == [1]
-    assert await cancel(Moment(4, is_late), work()) == Outcome(was_cancelled=False, result="done")
-
-
-async def test_what_is_cancelled_late_has_what_it_waited_for():
-    waiting = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(waiting.set_result, "here")
-    await cancel(Moment(1, is_late=True), waiting)
-    assert waiting.result() == "here"
-    other = asyncio.get_running_loop().create_future()
-    await cancel(Moment(1), other)
-    assert other.cancelled()

@@ -1,59 +1,33 @@
 from __future__ import annotations
 
-import base64
 import logging
 import os
-import socket
 import threading
 import time
-from contextlib import contextmanager, nullcontext
-from email.utils import formatdate
-from itertools import count, repeat
+from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from hsup.archives.download import MAX_TRIES, _Pace, _TooSlow
-from hsup.archives.progress import bar
 from hsup.cancellation import GivenUp, until
-from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
-from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
-
-
-@pytest.fixture
-def large(server, build):
-    """Let the server have a slug of 2 MB that does not compress."""
-    server.content = build.slug(os.urandom(2_000_000))
-    return server
-
-
-def url(server, path="/slug.tgz"):
-    return f"{server.origin}{path}"
-
-
-def checksum(server, build):
-    return f"SHA256:{build.sha256(server.content)}"
-
-
-def refused_url():
-    """Return a URL whose port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/slug.tgz?signature=secret"
+from hsup.slugs import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugStore, SlugUnreachable
+from tests.archives.server import Server, refused_url, url
 
 
 def test_a_slug_is_downloaded_and_verified(store, server, build, read, left_over):
-    slug = Slug(location=url(server), checksum=checksum(server, build))
+    slug = Slug(location=url(server), checksum=build.checksum(server.content))
     with store.unpack(slug) as unpacked:
         assert read(unpacked, "Procfile") == b"web: ./serve\n"
     assert left_over() == []
 
 
 def test_a_slug_with_a_known_checksum_needs_no_network(store, server, build, read):
-    store.unpack(Slug(location=url(server), checksum=checksum(server, build))).close()
-    elsewhere = Slug(location=refused_url(), checksum=checksum(server, build))
+    store.unpack(Slug(location=url(server), checksum=build.checksum(server.content))).close()
+    elsewhere = Slug(location=refused_url(), checksum=build.checksum(server.content))
     with store.unpack(elsewhere) as unpacked:
         assert read(unpacked, "Procfile")
     assert len(server.requests) == 1
@@ -70,7 +44,7 @@ def test_another_content_than_expected_is_error_r17(store, server, left_over):
 @pytest.mark.parametrize("breaks", [[500_000], [500_000, 0, 0, 700_000, 1]])
 def test_a_download_goes_on_where_it_broke_off(breaks, store, large, build):
     large.breaks_after = list(breaks)
-    store.unpack(Slug(location=url(large), checksum=checksum(large, build))).close()
+    store.unpack(Slug(location=url(large), checksum=build.checksum(large.content))).close()
     ranges = [headers.get("Range") for _, headers in large.requests]
     assert ranges[:2] == [None, "bytes=500000-"]
     assert len(ranges) == len(breaks) + 1
@@ -78,7 +52,7 @@ def test_a_download_goes_on_where_it_broke_off(breaks, store, large, build):
 
 def test_a_download_goes_on_in_the_next_start(store, make_store, large, build):
     large.breaks_after = [500_000] + [0] * 5
-    slug = Slug(location=url(large), checksum=checksum(large, build))
+    slug = Slug(location=url(large), checksum=build.checksum(large.content))
     with pytest.raises(SlugUnreachable, match="IncompleteRead; check the network, and start again"):
         store.unpack(slug)
     large.requests.clear()
@@ -99,7 +73,7 @@ def test_a_download_starts_over_when_the_content_has_changed(store, large, build
 def test_a_server_that_cannot_resume_is_asked_for_all_of_it(lacks, store, large, build):
     setattr(large, lacks, False)
     large.breaks_after = [500_000]
-    store.unpack(Slug(location=url(large), checksum=checksum(large, build))).close()
+    store.unpack(Slug(location=url(large), checksum=build.checksum(large.content))).close()
 
 
 def test_a_download_that_was_complete_already_is_made_again(store, server, build):
@@ -107,7 +81,7 @@ def test_a_download_that_was_complete_already_is_made_again(store, server, build
     folder.mkdir(parents=True)
     (folder / "archive").write_bytes(server.content)
     (folder / "validator").write_text(server.etag)
-    store.unpack(Slug(location=url(server), checksum=checksum(server, build))).close()
+    store.unpack(Slug(location=url(server), checksum=build.checksum(server.content))).close()
     assert [headers.get("Range") for _, headers in server.requests] == [
         f"bytes={len(server.content)}-",
         None,
@@ -145,7 +119,7 @@ def test_a_part_that_nobody_asked_for_is_no_slug(store, server):
 def test_another_part_than_was_asked_for_is_not_used(store, large, build):
     large.breaks_after = [500_000]
     large.range_shift = 7
-    store.unpack(Slug(location=url(large), checksum=checksum(large, build))).close()
+    store.unpack(Slug(location=url(large), checksum=build.checksum(large.content))).close()
     assert [headers.get("Range") for _, headers in large.requests] == [None, "bytes=500000-", None]
 
 
@@ -165,7 +139,7 @@ def test_a_server_that_gives_a_byte_at_a_time_is_given_up(store, large):
 
 def test_each_try_in_vain_is_waited_for_longer(store, large, monkeypatch):
     large.breaks_after = [0, 0, 0, 500_000]
-    waits = []
+    waits: list[float] = []
     monkeypatch.setattr("hsup.archives.download.pause", waits.append)
     store.unpack(Slug(location=url(large))).close()
     assert waits == [0.002, 0.004, 0.008, 0.001]
@@ -194,24 +168,6 @@ def test_a_server_that_stays_busy_is_told(store, server):
     with pytest.raises(SlugUnreachable, match="the server answered 503 Service Unavailable"):
         store.unpack(Slug(location=url(server)))
     assert len(server.requests) == 5
-
-
-def test_redirects_are_followed(store, server):
-    server.redirects["/here"] = "/there?signature=secret"
-    store.unpack(Slug(location=url(server, "/here"))).close()
-    assert [path for path, _ in server.requests] == ["/here", "/there?signature=secret"]
-
-
-@pytest.mark.parametrize(
-    "target", ["/here", "ftp://127.0.0.1/slug.tgz", "file:///etc/passwd", "http://[oops/"]
-)
-def test_redirects_to_nowhere_are_told(target, store, server):
-    server.redirects["/here"] = target
-    with pytest.raises(
-        SlugError,
-        match=r"/here: (TooManyRedirects|InvalidSchema|ValueError|a URL .*); check the URL",
-    ):
-        store.unpack(Slug(location=url(server, "/here")))
 
 
 @pytest.mark.parametrize(
@@ -292,39 +248,6 @@ def test_a_hostile_download_leaves_nothing(store, server, build, left_over):
     assert os.listdir(Path(store.folder) / "unpacked") == []
 
 
-OK = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture
-def short(monkeypatch):
-    """Take the rate over a tenth of a second."""
-    monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.1)
-
-
-@pytest.mark.usefixtures("short")
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [],
-        [OK + b"Content-Length: 100\r\n\r\n", b"x"],
-        [OK + b"X-Header: "],
-        repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
-        [CHUNKED, b"1\r\nx\r\n1\r\nx\r\n"],
-        [CHUNKED, b"0\r\nX-Trailer: x\r\n"],
-    ],
-    ids=["nothing", "a stalled body", "a header", "interim answers", "chunks", "trailers"],
-)
-def test_a_server_that_does_not_come_to_an_end_is_given_up(pieces, store, server):
-    server.raw["/slug.tgz"] = pieces
-    with pytest.raises(
-        SlugUnreachable,
-        match=r"less than 1000 bytes a second came for 0\.1 s; .* set HSUP_SLUGS_MIN_RATE to less",
-    ):
-        store.unpack(Slug(location=url(server)))
-    assert len(server.requests) <= 1, "it was tried again"  # none where the server is slow itself
-
-
 @pytest.mark.parametrize(("rate", "is_enough"), [(0, True), (1, False)])
 def test_a_rate_of_0_takes_that_nothing_comes(rate, is_enough, monkeypatch):
     monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.0)
@@ -336,24 +259,10 @@ def test_a_rate_of_0_takes_that_nothing_comes(rate, is_enough, monkeypatch):
         pace(0)
 
 
-def test_a_length_without_an_end_counts_for_none(store, server, read):
-    length = b"Content-Length: " + b"9" * 5000
-    server.raw["/slug.tgz"] = [OK + length + b"\r\nConnection: close\r\n\r\n" + server.content]
-    server.stalled.set()
-    with store.unpack(Slug(location=url(server))) as unpacked:
-        assert read(unpacked, "Procfile")
-
-
-def test_a_line_without_an_end_is_not_kept(store, server):
-    server.raw["/slug.tgz"] = [CHUNKED + b"5;", *repeat(b"x" * 100_000, 10)]
-    with pytest.raises(SlugUnreachable, match="check the network"):
-        store.unpack(Slug(location=url(server)))
-
-
 @pytest.mark.usefixtures("short")
 def test_what_came_slowly_is_resumed(make_store, large, build, monkeypatch):
     large.stalls_after = 500_000
-    slug = Slug(location=url(large), checksum=checksum(large, build))
+    slug = Slug(location=url(large), checksum=build.checksum(large.content))
     store = make_store(HSUP_SLUGS_MIN_RATE="99999999")
     ticks = count()
 
@@ -370,7 +279,7 @@ def test_what_came_slowly_is_resumed(make_store, large, build, monkeypatch):
     assert ranges == [None, "bytes=500000-"]
 
 
-def received(store, server, build):
+def received(store: SlugStore, server: Server, build: ModuleType) -> int:
     """Return how many bytes of the server's archive are there."""
     archive = Path(store.folder, "work", f"fetch-{build.sha256(server.content)}", "archive")
     return archive.stat().st_size if archive.exists() else 0
@@ -378,7 +287,7 @@ def received(store, server, build):
 
 def test_a_download_that_is_not_wanted_any_more_is_resumed_later(store, large, build):
     large.stalls_after = 500_000
-    slug = Slug(location=url(large), checksum=checksum(large, build))
+    slug = Slug(location=url(large), checksum=build.checksum(large.content))
     given_up = threading.Event()
 
     def give_up():
@@ -406,75 +315,6 @@ def test_a_pause_between_tries_ends_when_nobody_wants_the_slug(make_store, serve
 
 
 @pytest.mark.parametrize(
-    "told", ["50", lambda: formatdate(time.time() + 50), lambda: str(int(time.time() + 50))]
-)
-def test_a_busy_server_says_how_long_to_wait(told, store, server, monkeypatch):
-    waits = []
-    monkeypatch.setattr("hsup.archives.download.pause", waits.append)
-    value = told if isinstance(told, str) else told()
-    server.raw["/slug.tgz"] = [
-        b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: " + value.encode() + b"\r\n\r\n"
-    ]
-    with pytest.raises(SlugUnreachable):
-        store.unpack(Slug(location=url(server)))
-    assert all(20 <= wait <= 50 for wait in waits)  # the date comes nearer with each try
-    assert len(waits) == 4
-
-
-def basic(user):
-    return f"Basic {base64.b64encode(user.encode()).decode()}"
-
-
-@pytest.fixture
-def netrc(tmp_path, monkeypatch):
-    path = tmp_path / "netrc"
-    path.write_text("machine 127.0.0.1 login me password netrc\ndefault login me password all\n")
-    monkeypatch.setenv("NETRC", str(path))
-
-
-@pytest.mark.usefixtures("netrc")
-def test_a_server_of_slugs_gets_nothing_of_netrc(store, server):
-    server.redirects["/here"] = url(server, "/there").replace("127.0.0.1", "localhost")
-    store.unpack(Slug(location=url(server, "/here"))).close()
-    assert [headers.get("Authorization") for _, headers in server.requests] == [None, None]
-
-
-@pytest.mark.usefixtures("netrc")
-def test_a_url_brings_its_own_password(store, server):
-    server.redirects["/here"] = "/there"
-    location = url(server, "/here").replace("://", "://me:own%40@")
-    store.unpack(Slug(location=location)).close()
-    sent = [headers.get("Authorization") for _, headers in server.requests]
-    assert sent == [basic("me:own@")] * 2
-
-
-@pytest.mark.usefixtures("netrc")
-def test_another_server_does_not_get_the_password(store, server):
-    server.redirects["/here"] = url(server, "/there").replace("127.0.0.1", "localhost")
-    server.redirects["/there"] = url(server, "/last").replace("://", "://you:other@")
-    location = url(server, "/here").replace("://", "://me:own@")
-    store.unpack(Slug(location=location)).close()
-    sent = [headers.get("Authorization") for _, headers in server.requests]
-    assert sent == [basic("me:own"), None, basic("you:other")]
-
-
-def test_a_proxy_of_the_environment_is_used(store, server, monkeypatch):
-    monkeypatch.setenv("no_proxy", "")
-    monkeypatch.setenv("http_proxy", server.origin)
-    store.unpack(Slug(location="http://me:own@slugs.invalid/slug.tgz")).close()
-    path, headers = server.requests[0]
-    assert (path, headers["Authorization"]) == ("http://slugs.invalid/slug.tgz", basic("me:own"))
-
-
-def test_a_redirect_is_followed_without_reading_what_it_brings(store, server):
-    server.raw["/here"] = [
-        b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Encoding: gzip\r\n\r\n",
-        b"not gzip",
-    ]
-    store.unpack(Slug(location=url(server, "/here"))).close()
-
-
-@pytest.mark.parametrize(
     "location",
     [
         "file://me:secret@host/slug.tgz?secret",
@@ -489,56 +329,3 @@ def test_no_error_shows_what_is_secret(location, store, caplog):
     with pytest.raises(SlugError) as caught:
         store.unpack(Slug(location=location))
     assert "secret" not in str(caught.value) + caplog.text
-
-
-class Watched:
-    """A progress that keeps what who waits would be told when the first bytes came, and later."""
-
-    def __init__(self, work):
-        self._work = work
-        self.said = []
-
-    @contextmanager
-    def __call__(self, label, length):
-        with bar(label, length) as advance:
-
-            def advance_and_keep(count):
-                advance(count)
-                self.said.append(self._work.text())
-
-            yield advance_and_keep
-
-
-def test_what_is_fetched_is_told_without_what_is_secret(store, large, build):
-    location = url(large, "/x/y.tgz?signature=secret").replace("://", "://me:own@")
-    slug = Slug(location=location, checksum=checksum(large, build))
-    host = large.origin.removeprefix("http://")
-    with waited_for(LongWork("the slug of v2", is_drawn=False)) as work:
-        seen = Watched(work)
-        store.unpack(slug, seen).close()
-    assert seen.said[0] == f"fetching the slug of v2 from {host} (0.0 of 2.0 MB)"
-    assert f"fetching the slug of v2 from {host} (2.0 of 2.0 MB)" in seen.said
-    assert seen.said[-1] == "unpacking the slug of v2 (2.0 of 2.0 MB)"
-
-
-def test_it_is_told_where_a_download_was_resumed(store, large, build):
-    large.breaks_after = [500_000]
-    slug = Slug(location=url(large), checksum=checksum(large, build))
-    with waited_for(LongWork("the slug of v2", is_drawn=False)) as work:
-        seen = Watched(work)
-        store.unpack(slug, seen).close()
-    host = large.origin.removeprefix("http://")
-    resumed = f"fetching the slug of v2 from {host}, resumed at 0.5 MB"
-    assert f"{resumed} (0.5 of 2.0 MB)" in seen.said
-    assert f"{resumed} (2.0 of 2.0 MB)" in seen.said
-
-
-def test_it_is_told_why_a_download_is_tried_again(store, server, monkeypatch):
-    server.answers = [503]
-    said = []
-    monkeypatch.setattr("hsup.archives.download.pause", lambda _: said.append(current().text()))
-    with waited_for(LongWork("the slug of v2")):
-        store.unpack(Slug(location=url(server))).close()
-    host = server.origin.removeprefix("http://")
-    why = "the server answered 503 Service Unavailable"
-    assert said == [f"fetching the slug of v2 from {host}: {why}, trying again"]

@@ -1,0 +1,97 @@
+"""How dynos end: their grace, their output, their memory, and what somebody else does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from hsup.errors import DynoStartError
+from hsup.model import ExitStatus
+from hsup_driver_docker.position import PositionFile
+
+from .running import run, spec, started
+
+
+def test_a_dyno_whose_output_cannot_be_read_leaves_nothing(driver, release, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "hsup_driver_docker.position.PositionFile",
+        lambda path: made.append(Path(path)) or PositionFile(path),
+    )
+
+    async def check():
+        class NoPipes:
+            stdout = stderr = -1
+
+        with pytest.raises(DynoStartError, match="cannot read what the dyno writes: Bad file"):
+            await driver.start(spec(release, "sleep 60"), NoPipes())
+        (file,) = made
+        assert not file.exists()
+
+    run(check())
+
+
+def test_a_container_that_somebody_removes_has_ended(driver, release, sdk):
+    async def check():
+        async with started(driver, spec(release, "sleep 60")) as (dyno, _):
+            sdk.remove_container(dyno.handle.id, force=True)
+            assert (await dyno.wait()).status == 137
+
+    run(check())
+
+
+def test_a_dyno_that_closes_its_outputs_runs_on(driver, release):
+    async def check():
+        line = "exec >&- 2>&-; sleep 0.5; exit 7"
+        async with started(driver, spec(release, line)) as (dyno, recorder):
+            assert await recorder.all() == (b"", b"")
+            assert await dyno.wait() == ExitStatus(code=7)
+
+    run(check())
+
+
+def test_processes_that_outlive_the_program_have_the_grace_too(driver, release):
+    async def check():
+        child = (
+            "(trap 'sleep 0.5; echo tidied; exit' TERM; echo ready; while :; do sleep 0.1; done)"
+        )
+        async with started(driver, spec(release, f"{child} & sleep 60")) as (dyno, recorder):
+            await recorder.until(b"ready")
+            await dyno.signal(15)
+            assert not await dyno.destroy(30)
+            assert (await dyno.wait()).status == 143
+            assert (await recorder.all())[0] == b"ready\ntidied\n"
+
+    run(check())
+
+
+def test_a_dyno_that_takes_too_much_memory_is_killed_as_a_whole(driver, release):
+    async def check():
+        line = "tail /dev/zero; echo survived; sleep 60"
+        async with started(driver, spec(release, line)) as (dyno, _):
+            status = await dyno.wait()
+            assert (status.status, status.out_of_memory) == (137, True)
+
+    run(check())
+
+
+def test_a_reader_that_is_stuck_does_not_keep_a_dyno_from_ending(driver, release):
+    async def check():
+        reading, writing = os.pipe()
+        other = os.open(os.devnull, os.O_WRONLY)
+
+        class Stuck:
+            stdout, stderr = writing, other
+
+        dyno = await driver.start(spec(release, "yes"), Stuck())
+        os.close(writing)
+        os.close(other)
+        await asyncio.sleep(1)  # so that pipe and socket are full
+        await dyno.signal(15)
+        await dyno.destroy(1.0)
+        os.close(reading)
+
+    run(check())

@@ -1,0 +1,163 @@
+"""What is deployed: applications, their releases, and what those are made of."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+IMAGE_STACK = "cnb"
+DEFAULT_SIZE = "Standard-1X"
+
+
+def identifier(*parts: object) -> str:
+    """Return the same id for the same parts."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(str(one) for one in parts)))
+
+
+def tiny_archive() -> bytes:
+    """Return a slug with one program, ./app/ok."""
+    program = b"#!/bin/sh\necho ok\n"
+    with io.BytesIO() as stream:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            member = tarfile.TarInfo("./app/ok")
+            member.mode, member.size = 0o755, len(program)
+            archive.addfile(member, io.BytesIO(program))
+        return gzip.compress(stream.getvalue(), mtime=0)
+
+
+@dataclass
+class Slug:
+    """An archive, and how to run it."""
+
+    id: str
+    processes: Mapping[str, str]
+    archive: bytes
+    checksum: str | None
+
+
+class Image(NamedTuple):
+    """A container image, and how to run it."""
+
+    id: str
+    processes: Mapping[str, str]
+    repository: str
+    digest: str
+
+
+@dataclass
+class Release:
+    """A release; its `status` may be changed at any time."""
+
+    id: str
+    version: int
+    status: str
+    config: Mapping[str, str]
+    slug: Slug | None
+    image: Image | None
+    description: str
+
+
+class App:
+    """An application. What is not given to a release is as in the one before."""
+
+    def __init__(self, name: str, stack: str, lock: threading.RLock) -> None:
+        self.id, self.name, self.stack = identifier("app", name), name, stack
+        self.has_checksums = True
+        self.releases: list[Release] = []
+        self._lock = lock
+        self._quantities = {"web": 1}
+        self._sizes: dict[str, str] = {}
+
+    @property
+    def current(self) -> Release | None:
+        """Return the newest release that has succeeded."""
+        done = (one for one in reversed(self.releases) if one.status == "succeeded")
+        return next(done, None)
+
+    def quantity(self, process_type: str) -> int:
+        """Return how many dynos of a type there are to be."""
+        return self._quantities.get(process_type, 0)
+
+    def size(self, process_type: str) -> str:
+        """Return the size of a type's dynos."""
+        return self._sizes.get(process_type, DEFAULT_SIZE)
+
+    def release(
+        self,
+        *,
+        status: str = "succeeded",
+        config: Mapping[str, str] | None = None,
+        slug: bool | None = True,
+        processes: Mapping[str, str] | None = None,
+        archive: bytes | None = None,
+        description: str = "Deploy",
+    ) -> Release:
+        """Deploy a new slug; where nothing but a config is given, change only the config."""
+        with self._lock:
+            before = self.releases[-1] if self.releases else None
+            old, image = (before.slug, before.image) if before else (None, None)
+            is_deploy = config is None or processes is not None or archive is not None
+            if not slug:
+                old = image = None
+            elif is_deploy or not (old or image):
+                old, image = self._new_slug(old, processes, archive), None
+            return self._append(status, config, old, image, description)
+
+    def image_release(
+        self,
+        image: str,
+        processes: Mapping[str, str],
+        *,
+        status: str = "succeeded",
+        config: Mapping[str, str] | None = None,
+        description: str = "Deploy",
+    ) -> Release:
+        """Deploy a container image: `repository@sha256:…`, or a digest is made up."""
+        with self._lock:
+            repository, _, digest = image.partition("@")
+            digest = digest or f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
+            number = len(self.releases) + 1
+            new = Image(identifier(self.id, "image", number), processes, repository, digest)
+            return self._append(status, config, None, new, description)
+
+    def scale(self, **quantities: int) -> None:
+        """Change how many dynos there are, without a release."""
+        with self._lock:
+            self._quantities.update(quantities)
+
+    def resize(self, process_type: str, size: str) -> None:
+        """Change the size of dynos, without a release."""
+        with self._lock:
+            self._sizes[process_type] = size
+
+    def _new_slug(
+        self, old: Slug | None, processes: Mapping[str, str] | None, archive: bytes | None
+    ) -> Slug:
+        if processes is None:
+            processes = old.processes if old else {"web": "./ok"}
+        number, content = len(self.releases) + 1, archive or tiny_archive()
+        checksum = f"SHA256:{hashlib.sha256(content).hexdigest()}"
+        return Slug(identifier(self.id, "slug", number), processes, content, checksum)
+
+    def _append(
+        self,
+        status: str,
+        config: Mapping[str, str] | None,
+        slug: Slug | None,
+        image: Image | None,
+        description: str,
+    ) -> Release:
+        version = len(self.releases) + 1
+        if config is None:
+            config = self.releases[-1].config if self.releases else {}
+        name = identifier(self.id, version)
+        new = Release(name, version, status, dict(config), slug, image, description)
+        self.releases.append(new)
+        return new

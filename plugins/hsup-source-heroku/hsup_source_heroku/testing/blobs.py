@@ -1,0 +1,64 @@
+"""Give the archives of slugs, at URLs that expire."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from urllib.parse import parse_qs, urlsplit
+
+from hsup_source_heroku.testing.answers import Answer, Headers
+from hsup_source_heroku.testing.apps import Slug
+
+FOLDER = "/blobs/"
+
+_RANGE = re.compile(r"bytes=(?P<start>\d+)-(?P<end>\d*)")
+_EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+
+
+class Blobs:
+    """The archives that may be had now, by their signatures."""
+
+    def __init__(self) -> None:
+        self._signatures: dict[str, tuple[Slug, float]] = {}
+
+    def sign(self, slug: Slug) -> str:
+        """Return a path and query by which a slug may be had for a while."""
+        signature = secrets.token_hex(8)
+        self._signatures[signature] = (slug, time.monotonic())
+        return f"{FOLDER}{slug.id}?signature={signature}"
+
+    def expire(self) -> None:
+        """Let every signature that was given be too old."""
+        self._signatures.clear()
+
+    def answer(self, target: str, headers: Headers, seconds: float) -> Answer:
+        """Return the archive that a target is signed for, for so many seconds."""
+        slug = self._signed(target, seconds)
+        if slug is None:
+            return Answer(403, _EXPIRED, {"Content-Type": "application/xml"})
+        return _part(slug.archive, headers)
+
+    def _signed(self, target: str, seconds: float) -> Slug | None:
+        parts = urlsplit(target)
+        signature = parse_qs(parts.query).get("signature", [""])[0]
+        slug, given = self._signatures.get(signature, (None, 0.0))
+        if slug is None or parts.path != f"{FOLDER}{slug.id}":
+            return None
+        return slug if time.monotonic() <= given + seconds else None
+
+
+def _part(archive: bytes, headers: Headers) -> Answer:
+    """Return an archive, or the part that was asked for."""
+    etag = f'"{hashlib.md5(archive, usedforsecurity=False).hexdigest()}"'  # as S3 has it
+    size = len(archive)
+    more = {"ETag": etag, "Accept-Ranges": "bytes"}
+    wanted = _RANGE.fullmatch(headers.get("Range", ""))
+    if wanted is None or headers.get("If-Range", etag) != etag:
+        return Answer(200, archive, more)
+    start, end = int(wanted["start"]), min(int(wanted["end"] or size), size - 1)
+    if start > end:
+        return Answer(416, headers={"Content-Range": f"bytes */{size}"})
+    more["Content-Range"] = f"bytes {start}-{end}/{size}"
+    return Answer(206, archive[start : end + 1], more)

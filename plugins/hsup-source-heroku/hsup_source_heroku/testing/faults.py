@@ -1,0 +1,98 @@
+"""What may become of an answer."""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import time
+from collections.abc import Mapping
+
+from hsup_source_heroku.testing.answers import Answer, Fault, error
+
+
+class Faults:
+    """Makers of faults; each fault makes the wrong answer of the right one."""
+
+    @staticmethod
+    def status(status: int, headers: Mapping[str, str] | None = None) -> Fault:
+        """Answer with an error: `status(429, {"Retry-After": "7"})`."""
+        return lambda _: error(status, headers)
+
+    @staticmethod
+    def slow(seconds: float) -> Fault:
+        """Answer late."""
+
+        def wait(answer: Answer) -> Answer:
+            time.sleep(seconds)
+            return answer
+
+        return wait
+
+    @staticmethod
+    def broken_json() -> Fault:
+        """Answer with something of which the last character is missing."""
+        return lambda answer: answer._replace(body=answer.body[:-1])
+
+    @staticmethod
+    def nested() -> Fault:
+        """Answer with an unknown key whose value is nested deeper than any parser goes."""
+        deep = b'{"x": ' + b"[" * 200_000
+
+        def nest(answer: Answer) -> Answer:
+            return answer._replace(body=b"[" + deep if answer.body.startswith(b"[") else deep)
+
+        return nest
+
+    @staticmethod
+    def without(field: str, *, is_null: bool = False) -> Fault:
+        """Leave a field out of an answer, or let it be null; `user.email` is in another."""
+        *above, last = field.split(".")
+
+        def change(answer: Answer) -> Answer:
+            content = json.loads(answer.body)
+            for one in content if isinstance(content, list) else [content]:
+                inner = functools.reduce(operator.getitem, above, one)
+                if is_null:
+                    inner[last] = None
+                else:
+                    del inner[last]
+            return answer._replace(body=json.dumps(content).encode())
+
+        return change
+
+    @staticmethod
+    def cut() -> Fault:
+        """Close the connection in the middle of the body."""
+        return lambda answer: answer._replace(is_cut=True)
+
+    @staticmethod
+    def not_utf8() -> Fault:
+        """Answer with a byte that is none of UTF-8's at the beginning of each value."""
+        return lambda answer: answer._replace(body=answer.body.replace(b': "', b': "\xff'))
+
+    @staticmethod
+    def not_modified() -> Fault:
+        """Answer with 304 to a request that was not whether it has changed."""
+        return lambda answer: answer._replace(status=304, body=b"")
+
+    @staticmethod
+    def redirect() -> Fault:
+        """Send the client back to where it came from."""
+        return lambda answer: answer._replace(status=302, headers={"Location": "/schema"})
+
+    @staticmethod
+    def endless() -> Fault:
+        """Answer with a page after which there is always another one."""
+        more = {"Next-Range": "version ]1..; max=100, order=desc"}
+        return lambda answer: answer._replace(status=206, headers={**answer.headers, **more})
+
+    @staticmethod
+    def drip(seconds: float) -> Fault:
+        """Send a byte of the body at a time."""
+        return lambda answer: answer._replace(pause_seconds=seconds)
+
+    @staticmethod
+    def hang_up() -> Fault:
+        """Close the connection before any answer."""
+        return lambda _: None

@@ -1,0 +1,210 @@
+"""The Platform API: what it answers, to whom, and what goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+from hsup_source_heroku.testing.answers import Answer, Fault, Headers, error, in_json, not_found
+from hsup_source_heroku.testing.apps import App
+from hsup_source_heroku.testing.blobs import FOLDER, Blobs
+from hsup_source_heroku.testing.bodies import (
+    app_body,
+    formation_body,
+    image_body,
+    release_body,
+    sizes_body,
+    slug_body,
+)
+from hsup_source_heroku.testing.faults import Faults
+from hsup_source_heroku.testing.pages import page
+from hsup_source_heroku.testing.schema import PublishedSchema
+from hsup_source_heroku.testing.server import Server
+
+TOKEN = "the-key"  # noqa: S105 - it opens nothing
+
+_HOURLY_LIMIT = 4500
+_BLOB_SECONDS = 3600.0
+_IMAGES_VARIANT = "version=3.sdk"
+_RATE_LIMITS = "/account/rate-limits"
+_SCHEMA_VARIABLE = "HSUP_PLATFORM_API_SCHEMA"
+
+
+class Seen(NamedTuple):
+    """A request, when it came, and what it was answered with; a status of 0 is no answer."""
+
+    method: str
+    path: str
+    status: int
+    time: float
+
+
+class PlatformApi(Faults):
+    """A server that answers as the platform does; use it as a context manager.
+
+    `rate_limit` is what the account may still ask: it counts down, and at 0 there is 429.
+    Answers with a status of `without_etag` have no ETag. `watch` is called with each
+    request once its answer is made and before it is sent.
+    """
+
+    def __init__(self, token: str = TOKEN) -> None:
+        self.token = token
+        self.url = ""
+        self.rate_limit = _HOURLY_LIMIT
+        self.blob_seconds = _BLOB_SECONDS
+        self.without_etag: set[int] = set()
+        self.requests: list[Seen] = []
+        self.invalid: list[str] = []
+        self.watch: Callable[[Seen], object] | None = None
+        self.apps: dict[str, App] = {}
+        self.lock = threading.RLock()
+        self._faults: list[tuple[Fault, str]] = []
+        self._blobs = Blobs()
+        self._port = 0
+        self._server: Server | None = None
+        path = os.environ.get(_SCHEMA_VARIABLE)
+        self._schema = PublishedSchema(path) if path else None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, on the same port as before."""
+        if self._server is None:
+            self._server = Server(self._port, self.answer, self.invalid.append)
+            self._port = self._server.server_port
+            self.url = f"http://127.0.0.1:{self._port}"
+            self._server.start()
+
+    def stop(self) -> None:
+        """Be away: close the connections, and do not listen."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def create_app(self, name: str, stack: str = "heroku-24") -> App:
+        """Return a new application, which has no release yet."""
+        with self.lock:
+            self.apps[name] = App(name, stack, self.lock)
+            return self.apps[name]
+
+    def fail(self, fault: Fault, times: int = 1, path: str | None = None) -> None:
+        """Have a fault for the next requests, of those whose path contains `path`."""
+        with self.lock:
+            self._faults += [(fault, path or "")] * times
+
+    def heal(self) -> None:
+        """Listen, without faults."""
+        with self.lock:
+            self._faults.clear()
+            self.watch = None
+        self.start()
+
+    def expire_blobs(self) -> None:
+        """Let every signature that was given be too old."""
+        with self.lock:
+            self._blobs.expire()
+
+    def answer(self, method: str, target: str, headers: Headers) -> Answer | None:
+        """Return what a request is answered with, None for a connection that is closed."""
+        arrival, path = time.monotonic(), urlsplit(target).path
+        with self.lock:
+            right = self._right_answer(method, target, path, headers)
+            fault = self._take_fault(path)
+        answer = right if fault is None else fault(right)
+        seen = Seen(method, path, answer.status if answer else 0, arrival)
+        with self.lock:
+            self.requests.append(seen)
+        if self.watch is not None:
+            self.watch(seen)
+        return answer
+
+    def _take_fault(self, path: str) -> Fault | None:
+        for number, (fault, part) in enumerate(self._faults):
+            if part in path:
+                del self._faults[number]
+                return fault
+        return None
+
+    def _right_answer(self, method: str, target: str, path: str, headers: Headers) -> Answer:
+        if path.startswith(FOLDER):
+            return self._blobs.answer(target, headers, self.blob_seconds)
+        answer = self._limited(method, path, headers)
+        more = {"Request-Id": str(uuid.uuid4()), "RateLimit-Remaining": str(self.rate_limit)}
+        if answer.status not in self.without_etag:
+            more["ETag"] = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+        if answer.status in {200, 206}:
+            if self._schema:
+                self.invalid += self._schema.problems(path, json.loads(answer.body))
+            if "ETag" in more and headers.get("If-None-Match", "") == more["ETag"]:
+                return Answer(304, headers=more)
+        return answer._replace(headers={**answer.headers, **more})
+
+    def _limited(self, method: str, path: str, headers: Headers) -> Answer:
+        if headers.get("Authorization", "") != f"Bearer {self.token}":
+            return error(401)
+        if path == _RATE_LIMITS:  # asking for it costs nothing
+            return in_json({"remaining": self.rate_limit})
+        if self.rate_limit <= 0:
+            return error(429)
+        self.rate_limit -= 1
+        return self._of_path(method, path, headers)
+
+    def _of_path(self, method: str, path: str, headers: Headers) -> Answer:
+        resource = "app"
+        with suppress(LookupError):
+            match [method, *(unquote(part) for part in path[1:].split("/"))]:
+                case ["GET", "dyno-sizes"]:
+                    return in_json(sizes_body())
+                case ["GET", "apps", name, *rest]:
+                    app = self.apps.get(name) or {one.id: one for one in self.apps.values()}[name]
+                    resource = rest[0].rstrip("s").replace("-", " ") if rest else "app"
+                    with_image = _IMAGES_VARIANT in headers.get("Accept", "")
+                    if rest == ["releases"]:
+                        wanted = headers.get("Range", "version ..")
+                        return page(app, wanted, with_image=with_image)
+                    return in_json(self._of_app(app, rest, with_image=with_image))
+        return not_found(resource)
+
+    def _of_app(self, app: App, rest: Sequence[str], *, with_image: bool) -> object:
+        """Return what a path below an application's leads to. Raises LookupError."""
+        releases = {key: one for one in app.releases for key in (one.id, str(one.version))}
+        match rest:
+            case []:
+                return app_body(app)
+            case ["formation"]:
+                return formation_body(app)
+            case ["releases", wanted]:
+                return release_body(app, releases[wanted], with_image=with_image)
+            case ["releases", wanted, "config-vars"]:
+                return releases[wanted].config
+            case ["slugs", wanted]:
+                slug = {one.slug.id: one.slug for one in app.releases if one.slug}[wanted]
+                return slug_body(app, slug, self.url + self._blobs.sign(slug))
+            case ["oci-images", wanted]:
+                return _images(app, wanted)
+        raise LookupError
+
+
+def _images(app: App, wanted: str) -> list[dict[str, object]]:
+    """Return images by their id or digest, of which releases may have the same. Raises LookupError.
+
+    It is a list, as published.
+    """
+    images = [one.image for one in app.releases if one.image]
+    found = {one.id: one for one in images if wanted in {one.id, one.digest}}
+    if not found:
+        raise LookupError
+    return [image_body(app, one) for one in found.values()]

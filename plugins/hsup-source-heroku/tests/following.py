@@ -1,0 +1,60 @@
+"""A source, asked as hsup asks it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hsup.api import Fetched, Settings
+from hsup.model import Release
+from hsup_source_heroku.source import create
+
+PROCESSES = {"web": "serve $PORT", "worker": "work"}
+
+
+class Followed:
+    """A source, asked as hsup does; `waits` are the seconds before each time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.waits: list[float] = []
+        self.now = 0.0
+        self.source = create(settings, sleep=self._sleep, clock=lambda: self.now)
+        self._loop = asyncio.new_event_loop()
+        self._changes = self.source.changes()
+        self._await_change()
+        self.keep, self.kept = self.source.keep, self.source.kept
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._changes.aclose())
+        self._loop.close()
+        self.source.close()
+
+    def fetch(self) -> Fetched:
+        """Ask for the release, and have its slug if there is a new one."""
+        fetched = self.source.fetch()
+        if fetched.release is not None:
+            self.source.fetch_slug(fetched.release)
+        return fetched
+
+    def tick(self) -> Fetched:
+        """Ask when it is time: for one of the two things that change."""
+        self._await_change()
+        return self.fetch()
+
+    def settled(self) -> Release:
+        """Ask for both; return the release."""
+        self.tick()
+        release = self.tick().release
+        assert release is not None
+        return release
+
+    def _await_change(self) -> None:
+        self._loop.run_until_complete(asyncio.wait_for(anext(self._changes), 60))
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def quantities(release: Release) -> dict[str, int]:
+    """Return how many dynos of each type there are to be."""
+    return {one.name: one.quantity for one in release.processes}

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from hsup.api import Settings
+from hsup_source_heroku.releases import releases
+
+
+@pytest.mark.usefixtures("shop")
+def test_releases_are_listed_without_what_is_only_shown(api, environ, tmp_path, capsys):
+    for field in ("user", "description", "created_at"):
+        api.fail(api.without(field, is_null=True), path="/releases")
+        settings = Settings(folder=str(tmp_path), environ=environ, app="shop")
+        before = SimpleNamespace(settings=lambda settings=settings: settings)
+        releases.main([], obj=before, standalone_mode=False)
+        assert "v1" in capsys.readouterr().out
+    api.fail(api.without("description", is_null=True), path="/releases")
+    releases.main(["--json"], obj=before, standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)[0]["description"] is None

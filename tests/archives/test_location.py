@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from hsup.archives.location import ArchiveFile, ArchiveURL, Folder, find, shown_url
+from hsup.model import Slug
+from hsup.slugs import SlugError
+
+
+@pytest.mark.parametrize("form", ["slug.tgz", "{path}", "file://{path}", "file://localhost{path}"])
+def test_a_file_is_found_by_path_and_by_url(form, store, archive, read):
+    location = form.format(path=archive)
+    with store.unpack(Slug(location=location)) as unpacked:
+        assert read(unpacked, "Procfile") == b"web: ./serve\n"
+
+
+def test_a_url_of_a_file_may_have_escapes(store, archive, read):
+    archive.rename(archive.with_name("a slug.tgz"))
+    url = f"file://{archive.parent}/a%20slug.tgz"
+    with store.unpack(Slug(location=url)) as unpacked:
+        assert read(unpacked, "Procfile")
+
+
+@pytest.mark.parametrize(
+    ("location", "text"),
+    [
+        ("absent.tgz", "cannot read slug {}/absent.tgz: No such file"),
+        ("s3://bucket/slug.tgz", "cannot get anything by s3://"),
+        ("docker://shop:1", "a container image is no slug; run it with the docker driver"),
+        ("http://me:secret@[oops/slug.tgz", "^a URL names no valid host; correct its host"),
+        ("http://me:p/secret@host/slug.tgz", "^a URL names no valid host; correct its host"),
+        ("http:/me:secret@host/slug.tgz", "^a URL lacks a slash; let it begin with http://"),
+        ("file://[oops/slug.tgz", "^a URL names no valid host; correct its host"),
+        ("file:///slug%00.tgz", r'^"file:///slug%00.tgz" names no path'),
+        ("slug\0.tgz", r"the path 'slug\\x00.tgz' has a NUL"),
+        ("file://host/slug.tgz", 'on another machine, "host"'),
+        ("fifo", "neither a file nor a directory"),
+    ],
+)
+def test_what_is_no_slug_is_told(location, text, store, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(SlugError, match=text.format(tmp_path)) as caught:
+        store.unpack(Slug(location=location))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "found"),
+    [
+        ("slug.tgz", ArchiveFile("/app/slug.tgz")),
+        ("/x/slug.tgz", ArchiveFile("/x/slug.tgz")),
+        ("file:///x/a%20slug.tgz", ArchiveFile("/x/a slug.tgz")),
+        ("file://localhost/proc", Folder("/proc")),
+        ("/proc", Folder("/proc")),
+        (
+            "https://me:secret@host:8443/slug.tgz?signature=secret",
+            ArchiveURL(
+                "https://me:secret@host:8443/slug.tgz?signature=secret",
+                "https://host:8443/slug.tgz",
+            ),
+        ),
+    ],
+)
+def test_what_a_location_means(location, found):
+    assert find(location, "/app") == found
+
+
+def test_a_url_is_shown_without_what_is_secret():
+    assert str(find("http://me:secret@host/x?key=secret", "/")) == "http://host/x"
+    assert shown_url("https://me:secret@host/x?key=secret#secret") == "https://host/x"

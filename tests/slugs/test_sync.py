@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+
+def test_a_slug_that_could_not_be_written_is_unpacked_again(store, slug, monkeypatch, caplog):
+    def fail(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    unpacked = store.unpack(slug)
+    folder = Path(unpacked.folder).parent
+    with monkeypatch.context() as patch:
+        patch.setattr("hsup.slugs.sync._sync_file_system", fail)
+        store.sync()
+    assert "Input/output error" in caplog.text
+    unpacked.close()
+    before = folder.stat().st_ino
+    store.unpack(slug).close()
+    assert folder.stat().st_ino != before
+    store.sync()
+    assert (folder / "synced").exists()
+
+
+def test_a_slug_that_cannot_be_written_yet_is_written_later(store, slug, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    unpacked = store.unpack(slug)
+    with monkeypatch.context() as patch:
+        patch.setattr("hsup.slugs.sync.lock", fail)
+        store.sync()
+    assert "to the disk yet: Too many open files" in caplog.text
+    store.sync()
+    assert (Path(unpacked.folder).parent / "synced").exists()

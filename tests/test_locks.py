@@ -56,6 +56,7 @@ def test_any_number_have_a_shared_lock(thing):
         locked(path, EXCLUSIVE_NOW)
     for descriptor in held:
         unlock(descriptor)
+    unlock(locked(path, EXCLUSIVE_NOW))
 
 
 def test_a_lock_ends_though_a_process_that_was_forked_has_the_descriptor(thing):
@@ -125,6 +126,27 @@ def test_what_was_removed_meanwhile_cannot_be_locked(thing):
     assert isinstance(waiter.error, FileNotFoundError)
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_lock_is_on_the_folder_that_is_there_when_it_is_had(tmp_path, is_replaced):
+    """The one that it was waited for is left, unlocked."""
+    path, aside = tmp_path / "folder", tmp_path / "aside"
+    path.mkdir()
+    held = lock(str(path), EXCLUSIVE)
+    waiter = Waiter(lock, str(path))
+    waiter.start()
+    wait_for_waiter(waiter, str(path))
+    path.rename(aside)
+    if is_replaced:
+        path.mkdir()
+    unlock(held)
+    waiter.join()
+    assert isinstance(waiter.error, FileNotFoundError) is not is_replaced
+    if is_replaced:
+        assert is_at(str(path), waiter.descriptor)
+        unlock(waiter.descriptor)
+    unlock(lock(str(aside), EXCLUSIVE_NOW))
+
+
 def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
     path, _, _, locked = thing
     held = locked(path, EXCLUSIVE)
@@ -163,6 +185,25 @@ def test_no_link_is_followed(tmp_path):
     (tmp_path / "lock").symlink_to("target")
     with pytest.raises(OSError, match="symbolic links"):
         lock_file(str(tmp_path / "lock"), EXCLUSIVE, MAKE)
+
+
+def test_a_folder_that_is_missing_is_made_and_locked(tmp_path):
+    path = str(tmp_path / "a/b")
+    descriptor = lock_or_make(path, on_wait=pytest.fail)
+    with pytest.raises(BlockingIOError):
+        lock(path, EXCLUSIVE_NOW)
+    unlock(descriptor)
+
+
+def test_that_another_has_the_lock_is_told_once(tmp_path, monkeypatch):
+    path = str(tmp_path)
+    held = lock(path, EXCLUSIVE)
+    told = []
+    looks = iter([None, None, lambda: unlock(held)])
+    monkeypatch.setattr("hsup.locks.pause", lambda _: (next(looks) or (lambda: None))())
+    unlock(lock_or_make(path, on_wait=lambda: told.append("waiting")))
+    assert told == ["waiting"]
+    assert list(looks) == []
 
 
 def test_a_folder_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):

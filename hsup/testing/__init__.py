@@ -5,8 +5,9 @@
             return FrobDriver(settings)
 
 MemoryDriver, MemorySource, MemorySink and MemorySupervisor stand for what your plugin meets;
-make_release, make_spec and make_batch make what it is given. A Recorder reads what a dyno
-writes, an EventRecorder keeps what observers are told.
+make_release, make_spec and make_batch make what it is given, dyno_spec what start is given of a
+release of yours. A Recorder reads what a dyno writes, an EventRecorder keeps what observers are
+told.
 
 Needs pytest: pip install hsup[testing]
 """

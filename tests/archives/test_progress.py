@@ -51,7 +51,7 @@ def test_nothing_is_drawn_beside_a_log(monkeypatch):
 
 def test_that_another_hsup_is_waited_for_is_logged(caplog, capfd):
     tell_of_waiting()
-    assert caplog.messages == ["waiting for another hsup, which is bringing in the same slug"]
+    assert caplog.messages == ["waiting for another hsup to fetch or unpack the same slug"]
     assert capfd.readouterr() == ("", "")
 
 
@@ -128,7 +128,7 @@ def test_it_is_told_why_a_download_is_tried_again(store, server, monkeypatch):
         store.unpack(Slug(location=url(server))).close()
     host = server.origin.removeprefix("http://")
     why = "the server answered 503 Service Unavailable"
-    assert said == [f"fetching the slug of v2 from {host}: {why}, trying again"]
+    assert said == [f"fetching the slug of v2 from {host}: {why}, retrying"]
 
 
 PATIENCE_SECONDS = 60

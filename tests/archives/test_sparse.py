@@ -79,7 +79,7 @@ def test_a_map_that_is_damaged_is_told(content, headers, build, unpacked):
 def test_a_map_that_would_fill_memory_is_refused(build, unpacked):
     content = b"1000000000\n" + b"0\n" * (1 << 20)
     with pytest.raises(
-        HostileSlug, match="map of a sparse file in the archive has over 1048576 by"
+        HostileSlug, match="map of a sparse file in the archive is larger than 1048576 by"
     ):
         unpacked(sparse(build, content, NEW))
 

@@ -126,7 +126,7 @@ def test_a_slug_is_used_although_its_checksum_cannot_be_noted(store, server, mon
 
     monkeypatch.setattr(store.known, "put", fail)
     store.unpack(Slug(location=f"{server.origin}/slug.tgz")).close()
-    assert "cannot note a slug's checksum" in caplog.text
+    assert "cannot record the checksum of a slug in" in caplog.text
 
 
 def test_a_slug_is_given_up_where_something_fails_after_its_unpacking(store, bring_in, monkeypatch):

@@ -85,7 +85,7 @@ def test_what_its_author_changes_while_it_is_read_is_refused(
     path, mapping = mapped
     checksum = build.checksum(path.read_bytes()) if has_checksum else None
     before = file_key(path.stat())
-    text = "Checksum error" if has_checksum else "was changed while it was read"
+    text = "Checksum error" if has_checksum else "changed while hsup was reading it"
     with pytest.raises(SlugError, match=text):
         store.unpack(Slug(location=str(path), checksum=checksum), progress=replacing(mapping))
     assert file_key(path.stat()) == before
@@ -161,7 +161,7 @@ def test_what_cannot_be_cleaned_up_is_not_kept_from_the_next_build(store, tmp_pa
         store.unpack(Slug(location="slug.tgz"))
     (work,) = (Path(store.folder) / "work").iterdir()
     unlock(lock(str(work), EXCLUSIVE_NOW))
-    assert f"cannot remove {work}: Too many open files" in caplog.text
+    assert f'cannot remove "{work}": Too many open files' in caplog.text
 
 
 @pytest.mark.usefixtures("stuck")

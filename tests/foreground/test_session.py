@@ -230,8 +230,8 @@ def test_who_ignores_that_nobody_reads_is_killed_after_the_grace():
 def test_a_disk_that_is_full_is_told(options):
     with open("/dev/full", "wb") as full:
         _, err, status = run("yes", *options, stdout=full)
-    hint = b"see where standard output goes\n"
-    assert err == b"cannot write what the dyno wrote: No space left on device; " + hint
+    hint = b"check where standard output goes\n"
+    assert err == b"cannot write the output of the dyno: No space left on device; " + hint
     assert status == 1
 
 
@@ -241,7 +241,7 @@ def test_a_file_that_may_not_grow_is_told(tmp_path):
 
     with (tmp_path / "out").open("wb") as out:
         _, err, status = run("cat /dev/zero", stdout=out, preexec_fn=limit)
-    assert (status, err.startswith(b"cannot write what the dyno wrote: File too large")) == (
+    assert (status, err.startswith(b"cannot write the output of the dyno: File too large")) == (
         1,
         True,
     )

@@ -99,7 +99,7 @@ def test_a_driver_that_leaves_a_process_fails(monkeypatch):
 
 
 def test_a_driver_that_goes_on_though_it_was_cancelled_fails():
-    with pytest.raises(AssertionError, match="it went on"):
+    with pytest.raises(AssertionError, match="it kept running"):
         Suite(Stubborn()).test_a_start_that_is_cancelled_leaves_nothing()
 
 
@@ -109,5 +109,5 @@ def test_what_stays_behind_is_named():
             self.count = getattr(self, "count", 0) + 1
             return [f"container {self.count}"]
 
-    with pytest.raises(AssertionError, match=r"this is left: \['container 2'\]"):
+    with pytest.raises(AssertionError, match=r"it left behind: \['container 2'\]"):
         Littering(Driver()).test_a_start_that_is_cancelled_leaves_nothing()

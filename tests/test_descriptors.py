@@ -59,7 +59,7 @@ except DriverError as error:
 def test_what_hsup_needs_itself_is_left(number, left):
     argv = [sys.executable, "-c", COUNT, str(number)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    told = f"no more than {number} files may be open, and hsup needs the rest itself"
+    told = f"the limit of open files is {number}, and hsup needs the remaining ones itself"
     assert done.stdout.startswith(f"{left} {told}; raise the limit of open files: ulimit -n")
 
 

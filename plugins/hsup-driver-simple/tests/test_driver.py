@@ -67,10 +67,12 @@ def test_a_dyno_runs_in_the_folder_that_its_release_was_read_from(two_folders):
 def test_a_dyno_does_not_start_in_another_folder_than_its_release_was_read_from(two_folders):
     driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
     one = read_in(two_folders[0], inode=1)
-    with pytest.raises(DynoStartError, match="first is another folder than v1 was read from"):
+    with pytest.raises(DynoStartError, match='first" is not the directory that v1 was read from'):
         asyncio.run(output_of(driver, one))
     two_folders[0].rename(two_folders[0].with_name("moved"))
-    with pytest.raises(DynoStartError, match=r"cannot enter .*first: No such file.*; put the"):
+    with pytest.raises(
+        DynoStartError, match=r'cannot enter ".*first": No such file.*; restore the'
+    ):
         asyncio.run(output_of(driver, one))
 
 

@@ -1,4 +1,4 @@
-"""Processes of dead hsups are swept, those of living ones are left alone."""
+"""Processes of previous hsups are swept, those of running ones are left alone."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from hsup.errors import DriverError, SourceError
 
 @pytest.fixture
 def limit() -> Iterator[Callable[[int], None]]:
-    """Set how many descriptors may be open."""
+    """Set the limit of open files."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def set_limit(number):
@@ -65,7 +65,7 @@ def test_what_hsup_needs_itself_is_left(number, left):
 
 @pytest.fixture
 def take_below() -> Iterator[Callable[[int], None]]:
-    """Open so many descriptors that the next one gets a number."""
+    """Open so many descriptors that the next one gets the given number."""
     opened: list[int] = []
 
     def take(number):
@@ -123,7 +123,7 @@ def test_the_cause_of_an_error_may_be_a_shortage():
 
 
 class Shortage:
-    """Work that finds no descriptor, so often."""
+    """Work that fails a number of times because too many files are open."""
 
     def __init__(self, times: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.left = times

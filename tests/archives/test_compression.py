@@ -18,7 +18,7 @@ else:
 
 
 def zstd_as_its_tool(content: bytes) -> bytes:
-    """Compress with a checksum, which is the default of the program only."""
+    """Compress with a checksum: the program adds one by default, the library does not."""
     return zstd.compress(content, options={zstd.CompressionParameter.checksum_flag: 1})
 
 

@@ -280,7 +280,7 @@ def test_what_came_slowly_is_resumed(make_store, large, build, monkeypatch):
 
 
 def received(store: SlugStore, server: Server, build: ModuleType) -> int:
-    """Return how many bytes of the server's archive are there."""
+    """Return how many bytes of the server's archive were received."""
     archive = Path(store.folder, "work", f"fetch-{build.sha256(server.content)}", "archive")
     return archive.stat().st_size if archive.exists() else 0
 

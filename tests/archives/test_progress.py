@@ -56,7 +56,7 @@ def test_that_another_hsup_is_waited_for_is_logged(caplog, capfd):
 
 
 class Seen:
-    """A progress that keeps what it was told in `bars`: label, length, and how far it came."""
+    """A progress that records its calls in `bars`: label, length, and the bytes processed."""
 
     def __init__(self) -> None:
         self.bars: list[tuple[str, int, int]] = []
@@ -79,7 +79,7 @@ def test_both_bars_come_to_their_end(store, server):
 
 
 class Watched:
-    """A progress that keeps what who waits would be told when the first bytes came, and later."""
+    """A progress that records what a waiting caller would see after the first bytes and later."""
 
     def __init__(self, work: LongWork) -> None:
         self._work = work

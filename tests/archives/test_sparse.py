@@ -21,7 +21,7 @@ SPARSE_FORMATS = [
 @pytest.mark.parametrize("form", SPARSE_FORMATS)
 @pytest.mark.parametrize("parts", [0, 1, 3, 4, 5, 60], ids="{} parts".format)
 def test_sparse_files_keep_content_and_holes(form, parts, unpacked, tmp_path):
-    """The header of GNU has four parts, and each block after it 21."""
+    """A GNU header has four parts, each block after it 21."""
     path = tmp_path / "tree/app/sparse"
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:

@@ -37,7 +37,7 @@ def test_the_slugs_used_longest_ago_are_collected(keep, removed):
 
 @pytest.fixture
 def bring_in(tmp_path: Path) -> Callable[[SlugStore, str], Unpacked]:
-    """Return what has a store unpack another slug; the first letter of its digest is known."""
+    """Return a function that has a store unpack the slug of a text."""
 
     def do(store, text):
         path = tmp_path / f"{text}.tgz"

@@ -1,4 +1,4 @@
-"""Several hsups on one store, and what is left when one is killed."""
+"""Several hsups share one store, and one that is killed leaves it usable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks for drivers find what a driver leaves of a call that was cancelled."""
+"""The checks for drivers find what a driver leaves behind after a cancelled call."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Dyno:
 
 
 class Driver:
-    """Waits for something when it has started a process."""
+    """Waits once after it has started a process."""
 
     def build(self, release: Release) -> None:
         """Do nothing."""
@@ -57,7 +57,7 @@ class Driver:
         return dyno
 
     async def undo(self, dyno: Dyno) -> None:
-        """Leave nothing of a start that is cancelled."""
+        """Leave nothing behind after a cancelled start."""
         await dyno.destroy()
         raise asyncio.CancelledError
 

@@ -1,4 +1,4 @@
-"""What the simple driver does besides what every driver does."""
+"""What only the simple driver does; the conformance tests check what every driver does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def output_of(driver: SimpleDriver, one: DynoSpec) -> tuple[Any, tuple[byt
 
 @pytest.fixture
 def two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Give folders that say who they are; the second is the one that hsup was called in."""
+    """Return two directories with their names in a file; hsup is started in the second one."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "name").write_text(name)

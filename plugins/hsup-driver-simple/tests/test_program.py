@@ -1,4 +1,4 @@
-"""A spec becomes what a shell would execute."""
+"""A spec becomes the program that a shell would execute."""
 
 from __future__ import annotations
 

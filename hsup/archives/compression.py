@@ -175,7 +175,7 @@ class _Source:
         self._at -= size
 
     def skip_zeros(self) -> bool:
-        """Skip zeros between streams (xz pads so, and tapes do); tell whether data follows."""
+        """Skip zeros between streams (padding of xz and of tapes); tell whether data follows."""
         while data := self.read(_FIRST_READ):
             if rest := data.lstrip(b"\0"):
                 self.give_back(len(rest))

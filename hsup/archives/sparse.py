@@ -1,4 +1,4 @@
-"""Read the map of a sparse file: where its content belongs; what is between is a hole.
+"""Read the map of a sparse file: where its content belongs, and so where its holes are.
 
 The map is in one of four places (GNU tar's manual, "Storing Sparse Files"): in
 the header and the blocks after it (type `S`), in a pax header as many records (0.0)

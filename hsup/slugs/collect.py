@@ -71,7 +71,7 @@ def _slugs(unpacked: str) -> list[KeptSlug]:
 
 
 def _remove(path: str, by_way_of: str | None = None) -> bool:
-    """Remove a directory unless it is locked, after a rename if given; tell whether it was."""
+    """Remove a directory (renamed first if asked) unless it is locked; tell if it was removed."""
     try:
         descriptor = lock(path, EXCLUSIVE_NOW)
     except (BlockingIOError, FileNotFoundError):

@@ -250,7 +250,7 @@ class Intake:
 
 
 def _is_in_use(path: str, lost: str) -> bool:
-    """Move a slug that a power cut left incomplete to `lost`, unless it is in use; tell if it is.
+    """Tell whether a slug is in use; if not, a power cut left it incomplete: move it to `lost`.
 
     A slug in use is whole: its user sees another boot id, as in a container.
     """

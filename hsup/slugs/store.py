@@ -24,8 +24,8 @@ class SlugStore(SlugFolder):
     def __init__(self, settings: Settings, *, backoff_seconds: float = 0.5) -> None:
         """Read HSUP_SLUGS_*. Raises UsageError for an invalid value.
 
-        A failed download is retried after twice `backoff_seconds`, then after four times
-        as long, and so on.
+        A failed download is retried after 2 * `backoff_seconds`, then after 4 * `backoff_seconds`,
+        and so on.
         """
         super().__init__(settings, backoff_seconds)
         self._current_folder = settings.folder

@@ -142,8 +142,8 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_runs(hsup, server, kind, form
         ("403", {}, "the server answered 403 Forbidden"),
         ("here", {"SlugChecksum": f"SHA256:{'0' * 64}"}, "Error R17"),
         ("moved", {"SlugChecksum": f"SHA256:{'0' * 64}"}, "Error R17"),
-        ("p/w", {}, "a URL names no valid host"),
-        ("image", {}, "a container image is no slug|passwords to docker login"),
+        ("p/w", {}, "the host in a URL is not valid"),
+        ("image", {}, "cannot unpack a container image as a slug|passwords to docker login"),
     ],
 )
 def test_no_secret_of_a_url_is_told_of_a_slug_that_cannot_be_had(hsup, server, kind, more, text):
@@ -165,7 +165,7 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_cannot_be_had(hsup, server, k
 def test_no_secret_of_a_url_is_told_of_a_server_that_is_not_there(hsup, host, server):
     release(hsup, server.url("here", host))
     running = hsup.start("-v")
-    running.wait_for(f"Fetching the slug of v1 from {host}: .*, trying again")
+    running.wait_for(f"Fetching the slug of v1 from {host}: .*, retrying")
     running.send(signal.SIGUSR1)
     running.wait_for("diagnostic|the source answered")
     running.stop()

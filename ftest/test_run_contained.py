@@ -49,7 +49,7 @@ def test_a_file_that_takes_no_more_is_told(hsup):
     limited = ("sh", "-c", 'ulimit -f 200; exec "$@" > out', "sh")
     done = hsup.call("run", "head -c 300000 /dev/zero", prefix=limited)
     assert done.status == 1
-    expected = "hsup: cannot write what the dyno wrote: File too large; see where standard output"
+    expected = "hsup: cannot write the output of the dyno: File too large; check where standard"
     assert done.err.decode().startswith(expected)
 
 

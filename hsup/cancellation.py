@@ -1,7 +1,7 @@
-"""Give up blocking work whose result is not wanted any more.
+"""Give up blocking work whose result is no longer wanted.
 
-Who waits for the work has an event, which it sets; the work looks at it from time to time,
-whatever is between the two: a driver, for example, that does not know of it.
+The caller that waits for the work sets an event; the work checks it from time to time. The
+code between the two, a driver for example, does not need to know of the event.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _GIVEN_UP: ContextVar[Event | None] = ContextVar("given_up", default=None)
 
 
 class GivenUp(HsupError):
-    """The result is not wanted any more."""
+    """The result of the work is no longer wanted."""
 
     def __init__(self) -> None:
-        super().__init__("it is not wanted any more")
+        super().__init__("the result is no longer wanted")
 
 
 @contextmanager
 def until(given_up: Event) -> Iterator[None]:
-    """Have what is called meanwhile, in this context, end when an event is set."""
+    """End the work that is called during the block, in this context, when an event is set."""
     token = _GIVEN_UP.set(given_up)
     try:
         yield
@@ -35,14 +35,14 @@ def until(given_up: Event) -> Iterator[None]:
 
 
 def require_wanted() -> None:
-    """Raise GivenUp once the work that calls this is not wanted any more."""
+    """Raise GivenUp once the calling work is no longer wanted."""
     given_up = _GIVEN_UP.get()
     if given_up is not None and given_up.is_set():
         raise GivenUp
 
 
 def pause(seconds: float) -> None:
-    """Wait, but no longer than the work that calls this is wanted. Raises GivenUp."""
+    """Wait, but only as long as the calling work is wanted. Raises GivenUp."""
     given_up = _GIVEN_UP.get()
     if given_up is None:
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Write files that appear whole, and stay so whenever the machine loses its power."""
+"""Write files that are complete when they appear, even after a power cut at any moment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRIVATE = 0o600
-#: How a name ends until its file is whole; a crash leaves such a file.
+#: The suffix of a file that is not complete yet; a crash leaves such a file.
 UNFINISHED = ".new"
 
 
@@ -21,12 +21,13 @@ def write_durably(
     work: str | None = None,
     folder: int | None = None,
 ) -> None:
-    """Replace a file so that after a crash the old or the new one is there, whole.
+    """Replace a file so that after a crash either the old or the new one is there, complete.
 
-    `work` is what it is called until it is whole. Without one, the name is one that nobody else
-    uses, so that any number of processes may write the file at the same time; with one, what a
-    crash left there is replaced. `owner` are a user and a group to give the file to; of a
-    `folder` that is open, both names are in it. Raises OSError, and leaves nothing then.
+    `work` is the name of the file until it is complete; a file that a crash left there is
+    replaced. Without `work` the name is unique, so that any number of processes may write the
+    file at the same time. `owner` is the user and the group that get the file. With `folder`,
+    the descriptor of a directory, both names are in that directory. Raises OSError, and leaves
+    no file then.
     """
     work = work or f"{path}.{os.urandom(8).hex()}{UNFINISHED}"
     descriptor = _create(work, mode, folder)
@@ -47,21 +48,21 @@ def write_durably(
 
 
 def rename_durably(path: str, other: str) -> None:
-    """Give a file that is on the disk the place of another, or of none. Raises OSError."""
+    """Rename a file that is on the disk, replacing any other file. Raises OSError."""
     os.rename(path, other)
     sync(os.path.dirname(other) or ".")
 
 
-def sync(place: str | int) -> None:
-    """Return when a file, or the names in a folder, are on the disk; an open one or a path."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC) if isinstance(place, str) else place
+def sync(file: str | int) -> None:
+    """Write a file, or the names in a directory, to the disk; by a path or a descriptor."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC) if isinstance(file, str) else file
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what has no folders to sync (man 2 fsync)
+        if error.errno != errno.EINVAL:  # a file system that cannot sync directories (man 2 fsync)
             raise
     finally:
-        if isinstance(place, str):
+        if isinstance(file, str):
             os.close(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""Where hsup's own folders are, made so that nobody else can write to them."""
+"""The directories of hsup itself: where they are, and how to create them for its user alone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import suppress
 
 _PRIVATE, _PASSABLE = 0o700, 0o755
 
-#: What root's programs keep (Filesystem Hierarchy Standard 3.0, 5.8).
+#: Where root's programs keep their state (Filesystem Hierarchy Standard 3.0, 5.8).
 SYSTEM_STATE = "/var/lib/hsup"
 
 
 def state_folder(name: str, environ: Mapping[str, str]) -> str:
-    """Return where hsup keeps what is to outlive it, for all of root's or for those of a user.
+    """Return the directory for state that outlives hsup: root's, or that of hsup's user.
 
-    A user's is as the XDG Base Directory Specification has it, by which a relative path counts
-    as none.
+    A user's directory follows the XDG Base Directory Specification, by which a relative path
+    is ignored.
     """
     if os.geteuid() == 0:
         return os.path.join(SYSTEM_STATE, name)
@@ -28,31 +28,31 @@ def state_folder(name: str, environ: Mapping[str, str]) -> str:
 
 def home(environ: Mapping[str, str]) -> str:
     """Return the home directory of hsup's user: HOME, or else that of the account."""
-    if found := environ.get("HOME"):
-        return found
+    if path := environ.get("HOME"):
+        return path
     import pwd
 
     try:
         return pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:  # as for a uid that a container was given
+    except KeyError:  # a uid without an account, as containers may have
         return "/"
 
 
 def make_folders(path: str, mode: int = _PRIVATE) -> None:
-    """Make a folder, and those above it, where they are missing, whatever the umask is.
+    """Create a directory and its missing parents, whatever the umask is.
 
-    Those above can be passed by everybody and written to by their owner alone;
-    os.makedirs would leave to the umask who can. Raises OSError.
+    Everybody can pass through the parents, but only their owner can write to them;
+    os.makedirs would leave that to the umask. Raises OSError.
     """
     missing = []
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
-    for one in reversed(missing):
-        wanted = mode if one == missing[0] else _PASSABLE
+    for folder in reversed(missing):
+        folder_mode = mode if folder == missing[0] else _PASSABLE
         try:
-            os.mkdir(one, wanted)
-        except FileExistsError:  # another hsup was quicker
+            os.mkdir(folder, folder_mode)
+        except FileExistsError:  # another hsup was faster
             continue
         with suppress(FileNotFoundError):  # another hsup has removed it again
-            os.chmod(one, wanted)
+            os.chmod(folder, folder_mode)

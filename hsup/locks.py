@@ -1,8 +1,8 @@
-"""Lock folders and files, so that a lock ends with its process, and with what is locked.
+"""Lock directories and files; a lock ends with its process, and with the directory or file.
 
-The lock is on the folder itself (man 2 flock) where there is one: there is no lock file to
-be removed, at the wrong moment or never. Whoever has a lock knows that what it is on still has
-its path, which others remove and make again.
+A directory is locked itself (man 2 flock): there is no lock file that would have to be removed,
+at the wrong moment or never. When a lock is granted, the directory or file still has its path:
+another process may have removed it meanwhile, and created a new one there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hsup.folders import make_folders
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-#: Make a file that is missing, or only one that is.
+#: Create a file if it is missing; create a file that must be missing.
 MAKE, MAKE_NEW = os.O_CREAT, os.O_CREAT | os.O_EXCL
 
 SHARED = fcntl.LOCK_SH
@@ -25,59 +25,58 @@ EXCLUSIVE_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 _PRIVATE = 0o600
 
-#: How often it is tried again to lock what another process has locked.
+#: How long to wait before the next attempt to lock what another process has locked.
 _LOOK_SECONDS = 0.1
 
 
 def lock(path: str, operation: int) -> int:
-    """Return a descriptor of a folder that holds a lock on it.
+    """Lock a directory; return a descriptor of it that holds the lock.
 
-    Raises FileNotFoundError where the folder is gone, also if that happens
-    while another process has it locked, and BlockingIOError where it is locked
-    and `operation` is not to wait.
+    Raises FileNotFoundError if the directory does not exist, or is removed while another
+    process has it locked, and BlockingIOError if it is locked and `operation` does not wait.
     """
     return _locked(path, _FOLDER_FLAGS, operation)
 
 
 def lock_file(path: str, operation: int, making: int = 0) -> int:
-    """Return a descriptor of a file, to read and to write, that holds a lock on it.
+    """Lock a file; return a descriptor for reading and writing that holds the lock.
 
-    With MAKE or MAKE_NEW for `making` it is made, for this user alone; raises FileExistsError
-    where it had to be new. Raises as `lock` does.
+    With MAKE or MAKE_NEW for `making` the file is created, for this user alone. Raises what
+    `lock` raises, and FileExistsError if the file exists with MAKE_NEW.
     """
     return _locked(path, _FILE_FLAGS | making, operation)
 
 
 def lock_or_make(path: str, *, on_wait: Callable[[], None]) -> int:
-    """Return a descriptor that holds the exclusive lock on a folder, which is made if needed.
+    """Lock a directory exclusively, creating it if needed; return the descriptor with the lock.
 
-    Calls `on_wait` before it waits for another process, once. Raises GivenUp.
+    Calls `on_wait` once, before the first wait for another process. Raises GivenUp.
     """
-    is_told = False
+    has_waited = False
     while True:
         make_folders(path)
         try:
             return lock(path, EXCLUSIVE_NOW)
         except FileNotFoundError:
-            pass  # who had it locked has removed it
+            pass  # the process that had it locked has removed it
         except BlockingIOError:
-            if not is_told:
+            if not has_waited:
                 on_wait()
-                is_told = True
-            pause(_LOOK_SECONDS)  # a call of flock could not be given up
+                has_waited = True
+            pause(_LOOK_SECONDS)  # unlike a blocking flock, this can be given up
 
 
 def unlock(descriptor: int) -> None:
-    """Give up a lock."""
+    """Release a lock, and close its descriptor."""
     try:
-        # Closing is not enough: a child that is being forked has a copy.
+        # Closing is not enough: a child that was just forked has a copy.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
 
 
 def is_at(path: str, descriptor: int) -> bool:
-    """Tell whether what was opened still has its path. Raises OSError where nobody can tell."""
+    """Tell whether an open file or directory still has its path. Raises OSError if unknown."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Say how far long work is, where somebody waits for it.
+"""Report the progress of long work to a caller that waits for it.
 
-The work says what it does; who waits for it asks for that from time to time, whatever is
-between the two: a driver, for example, that does not know of it.
+The work describes its current step; the caller asks for the description from time to time.
+The code between the two, a driver for example, does not need to know of it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from contextvars import ContextVar
 
 from hsup.visible import say_at_once
 
-#: After how long it is said for the first time, and how often from then on.
+#: When progress is reported for the first time, and how often from then on.
 FIRST_SECONDS, EVERY_SECONDS = 2.0, 10.0
 
-#: From here on, tenths of a megabyte are not said.
+#: From this size on, tenths of a megabyte are left out.
 _MANY_BYTES = 10_000_000
 
 
 class LongWork:
-    """What is done for somebody who waits: `slug` is what a slug is called, `the slug of v2`.
+    """Work that a caller waits for; `slug` is the name of its slug: `the slug of v2`.
 
-    `is_drawn` tells whether a terminal may be drawn on meanwhile, for bars.
+    `is_drawn` says whether the work may draw progress bars on a terminal.
     """
 
     def __init__(self, slug: str | None = None, *, is_drawn: bool = True) -> None:
@@ -33,7 +33,7 @@ class LongWork:
 
     @contextmanager
     def doing(self, describe: Callable[[], str]) -> Iterator[None]:
-        """Have what is done meanwhile described by a function; "" is what shows itself."""
+        """Describe the step inside the block by a function; it returns "" if a bar shows it."""
         self._steps.append(describe)
         try:
             yield
@@ -41,7 +41,7 @@ class LongWork:
             self._steps.remove(describe)
 
     def text(self) -> str | None:
-        """Return what is being done, None where that is not known; may be called by any thread."""
+        """Return the description of the current step, None without one; for any thread."""
         for describe in reversed(tuple(self._steps)):
             return describe()
         return None
@@ -52,7 +52,7 @@ _CURRENT: ContextVar[LongWork | None] = ContextVar("long_work", default=None)
 
 @contextmanager
 def waited_for(work: LongWork) -> Iterator[LongWork]:
-    """Have what is called meanwhile, in this context, be part of a work."""
+    """Make the calls during the block, in this context, a part of some work."""
     token = _CURRENT.set(work)
     try:
         yield work
@@ -61,21 +61,21 @@ def waited_for(work: LongWork) -> Iterator[LongWork]:
 
 
 def current() -> LongWork:
-    """Return the work that the caller is part of, one that nobody waits for where it is none."""
+    """Return the work that the caller is part of, or else a new one that nobody waits for."""
     return _CURRENT.get() or LongWork()
 
 
 @contextmanager
 def said() -> Iterator[None]:
-    """Say how far the work is that is done meanwhile, in the main thread and without a loop.
+    """Report the progress of the work during the block, in a main thread without an event loop.
 
-    It is said on standard error, and by a signal handler.
+    A signal handler prints it on standard error.
     """
     work = LongWork()
 
     def tell() -> float:
         text = work.text()
-        if not text:  # what takes long has not begun
+        if not text:  # no long step has begun
             return FIRST_SECONDS
         say_at_once(text)
         return EVERY_SECONDS
@@ -88,23 +88,23 @@ def said() -> Iterator[None]:
 def alarm(seconds: float, ring: Callable[[], float]) -> Iterator[None]:
     """Call a function after some seconds, and then again after as many as it returns.
 
-    It interrupts whatever the main thread does meanwhile, and waits for (man 2 setitimer).
+    It interrupts the main thread, which may be blocked (man 2 setitimer).
     """
 
     def handle(*_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, ring())
 
-    before = signal.signal(signal.SIGALRM, handle)
+    previous_handler = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)
 
 
 def amount(done: int, total: int) -> str:
-    """Return how many megabytes are done, and of how many where that is known."""
+    """Return how many megabytes are done, and of how many if `total` is not 0."""
     digits = 0 if max(done, total) >= _MANY_BYTES else 1
     of = f" of {total / 1e6:.{digits}f}" if total else ""
     return f"{done / 1e6:.{digits}f}{of} MB"

@@ -1,4 +1,4 @@
-"""Set values in columns, for people."""
+"""Format values in columns, for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hsup.visible import visible
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a line for each row; a column is as wide as the longest of its cells."""
+    """Yield a line for each row; a column is as wide as its longest cell."""
     shown = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     for row in shown:

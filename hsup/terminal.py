@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-#: What is passed on to the processes of a dyno.
+#: The signals that are passed on to the processes of a dyno.
 FORWARDED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -22,7 +22,7 @@ FORWARDED = (
     signal.SIGTERM,
     signal.SIGUSR1,
     signal.SIGUSR2,
-    # What else would end hsup, and leave the dyno alone.
+    # These would otherwise end hsup, but not the dyno.
     signal.SIGALRM,
     signal.SIGIO,
     signal.SIGPROF,
@@ -32,27 +32,27 @@ FORWARDED = (
     signal.SIGXCPU,
     *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
-#: What ends a dyno, after a grace.
+#: The signals that end a dyno, after a grace period.
 ENDING = (signal.SIGHUP, signal.SIGTERM)
-#: What ends the grace too: SIGHUP comes twice, from the kernel and from the shell.
+#: The signals that end the grace period; not SIGHUP, which the kernel and the shell both send.
 HURRYING = (signal.SIGTERM,)
 
 
-#: Closer together, two signals are one: `timeout` and `sudo` send one to the process and one
-#: to its group, as a terminal and a wrapper do; nobody types that fast.
+#: Two signals closer together count as one: `timeout` and `sudo` send one to the process and
+#: one to its group, and so do a terminal and a wrapper; nobody types that fast.
 REPEAT_SECONDS = 0.2
 _STOPPING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class Repeats:
-    """Tells a signal to stop that was sent twice from two signals."""
+    """Recognizes a signal to stop that was sent twice for one purpose."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: dict[int, float] = {}
 
     def is_one(self, number: int) -> bool:
-        """Tell whether a signal that has come is one with the last of its kind."""
+        """Tell whether a received signal repeats the last one with its number."""
         if number not in _STOPPING:
             return False
         now = self._clock()
@@ -63,14 +63,14 @@ class Repeats:
 
 
 class WindowSize(NamedTuple):
-    """Of a terminal's window, in characters."""
+    """The size of a terminal's window, in characters."""
 
     rows: int
     columns: int
 
 
 def open_streams() -> list[int]:
-    """Return hsup's standard streams; one that is closed is /dev/null."""
+    """Return hsup's standard streams; open /dev/null for those that are closed."""
     streams = []
     for stream in (0, 1, 2):
         try:
@@ -82,27 +82,27 @@ def open_streams() -> list[int]:
 
 
 def window_size(terminal: int) -> WindowSize:
-    """Return how large the window of a terminal is."""
+    """Return the window size of a terminal. Raises OSError."""
     size = os.get_terminal_size(terminal)
     return WindowSize(size.lines, size.columns)
 
 
 def is_foreground() -> bool:
-    """Tell whether the terminal is ours to use, and not another job's."""
+    """Tell whether hsup, and not another job, is in the foreground of the terminal."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:  # it is nobody's
+    except OSError:  # no session has the terminal
         return True
 
 
 @contextmanager
 def raw_mode() -> Iterator[None]:
-    """Let each key that is typed go to the dyno, ^C and ^D too; standard input is a terminal."""
+    """Pass every key to the dyno, ^C and ^D too; standard input has to be a terminal."""
     if not is_foreground():
         yield
         return
     modes = termios.tcgetattr(0)
-    tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is for the dyno
+    tty.setraw(0, termios.TCSADRAIN)  # keeps what was typed ahead, for the dyno
     try:
         yield
     finally:
@@ -112,26 +112,26 @@ def raw_mode() -> Iterator[None]:
 
 @contextmanager
 def flags_kept(streams: Iterable[int] = (0, 1, 2)) -> Iterator[None]:
-    """Have the flags of hsup's streams at the end as they were at the beginning.
+    """Restore the flags of hsup's streams at the end of the block.
 
-    They belong to the open file, which hsup and the dyno share with the caller's shell: a
-    program that makes its output non-blocking, as Node does, would leave it to all others so.
+    The flags belong to the open file, which hsup and the dyno share with the caller's shell: a
+    program that makes its output non-blocking, as Node does, would change it for all of them.
     """
-    before = {stream: fcntl.fcntl(stream, fcntl.F_GETFL) for stream in streams}
+    saved = {stream: fcntl.fcntl(stream, fcntl.F_GETFL) for stream in streams}
     try:
         yield
     finally:
-        for stream, flags in before.items():
+        for stream, flags in saved.items():
             if fcntl.fcntl(stream, fcntl.F_GETFL) != flags:
                 fcntl.fcntl(stream, fcntl.F_SETFL, flags)
 
 
 def write_all(stream: int, data: bytes | memoryview) -> None:
-    """Write all of it, however long that takes."""
+    """Write all data, however long that takes."""
     while data:
         try:
             data = data[os.write(stream, data) :]
-        except BlockingIOError:  # somebody has made it non-blocking
+        except BlockingIOError:  # another process made it non-blocking
             room = select.poll()
             room.register(stream, select.POLLOUT)
             room.poll()
@@ -139,22 +139,22 @@ def write_all(stream: int, data: bytes | memoryview) -> None:
 
 @contextmanager
 def signals_woken() -> Iterator[int]:
-    """Have the numbers of signals in a pipe; those that hsup was told to ignore stay ignored.
+    """Yield a pipe that receives the numbers of signals; ignored signals stay ignored.
 
-    So none of them ends hsup while it has something to give back, nor before it has said what
-    went wrong: after an exception `end_by_signals` is to be called.
+    So no signal ends hsup before it has restored the terminal and released what it holds, or
+    before it has reported an error: after an exception, call `end_by_signals`.
     """
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    before: dict[int, Any] = {}
+    handlers: dict[int, Any] = {}
     for number in (*FORWARDED, signal.SIGWINCH):
         if signal.getsignal(number) != signal.SIG_IGN:
-            before[number] = signal.signal(number, _wake_up)
+            handlers[number] = signal.signal(number, _wake_up)
     try:
         yield woken
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     finally:
         signal.set_wakeup_fd(-1)
         os.close(woken)
@@ -162,16 +162,16 @@ def signals_woken() -> Iterator[int]:
 
 
 def end_by_signals() -> None:
-    """Have signals end hsup again, where they were only woken for."""
-    for one in (*FORWARDED, signal.SIGWINCH):
-        if signal.getsignal(one) is _wake_up:
-            signal.signal(one, signal.SIG_DFL)
+    """Let signals end hsup again that `signals_woken` left handled after an exception."""
+    for number in (*FORWARDED, signal.SIGWINCH):
+        if signal.getsignal(number) is _wake_up:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def hears_hang_ups() -> bool:
-    """Tell whether the end of its terminal is anything to hsup: nohup has it ignored."""
+    """Tell whether hsup stops when its terminal hangs up: under nohup it ignores that."""
     return signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
 
 
 def _wake_up(number: int, frame: object) -> None:
-    """Be called for a signal; its number is in the wake-up pipe already."""
+    """Do nothing: the number of the signal is in the wake-up pipe already."""

@@ -1,4 +1,4 @@
-"""Run what blocks beside the event loop, without ever having to wait for it."""
+"""Run blocking functions in threads that do not keep hsup from ending."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future
 
-# What needs asyncio is imported where there is a loop: `hsup run` has none.
+# asyncio is imported by the coroutines only: `hsup run` has no event loop.
 
 _Result = TypeVar("_Result")
 
@@ -40,11 +40,11 @@ def start(thread: threading.Thread) -> None:
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
-    """Return what a blocking function returns, or raise what it raises.
+    """Call a blocking function in a thread; return what it returns, raise what it raises.
 
-    The thread has a copy of the caller's context. It is a daemon: unlike one of
-    asyncio's own, it does not keep hsup from ending while it is stuck in a file
-    system or an API. Raises TooManyProcesses where it cannot be started.
+    The thread has a copy of the caller's context. It is a daemon: unlike the threads of
+    asyncio, it does not keep hsup from ending while it is stuck in a file system or an API.
+    Raises TooManyProcesses if it cannot be started.
     """
     import asyncio
     from concurrent.futures import Future
@@ -63,9 +63,9 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
 
 
 async def in_thread_or_here(work: Callable[[], _Result]) -> _Result:
-    """Do as `in_thread` does; block the loop where no thread can be started.
+    """Do what `in_thread` does, but block the event loop if no thread can be started.
 
-    For what leaves nothing behind: it must not depend on there being room for one.
+    This is for clean-up, which must not fail because there are too many processes.
     """
     try:
         return await in_thread(work)
@@ -74,10 +74,10 @@ async def in_thread_or_here(work: Callable[[], _Result]) -> _Result:
 
 
 def _awaitable(error: BaseException) -> Exception:
-    """Return an error as it can be raised where it is awaited.
+    """Return an error in a form that an awaiting coroutine can receive.
 
-    What is no Exception would end the event loop, and StopIteration, which has a meaning of
-    its own there, never arrives (asyncio.Future.set_exception, until Python 3.12).
+    A BaseException would end the event loop, and StopIteration, which has a meaning of its
+    own there, would never arrive (asyncio.Future.set_exception, until Python 3.12).
     """
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
@@ -89,10 +89,11 @@ def _awaitable(error: BaseException) -> Exception:
 async def in_thread_or_undone(
     work: Callable[[], _Result], undo: Callable[[_Result], object]
 ) -> _Result:
-    """Do as `in_thread` does; where this is cancelled, undo what has come of the work.
+    """Do what `in_thread` does; when cancelled, undo the result of the work.
 
-    That is waited for: the thread cannot be ended. The work is told by `hsup.cancellation`
-    that it is not wanted any more. `undo` is called in a thread too, where one can be started.
+    The cancellation waits for both, as the thread cannot be ended; the work learns from
+    `hsup.cancellation` that it is no longer wanted. `undo` is called in a thread too, if one
+    can be started.
     """
     import asyncio
 

@@ -1,4 +1,4 @@
-"""Tell when files of a folder may have changed."""
+"""Report when files in a directory may have changed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
-#: A file that its writer has closed, that was renamed to here, or that is gone.
+#: A file was closed by its writer, renamed into the directory or out of it, or removed.
 _CHANGES = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE
 _CHANGES_WHILE_OPEN = Mask.CREATE | Mask.MODIFY
 _LINK_TURNED = Mask.CREATE | Mask.MOVED_TO
 _FOLDER_GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
 
-#: With inotify, for the file systems that take a watch and never report (NFS, 9p).
+#: With inotify, for file systems that accept a watch but report no changes (NFS, 9p).
 SLOW_POLL_SECONDS = 10.0
-#: Without inotify: its limits are reached, or the folder is not there yet.
+#: Without inotify: its limits are reached, or the directory does not exist yet.
 POLL_SECONDS = 1.0
 
 #: Editors rename the old file away, and write a new one some milliseconds later.
@@ -30,12 +30,12 @@ _Signature = tuple[tuple[int, int, int] | None, ...]
 async def folder_changes(
     folder: Path, names: Collection[str], *, while_open: bool = False
 ) -> AsyncGenerator[None, None]:
-    """Yield once when the watch is set up, then at every change of a named file.
+    """Yield once when the watch is set up, then after every change of a named file.
 
-    A file that is still being written is reported when it is closed, and not
-    before, unless only polling works. With `while_open` it is reported when it
-    appears, and when something was written to it, too. That another folder is at
-    the same path, or a link to it is turned, is a change of the files.
+    A file that is being written is reported when it is closed, and not before, unless
+    only polling works. With `while_open` it is also reported when it appears, and after
+    every write. It counts as a change of the files if another directory takes the path,
+    or if a symbolic link at the path changes its target.
     """
     mask = _CHANGES | _CHANGES_WHILE_OPEN if while_open else _CHANGES
     with ExitStack() as stack:
@@ -56,10 +56,10 @@ async def folder_changes(
 
 
 def _watch(stack: ExitStack, folder: Path, mask: Mask) -> Inotify | None:
-    """Return a watch that the stack closes, None where there can be none for now."""
+    """Return a watch that the stack closes, None if none can be set up now."""
     stack.close()
     try:
-        watch = stack.enter_context(Inotify())  # of which a user may have 128 (man 7 inotify)
+        watch = stack.enter_context(Inotify())  # 128 for each user by default (man 7 inotify)
         watch.add_watch(folder, mask | _FOLDER_GONE | Mask.ONLYDIR)
         if folder.is_symlink():
             watch.add_watch(folder.parent, _LINK_TURNED)
@@ -70,9 +70,9 @@ def _watch(stack: ExitStack, folder: Path, mask: Mask) -> Inotify | None:
 
 
 async def _next_change(inotify: Inotify, names: Collection[str]) -> bool | None:
-    """Wait for a change, and until an editor that saves in several steps is done, but not long.
+    """Wait for a change, and briefly for an editor that saves in several steps.
 
-    Returns False if there is none, None if the folder has gone.
+    Returns False if there was no change in time, None if the directory is gone.
     """
     reported = await _next_event(inotify, names, SLOW_POLL_SECONDS)
     for _ in range(SETTLE_TRIES if reported else 0):
@@ -83,7 +83,7 @@ async def _next_change(inotify: Inotify, names: Collection[str]) -> bool | None:
 
 
 async def _next_event(inotify: Inotify, names: Collection[str], seconds: float) -> bool | None:
-    """Wait for a named file's event, but not long; None says that the folder is gone."""
+    """Wait for an event of a named file; False after `seconds`, None if the directory is gone."""
     try:
         async with asyncio.timeout(seconds):
             async for event in inotify:
@@ -103,15 +103,15 @@ def _signature(folder: Path, names: Collection[str]) -> _Signature:
 
 def _identity(folder: Path) -> tuple[int, int, int] | None:
     try:
-        found = folder.stat()
+        status = folder.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, 0
+    return status.st_dev, status.st_ino, 0
 
 
 def _file_signature(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -18,7 +18,7 @@ def test_what_was_given_up_ends_where_it_looks():
     given_up = threading.Event()
     with until(given_up):
         given_up.set()
-        with pytest.raises(GivenUp, match="not wanted any more"):
+        with pytest.raises(GivenUp, match="the result is no longer wanted"):
             require_wanted()
     require_wanted()
 

@@ -22,7 +22,7 @@ from hsup.errors import DriverError, SourceError
 
 @pytest.fixture
 def limit() -> Iterator[Callable[[int], None]]:
-    """Set how many descriptors may be open."""
+    """Set the limit of open files."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def set_limit(number):
@@ -59,13 +59,13 @@ except DriverError as error:
 def test_what_hsup_needs_itself_is_left(number, left):
     argv = [sys.executable, "-c", COUNT, str(number)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    told = f"no more than {number} files may be open, and hsup needs the rest itself"
+    told = f"the limit of open files is {number}, and hsup needs the remaining ones itself"
     assert done.stdout.startswith(f"{left} {told}; raise the limit of open files: ulimit -n")
 
 
 @pytest.fixture
 def take_below() -> Iterator[Callable[[int], None]]:
-    """Open so many descriptors that the next one gets a number."""
+    """Open so many descriptors that the next one gets the given number."""
     opened: list[int] = []
 
     def take(number):
@@ -123,7 +123,7 @@ def test_the_cause_of_an_error_may_be_a_shortage():
 
 
 class Shortage:
-    """Work that finds no descriptor, so often."""
+    """Work that fails a number of times because too many files are open."""
 
     def __init__(self, times: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.left = times

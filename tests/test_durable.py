@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list of the calls of the system that are made from now on."""
+    """Return a list that records the system calls from now on."""
     made = []
 
     def noted(name, real):

@@ -13,7 +13,7 @@ from hsup.folders import home, make_folders, state_folder
 
 @pytest.fixture
 def user(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Have hsup's user be one of a number."""
+    """Make hsup's user the one with a given uid."""
     return lambda uid: monkeypatch.setattr(os, "geteuid", lambda: uid)
 
 

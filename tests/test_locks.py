@@ -31,7 +31,7 @@ FILE, FOLDER = "file", "folder"
 def thing(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> tuple[str, Callable[[], None], Callable[[], None], Callable[..., int]]:
-    """Return a path, what makes what is there, what removes that, and what locks it."""
+    """Return a path, and functions that create, remove and lock the file or directory there."""
     path = tmp_path / "locked"
     is_file = request.param == FILE
     make, remove = (path.touch, path.unlink) if is_file else (path.mkdir, path.rmdir)
@@ -73,7 +73,7 @@ def test_a_lock_ends_though_a_process_that_was_forked_has_the_descriptor(thing):
 
 
 def wait_for_waiter(thread: threading.Thread, path: str) -> None:
-    """Return when a thread waits for the lock that another descriptor has on a path."""
+    """Wait until a thread waits for the lock that another descriptor holds on a path."""
     inode = os.stat(path).st_ino
     while thread.is_alive():
         with open("/proc/locks", encoding="ascii") as file:
@@ -128,7 +128,7 @@ def test_what_was_removed_meanwhile_cannot_be_locked(thing):
 
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_lock_is_on_the_folder_that_is_there_when_it_is_had(tmp_path, is_replaced):
-    """The one that it was waited for is left, unlocked."""
+    """The directory that was locked when the wait began is not locked at its end."""
     path, aside = tmp_path / "folder", tmp_path / "aside"
     path.mkdir()
     held = lock(str(path), EXCLUSIVE)

@@ -1,4 +1,4 @@
-"""What the terminal and signals are to a command in the foreground."""
+"""The terminal and the signals of a command in the foreground."""
 
 import os
 import signal

@@ -35,7 +35,7 @@ async def test_what_only_a_generator_may_raise_arrives_too():
 
 @pytest.fixture
 def no_threads_from_now() -> Iterator[Callable[[], object]]:
-    """Give what has no thread started: each wants more memory than there is."""
+    """Yield a function that makes every thread fail to start: its stack needs too much memory."""
     yield lambda: threading.stack_size(1 << 45)
     threading.stack_size(0)
 

@@ -15,7 +15,7 @@ from hsup.watch import folder_changes
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Poll at once where hsup polls, so that the tests need not wait."""
+    """Poll without delay where hsup polls, so that the tests need not wait."""
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.001)
 
 

@@ -1,1 +1,1 @@
-"""Fetch archives, verify them and read them, of slugs as of stacks."""
+"""Fetch, verify and read archives: those of slugs and of stacks."""

@@ -1,4 +1,4 @@
-"""Read a file that is compressed in one of several ways, or not at all."""
+"""Read a file that may be compressed: with gzip, bzip2, xz, zstd, or not at all."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-#: Bytes that are decompressed at a time: enough for a thread to be worth its switches.
+#: Bytes decompressed at a time: enough to make up for the switches between threads.
 CHUNK = 1 << 20
-#: Chunks that are there before they are needed: files of some are quicker to write.
+#: Chunks decompressed ahead: the caller writes some of them faster than others.
 _AHEAD = 4
-#: What a decompressor may take for its window; `xz -9` needs 65 MiB, zstd has 128 at most.
+#: Memory of a decompressor for its window; `xz -9` needs 65 MiB, zstd at most 128.
 MEMORY_BYTES = 256 << 20
 #: The largest window, plus 16 for gzip's header and checksum (zlib.decompressobj).
 _GZIP_FORMAT = 15 + 16
 
-#: What a stream is given first: all that is left of it is copied where the stream ends.
+#: Bytes that a stream is given first: those that it does not use are copied when it ends.
 _FIRST_READ = 4096
-#: Streams that are empty cost time and count for nothing. bgzip makes one of 64 KiB.
+#: Empty streams take time and add nothing to the size. Those of bgzip have 64 KiB.
 _STREAMS_AT_LEAST, _BYTES_PER_STREAM = 1000, 1024
 
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
@@ -54,9 +54,9 @@ def decompressed(
 ) -> Generator[bytes, None, None]:
     """Yield the content of gzip, bzip2, xz, zstd or plain data in pieces of at most CHUNK bytes.
 
-    A thread decompresses the next piece while the caller deals with one; who
-    does not read to the end closes the generator, or the thread stays. That thread
-    calls `see` with what it has read of the file, each byte once and in order. Raises
+    A thread decompresses the next pieces while the caller handles one. A caller that
+    does not read to the end must close the generator, or the thread stays. That thread
+    calls `see` with what it reads of the file, each byte once and in order. Raises
     SlugError for damaged data, and TooManyProcesses.
     """
     with ThreadPoolExecutor(1) as ahead:
@@ -70,14 +70,14 @@ def decompressed(
         except _DAMAGE as error:
             raise _damage(error) from error
         except OSError as error:
-            # bz2 has no error of its own; those of the file have numbers.
+            # For damaged data bz2 raises an OSError without a number; errors of the file have one.
             if error.errno is not None:
                 raise
             raise _damage(error) from error
 
 
 def _first(ahead: ThreadPoolExecutor, pieces: Iterator[bytes]) -> Future[bytes]:
-    """Return the first piece to come, for which the thread is started."""
+    """Start the thread with the first piece. Raises TooManyProcesses."""
     try:
         return ahead.submit(next, pieces, b"")
     except RuntimeError as error:
@@ -85,7 +85,7 @@ def _first(ahead: ThreadPoolExecutor, pieces: Iterator[bytes]) -> Future[bytes]:
 
 
 def _damage(error: Exception) -> SlugError:
-    hint = "make or fetch it again"
+    hint = "create or download the archive again"
     return SlugError(f"its compressed data is damaged: {error}", hint=hint)
 
 
@@ -104,10 +104,10 @@ def _pieces(source: _Source) -> Iterator[bytes]:
 
 
 class Gzip:
-    """zlib's decompressor, as the others are.
+    """zlib's decompressor, with the interface of the others.
 
-    gzip.GzipFile reads 8 KiB at a time, so that its thread and the caller's
-    would wait for each other a hundred times as often.
+    gzip.GzipFile reads 8 KiB at a time: its thread and the caller's would wait for
+    each other a hundred times as often.
     """
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Gzip:
 
     @property
     def unused_data(self) -> bytes:
-        """Return what was given after the end of the stream."""
+        """Return the bytes that were given after the end of the stream."""
         return self._zlib.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
@@ -132,7 +132,7 @@ class Gzip:
 
 
 def _streams(source: _Source, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    """Yield the content of streams that follow one another, as all these formats allow."""
+    """Yield the content of concatenated streams, which all these formats allow."""
     allowance = _STREAMS_AT_LEAST * _BYTES_PER_STREAM
     while source.skip_zeros():
         decompressor = make()
@@ -148,11 +148,11 @@ def _streams(source: _Source, make: Callable[[], _Decompressor]) -> Iterator[byt
         source.give_back(len(decompressor.unused_data))
         allowance -= _BYTES_PER_STREAM
         if allowance < 0:
-            raise HostileSlug("its compressed data is in too many streams, of next to nothing")
+            raise HostileSlug("its compressed data has too many streams that are almost empty")
 
 
 class _Source:
-    """A file's bytes, of which some can be given back."""
+    """The bytes of a file; the last ones that were read can be given back."""
 
     def __init__(self, file: BinaryIO, see: Callable[[bytes], None] | None) -> None:
         self._file = file
@@ -161,7 +161,7 @@ class _Source:
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        """Return at most so many bytes, none at the end."""
+        """Return at most `size` bytes, none at the end."""
         if self._at == len(self._data):
             self._data, self._at = self._file.read(CHUNK), 0
             if self._see:
@@ -171,11 +171,11 @@ class _Source:
         return data
 
     def give_back(self, size: int) -> None:
-        """Have the end of what was read last read again."""
+        """Give back the last `size` bytes, to be read again."""
         self._at -= size
 
     def skip_zeros(self) -> bool:
-        """Go to what is no padding, which streams of xz may have, and gzip's by tapes."""
+        """Skip zeros between streams (padding of xz and of tapes); tell whether data follows."""
         while data := self.read(_FIRST_READ):
             if rest := data.lstrip(b"\0"):
                 self.give_back(len(rest))

@@ -1,4 +1,4 @@
-"""The SHA-256 of archives: given, known from before, or computed."""
+"""The SHA-256 digests of archives: given, remembered, or computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PREFIX = "SHA256:"
 _CHUNK = 1 << 20
 _DIGITS = 64
 _HEXADECIMAL = set("0123456789abcdef")
-#: How long a file has to be unchanged before its times can tell the next change:
+#: How long a file must be unchanged before its times are sure to show the next change:
 #: kernels count them in ticks of up to 10 ms (man 2 clock_getres, CLOCK_REALTIME_COARSE).
 _SETTLED_SECONDS = 0.1
 
@@ -24,15 +24,16 @@ def expected_digest(checksum: str | None) -> str | None:
         return None
     digest = checksum[len(_PREFIX) :].lower()
     if not checksum.upper().startswith(_PREFIX) or not _is_digest(digest):
-        text = f'the checksum of the slug is "{checksum}"'
-        raise SlugError(text, hint=f"it has to be {_PREFIX} and {_DIGITS} hexadecimal digits")
+        text = f'the checksum of the slug is malformed: "{checksum}"'
+        raise SlugError(text, hint=f"write {_PREFIX} and {_DIGITS} hexadecimal digits")
     return digest
 
 
 def digest_of(path: str | int) -> str:
-    """Compute the digest of a file, or an open one's: half a second for 500 MB. Raises GivenUp.
+    """Compute the digest of a file, given by its path or its descriptor. Raises GivenUp.
 
-    No more than its size is read: some files of /proc have no end.
+    It takes half a second for 500 MB. It reads no more than the size of the file: some
+    files of /proc have no end.
     """
     import hashlib
 
@@ -46,27 +47,27 @@ def digest_of(path: str | int) -> str:
     return digest.hexdigest()
 
 
-def file_key(found: os.stat_result) -> str:
-    """Return a name for the content of a file, which another content does not get."""
-    parts = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def file_key(status: os.stat_result) -> str:
+    """Return a key for the content of a file: it differs for any other content."""
+    parts = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return "-".join(f"{part:x}" for part in parts)
 
 
 def url_key(url: str) -> str:
-    """Return a name for a URL that tells nothing of its secrets."""
+    """Return a key for a URL that reveals none of its secrets."""
     import hashlib
 
     return hashlib.sha256(url.encode()).hexdigest()
 
 
 def share_key(uid: int, digest: str) -> str:
-    """Return a name for an archive that a user has shown to have."""
+    """Return the key under which it is remembered that a user has had an archive."""
     return f"{uid}-{digest}"
 
 
-def is_settled(found: os.stat_result) -> bool:
-    """Tell whether a file was last changed so long ago that its key is its own."""
-    return time.time() - found.st_ctime > _SETTLED_SECONDS
+def is_settled(status: os.stat_result) -> bool:
+    """Tell whether a file last changed so long ago that its next change changes its key."""
+    return time.time() - status.st_ctime > _SETTLED_SECONDS
 
 
 class Known(NamedTuple):
@@ -77,13 +78,13 @@ class Known(NamedTuple):
 
 
 class KnownDigests:
-    """Remembers the digests of archives that were read before, by their keys."""
+    """Remembers the digests of archives by their keys."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
     def get(self, key: str) -> Known | None:
-        """Return what is known; None also where a crash has left half of it, or anything else."""
+        """Return what is remembered of a key, None if there is nothing or it is incomplete."""
         try:
             with open(os.path.join(self._folder, key), encoding="utf-8") as file:
                 digest, _, rest = file.read().partition("\n")
@@ -93,12 +94,12 @@ class KnownDigests:
         return Known(digest, rest[:-1]) if is_whole else None
 
     def put(self, key: str, known: Known) -> None:
-        """Remember a digest; not durably, as what is lost, or half of it, is computed again."""
+        """Remember a digest, not durably: one that is lost or incomplete is computed again."""
         with open(os.path.join(self._folder, key), "w", encoding="utf-8") as file:
             file.write(f"{known.digest}\n{known.validator}\n")
 
     def forget_all_but(self, digests: set[str]) -> None:
-        """Forget what leads to other digests than these."""
+        """Forget every key whose digest is not one of these."""
         for key in os.listdir(self._folder):
             known = self.get(key)
             if not known or known.digest not in digests:

@@ -1,7 +1,7 @@
-"""Download an archive into a folder, going on where an earlier try was broken off.
+"""Download an archive into a directory, resuming an earlier try that broke off.
 
-archive      what has come so far
-validator    the ETag, or the date, that the server gave with it
+archive      the bytes received so far
+validator    the ETag, or the date, that the server sent with them
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ from hsup.long_work import amount, current
 from hsup.numerals import whole_number
 
 CHUNK = 1 << 18
-#: To connect; to send a request.
+#: Timeouts for connecting, and for sending a request.
 TIMEOUT_SECONDS = (10.0, 30.0)
-#: Tries after the first, and after the last that brought more than all before.
+#: Retries after the first try, or after the last try that brought more than those before.
 RETRIES = 4
-#: All tries, also of a server that gives a little each time.
+#: All tries, even if the server sends a little more each time.
 MAX_TRIES = 50
-#: The longest that a server may ask to wait between tries.
+#: The longest wait between tries that a server may ask for.
 MAX_WAIT_SECONDS = 60
 MAX_REDIRECTS = 10
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _DENIED = frozenset({401, 403, 404, 410})
 _WHOLE, _PART, _UNCHANGED, _NOTHING_LEFT = 200, 206, 304, 416
-#: A longer time between two pieces is hsup's own, which may have been stopped.
+#: More time between two looks is not the server's: hsup may have been stopped (SIGSTOP).
 _LONGEST_STEP_SECONDS = 1.0
 
 
 class Download:
-    """One archive, and the folder that it comes into."""
+    """The download of one archive into a directory."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class Download:
         min_rate: int = DEFAULT_MIN_RATE,
         subject: str = "slug",
     ) -> None:
-        """Take what to download; `min_rate` is in bytes a second, `subject` what errors call it."""
+        """Set up a download; `min_rate` is in bytes per second, `subject` is for error messages."""
         self.path = os.path.join(folder, "archive")
         self._validator_path = os.path.join(folder, "validator")
         self._archive = archive
-        self._name = f"{subject} {archive}"
+        self._name = f'{subject} "{archive}"'
         self._work = current()
         what = self._work.slug if subject == "slug" else None
         what = what or f"{subject} {os.path.basename(archive.shown)}"
@@ -85,7 +85,7 @@ class Download:
 
     @property
     def validator(self) -> str:
-        """Return the strong ETag or the date of what has come so far, "" without one."""
+        """Return the strong ETag or the date of the bytes received so far, "" without one."""
         try:
             with open(self._validator_path, encoding="latin-1") as file:
                 return file.read()
@@ -93,14 +93,14 @@ class Download:
             return ""
 
     def run(self, unless: str | None, *, backoff_seconds: float) -> None:
-        """Return when `path` is complete.
+        """Download until `path` is complete.
 
-        `unless` is the validator of what is known already. Raises SlugUnchanged
-        where that is what the server has, SlugDenied where it has nothing for
-        us, SlugUnreachable where it cannot be reached or is too slow; with `unless`
-        after one try, since the caller has something to go on with. Raises GivenUp.
+        `unless` is the validator of the content that the caller has. Raises SlugUnchanged
+        if the server still has that, SlugDenied if it refuses the archive, and
+        SlugUnreachable if it cannot be reached or is too slow: after one try with `unless`,
+        since the caller can use what it has. Raises GivenUp.
         """
-        # It logs paths with their queries, and signatures of URLs are in these.
+        # urllib3 logs paths with their queries, which contain the signatures of URLs.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         retries = RETRIES if unless is None else 0
         largest, empty_tries = self._size(), 0
@@ -110,17 +110,17 @@ class Download:
                     self._try(asking, unless)
                 except _TooSlow:
                     rate = self._pace.min_rate
-                    text = f"less than {rate} bytes a second came for {MIN_RATE_SECONDS:g} s"
-                    hint = f"start again, which resumes it, or set {MIN_RATE} to less"
+                    text = f"received less than {rate} bytes a second for {MIN_RATE_SECONDS:g} s"
+                    hint = f"start again to resume the download, or lower {MIN_RATE}"
                     raise self._unreachable(text, hint=hint) from None
                 except _Useless:
-                    continue  # all of it is asked for: what has come was no failure of this run
+                    continue  # with a request for all of it; this run has not failed yet
                 except _Failed as error:
                     empty_tries = 0 if self._size() > largest else empty_tries + 1
                     if empty_tries > retries or tries >= MAX_TRIES:
                         raise self._unreachable(error.reason) from None
                     largest = max(largest, self._size())
-                    self._trouble = f": {error.reason}, trying again"
+                    self._trouble = f": {error.reason}, retrying"
                     asked = min(error.wait_seconds, MAX_WAIT_SECONDS)
                     pause(max(backoff_seconds * 2**empty_tries, asked))
                 else:
@@ -130,7 +130,7 @@ class Download:
         return f"{self._label}{self._trouble}"
 
     def _try(self, asking: requests.Session, unless: str | None) -> None:
-        """Fetch what is missing. Raises _Failed where the same may work later."""
+        """Fetch what is missing. Raises _Failed if a later try may succeed."""
         self._pace.begin()
         start = self._size() if self.validator else 0
         try:
@@ -139,23 +139,23 @@ class Download:
                     raise SlugUnchanged(f"{self._name} has not changed")
                 if _is_other_part(response, start):
                     if not start:
-                        raise _Failed("the server answered with a part of it")
+                        raise _Failed("the server sent only a part of the archive")
                     os.truncate(self.path, 0)
                     raise _Useless
                 self._require_content(response)
                 if response.status_code == _WHOLE:
                     start = 0
-                    open(self.path, "wb").close()  # before it has the validator of another
+                    open(self.path, "wb").close()  # before the validator of new content is noted
                     self._note_validator(response)
                 self._receive(response, start)
         except urllib3.exceptions.HTTPError as error:
-            # Its text may have the URL in it, with a signature or a password.
+            # The error may quote the URL, with a signature or a password.
             raise _Failed(_reason(error)) from None
 
     def _request(
         self, asking: requests.Session, start: int, unless: str | None
     ) -> requests.Response:
-        # Some servers would compress what is compressed, and tar.gz is no encoding.
+        # Some servers would compress the archive again, or call tar.gz an encoding.
         headers = {"Accept-Encoding": "identity"}
         if start:
             headers |= {"Range": f"bytes={start}-", "If-Range": self.validator}
@@ -167,15 +167,15 @@ class Download:
         except (requests.ConnectionError, requests.Timeout) as error:
             raise _Failed(_reason(error)) from None
         except (requests.RequestException, ValueError) as error:
-            # A redirect to what is no URL is a ValueError (urllib.parse.urlsplit).
+            # A redirect to a malformed URL is a ValueError (urllib.parse.urlsplit).
             text = f"cannot download {self._name}: {_reason(error)}"
             raise SlugError(text, hint="check the URL") from None
 
     def _follow(self, asking: requests.Session, headers: dict[str, str]) -> requests.Response:
-        """Return the answer of the last server in a row of redirects.
+        """Follow redirects, and return the answer of the last server.
 
-        Each gets what its own URL has for it: not ~/.netrc, which requests would look into,
-        nor what was for another server.
+        A server gets the user and password of its own URL, not those of ~/.netrc, which
+        requests would read, nor those for another server.
         """
         url = self._archive.url
         user = get_auth_from_url(url)
@@ -208,18 +208,18 @@ class Download:
             raise _Failed(f"the server answered {answer}", wait)
         text = f"cannot download {self._name}: the server answered {answer}"
         if response.status_code in _DENIED:
-            raise SlugDenied(text, hint="check the URL; if it is a signed one, get a new one")
+            raise SlugDenied(text, hint="check the URL; if it is signed, get a new one")
         raise SlugError(text, hint="check the URL")
 
     def _note_validator(self, response: requests.Response) -> None:
-        """Keep what tells this content from another; a weak ETag does not tell its bytes."""
+        """Keep what identifies this content; a weak ETag does not identify its bytes."""
         tag = response.headers.get("ETag", "")
         strong = tag if tag.startswith('"') else ""
         with open(self._validator_path, "w", encoding="latin-1") as file:
             file.write(strong or response.headers.get("Last-Modified", ""))
 
     def _receive(self, response: requests.Response, start: int) -> None:
-        """Write what comes, as it comes: a kill loses nothing of it."""
+        """Write each piece when it arrives: a kill loses none of them."""
         left = whole_number(response.headers.get("Content-Length", ""))
         length = 0 if left is None else start + left
         label = f"{self._label}, resumed at {amount(start, 0)}" if start else self._label
@@ -235,8 +235,8 @@ class Download:
                 advance(len(piece))
                 self._pace.advance(len(piece))
                 if self._max_bytes is not None and size > self._max_bytes:
-                    text = f"{self._name} has more than {self._max_bytes} bytes"
-                    raise HostileSlug(text, hint=f"if you trust it, set {MAX_SIZE} to more")
+                    text = f"{self._name} is larger than {self._max_bytes} bytes"
+                    raise HostileSlug(text, hint=f"raise {MAX_SIZE} if you trust the archive")
 
     def _size(self) -> int:
         try:
@@ -245,13 +245,13 @@ class Download:
             return 0
 
     def _unreachable(
-        self, reason: str, *, hint: str = "check the network, and start again"
+        self, reason: str, *, hint: str = "check the network and start again"
     ) -> SlugUnreachable:
         return SlugUnreachable(f"cannot download {self._name}: {reason}", hint=hint)
 
 
 class _Failed(Exception):
-    """A try that brought nothing, or not all; the next one may."""
+    """A try that did not complete the download; the next one may."""
 
     def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
         super().__init__(reason)
@@ -259,17 +259,17 @@ class _Failed(Exception):
 
 
 class _Useless(Exception):
-    """What has come so far, whole or not, was asked to be gone on with, and was removed."""
+    """The server could not resume the bytes received so far, and they were removed."""
 
 
 class _TooSlow(Exception):
-    """The content comes slower than the user's rate."""
+    """The content arrives at less than the user's minimum rate."""
 
 
 class _Pace:
-    """Watches how fast the content comes, and whether it is wanted at all.
+    """Watches how fast the content arrives, and whether it is still wanted.
 
-    What is no content does not count: headers, interim answers, chunks' lines, trailers.
+    Only content counts: not headers, interim answers, lines of chunks, or trailers.
     """
 
     def __init__(self, min_rate: int) -> None:
@@ -277,7 +277,7 @@ class _Pace:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a request, or the next time over which the rate is taken."""
+        """Begin the next period over which the rate is measured."""
         self._passed_seconds, self._bytes, self._seen = 0.0, 0, time.monotonic()
 
     def advance(self, count: int) -> None:
@@ -297,14 +297,14 @@ class _Pace:
 
 
 class _Nobody(AuthBase):
-    """Keeps requests from taking something of ~/.netrc."""
+    """Keeps requests from using ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 class _Origin(NamedTuple):
-    """Whom a password is for."""
+    """The server that a password is for."""
 
     scheme: str
     host: str | None
@@ -317,7 +317,7 @@ def _origin(url: str) -> _Origin:
 
 
 def _is_other_part(response: requests.Response, start: int) -> bool:
-    """Tell whether a server has understood something else than to go on at `start`."""
+    """Tell whether a server sent another part than the one from `start` on."""
     if response.status_code == _PART:
         return not response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     return response.status_code == _NOTHING_LEFT and start > 0
@@ -330,13 +330,13 @@ def _write(descriptor: int, piece: bytes) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Return why a request failed, in words that have no URL in them."""
+    """Return why a request failed, without quoting its URL."""
     cause = error
     while deeper := cause.__cause__ or cause.__context__:
         cause = deeper
     if isinstance(cause, TimeoutError):
         return "the server did not answer in time"
     if is_of_url(cause):
-        return "a URL is malformed, its own or that of a proxy"
+        return "the URL, or that of a proxy, is malformed"
     reason = cause.strerror if isinstance(cause, OSError) else None
     return reason or type(cause).__name__

@@ -1,4 +1,4 @@
-"""What can go wrong with a slug."""
+"""The errors of archives: those of slugs and of stacks."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ from hsup.errors import DriverError
 
 
 class SlugError(DriverError):
-    """A slug cannot be had, or cannot be unpacked."""
+    """A slug cannot be fetched, or cannot be unpacked."""
 
 
 class SlugDenied(SlugError):
-    """A server answers that there is no such slug, or not for us (401, 403, 404, 410).
+    """A server has no such slug, or does not let hsup read it (401, 403, 404, 410).
 
-    URLs of the platform are signed and expire: whoever gave it should ask for
-    a new one.
+    URLs of the platform are signed and expire: the source should ask for a new one.
     """
 
 
 class SlugUnreachable(SlugError):
-    """A server cannot be reached, or breaks off; the same may work later."""
+    """A server cannot be reached, or breaks off; a later try may succeed."""
 
 
 class SlugUnchanged(SlugError):
-    """A server answers that it has nothing newer than what is known."""
+    """A server answers that the slug has not changed since it was last fetched."""
 
 
 class HostileSlug(SlugError):
-    """A member of the archive would do harm, or is of no use in a dyno."""
+    """An archive would do harm, exceeds a limit, or has a member of no use in a dyno."""
 
 
 class ChecksumError(SlugError):

@@ -1,8 +1,8 @@
-"""Tell what a file is that somebody took for a tar archive."""
+"""Recognize files that are mistaken for tar archives."""
 
 from __future__ import annotations
 
-#: The first bytes of what people give instead; see magic(5) of file.
+#: The first bytes of files that people give instead; see magic(5) of file.
 _MARKS = (
     (b"PK\3\4", "a zip archive"),
     (b"PK\5\6", "an empty zip archive"),
@@ -21,7 +21,7 @@ _MARKS = (
     (b"\x1f\x9d", "a file compressed with compress"),
     (b"\x89LZO\0", "a file compressed with lzop"),
     (b"LZIP", "a file compressed with lzip"),
-    # What is compressed once has been decompressed.
+    # The outer compression has been removed already.
     (b"\x1f\x8b", "a file compressed twice"),
     (b"BZh", "a file compressed twice"),
     (b"\xfd7zXZ\0", "a file compressed twice"),
@@ -30,7 +30,7 @@ _MARKS = (
     (b"#!", "a script"),
     (b"version https://git-lfs", "a pointer of Git LFS"),
 )
-#: What servers answer instead, in any case of letters.
+#: The first bytes of what servers answer instead, in lower case.
 _TEXTS = (
     (b"<!doctype html", "an HTML page"),
     (b"<html", "an HTML page"),
@@ -42,7 +42,7 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 
 def what_is(head: bytes) -> str | None:
-    """Return what a file is called that begins so, or None."""
+    """Return the kind of a file that begins with `head`, None if it is unknown."""
     if not head:
         return "an empty file"
     text = head.removeprefix(_UTF8_MARK).lstrip().lower()

@@ -1,4 +1,4 @@
-"""What the user allows slugs to take: how many are kept, how large one may be."""
+"""The user's limits for slugs: how many are kept, how large one may be."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DEFAULT_MAX_SIZE = "4G"
 DEFAULT_MAX_FILES = "500000"
 #: Bytes a second; a slug of 100 MB would take 28 hours.
 DEFAULT_MIN_RATE = 1000
-#: Over how long the rate is taken, as curl's --speed-time is by default.
+#: The period over which the rate is measured: the default of curl's --speed-time.
 MIN_RATE_SECONDS = 30.0
 
-#: How long a download that broke off may wait to be resumed.
+#: How long a download that broke off can be resumed.
 RESUME_SECONDS = 24 * 60 * 60
 
 _UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -36,8 +36,8 @@ _DAY_SECONDS = 24 * 60 * 60
 class Keep(NamedTuple):
     """The rule by which slugs that no hsup uses are collected.
 
-    One is collected when it breaks any of the limits that are given, the one
-    that was used longest ago first.
+    A slug is collected when it exceeds any of the given limits, the least recently
+    used one first.
     """
 
     slugs: int | None = None
@@ -46,9 +46,9 @@ class Keep(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What one slug may take: bytes of the archive when unpacked, files, folders and links.
+    """The limits of one slug: bytes of the unpacked archive; files, directories and links.
 
-    `rate` is how many bytes a second of it a server has to send.
+    `rate` is the number of bytes per second that a server has to send at least.
     """
 
     size: int
@@ -70,7 +70,7 @@ def read_keep(environ: Mapping[str, str]) -> Keep:
         number, unit = _amount(word)
         if number is None or unit not in {"", "d", *_UNITS}:
             hint = "write a number of slugs, an age and a size, such as 5 30d 20G, or all"
-            raise UsageError(f'{KEEP} is "{text}", of which "{word}" is no limit', hint=hint)
+            raise UsageError(f'{KEEP}: "{word}" is not a count, an age or a size', hint=hint)
         if unit == "d":
             keep = keep._replace(age_seconds=number * _DAY_SECONDS)
         elif unit:
@@ -92,8 +92,8 @@ def read_limits(environ: Mapping[str, str]) -> Limits:
 def _min_rate(text: str) -> int:
     rate = whole_number(text)
     if rate is None:
-        hint = "write how many bytes a second, such as 1000; 0 takes any"
-        raise UsageError(f'{MIN_RATE} is "{text}"', hint=hint)
+        hint = "write a number of bytes per second, such as 1000, or 0 for no minimum"
+        raise UsageError(f'{MIN_RATE}: "{text}" is not a whole number', hint=hint)
     return rate
 
 
@@ -103,18 +103,18 @@ def _positive(
     text = environ.get(name) or default
     number, unit = _amount(text)
     if not number or unit not in units:
-        raise UsageError(f'{name} is "{text}"', hint=f"write {expected}")
+        raise UsageError(f'{name}: "{text}" is not a valid limit', hint=f"write {expected}")
     return number * units[unit]
 
 
 def _amount(word: str) -> tuple[int | None, str]:
-    """Split `20G` into its number, None where there is none, and its unit."""
+    """Split `20G` into its number, None if there is none, and its unit."""
     digits = word.rstrip("dMGT")
     return whole_number(digits), word[len(digits) :]
 
 
 def is_young(download: str) -> bool:
-    """Tell whether something of a download came so lately that it may still be resumed."""
+    """Tell whether a download broke off so recently that it can be resumed."""
     try:
         written = os.stat(download).st_mtime
     except OSError:

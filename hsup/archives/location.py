@@ -1,4 +1,4 @@
-"""Tell a folder, the file of an archive, and a URL from one another."""
+"""Find out whether a slug's location is a directory, an archive file or a URL."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _FILE = "file://"
 
 
 class Folder(NamedTuple):
-    """An application's code as it is, not an archive."""
+    """A directory with an application's code, which is used as it is."""
 
     path: str
 
 
 class ArchiveFile(NamedTuple):
-    """An archive on this machine, which may be missing."""
+    """An archive on this machine, which may not exist."""
 
     path: str
 
@@ -31,7 +31,7 @@ class ArchiveFile(NamedTuple):
 
 
 class ArchiveURL(NamedTuple):
-    """An archive on a server; `shown` has no user, password or signature: they are secrets."""
+    """An archive on a server; `shown` is the URL without its user, password and signature."""
 
     url: str
     shown: str
@@ -44,28 +44,28 @@ Archive = ArchiveFile | ArchiveURL
 
 
 def find(location: str, folder: str) -> Folder | Archive:
-    """Return what `Slug.location` means, seen from a folder. Raises SlugError."""
+    """Return what a `Slug.location` refers to, relative to a directory. Raises SlugError."""
     if "://" in location:
         parts = _parsed(location)
         if parts.scheme in _WEB:
             return ArchiveURL(location, _shown(parts))
         location = _path_of(parts)
     if location.lower().startswith(("http:", "https:")):
-        # It is not shown either.
-        raise SlugError("a URL lacks a slash", hint="let it begin with http:// or https://")
+        # The URL is not shown: it may contain a password.
+        raise SlugError("a URL lacks a slash", hint="begin it with http:// or https://")
     if "\0" in location:
-        raise SlugError(f"the path {location!r} has a NUL in it", hint="correct it")
+        raise SlugError(f"path {location!r} contains a NUL character")
     path = os.path.join(folder, location)
     return Folder(path) if os.path.isdir(path) else ArchiveFile(path)
 
 
 def path_of_url(url: str) -> str:
-    """Return the path that a URL with `file` leads to. Raises SlugError."""
+    """Return the path of a `file` URL. Raises SlugError."""
     return _path_of(_parsed(url))
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as others may see it: without user, password and signature. Raises SlugError."""
+    """Return a URL without its user, password and signature. Raises SlugError."""
     return _shown(_parsed(url))
 
 
@@ -80,12 +80,9 @@ def _parsed(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port  # raises where a password with a "/" in it was taken for a host and port
     except ValueError:
-        # Neither it nor the error is told: a password or a signature may be in them.
-        hint = (
-            "correct its host; an IPv6 address has to be in brackets, and what is special in a "
-            "password %-encoded"
-        )
-        raise SlugError("a URL names no valid host", hint=hint) from None
+        # Neither the URL nor the error is shown: they may contain a password or a signature.
+        hint = "put an IPv6 address in brackets, and %-encode special characters in a password"
+        raise SlugError("the host in a URL is not valid", hint=hint) from None
     return parts
 
 
@@ -93,16 +90,17 @@ def _path_of(parts: SplitResult) -> str:
     from urllib.parse import unquote
 
     if parts.scheme != "file":
-        text = f"cannot get anything by {parts.scheme}://"
+        text = f'cannot fetch a URL with the scheme "{parts.scheme}"'
         hint = "give a path, or a URL with file, http or https"
         if f"{parts.scheme}://" == IMAGE_SCHEME:
-            text, hint = "a container image is no slug", "run it with the docker driver: -d docker"
+            text = "cannot unpack a container image as a slug"
+            hint = "run it with the docker driver: -d docker"
         raise SlugError(text, hint=hint)
     if parts.netloc not in {"", "localhost"}:
         host = parts.netloc.rpartition("@")[2]
-        text = f'"{_shown(parts)}" is on another machine, "{host}"'
+        text = f'"{_shown(parts)}" names a file on another machine, "{host}"'
         raise SlugError(text, hint=f"write three slashes: {_FILE}/{host}{parts.path}")
     path = unquote(parts.path)
     if not path or "\0" in path:
-        raise SlugError(f'"{_shown(parts)}" names no path', hint=f"write {_FILE}/PATH")
+        raise SlugError(f'"{_shown(parts)}" has no valid path', hint=f"write {_FILE}/PATH")
     return path

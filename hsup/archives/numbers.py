@@ -5,17 +5,17 @@ from __future__ import annotations
 from hsup.archives.errors import SlugError
 from hsup.numerals import whole_number
 
-MAKE_AGAIN = "make or fetch it again"
+MAKE_AGAIN = "create or download the archive again"
 
-#: The seconds that time_t can tell; file systems end earlier, at their own.
+#: The range of time_t in seconds; file systems have smaller ones.
 _EARLIEST, _LATEST = -(1 << 63), (1 << 63) - 1
-#: 2^63 has 19.
+#: Digits of a number; 2^63 has 19.
 _MAX_DIGITS = 20
 _BINARY, _NEGATIVE_BINARY = 0x80, 0xFF
 
 
 def integer(field: bytes) -> int:
-    """Return a number, -1 for what is none: octal, or binary after a byte of 0x80 (GNU, star)."""
+    """Return a number: octal, or binary after a byte of 0x80 (GNU, star); -1 if malformed."""
     digits = field.partition(b"\0")[0].strip(b" ")
     if digits.isdigit():
         try:
@@ -38,7 +38,7 @@ def seconds(field: bytes) -> int:
 
 
 def decimal(value: bytes) -> int:
-    """Return a number of an extended header. Raises SlugError."""
+    """Return a number in an extended header. Raises SlugError."""
     number = whole_number(value, _MAX_DIGITS)
     if number is None:
         raise damaged_extension()
@@ -56,10 +56,10 @@ def decimal_seconds(value: bytes) -> int:
 
 
 def damaged() -> SlugError:
-    """Return the error for a number that is none."""
+    """Return the error for a malformed number."""
     return SlugError("a number in a header of the archive is damaged", hint=MAKE_AGAIN)
 
 
 def damaged_extension() -> SlugError:
-    """Return the error for an extended header that is none."""
+    """Return the error for a malformed extended header."""
     return SlugError("an extended header of the archive is damaged", hint=MAKE_AGAIN)

@@ -1,4 +1,4 @@
-"""Read what the headers before a member say of it, by the names of pax (man 1 pax)."""
+"""Read the extended headers before a member, as the records of pax (man 1 pax)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from hsup.archives.sparse import BLOCK, SparseMap, map_of_content, map_of_record
 from hsup.archives.stream import Stream
 from hsup.numerals import whole_number
 
-#: They have two names (PATH_MAX is 4096) and attributes that are of no use to us.
+#: Enough for two names (PATH_MAX is 4096) and for attributes that hsup does not use.
 MAX_HEADER_BYTES = 1 << 20
 
 _NEWLINE = ord("\n")
-#: Of a number in a pax header; 2^63 has 19.
+#: Digits of a number in a pax header; 2^63 has 19.
 _LENGTH_DIGITS = 20
 _LONG_NAME, _LONG_TARGET, _COMMON, _LABEL = b"L", b"K", b"g", b"V"
-#: That of Solaris is the same.
+#: Solaris writes `X` for the same.
 _PAX = {b"x", b"X"}
-#: The kinds of these headers.
+#: The types of the extended headers.
 EXTENSIONS = {_LONG_NAME, _LONG_TARGET, *_PAX, _COMMON, _LABEL}
 
-#: What pax headers say of the member after them.
+#: The records of pax headers, which describe the member after them.
 Records = dict[bytes, bytes]
 
 PATH, TARGET, SIZE, TIME = b"path", b"linkpath", b"size", b"mtime"
@@ -29,25 +29,25 @@ SPARSE_NAME, _SPARSE_MAP, _SPARSE_MAJOR = (
     b"GNU.sparse.map",
     b"GNU.sparse.major",
 )
-#: The size with the holes, of the newer form and of the older ones.
+#: The size with the holes, in the newer form and in the older ones.
 _REAL_SIZE, _OLD_REAL_SIZE = b"GNU.sparse.realsize", b"GNU.sparse.size"
 #: The oldest form has a record for each number of the map.
 _SPARSE_NUMBERS = {b"GNU.sparse.offset", b"GNU.sparse.numbytes"}
-#: Any of these says that a file is sparse.
+#: Any of these records marks a file as sparse.
 _SPARSE = {_SPARSE_MAP, _SPARSE_MAJOR, _OLD_REAL_SIZE}
-#: Nothing else is kept, or there would be no end of it.
+#: Other records are not kept, so that memory stays bounded.
 _WANTED = {PATH, TARGET, SIZE, TIME, SPARSE_NAME, _REAL_SIZE, *_SPARSE}
 
 
 class Extension:
-    """What the headers before a member say of it, by the names of pax."""
+    """The extended headers before a member, as the records of pax."""
 
     def __init__(self) -> None:
         self.records: Records = {}
         self._bytes = 0
 
     def clear(self) -> None:
-        """Begin with the next member."""
+        """Forget the records, for the next member."""
         if self._bytes:
             self.records, self._bytes = {}, 0
 
@@ -55,10 +55,11 @@ class Extension:
         """Add the content of a header. Raises SlugError."""
         self._bytes += BLOCK + size
         if size > MAX_HEADER_BYTES:
-            raise HostileSlug(f"a header of the archive has {size} bytes")
+            raise HostileSlug(f"a header of the archive is too large: {size} bytes")
         if self._bytes > MAX_HEADER_BYTES:
-            raise HostileSlug(f"the headers of one member have over {MAX_HEADER_BYTES} bytes")
-        # What holds for all members, such as the comment of `git archive`, is of no use.
+            text = f"the headers of one member are larger than {MAX_HEADER_BYTES} bytes"
+            raise HostileSlug(text)
+        # Headers for all members, such as the comment of `git archive`, are not needed.
         if kind == _LONG_NAME:
             self.records[PATH] = text_of(stream.read(size))
         elif kind == _LONG_TARGET:
@@ -66,11 +67,11 @@ class Extension:
         elif kind in _PAX:
             self.records |= _read_records(stream.read(size))
         elif kind == _LABEL:
-            self.clear()  # what came before was the label's
+            self.clear()  # the records before it described the label
 
 
 def map_of_records(records: Records, size: int, stream: Stream) -> tuple[SparseMap | None, int]:
-    """Return the map of a sparse file, None of any other, and the size of the content after it.
+    """Return the map of a sparse file, None for any other, and the size of the content after it.
 
     Raises SlugError.
     """
@@ -88,7 +89,7 @@ def map_of_records(records: Records, size: int, stream: Stream) -> tuple[SparseM
 
 
 def _read_records(content: bytes) -> Records:
-    """Return what is of use of a pax header, each `LENGTH KEY=VALUE` and a newline."""
+    """Return the wanted records of a pax header, each `LENGTH KEY=VALUE` and a newline."""
     records: Records = {}
     numbers: list[bytes] = []
     start = 0

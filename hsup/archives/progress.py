@@ -1,4 +1,4 @@
-"""Show how far a slug is."""
+"""Show the progress of fetching and unpacking a slug."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hsup.cancellation import require_wanted
 from hsup.long_work import amount, current
 from hsup.visible import visible
 
-#: Called with a number of bytes that have been dealt with since the call before.
+#: Called with the number of bytes that were processed since the last call.
 Advance = Callable[[int], None]
-#: Called with what is done ("unpacking slug.tgz") and how many bytes there are of it.
+#: Called with a label ("unpacking slug.tgz") and the number of bytes to process, 0 if unknown.
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
@@ -22,9 +22,9 @@ _SHOW_SECONDS = 0.1
 
 @contextmanager
 def bar(label: str, length: int) -> Iterator[Advance]:
-    """Draw a bar on standard error if that is a terminal; count bytes where `length` is 0.
+    """Draw a bar on standard error if that is a terminal; count bytes if `length` is 0.
 
-    Elsewhere, who waits is told from time to time.
+    Without a terminal, the progress is available to whoever waits for the work.
     """
     work = current()
     if not (work.is_drawn and sys.stderr.isatty()):
@@ -37,7 +37,7 @@ def bar(label: str, length: int) -> Iterator[Advance]:
 
 
 def while_wanted(progress: Progress) -> Progress:
-    """Return a progress that ends the work with GivenUp once it is not wanted any more."""
+    """Return a progress that raises GivenUp once the work is no longer wanted."""
 
     @contextmanager
     def watched(label: str, length: int) -> Iterator[Advance]:
@@ -53,15 +53,15 @@ def while_wanted(progress: Progress) -> Progress:
 
 
 def tell_of_waiting() -> None:
-    """Say that another process has a slug in hand."""
-    import logging  # which only what is seldom needed may import
+    """Log that another hsup is fetching or unpacking the same slug."""
+    import logging  # only here: `hsup run` seldom needs it
 
-    text = "waiting for another hsup, which is bringing in the same slug"
+    text = "waiting for another hsup to fetch or unpack the same slug"
     logging.getLogger(__name__).warning(text)
 
 
 class _Done:
-    """How far a step is."""
+    """The progress of one step."""
 
     def __init__(self, label: str, length: int) -> None:
         self._label = label
@@ -86,7 +86,7 @@ def _drawn(label: str, length: int) -> Iterator[Advance]:
 
 
 def _counter(label: str) -> Iterator[Advance]:
-    """Show how many megabytes have come, ten times a second."""
+    """Show how many megabytes are done, ten times a second at most."""
     done, shown_at = 0, 0.0
 
     def advance(count: int) -> None:

@@ -1,8 +1,8 @@
-"""Read where the content of a sparse file belongs: what is between is a hole.
+"""Read the map of a sparse file: where its content belongs, and so where its holes are.
 
-Its map is in one of four places (GNU tar's manual, "Storing Sparse Files"): in
-the header and blocks after it (type `S`), in a pax header as many records (0.0)
-or as one (0.1), or before the content (1.0), as tar of macOS has it.
+The map is in one of four places (GNU tar's manual, "Storing Sparse Files"): in
+the header and the blocks after it (type `S`), in a pax header as many records (0.0)
+or as one (0.1), or before the content (1.0), where the tar of macOS writes it.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ BLOCK = 512
 #: A map of 40,000 parts.
 MAX_MAP_BYTES = 1 << 20
 
-# The header of GNU has four entries, an offset and a size of 12 bytes each.
+# A GNU header has four entries, an offset and a size of 12 bytes each.
 _ENTRIES = slice(386, 482)
 _NUMBER = 12
 _IS_EXTENDED = 482
 _REAL_SIZE = slice(483, 495)
-# A block that extends it has 21.
+# A block that extends the header has 21 entries.
 _MORE_ENTRIES = slice(0, 504)
 _IS_EXTENDED_AGAIN = 504
 
 
 class Extent(NamedTuple):
-    """So many bytes of the content belong there."""
+    """The offset in the file of one part of the content, and its size in bytes."""
 
     offset: int
     size: int
 
 
 class SparseMap(NamedTuple):
-    """The size of a file with its holes, and its parts in their order."""
+    """The size of a file with its holes, and its parts in order."""
 
     size: int
     parts: tuple[Extent, ...]
 
 
 def map_of_header(header: bytes, content_size: int, stream: Stream) -> SparseMap:
-    """Return the map of a header of GNU, and of the blocks after it. Raises SlugError."""
+    """Return the map in a GNU header and in the blocks after it. Raises SlugError."""
     entries, is_extended = header[_ENTRIES], header[_IS_EXTENDED]
     blocks = [entries]
     while is_extended:
@@ -57,14 +57,14 @@ def map_of_header(header: bytes, content_size: int, stream: Stream) -> SparseMap
 
 
 def map_of_record(value: bytes, real_size: int, content_size: int) -> SparseMap:
-    """Return the map of a pax record, `OFFSET,SIZE,…`. Raises SlugError."""
+    """Return the map in a pax record, `OFFSET,SIZE,…`. Raises SlugError."""
     return _checked(real_size, map(decimal, value.split(b",") if value else ()), content_size)
 
 
 def map_of_content(stream: Stream, real_size: int, content_size: int) -> SparseMap:
-    """Read the map before the content: its number of parts, and two numbers for each.
+    """Read the map before the content: the number of parts, and two numbers for each part.
 
-    What is left of the content after it is that of the parts. Raises SlugError.
+    The content of the parts follows it. Raises SlugError.
     """
     text = bytearray()
     lines, wanted = 0, 1
@@ -83,7 +83,7 @@ def map_of_content(stream: Stream, real_size: int, content_size: int) -> SparseM
 
 
 def _entries(area: bytes) -> Iterator[int]:
-    """Yield the numbers of entries, of which the first without a size is the end."""
+    """Yield the numbers of the entries, up to the first entry without a size."""
     for at in range(0, len(area), 2 * _NUMBER):
         offset, size = area[at : at + _NUMBER], area[at + _NUMBER : at + 2 * _NUMBER]
         if not size[0]:
@@ -93,7 +93,7 @@ def _entries(area: bytes) -> Iterator[int]:
 
 
 def _checked(real_size: int, numbers: Iterable[int], content_size: int) -> SparseMap:
-    """Return a map that is in order, within the file, and of all of the content."""
+    """Return a map whose parts are in order, inside the file, and make up the content."""
     flat = list(numbers)
     parts = tuple(map(Extent, flat[::2], flat[1::2]))
     ends = [part.offset + part.size for part in parts]
@@ -113,4 +113,5 @@ def _damaged() -> SlugError:
 
 
 def _too_large() -> SlugError:
-    return HostileSlug(f"the map of a sparse file in the archive has over {MAX_MAP_BYTES} bytes")
+    text = f"the map of a sparse file in the archive is larger than {MAX_MAP_BYTES} bytes"
+    return HostileSlug(text)

@@ -1,4 +1,4 @@
-"""Read bytes in order, from pieces of any size, and never more than there may be."""
+"""Read bytes in order from pieces of any size, and no more than a limit."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Stream:
 
     @property
     def left(self) -> int:
-        """Return how many bytes there may be from here on."""
+        """Return how many more bytes the limit allows."""
         return self._limit - self.position
 
     def peek(self, size: int) -> bytes:
-        """Return the next bytes without reading them, fewer where the stream ends."""
+        """Return the next bytes without consuming them, fewer where the stream ends."""
         while len(self._piece) - self._at < size and self._fill():
             pass
         return self._piece[self._at : self._at + size]
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes. Raises SlugError where they end too early."""
+        """Return exactly `size` bytes. Raises SlugError if the stream ends too early."""
         content = self._piece[self._at : self._at + size]
         self._at += len(content)
         if len(content) == size:
@@ -49,7 +49,7 @@ class Stream:
         return b"".join(parts)
 
     def block(self, size: int) -> memoryview:
-        """Return the next bytes, as many as there are at once. Raises SlugError at the end."""
+        """Return the next bytes of one piece, `size` at most. Raises SlugError at the end."""
         if self._at == len(self._piece) and not self._fill():
             raise SlugError("the archive ends too early", hint=MAKE_AGAIN)
         block = memoryview(self._piece)[self._at : self._at + size]
@@ -57,7 +57,7 @@ class Stream:
         return block
 
     def skip_to(self, position: int) -> None:
-        """Leave out what comes before a position. Raises SlugError where there is less."""
+        """Skip the bytes before a position. Raises SlugError if the stream ends too early."""
         size = position - self.position
         while size:
             size -= len(self.block(size))
@@ -69,7 +69,7 @@ class Stream:
             self._at = len(self._piece)
 
     def _fill(self) -> bool:
-        """Add a piece to what is not read yet; tell whether there was one."""
+        """Add a piece to the unread bytes; tell whether there was one."""
         piece = next(self._pieces, b"")
         self._received += len(piece)
         self._piece, self._at = self._piece[self._at :] + piece, 0

@@ -1,10 +1,10 @@
 """Read the members of a tar archive, in one pass and with bounded memory.
 
-The formats are ustar, GNU's long names and pax (man 5 tar), of which a slug
-needs names, links, modes, times and the maps of sparse files. tarfile of the
-standard library takes 40 µs a member, three quarters of what GNU tar takes to
-create its file; it also reads headers of any size into memory, and is as safe
-as the Python that the machine happens to have (CVE-2024-6232, CVE-2025-8194).
+The formats are ustar, GNU's long names and pax (man 5 tar). A slug needs names,
+links, modes, times and the maps of sparse files. The standard library's tarfile
+takes 40 µs for a member, three quarters of what GNU tar takes to create its file.
+It also reads headers of any size into memory, and is only as safe as the Python
+of the machine (CVE-2024-6232, CVE-2025-8194).
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from hsup.archives.stream import Stream
 # name, mode, size, mtime, target, magic, prefix
 _HEADER = struct.Struct("100s 8s 8x 8x 12s 12s 8x x 100s 6s 2x 32x 32x 16x 155s 12x")
 _SIZE, _TYPE = slice(124, 136), slice(156, 157)
-#: How the checksum is made: as if its own field were blanks.
+#: The checksum is computed as if its own field were blanks.
 _CHECKSUM, _CHECKSUM_BLANKS = slice(148, 156), 8 * ord(" ")
-#: Adler-32 has in its lower half one more than the sum of the bytes, modulo this (RFC 1950).
+#: The lower half of Adler-32 is one more than the sum of the bytes, modulo 65521 (RFC 1950).
 _ADLER, _ADLER_SUM = 65521, 0xFFFF
 _EMPTY = bytes(BLOCK)
 _USTAR, _GNU = b"ustar\0", b"ustar "
@@ -46,16 +46,16 @@ MAKE_SO = "make the archive with: tar -czf slug.tgz ./app"
 
 
 class Kind(enum.Enum):
-    """What a member is."""
+    """The type of a member."""
 
     FILE = "a file"
-    FOLDER = "a folder"
+    FOLDER = "a directory"
     SYMLINK = "a symbolic link"
     HARD_LINK = "a hard link"
     CHARACTER_DEVICE = "a character device"
     BLOCK_DEVICE = "a block device"
     FIFO = "a FIFO"
-    UNKNOWN = "of an unknown kind"
+    UNKNOWN = "of an unknown type"
 
 
 _SPARSE, _DUMPED_FOLDER = b"S", b"D"
@@ -72,15 +72,15 @@ _KINDS = {
     _DUMPED_FOLDER: Kind.FOLDER,
     b"6": Kind.FIFO,
 }
-#: Links, devices and folders may have a size, and have no content all the same.
+#: Links, devices and directories have no content, even if their header has a size.
 _WITHOUT_CONTENT = {b"1", b"2", b"3", b"4", b"5", b"6"}
 
 
 class Member(NamedTuple):
     """One entry of an archive; `size` bytes of content follow it in the stream.
 
-    `mtime` is in seconds since the epoch; `target` is what a link leads to. The
-    content of a sparse file belongs where its map says.
+    `mtime` is in seconds since the epoch; `target` is that of a link. `sparse` says
+    where the content of a sparse file belongs.
     """
 
     name: bytes
@@ -95,7 +95,7 @@ class Member(NamedTuple):
 def members(stream: Stream) -> Iterator[Member]:
     """Yield every member; the caller may read its content before it asks for the next.
 
-    Raises SlugError for what is not a whole tar archive.
+    Raises SlugError for data that is not a complete tar archive.
     """
     _check_beginning(stream.peek(BLOCK))
     extension = Extension()
@@ -121,7 +121,7 @@ def _padded(size: int) -> int:
 
 
 def _check_beginning(head: bytes) -> None:
-    """Raise SlugError, with what it is, for what does not begin as a tar archive does."""
+    """Raise SlugError unless this is the beginning of a tar archive, and say what it is."""
     if head == _EMPTY or (len(head) == BLOCK and _is_header(head)):
         return
     name = what_is(head)
@@ -141,7 +141,7 @@ def _is_header(block: bytes) -> bool:
     rest = (adler32(block) & _ADLER_SUM) - (adler32(field) & _ADLER_SUM)
     if (rest + _CHECKSUM_BLANKS - expected) % _ADLER == 0:
         return True
-    # Some programs take the bytes to be signed.
+    # Some programs add up the bytes as signed numbers.
     signed = sum(block) - 256 * sum(byte > 127 for byte in block)  # noqa: PLR2004
     return signed - sum(field) + _CHECKSUM_BLANKS == expected
 
@@ -154,7 +154,7 @@ def _size(header: bytes) -> int:
 
 
 def _member(header: bytes, kind: bytes, records: Records, stream: Stream) -> Member:
-    """Return a member as all formats but the oldest would have it."""
+    """Return a member, described by its header and by the records before it."""
     name, mode_field, size_field, time_field, target, magic, prefix = _HEADER.unpack(header)
     name, target = text_of(name), text_of(target)
     if magic == _USTAR and prefix[0]:
@@ -173,7 +173,7 @@ def _member(header: bytes, kind: bytes, records: Records, stream: Stream) -> Mem
     what = _KINDS.get(kind, Kind.UNKNOWN)
     sparse = None
     if what is Kind.FILE:
-        # Tar of 1979 knows no folders but by the end of their names.
+        # The tar of 1979 marks a directory only by the slash at the end of its name.
         if name[-1:] == b"/":
             what, size = Kind.FOLDER, 0
         elif kind == _SPARSE:

@@ -1,9 +1,9 @@
-"""Ask servers over HTTP, and be done with those that do not come to an end.
+"""Ask servers over HTTP, and end answers that never end by themselves.
 
-requests because it is the user's, and proxies and certificates come with it. Its timeouts are
-for each piece of an answer: headers that drip, endless interim answers, lines, trailers and
-redirects with a body to be decompressed have none. So every read of a connection is watched,
-and an answer is never followed or read to its end unasked.
+requests finds the user's proxies and certificates. Its timeouts apply to each piece of an
+answer: slow headers, endless interim answers, lines and trailers, and redirects with a body
+to be decompressed have none. So every read of a connection is watched, redirects are not
+followed, and an answer is not read to its end unless the caller does so.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from requests.sessions import SessionRedirectMixin
 
 from hsup.numerals import are_digits
 
-#: Told how many bytes have just come, 0 while nothing comes; raises what ends the answer, which
-#: has to be none of OSError and HTTPException, as libraries take these for the network's.
+#: Called with the number of bytes just received, 0 while nothing arrives. To end the answer it
+#: raises an error, but no OSError or HTTPException: libraries take these for network errors.
 Watch = Callable[[int], None]
 
-#: How long nothing may come before the watch is asked again.
+#: How often the watch is called while nothing arrives.
 _TICK_SECONDS = 0.25
-#: More than http.client takes of a header; the line before a chunk has no limit there.
+#: More than http.client accepts as a header; it has no limit for the line before a chunk.
 _MOST_LINE_BYTES = 1 << 17
-#: What a server says before the answer proper; each takes a handful of lines.
+#: Room for the status line and the headers before the content.
 _BUFFER_BYTES = 1 << 16
-#: A greater number of seconds to wait is a time since 1970, as some servers have it.
+#: A greater number of seconds to wait is a time since 1970, which some servers send.
 _EPOCH_SECONDS = 1_000_000_000
 
 
@@ -47,24 +47,24 @@ def session(watch: Watch) -> requests.Session:
 
 
 def is_of_url(error: BaseException) -> bool:
-    """Tell whether an error tells of a URL, which may have a password: a proxy's, for example."""
+    """Tell whether an error quotes a URL, which may contain a password: a proxy's, for example."""
     of_url = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError)
     return isinstance(error, of_url)
 
 
 def redirect_target(response: requests.Response) -> str | None:
-    """Return where a server sends to, which may be relative; None for another answer."""
+    """Return the target of a redirect, which may be relative; None for any other answer."""
     return SessionRedirectMixin().get_redirect_target(response)
 
 
 def retry_after_seconds(response: requests.Response) -> float | None:
-    """Return how long a server asks to wait: it says so in seconds, as a date or since 1970."""
-    told = response.headers.get("Retry-After", "").strip()
-    if are_digits(told):
-        seconds = float(told[:20])
+    """Return how long a server asks to wait; it gives seconds, a date, or seconds since 1970."""
+    header = response.headers.get("Retry-After", "").strip()
+    if are_digits(header):
+        seconds = float(header[:20])
         return max(0.0, seconds - time.time()) if seconds > _EPOCH_SECONDS else seconds
     try:
-        moment = email.utils.parsedate_to_datetime(told)
+        moment = email.utils.parsedate_to_datetime(header)
     except (ValueError, TypeError, OverflowError):
         return None
     if moment.tzinfo is None:
@@ -74,7 +74,7 @@ def retry_after_seconds(response: requests.Response) -> float | None:
 
 class _Session(requests.Session):
     def get_redirect_target(self, _: requests.Response) -> None:
-        """Tell of no redirect: requests would first read the answer, and decompress it."""
+        """Report no redirect: requests would first read and decompress the answer."""
 
 
 class _Adapter(HTTPAdapter):
@@ -93,7 +93,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _pools(watch: Watch) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    """Return urllib3's pools, of connections whose answers are read by way of the watch."""
+    """Return urllib3's pools with connections that call the watch as they read answers."""
 
     class Response(http.client.HTTPResponse):
         def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
@@ -116,7 +116,7 @@ def _pools(watch: Watch) -> dict[str, type[urllib3.HTTPConnectionPool]]:
 
 
 class _Watched(io.RawIOBase):
-    """What comes by a socket; `file` is what http.client has made of it, and keeps it open."""
+    """Reads a socket under the watch; `file` is http.client's, and keeps the socket open."""
 
     def __init__(self, sock: socket.socket, file: io.BufferedIOBase, watch: Watch) -> None:
         self._socket = sock
@@ -150,7 +150,7 @@ class _Watched(io.RawIOBase):
 
 
 class _Lines(io.BufferedReader):
-    """Lines of a bounded length."""
+    """A buffered reader whose lines have a bounded length."""
 
     def readline(self, size: int | None = -1, /) -> bytes:
         if size is not None and size >= 0:

@@ -7,8 +7,8 @@
     output streams    │ Loop: calls for descriptors and timers ◀──▶ │
                       └─────────────────────────────────────────────┘
 
-The driver starts its dyno, and gives the session what is on the right. `states` says what
-becomes of a signal, a closed terminal and the end of the grace period.
+The driver starts its dyno, and passes a ForegroundDyno to the session. `states` says how the
+session handles a signal, a closed terminal and the end of the grace period.
 
     with signals_woken() as woken:
         status = Session(dyno, woken, grace_seconds).run()

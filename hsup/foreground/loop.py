@@ -1,4 +1,4 @@
-"""Wait for descriptors and points of time: asyncio takes a third of the time of `hsup run`."""
+"""Wait for descriptors and timers: importing asyncio takes a third of the time of `hsup run`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 _Action = Callable[[], object]
 
-#: poll(2) takes no more than 24 days.
+#: poll(2) accepts no more than 24 days.
 _LONGEST_SECONDS = 3600.0
 
 
 class Loop:
-    """Calls what waits for descriptors and for points of time, one after the other."""
+    """Calls actions when descriptors are ready and when timers expire, one after the other."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -22,39 +22,39 @@ class Loop:
         self._timers: list[tuple[float, _Action]] = []
 
     def add_reader(self, descriptor: int, action: _Action, /) -> None:
-        """Call an action whenever a descriptor can be read, or its other end is closed."""
+        """Call an action whenever a descriptor is readable, or its other end is closed."""
         self._readers[descriptor] = action
         self._register(descriptor)
 
     def remove_reader(self, descriptor: int, /) -> None:
-        """Call it no more; nothing if there is none."""
+        """Remove the reader of a descriptor, if there is one."""
         if self._readers.pop(descriptor, None):
             self._register(descriptor)
 
     def add_writer(self, descriptor: int, action: _Action, /) -> None:
-        """Call an action whenever a descriptor can be written, or its other end is closed."""
+        """Call an action whenever a descriptor is writable, or its other end is closed."""
         self._writers[descriptor] = action
         self._register(descriptor)
 
     def remove_writer(self, descriptor: int, /) -> None:
-        """Call it no more; nothing if there is none."""
+        """Remove the writer of a descriptor, if there is one."""
         if self._writers.pop(descriptor, None):
             self._register(descriptor)
 
     def call_later(self, seconds: float, action: _Action) -> None:
-        """Call an action once, when so many seconds have passed."""
+        """Call an action once, after so many seconds."""
         self._timers.append((time.monotonic() + seconds, action))
 
     def run_once(self) -> None:
-        """Wait for anything, and call for all that is there."""
+        """Wait for any event, and call the actions of all events."""
         for descriptor, events in self._poll.poll(self._milliseconds_left()):
             self._call(descriptor, events)
         self._call_timers()
 
     def wait_writable(self, descriptor: int, other: int, action: _Action) -> bool:
-        """Wait for room in a descriptor; tell whether there is, or something else was done.
+        """Wait for room in a descriptor; return True if there is room, False after other events.
 
-        That is the action, when the other descriptor can be read, and what a timer calls.
+        Calls `action` if `other` becomes readable first, and the actions of expired timers.
         """
         room = select.poll()
         room.register(descriptor, select.POLLOUT)
@@ -76,14 +76,14 @@ class Loop:
             self._poll.unregister(descriptor)
 
     def _call(self, descriptor: int, events: int) -> None:
-        """Call for what has come; an end or an error is for both."""
+        """Call the actions of a descriptor's events; a hang-up or an error is for both."""
         if events & ~select.POLLOUT and (reader := self._readers.get(descriptor)):
             reader()
         if events & ~select.POLLIN and (writer := self._writers.get(descriptor)):
             writer()
 
     def _milliseconds_left(self) -> float | None:
-        """Return the time until the next timer, None where there is none."""
+        """Return the time until the next timer, None if there is none."""
         if not self._timers:
             return None
         left = min(when for when, _ in self._timers) - time.monotonic()
@@ -98,7 +98,7 @@ class Loop:
 
 
 def is_writable(descriptor: int, seconds: float) -> bool:
-    """Tell whether there is room in a descriptor, having waited so long for it."""
+    """Tell whether there is room in a descriptor, after waiting for it so long at most."""
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
     return bool(room.poll(seconds * 1000))

@@ -1,4 +1,4 @@
-"""Relay between one dyno and hsup's own streams, terminal and signals, to its end."""
+"""Connect one dyno with hsup's own streams, terminal and signals until the dyno ends."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hsup.model import ExitStatus
 from hsup.terminal import Repeats, WindowSize, hears_hang_ups, raw_mode, window_size
 
 _MOST_SIGNALS = 4096
-#: How long somebody may take to read on when the dyno was killed.
+#: How long a reader may take to make room once the dyno is killed.
 _LAST_SECONDS = 1.0
 
-#: What a signal is to the table; each other one is a `SIGNAL`.
+#: The table's inputs for signals; every other signal is a `SIGNAL`.
 _INPUTS: dict[int, Input] = {
     SIGHUP: Input.HANG_UP,
     SIGTERM: Input.TERMINATE,
@@ -29,44 +29,44 @@ _INPUTS: dict[int, Input] = {
 
 
 class ForegroundDyno(Protocol):
-    """A dyno that was started for the foreground, as its driver has it.
+    """A dyno in the foreground, implemented by its driver.
 
-    Nothing here may block for long: hsup does nothing else meanwhile. The dyno may have
-    ended, or not have begun, whenever it is told something.
+    No method may block for long: hsup does nothing else meanwhile. Methods may be called
+    before the program begins and after the dyno has ended.
     """
 
     def begin(self, session: Session) -> None:
-        """Have `session.loop` call for what tells of the dyno. Called once, before all else.
+        """Add the dyno's descriptors to `session.loop`. Called once, before all other methods.
 
-        What is called gives what the dyno writes to `session.write` or `session.show`;
-        `session.feed` passes on what it is to read, and `session.take` is for inputs of the
-        table. What it raises ends the session.
+        The actions pass the dyno's output to `session.write` or `session.show`, and inputs of
+        the table to `session.take`; `session.feed` passes standard input to the dyno. An error
+        that an action raises ends the session.
         """
 
     def is_over(self) -> bool:
-        """Tell whether the dyno has ended, and all that it wrote was shown."""
+        """Tell whether the dyno has ended and all of its output was written."""
 
     def status(self) -> ExitStatus:
-        """Return how the program ended. Called once, when it is over. Raises DriverError."""
+        """Return how the program ended. Called once, after the end. Raises DriverError."""
 
     def send(self, number: int) -> None:
         """Send a signal to every process."""
 
     def stop(self, numbers: Sequence[int]) -> None:
-        """Send signals to every process, in order, the last of which is to end it."""
+        """Send signals to every process, in order; the last one asks the dyno to end."""
 
     def kill(self) -> None:
-        """End every process at once. May be called again."""
+        """Kill every process. May be called again."""
 
     def resize(self, size: WindowSize) -> None:
-        """Tell the dyno's terminal how large the window is."""
+        """Set the window size of the dyno's terminal."""
 
 
 class Session:
-    """A dyno in the foreground, from its start to its end.
+    """The relay between hsup and a dyno in the foreground, from its start to its end.
 
-    `woken` is what `signals_woken` gives. `terminal` are those of hsup's streams that the
-    terminal of the dyno stands for, none where it has no terminal.
+    `woken` is the descriptor from `signals_woken`. `terminal` names those of hsup's streams
+    that are replaced by the dyno's terminal, none if it has no terminal.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class Session:
         self._output = Output(self._waits_for_room)
 
     def run(self) -> ExitStatus:
-        """Relay until the dyno is over, and return how it ended.
+        """Relay until the dyno has ended, and return how it ended.
 
-        Raises what the dyno does, and DriverError where its output could not be written.
+        Raises the errors of the dyno, and DriverError if its output could not be written.
         """
         with raw_mode() if 0 in self._terminal else nullcontext():
             self._dyno.begin(self)
@@ -98,32 +98,32 @@ class Session:
         return self._dyno.status()
 
     def feed(self, sink: Sink) -> Feed:
-        """Pass hsup's standard input on, unless the terminal is another job's."""
+        """Pass hsup's standard input to the dyno, unless another job has the terminal."""
         return Feed(self.loop, sink)
 
     def write(self, stream: int, data: bytes | memoryview) -> bool:
-        """Write what the dyno wrote to a stream; tell whether that still takes anything.
+        """Write output of the dyno to a stream; tell whether the stream still accepts any.
 
-        May wait, and then serves signals, but not what else the loop calls for.
+        While this waits for room, it handles signals, but no other events of the loop.
         """
         return self._output.write(stream, data)
 
     def show(self, data: bytes | memoryview) -> None:
-        """Write what the dyno wrote to its terminal; where hsup's was closed, it hangs up.
+        """Write output of the dyno's terminal; if hsup's own terminal was closed, hang up.
 
-        SIGHUP may tell so later, or never.
+        The SIGHUP for that may come later, or never.
         """
-        shown = next(one for one in (1, 2, 0) if one in self._terminal)
-        if not self._output.write(shown, data) and hears_hang_ups():
+        stream = next(stream for stream in (1, 2, 0) if stream in self._terminal)
+        if not self._output.write(stream, data) and hears_hang_ups():
             self.take(Input.HANG_UP, SIGHUP)
 
     def take(self, given: Input, number: int = 0) -> None:
-        """Do what the table has for an input; `number` is that of a signal."""
+        """Handle an input as the table says; `number` is the signal's, if it is one."""
         self._state, action = step(self._state, given)
         match action:
             case Action.STOP:
                 self._stop((number,))
-            case Action.BREAK_OFF:  # whoever still writes is to end as if into a pipe
+            case Action.BREAK_OFF:  # writers end as they would with a closed pipe
                 self._stop((SIGPIPE, SIGTERM))
             case Action.SEND:
                 self._dyno.send(number)
@@ -149,28 +149,28 @@ class Session:
             self.take(_INPUTS.get(number, Input.SIGNAL), number)
 
     def _waits_for_room(self, stream: int) -> bool:
-        """Wait for room in a stream, and serve signals meanwhile; tell whether there is any."""
+        """Wait for room in a stream, handling signals meanwhile; tell whether there is room."""
         while self._state is not State.KILLED:
             if self.loop.wait_writable(stream, self._signals.woken, self._take_signals):
                 return True
         return is_writable(stream, _LAST_SECONDS)
 
     def _check_output(self) -> None:
-        """Raise DriverError for a stream that took no more, but for one that nobody reads."""
+        """Raise DriverError for a broken stream that is no terminal and did not lose its reader."""
         for stream, error in self._output.broken.items():
             if stream not in self._terminal and not isinstance(error, BrokenPipeError):
-                text = f"cannot write what the dyno wrote: {error.strerror}"
-                raise DriverError(text, hint="see where standard output goes") from error
+                text = f"cannot write the output of the dyno: {error.strerror}"
+                raise DriverError(text, hint="check where standard output goes") from error
 
 
 class _Signals:
-    """The signals that have come, of which two may be one."""
+    """The signals that hsup received, without repeats."""
 
     def __init__(self, woken: int) -> None:
         self.woken = woken
         self._repeats = Repeats()
 
     def take(self) -> Iterator[int]:
-        """Yield the numbers of those that have come since."""
+        """Yield the numbers of the signals received since the last call."""
         numbers = os.read(self.woken, _MOST_SIGNALS)
         return (number for number in numbers if not self._repeats.is_one(number))

@@ -1,11 +1,11 @@
-"""The end of a dyno in the foreground, as a table of (state, input) to (state, action).
+"""How a dyno in the foreground is stopped: a table from (state, input) to (state, action).
 
                   HANG_UP, TERMINATE: stop              TERMINATE, GRACE_OVER: kill
        RUNNING ──────────────────────────────▶ STOPPING ────────────────────────────▶ KILLED
                   OUTPUT_BROKEN: break off
 
-In the first two states a SIGNAL is passed on, and the terminal of the dyno RESIZEd. A program
-that ends by itself does not change the state: what it has left running is killed.
+In the first two states a SIGNAL is passed on, and a RESIZE resizes the terminal of the dyno.
+A program that ends by itself does not change the state: its remaining processes are killed.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from enum import Enum
 
 
 class State(Enum):
-    """What a dyno has been told of its end."""
+    """How far the stopping of a dyno has come."""
 
     RUNNING = "running"
-    #: It has its grace period.
+    #: The grace period has begun.
     STOPPING = "stopping"
-    #: Whoever does not read what it wrote is not waited for either.
+    #: hsup no longer waits for readers of the dyno's output either.
     KILLED = "killed"
 
 
 class Input(Enum):
-    """What can happen while a dyno is in the foreground."""
+    """An event while a dyno is in the foreground."""
 
-    #: SIGHUP, which comes twice, from the kernel and from a shell; or a closed terminal.
+    #: SIGHUP, which the kernel and a shell both send; or a closed terminal.
     HANG_UP = "hang-up"
     TERMINATE = "SIGTERM"
     #: Any other signal that is passed on.
     SIGNAL = "signal"
     RESIZE = "resize"
-    #: Nothing more can be shown of what the dyno writes.
+    #: The dyno's output can no longer be written.
     OUTPUT_BROKEN = "output broken"
-    #: The program has ended, and other processes of the dyno have not.
+    #: The program has ended, but other processes of the dyno have not.
     PROGRAM_ENDED = "program ended"
     GRACE_OVER = "grace over"
 
 
 class Action(Enum):
-    """What the session does on the way into a state."""
+    """What the session does when it enters a state."""
 
     STOP = "stop"
     BREAK_OFF = "break off"
@@ -52,7 +52,7 @@ class Action(Enum):
 
 _S, _In, _Do = State, Input, Action
 
-#: What changes something; every other input changes nothing.
+#: Every input that is not listed changes nothing.
 TABLE: dict[tuple[State, Input], tuple[State, Action]] = {
     (_S.RUNNING, _In.HANG_UP): (_S.STOPPING, _Do.STOP),
     (_S.RUNNING, _In.TERMINATE): (_S.STOPPING, _Do.STOP),
@@ -68,5 +68,5 @@ TABLE: dict[tuple[State, Input], tuple[State, Action]] = {
 
 
 def step(state: State, given: Input) -> tuple[State, Action]:
-    """Return the state that an input leads to, and what is done on the way."""
+    """Return the next state after an input, and the action to take."""
     return TABLE.get((state, given), (state, Action.NOTHING))

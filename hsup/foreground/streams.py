@@ -1,4 +1,4 @@
-"""hsup's own streams while it relays those of a dyno, none of which may block it for ever."""
+"""hsup's own streams while it relays those of a dyno; none of them blocks hsup for ever."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hsup.foreground.loop import Loop
 from hsup.terminal import is_foreground
 
 _READ_BYTES = 1 << 16
-#: What a pipe with room takes at once (man 7 pipe, PIPE_BUF).
+#: What a pipe that has room accepts in one write (man 7 pipe, PIPE_BUF).
 _PIPE_BYTES = 4096
-#: What was read of the input and not yet taken by the dyno, before reading stops.
+#: Reading stops while the dyno has not taken so much of the input.
 _MOST_PENDING_BYTES = 1 << 16
 
 
 class Output:
-    """hsup's output streams, and why some of them take no more.
+    """hsup's output streams; `broken` has the errors of those that accept no more output.
 
-    `waits_for_room` returns False where there will not be any in a stream.
+    `waits_for_room` returns False if a stream will never have room.
     """
 
     def __init__(self, waits_for_room: Callable[[int], bool]) -> None:
@@ -27,7 +27,7 @@ class Output:
         self.broken: dict[int, OSError] = {}
 
     def write(self, stream: int, data: bytes | memoryview) -> bool:
-        """Write all of it, or drop what the stream takes no more; tell whether it still does."""
+        """Write all data, or drop the rest if the stream breaks; tell whether it is intact."""
         while data and stream not in self.broken:
             if self._waits_for_room(stream):
                 data = data[self._write_some(stream, data) :]
@@ -38,31 +38,31 @@ class Output:
     def _write_some(self, stream: int, data: bytes | memoryview) -> int:
         try:
             return os.write(stream, data[:_PIPE_BYTES])
-        except BlockingIOError:  # somebody has made it non-blocking
+        except BlockingIOError:  # another process made it non-blocking
             pass
-        except OSError as error:  # a full disk, or nobody reads
+        except OSError as error:  # a full disk, or no reader
             self.broken[stream] = error
         return 0
 
 
 class Sink(Protocol):
-    """Where a dyno reads its input from, as the driver has it."""
+    """The input of a dyno, implemented by its driver."""
 
     def fileno(self) -> int:
-        """Return the descriptor that has room when more can be written."""
+        """Return the descriptor that is writable when there is room."""
 
     def write(self, data: bytes, /) -> int:
-        """Write what there is room for, and return how much that was.
+        """Write as much as there is room for, and return how many bytes that was.
 
-        Raises BlockingIOError where there is none, and OSError where the dyno reads no more.
+        Raises BlockingIOError if there is no room, and OSError if the dyno has closed its input.
         """
 
     def end(self) -> None:
-        """Tell the dyno that nothing more comes."""
+        """Close the input: the dyno reads the end of it."""
 
 
 class Feed:
-    """Passes hsup's standard input on to a dyno, as far as the dyno takes it."""
+    """Passes hsup's standard input to a dyno, no faster than the dyno reads it."""
 
     def __init__(self, loop: Loop, sink: Sink) -> None:
         self._loop = loop
@@ -73,16 +73,16 @@ class Feed:
             loop.add_reader(0, self._read)
 
     def stop(self) -> None:
-        """Leave the rest of the input to others."""
+        """Stop reading; the rest of the input is left to other processes."""
         self._loop.remove_reader(0)
         self._loop.remove_writer(self._sink.fileno())
 
     def _read(self) -> None:
         try:
             data = os.read(0, _READ_BYTES)
-        except BlockingIOError:  # somebody else was quicker
+        except BlockingIOError:  # another process read it first
             return
-        except OSError:  # the terminal was closed, or it is a folder
+        except OSError:  # the terminal was closed, or standard input is a directory
             data = b""
         self._pending += data
         self._has_all = not data
@@ -91,7 +91,7 @@ class Feed:
     def _pass_on(self) -> None:
         try:
             self._write()
-        except OSError:  # the dyno reads no more
+        except OSError:  # the dyno has closed its input
             self._pending, self._has_all = b"", True
         if self._has_all and not self._pending:
             self.stop()
@@ -107,7 +107,7 @@ class Feed:
                 pass
 
     def _wait(self) -> None:
-        """Be called when there is something to read, or room to write it."""
+        """Register for the next input, and for room to write what is pending."""
         if self._pending:
             self._loop.add_writer(self._sink.fileno(), self._pass_on)
         else:

@@ -1,11 +1,11 @@
-"""Keep the slugs that dynos run from, unpacked once and used by all of them.
+"""Keep the slugs that dynos run from, unpacked once and shared by all dynos.
 
     store = SlugStore(settings)
     with store.unpack(release.slug) as unpacked:
         mount(unpacked.folder, "/app")
 
-Importing this is cheap: what downloads and what unpacks is imported when a slug
-is not in the store yet.
+Importing this is cheap: the modules that download and unpack are imported when a
+slug is not in the store yet.
 """
 
 from __future__ import annotations

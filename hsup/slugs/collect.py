@@ -1,4 +1,4 @@
-"""Remove slugs that the user's rule does not keep, and what killed hsups have left."""
+"""Remove slugs that the user's rule does not keep, and leftovers of previous hsups."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from hsup.numerals import whole_number
 
 
 def collect(folder: str, keep: Keep) -> None:
-    """Make room in the store at `folder`; what any process has locked is left alone."""
+    """Make room in the store at `folder`; do not touch what any process has locked."""
     work = os.path.join(folder, "work")
     sweep(work)
     unpacked = os.path.join(folder, "unpacked")
     for slug in surplus(_slugs(unpacked), keep, time.time()):
-        # First out of the way, so that nobody finds a half of it.
+        # Renamed before it is removed, so that nobody finds a part of it.
         _remove(os.path.join(unpacked, slug), by_way_of=os.path.join(work, f"collected-{slug}"))
     KnownDigests(os.path.join(folder, "known")).forget_all_but(set(os.listdir(unpacked)))
 
 
 def sweep(work: str) -> list[str]:
-    """Remove what killed hsups have left half done; return the names of its folders."""
-    found = [
+    """Remove unfinished work of previous hsups; return the names of its directories."""
+    unfinished = [
         entry for entry in os.scandir(work) if not is_young(os.path.join(entry.path, "archive"))
     ]
-    return [entry.name for entry in found if _remove(entry.path)]
+    return [entry.name for entry in unfinished if _remove(entry.path)]
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -42,36 +42,36 @@ class KeptSlug:
 
 
 def surplus(slugs: list[KeptSlug], keep: Keep, now: float) -> list[str]:
-    """Return the digests of slugs that break the rule, times in seconds since the epoch."""
+    """Return the digests of slugs that break the rule; `now` is in seconds since the epoch."""
     total = 0
-    found = []
-    for place, slug in enumerate(sorted(slugs, reverse=True), start=1):
+    digests = []
+    for count, slug in enumerate(sorted(slugs, reverse=True), start=1):
         total += slug.size
         if (
-            (keep.slugs is not None and place > keep.slugs)
+            (keep.slugs is not None and count > keep.slugs)
             or (keep.age_seconds is not None and now - slug.used > keep.age_seconds)
             or (keep.total_bytes is not None and total > keep.total_bytes)
         ):
-            found.append(slug.digest)
-    return found
+            digests.append(slug.digest)
+    return digests
 
 
 def _slugs(unpacked: str) -> list[KeptSlug]:
-    found = []
+    slugs = []
     for entry in os.scandir(unpacked):
         try:
             with open(os.path.join(entry.path, "size"), encoding="latin-1") as file:
                 size = file.read().strip()
-            # A power cut may have left anything in it, which counts as no bytes.
+            # A power cut may have left anything in the file; then the slug counts as empty.
             size_bytes = whole_number(size) or 0
-            found.append(KeptSlug(entry.stat().st_mtime, entry.name, size_bytes))
+            slugs.append(KeptSlug(entry.stat().st_mtime, entry.name, size_bytes))
         except FileNotFoundError:
             pass  # another hsup has collected it
-    return found
+    return slugs
 
 
 def _remove(path: str, by_way_of: str | None = None) -> bool:
-    """Remove a folder unless it is locked, renamed before if so wished; tell whether it was."""
+    """Remove a directory (renamed first if asked) unless it is locked; tell if it was removed."""
     try:
         descriptor = lock(path, EXCLUSIVE_NOW)
     except (BlockingIOError, FileNotFoundError):

@@ -1,7 +1,7 @@
-"""Do something with the rights of another user, in a thread that has them alone.
+"""Run a function with the rights of another user, in a thread that only has those.
 
-The kernel keeps credentials per thread; it is the C library that gives all threads the same.
-So what it has a wrapper for that does so is called by its number (man 2 syscall, "nptl").
+The kernel keeps credentials per thread; the C library's wrappers change those of all threads.
+So system calls with such a wrapper are made by their number (man 2 syscall, man 7 nptl).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NO_ID = 0xFFFFFFFF
 
 
 def in_thread_of(uid: int, groups: Sequence[int], work: Callable[[], _Result]) -> _Result:
-    """Return what work returns, done as a user with these groups, of which the first is theirs.
+    """Return what `work` returns when run as a user with these groups, the primary one first.
 
-    hsup has to be root. Raises what work raises, SlugError where rights cannot be changed,
+    hsup has to be root. Raises what `work` raises, SlugError if the rights cannot be changed,
     and TooManyProcesses.
     """
     future: Future[_Result] = Future()
@@ -54,9 +54,9 @@ def _become(uid: int, groups: Sequence[int]) -> None:
     done = [libc.syscall(ctypes.c_long(number), ctypes.c_size_t(len(groups)), array) == 0]
     for change, wanted in ((libc.setfsgid, groups[0]), (libc.setfsuid, uid)):
         change(ctypes.c_uint32(wanted))
-        # They tell no failure, but what was set before (man 2 setfsuid).
+        # They report no failure, only the previous id (man 2 setfsuid).
         done.append(change(ctypes.c_uint32(_NO_ID)) & _NO_ID == wanted)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     done.append(libc.capset(header, (ctypes.c_uint32 * _CAPABILITY_WORDS)()) == 0)
     if not all(done):
-        raise SlugError(f"cannot take on the rights of uid {uid}", hint="run hsup as root")
+        raise SlugError(f"cannot switch to the rights of uid {uid}", hint="run hsup as root")

@@ -1,12 +1,12 @@
-"""Use what was unpacked before it is on the disk, and never half of it after a power cut.
+"""Use unpacked slugs before they are on the disk, and no incomplete one after a power cut.
 
-A folder of the store has one of two marks:
+A directory of the store has one of two marks:
 
-    boot    it was unpacked while the machine ran, and is whole as long as that is so
+    boot    it was unpacked since the machine booted, and is whole until the next boot
     synced  it is on the disk
 
-One with neither, or with the mark of an earlier boot, may lack anything. Folders are
-given by a descriptor, since another one may come to have the path.
+A directory with neither mark, or with that of an earlier boot, may lack anything. Directories
+are given by their descriptors, since another one may get the same path.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _BOOT, _SYNCED = "boot", "synced"
 
 
 def mark(folder: int) -> None:
-    """Mark a folder as unpacked now."""
+    """Mark a directory as unpacked since this boot."""
     with open(_create(_BOOT, folder), "w", encoding="ascii") as file:
         file.write(_boot_id())
 
 
 def mark_synced(folder: int) -> None:
-    """Mark a folder as being on the disk, where it is."""
+    """Mark a directory as being on the disk, once it is there."""
     os.close(_create(_SYNCED, folder))
     os.fsync(folder)
 
 
 def unmark(folder: int) -> None:
-    """Have nobody use a folder again before it was unpacked once more."""
+    """Remove the mark of a directory, so that the slug is unpacked again before its next use."""
     os.unlink(_BOOT, dir_fd=folder)
 
 
 def is_synced(folder: int) -> bool:
-    """Tell whether a folder is on the disk."""
+    """Tell whether a directory is on the disk."""
     try:
         os.stat(_SYNCED, dir_fd=folder)
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def is_synced(folder: int) -> bool:
 
 
 def is_whole(folder: int) -> bool:
-    """Tell whether a folder has all that was unpacked, whether on the disk or not."""
+    """Tell whether a directory has everything that was unpacked, on the disk or in memory."""
     if is_synced(folder):
         return True
     try:

@@ -1,17 +1,17 @@
-"""A folder of unpacked slugs: which are there, in use, and on the disk.
+"""The directory of unpacked slugs: which ones it has, which are in use, which are on the disk.
 
     /var/lib/hsup/slugs/
         unpacked/DIGEST/app     what was under ./app/ of the archive with that SHA-256
         unpacked/DIGEST/size    the bytes of its files
         unpacked/DIGEST/boot    and `synced`: see `disk`
-        known/KEY               the digest of an archive file or URL, or that a user has it
-        work/DIGEST/            where it is being unpacked
-        work/fetch-KEY/         where it is being downloaded
+        known/KEY               the digest of an archive file or URL, or of one that a user has
+        work/DIGEST/            where an archive is being unpacked
+        work/fetch-KEY/         where an archive is being downloaded
 
-A folder of `unpacked` appears whole, by a rename, and what is in its `app` is never
-changed; one that a power cut has left is replaced. Who
-uses it holds a shared lock on it, who works in a folder of `work` an exclusive
-one; so what nobody has locked there is the rest of an hsup that was killed.
+A directory of `unpacked` appears whole, by a rename, and its `app` is never changed; one
+that a power cut has left incomplete is replaced. An hsup that uses it holds a shared lock
+on it; an hsup that works in a directory of `work` holds an exclusive lock on that. So a
+directory of `work` without a lock is a leftover.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ DEFAULT_DIR = f"{SYSTEM_STATE}/slugs"
 _HINTS = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space, or raise the quota",
-    errno.EROFS: f"set {SLUGS_DIR} to a folder that can be written",
-    errno.EACCES: f"run hsup as root, or set {SLUGS_DIR} to a folder of yours",
-    errno.EPERM: f"run hsup as root, or set {SLUGS_DIR} to a folder of yours",
+    errno.EROFS: f"set {SLUGS_DIR} to a writable directory",
+    errno.EACCES: f"run hsup as root, or set {SLUGS_DIR} to a directory of your own",
+    errno.EPERM: f"run hsup as root, or set {SLUGS_DIR} to a directory of your own",
 }
 
 
 class Unpacked:
-    """A slug in use: as long as it is not closed, no hsup collects it.
+    """A slug in use: no hsup collects it until it is closed.
 
-    `folder` is what a dyno sees as /app. It is the same for all dynos, and is
-    not to be written. Its symbolic links are a stranger's: resolve none of them
-    on the host. `digest` is the archive's SHA-256 in hexadecimal digits, None
-    for a folder that is used as it is. One that not everybody may name is open, and its name is
-    that of the descriptor, `/proc/PID/fd/N`.
+    `folder` is what a dyno sees as /app. It is the same for all dynos, and must not be
+    written to. Its symbolic links are not to be trusted: resolve none of them on the host.
+    `digest` is the archive's SHA-256 in hexadecimal digits, None for a directory that is used
+    as it is. A directory that not every author may name is held open, and `folder` is the path
+    of its descriptor, `/proc/PID/fd/N`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Unpacked:
 
     @property
     def is_current(self) -> bool:
-        """Tell whether a folder that is used as it is still has the path that it was found by."""
+        """Tell whether a directory that is used as it is still has the path it was found at."""
         if self._found_at is None or self._descriptor is None:
             return True
         try:
@@ -82,7 +82,7 @@ class Unpacked:
             return False
 
     def close(self) -> None:
-        """Give up its use; may be called more than once."""
+        """End the use of the slug; may be called more than once."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             unlock(descriptor)
@@ -103,7 +103,7 @@ class SlugFolder:
     """The unpacked slugs of this machine; any number of processes and threads may use it."""
 
     def __init__(self, settings: Settings, backoff_seconds: float) -> None:
-        """Read HSUP_SLUGS_*; raise UsageError for a value that makes no sense."""
+        """Read HSUP_SLUGS_*. Raises UsageError for an invalid value."""
         folder = settings.environ.get(SLUGS_DIR) or DEFAULT_DIR
         self.folder = os.path.join(settings.folder, folder)
         self.keep = read_keep(settings.environ)
@@ -114,7 +114,7 @@ class SlugFolder:
         self._syncing = Lock()
 
     def open(self, digest: str) -> Unpacked | None:
-        """Return a slug in use, None where it is not in the store, or not the whole of it."""
+        """Return a slug in use, None if it is not in the store or not whole."""
         path = os.path.join(self.folder, "unpacked", digest)
         try:
             descriptor = lock(path, SHARED)
@@ -124,14 +124,14 @@ class SlugFolder:
             if not is_whole(descriptor):
                 unlock(descriptor)
                 return None
-            os.utime(descriptor)  # the time of its last use, for who collects
+            os.utime(descriptor)  # the time of its last use, by which slugs are collected
             return self.in_use(path, descriptor)
         except OSError:
             unlock(descriptor)
             raise
 
     def in_use(self, path: str, descriptor: int) -> Unpacked:
-        """Return the slug in a folder that is whole; `descriptor` has a shared lock on it."""
+        """Return the slug in a whole directory; `descriptor` has a shared lock on it."""
         if not is_synced(descriptor):
             self._unsynced.add(path)
         return Unpacked(os.path.join(path, "app"), os.path.basename(path), descriptor)
@@ -141,21 +141,21 @@ class SlugFolder:
         if not isinstance(archive, ArchiveFile):
             return None
         try:
-            found = os.stat(archive.path if opened is None else opened)
+            status = os.stat(archive.path if opened is None else opened)
         except OSError:
-            return None  # who reads it says why
-        known = self.known.get(file_key(found))
+            return None  # reading the archive raises the error
+        known = self.known.get(file_key(status))
         return known.digest if known else None
 
     def sweep(self) -> list[str]:
-        """Remove what hsups that are no more have left half done; say what it was."""
+        """Remove incomplete slugs of previous hsups; return a description of each."""
         work = os.path.join(self.folder, "work")
         with self.failures_told():
             if not os.path.isdir(work) or not os.listdir(work):
                 return []
             from hsup.slugs.collect import sweep
 
-            return [f"half of slug {name}" for name in sweep(work)]
+            return [f"incomplete slug {name}" for name in sweep(work)]
 
     @property
     def has_unsynced(self) -> bool:
@@ -163,10 +163,10 @@ class SlugFolder:
         return bool(self._unsynced)
 
     def sync(self) -> None:
-        """Return when all slugs that were used are on the disk.
+        """Wait until all slugs that were used are on the disk.
 
-        Until then a power cut undoes their unpacking. It blocks, and is best called when
-        dynos run, in a thread, and once more at the end.
+        Until then a power cut undoes their unpacking. This blocks: call it in a thread while
+        dynos run, and once more at the end.
         """
         if not self._unsynced and not self._syncing.locked():
             return
@@ -182,9 +182,9 @@ class SlugFolder:
 
     @contextmanager
     def failures_told(self) -> Iterator[None]:
-        """Raise SlugError with the folder's name for an OSError inside the block."""
+        """Raise SlugError with the directory's name for an OSError inside the block."""
         try:
             yield
         except OSError as error:
-            text = f"cannot keep slugs in {self.folder}: {error.strerror}"
+            text = f'cannot store slugs in "{self.folder}": {error.strerror}'
             raise SlugError(text, hint=_HINTS.get(error.errno or 0)) from error

@@ -1,4 +1,4 @@
-"""Bring an archive into the store: fetch, verify, unpack, make room."""
+"""Add an archive to the store: fetch it, verify it, unpack it, make room."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from hsup.slugs.unpack import unpack
 
 _logger = logging.getLogger(__name__)
 
-#: How often to look whether somebody uses a slug, and for how long to wait between.
+#: How often to check whether another process uses a slug, and how long to wait in between.
 _LOOKS, _LOOK_SECONDS = 50, 0.02
 
 
 class Intake:
-    """Brings archives into one store.
+    """Adds archives to one store.
 
-    With a `uid`, a slug is used only of an archive that is there: who knows no more than its
-    checksum gets nothing that the store has of others.
+    With a `uid`, the archive itself has to be there: a user who only knows its checksum does
+    not get a slug that another user added.
     """
 
     def __init__(self, store: SlugFolder, progress: Progress, uid: int | None = None) -> None:
@@ -54,10 +54,10 @@ class Intake:
         """Return an archive's slug in use.
 
         `expected` is the digest that the archive must have, None for any. `opened` is the
-        descriptor of a file that is open already. Raises SlugError, GivenUp, and OSError where
+        descriptor of a file that is open already. Raises SlugError, GivenUp, and OSError if
         the store cannot be written.
         """
-        # Not for other users of the host: config files and keys lie about in slugs.
+        # Other users of the host get no access: slugs may contain config files and keys.
         make_folders(self._store.folder)
         for name in ("unpacked", "known", "work"):
             make_folders(os.path.join(self._store.folder, name))
@@ -74,23 +74,23 @@ class Intake:
     ) -> Unpacked:
         with self._read(archive, archive.path, expected, opened) as content:
             unpacked = self._open_or_unpack(archive, content)
-        # Of what has a checksum the store may have had the slug, and nothing was read.
+        # With a checksum, the store may have had the slug, and the file was not read.
         if not expected and content.is_settled:
-            self._remember(file_key(content.found), Known(content.digest))
+            self._remember(file_key(content.status), Known(content.digest))
         return unpacked
 
     def _take_url(self, archive: ArchiveURL, expected: str | None) -> Unpacked:
-        # What came from another URL is not to be gone on with for who has not shown to have it.
+        # A user who has not had the archive must not resume a download from another URL.
         key = expected if expected and self._uid is None else url_key(archive.url)
         with self._working(f"fetch-{key}", is_resumable=True) as folder:
             if not expected:
                 return self._refresh(archive, key, folder)
-            # Another hsup may have brought it meanwhile.
+            # Another hsup may have added it meanwhile.
             unpacked = self._store.open(expected) if self._uid is None else None
             return unpacked or self._fetch(archive, folder, expected)
 
     def _refresh(self, archive: ArchiveURL, key: str, folder: str) -> Unpacked:
-        """Return what a URL leads to now, or led to before if its server cannot be reached."""
+        """Return the slug of a URL, or its earlier one if the server cannot be reached."""
         known = self._store.known.get(key)
         earlier = self._store.open(known.digest) if known else None
         if not (known and earlier):
@@ -100,7 +100,7 @@ class Intake:
         except SlugUnchanged:
             return earlier
         except SlugUnreachable as error:
-            _logger.warning("%s; the slug that it led to before is used", error)
+            _logger.warning("%s; using the slug that was downloaded before", error)
             return earlier
         except BaseException:
             earlier.close()
@@ -115,11 +115,12 @@ class Intake:
         expected: str | None = None,
         unless: str | None = None,
     ) -> Unpacked:
-        """Return the slug of a URL, downloaded unless its server's validator is still the same.
+        """Return the slug of a URL, downloaded.
 
-        Raises SlugUnchanged where it is, after one try; without one there are several.
+        Raises SlugUnchanged if the server's validator still is `unless`; with `unless` there
+        is one try only, without it there are several.
         """
-        # It imports requests, which takes as long as all the rest of `hsup run`.
+        # This imports requests, which takes as long as all the rest of `hsup run`.
         from hsup.archives.download import Download
 
         limits = self._store.limits
@@ -134,39 +135,40 @@ class Intake:
         return unpacked
 
     def _remember(self, key: str, known: Known) -> None:
-        """Have an archive not read again: without it the slug can be used as well."""
+        """Note a digest so that the archive is not read again; log a failure."""
         try:
             self._store.known.put(key, known)
         except OSError as error:
             folder = self._store.folder
-            _logger.warning("cannot note a slug's checksum in %s: %s", folder, error.strerror)
+            text = 'cannot record the checksum of a slug in "%s": %s'
+            _logger.warning(text, folder, error.strerror)
 
     @contextmanager
     def _read(
         self, archive: Archive, path: str, expected: str | None, opened: int | None = None
     ) -> Iterator[_Content]:
-        """Lend an archive open, with the digest that it has to have. Raises SlugError.
+        """Open an archive during the block, and yield it with its digest. Raises SlugError.
 
-        That is computed where none is expected, or somebody has to have it. Else only what is
-        unpacked is compared with it: until then the author of a file may change it, without a
-        trace where he has it mapped.
+        The digest is computed if none is expected, or if a user must have the archive. In any
+        case the digest of the bytes that are unpacked is compared with it: until then the
+        author of a file may change it, without a trace if it is mapped into memory.
         """
         with ExitStack() as undo:
             try:
                 if opened is None:
                     opened = open_slug(path, None)
                     undo.callback(os.close, opened)
-                found = os.fstat(opened)
-                _require_size(archive, found, self._store.limits)
-                settled = is_settled(found)  # before it is read
+                status = os.fstat(opened)
+                _require_size(archive, status, self._store.limits)
+                settled = is_settled(status)  # before the file is read
                 may_have_any = self._uid is None
                 digest = expected if expected and may_have_any else digest_of(opened)
             except OSError as error:
-                text = f"cannot read slug {archive}: {error.strerror}"
+                text = f'cannot read slug "{archive}": {error.strerror}'
                 raise SlugError(text, hint="check the path") from error
             content = _Content(
                 descriptor=opened,
-                found=found,
+                status=status,
                 digest=expected or digest,
                 is_settled=settled,
                 is_expected=bool(expected),
@@ -175,7 +177,7 @@ class Intake:
             yield content
 
     def _open_or_unpack(self, archive: Archive, content: _Content) -> Unpacked:
-        """Return the slug of an archive that was read, in use."""
+        """Return the slug of an open archive, in use."""
         with self._working(content.digest) as folder:
             unpacked = self._store.open(content.digest)
             if unpacked:
@@ -184,7 +186,7 @@ class Intake:
         try:
             collect(self._store.folder, self._store.keep)
         except OSError as error:
-            _logger.warning("cannot collect slugs in %s: %s", self._store.folder, error)
+            _logger.warning('cannot remove old slugs from "%s": %s', self._store.folder, error)
         except BaseException:
             unpacked.close()
             raise
@@ -199,14 +201,14 @@ class Intake:
             with _named(archive):
                 outcome = unpack(path, new, self._store.limits, self._progress, name)
         except SlugError:
-            if content.is_expected:  # why it cannot be unpacked may be that it is another
+            if content.is_expected:  # it may be another archive, which explains the failure
                 _require_digest(archive, content, digest_of(path))
             raise
         _require_digest(archive, content, outcome.digest)
         with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
             file.write(f"{outcome.size}\n")
         path = os.path.join(self._store.folder, "unpacked", content.digest)
-        # Locked before it is there for others, so that none can collect it.
+        # Locked before others can see it, so that none of them collects it.
         descriptor = lock(new, SHARED)
         try:
             mark(descriptor)
@@ -221,10 +223,10 @@ class Intake:
 
     @contextmanager
     def _working(self, name: str, *, is_resumable: bool = False) -> Iterator[str]:
-        """Keep others from the same work meanwhile; yield a folder for it.
+        """Keep others from doing the same work during the block; yield a directory for it.
 
-        The folder is removed in the end, or the next time if this process is
-        killed. Only what was downloaded until the network failed, or it was given up, is kept.
+        The directory is removed at the end, or by a sweep if this process is killed. Only a
+        download that broke off, or was given up, is kept.
         """
         path = os.path.join(self._store.folder, "work", name)
         descriptor = lock_or_make(path, on_wait=tell_of_waiting)
@@ -241,23 +243,23 @@ class Intake:
                 if is_done:
                     shutil.rmtree(path)
             except OSError as error:
-                # It is removed the next time; what has been done is not undone by it.
-                _logger.warning("cannot remove %s: %s", path, error.strerror)
+                # A later sweep removes it; the slug can be used all the same.
+                _logger.warning('cannot remove "%s": %s', path, error.strerror)
             finally:
                 unlock(descriptor)
 
 
 def _is_in_use(path: str, lost: str) -> bool:
-    """Move what a power cut has left of a slug to `lost`; tell whether somebody uses it instead.
+    """Tell whether a slug is in use; if not, a power cut left it incomplete: move it to `lost`.
 
-    Then it is whole, and the user one that knows another boot's id, as in a container.
+    A slug in use is whole: its user sees another boot id, as in a container.
     """
     for _ in range(_LOOKS):
         try:
             descriptor = lock(path, EXCLUSIVE_NOW)
         except FileNotFoundError:
             return False
-        except BlockingIOError:  # maybe by somebody who is just looking at it
+        except BlockingIOError:  # another process may only be checking it
             time.sleep(_LOOK_SECONDS)
             continue
         try:
@@ -270,51 +272,51 @@ def _is_in_use(path: str, lost: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
-    """An open file as it was found, and the digest of what has to be in it.
+    """An open file, its status when it was opened, and the digest that its content must have.
 
-    `is_expected` tells that the digest is the release's, else it is the file's own.
-    `is_settled` tells that whatever changes the file later than it was found gives it other times.
+    `is_expected` says that the digest is the release's, not computed from the file.
+    `is_settled` says that any change after the file was opened gives it other times.
     """
 
     descriptor: int
-    found: os.stat_result
+    status: os.stat_result
     digest: str
     is_settled: bool
     is_expected: bool
 
 
 def _require_digest(archive: Archive, content: _Content, digest: str) -> None:
-    """Raise SlugError for an archive that was read with another digest than it has to have."""
+    """Raise SlugError for an archive that does not have the digest that it must have."""
     if digest == content.digest:
         return
     if content.is_expected:
-        hint = f"{archive} is another archive than the release was made with, or damaged"
+        hint = f'check "{archive}": it is damaged, or not the archive that the release needs'
         raise ChecksumError(content.digest, digest, hint=hint)
-    text = f"slug {archive} was changed while it was read"
+    text = f'slug "{archive}" changed while hsup was reading it'
     raise SlugError(text, hint="start again when it is complete")
 
 
-def _require_size(archive: Archive, found: os.stat_result, limits: Limits) -> None:
-    """Raise SlugError for what need not be read to know that it is no archive to unpack."""
-    if not stat.S_ISREG(found.st_mode) or not found.st_size:
-        kind = "empty" if stat.S_ISREG(found.st_mode) else "neither a file nor a directory"
-        raise SlugError(f"slug {archive} is {kind}", hint="give the path of a tar archive")
-    if found.st_size > limits.size:
-        text = f"slug {archive} has {found.st_size} bytes, more than the limit of {limits.size}"
-        raise HostileSlug(text, hint=f"if you trust it, set {MAX_SIZE} to more")
+def _require_size(archive: Archive, status: os.stat_result, limits: Limits) -> None:
+    """Raise SlugError for an archive that is not a file, is empty, or is too large to unpack."""
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        reason = "empty" if stat.S_ISREG(status.st_mode) else "neither a file nor a directory"
+        raise SlugError(f'slug "{archive}" is {reason}', hint="give the path of a tar archive")
+    if status.st_size > limits.size:
+        text = f'slug "{archive}" has {status.st_size} bytes, more than the limit of {limits.size}'
+        raise HostileSlug(text, hint=f"raise {MAX_SIZE} if you trust the archive")
 
 
 def _empty(folder: str) -> None:
-    """Remove what an hsup has left that was killed."""
+    """Remove what a previous hsup left in a directory."""
     for entry in os.scandir(folder):
         shutil.rmtree(entry.path)
 
 
 @contextmanager
 def _named(archive: Archive) -> Iterator[None]:
-    """Say which slug it is that cannot be unpacked."""
+    """Name the slug in a SlugError raised inside the block."""
     try:
         yield
     except SlugError as error:
-        text = f"cannot unpack slug {archive}: {error.args[0]}"
+        text = f'cannot unpack slug "{archive}": {error.args[0]}'
         raise type(error)(text, hint=error.hint) from error

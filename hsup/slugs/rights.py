@@ -1,13 +1,14 @@
-"""Open what a release names on this machine with no more right than its author has.
+"""Open files that a release names on this machine with the rights of its author.
 
-A file is opened by a thread that has the author's user, group and other groups for the file
-system (man 2 setfsuid) and no capability, so that every folder, link and access control list on
-the way counts as for himself. What is opened stays open until it is used: whatever he puts in
-its place meanwhile, nothing is looked at and then opened again.
+A file is opened by a thread that has the author's user and groups for the file system
+(man 2 setfsuid) and no capability, so that every directory, link and access control list on
+the path is checked as it would be for the author. The file stays open until it is used, and
+is not opened a second time: the author cannot replace it after the check.
 
-A directory has to be his own besides. Drivers give a dyno what belongs to the owner of its
-directory, and nothing else of what is in there; so of one that is root's he would get what he
-cannot read. The operator may allow others, with everything below them: HSUP_SLUG_FOLDERS.
+A directory also has to belong to the author. Drivers give a dyno the files that belong to the
+owner of its directory, and no others; from a directory of root's, authors would get files that
+they cannot read. The operator may allow other directories, and everything below them, with
+HSUP_SLUG_FOLDERS.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ if TYPE_CHECKING:
 
 FOLDERS = "HSUP_SLUG_FOLDERS"
 
-#: The kernel's own number for a group that there is none of (/proc/sys/kernel/overflowgid).
+#: The kernel's number for a group that does not exist (/proc/sys/kernel/overflowgid).
 _NOBODY = 65534
 
-_HINT = f"use what is their own, or have {FOLDERS} name a directory that it is in"
+_HINT = f"use a slug that belongs to the author, or add a directory above it to {FOLDERS}"
 
 
 def read_folders(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the directories of which releases may name anything; relative ones are not taken."""
-    return tuple(one for one in environ.get(FOLDERS, "").split(":") if one.startswith("/"))
+    """Return the directories in which releases may name anything; relative ones are ignored."""
+    return tuple(path for path in environ.get(FOLDERS, "").split(":") if path.startswith("/"))
 
 
 def open_slug(path: str, author: Author | None, allowed: Sequence[str] = ()) -> int:
     """Return a descriptor of a regular file or a directory.
 
-    Neither a FIFO nor a device is opened. Raises OSError where hsup itself, or the author,
-    could not open it, and SlugError where it is something else or must not be used.
+    Neither a FIFO nor a device is opened. Raises OSError if hsup, or the author, cannot open
+    the path, and SlugError if it is something else or the author may not use it.
     """
     if author is None or author.is_trusted:
         return _opened(path)
@@ -50,8 +51,8 @@ def open_slug(path: str, author: Author | None, allowed: Sequence[str] = ()) -> 
     except PermissionError as error:
         text = f'the author of the release, {_name(author)}, may not read "{path}"'
         raise SlugError(text, hint=_HINT) from error
-    found = os.fstat(descriptor)
-    if stat.S_ISDIR(found.st_mode) and not _is_own(found, author):
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode) and not _is_own(status, author):
         os.close(descriptor)
         text = f'directory "{path}" does not belong to the author of the release, {_name(author)}'
         raise SlugError(text, hint=_HINT)
@@ -59,30 +60,30 @@ def open_slug(path: str, author: Author | None, allowed: Sequence[str] = ()) -> 
 
 
 def _opened(path: str) -> int:
-    """Open a file or a directory, once it is known to be one: to open a device has effects."""
-    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    """Open a file or a directory, after a check that it is one: opening a device has effects."""
+    handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        mode = os.fstat(found).st_mode
+        mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            text = f"slug {path} is neither a file nor a directory"
+            text = f'slug "{path}" is neither a file nor a directory'
             raise SlugError(text, hint="give the path of a tar archive")
-        # Some files of /proc would wait for something to read.
+        # Some files of /proc would block until there is something to read.
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        return os.open(f"/proc/self/fd/{found}", flags)
+        return os.open(f"/proc/self/fd/{handle}", flags)
     finally:
-        os.close(found)
+        os.close(handle)
 
 
 def _open_allowed(path: str, allowed: Sequence[str]) -> int | None:
-    """Open what is below a directory of the operator's, wherever links lead; None for all else."""
+    """Open a path below a directory that the operator allows, links resolved; None for others."""
     if not allowed:
         return None
     try:
         descriptor = _opened(path)
     except (OSError, SlugError):
-        return None  # the author is told no more than he could find out himself
-    place = os.readlink(f"/proc/self/fd/{descriptor}")
-    if any(_is_below(place, os.path.realpath(folder)) for folder in allowed):
+        return None  # the author learns no more than the author's own rights reveal
+    resolved = os.readlink(f"/proc/self/fd/{descriptor}")
+    if any(_is_below(resolved, os.path.realpath(folder)) for folder in allowed):
         return descriptor
     os.close(descriptor)
     return None
@@ -101,7 +102,7 @@ def _open_as(author: Author, path: str) -> int:
 
 
 def _open_own(author: Author, path: str) -> int:
-    """Open what belongs to the author: only root can have his rights for a while."""
+    """Open a path that belongs to the author: only root can take on the author's rights."""
     descriptor = _opened(path)
     if os.fstat(descriptor).st_uid != author.uid:
         os.close(descriptor)
@@ -109,16 +110,16 @@ def _open_own(author: Author, path: str) -> int:
     return descriptor
 
 
-def _is_own(found: os.stat_result, author: Author) -> bool:
-    """Tell whether a directory, and the group that its dyno's user stands for, are theirs."""
-    return found.st_uid == author.uid and found.st_gid in _groups(author)
+def _is_own(status: os.stat_result, author: Author) -> bool:
+    """Tell whether the owner and the group of a directory are the author's: a dyno has both."""
+    return status.st_uid == author.uid and status.st_gid in _groups(author)
 
 
 def _groups(author: Author) -> Sequence[int]:
-    """Return the groups of a user, the first one first.
+    """Return the groups of an author, the primary one first.
 
-    That of what they wrote counts for a user who is not known, and if no group has its number:
-    a directory may give its own to the files in it.
+    A user without an account has the group of the release's file, unless that group exists:
+    a directory may give its own group to the files in it.
     """
     import grp
     import pwd

@@ -1,4 +1,4 @@
-"""Find slugs that were unpacked before, and have those brought in that were not."""
+"""Find slugs that were unpacked before, and fetch and unpack the others."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class SlugStore(SlugFolder):
-    """The slugs of this machine, brought in where they are not there yet."""
+    """The slugs of this machine; those that it lacks are fetched and unpacked."""
 
     def __init__(self, settings: Settings, *, backoff_seconds: float = 0.5) -> None:
-        """Read HSUP_SLUGS_*; raise UsageError for a value that makes no sense.
+        """Read HSUP_SLUGS_*. Raises UsageError for an invalid value.
 
-        A download that fails is tried again after twice `backoff_seconds`, then
-        four times, and so on.
+        A failed download is retried after 2 * `backoff_seconds`, then after 4 * `backoff_seconds`,
+        and so on.
         """
         super().__init__(settings, backoff_seconds)
         self._current_folder = settings.folder
@@ -34,51 +34,50 @@ class SlugStore(SlugFolder):
     def unpack(
         self, slug: Slug, progress: Progress = bar, *, author: Author | None = None
     ) -> Unpacked:
-        """Return a slug in use, downloaded and unpacked if it is not yet; may block.
+        """Return a slug in use, downloaded and unpacked if the store lacks it; may block.
 
-        A folder is used as it is. An archive whose checksum is given is read
-        only if the store has not got it. Without a checksum a file is read again
-        when its size, its times or its inode have changed; of a URL the server
-        is asked whether it has changed, and where it cannot be reached, what was
-        last downloaded is used. What the author of the release could not read is
-        not used; nor is a checksum of his enough, until he has named an archive once that has
-        it. Raises SlugError, and GivenUp.
+        A directory is used as it is. An archive with a checksum is read only if the store
+        lacks its slug. Without a checksum, a file is read again if its size, its times or its
+        inode have changed; for a URL the server is asked whether the archive has changed, and
+        if it cannot be reached, the slug last downloaded is used. A slug that the author of
+        the release may not read is not used; a checksum from that author is enough only once
+        the author has named an archive with it. Raises SlugError, and GivenUp.
         """
-        place = find(slug.location, self._current_folder)
+        location = find(slug.location, self._current_folder)
         if author is None or author.is_trusted:
-            if isinstance(place, Folder):
-                return self._folder_of(place.path, slug.inode)
-            return self._unpack(place, slug, progress)
-        if isinstance(place, ArchiveURL):
-            return self._unpack(place, slug, progress, uid=author.uid)
-        descriptor = self._open(place.path, author)
+            if isinstance(location, Folder):
+                return self._folder_of(location.path, slug.inode)
+            return self._unpack(location, slug, progress)
+        if isinstance(location, ArchiveURL):
+            return self._unpack(location, slug, progress, uid=author.uid)
+        descriptor = self._open(location.path, author)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            return _held(descriptor, place.path)
+            return _held(descriptor, location.path)
         try:
-            file = ArchiveFile(place.path)
+            file = ArchiveFile(location.path)
             return self._unpack(file, slug, progress, opened=descriptor, uid=author.uid)
         finally:
             os.close(descriptor)
 
     def _folder_of(self, path: str, inode: int | None) -> Unpacked:
-        """Return a folder that is used as it is: by its path, which may lead elsewhere later.
+        """Return a directory that is used as it is.
 
-        One that the release itself was read from stays the same. Raises SlugError where another
-        has its path already.
+        It is used by its path, which may lead to another one later, unless the release was read
+        from it: then it is held open. Raises SlugError if its path leads to another one already.
         """
         if inode is None:
             return Unpacked(path)
         descriptor = self._open(path, author=None)
         if os.fstat(descriptor).st_ino != inode:
             os.close(descriptor)
-            raise SlugError(f"{path} is another folder than the release was read from")
+            raise SlugError(f'"{path}" is not the directory that the release was read from')
         return _held(descriptor, path)
 
     def _open(self, path: str, author: Author | None) -> int:
         try:
             return open_slug(path, author, self._allowed)
         except OSError as error:
-            text = f"cannot read slug {path}: {error.strerror}"
+            text = f'cannot read slug "{path}": {error.strerror}'
             raise SlugError(text, hint="check the path") from error
 
     def _unpack(
@@ -90,26 +89,26 @@ class SlugStore(SlugFolder):
         opened: int | None = None,
         uid: int | None = None,
     ) -> Unpacked:
-        """Return an archive's slug; `uid` is who has to have it, None for who may have any."""
+        """Return an archive's slug; `uid` is the user who must have the archive, None for any."""
         with self.failures_told():
             expected = expected_digest(slug.checksum)
             digest = expected or self.known_digest(archive, opened)
             if digest and uid is not None and not self.known.get(share_key(uid, digest)):
-                digest = None  # he has yet to show that he has it
+                digest = None  # this user has not had the archive yet
             unpacked = self.open(digest) if digest else None
             return unpacked or self._bring_in(archive, expected, progress, opened, uid)
 
     def digest_of(self, slug: Slug) -> str | None:
-        """Return the digest of an archive that is in the store, None where that is not known.
+        """Return the digest of an archive whose slug is in the store, None if it is not known.
 
-        Neither the archive is read for it nor a server asked. Raises SlugError.
+        This neither reads the archive nor asks a server. Raises SlugError.
         """
-        place = find(slug.location, self._current_folder)
-        if isinstance(place, Folder):
+        location = find(slug.location, self._current_folder)
+        if isinstance(location, Folder):
             return None
-        digest = expected_digest(slug.checksum) or self.known_digest(place)
-        if digest is None and isinstance(place, ArchiveURL):
-            known = self.known.get(url_key(place.url))
+        digest = expected_digest(slug.checksum) or self.known_digest(location)
+        if digest is None and isinstance(location, ArchiveURL):
+            known = self.known.get(url_key(location.url))
             digest = known.digest if known else None
         unpacked = self.open(digest) if digest else None
         if unpacked is None:
@@ -131,6 +130,6 @@ class SlugStore(SlugFolder):
 
 
 def _held(descriptor: int, path: str) -> Unpacked:
-    """Return a folder by the name that every process of hsup's finds it by, and nothing else."""
+    """Return a directory by its descriptor's path, which always leads to it, in any process."""
     name = f"/proc/{os.getpid()}/fd/{descriptor}"
     return Unpacked(name, descriptor=descriptor, found_at=path)

@@ -1,4 +1,4 @@
-"""Write what was unpacked to the disk, while it is used already."""
+"""Write unpacked slugs to the disk while they are in use already."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _logger = logging.getLogger(__name__)
 
 
 def sync(folder: str) -> bool:
-    """Return when a folder of the store is on the disk, or will be unpacked again.
+    """Write a directory of the store to the disk, or have it unpacked again if that fails.
 
-    Returns False where it could not be tried, which the caller may later.
+    Returns False if it could not be opened; the caller may try again later.
     """
     try:
         descriptor = lock(folder, SHARED)
     except FileNotFoundError:  # it was collected
         return True
     except OSError as error:
-        _logger.warning("cannot write %s to the disk yet: %s", folder, error.strerror)
+        _logger.warning('cannot write "%s" to the disk yet: %s', folder, error.strerror)
         return False
     try:
         if not is_synced(descriptor):
             _sync(descriptor)
     except OSError as error:
-        text = "cannot write %s to the disk, it will be unpacked again: %s"
+        text = 'cannot write "%s" to the disk, unpacking it again before its next use: %s'
         _logger.warning(text, folder, error.strerror)
     finally:
         unlock(descriptor)
@@ -40,7 +40,7 @@ def _sync(descriptor: int) -> None:
     try:
         _sync_file_system(descriptor)
     except OSError:
-        # The kernel tells each reader of it once only, and forgets what it could not write.
+        # The kernel reports the failure only once, and forgets what it could not write.
         with suppress(FileNotFoundError):
             unmark(descriptor)
         raise
@@ -48,9 +48,9 @@ def _sync(descriptor: int) -> None:
 
 
 def _sync_file_system(descriptor: int) -> None:
-    """Return when all of a file's file system is on its disk (man 2 syncfs).
+    """Write the whole file system of a file to its disk (man 2 syncfs).
 
-    To wait for each file by itself would take many times as long. Raises OSError.
+    Waiting for each file would take many times as long. Raises OSError.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syncfs(descriptor):

@@ -1,22 +1,22 @@
-"""Unpack what is under ./app/ of an archive into a new folder, and nothing anywhere else.
+"""Unpack the members under ./app/ of an archive into a new directory, and nowhere else.
 
-An archive is a stranger's, and hsup may be root. What keeps it from harm:
+The archive is not trusted, and hsup may be root. These rules prevent harm:
 
-- A file is made where its parents are folders that this very archive made, so
-  no name and no link can lead out of the new folder. Names with `..` and
-  absolute ones are refused, whether or not they are under ./app/.
-- Nothing is opened that exists: of a name that comes twice the last member wins,
-  as with GNU tar, and what was there is removed before. A folder gives way only
-  if nothing is in it.
-- Devices and FIFOs are refused; owners are not kept, and of modes only the
-  permissions are: no set-id bits, no sticky bits.
-- A hard link leads to a file under ./app/ that came before it.
-- A symbolic link is kept as it is, wherever it leads to: a dyno resolves it in
-  its own root (buildpacks link to /usr/bin/… and to /app/…). hsup follows none of
-  them, and who reads the folder on the host must not either.
-- The number of members and of bytes is limited.
+- A file is created only if all of its parents are directories that this archive
+  created, so no name and no link can lead out of the new directory. Absolute names
+  and names with `..` are refused, under ./app/ or not.
+- No existing file is opened: if a name occurs twice, the last member wins, as with
+  GNU tar, and the earlier file is removed first. A directory is replaced only if it
+  is empty.
+- Devices and FIFOs are refused. Owners are not kept; of modes, only the permissions
+  are: no set-id bits, no sticky bits.
+- A hard link must lead to an earlier file under ./app/.
+- A symbolic link is kept as it is, wherever it leads: a dyno resolves it in its own
+  root (buildpacks link to /usr/bin/… and to /app/…). hsup follows none of them, and
+  no reader of the directory on the host may follow them either.
+- The numbers of members and of bytes are limited.
 
-Names are bytes, as Linux has them: not every name is UTF-8, but NUL is refused.
+Names are bytes, as on Linux: not every name is UTF-8, but NUL is refused.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from hsup.archives.sparse import SparseMap
 from hsup.archives.stream import Stream
 from hsup.archives.tar import MAKE_SO, Kind, Member, members
 
-#: Folders in one another. What removes the tree opens all of them at once.
+#: Nested directories. Removing the tree opens all of them at the same time.
 MAX_DEPTH = 100
 
 _APP, _IN_APP = b"app", b"app/"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PERMISSIONS = 0o777
-#: hsup has to be able to remove what it made, also when it is not root.
+#: hsup must be able to remove what it created, even if it is not root.
 _OWNER_PERMISSIONS = 0o700
 _SHOWN_CHARACTERS = 200
 _HINTS = {
@@ -55,23 +55,23 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The bytes of the files that were made, and the SHA-256 of the archive as it was read."""
+    """The bytes of the files that were created, and the SHA-256 of the archive that was read."""
 
     size: int
     digest: str
 
 
 def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str) -> Outcome:
-    """Make `folder`/app of the archive at `path`, which is read once, and to its end.
+    """Unpack the archive at `path` into `folder`/app, reading it once and to its end.
 
-    `folder` is there, and empty. `name` is the slug's for the user. Raises
-    SlugError, and leaves a part of the folder then.
+    `folder` exists and is empty. `name` is the slug's name for the user. Raises
+    SlugError, and leaves an incomplete `folder` then.
     """
     digest = hashlib.sha256()
     label, length = f"unpacking {name}", os.path.getsize(path)
     with (
         open(path, "rb") as file,
-        # A member that is refused leaves the rest unread, and its thread would wait.
+        # After a refused member the rest is not read, and the thread would wait for ever.
         closing(decompressed(file, digest.update)) as pieces,
         progress(label, length) as advance,
     ):
@@ -84,25 +84,25 @@ def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str
 
 
 def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Iterator[bytes]:
-    """Yield the pieces of a file's content, and tell how far the file was read."""
-    before = 0
+    """Yield the pieces of a file's content, and report how far the file was read."""
+    last_position = 0
     for piece in pieces:
         yield piece
         position = file.tell()
-        advance(position - before)
-        before = position
+        advance(position - last_position)
+        last_position = position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Folder:
-    """What a folder gets when all is in it; the time is left as it is without one."""
+    """The mode and time of a directory, set once it is complete; without a time, it is kept."""
 
     mode: int = 0o755
     mtime: int | None = None
 
 
 class _Tree:
-    """What was made of an archive so far."""
+    """The files and directories that were created from an archive so far."""
 
     def __init__(self, root: bytes, limits: Limits) -> None:
         self.size = 0
@@ -111,7 +111,7 @@ class _Tree:
         self._count = 0
         self._is_empty = True
         self._granted = _granted(root)
-        # By their paths as they are below the root, `app/lib`.
+        # By their paths below the root, such as `app/lib`.
         self._folders: dict[bytes, _Folder] = {}
         self._makers = {
             Kind.FILE: self._make_file,
@@ -120,13 +120,13 @@ class _Tree:
         }
 
     def add(self, member: Member, stream: Stream) -> None:
-        """Make what a member says, if it is under ./app/. Raises SlugError."""
+        """Create a member, if it is under ./app/. Raises SlugError."""
         self._count_one(member)
         path = _path(member, member.name)
         is_under_app = path.startswith(_IN_APP) or path == _APP
         size = member.sparse.size if member.sparse else member.size
         if member.size > stream.left or (is_under_app and size > self._limits.size - self.size):
-            hint = f"if you trust it, set {MAX_SIZE} to more"
+            hint = f"raise {MAX_SIZE} if you trust the archive"
             raise _refusal(member, "makes the slug larger than the limit", hint=hint)
         if not is_under_app:
             return
@@ -137,7 +137,7 @@ class _Tree:
             raise SlugError(text, hint=_HINTS.get(error.errno or 0)) from error
 
     def finish(self) -> None:
-        """Give the folders their modes and times. Raises SlugError where nothing is in them."""
+        """Set the modes and times of the directories. Raises SlugError if ./app/ is empty."""
         if self._is_empty:
             raise SlugError("it has nothing under ./app/", hint=MAKE_SO)
         for path, folder in self._folders.items():
@@ -148,8 +148,8 @@ class _Tree:
     def _count_one(self, member: Member) -> None:
         self._count += 1
         if self._count > self._limits.files:
-            text = f"is one more than the {self._limits.files} files and folders of the limit"
-            raise _refusal(member, text, hint=f"if you trust it, set {MAX_FILES} to more")
+            text = f"exceeds the limit of {self._limits.files} files and directories"
+            raise _refusal(member, text, hint=f"raise {MAX_FILES} if you trust the archive")
 
     def _make(self, member: Member, path: bytes, stream: Stream) -> None:
         if member.kind is Kind.FOLDER:
@@ -170,11 +170,11 @@ class _Tree:
             maker(member, path, stream)
 
     def _make_folders(self, member: Member, path: bytes, *, is_parent: bool = True) -> None:
-        """Make a folder, and those above it, where this archive has not yet."""
+        """Create a directory and its parents, unless this archive has created them already."""
         if path in self._folders:
             return
         if path.count(b"/") >= MAX_DEPTH:
-            raise _refusal(member, f"is in more than {MAX_DEPTH} directories")
+            raise _refusal(member, f"is nested in more than {MAX_DEPTH} directories")
         if path != _APP:
             self._make_folders(member, path.rpartition(b"/")[0])
             self._is_empty = False
@@ -190,16 +190,16 @@ class _Tree:
         self._count_one(member)
 
     def _remove(self, member: Member, path: bytes) -> None:
-        """Remove what an earlier member has made, for a later one of the same name."""
-        place = self._root + path
+        """Remove what an earlier member created, for a later one of the same name."""
+        existing = self._root + path
         if path not in self._folders:
-            found = os.lstat(place)
-            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-                self.size -= found.st_size
-            os.unlink(place)
+            status = os.lstat(existing)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+                self.size -= status.st_size
+            os.unlink(existing)
             return
         try:
-            os.rmdir(place)
+            os.rmdir(existing)
         except OSError as error:
             if error.errno != errno.ENOTEMPTY:
                 raise
@@ -226,25 +226,26 @@ class _Tree:
         if not member.target:
             raise _refusal(member, "is a symbolic link with an empty target")
         if b"\0" in member.target:
-            raise _refusal(member, f"is a symbolic link with NUL in it, to {_shown(member.target)}")
+            text = f"is a symbolic link to {_shown(member.target)}, which contains a NUL character"
+            raise _refusal(member, text)
         os.symlink(member.target, self._root + path)
 
     def _make_hard_link(self, member: Member, path: bytes, _: Stream) -> None:
         target = _path(member, member.target)
         source, link = self._root + target, self._root + path
         if target == path and os.path.lexists(link):
-            return  # tar makes it of a file that it was told to take twice
+            return  # GNU tar writes such a link for a file that it was told to add twice
         has_parent = target.rpartition(b"/")[0] in self._folders
         if not has_parent or target in self._folders or not os.path.lexists(source):
-            text = f"is a hard link to {_shown(member.target)}, no file under ./app/ before it"
+            text = f"is a hard link to {_shown(member.target)}, not an earlier file under ./app/"
             raise _refusal(member, text)
         if not os.path.lexists(link) or not os.path.samestat(os.lstat(source), os.lstat(link)):
             os.link(source, link, follow_symlinks=False)
 
 
 def _path(member: Member, name: bytes) -> bytes:
-    """Return a member's name, or another that it gives, in its shortest form."""
-    # As nearly all names are, and this takes a tenth of the time.
+    """Return a member's name, or the target of its hard link, in the shortest form."""
+    # Nearly all names are like this, and this check takes a tenth of the time.
     if b"/." not in name and b"//" not in name and b"\0" not in name:
         short = name.removeprefix(b"./")
         if short[:1] not in b"./":
@@ -253,14 +254,14 @@ def _path(member: Member, name: bytes) -> bytes:
         raise _refusal(member, f"has an absolute name, {_shown(name)}")
     parts = name.split(b"/")
     if b".." in parts or b"\0" in name:
-        raise _refusal(member, f'has ".." or NUL in a name, {_shown(name)}')
+        raise _refusal(member, f'has ".." or a NUL character in a name, {_shown(name)}')
     return b"/".join([part for part in parts if part and part != b"."])
 
 
 def _granted(folder: bytes) -> int:
-    """Return the permissions that a new file gets when all are asked for (umask, man 5 acl).
+    """Return the permissions that a new file gets when all are requested (umask, man 5 acl).
 
-    What is granted at once need not be set later, which takes a tenth of the time.
+    Permissions that are granted at once need not be set later, which saves a tenth of the time.
     """
     path = folder + b"/permissions"
     descriptor = os.open(path, _NEW_FILE, _PERMISSIONS)
@@ -280,7 +281,7 @@ def _write(descriptor: int, size: int, stream: Stream) -> None:
 
 
 def _write_sparse(descriptor: int, sparse: SparseMap, stream: Stream) -> None:
-    """Write the parts of a sparse file, and leave out what is between them."""
+    """Write the parts of a sparse file, and leave holes between them."""
     for offset, size in sparse.parts:
         os.lseek(descriptor, offset, os.SEEK_SET)
         _write(descriptor, size, stream)
@@ -288,13 +289,13 @@ def _write_sparse(descriptor: int, sparse: SparseMap, stream: Stream) -> None:
 
 
 def _refusal(
-    member: Member, reason: str, *, hint: str | None = "make the archive without it"
+    member: Member, reason: str, *, hint: str | None = "leave it out of the archive"
 ) -> HostileSlug:
     return HostileSlug(f"its member {_shown(member.name)} {reason}", hint=hint)
 
 
 def _shown(name: bytes) -> str:
-    """Return a name as an error shows it: on one line, printable, and not too long."""
+    """Return a name for an error message: on one line, printable, and not too long."""
     text = name[:_SHOWN_CHARACTERS].decode(errors="backslashreplace")
-    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     return f"{shown}…" if len(name) > _SHOWN_CHARACTERS else shown

@@ -1,13 +1,13 @@
-"""What the tests of a plugin need: checks of the contracts, and the other sides in memory.
+"""Tools to test a plugin: suites that check the contracts, and counterparts in memory.
 
-    class TestFrobDriver(DriverSuite):        # and SourceSuite: what each of them has to pass
+    class TestFrobDriver(DriverSuite):        # likewise SourceSuite, for sources
         def make_driver(self, settings):
             return FrobDriver(settings)
 
-MemoryDriver, MemorySource, MemorySink and MemorySupervisor stand for what your plugin meets;
-make_release, make_spec and make_batch make what it is given, dyno_spec what start is given of a
-release of yours. A Recorder reads what a dyno writes, an EventRecorder keeps what observers are
-told.
+MemoryDriver, MemorySource, MemorySink and MemorySupervisor stand in for what a plugin works with.
+make_release, make_spec and make_batch make the values that hsup passes to it, dyno_spec the spec
+of a dyno of your own release. A Recorder reads the output of a dyno, an EventRecorder keeps the
+events that observers receive.
 
 Needs pytest: pip install hsup[testing]
 """
@@ -17,7 +17,7 @@ import pytest
 pytest.register_assert_rewrite("hsup.testing.driver_suite", "hsup.testing.source_suite")
 
 from hsup.supervision.dyno_spec import dyno_spec  # noqa: E402
-from hsup.testing.driver_suite import DriverSuite  # noqa: E402 - or no check would say what it got
+from hsup.testing.driver_suite import DriverSuite  # noqa: E402 - asserts are rewritten first
 from hsup.testing.event_recorder import EventRecorder  # noqa: E402
 from hsup.testing.making import make_batch, make_release, make_spec  # noqa: E402
 from hsup.testing.memory_driver import MemoryDriver, MemoryDyno  # noqa: E402

@@ -1,4 +1,4 @@
-"""Cancel a coroutine at each of the moments at which it can be cancelled."""
+"""Cancel a coroutine at any of the moments at which it waits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a coroutine is cancelled: as it waits for the time of a number, from 1 on.
+    """When a coroutine is cancelled: during its wait with this number, counted from 1.
 
-    With `is_late` what it waits for has just come, and it has not gone on yet.
+    With `is_late`, what it waits for has just happened, but it has not resumed yet.
     """
 
     number: int
@@ -23,25 +23,25 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Generic[_Result]):
-    """What became of a coroutine: its result is that of one that has ended before."""
+    """How a coroutine ended: `result` is set if it ended before it could be cancelled."""
 
     was_cancelled: bool
     result: _Result | None = None
 
 
 async def cancel(moment: Moment, work: Awaitable[_Result]) -> Outcome[_Result]:
-    """Cancel a coroutine at a moment; fail where it ends as if it had not been cancelled."""
+    """Cancel a coroutine at a moment; fail if it ignores the cancellation."""
     driven = _Driven(work, moment)
     task = asyncio.ensure_future(driven.run())
     await asyncio.wait({task})
     if not driven.is_cancelled:
         return Outcome(was_cancelled=False, result=task.result())
-    assert task.cancelled(), f"cancelled at {moment}, it went on: {task}"
+    assert task.cancelled(), f"cancelled at {moment}, it kept running: {task}"
     return Outcome(was_cancelled=True)
 
 
 class _Driven(Generic[_Result]):
-    """Awaits step by step, in a task of its own, what that task is cancelled in."""
+    """Awaits a coroutine step by step, and cancels its own task at the moment."""
 
     def __init__(self, work: Awaitable[_Result], moment: Moment) -> None:
         self.is_cancelled = False
@@ -73,7 +73,7 @@ class _Driven(Generic[_Result]):
                 raised = None
 
     def _cancel(self, awaited: asyncio.Future[Any] | None) -> None:
-        """Have the task cancelled once it waits, or when what it waits for is there."""
+        """Cancel the task once it waits, or when what it waits for has happened."""
         self.is_cancelled = True
         task = asyncio.current_task()
         assert task is not None

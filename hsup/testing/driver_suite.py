@@ -1,4 +1,4 @@
-"""What a dyno driver has to do, as tests."""
+"""Tests of the contract of drivers."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from hsup.supervision.dyno_spec import dyno_spec
 from hsup.testing.cancelling import Moment, Outcome, cancel
 from hsup.testing.recorder import Recorder
 
-#: No check takes a driver that works nearly as long.
+#: No check takes nearly as long with a driver that works.
 _TIMEOUT_SECONDS = 60.0
-#: Of the moments at which something can be cancelled; what waits more often does so in a loop.
+#: Moments at which a call is cancelled; a call with more waits than this waits in a loop.
 _MOST_MOMENTS = 20
-#: For processes that were killed.
+#: How long killed processes may take to disappear.
 _GONE_SECONDS = 30.0
 _DECIMAL = str.maketrans("abcdef", "012345")
 
 
 class DriverSuite:
-    """Subclass it, and return your driver from `make_driver`:
+    """Subclass this, and return your driver from `make_driver`:
 
         class TestFrobDriver(DriverSuite):
             def make_driver(self, settings):
                 return FrobDriver(settings)
 
-    A check that cannot hold for your driver is overridden by a method whose
-    docstring says why.
+    Override a check that cannot hold for your driver with a method whose docstring
+    says why.
     """  # noqa: D400, D415 - an example follows
 
     def make_driver(self, settings: Settings) -> Driver:
@@ -47,15 +47,15 @@ class DriverSuite:
         return Release(app="conformance", version=1, config={"GREETING": "a  $b\n'c'"})
 
     def leftovers(self) -> Collection[str]:
-        """Return a name for each thing that there is now of dynos of this kind.
+        """Return a name for everything that dynos of this driver have on the machine now.
 
-        Containers, cgroups, folders and the like, of which nothing may stay behind a check;
-        processes are looked for by the checks themselves.
+        That is containers, cgroups, directories and the like; no check may leave any behind.
+        The checks look for processes themselves.
         """
         return ()
 
     def test_every_overridden_check_says_why(self) -> None:
-        """Nobody weakens the contract in silence."""
+        """The contract is not weakened without a reason."""
         for name, method in vars(type(self)).items():
             if name.startswith("test_") and hasattr(DriverSuite, name):
                 assert method.__doc__, f"{name} is overridden: say why in its docstring"
@@ -69,11 +69,11 @@ class DriverSuite:
         self._run(check)
 
     def test_one_word_is_a_line_for_the_shell(self) -> None:
-        """One word goes to bash."""
+        """A command of one word is run by bash."""
         assert self._output_of("echo one; echo $((1 + 1)) | cat") == (b"one\n2\n", b"")
 
     def test_several_words_are_taken_as_they_are(self) -> None:
-        """Several words are an argv."""
+        """A command of several words is an argv."""
         words = ("printf", "%s|", "a  b", "$HOME", "", "*")
         assert self._output_of(*words) == (b"a  b|$HOME||*|", b"")
 
@@ -82,11 +82,11 @@ class DriverSuite:
         assert self._output_of("echo out; echo err >&2") == (b"out\n", b"err\n")
 
     def test_the_input_is_empty(self) -> None:
-        """A dyno that reads finds the end at once."""
+        """A dyno that reads its standard input gets the end of it at once."""
         assert self._output_of("cat; echo end") == (b"end\n", b"")
 
     def test_config_vars_arrive_as_they_are(self) -> None:
-        """Blanks, newlines, quotes and dollars survive."""
+        """Blanks, newlines, quotes and dollar signs are kept."""
         out, _ = self._output_of('printf %s "$GREETING"')
         assert out.decode() == self.release().config["GREETING"]
 
@@ -95,27 +95,27 @@ class DriverSuite:
         assert self._output_of("echo $DYNO $PORT") == (b"worker.1 5900\n", b"")
 
     def test_no_variable_of_hsup_gets_to_a_dyno(self) -> None:
-        """The tokens of hsup's own environment stay there."""
+        """The secrets in hsup's own environment are not passed on."""
         out, _ = self._output_of("printenv")
         assert b"HEROKU_ACCESS_TOKEN" not in out
 
     def test_output_is_complete(self) -> None:
-        """Nothing is lost of a dyno that writes a lot and ends."""
+        """No output is lost if a dyno writes a lot and ends."""
         out, _ = self._output_of("seq 20000; printf end")
         assert out == b"".join(b"%d\n" % n for n in range(1, 20001)) + b"end"
 
     @pytest.mark.parametrize("code", [0, 1, 42, 255])
     def test_the_exit_code_is_exact(self, code: int) -> None:
-        """Every code comes back."""
+        """The status has the exit code of the program."""
         assert self._status_of(f"exit {code}") == ExitStatus(code=code)
 
     @pytest.mark.parametrize("number", [SIGTERM, SIGKILL, SIGUSR1])
     def test_the_signal_that_ended_a_dyno_is_told(self, number: int) -> None:
-        """A status tells a signal from a code."""
+        """The status has the signal that ended the program."""
         assert self._status_of(f"kill -{int(number)} $$").status == 128 + number
 
     def test_a_command_that_does_not_exist_is_an_error_127(self) -> None:
-        """As a shell has it."""
+        """The exit code is the one that a shell uses."""
 
         async def check(driver: Driver) -> None:
             async with Recorder() as recorder:
@@ -126,7 +126,7 @@ class DriverSuite:
         self._run(check)
 
     def test_a_signal_reaches_every_process(self) -> None:
-        """Not only the first process is told to end."""
+        """The main process is not the only one that gets it."""
         forever = "while :; do sleep 60 & wait; done"  # also where sleep is signalled first
         line = f"trap 'echo parent' TERM; (trap 'echo child; exit' TERM; echo r; {forever}) & "
         line += forever
@@ -151,7 +151,7 @@ class DriverSuite:
         self._run(check)
 
     def test_a_signal_is_not_lost_however_soon_it_comes(self) -> None:
-        """Before the first instruction of a dyno's program it waits, or ends it."""
+        """A signal before the program's first instruction ends the dyno at once or later."""
 
         async def one(driver: Driver) -> None:
             async with self._started(driver, "sleep 600") as (dyno, _):
@@ -164,7 +164,7 @@ class DriverSuite:
         self._run(check)
 
     def test_destroy_kills_what_ignores_sigterm(self) -> None:
-        """And says so."""
+        """`destroy` returns that it killed the dyno."""
 
         async def check(driver: Driver) -> None:
             line = "trap '' TERM; echo ready; while :; do sleep 60; done"
@@ -177,7 +177,7 @@ class DriverSuite:
         self._run(check)
 
     def test_destroy_waits_for_what_ends_in_time(self) -> None:
-        """A process that finishes its work within the grace is not killed."""
+        """A process that finishes its work within the grace period is not killed."""
 
         async def check(driver: Driver) -> None:
             line = "sleep 60 & trap 'sleep 0.2; echo finished; exit 3' TERM; echo ready; wait"
@@ -206,7 +206,7 @@ class DriverSuite:
         self._run(check)
 
     def test_nothing_outlives_its_dyno(self) -> None:
-        """Daemons that detach themselves go with it; who holds the output open would show."""
+        """Daemons that detach themselves end too; one that did not would keep the output open."""
         sleeping = "/bin/bash -c 'echo ready; exec sleep 600'"  # in a session of its own by then
         line = f"(setsid {sleeping} &); (setsid env -i {sleeping} & disown) & sleep 600"
 
@@ -219,7 +219,7 @@ class DriverSuite:
         self._run(check)
 
     def test_many_dynos_run_at_the_same_time(self) -> None:
-        """Each with its own output and status."""
+        """Each dyno has its own output and status."""
 
         async def one(driver: Driver, number: int) -> None:
             line = f"echo {number}; exit {number}"
@@ -234,7 +234,7 @@ class DriverSuite:
         self._run(check)
 
     def test_a_command_beside_the_program_has_streams_and_a_status_of_its_own(self) -> None:
-        """It reads its input to the end (`ExecutesInside`)."""
+        """An exec'd command reads its input to the end (`ExecutesInside`)."""
 
         async def check(driver: Driver) -> None:
             async with self._started(driver, "sleep 600") as (dyno, _), Recorder() as recorder:
@@ -251,7 +251,7 @@ class DriverSuite:
         self._run(check)
 
     def test_a_command_beside_the_program_is_signalled_alone_and_ends_with_it(self) -> None:
-        """At the latest when the dyno is destroyed (`ExecutesInside`)."""
+        """An exec'd command ends at the latest when its dyno is destroyed (`ExecutesInside`)."""
 
         async def check(driver: Driver) -> None:
             async with self._started(driver, "sleep 600") as (dyno, _):
@@ -269,7 +269,7 @@ class DriverSuite:
         self._run(check)
 
     def test_a_signal_to_a_command_is_not_lost_however_soon_it_comes(self) -> None:
-        """Before the first instruction of the command it waits, or ends it (`ExecutesInside`)."""
+        """A signal before the first instruction of an exec'd command ends it (`ExecutesInside`)."""
 
         async def one(dyno: RunningDyno, null: int) -> None:
             execution = await _execute(dyno, "sleep 600", (null,) * 3)
@@ -287,7 +287,7 @@ class DriverSuite:
         self._run(check)
 
     def test_a_command_that_has_hardly_begun_ends_with_the_dyno(self) -> None:
-        """Whatever stage it was in, waiting for it is no error (`ExecutesInside`)."""
+        """Waiting for an exec'd command that was just started is no error (`ExecutesInside`)."""
 
         async def check(driver: Driver) -> None:
             async with self._started(driver, "sleep 600") as (dyno, _):
@@ -302,11 +302,11 @@ class DriverSuite:
         self._run(check)
 
     def test_a_start_that_is_cancelled_leaves_nothing(self) -> None:
-        """Whatever it waits for; and the next dyno of that name starts."""
+        """Whichever wait is cancelled, nothing is left, and the next dyno of that name starts."""
 
         async def check(driver: Driver, moment: Moment) -> bool:
             was_cancelled = False
-            for _ in range(2):  # a driver that has started a dyno may take another way
+            for _ in range(2):  # a driver may start its second dyno in another way
                 sleep = _Sleep()
                 async with Recorder() as recorder:
                     outcome = await cancel(moment, driver.start(self._spec(sleep.line), recorder))
@@ -325,7 +325,7 @@ class DriverSuite:
 
     @pytest.mark.parametrize("call", ["signal", "destroy"])
     def test_a_dyno_is_destroyed_after_a_call_that_was_cancelled(self, call: str) -> None:
-        """Another one does what was left to do."""
+        """A later `destroy` completes what the cancelled call began."""
 
         async def check(driver: Driver, moment: Moment) -> bool:
             sleep = _Sleep()
@@ -343,7 +343,7 @@ class DriverSuite:
         self._run_at_each_moment(check)
 
     def test_a_wait_that_is_cancelled_changes_nothing(self) -> None:
-        """Another one returns the same."""
+        """A later `wait` returns the status."""
 
         async def check(driver: Driver) -> None:
             async with self._started(driver, "sleep 0.2; exit 7") as (dyno, _):
@@ -354,7 +354,7 @@ class DriverSuite:
         self._run(check)
 
     def test_a_command_whose_start_is_cancelled_does_not_run_on(self) -> None:
-        """And its dyno does (`ExecutesInside`)."""
+        """Its dyno keeps running (`ExecutesInside`)."""
 
         async def check(driver: Driver, moment: Moment) -> bool:
             sleep = _Sleep()
@@ -372,14 +372,14 @@ class DriverSuite:
         self._run_at_each_moment(check)
 
     def _run_at_each_moment(self, check: Callable[[Driver, Moment], Awaitable[bool]]) -> None:
-        """Run a check for each moment of a call, until it says that the call ended before."""
+        """Run a check for each moment of a call, until the call ends before the moment."""
         for is_late in (False, True):
             for number in range(1, _MOST_MOMENTS + 1):
                 if not self._run_at(Moment(number, is_late), check):
                     break
 
     def _run_at(self, moment: Moment, check: Callable[[Driver, Moment], Awaitable[bool]]) -> bool:
-        """Return what a check does; fail for what stays behind it."""
+        """Run a check and return its result; fail if it leaves anything behind."""
         returned = []
 
         async def run(driver: Driver) -> None:
@@ -389,11 +389,11 @@ class DriverSuite:
         self._run(run)
         self._sweep()
         left = set(self.leftovers()) - before
-        assert not left, f"cancelled at {moment}, this is left: {sorted(left)}"
+        assert not left, f"cancelled at {moment}, it left behind: {sorted(left)}"
         return returned[0]
 
     def _sweep(self) -> None:
-        """Do as another hsup does that is started later."""
+        """Remove leftovers, as an hsup that is started later does."""
         driver = self.make_driver(_settings())
         if isinstance(driver, Sweeps):
             driver.sweep()
@@ -452,7 +452,7 @@ class DriverSuite:
 
 
 class _Sleep:
-    """A command that sleeps for long, and that no other process has."""
+    """A command that sleeps for long, and that no other process runs."""
 
     def __init__(self) -> None:
         self._seconds = f"600.{os.urandom(6).hex().translate(_DECIMAL)}"
@@ -463,9 +463,9 @@ class _Sleep:
         return f"sleep {self._seconds}"
 
     async def ended(self) -> None:
-        """Return when nobody sleeps so long; on the machine of another engine nobody is seen."""
+        """Wait until no process runs the command; those on another machine are not seen."""
         async with asyncio.timeout(_GONE_SECONDS):
-            while self._is_running():  # noqa: ASYNC110 - the kernel tells nobody
+            while self._is_running():  # noqa: ASYNC110 - the kernel sends no event
                 await asyncio.sleep(0.05)
 
     def _is_running(self) -> bool:
@@ -478,7 +478,7 @@ class _Sleep:
 
 async def _execute(dyno: RunningDyno, line: str, streams: Sequence[int]) -> Execution:
     if not isinstance(dyno, ExecutesInside):
-        pytest.skip("the driver's dynos execute nothing beside their programs")
+        pytest.skip("the driver cannot run commands inside its dynos")
     return await dyno.execute(Command((line,)), streams)
 
 

@@ -1,4 +1,4 @@
-"""Record what happens in a supervisor."""
+"""Record the events of a supervisor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Event = TypeVar("_Event", bound=Event)
 
 
 class EventRecorder:
-    """Keeps every event that it is called with in `events`."""
+    """An observer that keeps every event in `events`."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -25,24 +25,24 @@ class EventRecorder:
         self._arrived.set()
 
     def of(self, kind: type[_Event]) -> list[_Event]:
-        """Return the events of one kind."""
+        """Return the events of one type."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def states(self, dyno: str) -> list[str]:
-        """Return the states that a dyno has come into, in their order."""
+        """Return the states that a dyno has entered, in order."""
         changes = self.of(DynoStateChanged)
-        return [one.after.value for one in changes if str(one.dyno) == dyno]
+        return [change.after.value for change in changes if str(change.dyno) == dyno]
 
     def statuses(self, dyno: str) -> list[ExitStatus]:
-        """Return how the dynos of a name have ended."""
-        return [one.status for one in self.of(DynoExited) if str(one.dyno) == dyno]
+        """Return the exit statuses of the dynos with a name, in order."""
+        return [exited.status for exited in self.of(DynoExited) if str(exited.dyno) == dyno]
 
     async def until(self, is_so: Callable[[EventRecorder], object]) -> None:
-        """Return once something holds of what was recorded."""
+        """Wait until a condition on this recorder holds."""
         while not is_so(self):
             self._arrived.clear()
             await self._arrived.wait()
 
     async def state(self, dyno: str, state: str, times: int = 1) -> None:
-        """Return once a dyno has come into a state so many times."""
-        await self.until(lambda told: told.states(dyno).count(state) >= times)
+        """Wait until a dyno has entered a state so many times."""
+        await self.until(lambda recorder: recorder.states(dyno).count(state) >= times)

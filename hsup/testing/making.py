@@ -1,4 +1,4 @@
-"""Make releases, specs of dynos and log lines, saying no more than a test is about."""
+"""Make releases, specs of dynos and log lines; a test gives only the values that matter to it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def make_release(
     logplex_url: str | None = None,
     **quantities: int,
 ) -> Release:
-    """Make a release: `make_release(web=2)` has a type `web` with a quantity of two.
+    """Make a release: `make_release(web=2)` has a process type `web` with a quantity of two.
 
-    The command of a type is `command`, with the name of the type behind it.
+    The command of a process type is `command`, followed by the name of the type.
     """
     types = (
         ProcessType(name=name, command=Command((f"{command} {name}",)), quantity=quantity)
@@ -43,9 +43,9 @@ def make_spec(
     version: int = 1,
 ) -> DynoSpec:
     """Make the spec of a dyno: `make_spec("web.1")`."""
-    kind, _, number = name.partition(".")
+    process_type, _, number = name.partition(".")
     release = make_release(version=version, config=config)
-    return dyno_spec(release, DynoName(kind, int(number)), Command((command,)), port=port)
+    return dyno_spec(release, DynoName(process_type, int(number)), Command((command,)), port=port)
 
 
 def make_batch(
@@ -58,5 +58,5 @@ def make_batch(
     is_partial: bool = False,
     event: LogEvent | None = None,
 ) -> LogBatch:
-    """Make what a log sink is given: `make_batch(b"…", dyno="web.1")`."""
+    """Make a batch of log lines for a sink: `make_batch(b"…", dyno="web.1")`."""
     return LogBatch(time, source, dyno, stream, lines, is_partial=is_partial, event=event)

@@ -1,4 +1,4 @@
-"""Run dynos in memory: they are no processes, and do what a test says."""
+"""A driver whose dynos are objects in memory, controlled by a test."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hsup.model import Address, DynoSpec, ExitStatus, Release
 
 
 class MemoryDyno:
-    """A dyno that ends when a test says so, or at its first signal if it obeys.
+    """A dyno that ends when a test ends it, or at its first signal if it obeys.
 
-    `signals` are those that it was sent, and `graces` the seconds that each `destroy` was to
-    wait. A fault is raised by the method of its name, until it is None again. One that hangs
-    in `destroy` never returns from that.
+    `signals` are the signals that it received, `graces` the grace periods of the calls of
+    `destroy`, in seconds. A fault is raised by the method of its name until it is set to None.
+    With `hangs_in_destroy`, `destroy` never returns.
     """
 
     address: Address | None = None
@@ -39,24 +39,24 @@ class MemoryDyno:
         os.write(self._stdout, data)
 
     def end(self, code: int = 0, number: int | None = None) -> None:
-        """End with a code, or by a signal; nothing where it has ended."""
+        """End with an exit code, or by a signal, unless the dyno has ended already."""
         if not self._ended.done():
             os.close(self._stdout)
             self._ended.set_result(ExitStatus(code=code, signal=number))
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether it has ended."""
+        """Tell whether the dyno has ended."""
         return self._ended.done()
 
     async def wait(self) -> ExitStatus:
-        """Return how it ended, once it has."""
+        """Wait for the end of the dyno, and return how it ended."""
         if self.wait_fault:
             raise self.wait_fault
         return await asyncio.shield(self._ended)
 
     async def signal(self, number: int) -> None:
-        """Note a signal, and end if it obeys."""
+        """Record a signal, and end if the dyno obeys."""
         self.signals.append(number)
         if self.signal_fault:
             raise self.signal_fault
@@ -64,7 +64,7 @@ class MemoryDyno:
             self.end(number=number)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
-        """End by SIGKILL after the grace; return whether that was needed."""
+        """End by SIGKILL after the grace period; return whether that was needed."""
         self.graces.append(grace_seconds)
         if self.destroy_fault:
             raise self.destroy_fault
@@ -79,10 +79,10 @@ class MemoryDyno:
 class MemoryDriver:
     """Starts dynos in memory.
 
-    `built` are the releases that were built, `started` the dynos by their names, and `attempts`
-    is how often a start was tried. The next builds raise `build_failures`, the next starts
-    `failures`, one each. Dynos obey signals if `obeys` is set; those of a type in `statuses` end
-    at once, with that code. No start comes to its end while `may_start` is not set.
+    `built` are the releases that were built, `started` the dynos by name, and `attempts` is the
+    number of attempted starts. Each of the next builds raises one of `build_failures`, each of
+    the next starts one of `failures`. Dynos obey signals if `obeys` is set; dynos of a process
+    type in `statuses` end at once, with that exit code. Starts wait while `may_start` is not set.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class MemoryDriver:
         self._progress = asyncio.Condition()
 
     def build(self, release: Release) -> None:
-        """Note a release, or raise the next build failure."""
+        """Record a release, or raise the next build failure."""
         if self.build_failures:
             raise self.build_failures.pop(0)
         self.built.append(release)
@@ -120,12 +120,12 @@ class MemoryDriver:
         return dyno
 
     async def dyno(self, name: str, nth: int = 1) -> MemoryDyno:
-        """Return the nth dyno of a name, once it is started."""
+        """Wait for the nth dyno with a name to start, and return it."""
         await self._until(lambda: len(self.started[name]) >= nth)
         return self.started[name][nth - 1]
 
     async def attempted(self, times: int) -> None:
-        """Return once a start was tried so many times."""
+        """Wait until a start was attempted so many times."""
         await self._until(lambda: self.attempts >= times)
 
     async def _until(self, is_so: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""Keep the log lines that a sink is given."""
+"""A sink that keeps its log lines in memory."""
 
 from __future__ import annotations
 
@@ -25,33 +25,35 @@ class MemorySink:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether there is no room."""
+        """Tell whether the sink has no room."""
         return not self.room.is_set()
 
     async def drained(self) -> None:
-        """Return when there is room."""
+        """Wait until there is room."""
         await self.room.wait()
 
     async def close(self) -> None:
-        """Note that it was closed."""
+        """Record that the sink was closed."""
         self.is_closed = True
 
     def written(
         self, source: str = "app", stream: str | None = None, dyno: str | None = None
     ) -> bytes:
-        """Return what came from a source, of one stream or dyno where that is given."""
+        """Return the lines of a log source, only those of one stream or dyno if it is given."""
         return b"".join(
-            one.lines
-            for one in self.batches
-            if one.source == source and stream in (None, one.stream) and dyno in (None, one.dyno)
+            batch.lines
+            for batch in self.batches
+            if batch.source == source
+            and stream in (None, batch.stream)
+            and dyno in (None, batch.dyno)
         )
 
     def said(self, dyno: str | None = None) -> list[str]:
-        """Return the lines that hsup itself has said, of one dyno where that is given."""
+        """Return the lines of hsup itself, only those about one dyno if it is given."""
         return self.written("hsup", dyno=dyno).decode().splitlines()
 
     async def until(self, is_so: Callable[[MemorySink], object]) -> None:
-        """Return once something holds of this sink."""
+        """Wait until a condition on this sink holds."""
         while not is_so(self):
             self._arrived.clear()
             await self._arrived.wait()

@@ -1,4 +1,4 @@
-"""Give the releases that a test makes."""
+"""A source of the releases that a test gives it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hsup.testing.making import make_release
 
 
 class MemorySource:
-    """Answers what a test gave last; an error that was given is raised.
+    """Returns the answer that a test gave last, or raises it if it is an error.
 
-    `fetches` is how often it was asked; `before_fetch` is called each time, in the thread of the
-    caller. It does not keep releases unless `keep_releases` was called.
+    `fetches` counts the calls of `fetch`, which calls `before_fetch` first, in the same thread.
+    The source does not keep releases unless `keep_releases` was called.
     """
 
     keep: Callable[[Release], object] | None = None
@@ -37,7 +37,7 @@ class MemorySource:
         logplex_url: str | None = None,
         **quantities: int,
     ) -> Release:
-        """Give a release as `make_release` makes it, and return it."""
+        """Make a release with `make_release`, give it, and return it."""
         made = make_release(
             version=version, command=command, config=config, logplex_url=logplex_url, **quantities
         )
@@ -45,20 +45,20 @@ class MemorySource:
         return made
 
     def give(self, answer: Fetched | Exception, *, silently: bool = False) -> None:
-        """Give the next answer, and tell that there is a change unless that is to be silent."""
+        """Give the next answer, and report a change unless `silently` is set."""
         self._answer = answer
         if not silently:
             self._changes.put_nowait(None)
 
     def keep_releases(self, *kept: Release) -> list[Release]:
-        """Have releases kept from now on; return those that are, of which the last one counts."""
+        """Keep releases from now on; return the list of kept ones, the current one last."""
         releases = [*kept]
         self.keep = releases.append
         self.kept = lambda: releases[-1] if releases else None
         return releases
 
     def fetch(self) -> Fetched:
-        """Return the answer, or raise it."""
+        """Return the answer, or raise it if it is an error."""
         self.before_fetch()
         self.fetches += 1
         if isinstance(self._answer, Exception):
@@ -66,7 +66,7 @@ class MemorySource:
         return self._answer
 
     async def changes(self) -> AsyncGenerator[None, None]:
-        """Yield at the start, and whenever something was given."""
+        """Yield at the start, and after every reported change."""
         while True:
             await self._changes.get()
             yield

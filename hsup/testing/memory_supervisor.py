@@ -1,13 +1,13 @@
-"""Be what a service sees of the supervisor that it runs beside."""
+"""A supervisor in memory, for the tests of services."""
 
 from __future__ import annotations
 
 
 class MemorySupervisor:
-    """Has the states of dynos that a test says, and counts how often it was told to reload."""
+    """Has dynos in the states that a test sets, and counts reloads."""
 
     def __init__(self, **states: str) -> None:
-        """Have dynos: `MemorySupervisor(**{"web.1": "up"})`."""
+        """Set the states of dynos: `MemorySupervisor(**{"web.1": "up"})`."""
         self.states = states
         self.reloads = 0
 
@@ -16,5 +16,5 @@ class MemorySupervisor:
         return dict(self.states)
 
     def reload(self) -> None:
-        """Count that the source was to be asked again."""
+        """Count a request to ask the source again."""
         self.reloads += 1

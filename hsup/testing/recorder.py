@@ -1,4 +1,4 @@
-"""Record what a dyno writes, as the host would read it."""
+"""Record the output of a dyno, as hsup reads it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Recorder:
-    """Two pipes, as `hsup.api.OutputPipes` has them, read while the dyno runs.
+    """Two pipes like those of `hsup.api.OutputPipes`, read while the dyno runs.
 
     Use it as an async context manager around `Driver.start`.
     """
@@ -33,24 +33,24 @@ class Recorder:
             self._ended[stream].set()
 
     def close_writing_ends(self) -> None:
-        """Leave the writing to the dyno, as the host does when `start` has returned."""
+        """Close the writing ends, as hsup does when `start` has returned."""
         for descriptor in {self.stdout, self.stderr} - {-1}:
             os.close(descriptor)
         self.stdout = self.stderr = -1
 
     async def all(self) -> tuple[bytes, bytes]:
-        """Return all of both streams, once nobody can write to them any more."""
+        """Wait until both streams have no writer, and return all of both."""
         for ended in self._ended.values():
             await ended.wait()
         return bytes(self._recorded["stdout"]), bytes(self._recorded["stderr"])
 
     @property
     def so_far(self) -> bytes:
-        """Return what has come of the standard output."""
+        """Return the standard output so far."""
         return bytes(self._recorded["stdout"])
 
     async def until(self, text: bytes) -> None:
-        """Return when the standard output has a text."""
+        """Wait until the standard output contains a text."""
         while text not in self._recorded["stdout"]:
             if self._ended["stdout"].is_set():
                 raise AssertionError(f"the output ended without {text!r}: {self._recorded!r}")

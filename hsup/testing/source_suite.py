@@ -1,4 +1,4 @@
-"""What a source of releases has to do, as tests."""
+"""Tests of the contract of sources."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TIMEOUT_SECONDS = 60.0
 
 
 class SourceSuite:
-    """Subclass it, and say how your source is made and given releases.
+    """Subclass this, and implement how to make your source and give it releases.
 
-    `folder` is an empty folder for each test. A check that cannot hold for
-    your source is overridden by a method whose docstring says why.
+    `folder` is an empty directory for each test. Override a check that cannot hold for
+    your source with a method whose docstring says why.
     """
 
     def make_source(self, settings: Settings) -> Source:
@@ -24,32 +24,32 @@ class SourceSuite:
         raise NotImplementedError
 
     def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
-        """Give the source a good release with that config."""
+        """Give the source a valid release with these config vars."""
         raise NotImplementedError
 
     def give_fault(self, folder: Path) -> None:
-        """Give the source something that is no release."""
+        """Give the source an invalid release."""
         raise NotImplementedError
 
     def environ(self, folder: Path) -> Mapping[str, str]:
-        """Return the variables that the source needs."""
+        """Return the environment variables that the source needs."""
         del folder
         return {}
 
     def test_every_overridden_check_says_why(self) -> None:
-        """Nobody weakens the contract in silence."""
+        """The contract is not weakened without a reason."""
         for name, method in vars(type(self)).items():
             if name.startswith("test_") and hasattr(SourceSuite, name):
                 assert method.__doc__, f"{name} is overridden: say why in its docstring"
 
     def test_the_same_release_is_equal_when_fetched_again(self, tmp_path: Path) -> None:
-        """Nothing is restarted because a source was asked twice."""
+        """No dyno is restarted because a source was asked twice."""
         source = self._source(tmp_path)
         self.give_release(tmp_path, {"A": "1"})
         assert source.fetch().release == source.fetch().release
 
     def test_a_later_release_is_another_one(self, tmp_path: Path) -> None:
-        """A changed config makes a release that differs."""
+        """A release with other config vars is not equal."""
         source = self._source(tmp_path)
         self.give_release(tmp_path, {"A": "1"})
         first = source.fetch().release
@@ -61,7 +61,7 @@ class SourceSuite:
         assert first != second
 
     def test_a_fault_leaves_the_good_release(self, tmp_path: Path) -> None:
-        """What was good goes on, and the fault is told."""
+        """The last valid release stays, and the faults are reported."""
         source = self._source(tmp_path)
         self.give_release(tmp_path, {"A": "1"})
         good = source.fetch().release
@@ -72,7 +72,7 @@ class SourceSuite:
         assert fetched.rejected.faults
 
     def test_changes_come_at_once_and_then_when_there_is_one(self, tmp_path: Path) -> None:
-        """The first value starts the first fetch; the next ones follow the input."""
+        """The first value starts the first fetch; later ones report changes of the input."""
 
         async def check() -> None:
             source = self._source(tmp_path)

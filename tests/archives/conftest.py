@@ -1,4 +1,4 @@
-"""Archives are fetched and read here as the store of slugs has them fetched and read."""
+"""Archives are fetched and read by the store of slugs in these tests."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ __all__ = [
 
 @pytest.fixture
 def large(server: Server, build: ModuleType) -> Server:
-    """Let the server have a slug of 2 MB that does not compress."""
+    """Give the server a slug of 2 MB that does not compress."""
     server.content = build.slug(os.urandom(2_000_000))
     return server
 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the rate over a tenth of a second."""
+    """Measure the rate over a tenth of a second."""
     monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Make archives, good ones and damaged ones."""
+"""Make archives, valid ones and damaged ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Member = tuple[tarfile.TarInfo, bytes]
 
 
 def member(name: str, content: bytes | None = None, **fields: object) -> Member:
-    """Make a TarInfo with its content: a file where there is some, else a folder."""
+    """Make a TarInfo with its content: a file if there is content, else a directory."""
     info = tarfile.TarInfo(name)
     info.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
     info.mode = 0o755 if content is None else 0o644
@@ -32,7 +32,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Member:
 
 
 def tar(*members: Member, form: Literal[0, 1, 2] = tarfile.GNU_FORMAT) -> bytes:
-    """Return an uncompressed archive; a size that is not the content's is written all the same."""
+    """Return an uncompressed archive; a size that differs from the content's is kept."""
     parts = (
         info.tobuf(form, "utf-8", "surrogateescape") + content + bytes(-len(content) % 512)
         for info, content in members
@@ -41,7 +41,7 @@ def tar(*members: Member, form: Literal[0, 1, 2] = tarfile.GNU_FORMAT) -> bytes:
 
 
 def slug(text: bytes = b"web: ./serve\n") -> bytes:
-    """Return a small archive as the platform's are, compressed with gzip."""
+    """Return a small archive like the platform's, compressed with gzip."""
     content = tar(member("./app"), member("./app/Procfile", text), link("./app/sh", "/bin/sh"))
     return gzip.compress(content, mtime=0)
 
@@ -52,11 +52,11 @@ def sha256(content: bytes) -> str:
 
 
 def checksum(content: bytes) -> str:
-    """Return a digest as releases have it."""
+    """Return a digest in the form of a release's checksum."""
     return f"SHA256:{sha256(content)}"
 
 
 def fix_checksum(archive: bytearray) -> None:
-    """Let the first header be right again, whatever was changed in it."""
+    """Correct the checksum of the first header after a change."""
     archive[148:156] = b" " * 8
     archive[148:156] = b"%06o\0 " % sum(archive[:512])

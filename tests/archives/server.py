@@ -1,4 +1,4 @@
-"""A web server with moods."""
+"""A web server that misbehaves when a test asks it to."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tests.archives.making import sha256
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at every path; what it was asked is in `requests`.
+    """Serves `content` at every path, and records requests in `requests`.
 
     `answers` are statuses that the next requests get instead. `breaks_after`
-    are the numbers of bytes after which the next answers are broken off;
-    `stalls_after` is after how many all answers wait for `stalled`. A range
-    starts `range_shift` bytes too late. `raw` are pieces that are sent at a path instead of any
-    answer, before it waits for `stalled`.
+    are the numbers of bytes after which the next answers break off; after
+    `stalls_after` bytes, every answer waits for `stalled`. Ranges start
+    `range_shift` bytes too late. `raw` has the pieces that are sent for a path instead
+    of an answer, before the server waits for `stalled`.
     """
 
     daemon_threads = True
-    # As many as come at once in a test wait for their turn.
+    # Enough for all requests that a test makes at the same time.
     request_queue_size = 32
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as its server says."""
+    """Answers as its server is configured."""
 
     server: Server
 
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             self.serve()
 
     def send_raw(self, pieces: Iterable[bytes]) -> None:
-        """Send pieces until they end, or the other side has had enough."""
+        """Send pieces until they end, or the client closes the connection."""
         try:
             for piece in pieces:
                 self.wfile.write(piece)
@@ -104,7 +104,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send(content)
 
     def send(self, content: bytes) -> None:
-        """Send a body, or as much of it as the server's mood lets."""
+        """Send a body, or as much of it as the server is configured to send."""
         server = self.server
         if server.breaks_after:
             content = content[: server.breaks_after.pop(0)]
@@ -117,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(server: Server) -> Iterator[Server]:
-    """Have a server answer meanwhile."""
+    """Run a server during the block."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -135,7 +135,7 @@ def url(server: Server, path: str = "/slug.tgz") -> str:
 
 
 def refused_url() -> str:
-    """Return a URL whose port nobody listens on."""
+    """Return a URL with a port that no server listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}/slug.tgz?signature=secret"

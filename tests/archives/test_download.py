@@ -53,7 +53,7 @@ def test_a_download_goes_on_where_it_broke_off(breaks, store, large, build):
 def test_a_download_goes_on_in_the_next_start(store, make_store, large, build):
     large.breaks_after = [500_000] + [0] * 5
     slug = Slug(location=url(large), checksum=build.checksum(large.content))
-    with pytest.raises(SlugUnreachable, match="IncompleteRead; check the network, and start again"):
+    with pytest.raises(SlugUnreachable, match="IncompleteRead; check the network and start again"):
         store.unpack(slug)
     large.requests.clear()
     make_store().unpack(slug).close()
@@ -112,7 +112,7 @@ def test_a_part_that_nobody_asked_for_is_no_slug(store, server):
     server.raw["/slug.tgz"] = [
         b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 7-7/8\r\nContent-Length: 1\r\n\r\nx"
     ]
-    with pytest.raises(SlugUnreachable, match="the server answered with a part of it"):
+    with pytest.raises(SlugUnreachable, match="the server sent only a part of the archive"):
         store.unpack(Slug(location=url(server)))
 
 
@@ -148,7 +148,7 @@ def test_each_try_in_vain_is_waited_for_longer(store, large, monkeypatch):
 @pytest.mark.parametrize("status", [204, 300, 304, 400, 416, 501])
 def test_an_answer_without_a_slug_is_told(status, store, server):
     server.answers = [status] * 9
-    with pytest.raises(SlugError, match=f"slug.tgz: the server answered {status} "):
+    with pytest.raises(SlugError, match=f'slug.tgz": the server answered {status} '):
         store.unpack(Slug(location=url(server)))
 
 
@@ -177,7 +177,7 @@ def test_a_server_that_stays_busy_is_told(store, server):
 def test_a_url_that_has_expired_is_told_at_once(status, text, store, server, left_over):
     server.answers = [status]
     slug = Slug(location=url(server, "/slug.tgz?signature=secret"))
-    with pytest.raises(SlugDenied, match=f"slug.tgz: the server answered {status} {text}"):
+    with pytest.raises(SlugDenied, match=f'slug.tgz": the server answered {status} {text}'):
         store.unpack(slug)
     assert len(server.requests) == 1
     assert left_over() == []
@@ -235,14 +235,14 @@ def test_a_server_that_is_not_there_is_told_without_what_is_secret(store, caplog
 
 
 def test_a_download_of_more_than_the_limit_is_refused(make_store, large, left_over):
-    with pytest.raises(HostileSlug, match=r"more than 1048576 bytes; if .* HSUP_SLUGS_MAX_SIZE"):
+    with pytest.raises(HostileSlug, match=r"larger than 1048576 bytes; raise HSUP_SLUGS_MAX_SIZE"):
         make_store(HSUP_SLUGS_MAX_SIZE="1M").unpack(Slug(location=url(large)))
     assert left_over() == []
 
 
 def test_a_hostile_download_leaves_nothing(store, server, build, left_over):
     server.content = build.tar(build.member("app/a", b"a"), build.member("app/../b", b"b"))
-    with pytest.raises(HostileSlug, match=r"/slug.tgz: its member app/\.\./b has"):
+    with pytest.raises(HostileSlug, match=r'/slug.tgz": its member app/\.\./b has'):
         store.unpack(Slug(location=url(server)))
     assert left_over() == []
     assert os.listdir(Path(store.folder) / "unpacked") == []
@@ -280,7 +280,7 @@ def test_what_came_slowly_is_resumed(make_store, large, build, monkeypatch):
 
 
 def received(store: SlugStore, server: Server, build: ModuleType) -> int:
-    """Return how many bytes of the server's archive are there."""
+    """Return how many bytes of the server's archive were received."""
     archive = Path(store.folder, "work", f"fetch-{build.sha256(server.content)}", "archive")
     return archive.stat().st_size if archive.exists() else 0
 

@@ -26,7 +26,7 @@ def test_what_is_no_rule_is_told_with_the_remedy(word):
     with pytest.raises(UsageError) as caught:
         read_keep({"HSUP_SLUGS_KEEP": f"5 {word}"})
     assert str(caught.value) == (
-        f'HSUP_SLUGS_KEEP is "5 {word}", of which "{word}" is no limit; '
+        f'HSUP_SLUGS_KEEP: "{word}" is not a count, an age or a size; '
         "write a number of slugs, an age and a size, such as 5 30d 20G, or all"
     )
 
@@ -41,7 +41,7 @@ def test_what_is_no_rule_is_told_with_the_remedy(word):
     ],
 )
 def test_a_number_without_an_end_is_told(digits, name, unit, read):
-    with pytest.raises(UsageError, match=f'{name} is "9'):
+    with pytest.raises(UsageError, match=f'{name}: "9{{{digits}}}{unit}" is not a '):
         read({name: "9" * digits + unit})
 
 
@@ -66,5 +66,5 @@ def test_limits_can_be_set():
     ],
 )
 def test_what_is_no_limit_is_told_with_the_remedy(name, text):
-    with pytest.raises(UsageError, match=f'{name} is "{text}"; write a'):
+    with pytest.raises(UsageError, match=f'{name}: "{text}" is not a valid limit; write a'):
         read_limits({name: text})

@@ -26,16 +26,28 @@ def test_a_url_of_a_file_may_have_escapes(store, archive, read):
 @pytest.mark.parametrize(
     ("location", "text"),
     [
-        ("absent.tgz", "cannot read slug {}/absent.tgz: No such file"),
-        ("s3://bucket/slug.tgz", "cannot get anything by s3://"),
-        ("docker://shop:1", "a container image is no slug; run it with the docker driver"),
-        ("http://me:secret@[oops/slug.tgz", "^a URL names no valid host; correct its host"),
-        ("http://me:p/secret@host/slug.tgz", "^a URL names no valid host; correct its host"),
-        ("http:/me:secret@host/slug.tgz", "^a URL lacks a slash; let it begin with http://"),
-        ("file://[oops/slug.tgz", "^a URL names no valid host; correct its host"),
-        ("file:///slug%00.tgz", r'^"file:///slug%00.tgz" names no path'),
-        ("slug\0.tgz", r"the path 'slug\\x00.tgz' has a NUL"),
-        ("file://host/slug.tgz", 'on another machine, "host"'),
+        ("absent.tgz", 'cannot read slug "{}/absent.tgz": No such file'),
+        ("s3://bucket/slug.tgz", 'cannot fetch a URL with the scheme "s3"; give a path'),
+        (
+            "docker://shop:1",
+            "cannot unpack a container image as a slug; run it with the docker driver",
+        ),
+        (
+            "http://me:secret@[oops/slug.tgz",
+            "^the host in a URL is not valid; put an IPv6 address in brackets",
+        ),
+        (
+            "http://me:p/secret@host/slug.tgz",
+            "^the host in a URL is not valid; put an IPv6 address in brackets",
+        ),
+        ("http:/me:secret@host/slug.tgz", "^a URL lacks a slash; begin it with http://"),
+        (
+            "file://[oops/slug.tgz",
+            "^the host in a URL is not valid; put an IPv6 address in brackets",
+        ),
+        ("file:///slug%00.tgz", r'^"file:///slug%00.tgz" has no valid path'),
+        ("slug\0.tgz", r"^path 'slug\\x00.tgz' contains a NUL character$"),
+        ("file://host/slug.tgz", 'names a file on another machine, "host"'),
         ("fifo", "neither a file nor a directory"),
     ],
 )

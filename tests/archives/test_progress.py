@@ -51,12 +51,12 @@ def test_nothing_is_drawn_beside_a_log(monkeypatch):
 
 def test_that_another_hsup_is_waited_for_is_logged(caplog, capfd):
     tell_of_waiting()
-    assert caplog.messages == ["waiting for another hsup, which is bringing in the same slug"]
+    assert caplog.messages == ["waiting for another hsup to fetch or unpack the same slug"]
     assert capfd.readouterr() == ("", "")
 
 
 class Seen:
-    """A progress that keeps what it was told in `bars`: label, length, and how far it came."""
+    """A progress that records its calls in `bars`: label, length, and the bytes processed."""
 
     def __init__(self) -> None:
         self.bars: list[tuple[str, int, int]] = []
@@ -79,7 +79,7 @@ def test_both_bars_come_to_their_end(store, server):
 
 
 class Watched:
-    """A progress that keeps what who waits would be told when the first bytes came, and later."""
+    """A progress that records what a waiting caller would see after the first bytes and later."""
 
     def __init__(self, work: LongWork) -> None:
         self._work = work
@@ -128,7 +128,7 @@ def test_it_is_told_why_a_download_is_tried_again(store, server, monkeypatch):
         store.unpack(Slug(location=url(server))).close()
     host = server.origin.removeprefix("http://")
     why = "the server answered 503 Service Unavailable"
-    assert said == [f"fetching the slug of v2 from {host}: {why}, trying again"]
+    assert said == [f"fetching the slug of v2 from {host}: {why}, retrying"]
 
 
 PATIENCE_SECONDS = 60

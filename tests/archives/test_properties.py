@@ -1,4 +1,4 @@
-"""Readers of archives advance or fail, whatever they are given."""
+"""Readers of archives advance or fail on any input."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ else:
 
 @contextmanager
 def no_hang() -> Iterator[None]:
-    """Fail what would go on for ever."""
+    """Fail a reader that would never end."""
 
     def fail(*_):
         raise AssertionError("it neither advances nor fails")
@@ -43,7 +43,7 @@ def no_hang() -> Iterator[None]:
 
 
 def assert_it_advances(content: bytes) -> None:
-    """Read to the end, or to what is refused; every member takes at least its header."""
+    """Read to the end or to an error; every member takes at least its header."""
     stream = Stream(iter([content]), 1 << 20)
     before = 0
     with no_hang():

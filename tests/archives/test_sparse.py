@@ -21,7 +21,7 @@ SPARSE_FORMATS = [
 @pytest.mark.parametrize("form", SPARSE_FORMATS)
 @pytest.mark.parametrize("parts", [0, 1, 3, 4, 5, 60], ids="{} parts".format)
 def test_sparse_files_keep_content_and_holes(form, parts, unpacked, tmp_path):
-    """The header of GNU has four parts, and each block after it 21."""
+    """A GNU header has four parts, each block after it 21."""
     path = tmp_path / "tree/app/sparse"
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
@@ -79,7 +79,7 @@ def test_a_map_that_is_damaged_is_told(content, headers, build, unpacked):
 def test_a_map_that_would_fill_memory_is_refused(build, unpacked):
     content = b"1000000000\n" + b"0\n" * (1 << 20)
     with pytest.raises(
-        HostileSlug, match="map of a sparse file in the archive has over 1048576 by"
+        HostileSlug, match="map of a sparse file in the archive is larger than 1048576 by"
     ):
         unpacked(sparse(build, content, NEW))
 

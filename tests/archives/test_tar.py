@@ -49,7 +49,7 @@ def test_the_label_of_an_archive_is_left_out(build, unpacked):
 
 def test_headers_without_end_before_one_member_are_refused(build, unpacked):
     header = build.member("x", b"7 a=bc\n", type=tarfile.XHDTYPE)
-    with pytest.raises(HostileSlug, match="the headers of one member have over"):
+    with pytest.raises(HostileSlug, match="the headers of one member are larger than"):
         unpacked(build.tar(*[header] * 3000, build.member("app/x", b"")))
 
 

@@ -1,4 +1,4 @@
-"""What a dyno in the foreground makes of its streams, its terminal and signals, for any driver.
+"""The streams, the terminal and the signals of a dyno in the foreground, for any driver.
 
 Each dyno here is a real process, and hsup's part runs in a process of its own.
 """
@@ -81,7 +81,7 @@ def test_a_program_that_leaves_its_input_unread_ends_well():
 
 
 def test_what_follows_in_the_input_is_left_to_others(tmp_path):
-    """All but what was read ahead: a dyno that reads nothing keeps little."""
+    """Only a little is read ahead for a dyno that reads nothing."""
     file = tmp_path / "file"
     file.write_bytes(bytes(1 << 20))
     with file.open("rb") as given:
@@ -177,7 +177,7 @@ def test_other_signals_are_passed_on_also_during_the_grace():
 
 
 def test_what_the_program_leaves_running_is_killed():
-    """It has the output open, whose end would not come."""
+    """Otherwise it would keep the output open for ever."""
     with running("sleep 600 & echo done") as started:
         assert started.stdout.read() == b"done\n"
         assert ended(started) == 0
@@ -207,7 +207,7 @@ def test_a_reader_that_goes_away_ends_the_program_and_is_no_error(options, statu
 
 
 def test_who_writes_nothing_more_is_told_that_nobody_reads():
-    """It can be told by a signal only: on a pipe of its own it would write to learn of it."""
+    """Only a signal can tell it; with a pipe of its own it would notice when it writes."""
     line = "trap 'exit 3' PIPE; trap '' TERM; echo ready; read; echo last; "
     line += "while :; do sleep 0.05; done"
     with running(line, "--break-off") as started:
@@ -230,8 +230,8 @@ def test_who_ignores_that_nobody_reads_is_killed_after_the_grace():
 def test_a_disk_that_is_full_is_told(options):
     with open("/dev/full", "wb") as full:
         _, err, status = run("yes", *options, stdout=full)
-    hint = b"see where standard output goes\n"
-    assert err == b"cannot write what the dyno wrote: No space left on device; " + hint
+    hint = b"check where standard output goes\n"
+    assert err == b"cannot write the output of the dyno: No space left on device; " + hint
     assert status == 1
 
 
@@ -241,7 +241,7 @@ def test_a_file_that_may_not_grow_is_told(tmp_path):
 
     with (tmp_path / "out").open("wb") as out:
         _, err, status = run("cat /dev/zero", stdout=out, preexec_fn=limit)
-    assert (status, err.startswith(b"cannot write what the dyno wrote: File too large")) == (
+    assert (status, err.startswith(b"cannot write the output of the dyno: File too large")) == (
         1,
         True,
     )
@@ -267,7 +267,7 @@ def test_who_reads_late_gets_what_was_written_before_the_kill():
 
 
 class Screen:
-    """A terminal with hsup's part in it, from the person's side."""
+    """A terminal in which hsup runs, from the user's side."""
 
     def __init__(self, *argv: str) -> None:
         self.master, slave = os.openpty()
@@ -365,7 +365,7 @@ def test_a_terminal_of_another_job_is_left_alone(screen):
 
 @pytest.mark.parametrize("goes_on", ["while :; do echo x; sleep 0.01; done", "sleep 600 & wait"])
 def test_a_program_has_its_grace_when_the_terminal_is_closed(screen, tmp_path, goes_on):
-    """Writing to it is an error then, and SIGHUP may come before or after."""
+    """Writing to the terminal fails then, and SIGHUP may come before or after that."""
     mark = tmp_path / "ended"
     one = screen(f"trap 'trap - HUP; sleep 0.5; touch {mark}; exit 9' HUP; echo ready; {goes_on}")
     one.wait_for(b"ready")

@@ -23,7 +23,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 @pytest.fixture
 def standard_input() -> Iterator[tuple[int, Callable[[], None]]]:
-    """Have a pipe as standard input; return the end that is typed into."""
+    """Make a pipe the standard input; return its writing end."""
     kept = os.dup(0)
     reading, writing = os.pipe()
     os.dup2(reading, 0)
@@ -41,7 +41,7 @@ def standard_input() -> Iterator[tuple[int, Callable[[], None]]]:
 
 
 class Taken:
-    """A sink that takes what it has room for."""
+    """A sink that accepts as much as it has room for."""
 
     def __init__(self, descriptor: int, room: int) -> None:
         self.room, self.taken, self.has_ended = room, b"", False

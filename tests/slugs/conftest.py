@@ -1,4 +1,4 @@
-"""What the tests of slugs hand in: archives, a store, a web server with moods."""
+"""The fixtures of the tests of slugs: archives, a store, a web server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build() -> ModuleType:
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> Callable[..., SlugStore]:
-    """Return a maker of stores on one folder: `make_store(HSUP_SLUGS_KEEP="1")`."""
+    """Return a maker of stores in one directory: `make_store(HSUP_SLUGS_KEEP="1")`."""
 
     def make(**environ):
         folder = str(tmp_path / "slugs")
@@ -44,7 +44,7 @@ def store(make_store: Callable[..., SlugStore]) -> SlugStore:
 
 @pytest.fixture
 def left_over(tmp_path: Path) -> Callable[[], list[str]]:
-    """Return what tells which folders are left of work that has ended."""
+    """Return a function that lists the directories left by work that has ended."""
 
     def look():
         work = tmp_path / "slugs" / "work"
@@ -69,13 +69,13 @@ def read() -> Callable[[Unpacked, str], bytes]:
 
 @pytest.fixture
 def silent() -> Progress:
-    """Return a progress that nobody sees."""
+    """Return a progress that shows nothing."""
     return lambda _label, _length: nullcontext(lambda _: None)
 
 
 @pytest.fixture
 def unpacked(tmp_path: Path, silent: Progress) -> Callable[..., Path]:
-    """Return what unpacks an archive, and returns the folder with what was under ./app/."""
+    """Return a function that unpacks an archive, and returns the directory of ./app/."""
 
     def do(content, limits=LIMITS):
         archive, folder = tmp_path / "slug", tmp_path / "new"

@@ -37,7 +37,7 @@ def test_the_slugs_used_longest_ago_are_collected(keep, removed):
 
 @pytest.fixture
 def bring_in(tmp_path: Path) -> Callable[[SlugStore, str], Unpacked]:
-    """Return what has a store unpack another slug; the first letter of its digest is known."""
+    """Return a function that has a store unpack the slug of a text."""
 
     def do(store, text):
         path = tmp_path / f"{text}.tgz"
@@ -126,7 +126,7 @@ def test_a_slug_is_used_although_its_checksum_cannot_be_noted(store, server, mon
 
     monkeypatch.setattr(store.known, "put", fail)
     store.unpack(Slug(location=f"{server.origin}/slug.tgz")).close()
-    assert "cannot note a slug's checksum" in caplog.text
+    assert "cannot record the checksum of a slug in" in caplog.text
 
 
 def test_a_slug_is_given_up_where_something_fails_after_its_unpacking(store, bring_in, monkeypatch):

@@ -12,7 +12,9 @@ from hsup.slugs import SlugError
 def test_a_store_that_cannot_be_made_is_told_with_the_variable(make_store, archive, tmp_path):
     (tmp_path / "occupied").touch()
     store = make_store(HSUP_SLUGS_DIR=str(tmp_path / "occupied" / "slugs"))
-    with pytest.raises(SlugError, match=r"cannot keep slugs in .*/occupied/slugs: Not a directory"):
+    with pytest.raises(
+        SlugError, match=r'cannot store slugs in ".*/occupied/slugs": Not a directory'
+    ):
         store.unpack(Slug(location=str(archive)))
 
 
@@ -28,7 +30,7 @@ def test_another_user_is_told_to_have_a_store_of_their_own(make_store):
 
 
 def test_values_that_make_no_sense_are_told_when_the_store_is_made(make_store):
-    with pytest.raises(UsageError, match='HSUP_SLUGS_KEEP is "some"'):
+    with pytest.raises(UsageError, match='HSUP_SLUGS_KEEP: "some" is not a count'):
         make_store(HSUP_SLUGS_KEEP="some")
 
 

@@ -35,7 +35,7 @@ def test_an_archive_that_has_not_changed_is_not_read_again(store, archive):
 
 
 def _now_of(folder: Path) -> int:
-    """Return the time that the file system of a folder gives new files."""
+    """Return the time that the file system of a directory gives to new files."""
     probe = folder / "probe"
     probe.touch()
     return probe.stat().st_ctime_ns
@@ -57,7 +57,7 @@ def test_another_archive_than_the_release_was_made_with_is_error_r17(
 
 @pytest.fixture
 def mapped(build: ModuleType) -> Iterator[tuple[Path, mmap.mmap]]:
-    """Return a file that its author can change without a trace: its times stay as they are."""
+    """Return a file that its author can change without a trace: its times stay the same."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".tar") as file:
         file.write(build.tar(build.member("app/Procfile", b"web: ./serve\n")))
         file.flush()
@@ -67,7 +67,7 @@ def mapped(build: ModuleType) -> Iterator[tuple[Path, mmap.mmap]]:
 
 
 def replacing(mapping: mmap.mmap) -> Progress:
-    """Return a progress that has the author change his file once it was found."""
+    """Return a progress in which the author changes the file after hsup has opened it."""
 
     @contextmanager
     def progress(*_):
@@ -85,7 +85,7 @@ def test_what_its_author_changes_while_it_is_read_is_refused(
     path, mapping = mapped
     checksum = build.checksum(path.read_bytes()) if has_checksum else None
     before = file_key(path.stat())
-    text = "Checksum error" if has_checksum else "was changed while it was read"
+    text = "Checksum error" if has_checksum else "changed while hsup was reading it"
     with pytest.raises(SlugError, match=text):
         store.unpack(Slug(location=str(path), checksum=checksum), progress=replacing(mapping))
     assert file_key(path.stat()) == before
@@ -146,7 +146,7 @@ def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build
 
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no work folder removed."""
+    """Make the removal of every work directory fail."""
 
     def fail(path):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
@@ -161,7 +161,7 @@ def test_what_cannot_be_cleaned_up_is_not_kept_from_the_next_build(store, tmp_pa
         store.unpack(Slug(location="slug.tgz"))
     (work,) = (Path(store.folder) / "work").iterdir()
     unlock(lock(str(work), EXCLUSIVE_NOW))
-    assert f"cannot remove {work}: Too many open files" in caplog.text
+    assert f'cannot remove "{work}": Too many open files' in caplog.text
 
 
 @pytest.mark.usefixtures("stuck")

@@ -1,4 +1,4 @@
-"""What the author of a release could not read is not shown to his dynos."""
+"""Dynos do not see files that the author of their release may not read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def give(path: Path, author: Author = BOB) -> Path:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    """Return a folder that everybody may enter, as those above it."""
+    """Return a directory that everybody may enter, as well as its parents."""
     folder = tmp_path
     while folder.stat().st_uid == os.geteuid() and folder.name != "tmp":
         folder.chmod(0o755)
@@ -179,7 +179,7 @@ SECRET, OWN = b"web: ./secret\n", b"web: ./own\n"
 
 
 class Place:
-    """A file, or a URL, that has what it is given."""
+    """A file or a URL with content that a test sets."""
 
     def __init__(self, path: Path, server: Server | None = None) -> None:
         self._path, self._server = path, server
@@ -200,7 +200,7 @@ def place(request: pytest.FixtureRequest, world: Path, server: Server) -> Place:
 
 @pytest.fixture
 def checksum(store: SlugStore, world: Path, build: ModuleType) -> str:
-    """Return that of a slug which is root's, and in the store."""
+    """Return the checksum of a slug that belongs to root and is in the store."""
     secret = world / "secret.tgz"
     secret.write_bytes(build.slug(SECRET))
     secret.chmod(0o600)
@@ -233,7 +233,7 @@ def test_who_has_shown_an_archive_once_needs_it_no_more(store, place, checksum, 
 
 @needs_root
 def test_what_has_run_without_a_checksum_runs_with_it_later(store, world, build):
-    """So it is after a restart, which takes what ran before, whatever is in its place by then."""
+    """After a restart hsup runs the release from before, even if its archive has changed."""
     archive = world / "slug.tgz"
     archive.write_bytes(build.slug(OWN))
     store.unpack(Slug(location=str(archive))).close()
@@ -245,7 +245,7 @@ def test_what_has_run_without_a_checksum_runs_with_it_later(store, world, build)
 
 @needs_root
 def test_what_came_of_anothers_download_is_not_gone_on_with(store, server, build):
-    """The server of who knows no more than the checksum could say that nothing is missing."""
+    """The server of a user who only knows the checksum could claim that nothing is missing."""
     server.content = build.slug(os.urandom(1 << 19))
     checksum = f"SHA256:{build.sha256(server.content)}"
     server.breaks_after = [1 << 18] + [0] * 5

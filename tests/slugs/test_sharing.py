@@ -1,4 +1,4 @@
-"""Several hsups on one store, and what is left when one is killed."""
+"""Several hsups share one store, and one that is killed leaves it usable."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_eight_at_once_download_and_unpack_once(is_remote, store, server, many_f
     location = f"{server.origin}/slug.tar" if is_remote else str(tmp_path / "slug.tar")
     running = [start(store, location) for _ in range(PROCESSES)]
     told = [one.communicate() for one in running]
-    waiting = "waiting for another hsup, which is bringing in the same slug"
+    waiting = "waiting for another hsup to fetch or unpack the same slug"
     assert {line for _, error in told for line in error.splitlines()} <= {waiting}
     assert len({folder for folder, _ in told}) == 1
     full = [headers for _, headers in server.requests if "If-None-Match" not in headers]
@@ -129,5 +129,5 @@ def test_the_half_of_a_slug_is_swept(store, many_files, tmp_path, left_over):
     assert store.sweep() == []
     process.kill()
     process.communicate()
-    assert [name.startswith("half of slug ") for name in store.sweep()] == [True]
+    assert [name.startswith("incomplete slug ") for name in store.sweep()] == [True]
     assert left_over() == []

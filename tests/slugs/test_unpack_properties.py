@@ -57,7 +57,7 @@ FORMS = st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 
 
 def unpack_into(folder: Path, content: bytes) -> bool:
-    """Unpack and tell whether it was accepted; the surroundings are what a harm would change."""
+    """Unpack, and tell whether the archive was accepted; harm would show outside `new`."""
     (folder / "outside").mkdir()
     (folder / "outside" / "secret").write_text("secret")
     (folder / "new").mkdir()
@@ -81,7 +81,7 @@ def no_progress(_label: str, _length: int) -> AbstractContextManager[Advance]:
 
 
 def surroundings(folder: Path) -> tuple[object, ...]:
-    """Return all that is not in the new folder, with its content and links."""
+    """Return everything outside the new directory, with content and links."""
     secret = folder / "outside" / "secret"
     return (
         sorted(os.listdir(folder)),
@@ -134,7 +134,7 @@ def test_no_damage_does_more_than_being_refused(build, data, form):
 
 
 def fix_checksums(content: bytearray) -> None:
-    """Let headers that were changed pass their first check."""
+    """Let changed headers pass their first check."""
     for at in range(0, len(content) - 511, 512):
         header = content[at : at + 512]
         if header[257:262] == b"ustar":
@@ -230,7 +230,7 @@ def test_the_result_is_what_gnu_tar_makes_of_it(build, parts, form):
 
 
 def found_in(top: Path, once: Container[str]) -> dict[str, tuple[object, ...]]:
-    """Return all of a tree that is to be the same; hsup has to be able to remove its folders."""
+    """Return what must be the same in two trees; hsup may give itself rights to directories."""
     found: dict[str, tuple[object, ...]] = {}
     inodes: dict[int, str] = {}
     for path in sorted(top.rglob("*")):

@@ -1,4 +1,4 @@
-"""The checks for drivers find what a driver leaves of a call that was cancelled."""
+"""The checks for drivers find what a driver leaves behind after a cancelled call."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Dyno:
 
 
 class Driver:
-    """Waits for something when it has started a process."""
+    """Waits once after it has started a process."""
 
     def build(self, release: Release) -> None:
         """Do nothing."""
@@ -57,7 +57,7 @@ class Driver:
         return dyno
 
     async def undo(self, dyno: Dyno) -> None:
-        """Leave nothing of a start that is cancelled."""
+        """Leave nothing behind after a cancelled start."""
         await dyno.destroy()
         raise asyncio.CancelledError
 
@@ -99,7 +99,7 @@ def test_a_driver_that_leaves_a_process_fails(monkeypatch):
 
 
 def test_a_driver_that_goes_on_though_it_was_cancelled_fails():
-    with pytest.raises(AssertionError, match="it went on"):
+    with pytest.raises(AssertionError, match="it kept running"):
         Suite(Stubborn()).test_a_start_that_is_cancelled_leaves_nothing()
 
 
@@ -109,5 +109,5 @@ def test_what_stays_behind_is_named():
             self.count = getattr(self, "count", 0) + 1
             return [f"container {self.count}"]
 
-    with pytest.raises(AssertionError, match=r"this is left: \['container 2'\]"):
+    with pytest.raises(AssertionError, match=r"it left behind: \['container 2'\]"):
         Littering(Driver()).test_a_start_that_is_cancelled_leaves_nothing()

@@ -1,4 +1,4 @@
-"""What hsup.testing has in memory is what the contracts say."""
+"""The objects in memory of hsup.testing fulfil the contracts."""
 
 from __future__ import annotations
 

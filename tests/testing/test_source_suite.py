@@ -1,4 +1,4 @@
-"""The checks for sources pass one that works, and fail each that does not."""
+"""The checks for sources accept a source that works, and find every fault of one that does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hsup.testing import SourceSuite
 
 
 class FileSource:
-    """Has the config of a release in a file, which it looks at from time to time."""
+    """Reads the config vars of a release from a file, which it polls."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "config"
@@ -37,7 +37,7 @@ class FileSource:
 
 
 class Restless(FileSource):
-    """Counts how often it is asked in the version."""
+    """Counts its fetches in the version of the release."""
 
     asked = 0
 
@@ -119,7 +119,7 @@ def test_a_source_that_sees_no_change_fails(tmp_path, monkeypatch):
 def test_who_overrides_a_check_says_why():
     class Excused(Suite):
         def test_a_fault_leaves_the_good_release(self, tmp_path):
-            """Nothing that is written is a fault."""
+            """No content of the file is invalid."""
 
     class Silenced(Suite):
         def test_a_fault_leaves_the_good_release(self, tmp_path):

@@ -232,7 +232,7 @@ def test_whoever_still_writes_gets_sigpipe_and_others_end_where_the_disk_is_full
     kept, full = os.dup(1), os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, 1)
     try:
-        with pytest.raises(DriverError, match="cannot write what the dyno wrote: No space left"):
+        with pytest.raises(DriverError, match="cannot write the output of the dyno: No space left"):
             one.run()
     finally:
         os.dup2(kept, 1)

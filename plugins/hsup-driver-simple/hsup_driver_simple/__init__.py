@@ -1,1 +1,1 @@
-"""The simple dyno driver of hsup: dynos are plain processes in the current folder."""
+"""The simple dyno driver of hsup: dynos are plain processes in the current directory."""

@@ -1,4 +1,4 @@
-"""Descriptors that are kept for what has to be done when there may be no others."""
+"""Descriptors that are reserved for tasks that must work when no others are left."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hsup_driver_simple.program import Actions
 
 @cache
 def low_descriptors() -> LowDescriptors:
-    """Return the ones of this process, opened while there are small numbers left."""
+    """Return those of this process; they are opened while low numbers are free."""
     return LowDescriptors()
 
 
 class LowDescriptors:
-    """Lends the outputs of one dyno after another two descriptors of small numbers.
+    """Lends two descriptors with low numbers to the outputs of one dyno after another.
 
-    posix_spawn of glibc refuses a descriptor above the limit of open files that
-    the child will have (EBADF), and the pipes of the five hundredth dyno are.
+    posix_spawn of glibc refuses descriptors above the child's limit of open files
+    (EBADF), which the pipes of the five hundredth dyno exceed.
 
-    A third one is put aside for looks at processes, without which no dyno ends.
+    A third one is reserved for looking at processes, without which no dyno can be ended.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,15 @@ class LowDescriptors:
         try:
             opened += (os.dup(opened[0]) for _ in range(3))
         except OSError:
-            for one in opened:
-                os.close(one)
+            for descriptor in opened:
+                os.close(descriptor)
             raise
         self._null, self._stdout, self._stderr = opened[:3]
         self._aside: int | None = opened[3]
 
     @contextmanager
     def one_free(self) -> Iterator[None]:
-        """Let one file at a time be opened inside the block, which must not await."""
+        """Allow one file at a time to be opened inside the block, which must not await."""
         aside, self._aside = self._aside, None
         if aside is not None:
             os.close(aside)
@@ -53,14 +53,14 @@ class LowDescriptors:
 
     @property
     def highest(self) -> int:
-        """Return the greater one of the two numbers."""
+        """Return the higher of the two numbers."""
         return max(self._stdout, self._stderr)
 
     @contextmanager
     def lent(self, output: OutputPipes, open_files: int) -> Iterator[Actions]:
-        """Yield what os.posix_spawn has to do for a dyno without input.
+        """Yield the file actions of os.posix_spawn for a dyno without input.
 
-        Raises OSError where the dyno, with so many open files, cannot have them.
+        Raises OSError if the descriptors are above `open_files`, the dyno's limit.
         """
         limit = min(open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         if self.highest >= limit:

@@ -1,4 +1,4 @@
-"""Run dynos as plain processes in the current folder."""
+"""Run dynos as plain processes in the current directory."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from hsup_driver_simple.dyno import SimpleDyno
     from hsup_driver_simple.process_scanner import ProcessScanner
 
-# What needs asyncio is imported by `start` only: it takes a third of the time
-# of a whole `hsup run`.
+# asyncio is imported by `start` only: importing it takes a third of the time of a
+# whole `hsup run`.
 
 
 class SimpleDriver:
@@ -33,13 +33,13 @@ class SimpleDriver:
         self._folder = settings.folder
         self._marks = Marks()
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._low = low_descriptors()  # before the pipes of the first dynos have their numbers
+        self._low = low_descriptors()  # before the pipes of the first dynos take low numbers
 
     def build(self, release: Release) -> None:
-        """Do nothing: the application is in the current folder."""
+        """Do nothing: the application is in the current directory."""
 
     def sweep(self) -> Sequence[str]:
-        """End the processes of every hsup that is no more."""
+        """End the processes that previous hsups left running."""
         from hsup_driver_simple.processes import sweep
 
         return sweep()
@@ -53,7 +53,7 @@ class SimpleDriver:
         return foreground.run(what, self._marks.next(), grace_seconds, self._open_files)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
-        """Start a dyno. Raises DynoStartError, also for a web port that is taken."""
+        """Start a dyno. Raises DynoStartError, also if the port of a web dyno is in use."""
         from hsup_driver_simple.dyno import watch
 
         self._enter_folder(spec)
@@ -68,26 +68,26 @@ class SimpleDriver:
         return watch(pid, mark, counted_by=self._scanner, address=address)
 
     def _enter_folder(self, spec: DynoSpec) -> None:
-        """Be in the folder that a release was read from, or else in the one hsup was called in.
+        """Change to the directory that the release was read from, or else to hsup's own.
 
-        Another may be at its path by now. Raises DynoStartError where there is none.
+        Raises DynoStartError if it does not exist, or if another directory has its path now.
         """
         read_from = spec.slug if spec.slug and spec.slug.inode else None
         path = read_from.location if read_from else self._folder
         try:
             if not os.path.samefile(path, "."):
                 os.chdir(path)
-            found = os.stat(path)
-        except PermissionError:  # hsup was called here by somebody who may go there
+            status = os.stat(path)
+        except PermissionError:  # hsup was started in it by a caller with more rights
             return
         except OSError as error:
             raise DynoStartError(
-                f"cannot enter {path}: {error.strerror}",
-                hint="put the folder back, or start hsup again in the new one",
+                f'cannot enter "{path}": {error.strerror}',
+                hint="restore the directory, or start hsup again in the new one",
             ) from error
-        if read_from and found.st_ino != read_from.inode:
+        if read_from and status.st_ino != read_from.inode:
             version = spec.release_version
-            raise DynoStartError(f"{path} is another folder than v{version} was read from")
+            raise DynoStartError(f'"{path}" is not the directory that v{version} was read from')
 
     @cached_property
     def _scanner(self) -> ProcessScanner:
@@ -97,7 +97,7 @@ class SimpleDriver:
 
 
 def _port(environment: Mapping[str, str]) -> int:
-    """Return PORT. Raises DynoStartError where the release sets it to nonsense."""
+    """Return PORT. Raises DynoStartError if the release sets an invalid one."""
     from hsup.numerals import port_number  # `hsup run` does not need it
 
     number = port_number(environment["PORT"])
@@ -108,7 +108,7 @@ def _port(environment: Mapping[str, str]) -> int:
 
 
 def _require_free(port: int) -> None:
-    """Raise DynoStartError where another program listens on a port."""
+    """Raise DynoStartError if another program listens on a port."""
     import socket
 
     with socket.socket() as probe:

@@ -17,7 +17,7 @@ from hsup_driver_simple.program import exit_status
 
 
 def watch(pid: int, mark: int, *, counted_by: ProcessScanner, address: Address) -> SimpleDyno:
-    """Take on a process that was just started. Raises DynoStartError, and ends it then."""
+    """Watch a new process as a dyno; if it cannot be watched, kill it and raise DynoStartError."""
     try:
         pidfd = os.pidfd_open(pid)
     except OSError as error:
@@ -29,7 +29,7 @@ def watch(pid: int, mark: int, *, counted_by: ProcessScanner, address: Address) 
 
 
 class SimpleDyno:
-    """A process, and all that it started."""
+    """A main process, and all processes that it started."""
 
     __slots__ = ("_ended", "_mark", "_pid", "_pidfd", "_scanner", "address")
 
@@ -46,14 +46,14 @@ class SimpleDyno:
         loop.add_reader(pidfd, self._reap)
 
     async def wait(self) -> ExitStatus:
-        """Return how the first process ended."""
+        """Return how the main process ended."""
         return await asyncio.shield(self._ended)
 
     async def signal(self, number: int) -> None:
         """Send a signal once to every process.
 
-        Looks again until nobody new is found: a child that was forked while
-        its parent was being signalled has not got the signal.
+        Looks for processes until there are no new ones: a child that was forked while
+        its parent was being signalled did not get the signal.
         """
         signalled: set[int] = set()
         try:
@@ -65,7 +65,7 @@ class SimpleDyno:
             raise
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
-        """Return when no process is left. Raises DriverError for one that cannot be killed."""
+        """End every process; tell whether one was killed. Raises DriverError if that fails."""
         try:
             return await self._destroy(grace_seconds)
         except OSError:  # too many files are open to look for processes
@@ -76,7 +76,7 @@ class SimpleDyno:
             raise
 
     def _signal_group(self, number: int) -> None:
-        """Send a signal to those that need not be looked for."""
+        """Send a signal to the process group: its processes need not be looked for."""
         if not self._ended.done():
             os.killpg(self._pid, number)
 

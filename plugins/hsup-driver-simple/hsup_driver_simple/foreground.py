@@ -1,4 +1,4 @@
-"""Run one dyno on hsup's own streams and terminal, to its end."""
+"""Run one dyno on hsup's own streams and terminal until it ends."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ _SI_KERNEL = 0x80
 
 
 def run(program: Program, mark: int, grace_seconds: float, open_files: int) -> ExitStatus:
-    """Run a program until it has ended and nothing that it started is left.
+    """Run a program until it has ended and none of its processes is left.
 
-    It may have so many open files.
-
-    It shares hsup's process group, so that the terminal's ^C and ^Z reach it,
-    and a shell can do job control. A signal that somebody sends to hsup alone
-    is passed on to every process; after SIGTERM or SIGHUP they have
-    `grace_seconds`, or until another SIGTERM.
+    `open_files` is its soft limit of open files. The program shares hsup's process group,
+    so that the terminal's ^C and ^Z reach it, and a shell can do job control. A signal
+    that is sent to hsup alone is passed on to every process; SIGTERM and SIGHUP begin the
+    grace period, and another SIGTERM ends it.
     """
     terminal = _Terminal()
     with _signals_waiting() as signals:
@@ -46,9 +44,9 @@ def run(program: Program, mark: int, grace_seconds: float, open_files: int) -> E
 
 
 def _relay_signals(signals: Collection[int], pid: int, mark: int, grace_seconds: float) -> None:
-    """Pass signals on until the program has ended; or, if it was told to, all it started has.
+    """Pass signals on until the program has ended; after SIGTERM or SIGHUP, all its processes.
 
-    Returns at the latest when the grace is over.
+    Returns at the end of the grace period at the latest.
     """
     deadline = math.inf
     repeats = Repeats()
@@ -73,7 +71,7 @@ def _is_any_running(mark: int) -> bool:
 
 
 def _signal_all(pid: int, mark: int, number: int) -> None:
-    """Send a signal once to every process, those that are forked meanwhile included."""
+    """Send a signal once to every process, including those that are forked meanwhile."""
     signalled: set[int] = set()
     while fresh := Snapshot().members(mark, None if _has_ended(pid) else pid) - signalled:
         send(fresh, number)
@@ -87,18 +85,18 @@ def _has_ended(pid: int) -> bool:
 
 @contextmanager
 def _signals_waiting() -> Iterator[Collection[int]]:
-    """Let signals wait until they are asked for, instead of ending hsup; yield which.
+    """Block signals, so that they stay pending instead of ending hsup; yield their numbers.
 
-    Those that hsup was started to ignore are none of them.
+    Signals that hsup was started to ignore are left out.
     """
-    signals = [one for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signals = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield signals
     finally:
         while signal.sigtimedwait(signals, 0):
-            pass  # too late for the program, and no reason for hsup to end by it
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            pass  # too late for the program, and it must not end hsup
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class _Terminal:
@@ -109,17 +107,17 @@ class _Terminal:
         try:
             if os.tcgetpgrp(0) == os.getpgrp():
                 self._modes = termios.tcgetattr(0)
-        except (OSError, termios.error):  # standard input is no terminal
+        except (OSError, termios.error):  # standard input is not a terminal
             pass
 
     def take_back(self, *, restore_modes: bool) -> None:
-        """Be in the foreground again, unless the user's shell or another job is.
+        """Return to the foreground, unless the user's shell or another job is there.
 
-        After a program that was killed, undo its raw mode.
+        With `restore_modes`, undo the raw mode of a program that was killed.
         """
         if self._modes is None:
             return
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [SIGTTOU])
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [SIGTTOU])
         try:
             if not _is_left_behind(os.tcgetpgrp(0)):
                 return
@@ -129,11 +127,11 @@ class _Terminal:
         except (OSError, termios.error):  # it was closed meanwhile
             pass
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _is_left_behind(group: int) -> bool:
-    """Tell whether a process group is ours, or has nobody in it any more."""
+    """Tell whether a process group is hsup's own, or has no processes left."""
     if group == os.getpgrp():
         return True
     try:

@@ -1,17 +1,18 @@
-"""Mark the processes of a dyno, so that none can get away.
+"""Mark the processes of a dyno, so that all of them can be found.
 
 A process inherits its soft RLIMIT_LOCKS across fork, exec, setsid and changes
 of its environment. That limit has had no effect since Linux 2.4.25 (man 2
-getrlimit), so nobody sets it, and it can carry a number of ours: who supervises
-the dyno, and which of its dynos it is. Unlike a process group or a variable,
-it is not lost when a daemon detaches itself; unlike a cgroup, it needs no
-privilege. It is read from outside with prlimit(2). Only PAM takes it away, as
-`su` does; such processes are found by their parents (`processes.Snapshot`).
+getrlimit), so programs do not set it, and it can carry a number: the hsup that
+supervises the dyno, and which of its dynos it is. Unlike a process group or an
+environment variable, the number is not lost when a daemon detaches itself; unlike
+a cgroup, it needs no privilege. Other processes read it with prlimit(2). Only PAM
+resets it, as in `su`; such processes are found by their parents
+(`processes.Snapshot`).
 
-    bit 62 … 60   101, which tells a mark from a limit that somebody set
+    bit 62 … 60   101, which distinguishes a mark from an ordinary limit
     bit 59 … 38   the supervising hsup's pid
-    bit 37 … 20   when that hsup started, in clock ticks, so that a pid that
-                  was given to another process is not mistaken for it
+    bit 37 … 20   the start time of that hsup, in clock ticks, so that another
+                  process that gets its pid later is not mistaken for it
     bit 19 … 0    the number of the dyno, counted by that hsup
 """
 
@@ -28,7 +29,7 @@ from hsup.errors import DynoStartError
 
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the resource module does not name it
 
-#: More than /proc/PID/stat has: 52 numbers and a name (man 5 proc).
+#: More than the size of /proc/PID/stat: 52 numbers and a name (man 5 proc).
 _STAT_BYTES = 4096
 
 _MAGIC = 0b101
@@ -36,12 +37,12 @@ _PID_BITS, _START_BITS, _DYNO_BITS = 22, 18, 20
 
 
 def owner_of(mark: int) -> int:
-    """Return the part of a mark that names the supervising hsup."""
+    """Return the part of a mark that identifies the supervising hsup."""
     return mark >> _DYNO_BITS
 
 
 def is_mark(limit: int) -> bool:
-    """Tell a mark from an ordinary limit."""
+    """Tell whether a limit is a mark."""
     return limit >> (_PID_BITS + _START_BITS + _DYNO_BITS) == _MAGIC
 
 
@@ -56,12 +57,12 @@ class Marks:
         self._owner = ((_MAGIC << _PID_BITS) | pid) << _START_BITS | start
 
     def next(self) -> int:
-        """Return a mark that no dyno of the last million has had."""
+        """Return a mark that none of the last million dynos had."""
         return self._owner << _DYNO_BITS | next(self._numbers) % (1 << _DYNO_BITS)
 
 
 def owner_is_alive(mark: int) -> bool:
-    """Tell whether the hsup that made a mark still runs."""
+    """Tell whether the hsup that made a mark is still running."""
     return _start_of(owner_pid(mark)) == owner_of(mark) & ((1 << _START_BITS) - 1)
 
 
@@ -71,7 +72,7 @@ def owner_pid(mark: int) -> int:
 
 
 def mark_of(pid: int) -> int:
-    """Return the mark of a process, 0 if it has none that we may read."""
+    """Return the mark of a process, 0 if it has none or hsup may not read it."""
     try:
         limit = resource.prlimit(pid, RLIMIT_LOCKS)[0]
     except (ProcessLookupError, PermissionError):
@@ -80,12 +81,12 @@ def mark_of(pid: int) -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process has not ended, though nobody may have waited for it."""
+    """Tell whether a process is running: a zombie is not."""
     return _start_of(pid) is not None
 
 
 def parent_of(pid: int) -> int:
-    """Return the pid of a process's parent, 0 for a process that is gone."""
+    """Return the pid of a process's parent, 0 if the process does not exist."""
     fields = _stat_of(pid)
     return int(fields[1]) if fields else 0
 
@@ -94,8 +95,8 @@ def parent_of(pid: int) -> int:
 def children_get(mark: int, open_files: int) -> Iterator[None]:
     """Give processes that are started inside the block a mark, and a limit of open files.
 
-    The limits are this process's own meanwhile: nothing in it may await, or
-    open a descriptor.
+    During the block hsup itself has these limits: the block must not await anything, nor
+    open a descriptor. Raises DynoStartError.
     """
     locks = resource.getrlimit(RLIMIT_LOCKS)
     try:
@@ -111,7 +112,7 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
 
 
 def _start_of(pid: int) -> int | None:
-    """Return the low bits of a process's start time, None if it is gone or a zombie."""
+    """Return the low bits of a process's start time, None if it has ended or is a zombie."""
     fields = _stat_of(pid)
     if not fields or fields[0] in "ZX":
         return None
@@ -119,18 +120,18 @@ def _start_of(pid: int) -> int | None:
 
 
 def _stat_of(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on, none for a process that is gone.
+    """Return the fields of /proc/PID/stat from the state on, none if the process has ended.
 
-    Raises OSError where no more files may be open.
+    Raises OSError if too many files are open.
     """
     try:
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError, PermissionError):  # or not for us to see
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended, or hidden from us
         return []
     try:
         stat = os.read(file, _STAT_BYTES).decode(errors="replace")
-    except ProcessLookupError:  # it has just gone
+    except ProcessLookupError:  # it has just ended
         return []
     finally:
         os.close(file)
-    return stat[stat.rindex(")") + 2 :].split()  # man 5 proc: the name may hold anything
+    return stat[stat.rindex(")") + 2 :].split()  # the name may contain anything (man 5 proc)

@@ -1,4 +1,4 @@
-"""Look for processes, and wait for their end, on an event loop."""
+"""Look for processes and wait for their end on an event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot
 
 
 class ProcessScanner:
-    """Looks through all processes, once for all dynos that ask at the same time."""
+    """Takes snapshots of all processes, one for all dynos that ask at the same time."""
 
     def __init__(self) -> None:
         self._next: asyncio.Task[Snapshot] | None = None
@@ -26,7 +26,7 @@ class ProcessScanner:
         return await asyncio.shield(self._next)
 
     async def _take(self) -> Snapshot:
-        # At most every other moment goes into looking, however many dynos end.
+        # Looking takes half of the time at most, however many dynos end.
         await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
         self._next = None
         began = time.monotonic()
@@ -38,24 +38,24 @@ class ProcessScanner:
 
 
 async def ended(pids: Collection[int], timeout_seconds: float) -> set[int]:
-    """Return which processes have ended, when all have or the time is over."""
+    """Wait until all processes have ended, or the timeout; return those that have ended."""
     waits = [asyncio.ensure_future(_end_of(pid)) for pid in pids]
     done, late = await asyncio.wait(waits, timeout=timeout_seconds)
-    for one in late:
-        one.cancel()
-    if failed := [error for one in done if (error := one.exception())]:
-        raise failed[0]
-    return {one.result() for one in done}
+    for wait in late:
+        wait.cancel()
+    if errors := [error for wait in done if (error := wait.exception())]:
+        raise errors[0]
+    return {wait.result() for wait in done}
 
 
 async def _end_of(pid: int) -> int:
-    """Return the pid when its process has ended."""
+    """Wait for the end of a process, and return its pid."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return pid
     except OSError:  # no descriptor is left
-        while _is_running(pid):  # noqa: ASYNC110 - nothing else would tell
+        while _is_running(pid):  # noqa: ASYNC110 - without a descriptor there is no event
             await asyncio.sleep(LOOK_SECONDS)
         return pid
     loop = asyncio.get_running_loop()

@@ -18,21 +18,21 @@ from hsup_driver_simple.mark import (
     parent_of,
 )
 
-#: A process that does not end on SIGKILL is in the kernel's hands; look again.
+#: How long to wait for killed processes before looking again: the kernel may delay their end.
 KILLED_SECONDS = 1.0
-#: How often to look where there is nothing to wait for.
+#: How often to look for the end of processes if no event reports it.
 LOOK_SECONDS = 0.05
-#: What leftovers of a dead hsup get between SIGTERM and SIGKILL.
+#: The grace period of processes that a previous hsup left running.
 _SWEEP_GRACE_SECONDS = 2.0
 
 
 class Snapshot:
-    """All processes of a moment, by their marks and by whom they come from."""
+    """All processes at one moment, by their marks and by their parents."""
 
     def __init__(self) -> None:
         self.marked: dict[int, set[int]] = {}
         self._others: list[int] = []
-        self._from: Mapping[int, set[int]] | None = None
+        self._children: Mapping[int, set[int]] | None = None
         for entry in os.listdir("/proc"):
             if not entry.isdecimal():
                 continue
@@ -43,41 +43,41 @@ class Snapshot:
                 self._others.append(pid)
 
     def members(self, mark: int, first: int | None = None) -> set[int]:
-        """Return the processes of a dyno: those with its mark, and all that come from them.
+        """Return the processes of a dyno: those with its mark, and their descendants.
 
-        `first` is the dyno's first process, as long as nobody has waited for it.
+        `first` is the dyno's main process, as long as it has not been waited for.
         """
-        found = set(self.marked.get(mark, ()))
+        members = set(self.marked.get(mark, ()))
         if first is not None:
-            found.add(first)
-        waiting = list(found)
+            members.add(first)
+        waiting = list(members)
         while waiting:
-            for pid in self._come_from(waiting.pop()) - found:
-                found.add(pid)
+            for pid in self._started_by(waiting.pop()) - members:
+                members.add(pid)
                 waiting.append(pid)
-        return found
+        return members
 
-    def _come_from(self, pid: int) -> set[int]:
-        """Return what has no mark of ours: children, and the dynos of an hsup in a dyno.
+    def _started_by(self, pid: int) -> set[int]:
+        """Return a process's children without a mark, and its dynos if it is another hsup.
 
-        What has ended has no children, so that after most dynos nobody's parent is looked at.
+        A process that has ended has no children: after most dynos no parents are looked up.
         """
-        found = self._of_hsups.get(pid, set())
+        dynos = self._of_hsups.get(pid, set())
         if not is_running(pid):
-            return found
-        if self._from is None:
-            self._from = self._origins()
-        return found | self._from.get(pid, set())
+            return dynos
+        if self._children is None:
+            self._children = self._children_by_parent()
+        return dynos | self._children.get(pid, set())
 
-    def _origins(self) -> Mapping[int, set[int]]:
-        origins: dict[int, set[int]] = {}
+    def _children_by_parent(self) -> Mapping[int, set[int]]:
+        children: dict[int, set[int]] = {}
         for pid in self._others:
-            origins.setdefault(parent_of(pid), set()).add(pid)
-        return origins
+            children.setdefault(parent_of(pid), set()).add(pid)
+        return children
 
     @cached_property
     def _of_hsups(self) -> Mapping[int, set[int]]:
-        """Return the dynos of other hsups, by those."""
+        """Return the processes of the dynos of other hsups, by the pids of those hsups."""
         dynos: dict[int, set[int]] = {}
         for mark, pids in self.marked.items():
             if owner_pid(mark) != os.getpid():
@@ -86,14 +86,14 @@ class Snapshot:
 
 
 def send(pids: Iterable[int], number: int) -> set[int]:
-    """Send a signal to processes of which a snapshot was just taken.
+    """Send a signal to processes from a snapshot that was just taken.
 
-    Parents get it before their children, which they would else see end by it: a shell would
-    go on with its script, and say "Killed". Returns those that may not be signalled: set-id
-    programs, unless we are root.
+    Parents get it before their children. Otherwise they would see their children end by the
+    signal: a shell would continue its script, and print "Killed". Returns the processes that
+    hsup may not signal: set-id programs, unless hsup runs as root.
     """
     refused = set()
-    for pid in sorted(pids):  # in which order they were started, until pids begin anew
+    for pid in sorted(pids):  # the order in which they were started, until pids wrap around
         try:
             os.kill(pid, number)
         except ProcessLookupError:
@@ -106,16 +106,16 @@ def send(pids: Iterable[int], number: int) -> set[int]:
 def refusal(pids: Iterable[int]) -> DriverError:
     """Return the error for processes that cannot be killed."""
     names = ", ".join(f"{pid} ({_name_of(pid)})" for pid in sorted(pids))
-    return DriverError(f"cannot kill {names}: it runs as another user", hint="run hsup as root")
+    return DriverError(f"cannot kill {names}: owned by another user", hint="run hsup as root")
 
 
 def clear(mark: int, first: int | None, grace_seconds: float) -> None:
-    """Return when nothing of a dyno is left; what is there after the grace is killed.
+    """Wait until no process of a dyno is left; kill those that remain after the grace period.
 
-    Raises DriverError for what cannot be killed.
+    Raises DriverError for processes that cannot be killed.
     """
     deadline = time.monotonic() + grace_seconds
-    gone = {one for one in (first,) if one is not None and not is_running(one)}
+    gone = {pid for pid in (first,) if pid is not None and not is_running(pid)}
     while left := Snapshot().members(mark, first) - gone:
         seconds = deadline - time.monotonic()
         if seconds <= 0:
@@ -126,20 +126,20 @@ def clear(mark: int, first: int | None, grace_seconds: float) -> None:
 
 
 def sweep() -> list[str]:
-    """End every process of every hsup that is no more; return their pids and names."""
+    """End the processes that previous hsups left running; return their pids and names."""
     orphans = _orphans(Snapshot())
-    told = [f"process {pid}, {_name_of(pid)}" for pids in orphans.values() for pid in pids]
+    leftovers = [f"process {pid}, {_name_of(pid)}" for pids in orphans.values() for pid in pids]
     for pids in orphans.values():
         send(pids, signal.SIGTERM)
     deadline = time.monotonic() + _SWEEP_GRACE_SECONDS
     for mark, pids in orphans.items():
         clear(mark, None, max(0.0, deadline - time.monotonic()))
         send(pids - ended(pids, 0), signal.SIGKILL)
-    return told
+    return leftovers
 
 
 def ended(pids: Iterable[int], timeout_seconds: float) -> set[int]:
-    """Return which processes have ended, when all have or the time is over."""
+    """Wait until all processes have ended, or the timeout; return those that have ended."""
     deadline = time.monotonic() + timeout_seconds
     gone: set[int] = set()
     for pid in pids:
@@ -160,18 +160,18 @@ def ended(pids: Iterable[int], timeout_seconds: float) -> set[int]:
 
 
 def _orphans(snapshot: Snapshot) -> dict[int, set[int]]:
-    """Return what is left of every dead hsup, by mark."""
-    found = {}
+    """Return the processes that previous hsups left running, by mark."""
+    orphans = {}
     for mark, pids in snapshot.marked.items():
         if not owner_is_alive(mark) and any(map(_counts_pids_as_we_do, pids)):
             living = {pid for pid in snapshot.members(mark) if is_running(pid)}
-            if living and os.getpid() not in living:  # we may have been started from there
-                found[mark] = living
-    return found
+            if living and os.getpid() not in living:  # hsup may run inside a dyno that is left
+                orphans[mark] = living
+    return orphans
 
 
 def _counts_pids_as_we_do(pid: int) -> bool:
-    """Tell whether the pid in a process's mark is one of our namespace, not a container's."""
+    """Tell whether a process is in hsup's pid namespace, so that the pid in its mark is valid."""
     try:
         theirs = os.stat(f"/proc/{pid}/ns/pid").st_ino
     except OSError:

@@ -1,4 +1,4 @@
-"""Turn a dyno's spec into what is executed."""
+"""Turn a dyno's spec into a program to execute."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hsup import launch
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import DynoSpec, ExitStatus
 
-#: What a program needs of its surroundings; all else of hsup's own environment
-#: is hsup's own, its tokens above all.
+#: What a program needs from the caller's environment; the rest is for hsup alone,
+#: API tokens above all.
 _INHERITED = ("PATH", "HOME", "USER", "SHELL", "LANG", "TERM", "TMPDIR", "TZ")
 _INHERITED_PREFIX = "LC_"
 
 #: What os.posix_spawn does with descriptors in the child.
 Actions = Sequence[tuple[Any, ...]]
 
-_SIGNALS = tuple(int(one) for one in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
-#: What nohup and a shell have ignored for what they start, as long as it shares the terminal.
+_SIGNALS = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+#: Signals that nohup or a shell ignores for programs that share its terminal.
 _IGNORED_ON_PURPOSE = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -30,7 +30,7 @@ _IGNORED_ON_PURPOSE = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
-_SIGNALS_OF_OTHERS = tuple(one for one in _SIGNALS if one not in _IGNORED_ON_PURPOSE)
+_OTHER_SIGNALS = tuple(number for number in _SIGNALS if number not in _IGNORED_ON_PURPOSE)
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
@@ -43,17 +43,17 @@ class Program(NamedTuple):
     environment: Mapping[str, str]
 
     def spawn(self, *, actions: Actions = (), session: bool) -> int:
-        """Start the program in the current folder; return its pid.
+        """Start the program in the current directory; return its pid.
 
-        `actions` are those of os.posix_spawn. With `session` it gets a session
-        of its own, and signals as a fresh login has them; without, it ignores
-        what hsup was started to ignore (nohup). Raises DynoStartError.
+        `actions` are the file actions of os.posix_spawn. With `session` the program gets a
+        session of its own, and default signal handling; without, it ignores the signals that
+        hsup was started to ignore (nohup). Raises DynoStartError.
         """
         try:
             return self._spawn(self.path, self.argv, actions, session=session)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
-                # A script without a first line `#!…`, which every shell runs itself.
+                # A script without a first line `#!…`: shells run it themselves, so bash does.
                 argv = ("bash", self.path, *self.argv[1:])
                 return self._spawn(bash(self.environment), argv, actions, session=session)
             raise _start_error(self.argv[0], error) from error
@@ -73,20 +73,20 @@ class Program(NamedTuple):
             file_actions=actions,
             setsid=session,
             setsigmask=(),
-            setsigdef=_SIGNALS if session else _SIGNALS_OF_OTHERS,
+            setsigdef=_SIGNALS if session else _OTHER_SIGNALS,
         )
 
 
 def program(spec: DynoSpec, surroundings: Mapping[str, str]) -> Program:
-    """Return what runs a dyno; `surroundings` is hsup's own environment.
+    """Return the program of a dyno; `surroundings` is hsup's own environment.
 
-    Raises DynoStartError for a command that is not there or not executable.
+    Raises DynoStartError for a command that does not exist or is not executable.
     """
     environment = {**inherited(surroundings), **launch.environment(spec)}
     words = spec.command.words
     if not words:
         raise DynoStartError(
-            f"{spec.name} has no command but the one of its image",
+            f"{spec.name} only has the command of its image",
             hint="use a driver that runs images: -d docker",
         )
     if spec.command.is_shell_line:
@@ -98,14 +98,14 @@ def program(spec: DynoSpec, surroundings: Mapping[str, str]) -> Program:
 
 
 def exit_status(wait_status: int) -> ExitStatus:
-    """Return what waitpid said of a process."""
+    """Return the exit status of a process from the status of waitpid."""
     if os.WIFSIGNALED(wait_status):
         return ExitStatus(signal=os.WTERMSIG(wait_status))
     return ExitStatus(code=os.WEXITSTATUS(wait_status))
 
 
 def inherited(surroundings: Mapping[str, str]) -> dict[str, str]:
-    """Return what a dyno gets of hsup's own environment."""
+    """Return the environment variables that a dyno inherits from hsup."""
     return {
         name: value
         for name, value in surroundings.items()
@@ -114,20 +114,20 @@ def inherited(surroundings: Mapping[str, str]) -> dict[str, str]:
 
 
 def bash(environment: Mapping[str, str]) -> str:
-    """Return the path of bash. Raises DynoStartError where there is none."""
+    """Return the path of bash. Raises DynoStartError if it is not installed."""
     for folders in (environment.get("PATH", os.defpath), "/usr/local/bin:/usr/bin:/bin"):
         for candidate in _candidates("bash", folders):
             if _is_executable(candidate):
                 return candidate
     raise DynoStartError(
-        "no bash on this machine, which runs the command of a dyno",
+        "cannot find bash, which runs the commands of dynos",
         hint="install bash, or give the command as several words",
         exit_code=_NOT_FOUND,
     )
 
 
 def find(word: str, folders: str) -> str:
-    """Return the path of a command, looked for in PATH as a shell does."""
+    """Return the path of a command, found in PATH as a shell does. Raises DynoStartError."""
     candidates = _candidates(word, folders)
     for candidate in candidates:
         if _is_executable(candidate):
@@ -135,11 +135,11 @@ def find(word: str, folders: str) -> str:
     if any(os.path.exists(candidate) for candidate in candidates):
         raise DynoStartError(
             f'cannot execute "{word}": it is not an executable file',
-            hint=f"make it one: chmod +x {word}",
+            hint=f"make it executable: chmod +x {word}",
             exit_code=_NOT_EXECUTABLE,
         )
-    where = "there is no such file" if "/" in word else f"it is in no folder of PATH, {folders}"
-    raise DynoStartError(f'cannot find "{word}": {where}', exit_code=_NOT_FOUND)
+    reason = "no such file" if "/" in word else f'it is not in a directory of PATH, "{folders}"'
+    raise DynoStartError(f'cannot find "{word}": {reason}', exit_code=_NOT_FOUND)
 
 
 def _candidates(word: str, folders: str) -> list[str]:
@@ -153,10 +153,10 @@ def _is_executable(path: str) -> bool:
 
 
 def _start_error(word: str, error: OSError | ValueError) -> DriverError:
-    if not isinstance(error, OSError):  # a NUL byte, or what no encoding knows
+    if not isinstance(error, OSError):  # a NUL byte, or text that cannot be encoded
         return DynoStartError(f'cannot execute "{word}": {error}')
     if error.errno == errno.ENOENT:
-        text = f'cannot execute "{word}": the interpreter in its first line is not there'
+        text = f'cannot execute "{word}": the interpreter in its first line does not exist'
         return DynoStartError(text, exit_code=_NOT_FOUND)
     text = f'cannot execute "{word}": {os.strerror(error.errno or 0)}'
     hint = "raise the limit of processes: ulimit -u" if error.errno == errno.EAGAIN else None

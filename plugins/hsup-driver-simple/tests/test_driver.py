@@ -1,4 +1,4 @@
-"""What the simple driver does besides what every driver does."""
+"""What only the simple driver does; the conformance tests check what every driver does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def output_of(driver: SimpleDriver, one: DynoSpec) -> tuple[Any, tuple[byt
 
 @pytest.fixture
 def two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Give folders that say who they are; the second is the one that hsup was called in."""
+    """Return two directories with their names in a file; hsup is started in the second one."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "name").write_text(name)
@@ -67,10 +67,12 @@ def test_a_dyno_runs_in_the_folder_that_its_release_was_read_from(two_folders):
 def test_a_dyno_does_not_start_in_another_folder_than_its_release_was_read_from(two_folders):
     driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
     one = read_in(two_folders[0], inode=1)
-    with pytest.raises(DynoStartError, match="first is another folder than v1 was read from"):
+    with pytest.raises(DynoStartError, match='first" is not the directory that v1 was read from'):
         asyncio.run(output_of(driver, one))
     two_folders[0].rename(two_folders[0].with_name("moved"))
-    with pytest.raises(DynoStartError, match=r"cannot enter .*first: No such file.*; put the"):
+    with pytest.raises(
+        DynoStartError, match=r'cannot enter ".*first": No such file.*; restore the'
+    ):
         asyncio.run(output_of(driver, one))
 
 

@@ -1,4 +1,4 @@
-"""`run` passes signals on, and ends as its program did."""
+"""`run` passes signals on, and ends with the status of its program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes of dead hsups are swept, those of living ones are left alone."""
+"""Processes of previous hsups are swept, those of running ones are left alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ os.waitpid(pid, 0)
 def hsup_that_dies(
     line: str = "echo ready; exec setsid sleep 600 >/dev/null",
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Return an hsup's process, and the mark of the dyno that it has just started."""
+    """Return the process of an hsup, and the mark of the dyno that it has just started."""
     code = DEAD_HSUP.replace("LINE", repr(line))
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     said = {child.stdout.readline(), child.stdout.readline()}
@@ -125,7 +125,7 @@ def test_is_running_is_false_for_a_zombie():
 
 
 def test_parents_are_signalled_before_their_children(monkeypatch):
-    """A shell that sees its child end first goes on with its script, and says "Killed"."""
+    """A shell whose child ends first continues its script, and prints "Killed"."""
     signalled = []
     monkeypatch.setattr(os, "kill", lambda pid, _: signalled.append(pid))
     pids = {1 << 22, 4097, 8, 70_001, 64}

@@ -1,4 +1,4 @@
-"""A spec becomes what a shell would execute."""
+"""A spec becomes the program that a shell would execute."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_bash_is_found_though_the_release_sets_a_path_without_it():
 
 
 def test_a_command_that_is_not_there_is_127():
-    with pytest.raises(DynoStartError, match="in no folder of PATH") as caught:
+    with pytest.raises(DynoStartError, match="not in a directory of PATH") as caught:
         program(spec("no-such-command", "x"), SURROUNDINGS)
     assert caught.value.exit_code == 127
 
@@ -91,7 +91,5 @@ def test_what_cannot_be_an_argument_is_an_error():
 
 
 def test_a_process_that_has_the_command_of_its_image_only_is_refused():
-    with pytest.raises(
-        DynoStartError, match=r"web\.1 has no command but the one of its image; use"
-    ):
+    with pytest.raises(DynoStartError, match=r"web\.1 only has the command of its image; use"):
         program(spec(), SURROUNDINGS)

@@ -65,10 +65,10 @@ def test_a_url_of_a_file_is_its_path(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("file://host/root", '"file://host/root" is on another machine, "host"'),
-        ("file://[root", "a URL names no valid host"),
-        ("file://localhost", '"file://localhost" names no path'),
-        ("file:///a%00b", '"file:///a%00b" names no path'),
+        ("file://host/root", '"file://host/root" names a file on another machine, "host"'),
+        ("file://[root", "the host in a URL is not valid"),
+        ("file://localhost", '"file://localhost" has no valid path'),
+        ("file:///a%00b", '"file:///a%00b" has no valid path'),
     ],
 )
 def test_a_url_of_no_file_is_told(url: str, problem: str) -> None:

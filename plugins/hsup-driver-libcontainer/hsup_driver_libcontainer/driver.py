@@ -276,8 +276,8 @@ class LibcontainerDriver:
             import logging
 
             logging.getLogger(__name__).warning(
-                "each dyno's start takes the longer, the more files its slug has: "
-                "the kernel or the file system of the slugs knows no idmapped mounts"
+                "dynos whose slug has many files start slowly: "
+                "the kernel or the file system of the slugs does not support idmapped mounts"
             )
 
     def _begin_sync(self) -> None:

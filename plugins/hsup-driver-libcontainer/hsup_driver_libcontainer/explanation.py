@@ -45,7 +45,7 @@ _ATTRIBUTES = {
     kernel.MOUNT_ATTR_NOSUID: "nosuid",
     kernel.MOUNT_ATTR_NODEV: "nodev",
 }
-_OR_ELSE = "where the kernel or the file system refuses that"
+_OR_ELSE = "if the kernel or the file system refuses"
 
 
 def stack_root(stacks: StackStore, wanted: str | None, images: str) -> str:
@@ -88,7 +88,7 @@ def _details(step: Step, root: str) -> Iterator[str]:
         case MountPoint() | File() | Device() | Link():
             yield _of_file(step)
         case OpenBind(_, _, flags, attributes):
-            yield "recursive" if flags & kernel.AT_RECURSIVE else "without what is mounted below"
+            yield "recursive" if flags & kernel.AT_RECURSIVE else "without the mounts below it"
             yield from _names(attributes, _ATTRIBUTES)
         case AttachBind():
             yield from _names(step.remount, _MOUNT_FLAGS)

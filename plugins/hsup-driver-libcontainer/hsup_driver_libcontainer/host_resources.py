@@ -89,8 +89,9 @@ class HostResources:
                 make_own_folder(self.folder)
                 make_folders(self.stage)
             except OSError as error:
-                text = f"cannot make the run folder {self.folder}: {error.strerror}"
-                raise DriverError(text, hint=f"set {_RUN_FOLDER} to another one") from error
+                text = f"cannot create the run directory {self.folder}: {error.strerror}"
+                hint = f"set {_RUN_FOLDER} to another directory"
+                raise DriverError(text, hint=hint) from error
             _ = self._seccomp_filter  # which may lack its library
             self._is_open = True
 
@@ -192,7 +193,7 @@ class HostResources:
         try:
             return self._network.plan(place.subnet, place.interface)
         except OSError as error:
-            raise DynoStartError(f"cannot make a network: {error}") from error
+            raise DynoStartError(f"cannot plan the dyno's network: {error}") from error
 
     def sample(self, size: Size) -> Allocation:
         """Return what a dyno could have, of which nothing is taken. Raises DriverError."""
@@ -203,11 +204,11 @@ class HostResources:
     def explain(self, sample: Allocation) -> Iterator[str]:
         """Yield in words how a dyno gets its cgroups and its network. Raises DriverError."""
         yield from Cgroups.detect().explain(_SAMPLE, str(sample.uid), sample.size)
-        yield from (f"write 0 to {file}, to join it" for file in sample.group.join_files)
+        yield from (f"write 0 to {file} to join the cgroup" for file in sample.group.join_files)
         try:
             yield from self._network.explain(sample.subnet, sample.interface)
         except OSError as error:
-            raise DynoStartError(f"cannot make a network: {error}") from error
+            raise DynoStartError(f"cannot plan the dyno's network: {error}") from error
 
     def take_back(self, place: Allocation) -> None:
         """Give back what a dyno was to have that never had a network, but its uid."""
@@ -258,7 +259,7 @@ def _run_folder(environ: Mapping[str, str]) -> str:
     folder = environ.get(_RUN_FOLDER) or _DEFAULT_RUN_FOLDER
     if not folder.startswith("/") or set(folder) & set(_MOUNT_SYNTAX):
         text = f'{_RUN_FOLDER} must be an absolute path without {_MOUNT_SYNTAX}, got "{folder}"'
-        raise UsageError(text, hint=f"the default is {_DEFAULT_RUN_FOLDER}")
+        raise UsageError(text, hint=f"unset it to use the default, {_DEFAULT_RUN_FOLDER}")
     return folder
 
 

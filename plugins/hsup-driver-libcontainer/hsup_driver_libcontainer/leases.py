@@ -49,7 +49,7 @@ class Leases:
         """
         with self._mutex:
             if self._is_closed:
-                raise DriverError(f"no {self._kind} can be leased any more: the driver is closed")
+                raise DriverError(f"cannot lease a {self._kind}: the driver is closed")
             for number in self._candidates(busy):
                 if number not in self._taken and self._lock(number):
                     self._taken.add(number)

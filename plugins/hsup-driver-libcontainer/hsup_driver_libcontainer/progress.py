@@ -52,7 +52,7 @@ class Progress:
         if action is Action.TELL_STARTED:
             settle(self.started, self._built)
         elif action is Action.TELL_FAILED:
-            fail(self.started, DynoStartError("the dyno was killed while it started"))
+            fail(self.started, DynoStartError("the dyno was killed while it was starting"))
 
     def exit(self, status: ExitStatus, *, is_last: bool) -> None:
         """Have a program no more, and nobody else where it was the last one."""

@@ -25,7 +25,7 @@ _CAPABILITIES = {
     "sys_admin": 21,
     "mknod": 27,
 }
-_COPIES = "each file of a slug is given to the dyno's user at its start"
+_COPIES = "the start of each dyno changes the owner of every file of its slug"
 _MACHINES = ("x86_64", "aarch64")
 #: What Docker and Podman put into the root of a container.
 _MARKS_OF_CONTAINERS = (".dockerenv", "run/.containerenv")
@@ -48,7 +48,7 @@ def examine() -> Sequence[Finding]:
 def _root() -> Finding:
     if os.geteuid() == 0:
         return Finding("user", is_good=True, text="root")
-    text = f"the libcontainer driver needs root, and this is user {os.geteuid()}"
+    text = f"the libcontainer driver needs root, but hsup runs as user {os.geteuid()}"
     return Finding("user", is_good=False, text=text, remedy=how_to_get_rights())
 
 
@@ -59,7 +59,7 @@ def _capabilities() -> Finding:
     effective = int(status["CapEff"], 16)
     missing = [name for name, number in _CAPABILITIES.items() if not effective & 1 << number]
     if not missing:
-        return Finding("capabilities", is_good=True, text="all that are needed")
+        return Finding("capabilities", is_good=True, text="all that the driver needs")
     text = f"the libcontainer driver needs the capabilities {', '.join(missing)}"
     return Finding("capabilities", is_good=False, text=text, remedy=how_to_get_rights())
 
@@ -72,14 +72,14 @@ def is_container(root: str = "/") -> bool:
 def how_to_get_rights(root: str = "/") -> str:
     """Return what to do about too few rights, which a container gets from whoever starts it."""
     if is_container(root):
-        return "start this container as root and with --privileged: docker run --privileged"
+        return "start this container as root with docker run --privileged"
     return "run hsup with sudo"
 
 
 def _kernel() -> Finding:
     release, version = os.uname().release, _version()
     if version < _OLDEST_KERNEL:
-        text = f"the libcontainer driver needs Linux 5.10 or later, and this is {release}"
+        text = f"the libcontainer driver needs Linux 5.10 or later, but this is {release}"
         return Finding("kernel", is_good=False, text=text, remedy="upgrade the kernel")
     text = f"Linux {release}"
     if version < _KERNEL_WITHOUT_COPIES:
@@ -96,7 +96,7 @@ def _host() -> Finding:
     machine = os.uname().machine
     if machine in _MACHINES:
         return Finding("machine", is_good=True, text=machine)
-    text = f"the libcontainer driver knows {' and '.join(_MACHINES)}, and this is {machine}"
+    text = f"the libcontainer driver supports {' and '.join(_MACHINES)}, but this is {machine}"
     return Finding("machine", is_good=False, text=text, remedy="use another driver")
 
 
@@ -104,7 +104,7 @@ def _namespaces() -> Finding:
     missing = [one for one in _NAMESPACES if not os.path.exists(f"/proc/self/ns/{one}")]
     if not missing:
         return Finding("namespaces", is_good=True, text=", ".join(_NAMESPACES))
-    text = f"the kernel has no namespaces of kind {', '.join(missing)}"
+    text = f"the kernel does not support these namespaces: {', '.join(missing)}"
     remedy = "use a kernel built with CONFIG_NAMESPACES"
     return Finding("namespaces", is_good=False, text=text, remedy=remedy)
 
@@ -114,7 +114,7 @@ def _user_namespaces() -> Finding:
     most = _most_user_namespaces()
     text = "allowed" if most else f"user.max_user_namespaces is 0: {_COPIES}"
     if most is None:
-        text = f"the kernel has none (CONFIG_USER_NS): {_COPIES}"
+        text = f"the kernel does not support them (CONFIG_USER_NS): {_COPIES}"
     return Finding("user namespaces", is_good=bool(most), text=text)
 
 
@@ -136,8 +136,8 @@ def _overlay() -> Finding:
         kinds = {line.split()[-1] for line in file}
     if "overlay" in kinds or _module_exists("overlay"):
         return Finding("overlayfs", is_good=True, text="available")
-    text = "the kernel has no overlay file system"
-    return Finding("overlayfs", is_good=False, text=text, remedy="modprobe overlay")
+    text = "the kernel does not support overlay file systems"
+    return Finding("overlayfs", is_good=False, text=text, remedy="run modprobe overlay")
 
 
 def _module_exists(name: str) -> bool:

@@ -13,5 +13,5 @@ def make_own_folder(path: str) -> None:
     make_folders(path)
     found = os.stat(path)
     if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        text = f"run folder {path} can be written to by others"
-        raise DriverError(text, hint=f"chown it to root and chmod it to 700: {path}")
+        text = f"the run directory {path} is writable by other users"
+        raise DriverError(text, hint=f"run chown root {path} and chmod 700 {path}")

@@ -144,8 +144,8 @@ def build(machine: str) -> bytes:
     """Make the filter for a type of machine, as uname has it. Raises DriverError."""
     if machine not in _ARCHITECTURES:
         raise DriverError(
-            f"there is no system call filter for a machine of type {machine}",
-            hint=f"run the libcontainer driver on one of type {' or '.join(_ARCHITECTURES)}",
+            f"the system call filter does not support machines of type {machine}",
+            hint=f"run hsup on a machine of type {' or '.join(_ARCHITECTURES)}",
         )
     _load_library()
     from pyseccomp import Arch
@@ -169,7 +169,7 @@ def _load_library() -> None:
         import pyseccomp  # noqa: F401 - to see whether it loads
     except RuntimeError as error:
         raise DriverError(
-            "libseccomp is not installed", hint="install libseccomp2, or libseccomp on Fedora"
+            "libseccomp is not installed", hint="install libseccomp2 (on Fedora: libseccomp)"
         ) from error
 
 
@@ -267,8 +267,8 @@ def _keep(path: str, program: bytes) -> None:
         write_durably(path, _origin(_library_path()) + b"\n" + program)
     except OSError as error:
         raise DriverError(
-            f"cannot keep the system call filter in {folder}: {error.strerror}",
-            hint="set LIBCONTAINER_RUN_DIR to a folder that root can write to",
+            f"cannot store the system call filter in {folder}: {error.strerror}",
+            hint="set LIBCONTAINER_RUN_DIR to a directory that root can write to",
         ) from error
 
 
@@ -297,9 +297,9 @@ def _examine_kernel() -> Finding:
     except FileNotFoundError:
         is_good = False
     if is_good:
-        return Finding(subject, is_good, "there")
+        return Finding(subject, is_good, "supported")
     remedy = "boot a kernel with CONFIG_SECCOMP_FILTER"
-    return Finding(subject, is_good, f"{_ACTIONS} does not offer it", remedy)
+    return Finding(subject, is_good, f"{_ACTIONS} does not list its actions", remedy)
 
 
 def _examine_library() -> Finding:

@@ -29,7 +29,9 @@ def uid_range(environ: Mapping[str, str]) -> range:
     last = _uid(environ, UID_MAX, DEFAULT_MAX)
     if last < first:
         text = f"{UID_MAX} must not be less than {UID_MIN}, got {last} and {first}"
-        raise UsageError(text, hint=f"the defaults are {DEFAULT_MIN} and {DEFAULT_MAX}")
+        raise UsageError(
+            text, hint=f"unset both to use the defaults, {DEFAULT_MIN} and {DEFAULT_MAX}"
+        )
     return range(first, last + 1)
 
 
@@ -64,7 +66,7 @@ def examine(numbers: range, folder: str = "/etc") -> Finding:
         return Finding(subject, is_good=True, text=text)
     more = f" and {len(owners) - _MOST_TOLD} more" if len(owners) > _MOST_TOLD else ""
     told = ", ".join(owners[:_MOST_TOLD])
-    text += f", but not those of {told}{more}; set {UID_MIN} and {UID_MAX} to a range of their own"
+    text += f", except those of {told}{more}; set {UID_MIN} and {UID_MAX} to unused ones"
     return Finding(subject, is_good=False, text=text)
 
 
@@ -102,6 +104,6 @@ def _uid(environ: Mapping[str, str], name: str, default: int) -> int:
         return default
     number = whole_number(text)
     if number is None or not 1 <= number <= _HIGHEST_UID:
-        hint = f"the default is {default}"
-        raise UsageError(f'{name} must be a uid from 1 up, got "{text}"', hint=hint)
+        hint = f"unset it to use the default, {default}"
+        raise UsageError(f'{name} must be a uid of 1 or more, got "{text}"', hint=hint)
     return number

@@ -72,7 +72,7 @@ class WarmPool:
         try:
             self._ready.append(await self._make(self._size))
         except (HsupError, OSError) as error:  # who needs one will be told
-            logger.info("cannot have a dyno ready: %s", error)
+            logger.info("could not prepare a spare dyno: %s", error)
             return
         self._fill_soon()
 

@@ -127,7 +127,7 @@ class Zygote:
             self._await(connection, select.POLLIN)
             said = json.loads(connection.recv(1 << 16) or b'"the zygote ended"')
         except (BrokenPipeError, ConnectionResetError):
-            said = f"it was stopped, or took longer than {_PATIENCE_SECONDS:g} s"
+            said = f"the zygote was stopped, or took longer than {_PATIENCE_SECONDS:g} s"
         if said:
             raise DriverError(f"cannot mount a stack image: {said}")
 

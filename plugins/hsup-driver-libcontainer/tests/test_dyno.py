@@ -206,7 +206,7 @@ def test_one_that_is_killed_while_it_starts_says_so(is_seen):
         if is_seen:
             one.watch()
         one.builder.close()
-        with pytest.raises(DynoStartError, match="the dyno was killed while it started"):
+        with pytest.raises(DynoStartError, match="the dyno was killed while it was starting"):
             await one.dyno.started()
         assert one.dyno.gone.done() != is_seen
 
@@ -230,7 +230,8 @@ def test_a_dyno_of_which_too_many_open_files_keep_hsup_from_hearing_is_none(desc
         one.dyno.launch(SPEC, [])
         with descriptors_left(1):
             one.watch()
-            told = pytest.raises(DynoStartError, match="cannot hear of the dyno: Too many open")
+            expected = "cannot receive messages from the dyno: Too many open"
+            told = pytest.raises(DynoStartError, match=expected)
             with descriptors_left(0), told:
                 await one.dyno.started()
         await one.dyno.gone

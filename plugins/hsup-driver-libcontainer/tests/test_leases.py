@@ -187,7 +187,7 @@ def test_the_folder_is_nobody_elses(tmp_path):
 
 def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
     tmp_path.chmod(0o777)
-    with pytest.raises(DriverError, match="can be written to by others; chown it to root"):
+    with pytest.raises(DriverError, match="is writable by other users; run chown root"):
         leases_in(tmp_path)
 
 

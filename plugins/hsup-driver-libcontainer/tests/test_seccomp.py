@@ -385,12 +385,14 @@ def test_what_was_made_from_something_else_is_made_anew(tmp_path, program, origi
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(DriverError, match=r"cannot keep .* in .*/file/run: .*LIBCONTAINER_RUN_DIR"):
+    with pytest.raises(
+        DriverError, match=r"cannot store .* in .*/file/run: .*LIBCONTAINER_RUN_DIR"
+    ):
         seccomp.filter_program(str(file / "run"))
 
 
 def test_another_kind_of_machine_is_refused():
-    with pytest.raises(DriverError, match=r"machine of type riscv64; .* x86_64 or aarch64"):
+    with pytest.raises(DriverError, match=r"machines of type riscv64; .* x86_64 or aarch64"):
         seccomp.build("riscv64")
 
 

@@ -123,8 +123,8 @@ class Cgroups:
                 write(path, value)
         except OSError as error:
             _wait(_removing(made))
-            text = f"cannot make a cgroup for {dyno}: {error.filename}: {error.strerror}"
-            raise DriverError(text, hint="see hsup doctor") from error
+            text = f"cannot create a cgroup for {dyno}: {error.filename}: {error.strerror}"
+            raise DriverError(text, hint="run hsup doctor") from error
         return Group(self._version, folders, size)
 
     def planned(self, instance: str, dyno: str, size: Size) -> Group:
@@ -249,7 +249,9 @@ def _removing_empty(leaves: Iterable[str], folders: Sequence[str]) -> Iterator[f
         while not _rmdir(leaf):
             if time.monotonic() > deadline:
                 pids = ", ".join(map(str, process_ids(leaf)))
-                raise DriverError(f"cannot remove the cgroup {leaf}: process {pids} does not die")
+                raise DriverError(
+                    f"cannot remove the cgroup {leaf}: SIGKILL did not end process {pids}"
+                )
             _kill(folders)
             yield _LOOK_SECONDS
 

@@ -133,7 +133,7 @@ def _is_delegated(folder: str) -> bool:
 def _missing(layout: Layout) -> Iterator[Finding]:
     for name in CONTROLLERS:
         if name not in layout.parents:
-            text = f"the cgroup controller {name} is not there"
+            text = f"the cgroup controller {name} is not available"
             yield Finding("cgroups", is_good=False, text=text, remedy=_remedy(name, layout))
 
 
@@ -141,7 +141,7 @@ def _remedy(name: str, layout: Layout) -> str:
     if layout.version == 1:
         point = f"/sys/fs/cgroup/{name}"
         return f"mount it: mkdir -p {point} && mount -t cgroup -o {name} cgroup {point}"
-    return f"boot with cgroup_enable={name}, or have it delegated (systemd: Delegate=yes)"
+    return f"boot with cgroup_enable={name}, or delegate it to hsup (systemd: Delegate=yes)"
 
 
 def _writable(layout: Layout) -> Finding:
@@ -152,7 +152,7 @@ def _writable(layout: Layout) -> Finding:
                 "cgroups",
                 is_good=False,
                 text=f"{folder} is mounted read-only",
-                remedy="in a container, run it with --privileged --cgroupns=private",
+                remedy="start this container with --privileged --cgroupns=private",
             )
     return Finding("cgroups", is_good=True, text=f"version {layout.version}, in {where}")
 
@@ -162,9 +162,9 @@ def _swap_limit(layout: Layout) -> Finding:
     subject = "limit of swap"
     v1_file = f"{layout.parents['memory']}/memory.memsw.limit_in_bytes"
     if layout.version == 1 and not os.path.exists(v1_file):
-        text = "none, so dynos get no swap; swapaccount=1 at boot gives one"
+        text = "the kernel has none, so dynos get no swap; boot with swapaccount=1 to have one"
         return Finding(subject, is_good=False, text=text)
-    return Finding(subject, is_good=True, text="memory and swap have a limit together")
+    return Finding(subject, is_good=True, text="memory and swap are both limited")
 
 
 def _read(path: str) -> str:

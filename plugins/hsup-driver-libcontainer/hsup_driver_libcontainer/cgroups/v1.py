@@ -42,7 +42,7 @@ class Version1:
     def explain_complete(self, folders: Folders) -> Iterator[str]:
         """Yield in words what `complete` does."""
         if "cpuset" in folders:
-            yield f"give {folders['cpuset']} the processors of the one above"
+            yield f"give {folders['cpuset']} the processors of its parent"
 
     def limits_swap(self, folders: Folders) -> bool:
         """Tell whether the swap of a dyno can be limited."""

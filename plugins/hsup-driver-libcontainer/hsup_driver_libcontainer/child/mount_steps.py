@@ -232,7 +232,7 @@ def _idmapped(app: str, stage: str) -> Iterator[Step]:
     The kernel refuses the first before Linux 5.12, the second before 5.19: until then no
     layer of an overlay can be idmapped.
     """
-    does = f"attach {app} as if the dyno's user owned it"
+    does = f"attach {app} with the dyno's user as its owner"
     yield AttachSlug(does, app, f"{stage}/slug", is_idmapped=True)
     yield _slug(stage)
 

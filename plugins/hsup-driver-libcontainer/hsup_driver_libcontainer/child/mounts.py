@@ -127,7 +127,7 @@ def _attach_bind(tree: int, step: AttachBind) -> None:
         _make_place(target, is_directory=is_directory, owner=step.owner)
     if is_directory != os.path.isdir(target):
         kinds = ("directory", "file") if is_directory else ("file", "directory")
-        text = f"the former is a {kinds[0]}, the latter a {kinds[1]}"
+        text = f"the source is a {kinds[0]}, the target is a {kinds[1]}"
         raise OSError(errno.EINVAL, text, target)
     kernel.move_mount(tree, target)
     if step.remount:
@@ -154,7 +154,7 @@ def _path_of(folder: str) -> str:
 def _require_same(folder: str, found: os.stat_result) -> None:
     """Raise OSError where something else has come to have the path of a folder."""
     if not os.path.samestat(os.stat(folder), found):
-        raise OSError(errno.ESTALE, "it was replaced just now", _path_of(folder))
+        raise OSError(errno.ESTALE, "another directory has just replaced it", _path_of(folder))
 
 
 def _make_place(path: str, *, is_directory: bool, owner: int) -> None:

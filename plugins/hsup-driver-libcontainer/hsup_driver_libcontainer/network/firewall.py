@@ -30,8 +30,8 @@ FOLDER = "/run/hsup/firewall"
 _PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.002
 
-_NO_NFT = "nft is missing"
-_NEEDED = "a kernel with nf_tables, nat and fib is needed, Linux 5.10 or later"
+_NO_NFT = "nft is not installed"
+_NEEDED = "use Linux 5.10 or later with nf_tables, nat and fib"
 _INSTALL_NFT = "install it: apt-get install nftables"
 
 
@@ -72,7 +72,7 @@ class Firewall:
             self._iptables.begin_look()
         except OSError as error:
             self._give_up()
-            raise DriverError(f"cannot begin to make the firewall: {error.strerror}") from error
+            raise DriverError(f"cannot begin to set up the firewall: {error.strerror}") from error
 
     def open(self) -> None:
         """Return when the rules are made. Raises DriverError, and leaves none then."""
@@ -84,14 +84,14 @@ class Firewall:
             ended = table.wait()
             if ended.status and self._is_new:  # it is there, though no hsup says that it made it
                 ended = self._begin_table(is_new=False).wait()
-            _check(ended, f"cannot make the nftables table {nft.TABLE}", _NEEDED)
+            _check(ended, f"cannot create the nftables table {nft.TABLE}", _NEEDED)
             self._iptables.let_pass()
             forwarding.turn_on(self._forwarding)
         except (DriverError, OSError) as error:
             with suppress(DriverError):  # the first one is what matters
                 self.close()
             if isinstance(error, OSError):
-                raise DriverError(f"cannot make the firewall: {error.strerror}") from error
+                raise DriverError(f"cannot set up the firewall: {error.strerror}") from error
             raise
         finally:
             unlock(self._making)
@@ -199,6 +199,9 @@ def _locked_in_time(path: str) -> int:
             return lock_file(path, EXCLUSIVE_NOW, MAKE)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                text = f"another hsup has been making the firewall for {_PATIENCE_SECONDS:g} s"
-                raise DriverError(text, hint=f"fuser {path} tells which") from error
+                text = (
+                    f"timed out after {_PATIENCE_SECONDS:g} s "
+                    "waiting for another hsup to set up the firewall"
+                )
+                raise DriverError(text, hint=f"run fuser {path} to find it") from error
             time.sleep(_LOOK_SECONDS)

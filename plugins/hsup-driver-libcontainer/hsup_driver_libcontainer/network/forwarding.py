@@ -26,7 +26,7 @@ def turn_on(note: str) -> None:
         _write("1")
     except OSError as error:
         os.unlink(note)
-        text = f"cannot turn on the forwarding of packets: {error.strerror}"
+        text = f"cannot turn on IP forwarding: {error.strerror}"
         raise DriverError(text, hint="run sysctl -w net.ipv4.ip_forward=1 on the host") from error
 
 

@@ -102,11 +102,12 @@ class Iptables:
 
     def _change(self, lines: Sequence[str]) -> None:
         if not self._restore:
-            raise DriverError("iptables-restore is missing", hint="apt-get install iptables")
+            hint = "install it: apt-get install iptables"
+            raise DriverError("iptables-restore is not installed", hint=hint)
         text = "\n".join(["*filter", *lines, "COMMIT", ""])
         ended = RunningTool((self._restore, "-w", "--noflush"), text).wait()
         if ended.status:
-            problem = f"cannot change iptables' chain for dynos: {ended.complaint}"
+            problem = f"cannot change the iptables rules for dynos: {ended.complaint}"
             raise DriverError(problem, hint="run iptables -P FORWARD ACCEPT")
 
 

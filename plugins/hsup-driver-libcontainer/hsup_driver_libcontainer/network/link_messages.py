@@ -90,7 +90,9 @@ def encode(
         dyno=_encoded(dyno),
         dyno_steps=[one.step for one in dyno],
     )
-    removal = _Request("remove {name}", ifinfmsg, RTM_DELLINK, 0, {"index": values.number})
+    removal = _Request(
+        "remove the interface {name}", ifinfmsg, RTM_DELLINK, 0, {"index": values.number}
+    )
     return LinkRequests(plan, _encoded([removal]))
 
 
@@ -152,7 +154,7 @@ def _veth(group: int, values: LinkValues) -> _Request:
         *_ONE_QUEUE,
         _kind("veth", [("VETH_INFO_PEER", peer)]),
     )
-    return _link("make {name}", values.number, _NEW, attributes)
+    return _link("make the interface {name}", values.number, _NEW, attributes)
 
 
 def _ipvlan(parent: str, parent_index: int) -> _Request:
@@ -175,12 +177,12 @@ def _without_ipv6(name: str, index: int) -> _Request:
     mode = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_MODE_NONE)]}
     specific = [("AF_INET6", mode)]
     attributes = [("IFLA_AF_SPEC", {"attrs": specific})]
-    return _link(f"keep {name} without IPv6", index, 0, attributes)
+    return _link(f"turn off IPv6 on {name}", index, 0, attributes)
 
 
 def _up(name: str, index: int) -> _Request:
     fields = {"index": index, "flags": IFF_UP, "change": IFF_UP}
-    return _Request(f"take {name} up", ifinfmsg, RTM_NEWLINK, 0, fields)
+    return _Request(f"bring {name} up", ifinfmsg, RTM_NEWLINK, 0, fields)
 
 
 def _address(at: _At, told: str) -> _Request:

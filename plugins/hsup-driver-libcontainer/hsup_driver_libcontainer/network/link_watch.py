@@ -117,7 +117,7 @@ def _is_there(index: int) -> bool:
 def _remove(removal: str) -> None:
     with netlink_apply.route_socket() as netlink:
         try:
-            netlink_apply.request(netlink, bytes.fromhex(removal), ("remove an interface",))
+            netlink_apply.request(netlink, bytes.fromhex(removal), ("remove a dyno's interface",))
         except OSError as error:
             if error.errno != errno.ENODEV:
                 raise

@@ -154,7 +154,7 @@ class Network:
         if free:
             return Finding(subject, is_good=True, text=f"{free} are free in {block}")
         routed = next(one for one in routes if _is_within(self._numbers, one))
-        text = f"no subnet is free in {block}: {routed.interface} has {routed.network}"
+        text = f"no subnet is free in {block}: {routed.interface} uses {routed.network}"
         return Finding(subject, is_good=False, text=text, remedy=_REMEDY)
 
 
@@ -170,10 +170,10 @@ def _is_within(numbers: range, route: HostRoute) -> bool:
 def _examine_interface(name: str) -> Finding:
     subject = "extra interface"
     if any(one == name for _, one in socket.if_nameindex()):
-        return Finding(subject, is_good=True, text=f"{name} is there")
+        return Finding(subject, is_good=True, text=f"{name} exists")
     return Finding(
         subject,
         is_good=False,
-        text=f"{EXTRA_INTERFACE} names {name}, which this host does not have",
-        remedy="ip -brief link lists those that it has",
+        text=f'{EXTRA_INTERFACE} names "{name}", but this host has no such interface',
+        remedy="run ip -brief link to list its interfaces",
     )

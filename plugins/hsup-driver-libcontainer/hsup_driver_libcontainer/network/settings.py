@@ -86,7 +86,8 @@ def _route(text: str, extra: ExtraInterface | None) -> ExtraRoute:
     if interface not in {FIRST, EXTRA}:
         raise _refusal(f"a route through {FIRST} or {EXTRA}", text)
     if interface == EXTRA and extra is None:
-        raise UsageError(f'{EXTRA_ROUTES} has "{text}"', hint=f"set {EXTRA_INTERFACE} as well")
+        problem = f'{EXTRA_ROUTES} has "{text}", but {EXTRA_INTERFACE} is not set'
+        raise UsageError(problem, hint=f"set {EXTRA_INTERFACE} as well")
     if interface == FIRST and not is_default:
         raise _refusal(f'"{DEFAULT_GATEWAY}" as the gateway of {FIRST}, which has no other', text)
     return ExtraRoute(network, address, interface)
@@ -100,5 +101,7 @@ def _refusal(expected: str, text: str) -> UsageError:
 def _flag(environ: Mapping[str, str], name: str) -> bool:
     text = environ.get(name, "").strip()
     if text not in {"", "0", "1"}:
-        raise UsageError(f'{name} must be 1 or 0, got "{text}"', hint="the default is 0")
+        raise UsageError(
+            f'{name} must be 1 or 0, got "{text}"', hint="unset it to use the default, 0"
+        )
     return text == "1"

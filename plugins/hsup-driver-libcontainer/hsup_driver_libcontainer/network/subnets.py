@@ -74,7 +74,7 @@ def read_block(environ: Mapping[str, str]) -> IPv4Net:
     block = parse_network(text)
     if block is None or not 1 < block.prefix_length <= PREFIX_LENGTH or _is_special(block):
         expected = f"an IPv4 network of /2 to /{PREFIX_LENGTH}"
-        hint = f"the default is {DEFAULT_BLOCK}"
+        hint = f"unset it to use the default, {DEFAULT_BLOCK}"
         raise UsageError(f'{BLOCK_VARIABLE} must be {expected}, got "{text}"', hint=hint)
     return block
 

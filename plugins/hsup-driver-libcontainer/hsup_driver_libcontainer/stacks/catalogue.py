@@ -124,12 +124,12 @@ class Catalogue:
 
     def _refuse(self, wanted: str, entries: Sequence[Entry]) -> Entry:
         if wanted == _CONTAINER:
-            text = f'the stack "{wanted}" means a container image, which has no slug to be run'
+            text = f'stack "{wanted}" is for container images, which this driver cannot run'
             raise DriverError(text, hint="use the docker driver: -d docker")
         known = ", ".join(sorted({str(entry) for entry in entries} | {DEFAULT_STACK}))
         raise DriverError(
-            f'stack "{wanted}" is not known; known are {known}',
-            hint=f"add it to {self.manifest_path}, or: hsup stacks import {wanted} PATH|URL",
+            f'stack "{wanted}" is not known; the known stacks are {known}',
+            hint=f"add it to {self.manifest_path}, or run hsup stacks import {wanted} PATH|URL",
         )
 
 

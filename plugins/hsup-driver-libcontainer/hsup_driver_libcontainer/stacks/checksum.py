@@ -16,5 +16,5 @@ def verify(path: str, url: str, checksum: str) -> None:
     if found.hexdigest() != expected:
         raise DriverError(
             f"{shown(url)} has the checksum {algorithm}:{found.hexdigest()}, not {checksum}",
-            hint="try again, or correct the checksum if the new content is meant",
+            hint="try again, or change the checksum if the new content is intended",
         )

@@ -39,8 +39,8 @@ def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress)
         assert process.stderr
         try:
             if not _write_sparsely(process.stdout, image, watch):
-                text = f"{archive.name}, unpacked, has more bytes than the file system for stacks"
-                hint = "give a smaller one, or set HSUP_STACKS_DIR to another disk"
+                text = f"{archive.name} unpacks to more bytes than the file system for stacks has"
+                hint = "use a smaller one, or set HSUP_STACKS_DIR to a directory on a larger disk"
                 raise DriverError(text, hint=hint)
             complaint = process.stderr.read().decode(errors="replace").strip()
             if process.wait():

@@ -71,7 +71,7 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
         what = error.filename or stack
         text = f'cannot fetch stack "{entry}": {what}: {error.strerror}'
         is_missing = isinstance(error, FileNotFoundError) and what == entry.url
-        hint = "correct the url in manifest.yml, or import it again" if is_missing else None
+        hint = "change its url in manifest.yml, or import the stack again" if is_missing else None
         raise DriverError(text, hint=hint) from error
     finally:
         workspace.progress.finish()
@@ -118,11 +118,13 @@ def _require_file(path: str, name: str, folder: str) -> None:
     found = os.stat(path)
     kind = "neither a file nor a directory" if not stat.S_ISREG(found.st_mode) else "empty"
     if kind != "empty" or not found.st_size:
-        hint = "give a tar, a disk image, or the directory of a root file system"
+        hint = "use a tar, a disk image, or the directory of a root file system"
         raise DriverError(f"{name} is {kind}", hint=hint)
     if found.st_size > capacity(folder):
         text = f"{name} has {found.st_size} bytes, more than the whole file system for stacks"
-        raise DriverError(text, hint="give a smaller one, or set HSUP_STACKS_DIR to another disk")
+        raise DriverError(
+            text, hint="use a smaller one, or set HSUP_STACKS_DIR to a directory on a larger disk"
+        )
 
 
 def _verified(path: str, entry: Entry, checksum: str, workspace: Workspace) -> str:

@@ -29,5 +29,5 @@ def _url(place: str, folder: str) -> str:
         place = path_of_url(place)
     path = os.path.abspath(os.path.join(folder, place))
     if not os.path.exists(path):
-        raise UsageError(f"cannot import {place}: there is no such file or folder")
+        raise UsageError(f"cannot import {place}: there is no such file or directory")
     return path

@@ -77,13 +77,13 @@ def check_url(url: str) -> str | None:
         try:
             path_of_url(url)
         except SlugError as error:
-            return f"url must be of a file that is here: {error}"
+            return f"url must name a file on this machine: {error}"
         return None
     if url.startswith(IMAGE_SCHEME) and not _IMAGE.fullmatch(url):
         # Not shown: where a password was meant to be, any part of it may be one.
-        return "url must name an image, docker://HOST/NAME:TAG; passwords are docker login's"
+        return "url must name an image, docker://HOST/NAME:TAG; give passwords to docker login"
     if url.startswith(_WEB) and shown(url) == _NO_URL:
-        return "url must have a valid host; what is special in a password has to be %-encoded"
+        return "url must have a valid host; %-encode the special characters of a password"
     if url.startswith(_SCHEMES) and url not in _SCHEMES:
         return None
     kinds = "docker://, https://, http:// or file://"
@@ -171,7 +171,7 @@ class _Reader:
             primary=self._primary(name, values),
         )
         if entry.url.startswith("http://") and not entry.checksum:
-            problem = "give a checksum: what comes over http:// may have been changed on its way"
+            problem = "needs a checksum: what comes over http:// may have been altered in transit"
             self._note(values["url"], _of("url", name), problem, is_warning=True)
         return entry
 
@@ -182,9 +182,9 @@ class _Reader:
         for key, value in node.value:
             word = str(key.value)
             if word not in _KEYS:
-                self._note(key, f'"{word}"', f"is no key of a stack; keys are {', '.join(_KEYS)}")
+                self._note(key, f'"{word}"', f"is not a key of a stack; use {', '.join(_KEYS)}")
             elif word in values:
-                self._note(key, f'"{word}"', "is there twice; remove one")
+                self._note(key, f'"{word}"', "is duplicated; remove one")
             elif not isinstance(value, yaml.ScalarNode):
                 self._note(value, f'"{word}"', "must be a single value")
             else:
@@ -227,7 +227,7 @@ class _Reader:
                 expected = f"{_DIGITS[algorithm]} hexadecimal digits"
                 self._note(values[key], _of(key, name), f"must be {expected}, got {text!r}")
             elif algorithm == "md5":
-                problem = 'can be forged; give "checksum: sha256:…" in its place'
+                problem = 'can be forged; use "checksum: sha256:…" instead'
                 self._note(values[key], _of(key, name), problem, is_warning=True)
             return checksum
         return None
@@ -254,7 +254,7 @@ class _Reader:
         for node, entry in primaries[1:]:
             other, first = primaries[0]
             line = other.start_mark.line + 1
-            problem = f'only one stack can be primary, and "{first}" on line {line} is already'
+            problem = f'only one stack can be primary, and "{first}" on line {line} already is'
             self._note(node, _of("primary", entry.name), problem)
 
     def _note(self, node: yaml.Node, place: str, problem: str, *, is_warning: bool = False) -> None:

@@ -112,7 +112,7 @@ def _manifest(reference: str, tools: Tools) -> bytes:
         f"--tls-verify={_wants_tls(reference)}",
         f"{_TRANSPORT}{reference}",
         to=f"pull {reference}",
-        hint="hsup stacks import NAME FOLDER takes a root file system that is here",
+        hint="run hsup stacks import NAME DIRECTORY to use a root file system of this machine",
     )
 
 
@@ -122,8 +122,8 @@ def _nonsense_told(reference: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        text = f"cannot pull {reference}: what the registry has there is no image: {error!r}"
-        raise DriverError(text, hint="check that it is the address of an image") from error
+        text = f"cannot pull {reference}: the registry's answer is not an image: {error!r}"
+        raise DriverError(text, hint="check that this is the address of an image") from error
 
 
 def _size(layer: dict[str, Any], reference: str) -> int:
@@ -132,7 +132,7 @@ def _size(layer: dict[str, Any], reference: str) -> int:
     if type(size) is not int or not 0 <= size <= _MOST_BYTES:
         told = json.dumps(size)[:_MOST_TOLD]
         text = f'cannot pull {reference}: layer "{layer.get("digest")}" has the size {told}'
-        hint = f"have the image pushed again: it is a number of bytes from 0 to {_MOST_BYTES}"
+        hint = f"push the image again, with a size from 0 to {_MOST_BYTES} bytes"
         raise DriverError(text, hint=hint)
     return size
 
@@ -145,8 +145,8 @@ def _choose(manifests: Sequence[dict[str, Any]], entry: Entry) -> str:
     if ("linux", wanted) not in found:
         others = ", ".join(sorted({str(arch) for system, arch in found if system == "linux"}))
         raise DriverError(
-            f'stack "{entry}" is not there for {wanted}, only for {others or "other systems"}',
-            hint=f"give an image that has it in place of {shown(entry.url)}",
+            f'stack "{entry}" is not available for {wanted}, only for {others or "other systems"}',
+            hint=f"use an image for {wanted} instead of {shown(entry.url)}",
         )
     return str(manifests[found.index(("linux", wanted))]["digest"])
 

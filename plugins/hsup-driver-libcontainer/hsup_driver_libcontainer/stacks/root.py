@@ -18,14 +18,13 @@ _ARCHITECTURES = {62: "amd64", 183: "arm64"}
 def check_root(root: str, name: str) -> None:
     """Raise DriverError where a folder is no root of this machine's architecture."""
     if not os.stat(root).st_mode & stat.S_IXOTH:
-        hint = "chmod 755 its root folder"
-        raise DriverError(f'the root folder of stack "{name}" is closed to dynos', hint=hint)
+        hint = "run chmod 755 on it"
+        raise DriverError(f'dynos cannot enter the root directory of stack "{name}"', hint=hint)
     for shell in _SHELLS:
         path = find_file(root, shell)
         if path is None:
-            hint = "give the whole root file system of a system that has bash"
-            what = os.path.basename(shell)
-            raise DriverError(f'no {what} in the stack "{name}": it has no /{shell}', hint=hint)
+            hint = "use a complete root file system that has bash"
+            raise DriverError(f'stack "{name}" has no /{shell}', hint=hint)
         _check_machine(path, name)
 
 
@@ -67,6 +66,6 @@ def _check_machine(path: str, name: str) -> None:
     if found != wanted:
         got = _ARCHITECTURES.get(found, f"machine {found}")
         raise DriverError(
-            f'stack "{name}" is for {got}, this machine is {_ARCHITECTURES[wanted]}',
-            hint=f"give its {_ARCHITECTURES[wanted]} variant",
+            f'stack "{name}" is for {got}, but this machine is {_ARCHITECTURES[wanted]}',
+            hint=f"use its {_ARCHITECTURES[wanted]} variant",
         )

@@ -94,7 +94,9 @@ class StackStore:
         with self._telling():
             if is_folder(entry):
                 if entry.checksum:
-                    raise UsageError("a folder has no checksum", hint="leave out --checksum")
+                    raise UsageError(
+                        "a directory cannot have a checksum", hint="leave out --checksum"
+                    )
                 _open_folder(entry).close()
             else:
                 self._fetch(entry, progress, is_anew=True).close()
@@ -119,7 +121,7 @@ class StackStore:
                 if entry.name == name and version in (None, entry.version)
             ]
             if not records and not imports:
-                raise DriverError(f'stack "{wanted}" is not installed', hint="see hsup stacks list")
+                raise DriverError(f'stack "{wanted}" is not installed', hint="run hsup stacks list")
             self._remove(wanted, records, imports)
             return tuple(sorted({str(one) for one in (*records.values(), *imports)}))
 
@@ -165,7 +167,7 @@ class StackStore:
 
         told = progress or Progress()
         folder = self._installed.workspace(entry)
-        waiting = f"waiting for another hsup that fetches stack {entry}"
+        waiting = f"waiting for another hsup to fetch stack {entry}"
         with workspace(folder, lambda: told.say(waiting)) as descriptor:
             stack = None if is_anew else self._installed.open(entry)
             if stack is None or stack.record == unless:
@@ -224,9 +226,9 @@ def _open_folder(entry: Entry) -> Stack:
 
     if _UNMOUNTABLE.search(entry.url):
         problem = (
-            f'stack "{entry}" is in {entry.url!r}, and overlays cannot have : , or \\ in paths'
+            f'stack "{entry}" is in {entry.url!r}, but overlays cannot have : , or \\ in paths'
         )
-        raise DriverError(problem, hint="rename the folder, or bind-mount it elsewhere")
+        raise DriverError(problem, hint="rename the directory, or bind-mount it elsewhere")
     check_root(entry.url, str(entry))
     descriptor = lock(entry.url, SHARED)
     record = Record(entry.name, entry.version, entry.url, None, None, None, 0)

@@ -49,8 +49,8 @@ class Tools:
         for name in names:
             if which(name, path=self._environ.get("PATH")) is None:
                 package = _PACKAGES.get(name, name)
-                hint = f"apt install {package}, or your system's package of it"
-                raise DriverError(f"{name} is not installed, which this stack needs", hint=hint)
+                hint = f"install it: apt install {package}, or your system's package of it"
+                raise DriverError(f"{name} is not installed, but this stack needs it", hint=hint)
 
     def run(
         self,

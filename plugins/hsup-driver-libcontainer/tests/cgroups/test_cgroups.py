@@ -270,13 +270,13 @@ def test_to_remove_again_does_nothing(group, instance):
 
 
 def test_a_dyno_that_is_there_already_is_not_touched_by_another(group, cgroups, instance):
-    with pytest.raises(DriverError, match=r"cannot make a cgroup for web.1: .*File exists"):
+    with pytest.raises(DriverError, match=r"cannot create a cgroup for web.1: .*File exists"):
         cgroups.create(instance, "web.1", SIZES["performance-m"])
     assert content(group, "pids", "pids.max") == "12"
 
 
 def test_a_dyno_whose_limits_cannot_be_set_leaves_nothing(cgroups, instance):
-    with pytest.raises(DriverError, match=r"pids.max: Invalid argument; see hsup doctor"):
+    with pytest.raises(DriverError, match=r"pids.max: Invalid argument; run hsup doctor"):
         cgroups.create(instance, "web.1", SMALL._replace(pids=-1))
     assert folders_of(instance) == []
 

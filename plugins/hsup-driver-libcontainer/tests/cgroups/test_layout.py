@@ -109,7 +109,7 @@ def test_a_missing_controller_of_version_1_is_to_be_mounted(folder):
     assert [(one.is_good, one.text, one.remedy) for one in findings] == [
         (
             False,
-            "the cgroup controller pids is not there",
+            "the cgroup controller pids is not available",
             f"mount it: mkdir -p {there} && mount -t cgroup -o pids cgroup {there}",
         )
     ]

@@ -206,6 +206,6 @@ def test_a_path_that_is_gone_is_named_when_it_is_opened(make, tmp_path):
 
 
 def test_a_folder_that_something_else_took_the_place_of_is_not_mounted(tmp_path):
-    with pytest.raises(OSError, match="replaced just now"):
+    with pytest.raises(OSError, match="has just replaced it"):
         _require_same(str(tmp_path), os.stat(tmp_path.parent))
     _require_same(str(tmp_path), os.stat(tmp_path))

@@ -252,7 +252,7 @@ def test_a_refused_step_is_named(machine):
     network.give_back(dyno.subnet)
     again = type(dyno)(network.plan(dyno.subnet, dyno.name), dyno.subnet, dyno.name)
     again.end()
-    assert again.problem == f"[Errno 17] File exists: 'cannot make {dyno.name}'\n"
+    assert again.problem == f"[Errno 17] File exists: 'cannot make the interface {dyno.name}'\n"
 
 
 def test_a_busy_block_is_told_before_anything_is_made(machine):
@@ -261,7 +261,7 @@ def test_a_busy_block_is_told_before_anything_is_made(machine):
     machine.run("ip link set up0 up")
     network = machine.network(LIBCONTAINER_DYNO_SUBNET="10.1.2.0/24")
     expected = (
-        "no subnet is free in 10.1.2.0/24: up0 has 10.1.0.0/16; "
+        "no subnet is free in 10.1.2.0/24: up0 uses 10.1.0.0/16; "
         "set LIBCONTAINER_DYNO_SUBNET to a larger block"
     )
     with pytest.raises(DriverError, match=expected):
@@ -278,7 +278,8 @@ def test_a_subnet_that_overlaps_a_route_is_never_taken(machine):
 
 def test_a_missing_interface_is_told_before_anything_is_made(machine):
     network = machine.network(LIBCONTAINER_DYNO_EXTRA_INTERFACE="eth7:10.0.0.10/24")
-    with pytest.raises(DriverError, match="names eth7, which this host does not have; ip -brief"):
+    expected = 'names "eth7", but this host has no such interface; run ip -brief link'
+    with pytest.raises(DriverError, match=expected):
         network.check()
 
 

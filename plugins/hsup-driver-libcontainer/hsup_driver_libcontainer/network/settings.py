@@ -1,4 +1,4 @@
-"""What the operator says about the network of dynos."""
+"""The operator's settings for the network of dynos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALLOW_METADATA = "LIBCONTAINER_DYNO_ALLOW_METADATA"
 
 #: The names of a dyno's interfaces.
 FIRST, EXTRA = "eth0", "eth1"
-#: What stands for the gateway of a dyno's default route.
+#: Stands for the gateway of a dyno's default route.
 DEFAULT_GATEWAY = "default"
 
 _LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ in linux/if.h, without the NUL
@@ -34,7 +34,7 @@ class ExtraInterface(NamedTuple):
 
 
 class ExtraRoute(NamedTuple):
-    """A route of a dyno; no gateway is that of its default route."""
+    """A route of a dyno; None as the gateway means that of its default route."""
 
     destination: IPv4Net
     gateway: int | None
@@ -52,7 +52,7 @@ class NetworkSettings(NamedTuple):
 
 
 def read_network_settings(environ: Mapping[str, str]) -> NetworkSettings:
-    """Return what the variables say. Raises UsageError."""
+    """Read the environment variables. Raises UsageError."""
     extra = _extra_interface(environ.get(EXTRA_INTERFACE, "").strip())
     routes = environ.get(EXTRA_ROUTES, "").strip()
     return NetworkSettings(

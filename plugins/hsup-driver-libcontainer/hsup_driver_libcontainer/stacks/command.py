@@ -1,4 +1,4 @@
-"""`hsup stacks`: which stacks there are, and what becomes of them."""
+"""The command `hsup stacks`, which lists, fetches, imports and removes stacks."""
 
 from __future__ import annotations
 

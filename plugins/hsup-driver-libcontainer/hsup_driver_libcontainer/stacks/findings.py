@@ -1,4 +1,4 @@
-"""What this machine has for stacks, for `hsup doctor`."""
+"""Look for what stacks need on this machine, for `hsup doctor`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hsup_driver_libcontainer.stacks.store import Listed, StackStore, is_folder
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at the stack of releases that name none, and at what pulls images."""
+    """Look at the stack for releases that name none, and at the tools that pull images."""
     try:
-        stacks = [one for one in StackStore(settings).list() if one.entry.primary]
+        stacks = [stack for stack in StackStore(settings).list() if stack.entry.primary]
     except HsupError as error:
         fault = Finding(
             "stack", is_good=False, text=str(error), remedy="fix this, then run hsup doctor again"
         )
         return [fault, _puller(settings, is_needed=False)]
-    stack = next((one for one in stacks if one.path), stacks[0])
+    stack = next((stack for stack in stacks if stack.path), stacks[0])
     is_needed = stack.entry.image is not None and not stack.path
     return [_stack(stack), _puller(settings, is_needed=is_needed)]
 

@@ -1,4 +1,4 @@
-"""What `hsup stacks import` was asked for, as an entry."""
+"""Turn the arguments of `hsup stacks import` into an entry."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ class LibcontainerDriver:
     def _fork(self, place: Allocation) -> Channels:
         """Fork the first process of a dyno; from the zygote if it was started."""
         with ExitStack() as undo, ExitStack() as lent:
-            own, its = _pair(undo, lent)
+            first, its = _pair(undo, lent)
             setup, builders = _pair(undo, lent)
             theirs = (its.fileno(), builders.fileno())
             if self._zygote is not None:
@@ -247,13 +247,13 @@ class LibcontainerDriver:
                 common = self._host.common
                 leave = partial(init.leave_all, {*theirs, *common.kept})
                 init.fork(*theirs, place.process_setup().packet(), common, leave)
-            channels = Channels(own, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
+            channels = Channels(first, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
             undo.pop_all()
         return channels
 
     @contextmanager
     def _files(
-        self, place: Allocation, spec: DynoSpec, prepared: RootfsRef, own: Program
+        self, place: Allocation, spec: DynoSpec, prepared: RootfsRef, executed: Program
     ) -> Iterator[tuple[int, int]]:
         """Yield the memory files of a dyno's plan and program, and close them afterwards."""
         seen = place.plan(
@@ -261,12 +261,12 @@ class LibcontainerDriver:
             stack=prepared.root,
             app=prepared.app,
             scratch_bytes=self._host.scratch_bytes(place.size),
-            terminal=own.terminal,
+            terminal=executed.terminal,
         )
         with ExitStack() as close:
             plan_file = plan.write(seen)
             close.callback(os.close, plan_file)
-            program_file = plan.write(own)
+            program_file = plan.write(executed)
             close.callback(os.close, program_file)
             yield plan_file, program_file
 
@@ -365,8 +365,8 @@ class LibcontainerDriver:
 
 def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
     """Return the two ends of a channel, each closed by its own exit stack."""
-    own, its = protocol.pair()
-    return ours.enter_context(own), theirs.enter_context(its)
+    near, far = protocol.pair()
+    return ours.enter_context(near), theirs.enter_context(far)
 
 
 def _connect(channels: Channels, network: NetworkPlan, host: socket.socket) -> None:

@@ -104,8 +104,8 @@ class ContainerDyno:
         """Exec a command in the dyno. Raises DynoStartError."""
         if self._conversation.pidfd < 0 or self._spec is None:
             raise DynoStartError("the dyno has ended")
-        own = program(self._spec._replace(command=command))
-        return self._executions.begin(own, self._conversation.pidfd, streams)
+        executed = program(self._spec._replace(command=command))
+        return self._executions.begin(executed, self._conversation.pidfd, streams)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Wait until nothing of the dyno is left; kill what outlives the grace period.
@@ -150,10 +150,10 @@ class ContainerDyno:
             case BuilderGone():
                 self._leave_builder()
             case Exited(status, is_last):
-                self._progress.exit(self._told(exit_status(status)), is_last=bool(is_last))
+                self._progress.exit(self._with_memory(exit_status(status)), is_last=bool(is_last))
             case AllGone():
                 self._memory.close()
-                self._progress.be_gone(self._told(ExitStatus(signal=SIGKILL)))
+                self._progress.be_gone(self._with_memory(ExitStatus(signal=SIGKILL)))
 
     def _fail(self, error: DynoStartError) -> None:
         self._progress.fail(error)
@@ -169,6 +169,7 @@ class ContainerDyno:
         if not self._conversation.was_seen:
             self._lookout.end_stopped()
 
-    def _told(self, status: ExitStatus) -> ExitStatus:
+    def _with_memory(self, status: ExitStatus) -> ExitStatus:
+        """Return the status with whether the dyno ran out of memory."""
         ran_out = self._memory.has_come or self.place.ran_out_of_memory()
         return status._replace(out_of_memory=ran_out)

@@ -59,9 +59,9 @@ def stack_root(stacks: StackStore, wanted: str | None, images: str) -> str:
 
 def of_file_systems(plan: ContainerPlan, uid: int, stage: str) -> Iterator[str]:
     """Yield the steps of a plan on this machine, in words."""
-    found = facts.look(plan, uid)
-    may_map_ids = found.may_map_ids and requirements.may_map_ids()
-    return told(steps(plan, uid, stage, found._replace(may_map_ids=may_map_ids)), f"{stage}/root")
+    seen = facts.look(plan, uid)
+    may_map_ids = seen.may_map_ids and requirements.may_map_ids()
+    return told(steps(plan, uid, stage, seen._replace(may_map_ids=may_map_ids)), f"{stage}/root")
 
 
 def told(steps: Steps, root: str) -> Iterator[str]:

@@ -179,7 +179,7 @@ def _newer_calls(architecture: int) -> bytes:
         (_BPF_JMP_JGT_K, 0, 1, _last_known_number(architecture)),
         (_BPF_RET_K, 0, 0, _SECCOMP_RET_ERRNO | errno.ENOSYS),
     )
-    return b"".join(struct.pack("=HBBI", *one) for one in instructions)
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
 
 
 def _last_known_number(architecture: int) -> int:
@@ -239,7 +239,7 @@ def _allowed_by_arguments() -> Iterator[tuple[str, tuple[pyseccomp.Arg, ...]]]:
     for protocol in _NETLINK_PROTOCOLS:
         yield "socket", (Arg(0, EQ, _AF_NETLINK), Arg(2, EQ, protocol))
     yield "socketpair", (Arg(0, EQ, _AF_UNIX),)  # no other family that is allowed has pairs
-    for bit in (1 << place for place in range(32)):  # one that differs from TIOCSTI's
+    for bit in (1 << number for number in range(32)):  # any bit that differs from TIOCSTI's
         yield "ioctl", (Arg(1, MASKED_EQ, bit, ~_TIOCSTI & bit),)
 
 
@@ -298,7 +298,7 @@ def _examine_kernel() -> Finding:
     if is_good:
         return Finding(subject, is_good, "supported")
     remedy = "boot a kernel with CONFIG_SECCOMP_FILTER"
-    return Finding(subject, is_good, f"{_ACTIONS} does not list its actions", remedy)
+    return Finding(subject, is_good, "the kernel does not support seccomp filters", remedy)
 
 
 def _examine_library() -> Finding:

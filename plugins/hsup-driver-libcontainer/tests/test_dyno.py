@@ -1,4 +1,4 @@
-"""What a dyno makes of what its processes say, for which this stands; nothing here needs root."""
+"""A dyno's reaction to the messages of its processes, which the test sends; without root."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KILLED = ExitStatus(signal=signal.SIGKILL)
 
 
 class Memory(NamedTuple):
-    """The cgroups of a dyno, as far as they are asked."""
+    """The cgroups of a dyno, as far as a dyno uses them."""
 
     kills: int = 0
 
@@ -47,7 +47,7 @@ class Memory(NamedTuple):
 
 
 class Processes:
-    """A dyno, and the processes' ends of its channels; the first one sleeps."""
+    """A dyno and the processes' ends of its channels; the first process sleeps."""
 
     def __init__(self, opened: ExitStack, kills: int = 0) -> None:
         (first, self.first), (setup, self.builder) = protocol.pair(), protocol.pair()
@@ -83,7 +83,7 @@ class Processes:
         os.close(pidfd)
 
     def build(self) -> None:
-        """Be the builder until it has become the program."""
+        """Play the builder until it has become the program."""
         protocol.send(self.builder, Built(has_copied_owner=True))
         self.builder.close()
 

@@ -90,7 +90,7 @@ def test_both_ways_of_a_choice_are_told():
 
 
 def explain(settings: Settings, tmp_path: Path, **given: Any) -> Sequence[str]:
-    """Return what a driver tells that shares nothing with those of other tests."""
+    """Return the explanation of a driver that shares nothing with those of other tests."""
     environ = {**settings.environ, "LIBCONTAINER_RUN_DIR": str(tmp_path / "run")}
     driver = LibcontainerDriver(settings._replace(environ=environ))
     one = Release(app="app", version=1, slug=Slug("/srv/shop"))

@@ -1,4 +1,4 @@
-"""The range of uids is the operator's, and makes sense."""
+"""The operator chooses the range of uids, which must be valid."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def leases(folder: Path, numbers: range) -> Leases:
 
 
 def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path):
-    """Those of accounts and groups are looked up as everybody does; the machine has daemon's."""
+    """Accounts and groups are looked up by the C library; every machine has daemon."""
     (tmp_path / "subuid").write_text("me:2:2\nfaulty\n\nroot:70000:5\n")
     (tmp_path / "subgid").write_text("me:4:1\n")
     daemon = pwd.getpwnam("daemon").pw_uid

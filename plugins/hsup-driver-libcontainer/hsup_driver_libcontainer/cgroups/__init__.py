@@ -1,1 +1,1 @@
-"""The cgroups of dynos, of version 1 and 2: their place, limits and counters."""
+"""The cgroups of dynos, of version 1 and 2: their layout, limits and counters."""

@@ -1,4 +1,4 @@
-"""Find the place for the cgroups of dynos, and what this machine lacks for them.
+"""Find where to make the cgroups of dynos, and what this machine lacks for them.
 
 Version 1 has a hierarchy for each controller, version 2 has one for all. A machine may
 mount both; the one that has memory, pids and cpu is used. See man 7 cgroups.
@@ -53,7 +53,7 @@ def survey(
 
     Returns a layout that is usable if no finding has a remedy.
     `mountinfo` and `own_cgroup` are the texts of /proc/self/mountinfo and
-    /proc/self/cgroup. In a container the cgroups of dynos are made below its own one, even if
+    /proc/self/cgroup. In a container the cgroups of dynos are made below its own, even if
     it sees those of the host (docker run --cgroupns host), so that they end with it.
     """
     v1 = _version_1(mountinfo)
@@ -113,7 +113,7 @@ def _own_folder(root: str, point: str, own_cgroup: str) -> str:
 
 
 def _delegated(point: str, own: str) -> str | None:
-    """Return the cgroup that systemd delegated to hsup: its own one, or that one's parent.
+    """Return the cgroup that systemd delegated to hsup: its own, or the parent of that.
 
     It is the parent with DelegateSubgroup=, and if hsup was moved to a leaf.
     """
@@ -162,7 +162,7 @@ def _swap_limit(layout: Layout) -> Finding:
     subject = "limit of swap"
     v1_file = f"{layout.parents['memory']}/memory.memsw.limit_in_bytes"
     if layout.version == 1 and not os.path.exists(v1_file):
-        text = "the kernel has none, so dynos get no swap; boot with swapaccount=1 to have one"
+        text = "the kernel has none, so dynos get no swap; boot with swapaccount=1 to enable it"
         return Finding(subject, is_good=False, text=text)
     return Finding(subject, is_good=True, text="memory and swap are both limited")
 

@@ -149,17 +149,17 @@ class Network:
     def _examine_block(self) -> Finding:
         subject = "subnets of dynos"
         routes = read_routes()
-        free = sum(len(one) for one in without(self._numbers, _numbers_of(routes)))
+        free = sum(len(numbers) for numbers in without(self._numbers, _numbers_of(routes)))
         block = self._settings.block
         if free:
             return Finding(subject, is_good=True, text=f"{free} are free in {block}")
-        routed = next(one for one in routes if _is_within(self._numbers, one))
+        routed = next(route for route in routes if _is_within(self._numbers, route))
         text = f"no subnet is free in {block}: {routed.interface} uses {routed.network}"
         return Finding(subject, is_good=False, text=text, remedy=_REMEDY)
 
 
 def _numbers_of(routes: Sequence[HostRoute]) -> Sequence[range]:
-    return [numbers_touched(one.network.addresses) for one in routes]
+    return [numbers_touched(route.network.addresses) for route in routes]
 
 
 def _is_within(numbers: range, route: HostRoute) -> bool:
@@ -169,7 +169,7 @@ def _is_within(numbers: range, route: HostRoute) -> bool:
 
 def _examine_interface(name: str) -> Finding:
     subject = "extra interface"
-    if any(one == name for _, one in socket.if_nameindex()):
+    if any(name == existing for _, existing in socket.if_nameindex()):
         return Finding(subject, is_good=True, text=f"{name} exists")
     return Finding(
         subject,

@@ -45,7 +45,7 @@ def list_stacks(context: CommandContext, /, *, as_json: bool) -> None:
     store = _store(context)
     listed = _list_with_faults(store)
     if as_json:
-        tell_json([_fields(one) for one in listed])
+        tell_json([_fields(each) for each in listed])
         return
     from hsup.table import table
 
@@ -146,28 +146,28 @@ def _list_with_faults(store: StackStore) -> tuple[Listed, ...]:
     return store.list()
 
 
-def _fields(one: Listed) -> dict[str, object]:
+def _fields(listed: Listed) -> dict[str, object]:
     from hsup_driver_libcontainer.stacks.manifest import shown
 
-    record = one.record
+    record = listed.record
     return {
-        "name": one.entry.name,
-        "version": one.entry.version,
-        "primary": one.entry.primary,
-        "url": shown(one.entry.url),
-        "checksum": one.entry.checksum,
-        "path": one.path,
-        "in_use": one.is_in_use,
+        "name": listed.entry.name,
+        "version": listed.entry.version,
+        "primary": listed.entry.primary,
+        "url": shown(listed.entry.url),
+        "checksum": listed.entry.checksum,
+        "path": listed.path,
+        "in_use": listed.is_in_use,
         "digest": record.digest if record else None,
         "filesystem": record.filesystem if record else None,
         "bytes": record.size if record else None,
     }
 
 
-def _row(one: Listed) -> tuple[str, ...]:
+def _row(listed: Listed) -> tuple[str, ...]:
     from hsup_driver_libcontainer.stacks.manifest import shown
 
-    state = "in use" if one.is_in_use else "installed" if one.path else "not installed"
-    size = f"{one.record.size / _MIB:.0f} MiB" if one.record else ""
-    name = f"{one.entry.name}{' *' if one.entry.primary else ''}"
-    return name, one.entry.version or "", state, size, shown(one.entry.url)
+    state = "in use" if listed.is_in_use else "installed" if listed.path else "not installed"
+    size = f"{listed.record.size / _MIB:.0f} MiB" if listed.record else ""
+    name = f"{listed.entry.name}{' *' if listed.entry.primary else ''}"
+    return name, listed.entry.version or "", state, size, shown(listed.entry.url)

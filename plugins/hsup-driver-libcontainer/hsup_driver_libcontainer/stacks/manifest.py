@@ -150,10 +150,10 @@ class _Reader:
             self._note(root, "", "the manifest must be a list, `- name: …`")
             return ()
         read = [(node, self._entry(node)) for node in root.value]
-        found = [(node, entry) for node, entry in read if entry]
-        self._check_repetition(found)
-        self._check_primary(found)
-        return tuple(entry for _, entry in found)
+        entries = [(node, entry) for node, entry in read if entry]
+        self._check_repetition(entries)
+        self._check_primary(entries)
+        return tuple(entry for _, entry in entries)
 
     def _entry(self, node: yaml.Node) -> Entry | None:
         import yaml
@@ -242,15 +242,15 @@ class _Reader:
             )
         return word in ("true", "yes")
 
-    def _check_repetition(self, found: Sequence[tuple[yaml.Node, Entry]]) -> None:
+    def _check_repetition(self, entries: Sequence[tuple[yaml.Node, Entry]]) -> None:
         lines: dict[tuple[str, str | None], int] = {}
-        for node, entry in found:
+        for node, entry in entries:
             first = lines.setdefault(entry[:2], node.start_mark.line + 1)
             if entry.name and first != node.start_mark.line + 1:
                 self._note(node, f'stack "{entry}"', f"is already on line {first}; remove one")
 
-    def _check_primary(self, found: Sequence[tuple[yaml.Node, Entry]]) -> None:
-        primaries = [(node, entry) for node, entry in found if entry.primary]
+    def _check_primary(self, entries: Sequence[tuple[yaml.Node, Entry]]) -> None:
+        primaries = [(node, entry) for node, entry in entries if entry.primary]
         for node, entry in primaries[1:]:
             other, first = primaries[0]
             line = other.start_mark.line + 1

@@ -94,7 +94,7 @@ def unpack_layers(layout: str, root: str, tools: Tools) -> None:
 
 
 def _references(entry: Entry) -> tuple[str, str]:
-    """Return the repository and the image: by its digest if there is a checksum, else by its tag."""
+    """Return the repository, and the image: by its checksum as digest, or else by its tag."""
     given = entry.image
     assert given is not None  # only images are resolved
     if entry.checksum:

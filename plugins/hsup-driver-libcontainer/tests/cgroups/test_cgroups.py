@@ -1,4 +1,4 @@
-"""Cgroups of the machine that this runs on, whichever version it has."""
+"""The cgroups of the machine that this runs on, whichever version it has."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def group(cgroups: Cgroups, instance: str) -> Group:
 
 @pytest.fixture
 def start() -> Iterator[Callable[[Group, str], subprocess.Popen[bytes]]]:
-    """Start Python code in a group; it is in there when this returns."""
+    """Start Python code in a group; it has joined when this returns."""
     started = []
 
     def start(group, code):
@@ -338,7 +338,7 @@ def test_the_root_of_all_cgroups_keeps_its_processes(unified):
 
 
 def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
-    """It is mounted on a cgroup, which is all that there can be for it."""
+    """It is mounted on a cgroup: nothing else can be made in that file system."""
     Version2().complete({"memory": str(unified)})
     place, text = Version2().view({"memory": str(unified)}, SMALL).files[0]
     script = (

@@ -1,4 +1,4 @@
-"""What would be made for a dyno, told without making it: in folders that are no cgroups."""
+"""The explanation of what would be made for a dyno, in ordinary directories."""
 
 from __future__ import annotations
 

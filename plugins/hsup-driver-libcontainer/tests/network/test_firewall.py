@@ -1,4 +1,4 @@
-"""The rules are there as long as any hsup lives, and no longer."""
+"""The rules exist while any hsup is running, and no longer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def forked(body: Callable[[], object]) -> int:
 
 
 def killed_hsup(machine: Machine) -> None:
-    """Leave what an hsup leaves that was killed."""
+    """Make the leftovers of an hsup that was killed."""
     reading, writing = os.pipe()
 
     def live():
@@ -59,7 +59,7 @@ def has_table(machine: Machine) -> bool:
 
 @pytest.fixture
 def docker(machine: Machine) -> None:
-    """Have the chains that Docker makes."""
+    """Make the chains that Docker makes."""
     if machine.run_or_none("iptables -S") is None:
         pytest.skip("needs iptables")
     for command in DOCKER:

@@ -1,4 +1,4 @@
-"""Dynos reach the world, and neither one another nor what clouds tell about a machine."""
+"""Dynos reach the Internet, but neither one another nor the metadata services of clouds."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_world_reaches_a_dyno_that_was_published_and_no_other(machine):
 
 @pytest.fixture(params=["docker0", "mine0"])
 def bridged(machine: Machine, request: pytest.FixtureRequest) -> int:
-    """Give a container, as an engine makes it: at a bridge, which may have any name."""
+    """Make a container as an engine does: on a bridge, which may have any name."""
     container = machine.world()
     for line in (
         f"ip link add {request.param} type bridge",

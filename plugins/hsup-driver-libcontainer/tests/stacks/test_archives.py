@@ -1,4 +1,4 @@
-"""Root tars and disk images, from this machine and from a server."""
+"""Tars and disk images, from this machine and from a server."""
 
 from __future__ import annotations
 
@@ -485,7 +485,7 @@ def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
 
 @pytest.fixture
 def odd(tmp_path: Path, root_tar: bytes) -> Callable[[str], str]:
-    """Return a maker of what people and attackers give in place of a root file system."""
+    """Return a function that makes the files that users and attackers give as stacks."""
 
     def make(kind: str) -> str:
         path = tmp_path / "odd"

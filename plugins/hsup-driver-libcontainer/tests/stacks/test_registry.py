@@ -27,7 +27,7 @@ with StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[
 
 @pytest.fixture
 def second_layer(tmp_path: Path, pack: Callable[[Path], bytes]) -> bytes:
-    """What a second layer says: one file gone, a folder replaced."""
+    """The content of a second layer: one file removed, a directory replaced."""
     folder = tmp_path / "second"
     (folder / "etc").mkdir(parents=True)
     (folder / "etc/.wh.gone").touch()

@@ -70,7 +70,7 @@ def test_a_folder_whose_name_is_not_utf_8_can_be_bound(hsup, words):
 
 def test_a_bind_that_cannot_be_is_told(hsup):
     for dyno, text in (
-        ("/etc/passwd", "at /etc/passwd: the former is a directory, the latter a file"),
+        ("/etc/passwd", "at /etc/passwd: the source is a directory, the target is a file"),
         ("/app/..", "/ is the dyno's own"),
         ("/proc/mine", "/proc/mine is the dyno's own"),
     ):

@@ -1,4 +1,4 @@
-"""What one dyno has of this machine: a user, an address, cgroups, a name."""
+"""What one dyno is given of this machine: a uid, an address, cgroups, a host name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hsup_driver_libcontainer.network.subnets import Subnet
 
 
 class Allocation(NamedTuple):
-    """What was taken for a dyno, to be given back when it is gone.
+    """What a dyno was given, to be given back when the dyno has ended.
 
-    `cpus` are those that it may use, none for all. `hostname` is a UUID, as on
+    `cpus` are those that it may use; empty means all. `hostname` is a UUID, as on
     the platform.
     """
 
@@ -30,13 +30,13 @@ class Allocation(NamedTuple):
 
     @property
     def interface(self) -> str:
-        """Return the name of its network's end on the host."""
+        """Return the name of the interface at the host's end of the dyno's network."""
         return f"hsup{self.subnet.number:08x}"
 
     def ran_out_of_memory(self) -> bool:
-        """Tell whether the kernel killed a process of the dyno for its memory.
+        """Tell whether the kernel killed a process of the dyno for using too much memory.
 
-        False where that cannot be read, as too many files are open.
+        False if the counter cannot be read because too many files are open.
         """
         try:
             return self.group.out_of_memory_kills() > 0
@@ -44,7 +44,7 @@ class Allocation(NamedTuple):
             return False
 
     def process_setup(self) -> ProcessSetup:
-        """Return what the dyno has whatever it runs."""
+        """Return the setup that does not depend on what the dyno runs."""
         return ProcessSetup(
             uid=self.uid,
             hostname=self.hostname,
@@ -62,16 +62,16 @@ class Allocation(NamedTuple):
         scratch_bytes: int,
         terminal: Terminal | None,
     ) -> ContainerPlan:
-        """Return what the dyno sees of a stack, and of the folder of a slug if it has one."""
+        """Return the plan of the dyno; `app` is the directory of its slug, None without one."""
         files = {
-            "/etc/debian_chroot": f"{spec.name}\n",  # which Debian's bash has in its prompt
+            "/etc/debian_chroot": f"{spec.name}\n",  # shown in the prompt of Debian's bash
             "/etc/hostname": f"{self.hostname}\n",
             "/etc/hosts": resolv.hosts(self.subnet.dyno, self.hostname),
             "/etc/resolv.conf": resolv.resolv_conf(),
             START_UP_FILE: START_UP,
         }
         view = self.group.view
-        binds = (BindMount(str(one.host), str(one.dyno), one.read_only) for one in spec.binds)
+        binds = (BindMount(str(bind.host), str(bind.dyno), bind.read_only) for bind in spec.binds)
         return ContainerPlan(
             name=str(spec.name),
             stack=stack,

@@ -1,4 +1,4 @@
-"""What hsup and the processes of one dyno say to each other, as hsup hears it."""
+"""Exchange messages with the processes of one dyno, at hsup's end of the channels."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from hsup_driver_libcontainer.child.protocol import (
 
 
 class Readers(Protocol):
-    """What calls when descriptors can be read: a loop of asyncio's, or of `hsup.foreground`."""
+    """An event loop that watches descriptors: asyncio's, or that of `hsup.foreground`."""
 
     def add_reader(self, descriptor: int, action: Callable[[], object], /) -> None:
-        """Call an action whenever a descriptor can be read."""
+        """Call an action whenever a descriptor is readable."""
 
     def remove_reader(self, descriptor: int, /) -> object:
-        """Call it no more."""
+        """Stop watching a descriptor."""
 
 
 class BuilderGone(NamedTuple):
-    """The builder has become the program, or is no more."""
+    """The builder has become the program, or has ended."""
 
 
 class AllGone(NamedTuple):
-    """The first process is no more, and so is every other."""
+    """The first process has ended, and with it all others."""
 
 
 class Unheard(NamedTuple):
-    """What the builder said cannot be taken, as too many files are open."""
+    """A message of the builder could not be received, because too many files are open."""
 
     error: OSError
 
@@ -49,9 +49,9 @@ Heard = Message | BuilderGone | AllGone | Unheard
 class Conversation:
     """The channels to a dyno's processes, and the pidfd of its first process.
 
-    `tell` is given all that is heard, with the descriptors that came with it: what the builder
-    said, BuilderGone, what the first process said of the program, and AllGone. `pidfd` is -1
-    before a first process `was_seen`, and when it is no more.
+    `tell` is called with each message and the descriptors that came with it: the messages of the
+    builder, BuilderGone, those of the first process about the program, and AllGone. `pidfd` is -1
+    until the first process `was_seen`, and again after it has ended.
     """
 
     def __init__(
@@ -74,16 +74,16 @@ class Conversation:
 
     @property
     def held(self) -> str:
-        """Return what /proc calls what all processes have that may be the first one."""
+        """Return what /proc calls the socket by which the dyno's processes can be found."""
         return self._channels.held
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing more can be heard."""
+        """Tell whether no more messages can arrive."""
         return not self._descriptors()
 
     def launch(self, descriptors: Sequence[int]) -> None:
-        """Have the builder start a program; the descriptors are those of `Launch`."""
+        """Tell the builder to start a program; the descriptors are those of `Launch`."""
         protocol.say(self._channels.setup, Launch(), descriptors)
 
     def signal(self, number: int) -> None:
@@ -91,10 +91,10 @@ class Conversation:
         try:
             protocol.say(self._channels.first, Signal(number))
         except BlockingIOError:
-            pass  # it was stopped, and has more of them to read than a process can have waiting
+            pass  # it was stopped, and the channel is full of signals that it has not read
 
     def kill(self) -> None:
-        """End the first process, and so all others (man 7 pid_namespaces)."""
+        """Kill the first process, and with it all others (man 7 pid_namespaces)."""
         if self.pidfd < 0:
             self._shut_down()
             return
@@ -104,20 +104,20 @@ class Conversation:
             pass  # it has just ended
 
     def catch_up(self) -> None:
-        """Take what was said, and an end that has come, before anybody is called for it."""
+        """Handle what has arrived already, without waiting for the event loop."""
         self._hear_builder()
         if self.pidfd >= 0 and kernel.has_ended(self.pidfd):
             self._end()
 
     def leave(self) -> None:
-        """Be called no more. The event loop is running, or closed already."""
+        """Stop watching all descriptors. The event loop is running, or closed already."""
         for descriptor in self._descriptors():
             self._readers.remove_reader(descriptor)
 
     def await_first_process(self, seconds: float | None) -> bool:
-        """Block until it is known, or never will be; tell whether it took no longer than that.
+        """Block until the first process is known, or cannot be any more; tell if that was in time.
 
-        This has been left; None is for as long as it takes.
+        `leave` was called before. None waits without a limit.
         """
         setup = self._channels.setup
         milliseconds = None if seconds is None else int(seconds * 1000)
@@ -132,9 +132,9 @@ class Conversation:
         return True
 
     def close(self, *, awaits_end: bool) -> None:
-        """End all processes, and block until they have ended if that is awaited.
+        """Kill all processes, and block until they have ended if `awaits_end`.
 
-        This has been left.
+        `leave` was called before.
         """
         self.kill()
         self._channels.first.close()
@@ -146,7 +146,7 @@ class Conversation:
             self.pidfd = -1
 
     def _hear_builder(self) -> None:
-        """Take all that the builder has said so far."""
+        """Handle all messages that the builder has sent so far."""
         setup = self._channels.setup
         while setup.fileno() >= 0:
             try:
@@ -163,7 +163,7 @@ class Conversation:
                 self._tell(*received)
 
     def _hear_first(self) -> None:
-        """Take all that the first process has said so far."""
+        """Handle all messages that the first process has sent so far."""
         first = self._channels.first
         while first.fileno() >= 0:
             try:
@@ -175,7 +175,7 @@ class Conversation:
             else:
                 if isinstance(received.message, Exited):
                     self._hear_rest_of_builder()
-                if first.fileno() >= 0:  # else no first process was ever seen
+                if first.fileno() >= 0:  # otherwise no first process was ever seen
                     self._tell(*received)
 
     def _watch(self, received: protocol.Received) -> None:
@@ -185,7 +185,7 @@ class Conversation:
             self._readers.add_reader(self.pidfd, self._end)
 
     def _end(self) -> None:
-        """Hear the rest: the kernel has ended all other processes by now."""
+        """Handle the remaining messages: the kernel has ended all other processes by now."""
         if self.pidfd >= 0:
             self._readers.remove_reader(self.pidfd)
             os.close(self.pidfd)
@@ -196,15 +196,15 @@ class Conversation:
         self._tell(AllGone(), ())
 
     def _hear_rest_of_builder(self) -> None:
-        """Take what was said before the end of the program that it has become, or of itself."""
+        """Handle the builder's remaining messages, which precede the end of the program."""
         self._hear_builder()
-        if self._channels.setup.fileno() >= 0:  # somebody else has the other end, too
+        if self._channels.setup.fileno() >= 0:  # another process holds the other end as well
             self._leave_builder()
 
     def _leave_builder(self) -> None:
         self._close(self._channels.setup)
         self._tell(BuilderGone(), ())
-        if not self.was_seen:  # nor will it ever be
+        if not self.was_seen:  # and never will be
             self._end()
 
     def _close(self, channel: socket.socket) -> None:
@@ -213,12 +213,13 @@ class Conversation:
             channel.close()
 
     def _shut_down(self) -> None:
-        """Have a first process that nobody has seen end by itself."""
+        """Make a first process that was not seen yet end by itself."""
         for channel in (self._channels.first, self._channels.setup):
             if channel.fileno() >= 0:
                 channel.shutdown(socket.SHUT_RDWR)
 
     def _descriptors(self) -> list[int]:
-        """Return what is open."""
+        """Return the descriptors that are open."""
         first, setup, _ = self._channels
-        return [one for one in (first.fileno(), setup.fileno(), self.pidfd) if one >= 0]
+        descriptors = (first.fileno(), setup.fileno(), self.pidfd)
+        return [descriptor for descriptor in descriptors if descriptor >= 0]

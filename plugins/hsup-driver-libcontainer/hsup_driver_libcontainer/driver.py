@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.warm_pool import WarmPool
     from hsup_driver_libcontainer.zygote_client import Zygote
 
-#: What dynos share: a slug and the name of a stack; and who has named them.
+#: What dynos share: a slug, the name of a stack, and the author who named them.
 _Key = tuple[Slug | None, str | None, Author | None]
 
-# What needs asyncio is imported by `start` only: it takes a good part of the time
-# of a whole `hsup run`.
+# Only `start` imports what needs asyncio: importing that takes a good part of the time of
+# a whole `hsup run`.
 
 
 class LibcontainerDriver:
@@ -52,7 +52,7 @@ class LibcontainerDriver:
         self._stacks = StackStore(settings)
         self._slugs = SlugStore(settings)
         self._prepared: dict[_Key, RootfsRef] = {}
-        self._replaced: list[RootfsRef] = []  # by another folder that has its path
+        self._replaced: list[RootfsRef] = []  # their path leads to another directory by now
         self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
         self._warm_pool: WarmPool | None = None
@@ -62,13 +62,13 @@ class LibcontainerDriver:
         self._syncing: asyncio.Task[None] | None = None
 
     def examine(self) -> Sequence[Finding]:
-        """Tell what this machine has for the driver, and what is missing."""
+        """Return what this machine has for the driver, and what it lacks."""
         from hsup_driver_libcontainer.stacks import findings
 
         return [*self._host.examine(), *findings.examine(self._settings)]
 
     def explain(self, spec: DynoSpec) -> Sequence[str]:
-        """Tell how a dyno would be started on this machine; a slug is told as it is named."""
+        """Return the steps that would start a dyno here; a slug is shown by its location."""
         from hsup_driver_libcontainer import explanation
 
         place = self._host.sample(self._host.size_of(spec))
@@ -85,15 +85,15 @@ class LibcontainerDriver:
         ]
 
     def check_size(self, name: str) -> None:
-        """Raise DynoStartError for a name that is not one of a size."""
+        """Raise DynoStartError if there is no size of this name."""
         named(name)
 
     def sweep(self) -> Sequence[str]:
-        """Remove what is left of every hsup that is no more."""
+        """Remove the leftovers of every previous hsup; return what they were."""
         return [*self._host.sweep(), *self._stacks.sweep(), *self._slugs.sweep()]
 
     def build(self, release: Release) -> None:
-        """Fetch the stack, and fetch and unpack the slug, where they are not there yet."""
+        """Fetch the stack, and fetch and unpack the slug, unless they are present already."""
         self._host.check()
         for process in release.processes:
             if process.size:
@@ -129,11 +129,11 @@ class LibcontainerDriver:
         from hsup_driver_libcontainer.streams import Streams, terminal_of
 
         prepared = self._prepared[spec.slug, spec.stack, spec.author]
-        own = open_streams()
-        terminal, streams = terminal_of(own), Streams(own)
-        kind = self._settings.environ.get("TERM")
+        descriptors = open_streams()
+        terminal, streams = terminal_of(descriptors), Streams(descriptors)
+        terminal_type = self._settings.environ.get("TERM")
         channels = self._fork(place)
-        with self._files(place, spec, prepared, program(spec, terminal, kind)) as files:
+        with self._files(place, spec, prepared, program(spec, terminal, terminal_type)) as files:
             protocol.say(channels.setup, Launch(), (*files, *streams.given))
         streams.leave()
         self._host.open_network()
@@ -173,8 +173,8 @@ class LibcontainerDriver:
         return dyno
 
     def close(self) -> None:
-        """Leave nothing behind."""
-        with ExitStack() as steps:  # each is taken, whatever becomes of the others
+        """Give back everything, and end the spares and the zygote."""
+        with ExitStack() as steps:  # each is taken, even if another one fails
             steps.callback(self._slugs.sync)
             steps.callback(self._host.close)
             if self._zygote is not None:
@@ -189,11 +189,11 @@ class LibcontainerDriver:
                 steps.callback(self._warm_pool.close)
 
     async def _make(self, size: Size) -> ContainerDyno:
-        """Return a dyno that lacks its files and program only. Raises HsupError and OSError."""
+        """Make a dyno that lacks only its files and program. Raises HsupError and OSError."""
         return self._make_with(await self._take_uid(), size)
 
     async def _take_uid(self) -> int:
-        """Return a uid, whose look-up in the accounts keeps nobody else waiting."""
+        """Take a uid; looking it up among the accounts does not block the event loop."""
         import asyncio
 
         from hsup.threads import in_thread
@@ -223,7 +223,7 @@ class LibcontainerDriver:
             memory_event = place.group.out_of_memory_event()
             if memory_event is not None:
                 undo.callback(os.close, memory_event)
-            channels = self._fork(place)  # from here on no file is opened, which may fail
+            channels = self._fork(place)  # nothing after this opens a file, so nothing fails
             undo.pop_all()
             _connect(channels, network, host)
         execute = partial(zygote.fork, place.process_setup())
@@ -234,9 +234,9 @@ class LibcontainerDriver:
         return dyno
 
     def _fork(self, place: Allocation) -> Channels:
-        """Fork the first process of a dyno, from the zygote if there is one."""
+        """Fork the first process of a dyno; from the zygote if it was started."""
         with ExitStack() as undo, ExitStack() as lent:
-            own, its = _pair(undo, lent)
+            first, its = _pair(undo, lent)
             setup, builders = _pair(undo, lent)
             theirs = (its.fileno(), builders.fileno())
             if self._zygote is not None:
@@ -247,26 +247,26 @@ class LibcontainerDriver:
                 common = self._host.common
                 leave = partial(init.leave_all, {*theirs, *common.kept})
                 init.fork(*theirs, place.process_setup().packet(), common, leave)
-            channels = Channels(own, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
+            channels = Channels(first, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
             undo.pop_all()
         return channels
 
     @contextmanager
     def _files(
-        self, place: Allocation, spec: DynoSpec, prepared: RootfsRef, own: Program
+        self, place: Allocation, spec: DynoSpec, prepared: RootfsRef, executed: Program
     ) -> Iterator[tuple[int, int]]:
-        """Lend the memory files of a dyno's plan and program."""
+        """Yield the memory files of a dyno's plan and program, and close them afterwards."""
         seen = place.plan(
             spec,
             stack=prepared.root,
             app=prepared.app,
             scratch_bytes=self._host.scratch_bytes(place.size),
-            terminal=own.terminal,
+            terminal=executed.terminal,
         )
         with ExitStack() as close:
             plan_file = plan.write(seen)
             close.callback(os.close, plan_file)
-            program_file = plan.write(own)
+            program_file = plan.write(executed)
             close.callback(os.close, program_file)
             yield plan_file, program_file
 
@@ -276,12 +276,12 @@ class LibcontainerDriver:
             import logging
 
             logging.getLogger(__name__).warning(
-                "each dyno's start takes the longer, the more files its slug has: "
-                "the kernel or the file system of the slugs knows no idmapped mounts"
+                "dynos whose slug has many files start slowly: "
+                "the kernel or the file system of the slugs does not support idmapped mounts"
             )
 
     def _begin_sync(self) -> None:
-        """Have slugs that are in use already survive a power cut."""
+        """Begin to write slugs that are in use to the disk, so that they survive a power cut."""
         import asyncio
 
         from hsup.threads import in_thread
@@ -290,7 +290,7 @@ class LibcontainerDriver:
             self._syncing = asyncio.ensure_future(in_thread(self._slugs.sync))
 
     async def _open_network(self) -> None:
-        """Return when dynos can have a network; after a failure, try again."""
+        """Wait until dynos can have a network; a call after a failure tries again."""
         import asyncio
 
         from hsup.threads import in_thread
@@ -306,7 +306,7 @@ class LibcontainerDriver:
                 self._network = None
 
     async def _claim(self, key: _Key) -> RootfsRef:
-        """Return a slug and a stack that stay as long as a dyno has them."""
+        """Return a slug and a stack, counting one more dyno that uses them."""
         from hsup.threads import in_thread
 
         while True:
@@ -314,7 +314,9 @@ class LibcontainerDriver:
                 if key in self._prepared:
                     self._prepared[key].users += 1
                     return self._prepared[key]
-            await in_thread(partial(self._prepare, key))  # an old release's, unused for a while
+            await in_thread(
+                partial(self._prepare, key)
+            )  # dropped: an old release's, unused for a while
 
     def _prepare(self, key: _Key) -> None:
         known = self._prepared.get(key)
@@ -323,21 +325,21 @@ class LibcontainerDriver:
         prepared = self._preparation.prepare(*key)
         with self._turn:
             if self._prepared.get(key) is not known:
-                prepared.close()  # somebody else was quicker
+                prepared.close()  # another thread was quicker
                 return
             self._prepared[key] = prepared
             if known is not None:
                 self._replaced.append(known)
 
     def _forget_unused(self, current: _Key) -> None:
-        """Let slugs and stacks of old releases be removed, once no dyno has them."""
+        """Release the slugs and stacks of old releases that no dyno uses any more."""
         with self._turn:
-            for key, one in list(self._prepared.items()):
-                if key != current and not one.users:
+            for key, rootfs in list(self._prepared.items()):
+                if key != current and not rootfs.users:
                     self._prepared.pop(key).close()
-            for one in [one for one in self._replaced if not one.users]:
-                self._replaced.remove(one)
-                one.close()
+            for rootfs in [rootfs for rootfs in self._replaced if not rootfs.users]:
+                self._replaced.remove(rootfs)
+                rootfs.close()
 
     @cached_property
     def _preparation(self) -> RootfsCache:
@@ -362,9 +364,9 @@ class LibcontainerDriver:
 
 
 def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
-    """Return the two ends of a channel, each to be closed with one of the two."""
-    own, its = protocol.pair()
-    return ours.enter_context(own), theirs.enter_context(its)
+    """Return the two ends of a channel, each closed by its own exit stack."""
+    near, far = protocol.pair()
+    return ours.enter_context(near), theirs.enter_context(far)
 
 
 def _connect(channels: Channels, network: NetworkPlan, host: socket.socket) -> None:

@@ -27,12 +27,12 @@ from hsup_driver_libcontainer.progress import Progress
 
 
 class ContainerDyno:
-    """A dyno, seen from hsup: its first process at the other end of a channel.
+    """A dyno as hsup sees it: a first process at the other end of a channel.
 
-    `execute` has a command started beside its program, see `beside.fork`, and
-    `release` gives back what the dyno had of the machine when it is gone. `end_stuck`
-    ends a zygote that does not get on; it is told for how many seconds that has been so.
-    `memory_event` is that of `Group.out_of_memory_event`, which is closed here.
+    `execute` starts an exec'd command, see `beside.fork`; `release` gives back the dyno's
+    allocation when the dyno has ended. `end_stuck` ends a zygote that makes no progress, and is
+    given the seconds for which that has been so. `memory_event` is the descriptor of
+    `Group.out_of_memory_event`, and is closed here.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ContainerDyno:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._holding = Holding(place, release)
-        self._spec: DynoSpec | None = None  # before it is launched
+        self._spec: DynoSpec | None = None  # until it is launched
         self._conversation = Conversation(channels, loop, self._hear)
         kill_all = partial(self._conversation.signal, SIGKILL)
         self._memory = MemoryEvent(memory_event, loop, kill_all)
@@ -57,43 +57,43 @@ class ContainerDyno:
 
     @property
     def place(self) -> Allocation:
-        """Return what was taken for it."""
+        """Return its allocation."""
         return self._holding.place
 
     @property
     def gone(self) -> asyncio.Future[None]:
-        """Return what is done when no process of it is left."""
+        """Return a future that is done when its last process has ended."""
         return self._progress.gone
 
     @property
     def is_launched(self) -> bool:
-        """Tell whether it is somebody's, and not ready for anybody."""
+        """Tell whether it has a spec, and is not a spare."""
         return self._spec is not None
 
     @property
     def address(self) -> Address | None:
-        """Return where its PORT can be reached."""
+        """Return the address at which its PORT can be reached."""
         if self._spec is None or not self._spec.port:
             return None
         return Address(self.place.subnet.dyno, self._spec.port)
 
     def launch(self, spec: DynoSpec, descriptors: Sequence[int]) -> None:
-        """Have the builder start a program; the descriptors are those of `Launch`."""
+        """Tell the builder to start a program; the descriptors are those of `Launch`."""
         self._spec = spec
         self._progress.launch()
         self._conversation.launch(descriptors)
 
     def has_ended(self) -> bool:
-        """Tell whether a dyno that was never launched cannot be any more, heard of or not."""
+        """Tell whether a dyno that was not launched cannot be launched any more."""
         self._conversation.catch_up()
         return not self._progress.state.is_waiting
 
     async def started(self) -> Built:
-        """Return when the program was executed. Raises DynoStartError."""
+        """Wait until the program was executed. Raises DynoStartError."""
         return await asyncio.shield(self._progress.started)
 
     async def wait(self) -> ExitStatus:
-        """Return how the program ended."""
+        """Wait until the program has ended, and return its status."""
         return await asyncio.shield(self._progress.end)
 
     async def signal(self, number: int) -> None:
@@ -101,14 +101,17 @@ class ContainerDyno:
         self._conversation.signal(number)
 
     async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
-        """Start a command beside the dyno's program. Raises DynoStartError."""
+        """Exec a command in the dyno. Raises DynoStartError."""
         if self._conversation.pidfd < 0 or self._spec is None:
             raise DynoStartError("the dyno has ended")
-        own = program(self._spec._replace(command=command))
-        return self._executions.begin(own, self._conversation.pidfd, streams)
+        executed = program(self._spec._replace(command=command))
+        return self._executions.begin(executed, self._conversation.pidfd, streams)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
-        """Return when nothing is left of the dyno, having killed what outlived the grace."""
+        """Wait until nothing of the dyno is left; kill what outlives the grace period.
+
+        Returns whether anything was killed.
+        """
         try:
             async with asyncio.timeout(grace_seconds):
                 await asyncio.shield(self.gone)
@@ -121,7 +124,7 @@ class ContainerDyno:
         return killed
 
     def abandon(self) -> None:
-        """End a dyno and hear no more of it; block until one that was never launched has ended.
+        """Kill the dyno and stop listening to it; block until it has ended if it is a spare.
 
         The event loop is running, or closed already.
         """
@@ -147,16 +150,16 @@ class ContainerDyno:
             case BuilderGone():
                 self._leave_builder()
             case Exited(status, is_last):
-                self._progress.exit(self._told(exit_status(status)), is_last=bool(is_last))
+                self._progress.exit(self._with_memory(exit_status(status)), is_last=bool(is_last))
             case AllGone():
                 self._memory.close()
-                self._progress.be_gone(self._told(ExitStatus(signal=SIGKILL)))
+                self._progress.be_gone(self._with_memory(ExitStatus(signal=SIGKILL)))
 
     def _fail(self, error: DynoStartError) -> None:
         self._progress.fail(error)
 
     def _fail_for(self, error: OSError) -> None:
-        failure = DynoStartError(f"cannot hear of the dyno: {error.strerror}")
+        failure = DynoStartError(f"cannot receive messages from the dyno: {error.strerror}")
         failure.__cause__ = error
         self._fail(failure)
         self._conversation.kill()
@@ -166,6 +169,7 @@ class ContainerDyno:
         if not self._conversation.was_seen:
             self._lookout.end_stopped()
 
-    def _told(self, status: ExitStatus) -> ExitStatus:
+    def _with_memory(self, status: ExitStatus) -> ExitStatus:
+        """Return the status with whether the dyno ran out of memory."""
         ran_out = self._memory.has_come or self.place.ran_out_of_memory()
         return status._replace(out_of_memory=ran_out)

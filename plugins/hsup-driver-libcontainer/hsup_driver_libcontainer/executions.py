@@ -1,4 +1,4 @@
-"""Commands that run in a dyno beside its program."""
+"""The exec'd commands of a dyno."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hsup_driver_libcontainer.program import exit_status, start_error
 
 
 class Executions:
-    """Those of one dyno; `execute` has a command started, see `beside.fork`."""
+    """The exec'd commands of one dyno; `execute` starts one, see `beside.fork`."""
 
     def __init__(self, execute: Callable[[Sequence[int]], None]) -> None:
         self._execute = execute
         self._running: set[Execution] = set()
 
     def begin(self, command: Program, pidfd: int, streams: Sequence[int]) -> Execution:
-        """Start a command in the dyno of a first process. Raises DriverError and OSError."""
+        """Start a command; `pidfd` is of the first process. Raises DriverError and OSError."""
         with ExitStack() as undo, ExitStack() as lent:
             ours, theirs = protocol.pair()
             undo.enter_context(ours)
@@ -39,13 +39,13 @@ class Executions:
         return execution
 
     def close(self) -> None:
-        """Hear no more of any. The event loop is running, or closed already."""
+        """Stop listening to all commands. The event loop is running, or closed already."""
         for execution in list(self._running):
             execution.close()
 
 
 class Execution:
-    """A command that runs in a dyno beside its program; `closed` is called once, at its end."""
+    """An exec'd command; `closed` is called once, at its end."""
 
     def __init__(self, channel: socket.socket, closed: Callable[[Execution], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -56,15 +56,15 @@ class Execution:
         self._loop.add_reader(channel, self._hear)
 
     async def wait(self) -> ExitStatus:
-        """Return how the command ended. Raises DynoStartError if it could not be executed."""
+        """Wait for the command's status. Raises DynoStartError if it could not be executed."""
         return await asyncio.shield(self._end)
 
     async def signal(self, number: int) -> None:
-        """Send a signal to the command's process; nothing if that has ended."""
+        """Send a signal to the command's process, unless it has ended."""
         protocol.say(self._channel, Signal(number))
 
     def close(self) -> None:
-        """Hear no more of it. The event loop is running, or closed already."""
+        """Stop listening to the command. The event loop is running, or closed already."""
         if not self._loop.is_closed():
             self._loop.remove_reader(self._channel)
             settle(self._end, ExitStatus(signal=signal.SIGKILL))

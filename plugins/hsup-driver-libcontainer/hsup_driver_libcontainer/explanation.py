@@ -1,4 +1,4 @@
-"""Tell in words how the file systems of a dyno are made, for `hsup doctor --explain`."""
+"""Describe how the file systems of a dyno are made, for `hsup doctor --explain`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hsup_driver_libcontainer.child.steps import (
 from hsup_driver_libcontainer.rootfs import mount_point
 from hsup_driver_libcontainer.stacks.store import StackStore
 
-#: As man 8 mount has them.
+#: The names that man 8 mount uses.
 _MOUNT_FLAGS = {
     kernel.MS_REMOUNT: "remount",
     kernel.MS_BIND: "bind",
@@ -45,11 +45,11 @@ _ATTRIBUTES = {
     kernel.MOUNT_ATTR_NOSUID: "nosuid",
     kernel.MOUNT_ATTR_NODEV: "nodev",
 }
-_OR_ELSE = "where the kernel or the file system refuses that"
+_OR_ELSE = "if the kernel or the file system refuses"
 
 
 def stack_root(stacks: StackStore, wanted: str | None, images: str) -> str:
-    """Return where a stack is, or its name where it is not here. Raises DriverError."""
+    """Return the root of a stack, or its name if it is not installed. Raises DriverError."""
     stack = stacks.look(wanted)
     if stack is None:
         return f"({stacks.catalogue.find(wanted)}, which is pulled first)"
@@ -58,14 +58,14 @@ def stack_root(stacks: StackStore, wanted: str | None, images: str) -> str:
 
 
 def of_file_systems(plan: ContainerPlan, uid: int, stage: str) -> Iterator[str]:
-    """Yield what is done for a plan on this machine."""
-    found = facts.look(plan, uid)
-    may_map_ids = found.may_map_ids and requirements.may_map_ids()
-    return told(steps(plan, uid, stage, found._replace(may_map_ids=may_map_ids)), f"{stage}/root")
+    """Yield the steps of a plan on this machine, in words."""
+    seen = facts.look(plan, uid)
+    may_map_ids = seen.may_map_ids and requirements.may_map_ids()
+    return told(steps(plan, uid, stage, seen._replace(may_map_ids=may_map_ids)), f"{stage}/root")
 
 
 def told(steps: Steps, root: str) -> Iterator[str]:
-    """Yield steps in words, each of both ways of a choice; `root` is where they make a root."""
+    """Yield steps in words, both alternatives of each choice; `root` is where the root is built."""
     for step in steps:
         if isinstance(step, Choice):
             yield from (_told(one, root) for one in step.steps)
@@ -88,7 +88,7 @@ def _details(step: Step, root: str) -> Iterator[str]:
         case MountPoint() | File() | Device() | Link():
             yield _of_file(step)
         case OpenBind(_, _, flags, attributes):
-            yield "recursive" if flags & kernel.AT_RECURSIVE else "without what is mounted below"
+            yield "recursive" if flags & kernel.AT_RECURSIVE else "without the mounts below it"
             yield from _names(attributes, _ATTRIBUTES)
         case AttachBind():
             yield from _names(step.remount, _MOUNT_FLAGS)
@@ -116,7 +116,7 @@ def _of_file(step: MountPoint | File | Device | Link) -> str:
 
 
 def _of_kernel(step: Hide | Protect, path: str) -> Iterator[str]:
-    """Yield what is done to a file of the kernel's, as far as it can be seen from outside."""
+    """Yield what is done to a file of the kernel, as far as this /proc shows it."""
     if not os.path.exists(path):
         yield "not on this machine"
     elif isinstance(step, Protect):

@@ -1,4 +1,4 @@
-"""A dyno that runs on hsup's own streams and terminal, for `hsup.foreground`."""
+"""A dyno on hsup's own streams and terminal, for `hsup.foreground`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hsup_driver_libcontainer.streams import Relay, Streams
 
 
 class Begun(NamedTuple):
-    """A dyno that is being started: the channels to it, and what it was given."""
+    """A dyno that is being started: its channels, streams, terminal and memory event."""
 
     channels: Channels
     streams: Streams
@@ -28,23 +28,23 @@ class Begun(NamedTuple):
 
 
 class AttachedDyno:
-    """A dyno whose streams are hsup's own, as its processes tell of it.
+    """A dyno whose streams are hsup's own.
 
-    `end_soon` is called once the last process that the dyno was given is no more.
+    `end_soon` is called once the last process of the dyno but the first one has ended.
     """
 
     def __init__(self, begun: Begun, end_soon: Callable[[], None]) -> None:
         self._begun = begun
         self._end_soon = end_soon
-        self._status = ExitStatus(signal=SIGKILL)  # unless it says something else
+        self._status = ExitStatus(signal=SIGKILL)  # until a message says otherwise
 
     @property
     def terminal(self) -> Sequence[int]:
-        """Return what a `Session` is to be given."""
+        """Return the streams that are a terminal, for the `Session`."""
         return self._begun.terminal.streams if self._begun.terminal else ()
 
     def begin(self, session: Session) -> None:
-        """Listen to the dyno's processes and streams."""
+        """Begin to listen to the dyno's processes and streams."""
         begun = self._begun
         self._session = session
         self._relay = Relay(session, begun.streams)
@@ -53,7 +53,7 @@ class AttachedDyno:
         self._memory = MemoryEvent(begun.memory_event, session.loop, kill_all)
 
     def is_over(self) -> bool:
-        """Tell whether every process has ended, and all output was shown."""
+        """Tell whether every process has ended and all output was shown."""
         return self._conversation.is_over and not self._relay.is_open
 
     def status(self) -> ExitStatus:
@@ -70,7 +70,7 @@ class AttachedDyno:
             self._conversation.signal(number)
 
     def kill(self) -> None:
-        """End every process."""
+        """Kill every process."""
         self._conversation.kill()
 
     def resize(self, size: WindowSize) -> None:

@@ -1,4 +1,4 @@
-"""Settle what is awaited, of which the first that is heard counts."""
+"""Settle futures for which only the first result or error counts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _Result = TypeVar("_Result")
 
 
 def settle(future: asyncio.Future[_Result], result: _Result) -> None:
-    """Have a future return a result, unless it is done."""
+    """Set the result of a future, unless it is done."""
     if not future.done():
         future.set_result(result)
 
 
 def fail(future: asyncio.Future[_Result], error: Exception) -> None:
-    """Have a future raise an error, unless it is done."""
+    """Set the error of a future, unless it is done."""
     if not future.done():
         future.set_exception(error)
-        future.exception()  # nobody may be waiting any more
+        future.exception()  # retrieved here: maybe nobody awaits it any more

@@ -1,4 +1,4 @@
-"""What a dyno has of the machine, until it is given back."""
+"""Give back the allocation of a dyno, once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hsup_driver_libcontainer.allocation import Allocation
 
 
 class Holding:
-    """The place of a dyno; `release` gives it back, and is tried again if that failed."""
+    """The allocation of a dyno; `release` gives it back, and is called again if it failed."""
 
     def __init__(self, place: Allocation, release: Callable[[Allocation], Awaitable[None]]) -> None:
         self.place = place
@@ -17,7 +17,7 @@ class Holding:
         self._releasing: asyncio.Task[None] | None = None
 
     async def give_back(self) -> None:
-        """Return when it is given back; the dyno is gone. May be called again, also meanwhile."""
+        """Wait until it is given back; the dyno has ended. May be called again, also meanwhile."""
         releasing = self._releasing
         if releasing is None or (releasing.done() and releasing.exception()):
             releasing = self._releasing = asyncio.ensure_future(self._release(self.place))

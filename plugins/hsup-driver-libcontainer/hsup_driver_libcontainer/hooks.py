@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def create(settings: Settings) -> Driver:
-    """Make the driver. Raises UsageError for a variable that makes no sense."""
+    """Make the driver. Raises UsageError for an environment variable with an invalid value."""
     from hsup_driver_libcontainer.driver import LibcontainerDriver
 
     return LibcontainerDriver(settings)

@@ -1,4 +1,4 @@
-"""What one hsup has of this machine, from which its dynos get their share."""
+"""What one hsup has of this machine: the uids, cgroups and networks that its dynos are given."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _CAP_LAST_CAP = "/proc/sys/kernel/cap_last_cap"
 #: Too many files are open in this process, or on this machine.
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
-#: What stands for the id of an hsup where there is none.
+#: Stands for the instance id in an explanation.
 _SAMPLE = "INSTANCE"
 
-#: What means something in the options of an overlay, see man 8 mount.
+#: Characters with a meaning in the options of an overlay, see man 8 mount.
 _MOUNT_SYNTAX = ":,\\"
 
 
 class HostResources:
-    """A machine, and what an hsup has taken of it.
+    """The machine, and what this hsup has taken of it.
 
-    Nothing is made before `open`. Raises UsageError for a variable that makes
-    no sense.
+    Nothing is made before `open`. Raises UsageError for an environment variable with an
+    invalid value.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,10 +59,10 @@ class HostResources:
         self._network = Network(settings, self.folder)
         self._is_good = False
         self._is_open = False
-        self._owed: list[Allocation] = []  # what is left of dynos, until files can be opened again
+        self._owed: list[Allocation] = []  # not given back yet: too many files were open
 
     def check(self) -> None:
-        """Raise DriverError for the first thing that is missing; what was found good stays so."""
+        """Raise DriverError for the first thing that is missing; look only until nothing is."""
         if self._is_good:
             return
         for finding in requirements.examine():
@@ -73,7 +73,7 @@ class HostResources:
         self._is_good = True
 
     def examine(self) -> Sequence[Finding]:
-        """Tell what there is, and what is missing."""
+        """Return what the machine has for the driver, and what it lacks."""
         return [
             *requirements.examine(),
             *cgroups.examine(),
@@ -83,15 +83,16 @@ class HostResources:
         ]
 
     def open(self) -> None:
-        """Be one of the hsups of this machine."""
+        """Make the directories and the system call filter. Raises DriverError."""
         if not self._is_open:
             try:
                 make_own_folder(self.folder)
                 make_folders(self.stage)
             except OSError as error:
-                text = f"cannot make the run folder {self.folder}: {error.strerror}"
-                raise DriverError(text, hint=f"set {_RUN_FOLDER} to another one") from error
-            _ = self._seccomp_filter  # which may lack its library
+                text = f"cannot create the run directory {self.folder}: {error.strerror}"
+                hint = f"set {_RUN_FOLDER} to another directory"
+                raise DriverError(text, hint=hint) from error
+            _ = self._seccomp_filter  # made here, as its library may be missing
             self._is_open = True
 
     def begin_network(self) -> None:
@@ -99,42 +100,42 @@ class HostResources:
         self._network.begin()
 
     def open_network(self) -> None:
-        """Return when dynos can have a network; blocks. Raises DriverError."""
+        """Block until dynos can have a network. Raises DriverError."""
         self._network.open()
 
     def close(self) -> None:
-        """Give back everything, until something is taken again. Call it when no dyno is left."""
+        """Give back everything, when no dyno is left. It can be opened again."""
         if not self._is_open:
             return
         self._is_open = False
-        with ExitStack() as steps:  # each is taken, whatever becomes of the others
-            steps.callback(self._instance.close)  # no lock any more: its sweep is another's
+        with ExitStack() as steps:  # each is taken, even if another one fails
+            steps.callback(self._instance.close)  # last, so that no other hsup sweeps meanwhile
             steps.callback(self._uids.close)
             steps.callback(self._forget_instance)
             steps.callback(self._network.close)
         self._owed.clear()
-        for own in ("_instance", "_uids", "common"):
-            self.__dict__.pop(own, None)
+        for cached in ("_instance", "_uids", "common"):
+            self.__dict__.pop(cached, None)
 
     def _forget_instance(self) -> None:
-        """Leave no cgroup; should one stay, so does the file that has another hsup look for it."""
+        """Remove all cgroups, then the file that would make a later hsup sweep them."""
         self._cgroups.sweep(self._instance.id)
         self._instance.forget()
 
     def sweep(self) -> Sequence[str]:
-        """Remove what hsups that are no more have left; say what it was. Raises DriverError."""
+        """Remove the leftovers of previous hsups; return what they were. Raises DriverError."""
         self.check()
-        dead = {one: len(self._cgroups.sweep(one)) for one in instance.dead(self.folder)}
+        dead = {name: len(self._cgroups.sweep(name)) for name in instance.dead(self.folder)}
         dead |= self._cgroups.sweep_deserted(instance.known(self.folder))
-        cgroups = [f"{count} cgroups of hsup {one}" for one, count in dead.items() if count]
+        cgroups = [f"{count} cgroups of hsup {name}" for name, count in dead.items() if count]
         return [*cgroups, *self._network.sweep()]
 
     @cached_property
     def common(self) -> SharedSetup:
-        """Return what all dynos have."""
+        """Return the setup that all dynos share."""
         leases = (self._instance, self._uids, self._network.leases())
         return SharedSetup(
-            kept=tuple(one.descriptor for one in leases),
+            kept=tuple(lease.descriptor for lease in leases),
             stage=self.stage,
             seccomp=self._seccomp_filter,
             highest_capability=_highest_capability(),
@@ -145,26 +146,26 @@ class HostResources:
         return seccomp.filter_program(self.folder).hex()
 
     def size_of(self, spec: DynoSpec) -> Size:
-        """Return the size of a dyno. Raises DynoStartError for one that there is not."""
+        """Return the size of a dyno. Raises DynoStartError if there is no size of that name."""
         return named(spec.size) if spec.size else self._size
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return how much a dyno may write to each of its folders."""
+        """Return how many bytes a dyno may write to each of its writable directories."""
         return self._scratch_bytes or scratch.default_size(size)
 
     def take_uid(self) -> int:
-        """Return a uid for a dyno. Raises DriverError and OSError, having taken nothing.
+        """Take a uid for a dyno. Raises DriverError and OSError, having taken nothing.
 
-        Blocks as long as the servers that know accounts of this machine do (man 5 nsswitch.conf).
+        Blocks while the account servers of this machine do (man 5 nsswitch.conf).
         """
         return uids.take(self._uids)
 
     def give_back_uid(self, uid: int) -> None:
-        """Let others have a uid."""
+        """Make a uid available again."""
         self._uids.give_back(uid)
 
     def take(self, size: Size, uid: int) -> Allocation:
-        """Take what else a dyno of a uid needs.
+        """Take what a dyno needs besides its uid.
 
         Raises DriverError and OSError, having taken nothing.
         """
@@ -180,48 +181,48 @@ class HostResources:
 
     @property
     def can_have_spares(self) -> bool:
-        """Tell whether a dyno that is not asked for yet keeps nothing from one that is."""
+        """Tell whether a spare takes nothing that another dyno may need."""
         return not self._network.is_exclusive
 
     def begin_close_firewall(self) -> None:
-        """Take away what only dynos with processes need, as the last one has none any more."""
+        """Begin to remove the firewall rules: no dyno has processes any more."""
         self._network.begin_close_firewall()
 
     def network_plan(self, place: Allocation) -> NetworkPlan:
-        """Return how to make a dyno's network, which is open. Raises DynoStartError."""
+        """Return the requests for a dyno's network, after `open_network`. Raises DynoStartError."""
         try:
             return self._network.plan(place.subnet, place.interface)
         except OSError as error:
-            raise DynoStartError(f"cannot make a network: {error}") from error
+            raise DynoStartError(f"cannot plan the dyno's network: {error}") from error
 
     def sample(self, size: Size) -> Allocation:
-        """Return what a dyno could have, of which nothing is taken. Raises DriverError."""
+        """Return an allocation that a dyno could get, and take nothing. Raises DriverError."""
         uid = self._uid_range.start
         group = Cgroups.detect().planned(_SAMPLE, str(uid), size)
         return Allocation(uid, new_hostname(), size, self._network.sample, group, _cpus(size, uid))
 
     def explain(self, sample: Allocation) -> Iterator[str]:
-        """Yield in words how a dyno gets its cgroups and its network. Raises DriverError."""
+        """Yield the steps that make a dyno's cgroups and network, in words. Raises DriverError."""
         yield from Cgroups.detect().explain(_SAMPLE, str(sample.uid), sample.size)
-        yield from (f"write 0 to {file}, to join it" for file in sample.group.join_files)
+        yield from (f"write 0 to {file} to join the cgroup" for file in sample.group.join_files)
         try:
             yield from self._network.explain(sample.subnet, sample.interface)
         except OSError as error:
-            raise DynoStartError(f"cannot make a network: {error}") from error
+            raise DynoStartError(f"cannot plan the dyno's network: {error}") from error
 
     def take_back(self, place: Allocation) -> None:
-        """Give back what a dyno was to have that never had a network, but its uid."""
+        """Give back the allocation of a dyno whose network was not made yet, except for its uid."""
         place.group.remove()
         self._network.give_back(place.subnet)
 
     def give_back(self, place: Allocation) -> None:
-        """Return when nothing is left of a dyno whose processes have ended; blocks."""
+        """Give back the allocation of a dyno whose processes have ended; blocks."""
         place.group.remove()
         self._network.wait_until_gone(place.subnet)
         self._return(place)
 
     async def give_back_when_gone(self, place: Allocation) -> None:
-        """Do the same without blocking; where too many files are open for it, do it later."""
+        """Do what `give_back` does without blocking; if too many files are open, postpone it."""
         import asyncio
 
         try:
@@ -258,11 +259,11 @@ def _run_folder(environ: Mapping[str, str]) -> str:
     folder = environ.get(_RUN_FOLDER) or _DEFAULT_RUN_FOLDER
     if not folder.startswith("/") or set(folder) & set(_MOUNT_SYNTAX):
         text = f'{_RUN_FOLDER} must be an absolute path without {_MOUNT_SYNTAX}, got "{folder}"'
-        raise UsageError(text, hint=f"the default is {_DEFAULT_RUN_FOLDER}")
+        raise UsageError(text, hint=f"unset it to use the default, {_DEFAULT_RUN_FOLDER}")
     return folder
 
 
 def _cpus(size: Size, number: int) -> tuple[int, ...]:
-    """Return the cpus of a dyno, none if it may use all that hsup may."""
-    own = os.sched_getaffinity(0)
-    return () if size.cpus >= len(own) else tuple(sorted(cpu_set(size, own, number)))
+    """Return the cpus of a dyno; empty if it may use all that hsup may use."""
+    allowed = os.sched_getaffinity(0)
+    return () if size.cpus >= len(allowed) else tuple(sorted(cpu_set(size, allowed, number)))

@@ -1,9 +1,8 @@
-"""One living hsup: an id that no other has, and the locks that tell that it lives.
+"""A running hsup: a unique id, and the locks that tell others that it is running.
 
-Its file has two locks. hsup alone holds the one of flock(2), so that it is free
-when hsup is no more. The other is of its open file description (fcntl(2)), which
-the zygote and the first process of each dyno share: it is free when all of them
-have ended.
+Its file has two locks. The one of flock(2) is held by hsup alone: it is free when hsup
+has ended. The other belongs to the open file description (fcntl(2)), which the zygote and
+the first process of each dyno share: it is free when all of them have ended.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from hsup_driver_libcontainer.child import processes
 from hsup_driver_libcontainer.leases import lock_of_byte
 from hsup_driver_libcontainer.run_folders import make_own_folder
 
-#: Long enough for the kernel to end the processes of an hsup that was killed, which end
-#: by themselves unless somebody has stopped them.
+#: Long enough for the processes of an hsup that was killed: they end by themselves, unless
+#: they were stopped by a signal.
 _DYING_SECONDS = 10.0
 _STOPPED_SECONDS = 1.0
 _LOOK_SECONDS = 0.002
@@ -31,9 +30,9 @@ FIRST_BYTE = lock_of_byte(fcntl.F_WRLCK, 0)
 
 
 class Instance:
-    """An hsup that lives: this one. `folder` is the run folder that all hsups share.
+    """The hsup that this process is. `folder` is the run directory that all hsups share.
 
-    `descriptor` is to be kept open by every process that belongs to it.
+    Every process that belongs to it has to keep `descriptor` open.
     """
 
     def __init__(self, folder: str) -> None:
@@ -50,11 +49,11 @@ class Instance:
         fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, FIRST_BYTE)
 
     def forget(self) -> None:
-        """Leave nothing to be looked for by another hsup."""
+        """Remove the file, so that no later hsup looks for leftovers."""
         os.unlink(self._path)
 
     def close(self) -> None:
-        """Be no more."""
+        """Release both locks."""
         os.close(self.descriptor)
         unlock(self._lock)
 
@@ -70,15 +69,15 @@ def _new(instances: str) -> tuple[str, int]:
 
 
 def known(folder: str) -> set[str]:
-    """Return the id of every hsup that has a file here, dead or alive."""
+    """Return the id of every hsup that has a file here, whether it is running or has ended."""
     instances = f"{folder}/instances"
     return set(os.listdir(instances)) if os.path.isdir(instances) else set()
 
 
 def dead(folder: str) -> Iterator[str]:
-    """Yield the id of every hsup that is no more, and forget it when the next is asked for.
+    """Yield the id of every previous hsup, and remove its file when the caller asks for the next.
 
-    One whose processes are still ending is waited for.
+    Waits for one whose processes are still ending.
     """
     instances = f"{folder}/instances"
     for name in known(folder):
@@ -96,7 +95,7 @@ def dead(folder: str) -> Iterator[str]:
 
 
 def _wait_for_processes(lock: int, path: str) -> None:
-    """Return when they have ended; those that were stopped are killed."""
+    """Wait until they have ended, and kill those that were stopped by a signal."""
     started = time.monotonic()
     while (waited := time.monotonic() - started) < _DYING_SECONDS:
         try:

@@ -1,11 +1,10 @@
-"""Numbers that nobody else on this machine has: the uids and the subnets of dynos.
+"""Lease numbers that are unique on this machine: the uids and the subnets of dynos.
 
 A lease is a lock on the byte of that offset in a file that all hsups share. The
-lock is of the open file description (F_OFD_SETLK, man 2 fcntl), which the zygote
-and the first process of each dyno inherit: the kernel takes it back when the last
-of them has ended, so that a crash leaves nothing to reclaim. The file's content
-is where the next search begins, so that a number that was given back rests until
-all others have had their turn.
+lock belongs to the open file description (F_OFD_SETLK, man 2 fcntl), which the zygote
+and the first process of each dyno inherit: the kernel releases it when the last of them
+has ended, so a crash leaves nothing to reclaim. The file contains the number at which
+the next search begins, so that a number is used again only after all others.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ _CURSOR_BYTES = 20
 class Leases:
     """The leases of one hsup on numbers of a range.
 
-    `kind` and `remedy` are for the error that none is left: `uid from 3000 to 11000`.
-    `descriptor` is to be kept open by every process that must not lose them.
-    Raises DriverError for a folder that others can write to.
+    `kind` ("uid") and `remedy` are for the error message when none is free. Every process
+    that must keep the leases has to keep `descriptor` open. Raises DriverError for a
+    directory that others can write to.
     """
 
     def __init__(self, path: str, numbers: range, *, kind: str, remedy: str) -> None:
@@ -43,13 +42,13 @@ class Leases:
         self.descriptor = os.open(path, flags, 0o600)
 
     def take(self, busy: Iterable[range] = ()) -> int:
-        """Return a number that nobody has, and that is in no range of `busy`.
+        """Lease a number that is free, and in no range of `busy`.
 
-        Raises DriverError where none is left, or after `close`.
+        Raises DriverError if there is none, or after `close`.
         """
         with self._mutex:
             if self._is_closed:
-                raise DriverError(f"no {self._kind} can be leased any more: the driver is closed")
+                raise DriverError(f"cannot lease a {self._kind}: the driver is closed")
             for number in self._candidates(busy):
                 if number not in self._taken and self._lock(number):
                     self._taken.add(number)
@@ -58,15 +57,15 @@ class Leases:
         raise DriverError(f"no {self._kind} is free", hint=self._remedy)
 
     def give_back(self, number: int) -> None:
-        """Let others have the number; nothing if it is not taken."""
+        """Make a number available again; do nothing if it is not leased."""
         with self._mutex:
             if number in self._taken and not self._is_closed:
                 self._taken.remove(number)
                 fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, lock_of_byte(fcntl.F_UNLCK, number))
 
     def close(self) -> None:
-        """Let go of the file: all leases end once no process has it open."""
-        with self._mutex:  # a thread that is late must not lock some other file
+        """Close the file: all leases end once no process has it open."""
+        with self._mutex:  # a late thread must not lock another file of this number
             self._is_closed = True
             os.close(self.descriptor)
 
@@ -93,11 +92,11 @@ class Leases:
 def without(numbers: range, busy: Iterable[range]) -> Iterator[range]:
     """Yield, in order, the parts of `numbers` that no range of `busy` covers."""
     start = numbers.start
-    for one in sorted(busy, key=lambda part: part.start):
-        stop = min(one.start, numbers.stop)
+    for taken in sorted(busy, key=lambda part: part.start):
+        stop = min(taken.start, numbers.stop)
         if start < stop:
             yield range(start, stop)
-        start = max(start, one.stop)
+        start = max(start, taken.stop)
     if start < numbers.stop:
         yield range(start, numbers.stop)
 

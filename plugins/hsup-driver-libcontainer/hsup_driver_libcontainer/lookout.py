@@ -1,4 +1,4 @@
-"""See that nobody who was stopped keeps a dyno from being started, or from its end."""
+"""End processes that were stopped by a signal and so block the start or the end of a dyno."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hsup_driver_libcontainer.program import start_error
 
 logger = logging.getLogger(__name__)
 
-#: How often to look whether somebody has stopped a process that a dyno's start depends on.
+#: How often to look for stopped processes that a dyno's start depends on.
 _LOOK_SECONDS = 5.0
 
 
 class Lookout:
-    """Looks at the processes of a dyno, from the beginning on, as long as it depends on them.
+    """Looks at the processes of a dyno at intervals, from the beginning, while it depends on them.
 
-    `end_stuck` ends a zygote that does not get on; it is told for how many seconds that has
-    been so. `fail` is told why the dyno cannot be started.
+    `end_stuck` ends a zygote that makes no progress, and is given the seconds for which that
+    has been so. `fail` is given the reason why the dyno cannot be started.
     """
 
     def __init__(
@@ -42,18 +42,18 @@ class Lookout:
         self.look()
 
     def look(self) -> None:
-        """Look from now on."""
+        """Begin to look, anew if that was begun before."""
         self.rest()
         self._count = 0
         self._look_later()
 
     def rest(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
 
     def end_stopped(self) -> None:
-        """End processes of the dyno that were stopped before hsup knew of them."""
+        """Kill processes of the dyno that were stopped before hsup knew them."""
         try:
             for pid in filter(is_stopped, holders_of(self._conversation.held)):
                 self._fail_stopped()
@@ -63,7 +63,7 @@ class Lookout:
             logger.debug("cannot look for the processes of a dyno", exc_info=True)
 
     def see_first_process(self) -> None:
-        """Block until it is known, or cannot be any more, with nobody else hearing of it."""
+        """Block until the first process is known, or cannot be any more."""
         if not self._conversation.await_first_process(_LOOK_SECONDS):
             self._end_stuck(math.inf)
             self.end_stopped()

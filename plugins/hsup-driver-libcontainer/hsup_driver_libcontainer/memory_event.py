@@ -1,4 +1,4 @@
-"""See that a dyno has used up its memory."""
+"""Notice that a dyno has used up its memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hsup_driver_libcontainer.conversation import Readers
 class MemoryEvent:
     """The descriptor of `Group.out_of_memory_event`, which is closed here.
 
-    `kill` is to end all processes: the kernel has chosen one of them only.
+    `kill` kills all processes of the dyno: the kernel kills only one.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class MemoryEvent:
             readers.add_reader(descriptor, self._come)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching, and close the descriptor."""
         if self._descriptor is not None:
             self._readers.remove_reader(self._descriptor)
             os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""Turn a dyno's spec into what is executed, and its end into a status."""
+"""Turn a dyno's spec into the program to execute, and a wait status into an exit status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNKNOWN_TERMINAL = "xterm"
 
 
 def program(spec: DynoSpec, terminal: Terminal | None = None, kind: str | None = None) -> Program:
-    """Return the program of a dyno; `kind` is what TERM says of hsup's own terminal."""
+    """Return the program of a dyno; `kind` is the TERM of hsup's own terminal."""
     environment = launch.dyno_environment(spec)
     if terminal is not None:
         environment["TERM"] = kind or _UNKNOWN_TERMINAL
@@ -23,11 +23,11 @@ def program(spec: DynoSpec, terminal: Terminal | None = None, kind: str | None =
 
 
 def exit_status(status: int) -> ExitStatus:
-    """Return what a status of wait(2) says."""
+    """Return the exit status that a status of wait(2) stands for."""
     code = os.waitstatus_to_exitcode(status)
     return ExitStatus(code=code) if code >= 0 else ExitStatus(signal=-code)
 
 
 def start_error(what: str) -> DynoStartError:
-    """Return the error for a dyno, or a command in it, that could not be started."""
+    """Return the error for a dyno or an exec'd command that could not be started."""
     return DynoStartError(f"cannot start the dyno: {what}")

@@ -1,4 +1,4 @@
-"""How far a dyno has got, and whoever waits for that."""
+"""The state of a dyno, and the futures of those who wait for its changes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hsup_driver_libcontainer.states import Action, Input, State, step
 
 
 class Progress:
-    """Takes a dyno from state to state, with a lookout as long as it depends on its processes.
+    """Moves a dyno from state to state, and runs the lookout while the state calls for it.
 
-    `started` is awaited until the program was executed, `end` until it has ended, and `gone`
-    until no process is left.
+    `started` is done when the program was executed, `end` when it has ended, and `gone` when
+    no process is left.
     """
 
     def __init__(self, lookout: Lookout) -> None:
@@ -29,38 +29,38 @@ class Progress:
         self._built = Built(has_copied_owner=False)
 
     def see(self) -> None:
-        """Have a first process."""
+        """Note that the first process is known."""
         self._take(Input.SEEN)
 
     def launch(self) -> None:
-        """Have files and a program."""
+        """Note that the dyno was given its files and program."""
         self._take(Input.LAUNCH)
 
     def build(self, built: Built) -> None:
-        """Be about to execute the program."""
+        """Note that the program is about to be executed."""
         self._built = built
         self._take(Input.BUILT)
 
     def fail(self, error: DynoStartError) -> None:
-        """Be one that cannot be started."""
+        """Note that the dyno cannot be started."""
         if self._take(Input.FAILED) is Action.TELL_FAILED:
             fail(self.started, error)
 
     def leave_builder(self) -> None:
-        """Have a builder no more: it has become the program, or was killed."""
+        """Note that the builder has become the program, or was killed."""
         action = self._take(Input.BUILDER_GONE)
         if action is Action.TELL_STARTED:
             settle(self.started, self._built)
         elif action is Action.TELL_FAILED:
-            fail(self.started, DynoStartError("the dyno was killed while it started"))
+            fail(self.started, DynoStartError("the dyno was killed while it was starting"))
 
     def exit(self, status: ExitStatus, *, is_last: bool) -> None:
-        """Have a program no more, and nobody else where it was the last one."""
+        """Note that the program has ended; `is_last` tells that no other process is left."""
         if self._take(Input.EMPTIED if is_last else Input.EXITED) is Action.TELL_END:
             settle(self.end, status)
 
     def be_gone(self, status: ExitStatus) -> None:
-        """Have no process; the status counts where no other was told."""
+        """Note that no process is left; the status counts if none was received before."""
         if self._take(Input.ALL_GONE) is Action.TELL_GONE:
             settle(self.end, status)
             settle(self.gone, None)

@@ -1,4 +1,4 @@
-"""What the driver needs of this machine, beyond cgroups, network and seccomp."""
+"""Look for what the driver needs of this machine besides cgroups, network and seccomp."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hsup.api import Finding
 
-#: nftables' iif in postrouting is of 5.7, close_range of 5.9; 5.10 is a long-term kernel.
+#: nftables' iif in postrouting came with 5.7, close_range with 5.9; 5.10 is a long-term kernel.
 _OLDEST_KERNEL = (5, 10)
 #: For idmapped mounts beneath an overlay.
 _KERNEL_WITHOUT_COPIES = (5, 19)
@@ -25,9 +25,9 @@ _CAPABILITIES = {
     "sys_admin": 21,
     "mknod": 27,
 }
-_COPIES = "each file of a slug is given to the dyno's user at its start"
+_COPIES = "the start of each dyno changes the owner of every file of its slug"
 _MACHINES = ("x86_64", "aarch64")
-#: What Docker and Podman put into the root of a container.
+#: The files that Docker and Podman put into the root of a container.
 _MARKS_OF_CONTAINERS = (".dockerenv", "run/.containerenv")
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 
@@ -48,18 +48,18 @@ def examine() -> Sequence[Finding]:
 def _root() -> Finding:
     if os.geteuid() == 0:
         return Finding("user", is_good=True, text="root")
-    text = f"the libcontainer driver needs root, and this is user {os.geteuid()}"
+    text = f"the libcontainer driver needs root, but hsup runs as user {os.geteuid()}"
     return Finding("user", is_good=False, text=text, remedy=how_to_get_rights())
 
 
 def _capabilities() -> Finding:
-    """Look whether root has what it takes, which it may not in a container."""
+    """Look for the capabilities that root needs, and lacks in an ordinary container."""
     with open("/proc/self/status", encoding="ascii") as file:
         status = dict(line.split(":", 1) for line in file)
     effective = int(status["CapEff"], 16)
     missing = [name for name, number in _CAPABILITIES.items() if not effective & 1 << number]
     if not missing:
-        return Finding("capabilities", is_good=True, text="all that are needed")
+        return Finding("capabilities", is_good=True, text="all that the driver needs")
     text = f"the libcontainer driver needs the capabilities {', '.join(missing)}"
     return Finding("capabilities", is_good=False, text=text, remedy=how_to_get_rights())
 
@@ -70,16 +70,16 @@ def is_container(root: str = "/") -> bool:
 
 
 def how_to_get_rights(root: str = "/") -> str:
-    """Return what to do about too few rights, which a container gets from whoever starts it."""
+    """Return how to get the missing rights; a container gets them from the caller of docker run."""
     if is_container(root):
-        return "start this container as root and with --privileged: docker run --privileged"
+        return "start this container as root with docker run --privileged"
     return "run hsup with sudo"
 
 
 def _kernel() -> Finding:
     release, version = os.uname().release, _version()
     if version < _OLDEST_KERNEL:
-        text = f"the libcontainer driver needs Linux 5.10 or later, and this is {release}"
+        text = f"the libcontainer driver needs Linux 5.10 or later, but this is {release}"
         return Finding("kernel", is_good=False, text=text, remedy="upgrade the kernel")
     text = f"Linux {release}"
     if version < _KERNEL_WITHOUT_COPIES:
@@ -88,33 +88,36 @@ def _kernel() -> Finding:
 
 
 def _version() -> tuple[int, ...]:
-    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    return tuple(map(int, found.groups())) if found else (0, 0)
+    match = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, match.groups())) if match else (0, 0)
 
 
 def _host() -> Finding:
     machine = os.uname().machine
     if machine in _MACHINES:
         return Finding("machine", is_good=True, text=machine)
-    text = f"the libcontainer driver knows {' and '.join(_MACHINES)}, and this is {machine}"
+    text = f"the libcontainer driver supports {' and '.join(_MACHINES)}, but this is {machine}"
     return Finding("machine", is_good=False, text=text, remedy="use another driver")
 
 
 def _namespaces() -> Finding:
-    missing = [one for one in _NAMESPACES if not os.path.exists(f"/proc/self/ns/{one}")]
+    missing = [name for name in _NAMESPACES if not os.path.exists(f"/proc/self/ns/{name}")]
     if not missing:
         return Finding("namespaces", is_good=True, text=", ".join(_NAMESPACES))
-    text = f"the kernel has no namespaces of kind {', '.join(missing)}"
+    text = f"the kernel does not support these namespaces: {', '.join(missing)}"
     remedy = "use a kernel built with CONFIG_NAMESPACES"
     return Finding("namespaces", is_good=False, text=text, remedy=remedy)
 
 
 def _user_namespaces() -> Finding:
-    """Look whether idmapped mounts, which take one, can be had; dynos run without, too."""
+    """Look whether the kernel allows user namespaces, which idmapped mounts need.
+
+    Dynos run without them, too.
+    """
     most = _most_user_namespaces()
     text = "allowed" if most else f"user.max_user_namespaces is 0: {_COPIES}"
     if most is None:
-        text = f"the kernel has none (CONFIG_USER_NS): {_COPIES}"
+        text = f"the kernel does not support them (CONFIG_USER_NS): {_COPIES}"
     return Finding("user namespaces", is_good=bool(most), text=text)
 
 
@@ -127,7 +130,7 @@ def _most_user_namespaces() -> int | None:
 
 
 def may_map_ids() -> bool:
-    """Tell whether slugs can have idmapped mounts, as far as it is the kernel's matter."""
+    """Tell whether the kernel can idmap the mount of a slug; its file system may still refuse."""
     return _version() >= _KERNEL_WITHOUT_COPIES and bool(_most_user_namespaces())
 
 
@@ -136,8 +139,8 @@ def _overlay() -> Finding:
         kinds = {line.split()[-1] for line in file}
     if "overlay" in kinds or _module_exists("overlay"):
         return Finding("overlayfs", is_good=True, text="available")
-    text = "the kernel has no overlay file system"
-    return Finding("overlayfs", is_good=False, text=text, remedy="modprobe overlay")
+    text = "the kernel does not support overlay file systems"
+    return Finding("overlayfs", is_good=False, text=text, remedy="run modprobe overlay")
 
 
 def _module_exists(name: str) -> bool:

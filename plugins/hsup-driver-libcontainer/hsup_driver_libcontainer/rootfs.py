@@ -1,4 +1,4 @@
-"""What all dynos of a release share: a stack and an unpacked slug."""
+"""The root file systems of a release's dynos: a stack and an unpacked slug."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.stacks.stack import Stack
     from hsup_driver_libcontainer.stacks.store import StackStore
 
-#: Mounts something, by its command, where dynos see it.
+#: Runs a mount command in the mount namespace of the dynos.
 Mount = Callable[[Sequence[str]], None]
 
 
 class RootfsRef:
-    """A stack and a slug in use, which keeps them from being removed.
+    """A stack and a slug in use, locked so that nobody removes them.
 
-    `users` counts the dynos that have them.
+    `users` counts the dynos that use them.
     """
 
     def __init__(self, stack: Stack, root: str, unpacked: Unpacked | None) -> None:
@@ -33,28 +33,28 @@ class RootfsRef:
 
     @property
     def app(self) -> str | None:
-        """Return the folder of the application's files, None for a release without a slug."""
+        """Return the directory of the application's files, None for a release without a slug."""
         return self._unpacked.folder if self._unpacked else None
 
     @property
     def is_current(self) -> bool:
-        """Tell whether a folder that is used as it is still has the path that it was found by."""
+        """Tell whether the path of a slug still leads to the directory that was opened."""
         return self._unpacked is None or self._unpacked.is_current
 
     def leave(self, gone: object = None) -> None:
-        """Have one dyno less; `gone` tells its end, where that calls."""
+        """Count one dyno less; `gone` is the future that calls this as its callback."""
         del gone
         self.users -= 1
 
     def close(self) -> None:
-        """Be no longer in use."""
+        """Release the locks on both."""
         self._stack.close()
         if self._unpacked is not None:
             self._unpacked.close()
 
 
 class RootfsCache:
-    """Fetches, unpacks and mounts what is not there yet."""
+    """Fetches, unpacks and mounts stacks and slugs that are not present yet."""
 
     def __init__(self, stacks: StackStore, slugs: SlugStore, images: str, mount: Mount) -> None:
         self._stacks = stacks
@@ -66,7 +66,7 @@ class RootfsCache:
     def prepare(
         self, slug: Slug | None, stack_name: str | None, author: Author | None
     ) -> RootfsRef:
-        """Return a slug and a stack, ready for use; may take long. Raises HsupError."""
+        """Return a slug and a stack that are ready for use; may take long. Raises HsupError."""
         with ExitStack() as undo:
             stack = self._stacks.obtain(stack_name)
             undo.callback(stack.close)
@@ -89,6 +89,6 @@ class RootfsCache:
 
 
 def mount_point(stack: Stack, images: str) -> str:
-    """Return where the image of a stack is mounted, below the folder for all images."""
+    """Return the mount point of a stack's disk image, below the directory for all images."""
     assert stack.image is not None
     return f"{images}/{os.path.basename(os.path.dirname(stack.image))}"

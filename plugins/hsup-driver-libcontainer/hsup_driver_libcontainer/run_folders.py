@@ -1,4 +1,4 @@
-"""Folders for locks and notes, which nobody but this user may write to."""
+"""Make directories for locks and notes that only this user may write to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hsup.folders import make_folders
 
 
 def make_own_folder(path: str) -> None:
-    """Make a folder unless it is there. Raises DriverError if others can write to it."""
+    """Make a directory unless it exists. Raises DriverError if others can write to it."""
     make_folders(path)
-    found = os.stat(path)
-    if found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        text = f"run folder {path} can be written to by others"
-        raise DriverError(text, hint=f"chown it to root and chmod it to 700: {path}")
+    status = os.stat(path)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        text = f"the run directory {path} is writable by other users"
+        raise DriverError(text, hint=f"run chown root {path} and chmod 700 {path}")

@@ -1,4 +1,4 @@
-"""How much a dyno may write: to /app, /tmp, /var/tmp and /dev/shm, to each of them."""
+"""The number of bytes that a dyno may write to each of /app, /tmp, /var/tmp and /dev/shm."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def read_size(environ: Mapping[str, str]) -> int | None:
     text = environ.get(VARIABLE, "").strip()
     if not text:
         return None
-    found = _SIZE.fullmatch(text)
-    number = whole_number(found[1]) if found else None
-    if found is None or not number:
+    match = _SIZE.fullmatch(text)
+    number = whole_number(match[1]) if match else None
+    if match is None or not number:
         raise UsageError(f'{VARIABLE} must be a size such as 256M or 2G, got "{text}"')
-    return number * _UNITS[found[2].upper()]
+    return number * _UNITS[match[2].upper()]
 
 
 def default_size(size: Size) -> int:
-    """Return half of the memory: what is written there counts as memory of the dyno."""
+    """Return half of the memory of a size: files there count as memory of the dyno."""
     return size.memory // 2

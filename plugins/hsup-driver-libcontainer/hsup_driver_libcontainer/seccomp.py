@@ -1,19 +1,18 @@
 """Make the filter of the system calls that a dyno's processes may use, see man 2 seccomp.
 
-It is an allow-list, and refuses at least what Docker's default profile refuses
-in a container that has no capability (profiles/seccomp of github.com/moby/moby).
-It goes further here: 32-bit system calls kill the process, since no stack has
-32-bit programs and their `socketcall` would go round the rule for sockets;
-sockets, and pairs of them, are of the families that applications use; TIOCSTI and modify_ldt are
-refused.
+It is an allow-list, and refuses at least what Docker's default profile refuses in a
+container that has no capability (profiles/seccomp of github.com/moby/moby). It goes
+further in three ways: 32-bit system calls kill the process, since no stack has 32-bit
+programs and their `socketcall` would bypass the rule for sockets; sockets and socket pairs
+must be of the families that applications use; TIOCSTI and modify_ldt are refused.
 
-What is refused answers EPERM. What libseccomp has not heard of answers ENOSYS,
-so that a newer libc than the host's falls back to an older call, as it does on
-an older kernel; clone3 too, whose flags a filter cannot see.
+A refused call answers EPERM. A call that libseccomp does not know answers ENOSYS, so that a
+libc newer than the host's falls back to an older call, as it does on an older kernel; so
+does clone3, whose flags a filter cannot see.
 
-ptrace and process_vm_readv are allowed, for strace and gdb in a dyno's console:
-since Linux 4.8 they cannot get round a filter, and they reach only processes of
-the same user, which are the dyno's own.
+ptrace and process_vm_readv are allowed, for strace and gdb in a dyno's console: since
+Linux 4.8 they cannot bypass a filter, and they reach only processes of the same user,
+which are the dyno's own.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ _ALLOWED = {
     "facts": "getrandom sysinfo uname",
 }
 
-#: PER_LINUX, PER_LINUX32, both with UNAME26, and the question (linux/personality.h).
+#: PER_LINUX, PER_LINUX32, both with UNAME26, and the value that only asks (linux/personality.h).
 _PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
 
 #: All CLONE_NEW* flags of linux/sched.h but CLONE_NEWTIME, which clone does not take.
@@ -102,19 +101,19 @@ _AF_NETLINK = 16
 #: NETLINK_ROUTE, for getifaddrs and getaddrinfo, and NETLINK_SOCK_DIAG, for ss.
 _NETLINK_PROTOCOLS = (0, 4)
 
-#: Types what the terminal's next reader reads (man 2 TIOCSTI).
+#: Inserts input into a terminal as if it were typed (man 2 TIOCSTI).
 _TIOCSTI = 0x5412
 
-#: Of pyseccomp.Arch.
+#: The names in pyseccomp.Arch.
 _ARCHITECTURES = {"x86_64": "X86_64", "aarch64": "AARCH64"}
-#: The highest number asked for; Linux 6.18 ends at 470.
+#: The highest number that is looked up; Linux 6.18 ends at 470.
 _LAST_NUMBER = 1023
 
 _FILE = "seccomp.bpf"
 _PRIVATE = 0o600
 _ACTIONS = "/proc/sys/kernel/seccomp/actions_avail"
 
-#: Of SCMP_FLTATR_CTL_OPTIMIZE: takes the kernel half the time to install.
+#: A value of SCMP_FLTATR_CTL_OPTIMIZE; halves the time that the kernel takes to install it.
 _BINARY_TREE = 2
 #: __NR_SCMP_ERROR.
 _UNKNOWN = -1
@@ -129,7 +128,7 @@ def filter_program(folder: str) -> bytes:
     """Return the filter for this machine, an array of struct sock_filter.
 
     Making it takes some 35 ms, most of them for loading libseccomp; so it is
-    kept in `folder`, which is made if it is not there, and is root's alone.
+    cached in `folder`, which is made if it does not exist, readable by root only.
     Raises DriverError.
     """
     path = os.path.join(folder, _FILE)
@@ -141,11 +140,11 @@ def filter_program(folder: str) -> bytes:
 
 
 def build(machine: str) -> bytes:
-    """Make the filter for a type of machine, as uname has it. Raises DriverError."""
+    """Make the filter for a type of machine, as uname names it. Raises DriverError."""
     if machine not in _ARCHITECTURES:
         raise DriverError(
-            f"there is no system call filter for a machine of type {machine}",
-            hint=f"run the libcontainer driver on one of type {' or '.join(_ARCHITECTURES)}",
+            f"the system call filter does not support machines of type {machine}",
+            hint=f"run hsup on a machine of type {' or '.join(_ARCHITECTURES)}",
         )
     _load_library()
     from pyseccomp import Arch
@@ -166,10 +165,10 @@ def examine() -> list[Finding]:
 
 def _load_library() -> None:
     try:
-        import pyseccomp  # noqa: F401 - to see whether it loads
+        import pyseccomp  # noqa: F401 - imported to see whether it loads
     except RuntimeError as error:
         raise DriverError(
-            "libseccomp is not installed", hint="install libseccomp2, or libseccomp on Fedora"
+            "libseccomp is not installed", hint="install libseccomp2 (on Fedora: libseccomp)"
         ) from error
 
 
@@ -180,7 +179,7 @@ def _newer_calls(architecture: int) -> bytes:
         (_BPF_JMP_JGT_K, 0, 1, _last_known_number(architecture)),
         (_BPF_RET_K, 0, 0, _SECCOMP_RET_ERRNO | errno.ENOSYS),
     )
-    return b"".join(struct.pack("=HBBI", *one) for one in instructions)
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
 
 
 def _last_known_number(architecture: int) -> int:
@@ -213,10 +212,10 @@ def _known_calls(architecture: int) -> bytes:
 
 
 def _allowed_numbers() -> Iterator[int]:
-    """Yield the numbers of what is always allowed, without what libseccomp does not know.
+    """Yield the numbers of the calls that are always allowed and that libseccomp knows.
 
-    They are this machine's, or negative ones that stand for what it lacks;
-    libseccomp translates them to the filter's architecture.
+    They are this machine's, or negative numbers for calls that it lacks; libseccomp
+    translates them to the filter's architecture.
     """
     from pyseccomp import Arch, resolve_syscall
 
@@ -225,10 +224,10 @@ def _allowed_numbers() -> Iterator[int]:
 
 
 def _allowed_by_arguments() -> Iterator[tuple[str, tuple[pyseccomp.Arg, ...]]]:
-    """Yield the calls that are allowed with some arguments only.
+    """Yield the calls that are allowed with certain arguments only.
 
-    An argument is compared with all of its 64 bits though the kernel takes 32,
-    so a rule that says which values are refused could be got round.
+    All 64 bits of an argument are compared although the kernel uses 32, so a rule
+    that lists refused values could be bypassed.
     """
     from pyseccomp import EQ, MASKED_EQ, Arg
 
@@ -240,12 +239,12 @@ def _allowed_by_arguments() -> Iterator[tuple[str, tuple[pyseccomp.Arg, ...]]]:
     for protocol in _NETLINK_PROTOCOLS:
         yield "socket", (Arg(0, EQ, _AF_NETLINK), Arg(2, EQ, protocol))
     yield "socketpair", (Arg(0, EQ, _AF_UNIX),)  # no other family that is allowed has pairs
-    for bit in (1 << place for place in range(32)):  # one that differs from TIOCSTI's
+    for bit in (1 << number for number in range(32)):  # any bit that differs from TIOCSTI's
         yield "ioctl", (Arg(1, MASKED_EQ, bit, ~_TIOCSTI & bit),)
 
 
 def _kept(path: str) -> bytes | None:
-    """Return the program that was kept, unless it is of another code, library or owner."""
+    """Return the cached program; None if its code, library or owner is another one by now."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
@@ -259,7 +258,7 @@ def _kept(path: str) -> bytes | None:
 
 
 def _keep(path: str, program: bytes) -> None:
-    from hsup.durable import write_durably  # is needed rarely
+    from hsup.durable import write_durably  # rarely needed
 
     folder = os.path.dirname(path)
     try:
@@ -267,13 +266,13 @@ def _keep(path: str, program: bytes) -> None:
         write_durably(path, _origin(_library_path()) + b"\n" + program)
     except OSError as error:
         raise DriverError(
-            f"cannot keep the system call filter in {folder}: {error.strerror}",
-            hint="set LIBCONTAINER_RUN_DIR to a folder that root can write to",
+            f"cannot store the system call filter in {folder}: {error.strerror}",
+            hint="set LIBCONTAINER_RUN_DIR to a directory that root can write to",
         ) from error
 
 
 def _origin(library: str) -> bytes:
-    """Return a line that changes with what the program was made from."""
+    """Return a line that identifies the code, the machine and the library behind the program."""
     import zlib
 
     status = os.stat(library)
@@ -284,7 +283,7 @@ def _origin(library: str) -> bytes:
 
 
 def _library_path() -> str:
-    """Return the file of the libseccomp that this process has loaded."""
+    """Return the path of the libseccomp that this process has loaded."""
     with open("/proc/self/maps", encoding="utf-8") as maps:
         return next(line.split()[-1] for line in maps if "/libseccomp" in line)
 
@@ -297,9 +296,9 @@ def _examine_kernel() -> Finding:
     except FileNotFoundError:
         is_good = False
     if is_good:
-        return Finding(subject, is_good, "there")
+        return Finding(subject, is_good, "supported")
     remedy = "boot a kernel with CONFIG_SECCOMP_FILTER"
-    return Finding(subject, is_good, f"{_ACTIONS} does not offer it", remedy)
+    return Finding(subject, is_good, "the kernel does not support seccomp filters", remedy)
 
 
 def _examine_library() -> Finding:

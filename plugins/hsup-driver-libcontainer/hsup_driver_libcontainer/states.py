@@ -1,4 +1,4 @@
-"""The life of a dyno's processes, as hsup hears of it: (state, input) to (state, action).
+"""The states of a dyno's processes, as hsup learns of them: (state, input) to (state, action).
 
     FORKING ── LAUNCH ──▶ LAUNCHED
        │ SEEN                │ SEEN
@@ -11,8 +11,7 @@
                                                           ▼                  │
                                   GONE ◀── ALL_GONE ── ENDED or EMPTY ◀──────╯
 
-ALL_GONE may follow FAILED and RUNNING, too. A dyno that is kept for the next start is READY
-until it is launched.
+ALL_GONE may follow FAILED and RUNNING, too. A spare is READY until it is launched.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from enum import Enum
 class State(Enum):
     """What hsup knows of the processes of a dyno."""
 
-    #: Nobody has seen its first process yet.
+    #: Its first process is not known yet.
     FORKING = "forking"
-    #: It lacks its files and program only.
+    #: It lacks only its files and program.
     READY = "ready"
-    #: It has its files and program, and nobody has seen its first process.
+    #: It has its files and program, and its first process is not known yet.
     LAUNCHED = "launched"
     STARTING = "starting"
     #: It is about to execute its program.
     BUILT = "built"
     RUNNING = "running"
     FAILED = "failed"
-    #: Its program has ended, and others have not.
+    #: Its program has ended, and other processes have not.
     ENDED = "ended"
-    #: Nobody is left but the first process.
+    #: No process is left but the first one.
     EMPTY = "empty"
     GONE = "gone"
 
@@ -47,12 +46,12 @@ class State(Enum):
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is nobody to be killed."""
+        """Tell whether there is no process to kill."""
         return self in {State.EMPTY, State.GONE}
 
 
 class Input(Enum):
-    """What hsup does, or what it hears; in the order in which `Conversation` tells it."""
+    """What hsup does or learns, in the order in which `Conversation` reports it."""
 
     LAUNCH = "launch"
     SEEN = "seen"
@@ -66,9 +65,9 @@ class Input(Enum):
 
 
 class Action(Enum):
-    """What is done on the way into a state; all but LOOK and NOTHING end the looking."""
+    """What is done on entering a state; all but LOOK and NOTHING stop the lookout."""
 
-    #: See from now on that nobody has stopped a process.
+    #: Start the lookout for stopped processes.
     LOOK = "look"
     REST = "rest"
     TELL_STARTED = "tell started"
@@ -121,7 +120,7 @@ _ON_THE_WAY_INTO = {
 
 
 def step(state: State, given: Input) -> tuple[State, Action]:
-    """Return the state that an input leads to, and what is done on the way."""
+    """Return the state that an input leads to, and the action on entering it."""
     following = TABLE.get((state, given))
     if following is None:
         return state, Action.NOTHING

@@ -1,4 +1,4 @@
-"""The streams of a dyno in the foreground: hsup's own, or pipes and a terminal between them."""
+"""The streams of a dyno in the foreground: hsup's own, or pipes and a terminal in between."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 1 << 16
 
-#: The device and inode of the pipe that stands for the input: of no file.
+#: Stands for the device and inode of the pipe for the input: no file has these.
 _OF_THE_INPUT = (-1, -1)
 
 
 def terminal_of(streams: list[int]) -> Terminal | None:
     """Return which of the streams are a terminal, and its size; None if none is."""
-    terminals = tuple(one for one in streams if os.isatty(one))
+    terminals = tuple(stream for stream in streams if os.isatty(stream))
     return Terminal(terminals, *window_size(terminals[0])) if terminals else None
 
 
 class Streams:
     """The streams of a dyno: hsup's own if they are terminals, devices or pipes, else pipes.
 
-    A dyno could truncate a file of the host's, or open it again for writing (/dev/stdin),
-    and leave its root by a folder; and neither a file nor a socket could it open as
-    /dev/stdout. `given` are the dyno's streams, `pipes` has for each pipe where to what is
-    written goes, and `input` is the pipe for what hsup reads, None if the dyno does so itself.
+    A dyno could truncate a file of the host or open it again for writing (/dev/stdin), it
+    could leave its root by a directory, and it can open neither a file nor a socket as
+    /dev/stdout. `given` are the dyno's streams, `pipes` maps each pipe to the stream of hsup
+    that its content goes to, and `input` is the pipe for what hsup reads, None if the dyno
+    reads it itself.
     """
 
     def __init__(self, streams: list[int]) -> None:
@@ -56,12 +57,12 @@ class Streams:
                 self.given[stream] = self._pipe(stream, (status.st_dev, status.st_ino))
 
     def leave(self) -> None:
-        """Close the dyno's ends, once it has them, so that they end with the dyno."""
+        """Close hsup's copies of the dyno's ends, once the dyno has them."""
         for end in self._ends.values():
             os.close(end)
 
     def _pipe(self, stream: int, file: tuple[int, int]) -> int:
-        """Return the dyno's end of a pipe; both streams to one file have one, and keep order."""
+        """Return the dyno's end of a pipe; streams to the same file share it, to keep the order."""
         if file not in self._ends:
             reading, self._ends[file] = os.pipe()
             self.pipes[reading] = stream
@@ -73,11 +74,11 @@ def _may_be_given(status: os.stat_result) -> bool:
 
 
 class Relay:
-    """Passes on what a dyno writes into its pipes and terminal, and what it is to read."""
+    """Copies between hsup's streams and the pipes and terminal of a dyno."""
 
     def __init__(self, session: Session, streams: Streams) -> None:
         self._session = session
-        self._open: set[int] = set()  # of which the dyno still has the other end
+        self._open: set[int] = set()  # the dyno still has their other ends
         self._master = -1
         self._feed: Feed | None = None
         for pipe, stream in streams.pipes.items():
@@ -87,11 +88,11 @@ class Relay:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether there may be something of the dyno's that was not shown yet."""
+        """Tell whether the dyno may have written something that was not shown yet."""
         return bool(self._open)
 
     def attach(self, master: int, *, is_typed_on: bool) -> None:
-        """Be the other side of the dyno's terminal, which may have hsup's input."""
+        """Take the master of the dyno's terminal; with `is_typed_on` it is fed hsup's input."""
         os.set_blocking(master, False)
         self._master = master
         self._add(master, self._read_master)
@@ -99,7 +100,7 @@ class Relay:
             self._feed = self._session.feed(_Keys(master))
 
     def resize(self, size: WindowSize) -> None:
-        """Tell the dyno's terminal how large the window is, if it has one by now."""
+        """Tell the dyno's terminal how large the window is, if the dyno has one by now."""
         if self._master >= 0:
             window = struct.pack("4H", *size, 0, 0)
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, window)
@@ -126,13 +127,13 @@ class Relay:
 
     def _read_pipe(self, pipe: int, stream: int) -> None:
         data = os.read(pipe, _READ_BYTES)
-        if not data or not self._session.write(stream, data):  # who still writes gets SIGPIPE
+        if not data or not self._session.write(stream, data):  # writers get SIGPIPE from now on
             self._remove(pipe)
             os.close(pipe)
 
 
 class _Pipe:
-    """The input of a dyno that is not hsup's own."""
+    """The input of a dyno that does not read hsup's own."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -151,4 +152,4 @@ class _Keys(_Pipe):
     """The input of a dyno that has a terminal."""
 
     def end(self) -> None:
-        """Keep the terminal, which may still be written to."""
+        """Keep the terminal open: the dyno may still write to it."""

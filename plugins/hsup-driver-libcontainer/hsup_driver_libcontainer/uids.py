@@ -1,4 +1,4 @@
-"""The uids that dynos have, one each."""
+"""Lease a uid of its own to each dyno."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hsup_driver_libcontainer.leases import Leases
 UID_MIN = "LIBCONTAINER_DYNO_UID_MIN"
 UID_MAX = "LIBCONTAINER_DYNO_UID_MAX"
 DEFAULT_MIN, DEFAULT_MAX = 3000, 11000
-#: Where they are leased: by all hsups, as whatever network they have, users are the host's.
+#: The lease file of all hsups: users are the host's, whatever network an hsup has.
 UIDS = "/run/hsup/uids"
-#: The last one that the kernel knows, see man 7 credentials: -1 is none.
+#: The highest one of the kernel, see man 7 credentials; -1 means none.
 _HIGHEST_UID = 2**32 - 2
 #: How many accounts a finding names.
 _MOST_TOLD = 3
@@ -29,14 +29,16 @@ def uid_range(environ: Mapping[str, str]) -> range:
     last = _uid(environ, UID_MAX, DEFAULT_MAX)
     if last < first:
         text = f"{UID_MAX} must not be less than {UID_MIN}, got {last} and {first}"
-        raise UsageError(text, hint=f"the defaults are {DEFAULT_MIN} and {DEFAULT_MAX}")
+        raise UsageError(
+            text, hint=f"unset both to use the defaults, {DEFAULT_MIN} and {DEFAULT_MAX}"
+        )
     return range(first, last + 1)
 
 
 def take(leases: Leases, folder: str = "/etc") -> int:
-    """Return a uid that neither a dyno nor an account of this machine has.
+    """Lease a uid that neither a dyno nor an account of this machine has.
 
-    A dyno's group has the same number. Raises DriverError where none is left.
+    A dyno's group has the same number. Raises DriverError if none is free.
     """
     busy = list(_delegated(folder))
     while True:
@@ -48,23 +50,27 @@ def take(leases: Leases, folder: str = "/etc") -> int:
 
 
 def examine(numbers: range, folder: str = "/etc") -> Finding:
-    """Tell whether accounts of this machine have uids that dynos could have."""
+    """Return whether accounts of this machine have uids that dynos could get."""
     subject = "uids of dynos"
     text = f"{numbers.start} to {numbers.stop - 1}"
-    owners = [f"{one.pw_name} ({one.pw_uid})" for one in pwd.getpwall() if one.pw_uid in numbers]
-    owners += [
-        f"group {one.gr_name} ({one.gr_gid})" for one in grp.getgrall() if one.gr_gid in numbers
+    owners = [
+        f"{user.pw_name} ({user.pw_uid})" for user in pwd.getpwall() if user.pw_uid in numbers
     ]
     owners += [
-        f"subordinate ids from {one.start}"
-        for one in _delegated(folder)
-        if one.start < numbers.stop and numbers.start < one.stop
+        f"group {group.gr_name} ({group.gr_gid})"
+        for group in grp.getgrall()
+        if group.gr_gid in numbers
+    ]
+    owners += [
+        f"subordinate ids from {ids.start}"
+        for ids in _delegated(folder)
+        if ids.start < numbers.stop and numbers.start < ids.stop
     ]
     if not owners:
         return Finding(subject, is_good=True, text=text)
     more = f" and {len(owners) - _MOST_TOLD} more" if len(owners) > _MOST_TOLD else ""
-    told = ", ".join(owners[:_MOST_TOLD])
-    text += f", but not those of {told}{more}; set {UID_MIN} and {UID_MAX} to a range of their own"
+    named = ", ".join(owners[:_MOST_TOLD])
+    text += f", except those of {named}{more}; set {UID_MIN} and {UID_MAX} to unused ones"
     return Finding(subject, is_good=False, text=text)
 
 
@@ -79,7 +85,7 @@ def _has_account(number: int) -> bool:
 
 
 def _delegated(folder: str) -> Iterator[range]:
-    """Yield the ids that accounts may give to their containers, see man 5 subuid."""
+    """Yield the ids that accounts may use in their containers, see man 5 subuid."""
     for name in ("subuid", "subgid"):
         for line in _lines(f"{folder}/{name}"):
             first, _, count = line.partition(":")[2].strip().partition(":")
@@ -102,6 +108,6 @@ def _uid(environ: Mapping[str, str], name: str, default: int) -> int:
         return default
     number = whole_number(text)
     if number is None or not 1 <= number <= _HIGHEST_UID:
-        hint = f"the default is {default}"
-        raise UsageError(f'{name} must be a uid from 1 up, got "{text}"', hint=hint)
+        hint = f"unset it to use the default, {default}"
+        raise UsageError(f'{name} must be a uid of 1 or more, got "{text}"', hint=hint)
     return number

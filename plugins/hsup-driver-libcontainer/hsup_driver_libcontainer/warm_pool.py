@@ -1,8 +1,8 @@
-"""Have dynos ready before they are asked for.
+"""Keep spares: dynos that are made before they are asked for.
 
-To join a cgroup can take the kernel 10 ms and more, for it waits until no process
-can be forking any more; a network takes some more. So hsup keeps dynos that have
-all of it and only lack their files and programs, of the size that was started last.
+Joining a cgroup can take the kernel 10 ms and more, as it waits until no process can be
+forking any more; a network takes some more. So hsup keeps dynos that have both and lack
+only their files and programs, of the size that was started last.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from hsup_driver_libcontainer.dyno import ContainerDyno
 
 logger = logging.getLogger(__name__)
 
-#: A dyno that is asked for right after another finds one too; each takes less than 3 MiB.
+#: Enough for two starts in a row; each takes less than 3 MiB.
 _COUNT = 2
-#: How long no dyno has been started, before one is made for the next.
+#: How long after the last start a spare is made.
 _QUIET_SECONDS = 0.02
 
 
 class WarmPool:
-    """The dynos that are ready, the oldest first; `make` makes another one."""
+    """The spares, oldest first; `make` makes another one."""
 
     def __init__(self, make: Callable[[Size], Awaitable[ContainerDyno]]) -> None:
         self._make = make
@@ -34,7 +34,7 @@ class WarmPool:
         self._leaving: set[asyncio.Task[bool]] = set()
 
     def take(self, size: Size) -> ContainerDyno | None:
-        """Return a dyno that can be launched, None if there is none."""
+        """Return a spare that can be launched, None if there is none."""
         for spare in self._ready:
             if _is_usable(spare, size):
                 self._ready.remove(spare)
@@ -42,12 +42,12 @@ class WarmPool:
         return None
 
     def want(self, size: Size) -> None:
-        """Have some ready soon."""
+        """Make spares of a size soon."""
         self._size = size
         self._fill_soon()
 
     def close(self) -> None:
-        """Make no more."""
+        """Stop making spares."""
         if self._timer is not None:
             self._timer.cancel()
         if self._making is not None:
@@ -59,7 +59,7 @@ class WarmPool:
         self._timer = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._fill)
 
     def _fill(self) -> None:
-        for spare in [one for one in self._ready if not _is_usable(one, self._size)]:
+        for spare in [spare for spare in self._ready if not _is_usable(spare, self._size)]:
             self._ready.remove(spare)
             task = asyncio.ensure_future(spare.destroy())
             self._leaving.add(task)
@@ -68,11 +68,11 @@ class WarmPool:
             self._making = asyncio.ensure_future(self._make_one())
 
     async def _make_one(self) -> None:
-        """Make one, and the next when hsup has done what came meanwhile."""
+        """Make a spare, and schedule the next one."""
         try:
             self._ready.append(await self._make(self._size))
-        except (HsupError, OSError) as error:  # who needs one will be told
-            logger.info("cannot have a dyno ready: %s", error)
+        except (HsupError, OSError) as error:  # a start that needs a dyno reports it
+            logger.info("could not prepare a spare dyno: %s", error)
             return
         self._fill_soon()
 

@@ -1,4 +1,4 @@
-"""Start the zygote, and ask it for dynos."""
+"""Start the zygote, and send it requests for dynos."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hsup_driver_libcontainer.child.processes import is_stopped
 #: The program of the process, for `python -c`.
 MAIN = "import sys; sys.path[:0] = {path!r}; import {package}.child.zygote as z; z.main()"
 
-#: prctl.set_proctitle crashes where there is no variable; functions that are looked up
-#: when they are first called would be so in each dyno, which takes memory.
+#: prctl.set_proctitle crashes if there is no variable. LD_BIND_NOW resolves C functions here,
+#: once, and not at the first call in each dyno, which would take memory there.
 _ENVIRONMENT = {"LANG": "C.UTF-8", "LD_BIND_NOW": "1"}
 
-#: How long it may take to end, to fork a dyno, and to mount an image or to have room for
-#: a request; and how often to look whether somebody has stopped it meanwhile.
+#: How long it may take to end, to fork a dyno, and to mount an image or to make room for
+#: a request; and how often to look whether it was stopped by a signal meanwhile.
 _ENDING_SECONDS = 5.0
 _FORKING_SECONDS = 30.0
 _PATIENCE_SECONDS = 60.0
@@ -34,7 +34,7 @@ _LOOK_MS = 500
 
 
 class Zygote:
-    """The process that dynos are forked from; it is started again should it not serve any more.
+    """The process that dynos are forked from; it is started again if it does not serve any more.
 
     `null` is a descriptor of /dev/null, which dynos get as their input.
     """
@@ -44,16 +44,16 @@ class Zygote:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._mounted: list[tuple[str, ...]] = []
-        self._turn = threading.Lock()  # a release is built in a thread
+        self._turn = threading.Lock()  # releases are built in threads
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def prepare(self) -> None:
-        """Start it if it was not started yet, which takes more descriptors than a dyno."""
+        """Start the zygote unless it is running, which takes more descriptors than a dyno."""
         with self._turn:
             self._connection()
 
     def fork(self, process_setup: ProcessSetup, descriptors: Sequence[int]) -> None:
-        """Fork the first process of a dyno, or one for a command beside its program.
+        """Fork the first process of a dyno, or a process for an exec'd command.
 
         `descriptors` are those of `init.fork` or `beside.fork`. Raises DriverError.
         """
@@ -61,19 +61,19 @@ class Zygote:
             self._request(process_setup.packet(), descriptors)
 
     def mount(self, argv: Sequence[str]) -> None:
-        """Run a command that mounts something where dynos see it. Raises DriverError."""
+        """Run a mount command in the mount namespace of the dynos. Raises DriverError."""
         with self._turn:
             self._request(json.dumps(argv).encode())
             self._check_mounted()
             self._mounted.append(tuple(argv))
 
     def end_stuck(self, waited_seconds: float) -> None:
-        """End it if it was stopped, or has been asked for something for too long.
+        """End the zygote if it was stopped by a signal, or has not answered for too long.
 
-        The channels of what it has not forked yet end with it, and another one is
-        started for the next request.
+        The channels of dynos that it has not forked yet end with it. The next request
+        starts another one.
         """
-        if self._turn.acquire(blocking=False):  # else somebody waits for it, and looks
+        if self._turn.acquire(blocking=False):  # otherwise another thread waits for it, and looks
             try:
                 if waited_seconds >= _FORKING_SECONDS or self._is_stopped():
                     self._hang_up(patience=0.0)
@@ -81,7 +81,7 @@ class Zygote:
                 self._turn.release()
 
     def close(self) -> None:
-        """End the zygote, and with it what was mounted."""
+        """End the zygote, and with it its mounts."""
         os.close(self.null)
         self._hang_up()
 
@@ -90,7 +90,7 @@ class Zygote:
             self._hang_up()
         try:
             self._send(packet, descriptors)
-        except (BrokenPipeError, ConnectionResetError):  # it was killed, or is of no use
+        except (BrokenPipeError, ConnectionResetError):  # it was killed, or is stuck
             self._hang_up(patience=0.0)
             self._send(packet, descriptors)
 
@@ -103,7 +103,7 @@ class Zygote:
         return self._process is not None and is_stopped(self._process.pid)
 
     def _await(self, connection: socket.socket, event: int) -> None:
-        """Return when it can be written to, or read from. Raises BrokenPipeError if it is stuck."""
+        """Wait until it can be read or written. Raises BrokenPipeError if the zygote is stuck."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not is_ready(connection.fileno(), _LOOK_MS, event):
             if self._is_stopped() or time.monotonic() > deadline:
@@ -111,7 +111,7 @@ class Zygote:
                 raise BrokenPipeError
 
     def _hang_up(self, patience: float = _ENDING_SECONDS) -> None:
-        """End it; what it does may take so many seconds, unless it was stopped."""
+        """End the zygote, at once if it was stopped; its work may take `patience` seconds more."""
         if self._socket is not None and self._process is not None:
             self._socket.close()
             try:
@@ -127,7 +127,7 @@ class Zygote:
             self._await(connection, select.POLLIN)
             said = json.loads(connection.recv(1 << 16) or b'"the zygote ended"')
         except (BrokenPipeError, ConnectionResetError):
-            said = f"it was stopped, or took longer than {_PATIENCE_SECONDS:g} s"
+            said = f"the zygote was stopped, or took longer than {_PATIENCE_SECONDS:g} s"
         if said:
             raise DriverError(f"cannot mount a stack image: {said}")
 
@@ -141,7 +141,7 @@ class Zygote:
         return self._socket
 
     def _spawn(self) -> socket.socket:
-        """Start it with no variable of hsup's, and nothing of site-packages but what it needs."""
+        """Start it without hsup's environment variables, with only the packages that it needs."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = __name__.rpartition(".")[0]
         code = MAIN.format(path=_import_path(), package=package)
@@ -161,7 +161,7 @@ class Zygote:
 
 
 def _import_path() -> list[str]:
-    """Return the folders that hold this package and the extension that it uses."""
+    """Return the directories of this package and of prctl, the extension that it uses."""
     from importlib.util import find_spec
 
     spec = find_spec("prctl")

@@ -27,7 +27,7 @@ def _libraries(program: str) -> set[str]:
 
 @contextmanager
 def _descriptors_left(count: int) -> Iterator[None]:
-    """Let so many files be opened inside the block, and no more."""
+    """Limit the number of files that can be opened inside the block."""
     taken: list[int] = []
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
@@ -51,7 +51,7 @@ def descriptors_left() -> Callable[[int], object]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root folder with as much as the tests run."""
+    """A root directory with the programs that the tests run."""
     root = tmp_path_factory.mktemp("stack")
     root.chmod(0o755)
     programs = [
@@ -72,7 +72,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environ(stack: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables for a driver that shares nothing with other hsups."""
+    """Environment variables for a driver that shares nothing with other hsups."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     base = tmp_path_factory.mktemp("hsup")

@@ -22,11 +22,11 @@ class TestLibcontainerDriver(DriverSuite):
         return LibcontainerDriver(settings._replace(environ=self.environ))
 
     def leftovers(self) -> Collection[str]:
-        """The file of an hsup stays as long as it has cgroups."""
+        """The instance file of an hsup stays while it has cgroups."""
         return list(map(str, Path(self.environ["LIBCONTAINER_RUN_DIR"]).glob("instances/*")))
 
     def test_a_command_that_does_not_exist_is_an_error_127(self):
-        """bash looks for it in the dyno, after .profile.d has set PATH: it is a status there."""
+        """bash looks it up in the dyno, once .profile.d has set PATH, and exits with 127."""
         assert self._status_of("nosuch").code == 127
         assert self._status_of("/etc/passwd").code == 126
 

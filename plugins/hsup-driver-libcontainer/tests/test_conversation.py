@@ -1,4 +1,4 @@
-"""In which order hsup hears what the processes of a dyno have said."""
+"""The order in which hsup receives the messages of a dyno's processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hsup_driver_libcontainer.conversation import Conversation
 
 
 class Readers(dict[int, Callable[[], object]]):
-    """A loop that calls when the test does."""
+    """An event loop that the test drives."""
 
     def add_reader(self, descriptor: int, action: Callable[[], object]) -> None:
         self[descriptor] = action
@@ -33,7 +33,7 @@ class Readers(dict[int, Callable[[], object]]):
 
 
 class Told:
-    """A conversation, the other ends of it, and all that was heard."""
+    """A conversation, its other ends, and all received messages."""
 
     def __init__(self, opened: ExitStack) -> None:
         (first, self.first), (setup, self.builder) = protocol.pair(), protocol.pair()

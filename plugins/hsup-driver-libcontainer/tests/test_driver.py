@@ -37,7 +37,7 @@ def release(**given: Any) -> Release:
 
 
 async def output_of(driver: LibcontainerDriver, one: Release, line: str, **given: Any) -> str:
-    """Return what a dyno wrote, both streams together."""
+    """Return what a dyno wrote to both streams."""
     spec = dyno_spec(one, NAME, Command((line,)), port=5000)._replace(**given)
     async with Recorder() as recorder:
         dyno = await driver.start(spec, recorder)
@@ -89,7 +89,7 @@ def test_a_file_of_another_owner_is_read_and_can_be_replaced(settings, app):
 
 
 def test_without_idmapped_mounts_the_dyno_is_given_what_is_the_folders_owners(settings, app):
-    """An overlay has none, and is itself the lower layer here; another user's file stays his."""
+    """An overlay cannot be idmapped, and is the lower layer here; other users keep their files."""
 
     def run():
         kernel.unshare(kernel.CLONE_NEWNS)
@@ -169,7 +169,7 @@ def test_a_path_of_the_host_is_seen_in_a_dyno(settings, tmp_path):
 def test_what_is_mounted_below_a_bind_later_stays_outside(
     settings, tmp_path, read_only, kernel_lacks
 ):
-    """Where the host shares its mounts, as systemd has it: there they would arrive by themselves.
+    """The host shares its mounts, as with systemd: without care they would appear in dynos.
 
     Without mount_setattr the kernel is as before Linux 5.12.
     """
@@ -248,7 +248,7 @@ def test_a_dyno_starts_in_the_folder_that_its_release_was_read_from_wherever_it_
 
 
 def test_every_process_that_hsup_forks_for_a_dyno_is_sealed(settings, tmp_path, monkeypatch):
-    """From then on it imports nothing: the files that it would find are the dyno's."""
+    """From then on it imports nothing: the files that it would find belong to the dyno."""
     sealed = tmp_path / "sealed"
     record = f"""
 from hsup_driver_libcontainer.child import child_setup
@@ -276,7 +276,7 @@ child_setup.seal = note
 
 
 def lack(name: str) -> None:
-    """Have this process's kernel not know a system call."""
+    """Make a system call fail in this process as if the kernel did not have it."""
     if name != "nothing":
         filtering = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
         filtering.add_rule(pyseccomp.ERRNO(errno.ENOSYS), name)
@@ -444,7 +444,7 @@ def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
 
 
 class Accounts:
-    """Those of a server that answers when it is told to, or after 10 s."""
+    """The accounts of a server that answers on command, or after 10 s."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_asked, self.may_answer = threading.Event(), threading.Event()
@@ -461,7 +461,7 @@ class Accounts:
 async def starts(
     settings: Settings,
 ) -> AsyncIterator[Callable[[], Coroutine[object, object, ContainerDyno]]]:
-    """Give what starts a dyno that does nothing."""
+    """Return a function that starts a dyno that does nothing."""
     one = release()
     spec = dyno_spec(one, NAME, Command(("true",)), port=None)
     async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
@@ -586,7 +586,7 @@ def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
 
 
 async def has_stopped_next(driver: LibcontainerDriver, one: Release) -> bool:
-    """Have a dyno made ready; tell whether its first process was stopped before it had a child."""
+    """Make a spare; tell whether its first process was stopped before it had a child."""
     (zygote,) = children("-ISB")
     stopping = await asyncio.create_subprocess_exec(
         sys.executable, "-c", STOP_NEXT, str(zygote), stdout=subprocess.PIPE
@@ -603,7 +603,7 @@ async def has_stopped_next(driver: LibcontainerDriver, one: Release) -> bool:
 
 
 def kill_first_processes() -> None:
-    """Return when they are gone, before the driver can have heard of it."""
+    """Kill the first processes and wait for their end, before the driver can notice."""
     while pids := first_processes():  # one may have been forked meanwhile
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -612,7 +612,7 @@ def kill_first_processes() -> None:
 
 
 def is_first_of_a_spare(pid: int) -> bool:
-    """Tell whether a first process and its grandchild have left the channel to the builder."""
+    """Tell whether a first process and its grandchild have closed the channel to the builder."""
     if Path(f"/proc/{pid}/comm").read_text() != "hsup-init\n":
         return False
     grandchildren = [one for child in children_of(pid) for one in children_of(child)]

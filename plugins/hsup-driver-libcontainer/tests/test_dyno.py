@@ -1,4 +1,4 @@
-"""What a dyno makes of what its processes say, for which this stands; nothing here needs root."""
+"""A dyno's reaction to the messages of its processes, which the test sends; without root."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KILLED = ExitStatus(signal=signal.SIGKILL)
 
 
 class Memory(NamedTuple):
-    """The cgroups of a dyno, as far as they are asked."""
+    """The cgroups of a dyno, as far as a dyno uses them."""
 
     kills: int = 0
 
@@ -47,7 +47,7 @@ class Memory(NamedTuple):
 
 
 class Processes:
-    """A dyno, and the processes' ends of its channels; the first one sleeps."""
+    """A dyno and the processes' ends of its channels; the first process sleeps."""
 
     def __init__(self, opened: ExitStack, kills: int = 0) -> None:
         (first, self.first), (setup, self.builder) = protocol.pair(), protocol.pair()
@@ -83,7 +83,7 @@ class Processes:
         os.close(pidfd)
 
     def build(self) -> None:
-        """Be the builder until it has become the program."""
+        """Play the builder until it has become the program."""
         protocol.send(self.builder, Built(has_copied_owner=True))
         self.builder.close()
 
@@ -206,7 +206,7 @@ def test_one_that_is_killed_while_it_starts_says_so(is_seen):
         if is_seen:
             one.watch()
         one.builder.close()
-        with pytest.raises(DynoStartError, match="the dyno was killed while it started"):
+        with pytest.raises(DynoStartError, match="the dyno was killed while it was starting"):
             await one.dyno.started()
         assert one.dyno.gone.done() != is_seen
 
@@ -230,7 +230,8 @@ def test_a_dyno_of_which_too_many_open_files_keep_hsup_from_hearing_is_none(desc
         one.dyno.launch(SPEC, [])
         with descriptors_left(1):
             one.watch()
-            told = pytest.raises(DynoStartError, match="cannot hear of the dyno: Too many open")
+            expected = "cannot receive messages from the dyno: Too many open"
+            told = pytest.raises(DynoStartError, match=expected)
             with descriptors_left(0), told:
                 await one.dyno.started()
         await one.dyno.gone

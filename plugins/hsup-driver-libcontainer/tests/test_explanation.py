@@ -56,7 +56,7 @@ WHOLE, RDONLY, NODEV = kernel.AT_RECURSIVE, kernel.MOUNT_ATTR_RDONLY, kernel.MOU
         (Device("make it", "/x", 1, 3), "make it (1:3)"),
         (Link("make it", "/x", "/y"), "make it (to /y)"),
         (OpenBind("open it", BIND, WHOLE, RDONLY | NODEV), "open it (recursive, ro, nodev)"),
-        (OpenBind("open it", BIND, 0, 0), "open it (without what is mounted below)"),
+        (OpenBind("open it", BIND, 0, 0), "open it (without the mounts below it)"),
         (AttachBind("bind it", BIND, 3000, 0), "bind it"),
         (AttachBind("bind it", BIND, 3000, READ_ONLY), "bind it (ro, nosuid)"),
         (AttachSlug("attach it", "/x", "/y", is_idmapped=False), "attach it"),
@@ -84,13 +84,13 @@ def test_both_ways_of_a_choice_are_told():
     one, other = MountPoint("make it", "/x"), MountPoint("make another", "/y", owner=1)
     assert [*told([Choice((one,), (), (other,)), one], "/new")] == [
         "make it",
-        "where the kernel or the file system refuses that: make another (owner 1)",
+        "if the kernel or the file system refuses: make another (owner 1)",
         "make it",
     ]
 
 
 def explain(settings: Settings, tmp_path: Path, **given: Any) -> Sequence[str]:
-    """Return what a driver tells that shares nothing with those of other tests."""
+    """Return the explanation of a driver that shares nothing with those of other tests."""
     environ = {**settings.environ, "LIBCONTAINER_RUN_DIR": str(tmp_path / "run")}
     driver = LibcontainerDriver(settings._replace(environ=environ))
     one = Release(app="app", version=1, slug=Slug("/srv/shop"))

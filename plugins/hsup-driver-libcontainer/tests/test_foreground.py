@@ -1,4 +1,4 @@
-"""What a run makes of what the processes of its dyno say, for which this stands."""
+"""A foreground session's reaction to the messages of a dyno's processes, which the test sends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from hsup_driver_libcontainer.streams import Streams
 
 
 class Dyno:
-    """A session, and the processes' ends of its channels and pipes; the first one sleeps."""
+    """A session and the processes' ends of its channels and pipes; the first process sleeps."""
 
     def __init__(self, opened: ExitStack, terminal: Any = None) -> None:
         (first, self.first), (setup, self.builder) = protocol.pair(), protocol.pair()
@@ -51,7 +51,7 @@ class Dyno:
         self.attached = AttachedDyno(begun, self._end_soon)
 
     def run(self, signals: Sequence[int] = (), grace_seconds: float = 60.0) -> ExitStatus:
-        """Return what is made of all that was said so far."""
+        """Return the result of all messages so far."""
         woken, wake = os.pipe()
         os.write(wake, bytes(signals))
         try:
@@ -62,7 +62,7 @@ class Dyno:
             os.close(wake)
 
     def launch(self) -> None:
-        """Be the builder until it has become the program."""
+        """Play the builder until it has become the program."""
         self.watch()
         protocol.send(self.builder, Built(has_copied_owner=False))
         self.builder.close()
@@ -73,7 +73,7 @@ class Dyno:
         os.close(pidfd)
 
     def exit(self, status: int, *, is_last: bool = True) -> None:
-        """Be the first process, which has seen the program end, and ends with the last one."""
+        """Play the first process, which reports the program's end, and ends after all others."""
         protocol.send(self.first, Exited(status, is_last))
         self.close_outputs()
         if is_last:
@@ -84,7 +84,7 @@ class Dyno:
             os.close(self.outputs.pop())
 
     def told(self) -> Iterator[object]:
-        """Return what the first process is told, as far as there is something."""
+        """Return the messages that the first process has received, if any."""
         self.first.setblocking(False)
         with suppress(BlockingIOError):
             while received := protocol.receive(self.first):
@@ -225,7 +225,7 @@ def test_what_is_written_on_a_terminal_is_shown(dyno, capfd):
 
 
 def test_signals_are_dropped_where_the_first_process_does_not_read_them(dyno):
-    """It was stopped, for example; nobody waits for it."""
+    """It may have been stopped; hsup does not wait for it."""
     one = dyno()
     one.launch()
     one.first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)

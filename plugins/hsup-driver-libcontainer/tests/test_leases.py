@@ -1,4 +1,4 @@
-"""A number belongs to one hsup at a time, as long as any of its processes lives."""
+"""A number belongs to one hsup at a time, until the last of its processes has ended."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_the_folder_is_nobody_elses(tmp_path):
 
 def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
     tmp_path.chmod(0o777)
-    with pytest.raises(DriverError, match="can be written to by others; chown it to root"):
+    with pytest.raises(DriverError, match="is writable by other users; run chown root"):
         leases_in(tmp_path)
 
 
@@ -210,7 +210,7 @@ def test_what_is_left_without_busy_ranges_is_in_order_and_complete(numbers, busy
 
 
 def test_what_comes_after_the_close_locks_nothing(tmp_path):
-    """Its descriptor may be that of another file by then."""
+    """Its descriptor may belong to another file by then."""
     leases = leases_in(tmp_path)
     number = leases.take()
     leases.close()

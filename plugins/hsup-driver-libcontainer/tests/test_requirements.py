@@ -1,4 +1,4 @@
-"""What is told where the driver lacks something of the machine."""
+"""The remedies for what this machine lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filter of system calls refuses what harms, and lets applications run."""
+"""The system call filter refuses harmful calls, and lets applications run."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def confine(program: bytes) -> None:
 
 
 def in_child(act: Callable[[], int], program: bytes | None = None) -> int:
-    """Return the status of a child that is confined by the program and ends with act()."""
+    """Return the status of a child that installs the filter and exits with the result of act()."""
     pid = os.fork()
     if pid == 0:
         os.setsid()
@@ -90,7 +90,7 @@ def in_child(act: Callable[[], int], program: bytes | None = None) -> int:
 
 
 def call(name: str, *arguments: int) -> Callable[[], int]:
-    """Return what does a system call, and returns its errno."""
+    """Return a function that makes a system call and returns its errno."""
     number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
     assert number >= 0
     values = [ctypes.c_long(one) for one in arguments]
@@ -98,7 +98,7 @@ def call(name: str, *arguments: int) -> Callable[[], int]:
 
 
 def nonsense(name: str) -> Callable[[], int]:
-    """Return a call with arguments that nothing accepts."""
+    """Return a call with arguments that the kernel never accepts."""
     return call(name, -1, -1, -1, -1, -1, -1)
 
 
@@ -232,7 +232,7 @@ def test_the_answers_are_the_same_on_every_machine(machine):
 
 
 def answer(program: bytes, architecture: int, number: int) -> int:
-    """Return what a filter answers to a call whose arguments are 0."""
+    """Return the answer of a filter to a call whose arguments are 0."""
     data = struct.pack("=II7Q", number, architecture, *[0] * 7)
     at = accumulator = 0
     while True:
@@ -304,7 +304,7 @@ def test_curl_fetches(program, website):
 
 
 def run(program: bytes, argv: Sequence[str], folder: str = "/") -> None:
-    """Run a program as a dyno would be, as an ordinary user without a home."""
+    """Run a program as in a dyno: as an ordinary user without a home directory."""
     path = shutil.which(argv[0], path=os.defpath)
     if path is None:
         pytest.skip(f"{argv[0]} is not installed")
@@ -334,7 +334,7 @@ def test_the_program_is_kept_for_root_alone(tmp_path, program):
 
 
 def kept_with(folder: Path, change: Callable[[Path], object]) -> bytes:
-    """Return what filter_program answers after the kept file was changed."""
+    """Return the result of filter_program after the cached file was changed."""
     seccomp.filter_program(str(folder))
     change(next(folder.iterdir()))
     return seccomp.filter_program(str(folder))
@@ -385,12 +385,14 @@ def test_what_was_made_from_something_else_is_made_anew(tmp_path, program, origi
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(DriverError, match=r"cannot keep .* in .*/file/run: .*LIBCONTAINER_RUN_DIR"):
+    with pytest.raises(
+        DriverError, match=r"cannot store .* in .*/file/run: .*LIBCONTAINER_RUN_DIR"
+    ):
         seccomp.filter_program(str(file / "run"))
 
 
 def test_another_kind_of_machine_is_refused():
-    with pytest.raises(DriverError, match=r"machine of type riscv64; .* x86_64 or aarch64"):
+    with pytest.raises(DriverError, match=r"machines of type riscv64; .* x86_64 or aarch64"):
         seccomp.build("riscv64")
 
 

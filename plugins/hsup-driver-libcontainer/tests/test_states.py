@@ -63,7 +63,7 @@ def test_only_a_dyno_that_waits_can_be_launched():
 
 @pytest.mark.parametrize("state", [*State], ids=told)
 def test_every_dyno_is_gone_in_the_end_whatever_it_was(state):
-    """A conversation tells of the builder's end before that of all."""
+    """A conversation reports the builder's end before that of all processes."""
     without_builder, _ = step(state, Input.BUILDER_GONE)
     end, _ = step(without_builder, Input.ALL_GONE)
     assert end is State.GONE

@@ -1,4 +1,4 @@
-"""The range of uids is the operator's, and makes sense."""
+"""The operator chooses the range of uids, which must be valid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_range_is_what_the_variables_say(first, last, expected):
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "3e3", "٣", "4294967295"])
 def test_what_is_no_uid_is_refused(text):
-    expected = f'LIBCONTAINER_DYNO_UID_MIN must be a uid from 1 up, got "{text}"'
+    expected = f'LIBCONTAINER_DYNO_UID_MIN must be a uid of 1 or more, got "{text}"'
     with pytest.raises(UsageError, match=expected):
         uid_range({"LIBCONTAINER_DYNO_UID_MIN": text})
 
@@ -44,7 +44,7 @@ def leases(folder: Path, numbers: range) -> Leases:
 
 
 def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path):
-    """Those of accounts and groups are looked up as everybody does; the machine has daemon's."""
+    """Accounts and groups are looked up by the C library; every machine has daemon."""
     (tmp_path / "subuid").write_text("me:2:2\nfaulty\n\nroot:70000:5\n")
     (tmp_path / "subgid").write_text("me:4:1\n")
     daemon = pwd.getpwnam("daemon").pw_uid

@@ -1,1 +1,1 @@
-"""The control groups of dynos, of version 1 and 2: where they are, limits and counters."""
+"""The cgroups of dynos, of version 1 and 2: their layout, limits and counters."""

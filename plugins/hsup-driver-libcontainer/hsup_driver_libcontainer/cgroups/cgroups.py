@@ -1,7 +1,7 @@
 """Make, watch and remove the cgroups that limit dynos.
 
-A dyno's is `hsup-INSTANCE/DYNO`, beside those of other programs, so that
-nothing is shared by several hsups.
+A dyno's cgroup is `hsup-INSTANCE/DYNO`, next to those of other programs: several hsups
+share nothing.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _PREFIX = "hsup-"
 _INSTANCE = re.compile("[0-9a-f]{8}")
 
-#: How long a process that was killed may take to die, and how often to look: version 1
-#: tells nobody when a cgroup has become empty.
+#: How long a killed process may take to end, and how often to look: version 1 does not
+#: report when a cgroup has become empty.
 _DYING_SECONDS = 10.0
 _LOOK_SECONDS = 0.001
 
-#: A dyno joins its cgroup within milliseconds of its making.
+#: A dyno joins its cgroup within milliseconds after the cgroup was made.
 _DESERTED_SECONDS = 60.0
 
 
@@ -47,43 +47,42 @@ class Group:
 
     @property
     def join_files(self) -> tuple[str, ...]:
-        """Return the files in which a process of one thread writes `0` to join, as root."""
+        """Return the files to which a process of one thread writes `0`, as root, to join."""
         return tuple(f"{folder}/{self._version.join_file}" for folder in _once(self._folders))
 
     @property
     def view(self) -> View:
-        """Return what the dyno is to find in its /sys/fs/cgroup."""
+        """Return the content of the dyno's /sys/fs/cgroup."""
         return self._version.view(self._folders, self._size)
 
     def out_of_memory_event(self) -> int | None:
         """Return a new descriptor that becomes readable when the dyno's memory is used up.
 
-        The kernel then kills one process, and whoever watches has to kill the
-        others; if that is quick, `out_of_memory_kills` stays 0. None where the
-        kernel kills all of them itself. It becomes readable on `remove` too.
-        The caller closes it.
+        The kernel then kills one process, and the caller has to kill the others; if that
+        is quick, `out_of_memory_kills` stays 0. Returns None if the kernel kills all of
+        them itself. The descriptor becomes readable on `remove`, too. The caller closes it.
         """
         return self._version.out_of_memory_event(self._folders)
 
     def out_of_memory_kills(self) -> int:
-        """Return how many processes were killed because memory was used up."""
+        """Return how many processes the kernel killed because memory was used up."""
         path = f"{self._folders['memory']}/{self._version.oom_counters}"
         return counters(path).get("oom_kill", 0)
 
     def memory_used(self) -> dict[str, int]:
-        """Return the bytes of memory that are `rss`, `cache` and `swap`."""
+        """Return the bytes of `rss`, `cache` and `swap`."""
         return self._version.memory_used(self._folders)
 
     def removing(self) -> Iterator[float]:
-        """Kill what is left in here and remove the folders; they are gone in the end.
+        """Kill the remaining processes and remove the cgroups, in steps.
 
-        Yields how many seconds to wait before it looks again. May be called again.
-        Raises DriverError if a process does not die within ten seconds.
+        Yields the seconds to wait before each next step. May be called again.
+        Raises DriverError if a process does not end within ten seconds.
         """
         return _removing(_once(self._folders))
 
     def remove(self) -> None:
-        """Do that, and block meanwhile."""
+        """Kill the remaining processes and remove the cgroups; blocks."""
         _wait(self.removing())
 
 
@@ -96,9 +95,9 @@ class Cgroups:
 
     @classmethod
     def detect(cls) -> Cgroups:
-        """Find out where cgroups can be made, and make none.
+        """Find out where cgroups can be made, without making any.
 
-        Raises DriverError for what is missing.
+        Raises DriverError if something is missing.
         """
         layout, findings = _survey()
         for finding in findings:
@@ -107,9 +106,9 @@ class Cgroups:
         return cls(layout)
 
     def create(self, instance: str, dyno: str, size: Size) -> Group:
-        """Make the cgroups of a dyno with the limits of its size, and nobody in them.
+        """Make the cgroups of a dyno with the limits of its size, without processes.
 
-        `instance` tells hsups apart. Raises DriverError, and leaves nothing then.
+        `instance` tells hsups apart. Raises DriverError, having made nothing.
         """
         folders = self._folders(instance, dyno)
         made: list[str] = []
@@ -123,16 +122,16 @@ class Cgroups:
                 write(path, value)
         except OSError as error:
             _wait(_removing(made))
-            text = f"cannot make a cgroup for {dyno}: {error.filename}: {error.strerror}"
-            raise DriverError(text, hint="see hsup doctor") from error
+            text = f"cannot create a cgroup for {dyno}: {error.filename}: {error.strerror}"
+            raise DriverError(text, hint="run hsup doctor") from error
         return Group(self._version, folders, size)
 
     def planned(self, instance: str, dyno: str, size: Size) -> Group:
-        """Return what `create` would, and make nothing."""
+        """Return what `create` would return, without making anything."""
         return Group(self._version, self._folders(instance, dyno), size)
 
     def explain(self, instance: str, dyno: str, size: Size) -> Iterator[str]:
-        """Yield in words what `create` would do."""
+        """Yield the steps of `create`, in words."""
         folders = self._folders(instance, dyno)
         yield from (f"make the cgroup {folder}" for folder in _once(folders))
         yield from self._version.explain_complete(folders)
@@ -142,18 +141,18 @@ class Cgroups:
 
     def _folders(self, instance: str, dyno: str) -> Folders:
         parents = {**self._layout.parents, **self._layout.shown}
-        return {name: f"{one}/{_PREFIX}{instance}/{dyno}" for name, one in parents.items()}
+        return {name: f"{parent}/{_PREFIX}{instance}/{dyno}" for name, parent in parents.items()}
 
     def instances(self) -> set[str]:
-        """Return the hsups that have cgroups here, dead or alive."""
+        """Return the ids of all hsups that have cgroups here, running or not."""
         children = (name for folder in self._layout.folders for name in _children(folder))
         return {name.removeprefix(_PREFIX) for name in children if name.startswith(_PREFIX)}
 
     def sweep(self, instance: str) -> list[str]:
-        """Remove all cgroups of an hsup, and kill what is in them; return whose they were.
+        """Kill all processes in the cgroups of an hsup, and remove these; return the dynos' names.
 
-        For one that is dead, or about to end. Raises DriverError if a process
-        does not die within ten seconds.
+        The hsup must have ended, or be about to end. Raises DriverError if a process does not
+        end within ten seconds.
         """
         roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.folders]
         dynos = sorted({name for root in roots for name in _children(root)})
@@ -163,23 +162,23 @@ class Cgroups:
         return dynos
 
     def sweep_deserted(self, known: Collection[str]) -> dict[str, int]:
-        """Remove the cgroups of hsups that are not known, where no process has been for a while.
+        """Remove the cgroups of unknown hsups that are old and have no process.
 
-        Those of an hsup whose run folder is gone, or another one. Returns how many dynos'
-        cgroups each had. What a living hsup makes just now is left alone.
+        These are hsups whose run directory was removed, or is another one. Returns the number
+        of dynos of each. Young cgroups are left alone, as a running hsup may fill them yet.
         """
         removed: dict[str, int] = {}
-        for one in filter(_INSTANCE.fullmatch, self.instances() - set(known)):
-            roots = [f"{parent}/{_PREFIX}{one}" for parent in self._layout.folders]
+        for instance in filter(_INSTANCE.fullmatch, self.instances() - set(known)):
+            roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.folders]
             dynos = {f"{root}/{name}" for root in roots for name in _children(root)}
             if all(map(_is_deserted, (*roots, *dynos))):
-                removed[one] = len(self.sweep(one))
+                removed[instance] = len(self.sweep(instance))
         return removed
 
     def _make(self, folder: str) -> None:
         try:
             os.mkdir(folder)
-        except FileNotFoundError:  # the first of this hsup
+        except FileNotFoundError:  # the first dyno of this hsup
             instance = os.path.dirname(folder)
             self._version.prepare(os.path.dirname(instance))
             os.mkdir(instance)
@@ -188,7 +187,7 @@ class Cgroups:
 
 
 def examine() -> Sequence[Finding]:
-    """Tell what this machine has for the limits of dynos, and what it lacks."""
+    """Return what this machine has for the limits of dynos, and what it lacks."""
     return _survey()[1]
 
 
@@ -200,7 +199,7 @@ def _survey() -> tuple[Layout, Sequence[Finding]]:
 
 
 def _version(number: int) -> Version1 | Version2:
-    """Import one of the two, as `hsup run` would feel both."""
+    """Import one of the two versions: importing both would slow down `hsup run`."""
     if number == 1:
         from hsup_driver_libcontainer.cgroups.v1 import Version1
 
@@ -211,7 +210,7 @@ def _version(number: int) -> Version1 | Version2:
 
 
 def _is_deserted(folder: str) -> bool:
-    """Tell whether a cgroup was made some time ago, and has no process."""
+    """Tell whether a cgroup is old, and has no process."""
     try:
         age = time.time() - os.stat(folder).st_mtime
     except FileNotFoundError:
@@ -237,7 +236,7 @@ def _wait(looks: Iterator[float]) -> None:
 
 
 def _removing(folders: Sequence[str]) -> Iterator[float]:
-    """Remove the cgroups of one dyno, or what held them, with those below."""
+    """Remove the cgroups of one dyno, or of one hsup, with those below them."""
     for folder in folders:
         yield from _removing_empty([f"{folder}/{name}" for name in _children(folder)], folders)
     yield from _removing_empty(folders, folders)
@@ -249,13 +248,15 @@ def _removing_empty(leaves: Iterable[str], folders: Sequence[str]) -> Iterator[f
         while not _rmdir(leaf):
             if time.monotonic() > deadline:
                 pids = ", ".join(map(str, process_ids(leaf)))
-                raise DriverError(f"cannot remove the cgroup {leaf}: process {pids} does not die")
+                raise DriverError(
+                    f"cannot remove the cgroup {leaf}: SIGKILL did not end process {pids}"
+                )
             _kill(folders)
             yield _LOOK_SECONDS
 
 
 def _rmdir(folder: str) -> bool:
-    """Remove a cgroup; tell whether it is gone, and not busy with processes."""
+    """Remove a cgroup; tell whether that was possible, as it had no processes."""
     try:
         os.rmdir(folder)
     except FileNotFoundError:
@@ -268,7 +269,7 @@ def _rmdir(folder: str) -> bool:
 
 
 def _kill(folders: Sequence[str]) -> None:
-    """Kill every process in there; none can fork any more."""
+    """Kill every process in the cgroups, after keeping all of them from forking."""
     for folder in folders:
         try:
             write(f"{folder}/pids.max", "0")

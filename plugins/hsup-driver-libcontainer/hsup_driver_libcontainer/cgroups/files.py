@@ -7,16 +7,16 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: A dyno's folder by controller; in version 2 they are the same.
+#: A dyno's cgroup directory by controller; in version 2 all are the same.
 Folders = Mapping[str, str]
 
 
 class View(NamedTuple):
-    """What a dyno is to find in its /sys/fs/cgroup, all of it read-only.
+    """The content of a dyno's /sys/fs/cgroup, all of it read-only.
 
-    `binds` are pairs of a folder of the host and a place below /sys/fs/cgroup,
-    where "" is that itself. `files` are pairs of a place and a content; the
-    folder of each is there when `binds` are, for a tmpfs to be mounted on it.
+    `binds` are pairs of a directory of the host and a path below /sys/fs/cgroup, or ""
+    for that itself. `files` are pairs of a path and a content; a tmpfs is mounted on the
+    directory of each, which exists once `binds` are mounted.
     """
 
     binds: tuple[tuple[str, str], ...]
@@ -24,7 +24,7 @@ class View(NamedTuple):
 
 
 def write(path: str, value: str) -> None:
-    """Write a value in one call, as the kernel wants it. Raises OSError with the path."""
+    """Write a value in one call, as the kernel requires. Raises OSError with the path."""
     descriptor = os.open(path, os.O_WRONLY)
     try:
         os.write(descriptor, value.encode())
@@ -35,15 +35,15 @@ def write(path: str, value: str) -> None:
 
 
 def counters(path: str) -> dict[str, int]:
-    """Return the lines `name number` of a file, memory.stat for example."""
+    """Return the lines `name number` of a file such as memory.stat."""
     with open(path, encoding="ascii") as file:
         return {name: int(number) for name, number in map(str.split, file)}
 
 
 def process_ids(folder: str) -> list[int]:
-    """Return the processes of a cgroup, none where it is no more.
+    """Return the processes of a cgroup, none if the cgroup was removed.
 
-    Without those that our process namespace does not contain, which are 0.
+    Processes outside of hsup's pid namespace, which the kernel lists as 0, are left out.
     """
     try:
         with open(f"{folder}/cgroup.procs", encoding="ascii") as file:

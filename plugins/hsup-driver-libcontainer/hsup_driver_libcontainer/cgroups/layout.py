@@ -1,7 +1,7 @@
-"""Find where on this machine the cgroups of dynos go, and what it lacks for them.
+"""Find where to make the cgroups of dynos, and what this machine lacks for them.
 
-Version 1 has a hierarchy for each controller, version 2 one for all. A machine
-may mount both; what counts is where memory, pids and cpu are. See man 7 cgroups.
+Version 1 has a hierarchy for each controller, version 2 has one for all. A machine may
+mount both; the one that has memory, pids and cpu is used. See man 7 cgroups.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from hsup.api import Finding
 
 CONTROLLERS = ("memory", "pids", "cpu")
 
-#: Of version 1, where they are there. Nothing is limited by them, but HotSpot takes the machine's
-#: memory for its own unless it sees all five (JDK 17, cgroupSubsystem_linux.cpp).
+#: Of version 1, if the machine has them. They limit nothing, but HotSpot assumes that it has the
+#: whole machine's memory unless it sees all five (JDK 17, cgroupSubsystem_linux.cpp).
 SHOWN_CONTROLLERS = ("cpuset", "cpuacct")
 
-#: How mountinfo writes what would look like its own separators; the last one last.
+#: How mountinfo escapes its separators; the backslash must come last.
 _ESCAPES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 
 #: systemd sets this to 1 on a cgroup that a service may divide (Delegate=yes),
 #: see https://systemd.io/CGROUP_DELEGATION
 _DELEGATED = "trusted.delegate"
 
-#: Where in version 2 the processes go that are in the way.
+#: The cgroup that other processes are moved to in version 2, see `v2.vacate`.
 LEAF = "init"
 
 
 class Layout(NamedTuple):
-    """The folder, by controller, in which hsup makes its own.
+    """The directories, by controller, in which hsup makes its own.
 
-    In version 2 it is the same for all of them. `shown` are those that limit nothing.
+    In version 2 all are the same. `shown` are those of the controllers that limit nothing.
     """
 
     version: int
@@ -42,7 +42,7 @@ class Layout(NamedTuple):
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Return each folder once: two controllers of version 1 may share one."""
+        """Return each directory once: two controllers of version 1 may share one."""
         return tuple(dict.fromkeys((*self.parents.values(), *self.shown.values())))
 
 
@@ -53,12 +53,12 @@ def survey(
 
     Returns a layout that is usable if no finding has a remedy.
     `mountinfo` and `own_cgroup` are the texts of /proc/self/mountinfo and
-    /proc/self/cgroup. What a container has goes with it, so that its dynos are to be
-    below its own cgroup also where it sees the host's (docker run --cgroupns host).
+    /proc/self/cgroup. In a container the cgroups of dynos are made below its own, even if
+    it sees those of the host (docker run --cgroupns host), so that they end with it.
     """
     v1 = _version_1(mountinfo)
     v2 = _version_2(mountinfo, own_cgroup, is_container=is_container)
-    layout = max((v1, v2), key=lambda one: (len(one.parents), -one.version))
+    layout = max((v1, v2), key=lambda layout: (len(layout.parents), -layout.version))
     if missing := tuple(_missing(layout)):
         return layout, missing
     return layout, (_writable(layout), _swap_limit(layout))
@@ -88,9 +88,9 @@ def _version_2(mountinfo: str, own_cgroup: str, *, is_container: bool) -> Layout
 
 
 def _mounts(mountinfo: str, kind: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield the mounts of a kind: the cgroup that each shows, where, and its options.
+    """Yield the mounts of a kind: the cgroup that each shows, its mount point and options.
 
-    See man 5 proc_pid_mountinfo. One that another mount hides is left out.
+    See man 5 proc_pid_mountinfo. Mounts that another one hides are left out.
     """
     for line in mountinfo.splitlines():
         mount, _, file_system = line.partition(" - ")
@@ -113,9 +113,9 @@ def _own_folder(root: str, point: str, own_cgroup: str) -> str:
 
 
 def _delegated(point: str, own: str) -> str | None:
-    """Return the cgroup that systemd left to hsup: its own, or its parent.
+    """Return the cgroup that systemd delegated to hsup: its own, or the parent of that.
 
-    It is the parent for DelegateSubgroup=, and where hsup was moved to a leaf.
+    It is the parent with DelegateSubgroup=, and if hsup was moved to a leaf.
     """
     for candidate in (own, os.path.dirname(own)):
         if candidate.startswith(f"{point}/") and _is_delegated(candidate):
@@ -133,7 +133,7 @@ def _is_delegated(folder: str) -> bool:
 def _missing(layout: Layout) -> Iterator[Finding]:
     for name in CONTROLLERS:
         if name not in layout.parents:
-            text = f"the cgroup controller {name} is not there"
+            text = f"the cgroup controller {name} is not available"
             yield Finding("cgroups", is_good=False, text=text, remedy=_remedy(name, layout))
 
 
@@ -141,7 +141,7 @@ def _remedy(name: str, layout: Layout) -> str:
     if layout.version == 1:
         point = f"/sys/fs/cgroup/{name}"
         return f"mount it: mkdir -p {point} && mount -t cgroup -o {name} cgroup {point}"
-    return f"boot with cgroup_enable={name}, or have it delegated (systemd: Delegate=yes)"
+    return f"boot with cgroup_enable={name}, or delegate it to hsup (systemd: Delegate=yes)"
 
 
 def _writable(layout: Layout) -> Finding:
@@ -152,19 +152,19 @@ def _writable(layout: Layout) -> Finding:
                 "cgroups",
                 is_good=False,
                 text=f"{folder} is mounted read-only",
-                remedy="in a container, run it with --privileged --cgroupns=private",
+                remedy="start this container with --privileged --cgroupns=private",
             )
     return Finding("cgroups", is_good=True, text=f"version {layout.version}, in {where}")
 
 
 def _swap_limit(layout: Layout) -> Finding:
-    """Tell whether swap can be limited; dynos run without it too."""
+    """Return whether swap can be limited; dynos run without that, too."""
     subject = "limit of swap"
     v1_file = f"{layout.parents['memory']}/memory.memsw.limit_in_bytes"
     if layout.version == 1 and not os.path.exists(v1_file):
-        text = "none, so dynos get no swap; swapaccount=1 at boot gives one"
+        text = "the kernel has none, so dynos get no swap; boot with swapaccount=1 to enable it"
         return Finding(subject, is_good=False, text=text)
-    return Finding(subject, is_good=True, text="memory and swap have a limit together")
+    return Finding(subject, is_good=True, text="memory and swap are both limited")
 
 
 def _read(path: str) -> str:

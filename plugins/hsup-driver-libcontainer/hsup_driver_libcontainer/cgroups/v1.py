@@ -1,8 +1,7 @@
 """Limits and counters of a dyno in cgroups of version 1.
 
-See the kernel's Documentation/admin-guide/cgroup-v1. Nothing is written to
-memory.use_hierarchy, which a cgroup inherits: where the one above it has a
-limit, as a container's, it is on.
+See the kernel's Documentation/admin-guide/cgroup-v1. memory.use_hierarchy is not written,
+as a cgroup inherits it: it is on if the parent has a limit, as a container has.
 """
 
 from __future__ import annotations
@@ -14,24 +13,24 @@ from contextlib import ExitStack
 from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroups.files import Folders, View, counters, write
 
-#: The kernel's own figures: cpu.shares of a new cgroup, microseconds of a period.
+#: The kernel's defaults: cpu.shares of a new cgroup, microseconds of a period.
 _SHARES = 1024
 _PERIOD = 100_000
 
-#: New cgroups have none, and take no process then. See the kernel's cgroup-v1/cpusets.rst.
+#: Empty in new cgroups, which then refuse processes. See the kernel's cgroup-v1/cpusets.rst.
 _PROCESSORS = ("cpuset.cpus", "cpuset.mems")
 
 
 class Version1:
     """A hierarchy for each controller."""
 
-    #: To cgroup.procs, which moves all threads, the kernel writes only when no process
-    #: can be forking any more: that takes it 10 ms.
+    #: Not cgroup.procs, which moves all threads: for that the kernel waits until no process
+    #: can be forking any more, which takes 10 ms.
     join_file = "tasks"
     oom_counters = "memory.oom_control"
 
     def prepare(self, parent: str) -> None:
-        """Let a cgroup have children with processes: controllers are there by themselves."""
+        """Let a cgroup have children with processes; controllers need not be enabled."""
         _inherit_processors(parent)
 
     def complete(self, folders: Folders) -> None:
@@ -40,16 +39,16 @@ class Version1:
             _inherit_processors(folders["cpuset"])
 
     def explain_complete(self, folders: Folders) -> Iterator[str]:
-        """Yield in words what `complete` does."""
+        """Yield the steps of `complete`, in words."""
         if "cpuset" in folders:
-            yield f"give {folders['cpuset']} the processors of the one above"
+            yield f"give {folders['cpuset']} the processors of its parent"
 
     def limits_swap(self, folders: Folders) -> bool:
         """Tell whether the swap of a dyno can be limited."""
         return os.path.exists(f"{folders['memory']}/memory.memsw.limit_in_bytes")
 
     def will_limit_swap(self, parents: Folders) -> bool:
-        """Tell whether that of dynos to come can be."""
+        """Tell whether the swap of new dynos can be limited."""
         return self.limits_swap(parents)
 
     def limits(
@@ -60,7 +59,7 @@ class Version1:
         yield f"{memory}/memory.limit_in_bytes", str(size.memory)
         if limits_swap:
             yield f"{memory}/memory.memsw.limit_in_bytes", str(size.hard_limit)
-        else:  # booted with swapaccount=0: what cannot be limited is not to be used
+        else:  # booted with swapaccount=0: swap cannot be limited, so dynos do not get any
             yield f"{memory}/memory.swappiness", "0"
         yield f"{folders['pids']}/pids.max", str(size.pids)
         yield f"{cpu}/cpu.shares", str(_SHARES * size.weight)
@@ -68,12 +67,12 @@ class Version1:
             yield f"{cpu}/cpu.cfs_quota_us", str(_PERIOD * size.cpus)
 
     def view(self, folders: Folders, size: Size) -> View:
-        """Show each hierarchy where distributions mount it."""
+        """Return a view of each hierarchy where distributions mount it."""
         del size
         return View(binds=tuple((folder, name) for name, folder in folders.items()))
 
     def out_of_memory_event(self, folders: Folders) -> int | None:
-        """Return an eventfd that becomes readable when memory is used up, None without one.
+        """Return an eventfd that becomes readable when memory is used up; None if there is none.
 
         See section 10 of the kernel's cgroup-v1/memory.rst.
         """
@@ -90,18 +89,18 @@ class Version1:
         return event
 
     def memory_used(self, folders: Folders) -> dict[str, int]:
-        """Return the bytes that are `rss`, `cache` and `swap`."""
+        """Return the bytes of `rss`, `cache` and `swap`."""
         stat = counters(f"{folders['memory']}/memory.stat")
         return {"rss": stat["rss"], "cache": stat["cache"], "swap": stat.get("swap", 0)}
 
 
 def _inherit_processors(folder: str) -> None:
-    """Give a cgroup without processors those of the one above, where they are controlled there."""
+    """Copy the processors of the parent to a cgroup that has none, if it has that controller."""
     for name in _PROCESSORS:
         try:
             if not _read(f"{folder}/{name}"):
                 write(f"{folder}/{name}", _read(f"{os.path.dirname(folder)}/{name}"))
-        except FileNotFoundError:  # another controller's
+        except FileNotFoundError:  # it has no cpuset controller
             return
 
 

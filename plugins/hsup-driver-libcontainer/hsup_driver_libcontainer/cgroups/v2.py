@@ -12,7 +12,7 @@ from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroups.files import Folders, View, counters, process_ids, write
 from hsup_driver_libcontainer.cgroups.layout import CONTROLLERS, LEAF
 
-#: The kernel's own figures: cpu.weight of a new cgroup, microseconds of a period.
+#: The kernel's defaults: cpu.weight of a new cgroup, microseconds of a period.
 _WEIGHT = 100
 _PERIOD = 100_000
 
@@ -27,7 +27,7 @@ class Version2:
     oom_counters = "memory.events"
 
     def prepare(self, parent: str) -> None:
-        """Have a cgroup's children limited by our controllers."""
+        """Enable the controllers for a cgroup's children."""
         vacate(parent)
         write(f"{parent}/cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
 
@@ -36,15 +36,15 @@ class Version2:
         os.mkdir(f"{folders['memory']}/{_V1_MEMORY}")
 
     def explain_complete(self, folders: Folders) -> Iterator[str]:
-        """Yield in words what `complete` does."""
+        """Yield the steps of `complete`, in words."""
         yield f"make the cgroup {folders['memory']}/{_V1_MEMORY}"
 
     def limits_swap(self, folders: Folders) -> bool:
-        """Tell whether the swap of a dyno can be limited, which it cannot be without swap."""
+        """Tell whether the swap of a dyno can be limited: not if the kernel has no swap."""
         return os.path.exists(f"{folders['memory']}/memory.swap.max")
 
     def will_limit_swap(self, parents: Folders) -> bool:
-        """Tell whether that of dynos to come can be: the root of all has no such file itself."""
+        """Tell whether the swap of new dynos can be limited; the root cgroup has no such file."""
         return self.limits_swap(parents) or os.path.exists("/proc/swaps")
 
     def limits(
@@ -52,7 +52,7 @@ class Version2:
     ) -> Iterator[tuple[str, str]]:
         """Yield the files to write, in this order, with what to write.
 
-        With memory.oom.group, running out of memory ends all of the dyno.
+        With memory.oom.group, running out of memory kills the whole dyno.
         """
         folder = folders["memory"]
         yield f"{folder}/memory.max", str(size.memory)
@@ -65,17 +65,17 @@ class Version2:
             yield f"{folder}/cpu.max", f"{_PERIOD * size.cpus} {_PERIOD}"
 
     def view(self, folders: Folders, size: Size) -> View:
-        """Show the hierarchy, and the one file of version 1 that buildpacks read."""
+        """Return a view of the hierarchy, and of the one file of version 1 that buildpacks read."""
         limit = (f"{_V1_MEMORY}/memory.limit_in_bytes", f"{size.memory}\n")
         return View(binds=((folders["memory"], ""),), files=(limit,))
 
     def out_of_memory_event(self, folders: Folders) -> int | None:
-        """Return None: the kernel ends all of the dyno by itself."""
+        """Return None: the kernel kills the whole dyno by itself."""
         del folders
         return None
 
     def memory_used(self, folders: Folders) -> dict[str, int]:
-        """Return the bytes that are `rss`, `cache` and `swap`."""
+        """Return the bytes of `rss`, `cache` and `swap`."""
         folder = folders["memory"]
         stat = counters(f"{folder}/memory.stat")
         swap = 0
@@ -86,10 +86,10 @@ class Version2:
 
 
 def vacate(folder: str) -> None:
-    """Move the processes of a cgroup, a container's or a service's, to a leaf below it.
+    """Move the processes of a cgroup, of a container or a service, to a leaf below it.
 
-    A cgroup whose children have limits must have none itself, except for the
-    root of all, which alone has no file cgroup.type.
+    A cgroup whose children have limits must not have processes itself, except for the
+    root cgroup, which alone has no file cgroup.type.
     """
     if not os.path.exists(f"{folder}/cgroup.type"):
         return

@@ -1,5 +1,5 @@
-"""What runs in the children of hsup, down to the first process of a dyno.
+"""The code of hsup's child processes: the zygote, and the processes of a dyno.
 
-They are forked, keep no memory of hsup, and change root, user and namespaces: this imports
+They share no memory with hsup, and change root, user and namespaces. This package imports
 nothing but the standard library and prctl.
 """

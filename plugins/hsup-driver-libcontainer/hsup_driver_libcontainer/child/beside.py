@@ -1,4 +1,4 @@
-"""Execute a command in a dyno beside its program, from outside, as nsenter does."""
+"""Exec a command in a running dyno by entering its namespaces, as nsenter does."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ _NAMESPACES = (
     | kernel.CLONE_NEWNET
 )
 
-#: What joining the namespaces of a first process gives while it ends, and forking in them.
+#: Errors of entering the namespaces of a first process that is ending, and of forking in them.
 _OF_THE_ENDING = frozenset({errno.ESRCH, errno.ENOMEM})
 
-#: Ending takes as long as all other processes of the dyno need for it.
+#: A first process ends after all other processes of the dyno.
 _END_TIMEOUT_MS = 10_000
 
 
 def fork(descriptors: Sequence[int], process_setup: bytes, common: SharedSetup) -> None:
-    """Fork a process that starts a command and tells hsup of its end.
+    """Fork a process that starts a command and reports its end to hsup.
 
     `descriptors` are a channel to hsup, a pidfd of the dyno's first process, the memory
     file of a program, and three streams; `process_setup` is the packet of its `ProcessSetup`.
-    Of a dyno that ends before the command runs nothing is told: it ends with the dyno.
+    If the dyno ends before the command runs, nothing is reported: the channel just closes.
     """
     if os.fork():
         return
     try:
         _start(socket.socket(fileno=descriptors[0]), descriptors, process_setup, common)
     finally:
-        os._exit(1)  # never the parent's code
+        os._exit(1)  # never return into the parent's code
 
 
 def _start(
     channel: socket.socket, descriptors: Sequence[int], process_setup: bytes, common: SharedSetup
 ) -> None:
     first_process = descriptors[1]
-    own = ProcessSetup.read(process_setup)
+    setup = ProcessSetup.read(process_setup)
     try:
         child_setup.seal()
         os.setsid()
         child_setup.close_all_but({0, 1, 2, *descriptors})
-        joins = child_setup.open_joins(own.join_files)
+        joins = child_setup.open_joins(setup.join_files)
         kernel.setns(first_process, _NAMESPACES)
         reaper.have_children()
         command = os.fork()
         if not command:
-            _execute(channel, descriptors[2:], joins, own, common)
+            _execute(channel, descriptors[2:], joins, setup, common)
         for descriptor in (*descriptors[2:], *joins):
             os.close(descriptor)
         reaper.serve(channel.fileno(), command, target=command)
@@ -79,7 +79,7 @@ def _execute(
         privileges.drop(process_setup.uid, common.seccomp)
         file, *streams = files
         child_setup.execute(plan.read_program(file), streams, None, channel)
-    except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
+    except Exception as error:  # noqa: BLE001 - reported to hsup, which shows it
         child_setup.fail(channel, error)
     finally:
         os._exit(1)

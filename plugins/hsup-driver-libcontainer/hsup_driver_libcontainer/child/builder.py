@@ -1,7 +1,7 @@
-"""Builds the surroundings of a dyno's program, and becomes that program.
+"""Build the network and the file systems of a dyno, then become its program.
 
-It is a child of the dyno's first process, and has the same namespaces. So the
-memory that all this takes is given back when the program is executed.
+The builder is a child of the dyno's first process, in the same namespaces: the memory that
+it takes is freed when the program is executed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from hsup_driver_libcontainer.child.protocol import Built, Connect, Launch, Watc
 
 
 class Builder:
-    """A dyno's program to be.
+    """The process that becomes a dyno's program.
 
-    `setup` leads to hsup; `unprivileged` ends when the first process has no privileges.
+    `setup` is its channel to hsup; `unprivileged` is a pipe that closes when the first process
+    has dropped its privileges.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Builder:
         self._common = common
 
     def run(self) -> NoReturn:
-        """Build what hsup tells of, and become the program."""
+        """Build what hsup asks for, and become the program."""
         process_setup = self._ground
         try:
             protocol.send(self._setup, Watch(), [os.pidfd_open(os.getppid())])
@@ -57,19 +58,19 @@ class Builder:
             self._owner = Owner(process_setup.uid)
             child_setup.join_cgroups(child_setup.open_joins(process_setup.join_files))
             self._execute(self._make_surroundings())
-        except Exception as error:  # noqa: BLE001 - hsup is told, and shows it
+        except Exception as error:  # noqa: BLE001 - reported to hsup, which shows it
             child_setup.fail(self._setup, error)
         finally:
             os._exit(1)
 
     def _make_surroundings(self) -> _Made:
-        """Make the network and the file systems, in the order in which hsup tells of them."""
+        """Make the network and the file systems, in the order in which hsup asks for them."""
         is_connected = False
         made = None
         while not is_connected or made is None:
             received = protocol.receive(self._setup)
             if received is None:
-                os._exit(1)  # hsup is no more
+                os._exit(1)  # hsup has ended
             match received.message:
                 case Connect(network):
                     with socket.socket(fileno=received.descriptors[0]) as host:
@@ -80,20 +81,20 @@ class Builder:
         return made
 
     def _make_files(self, plan_file: int, program_file: int, *streams: int) -> _Made:
-        """Have file systems, and a terminal if one is asked for."""
+        """Make the file systems, and a terminal if the plan has one."""
         uid = self._ground.uid
         for stream in streams:  # so that the dyno can open /dev/stdout and its like
             if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
                 os.fchown(stream, uid, uid)
-        own = plan.read_plan(plan_file)
-        steps = mount_steps.steps(own, uid, self._common.stage, facts.look(own, uid))
+        dyno = plan.read_plan(plan_file)
+        steps = mount_steps.steps(dyno, uid, self._common.stage, facts.look(dyno, uid))
         file_systems = FileSystems(self._owner)
         file_systems.make(steps)
-        terminal = child_setup.open_terminal(self._setup, own.terminal, uid)
+        terminal = child_setup.open_terminal(self._setup, dyno.terminal, uid)
         return _Made(program_file, streams, terminal, file_systems.has_copied_owner)
 
     def _execute(self, made: _Made) -> NoReturn:
-        """Lose all privileges, and become the program."""
+        """Drop all privileges, and become the program."""
         privileges.drop(self._ground.uid, self._common.seccomp)
         program = plan.read_program(made.program_file)
         self._owner.reap()
@@ -103,7 +104,7 @@ class Builder:
 
 
 class _Made(NamedTuple):
-    """What `Launch` told of, with all file systems in place."""
+    """What `Launch` brought, once all file systems are in place."""
 
     program_file: int
     streams: Sequence[int]

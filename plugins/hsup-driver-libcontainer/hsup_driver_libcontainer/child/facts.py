@@ -1,4 +1,4 @@
-"""What is looked at before it can be said which steps make a dyno's file systems.
+"""Look at what the steps that make a dyno's file systems depend on.
 
 Annotations are not strings, as in `steps`.
 """
@@ -13,9 +13,9 @@ from hsup_driver_libcontainer.child.plan import BindMount, ContainerPlan
 
 
 class BindTarget(NamedTuple):
-    """A bind, and where in the stack its path leads, links followed.
+    """A bind, and the path in the stack that its target leads to, with symbolic links followed.
 
-    `is_directory` tells what is to be mounted there.
+    `is_directory` tells whether a directory or a file is mounted there.
     """
 
     bind: BindMount
@@ -24,11 +24,11 @@ class BindTarget(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What kernel, host and stack are like, as far as the steps depend on it.
+    """What the steps depend on in the kernel, the host and the stack.
 
-    `users` are the files of the stack that tell who is who, with the dyno's user in them.
-    `has_mount_setattr` tells whether the kernel knows that call (Linux 5.12), and
-    `may_map_ids` whether it makes sense to ask it for idmapped mounts.
+    `users` are the contents of /etc/passwd and /etc/group, with the dyno's user added.
+    `has_mount_setattr` tells whether the kernel has that call (Linux 5.12), and
+    `may_map_ids` whether idmapped mounts are worth a try.
     """
 
     users: Mapping[str, str]

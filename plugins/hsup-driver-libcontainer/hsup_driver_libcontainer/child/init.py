@@ -1,10 +1,10 @@
-"""PID 1 of a dyno: reaps its processes, forwards signals, ends them all when hsup is no more.
+"""PID 1 of a dyno: reap processes, forward signals, and end all processes when hsup ends.
 
-Every dyno has this process in memory as long as it lives, and each page of it that
-Python writes to is one of its own. So it does next to nothing: a child, the builder,
-makes what the dyno's program needs and becomes that program; another process starts
-commands beside the program. Having changed its user it cannot be traced or read by
-the dyno's processes, which have the same one (PR_SET_DUMPABLE in man 2 prctl).
+Every dyno keeps this process in memory until it ends, and each page that Python writes to
+is a copy of its own. So it does next to nothing: a child, the builder, makes what the
+dyno's program needs and becomes that program; another process starts exec'd commands.
+After its change of user the dyno's processes, which have the same user, can neither trace
+nor read it (PR_SET_DUMPABLE in man 2 prctl).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def fork(
 ) -> None:
     """Fork the first process of a dyno.
 
-    `channel` is a descriptor of its end of the channel, `setup` that of the builder,
-    and `process_setup` the packet of a `ProcessSetup`. What `leave` does, it does first, to have no
-    descriptor of the caller's but these and standard error; its input and output are
-    /dev/null then. The caller has one thread, and keeps its own pid namespace.
+    `channel` is a descriptor of its end of the channel, `setup` that of the builder, and
+    `process_setup` the packet of a `ProcessSetup`. It calls `leave` first, which closes the
+    caller's descriptors except for these and standard error, and sets its input and output
+    to /dev/null. The caller must have one thread, and keeps its own pid namespace.
     """
     here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -50,9 +50,9 @@ def fork(
 
 
 def leave_all(kept: Collection[int]) -> None:
-    """Leave a process that was not made for being forked."""
+    """Drop what a child inherits from an hsup that has no zygote: descriptors, directory, umask."""
     reaper.await_signals()
-    os.chdir("/")  # moves to the new root with everybody
+    os.chdir("/")  # pivot_root moves every process that is in /
     os.umask(0o022)
     child_setup.close_all_but({2, *kept})
     null = os.open(os.devnull, os.O_RDWR)
@@ -61,10 +61,10 @@ def leave_all(kept: Collection[int]) -> None:
 
 
 def rehearse() -> None:
-    """Do once, as far as it changes nothing, what the first process of every dyno does.
+    """Call once, without effect, what the first process of every dyno calls.
 
-    What Python makes of something at its first use is then in memory that all
-    dynos share, where each would have its own.
+    What Python allocates at the first call is then in memory that all dynos share, where
+    otherwise each would have its own copy.
     """
     kernel.unshare(0)
     prctl.set_name("hsup-zygote")
@@ -73,12 +73,12 @@ def rehearse() -> None:
 def _be(
     channel: int, setup: int, process_setup: bytes, common: SharedSetup, leave: Callable[[], None]
 ) -> NoReturn:
-    """Be PID 1, to the end."""
+    """Run as PID 1 until the dyno ends."""
     try:
         try:
             leave()
             child_setup.seal()
-            os.setsid()  # the terminal of hsup's caller is none of the dyno's
+            os.setsid()  # the dyno must not have the terminal of hsup's caller
             kernel.unshare(_NAMESPACES)
             reaper.have_children()
             unprivileged, privileged = os.pipe()
@@ -93,12 +93,12 @@ def _be(
         privileges.change_user(int(process_setup[: process_setup.index(b"\n")]))
         prctl.set_name("hsup-init")
         prctl.set_proctitle("hsup: a dyno's first process")
-        os.dup2(0, 2)  # somebody may wait for the end of a stream
+        os.dup2(0, 2)  # closes the stream: a reader may wait for its end
         os.close(unprivileged)
         os.close(privileged)
         reaper.serve(channel, program, target=-1)
     finally:
-        os._exit(1)  # never the parent's code
+        os._exit(1)  # never return into the parent's code
 
 
 def _build(setup: int, unprivileged: int, process_setup: bytes, common: SharedSetup) -> NoReturn:

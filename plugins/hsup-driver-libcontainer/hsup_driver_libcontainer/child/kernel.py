@@ -1,6 +1,6 @@
-"""System calls, most of which Python's standard library has not got: the only user of ctypes.
+"""System calls, most of them missing in Python's standard library: the only user of ctypes.
 
-Each function is one call, and turns errno into an OSError that names its object.
+Each function is one call, and turns errno into an OSError that names what it was about.
 Constants keep the kernel's names; numbers are from its uapi headers.
 """
 
@@ -14,7 +14,7 @@ import select
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# What is looked up now is in memory that all dynos share, and not each one's own.
+# Looked up now, they are in memory that all dynos share, and not a copy in each one.
 for _name in ("capset", "mount", "setns", "syscall", "umount2", "unshare"):
     getattr(_libc, _name)
 
@@ -86,12 +86,12 @@ def setns(descriptor: int, flags: int) -> None:
 
 
 def has_ended(pidfd: int, timeout_ms: int | None = 0) -> bool:
-    """Tell whether a process has ended, having waited so long for it; None is for ever."""
+    """Tell whether a process has ended, after waiting up to a timeout; None waits for ever."""
     return is_ready(pidfd, timeout_ms)
 
 
 def is_ready(descriptor: int, timeout_ms: int | None, event: int = select.POLLIN) -> bool:
-    """Tell whether it can be read, or where that is the event written, having waited so long."""
+    """Tell whether a descriptor has an event, after waiting up to a timeout."""
     ready = select.poll()
     ready.register(descriptor, event)
     return bool(ready.poll(timeout_ms))
@@ -140,7 +140,7 @@ def mount_setattr(
 
 
 def has_mount_setattr() -> bool:
-    """Tell whether the kernel knows mount_setattr, by setting nothing of nothing."""
+    """Tell whether the kernel has mount_setattr, by a call without effect."""
     try:
         mount_setattr(-1, 0)
     except OSError as error:
@@ -160,12 +160,12 @@ def drop_capabilities() -> None:
 
 
 def join_new_session_keyring() -> None:
-    """Have a session keyring of one's own, empty, see man 2 keyctl."""
+    """Give this process an empty session keyring of its own, see man 2 keyctl."""
     _syscall("keyctl", _number("keyctl"), _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def have_default_io_priority() -> None:
-    """Have the priority of disk accesses follow that of processes, see man 2 ioprio_set."""
+    """Reset the I/O priority, which then follows that of the process, see man 2 ioprio_set."""
     _syscall("ioprio_set", _number("ioprio_set"), _IOPRIO_WHO_PROCESS, 0, 0)
 
 

@@ -1,12 +1,13 @@
-"""The steps that make the file systems of a dyno: all of them, before the first is taken.
+"""Plan all steps that make the file systems of a dyno, before the first one is taken.
 
 Everything is made on memory file systems beneath one directory of the host, which stays
-empty for everybody else: nothing has to be removed afterwards. The root is a read-only
-overlay of a few own files above the stack, /app an overlay of memory above the unpacked slug.
+empty for all other processes, so nothing has to be removed afterwards. The root is a
+read-only overlay of a few generated files above the stack, /app an overlay of memory above
+the unpacked slug.
 
-They are said in the dyno's builder, not in hsup: a stack may be a disk image, which only the
-zygote and its children see, and to say them takes a tenth of a millisecond, less than to send
-them. Nothing here looks at anything or changes anything.
+The dyno's builder plans them, and not hsup: a stack may be a disk image, which only the
+zygote and its children see, and planning takes a tenth of a millisecond, less than sending
+the steps. Nothing here looks at anything or changes anything.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from hsup_driver_libcontainer.child.steps import (
 _SAFE = MS_NOSUID | MS_NODEV
 _SAFEST = _SAFE | MS_NOEXEC
 
-#: Directories that a dyno has whatever its stack has.
+#: Directories that a dyno has even if its stack lacks them.
 _MOUNT_POINTS = ("app", "dev", "etc", "proc", "sys", "tmp", "var/tmp")
 
 #: Major and minor numbers, from the kernel's admin-guide/devices.txt.
@@ -69,10 +70,10 @@ _LINKS = {
     "ptmx": "pts/ptmx",
 }
 
-#: Of the 4096 that all dynos share (kernel.pty.max).
+#: All dynos share 4096 terminals (kernel.pty.max).
 _MOST_TERMINALS = 256
 
-#: What of /proc and /sys is hidden and what is read-only: as Docker has it.
+#: The paths of /proc and /sys that are hidden, and those that are read-only: the same as Docker's.
 _MASKED = (
     "proc/acpi",
     "proc/asound",
@@ -89,15 +90,15 @@ _MASKED = (
 )
 _READ_ONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
 
-#: What `Owner.own` says where no mount is idmapped, and mount(2) where no layer may be.
+#: The errors of `Owner.own` without idmapped mounts, and of mount(2) without idmapped layers.
 _NOT_IDMAPPED = (errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def steps(plan: ContainerPlan, uid: int, stage: str, facts: Facts) -> Steps:
-    """Return what makes the root of a dyno, from an empty directory of the host to its `/`."""
+    """Return the steps that make the root of a dyno, from an empty directory of the host to `/`."""
     root = f"{stage}/root"
     return (
-        # What the host mounts below a bound directory later is not to arrive, see `_opened`.
+        # Later mounts of the host below a bound directory must not appear here, see `_opened`.
         Mount("make the host's mounts private", "none", "/", flags=MS_REC | MS_PRIVATE),
         *_root(plan, stage, facts),
         _mount("proc", root, "proc", _SAFEST),
@@ -113,7 +114,7 @@ def steps(plan: ContainerPlan, uid: int, stage: str, facts: Facts) -> Steps:
 
 
 def _root(plan: ContainerPlan, stage: str, facts: Facts) -> Iterator[Step]:
-    """Yield what lays own files and mount points over the stack."""
+    """Yield the steps that lay generated files and mount points over the stack."""
     yield Mount(f"mount tmpfs at {stage}", "tmpfs", stage, "tmpfs", _SAFE, "mode=755")
     for name in ("root", "slug", "scratch", *(f"files/{one}" for one in _MOUNT_POINTS)):
         yield _directory(f"{stage}/{name}")
@@ -127,9 +128,9 @@ def _root(plan: ContainerPlan, stage: str, facts: Facts) -> Iterator[Step]:
 
 
 def _mount_point(target: BindTarget, stage: str) -> Iterator[Step]:
-    """Yield what makes the place of a bind in the layer above the stack.
+    """Yield the step that makes the mount point of a bind in the layer above the stack.
 
-    In /app or /tmp, where that is the dyno's own, it is made when the bind is attached.
+    In a directory that the dyno can write to it is made when the bind is attached.
     """
     if not is_writable(target.path):
         does = f"make a mount point for {target.bind.host} at {target.path}"
@@ -137,10 +138,10 @@ def _mount_point(target: BindTarget, stage: str) -> Iterator[Step]:
 
 
 def _opened(bind: BindMount, *, is_whole: bool) -> OpenBind:
-    """Return what copies the mounts at a host path and below it, without set-id and devices.
+    """Return the step that copies the mounts at a host path and below it, nosuid and nodev.
 
-    It is not whole before Linux 5.12, where it takes mount_setattr to change them all: there
-    what is mounted below a directory stays outside, and the rest is changed when attached.
+    Before Linux 5.12 there is no mount_setattr to change them all: the copy is not whole
+    then, as mounts below the path are left out, and it is changed when it is attached.
     """
     does = f"open {bind.host}"
     flags = kernel.OPEN_TREE_CLONE | kernel.OPEN_TREE_CLOEXEC
@@ -199,9 +200,9 @@ def _sys(root: str, plan: ContainerPlan) -> Iterator[Step]:
 
 
 def _hidden(root: str) -> Iterator[Step]:
-    """Yield what covers and protects files of the kernel's, which of them there are or not.
+    """Yield the steps that cover and protect files of the kernel, for those that do not exist too.
 
-    That shows in the dyno's own /proc only: the host's may be mounted with less in it.
+    Only the dyno's own /proc shows which ones exist: the host's may be mounted with fewer.
     """
     for path in _MASKED:
         device = f"{root}/dev/null"
@@ -227,20 +228,20 @@ def _app(plan: ContainerPlan, uid: int, stage: str, facts: Facts) -> Iterator[St
 
 
 def _idmapped(app: str, stage: str) -> Iterator[Step]:
-    """Yield what mounts the slug with the dyno's user as its owner, at once.
+    """Yield the steps that mount the slug with the dyno's user as its owner.
 
     The kernel refuses the first before Linux 5.12, the second before 5.19: until then no
     layer of an overlay can be idmapped.
     """
-    does = f"attach {app} as if the dyno's user owned it"
+    does = f"attach {app} with the dyno's user as its owner"
     yield AttachSlug(does, app, f"{stage}/slug", is_idmapped=True)
     yield _slug(stage)
 
 
 def _copied(app: str, uid: int, stage: str) -> Iterator[Step]:
-    """Yield what mounts the slug and makes the dyno's user its owner, file by file.
+    """Yield the steps that mount the slug and give it to the dyno's user, file by file.
 
-    Where the idmapped one is attached already, this goes on top of it.
+    If the idmapped mount is attached already, these go on top of it.
     """
     yield AttachSlug(f"attach {app}", app, f"{stage}/slug", is_idmapped=False)
     yield _slug(stage, ",metacopy=on")
@@ -256,12 +257,12 @@ def _slug(stage: str, more: str = "") -> Mount:
 
 
 def _mount(kind: str, root: str, where: str, flags: int, data: str = "") -> Mount:
-    """Return what mounts a file system of the kernel's where the dyno sees it."""
+    """Return the step that mounts a kernel file system in the dyno's root."""
     return Mount(f"mount {kind} at /{where}", kind, f"{root}/{where}", kind, flags, data)
 
 
 def _read_only(root: str, where: str) -> Mount:
-    """Return what makes a mount read-only: MS_RDONLY in the call that binds does not."""
+    """Return the step that makes a mount read-only; a bind ignores MS_RDONLY."""
     flags = MS_REMOUNT | MS_BIND | MS_RDONLY | _SAFEST
     return Mount(f"make /{where} read-only", "none", f"{root}/{where}", flags=flags)
 

@@ -1,6 +1,6 @@
-"""Take the steps that make a dyno's file systems, in a mount namespace of its own.
+"""Carry out the steps that make a dyno's file systems, in a mount namespace of its own.
 
-Which ones, and why in this order, is in `mount_steps`.
+`mount_steps` says which ones, and why in this order.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hsup_driver_libcontainer.child.steps import (
 
 
 class FileSystems:
-    """The file systems of one dyno while they are made."""
+    """The file systems of one dyno while they are being made."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -42,7 +42,7 @@ class FileSystems:
         self.has_copied_owner = False
 
     def make(self, steps: Steps) -> None:
-        """Take all steps. Raises OSError that names the step that could not be taken."""
+        """Carry out all steps. Raises OSError that names the step that failed."""
         self._take(steps)
         self._owner.end()
 
@@ -102,7 +102,7 @@ def _make(step: Mount | MountPoint | File | Device | Link | Hide | Protect) -> N
             _write(path, content)
         case Device():
             os.mknod(step.path, stat.S_IFCHR, os.makedev(step.major, step.minor))
-            os.chmod(step.path, 0o666)  # noqa: S103 - as everywhere
+            os.chmod(step.path, 0o666)  # noqa: S103 - as on every Linux system
         case Link(_, path, target):
             os.symlink(target, path)
         case Hide():
@@ -112,7 +112,7 @@ def _make(step: Mount | MountPoint | File | Device | Link | Hide | Protect) -> N
 
 
 def _open_bind(step: OpenBind) -> int:
-    """Return a copy of what is mounted at a host path, with its attributes from the beginning."""
+    """Return a copy of the mounts at a host path, with their attributes set before it is used."""
     tree = kernel.open_tree(step.bind.host, step.flags)
     if step.attributes:
         kernel.mount_setattr(tree, step.attributes, flags=kernel.AT_RECURSIVE)
@@ -120,14 +120,14 @@ def _open_bind(step: OpenBind) -> int:
 
 
 def _attach_bind(tree: int, step: AttachBind) -> None:
-    """Attach what was opened; links in a path lead no further than the dyno's root by now."""
+    """Attach an opened copy; symbolic links cannot lead out of the dyno's root by now."""
     target = os.path.realpath(step.bind.dyno)
     is_directory = stat.S_ISDIR(os.fstat(tree).st_mode)
     if is_writable(target):
         _make_place(target, is_directory=is_directory, owner=step.owner)
     if is_directory != os.path.isdir(target):
         kinds = ("directory", "file") if is_directory else ("file", "directory")
-        text = f"the former is a {kinds[0]}, the latter a {kinds[1]}"
+        text = f"the source is a {kinds[0]}, the target is a {kinds[1]}"
         raise OSError(errno.EINVAL, text, target)
     kernel.move_mount(tree, target)
     if step.remount:
@@ -143,22 +143,22 @@ def _open_slug(directory: str) -> int:
 
 
 def _path_of(folder: str) -> str:
-    """Return where a folder is now, which may be one that hsup has open (hsup.slugs.Unpacked).
+    """Return the current path of a directory that hsup may hold open (hsup.slugs.Unpacked).
 
-    Of another mount namespace than one's own, nothing can be mounted but by its path.
+    A directory of another mount namespace can only be mounted by its path.
     """
     is_open = folder.startswith("/proc/") and os.path.islink(folder)
     return os.readlink(folder) if is_open else folder
 
 
-def _require_same(folder: str, found: os.stat_result) -> None:
-    """Raise OSError where something else has come to have the path of a folder."""
-    if not os.path.samestat(os.stat(folder), found):
-        raise OSError(errno.ESTALE, "it was replaced just now", _path_of(folder))
+def _require_same(folder: str, opened: os.stat_result) -> None:
+    """Raise OSError if the path of a directory leads to another one by now."""
+    if not os.path.samestat(os.stat(folder), opened):
+        raise OSError(errno.ESTALE, "another directory has just replaced it", _path_of(folder))
 
 
 def _make_place(path: str, *, is_directory: bool, owner: int) -> None:
-    """Make a directory or an empty file, and what it is in."""
+    """Make a directory or an empty file, and its parents, unless it exists."""
     if os.path.exists(path):
         return
     _make_place(os.path.dirname(path), is_directory=True, owner=owner)
@@ -195,9 +195,9 @@ def _change_root(path: str) -> None:
 
 
 def _give_all(folder: str, owner: int, uid: int) -> None:
-    """Give a user what belongs to an owner, as a mount with an id map shows it."""
+    """Give a user what belongs to an owner, with the same result as an idmapped mount."""
     for _, folders, files, here in os.fwalk(folder):
         for name in (*folders, *files):
-            with suppress(FileNotFoundError):  # a folder of the host's may change meanwhile
+            with suppress(FileNotFoundError):  # a directory of the host may change meanwhile
                 if os.stat(name, dir_fd=here, follow_symlinks=False).st_uid == owner:
                     os.chown(name, uid, uid, dir_fd=here, follow_symlinks=False)

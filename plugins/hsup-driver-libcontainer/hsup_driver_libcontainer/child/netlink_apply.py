@@ -1,8 +1,8 @@
-"""Make the network of a dyno, from its first process: send what hsup has encoded.
+"""Make the network of a dyno from inside, by sending the requests that hsup has encoded.
 
-An interface gets its number when it is made, so that all requests are known
-before any is answered; they go in two batches, of which only the last request is
-acknowledged where all goes well (an error is always told, see man 7 netlink).
+The requests choose the number of each new interface, so all of them are known before the
+first is answered. They go in two batches; in each, the kernel acknowledges only the last
+request unless one fails (it always reports an error, see man 7 netlink).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class NetworkPlan(NamedTuple):
     """The requests that make a dyno's network, as hexadecimal text.
 
     `interface` is the name of the host's end. Requests are numbered from 0, and
-    `host_steps` and `dyno_steps` tell what each does. Those of `host` are for the
-    host's namespace, and put the dyno's interfaces into the namespace of process 1:
-    it is that process that sends them.
+    `host_steps` and `dyno_steps` say what each one does. Those of `host` are for the
+    host's namespace, and put the dyno's interfaces into the namespace of process 1, which
+    must be the dyno's: they are sent from its pid namespace.
     """
 
     interface: str
@@ -42,16 +42,16 @@ class NetworkPlan(NamedTuple):
 
 
 def route_socket() -> socket.socket:
-    """Return a socket to the network namespace that this process is in now."""
+    """Return a netlink socket of the network namespace that this process is in now."""
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     netlink.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
     return netlink
 
 
 def apply(host: socket.socket, plan: NetworkPlan) -> None:
-    """Make the network; `host` is a socket to the host's namespace, which is left by now.
+    """Make the network; `host` is a netlink socket of the host's namespace.
 
-    Raises OSError with the step that was refused.
+    Raises OSError that names the refused step.
     """
     request(host, bytes.fromhex(plan.host), plan.host_steps)
     with route_socket() as dyno:
@@ -60,7 +60,7 @@ def apply(host: socket.socket, plan: NetworkPlan) -> None:
 
 
 def request(netlink: socket.socket, requests: bytes, steps: Sequence[str]) -> None:
-    """Send requests at once, and wait until all are done. Raises OSError."""
+    """Send all requests at once, and wait until they are done. Raises OSError."""
     netlink.send(requests)
     last = len(steps) - 1
     number = -1
@@ -71,11 +71,11 @@ def request(netlink: socket.socket, requests: bytes, steps: Sequence[str]) -> No
 
 
 def _let_transmit(host: socket.socket, interface: str) -> None:
-    """Have the kernel notice at once that the other end is up.
+    """Make the kernel notice at once that the dyno's end is up.
 
-    Of two ends, the one that is taken up first drops what it should send until a
-    work queue has noticed; a dyno's first connection would take a second then. The
-    question whether there is a link makes the kernel look (linkwatch_sync_dev).
+    The end that is brought up first drops its packets until a work queue has noticed the
+    other one, so a dyno's first connection could take a second. Asking whether there is a
+    link makes the kernel look at once (linkwatch_sync_dev).
     """
     value = array.array("I", (_ETHTOOL_GLINK, 0))
     address, _ = value.buffer_info()

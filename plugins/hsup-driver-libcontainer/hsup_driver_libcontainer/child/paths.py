@@ -1,4 +1,4 @@
-"""Where paths of a dyno lead: within a folder that is to be its root, and who may write there."""
+"""Resolve paths of a dyno before it has its root, and tell which of them it can write to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _MOST_LINKS = 40
 
 
 def resolve(root: str, path: str) -> str:
-    """Return where a path leads to within a root folder, its symbolic links followed.
+    """Return where a path leads within a root directory, following symbolic links.
 
-    Raises OSError(ELOOP) for links that go in circles.
+    Raises OSError(ELOOP) for a loop of links.
     """
-    parts = [one for one in reversed(path.split("/")) if one]
+    parts = [part for part in reversed(path.split("/")) if part]
     resolved: list[str] = []
     links = 0
     while parts:
@@ -32,10 +32,10 @@ def resolve(root: str, path: str) -> str:
         target = os.readlink(here)
         if target.startswith("/"):
             resolved.clear()
-        parts.extend(one for one in reversed(target.split("/")) if one)
+        parts.extend(part for part in reversed(target.split("/")) if part)
     return "/" + "/".join(resolved)
 
 
 def is_writable(path: str) -> bool:
-    """Tell whether a path of a dyno is in memory of its own, where it may write."""
+    """Tell whether a path of a dyno is on a memory file system that it may write to."""
     return path.startswith(("/app/", "/tmp/", "/var/tmp/", "/dev/"))  # noqa: S108 - the dyno's own

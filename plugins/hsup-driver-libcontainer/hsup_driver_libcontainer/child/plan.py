@@ -1,7 +1,7 @@
-"""What hsup tells the processes of a dyno: everything they need, and nothing else.
+"""The data that hsup hands to the processes of a dyno: all that they need, and nothing else.
 
-Plans and programs travel as JSON in memory files, so that they never enter the
-memory of the zygote, which all dynos share.
+Plans and programs are passed as JSON in memory files, so that they never enter the memory
+of the zygote, which all dynos share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class Terminal(NamedTuple):
-    """The streams (0, 1, 2) that are a terminal, and its size."""
+    """The streams (of 0, 1, 2) that are a terminal, and its size."""
 
     streams: tuple[int, ...]
     rows: int
@@ -21,7 +21,7 @@ class Terminal(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What is executed: `argv[0]` is an absolute path within the dyno."""
+    """A program to execute: `argv[0]` is an absolute path within the dyno."""
 
     argv: tuple[str, ...]
     environment: dict[str, str]
@@ -29,7 +29,7 @@ class Program(NamedTuple):
 
 
 class BindMount(NamedTuple):
-    """A path of the host that is seen under a path of the dyno's."""
+    """A path of the host that appears at a path of the dyno."""
 
     host: str
     dyno: str
@@ -37,12 +37,11 @@ class BindMount(NamedTuple):
 
 
 class SharedSetup(NamedTuple):
-    """What all dynos of an hsup have.
+    """What all dynos of an hsup share.
 
-    `kept` are descriptors of leases that each first process holds as long as it
-    lives, `stage` is an empty folder to build file systems in, `seccomp` the
-    system call filter, in hexadecimal digits, and `highest_capability` the
-    highest one that the kernel knows.
+    `kept` are descriptors of leases that each first process keeps open until it ends,
+    `stage` is an empty directory to build file systems in, `seccomp` the system call filter
+    in hexadecimal digits, and `highest_capability` the number of the kernel's last one.
     """
 
     kept: Sequence[int]
@@ -52,10 +51,10 @@ class SharedSetup(NamedTuple):
 
 
 class ProcessSetup(NamedTuple):
-    """What a dyno has whatever it runs, so that it can be made beforehand.
+    """What does not depend on a dyno's program, so that it can be set up before there is one.
 
-    `join_files` are those of cgroups that the program writes itself into.
-    `cpus` are those that the dyno may use, none for all.
+    `join_files` are the files of cgroups that a process writes to in order to join them.
+    `cpus` are those that the dyno may use; empty means all.
     """
 
     uid: int
@@ -65,25 +64,25 @@ class ProcessSetup(NamedTuple):
     join_files: Sequence[str]
 
     def packet(self) -> bytes:
-        """Return it in lines, which take less memory to read than JSON."""
+        """Encode it as lines, which take less memory to read than JSON."""
         cpus = " ".join(map(str, self.cpus))
         lines = (str(self.uid), self.hostname, str(self.open_files), cpus, *self.join_files)
         return os.fsencode("\n".join(lines))
 
     @classmethod
     def read(cls, packet: bytes) -> ProcessSetup:
-        """Return what `packet` was made of."""
+        """Decode what `packet` returned."""
         uid, hostname, open_files, cpus, *join_files = os.fsdecode(packet).split("\n")
         return cls(int(uid), hostname, int(open_files), [*map(int, cpus.split())], join_files)
 
 
 class ContainerPlan(NamedTuple):
-    """What a dyno sees.
+    """The file systems and the terminal of a dyno.
 
-    `stack` is the root folder, `app` the folder with the unpacked slug or None
-    for an empty one. `files` are laid over the stack, by their path. Sizes are
-    in bytes. In /sys/fs/cgroup are `cgroup_binds`, pairs of a folder of the
-    host and a place there, and `cgroup_files`, pairs of a place and a content.
+    `stack` is its root directory, `app` the directory of the unpacked slug, or None for
+    an empty /app. `files` are laid over the stack: a content by path. Sizes are in bytes.
+    /sys/fs/cgroup shows `cgroup_binds`, pairs of a directory of the host and a path there,
+    and `cgroup_files`, pairs of a path there and a content.
     """
 
     name: str
@@ -108,7 +107,7 @@ def write(value: ContainerPlan | Program) -> int:
 def read_plan(descriptor: int) -> ContainerPlan:
     """Return the plan from a memory file."""
     plan = ContainerPlan(**_read(descriptor))
-    binds = tuple(BindMount(*one) for one in plan.binds)
+    binds = tuple(BindMount(*fields) for fields in plan.binds)
     return plan._replace(binds=binds, terminal=_terminal(plan.terminal))
 
 

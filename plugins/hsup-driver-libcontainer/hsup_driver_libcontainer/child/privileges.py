@@ -1,4 +1,4 @@
-"""Take from a process what a dyno must not have, for good."""
+"""Drop for good the privileges that a dyno must not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import prctl  # type: ignore[import-untyped]
 
 from hsup_driver_libcontainer.child import kernel
 
-#: What is to be the same wherever hsup was started from.
+#: Limits that must not depend on where hsup was started from.
 _LIMITS = {
     **dict.fromkeys(
         (
@@ -31,9 +31,9 @@ _LIMITS = {
 
 
 def set_limits(open_files: int) -> None:
-    """Limit descriptors, and let no core file reach the host's handler of them.
+    """Limit descriptors, and keep core files from reaching the host's handler of them.
 
-    Other limits are not to be those that hsup happens to have.
+    The other limits are set too, as those of hsup itself may be anything.
     """
     for kind, limit in {**_LIMITS, resource.RLIMIT_NOFILE: (open_files, open_files)}.items():
         try:
@@ -44,7 +44,7 @@ def set_limits(open_files: int) -> None:
 
 
 def be_ordinary() -> None:
-    """Have the priorities of any other process, whatever hsup's are, if that is allowed."""
+    """Reset the priorities to the defaults, whatever hsup's are, as far as that is permitted."""
     with suppress(PermissionError):
         adjustment = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         os.write(adjustment, b"0")
@@ -57,7 +57,7 @@ def be_ordinary() -> None:
 
 
 def gain_none(highest: int) -> None:
-    """Let this process and its children gain no capability by executing, nor keys of hsup's."""
+    """Keep this process and its children from gaining capabilities, and hsup's keys."""
     kernel.join_new_session_keyring()
     for capability in range(highest + 1):
         prctl.capbset_drop(capability)
@@ -79,4 +79,4 @@ def change_user(uid: int) -> None:
     os.setgroups(())
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    prctl.set_dumpable(0)  # until execve: whatever fs.suid_dumpable says, see man 5 proc
+    prctl.set_dumpable(0)  # until execve, whatever fs.suid_dumpable is; see man 5 proc

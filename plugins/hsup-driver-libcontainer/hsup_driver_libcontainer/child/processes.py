@@ -1,4 +1,4 @@
-"""Look at processes of this machine by /proc."""
+"""Look at processes of this machine in /proc."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STOPPED = (b"T", b"t")
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether somebody has stopped a process, which goes on when somebody wants it to."""
+    """Tell whether a process was stopped by a signal or a debugger."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             state = file.read().rpartition(b") ")[2][:1]
@@ -21,14 +21,14 @@ def is_stopped(pid: int) -> bool:
 
 
 def pid_of(pidfd: int) -> int:
-    """Return the pid that a process has in the /proc that is mounted here, -1 once it is gone."""
+    """Return the pid of a process in the /proc that is mounted here, -1 once it has ended."""
     with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        told = dict(line.split(":", 1) for line in file)
-    return int(told["Pid"])
+        fields = dict(line.split(":", 1) for line in file)
+    return int(fields["Pid"])
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the children of a process of one thread, none once it is gone."""
+    """Return the children of a process of one thread, none once it has ended."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as file:
             return [*map(int, file.read().split())]
@@ -37,14 +37,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def holders_of(path: str) -> Iterator[int]:
-    """Yield the processes that have a file open, as far as that can be seen."""
+    """Yield the processes that have a file open, of those that may be looked at."""
     for name in os.listdir("/proc"):
-        if name.isdigit() and any(one == path for one in _open_files(f"/proc/{name}/fd")):
+        if name.isdigit() and any(file == path for file in _open_files(f"/proc/{name}/fd")):
             yield int(name)
 
 
 def _open_files(folder: str) -> Iterator[str]:
-    """Yield where the descriptors of a process lead; nothing more once it is gone."""
+    """Yield the files that a process has open; stop when it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         for name in os.listdir(folder):
             yield os.readlink(f"{folder}/{name}")

@@ -1,4 +1,4 @@
-"""What hsup and the processes of a dyno say to each other while it starts and runs.
+"""The messages between hsup and the processes of a dyno.
 
     hsup                    builder
       (its fork)    ──────▶  (fork of the first process)
@@ -10,16 +10,16 @@
       Failed        ◀──────  instead
       (end of file) ◀──────  it has become the program
 
-    hsup                    first process (PID 1), or that of a command beside the program
+    hsup                    first process (PID 1), or the parent of an exec'd command
       Signal        ──────▶  any number of them
       Failed        ◀──────  the command could not be executed
       Exited        ◀──────  the program, or the command
-      (end of file) ◀─────▶  the other one is no more
+      (end of file) ◀─────▶  the other side has ended
 
-Each is a SOCK_SEQPACKET socket of its own. A packet is one message, its kind and its
-fields in words: numbers, and a text as the last one. Descriptors are beside it.
-Nothing here takes much memory, as the first process of every dyno would have that
-for itself.
+Each is a SOCK_SEQPACKET socket of its own. A packet is one message: its kind and its
+fields as words, of which all are numbers but the last, which may be a text. Descriptors
+are sent along with it. Nothing here takes much memory, as the first process of every
+dyno has its own copy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-#: Signals that are meant for the dyno, whoever of hsup's processes gets them.
+#: Signals that are meant for the dyno, whichever of hsup's processes receives them.
 FORWARDED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -45,23 +45,23 @@ FORWARDED = (
 
 #: Room for the largest message, `Connect`.
 _MOST_BYTES = 1 << 16
-#: Room for as many descriptors as come with one message: those for a command, see `beside`.
+#: Room for the most descriptors of one packet: those of an exec'd command, see `beside`.
 _ROOM_BESIDE = socket.CMSG_SPACE(6 * 4)
 _CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 _TRUNCATED = int(socket.MSG_CTRUNC)
 
 
 class Connect(NamedTuple):
-    """Have a network: `network` is a `netlink_apply.NetworkPlan` in JSON.
+    """Make a network: `network` is a `netlink_apply.NetworkPlan` in JSON.
 
-    A socket to the host's network namespace comes with it.
+    A netlink socket of the host's network namespace comes with it.
     """
 
     network: str
 
 
 class Launch(NamedTuple):
-    """Become a dyno: the memory files of plan and program, and three streams, come with it."""
+    """Become a dyno: the memory files of its plan and program, and three streams, come with it."""
 
 
 class Watch(NamedTuple):
@@ -73,7 +73,7 @@ class Master(NamedTuple):
 
 
 class Built(NamedTuple):
-    """All is as the plan has it, and the program is about to be executed.
+    """The plan was carried out, and the program is about to be executed.
 
     `has_copied_owner` tells that each file of the slug had to be given to the dyno's user.
     """
@@ -82,21 +82,21 @@ class Built(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The dyno, or a command beside its program, could not be started."""
+    """The dyno, or an exec'd command, could not be started."""
 
     text: str
 
 
 class Signal(NamedTuple):
-    """Send a signal to every process of the dyno; or to the command beside its program."""
+    """Send a signal to every process of the dyno, or to the exec'd command."""
 
     number: int
 
 
 class Exited(NamedTuple):
-    """The program, or the command, ended; `status` is as wait(2) has it.
+    """The program, or the command, ended; `status` is the one of wait(2).
 
-    `is_last` tells that no process of the dyno is left.
+    `is_last` tells that no process but the sender is left.
     """
 
     status: int
@@ -105,7 +105,7 @@ class Exited(NamedTuple):
 
 Message = Connect | Launch | Watch | Master | Built | Failed | Signal | Exited
 
-_KINDS: dict[str, Any] = {one.__name__: one for one in Message.__args__}
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}
 #: The kinds whose last field is a text.
 _TOLD = (Connect, Failed)
 
@@ -120,7 +120,8 @@ class Received(NamedTuple):
 class Channels(NamedTuple):
     """hsup's ends of the channels to a dyno: to its first process, and to the builder.
 
-    `held` is what /proc calls the other end of the first one, which both have.
+    `held` is what /proc calls the other end of the first one: the process that holds it is
+    the first process, or becomes it.
     """
 
     first: socket.socket
@@ -134,14 +135,14 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
-    """Send a message. Raises OSError where the other one is no more."""
+    """Send a message. Raises OSError if the other side has ended."""
     rights = struct.pack(f"{len(descriptors)}i", *descriptors)
     beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
     channel.sendmsg([packet(message)], beside)
 
 
 def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
-    """Send a message, unless the other one is no more."""
+    """Send a message; do nothing if the other side has ended."""
     try:
         if channel.fileno() >= 0:
             send(channel, message, descriptors)
@@ -150,9 +151,10 @@ def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = (
 
 
 def receive(channel: socket.socket) -> Received | None:
-    """Return the next message, None if the other one is no more.
+    """Return the next message, None if the other side has ended.
 
-    That it ended without having read everything is told once, before its last words.
+    If it ended without having read everything, the kernel raises ConnectionResetError once,
+    before the messages that it had sent.
     """
     try:
         received, descriptors = receive_packet(channel)
@@ -162,9 +164,9 @@ def receive(channel: socket.socket) -> Received | None:
 
 
 def receive_packet(channel: socket.socket) -> tuple[bytes, Sequence[int]]:
-    """Return a packet, empty if the other one is no more, and the descriptors beside it.
+    """Return a packet and its descriptors; the packet is empty if the other side has ended.
 
-    Raises OSError where no more files may be open: the kernel then drops descriptors.
+    Raises OSError if too many files are open: the kernel then drops descriptors.
     socket.recv_fds would take 200 KiB in every dyno.
     """
     received, beside, flags, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
@@ -179,13 +181,13 @@ def receive_packet(channel: socket.socket) -> tuple[bytes, Sequence[int]]:
 
 
 def packet(message: Message) -> bytes:
-    """Return a message as it is sent."""
-    fields = [one if isinstance(one, str) else str(int(one)) for one in message]
+    """Encode a message."""
+    fields = [field if isinstance(field, str) else str(int(field)) for field in message]
     return os.fsencode(" ".join((type(message).__name__, *fields)))
 
 
 def message(packet: bytes) -> Message:
-    """Return what `packet` was made of."""
+    """Decode a message."""
     name, _, rest = os.fsdecode(packet).partition(" ")
     kind = _KINDS[name]
     numbers = len(kind._fields) - (kind in _TOLD)

@@ -1,8 +1,8 @@
-"""Wait for processes, and do with them what hsup says.
+"""Reap child processes, and forward hsup's signals to them.
 
-All that is waited for comes as a signal, hsup's messages too: so this is one call of
-the kernel, and needs next to no memory, which the first process of every dyno would
-have for itself.
+Everything that is waited for arrives as a signal, hsup's messages too. So waiting is one
+system call, and needs next to no memory, of which the first process of every dyno has its
+own copy.
 """
 
 from __future__ import annotations
@@ -19,55 +19,55 @@ _AWAITED = {signal.SIGCHLD, signal.SIGIO, *FORWARDED}
 
 
 def await_signals() -> None:
-    """Let the signals that `serve` acts on wait for it; who is forked inherits that."""
+    """Block the signals that `serve` acts on until it runs; forked processes inherit that."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
 
 
 def take_signals() -> None:
-    """Be a process that signals act on as on any other, also those that have waited."""
+    """Unblock all signals, so that pending ones act on this process as on any other."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def have_children() -> None:
-    """Have children that are waited for, whatever the caller does with its own."""
+    """Reset SIGCHLD, as children cannot be waited for while the caller's process ignores it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def serve(channel: int, program: int, target: int) -> None:
-    """Reap, forward and obey, until hsup or every child is gone.
+    """Reap children and forward signals until hsup or every child has ended.
 
     `await_signals` and `have_children` were called before the first child was forked.
-    `channel` is a descriptor of a socket to hsup, `program` the child whose end hsup is
-    told, and `target` whom signals are for, as in man 2 kill.
+    `channel` is a descriptor of a socket to hsup, `program` the child whose end is
+    reported to hsup, and `target` the receiver of signals, as in man 2 kill.
     """
     fcntl.fcntl(channel, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(channel, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    _obey(channel, target)  # what hsup has said before
+    _obey(channel, target)  # what hsup has sent before
     while _reap(channel, program):
         number = signal.sigwaitinfo(_AWAITED).si_signo
         if number in FORWARDED:
             _signal(target, number)
-        # Whatever it was: SIGIO comes after all others, and a dyno can send those for ever.
+        # Whatever it was: SIGIO comes after the others, which a dyno can send without end.
         _obey(channel, target)
 
 
 def _reap(channel: int, program: int) -> bool:
-    """Collect who has ended, and tell hsup; tell whether anybody is left."""
-    told = None
-    is_anybody_left = True
+    """Reap ended children, report the program's end to hsup; tell whether a child is left."""
+    status = None
+    is_any_left = True
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             if ended[0] == program:
-                told = ended[1]
+                status = ended[1]
     except ChildProcessError:
-        is_anybody_left = False
-    if told is not None:
-        os.write(channel, protocol.packet(Exited(told, not is_anybody_left)))
-    return is_anybody_left
+        is_any_left = False
+    if status is not None:
+        os.write(channel, protocol.packet(Exited(status, not is_any_left)))
+    return is_any_left
 
 
 def _obey(channel: int, target: int) -> None:
-    """Do all that hsup has said."""
+    """Carry out all messages that hsup has sent so far; exit if hsup has ended."""
     try:
         while packet := os.read(channel, _MESSAGE_BYTES):
             message = protocol.message(packet)
@@ -75,13 +75,13 @@ def _obey(channel: int, target: int) -> None:
                 _signal(target, message.number)
     except BlockingIOError:
         return
-    except ConnectionResetError:  # it has not read all that was said
+    except ConnectionResetError:  # hsup ended before it had read everything
         pass
-    os._exit(1)  # hsup is no more
+    os._exit(1)  # hsup has ended
 
 
 def _signal(target: int, number: int) -> None:
     try:
         os.kill(target, number)
     except ProcessLookupError:
-        pass  # there is none
+        pass  # it has ended

@@ -1,8 +1,8 @@
-"""The kinds of steps that a dyno's file systems are made in: values, which do nothing.
+"""The kinds of steps that make a dyno's file systems: values, which do nothing themselves.
 
-`does` says in words what a step does. They can follow "cannot", as its error has it.
+`does` says in words what a step does; an error message is "cannot" and these words.
 
-Annotations are not strings here, which would take a named tuple half as long again to make.
+Annotations are not strings here: with strings a named tuple takes half as long again to make.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,9 +23,9 @@ class Mount(NamedTuple):
 
 
 class MountPoint(NamedTuple):
-    """Make a directory or an empty file, and what it is in, unless it is there.
+    """Make a directory or an empty file, and its parents, unless it exists.
 
-    All that is made belongs to `owner`.
+    `owner` becomes the owner of all that is made.
     """
 
     does: str
@@ -35,7 +35,7 @@ class MountPoint(NamedTuple):
 
 
 class File(NamedTuple):
-    """Write a file, having made the directory that it is in."""
+    """Write a file, after making its directory."""
 
     does: str
     path: str
@@ -43,7 +43,7 @@ class File(NamedTuple):
 
 
 class Device(NamedTuple):
-    """Make a character device that everybody may read from and write to."""
+    """Make a character device that every user may read and write."""
 
     does: str
     path: str
@@ -60,7 +60,7 @@ class Link(NamedTuple):
 
 
 class OpenBind(NamedTuple):
-    """Copy what is mounted at a path of the host, where nobody sees it until it is attached.
+    """Copy the mounts at a path of the host; the copy is invisible until it is attached.
 
     `flags` are those of open_tree(2); `attributes` those of mount_setattr(2), 0 to set none.
     """
@@ -72,10 +72,10 @@ class OpenBind(NamedTuple):
 
 
 class AttachBind(NamedTuple):
-    """Attach the copy that was opened first of those that are left.
+    """Attach the next of the opened copies, in the order in which they were opened.
 
-    Where the dyno may write, the place for it is made and belongs to `owner`. `remount` are
-    the flags of a mount that got no attributes when it was opened, 0 for one that did.
+    If the dyno can write to its directory, the mount point is made, with `owner` as its owner.
+    `remount` are the flags of a mount that got no attributes when it was opened, else 0.
     """
 
     does: str
@@ -85,7 +85,7 @@ class AttachBind(NamedTuple):
 
 
 class AttachSlug(NamedTuple):
-    """Attach the directory with the slug; `is_idmapped` has the dyno's user own its files."""
+    """Attach the directory of the slug; `is_idmapped` shows its files as the dyno's user's."""
 
     does: str
     directory: str
@@ -103,9 +103,9 @@ class GiveFiles(NamedTuple):
 
 
 class Hide(NamedTuple):
-    """Cover a file with a device, or a directory with an empty one; nothing if it is not there.
+    """Cover a file with a device, or a directory with an empty mount, if it exists.
 
-    `flags` are those of the empty one, which is a mount.
+    `flags` are those of the empty mount.
     """
 
     does: str
@@ -115,9 +115,9 @@ class Hide(NamedTuple):
 
 
 class Protect(NamedTuple):
-    """Make a file or a directory a read-only mount of its own, if it is there.
+    """Make a file or a directory a read-only mount of its own, if it exists.
 
-    `flags` are what that mount has besides.
+    `flags` are the further flags of that mount.
     """
 
     does: str
@@ -126,7 +126,7 @@ class Protect(NamedTuple):
 
 
 class ChangeRoot(NamedTuple):
-    """Have a directory for the root, and nothing of the host's any more."""
+    """Make a directory the root, and unmount the host's file systems."""
 
     does: str
     path: str
@@ -149,9 +149,9 @@ Step = (
 
 
 class Choice(NamedTuple):
-    """Steps that not every kernel and file system knows, and what to do `instead`.
+    """Steps that not every kernel and file system supports, and what to do `instead`.
 
-    They are refused with one of the errors that `refusals` has the numbers of.
+    `refusals` are the errno values that mean so.
     """
 
     steps: Sequence[Step]

@@ -1,6 +1,6 @@
-"""Run tools of the system, nft(8) and iptables(8), without waiting where there is other work.
+"""Run system tools such as nft(8) and iptables(8) in parallel with other work.
 
-The subprocess module takes a twentieth of the time of `hsup run` to import.
+Importing the subprocess module takes a twentieth of the time of `hsup run`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
-#: Where such tools are, also for users whose PATH has not got it.
+#: The directories of such tools, which not every user has in PATH.
 _SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
 
 
@@ -37,11 +37,11 @@ class Ended(NamedTuple):
 
 
 class RunningTool:
-    """A tool that was started; it is given `text` to read.
+    """A tool that was started, with `text` as its input.
 
-    It runs in the C locale and in a session of its own, so that neither ^C nor the
-    signals that its caller has blocked leave half of its work. `text` may have up to
-    64 KiB: a pipe has that much room, so that nothing here waits for the tool.
+    It runs in the C locale, in a session of its own and with no signal blocked, so that ^C
+    cannot interrupt its work. `text` may have up to 64 KiB: that fits into a pipe, so that
+    writing it does not wait for the tool.
     """
 
     def __init__(self, argv: tuple[str, ...], text: str = "") -> None:
@@ -68,7 +68,7 @@ class RunningTool:
             undo.pop_all()
 
     def wait(self) -> Ended:
-        """Return how it ended, once it has."""
+        """Wait until it has ended, and return its status and output."""
         with open(self._output, encoding="utf-8", errors="replace") as file:
             output = file.read()
         _, status = os.waitpid(self._pid, 0)

@@ -1,4 +1,4 @@
-"""The files of /etc that tell a dyno who it is."""
+"""Add the dyno's user to /etc/passwd and /etc/group."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def files(stack: str, uid: int) -> dict[str, str]:
 
 
 def _read_others(stack: str, path: str) -> str:
-    """Return the lines of other users; nothing where there is no such file in the stack."""
-    place = f"{stack}{resolve(stack, path)}"
-    if not os.path.isfile(place):
+    """Return the lines of other users; nothing if the stack has no such file."""
+    resolved = f"{stack}{resolve(stack, path)}"
+    if not os.path.isfile(resolved):
         return ""
-    with open(place, encoding="utf-8", errors="surrogateescape") as file:
+    with open(resolved, encoding="utf-8", errors="surrogateescape") as file:
         return "".join(f"{line.rstrip()}\n" for line in file if line.partition(":")[0] != NAME)

@@ -1,12 +1,12 @@
 """A small, single-threaded process from which every dyno of an hsup is forked.
 
-hsup itself has threads and a large memory; this has neither, and takes up no more
-between two forks than it must: a page that it writes to is a copy in the dyno that
-was forked before. It ends when hsup does.
+hsup itself has threads and a large memory; the zygote has neither, and writes to as little
+memory as possible: a page that it writes to is no longer shared with the dynos that it has
+forked. It ends when hsup does.
 
-A packet with two descriptors is the process_setup of a dyno to fork, see `init`; one with
-more asks for a command beside its program, see `beside`; and one with none is a
-command to run here, in JSON.
+A packet with two descriptors is the `ProcessSetup` of a dyno to fork, see `init`; one with
+more descriptors execs a command in a dyno, see `beside`; and one without descriptors is a
+command to run in the zygote's mount namespace, in JSON.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from hsup_driver_libcontainer.child.system_tools import RunningTool, find_tool
 
 _MOST_BYTES = 1 << 16
 
-#: As many descriptors come with the process_setup of a dyno.
+#: The number of descriptors that come with the `ProcessSetup` of a dyno.
 _OF_A_DYNO = 2
 
 
 def main() -> None:
-    """Serve: the argument is the socket; the first packet, what all dynos have in common."""
+    """Serve requests; the argument is the socket, the first packet the `SharedSetup`."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     common = SharedSetup(*json.loads(requests.recv(_MOST_BYTES)))
     init.rehearse()
@@ -40,7 +40,7 @@ def main() -> None:
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dynos are reaped by the kernel
-    reaper.await_signals()  # the terminal's ^C is for hsup to act on
+    reaper.await_signals()  # ^C is for hsup to act on
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -50,7 +50,7 @@ def main() -> None:
         except OSError as error:
             if error.errno != errno.EMFILE:
                 raise
-            continue  # hsup is told by the end of the channels that came with it
+            continue  # hsup notices, as the channels that came with it close
         if not packet:
             return
         if len(descriptors) == _OF_A_DYNO:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _run(argv: Sequence[str]) -> str:
-    """Run a command in this mount namespace; return what it said if it failed."""
+    """Run a command in this mount namespace; return its complaint if it failed, else ""."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         path = find_tool(argv[0], {"PATH": "/usr/bin:/bin"}) or argv[0]

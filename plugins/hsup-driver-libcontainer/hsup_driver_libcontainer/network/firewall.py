@@ -1,9 +1,9 @@
-"""Keep the rules for dynos in the kernel as long as any hsup of the machine lives.
+"""Keep the rules for dynos in the kernel while any hsup of the machine is running.
 
-Every hsup has a shared lock on a file; the one that can lock it alone when it ends
-was the last, and takes the rules away. A second lock lets one hsup at a time make
-them. The kernel undoes the locks of an hsup that was killed; a file tells the next
-one that there is something to be taken away.
+Every hsup has a shared lock on a file. An hsup that ends and gets an exclusive lock was the
+last one, and removes the rules. A second lock lets one hsup at a time make them. The kernel
+releases the locks of an hsup that was killed; a file tells later ones that there are rules
+to remove.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from hsup_driver_libcontainer.run_folders import make_own_folder
 
 FOLDER = "/run/hsup/firewall"
 
-#: How long another hsup, which takes some 20 ms, is waited for; and how often to look.
+#: How long to wait for another hsup, which takes some 20 ms; and how often to look.
 _PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.002
 
-_NO_NFT = "nft is missing"
-_NEEDED = "a kernel with nf_tables, nat and fib is needed, Linux 5.10 or later"
+_NO_NFT = "nft is not installed"
+_NEEDED = "use Linux 5.10 or later with nf_tables, nat and fib"
 _INSTALL_NFT = "install it: apt-get install nftables"
 
 
 class Firewall:
-    """The rules, used by this hsup from `begin` on, which need not be waited for.
+    """The rules, in use by this hsup from `begin` on, which does not wait for them to be made.
 
-    `folder` is the same for all hsups, whatever their run folders, as they share
-    the rules if they share a network namespace.
+    `folder` is the same for all hsups, whatever their run directories: they share the rules
+    if they share a network namespace.
     """
 
     def __init__(self, environ: Mapping[str, str], folder: str = FOLDER) -> None:
@@ -57,7 +57,7 @@ class Firewall:
         self._iptables = Iptables(environ, note=f"{self.folder}/iptables")
 
     def begin(self) -> None:
-        """Begin to make the rules; nothing if that was done. Raises DriverError."""
+        """Begin to make the rules, unless that was done. Raises DriverError."""
         if self._use >= 0:
             return
         self._nft()
@@ -72,34 +72,36 @@ class Firewall:
             self._iptables.begin_look()
         except OSError as error:
             self._give_up()
-            raise DriverError(f"cannot begin to make the firewall: {error.strerror}") from error
+            raise DriverError(f"cannot begin to set up the firewall: {error.strerror}") from error
 
     def open(self) -> None:
-        """Return when the rules are made. Raises DriverError, and leaves none then."""
+        """Wait until the rules are made. Raises DriverError, having removed them."""
         self.begin()
         if self._table is None:
             return
         table, self._table = self._table, None
         try:
             ended = table.wait()
-            if ended.status and self._is_new:  # it is there, though no hsup says that it made it
+            if (
+                ended.status and self._is_new
+            ):  # the table exists, though no hsup noted that it made it
                 ended = self._begin_table(is_new=False).wait()
-            _check(ended, f"cannot make the nftables table {nft.TABLE}", _NEEDED)
+            _check(ended, f"cannot create the nftables table {nft.TABLE}", _NEEDED)
             self._iptables.let_pass()
             forwarding.turn_on(self._forwarding)
         except (DriverError, OSError) as error:
-            with suppress(DriverError):  # the first one is what matters
+            with suppress(DriverError):  # the first error is what matters
                 self.close()
             if isinstance(error, OSError):
-                raise DriverError(f"cannot make the firewall: {error.strerror}") from error
+                raise DriverError(f"cannot set up the firewall: {error.strerror}") from error
             raise
         finally:
             unlock(self._making)
 
     def begin_close(self) -> None:
-        """Take the rules away, if nobody else uses them; nothing if there are none.
+        """Begin to remove the rules, unless another hsup uses them or there are none.
 
-        What goes wrong is raised by `close`.
+        `close` raises what goes wrong.
         """
         if self._use < 0:
             return
@@ -113,7 +115,7 @@ class Firewall:
             self._failure = error
 
     def close(self) -> None:
-        """Do that, and return when the kernel is done with it. Raises DriverError."""
+        """Remove the rules as `begin_close` does, and wait for the kernel. Raises DriverError."""
         self.begin_close()
         self._settle()
         failure, self._failure = self._failure, None
@@ -121,7 +123,7 @@ class Firewall:
             raise failure
 
     def sweep(self) -> Sequence[str]:
-        """Take away what was left by hsups that are no more; say what that was."""
+        """Remove the rules that previous hsups left; return what they were."""
         if self._use >= 0 or not os.path.exists(self._made):
             return ()
         swept = self._take_away()
@@ -129,14 +131,14 @@ class Firewall:
         return swept
 
     def examine(self) -> Finding:
-        """Tell whether the host has what the rules are made with."""
+        """Return whether the host has nft(8), which makes the rules."""
         path = find_tool("nft", self._environ)
         if path is None:
             return Finding("nftables", is_good=False, text=_NO_NFT, remedy=_INSTALL_NFT)
         return Finding("nftables", is_good=True, text=f"nft is {path}")
 
     def _give_up(self) -> None:
-        """Hold no lock after a beginning that failed; a sweep takes away what was made."""
+        """Release the locks after `begin` failed; a sweep removes what was made."""
         if self._use >= 0:
             unlock(self._use)
             self._use = -1
@@ -144,7 +146,7 @@ class Firewall:
         unlock(self._making)
 
     def _take_away(self) -> Sequence[str]:
-        """Take away what is there, if nobody uses it; say what that was. Raises DriverError."""
+        """Remove the rules if no hsup uses them; return what they were. Raises DriverError."""
         try:
             alone = lock_file(self._use_path, EXCLUSIVE_NOW, MAKE)
         except BlockingIOError:
@@ -165,12 +167,12 @@ class Firewall:
             raise DriverError(text, hint=f"run nft delete table inet {nft.TABLE}") from error
         self._settling = removal.netlink
         self._iptables.forget(are_removed=removal.rules == len(RULES))
-        # Where packets are dropped unless a rule lets them pass, somebody else forwards.
+        # If iptables drops packets by default, other software needs forwarding, such as Docker.
         forwarding.restore(self._forwarding, lambda: self._iptables.look().drops)
         os.unlink(self._made)
 
     def _settle(self) -> None:
-        """Wait for the kernel, see `nf_tables`."""
+        """Wait until the kernel has removed the rules, see `nf_tables`."""
         settling, self._settling = self._settling, None
         if settling is not None:
             settling.close()
@@ -192,13 +194,16 @@ def _check(ended: Ended, problem: str, remedy: str) -> None:
 
 
 def _locked_in_time(path: str) -> int:
-    """Return a descriptor of a file that only this process has locked. Raises DriverError."""
+    """Lock a file exclusively, and return its descriptor. Raises DriverError."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
             return lock_file(path, EXCLUSIVE_NOW, MAKE)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                text = f"another hsup has been making the firewall for {_PATIENCE_SECONDS:g} s"
-                raise DriverError(text, hint=f"fuser {path} tells which") from error
+                text = (
+                    f"timed out after {_PATIENCE_SECONDS:g} s "
+                    "waiting for another hsup to set up the firewall"
+                )
+                raise DriverError(text, hint=f"run fuser {path} to find it") from error
             time.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Have the kernel forward packets between dynos and the world, while there are any."""
+"""Turn on IP forwarding in the kernel while there are dynos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_on() -> bool:
 
 
 def turn_on(note: str) -> None:
-    """Forward; the file `note` tells later that it was hsup that turned it on."""
+    """Turn on forwarding; the file `note` records that it was hsup who did."""
     if is_on():
         return
     with open(note, "w", encoding="ascii"):
@@ -26,12 +26,12 @@ def turn_on(note: str) -> None:
         _write("1")
     except OSError as error:
         os.unlink(note)
-        text = f"cannot turn on the forwarding of packets: {error.strerror}"
+        text = f"cannot turn on IP forwarding: {error.strerror}"
         raise DriverError(text, hint="run sysctl -w net.ipv4.ip_forward=1 on the host") from error
 
 
 def restore(note: str, is_needed: Callable[[], bool]) -> None:
-    """Do not forward any more if hsup turned it on, and nobody else needs it by now."""
+    """Turn off forwarding if hsup turned it on, unless other software needs it by now."""
     if os.path.exists(note):
         if not is_needed():
             _write("0")

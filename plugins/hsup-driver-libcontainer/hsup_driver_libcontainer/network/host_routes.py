@@ -12,9 +12,9 @@ from typing import NamedTuple
 from hsup_driver_libcontainer.network.subnets import IPv4Net
 
 _SIOCGIFCONF = 0x8912  # linux/sockios.h
-#: struct ifreq on 64-bit machines: a name, a struct sockaddr_in, and what is left of the union.
+#: struct ifreq on 64-bit machines: a name, a struct sockaddr_in, and the rest of the union.
 _IFREQ = struct.Struct("!16s4xI16x")
-#: Two routes of this length are how a VPN takes the default route's place.
+#: A VPN replaces the default route by two routes of this length.
 _HALF_OF_EVERYTHING = 1
 
 
@@ -26,13 +26,13 @@ class HostRoute(NamedTuple):
 
 
 def read_routes() -> list[HostRoute]:
-    """Return the routes of the main table but the default ones, and the host's addresses."""
+    """Return the routes of the main table except for default routes, and the host's addresses."""
     return [*_main_table(), *_addresses()]
 
 
 def _main_table() -> Iterator[HostRoute]:
     with open("/proc/net/route", encoding="ascii") as file:
-        next(file, "")  # the names of the columns, which an empty table has not got
+        next(file, "")  # the names of the columns, which an empty table lacks
         for line in file:
             interface, destination, _, _, _, _, _, mask, *_ = line.split()
             prefix_length = int(mask, 16).bit_count()
@@ -53,6 +53,6 @@ def _addresses() -> Iterator[HostRoute]:
 
 
 def _ifconf(any_socket: socket.socket, size: int, buffer: int) -> tuple[int, int]:
-    """Fill a buffer with as many struct ifreq as it has room for; return their size."""
+    """Fill a buffer with as many struct ifreq as fit into it; return their size in bytes."""
     answer = fcntl.ioctl(any_socket, _SIOCGIFCONF, struct.pack("iP", size, buffer))
     return struct.unpack("iP", answer)

@@ -1,9 +1,9 @@
-"""Let dynos pass where iptables drops what is forwarded, as it does beside Docker.
+"""Let the packets of dynos pass if iptables drops forwarded ones, as it does next to Docker.
 
-What one table accepts another can still drop: Docker, and some firewalls, set the
-policy of iptables' FORWARD chain to DROP. Docker's documentation has others put
-their rules into its chain DOCKER-USER; elsewhere they follow all rules of FORWARD.
-Docker's own networks stay closed to dynos but for the ports that are published.
+A packet that one table accepts another can still drop: Docker, and some firewalls, set the
+policy of iptables' FORWARD chain to DROP. Docker's documentation asks other software to put
+rules into its chain DOCKER-USER; without Docker they go to the end of FORWARD. Docker's own
+networks stay closed to dynos except for published ports.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RULES = (
 
 
 class Forwarding(NamedTuple):
-    """What iptables does with what is forwarded, and our rules, as `iptables -S` prints them."""
+    """What iptables does with forwarded packets, and hsup's rules as `iptables -S` prints them."""
 
     drops: bool
     has_docker: bool
@@ -39,9 +39,9 @@ class Forwarding(NamedTuple):
 
 
 class Iptables:
-    """The host's iptables; all methods do nothing where it has none.
+    """The host's iptables; all methods do nothing if it is not installed.
 
-    The file `note` tells later hsups in which chain there are rules to be removed.
+    The file `note` tells later hsups which chain has rules to remove.
     """
 
     def __init__(self, environ: Mapping[str, str], *, note: str) -> None:
@@ -51,12 +51,12 @@ class Iptables:
         self._looking: RunningTool | None = None
 
     def begin_look(self) -> None:
-        """Begin to look at the rules, for whoever asks next."""
+        """Begin to list the rules, for the next `look`."""
         if self._tool:
             self._looking = RunningTool((self._tool, "-w", "-S"))
 
     def look(self) -> Forwarding:
-        """Return what becomes of packets that are forwarded."""
+        """Return what iptables does with forwarded packets."""
         if self._looking is None:
             self.begin_look()
         if self._looking is None:
@@ -70,7 +70,7 @@ class Iptables:
         )
 
     def let_pass(self) -> None:
-        """Let dynos pass, if they would not. Raises DriverError."""
+        """Add the rules for dynos if their packets would be dropped. Raises DriverError."""
         forward = self.look()
         if not forward.drops:
             return
@@ -94,7 +94,10 @@ class Iptables:
             return None
 
     def forget(self, *, are_removed: bool) -> None:
-        """Remove the rules for dynos unless that was done. Raises DriverError."""
+        """Remove the rules for dynos, unless `are_removed`, and the note.
+
+        Raises DriverError.
+        """
         if os.path.exists(self._note):
             if not are_removed and (old := self.look().ours):
                 self._change(_removals(old))
@@ -102,11 +105,12 @@ class Iptables:
 
     def _change(self, lines: Sequence[str]) -> None:
         if not self._restore:
-            raise DriverError("iptables-restore is missing", hint="apt-get install iptables")
+            hint = "install it: apt-get install iptables"
+            raise DriverError("iptables-restore is not installed", hint=hint)
         text = "\n".join(["*filter", *lines, "COMMIT", ""])
         ended = RunningTool((self._restore, "-w", "--noflush"), text).wait()
         if ended.status:
-            problem = f"cannot change iptables' chain for dynos: {ended.complaint}"
+            problem = f"cannot change the iptables rules for dynos: {ended.complaint}"
             raise DriverError(problem, hint="run iptables -P FORWARD ACCEPT")
 
 

@@ -34,9 +34,9 @@ from hsup_driver_libcontainer.network.subnets import PREFIX_LENGTH, dotted
 _LOOPBACK, _FIRST_INDEX, _EXTRA_INDEX = 1, 1000, 1001
 _INDEX_OF = {FIRST: _FIRST_INDEX, EXTRA: _EXTRA_INDEX}
 
-#: The process that sends the requests is the first one of its pid namespace.
+#: Process 1 of the sender's pid namespace: the dyno's first process.
 _OWN_NAMESPACE = ("IFLA_NET_NS_PID", 1)
-#: Else the kernel makes as many queues as the machine has processors.
+#: Otherwise the kernel makes as many queues as the machine has processors.
 _ONE_QUEUE = (("IFLA_NUM_TX_QUEUES", 1), ("IFLA_NUM_RX_QUEUES", 1))
 
 _ADDR_GEN_MODE_NONE = 1  # linux/if_link.h, like the next
@@ -45,7 +45,7 @@ _RTNH_F_ONLINK = 4  # linux/rtnetlink.h, like those below
 _ROUTE = {
     "family": socket.AF_INET,
     "table": 254,  # RT_TABLE_MAIN
-    "proto": 3,  # RTPROT_BOOT, as ip(8) has it
+    "proto": 3,  # RTPROT_BOOT, as ip(8) uses
     "type": 1,  # RTN_UNICAST
 }
 
@@ -57,7 +57,7 @@ _Attributes = Sequence[tuple[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What a request does, and what pyroute2 makes it from."""
+    """A request, and what it does in words."""
 
     step: str
     message: type[Any]
@@ -69,7 +69,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _At:
-    """An interface, and its address."""
+    """An interface and its address."""
 
     name: str
     number: int
@@ -80,17 +80,19 @@ class _At:
 def encode(
     settings: NetworkSettings, group: int, values: LinkValues, *, has_ipv6: bool
 ) -> LinkRequests:
-    """Return the requests; steps name what they are about as `{name}` or `{dyno}`."""
+    """Return the requests; their steps have placeholders such as `{name}` and `{dyno}`."""
     host = list(_host_side(settings, group, values, has_ipv6=has_ipv6))
     dyno = list(_dyno_side(settings, values, has_ipv6=has_ipv6))
     plan = NetworkPlan(
         interface=values.name,
         host=_encoded(host),
-        host_steps=[one.step for one in host],
+        host_steps=[request.step for request in host],
         dyno=_encoded(dyno),
-        dyno_steps=[one.step for one in dyno],
+        dyno_steps=[request.step for request in dyno],
     )
-    removal = _Request("remove {name}", ifinfmsg, RTM_DELLINK, 0, {"index": values.number})
+    removal = _Request(
+        "remove the interface {name}", ifinfmsg, RTM_DELLINK, 0, {"index": values.number}
+    )
     return LinkRequests(plan, _encoded([removal]))
 
 
@@ -129,11 +131,11 @@ def _dyno_side(
         yield _extra_route(route, values)
 
 
-def _configured(at: _At, told: str, *, has_ipv6: bool) -> Iterator[_Request]:
-    """Yield what gives an interface its address, and takes it up."""
+def _configured(at: _At, shown: str, *, has_ipv6: bool) -> Iterator[_Request]:
+    """Yield the requests that give an interface its address and bring it up."""
     if has_ipv6:
         yield _without_ipv6(at.name, at.number)
-    yield _address(at, told)
+    yield _address(at, shown)
     yield _up(at.name, at.number)
 
 
@@ -152,7 +154,7 @@ def _veth(group: int, values: LinkValues) -> _Request:
         *_ONE_QUEUE,
         _kind("veth", [("VETH_INFO_PEER", peer)]),
     )
-    return _link("make {name}", values.number, _NEW, attributes)
+    return _link("make the interface {name}", values.number, _NEW, attributes)
 
 
 def _ipvlan(parent: str, parent_index: int) -> _Request:
@@ -171,22 +173,22 @@ def _kind(kind: str, data: list[tuple[str, Any]]) -> tuple[str, Any]:
 
 
 def _without_ipv6(name: str, index: int) -> _Request:
-    """Keep an interface from giving itself an address when it is taken up."""
+    """Keep an interface from generating an IPv6 address when it is brought up."""
     mode = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_MODE_NONE)]}
     specific = [("AF_INET6", mode)]
     attributes = [("IFLA_AF_SPEC", {"attrs": specific})]
-    return _link(f"keep {name} without IPv6", index, 0, attributes)
+    return _link(f"turn off IPv6 on {name}", index, 0, attributes)
 
 
 def _up(name: str, index: int) -> _Request:
     fields = {"index": index, "flags": IFF_UP, "change": IFF_UP}
-    return _Request(f"take {name} up", ifinfmsg, RTM_NEWLINK, 0, fields)
+    return _Request(f"bring {name} up", ifinfmsg, RTM_NEWLINK, 0, fields)
 
 
-def _address(at: _At, told: str) -> _Request:
+def _address(at: _At, shown: str) -> _Request:
     fields = {"family": socket.AF_INET, "prefixlen": at.prefix_length, "index": at.number}
     attributes = [("IFA_LOCAL", at.address), ("IFA_ADDRESS", at.address)]
-    step = f"give {at.name} the address {told}"
+    step = f"give {at.name} the address {shown}"
     return _Request(step, ifaddrmsg, RTM_NEWADDR, _NEW, fields, attributes)
 
 
@@ -196,9 +198,9 @@ def _default_route(values: LinkValues) -> _Request:
 
 
 def _extra_route(route: ExtraRoute, values: LinkValues) -> _Request:
-    """Return a route that may replace the default one.
+    """Return the request for a route, which may replace the default route.
 
-    On an ipvlan of layer 3 any gateway will do, as the host routes what it sends.
+    On an ipvlan of layer 3 any gateway works, as the host routes its packets.
     """
     gateway = values.gateway if route.gateway is None else dotted(route.gateway)
     attributes = [
@@ -217,11 +219,11 @@ def _route(step: str, flags: int, fields: dict[str, int], attributes: _Attribute
 
 
 def _encoded(requests: Sequence[_Request]) -> str:
-    """Return all requests, numbered from 0, of which the last wants an answer."""
+    """Return all requests, numbered from 0; only the last one asks for an acknowledgement."""
     last = len(requests) - 1
     return b"".join(
-        _encoded_one(one, number, NLM_F_ACK if number == last else 0)
-        for number, one in enumerate(requests)
+        _encoded_one(request, number, NLM_F_ACK if number == last else 0)
+        for number, request in enumerate(requests)
     ).hex()
 
 

@@ -1,4 +1,4 @@
-"""What the interfaces of one dyno are made from, and the requests that make them."""
+"""The values that make up the interfaces of one dyno, and the requests for them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
 
 
 class LinkValues(NamedTuple):
-    """What differs from dyno to dyno: the interface of the host, and the addresses.
+    """The values that differ from dyno to dyno: the interface on the host, and the addresses.
 
-    `parent` is the number of the host's interface that the extra one belongs to.
+    `parent` is the number of the host's interface below the extra one.
     """
 
     name: str
@@ -21,7 +21,7 @@ class LinkValues(NamedTuple):
 
 
 class LinkRequests(NamedTuple):
-    """What makes the interfaces of a dyno, and as hexadecimal text what removes them."""
+    """The requests that make a dyno's interfaces, and as hexadecimal text one that removes them."""
 
     plan: NetworkPlan
     removal: str

@@ -1,9 +1,9 @@
-"""Tell when the interfaces of dynos have left the host.
+"""Wait until the kernel has removed the interfaces of dynos from the host.
 
-The kernel removes them some time after the last process of a dyno: 15 to 50 ms for
-one, 90 for two hundred. Asking it to remove one at once takes as long, and keeps
-other dynos from getting theirs meanwhile. So hsup waits to be told, and asks only
-where something else keeps a namespace alive.
+It does so some time after the last process of a dyno: 15 to 50 ms later for one dyno, 90 ms
+for two hundred. A request to remove one at once takes as long, and blocks the making of
+other interfaces meanwhile. So hsup waits for a notification, and sends a request only if
+something else keeps the namespace in existence.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 def wait_until_gone(index: int, removal: str) -> None:
-    """Return when the interface with this number is gone; `removal` is the request to remove it.
+    """Wait until the interface with this number is gone; `removal` is the request to remove it.
 
     Blocks. Raises OSError if it cannot be removed.
     """
@@ -42,14 +42,14 @@ def wait_until_gone(index: int, removal: str) -> None:
 
 
 class LinkWatch:
-    """Waits for any number of interfaces; listens only while somebody waits."""
+    """Waits for any number of interfaces; listens only while there is one to wait for."""
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._news: socket.socket | None = None
 
     async def gone(self, index: int, removal: str) -> None:
-        """Return when the interface is gone, as `wait_until_gone` does."""
+        """Wait until the interface is gone, as `wait_until_gone` does, without blocking."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -79,7 +79,7 @@ class LinkWatch:
             self._news = None
 
     def _hear(self, news: socket.socket) -> None:
-        """Forget what the news says, and look, as the kernel may have dropped some."""
+        """Ignore the content of the notifications, and look: the kernel may have dropped some."""
         with suppress(BlockingIOError):
             while True:
                 _read(news)
@@ -89,7 +89,7 @@ class LinkWatch:
 
 
 def _link_news() -> socket.socket:
-    """Return a socket that the kernel tells of every change of an interface."""
+    """Return a socket on which the kernel reports every change of an interface."""
     news = netlink_apply.route_socket()
     news.bind((0, _RTMGRP_LINK))
     return news
@@ -99,7 +99,7 @@ def _read(news: socket.socket) -> None:
     try:
         news.recv(_NEWS_BYTES)
     except OSError as error:
-        if error.errno != errno.ENOBUFS:  # there was more than the socket has room for
+        if error.errno != errno.ENOBUFS:  # more than the socket has room for
             raise
 
 
@@ -108,7 +108,7 @@ def _is_there(index: int) -> bool:
         socket.if_indextoname(index)
     except OSError as error:
         if error.errno != errno.ENXIO:
-            netlink_apply.route_socket().close()  # tells why, which the C library does not
+            netlink_apply.route_socket().close()  # raises the reason, which the C library hides
             raise
         return False
     return True
@@ -117,7 +117,7 @@ def _is_there(index: int) -> bool:
 def _remove(removal: str) -> None:
     with netlink_apply.route_socket() as netlink:
         try:
-            netlink_apply.request(netlink, bytes.fromhex(removal), ("remove an interface",))
+            netlink_apply.request(netlink, bytes.fromhex(removal), ("remove a dyno's interface",))
         except OSError as error:
             if error.errno != errno.ENODEV:
                 raise

@@ -1,9 +1,9 @@
 """Make the requests of one dyno's interfaces from a template.
 
-Importing pyroute2 takes 160 ms, and encoding the requests of a dyno 5 more: more
-than all the rest of a start. So it encodes them once, with placeholders for what
-differs from dyno to dyno. The result is kept in the run folder until the settings,
-`link_messages` or pyroute2 change.
+Importing pyroute2 takes 160 ms, and encoding the requests of a dyno 5 ms more: longer than
+all the rest of a start. So they are encoded once, with placeholders for what differs from
+dyno to dyno. The result is cached in the run directory until the settings, `link_messages`
+or pyroute2 change.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from hsup_driver_libcontainer.network.link_values import LinkRequests, LinkValue
 from hsup_driver_libcontainer.network.settings import NetworkSettings
 from hsup_driver_libcontainer.network.subnets import Subnet
 
-#: The group of dynos' interfaces, "hs" in ASCII; it tells the firewall what they
-#: are, and the bits that are added to it what they may do.
+#: The group of dynos' interfaces, "hs" in ASCII: the firewall recognizes them by it, and
+#: the bits that are added to it say what they may do.
 DYNO_GROUP = 0x68730000
 PEERS_BIT = 0x1
 METADATA_BIT = 0x2
 
-#: The kernel itself counts from 1, and never gets here.
+#: The kernel itself counts from 1, and never reaches this.
 _FIRST_INDEX = 1 << 30
 _NAME_BYTES = 15  # IFNAMSIZ in linux/if.h, without the NUL
 
@@ -62,18 +62,18 @@ class Links:
         self._template: LinkRequests | None = None
 
     def load(self) -> LinkRequests:
-        """Return the template, which is made if it is not there already."""
+        """Return the template; make it if it is not cached."""
         if self._template is None:
             key = repr((self._settings, _has_ipv6(), *_signatures()))
             self._template = _read(self._path, key) or self._make(key)
         return self._template
 
     def requests(self, subnet: Subnet, name: str) -> LinkRequests:
-        """Return the requests for a dyno. Raises OSError where the extra parent is missing."""
+        """Return the requests for a dyno. Raises OSError if the extra parent is missing."""
         return fill(self.load(), self._values(subnet, name))
 
     def sample(self, subnet: Subnet, name: str) -> LinkRequests:
-        """Return the same, and keep no template for others."""
+        """Return the requests for a dyno without caching a template."""
         return fill(self._encode(), self._values(subnet, name))
 
     def removal(self, subnet: Subnet) -> str:
@@ -92,7 +92,7 @@ class Links:
         )
 
     def _make(self, key: str) -> LinkRequests:
-        from hsup.durable import write_durably  # is needed rarely
+        from hsup.durable import write_durably  # rarely needed
 
         template = self._encode()
         write_durably(self._path, json.dumps([key, template]).encode("ascii"))
@@ -110,7 +110,7 @@ def _has_ipv6() -> bool:
 
 
 def fill(template: LinkRequests, values: LinkValues) -> LinkRequests:
-    """Return the requests with values in the place of the placeholders."""
+    """Return the requests with values in place of the placeholders."""
     pairs = list(zip(_packed(PLACEHOLDERS), _packed(values), strict=True))
 
     def encoded(requests: str) -> str:
@@ -119,18 +119,18 @@ def fill(template: LinkRequests, values: LinkValues) -> LinkRequests:
             data = data.replace(placeholder, value)
         return data.hex()
 
-    def told(steps: Sequence[str]) -> list[str]:
-        return [one.format(**values._asdict()) for one in steps]
+    def named(steps: Sequence[str]) -> list[str]:
+        return [step.format(**values._asdict()) for step in steps]
 
     _, host, host_steps, dyno, dyno_steps = template.plan
     plan = NetworkPlan(
-        values.name, encoded(host), told(host_steps), encoded(dyno), told(dyno_steps)
+        values.name, encoded(host), named(host_steps), encoded(dyno), named(dyno_steps)
     )
     return LinkRequests(plan, encoded(template.removal))
 
 
 def _packed(values: LinkValues) -> Iterator[bytes]:
-    """Yield the values as they are in a request; each always has the same length."""
+    """Yield the values as a request encodes them, each with a fixed length."""
     name = values.name.encode()
     assert len(name) <= _NAME_BYTES, name
     yield name.ljust(_NAME_BYTES, b"\0")
@@ -141,7 +141,7 @@ def _packed(values: LinkValues) -> Iterator[bytes]:
 
 
 def _read(path: str, key: str) -> LinkRequests | None:
-    """Return what is kept; None if it is missing, of another key, or damaged."""
+    """Return the cached template; None if it is missing, damaged, or of another key."""
     try:
         with open(path, encoding="ascii") as file:
             kept_key, (plan, removal) = json.load(file)
@@ -153,10 +153,10 @@ def _read(path: str, key: str) -> LinkRequests | None:
 
 
 def _signatures() -> Iterator[str]:
-    """Yield what tells one version of the code that encodes from another."""
+    """Yield what identifies the version of the encoding code."""
     for module in ("pyroute2", "hsup_driver_libcontainer.network.link_messages"):
-        found = importlib.util.find_spec(module)
-        assert found is not None
-        assert found.origin is not None
-        state = os.stat(found.origin)
-        yield f"{found.origin} {state.st_size} {state.st_mtime_ns}"
+        spec = importlib.util.find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        status = os.stat(spec.origin)
+        yield f"{spec.origin} {status.st_size} {status.st_mtime_ns}"

@@ -26,10 +26,10 @@ _REMEDY = f"set {BLOCK_VARIABLE} to a larger block, or to one that this host has
 
 
 class Network:
-    """What a dyno needs: `take_subnet`, `plan`, and once it has ended `gone` and `give_back`.
+    """Gives networks to dynos: `take_subnet`, `plan`, and after the end `gone` and `give_back`.
 
-    Raises UsageError for a variable that makes no sense. Nothing is created before
-    `begin`; `open` must have returned before the first plan is carried out.
+    Raises UsageError for an environment variable with an invalid value. Nothing is created
+    before `begin`; `open` must have returned before the first plan is carried out.
     """
 
     def __init__(
@@ -44,100 +44,100 @@ class Network:
         self._leases: Leases | None = None
 
     def examine(self) -> Sequence[Finding]:
-        """Look at what the host has for the network of dynos."""
+        """Return what the host has for the network of dynos, and what it lacks."""
         return (*self._needs(), resolv.examine())
 
     def check(self) -> None:
-        """Raise DriverError where the host lacks something that no dyno can do without."""
+        """Raise DriverError if the host lacks something that every dyno needs."""
         for finding in self._needs():
             if not finding.is_good:
                 raise DriverError(finding.text, hint=finding.remedy)
 
     def begin(self) -> None:
-        """Begin to make what all dynos share; nothing if that was done. Raises DriverError."""
+        """Begin to make what all dynos share, unless that was done. Raises DriverError."""
         self.leases()
         self._firewall.begin()
 
     def open(self) -> None:
-        """Return when that is made; blocks. Raises DriverError."""
+        """Block until what all dynos share is made. Raises DriverError."""
         self.begin()
         self._links.load()
         self._firewall.open()
 
     def begin_close_firewall(self) -> None:
-        """Take away the rules, if no other hsup uses them; no dyno needs them any more.
+        """Begin to remove the rules, unless another hsup uses them: no dyno has processes any more.
 
         The kernel removes the interface of the last dyno meanwhile.
         """
         self._firewall.begin_close()
 
     def close(self) -> None:
-        """Give back everything; no dyno is left."""
+        """Give back everything, when no dyno is left."""
         self._firewall.close()
         if self._leases is not None:
             self._leases.close()
             self._leases = None
 
     def sweep(self) -> Sequence[str]:
-        """Take away what hsups that are no more have left; say what that was."""
+        """Remove the leftovers of previous hsups; return what they were."""
         return self._firewall.sweep()
 
     def leases(self) -> Leases:
-        """Return the leases of subnets; the processes of dynos keep their descriptor."""
+        """Return the leases of subnets; the processes of dynos keep their descriptor open."""
         if self._leases is None:
             kind = f"subnet in {self._settings.block}"
             self._leases = Leases(self._leases_path, self._numbers, kind=kind, remedy=_REMEDY)
         return self._leases
 
     def take_subnet(self) -> Subnet:
-        """Return a subnet that nobody has, and that the host has no route to.
+        """Lease a subnet that the host has no route to.
 
-        Raises DriverError where none is left.
+        Raises DriverError if none is free.
         """
         return Subnet(self.leases().take(_numbers_of(read_routes())))
 
     @property
     def folder(self) -> str:
-        """Return where the leases are that all hsups of this network share."""
+        """Return the directory of the leases that all hsups of this network namespace share."""
         return self._firewall.folder
 
     @property
     def is_exclusive(self) -> bool:
-        """Tell whether only one dyno at a time can have it, for its extra address."""
+        """Tell whether only one dyno at a time can have a network, because of its extra address."""
         return self._settings.extra_interface is not None
 
     def give_back(self, subnet: Subnet) -> None:
-        """Let others have a subnet whose interface is gone."""
+        """Make a subnet available again, after its interface has gone."""
         self.leases().give_back(subnet.number)
 
     def plan(self, subnet: Subnet, interface: str) -> NetworkPlan:
-        """Return how to make a dyno's network; `interface` is the name of the host's end.
+        """Return the requests for a dyno's network; `interface` names the host's end.
 
-        It has at most 15 characters. Raises OSError if the host's interface that
-        the dyno is to share is gone.
+        The name has at most 15 characters. Raises OSError if the host's interface that the
+        dyno is to share does not exist.
         """
         return self._links.requests(subnet, interface).plan
 
     @property
     def sample(self) -> Subnet:
-        """Return a subnet of those that dynos may have, and take none."""
+        """Return one of the subnets that dynos may get, without leasing it."""
         return Subnet(self._numbers.start)
 
     def explain(self, subnet: Subnet, interface: str) -> Iterator[str]:
-        """Yield in words what `plan` has. Raises OSError as that does."""
+        """Yield the steps of `plan`, in words. Raises OSError as `plan` does."""
         made = self._links.sample(subnet, interface).plan
         yield from (f"on the host: {step}" for step in made.host_steps)
         yield from (f"in the dyno: {step}" for step in made.dyno_steps)
 
     async def gone(self, subnet: Subnet) -> None:
-        """Return when the host's end of a dyno that has ended is gone, or never was.
+        """Wait until the host's end of an ended dyno's network is gone, if there was one.
 
-        Raises OSError where something keeps it from being removed.
+        Raises OSError if it cannot be removed.
         """
         await self._watch.gone(number_of_link(subnet), self._links.removal(subnet))
 
     def wait_until_gone(self, subnet: Subnet) -> None:
-        """Do the same, and block meanwhile."""
+        """Do what `gone` does; blocks."""
         wait_until_gone(number_of_link(subnet), self._links.removal(subnet))
 
     def _needs(self) -> Iterator[Finding]:
@@ -149,17 +149,17 @@ class Network:
     def _examine_block(self) -> Finding:
         subject = "subnets of dynos"
         routes = read_routes()
-        free = sum(len(one) for one in without(self._numbers, _numbers_of(routes)))
+        free = sum(len(numbers) for numbers in without(self._numbers, _numbers_of(routes)))
         block = self._settings.block
         if free:
             return Finding(subject, is_good=True, text=f"{free} are free in {block}")
-        routed = next(one for one in routes if _is_within(self._numbers, one))
-        text = f"no subnet is free in {block}: {routed.interface} has {routed.network}"
+        routed = next(route for route in routes if _is_within(self._numbers, route))
+        text = f"no subnet is free in {block}: {routed.interface} uses {routed.network}"
         return Finding(subject, is_good=False, text=text, remedy=_REMEDY)
 
 
 def _numbers_of(routes: Sequence[HostRoute]) -> Sequence[range]:
-    return [numbers_touched(one.network.addresses) for one in routes]
+    return [numbers_touched(route.network.addresses) for route in routes]
 
 
 def _is_within(numbers: range, route: HostRoute) -> bool:
@@ -169,11 +169,11 @@ def _is_within(numbers: range, route: HostRoute) -> bool:
 
 def _examine_interface(name: str) -> Finding:
     subject = "extra interface"
-    if any(one == name for _, one in socket.if_nameindex()):
-        return Finding(subject, is_good=True, text=f"{name} is there")
+    if any(name == existing for _, existing in socket.if_nameindex()):
+        return Finding(subject, is_good=True, text=f"{name} exists")
     return Finding(
         subject,
         is_good=False,
-        text=f"{EXTRA_INTERFACE} names {name}, which this host does not have",
-        remedy="ip -brief link lists those that it has",
+        text=f'{EXTRA_INTERFACE} names "{name}", but this host has no such interface',
+        remedy="run ip -brief link to list its interfaces",
     )

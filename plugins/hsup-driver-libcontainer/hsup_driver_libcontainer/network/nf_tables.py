@@ -1,8 +1,8 @@
 """Remove the rules for dynos in one transaction of the kernel's nf_tables.
 
-The kernel waits for a grace period, some 10 ms, after it has removed rules, and who
-closes a socket to nf_tables meanwhile waits with it. nft(8) and iptables(8) would do so
-one after the other; here it is once for all rules, and while hsup does other things.
+After it has removed rules, the kernel waits for an RCU grace period, some 10 ms, and
+closing a socket of nf_tables waits with it. nft(8) and iptables(8) would do so one after
+the other; here that is done once for all rules, while hsup does other things.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ _TABLE_NAME = 1
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE = 1, 2, 3
 _INET, _IPV4 = 1, 2  # NFPROTO_*, linux/netfilter.h
 
-#: For whom a batch is; read at its begin only.
+#: The subsystem of a batch; the kernel reads it in the first message only.
 _RESOURCE = socket.htons(_SUBSYSTEM >> 8)
 
-#: struct nlmsghdr with struct nfgenmsg, whose last field has the network's byte order.
+#: struct nlmsghdr with struct nfgenmsg, whose last field is in network byte order.
 _HEADER = struct.Struct("=IHHIIBBH")
 _ATTRIBUTE = struct.Struct("=HH")
 _ATTRIBUTE_KIND = 0x3FFF
 _PACKET_BYTES = 1 << 16
 
-#: The match `comment`, its revision, and what iptables has put into it: NFTA_MATCH_*.
+#: The match `comment`, its revision, and its content from iptables: NFTA_MATCH_*.
 _OURS = re.compile(rb"\x01\0comment\0\x08\0\x02\0.{4}..\x03\0hsup\0", re.DOTALL)
 
 
 class Removal(NamedTuple):
-    """How many of iptables' rules were removed; closing `netlink` waits for the grace period."""
+    """The number of iptables rules removed; closing `netlink` waits for the RCU grace period."""
 
     rules: int
     netlink: socket.socket
 
 
 def remove(chain: str | None, rules: int) -> Removal:
-    """Remove the table, if it is there, and our rules in one of iptables' chains.
+    """Remove the table, if it exists, and hsup's rules in one of iptables' chains.
 
-    Those are left alone unless there are as many as `rules`, and where somebody else
-    changes the chain meanwhile. Raises OSError, having removed nothing.
+    The rules stay if their number is not `rules`, or if other software changes the chain
+    meanwhile. Raises OSError, having removed nothing.
     """
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     try:
@@ -77,7 +77,7 @@ def _remove(netlink: socket.socket, chain: str, handles: Sequence[bytes]) -> Non
     batch = [
         (_BATCH_BEGIN, 0, 0, b""),
         *((_DELETE_RULE, 0, _IPV4, place + _attribute(_RULE_HANDLE, handle)) for handle in handles),
-        (_NEW_TABLE, _CREATE, _INET, table),  # else there may be none to be deleted
+        (_NEW_TABLE, _CREATE, _INET, table),  # deleting a missing table is an error
         (_DELETE_TABLE, _ACK, _INET, table),
     ]
     packet = b"".join(
@@ -89,19 +89,19 @@ def _remove(netlink: socket.socket, chain: str, handles: Sequence[bytes]) -> Non
 
 
 def _own_rules(netlink: socket.socket, chain: str) -> list[bytes]:
-    """Return the handles of our rules, as the kernel writes them; none if others change them."""
+    """Return the handles of hsup's rules, in the kernel's encoding; none if the chain changes."""
     place = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
     netlink.send(_message(_GET_RULE, _DUMP, 0, _IPV4, place))
-    found: list[bytes] = []
+    handles: list[bytes] = []
     is_whole = True
     while True:
         for kind, flags, content in _messages(netlink.recv(_PACKET_BYTES)):
             is_whole = is_whole and not flags & _INTERRUPTED
             if kind in (_DONE, _ERROR):
                 (number,) = struct.unpack_from("=i", content)
-                return found if is_whole and not number else []
+                return handles if is_whole and not number else []
             if kind == _NEW_RULE and _OURS.search(content):
-                found += [value for name, value in _attributes(content) if name == _RULE_HANDLE]
+                handles += [value for name, value in _attributes(content) if name == _RULE_HANDLE]
 
 
 def _message(kind: int, flags: int, number: int, family: int, attributes: bytes) -> bytes:

@@ -1,9 +1,8 @@
-"""The nftables table of hsup: what dynos may send, and where to.
+"""The nftables table of hsup: which packets dynos may send, and where to.
 
-There is one table, the same for all hsups of a machine. It names neither dynos nor
-their addresses: it tells their interfaces from others by the group, whose lowest
-bits say what the dynos of an hsup may do (`links`). So it is made once, and what
-starts and ends does not change it.
+There is one table, the same for all hsups of a machine. It names neither dynos nor their
+addresses: it recognizes their interfaces by the group, whose lowest bits say what the dynos
+of an hsup may do (`links`). So it is made once, and does not change when dynos start or end.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from hsup_driver_libcontainer.network.links import DYNO_GROUP, METADATA_BIT, PEE
 TABLE = "hsup"
 _REMOVAL = f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
 
-#: Where clouds tell machines about themselves, passwords included.
+#: The metadata services of clouds, which hand out passwords too, are here.
 LINK_LOCAL = "169.254.0.0/16"
 
 _GROUP_MASK = 0xFFFFFFFF & ~(PEERS_BIT | METADATA_BIT)
@@ -27,22 +26,22 @@ _REFUSE = "reject with icmpx type admin-prohibited"
 def ruleset(
     name_servers: Sequence[str], uplinks: Sequence[str] = (), *, is_new: bool = False
 ) -> str:
-    """Return what nft(8) reads to replace the table at once.
+    """Return the input of nft(8) that replaces the table in one step.
 
-    A table that `is_new` must not be there yet: then there is nothing to remove, and
+    A table that `is_new` must not exist yet: then there is nothing to remove, and
     nothing for the kernel to wait for. `name_servers` are those of the host that have
-    link-local addresses, as on some clouds: dynos may ask them for names, and nothing
+    link-local addresses, as on some clouds: dynos may send them DNS queries, and nothing
     else.
 
     A bridge leads to containers or virtual machines, whoever made it and whatever its
-    name, unless it is one of `uplinks`. What they publish, dynos may reach as others do.
+    name, unless it is one of `uplinks`. Dynos can reach their published ports.
 
-    What a spoofed packet claims to come from is not behind the interface that it
-    came in through (`fib`). An administrator may publish a dyno with DNAT.
+    `fib` drops spoofed packets: their source address is not behind the interface that they
+    came in through. An administrator may publish a dyno with DNAT.
     """
     names = "".join(
-        f"        ip daddr {one} meta l4proto {{ tcp, udp }} th dport 53 return\n"
-        for one in name_servers
+        f"        ip daddr {server} meta l4proto {{ tcp, udp }} th dport 53 return\n"
+        for server in name_servers
     )
     outward = ", ".join(f'"{one}"' for one in uplinks)
     way_out = f"        oifname {{ {outward} }} accept\n" if outward else ""

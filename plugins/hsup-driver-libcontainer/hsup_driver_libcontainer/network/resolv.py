@@ -1,4 +1,4 @@
-"""How dynos resolve names: what /etc/resolv.conf and /etc/hosts say to them."""
+"""The content of a dyno's /etc/resolv.conf and /etc/hosts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hsup.api import Finding
 from hsup_driver_libcontainer.network.subnets import parse_address
 
 _HOST_FILE = "/etc/resolv.conf"
-#: Where a stub on a loopback address keeps the servers that it asks itself:
+#: Where a stub resolver on a loopback address keeps its own name servers:
 #: systemd-resolved, NetworkManager, dnsmasq with resolvconf.
 _UPSTREAM_FILES = (
     "/run/systemd/resolve/resolv.conf",
@@ -25,29 +25,29 @@ _HOSTS = """\
 
 
 def resolv_conf(root: str = "") -> str:
-    """Return the host's file, with servers that can be reached from a dyno.
+    """Return the host's file with name servers that dynos can reach.
 
-    Where the host's own are all loopback ones, they are those that its stub asks.
-    A dyno has no IPv6, so that servers with such addresses are left out. `root` is
-    where the host's files are.
+    If those of the host all have loopback addresses, the servers of its stub resolver are
+    used. Dynos have no IPv6, so servers with such addresses are left out. `root` is the
+    directory of the host's files.
     """
     lines = _read(root + _HOST_FILE)
     others = [line for line in lines if not _is_server(line)]
-    servers = [f"nameserver {one}" for one in name_servers(root)]
+    servers = [f"nameserver {address}" for address in name_servers(root)]
     return "".join(f"{line}\n" for line in (*others, *servers))
 
 
 def name_servers(root: str = "") -> Sequence[str]:
-    """Return the addresses of the host's name servers that a dyno can reach."""
+    """Return the addresses of the host's name servers that dynos can reach."""
     for path in (_HOST_FILE, *_UPSTREAM_FILES):
-        found = [line.split()[1] for line in _read(root + path) if _is_server(line)]
-        if reachable := [one for one in found if _is_reachable(one)]:
+        servers = [line.split()[1] for line in _read(root + path) if _is_server(line)]
+        if reachable := [server for server in servers if _is_reachable(server)]:
             return reachable
     return ()
 
 
 def link_local_name_servers(root: str = "") -> Sequence[str]:
-    """Return those name servers that are at 169.254.0.0/16, as on some clouds."""
+    """Return the name servers in 169.254.0.0/16, as on some clouds."""
     return [one for one in name_servers(root) if (parse_address(one) or 0) >> 16 == _LINK_LOCAL]
 
 
@@ -57,7 +57,7 @@ def hosts(ip: str, hostname: str) -> str:
 
 
 def examine(root: str = "") -> Finding:
-    """Tell whether dynos can resolve names."""
+    """Return whether dynos can resolve names."""
     subject = "name servers"
     if servers := name_servers(root):
         return Finding(subject, is_good=True, text=f"dynos ask {', '.join(servers)}")

@@ -1,4 +1,4 @@
-"""What the operator says about the network of dynos."""
+"""The operator's settings for the network of dynos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALLOW_METADATA = "LIBCONTAINER_DYNO_ALLOW_METADATA"
 
 #: The names of a dyno's interfaces.
 FIRST, EXTRA = "eth0", "eth1"
-#: What stands for the gateway of a dyno's default route.
+#: Stands for the gateway of a dyno's default route.
 DEFAULT_GATEWAY = "default"
 
 _LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ in linux/if.h, without the NUL
@@ -34,7 +34,7 @@ class ExtraInterface(NamedTuple):
 
 
 class ExtraRoute(NamedTuple):
-    """A route of a dyno; no gateway is that of its default route."""
+    """A route of a dyno; None as the gateway means that of its default route."""
 
     destination: IPv4Net
     gateway: int | None
@@ -52,7 +52,7 @@ class NetworkSettings(NamedTuple):
 
 
 def read_network_settings(environ: Mapping[str, str]) -> NetworkSettings:
-    """Return what the variables say. Raises UsageError."""
+    """Read the environment variables. Raises UsageError."""
     extra = _extra_interface(environ.get(EXTRA_INTERFACE, "").strip())
     routes = environ.get(EXTRA_ROUTES, "").strip()
     return NetworkSettings(
@@ -86,7 +86,8 @@ def _route(text: str, extra: ExtraInterface | None) -> ExtraRoute:
     if interface not in {FIRST, EXTRA}:
         raise _refusal(f"a route through {FIRST} or {EXTRA}", text)
     if interface == EXTRA and extra is None:
-        raise UsageError(f'{EXTRA_ROUTES} has "{text}"', hint=f"set {EXTRA_INTERFACE} as well")
+        problem = f'{EXTRA_ROUTES} has "{text}", but {EXTRA_INTERFACE} is not set'
+        raise UsageError(problem, hint=f"set {EXTRA_INTERFACE} as well")
     if interface == FIRST and not is_default:
         raise _refusal(f'"{DEFAULT_GATEWAY}" as the gateway of {FIRST}, which has no other', text)
     return ExtraRoute(network, address, interface)
@@ -100,5 +101,7 @@ def _refusal(expected: str, text: str) -> UsageError:
 def _flag(environ: Mapping[str, str], name: str) -> bool:
     text = environ.get(name, "").strip()
     if text not in {"", "0", "1"}:
-        raise UsageError(f'{name} must be 1 or 0, got "{text}"', hint="the default is 0")
+        raise UsageError(
+            f'{name} must be 1 or 0, got "{text}"', hint="unset it to use the default, 0"
+        )
     return text == "1"

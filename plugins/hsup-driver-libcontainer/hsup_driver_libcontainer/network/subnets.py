@@ -1,7 +1,7 @@
-"""The /30 subnets of dynos: a gateway, which is the host, and the dyno itself.
+"""The /30 subnets of dynos: each has a gateway, which is the host, and the dyno itself.
 
-A subnet's number is its network address divided by four: the same whatever block
-an hsup takes its subnets from, so that hsups with different blocks get along.
+A subnet's number is its network address divided by four. It does not depend on the block
+that an hsup takes its subnets from, so hsups with different blocks do not collide.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hsup.errors import UsageError
 
 BLOCK_VARIABLE = "LIBCONTAINER_DYNO_SUBNET"
-#: The Go program's; its author kept off the first addresses, where EC2 had a name server.
+#: The Go program's; its author avoided the first addresses, where EC2 had a name server.
 DEFAULT_BLOCK = "172.16.0.28/12"
 
 PREFIX_LENGTH = 30
@@ -24,7 +24,7 @@ _NETWORK = re.compile(r"([0-9.]+)/([0-9]{1,2})")
 
 
 class IPv4Net(NamedTuple):
-    """An IPv4 network, with the address in it that was written before the slash."""
+    """An IPv4 network, and the address in it that is written before the slash."""
 
     address: int
     prefix_length: int
@@ -40,7 +40,7 @@ class IPv4Net(NamedTuple):
         return f"{dotted(self.address)}/{self.prefix_length}"
 
 
-#: This network, loopback, link-local, and multicast with what lies above.
+#: This network, loopback, link-local, and multicast with all above it.
 _SPECIAL = (
     range(1 << 24),
     range(127 << 24, 128 << 24),
@@ -69,12 +69,12 @@ class Subnet(NamedTuple):
 
 
 def read_block(environ: Mapping[str, str]) -> IPv4Net:
-    """Return the block that subnets are taken from, from its address on. Raises UsageError."""
+    """Return the block of the subnets, which begin at its address. Raises UsageError."""
     text = environ.get(BLOCK_VARIABLE, "").strip() or DEFAULT_BLOCK
     block = parse_network(text)
     if block is None or not 1 < block.prefix_length <= PREFIX_LENGTH or _is_special(block):
         expected = f"an IPv4 network of /2 to /{PREFIX_LENGTH}"
-        hint = f"the default is {DEFAULT_BLOCK}"
+        hint = f"unset it to use the default, {DEFAULT_BLOCK}"
         raise UsageError(f'{BLOCK_VARIABLE} must be {expected}, got "{text}"', hint=hint)
     return block
 
@@ -82,16 +82,18 @@ def read_block(environ: Mapping[str, str]) -> IPv4Net:
 def _is_special(block: IPv4Net) -> bool:
     """Tell whether a block has addresses that no interface can have (RFC 6890)."""
     addresses = block.addresses
-    return any(addresses.start < one.stop and one.start < addresses.stop for one in _SPECIAL)
+    return any(
+        addresses.start < special.stop and special.start < addresses.stop for special in _SPECIAL
+    )
 
 
 def numbers_of(block: IPv4Net) -> range:
-    """Return the numbers of the subnets of a block, from its address on."""
+    """Return the numbers of the subnets of a block, beginning at its address."""
     return range(block.address // _ADDRESSES, block.addresses.stop // _ADDRESSES)
 
 
 def numbers_touched(addresses: range) -> range:
-    """Return the numbers of all subnets that have one of these addresses."""
+    """Return the numbers of all subnets that overlap a range of addresses."""
     return range(addresses.start // _ADDRESSES, (addresses.stop - 1) // _ADDRESSES + 1)
 
 
@@ -114,5 +116,5 @@ def parse_address(text: str) -> int | None:
 
 
 def dotted(address: int) -> str:
-    """Return an IPv4 address as it is written."""
+    """Return an IPv4 address in dotted notation."""
     return socket.inet_ntop(socket.AF_INET, struct.pack("!I", address))

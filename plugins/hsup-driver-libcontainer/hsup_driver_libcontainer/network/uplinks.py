@@ -1,4 +1,4 @@
-"""Tell the interfaces that lead out of the host from its networks of containers and guests."""
+"""Find the interfaces that lead out of the host, and not to its containers and virtual machines."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 _NETWORK_DEVICES = "/sys/class/net"
 _EVERYWHERE = "00000000"
-#: The interface of a route that refuses or drops, which nft reads as all interfaces.
+#: The interface of a route that refuses or drops; nft takes it for all interfaces.
 _NOWHERE = "*"
 
 
 def uplinks(folder: str = _NETWORK_DEVICES) -> Sequence[str]:
-    """Return the interfaces of default routes, and the bridges that have a card as a port.
+    """Return the interfaces of default routes, and the bridges with a network card as a port.
 
-    A bridge that has only ends of containers or virtual machines is none of them.
+    A bridge that connects only containers or virtual machines is not an uplink.
     """
-    bridges = (one for one in _listed(folder) if os.path.isdir(f"{folder}/{one}/bridge"))
-    return sorted({*_default_routes(), *(one for one in bridges if _has_card(folder, one))})
+    bridges = (name for name in _listed(folder) if os.path.isdir(f"{folder}/{name}/bridge"))
+    return sorted({*_default_routes(), *(name for name in bridges if _has_card(folder, name))})
 
 
 def _default_routes() -> set[str]:
@@ -27,16 +27,16 @@ def _default_routes() -> set[str]:
 
 
 def _has_card(folder: str, name: str) -> bool:
-    """Tell whether it is hardware, or is above some: a port, what is bonded, the VLAN's parent."""
-    own = f"{folder}/{name}"
-    if os.path.exists(f"{own}/device"):
+    """Tell whether an interface is hardware, or has some below it: bridge, bond or VLAN."""
+    path = f"{folder}/{name}"
+    if os.path.exists(f"{path}/device"):
         return True
-    below = (one.removeprefix("lower_") for one in _listed(own) if one.startswith("lower_"))
-    return any(_has_card(folder, one) for one in below)
+    links = (link for link in _listed(path) if link.startswith("lower_"))
+    return any(_has_card(folder, link.removeprefix("lower_")) for link in links)
 
 
 def _listed(folder: str) -> Sequence[str]:
     try:
         return os.listdir(folder)
-    except FileNotFoundError:  # no sysfs, or the interface is gone
+    except FileNotFoundError:  # no sysfs, or the interface has gone
         return ()

@@ -1,1 +1,1 @@
-"""The root file systems that dynos run on: known by name, fetched once, shared by all."""
+"""Stacks, the root file systems that dynos run on: named, fetched once, shared by all."""

@@ -1,4 +1,4 @@
-"""Find out what a file is by its content: a root tar or a disk image, and how compressed."""
+"""Recognize a file by its content: a tar or a disk image, and its compression."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hsup.archives.foreign import what_is
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.tools import Tools, stop
 
-#: The first bytes of what each tool makes; see magic(5) of file.
+#: The first bytes of each tool's format; see magic(5) of file.
 _COMPRESSIONS = {
     b"\x1f\x8b": "gzip",
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
 }
-#: Where a format has its mark: tar(5), squashfs_fs.h, and ext4's superblock at 1024.
+#: The offset and the magic of each format: tar(5), squashfs_fs.h, ext4's superblock at 1024.
 _FORMATS = ((257, b"ustar", "tar"), (0, b"hsqs", "squashfs"), (1024 + 56, b"\x53\xef", "ext4"))
 _HEAD_BYTES = 4096
 
@@ -26,8 +26,8 @@ _HEAD_BYTES = 4096
 class Archive:
     """A file that a stack is made of.
 
-    `name` is what errors call it. `compression` is the tool that undoes it, or
-    None. `format` is `tar`, `ext4` or `squashfs`.
+    `name` is its name in error messages. `compression` is the tool that decompresses it,
+    or None. `format` is `tar`, `ext4` or `squashfs`.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Archive:
 
 
 def recognize(path: str, name: str, tools: Tools) -> Archive:
-    """Return what a file is. Raises DriverError for what is neither tar nor disk image."""
+    """Recognize a file. Raises DriverError if it is neither a tar nor a disk image."""
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)
     compression = next(
@@ -57,9 +57,9 @@ def recognize(path: str, name: str, tools: Tools) -> Archive:
 
 def capacity(path: str) -> float:
     """Return how many bytes the file system of a path has, whether free or not."""
-    found = os.statvfs(path)
-    # Some file systems of other machines do not tell.
-    return found.f_blocks * found.f_frsize or math.inf
+    status = os.statvfs(path)
+    # Some network file systems report 0.
+    return status.f_blocks * status.f_frsize or math.inf
 
 
 def _decompressed_head(path: str, compression: str, tools: Tools) -> bytes:

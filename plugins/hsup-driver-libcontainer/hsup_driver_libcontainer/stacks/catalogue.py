@@ -1,4 +1,4 @@
-"""Which stacks are known: those of manifest.yml, those imported, and Heroku's."""
+"""The known stacks: those of manifest.yml, the imported ones, and Heroku's."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hsup_driver_libcontainer.stacks.lock import rewriting
 from hsup_driver_libcontainer.stacks.manifest import Entry, Parsed
 from hsup_driver_libcontainer.stacks.version import ordered
 
-#: What a release that names no stack runs on, where nothing else is primary.
+#: The stack of releases that name none, unless another one is primary.
 DEFAULT_STACK = "heroku-24"
-#: What Heroku calls its stacks; the images are tagged with the number.
+#: Heroku's names for its stacks; the images are tagged with the number.
 _HEROKU = re.compile(r"(heroku|cedar)-([0-9]+)")
-#: Of an application that is a container image: there are no files to be put on a stack.
+#: Heroku's stack for applications that are container images, without files to put on a stack.
 _CONTAINER = "container"
 
 
 class ManifestRejected(DriverError):
-    """The manifest is faulty; it has to be corrected by its author."""
+    """The manifest has errors that its author has to fix."""
 
     def __init__(self, path: str, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
@@ -32,12 +32,12 @@ class ManifestRejected(DriverError):
 
 
 class Catalogue:
-    """The stacks that a folder knows.
+    """The known stacks of a directory.
 
-    `manifest.yml` is the operator's, and never written. `imported.json` has what
-    `hsup stacks import` was given, and counts more. `.manifest.json` is the
-    manifest again, with the stamp of the file that it was read from: reading
-    YAML would take an eighth of the time of `hsup run`.
+    `manifest.yml` is the operator's, and never written. `imported.json` has the stacks of
+    `hsup stacks import`, and takes precedence. `.manifest.json` caches the manifest, with
+    a stamp of the file that it was read from: reading YAML would take an eighth of the
+    time of `hsup run`.
     """
 
     def __init__(self, folder: str) -> None:
@@ -48,9 +48,8 @@ class Catalogue:
     def find(self, wanted: str | None) -> Entry:
         """Return the stack `NAME[:VERSION]`; None asks for the primary one.
 
-        Of several versions it is the primary, else the highest. Raises
-        ManifestRejected, UsageError for what is no name, and DriverError for a
-        stack that nobody knows.
+        Of several versions it is the primary one, else the highest. Raises ManifestRejected,
+        UsageError for an invalid name, and DriverError for an unknown stack.
         """
         entries = self.entries()
         if wanted is None:
@@ -65,7 +64,7 @@ class Catalogue:
         return _of_heroku(name, version) or self._refuse(wanted, entries)
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return all stacks that are written down. Raises ManifestRejected."""
+        """Return all stacks of the manifest and all imported ones. Raises ManifestRejected."""
         imported = self.imported()
         manifest = self._manifest()
         if any(entry.primary for entry in imported):
@@ -74,7 +73,7 @@ class Catalogue:
         return (*imported, *(entry for entry in manifest if entry[:2] not in known))
 
     def parse_manifest(self) -> Parsed:
-        """Return what manifest.yml says, with all its faults."""
+        """Return the stacks of manifest.yml, and all its faults."""
         from hsup_driver_libcontainer.stacks.manifest import parse
 
         try:
@@ -88,22 +87,22 @@ class Catalogue:
             raise DriverError(f"cannot read {self.manifest_path}: {error.strerror}") from error
 
     def imported(self) -> tuple[Entry, ...]:
-        """Return the stacks that were imported."""
-        found = _read_json(self._imported_path) or []
-        return tuple(Entry(*fields) for fields in found)
+        """Return the imported stacks."""
+        entries = _read_json(self._imported_path) or []
+        return tuple(Entry(*fields) for fields in entries)
 
     def add_import(self, entry: Entry) -> None:
-        """Write down an imported stack in place of one of the same name and version."""
+        """Note an imported stack; replace one of the same name and version."""
         with rewriting(self._imported_path) as write:
-            others = [one for one in self.imported() if one[:2] != entry[:2]]
+            others = [other for other in self.imported() if other[:2] != entry[:2]]
             if entry.primary:
-                others = [one._replace(primary=False) for one in others]
+                others = [other._replace(primary=False) for other in others]
             write(json.dumps([*others, entry]))
 
     def drop_imports(self, dropped: Sequence[Entry]) -> None:
         """Forget imported stacks."""
         with rewriting(self._imported_path) as write:
-            write(json.dumps([one for one in self.imported() if one not in dropped]))
+            write(json.dumps([entry for entry in self.imported() if entry not in dropped]))
 
     def _manifest(self) -> tuple[Entry, ...]:
         stamp = _stamp(self.manifest_path)
@@ -116,7 +115,7 @@ class Catalogue:
         errors = [fault for fault in parsed.faults if not fault.is_warning]
         if errors:
             raise ManifestRejected(self.manifest_path, errors)
-        # Who may not write here reads YAML each time.
+        # A user who may not write here reads YAML each time.
         if os.access(os.path.dirname(self._compiled_path), os.W_OK):
             with rewriting(self._compiled_path) as write:
                 write(json.dumps({"stamp": stamp, "entries": parsed.entries}))
@@ -124,12 +123,12 @@ class Catalogue:
 
     def _refuse(self, wanted: str, entries: Sequence[Entry]) -> Entry:
         if wanted == _CONTAINER:
-            text = f'the stack "{wanted}" means a container image, which has no slug to be run'
+            text = f'stack "{wanted}" is for container images, which this driver cannot run'
             raise DriverError(text, hint="use the docker driver: -d docker")
         known = ", ".join(sorted({str(entry) for entry in entries} | {DEFAULT_STACK}))
         raise DriverError(
-            f'stack "{wanted}" is not known; known are {known}',
-            hint=f"add it to {self.manifest_path}, or: hsup stacks import {wanted} PATH|URL",
+            f'stack "{wanted}" is not known; the known stacks are {known}',
+            hint=f"add it to {self.manifest_path}, or run hsup stacks import {wanted} PATH|URL",
         )
 
 
@@ -147,7 +146,7 @@ def split_wanted(wanted: str) -> tuple[str, str | None]:
 
 
 def _of_heroku(name: str, version: str | None) -> Entry | None:
-    """Return one of Heroku's stacks: heroku-24 is the image heroku/heroku:24, cedar-14 cedar:14.
+    """Return a stack of Heroku's: heroku-24 is the image heroku/heroku:24, cedar-14 cedar:14.
 
     `heroku-24:24.v123` is one build of it; see https://hub.docker.com/r/heroku/heroku/tags.
     """

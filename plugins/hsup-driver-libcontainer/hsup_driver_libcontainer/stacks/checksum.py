@@ -9,12 +9,12 @@ from hsup_driver_libcontainer.stacks.manifest import shown
 
 
 def verify(path: str, url: str, checksum: str) -> None:
-    """Raise DriverError where a file is not what the checksum stands for."""
+    """Raise DriverError if a file does not have the checksum."""
     algorithm, _, expected = checksum.partition(":")
     with open(path, "rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
-    if found.hexdigest() != expected:
+        digest = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
+    if digest.hexdigest() != expected:
         raise DriverError(
-            f"{shown(url)} has the checksum {algorithm}:{found.hexdigest()}, not {checksum}",
-            hint="try again, or correct the checksum if the new content is meant",
+            f"{shown(url)} has the checksum {algorithm}:{digest.hexdigest()}, not {checksum}",
+            hint="try again, or change the checksum if the new content is intended",
         )

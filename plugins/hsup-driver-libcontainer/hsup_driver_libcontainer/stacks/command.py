@@ -1,4 +1,4 @@
-"""`hsup stacks`: which stacks there are, and what becomes of them."""
+"""The command `hsup stacks`, which lists, fetches, imports and removes stacks."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MIB = 1 << 20
 Examples:
   hsup stacks list
   hsup stacks pull heroku-24           the image docker.io/heroku/heroku:24
-  hsup stacks import debian /srv/root  a folder that debootstrap made
+  hsup stacks import debian /srv/root  a directory made by debootstrap
   hsup stacks remove cedar-14:1.9"""
 )
 def stacks() -> None:
     """Manage the root file systems that dynos of the libcontainer driver run on.
 
-    They are kept in HSUP_STACKS_DIR, /var/lib/hsup/stacks by default, where
-    manifest.yml says which there are. What a dyno needs and is not there is
-    pulled.
+    They are kept in HSUP_STACKS_DIR, by default /var/lib/hsup/stacks, and
+    manifest.yml there lists them. A stack that a dyno needs and that is not
+    installed is pulled.
     """
 
 
@@ -36,16 +36,16 @@ def stacks() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_obj
 def list_stacks(context: CommandContext, /, *, as_json: bool) -> None:
-    """List the stacks that are known.
+    """List the known stacks.
 
-    They are those of the manifest, those imported, and those installed.
-    The one marked * is for releases that name no stack. Warnings about the
-    manifest are on standard error.
+    These are the stacks of the manifest, the imported and the installed ones.
+    Releases that name no stack use the one marked *. Warnings about the
+    manifest go to standard error.
     """
     store = _store(context)
     listed = _list_with_faults(store)
     if as_json:
-        tell_json([_fields(one) for one in listed])
+        tell_json([_fields(each) for each in listed])
         return
     from hsup.table import table
 
@@ -57,7 +57,7 @@ def list_stacks(context: CommandContext, /, *, as_json: bool) -> None:
     "pull",
     epilog="""\b
 Examples:
-  hsup stacks pull                       the stack of releases that name none
+  hsup stacks pull                       the stack for releases that name none
   hsup stacks pull heroku-24 heroku-22
   hsup stacks pull heroku-24:24.v123     one build of it""",
 )
@@ -66,9 +66,10 @@ Examples:
 def pull(context: CommandContext, /, names: tuple[str, ...]) -> None:
     """Fetch stacks, or newer images of them.
 
-    What is there already is fetched again only if the tag of an image in a
-    registry has moved. Dynos that run stay on what they were started with. For registries that ask
-    for a password: docker login, skopeo login, or REGISTRY_AUTH_FILE.
+    An installed stack is fetched again only if its tag in the registry has
+    moved. Running dynos keep the stack that they were started with. For
+    registries that need a password, use docker login, skopeo login, or
+    REGISTRY_AUTH_FILE.
     """
     from hsup.long_work import said
     from hsup_driver_libcontainer.stacks.progress import Progress
@@ -91,17 +92,18 @@ Examples:
 )
 @click.argument("name", metavar="NAME[:VERSION]")
 @click.argument("place", metavar="PATH|URL")
-@click.option("--checksum", metavar="sha256:DIGITS", help="What the file has to be.")
+@click.option("--checksum", metavar="sha256:DIGITS", help="The expected checksum of the file.")
 @click.option("--primary", is_flag=True, help="Use it for releases that name no stack.")
 @click.pass_obj
 def import_stack(
     context: CommandContext, /, name: str, place: str, *, checksum: str | None, primary: bool
 ) -> None:
-    """Make a stack of a folder, tar or image.
+    """Make a stack from a directory, a tar or an image.
 
-    A folder is used where it is, and has to stay there; all else is copied.
-    Tars and images (ext4, squashfs) may be compressed with gzip, xz, zstd or
-    bzip2. The name counts more than the same name in manifest.yml.
+    A directory is used where it is, and has to stay there; a tar or an image
+    is copied. Tars and disk images (ext4, squashfs) may be compressed with
+    gzip, xz, zstd or bzip2. An imported stack takes precedence over one of the
+    same name in manifest.yml.
     """
     from hsup.long_work import said
     from hsup_driver_libcontainer.stacks.imports import entry_of
@@ -120,9 +122,9 @@ def import_stack(
 def remove(context: CommandContext, /, names: tuple[str, ...]) -> None:
     """Remove stacks from the disk.
 
-    Without a version, all versions. One that runs dynos is refused. What the
-    manifest has is fetched again when it is needed. A folder that was imported
-    is only forgotten.
+    Without a version, all versions are removed. A stack that dynos run on is
+    refused. A stack of the manifest is fetched again when a dyno needs it. An
+    imported directory is forgotten, but not deleted.
     """
     store = _store(context)
     for name in names:
@@ -144,28 +146,28 @@ def _list_with_faults(store: StackStore) -> tuple[Listed, ...]:
     return store.list()
 
 
-def _fields(one: Listed) -> dict[str, object]:
+def _fields(listed: Listed) -> dict[str, object]:
     from hsup_driver_libcontainer.stacks.manifest import shown
 
-    record = one.record
+    record = listed.record
     return {
-        "name": one.entry.name,
-        "version": one.entry.version,
-        "primary": one.entry.primary,
-        "url": shown(one.entry.url),
-        "checksum": one.entry.checksum,
-        "path": one.path,
-        "in_use": one.is_in_use,
+        "name": listed.entry.name,
+        "version": listed.entry.version,
+        "primary": listed.entry.primary,
+        "url": shown(listed.entry.url),
+        "checksum": listed.entry.checksum,
+        "path": listed.path,
+        "in_use": listed.is_in_use,
         "digest": record.digest if record else None,
         "filesystem": record.filesystem if record else None,
         "bytes": record.size if record else None,
     }
 
 
-def _row(one: Listed) -> tuple[str, ...]:
+def _row(listed: Listed) -> tuple[str, ...]:
     from hsup_driver_libcontainer.stacks.manifest import shown
 
-    state = "in use" if one.is_in_use else "installed" if one.path else "not installed"
-    size = f"{one.record.size / _MIB:.0f} MiB" if one.record else ""
-    name = f"{one.entry.name}{' *' if one.entry.primary else ''}"
-    return name, one.entry.version or "", state, size, shown(one.entry.url)
+    state = "in use" if listed.is_in_use else "installed" if listed.path else "not installed"
+    size = f"{listed.record.size / _MIB:.0f} MiB" if listed.record else ""
+    name = f"{listed.entry.name}{' *' if listed.entry.primary else ''}"
+    return name, listed.entry.version or "", state, size, shown(listed.entry.url)

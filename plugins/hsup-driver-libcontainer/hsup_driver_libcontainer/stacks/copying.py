@@ -1,4 +1,4 @@
-"""Copy a file that a stack is made of, with holes where it is empty."""
+"""Copy the file of a stack, with holes where it has only zeroes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hsup_driver_libcontainer.stacks.tools import Tools
 
 
 def copy(path: str, target: str, name: str, tools: Tools, progress: Progress) -> None:
-    """Copy a file; `name` is what errors call it. Raises DriverError and GivenUp."""
+    """Copy a file; `name` is its name in error messages. Raises DriverError and GivenUp."""
     total = os.path.getsize(path)
 
     def watch() -> None:
         with suppress(FileNotFoundError):
             progress.show(os.path.getsize(target), total)
 
-    # cp knows where a file has holes, and does not read them.
+    # cp skips the holes of a file.
     tools.run("cp", "--sparse=always", "--", path, target, to=f"copy {name}", watch=watch)

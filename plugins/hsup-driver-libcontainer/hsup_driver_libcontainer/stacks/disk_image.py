@@ -1,4 +1,4 @@
-"""Disk images of stacks: unpacked sparsely, looked into before they are used."""
+"""Unpack the disk images of stacks sparsely, and check them before they are used."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hsup_driver_libcontainer.stacks.tools import Tools, stop
 _BLOCK_BYTES = 1 << 16
 _ZEROES = bytes(_BLOCK_BYTES)
 
-#: Mounts where nobody else sees it, for as long as the process lives.
+#: Mounts the image in a mount namespace of its own until the process ends.
 _MOUNT_AND_STAY = '"$@" && echo mounted && exec sleep infinity'
 
 
 def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress) -> None:
-    """Write the image that an archive holds, with holes where it is empty."""
+    """Write the image that an archive contains, with holes where it has only zeroes."""
     if not archive.compression:
         copy(archive.path, image, archive.name, tools, progress)
         return
@@ -39,8 +39,8 @@ def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress)
         assert process.stderr
         try:
             if not _write_sparsely(process.stdout, image, watch):
-                text = f"{archive.name}, unpacked, has more bytes than the file system for stacks"
-                hint = "give a smaller one, or set HSUP_STACKS_DIR to another disk"
+                text = f"{archive.name} unpacks to more bytes than the file system for stacks has"
+                hint = "use a smaller one, or set HSUP_STACKS_DIR to a directory on a larger disk"
                 raise DriverError(text, hint=hint)
             complaint = process.stderr.read().decode(errors="replace").strip()
             if process.wait():
@@ -50,7 +50,7 @@ def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress)
 
 
 def check_image(image: str, filesystem: str, name: str, tools: Tools) -> None:
-    """Raise DriverError where an image cannot be mounted, or is no root."""
+    """Raise DriverError if an image cannot be mounted, or has no root file system."""
     target = f"{image}.mounted"
     os.mkdir(target, 0o700)
     command = mount_command(image, filesystem, target)
@@ -70,7 +70,7 @@ def check_image(image: str, filesystem: str, name: str, tools: Tools) -> None:
 
 
 def _write_sparsely(source: IO[bytes], path: str, watch: Callable[[], None]) -> bool:
-    """Write what comes; return False where that is more than any disk of this size has."""
+    """Write all data; return False if there is more than the file system's capacity."""
     with open(path, "wb") as file:
         most = capacity(path)
         while block := source.read(_BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""Make a stack's folder from what its entry points to."""
+"""Fetch and unpack what the entry of a stack points to."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from hsup_driver_libcontainer.stacks.stack import IMAGE, ROOT, Record, write_rec
 from hsup_driver_libcontainer.stacks.tar import unpack_tar
 from hsup_driver_libcontainer.stacks.tools import Tools
 
-#: Within the workspace: the folder that becomes the stack's.
+#: Within the workspace: the directory that becomes the stack's.
 _STACK = "stack"
-#: Within the workspace: what is verified of an archive of the operator's, and then unpacked.
+#: Within the workspace: the copy of an operator's archive that is verified, then unpacked.
 _COPY = "archive"
 #: A download that fails is tried again after twice as long, then four times, and so on.
 BACKOFF_SECONDS = 0.5
@@ -35,7 +35,7 @@ BACKOFF_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """Where a stack is made: a folder of this process alone, which is removed at the end.
+    """Where a stack is made: a directory of this process alone, which is removed at the end.
 
     `min_rate` is in bytes a second.
     """
@@ -47,13 +47,13 @@ class Workspace:
 
 
 def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str | None:
-    """Fetch and unpack a stack, and return its folder, complete, within the workspace.
+    """Fetch and unpack a stack, and return its complete directory within the workspace.
 
-    Returns None where a registry still has the image of the digest `current`.
+    Returns None if a registry still has the image of the digest `current`.
     Raises DriverError.
     """
     stack = os.path.join(workspace.folder, _STACK)
-    # What a killed process left may be half of it; downloads and layers are kept.
+    # A killed process may have left an incomplete one; downloads and layers are kept.
     shutil.rmtree(stack, ignore_errors=True)
     os.mkdir(stack, 0o755)
     try:
@@ -65,13 +65,13 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
         if record is None:
             return None
         write_record(stack, record)
-        # Whole on the disk before it is given its name.
+        # Completely on the disk before it is renamed into place.
         workspace.tools.run("sync", "--file-system", stack, to=f"write {stack}")
     except OSError as error:
         what = error.filename or stack
         text = f'cannot fetch stack "{entry}": {what}: {error.strerror}'
         is_missing = isinstance(error, FileNotFoundError) and what == entry.url
-        hint = "correct the url in manifest.yml, or import it again" if is_missing else None
+        hint = "change its url in manifest.yml, or import the stack again" if is_missing else None
         raise DriverError(text, hint=hint) from error
     finally:
         workspace.progress.finish()
@@ -111,22 +111,24 @@ def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
 
 
 def _require_file(path: str, name: str, folder: str) -> None:
-    """Raise DriverError for what need not be read to know that there is no stack in it.
+    """Raise DriverError for a file that cannot contain a stack, without reading it.
 
-    FIFOs and devices would be waited for, or have no end, and so do some files of /proc.
+    FIFOs and devices block or have no end, as some files of /proc.
     """
-    found = os.stat(path)
-    kind = "neither a file nor a directory" if not stat.S_ISREG(found.st_mode) else "empty"
-    if kind != "empty" or not found.st_size:
-        hint = "give a tar, a disk image, or the directory of a root file system"
+    status = os.stat(path)
+    kind = "neither a file nor a directory" if not stat.S_ISREG(status.st_mode) else "empty"
+    if kind != "empty" or not status.st_size:
+        hint = "use a tar, a disk image, or the directory of a root file system"
         raise DriverError(f"{name} is {kind}", hint=hint)
-    if found.st_size > capacity(folder):
-        text = f"{name} has {found.st_size} bytes, more than the whole file system for stacks"
-        raise DriverError(text, hint="give a smaller one, or set HSUP_STACKS_DIR to another disk")
+    if status.st_size > capacity(folder):
+        text = f"{name} has {status.st_size} bytes, more than the whole file system for stacks"
+        raise DriverError(
+            text, hint="use a smaller one, or set HSUP_STACKS_DIR to a directory on a larger disk"
+        )
 
 
 def _verified(path: str, entry: Entry, checksum: str, workspace: Workspace) -> str:
-    """Return the path of a file with the checksum, which nobody but hsup changes."""
+    """Verify a checksum, and return the path of a file that no other program changes."""
     from hsup_driver_libcontainer.stacks.checksum import verify
 
     if path == entry.url:
@@ -138,12 +140,12 @@ def _verified(path: str, entry: Entry, checksum: str, workspace: Workspace) -> s
 
 
 def _download(entry: Entry, workspace: Workspace) -> str:
-    # Imported here, as it takes more time than all the rest.
+    # Imported here, as importing it takes longer than all the rest.
     from hsup.archives.download import Download
 
     archive = find(entry.url, workspace.folder)
     assert isinstance(archive, ArchiveURL), f"{entry.url} was refused by check_url"
-    # Of that URL alone: what a killed process left may be from another.
+    # A directory for this URL alone: a killed process may have left a download of another one.
     folder = os.path.join(workspace.folder, DOWNLOAD, url_key(entry.url))
     make_folders(folder)
     workspace.progress.say(f"downloading stack {entry} from {archive}")

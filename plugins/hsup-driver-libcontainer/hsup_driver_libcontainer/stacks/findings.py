@@ -1,4 +1,4 @@
-"""What this machine has for stacks, for `hsup doctor`."""
+"""Look for what stacks need on this machine, for `hsup doctor`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from hsup_driver_libcontainer.stacks.store import Listed, StackStore, is_folder
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at the stack of releases that name none, and at what pulls images."""
+    """Look at the stack for releases that name none, and at the tools that pull images."""
     try:
-        stacks = [one for one in StackStore(settings).list() if one.entry.primary]
+        stacks = [stack for stack in StackStore(settings).list() if stack.entry.primary]
     except HsupError as error:
-        fault = Finding("stack", is_good=False, text=str(error), remedy="correct that")
+        fault = Finding(
+            "stack", is_good=False, text=str(error), remedy="fix this, then run hsup doctor again"
+        )
         return [fault, _puller(settings, is_needed=False)]
-    stack = next((one for one in stacks if one.path), stacks[0])
+    stack = next((stack for stack in stacks if stack.path), stacks[0])
     is_needed = stack.entry.image is not None and not stack.path
     return [_stack(stack), _puller(settings, is_needed=is_needed)]
 
@@ -26,18 +28,18 @@ def examine(settings: Settings) -> list[Finding]:
 def _stack(stack: Listed) -> Finding:
     is_local = stack.entry.url.startswith("/")
     if is_local and not os.path.exists(stack.entry.url):
-        text = f"{stack.entry} is to be at {stack.entry.url}, where nothing is"
-        return Finding("stack", is_good=False, text=text, remedy="correct the manifest's url")
+        text = f"{stack.entry} should be at {stack.entry.url}, but nothing exists there"
+        return Finding("stack", is_good=False, text=text, remedy="change its url in the manifest")
     if stack.path and is_folder(stack.entry):
         try:
             check_root(stack.path, str(stack.entry))
         except HsupError as error:
-            remedy = error.hint or "give another folder"
+            remedy = error.hint or "use another directory"
             return Finding("stack", is_good=False, text=error.args[0], remedy=remedy)
     if stack.path:
         text = f"{stack.entry} is in {stack.path}"
     else:
-        text = f"{stack.entry} is not here yet: it is pulled when it is needed (hsup stacks pull)"
+        text = f"{stack.entry} is not installed yet; hsup pulls it when a dyno needs it"
     return Finding("stack", is_good=True, text=text)
 
 
@@ -48,6 +50,6 @@ def _puller(settings: Settings, *, is_needed: bool) -> Finding:
     if not missing:
         text = "skopeo and umoci pull stacks from registries"
         return Finding(subject, is_good=True, text=text)
-    text = f"{' and '.join(missing)} not found, which pull stacks from registries"
-    remedy = "apt install skopeo umoci" if is_needed else None
+    text = f"{' and '.join(missing)} not installed, needed to pull stacks from registries"
+    remedy = "run apt install skopeo umoci" if is_needed else None
     return Finding(subject, is_good=False, text=text, remedy=remedy)

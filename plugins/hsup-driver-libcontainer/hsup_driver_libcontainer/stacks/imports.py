@@ -1,4 +1,4 @@
-"""What `hsup stacks import` was asked for, as an entry."""
+"""Turn the arguments of `hsup stacks import` into an entry."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def _url(place: str, folder: str) -> str:
         place = path_of_url(place)
     path = os.path.abspath(os.path.join(folder, place))
     if not os.path.exists(path):
-        raise UsageError(f"cannot import {place}: there is no such file or folder")
+        raise UsageError(f"cannot import {place}: there is no such file or directory")
     return path

@@ -1,12 +1,11 @@
-"""The folders of installed stacks: which is the newest, and whether one is in use.
+"""The directories of installed stacks: which is the newest, and whether one is in use.
 
-    installed/NAME@VERSION+N/    a whole stack; the greatest N has replaced the others
+    installed/NAME@VERSION+N/    a complete stack; the greatest N has replaced the others
     fetching/NAME@VERSION/       one that is being fetched
     fetching/NAME@VERSION+N/     one that is being removed
 
-Whoever works with a folder has a lock on it. What nobody has a lock on in
-`fetching`, and in `installed` what was replaced, is removed by whoever sees it, but for
-downloads that may be resumed.
+A process that uses a directory has a lock on it. A sweep removes what has no lock: all of
+`fetching` except for downloads that can be resumed, and what was replaced in `installed`.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from hsup_driver_libcontainer.stacks.stack import Record, Stack, read_record
 
 
 class Installed:
-    """The stacks in a folder."""
+    """The installed stacks of a directory."""
 
     def __init__(self, folder: str) -> None:
         self._installed = os.path.join(folder, "installed")
         self._fetching = os.path.join(folder, "fetching")
 
     def open(self, entry: Entry) -> Stack | None:
-        """Return a stack, None where it is not there or was fetched from elsewhere."""
+        """Return a stack; None if it is not installed, or was fetched from elsewhere."""
         while folder := self._newest(_key(entry)):
             path = os.path.join(self._installed, folder)
             try:
                 descriptor = lock(path, SHARED)
             except FileNotFoundError:
-                # It has just been removed.
+                # Another process has just removed it.
                 continue
             stack = Stack(read_record(path), path, descriptor)
             if stack.record.is_of(entry):
@@ -44,31 +43,31 @@ class Installed:
         return None
 
     def workspace(self, entry: Entry) -> str:
-        """Return the path of the folder to fetch a stack in, which has to be locked."""
+        """Return the path of the directory to fetch a stack in, which has to be locked."""
         return os.path.join(self._fetching, _key(entry))
 
     def place(self, folder: str, entry: Entry) -> None:
-        """Install a whole stack in one step; the caller has the lock on its workspace."""
+        """Install a complete stack in one step; the caller has the lock on its workspace."""
         make_folders(self._installed)
         newest = self._newest(_key(entry))
         number = _number(newest) + 1 if newest else 1
         os.rename(folder, os.path.join(self._installed, f"{_key(entry)}+{number}"))
 
     def records(self) -> dict[str, Record]:
-        """Return the newest folder of each stack, and what is written down of it."""
+        """Return the newest directory of each stack with its record."""
         paths = (os.path.join(self._installed, folder) for folder in self._newest_of_all())
         return {path: read_record(path) for path in paths}
 
     def remove(self, path: str) -> None:
-        """Take a stack away in one step; the caller has the exclusive lock on its folder.
+        """Uninstall a stack in one step; the caller has the exclusive lock on its directory.
 
-        Its files are deleted by `sweep`, once that lock is gone.
+        `sweep` deletes its files once that lock is released.
         """
         make_folders(self._fetching)
         os.rename(path, os.path.join(self._fetching, os.path.basename(path)))
 
     def sweep(self) -> tuple[str, ...]:
-        """Remove what was replaced or half made and has no lock; say what it was."""
+        """Remove replaced and incomplete stacks that have no lock; return what they were."""
         replaced = set(_names(self._installed)) - set(self._newest_of_all())
         for name in replaced:
             path = os.path.join(self._installed, name)
@@ -85,8 +84,8 @@ class Installed:
         return tuple(swept)
 
     def _newest(self, key: str) -> str | None:
-        found = [name for name in _names(self._installed) if name.rpartition("+")[0] == key]
-        return max(found, key=_number, default=None)
+        names = [name for name in _names(self._installed) if name.rpartition("+")[0] == key]
+        return max(names, key=_number, default=None)
 
     def _newest_of_all(self) -> list[str]:
         numbered = sorted(_names(self._installed), key=_number)
@@ -94,7 +93,7 @@ class Installed:
 
 
 def _key(entry: Entry) -> str:
-    """Return the name of a stack's folder, which leads nowhere else whatever it is called."""
+    """Return the directory name of a stack. Raises ValueError for an unsafe name."""
     for word in filter(None, (entry.name, entry.version)):
         if problem := check_word("a name", word):
             raise ValueError(problem)

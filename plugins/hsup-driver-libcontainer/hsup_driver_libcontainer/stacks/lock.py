@@ -1,4 +1,4 @@
-"""Folders and files that one process at a time works with; the locks end with it."""
+"""Lock directories and files for one process at a time; the locks end with the process."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hsup.folders import make_folders
 from hsup.locks import EXCLUSIVE, EXCLUSIVE_NOW, lock, lock_or_make, unlock
 from hsup.slugs import SlugUnreachable
 
-#: Within a workspace: what came from a web server.
+#: Within a workspace: the directory of downloads from web servers.
 DOWNLOAD = "download"
 
 
 @contextmanager
 def if_unused(path: str) -> Iterator[bool]:
-    """Hold an exclusive lock on a folder, and tell whether it is there and nobody else's."""
+    """Try to lock a directory exclusively; yield whether it exists and no other process uses it."""
     try:
         descriptor = lock(path, EXCLUSIVE_NOW)
     except (BlockingIOError, FileNotFoundError):
@@ -31,11 +31,11 @@ def if_unused(path: str) -> Iterator[bool]:
 
 @contextmanager
 def workspace(path: str, on_wait: Callable[[], None]) -> Iterator[int]:
-    """Give a folder that one process at a time has; nothing of it is left at the end.
+    """Make and lock a directory for one process at a time; remove it at the end.
 
-    But what was downloaded until the network failed, or it was given up, is kept. Yields the
-    descriptor that holds the lock: children that inherit it hold the lock as well. What a
-    killed process left in the folder is still there. Calls `on_wait` before it waits for
+    A download that was interrupted by a network failure or given up is kept. Yields the
+    descriptor that holds the lock: children that inherit it hold the lock as well. Files that
+    a killed process left are still in the directory. Calls `on_wait` before it waits for
     another process.
     """
     descriptor = lock_or_make(path, on_wait=on_wait)
@@ -54,7 +54,7 @@ def workspace(path: str, on_wait: Callable[[], None]) -> Iterator[int]:
 
 
 def is_resumable(path: str) -> bool:
-    """Tell whether a folder has a download that is so young that it may still be resumed."""
+    """Tell whether a directory has a download that is young enough to be resumed."""
     downloads = os.path.join(path, DOWNLOAD)
     if not os.path.isdir(downloads):
         return False
@@ -65,14 +65,14 @@ def is_resumable(path: str) -> bool:
 
 @contextmanager
 def rewriting(path: str) -> Iterator[Callable[[str], None]]:
-    """Give what replaces the content of a file, one process at a time."""
-    from hsup.durable import UNFINISHED, write_durably  # is needed rarely
+    """Yield a function that replaces the content of a file; one process at a time has it."""
+    from hsup.durable import UNFINISHED, write_durably  # rarely needed
 
     folder = os.path.dirname(path)
     make_folders(folder, 0o755)
     descriptor = lock(folder, EXCLUSIVE)
     try:
-        # Of one name, so that what a killed process left is replaced.
+        # A fixed name, so that the leftover of a killed process is replaced.
         yield lambda text: write_durably(path, text.encode(), work=f"{path}{UNFINISHED}")
     finally:
         unlock(descriptor)

@@ -6,8 +6,8 @@
       checksum: sha256:0123…
       primary: true
 
-Only `name` and `url` have to be there. `md5` in place of `checksum` is what the
-manifests of the Go program had.
+Only `name` and `url` are required. The manifests of the Go program have `md5` in place of
+`checksum`.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from hsup.model import IMAGE_SCHEME, Fault
 if TYPE_CHECKING:
     import yaml
 
-#: Also a folder's name in the store, and free of what mount options are parted by.
+#: Also a directory's name in the store, so without the separators of mount options.
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DIGITS = {"sha256": 64, "md5": 32}
 _KEYS = ("name", "version", "url", "checksum", "md5", "primary")
 _WEB = ("http://", "https://")
 _SCHEMES = (*_WEB, IMAGE_SCHEME, "/")
-#: An image without a user in front of its host; what else it must be, its registry says.
+#: An image without a user in front of its host; the registry checks the rest.
 _IMAGE = re.compile(rf"{IMAGE_SCHEME}[^@?#\s]+(@sha256:[0-9a-f]{{64}})?")
-#: Shown in place of what nobody can tell the secrets of.
+#: Shown in place of a URL whose secret parts cannot be recognized.
 _NO_URL = "a URL"
 _WORD_HINT = "must be letters, digits, dots, hyphens and underscores, at most 100"
 
 
 class Entry(NamedTuple):
-    """What is known of a stack.
+    """A known stack: its name, its version, and where to get it.
 
-    `url` is `http://`, `https://`, `docker://` (an image in a registry), or the
-    absolute path of a folder, archive or disk image. `checksum` is `sha256:` or
+    `url` begins with `http://`, `https://` or `docker://` (an image in a registry), or is the
+    absolute path of a directory, archive or disk image. `checksum` is `sha256:` or
     `md5:` and the digits in lower case.
     """
 
@@ -52,7 +52,7 @@ class Entry(NamedTuple):
 
     @property
     def image(self) -> str | None:
-        """Return the name of the image in a registry, None for what is not from one."""
+        """Return the name of the image in a registry, None for a stack from elsewhere."""
         return self.url.removeprefix(IMAGE_SCHEME) if self.url.startswith(IMAGE_SCHEME) else None
 
     def __str__(self) -> str:
@@ -60,30 +60,30 @@ class Entry(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """The stacks of a manifest, and all that is wrong with it."""
+    """The stacks of a manifest, and all its faults."""
 
     entries: tuple[Entry, ...]
     faults: tuple[Fault, ...]
 
 
 def check_word(what: str, word: str) -> str | None:
-    """Return what is wrong with a stack's name or version, or None."""
+    """Return what is wrong with a stack's name or version, None if it is valid."""
     return None if _WORD.fullmatch(word) else f"{what} {_WORD_HINT}, got {word!r}"
 
 
 def check_url(url: str) -> str | None:
-    """Return what is wrong with the place of a stack, or None."""
+    """Return what is wrong with the URL of a stack, None if it is valid."""
     if url.startswith("file://"):
         try:
             path_of_url(url)
         except SlugError as error:
-            return f"url must be of a file that is here: {error}"
+            return f"url must name a file on this machine: {error}"
         return None
     if url.startswith(IMAGE_SCHEME) and not _IMAGE.fullmatch(url):
-        # Not shown: where a password was meant to be, any part of it may be one.
-        return "url must name an image, docker://HOST/NAME:TAG; passwords are docker login's"
+        # Not shown: any part of it may be a misplaced password.
+        return "url must name an image, docker://HOST/NAME:TAG; give passwords to docker login"
     if url.startswith(_WEB) and shown(url) == _NO_URL:
-        return "url must have a valid host; what is special in a password has to be %-encoded"
+        return "url must have a valid host; %-encode the special characters of a password"
     if url.startswith(_SCHEMES) and url not in _SCHEMES:
         return None
     kinds = "docker://, https://, http:// or file://"
@@ -91,14 +91,14 @@ def check_url(url: str) -> str | None:
 
 
 def normalized_checksum(text: str, algorithm: str = "sha256") -> str | None:
-    """Return a checksum as an Entry has it, or None if it is none; the prefix may lack."""
+    """Return a checksum in the form of an Entry, None if it is invalid; the prefix is optional."""
     prefix, _, digits = text.strip().lower().rpartition(":")
     good = (prefix or algorithm) == algorithm and len(digits) == _DIGITS[algorithm]
     return f"{algorithm}:{digits}" if good and re.fullmatch("[0-9a-f]+", digits) else None
 
 
 def shown(url: str) -> str:
-    """Return a URL without what may be a password in it, a path as it is."""
+    """Return a URL without the parts that may be a password, and a path unchanged."""
     if url.startswith("/"):
         return url
     try:
@@ -108,8 +108,8 @@ def shown(url: str) -> str:
 
 
 def parse(text: str) -> Parsed:
-    """Return the stacks of a manifest; there are none where a fault is an error."""
-    # The nodes of YAML are wanted, not its values: 1.10 is a version and no number.
+    """Return the stacks of a manifest; none if a fault is an error."""
+    # Nodes of YAML are read, not values: 1.10 is a version, not a number.
     import yaml
 
     try:
@@ -133,15 +133,15 @@ def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
 
 
 class _Reader:
-    """Reads nodes of YAML, and notes what is wrong with them."""
+    """Reads YAML nodes, and notes their faults."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[int, Fault]] = []
+        self._faults: list[tuple[int, Fault]] = []
 
     @property
     def faults(self) -> list[Fault]:
-        """Return what is wrong, in the order of the file."""
-        return [fault for _, fault in sorted(self._found, key=lambda found: found[0])]
+        """Return the faults in the order of the file."""
+        return [fault for _, fault in sorted(self._faults, key=lambda noted: noted[0])]
 
     def entries(self, root: yaml.Node) -> tuple[Entry, ...]:
         import yaml
@@ -150,10 +150,10 @@ class _Reader:
             self._note(root, "", "the manifest must be a list, `- name: …`")
             return ()
         read = [(node, self._entry(node)) for node in root.value]
-        found = [(node, entry) for node, entry in read if entry]
-        self._check_repetition(found)
-        self._check_primary(found)
-        return tuple(entry for _, entry in found)
+        entries = [(node, entry) for node, entry in read if entry]
+        self._check_repetition(entries)
+        self._check_primary(entries)
+        return tuple(entry for _, entry in entries)
 
     def _entry(self, node: yaml.Node) -> Entry | None:
         import yaml
@@ -171,7 +171,7 @@ class _Reader:
             primary=self._primary(name, values),
         )
         if entry.url.startswith("http://") and not entry.checksum:
-            problem = "give a checksum: what comes over http:// may have been changed on its way"
+            problem = "needs a checksum: what comes over http:// may have been altered in transit"
             self._note(values["url"], _of("url", name), problem, is_warning=True)
         return entry
 
@@ -182,9 +182,9 @@ class _Reader:
         for key, value in node.value:
             word = str(key.value)
             if word not in _KEYS:
-                self._note(key, f'"{word}"', f"is no key of a stack; keys are {', '.join(_KEYS)}")
+                self._note(key, f'"{word}"', f"is not a key of a stack; use {', '.join(_KEYS)}")
             elif word in values:
-                self._note(key, f'"{word}"', "is there twice; remove one")
+                self._note(key, f'"{word}"', "is duplicated; remove one")
             elif not isinstance(value, yaml.ScalarNode):
                 self._note(value, f'"{word}"', "must be a single value")
             else:
@@ -227,7 +227,7 @@ class _Reader:
                 expected = f"{_DIGITS[algorithm]} hexadecimal digits"
                 self._note(values[key], _of(key, name), f"must be {expected}, got {text!r}")
             elif algorithm == "md5":
-                problem = 'can be forged; give "checksum: sha256:…" in its place'
+                problem = 'can be forged; use "checksum: sha256:…" instead'
                 self._note(values[key], _of(key, name), problem, is_warning=True)
             return checksum
         return None
@@ -242,25 +242,25 @@ class _Reader:
             )
         return word in ("true", "yes")
 
-    def _check_repetition(self, found: Sequence[tuple[yaml.Node, Entry]]) -> None:
+    def _check_repetition(self, entries: Sequence[tuple[yaml.Node, Entry]]) -> None:
         lines: dict[tuple[str, str | None], int] = {}
-        for node, entry in found:
+        for node, entry in entries:
             first = lines.setdefault(entry[:2], node.start_mark.line + 1)
             if entry.name and first != node.start_mark.line + 1:
                 self._note(node, f'stack "{entry}"', f"is already on line {first}; remove one")
 
-    def _check_primary(self, found: Sequence[tuple[yaml.Node, Entry]]) -> None:
-        primaries = [(node, entry) for node, entry in found if entry.primary]
+    def _check_primary(self, entries: Sequence[tuple[yaml.Node, Entry]]) -> None:
+        primaries = [(node, entry) for node, entry in entries if entry.primary]
         for node, entry in primaries[1:]:
             other, first = primaries[0]
             line = other.start_mark.line + 1
-            problem = f'only one stack can be primary, and "{first}" on line {line} is already'
+            problem = f'only one stack can be primary, and "{first}" on line {line} already is'
             self._note(node, _of("primary", entry.name), problem)
 
     def _note(self, node: yaml.Node, place: str, problem: str, *, is_warning: bool = False) -> None:
         line = node.start_mark.line + 1
         where = f"line {line}, {place}" if place else f"line {line}"
-        self._found.append((line, Fault(where, problem, is_warning)))
+        self._faults.append((line, Fault(where, problem, is_warning)))
 
 
 def _of(key: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a person is told while a stack is being fetched."""
+"""Show the progress of fetching a stack."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Prints steps as lines, and on a terminal a bar for each that takes long."""
+    """Prints steps as lines, and on a terminal a progress bar for each long step."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Take where to print: standard error by default."""
+        """Take the stream to print to: standard error by default."""
         self._stream = stream or sys.stderr
         self._bar: ProgressBar[int] | None = None
         self._step = ""
         self._done, self._total = 0, 0
 
     def say(self, text: str) -> None:
-        """Tell the step that begins."""
+        """Print the step that begins."""
         self.finish()
         self._step, self._done, self._total = text, 0, 0
         print(f"hsup: {visible(text)}", file=self._stream, flush=True)
 
     def show(self, done: int, total: int | None) -> None:
-        """Tell how many bytes of the step are done, of how many if that is known."""
+        """Show how many bytes of the step are done; `total` is None if it is not known."""
         self._done, self._total = done, total or 0
         if not total or not self._draws:
             return
@@ -41,7 +41,7 @@ class Progress:
         self._bar.update(done - self._bar.pos)
 
     def describe(self) -> str:
-        """Return how far the step is, "" where that is drawn."""
+        """Return the progress of the step in words, "" if a bar shows it."""
         if self._draws or not self._done:
             return "" if self._draws else self._step
         return f"{self._step} ({amount(self._done, self._total)})"
@@ -51,7 +51,7 @@ class Progress:
         return current().is_drawn and self._stream.isatty()
 
     def finish(self) -> None:
-        """End the step; its bar stays as it is."""
+        """End the step; its bar stays on the terminal."""
         if self._bar is not None:
             self._bar.render_finish()
             self._bar = None

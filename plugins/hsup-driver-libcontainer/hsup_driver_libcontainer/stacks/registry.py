@@ -1,8 +1,8 @@
 """Pull images from container registries with skopeo, and unpack their layers with umoci.
 
-skopeo knows the protocol, the architectures and where credentials are kept
-(REGISTRY_AUTH_FILE, ~/.docker/config.json, credential helpers), and verifies
-every digest; umoci knows whiteouts, opaque folders, hard links and attributes.
+skopeo implements the protocol, knows the architectures and the places of credentials
+(REGISTRY_AUTH_FILE, ~/.docker/config.json, credential helpers), and verifies every digest;
+umoci handles whiteouts, opaque directories, hard links and extended attributes.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from hsup_driver_libcontainer.stacks.manifest import Entry, shown
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.tools import Tools
 
-#: As Docker does, see https://docs.docker.com/reference/cli/dockerd/#insecure-registries.
+#: TLS is not required on loopback addresses, as in Docker, see https://docs.docker.com/reference/cli/dockerd/#insecure-registries.
 _LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/")
 _TAG = re.compile(r":[^/:]*$")
 #: Go's names, which image indexes use.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-#: What skopeo calls registries, see man 5 containers-transports.
+#: skopeo's name for registries, see man 5 containers-transports.
 _TRANSPORT = "docker://"
 _RETRIES = "3"
 #: The largest size in a manifest, an int64 (OCI image-spec, descriptor.md).
 _MOST_BYTES = 2**63 - 1
-#: How many characters of a size that makes no sense are told.
+#: How many characters of an invalid size are shown.
 _MOST_TOLD = 40
 _LAYOUT_TAG = "stack"
 
@@ -41,8 +41,8 @@ _LAYOUT_TAG = "stack"
 class Image:
     """An image of this machine's architecture.
 
-    `digest` is what the reference stands for at present: an index, or the
-    image itself. `size` is in bytes, of all layers as they are transferred.
+    `digest` is that of the index or the image that the reference currently leads to.
+    `size` is in bytes, of all layers as they are transferred.
     """
 
     reference: str
@@ -51,7 +51,7 @@ class Image:
 
 
 def resolve_image(entry: Entry, tools: Tools) -> Image:
-    """Ask the registry what an entry stands for. Raises DriverError."""
+    """Ask the registry for the image of an entry. Raises DriverError."""
     tools.check("skopeo", "umoci")
     repository, reference = _references(entry)
     top = _manifest(reference, tools)
@@ -67,7 +67,7 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
 
 
 def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> str:
-    """Fetch an image into a folder, as an OCI layout; layers that are there stay.
+    """Fetch an image into a directory as an OCI layout; present layers are kept.
 
     Returns the layout's reference, for `unpack_image`.
     """
@@ -78,7 +78,7 @@ def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> s
         "--quiet",
         f"--retry-times={_RETRIES}",
         f"--src-tls-verify={_wants_tls(image.reference)}",
-        # umoci 0.4.7, which Debian 12 has, reads no zstd.
+        # umoci 0.4.7 of Debian 12 cannot read zstd.
         "--dest-compress-format=gzip",
         f"{_TRANSPORT}{image.reference}",
         f"oci:{layout}:{_LAYOUT_TAG}",
@@ -89,14 +89,14 @@ def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> s
 
 
 def unpack_layers(layout: str, root: str, tools: Tools) -> None:
-    """Unpack the layers of an image into a new folder, one over the other."""
+    """Unpack the layers of an image into a new directory, one above the other."""
     tools.run("umoci", "raw", "unpack", "--image", layout, root, to="unpack the image's layers")
 
 
 def _references(entry: Entry) -> tuple[str, str]:
-    """Return the repository, and with the checksum as digest, or else the tag, the image."""
+    """Return the repository, and the image: by its checksum as digest, or else by its tag."""
     given = entry.image
-    assert given is not None  # nothing else is resolved
+    assert given is not None  # only images are resolved
     if entry.checksum:
         repository = _TAG.sub("", given.partition("@")[0])
         return repository, f"{repository}@{entry.checksum}"
@@ -112,43 +112,43 @@ def _manifest(reference: str, tools: Tools) -> bytes:
         f"--tls-verify={_wants_tls(reference)}",
         f"{_TRANSPORT}{reference}",
         to=f"pull {reference}",
-        hint="hsup stacks import NAME FOLDER takes a root file system that is here",
+        hint="run hsup stacks import NAME DIRECTORY to use a root file system of this machine",
     )
 
 
 @contextmanager
 def _nonsense_told(reference: str) -> Iterator[None]:
-    """Say so where a registry's answer is not JSON, or not what OCI's image-spec has."""
+    """Raise DriverError if a registry's answer is not JSON, or not as in OCI's image-spec."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        text = f"cannot pull {reference}: what the registry has there is no image: {error!r}"
-        raise DriverError(text, hint="check that it is the address of an image") from error
+        text = f"cannot pull {reference}: the registry's answer is not an image: {error!r}"
+        raise DriverError(text, hint="check that this is the address of an image") from error
 
 
 def _size(layer: dict[str, Any], reference: str) -> int:
-    """Return the bytes of a layer. Raises DriverError for what is no number of them."""
+    """Return the size of a layer in bytes. Raises DriverError if it is invalid."""
     size = layer["size"]
     if type(size) is not int or not 0 <= size <= _MOST_BYTES:
-        told = json.dumps(size)[:_MOST_TOLD]
-        text = f'cannot pull {reference}: layer "{layer.get("digest")}" has the size {told}'
-        hint = f"have the image pushed again: it is a number of bytes from 0 to {_MOST_BYTES}"
+        shown_size = json.dumps(size)[:_MOST_TOLD]
+        text = f'cannot pull {reference}: layer "{layer.get("digest")}" has the size {shown_size}'
+        hint = f"push the image again, with a size from 0 to {_MOST_BYTES} bytes"
         raise DriverError(text, hint=hint)
     return size
 
 
 def _choose(manifests: Sequence[dict[str, Any]], entry: Entry) -> str:
     wanted = _ARCHITECTURES.get(platform.machine(), platform.machine())
-    # An index may have what is for no platform, such as signatures.
-    platforms = [one.get("platform", {}) for one in manifests]
-    found = [(one.get("os"), one.get("architecture")) for one in platforms]
-    if ("linux", wanted) not in found:
-        others = ", ".join(sorted({str(arch) for system, arch in found if system == "linux"}))
+    # An index may have entries without a platform, such as signatures.
+    platforms = [manifest.get("platform", {}) for manifest in manifests]
+    systems = [(target.get("os"), target.get("architecture")) for target in platforms]
+    if ("linux", wanted) not in systems:
+        others = ", ".join(sorted({str(arch) for system, arch in systems if system == "linux"}))
         raise DriverError(
-            f'stack "{entry}" is not there for {wanted}, only for {others or "other systems"}',
-            hint=f"give an image that has it in place of {shown(entry.url)}",
+            f'stack "{entry}" is not available for {wanted}, only for {others or "other systems"}',
+            hint=f"use an image for {wanted} instead of {shown(entry.url)}",
         )
-    return str(manifests[found.index(("linux", wanted))]["digest"])
+    return str(manifests[systems.index(("linux", wanted))]["digest"])
 
 
 def _wants_tls(reference: str) -> str:

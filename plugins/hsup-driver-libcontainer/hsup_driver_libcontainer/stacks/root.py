@@ -1,4 +1,4 @@
-"""What makes a folder a root file system that dynos can run on."""
+"""Check that a directory is a root file system that dynos can run on."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ _ARCHITECTURES = {62: "amd64", 183: "arm64"}
 
 
 def check_root(root: str, name: str) -> None:
-    """Raise DriverError where a folder is no root of this machine's architecture."""
+    """Raise DriverError if a directory is not a root of this machine's architecture."""
     if not os.stat(root).st_mode & stat.S_IXOTH:
-        hint = "chmod 755 its root folder"
-        raise DriverError(f'the root folder of stack "{name}" is closed to dynos', hint=hint)
+        hint = "run chmod 755 on it"
+        raise DriverError(f'dynos cannot enter the root directory of stack "{name}"', hint=hint)
     for shell in _SHELLS:
         path = find_file(root, shell)
         if path is None:
-            hint = "give the whole root file system of a system that has bash"
-            what = os.path.basename(shell)
-            raise DriverError(f'no {what} in the stack "{name}": it has no /{shell}', hint=hint)
+            hint = "use a complete root file system that has bash"
+            raise DriverError(f'stack "{name}" has no /{shell}', hint=hint)
         _check_machine(path, name)
 
 
 def find_file(root: str, path: str) -> str | None:
-    """Return the file that a path leads to where `root` is the root folder, or None."""
+    """Return the file that a path leads to if `root` is the root directory, or None."""
     try:
-        found = root + resolve(root, path)
-    except OSError:  # in a circle
+        resolved = root + resolve(root, path)
+    except OSError:  # a loop of links
         return None
-    return found if os.path.isfile(found) else None
+    return resolved if os.path.isfile(resolved) else None
 
 
 def settle(root: str) -> int:
-    """Remove the devices of a new root, and return how many bytes its files have.
+    """Remove the devices of a new root, and return the size of its files in bytes.
 
-    A dyno gets a /dev of its own; nothing on the host's disk needs them.
+    A dyno gets a /dev of its own, so the devices are not needed.
     """
-    # The folder that an archive was made of may be a temporary one, closed to others.
+    # The directory that was archived may have been a temporary one, closed to other users.
     os.chmod(root, 0o755)  # noqa: S103 - dynos run as users of their own
     size = 0
     for folder, _, names in os.walk(root):
@@ -63,10 +62,10 @@ def _check_machine(path: str, name: str) -> None:
     wanted = _MACHINES.get(platform.machine())
     if not header.startswith(b"\x7fELF") or wanted is None:
         return
-    found = int.from_bytes(header[18:20], "little")
-    if found != wanted:
-        got = _ARCHITECTURES.get(found, f"machine {found}")
+    machine = int.from_bytes(header[18:20], "little")
+    if machine != wanted:
+        got = _ARCHITECTURES.get(machine, f"machine {machine}")
         raise DriverError(
-            f'stack "{name}" is for {got}, this machine is {_ARCHITECTURES[wanted]}',
-            hint=f"give its {_ARCHITECTURES[wanted]} variant",
+            f'stack "{name}" is for {got}, but this machine is {_ARCHITECTURES[wanted]}',
+            hint=f"use its {_ARCHITECTURES[wanted]} variant",
         )

@@ -1,4 +1,4 @@
-"""A stack that is there: where its files are, and the lock that keeps them there."""
+"""An installed stack: the path of its files, and the lock that keeps them from being removed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple, Self
 from hsup.locks import unlock
 from hsup_driver_libcontainer.stacks.manifest import Entry
 
-#: What a stack's folder has in it: one of the two, and the record.
+#: The content of a stack's directory: a root or an image, and the record.
 ROOT, IMAGE, RECORD = "root", "image", "stack.json"
 
-#: `noload`: a file system that was in use when its image was made has a journal
-#: to be replayed, which needs writing, and without it is refused (man 5 ext4).
+#: `noload`: a file system that was in use when its image was made has a journal to replay,
+#: which needs write access; without this option the mount fails then (man 5 ext4).
 _MOUNT_OPTIONS = {
     "ext4": "ro,loop,nosuid,nodev,noload",
     "squashfs": "ro,loop,nosuid,nodev",
@@ -22,11 +22,11 @@ _MOUNT_OPTIONS = {
 
 
 class Record(NamedTuple):
-    """What is written down of a stack that was installed.
+    """The record of an installed stack.
 
-    `url` and `checksum` are those that it was fetched by. `digest` is that of
-    an image in a registry. `filesystem` is None for files in a folder, else
-    `ext4` or `squashfs`. `size` is in bytes, of the files or of the image.
+    `url` and `checksum` are those of the entry that it was fetched by. `digest` is that of an
+    image in a registry. `filesystem` is `ext4` or `squashfs` for a disk image, None for
+    files in a directory. `size` is in bytes, of the files or of the image.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Record(NamedTuple):
     size: int
 
     def entry(self) -> Entry:
-        """Return what it was fetched by."""
+        """Return the entry that it was fetched by."""
         return Entry(self.name, self.version, self.url, self.checksum)
 
     def is_of(self, entry: Entry) -> bool:
-        """Tell whether an entry means this stack, and not one from elsewhere."""
+        """Tell whether the stack was fetched by this entry, and not from elsewhere."""
         return self.entry() == entry._replace(primary=False)
 
     def __str__(self) -> str:
@@ -50,16 +50,16 @@ class Record(NamedTuple):
 
 
 class Stack:
-    """A stack in use; nobody removes it before it is closed.
+    """A stack in use, which stays on the disk until it is closed.
 
-    `folder` is the root folder, None where there is an `image` to be mounted.
+    `folder` is its root directory, None if there is an `image` to mount.
     """
 
     def __init__(self, record: Record, path: str, descriptor: int) -> None:
         """Take a stack and the descriptor of the lock on it.
 
-        `path` is the root folder of a stack that was not installed, being a
-        folder of the operator's, or what `installed` has.
+        `path` is a directory of the operator that is used where it is, or one of
+        `installed`.
         """
         self.name = record.name
         self.version = record.version
@@ -77,15 +77,15 @@ class Stack:
     def mount_command(self, target: str) -> tuple[str, ...]:
         """Return the command that mounts the image, read-only.
 
-        Its loop device goes with the mount, as mount(8) sets autoclear; so in a
-        mount namespace of one's own nothing is left when that ends.
+        The loop device is released with the mount, as mount(8) sets autoclear; so nothing is
+        left when the mount namespace ends.
         """
         assert self.image
         assert self.record.filesystem
         return mount_command(self.image, self.record.filesystem, target)
 
     def close(self) -> None:
-        """Let others remove the stack; may be called more than once."""
+        """Release the lock, so that the stack can be removed; may be called more than once."""
         if self._descriptor >= 0:
             unlock(self._descriptor)
             self._descriptor = -1
@@ -108,18 +108,18 @@ def mount_command(image: str, filesystem: str, target: str) -> tuple[str, ...]:
 
 
 def write_record(folder: str, record: Record) -> None:
-    """Write down what a stack's folder has in it, which is not in its place yet."""
+    """Write the record of a stack into its directory, before that is renamed into place."""
     path = os.path.join(folder, RECORD)
     with open(path, "w", encoding="utf-8", opener=_open_privately) as file:
         json.dump(record, file)
 
 
 def read_record(folder: str) -> Record:
-    """Return what a stack's folder has in it."""
+    """Read the record of a stack."""
     with open(os.path.join(folder, RECORD), encoding="utf-8") as file:
         return Record(*json.load(file))
 
 
 def _open_privately(path: str, flags: int) -> int:
-    """Open a file for its owner alone: URLs may have passwords in them."""
+    """Open a file for its owner alone: URLs may contain passwords."""
     return os.open(path, flags, 0o600)

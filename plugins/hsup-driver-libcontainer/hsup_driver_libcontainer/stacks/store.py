@@ -1,4 +1,4 @@
-"""The stacks of this machine: fetched when one is needed, once, and kept."""
+"""The stacks of this machine: each is fetched once, when it is needed, and kept."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 STACKS_DIR = "HSUP_STACKS_DIR"
 DEFAULT_STACKS_DIR = f"{SYSTEM_STATE}/stacks"
-#: What parts the folders and the options of overlays, and what escapes it.
+#: The separators of overlays' directories and options, and the character that escapes them.
 _UNMOUNTABLE = re.compile(r"[:,\\]")
 
 
 class Listed(NamedTuple):
     """A stack that is known or installed.
 
-    `path` is the folder that it is in, None where it has to be fetched first;
-    `record` is None where nothing was installed, as for a folder of the operator's.
+    `path` is its directory, None if it has to be fetched first; `record` is None if nothing
+    was installed, as for a directory of the operator's.
     """
 
     entry: Entry
@@ -42,17 +42,17 @@ class Listed(NamedTuple):
 
 
 class StackStore:
-    """Gives stacks to those who run dynos, and takes care of what is on the disk."""
+    """Provides stacks to drivers, and manages those on the disk."""
 
     def __init__(self, settings: Settings) -> None:
-        """Choose the folder. Raises UsageError where HSUP_STACKS_DIR makes no sense."""
+        """Choose the directory. Raises UsageError if HSUP_STACKS_DIR is invalid."""
         self._folder = _folder(settings)
         self.catalogue = Catalogue(self._folder)
         self._installed = Installed(self._folder)
         self._environ = settings.environ
 
     def obtain(self, wanted: str | None = None, progress: Progress | None = None) -> Stack:
-        """Return a stack that is ready; fetch it first where it is not there.
+        """Return a stack that is ready for use; fetch it first if it is not installed.
 
         `wanted` is `NAME` or `NAME:VERSION`, None the primary stack. Blocks.
         The stack stays on the disk until it is closed. Raises DriverError.
@@ -64,15 +64,15 @@ class StackStore:
             return self._installed.open(entry) or self._fetch(entry, progress)
 
     def look(self, wanted: str | None) -> Stack | None:
-        """Return a stack if it is there, as `obtain` does; fetch nothing. Raises DriverError."""
+        """Return a stack as `obtain` does, or None if it would have to be fetched."""
         with self._telling():
             entry = self.catalogue.find(wanted)
             return _open_folder(entry) if is_folder(entry) else self._installed.open(entry)
 
     def pull(self, wanted: str | None, progress: Progress | None = None) -> tuple[Entry, bool]:
-        """Fetch a stack that is not there, or whose image in a registry is another now.
+        """Fetch a stack that is not installed, or whose image in a registry has changed.
 
-        Returns which it was, and whether anything was fetched. Raises DriverError.
+        Returns its entry, and whether anything was fetched. Raises DriverError.
         """
         with self._telling():
             entry = self.catalogue.find(wanted)
@@ -90,21 +90,23 @@ class StackStore:
                 return entry, stack.record != present.record
 
     def add(self, entry: Entry, progress: Progress | None = None) -> None:
-        """Import a stack: a folder is used where it is, all else is fetched."""
+        """Import a stack: a directory is used where it is, anything else is fetched."""
         with self._telling():
             if is_folder(entry):
                 if entry.checksum:
-                    raise UsageError("a folder has no checksum", hint="leave out --checksum")
+                    raise UsageError(
+                        "a directory cannot have a checksum", hint="leave out --checksum"
+                    )
                 _open_folder(entry).close()
             else:
                 self._fetch(entry, progress, is_anew=True).close()
             self.catalogue.add_import(entry)
 
     def remove(self, wanted: str) -> tuple[str, ...]:
-        """Remove a stack, all versions of it where none is given; return their names.
+        """Remove a stack, or all its versions if none is given; return their names.
 
-        A folder that was imported is only forgotten. Raises DriverError, before
-        anything is removed, where one is in use or there is none.
+        An imported directory is forgotten, but not deleted. Raises DriverError, before
+        anything is removed, if one is in use or none is installed.
         """
         name, version = split_wanted(wanted)
         with self._telling():
@@ -119,12 +121,12 @@ class StackStore:
                 if entry.name == name and version in (None, entry.version)
             ]
             if not records and not imports:
-                raise DriverError(f'stack "{wanted}" is not installed', hint="see hsup stacks list")
+                raise DriverError(f'stack "{wanted}" is not installed', hint="run hsup stacks list")
             self._remove(wanted, records, imports)
             return tuple(sorted({str(one) for one in (*records.values(), *imports)}))
 
     def list(self) -> tuple[Listed, ...]:
-        """Return the stacks that are known, and what is installed all the same."""
+        """Return the known stacks, and those that are installed but not known any more."""
         with self._telling():
             records = self._installed.records()
             entries = [*self.catalogue.entries()]
@@ -141,7 +143,7 @@ class StackStore:
             )
 
     def sweep(self) -> tuple[str, ...]:
-        """Remove what was replaced or half made, and is nobody's; say what it was."""
+        """Remove replaced and incomplete stacks that are not in use; return what they were."""
         with self._telling():
             return self._installed.sweep()
 
@@ -153,25 +155,25 @@ class StackStore:
         unless: Record | None = None,
         is_anew: bool = False,
     ) -> Stack:
-        """Fetch a stack, once if several processes want it at the same time.
+        """Fetch a stack, only once if several processes want it at the same time.
 
-        `unless` is what is there, if that may be out of date; `is_anew` asks for
-        it whatever is there.
+        `unless` is the record of an installed one that may be out of date; `is_anew` fetches
+        it even if it is installed.
         """
-        # What only fetching needs takes as long to import as a fast `hsup run`.
+        # Only fetching needs these imports, which take as long as a fast `hsup run`.
         from hsup.archives.limits import read_limits
         from hsup_driver_libcontainer.stacks.fetch import Workspace
         from hsup_driver_libcontainer.stacks.tools import Tools
 
-        told = progress or Progress()
+        reporter = progress or Progress()
         folder = self._installed.workspace(entry)
-        waiting = f"waiting for another hsup that fetches stack {entry}"
-        with workspace(folder, lambda: told.say(waiting)) as descriptor:
+        waiting = f"waiting for another hsup to fetch stack {entry}"
+        with workspace(folder, lambda: reporter.say(waiting)) as descriptor:
             stack = None if is_anew else self._installed.open(entry)
             if stack is None or stack.record == unless:
                 rate = read_limits(self._environ).rate
                 tools = Tools(self._environ, descriptor)
-                place = Workspace(folder=folder, tools=tools, progress=told, min_rate=rate)
+                place = Workspace(folder=folder, tools=tools, progress=reporter, min_rate=rate)
                 with stack or nullcontext():
                     self._fetch_into(place, entry, stack.record.digest if stack else None)
                 stack = self._reopen(entry)
@@ -215,7 +217,7 @@ class StackStore:
 
 
 def is_folder(entry: Entry) -> bool:
-    """Tell whether a stack is a folder of the operator's, which is used where it is."""
+    """Tell whether a stack is a directory of the operator's, which is used where it is."""
     return entry.url.startswith("/") and os.path.isdir(entry.url)
 
 
@@ -224,9 +226,9 @@ def _open_folder(entry: Entry) -> Stack:
 
     if _UNMOUNTABLE.search(entry.url):
         problem = (
-            f'stack "{entry}" is in {entry.url!r}, and overlays cannot have : , or \\ in paths'
+            f'stack "{entry}" is in {entry.url!r}, but overlays cannot have : , or \\ in paths'
         )
-        raise DriverError(problem, hint="rename the folder, or bind-mount it elsewhere")
+        raise DriverError(problem, hint="rename the directory, or bind-mount it elsewhere")
     check_root(entry.url, str(entry))
     descriptor = lock(entry.url, SHARED)
     record = Record(entry.name, entry.version, entry.url, None, None, None, 0)
@@ -250,7 +252,7 @@ def _is_in_use(path: str) -> bool:
 def _folder(settings: Settings) -> str:
     folder = settings.environ.get(STACKS_DIR) or DEFAULT_STACKS_DIR
     if not folder.startswith("/") or _UNMOUNTABLE.search(folder):
-        # Skopeo parts its arguments by colons as well.
+        # skopeo separates its arguments by colons as well.
         problem = f"must be an absolute path without : , and \\, got {folder!r}"
         raise UsageError(f"{STACKS_DIR} {problem}", hint=f"set it to {DEFAULT_STACKS_DIR}")
     return folder.rstrip("/") or "/"

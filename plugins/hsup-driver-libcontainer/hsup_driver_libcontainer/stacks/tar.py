@@ -1,7 +1,7 @@
-"""Unpack root tars with GNU tar, whose refusals and placeholders keep members inside.
+"""Unpack tars of stacks with GNU tar, which keeps all members inside the target directory.
 
-It takes neither `..` nor what lies behind a link that leads out: such links are
-made when all else is in place.
+It refuses `..`, and members behind a link that leads out: it puts placeholders there, and
+makes such links after everything else is in place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hsup_driver_libcontainer.stacks.tools import Tools
 
 
 def unpack_tar(archive: Archive, root: str, tools: Tools, progress: Progress) -> None:
-    """Unpack into a new folder, with owners, modes and extended attributes as they are."""
+    """Unpack into a new directory, keeping owners, modes and extended attributes."""
     os.mkdir(root, 0o755)
     if archive.compression:
         tools.check(archive.compression)
@@ -22,7 +22,7 @@ def unpack_tar(archive: Archive, root: str, tools: Tools, progress: Progress) ->
     with open(archive.path, "rb", buffering=0) as file:
 
         def watch() -> None:
-            # tar reads through the same open file, so this is how far it is.
+            # tar reads from the same open file description, so this is its position.
             progress.show(os.lseek(file.fileno(), 0, os.SEEK_CUR), total)
 
         tools.run(

@@ -13,7 +13,7 @@ from typing import IO
 from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
 
-#: The Debian packages of what is not on every machine.
+#: The Debian packages of tools that are not on every machine.
 _PACKAGES = {
     "skopeo": "skopeo umoci",
     "umoci": "skopeo umoci",
@@ -26,8 +26,8 @@ _PACKAGES = {
 }
 _SECONDS_BETWEEN_LOOKS = 0.2
 _DISK_IS_FULL = os.strerror(errno.ENOSPC)
-#: How tar tells of its end, after what it ends for; the last one follows the unexpected end of
-#: an archive whose size is no multiple of 10,240 (GNU tar 1.35).
+#: The lines that tar prints after the cause of a failure; the last one follows the unexpected end
+#: of an archive whose size is not a multiple of 10,240 (GNU tar 1.35).
 _ENDS = (
     "Exiting with failure",
     "Error is not recoverable",
@@ -38,7 +38,7 @@ _LOGGED = re.compile(r'level=\w+ msg="(.*)"$')
 
 
 class Tools:
-    """Runs tools that end with hsup, and hold a lock of its until they have."""
+    """Runs tools that end when hsup ends, and hold one of its locks until then."""
 
     def __init__(self, environ: Mapping[str, str], lock: int) -> None:
         self._environ = {**environ, "LC_ALL": "C"}
@@ -49,8 +49,8 @@ class Tools:
         for name in names:
             if which(name, path=self._environ.get("PATH")) is None:
                 package = _PACKAGES.get(name, name)
-                hint = f"apt install {package}, or your system's package of it"
-                raise DriverError(f"{name} is not installed, which this stack needs", hint=hint)
+                hint = f"install it: apt install {package}, or your system's package of it"
+                raise DriverError(f"{name} is not installed, but this stack needs it", hint=hint)
 
     def run(
         self,
@@ -60,10 +60,10 @@ class Tools:
         stdin: IO[bytes] | None = None,
         watch: Callable[[], None] = lambda: None,
     ) -> bytes:
-        """Return what a command prints; `to` is its purpose and `hint` a remedy, for the error.
+        """Return the output of a command; `to` is its purpose and `hint` a remedy, for the error.
 
-        Calls `watch` several times a second. Raises DriverError with the last
-        line of its complaint, and GivenUp.
+        Calls `watch` several times a second. Raises DriverError with the last line of the
+        command's error output, and GivenUp.
         """
         process = self.start(*command, stdin=stdin)
         try:
@@ -77,11 +77,11 @@ class Tools:
         return output
 
     def start(self, *command: str, stdin: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-        """Start a command, with pipes for what it prints."""
+        """Start a command, with pipes for its output and errors."""
         self.check(command[0])
-        # hsup may be killed: its lock is free when its children have gone too.
+        # If hsup is killed, its lock is free only when its children have ended, too.
         argv = ("setpriv", "--pdeathsig", "KILL", "--", *command)
-        return subprocess.Popen(  # noqa: S603 - no shell, and the words are ours
+        return subprocess.Popen(  # noqa: S603 - no shell, and hsup's own words
             argv,
             stdin=stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -92,7 +92,7 @@ class Tools:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a command that still runs, and close its pipes."""
+    """Kill a command that is still running, and close its pipes."""
     process.kill()
     with process:
         pass
@@ -110,9 +110,9 @@ def _communicate(
 
 
 def _last_line(complaint: bytes) -> str:
-    """Return what tools say last, or tar before it tells of its exit."""
+    """Return the last line of an error output that names a cause."""
     lines = complaint.decode(errors="replace").strip().splitlines()
-    # "Wrote only" is how tar tells of a write that a full disk cut off.
+    # tar reports a write that a full disk cut off with "Wrote only".
     if any(_DISK_IS_FULL in line or "Wrote only" in line for line in lines):
         return _DISK_IS_FULL
     telling = [line for line in lines if line and not any(end in line for end in _ENDS)]

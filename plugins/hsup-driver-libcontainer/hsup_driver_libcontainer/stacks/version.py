@@ -10,9 +10,9 @@ _PIECE = re.compile(r"[0-9]+|[a-z]+", re.IGNORECASE)
 
 
 def ordered(version: str | None) -> Ordered:
-    """Return what sorts versions by their numbers: 1.9 < 1.10, 24.v99 < 24.v123.
+    """Return a key that sorts versions by their numbers: 1.9 < 1.10, 24.v99 < 24.v123.
 
-    A word is less than a number in its place, and no version less than any.
+    A word is less than a number in its place, and no version is less than any other.
     """
     return tuple(_rank(piece) for piece in _PIECE.findall(version or ""))
 

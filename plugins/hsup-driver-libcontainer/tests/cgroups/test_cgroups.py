@@ -1,4 +1,4 @@
-"""Cgroups of the machine that this runs on, whichever version it has."""
+"""The cgroups of the machine that this runs on, whichever version it has."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def group(cgroups: Cgroups, instance: str) -> Group:
 
 @pytest.fixture
 def start() -> Iterator[Callable[[Group, str], subprocess.Popen[bytes]]]:
-    """Start Python code in a group; it is in there when this returns."""
+    """Start Python code in a group; it has joined when this returns."""
     started = []
 
     def start(group, code):
@@ -270,13 +270,13 @@ def test_to_remove_again_does_nothing(group, instance):
 
 
 def test_a_dyno_that_is_there_already_is_not_touched_by_another(group, cgroups, instance):
-    with pytest.raises(DriverError, match=r"cannot make a cgroup for web.1: .*File exists"):
+    with pytest.raises(DriverError, match=r"cannot create a cgroup for web.1: .*File exists"):
         cgroups.create(instance, "web.1", SIZES["performance-m"])
     assert content(group, "pids", "pids.max") == "12"
 
 
 def test_a_dyno_whose_limits_cannot_be_set_leaves_nothing(cgroups, instance):
-    with pytest.raises(DriverError, match=r"pids.max: Invalid argument; see hsup doctor"):
+    with pytest.raises(DriverError, match=r"pids.max: Invalid argument; run hsup doctor"):
         cgroups.create(instance, "web.1", SMALL._replace(pids=-1))
     assert folders_of(instance) == []
 
@@ -338,7 +338,7 @@ def test_the_root_of_all_cgroups_keeps_its_processes(unified):
 
 
 def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
-    """It is mounted on a cgroup, which is all that there can be for it."""
+    """It is mounted on a cgroup: nothing else can be made in that file system."""
     Version2().complete({"memory": str(unified)})
     place, text = Version2().view({"memory": str(unified)}, SMALL).files[0]
     script = (

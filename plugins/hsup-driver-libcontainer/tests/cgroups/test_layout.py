@@ -1,4 +1,4 @@
-"""Machines as they are found in the wild, by their mountinfo."""
+"""Layouts of real machines, by their mountinfo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def v2(point: object, root: str = "/") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
-    """Make a folder that has what a folder of cgroups has, as far as anybody looks."""
+    """Make a directory with the files of a cgroup that are looked at."""
 
     def make(name, controllers=""):
         folder = tmp_path / name
@@ -109,7 +109,7 @@ def test_a_missing_controller_of_version_1_is_to_be_mounted(folder):
     assert [(one.is_good, one.text, one.remedy) for one in findings] == [
         (
             False,
-            "the cgroup controller pids is not there",
+            "the cgroup controller pids is not available",
             f"mount it: mkdir -p {there} && mount -t cgroup -o pids cgroup {there}",
         )
     ]

@@ -1,4 +1,4 @@
-"""What would be made for a dyno, told without making it: in folders that are no cgroups."""
+"""The explanation of what would be made for a dyno, in ordinary directories."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_version_1_has_a_cgroup_for_each_controller(v1, tmp_path):
     names = (*CONTROLLERS, *SHOWN_CONTROLLERS)
     assert told[:6] == [
         *(f"make the cgroup {tmp_path}/{name}/hsup-1/3000" for name in names),
-        f"give {tmp_path}/cpuset/hsup-1/3000 the processors of the one above",
+        f"give {tmp_path}/cpuset/hsup-1/3000 the processors of its parent",
     ]
     assert f"write 200000 to {tmp_path}/cpu/hsup-1/3000/cpu.cfs_quota_us" in told
     assert all(not os.listdir(tmp_path / name) for name in names)

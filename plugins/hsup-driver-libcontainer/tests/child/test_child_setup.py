@@ -17,7 +17,7 @@ raise TypeError("shown by nobody")
 
 
 def test_a_sealed_process_imports_nothing_and_shows_no_traceback(tmp_path):
-    """Python would look for both in files that are the dyno's by then."""
+    """Python would look for both in files that belong to the dyno by then."""
     (tmp_path / "planted.py").write_text("print('imported')")
     line = [sys.executable, "-c", SEALED, str(tmp_path)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)

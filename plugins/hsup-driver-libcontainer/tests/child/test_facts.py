@@ -56,7 +56,7 @@ def test_a_path_that_leads_in_circles_is_named(plan):
     ("refusal", "is_known"), [(errno.ENOSYS, False), (errno.EPERM, True), (errno.EBADF, True)]
 )
 def test_a_kernel_that_knows_no_mount_setattr_is_recognized(refusal, is_known):
-    """That it refuses to do so is another matter, and the error of the step that needs it."""
+    """A refusal is something else: the error of the step that needs the call."""
 
     def look():
         filtering = pyseccomp.SyscallFilter(pyseccomp.ALLOW)

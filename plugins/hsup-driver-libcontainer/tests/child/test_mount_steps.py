@@ -1,4 +1,4 @@
-"""The steps as they are told, which takes neither root nor a dyno."""
+"""The planned steps, which need neither root nor a dyno."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ SECRET = BindMount("/srv/secret", "/run/secret", read_only=True)
 
 
 def told(facts: Facts = FACTS, **changes: Any) -> list[Any]:
-    """Return the steps of a plan, those of choices among them, first."""
+    """Return the steps of a plan, with the first alternative of each choice."""
     flat: list[Any] = []
     for step in steps(PLAN._replace(**changes), UID, STAGE, facts):
         flat.extend([*step.steps, *step.instead] if isinstance(step, Choice) else [step])

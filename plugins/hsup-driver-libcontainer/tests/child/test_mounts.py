@@ -30,7 +30,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 
 @pytest.fixture
 def slug(tmp_path: Path) -> Path:
-    """Return a folder with files of OWNER, and one of root's."""
+    """Return a directory with files of OWNER, and one of root."""
     folder = tmp_path / "slug"
     (folder / "lib").mkdir(parents=True)
     for name in ("bin", "lib/one", "lib/two", "others"):
@@ -41,7 +41,7 @@ def slug(tmp_path: Path) -> Path:
 
 
 def meet(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
-    """Do something when a file is first looked at, right before it is given."""
+    """Do something when a file is first looked at, right before its owner is changed."""
     real = {name: getattr(os, name) for name in ("chown", "lchown")}
 
     def changed(path, *given, **options):
@@ -114,7 +114,7 @@ def owner() -> UnneededOwner:
 
 @pytest.fixture
 def make(owner: UnneededOwner) -> Callable[..., Any]:
-    """Return what takes steps."""
+    """Return a function that carries out steps."""
     return lambda *steps: FileSystems(cast(Owner, owner)).make(steps)
 
 
@@ -123,7 +123,7 @@ def writing(path: Path, content: str) -> File:
 
 
 def failing(does: str = "fail") -> Mount:
-    """Return a step that fails with ENOENT whoever takes it, and changes nothing."""
+    """Return a step that always fails with ENOENT, and changes nothing."""
     return Mount(does, "none", "/no/such/directory", "tmpfs")
 
 
@@ -206,6 +206,6 @@ def test_a_path_that_is_gone_is_named_when_it_is_opened(make, tmp_path):
 
 
 def test_a_folder_that_something_else_took_the_place_of_is_not_mounted(tmp_path):
-    with pytest.raises(OSError, match="replaced just now"):
+    with pytest.raises(OSError, match="has just replaced it"):
         _require_same(str(tmp_path), os.stat(tmp_path.parent))
     _require_same(str(tmp_path), os.stat(tmp_path))

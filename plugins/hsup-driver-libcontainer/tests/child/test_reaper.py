@@ -1,4 +1,4 @@
-"""What waits for the processes of a dyno passes signals on, outside of a dyno here."""
+"""The reaper forwards signals; it runs outside of a dyno here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ reaper.serve(int(sys.argv[1]), program, program)
 
 @pytest.fixture
 def unignored() -> Iterator[None]:
-    """Have what this process starts get a signal that whoever started it may ignore."""
+    """Let child processes receive a signal that the caller of this process may ignore."""
     before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGQUIT, before)

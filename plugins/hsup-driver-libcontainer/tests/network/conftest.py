@@ -1,4 +1,4 @@
-"""A machine of the test's own to make networks on."""
+"""A machine of its own for each test, to make networks on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host of the test's own: namespaces in which nothing of the machine can be disturbed.
+"""A host of its own for each test: namespaces, which keep the real machine undisturbed.
 
     host                                     world
     dynos ── (links of the driver) ── up0 ────── 198.51.100.2, 169.254.169.254
@@ -31,7 +31,7 @@ def own_namespace() -> int:
 
 @contextmanager
 def inside(namespace: int) -> Iterator[None]:
-    """Be in a network namespace, with this thread."""
+    """Enter a network namespace with this thread."""
     before = own_namespace()
     kernel.setns(namespace, kernel.CLONE_NEWNET)
     try:
@@ -42,7 +42,7 @@ def inside(namespace: int) -> Iterator[None]:
 
 
 class DynoNetwork:
-    """A process that does for its network what the first one of a dyno does."""
+    """A process that makes its network as a dyno's builder does."""
 
     def __init__(self, plan: netlink_apply.NetworkPlan, subnet: Subnet, name: str) -> None:
         self.subnet = subnet
@@ -104,14 +104,14 @@ class Machine:
         self._names = 0
 
     def run(self, command: str, text: str = "") -> str:
-        """Run a tool in the namespace that the test is in; it is given `text` to read."""
+        """Run a tool in the namespace of the test, with `text` as its input."""
         argv = command.split()
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
     def set(self, setting: str, value: int) -> None:
-        """Set one of the kernel's, as sysctl does, which not every machine has."""
+        """Set a kernel parameter, as sysctl does, which not every machine has."""
         Path("/proc/sys", *setting.split(".")).write_text(str(value), encoding="ascii")
 
     def run_or_none(self, command: str) -> str | None:
@@ -125,7 +125,7 @@ class Machine:
         return Network(settings, folder, firewall_folder=folder)
 
     def hsup(self, **environ: str) -> Network:
-        """Return the network of an hsup that runs."""
+        """Return the network of a running hsup."""
         network = self.network(**environ)
         network.open()
         self._undo.append(network.close)

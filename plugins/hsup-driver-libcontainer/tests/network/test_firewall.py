@@ -1,4 +1,4 @@
-"""The rules are there as long as any hsup lives, and no longer."""
+"""The rules exist while any hsup is running, and no longer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def forked(body: Callable[[], object]) -> int:
 
 
 def killed_hsup(machine: Machine) -> None:
-    """Leave what an hsup leaves that was killed."""
+    """Make the leftovers of an hsup that was killed."""
     reading, writing = os.pipe()
 
     def live():
@@ -59,7 +59,7 @@ def has_table(machine: Machine) -> bool:
 
 @pytest.fixture
 def docker(machine: Machine) -> None:
-    """Have the chains that Docker makes."""
+    """Make the chains that Docker makes."""
     if machine.run_or_none("iptables -S") is None:
         pytest.skip("needs iptables")
     for command in DOCKER:
@@ -320,7 +320,7 @@ def test_a_table_that_nobody_has_told_of_is_replaced(machine):
 def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):
     monkeypatch.setattr("hsup_driver_libcontainer.child.system_tools._SYSTEM_FOLDERS", ())
     network = machine.network(PATH=str(machine.run_folder))
-    expected = "^nft is missing; install it: apt-get install nftables$"
+    expected = "^nft is not installed; install it: apt-get install nftables$"
     with pytest.raises(DriverError, match=expected):
         network.check()
     assert not next(iter(network.examine())).is_good
@@ -333,7 +333,7 @@ def test_rules_that_the_kernel_refuses_are_told_and_not_left(machine):
     tool.chmod(0o755)
     network = machine.network(PATH=str(machine.run_folder))
     with pytest.raises(
-        DriverError, match="cannot make the nftables table hsup: Error: no such thing"
+        DriverError, match="cannot create the nftables table hsup: Error: no such thing"
     ):
         network.open()
 

@@ -44,7 +44,7 @@ def test_a_filled_template_is_what_pyroute2_encodes(environ, has_ipv6):
     assert filled.plan.host == direct.plan.host
     assert filled.plan.dyno == direct.plan.dyno
     assert filled.removal == direct.removal
-    assert "make hs0123456799999" in filled.plan.host_steps
+    assert "make the interface hs0123456799999" in filled.plan.host_steps
 
 
 def test_each_subnet_has_a_number_of_its_own_that_fits_the_kernel():

@@ -1,4 +1,4 @@
-"""Dynos reach the world, and neither one another nor what clouds tell about a machine."""
+"""Dynos reach the Internet, but neither one another nor the metadata services of clouds."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_world_reaches_a_dyno_that_was_published_and_no_other(machine):
 
 @pytest.fixture(params=["docker0", "mine0"])
 def bridged(machine: Machine, request: pytest.FixtureRequest) -> int:
-    """Give a container, as an engine makes it: at a bridge, which may have any name."""
+    """Make a container as an engine does: on a bridge, which may have any name."""
     container = machine.world()
     for line in (
         f"ip link add {request.param} type bridge",
@@ -252,7 +252,7 @@ def test_a_refused_step_is_named(machine):
     network.give_back(dyno.subnet)
     again = type(dyno)(network.plan(dyno.subnet, dyno.name), dyno.subnet, dyno.name)
     again.end()
-    assert again.problem == f"[Errno 17] File exists: 'cannot make {dyno.name}'\n"
+    assert again.problem == f"[Errno 17] File exists: 'cannot make the interface {dyno.name}'\n"
 
 
 def test_a_busy_block_is_told_before_anything_is_made(machine):
@@ -261,7 +261,7 @@ def test_a_busy_block_is_told_before_anything_is_made(machine):
     machine.run("ip link set up0 up")
     network = machine.network(LIBCONTAINER_DYNO_SUBNET="10.1.2.0/24")
     expected = (
-        "no subnet is free in 10.1.2.0/24: up0 has 10.1.0.0/16; "
+        "no subnet is free in 10.1.2.0/24: up0 uses 10.1.0.0/16; "
         "set LIBCONTAINER_DYNO_SUBNET to a larger block"
     )
     with pytest.raises(DriverError, match=expected):
@@ -278,7 +278,8 @@ def test_a_subnet_that_overlaps_a_route_is_never_taken(machine):
 
 def test_a_missing_interface_is_told_before_anything_is_made(machine):
     network = machine.network(LIBCONTAINER_DYNO_EXTRA_INTERFACE="eth7:10.0.0.10/24")
-    with pytest.raises(DriverError, match="names eth7, which this host does not have; ip -brief"):
+    expected = 'names "eth7", but this host has no such interface; run ip -brief link'
+    with pytest.raises(DriverError, match=expected):
         network.check()
 
 

@@ -1,4 +1,4 @@
-"""Dynos ask name servers that they can reach."""
+"""Dynos use name servers that they can reach."""
 
 from __future__ import annotations
 

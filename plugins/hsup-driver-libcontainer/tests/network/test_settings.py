@@ -1,4 +1,4 @@
-"""The variables of the network have the Go program's forms."""
+"""The network's environment variables have the formats of the Go program."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_a_block_begins_at_the_address_that_is_written(text, subnets):
     "text", ["10.0.0.0", "10.0.0.0/31", "10.0.0.0/1", "10.0.0/8", "fd00::/64", "x/8", "10.0.0.0/-8"]
 )
 def test_what_is_no_block_is_refused(text):
-    expected = f'LIBCONTAINER_DYNO_SUBNET must be an IPv4 network of /2 to /30, got "{text}"; the'
+    expected = f'LIBCONTAINER_DYNO_SUBNET must be an IPv4 network of /2 to /30, got "{text}"; unset'
     with pytest.raises(UsageError, match=expected):
         block(text)
 

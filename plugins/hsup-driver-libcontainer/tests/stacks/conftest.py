@@ -49,7 +49,7 @@ def wait_until() -> Callable[[Callable[[], object]], None]:
 
 @pytest.fixture(scope="session")
 def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root file system of one program, with what layers have to preserve."""
+    """A root file system of one program, with the attributes that layers have to preserve."""
     busybox = shutil.which("busybox")
     if busybox is None:
         pytest.skip("busybox is not installed (apt install busybox-static)")
@@ -163,7 +163,7 @@ class Layout:
 
 
 class Registry(NamedTuple):
-    """Debian's docker-registry on a port of the loopback interface, and what is put there."""
+    """Debian's docker-registry on a port of the loopback interface, and the images in it."""
 
     address: str
     log: Path
@@ -171,7 +171,7 @@ class Registry(NamedTuple):
     stacks_dir: Path
 
     def publish(self, image: dict[str, Any], *options: str, checksum: str = "") -> None:
-        """Put an image where the manifest says that the stack "small" is."""
+        """Publish an image as the stack "small" of the manifest."""
         reference = f"docker://{self.address}/t/small:1"
         command = ["skopeo", "copy", "--all", "--quiet", "--dest-tls-verify=false", *options]
         copied = [*command, self.layout.tag(image), reference]

@@ -1,4 +1,4 @@
-"""Root tars and disk images, from this machine and from a server."""
+"""Tars and disk images, from this machine and from a server."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
         ([member("evil", HARD, "VICTIM/precious"), member("evil")], "Cannot hard link"),
         ([member("evil", HARD, "../../precious"), member("evil")], "Cannot hard link"),
         ([member("s", LINK, "VICTIM"), member("s", FOLDER), member("s/evil")], "Is a directory"),
-        ([member("bin/bash", FOLDER), member("bin/sh")], "no bash in the stack"),
-        ([member("bin/bash", LINK, "bash"), member("bin/sh")], "no bash in the stack"),
-        ([member("bin/bash", LINK, "/../../../bin/busybox")], "no bash in the stack"),
+        ([member("bin/bash", FOLDER), member("bin/sh")], "has no /bin/bash"),
+        ([member("bin/bash", LINK, "bash"), member("bin/sh")], "has no /bin/bash"),
+        ([member("bin/bash", LINK, "/../../../bin/busybox")], "has no /bin/bash"),
         ([], "neither a tar nor"),
     ],
 )
@@ -152,7 +152,9 @@ def test_a_root_of_another_machine_is_refused(store, tmp_path, small_root, pack)
         (root / "bin" / shell).write_bytes(program)
     (tmp_path / "foreign.tar").write_bytes(pack(root))
 
-    with pytest.raises(DriverError, match=r'stack "a" is for \w+, this machine is \w+; give its'):
+    with pytest.raises(
+        DriverError, match=r'stack "a" is for \w+, but this machine is \w+; use its'
+    ):
         store.add(Entry("a", None, str(tmp_path / "foreign.tar")))
 
 
@@ -245,7 +247,7 @@ def test_an_image_that_is_no_root_is_refused(store, need, stacks_dir, tmp_path) 
     path = tmp_path / "empty.img"
     subprocess.run(["mkfs.ext4", "-q", path, "4M"], check=True)
 
-    with pytest.raises(DriverError, match='no bash in the stack "disk": it has no /bin/bash; '):
+    with pytest.raises(DriverError, match='stack "disk" has no /bin/bash; '):
         store.add(Entry("disk", None, str(path)))
     assert os.listdir(stacks_dir / "fetching") == []
 
@@ -483,7 +485,7 @@ def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
 
 @pytest.fixture
 def odd(tmp_path: Path, root_tar: bytes) -> Callable[[str], str]:
-    """Return a maker of what people and attackers give in place of a root file system."""
+    """Return a function that makes the files that users and attackers give as stacks."""
 
     def make(kind: str) -> str:
         path = tmp_path / "odd"
@@ -515,16 +517,16 @@ def odd(tmp_path: Path, root_tar: bytes) -> Callable[[str], str]:
 @pytest.mark.parametrize(
     ("kind", "complaint"),
     [
-        ("fifo", "is neither a file nor a directory; give a tar"),
-        ("socket", "is neither a file nor a directory; give a tar"),
+        ("fifo", "is neither a file nor a directory; use a tar"),
+        ("socket", "is neither a file nor a directory; use a tar"),
         ("sparse", "has 8796093022208 bytes, more than the whole file system"),
         ("sparse image", "has 8796093022208 bytes, more than the whole file system"),
-        ("", "is empty; give a tar"),
+        ("", "is empty; use a tar"),
         ("PK\3\4 and so on", "is a zip archive, neither a tar nor"),
         ("<!DOCTYPE html>", "is an HTML page, neither a tar nor"),
         ("cut off", r"cannot unpack .*odd: tar: Unexpected EOF in archive; make or fetch it again"),
         ("cut off gzip", r"cannot unpack .*odd: .*[Uu]nexpected (EOF|end of file).*; make or"),
-        ("dots", "no bash in the stack"),
+        ("dots", "has no /bin/bash"),
     ],
 )
 def test_what_is_no_root_is_told_at_once(store, stacks_dir, odd, kind, complaint) -> None:

@@ -85,8 +85,9 @@ def test_an_unknown_stack_is_told_with_those_that_are_known(
         catalogue.find("cedar:2")
 
     assert str(caught.value) == (
-        'stack "cedar:2" is not known; known are cedar:1.10, cedar:1.9, heroku-24, other; '
-        f"add it to {tmp_path}/manifest.yml, or: hsup stacks import cedar:2 PATH|URL"
+        'stack "cedar:2" is not known; '
+        "the known stacks are cedar:1.10, cedar:1.9, heroku-24, other; "
+        f"add it to {tmp_path}/manifest.yml, or run hsup stacks import cedar:2 PATH|URL"
     )
 
 

@@ -92,7 +92,7 @@ def test_a_tar_is_imported_and_its_size_is_shown(run, need, tmp_path, root_tar) 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("import", "a", "nothing"), "cannot import nothing: there is no such file or folder"),
+        (("import", "a", "nothing"), "cannot import nothing: there is no such file or directory"),
         (("import", "a/b", "/"), "the name of a stack must be letters"),
         (("import", "a:", "/"), "its version must be letters"),
         (("import", "a", "ftp://x/y"), "url must begin with docker://"),
@@ -138,7 +138,7 @@ def test_warnings_do_not_keep_the_list_from_being_read(run, stacks_dir) -> None:
 
     assert code == 0
     assert "a                     not installed        http://example.com/a.tar" in listed
-    assert 'warning: line 1, "url" of stack "a": give a checksum' in told
+    assert 'warning: line 1, "url" of stack "a": needs a checksum' in told
 
 
 @pytest.mark.parametrize("command", ["list", "pull", "import", "remove"])

@@ -20,8 +20,8 @@ def test_a_new_machine_is_told_what_will_be_pulled_and_what_to_install(settings,
     stack, tools = examine(poor)
 
     assert stack.is_good
-    assert "heroku-24 is not here yet" in stack.text
-    assert (tools.is_good, tools.remedy) == (False, "apt install skopeo umoci")
+    assert "heroku-24 is not installed yet" in stack.text
+    assert (tools.is_good, tools.remedy) == (False, "run apt install skopeo umoci")
     assert os.listdir(tmp_path) == []
 
 
@@ -44,7 +44,7 @@ def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:
 
 def test_a_folder_that_is_no_root_is_told(settings, stacks_dir, tmp_path) -> None:
     (tmp_path / "bare").mkdir(mode=0o755)
-    for place, text in (("bare", "no bash in the stack"), ("none", "where nothing is")):
+    for place, text in (("bare", "has no /bin/bash"), ("none", "nothing exists there")):
         line = f"- {{name: a, url: {tmp_path / place}, primary: true}}"
         (stacks_dir / "manifest.yml").write_text(line)
 

@@ -43,7 +43,7 @@ def test_a_manifest_of_the_go_program_is_read_with_a_warning() -> None:
 
     assert parsed.entries == (Entry("cedar", "3", "http://e.com/c.img.gz", f"md5:{'0' * 32}"),)
     assert [str(fault) for fault in parsed.faults] == [
-        'line 1, "md5" of stack "cedar": can be forged; give "checksum: sha256:…" in its place'
+        'line 1, "md5" of stack "cedar": can be forged; use "checksum: sha256:…" instead'
     ]
     assert parsed.faults[0].is_warning
 
@@ -73,7 +73,9 @@ def test_a_url_of_a_file_is_its_path(url: str) -> None:
 )
 def test_a_url_of_no_file_is_told(url: str, problem: str) -> None:
     (told,) = faults(f"- name: a\n  url: '{url}'")
-    assert told.startswith(f'line 2, "url" of stack "a": must be of a file that is here: {problem}')
+    assert told.startswith(
+        f'line 2, "url" of stack "a": must name a file on this machine: {problem}'
+    )
 
 
 def test_an_empty_manifest_has_no_stacks() -> None:
@@ -102,7 +104,7 @@ def test_every_fault_is_told_with_its_place_and_remedy() -> None:
 """
     words = "must be letters, digits, dots, hyphens and underscores, at most 100"
     keys = "name, version, url, checksum, md5, primary"
-    only = 'only one stack can be primary, and "same" on line 12 is already'
+    only = 'only one stack can be primary, and "same" on line 12 already is'
     kinds = "docker://, https://, http:// or file://"
     assert faults(text) == [
         f"line 1, \"name\": {words}, got 'a b'",
@@ -113,8 +115,8 @@ def test_every_fault_is_told_with_its_place_and_remedy() -> None:
         ),
         'line 4, "checksum" of stack "a b": must be 64 hexadecimal digits, got \'12\'',
         'line 5, "primary" of stack "a b": must be true or false, got \'maybe\'',
-        f'line 6, "colour": is no key of a stack; keys are {keys}',
-        'line 9, "name": is there twice; remove one',
+        f'line 6, "colour": is not a key of a stack; use {keys}',
+        'line 9, "name": is duplicated; remove one',
         "line 10: a stack must be a mapping with name and url",
         'line 11: a stack has no "name"',
         'line 11: stack "" has no "url"',

@@ -27,7 +27,7 @@ with StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[
 
 @pytest.fixture
 def second_layer(tmp_path: Path, pack: Callable[[Path], bytes]) -> bytes:
-    """What a second layer says: one file gone, a folder replaced."""
+    """The content of a second layer: one file removed, a directory replaced."""
     folder = tmp_path / "second"
     (folder / "etc").mkdir(parents=True)
     (folder / "etc/.wh.gone").touch()
@@ -104,7 +104,9 @@ def test_an_index_without_this_machine_is_refused(store, registry, root_tar) -> 
     index = registry.layout.put_index(registry.layout.put_image(root_tar, architecture="s390x"))
     registry.publish(index)
 
-    with pytest.raises(DriverError, match=r'stack "small" is not there for \w+, only for s390x; '):
+    with pytest.raises(
+        DriverError, match=r'stack "small" is not available for \w+, only for s390x; '
+    ):
         store.obtain("small")
 
 
@@ -126,7 +128,7 @@ NO_IMAGES = ["{", "[]", '{"manifests": [{"platform": null}]}', "[" * 100_000]
 @pytest.mark.parametrize("answer", NO_IMAGES, ids=["half", "list", "no platform", "deep"])
 def test_an_answer_that_is_no_image_is_one_sentence(answer, settings, stacks_dir, tmp_path) -> None:
     store = store_whose_registry_answers(answer, settings, stacks_dir, tmp_path)
-    with pytest.raises(DriverError, match=r"cannot pull example.com/a:1: .* is no image"):
+    with pytest.raises(DriverError, match=r"cannot pull example.com/a:1: .* is not an image"):
         store.obtain("a")
 
 
@@ -286,6 +288,7 @@ def test_missing_tools_are_one_sentence_with_the_package(settings, stacks_dir, t
         StackStore(poor).obtain("a")
 
     assert re.fullmatch(
-        r"skopeo is not installed, which this stack needs; apt install skopeo umoci, or .*",
+        r"skopeo is not installed, but this stack needs it; "
+        r"install it: apt install skopeo umoci, or .*",
         str(caught.value),
     )

@@ -250,15 +250,15 @@ def _read_answer(connected: socket.socket) -> tuple[bytes, bytes]:
     while b"\r\n\r\n" not in data:
         part = connected.recv(_READ_BYTES)
         if not part:
-            raise ConnectionResetError("the connection was closed before there was an answer")
+            raise ConnectionResetError("it closed the connection without an answer")
         data += part
         if b"\r\n\r\n" not in data and len(data) > _MOST_HEADER_BYTES:
-            raise ConnectionError("what answers is no Docker Engine")
+            raise ConnectionError("the server there is not a Docker Engine")
     header, _, rest = data.partition(b"\r\n\r\n")
     words = header.split(None, 2)
     status = whole_number(words[1])
     if not words[0].startswith(b"HTTP/") or status is None:
-        raise ConnectionError("what answers is no Docker Engine")
+        raise ConnectionError("the server there is not a Docker Engine")
     if status >= _FIRST_REFUSAL:
         while part := connected.recv(_READ_BYTES):
             rest += part
@@ -275,5 +275,5 @@ def _refusal(status: int, text: bytes) -> EngineError:
     said = " ".join(said.split())
     hint = None
     if "no space left on device" in said:
-        hint = "free some space: docker system df tells what takes it"
+        hint = "free some space; docker system df lists what uses it"
     return EngineError(f"the Docker Engine says: {said}", status=status, hint=hint)

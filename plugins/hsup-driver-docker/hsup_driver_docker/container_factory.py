@@ -156,7 +156,7 @@ def _tell_of_port(wanted: int | None, spec: DynoSpec, address: Address | None) -
     import logging  # takes long, and is needed rarely
 
     place = f"{address.ip}:{address.port}" if address else "no port"
-    text = "port %s is taken, %s is at %s"
+    text = "port %s is taken, %s is published at %s"
     logging.getLogger(__name__).warning(text, wanted, spec.name, place)
 
 

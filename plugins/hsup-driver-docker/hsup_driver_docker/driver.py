@@ -180,7 +180,7 @@ class DockerDriver:
                 return launched and self._follow(launched, output)
             except OSError as error:
                 await in_thread_or_here(partial(_discard, launched))
-                text = f"cannot read what the dyno writes: {error.strerror}"
+                text = f"cannot read the output of the dyno: {error.strerror}"
                 hint = "raise the limit of open files: ulimit -n"
                 raise DynoStartError(text, hint=hint) from error
         finally:
@@ -267,9 +267,9 @@ class DockerDriver:
             import logging
 
             logging.getLogger(__name__).warning(
-                "what %s writes would be repeated after a crash: cannot write %s: %s",
-                launched.handle.spec.name,
+                "cannot write %s, a crash of hsup would repeat output of %s: %s",
                 path,
+                launched.handle.spec.name,
                 error.strerror,
             )
             return None

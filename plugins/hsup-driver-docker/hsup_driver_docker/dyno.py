@@ -69,7 +69,7 @@ class DockerDyno:
                 return
             await self._persist(partial(self._end_all, number))
         except EngineAway as error:
-            logger.warning("%s was not told to end: %s", self.handle.spec.name, error)
+            logger.warning("cannot signal %s: %s", self.handle.spec.name, error)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when nothing of the container is left.
@@ -119,7 +119,7 @@ class DockerDyno:
             async with asyncio.timeout(_KILLED_SECONDS):
                 await self.wait()
         except TimeoutError:
-            text = f"the Docker Engine does not end the container {self.handle.name}"
+            text = f"the Docker Engine did not kill container {self.handle.name}"
             raise DriverError(text, hint="restart the engine") from None
 
     async def _remove(self) -> None:
@@ -172,7 +172,11 @@ class DockerDyno:
                 return state, is_running or was_slow or bool(wait_seconds)
             except (EngineAway, EngineError) as error:
                 if not wait_seconds:
-                    logger.warning("%s, %s runs on unseen", error, self.handle.spec.name)
+                    logger.warning(
+                        "%s; %s keeps running, its output is not being read",
+                        error,
+                        self.handle.spec.name,
+                    )
                 wait_seconds = min(
                     max(_FIRST_RETRY_SECONDS, 2 * wait_seconds), _LONGEST_RETRY_SECONDS
                 )
@@ -180,7 +184,7 @@ class DockerDyno:
 
     def _settle(self, state: State | None) -> None:
         if state is None:
-            logger.warning("the container %s was removed by somebody else", self.handle.name)
+            logger.warning("another program removed container %s", self.handle.name)
             self._end.set_result(ExitStatus(signal=SIGKILL))
         else:
             self._end.set_result(

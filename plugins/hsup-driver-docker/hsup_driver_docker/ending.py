@@ -61,7 +61,9 @@ class Ending:
         self._is_removed = True
         if self.code is None:
             if state is None:
-                raise EngineError("Podman did not tell how the command ended", status=NOT_FOUND)
+                raise EngineError(
+                    "Podman did not report the exit status of the command", status=NOT_FOUND
+                )
             self.code = state.code
         return True
 

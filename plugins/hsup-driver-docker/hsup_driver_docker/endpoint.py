@@ -52,7 +52,9 @@ class Endpoint(NamedTuple):
         except ValueError:
             port = -1
         if not parts.hostname or port == -1:
-            raise UsageError(f'"{self.address}" is no address of a Docker Engine', hint=_EXAMPLES)
+            raise UsageError(
+                f'"{self.address}" is not the address of a Docker Engine', hint=_EXAMPLES
+            )
         return parts.hostname, port or (_TLS_PORT if self.certificates else _PORT)
 
 
@@ -79,9 +81,13 @@ def _check(endpoint: Endpoint) -> None:
     if scheme == "ssh":
         hint = "forward its socket: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, "
         hint += f"and set {HOST}=unix:///tmp/docker.sock"
-        raise UsageError(f"hsup does not reach an engine by ssh: {endpoint.address}", hint=hint)
+        raise UsageError(
+            f"hsup cannot reach a Docker Engine over ssh: {endpoint.address}", hint=hint
+        )
     if scheme not in {"unix", "tcp", "http", "https"}:
-        raise UsageError(f'"{endpoint.address}" is no address of a Docker Engine', hint=_EXAMPLES)
+        raise UsageError(
+            f'"{endpoint.address}" is not the address of a Docker Engine', hint=_EXAMPLES
+        )
     if scheme != "unix":
         _ = endpoint.host_port
 
@@ -112,7 +118,7 @@ def _of_context(name: str, folder: str) -> Endpoint:
     from hashlib import sha256
 
     key = sha256(name.encode()).hexdigest()
-    hint = "docker context ls lists those that there are"
+    hint = "list the contexts with docker context ls"
     try:
         with open(f"{folder}/meta/{key}/meta.json", encoding="utf-8") as file:
             found = json.load(file)["Endpoints"]["docker"]

@@ -258,8 +258,8 @@ def status_of(removal: bytes) -> int:
     told = json.loads(removal)
     status = int(told["StatusCode"])
     if status < 0:
-        reason = (told.get("Error") or {}).get("Message") or "it does not say why"
-        text = f"the engine does not know how the command ended: {reason}"
+        reason = (told.get("Error") or {}).get("Message") or "it gave no reason"
+        text = f"the Docker Engine does not know the exit status of the command: {reason}"
         raise EngineError(text, status=status)
     return status
 

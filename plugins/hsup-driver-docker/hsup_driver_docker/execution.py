@@ -84,7 +84,7 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
     except EngineError as error:
         raise start_error(error) from error
     except EngineAway as error:
-        raise DynoStartError(f"cannot execute anything in the dyno: {error}") from error
+        raise DynoStartError(f"cannot run the command in the dyno: {error}") from error
     finally:
         copying.stream.cancel()  # does nothing once it is set
     return Execution(handle, started, mark, copying)

@@ -20,12 +20,12 @@ def explain(spec: DynoSpec, stack: str, around: ContainerOptions) -> Iterator[st
     `stack` is the image of its stack; its slug is none that is an image itself.
     """
     slug = f", with {spec.slug.location} in /app" if spec.slug else ""
-    yield f"build an image from {stack}{slug}, unless that was done"
-    yield "create a container with the options that follow"
+    yield f"build an image from {stack}{slug}, unless there is one"
+    yield "create a container with the options below"
     made = container.body(spec, _IMAGE, around)
     host = made.pop("HostConfig")
     if around.size.is_dedicated:
-        host["CpusetCpus"] = f"{around.size.cpus} of the engine's"
+        host["CpusetCpus"] = f"{around.size.cpus} of the engine's cpus"
     for name, value in {**made, **host}.items():
         if value:
             yield f"with {name} {json.dumps(value)}"

@@ -22,7 +22,7 @@ def examine(engine: Engine) -> Sequence[Finding]:
     try:
         version, information = engine.version(), engine.information()
     except DriverError as error:
-        text, hint = error.args[0], error.hint or "see its log"
+        text, hint = error.args[0], error.hint or "read the log of the engine"
         return [Finding("engine", is_good=False, text=text, remedy=hint)]
     return [
         _engine(engine.endpoint.address, version),
@@ -54,7 +54,7 @@ def _images(version: Mapping[str, Any]) -> Sequence[Finding]:
     number = whole_number(str(version["Version"]).partition(".")[0])
     if number is None or number >= _UNTRIED_PODMAN:
         return ()
-    text = "this Podman makes them without their user, so that no slug can be run"
+    text = "this Podman builds images without their user and cannot run slugs"
     remedy = "use Docker, or run a release whose slug is docker://IMAGE"
     return [Finding("images", is_good=False, text=text, remedy=remedy)]
 
@@ -72,8 +72,8 @@ def _containers(information: Mapping[str, Any]) -> Finding:
 
 def _init(information: Mapping[str, Any]) -> Finding:
     name = information.get("InitBinary") or ""
-    text = name or "none is set"
-    remedy = "install docker-init, which is tini (catatonit for Podman)"
+    text = name or "no init is configured"
+    remedy = "install docker-init (tini), or catatonit for Podman"
     return Finding("init", is_good=bool(name), text=text, remedy=remedy)
 
 
@@ -81,7 +81,7 @@ def _log(information: Mapping[str, Any]) -> Finding:
     """Look for the log driver that keeps a dyno's output for the next hsup."""
     drivers = (information.get("Plugins") or {}).get("Log") or ()
     is_good = "local" in drivers
-    text = "local" if is_good else f'there is no driver "local", only {", ".join(drivers)}'
+    text = "local" if is_good else f'the log driver "local" is missing, only {", ".join(drivers)}'
     remedy = "use Docker for `hsup start`"
     return Finding("log", is_good=is_good, text=text, remedy=remedy)
 
@@ -101,6 +101,6 @@ def _limits(information: Mapping[str, Any]) -> Finding:
 def _binds(information: Mapping[str, Any]) -> Finding:
     """Tell what becomes of mounts below a path that dynos may only read: no dyno needs them."""
     if recursive_outside(information) is not None:
-        return Finding("binds", is_good=True, text="read-only with all that is mounted below")
-    text = "what is mounted below a read-only one may stay writable"
+        return Finding("binds", is_good=True, text="read-only, with all mounts below them")
+    text = "mounts below a read-only bind may stay writable"
     return Finding("binds", is_good=True, text=text)

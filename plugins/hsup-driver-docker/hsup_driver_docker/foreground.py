@@ -140,7 +140,7 @@ class AttachedContainer:
             engine.give_up()
             raise
         if time.monotonic() > deadline:
-            text = f"the Docker Engine does not end the container {self._handle.name}"
+            text = f"the Docker Engine did not kill container {self._handle.name}"
             raise DriverError(text, hint="restart the engine")
         self._look_later(deadline)
 

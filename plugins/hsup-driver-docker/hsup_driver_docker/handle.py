@@ -164,8 +164,8 @@ class Handle(NamedTuple):
         try:
             yield
         except EngineAway as error:
-            text = f"{error.args[0]}, and the container {self.name} is left"
-            raise EngineAway(text, hint="the next hsup removes it") from error
+            text = f"{error.args[0]}, container {self.name} is left behind"
+            raise EngineAway(text, hint="start hsup again to remove it") from error
 
 
 def start_error(error: EngineError) -> DynoStartError:
@@ -180,7 +180,7 @@ def start_error(error: EngineError) -> DynoStartError:
         code = NOT_EXECUTABLE
     hint = error.hint
     if "no command specified" in text.lower():
-        hint = "give the process a command, or the image one (CMD)"
+        hint = "give the process type a command, or set one in the image (CMD)"
     return DynoStartError(f"cannot start the dyno: {text}", hint=hint, exit_code=code)
 
 

@@ -169,16 +169,18 @@ def _refuse_slugs(name: str, found: Mapping[str, Any]) -> None:
     What somebody else has made of such an image has its labels, too.
     """
     if _APP in (found["Config"].get("Labels") or {}):
-        text = f"image {name} was built by hsup of a slug, which not everybody may read"
-        raise DriverError(text, hint="name another image, or have root write the release")
+        text = f"image {name} has a slug in it, which the author of the release may not read"
+        raise DriverError(text, hint="name another image, or let root write the release")
 
 
 def _refuse_volumes(stack: str, base: Mapping[str, Any]) -> None:
     """Raise DriverError for a stack in whose volume the slug would be lost."""
     for volume in base["Config"].get("Volumes") or ():
         if f"{volume.rstrip('/')}/".startswith("/app/"):
-            text = f"image {stack} has a volume at {volume}, where no slug can be kept"
-            raise DriverError(text, hint="build it without VOLUME, or set DOCKER_STACKS to another")
+            text = f"image {stack} has a volume at {volume}, which cannot hold a slug"
+            raise DriverError(
+                text, hint="build it without VOLUME, or set DOCKER_STACKS to another image"
+            )
 
 
 def _may_read_all(author: Author | None) -> bool:
@@ -216,7 +218,7 @@ def folder_digest(folder: str) -> str:
 def _log(leftover: str) -> None:
     import logging  # takes long, and is needed rarely
 
-    logging.getLogger(__name__).info("removed what a dead hsup left: %s", leftover)
+    logging.getLogger(__name__).info("removed what a previous hsup left: %s", leftover)
 
 
 def _variables(environment: Iterable[str]) -> tuple[str, ...]:
@@ -257,5 +259,5 @@ def _read_keep(environ: Mapping[str, str]) -> int:
     text = environ.get(KEEP) or str(_DEFAULT_KEEP)
     number = whole_number(text)
     if not number:
-        raise UsageError(f'{KEEP} is "{text}"', hint="write how many images, 1 or more")
+        raise UsageError(f'{KEEP}: "{text}" is not a number of images', hint="write 1 or more")
     return number

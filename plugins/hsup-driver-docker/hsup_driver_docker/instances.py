@@ -44,8 +44,8 @@ class InstanceRegistry:
             self.id = self._read_id()
             self.instance = self._be_born()
         except OSError as error:
-            text = f"cannot write to the folder {base}: {error.strerror}"
-            raise DriverError(text, hint=f"set {FOLDER} to another one") from error
+            text = f"cannot write to the directory {base}: {error.strerror}"
+            raise DriverError(text, hint=f"set {FOLDER} to another directory") from error
 
     @property
     def owner(self) -> str:

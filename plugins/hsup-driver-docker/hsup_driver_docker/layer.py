@@ -131,7 +131,7 @@ def _add_entry(
 ) -> None:
     mode = entry.status.st_mode
     if entry.name.startswith(_WHITEOUT):
-        reason = f'no layer of an image can have a name that begins with "{_WHITEOUT}"'
+        reason = f'an image cannot hold a file whose name begins with "{_WHITEOUT}"'
         raise OSError(errno.EINVAL, reason, entry.path)
     if stat.S_ISREG(mode):
         with open(entry.open(), "rb") as file:

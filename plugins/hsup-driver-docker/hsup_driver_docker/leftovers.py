@@ -94,7 +94,9 @@ class Leftovers:
             except EngineError as error:
                 import logging  # takes long, and is needed rarely
 
-                logging.getLogger(__name__).info("%s is left: %s", _name(one), error)
+                logging.getLogger(__name__).info(
+                    "cannot remove container %s: %s", _name(one), error
+                )
 
     def _remove(self, surplus: Sequence[_Listed]) -> list[str]:
         if surplus:

@@ -47,7 +47,7 @@ class MemoryWatch:
             try:
                 stream = await in_thread(self._ask)
             except (EngineAway, EngineError, TooManyProcesses) as error:
-                logger.debug("not told of memory: %s", error)
+                logger.debug("cannot watch for dynos that are out of memory: %s", error)
                 self._is_connected.set()
             else:
                 self._is_connected.set()

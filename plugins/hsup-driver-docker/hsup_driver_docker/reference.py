@@ -24,10 +24,10 @@ def check(name: str) -> None:
     _, at, digest = name.partition("@")
     if at and not re.fullmatch(_DIGEST, digest):
         # It is not shown: what is before an "@" may be a password.
-        text = 'an image is named with an "@" that is not followed by a digest'
+        text = 'the name of an image has an "@" without a digest after it'
         raise DriverError(text, hint="write NAME@sha256:..., and leave passwords to docker login")
     if found is None or len(found[1]) > _MOST_CHARACTERS:
-        hint = "write one such as debian:12, or registry.example.com/team/shop:v1"
+        hint = "write a name such as debian:12, or registry.example.com/team/shop:v1"
         raise DriverError(f"{_quoted(name)} is not a valid image name", hint=hint)
 
 

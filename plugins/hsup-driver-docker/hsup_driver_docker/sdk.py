@@ -76,7 +76,7 @@ class Sdk:
             try:
                 self._engine.remove(container)
             except DriverError as error:
-                logger.info("the container %s is left: %s", container, error)
+                logger.info("cannot remove container %s: %s", container, error)
         self._client.close()
 
     def pull(self, name: str) -> None:
@@ -142,7 +142,7 @@ class Sdk:
         self._containers.add(container)
         try:
             if self._is_closed:
-                raise DriverError(f"the image {tag} is not built any more")
+                raise DriverError(f"the build of image {tag} was cancelled")
             self._require_bash(container, stack)
             self._fill(container, folder, tag)
             return self._commit(container, labels, tag)
@@ -155,7 +155,7 @@ class Sdk:
         try:
             self._client.remove_image(image)
         except (DockerException, requests.RequestException) as error:
-            logger.info("the image %s stays: %s", image, error)
+            logger.info("cannot remove image %s: %s", image, error)
 
     def _require_bash(self, container: str, stack: str) -> None:
         try:
@@ -163,7 +163,7 @@ class Sdk:
         except EngineError as error:
             if error.status != NOT_FOUND:
                 raise
-            text = f"the image {stack} has no /bin/bash, which starts dynos"
+            text = f"image {stack} has no /bin/bash, with which hsup starts dynos"
             raise DriverError(text, hint="use another image for the stack") from error
 
     def _fill(self, container: str, folder: str | None, tag: str) -> None:
@@ -178,7 +178,7 @@ class Sdk:
             def count(size: int) -> None:
                 """Break off at the end: an engine removes no container while it reads for it."""
                 if self._is_closed:
-                    raise DriverError(f"the image {tag} is not built any more")
+                    raise DriverError(f"the build of image {tag} was cancelled")
                 require_wanted()
                 advance(size)
 
@@ -216,8 +216,8 @@ class Sdk:
         settings = (self._engine.image(tag) or {}).get("Config") or {}
         if settings.get("User") != layer.USER:
             self.remove_image(made)
-            text = f"the engine has made {tag} without its user: dynos would run as root"
-            raise DriverError(text, hint="use Docker: Podman 4 does so")
+            text = f"the Docker Engine built image {tag} without its user: dynos would run as root"
+            raise DriverError(text, hint="use Docker instead of Podman 4")
         return made
 
 
@@ -250,9 +250,9 @@ def _failures_told(doing: str) -> Iterator[None]:
         said = " ".join(str(error.explanation or error).split())
         hint = None
         if "no space left on device" in said:
-            hint = "free some space: docker system df tells what takes it"
+            hint = "free some space; docker system df lists what uses it"
         elif error.status_code == NOT_FOUND or "denied" in said:
-            hint = "check its name, or use docker login"
+            hint = "check its name, or log in with docker login"
         raise DriverError(f"cannot {doing}: {said}", hint=hint) from error
     except (DockerException, requests.RequestException) as error:
         raise EngineAway(f"cannot {doing}: {error}") from error

@@ -23,8 +23,8 @@ class Stacks:
         for word in environ.get(VARIABLE, "").split():
             name, equals, image = word.partition("=")
             if not (name and equals and image):
-                hint = "write a stack and its image, such as cedar-14=heroku/cedar:14, or several"
-                raise UsageError(f'{VARIABLE} has "{word}" in it', hint=hint)
+                hint = "write STACK=IMAGE, such as cedar-14=heroku/cedar:14"
+                raise UsageError(f'{VARIABLE}: "{word}" is not a stack and its image', hint=hint)
             self._images[name] = image
 
     def image(self, stack: str | None) -> str:
@@ -36,4 +36,4 @@ class Stacks:
         if kind in _HEROKU and are_digits(number):
             return f"heroku/{kind}:{number}"
         hint = f"set {VARIABLE}={name}=IMAGE"
-        raise DriverError(f'it is not known which image the stack "{name}" is', hint=hint)
+        raise DriverError(f'no image is known for the stack "{name}"', hint=hint)

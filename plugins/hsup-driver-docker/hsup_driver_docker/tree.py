@@ -107,7 +107,7 @@ def _entry(level: _Level, found: os.DirEntry[str]) -> Entry | None:
 
 def _descend(entry: Entry, depth: int) -> int | None:
     if depth >= _MOST_LEVELS:
-        text = f"folders are nested more than {_MOST_LEVELS} deep"
+        text = f"directories are nested more than {_MOST_LEVELS} deep"
         raise OSError(errno.ENAMETOOLONG, text, entry.path)
     try:
         with _told(entry.path):

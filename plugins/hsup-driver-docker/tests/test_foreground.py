@@ -135,7 +135,7 @@ def test_a_status_that_the_engine_does_not_know_is_no_status(told, known):
     one.removal.sendall(b'{"Error":{"Message":"no such container"},"StatusCode":-1}')
     one.removal.close()
     if known is None:
-        with pytest.raises(EngineError, match="how the command ended: no such container"):
+        with pytest.raises(EngineError, match="exit status of the command: no such container"):
             one.run()
     else:
         assert one.run() == ExitStatus(code=known)
@@ -149,7 +149,9 @@ def test_an_end_that_podman_missed_is_asked_for(told, monkeypatch, state):
     monkeypatch.setattr(Handle, "state", lambda _: states.pop(0))
     one = told()
     if state is None:
-        with pytest.raises(EngineError, match="Podman did not tell how the command ended"):
+        with pytest.raises(
+            EngineError, match="Podman did not report the exit status of the command"
+        ):
             one.run()
     else:
         assert one.run() == ExitStatus(code=7)

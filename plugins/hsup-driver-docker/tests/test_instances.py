@@ -121,5 +121,5 @@ def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(household)
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DriverError, match=r"cannot write to the folder .*; set HSUP_DOCKER_DIR"):
+    with pytest.raises(DriverError, match=r"cannot write to the directory .*; set HSUP_DOCKER_DIR"):
         InstanceRegistry({"HSUP_DOCKER_DIR": str(tmp_path / "file/docker")}, ENGINE)

@@ -181,7 +181,7 @@ def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug
 def test_a_name_that_would_be_a_whiteout_is_told(slug):
     (slug / "sub").mkdir()
     (slug / "sub/.wh.file").touch()
-    with pytest.raises(DriverError, match=r'a name that begins with "\.wh\.": /sub/\.wh\.file'):
+    with pytest.raises(DriverError, match=r'a file whose name begins with "\.wh\.": /sub/\.wh\.file'):
         members(slug)
 
 
@@ -193,7 +193,7 @@ def test_folders_nested_without_end_are_told(slug):
         os.close(here)
         here = below
     os.close(here)
-    with pytest.raises(DriverError, match="folders are nested more than 200 deep: /a/a/a"):
+    with pytest.raises(DriverError, match="directories are nested more than 200 deep: /a/a/a"):
         members(slug)
 
 

@@ -26,7 +26,7 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space, or raise the quota",
-    errno.EROFS: "mount it for writing",
+    errno.EROFS: "mount the file system read-write",
     errno.EACCES: "allow hsup's user to read and write there",
     errno.EPERM: "allow hsup's user to read and write there",
 }
@@ -57,7 +57,7 @@ class Folder:
         """Return what is wrong with what belongs to nobody who may write releases."""
         if found.st_uid in {self._found.st_uid, _ROOT, os.geteuid()}:
             return None
-        expected = "the owner of the folder, hsup's user or root"
+        expected = "the owner of the directory, hsup's user or root"
         return Fault("", f"must belong to {expected}, got the user {found.st_uid}")
 
     def find_stranger(self, found: os.stat_result) -> Fault | None:
@@ -71,7 +71,9 @@ class Folder:
             return Fault("", problem)
         if found.st_uid in {_ROOT, os.geteuid()} and not self._is_trusted and _is_shared(found):
             mode = stat.S_IMODE(found.st_mode)
-            problem = f"must be writable by its owner only in this folder, got the mode {mode:04o}"
+            problem = (
+                f"must be writable only by its owner in this directory, got the mode {mode:04o}"
+            )
             return Fault("", problem)
         return None
 
@@ -189,11 +191,13 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, _FOLDER_FLAGS)
     except FileNotFoundError as error:
-        hint = f"mkdir -p {shlex.quote(str(path))}"
+        hint = f"create it: mkdir -p {shlex.quote(str(path))}"
         raise SourceError(f"{CONTROL_DIR} is {path}, which does not exist", hint=hint) from error
     except NotADirectoryError as error:
         hint = "set it to a control directory"
-        raise SourceError(f"{CONTROL_DIR} is {path}, which is not a folder", hint=hint) from error
+        raise SourceError(
+            f"{CONTROL_DIR} is {path}, which is not a directory", hint=hint
+        ) from error
     except OSError as error:
         text = f"{CONTROL_DIR} is {path}, which cannot be read: {error.strerror}"
         raise SourceError(text, hint=advice(error)) from error

@@ -85,7 +85,7 @@ def digests(settings: Settings) -> DigestOf:
         try:
             return SlugStore(settings).digest_of(release.slug)
         except (HsupError, OSError) as error:
-            logger.info("the digest of the slug of %s is not known: %s", release, error)
+            logger.info("cannot determine the digest of the slug of %s: %s", release, error)
             return None
 
     return digest_of

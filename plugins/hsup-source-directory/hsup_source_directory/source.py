@@ -38,14 +38,14 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 10
 
 _CANNOT_READ = "cannot read control file new"
-_UNFINISHED = "control file new is not complete and still open: it is read when that is done"
+_UNFINISHED = "control file new is incomplete and still open, waiting for its writer to close it"
 
 
 def control_folder(settings: Settings) -> Path:
     """Return the control directory; raise UsageError where none is set."""
     name = settings.environ.get(CONTROL_DIR)
     if not name:
-        raise UsageError(f"{CONTROL_DIR} is not set", hint=f"set {CONTROL_DIR} to a folder")
+        raise UsageError(f"{CONTROL_DIR} is not set", hint=f"set {CONTROL_DIR} to a directory")
     return Path(settings.folder, name)
 
 
@@ -134,7 +134,7 @@ class DirectorySource:
             self._home = self._home or directory.folder.identity
         parsed = self._parse(*found)
         if parsed.release is None:
-            logger.warning("control file .running is passed over: %s", parsed.errors[0])
+            logger.warning("ignoring control file .running: %s", parsed.errors[0])
             return None
         self._kept = parsed.release
         newest = self._release
@@ -155,7 +155,7 @@ class DirectorySource:
             rejected=outcome.rejected,
             warnings=(*warnings, *outcome.warnings),
             ask_again=outcome.ask_again,
-            remedy=None if self._release else f"write one to {self._folder / NEW}",
+            remedy=None if self._release else f"write a release to {self._folder / NEW}",
         )
 
     def _load(self, directory: ControlDirectory) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ class DirectorySource:
         if parsed.release is None:
             problem = ReleaseRejected("cannot read control file loaded", parsed.errors)
             raise SourceError(
-                str(problem), hint="put a good one there as new, or remove it"
+                str(problem), hint="put a valid one there as new, or remove it"
             ) from problem
         self._loaded, self._release = found, parsed.release
         self._settle_in(directory)
@@ -191,8 +191,8 @@ class DirectorySource:
         is_older = self._has_moved and release != self._release
         if is_older or self._is_elsewhere(directory):
             where = f"control directory {self._folder}"
-            text = f"cannot keep {release}: {where} is not the folder any more that it came from"
-            raise SourceError(text, hint=f"put a release there: {self._folder / NEW}")
+            text = f"cannot keep {release}: {where} is no longer the directory that it came from"
+            raise SourceError(text, hint=f"put a release in {self._folder / NEW}")
 
     def _parse(self, content: bytes | Fault, author: Author) -> Parsed:
         name = self._folder.resolve().name
@@ -258,7 +258,7 @@ class DirectorySource:
         before, self._left = self._left, submission.identity[:2]
         if before == self._left:
             return _Outcome()
-        hint = f"rename {self._folder / NEW}, which hsup leaves where it is"
+        hint = f"rename {self._folder / NEW}; hsup does not touch it"
         return _Outcome(rejected=ReleaseRejected(_CANNOT_READ, errors, hint=hint))
 
     def _reject(
@@ -276,6 +276,6 @@ class DirectorySource:
         ask_again = self._stuck is not None
         if is_known:
             return _Outcome(ask_again=ask_again)
-        hint = f"all are in {self._folder / LAST_ERROR}" if len(errors) > 1 else None
+        hint = f"read all faults in {self._folder / LAST_ERROR}" if len(errors) > 1 else None
         rejected = ReleaseRejected(_CANNOT_READ, errors, hint=hint)
         return _Outcome(rejected=rejected, warnings=warnings, ask_again=ask_again)

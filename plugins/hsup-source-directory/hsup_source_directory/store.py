@@ -78,7 +78,7 @@ class ControlDirectory:
                 return
         path = self.folder.path
         text = f"control directory {path} is locked by another process"
-        raise SourceError(text, hint=f"fuser {shlex.quote(str(path))} tells which")
+        raise SourceError(text, hint=f"run fuser {shlex.quote(str(path))} to find it")
 
     def failure(self, what: str, error: OSError) -> SourceError:
         """Return the error that says what could not be done, and why."""
@@ -87,7 +87,7 @@ class ControlDirectory:
 
     def recover(self) -> None:
         """Undo what a crash left half done. Raises SourceError."""
-        with self._doing("remove what a crash left behind"):
+        with self._doing("remove the leftovers of a crash"):
             # Looked for first: a read-only file system refuses to remove nothing.
             for name in filter(self.folder.exists, _TEMPORARIES):
                 self.folder.unlink(name)

@@ -148,4 +148,4 @@ def decode(body: bytes, shape: type[_Answer], path: str) -> _Answer:
     except UnicodeDecodeError:  # which has the text in it, secrets and all
         raise BrokenAnswer(f"the answer to {path} is not UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BrokenAnswer(f"the answer to {path} is not one of the API's: {error}") from error
+        raise BrokenAnswer(f"the answer to {path} is malformed: {error}") from error

@@ -114,7 +114,7 @@ def _verify(expected: str | None, path: str) -> None:
         return
     actual = digest_of(path)
     if actual != expected:
-        raise ChecksumError(expected, actual, hint="build the slug again on the platform")
+        raise ChecksumError(expected, actual, hint="build the slug again on Heroku")
 
 
 def _nothing() -> None:

@@ -20,7 +20,7 @@ from hsup.archives.web import is_of_url, retry_after_seconds, session
 from hsup.cancellation import require_wanted
 from hsup.numerals import whole_number
 from hsup_source_heroku import API_URL, TOKENS, cadence
-from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.budget import HOURLY_LIMIT, Budget
 from hsup_source_heroku.errors import (
     ApiError,
     BrokenAnswer,
@@ -76,9 +76,9 @@ class _Bounds:
         if count:
             self._last = now
         elif now - self._last > _PIECE_SECONDS:
-            raise _EndlessError("it does not answer in time")
+            raise _EndlessError("it did not answer in time")
         if now - self._began > _ANSWER_SECONDS or self._bytes > _MOST_BYTES:
-            raise _EndlessError("its answer does not come to an end")
+            raise _EndlessError("its answer is too long")
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -140,7 +140,7 @@ class Client:
                 raise self._refusal(response, body, path)
         is_unchanged = response.status_code == _UNCHANGED
         if is_unchanged and not etag:
-            raise BrokenAnswer(f"{self.url} says of {path} that it has not changed since never")
+            raise BrokenAnswer(f"{self.url} answered 304 to {path} without a conditional request")
         return Answer(
             None if is_unchanged else body,
             response.headers.get("ETag", etag if is_unchanged else None),
@@ -155,10 +155,13 @@ class Client:
         """Raise RateLimited as long as the API has asked to wait, OverBudget where too much was."""
         now = self._clock()
         if (wait := self._not_before - now) > 0:
-            raise RateLimited(f"{self.url} has asked to wait", retry_after=wait)
+            raise RateLimited(f"{self.url} asked hsup to wait", retry_after=wait)
         if (wait := self._budget.wait_seconds(now)) > 0:
-            text = f"hsup has asked {self.url} a third of what an account may ask in an hour"
-            raise OverBudget(text, hint=f"it goes on in {wait:.0f} s", retry_after=wait)
+            share = f"{HOURLY_LIMIT // 3:,} requests an hour"
+            text = f"hsup's share of the API rate limit ({share}) is used up"
+            raise OverBudget(
+                text, hint=f"wait {wait:.0f} s, hsup asks again then", retry_after=wait
+            )
 
     def _send_reliably(
         self, path: str, headers: Mapping[str, str]
@@ -201,13 +204,13 @@ class Client:
         if not body or encoding == "identity":
             return body
         if encoding not in {"gzip", "x-gzip"}:
-            raise BrokenAnswer(f'{self.url} answers in the encoding "{encoding}"')
+            raise BrokenAnswer(f'{self.url} answered in the unknown encoding "{encoding}"')
         try:
             body = zlib.decompressobj(_GZIP_FORMAT).decompress(body, _MOST_BYTES + 1)
         except zlib.error as error:
-            raise BrokenAnswer(f"{self.url} sends damaged gzip: {error}") from None
+            raise BrokenAnswer(f"{self.url} sent damaged gzip data: {error}") from None
         if len(body) > _MOST_BYTES:
-            raise _EndlessError("its answer does not come to an end")
+            raise _EndlessError("its answer is too long")
         return body
 
     def _note_remaining(self, response: requests.Response) -> None:
@@ -222,23 +225,23 @@ class Client:
             status in {_UNAUTHORIZED, _FORBIDDEN} and _said(body, "id") == _TWO_FACTOR
         ):
             hint = (
-                f"heroku authorizations:create makes a key that needs none: set {TOKENS[0]} to it"
+                f"set {TOKENS[0]} to a key that needs none; heroku authorizations:create makes one"
             )
             text = f"{self.url} asks for a second factor, which hsup cannot give: {said}"
             return Unauthorized(text, hint=hint)
         if status == _UNAUTHORIZED:
-            hint = f"set {TOKENS[0]} to a valid key: heroku authorizations:create makes one"
-            return Unauthorized(f"{self.url} does not accept the key: {said}", hint=hint)
+            hint = f"set {TOKENS[0]} to a valid key; heroku authorizations:create makes one"
+            return Unauthorized(f"{self.url} rejected the API key: {said}", hint=hint)
         if status == _FORBIDDEN:
-            hint = "use the key of somebody who may see the application"
-            return Unauthorized(f"{self.url} refuses {path}: {said}", hint=hint)
+            hint = "use the API key of an account that may see the application"
+            return Unauthorized(f"{self.url} refused {path}: {said}", hint=hint)
         if status == _NOT_FOUND:
             return NotFound(f"{self.url} has no {path}: {said}")
         if status < _FIRST_REFUSAL:
-            hint = f"have {API_URL} name the API itself"
-            return ApiError(f"{self.url} sends {path} to somewhere else", hint=hint)
+            hint = f"set {API_URL} to the URL of the API itself"
+            return ApiError(f"{self.url} redirects {path} elsewhere", hint=hint)
         kind = RateLimited if status == _LIMITED else ApiError
-        text = f"{self.url} answers {path} with status {status}: {said}"
+        text = f"{self.url} answered {path} with status {status}: {said}"
         retry_after = retry_after_seconds(response)
         if retry_after is not None:
             longest = cadence.LONGEST_RETRY_AFTER_SECONDS
@@ -268,7 +271,7 @@ def _reason(error: Exception) -> str:
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "it does not answer in time"
+        return "it did not answer in time"
     if is_of_url(cause):
-        return "a URL is malformed, its own or that of a proxy (HTTPS_PROXY)"
+        return "its URL or that of a proxy (HTTPS_PROXY) is malformed"
     return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

@@ -23,10 +23,12 @@ def api_url(environ: Mapping[str, str]) -> str:
     except ValueError:
         parts = urlsplit("")
     if "@" in parts.netloc:
-        hint = f"the key is that of {TOKENS[0]}"
-        raise UsageError(f"{API_URL} has a user or a password in it", hint=hint)
+        hint = f"put the API key into {TOKENS[0]}"
+        raise UsageError(f"{API_URL} contains a user or a password", hint=hint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError(f'{API_URL} is "{url}"', hint=f"write a URL as in {DEFAULT_API_URL}")
+        raise UsageError(
+            f'{API_URL}: "{url}" is not an HTTP URL', hint=f"write one such as {DEFAULT_API_URL}"
+        )
     return url.rstrip("/")
 
 
@@ -59,6 +61,7 @@ def _valid(token: str, place: str) -> str:
     """Return what a header can carry; the error does not tell the secret."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(
-            f"the key in {place} is none", hint="make one: heroku authorizations:create"
+            f"the API key in {place} is malformed",
+            hint="make one with heroku authorizations:create",
         )
     return token

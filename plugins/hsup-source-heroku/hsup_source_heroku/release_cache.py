@@ -112,14 +112,14 @@ class ReleaseCache:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except UnicodeDecodeError:  # which has the text in it, secrets and all
-            logger.warning("cannot read %s, it is passed over: it is not UTF-8", path)
+            logger.warning("cannot read %s, ignoring it: it is not UTF-8", path)
             return None
         except (OSError, msgspec.DecodeError, RecursionError) as error:
-            logger.warning("cannot read %s, it is passed over: %s", path, error)
+            logger.warning("cannot read %s, ignoring it: %s", path, error)
             return None
         archived = snapshot.archived
         if archived and not os.path.exists(self._archives.path(archived)):
-            logger.warning("the slug of %s is gone, it is passed over", path)
+            logger.warning("ignoring %s: its slug is missing", path)
             return None
         return snapshot
 
@@ -140,7 +140,7 @@ class ReleaseCache:
             yield
         except OSError as error:
             text = f"cannot keep the release in {self.folder}: {error.strerror}"
-            hint = f"free some space, or set {STATE_DIR} to a folder that can be written"
+            hint = f"free some space, or set {STATE_DIR} to a writable directory"
             raise SourceError(text, hint=hint) from error
 
 

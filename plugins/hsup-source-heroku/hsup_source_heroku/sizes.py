@@ -39,11 +39,11 @@ class Sizes:
         told = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
         gigabytes = next((one.memory for one in told if one.name == size), None)
         if gigabytes is None:
-            logger.warning("the API tells nothing of the dyno size %s: the default is used", size)
+            logger.warning("the API does not list dyno size %s, using the default", size)
             return None
         sizes = [named(DEFAULT_NAME), *SIZES.values()]
         enough = [one for one in sizes if one.memory >= gigabytes * _GB]
         by_memory = attrgetter("memory")
         nearest = min(enough, key=by_memory) if enough else max(sizes, key=by_memory)
-        logger.warning("hsup has no dyno size %s: %s comes next to it", size, nearest.name)
+        logger.warning("hsup has no dyno size %s, using the nearest, %s", size, nearest.name)
         return nearest.name

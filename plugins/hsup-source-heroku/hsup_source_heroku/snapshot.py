@@ -160,7 +160,7 @@ class Reader:
             if newest is None or newest.id == release.id:
                 return snapshot
             release = newest
-        raise ApiError(f"releases of {self._path} come faster than they can be read")
+        raise ApiError(f"releases of {self._path} change faster than they can be read")
 
     def archive_url(self, slug: str) -> str:
         """Return where a slug's archive can be had for a while. Raises ApiError."""
@@ -170,7 +170,7 @@ class Reader:
         try:
             return self._client.get(path, etag=etag, wanted=wanted, variant=_IMAGES)
         except NotFound as error:
-            raise Unauthorized(error.args[0], hint="see what --app says") from error
+            raise Unauthorized(error.args[0], hint="check the name in --app") from error
 
     def _older(self, path: str, answer: Answer) -> ReleaseAnswer | None:
         """Look further back for a release that has succeeded."""

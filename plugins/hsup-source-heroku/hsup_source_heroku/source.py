@@ -26,7 +26,7 @@ from hsup_source_heroku.snapshot import Reader, Snapshot
 
 logger = logging.getLogger(__name__)
 
-_NO_RELEASE = "git push heroku main, or release a slug: it is looked for every {seconds:g} s"
+_NO_RELEASE = "run git push heroku main, or release a slug; hsup asks every {seconds:g} s"
 
 
 def create(
@@ -218,7 +218,7 @@ class HerokuSource:
         self._snapshot = self._kept.running() or self._kept.newest()
         if self._snapshot is None:
             raise error
-        text = f"running {self._release(self._snapshot)}, the last release that is known"
+        text = f"running {self._release(self._snapshot)}, the last known release"
         return self._same()._replace(failure=error, warnings=(text,))
 
     def _is_of(self, snapshot: Snapshot, release: Release) -> bool:
@@ -242,5 +242,7 @@ def _read_cadence(environ: Mapping[str, str]) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise UsageError(f'{CADENCE} is "{text}"', hint="write a number of seconds above 0")
+        raise UsageError(
+            f'{CADENCE}: "{text}" is not a number of seconds', hint="write a number above 0"
+        )
     return seconds

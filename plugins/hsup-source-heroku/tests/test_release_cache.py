@@ -102,7 +102,7 @@ def test_a_broken_kept_release_is_passed_over(api, make_source, shop, tmp_path, 
     assert make_source().fetch().release.version == 2
     api.stop()
     assert make_source().fetch().release.version == 2
-    assert "running.json, it is passed over" in caplog.text
+    assert "running.json, ignoring it" in caplog.text
     assert first.config["NAME"] not in caplog.text
 
 

@@ -38,7 +38,7 @@ def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
         return AppJson(), (Fault(place=place, problem=f"must be JSON: {error.msg.lower()}"),)
     except (RecursionError, ValueError) as error:
         # Nested thousands deep, or a whole number of thousands of digits.
-        return AppJson(), (Fault(place="", problem=f"must be simpler JSON: {error}"),)
+        return AppJson(), (Fault(place="", problem=f"must be JSON that hsup can parse: {error}"),)
     if not isinstance(content, dict):
         return AppJson(), (Fault(place="", problem=f"must be an object, got {_shown(content)}"),)
     return _read(content)
@@ -57,7 +57,7 @@ def _unused_quantities(app: AppJson, known: frozenset[str]) -> Iterator[Fault]:
         elif name not in known:
             suggestions += 1
             suggestion = _suggestion(name, known) if suggestions <= _MOST_SUGGESTIONS else ""
-            problem = f"is ignored: the Procfile has no such process{suggestion}"
+            problem = f"is ignored: the Procfile has no such process type{suggestion}"
         else:
             continue
         yield Fault(place=f'"quantity" of {_shown(name)}', problem=problem, is_warning=True)

@@ -115,6 +115,6 @@ def _fault(line: _Line, numbers: dict[str, int]) -> Fault | None:
     if problem:
         return Fault(place=place, problem=f"a name {problem}")
     if line.key in numbers:
-        problem = f'"{line.key}" is on line {numbers[line.key]} too; this line counts'
+        problem = f'"{line.key}" is also on line {numbers[line.key]}; this line takes precedence'
         return Fault(place=place, problem=problem, is_warning=True)
     return None

@@ -40,7 +40,7 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
         _make_room(os.path.dirname(path))
     except OSError as error:
         text = f"cannot keep the release in {path}: {error.strerror}"
-        hint = f"free some space, or set {STATE_DIR} to a folder that can be written"
+        hint = f"free some space, or set {STATE_DIR} to a writable directory"
         raise SourceError(text, hint=hint) from error
 
 
@@ -75,10 +75,10 @@ def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        text = f"cannot read the release that is kept in {path}: {error.strerror}"
-        raise SourceError(text, hint=f"see who may read it, or set {STATE_DIR}") from error
+        text = f"cannot read the release kept in {path}: {error.strerror}"
+        raise SourceError(text, hint=f"let hsup's user read it, or set {STATE_DIR}") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        logger.warning("cannot read %s, it is passed over: %s", path, type(error).__name__)
+        logger.warning("cannot read %s, ignoring it: %s", path, type(error).__name__)
         with suppress(OSError):
             os.unlink(path)
         return None

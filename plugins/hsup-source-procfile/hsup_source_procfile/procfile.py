@@ -40,7 +40,7 @@ def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
     entries: dict[str, _Entry] = {}
     faults = most_told(_read(text, entries))
     if not entries and not faults:
-        problem = 'Procfile has no process; write a line like "web: command"'
+        problem = 'Procfile has no process type; write a line like "web: command"'
         return (), (Fault(place="", problem=problem),)
     if len(entries) > MAX_PROCESSES:
         problem = f"must have at most {MAX_PROCESSES} process types, got {len(entries)}"
@@ -88,7 +88,9 @@ def _shown(line: str) -> str:
 def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:
     problems = [*_separator_problems(entry), *_name_problems(entry.name)]
     if earlier is not None:
-        problems.append(f'"{entry.name}" is on line {earlier.line} too; this line counts')
+        problems.append(
+            f'"{entry.name}" is also on line {earlier.line}; this line takes precedence'
+        )
     for problem in problems:
         yield Fault(place=f"line {entry.line}", problem=problem, is_warning=True)
 
@@ -105,7 +107,7 @@ def _name_problems(name: str) -> Iterator[str]:
     if newer_name != name:
         yield f'newer platforms call "{name}" "{newer_name}"'
     if newer_name.startswith("-") or newer_name.endswith("-"):
-        yield f'newer platforms do not accept "{name}", with "-" or "_" at an end'
+        yield f'newer platforms do not accept "{name}", which begins or ends with "-" or "_"'
     if len(name) > _MAX_NEWER_NAME_LENGTH:
         yield (
             f"newer platforms accept names of at most {_MAX_NEWER_NAME_LENGTH} characters, "

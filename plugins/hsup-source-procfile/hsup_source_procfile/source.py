@@ -113,5 +113,5 @@ def _slug(folder: str, opened: int) -> Slug:
 
 def _rejected(application: Application, file: str) -> ReleaseRejected:
     faults = [fault for fault in application.faults_seen_from(file) if not fault.is_warning]
-    hint = "hsup check shows all" if len(faults) > 1 else None
+    hint = "run hsup check to list all faults" if len(faults) > 1 else None
     return ReleaseRejected(f"cannot read {file}", faults, hint=hint)

@@ -53,13 +53,13 @@ def decode(content: bytes) -> str | Fault:
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     nul = content.find(b"\0")
     if nul >= 0:
-        return Fault(place=_line_of(content, nul), problem="must be text, has a NUL byte")
+        return Fault(place=_line_of(content, nul), problem="must be text, got a NUL byte")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         return Fault(
             place=_line_of(content, error.start),
-            problem=f"must be UTF-8, has the byte 0x{content[error.start]:02x}",
+            problem=f"must be UTF-8 text, got the byte 0x{content[error.start]:02x}",
         )
 
 

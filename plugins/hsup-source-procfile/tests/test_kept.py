@@ -163,7 +163,7 @@ def test_what_a_broken_one_is_made_of_is_good(settings):
 def test_a_folder_that_cannot_be_written_is_told(settings, tmp_path):
     (tmp_path / "state").write_text("")
     source = ProcfileSource(settings)
-    with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a folder"):
+    with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a writable directory"):
         source.keep(release_of(source))
 
 
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_now_stays_kept(settings):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
     try:
-        with pytest.raises(SourceError, match="cannot read the release that is kept"):
+        with pytest.raises(SourceError, match="cannot read the release kept"):
             source.kept()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

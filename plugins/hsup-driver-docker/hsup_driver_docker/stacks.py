@@ -1,4 +1,4 @@
-"""Which image a stack is."""
+"""The images of stacks."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hsup.numerals import are_digits
 VARIABLE = "DOCKER_STACKS"
 DEFAULT_STACK = "heroku-24"
 
-#: What Heroku calls its stacks, with a number behind a hyphen; the images are tagged so.
+#: The names of Heroku's stacks before the hyphen. What stands behind it is the tag of the image.
 _HEROKU = frozenset({"heroku", "cedar"})
 
 
 class Stacks:
-    """The images of stacks: those of DOCKER_STACKS, then Heroku's by their names."""
+    """The images in DOCKER_STACKS, and those of Heroku's stacks."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Read the variable. Raises UsageError for one that makes no sense."""
+        """Read the environment variable. Raises UsageError if it is invalid."""
         self._images: dict[str, str] = {}
         for word in environ.get(VARIABLE, "").split():
             name, equals, image = word.partition("=")

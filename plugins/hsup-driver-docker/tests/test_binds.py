@@ -55,8 +55,8 @@ def mounts(information: Mapping[str, object], *binds: Bind) -> Any:
     connection = FakeConnection(information)
     maker = ContainerFactory(Engine(cast(Connection, connection)), "owner", None, "127.0.0.1")
     spec = dyno_spec(Release("shop", 1), DynoName("web", 1), Command(("true",)), port=None)
-    around = maker.surroundings(SIZES["standard-1x"])
-    launched = maker.launch(spec._replace(binds=binds), Image("sha256:1"), around)
+    options = maker.options(SIZES["standard-1x"])
+    launched = maker.launch(spec._replace(binds=binds), Image("sha256:1"), options)
     launched.stream.socket.close()
     return connection.created[0]["HostConfig"]["Mounts"]
 

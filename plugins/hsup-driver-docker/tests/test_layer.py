@@ -181,7 +181,7 @@ def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug
 def test_a_name_that_would_be_a_whiteout_is_told(slug):
     (slug / "sub").mkdir()
     (slug / "sub/.wh.file").touch()
-    with pytest.raises(DriverError, match=r'a file whose name begins with "\.wh\.": /sub/\.wh\.file'):
+    with pytest.raises(DriverError, match=r'file whose name begins with "\.wh\.": /sub/\.wh\.file'):
         members(slug)
 
 

@@ -1,4 +1,4 @@
-"""Find the application and the key that a user means."""
+"""Find the application and the API key."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hsup_source_heroku.credentials import api_url, find
 
 
 def connect(settings: Settings, clock: Callable[[], float] = time.monotonic) -> tuple[str, Client]:
-    """Return the name of the application, and a client of its API.
+    """Return the name of the application, and a client of the API.
 
-    Raises UsageError where the application or the key is missing.
+    Raises UsageError if the application or the key is missing.
     """
     if not settings.app:
         raise UsageError("no Heroku application is named", hint="pass --app NAME, or set HSUP_APP")

@@ -1,4 +1,4 @@
-"""Find the key to the Platform API, as Heroku's own command line does."""
+"""Find the key for the Platform API as Heroku's own command line does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hsup.folders import home
 from hsup_source_heroku import API_URL, DEFAULT_API_URL, TOKENS
 
 _NETRC = "NETRC"
-#: More than anybody has passwords.
+#: More than a file of passwords has.
 _MOST_CHARACTERS = 1 << 20
 
 
 def api_url(environ: Mapping[str, str]) -> str:
-    """Return where the API is, without a slash at its end. Raises UsageError."""
+    """Return the URL of the API, without a slash at its end. Raises UsageError."""
     url = environ.get(API_URL) or DEFAULT_API_URL
     try:
         parts = urlsplit(url)
@@ -33,7 +33,7 @@ def api_url(environ: Mapping[str, str]) -> str:
 
 
 def find(environ: Mapping[str, str]) -> str | None:
-    """Return the key, None where there is none. Raises UsageError for one that cannot be read."""
+    """Return the key, None without one. Raises UsageError if it is malformed, or cannot be read."""
     for name in TOKENS:
         if token := environ.get(name, "").strip():
             return _valid(token, name)
@@ -45,7 +45,7 @@ def _from_netrc(environ: Mapping[str, str]) -> str | None:
 
     path = environ.get(_NETRC) or os.path.join(home(environ), ".netrc")
     try:
-        # No key has such characters, but the entries of other machines may be in any encoding.
+        # Keys are ASCII, but the entries of other machines may be in any encoding.
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read(_MOST_CHARACTERS)
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def _from_netrc(environ: Mapping[str, str]) -> str | None:
 
 
 def _valid(token: str, place: str) -> str:
-    """Return what a header can carry; the error does not tell the secret."""
+    """Return a key that fits into a header. Raises UsageError, without the key in it."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(
             f"the API key in {place} is malformed",

@@ -1,4 +1,4 @@
-"""`hsup releases`: what an application has been."""
+"""The command `hsup releases`."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ Examples:
 def releases(context: CommandContext, /, *, app: str | None, most: int, as_json: bool) -> None:
     """List the releases of an application on Heroku, the newest first.
 
-    The one marked * is the newest that has succeeded: `hsup start` and
-    `hsup run` take it. A rollback is a release of its own, as on the platform.
+    The release marked * is the newest one that has succeeded, which
+    `hsup start` and `hsup run` use. A rollback is a release of its own, as on
+    the platform.
     """
     from hsup_source_heroku.connect import connect
     from hsup_source_heroku.snapshot import Reader

@@ -1,4 +1,4 @@
-"""Find the size of a dyno here that comes next to one of the platform's."""
+"""Find the dyno size of hsup that is nearest to one of the platform."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from hsup_source_heroku.client import Client
 logger = logging.getLogger(__name__)
 
 _PATH = "/dyno-sizes"
-#: The platform counts 512 MB as half a GB.
+#: 512 MB are 0.5 GB on the platform.
 _GB = 1 << 30
 
 
 class Sizes:
-    """The platform's sizes of dynos; it is asked for those that hsup does not know only."""
+    """The dyno sizes of the platform; the API is asked only for those that hsup lacks."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._found: dict[str, str | None] = {}
 
     def name_of(self, size: str | None) -> str | None:
-        """Return the name of a size here, None where dynos have the default one.
-
-        Raises ApiError.
-        """
+        """Return the name of hsup's size, None for the default one. Raises ApiError."""
         if size is None or known(size):
             return size
         if size not in self._found:
@@ -35,7 +32,7 @@ class Sizes:
         return self._found[size]
 
     def _nearest(self, size: str) -> str | None:
-        """Return the smallest size here that has as much memory, or the largest."""
+        """Return the smallest size of hsup with enough memory, or the largest one."""
         told = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
         gigabytes = next((one.memory for one in told if one.name == size), None)
         if gigabytes is None:

@@ -1,10 +1,10 @@
 r"""Read the lines of a Procfile.
 
-There are two formats. The classic one is but an expression,
+There are two formats. The classic one is a regular expression,
 `^[[:space:]]*([a-zA-Z0-9_-]+):?\s+(.*)[[:space:]]*`; the newer one, of Cloud
-Native Buildpacks, is written down in
-https://github.com/heroku/buildpacks-procfile/blob/main/SPEC.md. A line that
-either of them accepts is accepted, with a warning if the other does not. A line
+Native Buildpacks, is specified in
+https://github.com/heroku/buildpacks-procfile/blob/main/SPEC.md. A line is
+accepted if either format accepts it, with a warning if the other one does not. A line
 that neither accepts is a fault, although the classic format ignores it.
 """
 
@@ -32,10 +32,10 @@ class _Entry(NamedTuple):
 
 
 def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
-    r"""Return the process types of a Procfile, and what is wrong with it.
+    r"""Parse a Procfile; return its process types and its faults.
 
-    Lines end with "\n". Names are as written, and each command is a line for
-    the shell. A process type has one dyno, the release phase none.
+    Lines end with "\n". Names are kept as written, and each command is a line for
+    the shell. A process type has the quantity 1, the release phase 0.
     """
     entries: dict[str, _Entry] = {}
     faults = most_told(_read(text, entries))
@@ -49,7 +49,7 @@ def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
 
 
 def _read(text: str, entries: dict[str, _Entry]) -> Iterator[Fault]:
-    """Take the entries of all lines, by their names; yield everything wrong with them."""
+    """Collect the entries of all lines in `entries`, by name; yield the faults."""
     for number, line in _lines(text):
         entry = _parse_line(number, line)
         if isinstance(entry, Fault):

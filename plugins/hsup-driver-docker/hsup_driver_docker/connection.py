@@ -178,8 +178,8 @@ class Connection:
         else:
             hint = f"start it (systemctl start docker), or set {HOST}"
         reason = error.strerror or str(error) or type(error).__name__
-        kind = EngineSlow if isinstance(error, TimeoutError) else EngineAway
-        return kind(f"cannot reach the Docker Engine at {address}: {reason}", hint=hint)
+        error_type = EngineSlow if isinstance(error, TimeoutError) else EngineAway
+        return error_type(f"cannot reach the Docker Engine at {address}: {reason}", hint=hint)
 
 
 def tls_context(given: Certificates) -> ssl.SSLContext:
@@ -270,11 +270,11 @@ def _read_answer(connected: socket.socket) -> tuple[bytes, bytes]:
 def _refusal(status: int, text: bytes) -> EngineError:
     """Return the error for an answer with an error."""
     try:
-        said = str(json.loads(text)["message"])
+        reason = str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
-        said = text.decode(errors="replace").strip() or f"status {status}"
-    said = " ".join(said.split())
+        reason = text.decode(errors="replace").strip() or f"status {status}"
+    reason = " ".join(reason.split())
     hint = None
-    if "no space left on device" in said:
+    if "no space left on device" in reason:
         hint = "free some space; docker system df lists what uses it"
-    return EngineError(f"the Docker Engine says: {said}", status=status, hint=hint)
+    return EngineError(f"the Docker Engine says: {reason}", status=status, hint=hint)

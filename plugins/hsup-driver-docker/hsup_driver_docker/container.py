@@ -95,8 +95,8 @@ def fingerprint(made: Mapping[str, Any]) -> str:
 
     host = {name: value for name, value in made["HostConfig"].items() if name != "CpusetCpus"}
     labels = {name: made["Labels"][name] for name in (APP, RELEASE, DYNO)}
-    told = json.dumps({**made, "HostConfig": host, "Labels": labels}, sort_keys=True)
-    return sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+    content = json.dumps({**made, "HostConfig": host, "Labels": labels}, sort_keys=True)
+    return sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def body(spec: DynoSpec, image: Image, options: ContainerOptions) -> dict[str, Any]:
@@ -137,14 +137,14 @@ def _command(spec: DynoSpec, image: Image, options: ContainerOptions) -> dict[st
     made = command(spec, image)
     if image.is_own:
         return made
-    before = ""
+    prefix = ""
     if options.terminal is not None:  # an engine sets the size only once the program runs
         window = options.terminal.window
-        before = f"/bin/stty rows {window.rows} cols {window.columns} 2>/dev/null\n"
+        prefix = f"/bin/stty rows {window.rows} cols {window.columns} 2>/dev/null\n"
     elif options.joins_outputs:
-        before = "exec 2>&1\n"
+        prefix = "exec 2>&1\n"
     shell, option, script, *words = made["Cmd"]
-    return {"Cmd": [shell, option, before + script, *words]}
+    return {"Cmd": [shell, option, prefix + script, *words]}
 
 
 def _environment(spec: DynoSpec, image: Image, terminal: Terminal | None) -> list[str]:

@@ -155,9 +155,9 @@ class ContainerFactory:
 def _tell_of_port(wanted: int | None, spec: DynoSpec, address: Address | None) -> None:
     import logging  # slow to import, and rarely needed
 
-    place = f"{address.ip}:{address.port}" if address else "no port"
+    published = f"{address.ip}:{address.port}" if address else "no port"
     text = "port %s is taken, %s is published at %s"
-    logging.getLogger(__name__).warning(text, wanted, spec.name, place)
+    logging.getLogger(__name__).warning(text, wanted, spec.name, published)
 
 
 @contextmanager

@@ -205,10 +205,10 @@ class DockerDriver:
         from hsup_driver_docker.handle import Handle, Launched
 
         fingerprint = self._fingerprint(spec)
-        found = self._leftovers and self._leftovers.find(fingerprint)
-        if not self._leftovers or not found:
+        leftover = self._leftovers and self._leftovers.find(fingerprint)
+        if not self._leftovers or not leftover:
             return None
-        identity, name, owner = found
+        identity, name, owner = leftover
         handle = Handle(self._engine, identity, name, spec, self._image(spec))
         try:
             handle.resume()

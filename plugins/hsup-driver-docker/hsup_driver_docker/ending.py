@@ -30,9 +30,9 @@ class Ending:
         """Tell whether the status is final."""
         return self._is_removed or (self.code is not None and self.code not in _DOUBTFUL)
 
-    def hear(self, told: bytes) -> bool:
+    def hear(self, data: bytes) -> bool:
         """Take data from `Engine.events`; tell whether it reports that memory was used up."""
-        events = self._lines.feed(told)
+        events = self._lines.feed(data)
         for event in events:
             if event.code is not None:
                 self.code = event.code
@@ -40,13 +40,13 @@ class Ending:
         self._ran_out_of_memory |= ran_out
         return ran_out
 
-    def see_removal(self, told: bytes) -> None:
+    def see_removal(self, data: bytes) -> None:
         """Take data from `Engine.removal`, b"" at its end.
 
         Raises EngineError if the engine does not know the status, and no event had it.
         """
-        self._removal += told
-        if not told:
+        self._removal += data
+        if not data:
             self._is_removed = True
             if self._removal.strip():  # else the connection broke
                 self._take_status()

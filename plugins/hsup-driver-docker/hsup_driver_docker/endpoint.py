@@ -121,8 +121,8 @@ def _of_context(name: str, folder: str) -> Endpoint:
     hint = "list the contexts with docker context ls"
     try:
         with open(f"{folder}/meta/{key}/meta.json", encoding="utf-8") as file:
-            found = json.load(file)["Endpoints"]["docker"]
-        address, is_unverified = str(found["Host"]), bool(found.get("SkipTLSVerify"))
+            settings = json.load(file)["Endpoints"]["docker"]
+        address, is_unverified = str(settings["Host"]), bool(settings.get("SkipTLSVerify"))
     except FileNotFoundError:
         raise UsageError(f'there is no Docker context "{name}"', hint=hint) from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -134,11 +134,11 @@ class Engine:
 
     def state(self, container: str) -> State:
         """Return the state of a container."""
-        found = self.inspect(container)["State"]
+        state = self.inspect(container)["State"]
         return State(
-            is_running=found["Running"],
-            code=found["ExitCode"],
-            out_of_memory=found["OOMKilled"],
+            is_running=state["Running"],
+            code=state["ExitCode"],
+            out_of_memory=state["OOMKilled"],
         )
 
     def kill(self, container: str, number: int) -> bool:
@@ -154,10 +154,10 @@ class Engine:
     def count(self, container: str) -> int:
         """Return how many processes run in a container."""
         try:
-            found = self._ask("GET", f"/containers/{container}/top")
+            listing = self._ask("GET", f"/containers/{container}/top")
         except EngineError:  # it does not run, or a process ended while the engine looked
             return 0
-        return len((found or {}).get("Processes") or ())  # Podman answers null after its end
+        return len((listing or {}).get("Processes") or ())  # Podman answers null after its end
 
     def remove(self, container: str) -> None:
         """Remove a container, running or not, and wait until it is removed."""
@@ -196,10 +196,10 @@ class Engine:
 
     def executed(self, command: str) -> int | None:
         """Return the status of an exec'd command, None while it runs."""
-        found = self._learn("GET", f"/exec/{command}/json")
-        if found["Running"]:
+        execution = self._learn("GET", f"/exec/{command}/json")
+        if execution["Running"]:
             return None
-        code = found["ExitCode"]  # None if it could not be executed
+        code = execution["ExitCode"]  # None if it could not be executed
         return NOT_EXECUTABLE if code is None else int(code)
 
     def events(self, events: Sequence[str], **container: str) -> Stream:
@@ -228,8 +228,8 @@ class Engine:
         """Return the images with all of these labels, newest first."""
         wanted = [f"{name}={value}" for name, value in labels.items()]
         query = {"filters": json.dumps({"label": wanted})}
-        found = list(self._ask("GET", "/images/json", query) or ())
-        return sorted(found, key=lambda one: int(one["Created"]), reverse=True)
+        images = list(self._ask("GET", "/images/json", query) or ())
+        return sorted(images, key=lambda image: int(image["Created"]), reverse=True)
 
     def look(self, container: str, path: str) -> None:
         """Raise EngineError, with status 404, if a container lacks a file."""
@@ -255,10 +255,10 @@ def status_of(removal: bytes) -> int:
 
     Raises EngineError if the engine does not know it.
     """
-    told = json.loads(removal)
-    status = int(told["StatusCode"])
+    answer = json.loads(removal)
+    status = int(answer["StatusCode"])
     if status < 0:
-        reason = (told.get("Error") or {}).get("Message") or "it gave no reason"
+        reason = (answer.get("Error") or {}).get("Message") or "it gave no reason"
         text = f"the Docker Engine does not know the exit status of the command: {reason}"
         raise EngineError(text, status=status)
     return status

@@ -30,7 +30,7 @@ class Lines:
 
 
 def _event(line: bytes) -> Event:
-    told = json.loads(line)
-    actor = told["Actor"]
+    event = json.loads(line)
+    actor = event["Actor"]
     code = actor.get("Attributes", {}).get("exitCode")
-    return Event(told["Action"], actor["ID"], None if code is None else int(code))
+    return Event(event["Action"], actor["ID"], None if code is None else int(code))

@@ -151,8 +151,8 @@ class Copying(threading.Thread):
             self._close()
 
     def _close(self) -> None:
-        for one in (self._input, *self._outputs):
-            os.close(one)
+        for descriptor in (self._input, *self._outputs):
+            os.close(descriptor)
 
     def _copy(self) -> bool:
         """Wait for data, and copy it; tell whether there may be more."""

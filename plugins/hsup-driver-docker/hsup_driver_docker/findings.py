@@ -65,9 +65,10 @@ def _api(version: str) -> Finding:
 
 
 def _containers(information: Mapping[str, Any]) -> Finding:
-    kind = information["OSType"]
-    text = f"{kind}, {information['Architecture']}, {information['Driver']}"
-    return Finding("containers", is_good=kind == "linux", text=text, remedy="use Linux containers")
+    system = information["OSType"]
+    text = f"{system}, {information['Architecture']}, {information['Driver']}"
+    remedy = "use Linux containers"
+    return Finding("containers", is_good=system == "linux", text=text, remedy=remedy)
 
 
 def _init(information: Mapping[str, Any]) -> Finding:

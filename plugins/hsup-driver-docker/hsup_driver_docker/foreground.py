@@ -103,8 +103,8 @@ class AttachedContainer:
         elif data is not None:
             self._take(data)
 
-    def _take(self, told: bytes) -> None:
-        if self._ending.hear(told):
+    def _take(self, data: bytes) -> None:
+        if self._ending.hear(data):
             _beside(self._handle.kill)
         if self.has_ended:
             self._relay.stop_input()

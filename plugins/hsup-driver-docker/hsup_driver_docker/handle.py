@@ -54,8 +54,8 @@ class AttachedRun(NamedTuple):
 
     def close(self) -> None:
         """Close the streams."""
-        for one in (self.stream, self.events, self.removal):
-            one.socket.close()
+        for stream in (self.stream, self.events, self.removal):
+            stream.socket.close()
 
 
 class Handle(NamedTuple):
@@ -195,7 +195,7 @@ def has_signalled(stream: Stream) -> bool:
                 return bytes(piece).startswith(inside.TOLD)
             said = b""
     except OSError:
-        pass  # the engine went away, and whoever waits for the dyno sees it
+        pass  # the waiter for the dyno gets the error
     return False
 
 
@@ -204,7 +204,7 @@ def _read_to_end(stream: Stream) -> None:
         while stream.socket.recv(_READ_BYTES):
             pass
     except OSError:
-        pass  # the engine went away, and whoever waits for the dyno sees it
+        pass  # the waiter for the dyno gets the error
 
 
 def _do_nothing() -> None:

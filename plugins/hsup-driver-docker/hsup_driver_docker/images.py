@@ -75,13 +75,13 @@ class Images:
         if base := self._engine.image(stack):  # an image may outlive its base, which was removed
             labels[_BASE] = base["Id"]
         digest = _announced_digest(slug) if _may_read_all(wanted.author) else None
-        if digest and self._uses_cache and (found := self._find({**labels, _SLUG: digest})):
-            return found
+        if digest and self._uses_cache and (image := self._find({**labels, _SLUG: digest})):
+            return image
         with self._unpacked(slug, wanted.author) as (folder, digest):
             labels[_SLUG] = digest
-            found = self._find(labels) if self._uses_cache else None
+            image = self._find(labels) if self._uses_cache else None
             labels[_RELEASE] = f"v{release}"
-            return found or self._build(wanted, labels, folder, owner())
+            return image or self._build(wanted, labels, folder, owner())
 
     def close(self) -> None:
         """Close the SDK's connections, if it was needed."""
@@ -89,17 +89,20 @@ class Images:
             self._sdk.close()
 
     def _own(self, name: str, author: Author | None) -> Image:
-        found = self._engine.image(name) or self._pulled(name)
+        properties = self._engine.image(name) or self._pulled(name)
         if not _may_read_all(author):
-            _refuse_slugs(name, found)
-        return Image(found["Id"], is_own=True)
+            _refuse_slugs(name, properties)
+        return Image(properties["Id"], is_own=True)
 
     def _find(self, labels: Mapping[str, str]) -> Image | None:
         """Return the image whose name and labels are those that hsup gives it, None without one."""
-        found = self._engine.image(image_name(labels))
-        if found is None or not labels.items() <= (found["Config"]["Labels"] or {}).items():
+        properties = self._engine.image(image_name(labels))
+        if properties is None:
             return None
-        return Image(found["Id"], _variables(found["Config"].get("Env") or ()))
+        config = properties["Config"]
+        if not labels.items() <= (config["Labels"] or {}).items():
+            return None
+        return Image(properties["Id"], _variables(config.get("Env") or ()))
 
     def _build(
         self, wanted: Wanted, labels: Mapping[str, str], folder: str | None, owner: str
@@ -108,20 +111,20 @@ class Images:
         base = self._engine.image(stack) or self._pulled(stack)
         _refuse_volumes(stack, base)
         name = image_name(labels)
-        before = self._engine.image(name)
+        older = self._engine.image(name)
         labels = {**labels, _BASE: base["Id"]}
         built = self._sdk.build(stack, base["Id"], folder, labels=labels, tag=name, owner=owner)
-        if before is not None and (before["Config"]["Labels"] or {}).get(_APP) == wanted.app:
-            self._sdk.remove_image(before["Id"])  # its name is that of the new one now
+        if older is not None and (older["Config"]["Labels"] or {}).get(_APP) == wanted.app:
+            self._sdk.remove_image(older["Id"])  # its name is that of the new one now
         self._collect(wanted.app, built)
         return Image(built, _variables(base["Config"].get("Env") or ()))
 
     def _pulled(self, name: str) -> Mapping[str, Any]:
         self._sdk.pull(name)
-        found = self._engine.image(name)
-        if found is None:
+        properties = self._engine.image(name)
+        if properties is None:
             raise DriverError(f"image {name} disappeared after it was pulled")
-        return found
+        return properties
 
     def _collect(self, app: str, built: str) -> None:
         """Remove images of an application, oldest first, until only as many are left as it keeps.
@@ -164,12 +167,12 @@ class Images:
         return Sdk(self._engine)
 
 
-def _refuse_slugs(name: str, found: Mapping[str, Any]) -> None:
+def _refuse_slugs(name: str, properties: Mapping[str, Any]) -> None:
     """Raise DriverError for an image that holds a slug, which the author may not read.
 
     An image that somebody else made from such an image has its labels, too.
     """
-    if _APP in (found["Config"].get("Labels") or {}):
+    if _APP in (properties["Config"].get("Labels") or {}):
         text = f"image {name} has a slug in it, which the author of the release may not read"
         raise DriverError(text, hint="name another image, or let root write the release")
 
@@ -208,11 +211,11 @@ def folder_digest(folder: str) -> str:
     digest = sha256()
     for entry in walk(folder):
         status = entry.status
-        told: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
+        parts: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
         if not stat.S_ISDIR(status.st_mode):
             link = entry.target() if stat.S_ISLNK(status.st_mode) else ""
-            told += [link, status.st_size, status.st_mtime_ns]
-        digest.update(repr(told).encode("utf-8", "surrogateescape"))
+            parts += [link, status.st_size, status.st_mtime_ns]
+        digest.update(repr(parts).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -241,8 +244,8 @@ def image_name(labels: Mapping[str, str]) -> str:
     """
     from hashlib import sha256
 
-    told = "\0".join(labels[one] for one in _BUILT_OF).encode("utf-8", "surrogateescape")
-    return f"{_repository(labels[_APP])}:{sha256(told).hexdigest()[:_DIGITS]}"
+    parts = "\0".join(labels[one] for one in _BUILT_OF).encode("utf-8", "surrogateescape")
+    return f"{_repository(labels[_APP])}:{sha256(parts).hexdigest()[:_DIGITS]}"
 
 
 def _repository(app: str) -> str:

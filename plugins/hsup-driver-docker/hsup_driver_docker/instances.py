@@ -55,8 +55,8 @@ class InstanceRegistry:
     @property
     def owners(self) -> Sequence[str]:
         """Return the owners of all other hsups, running or ended."""
-        found = os.listdir(f"{self.folder}/instances")
-        return [self._owner(instance) for instance in found if instance != self.instance]
+        instances = os.listdir(f"{self.folder}/instances")
+        return [self._owner(instance) for instance in instances if instance != self.instance]
 
     def position_file(self, owner: str, container: str) -> str:
         """Return the path of the position in the output of a container."""

@@ -26,10 +26,10 @@ class Leftovers:
 
     def sweep(self) -> list[str]:
         """Remove containers that cannot be adopted; describe those that a previous hsup left."""
-        found = self._by_owner()
+        by_owner = self._by_owner()
         removed = []
-        for owner in {*found, *self._instances.owners}:
-            containers = found.get(owner, [])
+        for owner in {*by_owner, *self._instances.owners}:
+            containers = by_owner.get(owner, [])
             surplus = _without_dynos(containers)
             if self._instances.has_left(owner):
                 self._discard(surplus)
@@ -45,8 +45,8 @@ class Leftovers:
         """Remove an application's dynos, except for one of each fingerprint; describe them."""
         self._kept = {one: self._kept[one] for one in self._kept.keys() & set(fingerprints)}
         removed = []
-        for owner, found in self._by_owner().items():
-            if not _dynos(found, app) or not self._instances.inherit(owner, lost=True):
+        for owner, listed in self._by_owner().items():
+            if not _dynos(listed, app) or not self._instances.inherit(owner, lost=True):
                 continue
             containers = self._by_owner().get(owner, [])
             dynos = _dynos(containers, app)
@@ -59,8 +59,10 @@ class Leftovers:
 
     def find(self, fingerprint: str) -> tuple[str, str, str] | None:
         """Return id, name and owner of a container that was kept, None without one."""
-        one = self._kept.get(fingerprint)
-        return (one["Id"], _name(one), one["Labels"][OWNER]) if one else None
+        container = self._kept.get(fingerprint)
+        if container is None:
+            return None
+        return container["Id"], _name(container), container["Labels"][OWNER]
 
     def forget(self, fingerprint: str) -> None:
         """Forget a container that was adopted, or has ended."""
@@ -70,32 +72,32 @@ class Leftovers:
         """Return the owners of all containers."""
         return set(self._by_owner())
 
-    def _keep(self, one: _Listed, fingerprints: Collection[str]) -> bool:
-        fingerprint = one["Labels"][SPEC]
-        known = self._kept.get(fingerprint, one)  # an earlier call, which failed, may have kept one
-        if fingerprint not in fingerprints or known["Id"] != one["Id"]:
+    def _keep(self, container: _Listed, fingerprints: Collection[str]) -> bool:
+        fingerprint = container["Labels"][SPEC]
+        known = self._kept.get(fingerprint, container)  # of an earlier call, which failed
+        if fingerprint not in fingerprints or known["Id"] != container["Id"]:
             return False
-        self._kept[fingerprint] = one
+        self._kept[fingerprint] = container
         return True
 
     def _by_owner(self) -> dict[str, list[_Listed]]:
         """Return the containers that hsups made, not those that copied their labels, by owner."""
-        found: dict[str, list[_Listed]] = {}
-        for one in self._engine.containers(OWNER):
-            if one["Labels"].get(NAME) == _name(one):
-                found.setdefault(one["Labels"][OWNER], []).append(one)
-        return found
+        by_owner: dict[str, list[_Listed]] = {}
+        for container in self._engine.containers(OWNER):
+            if container["Labels"].get(NAME) == _name(container):
+                by_owner.setdefault(container["Labels"][OWNER], []).append(container)
+        return by_owner
 
     def _discard(self, surplus: Sequence[_Listed]) -> None:
         """Remove containers of an hsup that ended in order; most are already being removed."""
-        for one in surplus:
+        for container in surplus:
             try:
-                self._engine.discard(str(one["Id"]))
+                self._engine.discard(str(container["Id"]))
             except EngineError as error:
                 import logging  # slow to import, and rarely needed
 
                 logging.getLogger(__name__).info(
-                    "cannot remove container %s: %s", _name(one), error
+                    "cannot remove container %s: %s", _name(container), error
                 )
 
     def _remove(self, surplus: Sequence[_Listed]) -> list[str]:

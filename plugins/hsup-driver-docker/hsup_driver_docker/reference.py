@@ -20,13 +20,13 @@ _MOST_CHARACTERS = 255  # without tag and digest
 
 def check(name: str) -> None:
     """Raise DriverError for an invalid name of an image; it may have a tag and a digest."""
-    found = _REFERENCE.fullmatch(name)
+    match = _REFERENCE.fullmatch(name)
     _, at, digest = name.partition("@")
     if at and not re.fullmatch(_DIGEST, digest):
         # The name is not shown, as a password may stand before the "@".
         text = 'the name of an image has an "@" without a digest after it'
         raise DriverError(text, hint="write NAME@sha256:..., and leave passwords to docker login")
-    if found is None or len(found[1]) > _MOST_CHARACTERS:
+    if match is None or len(match[1]) > _MOST_CHARACTERS:
         hint = "write a name such as debian:12, or registry.example.com/team/shop:v1"
         raise DriverError(f"{_quoted(name)} is not a valid image name", hint=hint)
 

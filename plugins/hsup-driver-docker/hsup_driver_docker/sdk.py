@@ -247,13 +247,13 @@ def _failures_told(doing: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        said = " ".join(str(error.explanation or error).split())
+        reason = " ".join(str(error.explanation or error).split())
         hint = None
-        if "no space left on device" in said:
+        if "no space left on device" in reason:
             hint = "free some space; docker system df lists what uses it"
-        elif error.status_code == NOT_FOUND or "denied" in said:
+        elif error.status_code == NOT_FOUND or "denied" in reason:
             hint = "check its name, or log in with docker login"
-        raise DriverError(f"cannot {doing}: {said}", hint=hint) from error
+        raise DriverError(f"cannot {doing}: {reason}", hint=hint) from error
     except (DockerException, requests.RequestException) as error:
         raise EngineAway(f"cannot {doing}: {error}") from error
 

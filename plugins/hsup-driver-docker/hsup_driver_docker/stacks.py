@@ -32,8 +32,8 @@ class Stacks:
         name = stack or DEFAULT_STACK
         if name in self._images:
             return self._images[name]
-        kind, _, number = name.partition("-")
-        if kind in _HEROKU and are_digits(number):
-            return f"heroku/{kind}:{number}"
+        family, _, number = name.partition("-")
+        if family in _HEROKU and are_digits(number):
+            return f"heroku/{family}:{number}"
         hint = f"set {VARIABLE}={name}=IMAGE"
         raise DriverError(f'no image is known for the stack "{name}"', hint=hint)

@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 class _Level(NamedTuple):
     path: str
     descriptor: int
-    found: Iterator[os.DirEntry[str]]
+    entries: Iterator[os.DirEntry[str]]
 
 
 def walk(folder: str) -> Iterator[Entry]:
@@ -58,11 +58,11 @@ def walk(folder: str) -> Iterator[Entry]:
     try:
         yield Entry("", top, ".", os.fstat(top))
         while levels:
-            found = next(levels[-1].found, None)
-            if found is None:
+            listed = next(levels[-1].entries, None)
+            if listed is None:
                 os.close(levels.pop().descriptor)
                 continue
-            entry = _entry(levels[-1], found)
+            entry = _entry(levels[-1], listed)
             if entry is None:
                 continue
             if stat.S_ISDIR(entry.status.st_mode):
@@ -80,9 +80,9 @@ def walk(folder: str) -> Iterator[Entry]:
 def unreadable(error: BaseException) -> DriverError:
     """Return the error for a directory that could not be read."""
     reason = getattr(error, "strerror", None) or str(error)
-    place = getattr(error, "filename", None)
+    path = getattr(error, "filename", None)
     text = f"cannot read the files of the slug: {reason}"
-    failure = DriverError(f"{text}: {place}" if place else text)
+    failure = DriverError(f"{text}: {path}" if path else text)
     failure.__cause__ = error
     return failure
 
@@ -90,19 +90,19 @@ def unreadable(error: BaseException) -> DriverError:
 def _level(path: str, descriptor: int) -> _Level:
     """Return the sorted entries of a directory; close its descriptor if they cannot be listed."""
     try:
-        with os.scandir(descriptor) as found:
-            return _Level(path, descriptor, iter(sorted(found, key=lambda one: one.name)))
+        with os.scandir(descriptor) as entries:
+            return _Level(path, descriptor, iter(sorted(entries, key=lambda entry: entry.name)))
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _entry(level: _Level, found: os.DirEntry[str]) -> Entry | None:
+def _entry(level: _Level, listed: os.DirEntry[str]) -> Entry | None:
     try:
-        status = found.stat(follow_symlinks=False)
+        status = listed.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None  # it was just removed
-    return Entry(f"{level.path}/{found.name}", level.descriptor, found.name, status)
+    return Entry(f"{level.path}/{listed.name}", level.descriptor, listed.name, status)
 
 
 def _descend(entry: Entry, depth: int) -> int | None:

@@ -124,10 +124,8 @@ def _decode(content: bytes) -> object:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_Object)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        found = error.object[error.start]
-        return Fault(
-            place=f"line {line}", problem=f"must be UTF-8 text, got the byte 0x{found:02x}"
-        )
+        byte = error.object[error.start]
+        return Fault(place=f"line {line}", problem=f"must be UTF-8 text, got the byte 0x{byte:02x}")
     except json.JSONDecodeError as error:
         return _syntax_fault(error)
     except RecursionError:

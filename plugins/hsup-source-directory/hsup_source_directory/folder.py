@@ -53,39 +53,39 @@ class Folder:
         """Return device and inode, which no other directory at the same path has."""
         return self._found.st_dev, self._found.st_ino
 
-    def find_wrong_owner(self, found: os.stat_result) -> Fault | None:
+    def find_wrong_owner(self, status: os.stat_result) -> Fault | None:
         """Return the fault of a file that belongs to a user who may not write releases, or None."""
-        if found.st_uid in {self._found.st_uid, _ROOT, os.geteuid()}:
+        if status.st_uid in {self._found.st_uid, _ROOT, os.geteuid()}:
             return None
         expected = "the owner of the directory, hsup's user or root"
-        return Fault("", f"must belong to {expected}, got the user {found.st_uid}")
+        return Fault("", f"must belong to {expected}, got the user {status.st_uid}")
 
-    def find_stranger(self, found: os.stat_result) -> Fault | None:
+    def find_stranger(self, status: os.stat_result) -> Fault | None:
         """Return the fault of a file that an unauthorized user may have written, or None."""
         owner = self._found.st_uid
-        if wrong_owner := self.find_wrong_owner(found):
+        if wrong_owner := self.find_wrong_owner(status):
             return wrong_owner
-        if found.st_nlink > 1 and found.st_uid != owner and not self._is_trusted:
+        if status.st_nlink > 1 and status.st_uid != owner and not self._is_trusted:
             # Without fs.protected_hardlinks, any user can link to any file (man 5 proc).
-            problem = f"must have no other name, got a file with {found.st_nlink} hard links"
+            problem = f"must have no other name, got a file with {status.st_nlink} hard links"
             return Fault("", problem)
-        if found.st_uid in {_ROOT, os.geteuid()} and not self._is_trusted and _is_shared(found):
-            mode = stat.S_IMODE(found.st_mode)
+        if status.st_uid in {_ROOT, os.geteuid()} and not self._is_trusted and _is_shared(status):
+            mode = stat.S_IMODE(status.st_mode)
             problem = (
                 f"must be writable only by its owner in this directory, got the mode {mode:04o}"
             )
             return Fault("", problem)
         return None
 
-    def author(self, found: os.stat_result) -> Author:
+    def author(self, status: os.stat_result) -> Author:
         """Return the author of a release: the owner of its file.
 
         hsup, as root, gives files that it writes to the author. As another user it cannot, so a
         file of hsup's user in a directory of somebody else counts as that of the directory's owner.
         """
-        own = os.geteuid()
-        is_unclear = found.st_uid == own != _ROOT and self._found.st_uid not in {own, _ROOT}
-        writer = self._found if is_unclear else found
+        uid = os.geteuid()
+        is_unclear = status.st_uid == uid != _ROOT and self._found.st_uid not in {uid, _ROOT}
+        writer = self._found if is_unclear else status
         return Author(writer.st_uid, writer.st_gid)
 
     def exists(self, name: str) -> bool:
@@ -118,8 +118,8 @@ class Folder:
             return obstacle, self.stat(name)
         descriptor = self.open(name)
         try:
-            found = os.fstat(descriptor)
-            return self.find_stranger(found) or read_opened(descriptor, most_bytes), found
+            status = os.fstat(descriptor)
+            return self.find_stranger(status) or read_opened(descriptor, most_bytes), status
         finally:
             os.close(descriptor)
 
@@ -177,14 +177,14 @@ def advice(error: OSError) -> str | None:
     return _HINTS.get(error.errno or 0)
 
 
-def _is_shared(found: os.stat_result) -> bool:
+def _is_shared(status: os.stat_result) -> bool:
     """Tell whether other users than its owner may write to a file.
 
     A group with the number of the owner has no other members, except root's (man 8 pam_umask).
     """
-    has_own_group = found.st_uid == found.st_gid != _ROOT
+    has_own_group = status.st_uid == status.st_gid != _ROOT
     others = stat.S_IWOTH if has_own_group else _OTHERS_MAY_WRITE
-    return bool(found.st_mode & others)
+    return bool(status.st_mode & others)
 
 
 def _open(path: Path) -> int:

@@ -26,7 +26,7 @@ def no_digest(_release: Release) -> None:
 def control_file(release: Release) -> bytes:
     """Return a control file for a release, not much longer than the one it came from."""
     slug = release.slug
-    said = {
+    content = {
         "Version": release.version,
         "Name": release.app,
         "Env": dict(release.config) or None,
@@ -45,7 +45,7 @@ def control_file(release: Release) -> bytes:
         ]
         or None,  # an empty list might be one bracket too many
     }
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def pinned(release: Release, digest_of: DigestOf) -> Release:

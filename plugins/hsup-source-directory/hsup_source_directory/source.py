@@ -127,11 +127,11 @@ class DirectorySource:
     def kept(self) -> Release | None:
         """Return the release that ran last. Raises SourceError."""
         with opened_directory(self._folder, self._sleep) as directory:
-            found = directory.read(RUNNING)
-            if found is None or directory.read(LOADED) is None:
+            stored = directory.read(RUNNING)
+            if stored is None or directory.read(LOADED) is None:
                 return None  # removed by hand, so that no release should run
             self._home = self._home or directory.folder.identity
-        parsed = self._parse(*found)
+        parsed = self._parse(*stored)
         if parsed.release is None:
             logger.warning("ignoring control file .running: %s", parsed.errors[0])
             return None
@@ -159,26 +159,26 @@ class DirectorySource:
 
     def _load(self, directory: ControlDirectory) -> tuple[str, ...]:
         """Read `loaded` if it has changed; return the warnings about it."""
-        found = directory.read(LOADED)
-        if found is None:  # removed by hand: no other release should run instead
+        loaded = directory.read(LOADED)
+        if loaded is None:  # removed by hand: no other release should run instead
             return ()
-        if found == self._loaded:
+        if loaded == self._loaded:
             self._settle_in(directory)
             return ()
-        parsed = self._parse(*found)
+        parsed = self._parse(*loaded)
         if parsed.release is None:
             problem = ReleaseRejected("cannot read control file loaded", parsed.errors)
             raise SourceError(
                 str(problem), hint="put a valid one there as new, or remove it"
             ) from problem
-        self._loaded, self._release = found, parsed.release
+        self._loaded, self._release = loaded, parsed.release
         self._settle_in(directory)
         return tuple(f"control file loaded: {fault}" for fault in parsed.warnings)
 
     def _settle_in(self, directory: ControlDirectory) -> None:
         """Remember the directory of the newest release."""
-        before, self._home = self._home, directory.folder.identity
-        self._has_moved |= before not in {None, self._home}
+        earlier, self._home = self._home, directory.folder.identity
+        self._has_moved |= earlier not in {None, self._home}
 
     def _is_elsewhere(self, directory: ControlDirectory) -> bool:
         """Tell whether this is another directory than that of the newest release."""
@@ -245,16 +245,16 @@ class DirectorySource:
     def _wait(self, directory: ControlDirectory) -> _Outcome:
         """Leave `new` alone until its writer changes or closes it; warn once."""
         try:
-            found = directory.folder.stat(NEW)
+            status = directory.folder.stat(NEW)
         except FileNotFoundError:
             return _Outcome()
-        before, self._unfinished = self._unfinished, (found.st_dev, found.st_ino)
-        return _Outcome(warnings=(_UNFINISHED,) if before != self._unfinished else ())
+        known, self._unfinished = self._unfinished, (status.st_dev, status.st_ino)
+        return _Outcome(warnings=(_UNFINISHED,) if known != self._unfinished else ())
 
     def _leave(self, submission: Submission, errors: Sequence[Fault]) -> _Outcome:
         """Reject once, and change nothing: it may be the directory `new` of a Maildir."""
-        before, self._left = self._left, submission.identity[:2]
-        if before == self._left:
+        known, self._left = self._left, submission.identity[:2]
+        if known == self._left:
             return _Outcome()
         hint = f"rename {self._folder / NEW}; hsup does not touch it"
         return _Outcome(rejected=ReleaseRejected(_CANNOT_READ, errors, hint=hint))

@@ -99,10 +99,10 @@ class ControlDirectory:
         with self._doing(f"read {name}"):
             try:
                 most_bytes = _MOST_RUNNING_BYTES if name == RUNNING else MAX_BYTES
-                content, found = self.folder.read(name, most_bytes)
+                content, status = self.folder.read(name, most_bytes)
             except FileNotFoundError:
                 return None
-            return content, self.folder.author(found)
+            return content, self.folder.author(status)
 
     def keep(self, content: bytes, author: Author | None) -> None:
         """Keep the release that runs. Raises SourceError."""

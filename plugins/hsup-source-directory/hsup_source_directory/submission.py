@@ -80,12 +80,12 @@ def hold(folder: Folder, name: str) -> Iterator[Submission]:
     """
     obstacle = folder.find_obstacle(name)
     if obstacle:
-        found = folder.stat(name)
-        wrong_owner = folder.find_wrong_owner(found)
+        status = folder.stat(name)
+        wrong_owner = folder.find_wrong_owner(status)
         yield Submission(
             content=wrong_owner or obstacle,
-            identity=_identity(found),
-            author=folder.author(found),
+            identity=_identity(status),
+            author=folder.author(status),
             is_strangers=wrong_owner is not None,
         )
         return
@@ -136,20 +136,20 @@ def _take_lease(descriptor: int) -> _Lease:
 
 
 def _read(folder: Folder, descriptor: int, lease: _Lease) -> Submission:
-    before = os.fstat(descriptor)
-    content = folder.find_stranger(before) or read_opened(descriptor)
-    is_same = _identity(os.fstat(descriptor)) == _identity(before)
-    if not is_same or not stat.S_ISREG(before.st_mode):
+    status = os.fstat(descriptor)
+    content = folder.find_stranger(status) or read_opened(descriptor)
+    is_same = _identity(os.fstat(descriptor)) == _identity(status)
+    if not is_same or not stat.S_ISREG(status.st_mode):
         raise BeingWrittenError
     return Submission(
         content=content,
-        identity=_identity(before),
-        author=folder.author(before),
+        identity=_identity(status),
+        author=folder.author(status),
         descriptor=descriptor,
         has_lease=lease == _Lease.HELD,
         has_writer=lease == _Lease.HAS_WRITER,
     )
 
 
-def _identity(found: os.stat_result) -> Identity:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -215,39 +215,39 @@ class Client:
         return body
 
     def _note_remaining(self, response: requests.Response) -> None:
-        told = whole_number(response.headers.get("RateLimit-Remaining", ""))
-        if told is not None:
-            self.remaining = told
+        remaining = whole_number(response.headers.get("RateLimit-Remaining", ""))
+        if remaining is not None:
+            self.remaining = remaining
 
     def _refusal(self, response: requests.Response, body: bytes, path: str) -> ApiError:
         status = response.status_code
-        said = _said(body, "message") or f"status {status}"
+        message = _said(body, "message") or f"status {status}"
         if response.headers.get(_TWO_FACTOR_HEADER) or (
             status in {_UNAUTHORIZED, _FORBIDDEN} and _said(body, "id") == _TWO_FACTOR
         ):
             hint = (
                 f"set {TOKENS[0]} to a key that needs none; heroku authorizations:create makes one"
             )
-            text = f"{self.url} asks for a second factor, which hsup cannot give: {said}"
+            text = f"{self.url} asks for a second factor, which hsup cannot give: {message}"
             return Unauthorized(text, hint=hint)
         if status == _UNAUTHORIZED:
             hint = f"set {TOKENS[0]} to a valid key; heroku authorizations:create makes one"
-            return Unauthorized(f"{self.url} rejected the API key: {said}", hint=hint)
+            return Unauthorized(f"{self.url} rejected the API key: {message}", hint=hint)
         if status == _FORBIDDEN:
             hint = "use the API key of an account that may see the application"
-            return Unauthorized(f"{self.url} refused {path}: {said}", hint=hint)
+            return Unauthorized(f"{self.url} refused {path}: {message}", hint=hint)
         if status == _NOT_FOUND:
-            return NotFound(f"{self.url} has no {path}: {said}")
+            return NotFound(f"{self.url} has no {path}: {message}")
         if status < _FIRST_REFUSAL:
             hint = f"set {API_URL} to the URL of the API itself"
             return ApiError(f"{self.url} redirects {path} elsewhere", hint=hint)
-        kind = RateLimited if status == _LIMITED else ApiError
-        text = f"{self.url} answered {path} with status {status}: {said}"
+        error_type = RateLimited if status == _LIMITED else ApiError
+        text = f"{self.url} answered {path} with status {status}: {message}"
         retry_after = retry_after_seconds(response)
         if retry_after is not None:
             longest = cadence.LONGEST_RETRY_AFTER_SECONDS
             self._not_before = self._clock() + min(retry_after, longest)
-        return kind(text, retry_after=retry_after)
+        return error_type(text, retry_after=retry_after)
 
 
 def _said(body: bytes, key: str) -> str:

@@ -57,11 +57,11 @@ def _from_netrc(environ: Mapping[str, str]) -> str | None:
     return _valid(password, path) if password else None
 
 
-def _valid(token: str, place: str) -> str:
+def _valid(token: str, origin: str) -> str:
     """Return a key that fits into a header. Raises UsageError, without the key in it."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(
-            f"the API key in {place} is malformed",
+            f"the API key in {origin} is malformed",
             hint="make one with heroku authorizations:create",
         )
     return token

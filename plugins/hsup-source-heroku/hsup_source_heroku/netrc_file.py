@@ -22,10 +22,10 @@ def password_of(host: str, text: str) -> str | None:
     """
     is_its, password = False, None
     words = _words(text)
-    for place, word in enumerate(words):
+    for index, word in enumerate(words):
         if not word.is_key:
             continue
-        value = _value(words, place)
+        value = _value(words, index)
         if word.text == "machine":
             is_its = value == host
         elif word.text == "default":
@@ -43,19 +43,19 @@ class _Word(NamedTuple):
     is_key: bool
 
 
-def _value(words: list[_Word], place: int) -> str | None:
+def _value(words: list[_Word], index: int) -> str | None:
     """Return the value of a key, None without one."""
-    following = words[place + 1 : place + 2]
+    following = words[index + 1 : index + 2]
     return following[0].text if following and not following[0].is_key else None
 
 
 def _words(text: str) -> list[_Word]:
     words: list[_Word] = []
     for line, (word, is_quoted) in _split(text):
-        before = words[-1] if words else None
-        is_value = before is not None and before.is_key and before.text != "default"
+        previous = words[-1] if words else None
+        is_value = previous is not None and previous.is_key and previous.text != "default"
         # On the line of its key, a value may be any word; on the next line, not a keyword.
-        if is_value and before is not None and (line == before.line or word not in _KEYS):
+        if is_value and previous is not None and (line == previous.line or word not in _KEYS):
             words.append(_Word(word, line, is_key=False))
         else:
             words.append(_Word(word, line, is_key=not is_quoted))

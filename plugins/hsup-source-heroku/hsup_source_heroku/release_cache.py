@@ -80,9 +80,9 @@ class ReleaseCache:
         with self._locked():
             if place is not None:
                 place()
-            before = self.newest()  # another hsup may be unpacking it
+            previous = self.newest()  # another hsup may be unpacking it
             _write(self._newest, snapshot)
-            kept = (snapshot, before, self.running(), self.accepted)
+            kept = (snapshot, previous, self.running(), self.accepted)
             self._archives.keep_only([one.archived for one in kept if one and one.archived])
 
     def rescale(self, snapshot: Snapshot) -> None:

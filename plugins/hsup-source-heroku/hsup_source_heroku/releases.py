@@ -49,14 +49,14 @@ def releases(context: CommandContext, /, *, app: str | None, most: int, as_json:
     settings = context.settings()
     name, client = connect(settings._replace(app=app or settings.app))
     with closing(client):
-        found = Reader(client, name).history(most)
+        history = Reader(client, name).history(most)
     if as_json:
-        tell_json([_fields(one) for one in found])
+        tell_json([_fields(one) for one in history])
         return
-    if not found:
+    if not history:
         warn(f"{name} has no release yet")
         return
-    for line in _lines(found):
+    for line in _lines(history):
         tell(line)
 
 
@@ -70,12 +70,12 @@ def _fields(release: ReleaseAnswer) -> dict[str, Any]:
     }
 
 
-def _lines(found: Sequence[ReleaseAnswer]) -> Sequence[str]:
+def _lines(history: Sequence[ReleaseAnswer]) -> Sequence[str]:
     from hsup.table import table
 
-    current = next((one for one in found if one.has_succeeded), None)
+    current = next((one for one in history if one.has_succeeded), None)
     rows: list[tuple[str, ...]] = [("", "VERSION", "STATUS", "CREATED", "BY", "DESCRIPTION")]
-    for one in found:
+    for one in history:
         mark = "*" if one is current else ""
         email = one.user and one.user.email
         shown = (one.created_at or "", email or "", one.description or "")

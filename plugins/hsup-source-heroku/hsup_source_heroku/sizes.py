@@ -33,8 +33,8 @@ class Sizes:
 
     def _nearest(self, size: str) -> str | None:
         """Return the smallest size of hsup with enough memory, or the largest one."""
-        told = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
-        gigabytes = next((one.memory for one in told if one.name == size), None)
+        platform_sizes = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
+        gigabytes = next((one.memory for one in platform_sizes if one.name == size), None)
         if gigabytes is None:
             logger.warning("the API does not list dyno size %s, using the default", size)
             return None

@@ -110,40 +110,40 @@ class Reader:
         answer = self._ask_for_releases(path, self._wanted, self._releases.etag)
         if answer.body is None:
             return self._newest
-        found = self._releases_of(path, answer)
-        newest = next((one for one in found if one.has_succeeded), None)
+        releases = self._releases_of(path, answer)
+        newest = next((one for one in releases if one.has_succeeded), None)
         if newest is None and self._wanted == _NEWEST and answer.next_range:
             # An earlier release may still succeed before the newest one does.
             self._releases, self._wanted = Answer(None, None), _MORE
             return self.newest()
         self._releases, self._newest = answer, newest or self._older(path, answer)
-        if newest is not None and newest is found[0] and self._wanted == _MORE:
+        if newest is not None and newest is releases[0] and self._wanted == _MORE:
             self._releases, self._wanted = Answer(None, None), _NEWEST
         return self._newest
 
     def history(self, most: int) -> tuple[ReleaseAnswer, ...]:
         """Return the newest releases, whatever their status. Raises ApiError."""
         path = f"{self._path}/releases"
-        found: list[ReleaseAnswer] = []
+        releases: list[ReleaseAnswer] = []
         wanted: str | None = f"version ..; max={min(most, _LONGEST_PAGE)}, order=desc"
-        while wanted and len(found) < most:
+        while wanted and len(releases) < most:
             answer = self._ask_for_releases(path, wanted)
             page = self._releases_of(path, answer)
-            if page and found and page[0].version >= found[-1].version:
+            if page and releases and page[0].version >= releases[-1].version:
                 raise BrokenAnswer(f"the list of {path} has no end")
-            found += page
+            releases += page
             wanted = answer.next_range if page else None
-        return tuple(found[:most])
+        return tuple(releases[:most])
 
     def quantities(self) -> Mapping[str, Quantity]:
         """Return the formation; sends one request, like `newest`. Raises ApiError."""
         path = f"{self._path}/formation"
         answer = self._client.get(path, etag=self._formation.etag)
         if answer.body is not None:
-            found = decode(answer.body, tuple[FormationAnswer, ...], path)
+            formation = decode(answer.body, tuple[FormationAnswer, ...], path)
             name_of = self._sizes.name_of
             self._quantities = {
-                one.type: Quantity(one.quantity, name_of(one.size_name)) for one in found
+                one.type: Quantity(one.quantity, name_of(one.size_name)) for one in formation
             }
             self._formation = answer
         return self._quantities
@@ -186,8 +186,8 @@ class Reader:
     def _releases_of(self, path: str, answer: Answer) -> list[ReleaseAnswer]:
         """Return the releases of a page, newest first."""
         assert answer.body is not None
-        found = decode(answer.body, tuple[ReleaseAnswer, ...], path)
-        return sorted(found, key=lambda one: one.version, reverse=True)
+        releases = decode(answer.body, tuple[ReleaseAnswer, ...], path)
+        return sorted(releases, key=lambda one: one.version, reverse=True)
 
     def _read(self, release: ReleaseAnswer) -> Snapshot:
         app = decode(self._body(self._path), AppAnswer, self._path)

@@ -144,9 +144,9 @@ class HerokuSource:
 
     def _ask_for_all(self) -> Fetched:
         """Ask for release and formation, whatever is due; try a faulty release again."""
-        self._faulty, before = None, self._snapshot
+        self._faulty, known = None, self._snapshot
         fetched = self._ask(RELEASES, self._newest)
-        if self._turns.has_trouble or before is None or self._snapshot is not before:
+        if self._turns.has_trouble or known is None or self._snapshot is not known:
             return fetched
         scaled = self._ask(FORMATION, self._scaled)
         return fetched._replace(release=scaled.release, failure=scaled.failure)

@@ -63,7 +63,7 @@ def _plain_lines(text: str) -> list[_Line]:
 
     Most files are plain, and the library takes a twentieth of the time of a whole `hsup run`.
     """
-    found = []
+    plain_lines = []
     plain = re.compile(
         _PLAIN_LINE, re.VERBOSE
     )  # not at import: most applications have no such file
@@ -72,8 +72,8 @@ def _plain_lines(text: str) -> list[_Line]:
         if not match:
             return []
         if match["key"]:
-            found.append(_Line(number, match["key"], match["value"]))
-    return found
+            plain_lines.append(_Line(number, match["key"], match["value"]))
+    return plain_lines
 
 
 def _lines(text: str) -> Iterator[_Line]:

@@ -46,12 +46,12 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
 
 def _make_room(state: str) -> None:
     with os.scandir(state) as entries:
-        own = [
+        files = [
             one
             for one in entries
             if one.name.startswith(_ROOT) and one.name.endswith((".json", UNFINISHED))
         ]
-    for old in sorted(own, key=_age)[:-_MOST_KEPT]:
+    for old in sorted(files, key=_age)[:-_MOST_KEPT]:
         with suppress(FileNotFoundError):  # another hsup has removed it
             os.unlink(old)
 
@@ -86,17 +86,17 @@ def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
 
 def _said(release: Release) -> dict[str, Any]:
     """Return the fields of a release that come from files; its code is the directory itself."""
-    said = release._asdict()
-    return {name: said[name] for name in ("app", "version", "config", "processes")}
+    fields = release._asdict()
+    return {name: fields[name] for name in ("app", "version", "config", "processes")}
 
 
-def _release(said: dict[str, Any]) -> Release:
+def _release(fields: dict[str, Any]) -> Release:
     """Make a release from its fields. Raises TypeError, ValueError and others for invalid ones."""
     processes = (
         ProcessType(name, Command(tuple(_texts(words))), _number(quantity), size)
-        for name, (words,), quantity, size in said["processes"]
+        for name, (words,), quantity, size in fields["processes"]
     )
-    app, version, config = said["app"], _number(said["version"]), said["config"]
+    app, version, config = fields["app"], _number(fields["version"]), fields["config"]
     _texts([app, *config.keys(), *config.values()])
     release = Release(app, version, config, tuple(processes))
     _texts([one.size for one in release.processes if one.size is not None])

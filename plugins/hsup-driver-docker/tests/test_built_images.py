@@ -1,4 +1,4 @@
-"""The images that dynos are made of."""
+"""The images of dynos, built on an engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_an_image_that_somebody_removes_is_built_again(driver, release, sdk):
 
 @pytest.fixture
 def slug(tmp_path: Path) -> Callable[[int], Slug]:
-    """A slug with a file that says its number."""
+    """A slug with a file that contains its number."""
 
     def make(number):
         folder = tmp_path / f"slug-{number}"

@@ -1,4 +1,4 @@
-"""What a dyno's container has: limits, ports, networks, paths of the host, a name."""
+"""The container of a dyno: limits, ports, networks, binds, its name."""
 
 from __future__ import annotations
 

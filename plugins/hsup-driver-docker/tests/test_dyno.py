@@ -1,4 +1,4 @@
-"""How dynos end: their grace, their output, their memory, and what somebody else does."""
+"""How dynos end: grace period, output, memory, and changes by others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a container's end, whichever of the engine's streams tells it first."""
+"""The end of a container is known, whichever stream of the engine reports it first."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hsup_driver_docker.endpoint import Certificates, Endpoint, find
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with an empty folder .docker."""
+    """A home directory with an empty directory .docker."""
     (tmp_path / ".docker").mkdir()
     return tmp_path
 

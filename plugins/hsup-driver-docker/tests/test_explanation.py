@@ -1,4 +1,4 @@
-"""How a dyno would be started, which takes no engine."""
+"""The description of how a dyno is started, which needs no engine."""
 
 from __future__ import annotations
 

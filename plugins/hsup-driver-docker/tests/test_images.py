@@ -1,4 +1,4 @@
-"""Which images a release may name, whoever has written it; how hsup calls those that it builds."""
+"""Images that a release of each author may name, and the names of those that hsup builds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LABELS = {
 
 @pytest.fixture
 def images(tmp_path: Path) -> Iterator[Callable[..., Images]]:
-    """Give the images of an engine that has one, under every name, with the given labels."""
+    """Return the images of an engine with one image, under every name, with these labels."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "sock"))
         listening.listen()

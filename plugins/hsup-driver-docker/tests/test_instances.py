@@ -23,7 +23,7 @@ os.kill(os.getpid(), 9)
 
 @pytest.fixture
 def household(environ: Mapping[str, str]) -> Iterator[Callable[..., InstanceRegistry]]:
-    """Return a maker of households, which are left at the end."""
+    """Return a maker of registries, which are closed at the end."""
     made = []
 
     def make(engine=ENGINE):
@@ -41,7 +41,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 def dead(environ: Mapping[str, str]) -> str:
-    """Return the owner of what an hsup has that was killed."""
+    """Return the owner of the containers of an hsup that was killed."""
     words = [sys.executable, "-c", DIE, environ["HSUP_DOCKER_DIR"]]
     return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
 

@@ -1,4 +1,4 @@
-"""Who may write a release, what becomes of theirs, and that nobody gets more by a trick."""
+"""Who may write a release, with which rights, and that no trick gives more of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWNER, STRANGER, GROUP = 61001, 61002, 12345
 
 @pytest.fixture
 def shared(folder: Path) -> Path:
-    """Return a folder of OWNER that everybody may write to."""
+    """Return a directory of OWNER that all users may write to."""
     os.chown(folder, OWNER, OWNER)
     folder.chmod(0o777)
     return folder
@@ -36,7 +36,7 @@ def write_as(uid: int, path: Path, content: bytes) -> None:
 
 
 def as_user(uid: int, folder: Path, work: Callable[[], Any]) -> Any:
-    """Return what a function returns in a process of that user, called in the folder."""
+    """Call a function in a process of a user, in the directory; return its result."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -91,7 +91,7 @@ def test_where_root_alone_may_write_to_the_folder_a_group_may_write_to_new(folde
 
 @pytest.mark.parametrize("group", [OWNER, GROUP])
 def test_without_root_new_may_be_writable_for_the_own_group_of_hsups_user(folder, version, group):
-    """Folder and file are as a umask of 002 makes them."""
+    """Directory and file have the modes that a umask of 002 gives."""
     os.chown(folder, OWNER, group)
     folder.chmod(0o775)
     write_as(OWNER, folder / "new", version(1))
@@ -166,7 +166,7 @@ def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
 
 
 def turn(link: Path, folder: Path) -> None:
-    """Have a link lead to another folder."""
+    """Redirect a link to another directory."""
     turned = link.with_name("turned")
     turned.symlink_to(folder)
     turned.rename(link)
@@ -180,7 +180,7 @@ def release_of(source: DirectorySource) -> Release:
 
 @pytest.fixture
 def link(shared: Path, tmp_path: Path) -> Path:
-    """Return a link to the shared folder, as its owner may turn it."""
+    """Return a link to the shared directory, which its owner may redirect."""
     path = tmp_path / "link"
     path.symlink_to(shared)
     return path

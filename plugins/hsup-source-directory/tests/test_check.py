@@ -1,4 +1,4 @@
-"""`hsup check` finds the control file that is meant, and all its faults."""
+"""`hsup check` finds the right control file, and all of its faults."""
 
 from __future__ import annotations
 

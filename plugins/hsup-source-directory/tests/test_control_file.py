@@ -1,4 +1,4 @@
-"""Every fault of a control file has its text, and its line."""
+"""Every fault of a control file is reported with its line."""
 
 from __future__ import annotations
 

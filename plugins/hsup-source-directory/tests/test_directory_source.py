@@ -59,7 +59,7 @@ def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def refused(path: Path, error: int) -> Iterator[None]:
-    """Make opening a path, or a name in a folder, fail, which root could not see otherwise."""
+    """Make opening a path, or a name in a directory, fail, which root would not see otherwise."""
     real = os.open
 
     def refuse(given, *args, **options):

@@ -1,4 +1,4 @@
-"""What of an answer counts, and what of a release is made of it."""
+"""Which fields of answers are required, and what they become in a release."""
 
 from __future__ import annotations
 

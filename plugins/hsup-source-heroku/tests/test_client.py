@@ -1,4 +1,4 @@
-"""The client has an answer, or a reason why not, whatever a server sends."""
+"""The client returns an answer, or says why it cannot, whatever a server sends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOMB = gzip.compress(bytes(80 << 20), mtime=0)
 
 @pytest.fixture
 def get(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Return what gets a path of a server that sends pieces, and then nothing more."""
+    """Return a function that gets a path from a server that sends pieces, and then nothing."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What runs goes on whatever becomes of the API, and who asks waits for it."""
+"""Dynos keep running when the API fails; only a caller that needs it waits."""
 
 from __future__ import annotations
 

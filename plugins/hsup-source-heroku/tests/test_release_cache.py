@@ -78,7 +78,7 @@ def test_what_runs_is_kept_though_a_newer_release_was_fetched_before(make_source
 
 
 def test_the_archives_are_those_of_what_runs_and_of_the_two_newest(make_source, shop, tmp_path):
-    """Another hsup on the same folder may be unpacking the last but one."""
+    """Another hsup on the same directory may be unpacking the last but one."""
     source = make_source()
     releases = [source.fetch().release]
     source.keep(releases[0])

@@ -242,7 +242,7 @@ def test_the_same_files_in_a_folder_made_again_are_a_new_release(folder, source)
 
 
 def times_open(folder: os.stat_result) -> int:
-    """Return how many descriptors of this process are of a folder, which may be gone by now."""
+    """Return how many descriptors of this process refer to a directory, even a removed one."""
     with os.scandir("/proc/self/fd") as found:
         paths = [one.path for one in found]
     return sum(os.path.samestat(os.stat(path), folder) for path in paths if os.path.exists(path))

@@ -86,7 +86,9 @@ def test_dynos_run_on_unseen_while_an_engine_that_lets_them_is_restarted(hsup, o
     running = hsup.start()
     running.wait_for("number 5$")
     engine.stop(signal.SIGKILL)
-    running.wait_for("cannot reach the Docker Engine.*one.1 runs on unseen")
+    running.wait_for(
+        "cannot reach the Docker Engine.*one.1 keeps running, its output is not being read"
+    )
     engine.start()
     assert eventually(lambda: max(numbers(running)) > 60)
     assert running.count("Process exited") == 0
@@ -171,7 +173,7 @@ def test_hsup_ends_in_time_whatever_becomes_of_the_engine(hsup, own_engine, brea
 
 def is_told(engine: OwnEngine, running: Running) -> bool:
     """Tell whether it is said that the engine is away, and what is left there."""
-    left = r"the container hsup-\S+ is left; the next hsup removes it$"
+    left = r"container hsup-\S+ is left behind; start hsup again to remove it$"
     away = f"cannot reach the Docker Engine at {engine.host}: "
     return away in running.said and bool(re.search(left, running.said, re.MULTILINE))
 
@@ -250,7 +252,7 @@ class TestRegistry:
             done = hsup.call("run", "true", timeout=60)
         assert done.status == 1
         assert f"hsup: cannot pull the image {address}/nosuch:7: " in done.message
-        assert "check its name, or use docker login" in done.message
+        assert "check its name, or log in with docker login" in done.message
 
 
 class TestTLS:

@@ -217,7 +217,7 @@ def test_with_the_api_away_dynos_go_on_and_start_again(hsup, shop, api):
     assert hsup.sleepers() == before
     assert first.stop() == 0
     second = hsup.start()
-    second.wait_for("Warning: running v1 of shop, the last release that is known")
+    second.wait_for("Warning: running v1 of shop, the last known release")
     second.wait_for("kept$")
     api.start()
     shop.release(config={"NAME": "newer"})
@@ -229,7 +229,7 @@ def test_a_wrong_key_is_an_error_with_its_remedy(hsup, shop):
     shop.release()
     done = hsup.call("start", env={"HEROKU_ACCESS_TOKEN": "wrong"})
     assert done.status == 1
-    assert "does not accept the key" in done.message
+    assert "rejected the API key" in done.message
     assert "HEROKU_ACCESS_TOKEN" in done.message
     assert "wrong" not in done.message
 
@@ -240,7 +240,7 @@ def test_a_key_that_is_refused_later_is_told_and_dynos_go_on(hsup, shop, api):
     running.wait_for("born$")
     before = hsup.sleepers()
     api.token = "another"
-    running.wait_for("what runs goes on: .* does not accept the key", count=2)
+    running.wait_for("what runs goes on: .* rejected the API key", count=2)
     assert hsup.sleepers() == before
     api.token = hsup.environ["HEROKU_ACCESS_TOKEN"]
     shop.scale(web=2)
@@ -346,4 +346,4 @@ def test_releases_are_listed(hsup, shop):
     assert listed[2]["description"] == "Deploy 5ca1e00"
     wrong = hsup.call("releases", "-a", "other")
     assert wrong.status == 1
-    assert "see what --app says" in wrong.message
+    assert "check the name in --app" in wrong.message

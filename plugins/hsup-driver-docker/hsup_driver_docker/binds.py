@@ -1,8 +1,8 @@
-"""How an engine is asked to show dynos paths of its machine.
+"""Bind mounts, as a Docker Engine is asked for them.
 
-Since Docker 25 (API 1.44), what is mounted below a read-only path is read-only too where kernel
-and runtime can do that, and silently is not where they cannot (moby, pull request 45278). So an
-engine that can is told to refuse anything less. Older engines always leave it writable.
+Since Docker 25 (API 1.44), mounts below a read-only bind are read-only too if kernel and runtime
+support that, and silently stay writable if they do not (moby, pull request 45278). So an engine
+that supports it is told to refuse anything less. Older engines always leave them writable.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 
 from hsup.model import Bind
 
-#: Of mount_setattr (man 2 mount_setattr), with which a kernel makes all mounts of a tree read-only.
+#: The first kernel with mount_setattr (man 2), which makes all mounts of a tree read-only.
 _OLDEST_KERNEL = (5, 12)
-#: In what an engine tells of a runtime since API 1.44: its features (OCI runtime specification).
+#: Where an engine lists the features of a runtime since API 1.44 (OCI runtime specification).
 _FEATURES = "org.opencontainers.runtime-spec.features"
 _RECURSIVELY_READ_ONLY = "rro"
 
 
 def recursive_outside(information: Mapping[str, Any]) -> str | None:
-    """Return the folder outside of which an engine can make mounts read-only as a whole.
+    """Return the directory outside of which an engine can make binds recursively read-only.
 
-    It is the engine's own folder; None is for an engine that cannot. `information` is
-    what `Engine.information` gives.
+    It is the engine's own directory, or None for an engine that cannot do so. `information`
+    comes from `Engine.information`.
     """
     root = information.get("DockerRootDir")
     is_able = _kernel_is_able(information) and _RECURSIVELY_READ_ONLY in _mount_options(information)
@@ -33,7 +33,7 @@ def recursive_outside(information: Mapping[str, Any]) -> str | None:
 
 
 def mounts(binds: Sequence[Bind], outside: str | None) -> list[dict[str, Any]]:
-    """Return what shows paths, as the Engine API's ContainerCreate takes it."""
+    """Return binds as the mounts of the Engine API's ContainerCreate."""
     return [_mount(bind, outside) for bind in binds]
 
 
@@ -46,15 +46,15 @@ def _mount(bind: Bind, outside: str | None) -> dict[str, Any]:
         "ReadOnly": bind.read_only,
     }
     if bind.read_only and outside is not None and not _meets(source, outside):
-        # Mounts that came later would be writable, unless they are kept out.
+        # Without it, mounts that are made later would appear in the container, and be writable.
         made["BindOptions"] = {"ReadOnlyForceRecursive": True, "Propagation": "rprivate"}
     return made
 
 
 def _meets(source: str, root: str) -> bool:
-    """Tell whether an engine refuses a path as private, because its own folder may be there.
+    """Tell whether a path may contain, or be below, the engine's own directory.
 
-    It compares the texts, as this does.
+    An engine refuses to make such a path private. It compares the strings, and so does this.
     """
     return source.startswith(root) or root.startswith(source)
 
@@ -65,7 +65,7 @@ def _kernel_is_able(information: Mapping[str, Any]) -> bool:
 
 
 def _mount_options(information: Mapping[str, Any]) -> Sequence[str]:
-    """Return the options of mounts that the runtime of dynos knows; none where it is not told."""
+    """Return the mount options of the engine's default runtime; none if the engine lists none."""
     runtimes = information.get("Runtimes") or {}
     runtime = runtimes.get(information.get("DefaultRuntime")) or {}
     try:

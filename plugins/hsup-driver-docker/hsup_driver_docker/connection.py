@@ -1,9 +1,9 @@
-"""Speak HTTP with a Docker Engine, one connection a request.
+"""Speak HTTP with a Docker Engine, with one connection for each request.
 
-The SDK takes as long to import as a third of a whole `docker run` (bench/docker_run.py),
-and reads output in threads only. So what a dyno's life takes is asked for here: HTTP/1.0,
-which Docker Engines answer without chunks, and end with the connection. What is
-upgraded to a stream, as attaching is, goes on as one.
+The SDK takes a third of the time of a whole `docker run` to import (bench/docker_run.py), and
+reads output only in threads. So all requests that running a dyno takes are sent from here, in
+HTTP/1.0: Docker Engines answer it without chunks, and close the connection at the end of the
+answer. A connection that is upgraded, as for attaching, becomes a stream.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from hsup_driver_docker.endpoint import HOST, Certificates, Endpoint
 if TYPE_CHECKING:
     import ssl
 
-#: For what an engine answers at once. To create and start a container takes a second or
-#: more on a busy machine.
+#: For requests that an engine answers at once. To create and start a container takes a second
+#: or more on a busy machine.
 _PATIENCE_SECONDS = 120.0
 _CONNECT_SECONDS = 10.0
-#: What an engine still gets for an answer that was given up.
+#: For an engine that has been given up.
 _GIVEN_UP_SECONDS = 1.0
 
 _READ_BYTES = 1 << 16
 _MOST_HEADER_BYTES = 1 << 16
-#: In the header of Podman's answers, except those that become two-way streams.
+#: A header of all answers of Podman, except those that become two-way streams.
 _PODMAN = b"\nLibpod-Api-Version:"
-#: Of HTTP, see RFC 9110, section 15.
+#: The first status of HTTP that is an error (RFC 9110, section 15).
 _FIRST_REFUSAL = 400
 
 Query = Mapping[str, Any]
 
 
 class EngineError(DriverError):
-    """The engine refused a request; `status` is that of HTTP."""
+    """The engine answered a request with an error; `status` is the status of HTTP."""
 
     def __init__(self, text: str, *, status: int, hint: str | None = None) -> None:
         super().__init__(text, hint=hint)
@@ -46,7 +46,7 @@ class EngineError(DriverError):
 
 
 class EngineAway(DriverError):
-    """There is no engine, or it went away before it had answered."""
+    """The engine cannot be reached, or closed the connection before it had answered."""
 
 
 class EngineSlow(EngineAway):
@@ -54,21 +54,22 @@ class EngineSlow(EngineAway):
 
 
 class Stream(NamedTuple):
-    """A connection that has become a stream; `first` is what was read of it already."""
+    """A connection that has become a stream; `first` is what was already read from it."""
 
     socket: socket.socket
     first: bytes
 
 
 class Connection:
-    """The way to one engine; any number of threads may use it at once."""
+    """Access to one engine, for any number of threads at once."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._tls: ssl.SSLContext | None = None
-        #: The engine did not answer for so long that nobody waits for it, until it answers again.
+        #: The engine has not answered for so long that requests time out at once, until one is
+        #: answered.
         self.is_given_up = False
-        #: It has answered as Podman does: its own header was there at least once.
+        #: An answer has had Podman's own header.
         self.is_podman = False
 
     def ask(
@@ -80,7 +81,7 @@ class Connection:
         *,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> Any:
-        """Return the answer to a request, as JSON has it, None where it is empty.
+        """Send a request, and return the decoded JSON of its answer, or None if that is empty.
 
         Blocks. Raises EngineError and EngineAway.
         """
@@ -112,9 +113,9 @@ class Connection:
         *,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> Stream:
-        """Return what follows the header of the answer as a stream, which blocks.
+        """Send a request, and return all that follows the header of its answer as a stream.
 
-        Raises EngineError and EngineAway.
+        Blocks, and so does reading the stream. Raises EngineError and EngineAway.
         """
         content = b"" if body is None else json.dumps(body).encode()
         target = f"{path}?{_encoded(query)}" if query else path
@@ -177,15 +178,15 @@ class Connection:
         else:
             hint = f"start it (systemctl start docker), or set {HOST}"
         reason = error.strerror or str(error) or type(error).__name__
-        kind = EngineSlow if isinstance(error, TimeoutError) else EngineAway
-        return kind(f"cannot reach the Docker Engine at {address}: {reason}", hint=hint)
+        error_type = EngineSlow if isinstance(error, TimeoutError) else EngineAway
+        return error_type(f"cannot reach the Docker Engine at {address}: {reason}", hint=hint)
 
 
 def tls_context(given: Certificates) -> ssl.SSLContext:
-    """Return what TLS is spoken with, and verified as `docker` does.
+    """Return the context for TLS, which verifies certificates as `docker` does.
 
-    Python 3.13 refuses an authority that has no key usage, among others (RFC 5280, section
-    4.2.1), as many have that people made for their engines.
+    By default, Python 3.13 refuses an authority without a key usage, among others (RFC 5280,
+    section 4.2.1). Many that people have made for their engines are like that.
     """
     import ssl
 
@@ -202,29 +203,29 @@ def tls_context(given: Certificates) -> ssl.SSLContext:
 def _encoded(query: Query) -> str:
     """Encode a query, byte by byte (RFC 3986, section 2.1).
 
-    That is what urllib.parse does, which would take 1.8 ms of each `hsup run` to import.
+    urllib.parse could do it, but its import would take 1.8 ms of each `hsup run`.
     """
     values = {k: v if isinstance(v, bytes) else str(v).encode() for k, v in query.items()}
     return "&".join(f"{name}=%{value.hex('%')}" for name, value in values.items() if value)
 
 
 def end_writing(connected: socket.socket) -> None:
-    """Tell the engine that nothing more comes, and read on.
+    """Close the writing half of a connection, and leave the reading half open.
 
-    ssl's own way to do so reads the rest as if it were not encrypted.
+    The method of ssl's sockets would read the rest as if it were not encrypted.
     """
     socket.socket.shutdown(connected, socket.SHUT_WR)
 
 
 def read_some(connected: socket.socket) -> bytes | None:
-    """Return what has come, b"" at the end, None where nothing has."""
+    """Return the data that has arrived, b"" at the end, or None if there is none yet."""
     try:
         data = connected.recv(_READ_BYTES)
-        while pending := getattr(connected, "pending", _nothing)():  # of TLS, no poll tells
+        while pending := getattr(connected, "pending", _nothing)():  # poll does not see it
             data += connected.recv(pending)
     except (BlockingIOError, InterruptedError):
         return None
-    except OSError as error:  # the engine went away, or TLS has not got the whole of a record
+    except OSError as error:  # the connection broke, or a record of TLS is incomplete
         return None if type(error).__name__ == "SSLWantReadError" else b""
     return data
 
@@ -245,20 +246,20 @@ def _connect_to_socket(path: str, patience_seconds: float) -> socket.socket:
 
 
 def _read_answer(connected: socket.socket) -> tuple[bytes, bytes]:
-    """Read as far as the header goes, and return it, and what came behind. Raises EngineError."""
+    """Return the header of an answer, and what was read behind it. Raises EngineError."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connected.recv(_READ_BYTES)
         if not part:
-            raise ConnectionResetError("the connection was closed before there was an answer")
+            raise ConnectionResetError("it closed the connection without an answer")
         data += part
         if b"\r\n\r\n" not in data and len(data) > _MOST_HEADER_BYTES:
-            raise ConnectionError("what answers is no Docker Engine")
+            raise ConnectionError("the server there is not a Docker Engine")
     header, _, rest = data.partition(b"\r\n\r\n")
     words = header.split(None, 2)
     status = whole_number(words[1])
     if not words[0].startswith(b"HTTP/") or status is None:
-        raise ConnectionError("what answers is no Docker Engine")
+        raise ConnectionError("the server there is not a Docker Engine")
     if status >= _FIRST_REFUSAL:
         while part := connected.recv(_READ_BYTES):
             rest += part
@@ -267,13 +268,13 @@ def _read_answer(connected: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _refusal(status: int, text: bytes) -> EngineError:
-    """Return the error that the engine has answered with."""
+    """Return the error for an answer with an error."""
     try:
-        said = str(json.loads(text)["message"])
+        reason = str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
-        said = text.decode(errors="replace").strip() or f"status {status}"
-    said = " ".join(said.split())
+        reason = text.decode(errors="replace").strip() or f"status {status}"
+    reason = " ".join(reason.split())
     hint = None
-    if "no space left on device" in said:
-        hint = "free some space: docker system df tells what takes it"
-    return EngineError(f"the Docker Engine says: {said}", status=status, hint=hint)
+    if "no space left on device" in reason:
+        hint = "free some space; docker system df lists what uses it"
+    return EngineError(f"the Docker Engine says: {reason}", status=status, hint=hint)

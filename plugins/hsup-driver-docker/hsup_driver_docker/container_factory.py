@@ -1,4 +1,4 @@
-"""Make and start containers; everything blocks."""
+"""Make and start containers; all methods block."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from hsup_driver_docker.handle import AttachedRun, Handle, Launched, start_error
 from hsup_driver_docker.image import Image
 
 _LOOPBACK, _EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")  # noqa: S104 - a user may say so
-#: So many names are tried before a clash is no accident.
+#: How many names are tried: repeated clashes are no accident.
 _NAMES = 3
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 
 
 class ContainerFactory:
-    """Makes the containers of one hsup, whose label is `owner`.
+    """Makes the containers of one hsup, with the label `owner`.
 
-    They are in `network`, None for the engine's default one. `publish` is the address of
-    the engine's machine at which ports are published.
+    They join `network`, None for the engine's default one. Their ports are published at the
+    address `publish` of the engine's machine.
     """
 
     def __init__(self, engine: Engine, owner: str, network: str | None, publish: str) -> None:
@@ -41,43 +41,43 @@ class ContainerFactory:
         self._publish = publish
         self._numbers = count()
 
-    def surroundings(self, size: Size) -> ContainerOptions:
-        """Return what a dyno of a size has."""
+    def options(self, size: Size) -> ContainerOptions:
+        """Return the options for a dyno of a size."""
         return ContainerOptions(self._owner, size, self._cpus(size), self._network)
 
-    def fingerprint(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> str:
-        """Return what a dyno that `launch` starts is known by."""
-        return container.fingerprint(self._body(spec, image, self._published(spec, around)))
+    def fingerprint(self, spec: DynoSpec, image: Image, options: ContainerOptions) -> str:
+        """Return the fingerprint of a dyno that `launch` starts."""
+        return container.fingerprint(self._body(spec, image, self._published(spec, options)))
 
-    def launch(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> Launched:
-        """Start a dyno, with its port published under the same number if that is free.
+    def launch(self, spec: DynoSpec, image: Image, options: ContainerOptions) -> Launched:
+        """Start a dyno, and publish its port, under the same number if that is free.
 
         Raises DynoStartError.
         """
-        known_by = self.fingerprint(spec, image, around)
-        around = self._published(spec, around)
+        known_by = self.fingerprint(spec, image, options)
+        options = self._published(spec, options)
         try:
-            handle, stream = self._start(spec, image, around, known_by)
+            handle, stream = self._start(spec, image, options, known_by)
         except DynoStartError as error:
             if not any(text in str(error) for text in _PORT_TAKEN):
                 raise
         else:
-            wanted = around.host_port
+            wanted = options.host_port
             address = Address(self._host(self._publish), wanted) if wanted else None
-            return Launched(handle, stream, around.owner, address)
-        handle, stream = self._start(spec, image, around._replace(host_port=None), known_by)
+            return Launched(handle, stream, options.owner, address)
+        handle, stream = self._start(spec, image, options._replace(host_port=None), known_by)
         with _removed_on_failure(handle, stream):
             address = self.address(handle)
-        _tell_of_port(around.host_port, spec, address)
-        return Launched(handle, stream, around.owner, address)
+        _tell_of_port(options.host_port, spec, address)
+        return Launched(handle, stream, options.owner, address)
 
-    def launch_once(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> AttachedRun:
+    def launch_once(self, spec: DynoSpec, image: Image, options: ContainerOptions) -> AttachedRun:
         """Start a dyno that the engine removes as soon as it has ended. Raises DynoStartError."""
-        handle, engine = self._make(spec, image, around), self._engine
+        handle, engine = self._make(spec, image, options), self._engine
         with _removed_on_failure(handle), ExitStack() as opened:
             streams = []
             for ask in (
-                partial(engine.attach, with_input=around.has_input),
+                partial(engine.attach, with_input=options.has_input),
                 partial(engine.events, [OUT_OF_MEMORY, ENDED]),
                 engine.removal,
             ):
@@ -88,7 +88,7 @@ class ContainerFactory:
         return AttachedRun(handle, *streams)
 
     def address(self, handle: Handle) -> Address | None:
-        """Return where a dyno's port is published, None if it is not."""
+        """Return the address at which the port of a dyno is published, None if it is not."""
         listens = container.port(handle.spec)
         ports = self._engine.inspect(handle.id)["NetworkSettings"]["Ports"]
         bound = ports.get(f"{listens}/tcp")
@@ -102,14 +102,14 @@ class ContainerFactory:
         endpoint = self._engine.endpoint
         return _LOOPBACK if endpoint.path is not None else endpoint.host_port[0]
 
-    def _published(self, spec: DynoSpec, around: ContainerOptions) -> ContainerOptions:
-        return around._replace(publish=self._publish, host_port=container.port(spec))
+    def _published(self, spec: DynoSpec, options: ContainerOptions) -> ContainerOptions:
+        return options._replace(publish=self._publish, host_port=container.port(spec))
 
     def _start(
-        self, spec: DynoSpec, image: Image, around: ContainerOptions, known_by: str
+        self, spec: DynoSpec, image: Image, options: ContainerOptions, known_by: str
     ) -> tuple[Handle, Stream]:
-        """Return a dyno, and its output from the beginning on."""
-        handle = self._make(spec, image, around, known_by)
+        """Start a dyno, and return it with the stream of its output from the beginning."""
+        handle = self._make(spec, image, options, known_by)
         with _removed_on_failure(handle):
             stream = self._engine.attach(handle.id)
             with _removed_on_failure(handle, stream):
@@ -118,9 +118,9 @@ class ContainerFactory:
         return handle, stream
 
     def _make(
-        self, spec: DynoSpec, image: Image, around: ContainerOptions, known_by: str | None = None
+        self, spec: DynoSpec, image: Image, options: ContainerOptions, known_by: str | None = None
     ) -> Handle:
-        body = self._body(spec, image, around)
+        body = self._body(spec, image, options)
         if known_by is not None:
             body["Labels"][container.SPEC] = known_by
         for left in reversed(range(_NAMES)):
@@ -135,13 +135,13 @@ class ContainerFactory:
                 return Handle(self._engine, made, name, spec, image)
         raise AssertionError
 
-    def _body(self, spec: DynoSpec, image: Image, around: ContainerOptions) -> dict[str, Any]:
+    def _body(self, spec: DynoSpec, image: Image, options: ContainerOptions) -> dict[str, Any]:
         if any(bind.read_only for bind in spec.binds):
-            around = around._replace(recursive_outside=recursive_outside(self._information))
-        return container.body(spec, image, around)
+            options = options._replace(recursive_outside=recursive_outside(self._information))
+        return container.body(spec, image, options)
 
     def _cpus(self, size: Size) -> str | None:
-        """Return the cpus of a dedicated size; a shared one has what others leave idle."""
+        """Return the cpus for a dedicated size, None for a shared one, which may use all."""
         if not size.is_dedicated:
             return None
         chosen = cpu_set(size, range(int(self._information["NCPU"])), next(self._numbers))
@@ -153,16 +153,16 @@ class ContainerFactory:
 
 
 def _tell_of_port(wanted: int | None, spec: DynoSpec, address: Address | None) -> None:
-    import logging  # takes long, and is needed rarely
+    import logging  # slow to import, and rarely needed
 
-    place = f"{address.ip}:{address.port}" if address else "no port"
-    text = "port %s is taken, %s is at %s"
-    logging.getLogger(__name__).warning(text, wanted, spec.name, place)
+    published = f"{address.ip}:{address.port}" if address else "no port"
+    text = "port %s is taken, %s is published at %s"
+    logging.getLogger(__name__).warning(text, wanted, spec.name, published)
 
 
 @contextmanager
 def _removed_on_failure(handle: Handle, stream: Stream | None = None) -> Iterator[None]:
-    """Leave neither a container nor a stream behind."""
+    """Remove the container and close the stream if the body of the `with` fails."""
     try:
         yield
     except BaseException:

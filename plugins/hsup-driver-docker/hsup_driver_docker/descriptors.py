@@ -1,4 +1,4 @@
-"""Descriptors that outlive those of the caller."""
+"""Duplicates of descriptors, which outlive those of the caller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 
 def duplicate(descriptors: Iterable[int]) -> list[int]:
-    """Duplicate all descriptors, or none. Raises OSError."""
+    """Duplicate all descriptors, or none of them. Raises OSError."""
     copies: list[int] = []
     with ExitStack() as undo:
         for one in descriptors:

@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 _SIZE, _NETWORK, _PUBLISH = "DOCKER_DYNO_SIZE", "DOCKER_NETWORK", "DOCKER_PUBLISH"
 _LOOPBACK = "127.0.0.1"
 
-# What `build` does not need when the image is there is imported by `run` and `start`
-# only, and what needs asyncio by `start`: it takes a good part of the time of each.
+# Imports are a good part of the time of each command. So `run` and `start` import what `build`
+# does not need if the image exists, and only `start` imports what needs asyncio.
 
 
 class DockerDriver:
-    """Starts each dyno in a container, from an image that has its slug."""
+    """Runs each dyno in a container, from an image with its slug."""
 
     binds_paths = True
 
     def __init__(self, settings: Settings) -> None:
-        """Read the variables. Raises UsageError for one that makes no sense."""
+        """Read the environment variables. Raises UsageError for an invalid one."""
         self._settings = settings
         self._size = default_size(settings.environ, _SIZE)
         self._engine = Engine(Connection(endpoint.find(settings.environ)))
@@ -50,23 +50,23 @@ class DockerDriver:
         self._app = ""
         self._turn = threading.Lock()  # a release is built in a thread
         self._dynos: dict[str, DockerDyno] = {}
-        self._beginning = 0  # of which nobody knows yet whether there are containers
+        self._beginning = 0  # dynos being started, which may already have containers
         self._leftovers: Leftovers | None = None
         self._memory_watch: MemoryWatch | None = None
 
     def examine(self) -> Sequence[Finding]:
-        """Tell what engine there is, and what it lacks."""
+        """Return what `hsup doctor` reports of the engine."""
         from hsup_driver_docker.findings import examine
 
         return examine(self._engine)
 
     def explain(self, spec: DynoSpec) -> Sequence[str]:
-        """Tell how a dyno would be started, on whatever engine."""
+        """Return the steps that would start a dyno; no engine is asked."""
         from hsup_driver_docker import container, explanation
         from hsup_driver_docker.stacks import Stacks
 
         stack = Stacks(self._settings.environ).image(spec.stack)
-        around = container.ContainerOptions(
+        options = container.ContainerOptions(
             owner="OWNER",
             size=self._size_of(spec),
             network=self._network,
@@ -74,28 +74,28 @@ class DockerDriver:
             host_port=container.port(spec),
             is_lasting=True,
         )
-        return [*explanation.explain(spec, stack, around)]
+        return [*explanation.explain(spec, stack, options)]
 
     def check_size(self, name: str) -> None:
-        """Raise DynoStartError for a name that is not one of a size."""
+        """Raise DynoStartError if there is no size of this name."""
         named(name)
 
     def sweep(self) -> Sequence[str]:
-        """Remove what hsups that are no more have left, but for running dynos."""
+        """Sweep the leftovers of previous hsups, except for running dynos; describe each."""
         from hsup_driver_docker.leftovers import Leftovers
 
         self._leftovers = Leftovers(self._engine, self._instances)
         return self._leftovers.sweep()
 
     def keep_only(self, specs: Collection[DynoSpec]) -> Sequence[str]:
-        """Remove the application's dynos that a dead hsup has left running, but for these."""
+        """Remove dynos of the application left by previous hsups, except for these."""
         if self._leftovers is None:
             return []
         kept = {self._fingerprint(spec) for spec in specs}
         return self._leftovers.keep_only(self._app, kept)
 
     def build(self, release: Release) -> None:
-        """Pull the stack's image, and build one with the slug, where it is not there yet."""
+        """Pull the image of the stack, and build one with the slug, unless they exist."""
         for process in release.processes:
             if process.size:
                 self.check_size(process.size)
@@ -112,34 +112,34 @@ class DockerDriver:
 
         with signals_woken() as woken:
             open_streams()
-            around = self._maker.surroundings(self._size_of(spec))
-            around = around._replace(
+            options = self._factory.options(self._size_of(spec))
+            options = options._replace(
                 terminal=terminal_of(self._settings.environ),
                 has_input=True,
                 joins_outputs=os.path.sameopenfile(1, 2),
             )
-            launched = self._launch_once(spec, around)
+            launched = self._launch_once(spec, options)
             attached = None
             try:
-                # Imported while the program begins.
+                # While the program begins, there is time to import.
                 from hsup.foreground import Session
                 from hsup_driver_docker.foreground import AttachedContainer
 
-                attached = AttachedContainer(launched, has_terminal=around.terminal is not None)
+                attached = AttachedContainer(launched, has_terminal=options.terminal is not None)
                 return Session(attached, woken, grace_seconds, attached.terminal).run()
             finally:
                 launched.close()
                 if attached is None or not attached.has_ended:
                     launched.handle.remove()
 
-    def _launch_once(self, spec: DynoSpec, around: ContainerOptions) -> AttachedRun:
+    def _launch_once(self, spec: DynoSpec, options: ContainerOptions) -> AttachedRun:
         from hsup_driver_docker.handle import ImageGone
 
         try:
-            return self._maker.launch_once(spec, self._image(spec), around)
+            return self._factory.launch_once(spec, self._image(spec), options)
         except ImageGone:
             self._forget_images()
-            return self._maker.launch_once(spec, self._image(spec), around)
+            return self._factory.launch_once(spec, self._image(spec), options)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> DockerDyno:
         """Start a dyno. Raises DynoStartError."""
@@ -148,28 +148,28 @@ class DockerDriver:
         return dyno
 
     async def adopt(self, spec: DynoSpec, output: OutputPipes) -> DockerDyno | None:
-        """Take over the dyno of this spec that an hsup that is no more has left running."""
-        return await self._begin(partial(self._take_over, spec), output)
+        """Adopt the dyno of this spec that a previous hsup left running, if there is one."""
+        return await self._begin(partial(self._adopt_container, spec), output)
 
     def close(self) -> None:
-        """Leave nothing behind but running dynos that nobody has taken over."""
+        """Release everything, but leave running dynos that were not adopted."""
         self._images.close()
         if self._memory_watch is not None:
             self._memory_watch.close()
-        if "_instances" not in self.__dict__:  # nothing but an image was looked for
+        if "_instances" not in self.__dict__:  # no container was made
             return
         remaining = {self._instances.owner} if self._dynos or self._beginning else set()
         if self._leftovers is not None and self._instances.has_inherited:
             try:
                 remaining |= self._leftovers.owners()
-            except DriverError:  # the engine is away
+            except DriverError:  # the engine cannot be reached
                 remaining |= set(self._instances.owners)
         self._instances.leave(remaining)
 
     async def _begin(
         self, launch: Callable[[], Launched | None], output: OutputPipes
     ) -> DockerDyno | None:
-        """Follow the container that is launched; leave none where this fails or is cancelled."""
+        """Launch a container, and follow it; remove it if this fails or is cancelled."""
         from hsup.threads import in_thread_or_here, in_thread_or_undone
 
         await self._watch_memory()
@@ -180,7 +180,7 @@ class DockerDriver:
                 return launched and self._follow(launched, output)
             except OSError as error:
                 await in_thread_or_here(partial(_discard, launched))
-                text = f"cannot read what the dyno writes: {error.strerror}"
+                text = f"cannot read the output of the dyno: {error.strerror}"
                 hint = "raise the limit of open files: ulimit -n"
                 raise DynoStartError(text, hint=hint) from error
         finally:
@@ -189,43 +189,43 @@ class DockerDriver:
     def _launch(self, spec: DynoSpec) -> Launched:
         from hsup_driver_docker.handle import ImageGone
 
-        around = self._surroundings(spec)
+        options = self._options(spec)
         try:
-            return self._maker.launch(spec, self._image(spec), around)
+            return self._factory.launch(spec, self._image(spec), options)
         except ImageGone:
             self._forget_images()
-            return self._maker.launch(spec, self._image(spec), around)
+            return self._factory.launch(spec, self._image(spec), options)
 
-    def _take_over(self, spec: DynoSpec) -> Launched | None:
-        """Return the dyno and what it wrote since its hsup ended, None if there is none.
+    def _adopt_container(self, spec: DynoSpec) -> Launched | None:
+        """Return the dyno, with its output since the previous hsup ended; None without one.
 
-        Raises DriverError where the engine is away, or fails: the dyno may run on.
+        Raises DriverError if the engine cannot be reached, or fails: the dyno may still run.
         """
         from hsup_driver_docker.engine import CONFLICT, NOT_FOUND
         from hsup_driver_docker.handle import Handle, Launched
 
         fingerprint = self._fingerprint(spec)
-        found = self._leftovers and self._leftovers.find(fingerprint)
-        if not self._leftovers or not found:
+        leftover = self._leftovers and self._leftovers.find(fingerprint)
+        if not self._leftovers or not leftover:
             return None
-        identity, name, owner = found
+        identity, name, owner = leftover
         handle = Handle(self._engine, identity, name, spec, self._image(spec))
         try:
             handle.resume()
-            address = self._maker.address(handle)
+            address = self._factory.address(handle)
             since = self._position(owner, identity)
             stream = self._engine.logs(identity, since.since_text)
         except EngineError as error:
             if error.status not in {NOT_FOUND, CONFLICT}:
                 raise
-            handle.remove()  # it is no more
+            handle.remove()  # it has ended meanwhile
             self._leftovers.forget(fingerprint)
             return None
         self._leftovers.forget(fingerprint)
         return Launched(handle, stream, owner, address, since)
 
     def _position(self, owner: str, identity: str) -> Position:
-        """Return where to go on in the output of a container."""
+        """Return the position from which to read the output of a container."""
         from hsup_driver_docker.position import Position, PositionFile
 
         try:
@@ -237,10 +237,10 @@ class DockerDriver:
         return position
 
     def _fingerprint(self, spec: DynoSpec) -> str:
-        return self._maker.fingerprint(spec, self._image(spec), self._surroundings(spec))
+        return self._factory.fingerprint(spec, self._image(spec), self._options(spec))
 
-    def _surroundings(self, spec: DynoSpec) -> ContainerOptions:
-        return self._maker.surroundings(self._size_of(spec))._replace(is_lasting=True)
+    def _options(self, spec: DynoSpec) -> ContainerOptions:
+        return self._factory.options(self._size_of(spec))._replace(is_lasting=True)
 
     def _follow(self, launched: Launched, output: OutputPipes) -> DockerDyno:
         from hsup_driver_docker.dyno import DockerDyno
@@ -267,9 +267,9 @@ class DockerDriver:
             import logging
 
             logging.getLogger(__name__).warning(
-                "what %s writes would be repeated after a crash: cannot write %s: %s",
-                launched.handle.spec.name,
+                "cannot write %s, a crash of hsup would repeat output of %s: %s",
                 path,
+                launched.handle.spec.name,
                 error.strerror,
             )
             return None
@@ -290,7 +290,7 @@ class DockerDriver:
             dyno.run_out_of_memory()
 
     def _image(self, spec: DynoSpec) -> Image:
-        """Return what a dyno runs; blocks where it has to be built again."""
+        """Return the image of a dyno; blocks while it is built again."""
         wanted = Wanted(spec.app, spec.slug, spec.stack, spec.author)
         with self._turn:
             if wanted not in self._known:
@@ -315,7 +315,7 @@ class DockerDriver:
         return InstanceRegistry(self._settings.environ, self._engine.endpoint.address)
 
     @cached_property
-    def _maker(self) -> ContainerFactory:
+    def _factory(self) -> ContainerFactory:
         from hsup_driver_docker.container_factory import ContainerFactory
 
         return ContainerFactory(self._engine, self._instances.owner, self._network, self._publish)
@@ -330,7 +330,7 @@ class DockerDriver:
 
 
 def _discard(launched: Launched | None) -> None:
-    """Leave nothing of a container that nobody follows."""
+    """Remove a container that is not followed."""
     if launched is not None:
         launched.stream.socket.close()
         launched.handle.remove()

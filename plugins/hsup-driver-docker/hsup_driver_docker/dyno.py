@@ -24,21 +24,21 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-#: What an engine takes at most from the end of a container's output to its own.
+#: How long after its output a container ends, at most.
 _END_SECONDS = 2.0
-#: What an engine takes at most to see that a process was killed.
+#: How long an engine takes to notice that a process was killed, at most.
 _KILLED_SECONDS = 30.0
-#: How long an engine that went away, or answers nothing, is waited for by who wants to end a dyno.
+#: How long a caller that ends a dyno waits for an engine that does not answer.
 _AWAY_SECONDS = 8.0
-#: So long an answer may take before it is asked whether the engine answers at all.
+#: After this time without an answer, a ping finds out whether the engine answers at all.
 _SLOW_SECONDS = _AWAY_SECONDS / 2
-#: From here on, a status of HTTP tells of a fault of the engine's own.
+#: The first status of HTTP that is a fault of the engine itself (RFC 9110, section 15.6).
 _FIRST_FAULT = 500
 _FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.1, 2.0
 
 
 class DockerDyno:
-    """A container from its start on. `gone` is called when nothing is left of it."""
+    """A dyno in a container that has been started; `gone` is called once that is removed."""
 
     def __init__(
         self, launched: Launched, outputs: Outputs, gone: Callable[[DockerDyno], None]
@@ -69,12 +69,12 @@ class DockerDyno:
                 return
             await self._persist(partial(self._end_all, number))
         except EngineAway as error:
-            logger.warning("%s was not told to end: %s", self.handle.spec.name, error)
+            logger.warning("cannot signal %s: %s", self.handle.spec.name, error)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
-        """Return when nothing of the container is left.
+        """Remove the container, after the grace period if its program still runs.
 
-        Raises DriverError where the engine is away, or cannot end it.
+        Raises DriverError if the engine cannot be reached, or cannot end the container.
         """
         try:
             async with asyncio.timeout(0.0 if self.handle.engine.is_given_up else grace_seconds):
@@ -93,20 +93,20 @@ class DockerDyno:
         return was_running
 
     async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
-        """Start a command beside the program. Raises DynoStartError."""
+        """Exec a command in the container. Raises DynoStartError."""
         return await execute(self.handle, command, streams)
 
     def run_out_of_memory(self) -> None:
-        """End all processes: the kernel has chosen one of them only."""
+        """End all processes, of which the kernel has killed only one."""
         self._ran_out_of_memory = True
         self._spawn(self._persist(self.handle.kill))
 
     def _end_all(self, number: int) -> None:
-        """Have processes end; a thread of its own sees to what follows, whoever waits for this."""
+        """Signal all processes to end; a thread waits for them, even if this is cancelled."""
         ending: Future[Callable[[], None]] = Future()
         try:
             start_thread(partial(_finish, ending))
-        except TooManyProcesses:  # and this thread is waited for
+        except TooManyProcesses:  # and this thread cannot wait for them
             self.handle.end_program(number)
             return
         try:
@@ -119,7 +119,7 @@ class DockerDyno:
             async with asyncio.timeout(_KILLED_SECONDS):
                 await self.wait()
         except TimeoutError:
-            text = f"the Docker Engine does not end the container {self.handle.name}"
+            text = f"the Docker Engine did not kill container {self.handle.name}"
             raise DriverError(text, hint="restart the engine") from None
 
     async def _remove(self) -> None:
@@ -127,7 +127,7 @@ class DockerDyno:
         self._gone(self)
 
     async def _follow(self) -> None:
-        """Pass on the output, and see the end, also if the engine is restarted meanwhile."""
+        """Pass on the output until the container ends, even if the engine is restarted."""
         try:
             await self._relay.ended
             state, has_missed = await self._wait_container()
@@ -149,17 +149,17 @@ class DockerDyno:
             logs = partial(self.handle.engine.logs, self.handle.id, position.since_text)
             stream = await self._persist(logs)
         except DriverError:
-            return  # it is away again, or has lost the container, which is seen next
+            return  # the next look at the container finds the cause
         self._relay = Relay(stream, self._outputs, position)
         if self._was_killed:
             self._relay.discard()
         await self._relay.ended
 
     async def _wait_container(self) -> tuple[State | None, bool]:
-        """Return how the container ended, or is, and whether output may have been missed.
+        """Return the state of the container, and whether output may have been missed.
 
-        One whose output has ended does so at once as a rule. Else it has closed its
-        outputs, or it was the engine that ended the stream.
+        A container usually ends as soon as its output does. If not, either its program has closed
+        its outputs, or the engine has ended the stream.
         """
         wait_seconds = 0.0
         loop = asyncio.get_running_loop()
@@ -172,7 +172,11 @@ class DockerDyno:
                 return state, is_running or was_slow or bool(wait_seconds)
             except (EngineAway, EngineError) as error:
                 if not wait_seconds:
-                    logger.warning("%s, %s runs on unseen", error, self.handle.spec.name)
+                    logger.warning(
+                        "%s; %s keeps running, its output is not being read",
+                        error,
+                        self.handle.spec.name,
+                    )
                 wait_seconds = min(
                     max(_FIRST_RETRY_SECONDS, 2 * wait_seconds), _LONGEST_RETRY_SECONDS
                 )
@@ -180,7 +184,7 @@ class DockerDyno:
 
     def _settle(self, state: State | None) -> None:
         if state is None:
-            logger.warning("the container %s was removed by somebody else", self.handle.name)
+            logger.warning("another program removed container %s", self.handle.name)
             self._end.set_result(ExitStatus(signal=SIGKILL))
         else:
             self._end.set_result(
@@ -190,7 +194,7 @@ class DockerDyno:
             )
 
     async def _persist(self, ask: Callable[[], _Result]) -> _Result:
-        """Ask an engine that may be restarting. Raises EngineAway if that takes too long."""
+        """Ask again while the engine restarts. Raises EngineAway if that takes too long."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _AWAY_SECONDS
         while True:
@@ -205,7 +209,7 @@ class DockerDyno:
                 await asyncio.sleep(_FIRST_RETRY_SECONDS)
 
     async def _answered(self, ask: Callable[[], _Result]) -> _Result:
-        """Return the answer of an engine as long as it answers others. Raises EngineAway."""
+        """Wait for an answer while the engine answers pings. Raises EngineAway."""
         work = asyncio.ensure_future(in_thread_or_here(ask))
         try:
             while not (await asyncio.wait({work}, timeout=_SLOW_SECONDS))[0]:
@@ -227,10 +231,10 @@ class DockerDyno:
 
 
 def _finish(ending: Future[Callable[[], None]]) -> None:
-    """Wait for processes that were told to end; the init of their container goes on then."""
+    """Wait until signalled processes have ended, and resume the init of their container."""
     try:
         ending.result()()
     except CancelledError:
-        pass  # they could not be told, which is raised where that was tried
+        pass  # the caller of `signal` gets the error
     except DriverError as error:
-        logger.info("%s", error)  # whoever waits for the dyno sees it
+        logger.info("%s", error)  # the waiter for the dyno gets the error

@@ -1,4 +1,4 @@
-"""What an engine tells of the end of a container that it removes by itself."""
+"""The end of a container that the engine removes by itself, as the engine reports it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from hsup_driver_docker.connection import EngineError
 from hsup_driver_docker.engine import KILLED, NOT_FOUND, State, exit_status, status_of
 from hsup_driver_docker.events import OUT_OF_MEMORY, Lines
 
-#: What an engine may say of an end before it knows better: that memory was used up, or, up to
-#: version 23, that containerd did not tell the status. It does once the container is removed.
+#: Statuses that an engine may correct once the container is removed: of a program killed as memory
+#: was used up, and, up to version 23, of one whose status containerd had not reported yet.
 _DOUBTFUL = frozenset({KILLED, 255})
 
 
 class Ending:
-    """The end of one container, as events, its removal and a look at it tell in any order.
+    """The end of one container, put together from events, its removal and its state, in any order.
 
-    `code` is None until one of them has told it.
+    `code` is None until one of them has it.
     """
 
     def __init__(self, events: bytes, removal: bytes) -> None:
@@ -27,12 +27,12 @@ class Ending:
 
     @property
     def is_sure(self) -> bool:
-        """Tell whether nothing that comes later can change what is known."""
+        """Tell whether the status is final."""
         return self._is_removed or (self.code is not None and self.code not in _DOUBTFUL)
 
-    def hear(self, told: bytes) -> bool:
-        """Take what came of `Engine.events`; tell whether it says that memory was used up."""
-        events = self._lines.feed(told)
+    def hear(self, data: bytes) -> bool:
+        """Take data from `Engine.events`; tell whether it reports that memory was used up."""
+        events = self._lines.feed(data)
         for event in events:
             if event.code is not None:
                 self.code = event.code
@@ -40,40 +40,42 @@ class Ending:
         self._ran_out_of_memory |= ran_out
         return ran_out
 
-    def see_removal(self, told: bytes) -> None:
-        """Take what came of `Engine.removal`, b"" at its end.
+    def see_removal(self, data: bytes) -> None:
+        """Take data from `Engine.removal`, b"" at its end.
 
-        Raises EngineError where the engine does not know the status, and nobody has told it.
+        Raises EngineError if the engine does not know the status, and no event had it.
         """
-        self._removal += told
-        if not told:
+        self._removal += data
+        if not data:
             self._is_removed = True
-            if self._removal.strip():  # else the engine went away
+            if self._removal.strip():  # else the connection broke
                 self._take_status()
 
     def see_state(self, state: State | None) -> bool:
-        """Take how the container is, None if it is no more; tell whether it has ended.
+        """Take the state of the container, None once it is removed; tell whether it has ended.
 
-        Raises EngineError where it is no more, and nobody has told the status.
+        Raises EngineError if it is removed, and its status is not known.
         """
         if state is not None and state.is_running:
             return False
         self._is_removed = True
         if self.code is None:
             if state is None:
-                raise EngineError("Podman did not tell how the command ended", status=NOT_FOUND)
+                raise EngineError(
+                    "Podman did not report the exit status of the command", status=NOT_FOUND
+                )
             self.code = state.code
         return True
 
     def status(self) -> ExitStatus | None:
-        """Return how the program ended, None where nobody has told."""
+        """Return how the program ended, None if that is not known."""
         if self.code is None:
             return None
         ended = State(is_running=False, code=self.code)
         return exit_status(ended, ran_out_of_memory=self._ran_out_of_memory)
 
     def _take_status(self) -> None:
-        """Believe what the removal tells, but a failure only where nothing else is known."""
+        """Take the status from the removal. Raises EngineError if no status is known."""
         try:
             self.code = status_of(self._removal)
         except EngineError:

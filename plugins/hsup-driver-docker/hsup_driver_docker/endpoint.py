@@ -1,4 +1,4 @@
-"""Where the Docker Engine is, as every Docker tool finds it."""
+"""Find the Docker Engine as every Docker tool does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _PORT, _TLS_PORT = 2375, 2376
 
 
 class Certificates(NamedTuple):
-    """Paths of what TLS takes: the authority's certificate, and one's own with its key.
+    """Paths of the files for TLS: the authority's certificate, and hsup's own with its key.
 
-    The engine's certificate is compared with the authority's where `verify` is set.
+    With `verify`, the engine's certificate must be signed by the authority.
     """
 
     authority: str | None = None
@@ -31,14 +31,14 @@ class Certificates(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """An engine: a `unix://` or `tcp://` address, and certificates where it speaks TLS."""
+    """The address of an engine, `unix://` or `tcp://`, with certificates if it speaks TLS."""
 
     address: str
     certificates: Certificates | None = None
 
     @property
     def path(self) -> str | None:
-        """Return the path of its socket, None where it is reached by TCP."""
+        """Return the path of its socket, None if it is reached by TCP."""
         return self.address.removeprefix("unix://") if self.address.startswith("unix:") else None
 
     @property
@@ -52,7 +52,9 @@ class Endpoint(NamedTuple):
         except ValueError:
             port = -1
         if not parts.hostname or port == -1:
-            raise UsageError(f'"{self.address}" is no address of a Docker Engine', hint=_EXAMPLES)
+            raise UsageError(
+                f'"{self.address}" is not the address of a Docker Engine', hint=_EXAMPLES
+            )
         return parts.hostname, port or (_TLS_PORT if self.certificates else _PORT)
 
 
@@ -62,7 +64,7 @@ _EXAMPLES = "write unix:///var/run/docker.sock or tcp://127.0.0.1:2375"
 def find(environ: Mapping[str, str]) -> Endpoint:
     """Return the engine that DOCKER_HOST, DOCKER_CONTEXT or the current context names.
 
-    Raises UsageError for one that there is not, or that hsup cannot reach.
+    Raises UsageError for an unknown context, or an address that hsup cannot use.
     """
     if address := environ.get(HOST):
         endpoint = Endpoint(address, _certificates(environ))
@@ -79,15 +81,19 @@ def _check(endpoint: Endpoint) -> None:
     if scheme == "ssh":
         hint = "forward its socket: ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST, "
         hint += f"and set {HOST}=unix:///tmp/docker.sock"
-        raise UsageError(f"hsup does not reach an engine by ssh: {endpoint.address}", hint=hint)
+        raise UsageError(
+            f"hsup cannot reach a Docker Engine over ssh: {endpoint.address}", hint=hint
+        )
     if scheme not in {"unix", "tcp", "http", "https"}:
-        raise UsageError(f'"{endpoint.address}" is no address of a Docker Engine', hint=_EXAMPLES)
+        raise UsageError(
+            f'"{endpoint.address}" is not the address of a Docker Engine', hint=_EXAMPLES
+        )
     if scheme != "unix":
         _ = endpoint.host_port
 
 
 def _certificates(environ: Mapping[str, str]) -> Certificates | None:
-    """Return what DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say; either turns TLS on."""
+    """Return what DOCKER_TLS_VERIFY and DOCKER_CERT_PATH ask for; either turns TLS on."""
     verify, folder = bool(environ.get(_TLS_VERIFY)), environ.get(_CERT_PATH)
     if environ.get(HOST, "").startswith("unix:") or not (verify or folder):
         return None
@@ -105,18 +111,18 @@ def _in_folder(folder: str, *, verify: bool) -> Certificates:
 
 
 def _of_context(name: str, folder: str) -> Endpoint:
-    """Return what `docker context create` wrote down. Raises UsageError.
+    """Read a context that `docker context create` has stored. Raises UsageError.
 
-    The SDK takes long to import, and finds no context where there is no config.json.
+    The SDK is slow to import, and finds no context without a config.json.
     """
     from hashlib import sha256
 
     key = sha256(name.encode()).hexdigest()
-    hint = "docker context ls lists those that there are"
+    hint = "list the contexts with docker context ls"
     try:
         with open(f"{folder}/meta/{key}/meta.json", encoding="utf-8") as file:
-            found = json.load(file)["Endpoints"]["docker"]
-        address, is_unverified = str(found["Host"]), bool(found.get("SkipTLSVerify"))
+            settings = json.load(file)["Endpoints"]["docker"]
+        address, is_unverified = str(settings["Host"]), bool(settings.get("SkipTLSVerify"))
     except FileNotFoundError:
         raise UsageError(f'there is no Docker context "{name}"', hint=hint) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -128,13 +134,13 @@ def _of_context(name: str, folder: str) -> Endpoint:
 
 
 def _current_context(environ: Mapping[str, str]) -> str:
-    """Return what `docker context use` has chosen."""
+    """Return the context that `docker context use` has chosen, "" for none."""
     path = f"{_config_folder(environ)}/config.json"
     try:
         with open(path, encoding="utf-8") as file:
             return str(json.load(file).get("currentContext") or "")
     except (OSError, ValueError, AttributeError):
-        return ""  # docker login complains of it; dynos need it not
+        return ""  # docker login reports it; dynos do not need the file
 
 
 def _config_folder(environ: Mapping[str, str]) -> str:

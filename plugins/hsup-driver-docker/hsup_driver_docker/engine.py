@@ -1,7 +1,7 @@
-"""What a dyno's life asks of a Docker Engine, request by request.
+"""The requests to a Docker Engine that running a dyno takes.
 
-Everything here blocks, and raises EngineError for what the engine refuses and
-EngineAway where there is none. See the Engine API, version 1.41 or later.
+All methods block. They raise EngineError if the engine answers with an error, and EngineAway if
+it cannot be reached. See the Engine API, version 1.41 or later.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ NOT_EXECUTABLE = 126
 #: The status of a program that was killed.
 KILLED = 128 + SIGKILL
 
-#: Keys that take a user off a container. Nobody types this byte, in no UTF-8 text
-#: there is one, so that they turn the feature off.
+#: Keys that would detach a user from a container. UTF-8 never contains this byte, so nobody types
+#: them, and the feature is off.
 _NO_KEYS = b",".join([b"\xff"] * 16)
 
 
 class State(NamedTuple):
-    """How a container is, or how it ended."""
+    """The state of a container; `code` is the exit status of one that has ended."""
 
     is_running: bool
     code: int = 0
@@ -46,7 +46,7 @@ class State(NamedTuple):
 
 
 class Engine:
-    """One Docker Engine; any number of threads may use it at once."""
+    """One Docker Engine, for any number of threads at once."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -55,37 +55,37 @@ class Engine:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Return where the engine is."""
+        """Return the address of the engine."""
         return self._connection.endpoint
 
     def cut(self) -> EngineAway:
-        """Return the error for an engine that has not told all that it should have."""
+        """Return the error for an answer that ended before it was complete."""
         return self._connection.cut()
 
     @property
     def is_given_up(self) -> bool:
-        """Tell whether it did not answer for so long that nothing is worth a wait."""
+        """Tell whether it has not answered for so long that requests time out at once."""
         return self._connection.is_given_up
 
     @property
     def is_podman(self) -> bool:
-        """Tell whether it is Podman's service, as far as its answers have shown."""
+        """Tell whether an answer has shown that it is Podman."""
         return self._connection.is_podman
 
     def give_up(self) -> None:
-        """Wait for it no longer, until it answers again."""
+        """Let requests time out at once, until one is answered."""
         self._connection.is_given_up = True
 
     def ping(self, patience_seconds: float) -> None:
-        """Raise EngineAway unless it answers anything at all in time."""
+        """Raise EngineAway unless it answers in time."""
         self._open("GET", "/_ping", patience_seconds=patience_seconds).socket.close()
 
     def version(self) -> Mapping[str, Any]:
-        """Return what engine it is."""
+        """Return name and versions of the engine."""
         return dict(self._learn("GET", "/version"))
 
     def information(self) -> Mapping[str, Any]:
-        """Return what the engine's machine has."""
+        """Return the properties of the engine's machine."""
         return dict(self._learn("GET", "/info"))
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
@@ -93,26 +93,26 @@ class Engine:
         return str(self._learn("POST", "/containers/create", {"name": name}, body)["Id"])
 
     def start(self, container: str) -> None:
-        """Have a container execute its program."""
+        """Start the program of a container."""
         self._ask("POST", f"/containers/{container}/start")
 
     def attach(self, container: str, *, with_input: bool = False) -> Stream:
-        """Return the stream of both outputs, from now on; the input goes the other way."""
+        """Return the stream of both outputs from now on; it also takes the input."""
         query: dict[str, int | bytes] = {"stream": 1, "stdout": 1, "stderr": 1}
         if with_input:
             query |= {"stdin": 1, "detachKeys": _NO_KEYS}
         return self._open("POST", f"/containers/{container}/attach", query)
 
     def logs(self, container: str, since: str) -> Stream:
-        """Return the stream of both outputs, from a point of time on that may have passed.
+        """Return the stream of both outputs from a time on, also of the past.
 
-        `since` is in seconds since the epoch, up to nine digits behind the point.
+        `since` is in seconds since the epoch, with up to nine decimals.
         """
         query = {"follow": 1, "stdout": 1, "stderr": 1, "since": since}
         return self._open("GET", f"/containers/{container}/logs", query)
 
     def wait(self, container: str, patience_seconds: float) -> None:
-        """Return when a container does not run any more, or after a while."""
+        """Wait until a container has ended, or the patience has."""
         path = f"/containers/{container}/wait"
         try:
             self._learn("POST", path, patience_seconds=patience_seconds)
@@ -120,29 +120,29 @@ class Engine:
             return
 
     def removal(self, container: str) -> Stream:
-        """Return what ends when a container is no more, and tells its status (`status_of`).
+        """Return a stream that ends when a container is removed, and has its status (`status_of`).
 
-        With Podman, it ends when the program has: Podman answers a wait for the removal with 0,
+        With Podman it ends with the program: Podman answers a wait for the removal with status 0,
         whatever the status was.
         """
         query = {"condition": "next-exit" if self.is_podman else "removed"}
         return self._open("POST", f"/containers/{container}/wait", query)
 
     def inspect(self, container: str) -> Mapping[str, Any]:
-        """Return all that there is to know of a container."""
+        """Return all properties of a container."""
         return dict(self._learn("GET", f"/containers/{container}/json"))
 
     def state(self, container: str) -> State:
-        """Return how a container is."""
-        found = self.inspect(container)["State"]
+        """Return the state of a container."""
+        state = self.inspect(container)["State"]
         return State(
-            is_running=found["Running"],
-            code=found["ExitCode"],
-            out_of_memory=found["OOMKilled"],
+            is_running=state["Running"],
+            code=state["ExitCode"],
+            out_of_memory=state["OOMKilled"],
         )
 
     def kill(self, container: str, number: int) -> bool:
-        """Send a signal to the first process of a container; tell whether it ran."""
+        """Send a signal to the first process of a container; tell whether that runs."""
         try:
             self._ask("POST", f"/containers/{container}/kill", {"signal": number})
         except EngineError as error:
@@ -154,18 +154,18 @@ class Engine:
     def count(self, container: str) -> int:
         """Return how many processes run in a container."""
         try:
-            found = self._ask("GET", f"/containers/{container}/top")
-        except EngineError:  # it does not run, or its processes are gone while they are looked at
+            listing = self._ask("GET", f"/containers/{container}/top")
+        except EngineError:  # it does not run, or a process ended while the engine looked
             return 0
-        return len((found or {}).get("Processes") or ())  # Podman says null of one that has ended
+        return len((listing or {}).get("Processes") or ())  # Podman answers null after its end
 
     def remove(self, container: str) -> None:
-        """Return when a container is no more, whatever it did."""
+        """Remove a container, running or not, and wait until it is removed."""
         if not self.discard(container):
             self._wait_removed(container)
 
     def discard(self, container: str) -> bool:
-        """Remove a container, and tell whether that is done: somebody else may be at it."""
+        """Remove a container; return False while another request is removing it."""
         try:
             self._ask("DELETE", f"/containers/{container}", {"force": 1, "v": 1})
         except EngineError as error:
@@ -175,7 +175,7 @@ class Engine:
         return True
 
     def resize(self, container: str, size: WindowSize) -> None:
-        """Tell a container how large the window is; nothing if it does not run."""
+        """Set the window size of a container, if it runs."""
         query = {"h": size.rows, "w": size.columns}
         try:
             self._ask("POST", f"/containers/{container}/resize", query)
@@ -184,37 +184,37 @@ class Engine:
                 raise
 
     def containers(self, label: str) -> Sequence[Mapping[str, Any]]:
-        """Return all containers with a label, those that have ended too."""
+        """Return all containers with a label, running or not."""
         query = {"all": 1, "filters": json.dumps({"label": [label]})}
         return list(self._ask("GET", "/containers/json", query) or ())
 
     def execute(self, container: str, body: Mapping[str, Any]) -> tuple[str, Stream]:
-        """Start a command in a container; return its id, and the stream of its outputs."""
+        """Exec a command in a container; return its id, and the stream of its outputs."""
         made = self._learn("POST", f"/containers/{container}/exec", None, body)["Id"]
         start = {"Detach": False, "Tty": False}
         return str(made), self._open("POST", f"/exec/{made}/start", None, start)
 
     def executed(self, command: str) -> int | None:
-        """Return the status of a command in a container, None as long as it has not ended."""
-        found = self._learn("GET", f"/exec/{command}/json")
-        if found["Running"]:
+        """Return the status of an exec'd command, None while it runs."""
+        execution = self._learn("GET", f"/exec/{command}/json")
+        if execution["Running"]:
             return None
-        code = found["ExitCode"]  # none where it was refused
+        code = execution["ExitCode"]  # None if it could not be executed
         return NOT_EXECUTABLE if code is None else int(code)
 
     def events(self, events: Sequence[str], **container: str) -> Stream:
-        """Return what happens from now on to containers: what `hsup_driver_docker.events` reads.
+        """Return the stream of the named events of containers from now on (`events.Lines`).
 
-        Which ones is told by `label`, or by `container` for its id.
+        The containers are those with a `label`, or the one whose id is `container`.
         """
         of = {name: [value] for name, value in container.items()}
         filters = {"type": ["container"], "event": [*events], **of}
         return self._open("GET", "/events", {"filters": json.dumps(filters)})
 
     def image(self, name: str) -> Mapping[str, Any] | None:
-        """Return all that there is to know of an image, None if there is none.
+        """Return all properties of an image, None if there is no such image.
 
-        Raises DriverError for a name that no image may have: it is a part of a path here.
+        Raises DriverError for an invalid name, as the name becomes a part of a path.
         """
         reference.check(name)
         try:
@@ -225,18 +225,18 @@ class Engine:
             return None
 
     def images(self, labels: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
-        """Return the images that have all of the labels, the newest first."""
+        """Return the images with all of these labels, newest first."""
         wanted = [f"{name}={value}" for name, value in labels.items()]
         query = {"filters": json.dumps({"label": wanted})}
-        found = list(self._ask("GET", "/images/json", query) or ())
-        return sorted(found, key=lambda one: int(one["Created"]), reverse=True)
+        images = list(self._ask("GET", "/images/json", query) or ())
+        return sorted(images, key=lambda image: int(image["Created"]), reverse=True)
 
     def look(self, container: str, path: str) -> None:
-        """Raise EngineError, with status 404, where a container has not got a file."""
+        """Raise EngineError, with status 404, if a container lacks a file."""
         self._ask("HEAD", f"/containers/{container}/archive", {"path": path})
 
     def _learn(self, *asked: Any, **options: Any) -> Any:
-        """Return an answer that has to say something."""
+        """Return an answer, which must not be empty. Raises EngineAway if it is."""
         answer = self._ask(*asked, **options)
         if answer is None:
             raise self.cut()
@@ -251,15 +251,15 @@ class Engine:
 
 
 def status_of(removal: bytes) -> int:
-    """Return the status of a container of which all that `removal` gives is here.
+    """Return the status of a container from all data of `Engine.removal`.
 
-    Raises EngineError where the engine did not get to know it.
+    Raises EngineError if the engine does not know it.
     """
-    told = json.loads(removal)
-    status = int(told["StatusCode"])
+    answer = json.loads(removal)
+    status = int(answer["StatusCode"])
     if status < 0:
-        reason = (told.get("Error") or {}).get("Message") or "it does not say why"
-        text = f"the engine does not know how the command ended: {reason}"
+        reason = (answer.get("Error") or {}).get("Message") or "it gave no reason"
+        text = f"the Docker Engine does not know the exit status of the command: {reason}"
         raise EngineError(text, status=status)
     return status
 
@@ -267,7 +267,7 @@ def status_of(removal: bytes) -> int:
 def exit_status(
     state: State, *, was_killed: bool = False, ran_out_of_memory: bool = False
 ) -> ExitStatus:
-    """Return what an engine says of an end: 128 + N for signal N, as a shell does."""
+    """Return the exit status for a state, whose code is 128 + N for signal N, as in a shell."""
     out_of_memory = ran_out_of_memory or state.out_of_memory
     if (was_killed or out_of_memory) and state.code == KILLED:
         return ExitStatus(signal=SIGKILL, out_of_memory=out_of_memory)

@@ -1,16 +1,16 @@
-"""What an engine tells of containers, line by line (ContainerEvents in the Engine API)."""
+"""The events of containers, as an engine streams them (SystemEvents in the Engine API)."""
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple
 
-#: A container had no memory left; its program has ended.
+#: The memory of a container was used up; its program has ended.
 OUT_OF_MEMORY, ENDED = "oom", "die"
 
 
 class Event(NamedTuple):
-    """What happened to a container; `code` is that of a program that has ended."""
+    """An event of a container; `code` is the exit status of a program that has ended."""
 
     what: str
     container: str
@@ -18,19 +18,19 @@ class Event(NamedTuple):
 
 
 class Lines:
-    """Turns pieces of what the engine tells into events."""
+    """Turns pieces of the stream into events."""
 
     def __init__(self, first: bytes = b"") -> None:
         self._rest = first
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return what the lines that are whole now tell."""
+        """Return the events whose lines are complete now."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         return [_event(line) for line in whole if line.strip()]
 
 
 def _event(line: bytes) -> Event:
-    told = json.loads(line)
-    actor = told["Actor"]
+    event = json.loads(line)
+    actor = event["Actor"]
     code = actor.get("Attributes", {}).get("exitCode")
-    return Event(told["Action"], actor["ID"], None if code is None else int(code))
+    return Event(event["Action"], actor["ID"], None if code is None else int(code))

@@ -1,4 +1,4 @@
-"""A command that runs in a container beside the dyno's program."""
+"""An exec'd command in the container of a dyno."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from hsup_driver_docker.frames import STDOUT, Demultiplexer
 from hsup_driver_docker.handle import Handle, has_signalled, start_error
 
 _READ_BYTES = 1 << 16
-#: For an engine to execute a command, on a busy machine.
+#: How long an engine takes to execute a command on a busy machine, at most.
 _BEGIN_SECONDS = 30.0
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.01, 1.0
 
 
 class Execution:
-    """A command that was started; its streams are copied by a thread until it ends."""
+    """An exec'd command, whose streams a thread copies until it ends."""
 
     def __init__(self, handle: Handle, started: str, mark: str, copying: Copying) -> None:
         self._handle = handle
@@ -48,7 +48,7 @@ class Execution:
         return await in_thread(self._wait)
 
     async def signal(self, number: int) -> None:
-        """Send a signal to the command's process; nothing if that has ended."""
+        """Send a signal to the process of the command, unless it has ended."""
         signal = partial(_signal, self._handle, self._mark, number)
         await in_thread(partial(signal, is_running=self._copying.is_alive))
 
@@ -57,10 +57,10 @@ class Execution:
         seconds = _FIRST_LOOK_SECONDS
         try:
             while (code := self._handle.engine.executed(self._started)) is None:
-                time.sleep(seconds)  # it has closed its outputs, whose end is all that is told
+                time.sleep(seconds)  # it runs on with its outputs closed
                 seconds = min(2 * seconds, _LONGEST_LOOK_SECONDS)
             if code == NOT_EXECUTABLE and not self._is_dyno_running():
-                return ExitStatus(signal=SIGKILL)  # before it was executed
+                return ExitStatus(signal=SIGKILL)  # the dyno ended before it was executed
         except DriverError:
             return ExitStatus(signal=SIGKILL)  # the dyno was removed
         return ExitStatus(code=code)
@@ -71,11 +71,11 @@ class Execution:
 
 
 async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> Execution:
-    """Start a command; `streams` are its input and outputs. Raises DynoStartError."""
+    """Exec a command, with `streams` as its input and outputs. Raises DynoStartError."""
     mark = inside.new_mark()
     spec = handle.spec._replace(command=command)
     body = inside.execution(spec, handle.image, mark)
-    copying = Copying(duplicate(streams))  # before there is a command to copy for
+    copying = Copying(duplicate(streams))  # first, as it may fail
     try:
         started, stream = await in_thread_or_undone(
             partial(handle.engine.execute, handle.id, body), partial(_end, handle, mark)
@@ -84,21 +84,21 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
     except EngineError as error:
         raise start_error(error) from error
     except EngineAway as error:
-        raise DynoStartError(f"cannot execute anything in the dyno: {error}") from error
+        raise DynoStartError(f"cannot run the command in the dyno: {error}") from error
     finally:
-        copying.stream.cancel()  # does nothing once it is set
+        copying.stream.cancel()  # has no effect once it has a result
     return Execution(handle, started, mark, copying)
 
 
 def _end(handle: Handle, mark: str, begun: tuple[str, Stream]) -> None:
-    """Leave nothing of a command that nobody waits for."""
+    """End a command whose caller was cancelled."""
     started, stream = begun
     with stream.socket:
         _signal(handle, mark, SIGKILL, is_running=lambda: handle.engine.executed(started) is None)
 
 
 def _signal(handle: Handle, mark: str, number: int, *, is_running: Callable[[], bool]) -> None:
-    """Send a signal until it arrives: the engine may not have executed the command yet."""
+    """Send a signal until it arrives, as the engine may not have executed the command yet."""
     body = inside.signal_marked(number, mark)
     deadline = time.monotonic() + _BEGIN_SECONDS
     while not _send(handle, body) and is_running() and time.monotonic() < deadline:
@@ -106,7 +106,7 @@ def _signal(handle: Handle, mark: str, number: int, *, is_running: Callable[[], 
 
 
 def _send(handle: Handle, body: dict[str, object]) -> bool:
-    """Tell whether there is nobody to signal any more."""
+    """Run a script that signals; tell whether it did so, or the dyno has ended."""
     try:
         _, stream = handle.engine.execute(handle.id, body)
     except DriverError:
@@ -116,10 +116,10 @@ def _send(handle: Handle, body: dict[str, object]) -> bool:
 
 
 class Copying(threading.Thread):
-    """Copies an input to a stream of the engine's, and the outputs from there.
+    """A thread that copies an input to a stream of the engine, and the outputs from it.
 
-    It begins when `stream` is set, and ends when that is cancelled. It closes its `streams`.
-    Raises TooManyProcesses.
+    It begins when the future `stream` has a result, and ends if that is cancelled. It closes
+    `streams`. Raises TooManyProcesses.
     """
 
     def __init__(self, streams: Sequence[int]) -> None:
@@ -146,16 +146,16 @@ class Copying(threading.Thread):
                 while self._copy():
                     pass
         except (OSError, CancelledError):
-            pass  # the engine went away, or has not executed the command
+            pass  # the connection broke, or the command was not executed
         finally:
             self._close()
 
     def _close(self) -> None:
-        for one in (self._input, *self._outputs):
-            os.close(one)
+        for descriptor in (self._input, *self._outputs):
+            os.close(descriptor)
 
     def _copy(self) -> bool:
-        """Copy what there is; tell whether there may be more."""
+        """Wait for data, and copy it; tell whether there may be more."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._typed else 0))
         if not self._typed and not self._is_input_over:
@@ -180,4 +180,4 @@ class Copying(threading.Thread):
             try:
                 write_all(self._outputs[stream - STDOUT], piece)
             except BrokenPipeError:
-                pass  # nobody reads it, and the command may go on all the same
+                pass  # its reader is gone, and the command may continue

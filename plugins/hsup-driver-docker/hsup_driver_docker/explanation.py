@@ -1,4 +1,4 @@
-"""Tell in words how a dyno is started, for `hsup doctor --explain`; no engine is asked."""
+"""Describe how a dyno is started, for `hsup doctor --explain`; no engine is asked."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from hsup_driver_docker import container
 from hsup_driver_docker.container import ContainerOptions
 from hsup_driver_docker.image import Image
 
-#: What stands for the id of an image that nobody has built.
+#: Stands for an image that is not built.
 _IMAGE = Image("IMAGE")
 
 
-def explain(spec: DynoSpec, stack: str, around: ContainerOptions) -> Iterator[str]:
-    """Yield what is done for a dyno, with the options of its container as the Engine API has them.
+def explain(spec: DynoSpec, stack: str, options: ContainerOptions) -> Iterator[str]:
+    """Yield the steps that start a dyno, with its container's options as in the Engine API.
 
-    `stack` is the image of its stack; its slug is none that is an image itself.
+    `stack` is the image of its stack. The slug must not be an image itself.
     """
     slug = f", with {spec.slug.location} in /app" if spec.slug else ""
-    yield f"build an image from {stack}{slug}, unless that was done"
-    yield "create a container with the options that follow"
-    made = container.body(spec, _IMAGE, around)
+    yield f"build an image from {stack}{slug}, unless there is one"
+    yield "create a container with the options below"
+    made = container.body(spec, _IMAGE, options)
     host = made.pop("HostConfig")
-    if around.size.is_dedicated:
-        host["CpusetCpus"] = f"{around.size.cpus} of the engine's"
+    if options.size.is_dedicated:
+        host["CpusetCpus"] = f"{options.size.cpus} of the engine's cpus"
     for name, value in {**made, **host}.items():
         if value:
             yield f"with {name} {json.dumps(value)}"

@@ -1,4 +1,4 @@
-"""What `hsup doctor` tells of a Docker Engine."""
+"""The findings of `hsup doctor` about a Docker Engine."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hsup.numerals import whole_number
 from hsup_driver_docker.binds import recursive_outside
 from hsup_driver_docker.engine import Engine
 
-#: Of Docker 20.10, whose log driver `local` and bind mounts dynos need.
+#: The API of Docker 20.10, whose log driver `local` and bind mounts dynos need.
 _OLDEST_API = (1, 41)
-#: Of 4.3 it is known that a commit over its Docker API takes no settings.
+#: In Podman 4.3, a commit over the Docker API ignores the settings of the image.
 _UNTRIED_PODMAN = 5
 
 
 def examine(engine: Engine) -> Sequence[Finding]:
-    """Look at an engine; change nothing."""
+    """Examine an engine, and change nothing."""
     try:
         version, information = engine.version(), engine.information()
     except DriverError as error:
-        text, hint = error.args[0], error.hint or "see its log"
+        text, hint = error.args[0], error.hint or "read the log of the engine"
         return [Finding("engine", is_good=False, text=text, remedy=hint)]
     return [
         _engine(engine.endpoint.address, version),
@@ -48,13 +48,13 @@ def _is_podman(version: Mapping[str, Any]) -> bool:
 
 
 def _images(version: Mapping[str, Any]) -> Sequence[Finding]:
-    """Tell of images that a build refuses: only making one would show it of other engines."""
+    """Report a Podman whose images a build would refuse; others show that only in a build."""
     if not _is_podman(version):
         return ()
     number = whole_number(str(version["Version"]).partition(".")[0])
     if number is None or number >= _UNTRIED_PODMAN:
         return ()
-    text = "this Podman makes them without their user, so that no slug can be run"
+    text = "this Podman builds images without their user and cannot run slugs"
     remedy = "use Docker, or run a release whose slug is docker://IMAGE"
     return [Finding("images", is_good=False, text=text, remedy=remedy)]
 
@@ -65,29 +65,30 @@ def _api(version: str) -> Finding:
 
 
 def _containers(information: Mapping[str, Any]) -> Finding:
-    kind = information["OSType"]
-    text = f"{kind}, {information['Architecture']}, {information['Driver']}"
-    return Finding("containers", is_good=kind == "linux", text=text, remedy="use Linux containers")
+    system = information["OSType"]
+    text = f"{system}, {information['Architecture']}, {information['Driver']}"
+    remedy = "use Linux containers"
+    return Finding("containers", is_good=system == "linux", text=text, remedy=remedy)
 
 
 def _init(information: Mapping[str, Any]) -> Finding:
     name = information.get("InitBinary") or ""
-    text = name or "none is set"
-    remedy = "install docker-init, which is tini (catatonit for Podman)"
+    text = name or "no init is configured"
+    remedy = "install docker-init (tini), or catatonit for Podman"
     return Finding("init", is_good=bool(name), text=text, remedy=remedy)
 
 
 def _log(information: Mapping[str, Any]) -> Finding:
-    """Look for the log driver that keeps a dyno's output for the next hsup."""
+    """Look for the log driver that keeps the output of dynos for the next hsup."""
     drivers = (information.get("Plugins") or {}).get("Log") or ()
     is_good = "local" in drivers
-    text = "local" if is_good else f'there is no driver "local", only {", ".join(drivers)}'
+    text = "local" if is_good else f'the log driver "local" is missing, only {", ".join(drivers)}'
     remedy = "use Docker for `hsup start`"
     return Finding("log", is_good=is_good, text=text, remedy=remedy)
 
 
 def _limits(information: Mapping[str, Any]) -> Finding:
-    """Look what the engine's kernel can limit; dynos run without, too."""
+    """Report what the engine's kernel cannot limit; dynos run without these limits."""
     wanted = {"MemoryLimit": "memory", "SwapLimit": "swap", "PidsLimit": "processes"}
     wanted |= {"CPUShares": "cpu time", "CPUSet": "cpus"}
     missing = [text for name, text in wanted.items() if not information.get(name)]
@@ -99,8 +100,8 @@ def _limits(information: Mapping[str, Any]) -> Finding:
 
 
 def _binds(information: Mapping[str, Any]) -> Finding:
-    """Tell what becomes of mounts below a path that dynos may only read: no dyno needs them."""
+    """Report whether mounts below a read-only bind are read-only; either is good enough."""
     if recursive_outside(information) is not None:
-        return Finding("binds", is_good=True, text="read-only with all that is mounted below")
-    text = "what is mounted below a read-only one may stay writable"
+        return Finding("binds", is_good=True, text="read-only, with all mounts below them")
+    text = "mounts below a read-only bind may stay writable"
     return Finding("binds", is_good=True, text=text)

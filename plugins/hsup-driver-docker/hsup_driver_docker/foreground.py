@@ -18,16 +18,16 @@ from hsup_driver_docker.ending import Ending
 from hsup_driver_docker.frames import STDOUT, Demultiplexer
 from hsup_driver_docker.handle import AttachedRun, Handle
 
-#: How often an engine that was told to kill is asked whether it answers at all, and for how long.
+#: How often an engine that was asked to kill is pinged, and how long a ping may take.
 _LOOK_SECONDS, _PING_SECONDS = 4.0, 4.0
-#: What an engine that answers takes at most to kill a process.
+#: How long an engine that answers takes to kill a process, at most.
 _KILLED_SECONDS = 30.0
 
 
 class AttachedContainer:
-    """A container whose streams are hsup's own, as its engine tells of it.
+    """A container whose streams are hsup's own.
 
-    `terminal` is what a `Session` is to be given.
+    `terminal` is for the `Session` that runs it.
     """
 
     def __init__(self, once: AttachedRun, *, has_terminal: bool) -> None:
@@ -37,11 +37,11 @@ class AttachedContainer:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether the container has ended, of which the engine removes the rest then."""
+        """Tell whether the container has ended; the engine removes it then."""
         return self._ending.code is not None
 
     def begin(self, session: Session) -> None:
-        """Listen to the engine, and show what has come of the output already."""
+        """Follow the engine's streams, and show the output that has arrived already."""
         self._loop = session.loop
         has_terminal = bool(self.terminal)
         self._relay = _Relay(
@@ -56,12 +56,12 @@ class AttachedContainer:
         self._take(b"")
 
     def is_over(self) -> bool:
-        """Tell whether the end is known, and all output was shown."""
+        """Tell whether the status is final, and all output was shown."""
         return self._ending.is_sure and not self._relay.is_open
 
     def status(self) -> ExitStatus:
-        """Return how the program ended. Raises EngineAway where the engine did not tell."""
-        self._hear()  # that memory was used up may come behind the end
+        """Return how the program ended. Raises EngineAway if the engine did not report it."""
+        self._hear()  # an event "oom" may come after that of the end
         status = self._ending.status()
         if status is None:
             raise self._handle.engine.cut()
@@ -83,12 +83,12 @@ class AttachedContainer:
         _beside(partial(stop, self._handle.end_and_wait), partial(stop, self._handle.end_program))
 
     def kill(self) -> None:
-        """End every process, and see that the engine does so."""
+        """End every process, and check that the engine does so."""
         _beside(self._handle.kill)
         self._look_later(time.monotonic() + _KILLED_SECONDS)
 
     def resize(self, size: WindowSize) -> None:
-        """Tell the container's terminal how large the window is."""
+        """Set the size of the container's terminal."""
         _beside(partial(self._handle.engine.resize, self._handle.id, size))
 
     @property
@@ -96,21 +96,21 @@ class AttachedContainer:
         return self._once.handle
 
     def _hear(self) -> None:
-        """Hear what happens to the container."""
+        """Read the events of the container."""
         data = read_some(self._once.events.socket)
-        if data == b"":  # the engine went away
+        if data == b"":  # the connection broke
             self._loop.remove_reader(self._once.events.socket.fileno())
         elif data is not None:
             self._take(data)
 
-    def _take(self, told: bytes) -> None:
-        if self._ending.hear(told):
+    def _take(self, data: bytes) -> None:
+        if self._ending.hear(data):
             _beside(self._handle.kill)
         if self.has_ended:
             self._relay.stop_input()
 
     def _see_removal(self) -> None:
-        """Hear that nothing is left of the container, or that the engine went away."""
+        """Read the stream that ends with the removal of the container, or with the engine."""
         data = read_some(self._once.removal.socket)
         if data is None:
             return
@@ -124,7 +124,7 @@ class AttachedContainer:
             self._loop.call_later(_LOOK_SECONDS, self._ask)
 
     def _ask(self) -> None:
-        """Ask how it is, as nothing more was told: Podman may miss what it should wait for."""
+        """Ask for the state, as Podman may miss the end of a container that it waits for."""
         if not self._ending.see_state(self._handle.state()):
             self._loop.call_later(_LOOK_SECONDS, self._ask)
 
@@ -132,7 +132,7 @@ class AttachedContainer:
         self._loop.call_later(_LOOK_SECONDS, partial(self._look, deadline))
 
     def _look(self, deadline: float) -> None:
-        """Raise EngineAway where the engine does not answer, or DriverError if it cannot kill."""
+        """Raise EngineAway if the engine does not answer, DriverError if it is late to kill."""
         engine = self._handle.engine
         try:
             engine.ping(_PING_SECONDS)
@@ -140,13 +140,13 @@ class AttachedContainer:
             engine.give_up()
             raise
         if time.monotonic() > deadline:
-            text = f"the Docker Engine does not end the container {self._handle.name}"
+            text = f"the Docker Engine did not kill container {self._handle.name}"
             raise DriverError(text, hint="restart the engine")
         self._look_later(deadline)
 
 
 class _Relay:
-    """What passes between a container's stream and hsup's own; `ended` is called at its end."""
+    """Copies between a container's stream and hsup's own; `ended` is called at the end of it."""
 
     def __init__(
         self, session: Session, stream: Stream, ended: Callable[[], None], *, has_terminal: bool
@@ -166,7 +166,7 @@ class _Relay:
         return self._socket.fileno() >= 0
 
     def stop_input(self) -> None:
-        """Read no more of hsup's input, as nobody is there to take it."""
+        """Stop reading hsup's input, as it has no reader any more."""
         self._feed.stop()
 
     def _read(self) -> None:
@@ -192,18 +192,18 @@ class _Relay:
 
 
 class _StreamSink:
-    """The way of the input into a container."""
+    """The stream of a container, as a sink for its input."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self.fileno = connected.fileno
 
     def write(self, data: bytes) -> int:
-        """Write what the engine takes."""
+        """Write as much as the engine takes; return how much that was."""
         try:
             return self._socket.send(data)
         except OSError as error:
-            if "Want" in type(error).__name__:  # of TLS, which goes on when something has come
+            if "Want" in type(error).__name__:  # of TLS, which continues after the next read
                 return 0
             raise
 
@@ -216,9 +216,9 @@ class _StreamSink:
 
 
 def _beside(work: Callable[[], object], at_once: Callable[[], object] | None = None) -> None:
-    """Ask the engine for something while the streams are relayed.
+    """Do work in a thread, so that the relay of the streams need not wait for it.
 
-    Where no thread can be started they have to wait, for what is done `at_once` instead.
+    If no thread can be started, do the work `at_once` instead, and let the relay wait.
     """
     try:
         start_thread(partial(_ask, work))
@@ -230,4 +230,4 @@ def _ask(work: Callable[[], object]) -> None:
     try:
         work()
     except DriverError:
-        pass  # the end of the container, or of the engine, is seen all the same
+        pass  # the streams show the end of container or engine

@@ -1,8 +1,7 @@
-"""Take apart the stream in which an engine sends both outputs of a container.
+"""Split the stream in which an engine sends both outputs of a container.
 
-Each frame has eight bytes before it: which stream it is of (1 is standard output,
-2 standard error), three zeros, and how many bytes it has, highest byte first; see
-the Engine API, ContainerAttach.
+Each frame has a header of eight bytes: its output (1 is standard output, 2 standard error), three
+zeros, and its length in bytes, big-endian; see the Engine API, ContainerAttach.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _HEADER = struct.Struct(">BxxxI")
 
 
 class Demultiplexer:
-    """Turns pieces of the stream into pieces of the outputs; none of them is kept back."""
+    """Turns pieces of the stream into pieces of the outputs, without buffering them."""
 
     def __init__(self) -> None:
         self._header = b""
@@ -24,7 +23,7 @@ class Demultiplexer:
         self._left = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[int, memoryview]]:
-        """Yield what came of which output, in order."""
+        """Yield pieces with the number of their output, in order."""
         rest = memoryview(data)
         while rest:
             if not self._left:

@@ -1,4 +1,4 @@
-"""One container of hsup's on its engine, with all that is done to it; everything blocks."""
+"""One container of hsup, and all that hsup does to it; all methods block."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from hsup_driver_docker.position import Position
 
 _NOT_FOUND = 127
 _READ_BYTES = 1 << 12
-#: For a shell to start, on a busy machine.
+#: How long a shell takes to start on a busy machine, at most.
 _TOLD_SECONDS = 30.0
-#: For an init to begin the program, on a machine that is busier still.
+#: How long an init takes to start the program on a busy machine, at most.
 _BEGIN_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 
 
 class ImageGone(DynoStartError):
-    """Somebody has removed the image of a dyno."""
+    """The image of a dyno was removed."""
 
 
 class Launched(NamedTuple):
-    """A container that runs, its output, and where its port is published.
+    """A running container, the stream of its output, and the address of its port.
 
-    `owner` is whose label it has. `skip` is where the one that was passed on before ends,
-    in what the stream gives.
+    `owner` is the owner in its label. `skip` is the position up to which a previous hsup has
+    passed its output on.
     """
 
     handle: Handle
@@ -45,7 +45,7 @@ class Launched(NamedTuple):
 
 
 class AttachedRun(NamedTuple):
-    """A container that runs, its output, what happens to it, and what ends when it is no more."""
+    """A running container, with the streams of its output, its events and its removal."""
 
     handle: Handle
     stream: Stream
@@ -53,13 +53,13 @@ class AttachedRun(NamedTuple):
     removal: Stream
 
     def close(self) -> None:
-        """Hear no more of it."""
-        for one in (self.stream, self.events, self.removal):
-            one.socket.close()
+        """Close the streams."""
+        for stream in (self.stream, self.events, self.removal):
+            stream.socket.close()
 
 
 class Handle(NamedTuple):
-    """A container: what it runs, and the engine that it is on."""
+    """A container on its engine, with its spec and its image."""
 
     engine: Engine
     id: str
@@ -68,14 +68,14 @@ class Handle(NamedTuple):
     image: Image
 
     def start(self) -> None:
-        """Execute the program. Raises DynoStartError."""
+        """Start the program. Raises DynoStartError."""
         try:
             self.engine.start(self.id)
         except EngineError as error:
             raise start_error(error) from error
 
     def state(self) -> State | None:
-        """Return how it is, None if it is no more."""
+        """Return the state of the container, None if it is removed."""
         try:
             return self.engine.state(self.id)
         except EngineError as error:
@@ -84,7 +84,7 @@ class Handle(NamedTuple):
             return None
 
     def wait(self, patience_seconds: float) -> State | None:
-        """Return how it ended, or is after a while; None if somebody else has removed it."""
+        """Wait until it ends, or the patience does; return its state, None if it is removed."""
         try:
             self.engine.wait(self.id, patience_seconds)
         except EngineError as error:
@@ -93,7 +93,7 @@ class Handle(NamedTuple):
         return self.state()
 
     def signal(self, number: int) -> None:
-        """Send a signal to every process, to its program alone where it has no shell."""
+        """Send a signal to every process; only to the program if the image has no shell."""
         try:
             _, stream = self.engine.execute(self.id, inside.signal_all(number))
         except EngineError:
@@ -105,15 +105,15 @@ class Handle(NamedTuple):
             self._signal_program(number)
 
     def end(self, number: int) -> Callable[[], None]:
-        """Send every process a signal that ends it; what is returned waits for them.
+        """Send every process a signal that ends it; return a function that waits for them.
 
-        Until then its init is stopped, which would end all others with the program.
+        Until then the init is stopped, as it would kill all others once the program ends.
         """
         if not self.engine.kill(self.id, signal.SIGSTOP):
             return _do_nothing
         try:
             _, stream = self.engine.execute(self.id, inside.end_all(number))
-        except EngineError:  # no more processes may be had
+        except EngineError:  # the limit of processes is reached, for example
             return self.end_program(number)
         if not has_signalled(stream):
             stream.socket.close()
@@ -128,21 +128,21 @@ class Handle(NamedTuple):
         return finish
 
     def end_program(self, number: int) -> Callable[[], None]:
-        """Send the signal to the program alone: nothing is left to wait for."""
+        """Send a signal to the program alone; return a function that waits for nothing."""
         self.resume()
         self._signal_program(number)
         return _do_nothing
 
     def resume(self) -> None:
-        """Have the init of a container go on that was stopped while its processes ended."""
+        """Resume the init, which was stopped while the other processes ended."""
         self.engine.kill(self.id, signal.SIGCONT)
 
     def end_and_wait(self, number: int) -> None:
-        """Return when a signal that ends processes has ended all of them."""
+        """Send every process a signal that ends it, and wait for all of them."""
         self.end(number)()
 
     def _signal_program(self, number: int) -> None:
-        """Have the init pass a signal on, which it does as soon as it has begun the program."""
+        """Send a signal to the init, which passes it on once it has started the program."""
         deadline = time.monotonic() + _BEGIN_SECONDS
         while self.engine.count(self.id) == 1 and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
@@ -154,18 +154,18 @@ class Handle(NamedTuple):
             return self.engine.kill(self.id, signal.SIGKILL)
 
     def remove(self) -> None:
-        """Return when nothing is left of it."""
+        """Remove the container, and wait until it is removed."""
         with self._told_if_left():
             self.engine.remove(self.id)
 
     @contextmanager
     def _told_if_left(self) -> Iterator[None]:
-        """Have the error for an engine that is away tell of this container."""
+        """Add the name of this container to an error for an engine that cannot be reached."""
         try:
             yield
         except EngineAway as error:
-            text = f"{error.args[0]}, and the container {self.name} is left"
-            raise EngineAway(text, hint="the next hsup removes it") from error
+            text = f"{error.args[0]}, container {self.name} is left behind"
+            raise EngineAway(text, hint="start hsup again to remove it") from error
 
 
 def start_error(error: EngineError) -> DynoStartError:
@@ -180,12 +180,12 @@ def start_error(error: EngineError) -> DynoStartError:
         code = NOT_EXECUTABLE
     hint = error.hint
     if "no command specified" in text.lower():
-        hint = "give the process a command, or the image one (CMD)"
+        hint = "give the process type a command, or set one in the image (CMD)"
     return DynoStartError(f"cannot start the dyno: {text}", hint=hint, exit_code=code)
 
 
 def has_signalled(stream: Stream) -> bool:
-    """Tell whether a script says that it has signalled; an engine tells an error in its place."""
+    """Tell whether a script reports that it has signalled; an engine writes its error instead."""
     stream.socket.settimeout(_TOLD_SECONDS)
     said = stream.first
     frames = Demultiplexer()
@@ -195,7 +195,7 @@ def has_signalled(stream: Stream) -> bool:
                 return bytes(piece).startswith(inside.TOLD)
             said = b""
     except OSError:
-        pass  # the engine went away, and whoever waits for the dyno sees it
+        pass  # the waiter for the dyno gets the error
     return False
 
 
@@ -204,8 +204,8 @@ def _read_to_end(stream: Stream) -> None:
         while stream.socket.recv(_READ_BYTES):
             pass
     except OSError:
-        pass  # the engine went away, and whoever waits for the dyno sees it
+        pass  # the waiter for the dyno gets the error
 
 
 def _do_nothing() -> None:
-    """Wait for nothing: there is nobody to wait for."""
+    """Wait for nothing, as `end_program` cannot wait."""

@@ -9,7 +9,7 @@ from hsup.api import Driver, DriverFactory, Settings
 
 
 def create(settings: Settings) -> Driver:
-    """Make the driver. Raises UsageError for a variable that makes no sense."""
+    """Make the driver. Raises UsageError for an invalid environment variable."""
     from hsup_driver_docker.driver import DockerDriver
 
     return DockerDriver(settings)
@@ -17,5 +17,5 @@ def create(settings: Settings) -> Driver:
 
 @hookimpl
 def hsup_register_drivers() -> Mapping[str, DriverFactory]:
-    """Offer `--driver docker`."""
+    """Register the driver `docker`."""
     return {"docker": create}

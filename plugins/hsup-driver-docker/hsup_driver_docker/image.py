@@ -1,4 +1,4 @@
-"""An image that a dyno runs."""
+"""The image of a dyno."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Image(NamedTuple):
-    """An image of the engine's.
+    """An image on the engine.
 
-    `variables` are the names that it sets in the environment. `is_own` tells that the
-    release is this image, and nothing was added to it.
+    `variables` are the names of the environment variables that it sets. `is_own` is True if the
+    slug of the release is this image, to which hsup adds nothing.
     """
 
     id: str

@@ -1,7 +1,7 @@
-"""The images that dynos run: a stack with a slug on it, built once and found again.
+"""The images of dynos: a slug on its stack, built once, and found by the next release and hsup.
 
-An image is known by its labels, for which application, slug and stack it was built.
-Another release of the application with the same slug has the same image.
+The labels of an image say for which application, slug and stack it was built. Releases of an
+application with the same slug share an image.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ _OFF = {"0", "false", "no", "off"}
 _APP, _RELEASE = "hsup.image.app", "hsup.image.release"
 _SLUG, _STACK, _FORMAT = "hsup.image.slug", "hsup.image.stack", "hsup.image.format"
 _BASE = "hsup.image.base"
-#: What an image is built of; that of its base may be another one under the same name by now.
+#: The labels that make the name of an image. That of the base is not among them, as an image on a
+#: newer base replaces the older one under the same name.
 _BUILT_OF = (_APP, _SLUG, _STACK, _FORMAT)
-#: Of the digest in the name of an image, as many as tell any two of them apart.
+#: The length of the digest in the name of an image: 128 bits do not collide.
 _DIGITS = 32
 
-# hashlib takes 2 ms to import: it is, where an image is looked for.
+# hashlib takes 2 ms to import, and only the functions that look for an image need it.
 
 
 class Wanted(NamedTuple):
-    """What an image is built of; `author` is who has named it, and may not see all of it."""
+    """What an image is built from; `author` wrote the release, and may not read every slug."""
 
     app: str
     slug: Slug | None
@@ -51,10 +52,10 @@ class Wanted(NamedTuple):
 
 
 class Images:
-    """The images of one engine that belong to hsup."""
+    """The images of hsup on one engine."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
-        """Read the variables. Raises UsageError for one that makes no sense."""
+        """Read the environment variables. Raises UsageError for an invalid one."""
         self._engine = engine
         self._settings = settings
         self._stacks = Stacks(settings.environ)
@@ -62,25 +63,25 @@ class Images:
         self._keep = _read_keep(settings.environ)
 
     def obtain(self, wanted: Wanted, release: int, owner: Callable[[], str]) -> Image:
-        """Return the image to run, pulled or built where it is not there yet; blocks.
+        """Return the image to run, after pulling or building it if needed; blocks.
 
-        `owner` is asked whose label a container has in which it is built. Raises DriverError.
+        `owner` returns the owner of the container in which it is built. Raises DriverError.
         """
         slug = wanted.slug
         if slug is not None and slug.image is not None:
             return self._own(slug.image, wanted.author)
         labels = {_APP: wanted.app, _STACK: wanted.stack or DEFAULT_STACK, _FORMAT: _built_like()}
         stack = self._stacks.image(wanted.stack)
-        if base := self._engine.image(stack):  # else it was removed, and what it became is not
+        if base := self._engine.image(stack):  # an image may outlive its base, which was removed
             labels[_BASE] = base["Id"]
         digest = _announced_digest(slug) if _may_read_all(wanted.author) else None
-        if digest and self._uses_cache and (found := self._find({**labels, _SLUG: digest})):
-            return found
+        if digest and self._uses_cache and (image := self._find({**labels, _SLUG: digest})):
+            return image
         with self._unpacked(slug, wanted.author) as (folder, digest):
             labels[_SLUG] = digest
-            found = self._find(labels) if self._uses_cache else None
+            image = self._find(labels) if self._uses_cache else None
             labels[_RELEASE] = f"v{release}"
-            return found or self._build(wanted, labels, folder, owner())
+            return image or self._build(wanted, labels, folder, owner())
 
     def close(self) -> None:
         """Close the SDK's connections, if it was needed."""
@@ -88,17 +89,20 @@ class Images:
             self._sdk.close()
 
     def _own(self, name: str, author: Author | None) -> Image:
-        found = self._engine.image(name) or self._pulled(name)
+        properties = self._engine.image(name) or self._pulled(name)
         if not _may_read_all(author):
-            _refuse_slugs(name, found)
-        return Image(found["Id"], is_own=True)
+            _refuse_slugs(name, properties)
+        return Image(properties["Id"], is_own=True)
 
     def _find(self, labels: Mapping[str, str]) -> Image | None:
-        """Return an image with these labels; others may have them too, under other names."""
-        found = self._engine.image(image_name(labels))
-        if found is None or not labels.items() <= (found["Config"]["Labels"] or {}).items():
+        """Return the image whose name and labels are those that hsup gives it, None without one."""
+        properties = self._engine.image(image_name(labels))
+        if properties is None:
             return None
-        return Image(found["Id"], _variables(found["Config"].get("Env") or ()))
+        config = properties["Config"]
+        if not labels.items() <= (config["Labels"] or {}).items():
+            return None
+        return Image(properties["Id"], _variables(config.get("Env") or ()))
 
     def _build(
         self, wanted: Wanted, labels: Mapping[str, str], folder: str | None, owner: str
@@ -107,25 +111,25 @@ class Images:
         base = self._engine.image(stack) or self._pulled(stack)
         _refuse_volumes(stack, base)
         name = image_name(labels)
-        before = self._engine.image(name)
+        older = self._engine.image(name)
         labels = {**labels, _BASE: base["Id"]}
         built = self._sdk.build(stack, base["Id"], folder, labels=labels, tag=name, owner=owner)
-        if before is not None and (before["Config"]["Labels"] or {}).get(_APP) == wanted.app:
-            self._sdk.remove_image(before["Id"])  # it has lost its name
+        if older is not None and (older["Config"]["Labels"] or {}).get(_APP) == wanted.app:
+            self._sdk.remove_image(older["Id"])  # its name is that of the new one now
         self._collect(wanted.app, built)
         return Image(built, _variables(base["Config"].get("Env") or ()))
 
     def _pulled(self, name: str) -> Mapping[str, Any]:
         self._sdk.pull(name)
-        found = self._engine.image(name)
-        if found is None:
+        properties = self._engine.image(name)
+        if properties is None:
             raise DriverError(f"image {name} disappeared after it was pulled")
-        return found
+        return properties
 
     def _collect(self, app: str, built: str) -> None:
-        """Remove what an application has more of than it may keep, the oldest first.
+        """Remove images of an application, oldest first, until only as many are left as it keeps.
 
-        What somebody else has made of such images, or named, is not ours.
+        Images that somebody else made from them, or named, are not counted or removed.
         """
         prefix = f"{_repository(app)}:"
         others = [
@@ -140,7 +144,7 @@ class Images:
     def _unpacked(
         self, slug: Slug | None, author: Author | None
     ) -> Iterator[tuple[str | None, str]]:
-        """Lend the folder of a slug, and what tells it from others."""
+        """Yield the directory of a slug, and its digest."""
         if slug is None:
             yield None, "none"
             return
@@ -148,7 +152,7 @@ class Images:
         if _may_read_all(author) and os.path.isdir(folder):
             yield folder, _read_digest(folder)
             return
-        from hsup.slugs import SlugStore  # takes long, and is needed rarely
+        from hsup.slugs import SlugStore  # slow to import, and rarely needed
 
         store = SlugStore(self._settings)
         for leftover in store.sweep():
@@ -158,27 +162,29 @@ class Images:
 
     @cached_property
     def _sdk(self) -> Sdk:
-        from hsup_driver_docker.sdk import Sdk  # takes long, and is needed rarely
+        from hsup_driver_docker.sdk import Sdk  # slow to import, and rarely needed
 
         return Sdk(self._engine)
 
 
-def _refuse_slugs(name: str, found: Mapping[str, Any]) -> None:
-    """Raise DriverError for an image with a slug, which its author may not be allowed to read.
+def _refuse_slugs(name: str, properties: Mapping[str, Any]) -> None:
+    """Raise DriverError for an image that holds a slug, which the author may not read.
 
-    What somebody else has made of such an image has its labels, too.
+    An image that somebody else made from such an image has its labels, too.
     """
-    if _APP in (found["Config"].get("Labels") or {}):
-        text = f"image {name} was built by hsup of a slug, which not everybody may read"
-        raise DriverError(text, hint="name another image, or have root write the release")
+    if _APP in (properties["Config"].get("Labels") or {}):
+        text = f"image {name} has a slug in it, which the author of the release may not read"
+        raise DriverError(text, hint="name another image, or let root write the release")
 
 
 def _refuse_volumes(stack: str, base: Mapping[str, Any]) -> None:
-    """Raise DriverError for a stack in whose volume the slug would be lost."""
+    """Raise DriverError for a stack with a volume at /app, which no image could fill."""
     for volume in base["Config"].get("Volumes") or ():
         if f"{volume.rstrip('/')}/".startswith("/app/"):
-            text = f"image {stack} has a volume at {volume}, where no slug can be kept"
-            raise DriverError(text, hint="build it without VOLUME, or set DOCKER_STACKS to another")
+            text = f"image {stack} has a volume at {volume}, which cannot hold a slug"
+            raise DriverError(
+                text, hint="build it without VOLUME, or set DOCKER_STACKS to another image"
+            )
 
 
 def _may_read_all(author: Author | None) -> bool:
@@ -186,7 +192,7 @@ def _may_read_all(author: Author | None) -> bool:
 
 
 def _announced_digest(slug: Slug | None) -> str | None:
-    """Return the digest that a release says its slug has, None where it says none."""
+    """Return the digest in the checksum of a slug, None without a checksum."""
     digest = ((slug and slug.checksum) or "").lower().removeprefix("sha256:")
     return digest if digest and not digest.strip("0123456789abcdef") else None
 
@@ -199,24 +205,24 @@ def _read_digest(folder: str) -> str:
 
 
 def folder_digest(folder: str) -> str:
-    """Return what changes with any file of a folder, as far as its metadata tells."""
+    """Return a digest of the metadata of all files of a directory."""
     from hashlib import sha256
 
     digest = sha256()
     for entry in walk(folder):
         status = entry.status
-        told: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
+        parts: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
         if not stat.S_ISDIR(status.st_mode):
             link = entry.target() if stat.S_ISLNK(status.st_mode) else ""
-            told += [link, status.st_size, status.st_mtime_ns]
-        digest.update(repr(told).encode("utf-8", "surrogateescape"))
+            parts += [link, status.st_size, status.st_mtime_ns]
+        digest.update(repr(parts).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def _log(leftover: str) -> None:
-    import logging  # takes long, and is needed rarely
+    import logging  # slow to import, and rarely needed
 
-    logging.getLogger(__name__).info("removed what a dead hsup left: %s", leftover)
+    logging.getLogger(__name__).info("removed what a previous hsup left: %s", leftover)
 
 
 def _variables(environment: Iterable[str]) -> tuple[str, ...]:
@@ -225,31 +231,31 @@ def _variables(environment: Iterable[str]) -> tuple[str, ...]:
 
 @cache
 def _built_like() -> str:
-    """Return what changes with the way in which images are built."""
+    """Return the version of the way in which images are built."""
     from hashlib import sha256
 
     return f"2-{sha256(START_UP.encode()).hexdigest()}"
 
 
 def image_name(labels: Mapping[str, str]) -> str:
-    """Return what an image is called: its application, and the digest of what it is built of.
+    """Return the name of an image: its application, and a digest of what it is built from.
 
-    An image of a newer base has the name of the older one, and so takes its place.
+    An image on a newer base has the same name as the older one, and replaces it.
     """
     from hashlib import sha256
 
-    told = "\0".join(labels[one] for one in _BUILT_OF).encode("utf-8", "surrogateescape")
-    return f"{_repository(labels[_APP])}:{sha256(told).hexdigest()[:_DIGITS]}"
+    parts = "\0".join(labels[one] for one in _BUILT_OF).encode("utf-8", "surrogateescape")
+    return f"{_repository(labels[_APP])}:{sha256(parts).hexdigest()[:_DIGITS]}"
 
 
 def _repository(app: str) -> str:
-    """Return the name of an application's images, of which Docker takes lower case only."""
+    """Return the repository of an application's images, in lower case, as Docker requires."""
     words = "".join(one if one.isascii() and one.isalnum() else " " for one in app.lower()).split()
     return f"hsup/{'-'.join(words) or 'app'}"
 
 
 def _is_named(names: Sequence[str] | None, prefix: str) -> bool:
-    """Tell whether an image has one name, which hsup gave it."""
+    """Tell whether an image has only the name that hsup gave it."""
     return [name.startswith(prefix) for name in names or ()] == [True]
 
 
@@ -257,5 +263,5 @@ def _read_keep(environ: Mapping[str, str]) -> int:
     text = environ.get(KEEP) or str(_DEFAULT_KEEP)
     number = whole_number(text)
     if not number:
-        raise UsageError(f'{KEEP} is "{text}"', hint="write how many images, 1 or more")
+        raise UsageError(f'{KEEP}: "{text}" is not a number of images', hint="write 1 or more")
     return number

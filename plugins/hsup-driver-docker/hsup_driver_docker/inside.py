@@ -1,9 +1,9 @@
-"""What hsup executes in a container to reach its processes.
+"""Scripts that hsup executes in a container to signal its processes.
 
-An engine signals the first process of a container only. That is an init, which
-passes signals on to its child, and which ends, and all others with it, when that child
-does. So hsup has a shell of the image's signal all others at once (kill(2): -1 is
-every process but the first one and the caller).
+An engine can only signal the first process of a container. That is an init, which passes signals
+on to its child, and which ends with that child, as do all other processes. So hsup runs a shell of
+the image to signal all of them at once (man 2 kill: -1 is every process but the first one and the
+caller).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from hsup.model import DynoSpec
 from hsup_driver_docker import container
 from hsup_driver_docker.image import Image
 
-#: What a script writes when it has signalled.
+#: Written by a script once it has signalled.
 TOLD = b"told"
 
-#: A config var PATH, which a script has too, may lead to none of these programs.
+#: Scripts have the config vars, too, and a PATH among these may lack these directories.
 _PATH = "PATH=/usr/local/bin:/usr/bin:/bin:$PATH\n"
 
-#: Waits for the program, the child of process 1, without which a signal is lost. Process 1 may
-#: be stopped. Fields are those of man 5 proc.
+#: Waits for the program, the child of process 1: an earlier signal would be lost. Process 1 may be
+#: stopped. The fields of `stat` are those of man 5 proc.
 _AWAIT_PROGRAM = """\
 has_begun() {
   for one in /proc/[0-9]*; do
@@ -42,8 +42,8 @@ _SIGNAL_ALL = f"""\
 echo {TOLD.decode()}
 """
 
-#: Waits until none is left but itself and process 1, which it has go on then, also where hsup is
-#: no more. Letters are those of man 5 proc: Z and X have ended.
+#: Signals all processes, waits until only itself and process 1 are left, and resumes process 1,
+#: even if hsup has ended. Processes in the states Z and X have ended (man 5 proc).
 _END_ALL = f"""\
 trap '' HUP INT TERM
 {_SIGNAL_ALL}
@@ -60,8 +60,8 @@ done
 kill -s CONT 1
 """
 
-#: Signals the process that an engine has started with a mark in its environment: it
-#: is the one whose parent is not of this container, 0. Nothing is written if it has not begun.
+#: Signals the process that the engine started with a mark in its environment. Its parent is outside
+#: of the container, which /proc shows as 0. Writes nothing if the process was not executed yet.
 _SIGNAL_MARKED = f"""\
 {_PATH}for one in /proc/[0-9]*; do
   {{ read -r line <"$one/stat"; }} 2>/dev/null || continue
@@ -75,29 +75,29 @@ _MARK = "HSUP_EXECUTION"
 
 
 def signal_all(number: int) -> dict[str, Any]:
-    """Return what sends a signal to every process."""
+    """Return the request that sends a signal to every process."""
     return _shell(_SIGNAL_ALL, str(number))
 
 
 def end_all(number: int) -> dict[str, Any]:
-    """Return what sends a signal to every process, writes a line, and waits for their end."""
+    """Return the request that signals every process, writes a line, and waits for their end."""
     return _shell(_END_ALL, str(number))
 
 
 def new_mark() -> str:
-    """Return what no other execution has in its environment."""
+    """Return a unique environment variable, for a process to be found by."""
     return f"{_MARK}={container.new_token()}"
 
 
 def execution(spec: DynoSpec, image: Image, mark: str) -> dict[str, Any]:
-    """Return what runs a command in a container beside its program."""
+    """Return the request that execs a command in a container."""
     argv = container.command(spec, image).get("Cmd", [])
     streams = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
     return {"Cmd": argv, "Env": [mark], **streams}
 
 
 def signal_marked(number: int, mark: str) -> dict[str, Any]:
-    """Return what sends a signal to what `execution` has started."""
+    """Return the request that signals the process of an `execution`."""
     return _shell(_SIGNAL_MARKED, str(number), mark)
 
 

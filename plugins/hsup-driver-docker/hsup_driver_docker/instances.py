@@ -1,12 +1,12 @@
-"""Which hsups live, and which are no more: those that share one folder, and one engine.
+"""The registry of the hsups that share a directory and an engine, running or ended.
 
     /var/lib/hsup/docker/ENGINE/
-        household               an id that no other folder has
-        instances/ID/lock       locked (flock(2)) as long as the hsup with that id lives
+        household               a unique id of the directory
+        instances/ID/lock       locked (man 2 flock) while the hsup with that id runs
         instances/ID/CONTAINER  how much of its output was passed on, see `position`
 
-A container's label says HOUSEHOLD/ID. So no hsup takes another one for dead only
-because it cannot see it: on another machine, of another user, in a container.
+The label of a container is HOUSEHOLD/ID. So an hsup never takes one that it cannot see, on another
+machine, of another user or in a container, for one that has ended.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file, unlock
 
 FOLDER = "HSUP_DOCKER_DIR"
 
-#: What the folder of an owner that is being forgotten ends with.
-_GOING = ".going"
+#: The suffix of the directory of an instance that is being removed.
+_REMOVING = ".going"
 
 
 class InstanceRegistry:
-    """The hsups of a folder that use an engine, and this one among them.
+    """The hsups of one directory that use one engine, including this one.
 
-    Raises DriverError if the folder cannot be written.
+    Raises DriverError if the directory cannot be written.
     """
 
     def __init__(self, environ: Mapping[str, str], engine: str) -> None:
@@ -39,34 +39,34 @@ class InstanceRegistry:
         try:
             make_folders(f"{self.folder}/instances")
             for name in os.listdir(self.folder):
-                if name.endswith(_GOING):  # of an hsup that was killed meanwhile
+                if name.endswith(_REMOVING):  # by an hsup that was killed meanwhile
                     _remove(f"{self.folder}/{name}")
             self.id = self._read_id()
-            self.instance = self._be_born()
+            self.instance = self._register()
         except OSError as error:
-            text = f"cannot write to the folder {base}: {error.strerror}"
-            raise DriverError(text, hint=f"set {FOLDER} to another one") from error
+            text = f"cannot write to the directory {base}: {error.strerror}"
+            raise DriverError(text, hint=f"set {FOLDER} to another directory") from error
 
     @property
     def owner(self) -> str:
-        """Return what the label of this hsup's containers says."""
+        """Return the owner in the label of this hsup's containers."""
         return self._owner(self.instance)
 
     @property
     def owners(self) -> Sequence[str]:
-        """Return what the labels of other hsups say, dead or alive."""
-        found = os.listdir(f"{self.folder}/instances")
-        return [self._owner(instance) for instance in found if instance != self.instance]
+        """Return the owners of all other hsups, running or ended."""
+        instances = os.listdir(f"{self.folder}/instances")
+        return [self._owner(instance) for instance in instances if instance != self.instance]
 
     def position_file(self, owner: str, container: str) -> str:
-        """Return where it is kept how much of a container's output was passed on."""
+        """Return the path of the position in the output of a container."""
         return f"{self._path(owner.rpartition('/')[2])}/{container}"
 
     def inherit(self, owner: str, *, lost: bool = False) -> bool:
-        """Tell whether what has this owner is ours now: its hsup is no more, or we have it.
+        """Claim an owner whose hsup has ended; tell whether this hsup has the claim.
 
-        Nobody else inherits it until it is given up, or this hsup is no more. `lost` is for
-        an owner that has dynos, and is dead also where its folder is gone.
+        No other hsup gets it until it is given up, or this hsup ends. With `lost`, an owner
+        without a directory can be claimed, too: it has dynos.
         """
         instance = self._instance(owner)
         if instance is None:
@@ -78,14 +78,14 @@ class InstanceRegistry:
         try:
             lock = self._lock(instance)
         except FileNotFoundError:
-            return False  # it has just left, or somebody else has forgotten it
+            return False  # its hsup has just ended in order, or another one has removed it
         if lock is None:
             return False
         self._locks[instance] = lock
         return True
 
     def has_left(self, owner: str) -> bool:
-        """Tell whether nothing is kept of an hsup of this household: it has ended in order."""
+        """Tell whether an hsup of this household has ended in order, and left no directory."""
         instance = self._instance(owner)
         if instance is None:
             return False
@@ -96,7 +96,7 @@ class InstanceRegistry:
         return False
 
     def give_up(self, owner: str, *, has_containers: bool) -> None:
-        """Let another hsup inherit; forget an owner that has no containers any more."""
+        """Give up the claim on an owner; remove its directory if it has no more containers."""
         instance = owner.rpartition("/")[2]
         lock = self._locks.pop(instance, None)
         if lock is None:
@@ -106,28 +106,28 @@ class InstanceRegistry:
         unlock(lock)
 
     def leave(self, remaining: set[str]) -> None:
-        """Give up all that was inherited, and oneself; `remaining` owners have containers."""
+        """Give up all owners, this hsup's own included; those `remaining` have containers."""
         for instance in list(self._locks):
             owner = self._owner(instance)
             self.give_up(owner, has_containers=owner in remaining)
 
     @property
     def has_inherited(self) -> bool:
-        """Tell whether anything was inherited, and not given up."""
+        """Tell whether an owner is claimed, and not given up."""
         return len(self._locks) > 1
 
     def _owner(self, instance: str) -> str:
         return f"{self.id}/{instance}"
 
     def _instance(self, owner: str) -> str | None:
-        """Return the id of an hsup, None if it is of another household."""
+        """Return the id of the instance of an owner, None for another household."""
         household, _, instance = owner.partition("/")
         return instance if household == self.id and instance.isalnum() else None
 
     def _path(self, instance: str) -> str:
         return f"{self.folder}/instances/{instance}"
 
-    def _be_born(self) -> str:
+    def _register(self) -> str:
         while True:
             instance = os.urandom(6).hex()
             os.mkdir(self._path(instance), 0o700)
@@ -135,21 +135,21 @@ class InstanceRegistry:
                 lock = self._lock(instance)
             except FileNotFoundError:
                 lock = None
-            if lock is not None:  # else somebody else was quicker, and takes it for dead
+            if lock is not None:  # else another hsup has claimed it, before it was locked
                 self._locks[instance] = lock
                 return instance
 
     def _forget(self, instance: str) -> None:
-        """Remove all that is kept of an owner, which nobody sees in part."""
-        going = f"{self.folder}/{instance}{_GOING}"
+        """Remove the directory of an instance, which others see whole or not at all."""
+        removing = f"{self.folder}/{instance}{_REMOVING}"
         try:
-            os.rename(self._path(instance), going)
-        except FileNotFoundError:  # somebody has removed it by hand
+            os.rename(self._path(instance), removing)
+        except FileNotFoundError:  # it was removed by hand
             return
-        _remove(going)
+        _remove(removing)
 
     def _lock(self, instance: str) -> int | None:
-        """Return a lock; None if somebody else has it. Raises FileNotFoundError."""
+        """Lock an instance; return None if it is locked already. Raises FileNotFoundError."""
         try:
             return lock_file(f"{self._path(instance)}/lock", EXCLUSIVE_NOW, MAKE)
         except BlockingIOError:
@@ -161,7 +161,7 @@ class InstanceRegistry:
             made = f"{path}.{os.urandom(6).hex()}"
             write_durably(made, os.urandom(8).hex().encode("ascii"))
             try:
-                os.link(made, path)  # a rename would replace that of somebody who was quicker
+                os.link(made, path)  # a rename would replace the id of an hsup that was quicker
             except FileExistsError:
                 pass
             finally:
@@ -171,7 +171,7 @@ class InstanceRegistry:
 
 
 def _remove(folder: str) -> None:
-    """Remove the folder of an owner, which another hsup may be removing too."""
+    """Remove a directory, which another hsup may be removing too."""
     with suppress(FileNotFoundError):
         for name in os.listdir(folder):
             with suppress(FileNotFoundError):

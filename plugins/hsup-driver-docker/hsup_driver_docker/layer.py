@@ -1,4 +1,4 @@
-"""What an image has besides the files of its stack, as a tar stream."""
+"""The layer that hsup adds to a stack to make an image, as a tar stream."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hsup.launch import START_UP, START_UP_FILE
 from hsup.threads import start_thread
 from hsup_driver_docker.tree import Entry, unreadable, walk
 
-#: The name of the user that a dyno runs as.
+#: The name of the user of dynos.
 USER = "dyno"
-#: It has the lowest number from here on that stack and machine have given to nobody.
+#: Its uid is the lowest one from here on that neither stack nor machine uses.
 _LOWEST_UID = 3000
 
-#: The kernel's own number for a user that has none (/proc/sys/kernel/overflowuid).
+#: The uid that the kernel shows for unmapped users (/proc/sys/kernel/overflowuid).
 _NOBODY = 65534
-#: It takes away what lies below (OCI image specification, layer, whiteouts).
+#: The prefix of a file that hides one of a lower layer (OCI image specification, whiteouts).
 _WHITEOUT = ".wh."
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _BLOCK_BYTES = 1 << 20
@@ -35,7 +35,7 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of the stack's."""
+    """A file of the stack."""
 
     path: str
     content: str
@@ -43,7 +43,7 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """The users of the stack, and the folder of the slug if there is one."""
+    """The users and groups of the stack, and the directory of the slug, if there is one."""
 
     passwd: File
     group: File
@@ -52,7 +52,7 @@ class Layer:
 
 @contextmanager
 def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]]:
-    """Lend a file to read a layer from while it is written, by another thread."""
+    """Yield a file from which to read a layer, while another thread writes it."""
     reading, writing = os.pipe()
     failures: list[BaseException] = []
 
@@ -61,12 +61,12 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
             with open(writing, "wb") as file:
                 _write(layer, _Counted(file, advance))
         except BrokenPipeError:
-            pass  # whoever reads says why it stopped
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            pass  # the reader has stopped, and raises why
+        except BaseException as error:  # noqa: BLE001 - it is raised in the reader's thread
             failures.append(error)
 
     try:
-        thread = start_thread(partial(copy_context().run, write))  # as long as it is wanted
+        thread = start_thread(partial(copy_context().run, write))  # to see that it is given up
     except TooManyProcesses:
         os.close(reading)
         os.close(writing)
@@ -76,13 +76,13 @@ def streamed(layer: Layer, advance: Callable[[int], None]) -> Iterator[IO[bytes]
             yield file
     finally:
         thread.join()
-        if failures:  # whoever reads has got a part only, and may have failed at that
+        if failures:  # they are the cause of any failure of the reader
             (failure,) = failures
             raise failure if isinstance(failure, HsupError) else unreadable(failure)
 
 
 class _Counted(io.RawIOBase):
-    """A file to write to that tells how much that is."""
+    """A file that reports how much is written to it."""
 
     def __init__(self, file: IO[bytes], advance: Callable[[int], None]) -> None:
         self._file = file
@@ -116,14 +116,14 @@ def _add(archive: tarfile.TarFile, path: str, content: str) -> None:
 
 
 def _add_folder(archive: tarfile.TarFile, folder: str, uid: int) -> None:
-    """Add a slug as /app: what belongs to its owner is the dyno's, all else stays as it is."""
+    """Add a slug as /app; files of the owner of its directory become the dyno's."""
     owner = None
     for entry in walk(folder):
         owner = entry.status.st_uid if owner is None else owner
         try:
             _add_entry(archive, entry, partial(_given, owner=owner, uid=uid))
         except FileNotFoundError:
-            continue  # it has just gone
+            continue  # it was just removed
 
 
 def _add_entry(
@@ -131,7 +131,7 @@ def _add_entry(
 ) -> None:
     mode = entry.status.st_mode
     if entry.name.startswith(_WHITEOUT):
-        reason = f'no layer of an image can have a name that begins with "{_WHITEOUT}"'
+        reason = f'an image cannot hold a file whose name begins with "{_WHITEOUT}"'
         raise OSError(errno.EINVAL, reason, entry.path)
     if stat.S_ISREG(mode):
         with open(entry.open(), "rb") as file:
@@ -148,10 +148,10 @@ def _add_entry(
 
 
 def _given(member: tarfile.TarInfo, *, owner: int, uid: int) -> tarfile.TarInfo:
-    """Give what belongs to the folder's owner to the dyno's user, and nothing else."""
+    """Give a file of the directory's owner to the dyno's user, and no other file."""
     if member.uid == owner:
         member.uid = member.gid = uid
-    else:  # on this machine, the number is another user's
+    else:  # the dyno's uid may be another user's on this machine
         member.uid = _NOBODY if member.uid == uid else member.uid
         member.gid = _NOBODY if member.gid == uid else member.gid
     member.uname = member.gname = ""
@@ -160,18 +160,18 @@ def _given(member: tarfile.TarInfo, *, owner: int, uid: int) -> tarfile.TarInfo:
 
 
 def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, file: IO[bytes], path: str) -> None:
-    if not member.isreg():  # a file that has come by another name
+    if not member.isreg():  # a hard link to a file that was added already
         archive.addfile(member)
         return
     try:
         archive.addfile(member, file)
-    except OSError as error:  # it has become shorter meanwhile
+    except OSError as error:  # the file was truncated meanwhile
         error.filename = error.filename or path
         raise
 
 
 def _others(users: str) -> str:
-    """Return the lines of other users, see man 5 passwd."""
+    """Return the lines of all other users (man 5 passwd)."""
     lines = users.splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines if line.partition(":")[0] != USER)
 
@@ -190,7 +190,7 @@ def _free_uid(layer: Layer) -> int:
 
 
 def _has_account(uid: int) -> bool:
-    """Tell whether a number is a user's of this machine, whose files a dyno could read; blocks."""
+    """Tell whether a user of this machine, whose files a dyno could read, has a uid; blocks."""
     try:
         pwd.getpwuid(uid)
     except KeyError:

@@ -1,4 +1,4 @@
-"""The containers of hsups that are no more: some are taken over, the others removed."""
+"""The containers of previous hsups: some are adopted, the others removed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hsup_driver_docker.container import APP, NAME, OWNER, SPEC
 from hsup_driver_docker.engine import Engine
 from hsup_driver_docker.instances import InstanceRegistry
 
-#: So many containers are removed at a time.
+#: How many containers are removed at a time.
 _AT_ONCE = 10
 
 _Listed = Mapping[str, Any]
 
 
 class Leftovers:
-    """What was found of hsups that shared this one's household. Everything blocks."""
+    """The leftovers of previous hsups of this household. All methods block."""
 
     def __init__(self, engine: Engine, household: InstanceRegistry) -> None:
         self._engine = engine
@@ -25,16 +25,16 @@ class Leftovers:
         self._kept: dict[str, _Listed] = {}
 
     def sweep(self) -> list[str]:
-        """Remove what nobody can take over; say what a dead hsup has left of it."""
-        found = self._by_owner()
+        """Remove containers that cannot be adopted; describe those that a previous hsup left."""
+        by_owner = self._by_owner()
         removed = []
-        for owner in {*found, *self._instances.owners}:
-            containers = found.get(owner, [])
+        for owner in {*by_owner, *self._instances.owners}:
+            containers = by_owner.get(owner, [])
             surplus = _without_dynos(containers)
             if self._instances.has_left(owner):
                 self._discard(surplus)
             elif (surplus or not containers) and self._instances.inherit(owner):
-                containers = self._by_owner().get(owner, [])  # it may have made more, and died
+                containers = self._by_owner().get(owner, [])  # as it may have made more
                 surplus = _without_dynos(containers)
                 removed += self._remove(surplus)
                 has_dynos = len(surplus) < len(containers)
@@ -42,11 +42,11 @@ class Leftovers:
         return removed
 
     def keep_only(self, app: str, fingerprints: Collection[str]) -> list[str]:
-        """Remove an application's dynos but for one of each fingerprint; say what it was."""
+        """Remove an application's dynos, except for one of each fingerprint; describe them."""
         self._kept = {one: self._kept[one] for one in self._kept.keys() & set(fingerprints)}
         removed = []
-        for owner, found in self._by_owner().items():
-            if not _dynos(found, app) or not self._instances.inherit(owner, lost=True):
+        for owner, listed in self._by_owner().items():
+            if not _dynos(listed, app) or not self._instances.inherit(owner, lost=True):
                 continue
             containers = self._by_owner().get(owner, [])
             dynos = _dynos(containers, app)
@@ -58,53 +58,57 @@ class Leftovers:
         return removed
 
     def find(self, fingerprint: str) -> tuple[str, str, str] | None:
-        """Return id, name and owner of a container that was kept; None if there is none."""
-        one = self._kept.get(fingerprint)
-        return (one["Id"], _name(one), one["Labels"][OWNER]) if one else None
+        """Return id, name and owner of a container that was kept, None without one."""
+        container = self._kept.get(fingerprint)
+        if container is None:
+            return None
+        return container["Id"], _name(container), container["Labels"][OWNER]
 
     def forget(self, fingerprint: str) -> None:
-        """Know nothing any more of a container that was taken over, or is no more."""
+        """Forget a container that was adopted, or has ended."""
         del self._kept[fingerprint]
 
     def owners(self) -> set[str]:
-        """Return whose containers are there."""
+        """Return the owners of all containers."""
         return set(self._by_owner())
 
-    def _keep(self, one: _Listed, fingerprints: Collection[str]) -> bool:
-        fingerprint = one["Labels"][SPEC]
-        known = self._kept.get(fingerprint, one)  # from an earlier time, which was cut short
-        if fingerprint not in fingerprints or known["Id"] != one["Id"]:
+    def _keep(self, container: _Listed, fingerprints: Collection[str]) -> bool:
+        fingerprint = container["Labels"][SPEC]
+        known = self._kept.get(fingerprint, container)  # of an earlier call, which failed
+        if fingerprint not in fingerprints or known["Id"] != container["Id"]:
             return False
-        self._kept[fingerprint] = one
+        self._kept[fingerprint] = container
         return True
 
     def _by_owner(self) -> dict[str, list[_Listed]]:
-        """Return the containers that hsup made, and not who copied their labels."""
-        found: dict[str, list[_Listed]] = {}
-        for one in self._engine.containers(OWNER):
-            if one["Labels"].get(NAME) == _name(one):
-                found.setdefault(one["Labels"][OWNER], []).append(one)
-        return found
+        """Return the containers that hsups made, not those that copied their labels, by owner."""
+        by_owner: dict[str, list[_Listed]] = {}
+        for container in self._engine.containers(OWNER):
+            if container["Labels"].get(NAME) == _name(container):
+                by_owner.setdefault(container["Labels"][OWNER], []).append(container)
+        return by_owner
 
     def _discard(self, surplus: Sequence[_Listed]) -> None:
-        """Remove what an hsup has run that ended in order: mostly, the engine is at it already."""
-        for one in surplus:
+        """Remove containers of an hsup that ended in order; most are already being removed."""
+        for container in surplus:
             try:
-                self._engine.discard(str(one["Id"]))
+                self._engine.discard(str(container["Id"]))
             except EngineError as error:
-                import logging  # takes long, and is needed rarely
+                import logging  # slow to import, and rarely needed
 
-                logging.getLogger(__name__).info("%s is left: %s", _name(one), error)
+                logging.getLogger(__name__).info(
+                    "cannot remove container %s: %s", _name(container), error
+                )
 
     def _remove(self, surplus: Sequence[_Listed]) -> list[str]:
         if surplus:
-            from concurrent.futures import ThreadPoolExecutor  # takes long, and is needed rarely
+            from concurrent.futures import ThreadPoolExecutor  # slow to import, rarely needed
 
             identities = [str(one["Id"]) for one in surplus]
             try:
                 with ThreadPoolExecutor(_AT_ONCE) as pool:
                     list(pool.map(self._engine.remove, identities))
-            except RuntimeError:  # no more threads may be had
+            except RuntimeError:  # no thread can be started
                 for identity in identities:
                     self._engine.remove(identity)
         return [f"the container {_name(one)}" for one in surplus]
@@ -119,7 +123,7 @@ def _without_dynos(containers: Iterable[_Listed]) -> list[_Listed]:
 
 
 def _is_dyno(listed: _Listed) -> bool:
-    """Tell whether a container is a dyno that runs, and that can be taken over."""
+    """Tell whether a container is a running dyno, which can be adopted."""
     return listed["State"] == "running" and SPEC in listed["Labels"]
 
 

@@ -1,7 +1,7 @@
-"""Hear of containers whose memory was used up.
+"""Watch for containers whose memory was used up.
 
-The kernel then kills one process of a container, and the engine tells; a dyno
-ends as a whole.
+The kernel then kills one process of a container, and the engine sends an event. A dyno has to end
+as a whole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RETRY_SECONDS = 2.0
 
 
 class MemoryWatch:
-    """Calls back with the id of each container with a label that ran out of memory."""
+    """Calls `tell` with the id of each container with a label that runs out of memory."""
 
     def __init__(self, engine: Engine, label: str, tell: Callable[[str], None]) -> None:
         self._ask = lambda: engine.events([OUT_OF_MEMORY], label=label)
@@ -32,13 +32,13 @@ class MemoryWatch:
         self._is_connected = asyncio.Event()
 
     async def begin(self) -> None:
-        """Return when this listens, or when there is nothing to listen to for now."""
+        """Start to watch; return when connected, or when the first attempt has failed."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._listen())
         await self._is_connected.wait()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop watching."""
         if self._task is not None and not self._task.get_loop().is_closed():
             self._task.cancel()
 
@@ -47,12 +47,12 @@ class MemoryWatch:
             try:
                 stream = await in_thread(self._ask)
             except (EngineAway, EngineError, TooManyProcesses) as error:
-                logger.debug("not told of memory: %s", error)
+                logger.debug("cannot watch for dynos that are out of memory: %s", error)
                 self._is_connected.set()
             else:
                 self._is_connected.set()
                 await self._hear(stream)
-            await asyncio.sleep(_RETRY_SECONDS)  # the engine is being restarted, for example
+            await asyncio.sleep(_RETRY_SECONDS)  # the engine may be restarting
 
     async def _hear(self, stream: Stream) -> None:
         lines = Lines()

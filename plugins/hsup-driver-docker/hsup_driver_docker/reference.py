@@ -1,4 +1,4 @@
-"""Which names a container image may have."""
+"""The grammar of the names of container images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from hsup.errors import DriverError
 
-#: The grammar of github.com/distribution/reference, which engines and registries follow.
+#: That of github.com/distribution/reference, which engines and registries follow.
 _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -15,19 +15,19 @@ _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}
 _REFERENCE = re.compile(
     rf"((?:{_DOMAIN}/)?{_PATH_PART}(?:/{_PATH_PART})*)(?::{_TAG})?(?:@{_DIGEST})?"
 )
-_MOST_CHARACTERS = 255  # of all but tag and digest
+_MOST_CHARACTERS = 255  # without tag and digest
 
 
 def check(name: str) -> None:
-    """Raise DriverError for what is not the name of an image, with its tag or digest."""
-    found = _REFERENCE.fullmatch(name)
+    """Raise DriverError for an invalid name of an image; it may have a tag and a digest."""
+    match = _REFERENCE.fullmatch(name)
     _, at, digest = name.partition("@")
     if at and not re.fullmatch(_DIGEST, digest):
-        # It is not shown: what is before an "@" may be a password.
-        text = 'an image is named with an "@" that is not followed by a digest'
+        # The name is not shown, as a password may stand before the "@".
+        text = 'the name of an image has an "@" without a digest after it'
         raise DriverError(text, hint="write NAME@sha256:..., and leave passwords to docker login")
-    if found is None or len(found[1]) > _MOST_CHARACTERS:
-        hint = "write one such as debian:12, or registry.example.com/team/shop:v1"
+    if match is None or len(match[1]) > _MOST_CHARACTERS:
+        hint = "write a name such as debian:12, or registry.example.com/team/shop:v1"
         raise DriverError(f"{_quoted(name)} is not a valid image name", hint=hint)
 
 

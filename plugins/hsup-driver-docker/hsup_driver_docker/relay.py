@@ -1,4 +1,4 @@
-"""Pass on what a container writes to the pipes of its dyno."""
+"""Copy the output of a container to the pipes of its dyno."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hsup_driver_docker.descriptors import duplicate
 from hsup_driver_docker.frames import STDERR, STDOUT, Demultiplexer
 from hsup_driver_docker.position import Position, PositionFile
 
-#: So long after the last byte a position is one in time: what the engine has logged
-#: before the middle of it was passed on, and what it logs after it was not.
+#: After a pause this long, a position can be a point of time: all that the engine has logged before
+#: the middle of the pause was passed on, and nothing that it logs later.
 _QUIET_SECONDS = 0.05
 
 
 class Outputs:
-    """The writing ends of a dyno's pipes, and how much was written to them."""
+    """The write ends of a dyno's pipes, with the position of its output."""
 
     def __init__(self, pipes: OutputPipes, file: PositionFile | None) -> None:
         self.file = file
@@ -33,17 +33,17 @@ class Outputs:
             os.set_blocking(pipe, False)
 
     def pipe(self, stream: int) -> int:
-        """Return a pipe's descriptor."""
+        """Return the descriptor of a pipe."""
         return self._pipes[stream]
 
     def write(self, stream: int, data: memoryview) -> memoryview:
-        """Write as much as there is room for; return the rest."""
+        """Write as much as the pipe has room for; return the rest."""
         try:
             count = os.write(self._pipes[stream], data)
         except BlockingIOError:
             return data
         except BrokenPipeError:
-            count = len(data)  # nobody is interested any more
+            count = len(data)  # the pipe has no reader any more
         self._is_line_end[stream] = data[count - 1] == ord("\n")
         since, out, err, _ = self.position
         if stream == STDOUT:
@@ -55,9 +55,9 @@ class Outputs:
         return data[count:]
 
     def settle(self, seconds_ago: float) -> bool:
-        """Make the position one in time; tell whether to try again, as not all is read yet.
+        """Make the position a point of time; return False while a pipe is not read to its end.
 
-        An engine logs a line when it has all of it.
+        An engine logs a line once it is complete, so output must end with a whole line.
         """
         if any(map(_unread, self._pipes.values())):
             return False
@@ -68,7 +68,7 @@ class Outputs:
         return True
 
     def close(self) -> None:
-        """Have the pipes end."""
+        """Close the pipes, and remove the position."""
         for pipe in self._pipes.values():
             os.close(pipe)
         if self.file is not None:
@@ -76,7 +76,7 @@ class Outputs:
             self.file = None
 
     def _keep(self) -> None:
-        """Write down what would be lost of hsup's life; what nobody has read yet is not."""
+        """Store the position, without what is still unread in the pipes."""
         if self.file is not None:
             out, err = (_unread(self._pipes[one]) for one in (STDOUT, STDERR))
             now = self.position
@@ -85,9 +85,9 @@ class Outputs:
 
 
 class Relay:
-    """Reads one stream of the engine's to its end, as fast as the dyno's pipes are read.
+    """Copies one stream of the engine to its end, as fast as the dyno's pipes are read.
 
-    `skip` says how many bytes of each output were passed on before.
+    `skip` has the number of bytes of each output that were passed on before.
     """
 
     def __init__(self, stream: Stream, outputs: Outputs, skip: Position | None = None) -> None:
@@ -106,7 +106,7 @@ class Relay:
         self._pass_on(stream.first)
 
     def discard(self) -> None:
-        """Wait for no reader any more: an engine does not end a container whose output waits."""
+        """Drop output that is not read: an engine does not end a container with pending output."""
         self._is_discarding = True
         if self._waiting and not self.ended.done():
             self._resume(self._waiting[0][0])
@@ -132,7 +132,7 @@ class Relay:
         return piece[known:]
 
     def _flush(self) -> None:
-        """Write what was read; read on when there is room for it."""
+        """Write all that was read; stop reading the stream while a pipe is full."""
         while self._waiting:
             stream, piece = self._waiting[0]
             rest = self._outputs.write(stream, piece)
@@ -170,6 +170,6 @@ class Relay:
 
 
 def _unread(pipe: int) -> int:
-    """Return how many bytes are in a pipe (FIONREAD, man 2 ioctl_pipe)."""
+    """Return the number of unread bytes in a pipe (FIONREAD, man 2 ioctl_pipe)."""
     (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))
     return int(count)

@@ -1,6 +1,6 @@
-"""What hsup leaves to Docker's SDK: pulling and building images, and credentials.
+"""Pull and build images with Docker's SDK, which also finds credentials.
 
-It blocks, and takes long to import.
+All methods block. The SDK is slow to import.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 
 _Event = TypeVar("_Event")
 
-#: As many as the kernel follows (man 7 path_resolution).
+#: How many symbolic links the kernel follows (man 7 path_resolution).
 _MOST_LINKS = 40
-#: An engine answers an upload when it has written all of it.
+#: An engine answers an upload once it has written all of it.
 _TIMEOUT_SECONDS = 900
-#: How often to look whether a pull is still wanted.
+#: How often a pull checks whether it is still wanted.
 _LOOK_SECONDS = 0.2
 
 
@@ -54,7 +54,7 @@ class Sdk:
     def __init__(self, engine: Engine) -> None:
         """Connect. Raises EngineAway."""
         self._engine = engine
-        self._containers: set[str] = set()  # in which images are being built
+        self._containers: set[str] = set()  # those in which images are being built
         self._is_closed = False
         endpoint = engine.endpoint
         with _failures_told(f"reach the Docker Engine at {endpoint.address}"):
@@ -64,19 +64,19 @@ class Sdk:
                 timeout=_TIMEOUT_SECONDS,
                 tls=_tls(endpoint.certificates),
             )
-        # Else REQUESTS_CA_BUNDLE and proxies, which are for the web, outweigh what was said here.
+        # Else REQUESTS_CA_BUNDLE and proxies, which are for the web, would take precedence.
         self._client.trust_env = False
         if endpoint.certificates is not None:
             self._client.mount("https://", _TlsAdapter(tls_context(endpoint.certificates)))
 
     def close(self) -> None:
-        """Close the connections that are kept, and give up what is being built in a thread."""
+        """Cancel builds in other threads, and close the connections."""
         self._is_closed = True
         for container in tuple(self._containers):
             try:
                 self._engine.remove(container)
             except DriverError as error:
-                logger.info("the container %s is left: %s", container, error)
+                logger.info("cannot remove container %s: %s", container, error)
         self._client.close()
 
     def pull(self, name: str) -> None:
@@ -94,10 +94,10 @@ class Sdk:
                     done[event["id"]] = detail["current"]
 
     def _events_of_pull(self, repository: str, tag: str) -> Iterator[Mapping[str, Any]]:
-        """Yield what the engine tells while it pulls, which may be nothing for a long time.
+        """Yield the events of a pull, between which a long time may pass.
 
-        A thread of its own waits for that, so that a pull that is not wanted any more is given
-        up at once. The engine ends it when it has something to tell and nobody listens.
+        A separate thread waits for them, so that a pull that is no longer wanted is given up at
+        once. The engine ends such a pull when it fails to send the next event.
         """
         events: SimpleQueue[Mapping[str, Any] | Exception | None] = SimpleQueue()
         is_given_up = Event()
@@ -108,7 +108,7 @@ class Sdk:
                     if is_given_up.is_set():
                         return
                     events.put(event)
-            except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            except Exception as error:  # noqa: BLE001 - it is raised in the waiting thread
                 events.put(error)
             else:
                 events.put(None)
@@ -132,9 +132,9 @@ class Sdk:
         tag: str,
         owner: str,
     ) -> str:
-        """Make an image of a stack's and the files of a slug; return its id.
+        """Make an image from the image of a stack and the files of a slug; return its id.
 
-        `stack` is the name of the image whose id is `base`. Nothing of it is executed.
+        `stack` is the name of the image with the id `base`. No program of it is executed.
         """
         name = f"hsup-build-{new_token()}"
         made = {"Image": base, "Cmd": ["/bin/bash"], "Labels": {OWNER: owner, NAME: name}}
@@ -142,7 +142,7 @@ class Sdk:
         self._containers.add(container)
         try:
             if self._is_closed:
-                raise DriverError(f"the image {tag} is not built any more")
+                raise DriverError(f"the build of image {tag} was cancelled")
             self._require_bash(container, stack)
             self._fill(container, folder, tag)
             return self._commit(container, labels, tag)
@@ -155,7 +155,7 @@ class Sdk:
         try:
             self._client.remove_image(image)
         except (DockerException, requests.RequestException) as error:
-            logger.info("the image %s stays: %s", image, error)
+            logger.info("cannot remove image %s: %s", image, error)
 
     def _require_bash(self, container: str, stack: str) -> None:
         try:
@@ -163,7 +163,7 @@ class Sdk:
         except EngineError as error:
             if error.status != NOT_FOUND:
                 raise
-            text = f"the image {stack} has no /bin/bash, which starts dynos"
+            text = f"image {stack} has no /bin/bash, with which hsup starts dynos"
             raise DriverError(text, hint="use another image for the stack") from error
 
     def _fill(self, container: str, folder: str | None, tag: str) -> None:
@@ -176,9 +176,9 @@ class Sdk:
         ):
 
             def count(size: int) -> None:
-                """Break off at the end: an engine removes no container while it reads for it."""
+                """Stop a cancelled upload, during which an engine cannot remove the container."""
                 if self._is_closed:
-                    raise DriverError(f"the image {tag} is not built any more")
+                    raise DriverError(f"the build of image {tag} was cancelled")
                 require_wanted()
                 advance(size)
 
@@ -186,7 +186,7 @@ class Sdk:
                 self._client.put_archive(container, "/", archive)
 
     def _find(self, container: str, path: str) -> layer.File:
-        """Return a file, which symbolic links may lead to; an empty one where there is none."""
+        """Follow symbolic links to a file, and return it; an empty one if there is none."""
         for _ in range(_MOST_LINKS):
             try:
                 parts, _ = self._client.get_archive(container, path)
@@ -209,20 +209,20 @@ class Sdk:
             "Cmd": ["/bin/bash"],
             "Entrypoint": [],
             "Healthcheck": {"Test": ["NONE"]},
-            "Labels": {OWNER: "", NAME: "", **labels},  # what somebody else runs of it is not ours
+            "Labels": {OWNER: "", NAME: "", **labels},  # containers of others are not hsup's
         }
         with _failures_told(f"build the image {tag}"):
             made = str(self._client.commit(container, repository, version, conf=config)["Id"])
         settings = (self._engine.image(tag) or {}).get("Config") or {}
         if settings.get("User") != layer.USER:
             self.remove_image(made)
-            text = f"the engine has made {tag} without its user: dynos would run as root"
-            raise DriverError(text, hint="use Docker: Podman 4 does so")
+            text = f"the Docker Engine built image {tag} without its user: dynos would run as root"
+            raise DriverError(text, hint="use Docker instead of Podman 4")
         return made
 
 
 def _next_wanted(events: SimpleQueue[_Event]) -> _Event:
-    """Return the next event. Raises GivenUp once the work is not wanted any more."""
+    """Return the next event. Raises GivenUp once the work is no longer wanted."""
     while True:
         require_wanted()
         with suppress(Empty):
@@ -230,30 +230,30 @@ def _next_wanted(events: SimpleQueue[_Event]) -> _Event:
 
 
 class _TlsAdapter(HTTPAdapter):
-    """Speaks TLS as a `Connection` does, and no more strictly."""
+    """Verifies certificates as a `Connection` does, not more strictly."""
 
     def __init__(self, context: SSLContext) -> None:
         self._context = context
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Have all connections made with the context."""
+        """Make all connections with the context."""
         super().init_poolmanager(*args, ssl_context=self._context, **options)
 
 
 @contextmanager
 def _failures_told(doing: str) -> Iterator[None]:
-    """Raise what the SDK raises as an error of hsup's."""
+    """Turn errors of the SDK into errors of hsup."""
     try:
         yield
     except APIError as error:
-        said = " ".join(str(error.explanation or error).split())
+        reason = " ".join(str(error.explanation or error).split())
         hint = None
-        if "no space left on device" in said:
-            hint = "free some space: docker system df tells what takes it"
-        elif error.status_code == NOT_FOUND or "denied" in said:
-            hint = "check its name, or use docker login"
-        raise DriverError(f"cannot {doing}: {said}", hint=hint) from error
+        if "no space left on device" in reason:
+            hint = "free some space; docker system df lists what uses it"
+        elif error.status_code == NOT_FOUND or "denied" in reason:
+            hint = "check its name, or log in with docker login"
+        raise DriverError(f"cannot {doing}: {reason}", hint=hint) from error
     except (DockerException, requests.RequestException) as error:
         raise EngineAway(f"cannot {doing}: {error}") from error
 

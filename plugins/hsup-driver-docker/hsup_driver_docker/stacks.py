@@ -1,4 +1,4 @@
-"""Which image a stack is."""
+"""The images of stacks."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from hsup.numerals import are_digits
 VARIABLE = "DOCKER_STACKS"
 DEFAULT_STACK = "heroku-24"
 
-#: What Heroku calls its stacks, with a number behind a hyphen; the images are tagged so.
+#: The names of Heroku's stacks before the hyphen. What stands behind it is the tag of the image.
 _HEROKU = frozenset({"heroku", "cedar"})
 
 
 class Stacks:
-    """The images of stacks: those of DOCKER_STACKS, then Heroku's by their names."""
+    """The images in DOCKER_STACKS, and those of Heroku's stacks."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Read the variable. Raises UsageError for one that makes no sense."""
+        """Read the environment variable. Raises UsageError if it is invalid."""
         self._images: dict[str, str] = {}
         for word in environ.get(VARIABLE, "").split():
             name, equals, image = word.partition("=")
             if not (name and equals and image):
-                hint = "write a stack and its image, such as cedar-14=heroku/cedar:14, or several"
-                raise UsageError(f'{VARIABLE} has "{word}" in it', hint=hint)
+                hint = "write STACK=IMAGE, such as cedar-14=heroku/cedar:14"
+                raise UsageError(f'{VARIABLE}: "{word}" is not a stack and its image', hint=hint)
             self._images[name] = image
 
     def image(self, stack: str | None) -> str:
@@ -32,8 +32,8 @@ class Stacks:
         name = stack or DEFAULT_STACK
         if name in self._images:
             return self._images[name]
-        kind, _, number = name.partition("-")
-        if kind in _HEROKU and are_digits(number):
-            return f"heroku/{kind}:{number}"
+        family, _, number = name.partition("-")
+        if family in _HEROKU and are_digits(number):
+            return f"heroku/{family}:{number}"
         hint = f"set {VARIABLE}={name}=IMAGE"
-        raise DriverError(f'it is not known which image the stack "{name}" is', hint=hint)
+        raise DriverError(f'no image is known for the stack "{name}"', hint=hint)

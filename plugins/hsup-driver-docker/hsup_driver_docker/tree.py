@@ -1,4 +1,4 @@
-"""Walk a folder by descriptors: links that somebody puts there meanwhile lead nowhere."""
+"""Walk a directory tree by descriptors, so that links put there meanwhile are not followed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import NamedTuple
 from hsup.errors import DriverError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-#: What takes a file's place may be a link, a pipe that nobody writes to, or a terminal.
+#: A file may have been replaced by a link, a pipe without a writer, or a terminal.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-#: Each level takes a descriptor.
+#: Each level holds a descriptor.
 _MOST_LEVELS = 200
-#: What it means that there is something else now (man 2 open).
+#: The errors for a file that was replaced (man 2 open).
 _REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
 
 
 class Entry(NamedTuple):
-    """A file below a folder, whose `parent` is open as long as it is visited."""
+    """A file below a directory; the descriptor `parent` is open while it is visited."""
 
     path: str
     parent: int
@@ -28,12 +28,12 @@ class Entry(NamedTuple):
     status: os.stat_result
 
     def target(self) -> str:
-        """Return where a symbolic link leads. Raises OSError."""
+        """Return the target of a symbolic link. Raises OSError."""
         with _told(self.path):
             return os.readlink(self.name, dir_fd=self.parent)
 
     def open(self) -> int:
-        """Return a descriptor to read a regular file. Raises OSError if it is none any more."""
+        """Open a regular file for reading. Raises OSError if it was replaced."""
         with _told(self.path):
             descriptor = os.open(self.name, _FILE, dir_fd=self.parent)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -45,24 +45,24 @@ class Entry(NamedTuple):
 class _Level(NamedTuple):
     path: str
     descriptor: int
-    found: Iterator[os.DirEntry[str]]
+    entries: Iterator[os.DirEntry[str]]
 
 
 def walk(folder: str) -> Iterator[Entry]:
-    """Give a folder, with an empty path, and all that is below it, folders before their files.
+    """Yield a directory, with an empty path, and all that is below, directories before their files.
 
-    What goes meanwhile is left out. Raises OSError for what is replaced meanwhile.
+    Files that are removed meanwhile are left out. Raises OSError for one that is replaced.
     """
     top = os.open(folder, _FOLDER)
     levels = [_level("", top)]
     try:
         yield Entry("", top, ".", os.fstat(top))
         while levels:
-            found = next(levels[-1].found, None)
-            if found is None:
+            listed = next(levels[-1].entries, None)
+            if listed is None:
                 os.close(levels.pop().descriptor)
                 continue
-            entry = _entry(levels[-1], found)
+            entry = _entry(levels[-1], listed)
             if entry is None:
                 continue
             if stat.S_ISDIR(entry.status.st_mode):
@@ -78,46 +78,46 @@ def walk(folder: str) -> Iterator[Entry]:
 
 
 def unreadable(error: BaseException) -> DriverError:
-    """Return the error for a folder that could not be read."""
+    """Return the error for a directory that could not be read."""
     reason = getattr(error, "strerror", None) or str(error)
-    place = getattr(error, "filename", None)
+    path = getattr(error, "filename", None)
     text = f"cannot read the files of the slug: {reason}"
-    failure = DriverError(f"{text}: {place}" if place else text)
+    failure = DriverError(f"{text}: {path}" if path else text)
     failure.__cause__ = error
     return failure
 
 
 def _level(path: str, descriptor: int) -> _Level:
-    """Return what is in a folder, which is closed where that cannot be listed."""
+    """Return the sorted entries of a directory; close its descriptor if they cannot be listed."""
     try:
-        with os.scandir(descriptor) as found:
-            return _Level(path, descriptor, iter(sorted(found, key=lambda one: one.name)))
+        with os.scandir(descriptor) as entries:
+            return _Level(path, descriptor, iter(sorted(entries, key=lambda entry: entry.name)))
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _entry(level: _Level, found: os.DirEntry[str]) -> Entry | None:
+def _entry(level: _Level, listed: os.DirEntry[str]) -> Entry | None:
     try:
-        status = found.stat(follow_symlinks=False)
+        status = listed.stat(follow_symlinks=False)
     except FileNotFoundError:
-        return None  # it has just gone
-    return Entry(f"{level.path}/{found.name}", level.descriptor, found.name, status)
+        return None  # it was just removed
+    return Entry(f"{level.path}/{listed.name}", level.descriptor, listed.name, status)
 
 
 def _descend(entry: Entry, depth: int) -> int | None:
     if depth >= _MOST_LEVELS:
-        text = f"folders are nested more than {_MOST_LEVELS} deep"
+        text = f"directories are nested more than {_MOST_LEVELS} deep"
         raise OSError(errno.ENAMETOOLONG, text, entry.path)
     try:
         with _told(entry.path):
             return os.open(entry.name, _FOLDER | os.O_NOFOLLOW, dir_fd=entry.parent)
     except FileNotFoundError:
-        return None  # it has just gone
+        return None  # it was just removed
 
 
-class _told:  # noqa: N801 - it is used as contextlib's are, and entered for every file
-    """Have an error tell of the path below the folder."""
+class _told:  # noqa: N801 - used like contextlib's; faster, as every file enters it
+    """Put the path below the directory into an OSError."""
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""A stack for tests, as an image of the engine's: this machine's bash and coreutils.
+"""A stack for tests, as an image on the engine: this machine's bash and coreutils.
 
 What needs an engine is skipped where there is none; `make test` has one.
 """
@@ -43,7 +43,7 @@ def _libraries(program: str) -> set[str]:
 
 
 def pack(programs: str) -> bytes:
-    """Return a tar archive with programs, and the libraries that they need."""
+    """Return a tar archive of programs with their libraries."""
     paths = [
         path for name in programs.split() if (path := shutil.which(name, path="/usr/bin:/bin"))
     ]
@@ -72,7 +72,7 @@ def _folder(name: str, mode: int) -> tarfile.TarInfo:
 
 @pytest.fixture
 def root_archive() -> Callable[..., bytes]:
-    """What makes the root of an image, given the names of programs in a line."""
+    """A maker of the archive of an image, from a line with names of programs."""
     return lambda programs=PROGRAMS: pack(programs)
 
 
@@ -91,7 +91,7 @@ def engine() -> Engine:
 def _alone(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """Run the tests with the engine one by one: they look at all that it has."""
+    """Run the tests with the engine one by one, as they look at all of its containers."""
     if "engine" not in request.fixturenames:
         yield
         return
@@ -102,21 +102,21 @@ def _alone(
 
 @contextmanager
 def connected(engine: Engine) -> Iterator[docker.APIClient]:
-    """Lend Docker's SDK; it keeps connections until it is closed."""
+    """Yield Docker's SDK, which keeps connections until it is closed."""
     with closing(docker.APIClient(base_url=engine.endpoint.address, version="auto")) as client:
         yield client
 
 
 @pytest.fixture
 def sdk(engine: Engine) -> Iterator[docker.APIClient]:
-    """Docker's SDK, for what only tests do."""
+    """Docker's SDK, for requests that only tests send."""
     with connected(engine) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def stack(engine: Engine) -> Iterator[str]:
-    """The name of an image with what tests run; the images built of it go with it."""
+    """The name of an image with programs for tests; it and images built on it are removed."""
     name = f"hsup-test-{secrets.token_hex(4)}"
     change = ["ENV LANG=nowhere", 'ENTRYPOINT ["/bin/false"]']
     with connected(engine) as sdk:
@@ -130,7 +130,7 @@ def stack(engine: Engine) -> Iterator[str]:
 
 @pytest.fixture
 def environ(stack: str, engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Variables for a driver that shares nothing with others; fail if it leaves something."""
+    """Environment variables for a driver of its own; fail if it leaves a container."""
     named = {name: os.environ[name] for name in ("DOCKER_HOST", "HOME") if name in os.environ}
     yield {
         **named,
@@ -152,7 +152,7 @@ def environ(stack: str, engine: Engine, tmp_path: Path) -> Iterator[dict[str, st
 
 
 def _containers(engine: Engine, households: Container[str]) -> dict[str, str]:
-    """Return the states of hsups' containers by their ids."""
+    """Return the states of all containers of hsups, by id."""
     return {
         one["Id"]: one["State"]
         for one in engine.containers("hsup.owner")

@@ -1,4 +1,4 @@
-"""Dynos of a driver, run as hsup runs them."""
+"""Run dynos of a driver as hsup does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hsup_driver_docker.dyno import DockerDyno
 
 
 def run(check: Coroutine[object, object, None]) -> None:
-    """Run a check on a loop of its own, for a bounded time."""
+    """Run a check on a new loop, with a time limit."""
 
     async def limited() -> None:
         async with asyncio.timeout(60):
@@ -34,7 +34,7 @@ def spec(
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -44,7 +44,7 @@ def free_port() -> int:
 async def started(
     driver: DockerDriver, wanted: DynoSpec
 ) -> AsyncIterator[tuple[DockerDyno, Recorder]]:
-    """Lend a running dyno, and what it writes."""
+    """Yield a running dyno, with its output."""
     async with Recorder() as recorder:
         dyno = await driver.start(wanted, recorder)
         recorder.close_writing_ends()
@@ -63,7 +63,7 @@ async def output_of(driver: DockerDriver, wanted: DynoSpec) -> tuple[bytes, byte
 
 
 class Pipes:
-    """Outputs that nobody reads."""
+    """Output pipes without a reader."""
 
     def __init__(self) -> None:
         self._file = open(os.devnull, "wb")  # noqa: SIM115 - closed with the object

@@ -1,4 +1,4 @@
-"""What an hsup that was killed has left."""
+"""The leftovers of an hsup that was killed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ asyncio.run(main())
 
 @pytest.fixture
 def killed(settings: Settings, release: Release) -> Callable[..., str]:
-    """Have an hsup run a line and be killed; return the container, and its port."""
+    """Run a line in an hsup that is killed; return the container and its port."""
 
     def run_killed(line, until, port=None):
         told = [dict(settings.environ), release.app, release.stack, line, port, until]
@@ -200,13 +200,13 @@ def test_what_a_living_hsup_has_is_left_alone(settings, driver, release):
 
 
 async def image_of(driver: DockerDriver, wanted: DynoSpec) -> str:
-    """Return the image that a dyno gets."""
+    """Return the image of a dyno."""
     async with started(driver, wanted) as (dyno, _):
         return dyno.handle.image.id
 
 
 def test_nothing_that_is_not_hsups_is_touched(killed, driver, release, sdk):
-    """Not even containers of its images and of those made of a dyno, which have its labels."""
+    """Not even containers of hsup's images, or of an image made from a dyno, with its labels."""
     line = "echo ready; sleep 60"
     dyno = killed(line, "ready").split()[0]
     copy = sdk.commit(dyno, "copy", release.app)["Id"]

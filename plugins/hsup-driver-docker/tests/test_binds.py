@@ -1,4 +1,4 @@
-"""What engines of several versions are asked for when dynos see paths of their machine."""
+"""The requests for bind mounts to engines of several versions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RECURSIVELY = {"ReadOnlyForceRecursive": True, "Propagation": "rprivate"}
 
 
 class FakeConnection:
-    """Answers as an engine that makes every container, and notes what it is to make."""
+    """Answers like an engine, and notes the containers that it is asked to make."""
 
     def __init__(self, information: Mapping[str, object]) -> None:
         self._information = information
@@ -51,12 +51,12 @@ class FakeConnection:
 
 
 def mounts(information: Mapping[str, object], *binds: Bind) -> Any:
-    """Return the mounts of the container that a dyno with these paths gets."""
+    """Return the mounts in the request for a dyno with these binds."""
     connection = FakeConnection(information)
     maker = ContainerFactory(Engine(cast(Connection, connection)), "owner", None, "127.0.0.1")
     spec = dyno_spec(Release("shop", 1), DynoName("web", 1), Command(("true",)), port=None)
-    around = maker.surroundings(SIZES["standard-1x"])
-    launched = maker.launch(spec._replace(binds=binds), Image("sha256:1"), around)
+    options = maker.options(SIZES["standard-1x"])
+    launched = maker.launch(spec._replace(binds=binds), Image("sha256:1"), options)
     launched.stream.socket.close()
     return connection.created[0]["HostConfig"]["Mounts"]
 

@@ -1,4 +1,4 @@
-"""Builds that are under way when hsup ends."""
+"""Builds that are running when hsup ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def build_containers(engine: Engine) -> set[str]:
 def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
     settings, release, engine, tmp_path, monkeypatch
 ):
-    """An engine removes a container when it has read what is put into it."""
+    """An engine removes a container only after an upload to it."""
     begun, closed = threading.Event(), threading.Event()
     slug = tmp_path / "slug"
     slug.mkdir()

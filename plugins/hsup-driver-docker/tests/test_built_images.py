@@ -1,4 +1,4 @@
-"""The images that dynos are made of."""
+"""The images of dynos, built on an engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_an_image_that_somebody_removes_is_built_again(driver, release, sdk):
 
 @pytest.fixture
 def slug(tmp_path: Path) -> Callable[[int], Slug]:
-    """A slug with a file that says its number."""
+    """A slug with a file that contains its number."""
 
     def make(number):
         folder = tmp_path / f"slug-{number}"
@@ -209,7 +209,7 @@ def test_a_stack_without_bash_is_refused(settings, release, sdk, root_archive):
     try:
         with (
             closing(DockerDriver(settings._replace(environ=environ))) as driver,
-            pytest.raises(DriverError, match=f"the image {name}:1 has no /bin/bash"),
+            pytest.raises(DriverError, match=f"image {name}:1 has no /bin/bash"),
         ):
             driver.build(release._replace(stack="bare"))
     finally:
@@ -224,7 +224,7 @@ def test_a_stack_with_a_volume_for_the_slug_is_refused(settings, release, sdk, r
     try:
         with (
             closing(DockerDriver(settings._replace(environ=environ))) as driver,
-            pytest.raises(DriverError, match=r"has a volume at /app/?, where no slug"),
+            pytest.raises(DriverError, match=r"has a volume at /app/?, which cannot hold"),
         ):
             driver.build(release._replace(stack="kept"))
     finally:
@@ -291,5 +291,7 @@ def test_a_release_that_is_an_image_runs_as_it_is(driver, release, sdk, root_arc
 @pytest.mark.parametrize("value", ["x", "0", "-1"])
 def test_a_rule_that_makes_no_sense_is_bad_usage(settings, value):
     environ = {**settings.environ, "DOCKER_IMAGES_KEEP": value}
-    with pytest.raises(UsageError, match=f'DOCKER_IMAGES_KEEP is "{value}"'):
+    with pytest.raises(
+        UsageError, match=f'DOCKER_IMAGES_KEEP: "{value}" is not a number of images'
+    ):
         DockerDriver(settings._replace(environ=environ))

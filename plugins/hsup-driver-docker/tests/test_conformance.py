@@ -26,11 +26,11 @@ class TestDockerDriver(DriverSuite):
         return super().release()._replace(stack=self.stack)
 
     def leftovers(self) -> Collection[str]:
-        """The folder of an hsup stays as long as it has containers."""
+        """The directory of an instance exists while it has containers."""
         return list(map(str, Path(self.environ["HSUP_DOCKER_DIR"]).glob("*/instances/*")))
 
     def test_a_command_that_does_not_exist_is_an_error_127(self):
-        """bash looks for it in the dyno, after .profile.d has set PATH: it is a status there."""
+        """bash searches for it in the dyno, after .profile.d has set PATH, and exits with 127."""
         assert self._status_of("nosuch").code == 127
         assert self._status_of("/etc/passwd").code == 126
 

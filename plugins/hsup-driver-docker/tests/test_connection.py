@@ -1,4 +1,4 @@
-"""How TLS is spoken with an engine."""
+"""TLS with an engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hsup_driver_docker.endpoint import Certificates
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an authority without key usage, and an engine's certificate of it."""
+    """Make an authority without a key usage, and a certificate for an engine."""
     folder = tmp_path_factory.mktemp("tls")
     (folder / "authority").write_text(
         "[req]\ndistinguished_name=name\nx509_extensions=its\n[name]\n"
@@ -39,7 +39,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ssl.SSLContext]:
-    """Make Python as strict as 3.13 is, and return what it makes by default."""
+    """Make Python as strict as 3.13, and return its default context."""
     usual = ssl.create_default_context
 
     def create(**options):
@@ -52,7 +52,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ssl.SSLContext]:
 
 
 def shake_hands(client_context: ssl.SSLContext, certificates: Path) -> None:
-    """Let a client and an engine speak TLS until both are content. Raises SSLError."""
+    """Complete the TLS handshake of a client and an engine. Raises SSLError."""
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()

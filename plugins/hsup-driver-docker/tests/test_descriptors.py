@@ -1,4 +1,4 @@
-"""No descriptor is left open where another one cannot be had."""
+"""No descriptor is left open if the next one cannot be opened."""
 
 from __future__ import annotations
 

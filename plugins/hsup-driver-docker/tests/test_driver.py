@@ -1,4 +1,4 @@
-"""The driver with the engine of this machine, beyond what every driver has to do."""
+"""The driver on the engine of this machine, beyond the checks for all drivers."""
 
 from __future__ import annotations
 

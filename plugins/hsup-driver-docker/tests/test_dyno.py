@@ -1,4 +1,4 @@
-"""How dynos end: their grace, their output, their memory, and what somebody else does."""
+"""How dynos end: grace period, output, memory, and changes by others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_dyno_whose_output_cannot_be_read_leaves_nothing(driver, release, monk
         class NoPipes:
             stdout = stderr = -1
 
-        with pytest.raises(DynoStartError, match="cannot read what the dyno writes: Bad file"):
+        with pytest.raises(DynoStartError, match="cannot read the output of the dyno: Bad file"):
             await driver.start(spec(release, "sleep 60"), NoPipes())
         (file,) = made
         assert not file.exists()

@@ -1,4 +1,4 @@
-"""What is known of a container's end, whichever of the engine's streams tells it first."""
+"""The end of a container is known, whichever stream of the engine reports it first."""
 
 from __future__ import annotations
 
@@ -82,5 +82,5 @@ def test_a_look_tells_no_more_than_was_known():
 
 
 def test_a_container_that_is_gone_with_its_status_is_an_error():
-    with pytest.raises(EngineError, match="Podman did not tell how the command ended"):
+    with pytest.raises(EngineError, match="Podman did not report the exit status of the command"):
         Ending(b"", b"").see_state(None)

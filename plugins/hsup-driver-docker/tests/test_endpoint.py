@@ -12,7 +12,7 @@ from hsup_driver_docker.endpoint import Certificates, Endpoint, find
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with an empty folder .docker."""
+    """A home directory with an empty directory .docker."""
     (tmp_path / ".docker").mkdir()
     return tmp_path
 
@@ -67,7 +67,7 @@ def test_the_certificates_of_a_context_are_used(home):
 
 
 def test_a_context_that_there_is_not_is_bad_usage(home):
-    with pytest.raises(UsageError, match='no Docker context "gone"; docker context ls'):
+    with pytest.raises(UsageError, match='no Docker context "gone"; list the contexts with'):
         find({"HOME": str(home), "DOCKER_CONTEXT": "gone"})
 
 
@@ -98,10 +98,10 @@ def test_a_port_that_is_not_given_is_dockers():
 @pytest.mark.parametrize(
     ("address", "text"),
     [
-        ("ssh://me@host", "does not reach an engine by ssh.*ssh -NL"),
-        ("frob://x", "is no address of a Docker Engine; write unix:///var/run"),
-        ("tcp://:2375", "is no address of a Docker Engine"),
-        ("tcp://a:port", "is no address of a Docker Engine"),
+        ("ssh://me@host", "cannot reach a Docker Engine over ssh.*ssh -NL"),
+        ("frob://x", "is not the address of a Docker Engine; write unix:///var/run"),
+        ("tcp://:2375", "is not the address of a Docker Engine"),
+        ("tcp://a:port", "is not the address of a Docker Engine"),
     ],
 )
 def test_an_address_that_hsup_cannot_use_is_bad_usage(address, text):

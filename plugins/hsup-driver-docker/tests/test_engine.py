@@ -1,4 +1,4 @@
-"""What is asked of engines that answer in other ways than Docker's."""
+"""Requests to engines whose answers differ from Docker's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PODMAN = (
 
 @pytest.fixture
 def answering(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Give an engine that answers each request with the same, and what it was asked."""
+    """Yield an engine with the same answer to each request, and the requests."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "sock"))
         listening.listen()

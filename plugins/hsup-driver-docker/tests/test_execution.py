@@ -1,4 +1,4 @@
-"""Commands beside the program of a dyno."""
+"""Exec'd commands."""
 
 from __future__ import annotations
 

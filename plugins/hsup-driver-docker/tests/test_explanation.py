@@ -1,4 +1,4 @@
-"""How a dyno would be started, which takes no engine."""
+"""The description of how a dyno is started, which needs no engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def explain(
 def test_the_image_has_stack_and_slug(tmp_path):
     first, second, *_ = explain(tmp_path)
     assert first == (
-        "build an image from heroku/heroku:24, with /srv/shop in /app, unless that was done"
+        "build an image from heroku/heroku:24, with /srv/shop in /app, unless there is one"
     )
     assert second.startswith("create a container")
     environ = {"DOCKER_STACKS": "own=registry/own:1"}
@@ -56,7 +56,7 @@ def test_what_the_user_has_set_is_heeded(tmp_path):
     found = explain(tmp_path, environ=environ, size="performance-m")
     assert 'with NetworkMode "own"' in found
     assert any('"HostIp": "0.0.0.0"' in one for one in found)
-    assert 'with CpusetCpus "2 of the engine\'s"' in found
+    assert 'with CpusetCpus "2 of the engine\'s cpus"' in found
 
 
 def test_a_stack_that_nobody_knows_is_an_error(tmp_path):

@@ -1,4 +1,4 @@
-"""What a run makes of all that an engine tells of its container, whatever comes first."""
+"""A run ends in the right way, in whichever order the engine reports events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def died(code: int) -> str:
 
 
 class Told:
-    """A session, and the engine's ends of its streams."""
+    """A session, with the engine's ends of its streams."""
 
     def __init__(self, opened: ExitStack, first: bytes) -> None:
         engine = Engine(Connection(find({"DOCKER_HOST": "unix:///none"})))
@@ -54,7 +54,7 @@ class Told:
         self._container = AttachedContainer(AttachedRun(handle, *streams), has_terminal=False)
 
     def run(self, signals: bytes = b"") -> ExitStatus:
-        """Return what is made of it, once the output has ended."""
+        """Return the exit status, once the output has ended."""
         woken, wake = os.pipe()
         os.write(wake, signals)
         try:
@@ -64,7 +64,7 @@ class Told:
             os.close(wake)
 
     def run_woken(self, woken: int) -> ExitStatus:
-        """Return the same; `woken` is what has the numbers of signals."""
+        """Return the exit status; `woken` is the descriptor with the numbers of signals."""
         self.output.sendall(OUTPUT)
         self.output.close()
         return self.relay(woken)
@@ -135,7 +135,7 @@ def test_a_status_that_the_engine_does_not_know_is_no_status(told, known):
     one.removal.sendall(b'{"Error":{"Message":"no such container"},"StatusCode":-1}')
     one.removal.close()
     if known is None:
-        with pytest.raises(EngineError, match="how the command ended: no such container"):
+        with pytest.raises(EngineError, match="exit status of the command: no such container"):
             one.run()
     else:
         assert one.run() == ExitStatus(code=known)
@@ -149,7 +149,9 @@ def test_an_end_that_podman_missed_is_asked_for(told, monkeypatch, state):
     monkeypatch.setattr(Handle, "state", lambda _: states.pop(0))
     one = told()
     if state is None:
-        with pytest.raises(EngineError, match="Podman did not tell how the command ended"):
+        with pytest.raises(
+            EngineError, match="Podman did not report the exit status of the command"
+        ):
             one.run()
     else:
         assert one.run() == ExitStatus(code=7)
@@ -158,7 +160,7 @@ def test_an_end_that_podman_missed_is_asked_for(told, monkeypatch, state):
 
 @pytest.mark.parametrize(("number", "done"), [(15, ["ended by 15"]), (10, ["signalled 10"])])
 def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, number, done):
-    """Nobody would relay what processes write that have to end first."""
+    """No thread would relay the output of processes that hsup waits for."""
 
     def refuse(_):
         raise RuntimeError("can't start new thread")
@@ -174,7 +176,7 @@ def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, num
 
 @pytest.fixture
 def unignored() -> Iterator[None]:
-    """Have signals count that whoever started the tests may ignore."""
+    """Restore signals that the caller of the tests may ignore."""
     before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGQUIT, before)

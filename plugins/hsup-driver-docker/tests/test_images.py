@@ -1,4 +1,4 @@
-"""Which images a release may name, whoever has written it; how hsup calls those that it builds."""
+"""Images that a release of each author may name, and the names of those that hsup builds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LABELS = {
 
 @pytest.fixture
 def images(tmp_path: Path) -> Iterator[Callable[..., Images]]:
-    """Give the images of an engine that has one, under every name, with the given labels."""
+    """Return the images of an engine with one image, under every name, with these labels."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "sock"))
         listening.listen()
@@ -67,7 +67,7 @@ def obtain(images: Images, name: str, author: Author | None) -> Image:
 @pytest.mark.parametrize("name", ["hsup/shop:0123456789abcdef", DIGEST, "renamed:1"])
 def test_an_image_that_hsup_built_is_refused_to_an_author_who_may_not_read_all(images, name):
     ours = images({"hsup.image.app": "shop", "hsup.image.slug": DIGEST})
-    with pytest.raises(DriverError, match="was built by hsup of a slug") as refused:
+    with pytest.raises(DriverError, match="has a slug in it") as refused:
         obtain(ours, name, STRANGER)
     assert refused.value.hint
 

@@ -1,4 +1,4 @@
-"""The scripts that hsup has executed in containers, in a pid namespace instead."""
+"""The scripts for containers, executed in a pid namespace instead."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def late_init() -> Iterator[subprocess.Popen[str]]:
-    """A process 1 that has not begun its program."""
+    """A process 1 that has not started its program."""
     if os.geteuid() != 0:
         pytest.skip("only root makes namespaces")
     words = ("unshare", "--pid", "--mount-proc", "--fork", "--kill-child", sys.executable, "-c")
@@ -41,7 +41,7 @@ def late_init() -> Iterator[subprocess.Popen[str]]:
 
 
 def executed(init: subprocess.Popen[str], body: Mapping[str, Any]) -> subprocess.Popen[str]:
-    """Execute what an engine would, beside process 1."""
+    """Execute a script as an engine would, next to process 1."""
     with open(f"/proc/{init.pid}/task/{init.pid}/children", encoding="ascii") as file:
         pid = file.read().split()[0]
     words = ("nsenter", "--target", pid, "--pid", "--mount", *body["Cmd"])

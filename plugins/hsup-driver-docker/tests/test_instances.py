@@ -23,7 +23,7 @@ os.kill(os.getpid(), 9)
 
 @pytest.fixture
 def household(environ: Mapping[str, str]) -> Iterator[Callable[..., InstanceRegistry]]:
-    """Return a maker of households, which are left at the end."""
+    """Return a maker of registries, which are closed at the end."""
     made = []
 
     def make(engine=ENGINE):
@@ -41,7 +41,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 def dead(environ: Mapping[str, str]) -> str:
-    """Return the owner of what an hsup has that was killed."""
+    """Return the owner of the containers of an hsup that was killed."""
     words = [sys.executable, "-c", DIE, environ["HSUP_DOCKER_DIR"]]
     return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
 
@@ -121,5 +121,5 @@ def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(household)
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DriverError, match=r"cannot write to the folder .*; set HSUP_DOCKER_DIR"):
+    with pytest.raises(DriverError, match=r"cannot write to the directory .*; set HSUP_DOCKER_DIR"):
         InstanceRegistry({"HSUP_DOCKER_DIR": str(tmp_path / "file/docker")}, ENGINE)

@@ -23,7 +23,7 @@ PASSWD, GROUP = File("/etc/passwd", ""), File("/etc/group", "")
 
 
 def members(folder: Any, advance: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
-    """Return what is copied of a folder, with the content of files."""
+    """Return the members of the layer of a directory, with their content."""
     layer = Layer(passwd=PASSWD, group=GROUP, folder=str(folder))
     found = {}
     with (
@@ -104,7 +104,7 @@ def test_a_socket_is_left_out(slug):
 
 
 def test_folders_that_are_exchanged_with_links_bring_in_nothing(slug, secrets):
-    """They are exchanged again and again while all is copied, as somebody does who wins once."""
+    """They are exchanged in a loop during the copy, as an attacker would do."""
     folders, links = [], []
     for number in range(200):
         folders.append(slug / f"folder{number:03}")
@@ -181,7 +181,7 @@ def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug
 def test_a_name_that_would_be_a_whiteout_is_told(slug):
     (slug / "sub").mkdir()
     (slug / "sub/.wh.file").touch()
-    with pytest.raises(DriverError, match=r'a name that begins with "\.wh\.": /sub/\.wh\.file'):
+    with pytest.raises(DriverError, match=r'file whose name begins with "\.wh\.": /sub/\.wh\.file'):
         members(slug)
 
 
@@ -193,7 +193,7 @@ def test_folders_nested_without_end_are_told(slug):
         os.close(here)
         here = below
     os.close(here)
-    with pytest.raises(DriverError, match="folders are nested more than 200 deep: /a/a/a"):
+    with pytest.raises(DriverError, match="directories are nested more than 200 deep: /a/a/a"):
         members(slug)
 
 
@@ -208,7 +208,7 @@ def test_descriptors_are_closed_whatever_happens(slug, secrets):
 
 @pytest.mark.parametrize("levels", [1, 2])
 def test_a_folder_that_cannot_be_listed_is_not_left_open(slug, levels):
-    """A listing takes one descriptor more than the folder itself."""
+    """A listing takes one more descriptor than the directory itself."""
     (slug / "bin").mkdir()
     lowest = os.open("/", os.O_RDONLY)
     os.close(lowest)

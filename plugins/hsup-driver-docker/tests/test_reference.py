@@ -55,7 +55,7 @@ def test_a_name_of_the_grammar_is_taken(name):
     ],
 )
 def test_another_is_refused(name):
-    with pytest.raises(DriverError, match="is not a valid image name; write one such as debian"):
+    with pytest.raises(DriverError, match="is not a valid image name; write a name such as debian"):
         reference.check(name)
 
 

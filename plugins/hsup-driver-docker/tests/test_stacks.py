@@ -27,11 +27,11 @@ def test_the_variable_comes_first():
 
 
 def test_an_unknown_stack_is_an_error_that_says_what_to_set():
-    with pytest.raises(DriverError, match='the stack "mine" is; set DOCKER_STACKS=mine=IMAGE'):
+    with pytest.raises(DriverError, match='for the stack "mine"; set DOCKER_STACKS=mine=IMAGE'):
         Stacks({}).image("mine")
 
 
 @pytest.mark.parametrize("word", ["cedar-14", "cedar-14=", "=debian:12"])
 def test_a_variable_that_makes_no_sense_is_bad_usage(word):
-    with pytest.raises(UsageError, match=f'DOCKER_STACKS has "{word}" in it'):
+    with pytest.raises(UsageError, match=f'DOCKER_STACKS: "{word}" is not a stack'):
         Stacks({"DOCKER_STACKS": f"a=b {word}"})

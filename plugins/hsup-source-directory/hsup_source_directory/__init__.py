@@ -1,4 +1,4 @@
-"""The control directory source of hsup: releases are JSON files put into a folder."""
+"""The control directory source of hsup: releases are JSON files put into a directory."""
 
 from __future__ import annotations
 

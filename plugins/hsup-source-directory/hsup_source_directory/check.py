@@ -1,4 +1,4 @@
-"""Validate a control file without accepting it."""
+"""Validate a control file for `hsup check`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NAMES = {"new", "loaded", "rejected"}
 def check(path: Path | None, settings: Settings) -> Checked | None:
     """Return the faults of a control file, or None for a file of another kind.
 
-    Without a path, it is `new` of the control directory, or else `loaded`.
-    Raises SourceError where nothing can be read, UsageError where no control
+    Without a path, it is `new` in the control directory, or else `loaded`.
+    Raises SourceError if the file cannot be read, UsageError if no control
     directory is set.
     """
     path = path or _next_control_file(control_folder(settings))

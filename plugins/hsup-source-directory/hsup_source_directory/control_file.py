@@ -21,10 +21,10 @@ from hsup.validation import (
 )
 from hsup_source_directory.json_lines import JsonPath, lines_of
 
-#: Of objects and lists, which take 50 times their text in memory, and as much time to make.
-#: Those of a text count, too: all process types together have two thousand.
+#: A limit for objects and lists, which take 50 times their text in memory, and time accordingly.
+#: Brackets in strings are counted, too. A file with all possible process types has 2,000.
 MAX_BRACKETS = 20_000
-#: The Go program's `int`.
+#: The largest `int` of the Go program.
 MAX_VERSION = 2**63 - 1
 
 _KEYS = (
@@ -37,9 +37,8 @@ _KEYS = (
     "Processes",
     "LogplexURL",
 )
-#: As the Platform API has it.
+#: The format of the Platform API.
 _CHECKSUM = re.compile(r"SHA256:[0-9a-f]{64}", re.IGNORECASE)
-#: What a container image has before its name, which has a command of its own.
 _PROCESS_KEYS = ("Args", "Quantity", "Type", "Size")
 _PORTABLE_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHOWN_CHARACTERS = 60
@@ -57,31 +56,31 @@ _KINDS: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """What a control file says: `release` is None where one of `faults` is an error."""
+    """A parsed control file; `release` is None if one of `faults` is an error."""
 
     release: Release | None
     faults: tuple[Fault, ...] = ()
 
     @property
     def errors(self) -> tuple[Fault, ...]:
-        """Return the faults that keep the release from being accepted."""
+        """Return the faults for which the release is rejected."""
         return tuple(fault for fault in self.faults if not fault.is_warning)
 
     @property
     def warnings(self) -> tuple[Fault, ...]:
-        """Return the faults that the release can live with."""
+        """Return the faults with which the release is accepted."""
         return tuple(fault for fault in self.faults if fault.is_warning)
 
 
 def parse(
     content: bytes | Fault, *, app: str | None, default_app: str, author: Author | None = None
 ) -> Parsed:
-    """Return the release that a control file describes, and all that is wrong with it.
+    """Parse a control file; return its release and its faults.
 
-    The format is the Go program's, with the sizes of dynos added: a JSON object
-    with the keys of `_KEYS`, all of them optional, and in any case of letters.
-    `content` is a Fault where the file could not be read. `app` is preferred to
-    "Name", which is preferred to `default_app`.
+    The format is that of the Go program, with the sizes of dynos added: a JSON
+    object with the keys of `_KEYS`, all of them optional, in upper or lower case.
+    `content` is a Fault if the file could not be read. `app` takes precedence
+    over "Name", and that over `default_app`.
     """
     value = content if isinstance(content, Fault) else _too_many(content) or _decode(content)
     if isinstance(value, Fault):
@@ -97,7 +96,7 @@ def parse(
 
 
 class _Object(dict[str, object]):
-    """A JSON object that knows which keys it was given more than once."""
+    """A JSON object, with the keys that are in its text more than once."""
 
     __slots__ = ("repeated",)  # there may be hundreds of thousands
 
@@ -118,17 +117,15 @@ def _too_many(content: bytes) -> Fault | None:
 
 
 def _decode(content: bytes) -> object:
-    """Return the JSON value, or the Fault that there is instead of one."""
+    """Return the JSON value, or the Fault of an invalid one."""
     if not content.strip():
         return Fault(place="", problem="the file is empty, a JSON object was expected")
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_Object)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        found = error.object[error.start]
-        return Fault(
-            place=f"line {line}", problem=f"must be UTF-8 text, got the byte 0x{found:02x}"
-        )
+        byte = error.object[error.start]
+        return Fault(place=f"line {line}", problem=f"must be UTF-8 text, got the byte 0x{byte:02x}")
     except json.JSONDecodeError as error:
         return _syntax_fault(error)
     except RecursionError:
@@ -136,7 +133,7 @@ def _decode(content: bytes) -> object:
             place="", problem="must be a JSON object, got values that are nested too deeply"
         )
     except ValueError:
-        # Of all that json.loads does, only int() is left, which limits its digits.
+        # Only int() is left in json.loads to raise it, which limits its digits.
         return Fault(place="", problem="must be a JSON object, got a number of too many digits")
 
 
@@ -144,7 +141,7 @@ def _syntax_fault(error: json.JSONDecodeError) -> Fault:
     message = error.msg[0].lower() + error.msg[1:]
     found = ""
     if message.startswith("expecting"):
-        # One character and no more: what follows may be a secret.
+        # One character only, as the next ones may be of a secret.
         rest = error.doc[error.pos : error.pos + 1]
         found = f", got {_shown(rest)}" if rest else ", got the end of the file"
     return Fault(
@@ -155,7 +152,7 @@ def _syntax_fault(error: json.JSONDecodeError) -> Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Finding:
-    """A fault before its line is known."""
+    """A fault whose line is not known yet."""
 
     path: JsonPath
     problem: str
@@ -163,7 +160,7 @@ class _Finding:
 
 
 def _faults(content: bytes, findings: Sequence[_Finding]) -> tuple[Fault, ...]:
-    """Return the findings with their lines, in the order of the file."""
+    """Return the findings as faults with lines, in the order of the file."""
     if not findings:
         return ()
     wanted = {one.path[:end] for one in findings for end in range(1, len(one.path) + 1)}
@@ -177,21 +174,20 @@ def _faults(content: bytes, findings: Sequence[_Finding]) -> tuple[Fault, ...]:
 
 
 def _line(path: JsonPath, lines: dict[JsonPath, int]) -> int:
-    """Return the line of a value, or where it is missing of what should contain it."""
+    """Return the line of a value, or, if it is missing, of the object that should have it."""
     return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 1)
 
 
 class _Reader:
-    """Takes a release from JSON values, and notes all that is wrong with them.
+    """Makes a release from JSON values, and notes all of their faults.
 
-    What is wrong gives a value that will do until the end, so that one pass
-    finds everything.
+    A wrong value is replaced by a default, so that one pass finds all faults.
     """
 
     def __init__(self) -> None:
         self.findings: list[_Finding] = []
         self.told = Told()
-        # How the file spells the known key that a path ends with.
+        # The spelling in the file of the known key that a path ends with.
         self._written: dict[JsonPath, str] = {}
         self._is_image = False
 
@@ -240,13 +236,13 @@ class _Reader:
             if name:
                 self._check_spelling((*path, name), key, owner)
             elif not self.told.has_room(is_warning=True):
-                self.told.count(is_warning=True)  # a suggestion takes long to find
+                self.told.count(is_warning=True)  # without a suggestion, which is slow to find
             else:
                 text = f"unknown key {_shown(key)}{owner} is ignored{_suggestion(key, known)}"
                 self._note((*path, key), text, is_warning=True)
 
     def _check_spelling(self, path: JsonPath, key: str, owner: str) -> None:
-        """Note where a key has not the case of the known one, which `path` ends with."""
+        """Note a key whose case differs from that of the known key at the end of `path`."""
         name, earlier = path[-1], self._written.get(path)
         self._written[path] = key
         if earlier:
@@ -303,7 +299,7 @@ class _Reader:
         return {name: self._config_value(name, one) for name, one in found.items()}
 
     def _config_value(self, name: str, found: object) -> str:
-        """Return the value of a config var; as it may be a secret, no fault shows it."""
+        """Return the value of a config var; no fault shows it, as it may be a secret."""
         path, subject = ("Env", name), f'{_shown(name)} of "Env"'
         self._check_variable_name(path, name)
         if not isinstance(found, str):
@@ -399,7 +395,7 @@ class _Reader:
 
 
 def _members(value: _Object, known: Sequence[str]) -> dict[str, object]:
-    """Return the members that have a known key, in whatever case, by that key."""
+    """Return the members with a known key, in upper or lower case, by the known key."""
     names = _by_lower_case(known)
     return {names[key.lower()]: one for key, one in value.items() if key.lower() in names}
 
@@ -410,14 +406,14 @@ def _by_lower_case(known: Sequence[str]) -> dict[str, str]:
 
 def _suggestion(key: str, known: Sequence[str]) -> str:
     if len(key) > _SHOWN_CHARACTERS:
-        return ""  # it resembles nothing, and to compare it takes memory per character
+        return ""  # it resembles no key, and each character would take memory
     names = _by_lower_case(known)
     near = get_close_matches(key.lower(), names, n=1)
     return f', did you mean "{names[near[0]]}"?' if near else ""
 
 
 def _shown(found: object) -> str:
-    """Return a value as a fault shows it: short, on one line, and printable."""
+    """Return a value for a fault: short, on one line, and printable."""
     if found is _MISSING:
         return "nothing"
     if isinstance(found, list | dict):
@@ -431,5 +427,5 @@ def _shown(found: object) -> str:
 
 
 def _kind(found: object) -> str:
-    """Return what sort of JSON value it is, for those that must not be shown."""
+    """Return the type of a JSON value, for faults that must not show the value."""
     return "an empty list" if found == [] else _KINDS.get(type(found), "an object")

@@ -1,4 +1,4 @@
-"""Hold a control directory open, so that every name is looked up in it wherever its path leads."""
+"""Keep a control directory open, and look up all names in it, even after its path has changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space, or raise the quota",
-    errno.EROFS: "mount it for writing",
+    errno.EROFS: "mount the file system read-write",
     errno.EACCES: "allow hsup's user to read and write there",
     errno.EPERM: "allow hsup's user to read and write there",
 }
@@ -35,7 +35,7 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Folder:
-    """An open folder; whoever turns a link in its path, or moves it, changes nothing of it."""
+    """An open directory, which stays the same if a link in its path changes, or it is moved."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -44,50 +44,52 @@ class Folder:
 
     @property
     def _is_trusted(self) -> bool:
-        """Tell whether hsup's user and root alone can put anything into the folder."""
+        """Tell whether only hsup's user and root can write to the directory."""
         is_own = self._found.st_uid in {_ROOT, os.geteuid()}
         return is_own and not self._found.st_mode & _OTHERS_MAY_WRITE
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Return what tells the folder from any other that its path may lead to."""
+        """Return device and inode, which no other directory at the same path has."""
         return self._found.st_dev, self._found.st_ino
 
-    def find_wrong_owner(self, found: os.stat_result) -> Fault | None:
-        """Return what is wrong with what belongs to nobody who may write releases."""
-        if found.st_uid in {self._found.st_uid, _ROOT, os.geteuid()}:
+    def find_wrong_owner(self, status: os.stat_result) -> Fault | None:
+        """Return the fault of a file that belongs to a user who may not write releases, or None."""
+        if status.st_uid in {self._found.st_uid, _ROOT, os.geteuid()}:
             return None
-        expected = "the owner of the folder, hsup's user or root"
-        return Fault("", f"must belong to {expected}, got the user {found.st_uid}")
+        expected = "the owner of the directory, hsup's user or root"
+        return Fault("", f"must belong to {expected}, got the user {status.st_uid}")
 
-    def find_stranger(self, found: os.stat_result) -> Fault | None:
-        """Return what is wrong with a file that is not of those who may write releases."""
+    def find_stranger(self, status: os.stat_result) -> Fault | None:
+        """Return the fault of a file that an unauthorized user may have written, or None."""
         owner = self._found.st_uid
-        if wrong_owner := self.find_wrong_owner(found):
+        if wrong_owner := self.find_wrong_owner(status):
             return wrong_owner
-        if found.st_nlink > 1 and found.st_uid != owner and not self._is_trusted:
-            # Where fs.protected_hardlinks is off, anybody can link to anybody's file (man 5 proc).
-            problem = f"must have no other name, got a file with {found.st_nlink} hard links"
+        if status.st_nlink > 1 and status.st_uid != owner and not self._is_trusted:
+            # Without fs.protected_hardlinks, any user can link to any file (man 5 proc).
+            problem = f"must have no other name, got a file with {status.st_nlink} hard links"
             return Fault("", problem)
-        if found.st_uid in {_ROOT, os.geteuid()} and not self._is_trusted and _is_shared(found):
-            mode = stat.S_IMODE(found.st_mode)
-            problem = f"must be writable by its owner only in this folder, got the mode {mode:04o}"
+        if status.st_uid in {_ROOT, os.geteuid()} and not self._is_trusted and _is_shared(status):
+            mode = stat.S_IMODE(status.st_mode)
+            problem = (
+                f"must be writable only by its owner in this directory, got the mode {mode:04o}"
+            )
             return Fault("", problem)
         return None
 
-    def author(self, found: os.stat_result) -> Author:
-        """Return who wrote a file: of what hsup has written, who it was given to.
+    def author(self, status: os.stat_result) -> Author:
+        """Return the author of a release: the owner of its file.
 
-        Without root's rights nothing can be given away. So what a file of hsup's user may
-        do in the folder of somebody else is what the folder's owner may.
+        hsup, as root, gives files that it writes to the author. As another user it cannot, so a
+        file of hsup's user in a directory of somebody else counts as that of the directory's owner.
         """
-        own = os.geteuid()
-        is_unclear = found.st_uid == own != _ROOT and self._found.st_uid not in {own, _ROOT}
-        writer = self._found if is_unclear else found
+        uid = os.geteuid()
+        is_unclear = status.st_uid == uid != _ROOT and self._found.st_uid not in {uid, _ROOT}
+        writer = self._found if is_unclear else status
         return Author(writer.st_uid, writer.st_gid)
 
     def exists(self, name: str) -> bool:
-        """Tell whether there is anything of that name, be it a link that leads nowhere."""
+        """Tell whether there is a file of that name, even if it is a dangling link."""
         try:
             os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -95,36 +97,36 @@ class Folder:
         return True
 
     def stat(self, name: str) -> os.stat_result:
-        """Return the state of what would be opened, or of the link that leads nowhere."""
+        """Return the status of the file that would be opened, or of a dangling link."""
         try:
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=self._is_trusted)
         except FileNotFoundError:
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
 
     def find_obstacle(self, name: str) -> Fault | None:
-        """Return what is wrong with what must not even be opened. Raises OSError."""
+        """Return the fault of a file that must not even be opened, or None. Raises OSError."""
         return find_obstacle(name, self.descriptor, follows_links=self._is_trusted)
 
     def open(self, name: str) -> int:
-        """Return a descriptor to read a file from; never waits. Raises OSError."""
+        """Open a file for reading; never waits. Raises OSError."""
         return open_control_file(name, self.descriptor, follows_links=self._is_trusted)
 
     def read(self, name: str, most_bytes: int = MAX_BYTES) -> tuple[bytes | Fault, os.stat_result]:
-        """Return what a control file contains, or why it cannot be one. Raises OSError."""
+        """Return the content of a control file, or its fault, and its status. Raises OSError."""
         obstacle = self.find_obstacle(name)
         if obstacle:
             return obstacle, self.stat(name)
         descriptor = self.open(name)
         try:
-            found = os.fstat(descriptor)
-            return self.find_stranger(found) or read_opened(descriptor, most_bytes), found
+            status = os.fstat(descriptor)
+            return self.find_stranger(status) or read_opened(descriptor, most_bytes), status
         finally:
             os.close(descriptor)
 
     def write(
         self, name: str, content: bytes, permissions: int, owner: Author | None = None
     ) -> None:
-        """Replace a file so that after a crash the old or the new one is there, whole."""
+        """Replace a file; after a crash, either the old or the new one is there, complete."""
         write_durably(
             name,
             content,
@@ -135,7 +137,7 @@ class Folder:
         )
 
     def rename(self, name: str, other: str) -> None:
-        """Give a file another name. Raises OSError."""
+        """Rename a file. Raises OSError."""
         os.rename(name, other, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def link(self, name: str, other: str) -> None:
@@ -154,46 +156,48 @@ class Folder:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Folder]:
-    """Open a control directory for as long as the body of the `with` runs. Raises SourceError."""
+    """Open a control directory for the body of the `with`. Raises SourceError."""
     descriptor = _open(path)
     try:
         yield Folder(path, descriptor)
     finally:
         with suppress(OSError):
-            # Closing is not enough for a lock: a child that is being forked has a copy.
+            # Closing does not release the lock while a child that is being forked has a copy.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
 def temporary(name: str) -> str:
-    """Return the name of a file until it is whole."""
+    """Return the name of a file while it is being written."""
     return f".{name}.tmp"
 
 
 def advice(error: OSError) -> str | None:
-    """Return what to do about an error in a control directory."""
+    """Return the hint for an error in a control directory, None without one."""
     return _HINTS.get(error.errno or 0)
 
 
-def _is_shared(found: os.stat_result) -> bool:
-    """Tell whether others than its owner may write to a file.
+def _is_shared(status: os.stat_result) -> bool:
+    """Tell whether other users than its owner may write to a file.
 
-    A group with the owner's number has the owner alone in it, but for root's (man 8 pam_umask).
+    A group with the number of the owner has no other members, except root's (man 8 pam_umask).
     """
-    has_own_group = found.st_uid == found.st_gid != _ROOT
+    has_own_group = status.st_uid == status.st_gid != _ROOT
     others = stat.S_IWOTH if has_own_group else _OTHERS_MAY_WRITE
-    return bool(found.st_mode & others)
+    return bool(status.st_mode & others)
 
 
 def _open(path: Path) -> int:
     try:
         return os.open(path, _FOLDER_FLAGS)
     except FileNotFoundError as error:
-        hint = f"mkdir -p {shlex.quote(str(path))}"
+        hint = f"create it: mkdir -p {shlex.quote(str(path))}"
         raise SourceError(f"{CONTROL_DIR} is {path}, which does not exist", hint=hint) from error
     except NotADirectoryError as error:
         hint = "set it to a control directory"
-        raise SourceError(f"{CONTROL_DIR} is {path}, which is not a folder", hint=hint) from error
+        raise SourceError(
+            f"{CONTROL_DIR} is {path}, which is not a directory", hint=hint
+        ) from error
     except OSError as error:
         text = f"{CONTROL_DIR} is {path}, which cannot be read: {error.strerror}"
         raise SourceError(text, hint=advice(error)) from error

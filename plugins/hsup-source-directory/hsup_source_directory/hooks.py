@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class DirectorySourceFactory:
-    """Makes the source of whoever sets HSUP_CONTROL_DIR."""
+    """Makes the source for the control directory in HSUP_CONTROL_DIR."""
 
     remedy = f"set {CONTROL_DIR} to a control directory"
 
     def applies(self, settings: Settings) -> Claim:
-        """Tell how strongly: HSUP_CONTROL_DIR names it, where that is set, and not empty."""
+        """Return `Claim.NAMED` if HSUP_CONTROL_DIR is set, and not empty."""
         return Claim.NAMED if settings.environ.get(CONTROL_DIR) else Claim.NONE
 
     def create(self, settings: Settings) -> Source:
-        """Make the source; raise UsageError without HSUP_CONTROL_DIR."""
+        """Make the source. Raises UsageError without HSUP_CONTROL_DIR."""
         from hsup_source_directory.running import digests
         from hsup_source_directory.source import DirectorySource, control_folder
 
@@ -33,7 +33,7 @@ class DirectorySourceFactory:
         return DirectorySource(folder, app=settings.app, digest_of=digests(settings))
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
-        """Validate a control file; by default `new`, or `loaded` where there is none."""
+        """Validate a control file; by default `new`, or `loaded` without one."""
         from hsup_source_directory.check import check
 
         return check(path, settings)
@@ -41,5 +41,5 @@ class DirectorySourceFactory:
 
 @hookimpl
 def hsup_register_sources() -> Mapping[str, SourceFactory]:
-    """Return the source that `--source directory` names."""
+    """Register the source `directory`."""
     return {"directory": DirectorySourceFactory()}

@@ -1,4 +1,4 @@
-"""Find the lines that the values of a JSON text are on."""
+"""Find the lines of the values in a JSON text."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Collection
 #: The keys and indexes that lead to a value: `("Processes", 0, "Type")`.
 JsonPath = tuple[str | int, ...]
 
-# Possessive: a repetition that might give back takes memory for every character.
+# Possessive, as a repetition with backtracking takes memory for every character.
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN = re.compile(_STRING + r'|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
-# For each bracket that is open: an index, a key, or None where a key comes next.
+# For each open bracket: an index, a key, or None if a key comes next.
 _Steps = list[str | int | None]
 
 
 def lines_of(text: str, wanted: Collection[JsonPath]) -> dict[JsonPath, int]:
-    """Return the lines, counted from 1, that the wanted values are on.
+    """Return the lines, counted from 1, of the wanted values.
 
-    `text` must be valid JSON. A member of an object is where its key is; of
-    those with the same key, the last one counts, as it does for its value.
+    `text` must be valid JSON. The line of a member of an object is that of its
+    key. Of members with the same key, the last one counts, as for their value.
     """
     deepest = max(map(len, wanted), default=0)
     lines: dict[JsonPath, int] = {}

@@ -1,4 +1,4 @@
-"""Read control files, whatever may be found in their place."""
+"""Read control files, and refuse devices, FIFOs and others in their place."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from hsup.model import Fault
 from hsup.visible import visible
 
-#: As of a Procfile: the kernel passes no process more than some MiB of variables and words
-#: (man 2 execve), and what is read while dynos write must not take long.
+#: The same as for a Procfile: the kernel passes at most some MiB of variables and words to a
+#: process (man 2 execve), and dynos that write have to wait while a file is read.
 MAX_BYTES = 2**20
 
-#: Without waiting for the other end, should a FIFO take the file's place.
+#: They do not wait for a writer, as the file may have become a FIFO.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _KINDS = {
-    stat.S_IFDIR: "a folder",
+    stat.S_IFDIR: "a directory",
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -27,9 +27,9 @@ _KINDS = {
 
 
 def read_control_file(path: Path) -> bytes | Fault:
-    """Return what a file contains, or why it cannot be a control file.
+    """Return the content of a control file, or its fault.
 
-    Raises OSError, FileNotFoundError if nothing is there.
+    Raises OSError, which is FileNotFoundError if there is no file.
     """
     obstacle = find_obstacle(path)
     if obstacle:
@@ -44,10 +44,10 @@ def read_control_file(path: Path) -> bytes | Fault:
 def find_obstacle(
     path: Path | str, folder: int | None = None, *, follows_links: bool = True
 ) -> Fault | None:
-    """Return what is wrong with a path that must not even be opened.
+    """Return the fault of a path that must not even be opened, or None.
 
-    Opening a device can do things to it. Raises OSError, FileNotFoundError if
-    nothing is there.
+    To open a device may have effects. Raises OSError, which is FileNotFoundError
+    if there is no file.
     """
     try:
         mode = os.stat(path, dir_fd=folder, follow_symlinks=follows_links).st_mode
@@ -63,12 +63,12 @@ def find_obstacle(
 def open_control_file(
     path: Path | str, folder: int | None = None, *, follows_links: bool = True
 ) -> int:
-    """Return a descriptor to read from; never waits. Raises OSError."""
+    """Open a control file for reading; never waits. Raises OSError."""
     return os.open(path, _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW, dir_fd=folder)
 
 
 def read_opened(descriptor: int, most_bytes: int = MAX_BYTES) -> bytes | Fault:
-    """Return all that an opened file contains, or that this is too much."""
+    """Return the content of an open file, or the fault of one that is too large."""
     size = os.fstat(descriptor).st_size
     if size > most_bytes:
         problem = f"must be at most {most_bytes >> 20} MiB, got {size / 2**20:.1f} MiB"

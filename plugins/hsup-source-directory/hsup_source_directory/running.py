@@ -1,4 +1,4 @@
-"""Make a control file of the release that runs, with the digest of the code that runs."""
+"""Make a control file of the release that runs, with the digest of its slug."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from hsup.model import Release
 if TYPE_CHECKING:
     from hsup.api import Settings
 
-#: Returns the SHA-256 of the archive that a release runs from, None where it is not known.
+#: Returns the SHA-256 of the archive that a release runs from, None if it is not known.
 DigestOf = Callable[[Release], str | None]
 
 logger = logging.getLogger(__name__)
 
 
 def no_digest(_release: Release) -> None:
-    """Return that no digest is known."""
+    """Return None, as no digest is known."""
 
 
 def control_file(release: Release) -> bytes:
-    """Return a control file that describes a release, little longer than the one it came from."""
+    """Return a control file for a release, not much longer than the one it came from."""
     slug = release.slug
-    said = {
+    content = {
         "Version": release.version,
         "Name": release.app,
         "Env": dict(release.config) or None,
@@ -43,15 +43,15 @@ def control_file(release: Release) -> bytes:
             }
             for one in release.processes
         ]
-        or None,  # an empty list is a bracket that the other file may not have
+        or None,  # an empty list might be one bracket too many
     }
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def pinned(release: Release, digest_of: DigestOf) -> Release:
-    """Return a release with the checksum of the archive that it was run from, if that is known.
+    """Return a release with the checksum of the archive that it runs from, if that is known.
 
-    Another archive may be in its place when the release is needed again.
+    The archive may have been replaced when the release is needed again.
     """
     digest = digest_of(release)
     if digest is None or release.slug is None:
@@ -60,9 +60,9 @@ def pinned(release: Release, digest_of: DigestOf) -> Release:
 
 
 def unpinned_like(kept: Release, newest: Release, digest_of: DigestOf) -> Release:
-    """Return a kept release without its checksum where it is the newest, which has none.
+    """Return a kept release without its checksum if it is the newest one, which has none.
 
-    It is not where the archive has been replaced by then: that is other code.
+    If the archive was replaced meanwhile, the newest one has other code.
     """
     if kept.slug is None or newest.slug is None or newest.slug.checksum is not None:
         return kept
@@ -75,17 +75,17 @@ def unpinned_like(kept: Release, newest: Release, digest_of: DigestOf) -> Releas
 
 
 def digests(settings: Settings) -> DigestOf:
-    """Return what tells the digest that a driver has found for a release's slug."""
+    """Return a function that returns the digest that a driver found for a release's slug."""
 
     def digest_of(release: Release) -> str | None:
         if release.slug is None or release.slug.image is not None:
             return None
-        from hsup.slugs import SlugStore  # takes long, and is needed seldom
+        from hsup.slugs import SlugStore  # slow to import, and rarely needed
 
         try:
             return SlugStore(settings).digest_of(release.slug)
         except (HsupError, OSError) as error:
-            logger.info("the digest of the slug of %s is not known: %s", release, error)
+            logger.info("cannot determine the digest of the slug of %s: %s", release, error)
             return None
 
     return digest_of

@@ -1,4 +1,4 @@
-"""Give the releases that are put into a control directory."""
+"""The source of the releases that are put into a control directory."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ from hsup_source_directory.submission import BeingWrittenError, Identity, Submis
 
 logger = logging.getLogger(__name__)
 
-#: How often in a row the author of `new` may replace it while it is accepted.
+#: How often in a row `new` may be replaced while it is accepted.
 ATTEMPTS = 10
 
 _CANNOT_READ = "cannot read control file new"
-_UNFINISHED = "control file new is not complete and still open: it is read when that is done"
+_UNFINISHED = "control file new is incomplete and still open, waiting for its writer to close it"
 
 
 def control_folder(settings: Settings) -> Path:
-    """Return the control directory; raise UsageError where none is set."""
+    """Return the control directory. Raises UsageError if none is set."""
     name = settings.environ.get(CONTROL_DIR)
     if not name:
-        raise UsageError(f"{CONTROL_DIR} is not set", hint=f"set {CONTROL_DIR} to a folder")
+        raise UsageError(f"{CONTROL_DIR} is not set", hint=f"set {CONTROL_DIR} to a directory")
     return Path(settings.folder, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What became of `new`."""
+    """The result of an attempt to accept `new`."""
 
     rejected: ReleaseRejected | None = None
     warnings: tuple[str, ...] = ()
@@ -59,10 +59,9 @@ class _Outcome:
 
 
 class DirectorySource:
-    """The control directory of one application.
+    """The source for the control directory of one application.
 
-    A rejection and a warning are told once, by the first answer after their
-    cause.
+    A rejection or a warning is in the first answer after its cause, and in no later one.
     """
 
     def __init__(
@@ -80,21 +79,21 @@ class DirectorySource:
         self._loaded: tuple[bytes | Fault, Author] | None = None
         self._release: Release | None = None
         self._kept: Release | None = None
-        # What was rejected, and could not be put aside: it is not told again.
+        # A file that was rejected, and could not be put aside: it is not reported again.
         self._stuck: Identity | None = None
-        # What was told to be unfinished: device and inode.
+        # Device and inode of a file that was reported as incomplete.
         self._unfinished: tuple[int, ...] | None = None
-        # What is no file, and was told to stay where it is.
+        # Device and inode of a rejected directory or such, which was reported and not moved.
         self._left: tuple[int, ...] | None = None
-        # The folder of the newest release, and whether one before it came from another.
+        # The directory of the newest release, and whether an earlier one came from another.
         self._home: tuple[int, int] | None = None
         self._has_moved = False
 
     def fetch(self) -> Fetched:
-        """Accept or reject `new`, and return the release that is loaded.
+        """Accept or reject `new`, and return the release in `loaded`.
 
-        A problem with the folder raises SourceError, but the first time the
-        loaded release matters more: it is returned with a warning.
+        Raises SourceError for a problem with the directory; the first time, returns the
+        release in `loaded` with a warning instead.
         """
         with opened_directory(self._folder, self._sleep) as directory:
             try:
@@ -109,10 +108,10 @@ class DirectorySource:
             return self._answer(directory, outcome)
 
     def keep(self, release: Release) -> None:
-        """Keep the release that runs beside the one that was accepted.
+        """Keep the release that runs in `.running`.
 
-        Raises SourceError, also where the path leads to another folder by now: whoever can
-        turn it must not choose where hsup writes.
+        Raises SourceError, also if the path leads to another directory by now: a user who can
+        redirect it must not choose where hsup writes.
         """
         running = pinned(release, self._digest_of)
         if running == self._kept:
@@ -120,7 +119,7 @@ class DirectorySource:
         with opened_directory(self._folder, self._sleep) as directory:
             self._require_home(directory, release)
             if directory.is_read_only:
-                return  # as it is for whoever gives releases, too
+                return  # nobody can put a release there, either
             directory.lock()
             directory.keep(control_file(running), running.author)
         self._kept, self._has_moved = running, False
@@ -128,13 +127,13 @@ class DirectorySource:
     def kept(self) -> Release | None:
         """Return the release that ran last. Raises SourceError."""
         with opened_directory(self._folder, self._sleep) as directory:
-            found = directory.read(RUNNING)
-            if found is None or directory.read(LOADED) is None:
-                return None  # where that was removed by hand, nothing else should run instead
+            stored = directory.read(RUNNING)
+            if stored is None or directory.read(LOADED) is None:
+                return None  # removed by hand, so that no release should run
             self._home = self._home or directory.folder.identity
-        parsed = self._parse(*found)
+        parsed = self._parse(*stored)
         if parsed.release is None:
-            logger.warning("control file .running is passed over: %s", parsed.errors[0])
+            logger.warning("ignoring control file .running: %s", parsed.errors[0])
             return None
         self._kept = parsed.release
         newest = self._release
@@ -144,7 +143,7 @@ class DirectorySource:
         """Yield at the start, and whenever `new` may have changed."""
         from hsup.watch import folder_changes
 
-        # A writer that had `new` open while it was taken and put back is
+        # A writer that opened `new` before it was taken and put back is
         # reported under the name that the file had in between.
         return folder_changes(self._folder, (NEW, TAKEN), while_open=True)
 
@@ -155,44 +154,43 @@ class DirectorySource:
             rejected=outcome.rejected,
             warnings=(*warnings, *outcome.warnings),
             ask_again=outcome.ask_again,
-            remedy=None if self._release else f"write one to {self._folder / NEW}",
+            remedy=None if self._release else f"write a release to {self._folder / NEW}",
         )
 
     def _load(self, directory: ControlDirectory) -> tuple[str, ...]:
         """Read `loaded` if it has changed; return the warnings about it."""
-        found = directory.read(LOADED)
-        # Where it was removed by hand, nothing else should run instead.
-        if found is None:
+        loaded = directory.read(LOADED)
+        if loaded is None:  # removed by hand: no other release should run instead
             return ()
-        if found == self._loaded:
+        if loaded == self._loaded:
             self._settle_in(directory)
             return ()
-        parsed = self._parse(*found)
+        parsed = self._parse(*loaded)
         if parsed.release is None:
             problem = ReleaseRejected("cannot read control file loaded", parsed.errors)
             raise SourceError(
-                str(problem), hint="put a good one there as new, or remove it"
+                str(problem), hint="put a valid one there as new, or remove it"
             ) from problem
-        self._loaded, self._release = found, parsed.release
+        self._loaded, self._release = loaded, parsed.release
         self._settle_in(directory)
         return tuple(f"control file loaded: {fault}" for fault in parsed.warnings)
 
     def _settle_in(self, directory: ControlDirectory) -> None:
-        """Know where the newest release is."""
-        before, self._home = self._home, directory.folder.identity
-        self._has_moved |= before not in {None, self._home}
+        """Remember the directory of the newest release."""
+        earlier, self._home = self._home, directory.folder.identity
+        self._has_moved |= earlier not in {None, self._home}
 
     def _is_elsewhere(self, directory: ControlDirectory) -> bool:
-        """Tell whether this is another folder than that of the newest release."""
+        """Tell whether this is another directory than that of the newest release."""
         return self._home not in {None, directory.folder.identity}
 
     def _require_home(self, directory: ControlDirectory, release: Release) -> None:
-        """Raise SourceError in another folder than the one that a release came from."""
+        """Raise SourceError unless this is the directory that a release came from."""
         is_older = self._has_moved and release != self._release
         if is_older or self._is_elsewhere(directory):
             where = f"control directory {self._folder}"
-            text = f"cannot keep {release}: {where} is not the folder any more that it came from"
-            raise SourceError(text, hint=f"put a release there: {self._folder / NEW}")
+            text = f"cannot keep {release}: {where} is no longer the directory that it came from"
+            raise SourceError(text, hint=f"put a release in {self._folder / NEW}")
 
     def _parse(self, content: bytes | Fault, author: Author) -> Parsed:
         name = self._folder.resolve().name
@@ -211,7 +209,7 @@ class DirectorySource:
         raise SourceError("control file new is replaced faster than it can be read")
 
     def _attempt(self, directory: ControlDirectory) -> _Outcome | None:
-        """Deal with `new` as it is now; return None where it is another one by then."""
+        """Accept or reject `new`; return None if it was replaced meanwhile."""
         try:
             with hold(directory.folder, NEW) as submission:
                 return self._decide(directory, submission)
@@ -223,7 +221,7 @@ class DirectorySource:
             raise directory.failure("read new", error) from error
 
     def _decide(self, directory: ControlDirectory, submission: Submission) -> _Outcome | None:
-        """Accept what is whole, though somebody may have it open: what is half is faulty."""
+        """Accept a valid file, even while it is open for writing; half a file is faulty."""
         parsed = self._parse(submission.content, submission.author)
         if isinstance(submission.content, bytes) and parsed.release:
             accepted = directory.accept(submission, submission.content)
@@ -235,7 +233,7 @@ class DirectorySource:
         return self._reject(directory, submission, parsed.errors)
 
     def _settle(self, directory: ControlDirectory, submission: Submission) -> None:
-        """Wait until a faulty file cannot be half a good one any more."""
+        """Wait until a faulty file can no longer be an incomplete one."""
         if submission.has_writer:
             raise BeingWrittenError
         seconds = submission.unsettled_seconds(time.time())
@@ -245,20 +243,20 @@ class DirectorySource:
                 raise BeingWrittenError
 
     def _wait(self, directory: ControlDirectory) -> _Outcome:
-        """Leave `new` alone until its writer changes or closes it, and say so once."""
+        """Leave `new` alone until its writer changes or closes it; warn once."""
         try:
-            found = directory.folder.stat(NEW)
+            status = directory.folder.stat(NEW)
         except FileNotFoundError:
             return _Outcome()
-        before, self._unfinished = self._unfinished, (found.st_dev, found.st_ino)
-        return _Outcome(warnings=(_UNFINISHED,) if before != self._unfinished else ())
+        known, self._unfinished = self._unfinished, (status.st_dev, status.st_ino)
+        return _Outcome(warnings=(_UNFINISHED,) if known != self._unfinished else ())
 
     def _leave(self, submission: Submission, errors: Sequence[Fault]) -> _Outcome:
-        """Say once what is wrong, and change nothing: it may be somebody's Maildir."""
-        before, self._left = self._left, submission.identity[:2]
-        if before == self._left:
+        """Reject once, and change nothing: it may be the directory `new` of a Maildir."""
+        known, self._left = self._left, submission.identity[:2]
+        if known == self._left:
             return _Outcome()
-        hint = f"rename {self._folder / NEW}, which hsup leaves where it is"
+        hint = f"rename {self._folder / NEW}; hsup does not touch it"
         return _Outcome(rejected=ReleaseRejected(_CANNOT_READ, errors, hint=hint))
 
     def _reject(
@@ -271,11 +269,11 @@ class DirectorySource:
             text = "".join(f"{_CANNOT_READ}: {fault}\n" for fault in errors)
             if not directory.reject(submission, text):
                 return None
-        except SourceError as error:  # on a full disk for example, which may have room later
+        except SourceError as error:  # on a full disk, for example, which may have space later
             self._stuck, warnings = submission.identity, (str(error),)
         ask_again = self._stuck is not None
         if is_known:
             return _Outcome(ask_again=ask_again)
-        hint = f"all are in {self._folder / LAST_ERROR}" if len(errors) > 1 else None
+        hint = f"read all faults in {self._folder / LAST_ERROR}" if len(errors) > 1 else None
         rejected = ReleaseRejected(_CANNOT_READ, errors, hint=hint)
         return _Outcome(rejected=rejected, warnings=warnings, ask_again=ask_again)

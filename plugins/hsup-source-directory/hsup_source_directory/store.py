@@ -1,17 +1,17 @@
-"""Keep the files of a control directory through crashes.
+"""Change the files of a control directory so that a crash loses none.
 
-An accepted release takes these steps, each of them durable before the next:
+Accepting a release takes these steps, each of them durable before the next:
 
-    .loaded.tmp ──▶ loaded, then rejected and last_error go, then new goes
+    .loaded.tmp ──▶ loaded, then remove rejected and last_error, then remove new
 
-and a faulty one these:
+and rejecting one takes these:
 
     .last_error.tmp ──▶ last_error, then new ──▶ rejected
 
-`new` goes in two steps, because its author may put another one there at any
-time: it is renamed to `.new.taken`, and deleted only if it is still the file
-that was read; if not, it is put back. A crash at any point leaves the release
-in `new`, in `.new.taken` or in `loaded`; doing the steps again does no harm.
+`new` is removed in two steps, because its author may replace it at any time: it
+is renamed to `.new.taken`, and removed only if it still is the file that was
+read; if not, it is put back. A crash at any point leaves the release in `new`, in
+`.new.taken` or in `loaded`, and the steps can be repeated.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ NEW, TAKEN, LOADED = "new", ".new.taken", "loaded"
 RUNNING, REJECTED, LAST_ERROR = ".running", "rejected", "last_error"
 _TEMPORARIES = tuple(map(temporary, (LOADED, RUNNING, LAST_ERROR)))
 
-#: hsup writes all keys of a process there, and of another control file those that it has.
+#: hsup writes all keys of a process type to it, of which other control files may leave some out.
 _MOST_RUNNING_BYTES = 2 * MAX_BYTES
 
-#: Another hsup holds the folder for as long as it writes some small files.
+#: Another hsup holds the lock while it writes a few small files.
 LOCK_TRIES = 50
 LOCK_RETRY_SECONDS = 0.1
 
-#: Config vars are secrets, and so is what a faulty file has of them; the advice has none.
+#: Control files contain config vars, which are secrets; `last_error` does not.
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
 class ControlDirectory:
-    """The folder that releases are put into, and where hsup keeps those that it runs."""
+    """The directory that releases are put into, and where hsup keeps those that it runs."""
 
     def __init__(self, folder: Folder, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.folder = folder
         self._sleep = sleep
 
     def has_work(self) -> bool:
-        """Tell whether there is anything to accept, or left over from a crash."""
+        """Tell whether there is a file to accept, or a leftover of a crash."""
         return any(map(self.folder.exists, (NEW, TAKEN, *_TEMPORARIES)))
 
     @property
     def is_read_only(self) -> bool:
-        """Tell whether the file system of the folder is."""
+        """Tell whether the file system of the directory is read-only."""
         return bool(os.fstatvfs(self.folder.descriptor).f_flag & os.ST_RDONLY)
 
     def lock(self) -> None:
-        """Keep every other hsup from changing the folder, for as long as it is open.
+        """Lock the directory against changes by another hsup until it is closed.
 
-        Raises SourceError where another process does not let go of it. Unlike `hsup.locks`
-        this locks what is open already, wherever its path leads by now.
+        Raises SourceError if another process keeps it locked. Unlike `hsup.locks`, this locks
+        the open directory, wherever its path leads by now.
         """
         for _ in range(LOCK_TRIES):
             try:
@@ -73,36 +73,36 @@ class ControlDirectory:
             except BlockingIOError:
                 self._sleep(LOCK_RETRY_SECONDS)
             except OSError:
-                return  # NFS locks only what is open for writing (man 2 flock)
+                return  # NFS locks only files that are open for writing (man 2 flock)
             else:
                 return
         path = self.folder.path
         text = f"control directory {path} is locked by another process"
-        raise SourceError(text, hint=f"fuser {shlex.quote(str(path))} tells which")
+        raise SourceError(text, hint=f"run fuser {shlex.quote(str(path))} to find it")
 
     def failure(self, what: str, error: OSError) -> SourceError:
-        """Return the error that says what could not be done, and why."""
+        """Return the error for an action that failed."""
         text = f"cannot {what} in control directory {self.folder.path}: {error.strerror}"
         return SourceError(text, hint=advice(error))
 
     def recover(self) -> None:
-        """Undo what a crash left half done. Raises SourceError."""
-        with self._doing("remove what a crash left behind"):
-            # Looked for first: a read-only file system refuses to remove nothing.
+        """Undo steps that a crash has interrupted. Raises SourceError."""
+        with self._doing("remove the leftovers of a crash"):
+            # Only existing ones: a read-only file system refuses to remove even a missing file.
             for name in filter(self.folder.exists, _TEMPORARIES):
                 self.folder.unlink(name)
             if self.folder.exists(TAKEN):
                 self._put_back()
 
     def read(self, name: str) -> tuple[bytes | Fault, Author] | None:
-        """Return the content of a file, and its author; None without one. Raises SourceError."""
+        """Return content and author of a file, None if there is none. Raises SourceError."""
         with self._doing(f"read {name}"):
             try:
                 most_bytes = _MOST_RUNNING_BYTES if name == RUNNING else MAX_BYTES
-                content, found = self.folder.read(name, most_bytes)
+                content, status = self.folder.read(name, most_bytes)
             except FileNotFoundError:
                 return None
-            return content, self.folder.author(found)
+            return content, self.folder.author(status)
 
     def keep(self, content: bytes, author: Author | None) -> None:
         """Keep the release that runs. Raises SourceError."""
@@ -112,13 +112,13 @@ class ControlDirectory:
     def accept(self, submission: Submission, content: bytes) -> bool:
         """Make `new` the loaded release.
 
-        Returns False where there is a newer `new` already, which comes next.
-        Raises SourceError, and leaves `new` where it is then.
+        Returns False if `new` was replaced meanwhile. Raises SourceError, and then leaves
+        `new` as it is.
         """
         with self._doing("write loaded"):
             self.folder.write(LOADED, content, _PRIVATE, submission.author)
         for name in (REJECTED, LAST_ERROR):
-            # Advice only, and no reason to keep a good release from running.
+            # They only inform, and must not keep a valid release from running.
             with suppress(OSError):
                 self.folder.unlink(name)
         with self._doing("remove new"):
@@ -129,10 +129,10 @@ class ControlDirectory:
         return True
 
     def reject(self, submission: Submission, text: str) -> bool:
-        """Put `new` aside, with a text for its author.
+        """Rename `new` to `rejected`, and write a text for its author to `last_error`.
 
-        Returns False where there is a newer `new` already, which comes next.
-        Raises SourceError, and leaves `new` where it is then.
+        Returns False if `new` was replaced meanwhile. Raises SourceError, and then leaves
+        `new` as it is.
         """
         with self._doing("write last_error"):
             self.folder.write(LAST_ERROR, text.encode(errors="backslashreplace"), _PUBLIC)
@@ -154,7 +154,7 @@ class ControlDirectory:
             raise self.failure(what, error) from error
 
     def _take(self, submission: Submission) -> bool:
-        """Take `new` away if it still is the file that was read."""
+        """Rename `new` to `.new.taken` if it still is the file that was read."""
         try:
             self.folder.rename(NEW, TAKEN)
             if submission.is_at(self.folder, TAKEN):
@@ -171,17 +171,17 @@ class ControlDirectory:
             self._put_back()
             raise
         if os.fstat(descriptor).st_nlink == 1:
-            with suppress(OSError):  # another user's
+            with suppress(OSError):  # it belongs to another user
                 os.fchmod(descriptor, _PRIVATE)
 
     def _put_back(self) -> None:
-        """Rename what was taken back to `new`, unless there is a newer one."""
+        """Rename `.new.taken` back to `new`, unless there is a newer one."""
         try:
             self.folder.link(TAKEN, NEW)
         except FileExistsError:
             pass
         except OSError:
-            # No hard links on this file system, or not to another user's file
+            # This file system has no hard links, or another user's file cannot be linked to
             # (fs.protected_hardlinks, man 5 proc).
             if not self.folder.exists(NEW):
                 self.folder.rename(TAKEN, NEW)
@@ -193,6 +193,6 @@ class ControlDirectory:
 def opened_directory(
     path: Path, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[ControlDirectory]:
-    """Open a control directory for as long as the body of the `with` runs. Raises SourceError."""
+    """Open a control directory for the body of the `with`. Raises SourceError."""
     with opened(path) as folder:
         yield ControlDirectory(folder, sleep=sleep)

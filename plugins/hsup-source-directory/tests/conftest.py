@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def version() -> Callable[..., bytes]:
-    """Return the content of a good control file with a version."""
+    """Return the content of a valid control file with a version."""
 
     def content(number: int, **more: object) -> bytes:
         return json.dumps({"Version": number, "Processes": [], **more}).encode()

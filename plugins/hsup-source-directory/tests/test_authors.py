@@ -1,4 +1,4 @@
-"""Who may write a release, what becomes of theirs, and that nobody gets more by a trick."""
+"""Who may write a release, with which rights, and that no trick gives more of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWNER, STRANGER, GROUP = 61001, 61002, 12345
 
 @pytest.fixture
 def shared(folder: Path) -> Path:
-    """Return a folder of OWNER that everybody may write to."""
+    """Return a directory of OWNER that all users may write to."""
     os.chown(folder, OWNER, OWNER)
     folder.chmod(0o777)
     return folder
@@ -36,7 +36,7 @@ def write_as(uid: int, path: Path, content: bytes) -> None:
 
 
 def as_user(uid: int, folder: Path, work: Callable[[], Any]) -> Any:
-    """Return what a function returns in a process of that user, called in the folder."""
+    """Call a function in a process of a user, in the directory; return its result."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -74,7 +74,7 @@ def test_what_others_may_write_to_is_no_release_of_root(folder, version, name, r
     (folder / name).write_bytes(version(1))
     os.chown(folder / name, 0, GROUP)
     (folder / name).chmod(mode)
-    refused = f"must be writable by its owner only in this folder, got the mode 0{mode:o}"
+    refused = f"must be writable only by its owner in this directory, got the mode 0{mode:o}"
     if name == "new":
         assert refused in str(DirectorySource(folder).fetch().rejected)
     else:
@@ -91,7 +91,7 @@ def test_where_root_alone_may_write_to_the_folder_a_group_may_write_to_new(folde
 
 @pytest.mark.parametrize("group", [OWNER, GROUP])
 def test_without_root_new_may_be_writable_for_the_own_group_of_hsups_user(folder, version, group):
-    """Folder and file are as a umask of 002 makes them."""
+    """Directory and file have the modes that a umask of 002 gives."""
     os.chown(folder, OWNER, group)
     folder.chmod(0o775)
     write_as(OWNER, folder / "new", version(1))
@@ -109,7 +109,7 @@ def test_a_new_of_somebody_else_is_refused(shared, version):
     write_as(STRANGER, shared / "new", version(2))
     fetched = DirectorySource(shared).fetch()
     assert str(fetched.rejected) == (
-        "cannot read control file new: must belong to the owner of the folder, hsup's user "
+        "cannot read control file new: must belong to the owner of the directory, hsup's user "
         "or root, got the user 61002"
     )
     assert fetched.release.version == 1
@@ -166,7 +166,7 @@ def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
 
 
 def turn(link: Path, folder: Path) -> None:
-    """Have a link lead to another folder."""
+    """Redirect a link to another directory."""
     turned = link.with_name("turned")
     turned.symlink_to(folder)
     turned.rename(link)
@@ -180,7 +180,7 @@ def release_of(source: DirectorySource) -> Release:
 
 @pytest.fixture
 def link(shared: Path, tmp_path: Path) -> Path:
-    """Return a link to the shared folder, as its owner may turn it."""
+    """Return a link to the shared directory, which its owner may redirect."""
     path = tmp_path / "link"
     path.symlink_to(shared)
     return path
@@ -195,7 +195,7 @@ def test_who_turns_the_folder_before_a_release_runs_has_nothing_kept_elsewhere(
     source = DirectorySource(link)
     release = release_of(source)
     turn(link, victim)
-    with pytest.raises(SourceError, match="not the folder any more that it came"):
+    with pytest.raises(SourceError, match="no longer the directory that it came"):
         source.keep(release)
     assert list(victim.iterdir()) == []
     turn(link, shared)
@@ -213,7 +213,7 @@ def test_an_older_release_is_not_kept_where_a_newer_one_came_from(shared, link, 
     turn(link, other)
     newer = release_of(source)
     assert newer.version == 2
-    with pytest.raises(SourceError, match="not the folder any more that it came"):
+    with pytest.raises(SourceError, match="no longer the directory that it came"):
         source.keep(older)
     assert not (other / ".running").exists()
     source.keep(newer)
@@ -242,7 +242,7 @@ def test_a_folder_called_new_is_left_where_the_path_has_been_turned_to(
     source = DirectorySource(link)
     source.fetch()
     turn(link, maildir)
-    assert "must be a file, got a folder" in str(source.fetch().rejected)
+    assert "must be a file, got a directory" in str(source.fetch().rejected)
     assert [one.name for one in maildir.iterdir()] == ["new"]
 
 

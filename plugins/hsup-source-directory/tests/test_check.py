@@ -1,4 +1,4 @@
-"""`hsup check` finds the control file that is meant, and all its faults."""
+"""`hsup check` finds the right control file, and all of its faults."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_folder_is_of_another_kind_unless_it_has_the_name(settings):
     assert check(Path("control"), settings) is None
     checked = check(Path("new"), settings)
     assert checked is not None
-    assert [str(fault) for fault in checked.faults] == ["must be a file, got a folder"]
+    assert [str(fault) for fault in checked.faults] == ["must be a file, got a directory"]
 
 
 def test_a_file_that_is_not_there_is_of_another_kind_unless_it_has_the_name(settings):

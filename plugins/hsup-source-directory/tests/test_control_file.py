@@ -1,4 +1,4 @@
-"""Every fault of a control file has its text, and its line."""
+"""Every fault of a control file is reported with its line."""
 
 from __future__ import annotations
 
@@ -389,7 +389,7 @@ def test_a_long_text_takes_no_more_than_some_copies_of_it(member, character):
 
 
 def test_the_faults_of_a_file_that_cannot_be_read_are_its_own():
-    fault = Fault(place="", problem="must be a file, got a folder")
+    fault = Fault(place="", problem="must be a file, got a directory")
     assert parse(fault, app=None, default_app="x") == Parsed(release=None, faults=(fault,))
 
 

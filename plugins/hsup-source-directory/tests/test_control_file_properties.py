@@ -1,4 +1,4 @@
-"""Whatever the bytes, a control file gives a release or faults that can be printed."""
+"""Any bytes give either a release or printable faults."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ FAULTY = b'{"Version": "two"}'
 
 
 def wrap_steps(around: Callable[[str, Callable[[], object]], object]) -> None:
-    """Have `around` called for every system call that may change the folder."""
+    """Wrap every system call that may change the directory with `around`."""
 
     def wrapped(name: str, real: Callable[..., object]) -> Callable[..., object]:
         return lambda *args, **options: around(
@@ -30,7 +30,7 @@ def wrap_steps(around: Callable[[str, Callable[[], object]], object]) -> None:
 
 
 def fetch_and_die(folder: Path, step: int, *, is_done: bool) -> bool:
-    """Fetch in a child that is killed before a step, or after it; tell whether it was."""
+    """Fetch in a child that is killed before or after a step; tell whether it reached it."""
     child = os.fork()
     if child == 0:
         count = 0
@@ -68,7 +68,7 @@ def content_of(path: Path) -> bytes | None:
 
 
 def crashed_folders(tmp_path: Path, new: bytes, old: bytes, *leftovers: str) -> list[Path]:
-    """Return a folder for every point that a child can be killed at."""
+    """Return a directory for every point at which a child can be killed."""
     folders: list[Path] = []
     for step in range(1, 100):
         for is_done in (False, True):

@@ -59,7 +59,7 @@ def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def refused(path: Path, error: int) -> Iterator[None]:
-    """Make opening a path, or a name in a folder, fail, which root could not see otherwise."""
+    """Make opening a path, or a name in a directory, fail, which root would not see otherwise."""
     real = os.open
 
     def refuse(given, *args, **options):
@@ -79,7 +79,7 @@ def held(folder: Path) -> Iterator[tuple[ControlDirectory, Submission]]:
 
 
 def test_an_empty_control_directory_has_no_release_yet(source, folder):
-    assert source.fetch() == Fetched(release=None, remedy=f"write one to {folder / 'new'}")
+    assert source.fetch() == Fetched(release=None, remedy=f"write a release to {folder / 'new'}")
 
 
 def test_a_good_new_becomes_loaded(source, folder, version):
@@ -130,7 +130,7 @@ def test_a_faulty_new_is_rejected_and_the_old_release_goes_on(source, folder, ve
 def test_a_rejection_is_told_once(source, folder):
     (folder / "new").write_bytes(FAULTY)
     assert source.fetch().rejected is not None
-    assert source.fetch() == Fetched(release=None, remedy=f"write one to {folder / 'new'}")
+    assert source.fetch() == Fetched(release=None, remedy=f"write a release to {folder / 'new'}")
 
 
 def test_what_was_rejected_is_rejected_again_when_it_is_put_back(source, folder):
@@ -183,7 +183,7 @@ def test_a_faulty_loaded_is_an_error(source, folder):
     with pytest.raises(SourceError) as caught:
         source.fetch()
     assert str(caught.value) == (
-        f"cannot read control file loaded: {FAULT}; put a good one there as new, or remove it"
+        f"cannot read control file loaded: {FAULT}; put a valid one there as new, or remove it"
     )
 
 
@@ -255,7 +255,7 @@ class TestBeingWritten:
             assert version_of(source.fetch()) == 2
             assert sorted(files(folder)) == ["loaded"]
         assert told == [
-            "control file new is not complete and still open: it is read when that is done"
+            "control file new is incomplete and still open, waiting for its writer to close it"
         ]
 
     def test_a_faulty_new_is_rejected_when_it_is_closed(self, source, folder):
@@ -355,7 +355,7 @@ class TestNotAFile:
         (folder / "new" / "precious").write_bytes(b"data")
         fetched = source.fetch()
         assert str(fetched.rejected) == (
-            "cannot read control file new: must be a file, got a folder"
+            "cannot read control file new: must be a file, got a directory"
         )
         assert (folder / "rejected" / "precious").read_bytes() == b"data"
 
@@ -379,7 +379,7 @@ class TestNotAFile:
 
         assert fetched.rejected is not None
         assert "cannot rename new to rejected in control directory" in fetched.warnings[0]
-        remedy = f"write one to {folder / 'new'}"
+        remedy = f"write a release to {folder / 'new'}"
         assert source.fetch() == Fetched(release=None, remedy=remedy, ask_again=True)
         assert sorted(path.name for path in folder.iterdir()) == ["last_error", "new", "rejected"]
 
@@ -427,12 +427,12 @@ class TestUnusableFolder:
         with pytest.raises(SourceError) as caught:
             DirectorySource(missing).fetch()
         assert str(caught.value) == (
-            f"HSUP_CONTROL_DIR is {missing}, which does not exist; mkdir -p '{missing}'"
+            f"HSUP_CONTROL_DIR is {missing}, which does not exist; create it: mkdir -p '{missing}'"
         )
 
     def test_a_file_in_its_place_is_an_error(self, tmp_path):
         (tmp_path / "control").touch()
-        with pytest.raises(SourceError, match="which is not a folder; set it to a control"):
+        with pytest.raises(SourceError, match="which is not a directory; set it to a control"):
             DirectorySource(tmp_path / "control").fetch()
 
     def test_a_folder_that_may_not_be_read_is_an_error(self, folder):
@@ -460,7 +460,7 @@ class TestUnusableFolder:
                 source.fetch()
             assert str(caught.value) == (
                 f"cannot write loaded in control directory {folder}: "
-                "Read-only file system; mount it for writing"
+                "Read-only file system; mount the file system read-write"
             )
         assert files(folder) == {"loaded": version(1), "new": version(2)}
         assert version_of(source.fetch()) == 2

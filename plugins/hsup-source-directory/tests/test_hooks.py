@@ -1,4 +1,4 @@
-"""The plugin registers one source, and costs the command line next to nothing."""
+"""The plugin registers one source, and is cheap to load."""
 
 from __future__ import annotations
 

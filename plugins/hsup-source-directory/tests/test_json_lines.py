@@ -1,4 +1,4 @@
-"""Values of a JSON text are found on their lines."""
+"""The lines of values in a JSON text are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs is kept, to be run by an hsup to come."""
+"""The release that runs is kept for the next hsup."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WHOLE = Release(
 
 
 class Digests(dict[str, str | None]):
-    """The digests of slugs by their location, as the store of slugs knows them."""
+    """The digests of slugs by location, like those of the slug store."""
 
     def __call__(self, release: Release) -> str | None:
         return self.get(release.slug.location) if release.slug else None
@@ -44,7 +44,7 @@ def test_a_control_file_of_a_release_gives_it_again(release):
 
 
 def largest(said: bytes) -> bytes:
-    """Return a control file of as many bytes as it may have."""
+    """Return a control file of the maximal size."""
     return said + b" " * (MAX_BYTES - len(said))
 
 
@@ -127,7 +127,7 @@ def test_nothing_was_kept_where_loaded_was_removed(folder, version):
 
 
 class TestArchiveThatIsReplaced:
-    """An archive is where the next one will be: what ran is known by its digest."""
+    """The next archive has the same path, so the digest identifies the one that ran."""
 
     def keep(
         self,

@@ -1,12 +1,12 @@
-"""The Heroku source of hsup: releases as the Platform API has them."""
+"""The Heroku source of hsup: the releases of an application in the Platform API."""
 
 from __future__ import annotations
 
-#: The variables that hold an API key, in the order in which they are looked at.
+#: The environment variables with an API key; the first one that is set takes precedence.
 TOKENS = ("HEROKU_ACCESS_TOKEN", "HEROKU_API_KEY")
 API_URL = "HEROKU_API_URL"
 DEFAULT_API_URL = "https://api.heroku.com"
-#: Where what it takes to start without the API is kept.
+#: Names the directory of what hsup needs to start while the API cannot be reached.
 STATE_DIR = "HSUP_HEROKU_DIR"
-#: How often each thing that changes is asked for, in seconds.
+#: Sets how often releases and formation are each asked for, in seconds.
 CADENCE = "HSUP_HEROKU_CADENCE"

@@ -1,7 +1,7 @@
-"""The parts of the Platform API's answers that are read, of version 3 and its variant 3.sdk.
+"""The fields that are read from answers of the Platform API, version 3 and variant 3.sdk.
 
-What is only shown may be null or missing, whatever the platform's schema says: a release
-can run without it. What decides how it runs is required.
+Fields that are only shown may be null or missing, whatever the platform's schema says, as a release
+can run without them. Fields that decide how it runs are required.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ _Answer = TypeVar("_Answer")
 
 _SUCCEEDED = "succeeded"
 IMAGE_ARTIFACT = "oci-image"
-#: The platform has 255 at the most.
+#: The platform allows 255.
 _MOST_DYNOS = 10_000
-#: The platform's are UUIDs; one is put into the path of a request, or names a file.
+#: UUIDs on the platform. They become parts of the paths of requests, and names of files.
 _Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,128}\Z")]
 
 
 class Named(msgspec.Struct, frozen=True):
-    """Something that is known by its name."""
+    """A reference by name."""
 
     name: str
 
 
 class Identified(msgspec.Struct, frozen=True):
-    """Something that is elsewhere."""
+    """A reference by id."""
 
     id: str
 
 
 class Artifact(msgspec.Struct, frozen=True):
-    """What a release runs: `type` is `slug` or `oci-image`."""
+    """The code of a release: `type` is `slug` or `oci-image`."""
 
     type: str
     id: str
@@ -51,7 +51,7 @@ class AppAnswer(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """Somebody with an account."""
+    """A user of the platform."""
 
     email: str | None = None
 
@@ -72,12 +72,12 @@ class ReleaseAnswer(msgspec.Struct, frozen=True):
 
     @property
     def has_succeeded(self) -> bool:
-        """Tell whether it may run."""
+        """Tell whether the release may run."""
         return self.status == _SUCCEEDED
 
     @property
     def image_id(self) -> str | None:
-        """Return the id of the container image that this is, None for a slug."""
+        """Return the id of the release's container image, None for a slug."""
         if self.oci_image is not None:
             return self.oci_image.id
         images = (one.id for one in self.artifacts or () if one.type == IMAGE_ARTIFACT)
@@ -85,7 +85,7 @@ class ReleaseAnswer(msgspec.Struct, frozen=True):
 
 
 class Blob(msgspec.Struct, frozen=True):
-    """Where a slug's archive can be had, for a while."""
+    """The URL of a slug's archive, which expires."""
 
     url: str
 
@@ -103,7 +103,7 @@ class SlugAnswer(msgspec.Struct, frozen=True):
 
 
 class ImageProcess(msgspec.Struct, frozen=True):
-    """A process type of a container image; without a command it runs the image's own."""
+    """A process type of a container image; without a command, the image's own is run."""
 
     command: str | None = None
 
@@ -130,7 +130,7 @@ class FormationAnswer(msgspec.Struct, frozen=True):
 
     @property
     def size_name(self) -> str | None:
-        """Return the name of the dynos' size."""
+        """Return the name of the size of the dynos."""
         return self.dyno_size.name if self.dyno_size is not None else self.size
 
 
@@ -142,10 +142,10 @@ class SizeAnswer(msgspec.Struct, frozen=True):
 
 
 def decode(body: bytes, shape: type[_Answer], path: str) -> _Answer:
-    """Return an answer. Raises BrokenAnswer with what is wrong, and where."""
+    """Decode an answer. Raises BrokenAnswer with the fault and its place."""
     try:
         return msgspec.json.decode(body, type=shape)
-    except UnicodeDecodeError:  # which has the text in it, secrets and all
+    except UnicodeDecodeError:  # the error contains the text, with its secrets
         raise BrokenAnswer(f"the answer to {path} is not UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BrokenAnswer(f"the answer to {path} is not one of the API's: {error}") from error
+        raise BrokenAnswer(f"the answer to {path} is malformed: {error}") from error

@@ -1,4 +1,4 @@
-"""Have the archives of slugs on disk, where their URLs cannot expire."""
+"""Download the archives of slugs, whose URLs expire, to disk."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from hsup.slugs import ChecksumError, SlugDenied, SlugUnreachable
 from hsup_source_heroku.snapshot import Artifact
 
 _BACKOFF_SECONDS = 0.5
-#: A URL that expires while it is used is asked for again so often.
+#: How often a new URL is asked for if one expires during the download.
 _ATTEMPTS = 3
 
 
 class Archives:
-    """A folder of archives, by the ids of their slugs."""
+    """A directory of archives, by the ids of their slugs."""
 
     def __init__(self, folder: str, url_of: Callable[[str], str], limits: Limits) -> None:
         self._folder = folder
@@ -33,26 +33,25 @@ class Archives:
         self._limits = limits
 
     def path(self, part: Artifact) -> str:
-        """Return where the archive of a slug is, or would be."""
+        """Return the path of a slug's archive, whether or not it exists."""
         return os.path.join(self._folder, f"{os.path.basename(part.id)}.tgz")
 
     def has(self, part: Artifact) -> bool:
-        """Tell whether the archive of a slug is there."""
+        """Tell whether the archive of a slug exists."""
         return os.path.exists(self.path(part))
 
     @contextmanager
     def downloaded(self, part: Artifact) -> Iterator[Callable[[], None]]:
-        """Have an archive that is complete and what the platform built; yield what places it.
+        """Download and verify an archive; yield a function that moves it to its path.
 
-        What was downloaded until the network failed, or it was given up, is kept. Raises
-        SlugError, GivenUp, SourceError where its URL cannot be had, and OSError where it cannot be
-        written.
+        If the network fails, or the download is given up, what has arrived is kept. Raises
+        SlugError, GivenUp, SourceError if there is no URL, and OSError if it cannot be written.
         """
         expected, work = expected_digest(part.checksum), f"{self.path(part)}.part"
         descriptor = lock_or_make(work, on_wait=tell_of_waiting)
         is_done = True
         try:
-            if self.has(part):  # another hsup has brought it meanwhile
+            if self.has(part):  # another hsup has downloaded it meanwhile
                 yield _nothing
                 return
             archive = os.path.join(work, "archive")
@@ -70,7 +69,7 @@ class Archives:
             unlock(descriptor)
 
     def keep_only(self, parts: Iterable[Artifact]) -> None:
-        """Remove the archives of all other slugs, but for what is being downloaded."""
+        """Remove the archives of all other slugs, except those that are being downloaded."""
         kept = {os.path.basename(self.path(part)) for part in parts}
         for name in set(os.listdir(self._folder)) - kept:
             path = os.path.join(self._folder, name)
@@ -91,7 +90,7 @@ class Archives:
             download = Download(archive, work, bar, max_bytes=limits.size, min_rate=limits.rate)
             try:
                 download.run(None, backoff_seconds=_BACKOFF_SECONDS)
-            except SlugDenied:  # it has expired
+            except SlugDenied:  # the URL has expired
                 if not left:
                     raise
             else:
@@ -99,7 +98,7 @@ class Archives:
 
 
 def _remove_unless_locked(path: str) -> None:
-    """Remove the rest of a download, unless an hsup has it in hand."""
+    """Remove an unfinished download, unless an hsup is continuing it."""
     try:
         descriptor = lock(path, EXCLUSIVE_NOW)
     except (BlockingIOError, FileNotFoundError):
@@ -109,13 +108,13 @@ def _remove_unless_locked(path: str) -> None:
 
 
 def _verify(expected: str | None, path: str) -> None:
-    """Raise ChecksumError for the archive of another slug."""
+    """Raise ChecksumError if an archive does not have the expected digest."""
     if expected is None:
         return
     actual = digest_of(path)
     if actual != expected:
-        raise ChecksumError(expected, actual, hint="build the slug again on the platform")
+        raise ChecksumError(expected, actual, hint="build the slug again on Heroku")
 
 
 def _nothing() -> None:
-    """Place nothing: it is in its place."""
+    """Do nothing, as the archive is at its path already."""

@@ -1,7 +1,7 @@
-"""Ask the Platform API, one request at a time; everything blocks.
+"""Send requests to the Platform API, one at a time; all methods block.
 
-requests because it is the user's, and proxies and certificates come with it. Its own
-retries are not used: when to ask again depends on what the account has left.
+The library requests handles proxies and certificates. Its retries are not used, as the time of the
+next request depends on how many the account has left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hsup.archives.web import is_of_url, retry_after_seconds, session
 from hsup.cancellation import require_wanted
 from hsup.numerals import whole_number
 from hsup_source_heroku import API_URL, TOKENS, cadence
-from hsup_source_heroku.budget import Budget
+from hsup_source_heroku.budget import HOURLY_LIMIT, Budget
 from hsup_source_heroku.errors import (
     ApiError,
     BrokenAnswer,
@@ -31,27 +31,27 @@ from hsup_source_heroku.errors import (
     Unreachable,
 )
 
-#: To connect; to send a request; between two pieces of an answer; for the whole of it.
+#: Timeouts: to connect and to send a request; between two pieces of an answer; for all of it.
 _TIMEOUT_SECONDS = (5.0, 20.0)
 _PIECE_SECONDS = 20.0
 _ANSWER_SECONDS = 60.0
 _CHUNK = 1 << 16
-#: With gzip's header and checksum (zlib.decompressobj).
+#: A stream with header and checksum of gzip (zlib.decompressobj).
 _GZIP_FORMAT = 15 + 16
-#: More than any list of the API; what sends more is something else.
+#: More than any list of the API has; a server that sends more is not the API.
 _MOST_BYTES = 64 << 20
 
 _UNCHANGED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _LIMITED = 304, 401, 403, 404, 429
 _REDIRECT, _FIRST_REFUSAL = 300, 400
-#: The id of an error, and the header that Heroku's first command line went by; the published
+#: The id of an error, and the header that Heroku's first command line looked for. The published
 #: schema has neither.
 _TWO_FACTOR, _TWO_FACTOR_HEADER = "two_factor", "Heroku-Two-Factor-Required"
-#: Of what the API says that is shown.
+#: How much is shown of an error of the API.
 _MOST_CHARACTERS = 500
 
 
 class Answer(NamedTuple):
-    """What the API has said; `body` is None where it has not changed since the ETag."""
+    """An answer of the API; `body` is None if it has not changed since the ETag."""
 
     body: bytes | None
     etag: str | None
@@ -59,11 +59,11 @@ class Answer(NamedTuple):
 
 
 class _EndlessError(Exception):
-    """An answer takes more time, or has more bytes, than any of the API's."""
+    """An answer takes more time, or has more bytes, than any of the API does."""
 
 
 class _Bounds:
-    """Watches one answer: its headers and all that may come before them included."""
+    """Limits time and size of one answer, from its first byte on."""
 
     def begin(self) -> None:
         self._began = self._last = time.monotonic()
@@ -76,13 +76,13 @@ class _Bounds:
         if count:
             self._last = now
         elif now - self._last > _PIECE_SECONDS:
-            raise _EndlessError("it does not answer in time")
+            raise _EndlessError("it did not answer in time")
         if now - self._began > _ANSWER_SECONDS or self._bytes > _MOST_BYTES:
-            raise _EndlessError("its answer does not come to an end")
+            raise _EndlessError("its answer is too long")
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Keeps requests from taking something of ~/.netrc instead."""
+    """Authenticates with the key; without it, requests would use ~/.netrc."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -93,9 +93,10 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class Client:
-    """The API at `url`, as seen with one key. `remaining` is what the account may still ask.
+    """Access to the API at `url` with one key.
 
-    Threads may share it: they ask one after the other.
+    `remaining` is how many requests the account has left. Threads may share a client, whose
+    requests are sent one after the other.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Client:
         wanted: str | None = None,
         variant: str = "3",
     ) -> Answer:
-        """Return the answer; `wanted` is a Range of a list. Raises ApiError and GivenUp."""
+        """Get a path; `wanted` is the Range of a list. Raises ApiError and GivenUp."""
         headers = {"Accept": f"application/vnd.heroku+json; version={variant}"}
         if etag:
             headers["If-None-Match"] = etag
@@ -140,7 +141,7 @@ class Client:
                 raise self._refusal(response, body, path)
         is_unchanged = response.status_code == _UNCHANGED
         if is_unchanged and not etag:
-            raise BrokenAnswer(f"{self.url} says of {path} that it has not changed since never")
+            raise BrokenAnswer(f"{self.url} answered 304 to {path} without a conditional request")
         return Answer(
             None if is_unchanged else body,
             response.headers.get("ETag", etag if is_unchanged else None),
@@ -152,18 +153,21 @@ class Client:
         self._session.close()
 
     def _require_leave(self) -> None:
-        """Raise RateLimited as long as the API has asked to wait, OverBudget where too much was."""
+        """Raise RateLimited while the API has asked to wait, OverBudget without a budget left."""
         now = self._clock()
         if (wait := self._not_before - now) > 0:
-            raise RateLimited(f"{self.url} has asked to wait", retry_after=wait)
+            raise RateLimited(f"{self.url} asked hsup to wait", retry_after=wait)
         if (wait := self._budget.wait_seconds(now)) > 0:
-            text = f"hsup has asked {self.url} a third of what an account may ask in an hour"
-            raise OverBudget(text, hint=f"it goes on in {wait:.0f} s", retry_after=wait)
+            share = f"{HOURLY_LIMIT // 3:,} requests an hour"
+            text = f"hsup's share of the API rate limit ({share}) is used up"
+            raise OverBudget(
+                text, hint=f"wait {wait:.0f} s, hsup asks again then", retry_after=wait
+            )
 
     def _send_reliably(
         self, path: str, headers: Mapping[str, str]
     ) -> tuple[requests.Response, bytes]:
-        """Return an answer; a connection that was closed meanwhile is made again."""
+        """Send a request, a second time if an idle connection had been closed."""
         try:
             try:
                 return self._send(path, headers)
@@ -175,7 +179,7 @@ class Client:
         except _EndlessError as error:
             raise Unreachable(f"cannot reach {self.url}: {error}") from None
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-            # Of requests; of urllib3, where it reads a body; and of settings such as
+            # From requests; from urllib3, while it reads a body; and for settings such as
             # REQUESTS_CA_BUNDLE.
             raise Unreachable(f"cannot reach {self.url}: {_reason(error)}") from None
 
@@ -192,7 +196,7 @@ class Client:
             return response, self._read(response)
 
     def _read(self, response: requests.Response) -> bytes:
-        """Return the body, decompressed here, as its size is then known before it is there."""
+        """Read and decompress the body; unlike requests, this can limit its decompressed size."""
         parts = []
         while part := response.raw.read1(_CHUNK, decode_content=False):
             parts.append(part)
@@ -201,53 +205,53 @@ class Client:
         if not body or encoding == "identity":
             return body
         if encoding not in {"gzip", "x-gzip"}:
-            raise BrokenAnswer(f'{self.url} answers in the encoding "{encoding}"')
+            raise BrokenAnswer(f'{self.url} answered in the unknown encoding "{encoding}"')
         try:
             body = zlib.decompressobj(_GZIP_FORMAT).decompress(body, _MOST_BYTES + 1)
         except zlib.error as error:
-            raise BrokenAnswer(f"{self.url} sends damaged gzip: {error}") from None
+            raise BrokenAnswer(f"{self.url} sent damaged gzip data: {error}") from None
         if len(body) > _MOST_BYTES:
-            raise _EndlessError("its answer does not come to an end")
+            raise _EndlessError("its answer is too long")
         return body
 
     def _note_remaining(self, response: requests.Response) -> None:
-        told = whole_number(response.headers.get("RateLimit-Remaining", ""))
-        if told is not None:
-            self.remaining = told
+        remaining = whole_number(response.headers.get("RateLimit-Remaining", ""))
+        if remaining is not None:
+            self.remaining = remaining
 
     def _refusal(self, response: requests.Response, body: bytes, path: str) -> ApiError:
         status = response.status_code
-        said = _said(body, "message") or f"status {status}"
+        message = _said(body, "message") or f"status {status}"
         if response.headers.get(_TWO_FACTOR_HEADER) or (
             status in {_UNAUTHORIZED, _FORBIDDEN} and _said(body, "id") == _TWO_FACTOR
         ):
             hint = (
-                f"heroku authorizations:create makes a key that needs none: set {TOKENS[0]} to it"
+                f"set {TOKENS[0]} to a key that needs none; heroku authorizations:create makes one"
             )
-            text = f"{self.url} asks for a second factor, which hsup cannot give: {said}"
+            text = f"{self.url} asks for a second factor, which hsup cannot give: {message}"
             return Unauthorized(text, hint=hint)
         if status == _UNAUTHORIZED:
-            hint = f"set {TOKENS[0]} to a valid key: heroku authorizations:create makes one"
-            return Unauthorized(f"{self.url} does not accept the key: {said}", hint=hint)
+            hint = f"set {TOKENS[0]} to a valid key; heroku authorizations:create makes one"
+            return Unauthorized(f"{self.url} rejected the API key: {message}", hint=hint)
         if status == _FORBIDDEN:
-            hint = "use the key of somebody who may see the application"
-            return Unauthorized(f"{self.url} refuses {path}: {said}", hint=hint)
+            hint = "use the API key of an account that may see the application"
+            return Unauthorized(f"{self.url} refused {path}: {message}", hint=hint)
         if status == _NOT_FOUND:
-            return NotFound(f"{self.url} has no {path}: {said}")
+            return NotFound(f"{self.url} has no {path}: {message}")
         if status < _FIRST_REFUSAL:
-            hint = f"have {API_URL} name the API itself"
-            return ApiError(f"{self.url} sends {path} to somewhere else", hint=hint)
-        kind = RateLimited if status == _LIMITED else ApiError
-        text = f"{self.url} answers {path} with status {status}: {said}"
+            hint = f"set {API_URL} to the URL of the API itself"
+            return ApiError(f"{self.url} redirects {path} elsewhere", hint=hint)
+        error_type = RateLimited if status == _LIMITED else ApiError
+        text = f"{self.url} answered {path} with status {status}: {message}"
         retry_after = retry_after_seconds(response)
         if retry_after is not None:
             longest = cadence.LONGEST_RETRY_AFTER_SECONDS
             self._not_before = self._clock() + min(retry_after, longest)
-        return kind(text, retry_after=retry_after)
+        return error_type(text, retry_after=retry_after)
 
 
 def _said(body: bytes, key: str) -> str:
-    """Return a field of an error's body, "" where it is none of the API's."""
+    """Return a field of the body of an error, "" without one."""
     import json
 
     try:
@@ -258,17 +262,17 @@ def _said(body: bytes, key: str) -> str:
 
 
 def _is_dropped(error: requests.ConnectionError) -> bool:
-    """Tell whether a connection ended before an answer, as an idle one may just then."""
+    """Tell whether a connection was closed before an answer, as happens to idle ones."""
     return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
 
 
 def _reason(error: Exception) -> str:
-    """Return the cause in a few words, without the objects and URLs that requests tells of."""
+    """Return the cause in a few words, without the objects and URLs in errors of requests."""
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "it does not answer in time"
+        return "it did not answer in time"
     if is_of_url(cause):
-        return "a URL is malformed, its own or that of a proxy (HTTPS_PROXY)"
+        return "its URL or that of a proxy (HTTPS_PROXY) is malformed"
     return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Find the application and the key that a user means."""
+"""Find the application and the API key."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from hsup_source_heroku.credentials import api_url, find
 
 
 def connect(settings: Settings, clock: Callable[[], float] = time.monotonic) -> tuple[str, Client]:
-    """Return the name of the application, and a client of its API.
+    """Return the name of the application, and a client of the API.
 
-    Raises UsageError where the application or the key is missing.
+    Raises UsageError if the application or the key is missing.
     """
     if not settings.app:
-        raise UsageError("which application on Heroku?", hint="--app NAME, or HSUP_APP")
+        raise UsageError("no Heroku application is named", hint="pass --app NAME, or set HSUP_APP")
     token = find(settings.environ)
     if token is None:
         raise UsageError(
-            "there is no key to the Platform API",
-            hint=f"set {TOKENS[0]} (heroku authorizations:create makes one), or heroku login",
+            "there is no key for the Platform API",
+            hint=f"set {TOKENS[0]} (heroku authorizations:create makes one), or run heroku login",
         )
     return settings.app, Client(api_url(settings.environ), token, Budget(), clock=clock)

@@ -1,4 +1,4 @@
-"""Make of a snapshot a release, as every source gives it."""
+"""Turn a snapshot into a release."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hsup_source_heroku.snapshot import Artifact, Quantity, Snapshot
 
 
 def release(snapshot: Snapshot, archive: str) -> Release:
-    """Return the release; `archive` is where that of its slug is, if it has one."""
+    """Return the release of a snapshot; `archive` is the path of its slug's archive, if any."""
     part = snapshot.part
     return Release(
         app=snapshot.app,
@@ -25,7 +25,7 @@ def release(snapshot: Snapshot, archive: str) -> Release:
 
 
 def scaled_like(snapshot: Snapshot, release: Release) -> Snapshot:
-    """Return a snapshot with the quantities and sizes that a release made of it has now."""
+    """Return a snapshot with the quantities and sizes of a release that was made from it."""
     formation = dict(snapshot.formation)
     for one in release.processes:
         asked = Quantity(one.quantity, one.size)
@@ -35,7 +35,7 @@ def scaled_like(snapshot: Snapshot, release: Release) -> Snapshot:
 
 
 def _processes(part: Artifact | None, formation: Mapping[str, Quantity]) -> tuple[ProcessType, ...]:
-    """Return the types of a release, with the quantities of now: its commands are its own."""
+    """Return the process types: the release has their commands, the formation their quantities."""
     types = []
     for name, words in (part.commands if part else {}).items():
         asked = formation.get(name, Quantity(0))
@@ -44,9 +44,9 @@ def _processes(part: Artifact | None, formation: Mapping[str, Quantity]) -> tupl
 
 
 def _metadata(snapshot: Snapshot) -> dict[str, str]:
-    """Return the platform's variables but for those that hsup knows itself.
+    """Return the platform's variables, except for those that hsup sets itself.
 
-    Those of builds are of the feature runtime-dyno-build-metadata, the others of
+    HEROKU_BUILD_* belong to the feature runtime-dyno-build-metadata, the others to
     runtime-dyno-metadata (Dyno Metadata in Heroku's Dev Center).
     """
     part = snapshot.part

@@ -1,4 +1,4 @@
-"""Find the key to the Platform API, as Heroku's own command line does."""
+"""Find the key for the Platform API as Heroku's own command line does."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from hsup.folders import home
 from hsup_source_heroku import API_URL, DEFAULT_API_URL, TOKENS
 
 _NETRC = "NETRC"
-#: More than anybody has passwords.
+#: More than a file of passwords has.
 _MOST_CHARACTERS = 1 << 20
 
 
 def api_url(environ: Mapping[str, str]) -> str:
-    """Return where the API is, without a slash at its end. Raises UsageError."""
+    """Return the URL of the API, without a slash at its end. Raises UsageError."""
     url = environ.get(API_URL) or DEFAULT_API_URL
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     if "@" in parts.netloc:
-        hint = f"the key is that of {TOKENS[0]}"
-        raise UsageError(f"{API_URL} has a user or a password in it", hint=hint)
+        hint = f"put the API key into {TOKENS[0]}"
+        raise UsageError(f"{API_URL} contains a user or a password", hint=hint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError(f'{API_URL} is "{url}"', hint=f"write a URL as in {DEFAULT_API_URL}")
+        raise UsageError(
+            f'{API_URL}: "{url}" is not an HTTP URL', hint=f"write one such as {DEFAULT_API_URL}"
+        )
     return url.rstrip("/")
 
 
 def find(environ: Mapping[str, str]) -> str | None:
-    """Return the key, None where there is none. Raises UsageError for one that cannot be read."""
+    """Return the key, None without one. Raises UsageError if it is malformed, or cannot be read."""
     for name in TOKENS:
         if token := environ.get(name, "").strip():
             return _valid(token, name)
@@ -43,7 +45,7 @@ def _from_netrc(environ: Mapping[str, str]) -> str | None:
 
     path = environ.get(_NETRC) or os.path.join(home(environ), ".netrc")
     try:
-        # No key has such characters, but the entries of other machines may be in any encoding.
+        # Keys are ASCII, but the entries of other machines may be in any encoding.
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read(_MOST_CHARACTERS)
     except FileNotFoundError:
@@ -55,10 +57,11 @@ def _from_netrc(environ: Mapping[str, str]) -> str | None:
     return _valid(password, path) if password else None
 
 
-def _valid(token: str, place: str) -> str:
-    """Return what a header can carry; the error does not tell the secret."""
+def _valid(token: str, origin: str) -> str:
+    """Return a key that fits into a header. Raises UsageError, without the key in it."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(
-            f"the key in {place} is none", hint="make one: heroku authorizations:create"
+            f"the API key in {origin} is malformed",
+            hint="make one with heroku authorizations:create",
         )
     return token

@@ -1,4 +1,4 @@
-"""What can go wrong between hsup and the Platform API."""
+"""The errors of requests to the Platform API."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from hsup.errors import SourceError
 
 
 class ApiError(SourceError):
-    """The API gave no answer that is of use; `retry_after` is how many seconds it asks to wait.
+    """A request failed; `retry_after` is for how many seconds the API asks to wait.
 
-    One that `is_for_all` would be the same for any other request.
+    An error that `is_for_all` would be the same for any other request.
     """
 
     is_for_all = False
@@ -21,30 +21,30 @@ class ApiError(SourceError):
 
 
 class BrokenAnswer(ApiError):
-    """The answer is not one of the API's."""
+    """The answer is malformed."""
 
 
 class Unreachable(ApiError):
-    """There is no connection to the API."""
+    """The API cannot be reached."""
 
     is_for_all = True
 
 
 class NotFound(ApiError):
-    """There is no such thing."""
+    """The resource does not exist."""
 
 
 class Unauthorized(ApiError):
-    """The key is none, or not one to this application, or there is no such application."""
+    """The key is invalid or does not give access to the application, or that does not exist."""
 
     is_for_all = True
 
 
 class RateLimited(ApiError):
-    """The account has asked too much."""
+    """The account has sent too many requests."""
 
     is_for_all = True
 
 
 class OverBudget(RateLimited):
-    """So much was asked within an hour that hsup waits before it asks more."""
+    """hsup has sent as many requests within an hour as it allows itself."""

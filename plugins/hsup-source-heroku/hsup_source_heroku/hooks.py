@@ -19,36 +19,36 @@ if TYPE_CHECKING:
 
 
 class HerokuSourceFactory:
-    """Makes the source of whoever names an application and has a key to it."""
+    """Makes the source for an application on Heroku, with a key to it."""
 
     remedy = f"set {TOKENS[0]} and --app for an application on Heroku"
     follows_formation = True
 
     def applies(self, settings: Settings) -> Claim:
-        """Tell how strongly: HEROKU_ACCESS_TOKEN is set, or another key to a named application.
+        """Return `Claim.PLATFORM` with HEROKU_ACCESS_TOKEN, or another variable and an application.
 
-        That of ~/.netrc is for whoever has nothing else to run here: it is there for the
-        command line of Heroku, too.
+        A key in ~/.netrc with an application is a `Claim.FALLBACK`, as Heroku's command line
+        uses it, too.
         """
         if any(settings.environ.get(name) for name in TOKENS[: 1 if not settings.app else None]):
             return Claim.PLATFORM
         return Claim.FALLBACK if settings.app and _has_key(settings) else Claim.NONE
 
     def create(self, settings: Settings) -> Source:
-        """Make the source. Raises UsageError where the application or the key is missing."""
+        """Make the source. Raises UsageError if the application or the key is missing."""
         from hsup_source_heroku.source import create
 
         return create(settings)
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
-        """Validate nothing: the platform has done so."""
+        """Report no faults, as the platform has validated its releases."""
         from hsup.api import Checked
 
         return None if path else Checked(f"the application {settings.app} on Heroku", ())
 
 
 def _has_key(settings: Settings) -> bool:
-    """Tell whether a key is found; what is wrong with one is told by who uses it."""
+    """Tell whether there is a key, even a malformed one, which `create` reports."""
     from hsup_source_heroku.credentials import find
 
     try:
@@ -59,7 +59,7 @@ def _has_key(settings: Settings) -> bool:
 
 @hookimpl
 def hsup_register_commands() -> Sequence[click.Command]:
-    """Offer `hsup releases`."""
+    """Register the command `hsup releases`."""
     from hsup_source_heroku.releases import releases
 
     return [releases]
@@ -67,5 +67,5 @@ def hsup_register_commands() -> Sequence[click.Command]:
 
 @hookimpl
 def hsup_register_sources() -> Mapping[str, SourceFactory]:
-    """Return the source that `--source heroku` names."""
+    """Register the source `heroku`."""
     return {"heroku": HerokuSourceFactory()}

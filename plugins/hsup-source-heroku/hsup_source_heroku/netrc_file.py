@@ -1,7 +1,7 @@
-"""Find a password in ~/.netrc as people have it; pure.
+"""Find a password in ~/.netrc as it is in practice; pure.
 
-Python's own parser gives the whole file up at a word that it does not know: `method` of an older
-`heroku login`, `protocol` of other machines' programs, a key without a value.
+Python's own parser rejects the whole file for an unknown word, such as `method` from an older
+`heroku login` or `protocol` from other programs, or for a key without a value.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _KEYS = frozenset({"machine", "default", "login", "user", "account", "password", "macdef"})
-#: A value in quotes, with escapes, or up to a blank.
+#: A word in quotes, with escapes, or up to a blank.
 _WORD = re.compile(r'"((?:\\.|[^"\\])*)"|(\S+)')
 
 
 def password_of(host: str, text: str) -> str | None:
-    """Return the password that a file has for a host, None where it has none.
+    """Return the password for a host, None without one.
 
-    The entry for all other hosts (`default`) is none for this one. Of two entries the last counts.
+    The entry `default`, for all other hosts, is ignored. Of two entries, the last one counts.
     """
     is_its, password = False, None
     words = _words(text)
-    for place, word in enumerate(words):
+    for index, word in enumerate(words):
         if not word.is_key:
             continue
-        value = _value(words, place)
+        value = _value(words, index)
         if word.text == "machine":
             is_its = value == host
         elif word.text == "default":
@@ -36,26 +36,26 @@ def password_of(host: str, text: str) -> str | None:
 
 
 class _Word(NamedTuple):
-    """A word: `is_key` tells that it is not a value, as it begins a line or follows one."""
+    """A word with its line; `is_key` is False for the value of a key."""
 
     text: str
     line: int
     is_key: bool
 
 
-def _value(words: list[_Word], place: int) -> str | None:
-    """Return the word after a key, None where it has no value."""
-    following = words[place + 1 : place + 2]
+def _value(words: list[_Word], index: int) -> str | None:
+    """Return the value of a key, None without one."""
+    following = words[index + 1 : index + 2]
     return following[0].text if following and not following[0].is_key else None
 
 
 def _words(text: str) -> list[_Word]:
     words: list[_Word] = []
     for line, (word, is_quoted) in _split(text):
-        before = words[-1] if words else None
-        is_value = before is not None and before.is_key and before.text != "default"
-        # A value may be any word on the line of its key; on the next, a key is none.
-        if is_value and before is not None and (line == before.line or word not in _KEYS):
+        previous = words[-1] if words else None
+        is_value = previous is not None and previous.is_key and previous.text != "default"
+        # On the line of its key, a value may be any word; on the next line, not a keyword.
+        if is_value and previous is not None and (line == previous.line or word not in _KEYS):
             words.append(_Word(word, line, is_key=False))
         else:
             words.append(_Word(word, line, is_key=not is_quoted))
@@ -63,7 +63,7 @@ def _words(text: str) -> list[_Word]:
 
 
 def _split(text: str) -> Iterator[tuple[int, tuple[str, bool]]]:
-    """Yield words with the numbers of their lines, without comments and macros."""
+    """Yield words with their lines, and whether they are quoted, without comments and macros."""
     is_macro = False
     for number, line in enumerate(text.splitlines()):
         is_macro = is_macro and bool(line.strip())

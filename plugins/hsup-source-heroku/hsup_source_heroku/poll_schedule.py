@@ -1,19 +1,19 @@
-"""Which of the things that change is asked for next, and when; pure, with time given."""
+"""When releases and formation are asked for; pure, with the time as an argument."""
 
 from __future__ import annotations
 
 from hsup_source_heroku import cadence
 from hsup_source_heroku.errors import ApiError, RateLimited
 
-#: What an application has of which each may change without the other.
+#: What is asked for: each can change without the other.
 RELEASES, FORMATION = "releases", "formation"
 
 
 class PollSchedule:
-    """Each thing once in `seconds`, the two of them half of that apart.
+    """Asks for releases and formation once in `seconds` each, half of that apart.
 
-    One that could not be had waits longer and longer, and the other does not wait for it.
-    Times are in seconds, of any clock.
+    After a failure, one of them has a growing back-off, which does not delay the other. Times
+    are in seconds of any clock.
     """
 
     def __init__(self, seconds: float, now: float) -> None:
@@ -23,24 +23,24 @@ class PollSchedule:
 
     @property
     def has_trouble(self) -> bool:
-        """Tell whether a thing could not be had the last time."""
+        """Tell whether the last request for either has failed."""
         return bool(self._failures)
 
     def next(self) -> str:
-        """Return what is due first."""
+        """Return which one is due first."""
         return min(self._due, key=self._due.__getitem__)
 
     def wait_seconds(self, now: float) -> float:
-        """Return how long nothing is due."""
+        """Return for how many seconds neither is due."""
         return max(0.0, min(self._due.values()) - now)
 
     def answered(self, thing: str, asked_at: float, remaining: int | None) -> None:
-        """Take note of an answer; `remaining` is what the account may still ask."""
+        """Take note of an answer; `remaining` is how many requests the account has left."""
         self._failures.pop(thing, None)
         self._due[thing] = asked_at + cadence.unchanged(self._seconds, remaining)
 
     def skip_formation(self) -> None:
-        """Have the formation wait until the releases were asked for again."""
+        """Delay the formation until the releases were asked for again."""
         self._due[FORMATION] = self._due[RELEASES] + self._seconds / 2
 
     def failed(self, thing: str, error: ApiError, now: float, chance: float) -> None:

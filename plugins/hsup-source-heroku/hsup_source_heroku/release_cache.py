@@ -1,13 +1,13 @@
-"""What it takes to start while the API is away, on disk; an application has a folder.
+"""The releases on disk with which hsup starts while the API cannot be reached.
 
 /var/lib/hsup/heroku/HOST/APP/newest.json      the snapshot that was fetched last, with its config
-/var/lib/hsup/heroku/HOST/APP/running.json     the one that was accepted last
-/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz     the archives of their slugs, and of the one before
+/var/lib/hsup/heroku/HOST/APP/running.json     the snapshot that was accepted last
+/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz     the archives of their slugs, and of an earlier one
 
-/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz.part/    what has come of one
+/var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz.part/    an unfinished download
 
-Any number of hsups may use a folder: who writes has `slugs` locked, and who downloads the folder
-that it comes into.
+Any number of hsups may share the directory of an application: a writer locks `slugs`, and a
+download its own directory.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 
 
 class ReleaseCache:
-    """The folder of one application of one API; `url_of` tells where a slug's archive is.
+    """The directory of one application; `url_of` returns the URL of a slug's archive.
 
-    `accepted` is what this hsup has accepted last, whether or not it could be written.
+    `accepted` is the snapshot that this hsup accepted last, even if it could not be written.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class ReleaseCache:
         self._archives = Archives(self._slugs, url_of, read_limits(environ))
 
     def newest(self) -> Snapshot | None:
-        """Return what was fetched last, None where that is nothing that can be run."""
+        """Return the snapshot that was fetched last, None if it cannot be run."""
         return self._load(self._newest)
 
     def running(self) -> Snapshot | None:
-        """Return what was accepted last, None where that is nothing that can be run."""
+        """Return the snapshot that was accepted last, None if it cannot be run."""
         return self._load(self._running)
 
     def take(self, snapshot: Snapshot) -> None:
-        """Have the code of a snapshot, and keep it all.
+        """Download the slug of a snapshot, and keep both.
 
-        Raises SourceError, SlugError where it cannot be had, and GivenUp.
+        Raises SourceError, SlugError if the slug cannot be downloaded, and GivenUp.
         """
         archived = snapshot.archived
         with self._failures_told():
@@ -76,17 +76,17 @@ class ReleaseCache:
                 self._note(snapshot, place)
 
     def _note(self, snapshot: Snapshot, place: Callable[[], None] | None = None) -> None:
-        """Keep a snapshot, once its archive was placed, and what there was before it."""
+        """Keep a snapshot, after `place` has moved its archive; remove archives not needed."""
         with self._locked():
             if place is not None:
                 place()
-            before = self.newest()  # which another hsup may be unpacking
+            previous = self.newest()  # another hsup may be unpacking it
             _write(self._newest, snapshot)
-            kept = (snapshot, before, self.running(), self.accepted)
+            kept = (snapshot, previous, self.running(), self.accepted)
             self._archives.keep_only([one.archived for one in kept if one and one.archived])
 
     def rescale(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot of which only the formation is new. Raises SourceError."""
+        """Keep a snapshot with a new formation. Raises SourceError."""
         with self._locked():
             newest = self.newest()
             if newest is not None and newest.release_id == snapshot.release_id:
@@ -101,7 +101,7 @@ class ReleaseCache:
                 _write(self._running, snapshot)
 
     def release(self, snapshot: Snapshot) -> Release:
-        """Return what a source gives of a snapshot."""
+        """Return the release of a snapshot."""
         archived = snapshot.archived
         return convert.release(snapshot, self._archives.path(archived) if archived else "")
 
@@ -111,21 +111,21 @@ class ReleaseCache:
                 snapshot = msgspec.json.decode(file.read(), type=Snapshot)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except UnicodeDecodeError:  # which has the text in it, secrets and all
-            logger.warning("cannot read %s, it is passed over: it is not UTF-8", path)
+        except UnicodeDecodeError:  # the error contains the text, with its secrets
+            logger.warning("cannot read %s, ignoring it: it is not UTF-8", path)
             return None
         except (OSError, msgspec.DecodeError, RecursionError) as error:
-            logger.warning("cannot read %s, it is passed over: %s", path, error)
+            logger.warning("cannot read %s, ignoring it: %s", path, error)
             return None
         archived = snapshot.archived
         if archived and not os.path.exists(self._archives.path(archived)):
-            logger.warning("the slug of %s is gone, it is passed over", path)
+            logger.warning("ignoring %s: its slug is missing", path)
             return None
         return snapshot
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Make the folder if needed, and have it for oneself. Raises SourceError."""
+        """Lock the directory, after making it if needed. Raises SourceError."""
         with self._failures_told():
             make_folders(self.folder)
             descriptor = lock_or_make(self._slugs, on_wait=tell_of_waiting)
@@ -140,10 +140,10 @@ class ReleaseCache:
             yield
         except OSError as error:
             text = f"cannot keep the release in {self.folder}: {error.strerror}"
-            hint = f"free some space, or set {STATE_DIR} to a folder that can be written"
+            hint = f"free some space, or set {STATE_DIR} to a writable directory"
             raise SourceError(text, hint=hint) from error
 
 
 def _write(path: str, snapshot: Snapshot) -> None:
-    """Write a snapshot; the caller has the lock, so that one name does for what is unfinished."""
+    """Write a snapshot; the caller has the lock, so the temporary name need not be unique."""
     write_durably(path, msgspec.json.encode(snapshot), work=f"{path}{UNFINISHED}")

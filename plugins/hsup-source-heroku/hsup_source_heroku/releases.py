@@ -1,4 +1,4 @@
-"""`hsup releases`: what an application has been."""
+"""The command `hsup releases`."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ Examples:
 def releases(context: CommandContext, /, *, app: str | None, most: int, as_json: bool) -> None:
     """List the releases of an application on Heroku, the newest first.
 
-    The one marked * is the newest that has succeeded: `hsup start` and
-    `hsup run` take it. A rollback is a release of its own, as on the platform.
+    The release marked * is the newest one that has succeeded, which
+    `hsup start` and `hsup run` use. A rollback is a release of its own, as on
+    the platform.
     """
     from hsup_source_heroku.connect import connect
     from hsup_source_heroku.snapshot import Reader
@@ -48,14 +49,14 @@ def releases(context: CommandContext, /, *, app: str | None, most: int, as_json:
     settings = context.settings()
     name, client = connect(settings._replace(app=app or settings.app))
     with closing(client):
-        found = Reader(client, name).history(most)
+        history = Reader(client, name).history(most)
     if as_json:
-        tell_json([_fields(one) for one in found])
+        tell_json([_fields(one) for one in history])
         return
-    if not found:
+    if not history:
         warn(f"{name} has no release yet")
         return
-    for line in _lines(found):
+    for line in _lines(history):
         tell(line)
 
 
@@ -69,12 +70,12 @@ def _fields(release: ReleaseAnswer) -> dict[str, Any]:
     }
 
 
-def _lines(found: Sequence[ReleaseAnswer]) -> Sequence[str]:
+def _lines(history: Sequence[ReleaseAnswer]) -> Sequence[str]:
     from hsup.table import table
 
-    current = next((one for one in found if one.has_succeeded), None)
+    current = next((one for one in history if one.has_succeeded), None)
     rows: list[tuple[str, ...]] = [("", "VERSION", "STATUS", "CREATED", "BY", "DESCRIPTION")]
-    for one in found:
+    for one in history:
         mark = "*" if one is current else ""
         email = one.user and one.user.email
         shown = (one.created_at or "", email or "", one.description or "")

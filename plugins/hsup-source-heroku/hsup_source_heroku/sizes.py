@@ -1,4 +1,4 @@
-"""Find the size of a dyno here that comes next to one of the platform's."""
+"""Find the dyno size of hsup that is nearest to one of the platform."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from hsup_source_heroku.client import Client
 logger = logging.getLogger(__name__)
 
 _PATH = "/dyno-sizes"
-#: The platform counts 512 MB as half a GB.
+#: 512 MB are 0.5 GB on the platform.
 _GB = 1 << 30
 
 
 class Sizes:
-    """The platform's sizes of dynos; it is asked for those that hsup does not know only."""
+    """The dyno sizes of the platform; the API is asked only for those that hsup lacks."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._found: dict[str, str | None] = {}
 
     def name_of(self, size: str | None) -> str | None:
-        """Return the name of a size here, None where dynos have the default one.
-
-        Raises ApiError.
-        """
+        """Return the name of hsup's size, None for the default one. Raises ApiError."""
         if size is None or known(size):
             return size
         if size not in self._found:
@@ -35,15 +32,15 @@ class Sizes:
         return self._found[size]
 
     def _nearest(self, size: str) -> str | None:
-        """Return the smallest size here that has as much memory, or the largest."""
-        told = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
-        gigabytes = next((one.memory for one in told if one.name == size), None)
+        """Return the smallest size of hsup with enough memory, or the largest one."""
+        platform_sizes = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
+        gigabytes = next((one.memory for one in platform_sizes if one.name == size), None)
         if gigabytes is None:
-            logger.warning("the API tells nothing of the dyno size %s: the default is used", size)
+            logger.warning("the API does not list dyno size %s, using the default", size)
             return None
         sizes = [named(DEFAULT_NAME), *SIZES.values()]
         enough = [one for one in sizes if one.memory >= gigabytes * _GB]
         by_memory = attrgetter("memory")
         nearest = min(enough, key=by_memory) if enough else max(sizes, key=by_memory)
-        logger.warning("hsup has no dyno size %s: %s comes next to it", size, nearest.name)
+        logger.warning("hsup has no dyno size %s, using the nearest, %s", size, nearest.name)
         return nearest.name

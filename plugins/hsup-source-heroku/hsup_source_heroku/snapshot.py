@@ -1,4 +1,4 @@
-"""One consistent state of an application, and how it is put together from many answers."""
+"""A consistent state of an application, put together from several answers."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from hsup_source_heroku.client import Answer, Client
 from hsup_source_heroku.errors import ApiError, BrokenAnswer, NotFound, Unauthorized
 from hsup_source_heroku.sizes import Sizes
 
-#: Of which only the newest that has succeeded is wanted; most of the time, that is the first.
+#: Ranges of releases. Mostly, the first release is the newest one that has succeeded.
 _NEWEST, _MORE = "version ..; max=1, order=desc", "version ..; max=100, order=desc"
-#: The API gives no more at once.
+#: The length of the longest page of the API.
 _LONGEST_PAGE = 1000
-#: Of a hundred releases each, of which none has succeeded.
+#: How many pages of a hundred releases are searched for one that has succeeded.
 _MOST_PAGES = 100
-#: Releases that come while one is read; more of them in a row are no deployment.
+#: How many releases in a row may arrive while one is read.
 _ATTEMPTS = 5
-#: The variant of the API that tells of container images.
+#: The variant of the API with container images.
 _IMAGES = "3.sdk"
 
 
 class Artifact(msgspec.Struct, frozen=True):
     """The slug or the container image of a release.
 
-    `location` is `docker://` and an image's name; None for a slug, whose archive has another
-    place each time.
+    `location` is `docker://` and the name of an image; None for a slug, as the URL of its
+    archive expires.
     """
 
     id: str
@@ -49,14 +49,14 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Quantity(msgspec.Struct, frozen=True):
-    """How many dynos of a type there are to be."""
+    """The wanted number of dynos of a process type, and their size."""
 
     quantity: int
     size: str | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A release with everything that it takes to run it; `part` is None where it has no code."""
+    """A release with everything needed to run it; `part` is None if it has no code."""
 
     app_id: str
     app: str
@@ -71,23 +71,23 @@ class Snapshot(msgspec.Struct, frozen=True):
     web_url: str | None = None
 
     def is_newer_than(self, other: Snapshot) -> bool:
-        """Tell whether it is a later release of the same application."""
+        """Tell whether this is a later release of the same application."""
         return self.app_id == other.app_id and self.version > other.version
 
     def has_seen(self, release: ReleaseAnswer) -> bool:
-        """Tell whether a release is this one, or was there before it."""
+        """Tell whether a release is this one, or an earlier one."""
         if release.app is not None and release.app.id != self.app_id:
             return False
         return release.id == self.release_id or release.version < self.version
 
     @property
     def archived(self) -> Artifact | None:
-        """Return its slug, None where it has a container image or no code."""
+        """Return the slug, None for a container image, or without code."""
         return None if self.part is None or self.part.location else self.part
 
 
 class Reader:
-    """Reads one application."""
+    """Reads one application from the API."""
 
     def __init__(self, client: Client, app: str) -> None:
         self._client = client
@@ -99,60 +99,60 @@ class Reader:
         self._formation = Answer(None, None)
         self._quantities: Mapping[str, Quantity] = {}
         self._sizes = Sizes(client)
-        self._fresh_urls: dict[str, str] = {}  # of slugs, each to be used once
+        self._fresh_urls: dict[str, str] = {}  # URLs by the ids of slugs; each is used once
 
     def newest(self) -> ReleaseAnswer | None:
-        """Return the newest release that has succeeded, None where none has yet.
+        """Return the newest release that has succeeded, None if none has yet.
 
-        Costs one request, most of the time one that is answered with 304. Raises ApiError.
+        Sends one request, which is mostly answered with 304. Raises ApiError.
         """
         path = f"{self._path}/releases"
         answer = self._ask_for_releases(path, self._wanted, self._releases.etag)
         if answer.body is None:
             return self._newest
-        found = self._releases_of(path, answer)
-        newest = next((one for one in found if one.has_succeeded), None)
+        releases = self._releases_of(path, answer)
+        newest = next((one for one in releases if one.has_succeeded), None)
         if newest is None and self._wanted == _NEWEST and answer.next_range:
-            # As long as the newest one has not succeeded, one before it still may.
+            # An earlier release may still succeed before the newest one does.
             self._releases, self._wanted = Answer(None, None), _MORE
             return self.newest()
         self._releases, self._newest = answer, newest or self._older(path, answer)
-        if newest is not None and newest is found[0] and self._wanted == _MORE:
+        if newest is not None and newest is releases[0] and self._wanted == _MORE:
             self._releases, self._wanted = Answer(None, None), _NEWEST
         return self._newest
 
     def history(self, most: int) -> tuple[ReleaseAnswer, ...]:
         """Return the newest releases, whatever their status. Raises ApiError."""
         path = f"{self._path}/releases"
-        found: list[ReleaseAnswer] = []
+        releases: list[ReleaseAnswer] = []
         wanted: str | None = f"version ..; max={min(most, _LONGEST_PAGE)}, order=desc"
-        while wanted and len(found) < most:
+        while wanted and len(releases) < most:
             answer = self._ask_for_releases(path, wanted)
             page = self._releases_of(path, answer)
-            if page and found and page[0].version >= found[-1].version:
+            if page and releases and page[0].version >= releases[-1].version:
                 raise BrokenAnswer(f"the list of {path} has no end")
-            found += page
+            releases += page
             wanted = answer.next_range if page else None
-        return tuple(found[:most])
+        return tuple(releases[:most])
 
     def quantities(self) -> Mapping[str, Quantity]:
-        """Return the formation; costs one request, like `newest`. Raises ApiError."""
+        """Return the formation; sends one request, like `newest`. Raises ApiError."""
         path = f"{self._path}/formation"
         answer = self._client.get(path, etag=self._formation.etag)
         if answer.body is not None:
-            found = decode(answer.body, tuple[FormationAnswer, ...], path)
+            formation = decode(answer.body, tuple[FormationAnswer, ...], path)
             name_of = self._sizes.name_of
             self._quantities = {
-                one.type: Quantity(one.quantity, name_of(one.size_name)) for one in found
+                one.type: Quantity(one.quantity, name_of(one.size_name)) for one in formation
             }
             self._formation = answer
         return self._quantities
 
     def take(self, release: ReleaseAnswer) -> Snapshot:
-        """Return the application with that release, or with a newer one that came meanwhile.
+        """Read the application with a release, or with a newer one that arrived meanwhile.
 
-        No release is given another one's config or code: where one comes in between, all
-        is read again. Raises ApiError.
+        Config and code always belong to the same release: if another one arrives meanwhile,
+        all is read again. Raises ApiError.
         """
         for _ in range(_ATTEMPTS):
             snapshot = self._read(release)
@@ -160,20 +160,20 @@ class Reader:
             if newest is None or newest.id == release.id:
                 return snapshot
             release = newest
-        raise ApiError(f"releases of {self._path} come faster than they can be read")
+        raise ApiError(f"releases of {self._path} change faster than they can be read")
 
     def archive_url(self, slug: str) -> str:
-        """Return where a slug's archive can be had for a while. Raises ApiError."""
+        """Return a URL of a slug's archive, which expires. Raises ApiError."""
         return self._fresh_urls.pop(slug, None) or self._slug(slug).blob.url
 
     def _ask_for_releases(self, path: str, wanted: str, etag: str | None = None) -> Answer:
         try:
             return self._client.get(path, etag=etag, wanted=wanted, variant=_IMAGES)
         except NotFound as error:
-            raise Unauthorized(error.args[0], hint="see what --app says") from error
+            raise Unauthorized(error.args[0], hint="check the name in --app") from error
 
     def _older(self, path: str, answer: Answer) -> ReleaseAnswer | None:
-        """Look further back for a release that has succeeded."""
+        """Search earlier pages for a release that has succeeded. Raises ApiError."""
         for _ in range(_MOST_PAGES):
             if not answer.next_range:
                 return None
@@ -184,10 +184,10 @@ class Reader:
         raise BrokenAnswer(f"the list of {path} has no end")
 
     def _releases_of(self, path: str, answer: Answer) -> list[ReleaseAnswer]:
-        """Return the releases of a page, the newest first."""
+        """Return the releases of a page, newest first."""
         assert answer.body is not None
-        found = decode(answer.body, tuple[ReleaseAnswer, ...], path)
-        return sorted(found, key=lambda one: one.version, reverse=True)
+        releases = decode(answer.body, tuple[ReleaseAnswer, ...], path)
+        return sorted(releases, key=lambda one: one.version, reverse=True)
 
     def _read(self, release: ReleaseAnswer) -> Snapshot:
         app = decode(self._body(self._path), AppAnswer, self._path)
@@ -247,10 +247,10 @@ class Reader:
 
     def _body(self, path: str, variant: str = "3") -> bytes:
         body = self._client.get(path, variant=variant).body
-        assert body is not None  # it was not asked whether it has changed
+        assert body is not None  # the request was not conditional
         return body
 
 
 def _lines(commands: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return commands as a release has them: each is a line for the shell."""
+    """Return commands in the form of a release: each is a line for the shell."""
     return {name: (command,) for name, command in commands.items()}

@@ -1,4 +1,4 @@
-"""Follow an application on Heroku."""
+"""The source for an application on Heroku."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hsup_source_heroku.snapshot import Reader, Snapshot
 
 logger = logging.getLogger(__name__)
 
-_NO_RELEASE = "git push heroku main, or release a slug: it is looked for every {seconds:g} s"
+_NO_RELEASE = "run git push heroku main, or release a slug; hsup asks every {seconds:g} s"
 
 
 def create(
@@ -35,7 +35,7 @@ def create(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> HerokuSource:
-    """Make the source. Raises UsageError where the application or the key is missing."""
+    """Make the source. Raises UsageError if the application or the key is missing."""
     app, client = connect(settings, clock)
     reader = Reader(client, app)
     kept = ReleaseCache(settings.environ, client.url, app, reader.archive_url)
@@ -44,10 +44,10 @@ def create(
 
 
 class HerokuSource:
-    """The releases of one application, and its formation.
+    """The source for the releases of one application, and its formation.
 
-    Each of the two is asked for once in `seconds`, in turns; what has not changed costs
-    one answer of 304.
+    Each of the two is asked for once in `seconds`, in turns. If it has not changed, the answer is
+    an empty one with status 304.
     """
 
     def __init__(
@@ -68,17 +68,17 @@ class HerokuSource:
         self._clock = clock
         self._turns = PollSchedule(seconds, clock())
         self._snapshot: Snapshot | None = None
-        self._adopted: tuple[Snapshot, ...] = ()  # those whose code is wanted, the newest last
+        self._adopted: tuple[Snapshot, ...] = ()  # whose slugs may be fetched, newest last
         self._faulty: str | None = None  # the id of a release that cannot be run
         self._is_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._has_answered = asyncio.Event()
 
     def fetch(self) -> Fetched:
-        """Ask for what is due; with the API away, return what is known from before.
+        """Ask for what is due; if the API cannot be reached, return the last known release.
 
-        Raises SourceError where nothing is known, and Unauthorized at the start where the key is
-        none: hsup would run what somebody may have taken it away from.
+        Raises SourceError if no release is known, and Unauthorized at the start if the key is
+        invalid, as access to the application may have been revoked.
         """
         is_due, self._is_due = self._is_due, False
         try:
@@ -88,7 +88,7 @@ class HerokuSource:
                 self._loop.call_soon_threadsafe(self._has_answered.set)
 
     async def changes(self) -> AsyncGenerator[None, None]:
-        """Yield at the start, and whenever it is time to ask: how the last time went decides."""
+        """Yield at the start, and whenever a request is due, which depends on the last result."""
         self._loop = asyncio.get_running_loop()
         while True:
             self._is_due = True
@@ -98,7 +98,7 @@ class HerokuSource:
             await self._sleep(self._turns.wait_seconds(self._clock()))
 
     def fetch_slug(self, release: Release) -> None:
-        """Have the archive of a release, and keep the release. Raises HsupError."""
+        """Download the archive of a release, and keep the release. Raises HsupError."""
         found = (one for one in self._adopted if self._is_of(one, release))
         snapshot = next(found, None)
         if snapshot is None:  # it was kept with its archive
@@ -118,7 +118,10 @@ class HerokuSource:
         self._client.close()
 
     def keep(self, release: Release) -> None:
-        """Keep what runs for the next start, also beside a newer release. Raises SourceError."""
+        """Keep the release that runs for the next start, even if a newer one is known.
+
+        Raises SourceError.
+        """
         known = (self._snapshot, *reversed(self._adopted), self._kept.accepted)
         for snapshot in filter(None, known):
             if self._is_of(snapshot, release):
@@ -130,7 +133,7 @@ class HerokuSource:
         return self._release(self._kept.running())
 
     def _ask_for_one(self) -> Fetched:
-        """Ask for what is due first: for a release, where none is known."""
+        """Ask for what is due first, and for a release if none is known."""
         if self._snapshot is not None and self._turns.next() == FORMATION:
             return self._ask(FORMATION, self._scaled)
         try:
@@ -140,16 +143,16 @@ class HerokuSource:
                 self._turns.skip_formation()
 
     def _ask_for_all(self) -> Fetched:
-        """Ask for a release and for the formation, whatever is due; a faulty one is tried again."""
-        self._faulty, before = None, self._snapshot
+        """Ask for release and formation, whatever is due; try a faulty release again."""
+        self._faulty, known = None, self._snapshot
         fetched = self._ask(RELEASES, self._newest)
-        if self._turns.has_trouble or before is None or self._snapshot is not before:
+        if self._turns.has_trouble or known is None or self._snapshot is not known:
             return fetched
         scaled = self._ask(FORMATION, self._scaled)
         return fetched._replace(release=scaled.release, failure=scaled.failure)
 
     def _ask(self, thing: str, ask: Callable[[], Fetched]) -> Fetched:
-        """Return an answer, or what is known from before."""
+        """Return an answer, or the last known release after a failure."""
         asked_at, was_in_trouble = self._clock(), self._turns.has_trouble
         try:
             fetched = ask()
@@ -164,7 +167,7 @@ class HerokuSource:
         return fetched
 
     def _newest(self) -> Fetched:
-        """Return the newest release, which is none before that which is known."""
+        """Return the newest release, but none that is older than the known one."""
         newest = self._reader.newest()
         known = self._snapshot
         if newest is None:
@@ -178,7 +181,7 @@ class HerokuSource:
         return Fetched(self._release(self._snapshot))
 
     def _scaled(self) -> Fetched:
-        """Return the same release with the formation of now."""
+        """Return the known release with the current formation."""
         snapshot = self._snapshot
         assert snapshot is not None
         formation = dict(self._reader.quantities())
@@ -187,12 +190,12 @@ class HerokuSource:
         self._snapshot = scaled = msgspec.structs.replace(snapshot, formation=formation)
         try:
             self._kept.rescale(scaled)
-        except SourceError as error:  # dynos are scaled all the same
+        except SourceError as error:  # the dynos are scaled nevertheless
             return self._same()._replace(warnings=(str(error),))
         return self._same()
 
     def _adopt(self, snapshot: Snapshot) -> Fetched:
-        """Return a release as the newest, or why not where it is faulty."""
+        """Make a snapshot the known release, or reject it if it is faulty."""
         faults = [*release_faults(convert.release(snapshot, ""))]
         try:
             if archived := snapshot.archived:
@@ -209,7 +212,7 @@ class HerokuSource:
         return self._same()
 
     def _go_on(self, error: ApiError, *, is_first: bool) -> Fetched:
-        """Return what is known from before; say so once, of a refusal each time."""
+        """Return the last known release; report the failure once, one of access each time."""
         if self._snapshot is not None:
             is_told = is_first or isinstance(error, Unauthorized)
             return self._same()._replace(failure=error if is_told else None)
@@ -218,7 +221,7 @@ class HerokuSource:
         self._snapshot = self._kept.running() or self._kept.newest()
         if self._snapshot is None:
             raise error
-        text = f"running {self._release(self._snapshot)}, the last release that is known"
+        text = f"running {self._release(self._snapshot)}, the last known release"
         return self._same()._replace(failure=error, warnings=(text,))
 
     def _is_of(self, snapshot: Snapshot, release: Release) -> bool:
@@ -242,5 +245,7 @@ def _read_cadence(environ: Mapping[str, str]) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise UsageError(f'{CADENCE} is "{text}"', hint="write a number of seconds above 0")
+        raise UsageError(
+            f'{CADENCE}: "{text}" is not a number of seconds', hint="write a number above 0"
+        )
     return seconds

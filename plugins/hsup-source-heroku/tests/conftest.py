@@ -1,4 +1,4 @@
-"""A Platform API of the test's own."""
+"""A Platform API for each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .following import PROCESSES, Followed
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlatformApi]:
-    """Give a server that listens; at the end, all its answers were as published."""
+    """Yield a running server; at the end, check that its answers conform to the schema."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with PlatformApi() as running:
         yield running

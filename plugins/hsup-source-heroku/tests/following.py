@@ -1,4 +1,4 @@
-"""A source, asked as hsup asks it."""
+"""A source, called as hsup calls it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROCESSES = {"web": "serve $PORT", "worker": "work"}
 
 
 class Followed:
-    """A source, asked as hsup does; `waits` are the seconds before each time."""
+    """A source, called as hsup calls it; `waits` are the delays before each call, in seconds."""
 
     def __init__(self, settings: Settings) -> None:
         self.waits: list[float] = []
@@ -29,19 +29,19 @@ class Followed:
         self.source.close()
 
     def fetch(self) -> Fetched:
-        """Ask for the release, and have its slug if there is a new one."""
+        """Fetch the release, and its slug if the release is new."""
         fetched = self.source.fetch()
         if fetched.release is not None:
             self.source.fetch_slug(fetched.release)
         return fetched
 
     def tick(self) -> Fetched:
-        """Ask when it is time: for one of the two things that change."""
+        """Wait, and ask for what is due, releases or formation."""
         self._await_change()
         return self.fetch()
 
     def settled(self) -> Release:
-        """Ask for both; return the release."""
+        """Ask for releases and formation; return the release."""
         self.tick()
         release = self.tick().release
         assert release is not None
@@ -56,5 +56,5 @@ class Followed:
 
 
 def quantities(release: Release) -> dict[str, int]:
-    """Return how many dynos of each type there are to be."""
+    """Return the quantity of each process type."""
     return {one.name: one.quantity for one in release.processes}

@@ -1,4 +1,4 @@
-"""What of an answer counts, and what of a release is made of it."""
+"""Which fields of answers are required, and what they become in a release."""
 
 from __future__ import annotations
 
@@ -114,5 +114,5 @@ def test_an_id_that_no_path_can_have_is_an_error(api, make_source, path, text):
         return answer._replace(body=json.dumps(content).encode())
 
     api.fail(change, 20, path)
-    with pytest.raises(ApiError, match="is not one of the API's"):
+    with pytest.raises(ApiError, match="is malformed"):
         make_source().fetch()

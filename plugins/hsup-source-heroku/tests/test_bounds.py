@@ -1,4 +1,4 @@
-"""Time, size and redirects are bounded for each request that there is."""
+"""Time, size and redirects are limited for every kind of request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REQUESTS = ["releases", "apps/*", "config-vars", "formation", "dyno-sizes", "slu
 
 @pytest.fixture
 def apps(api: PlatformApi) -> list[str]:
-    """Return the names of applications which have all that is ever asked for."""
+    """Return the names of applications with all resources that hsup asks for."""
     api.create_app("code").release(config={"A": "x" * 99}, processes={"web": "serve"})
     api.apps["code"].resize("web", "a-size-of-next-year")
     api.create_app("image").image_release("registry.example.com/app", {"web": "serve"})
@@ -27,7 +27,7 @@ def apps(api: PlatformApi) -> list[str]:
 
 
 def ask(api: PlatformApi, apps: Iterable[str]) -> None:
-    """Ask for all that hsup ever asks for."""
+    """Ask for all resources that hsup asks for."""
     with closing(Client(api.url, api.token, Budget())) as client:
         for app in apps:
             reader = Reader(client, app)
@@ -41,7 +41,7 @@ def ask(api: PlatformApi, apps: Iterable[str]) -> None:
 
 
 def kind(seen: Seen) -> str:
-    """Return what a request is for: the last word of its path that is no id."""
+    """Return the kind of a request: the last word of its path that is not an id."""
     words = seen.path.split("/")[1:]
     if len(words) == 2:
         return "apps/*"
@@ -52,7 +52,7 @@ def oversized(answer: Answer) -> Answer:
     return answer._replace(body=answer.body + b" " * (1 << 20))
 
 
-ENDLESS, ELSEWHERE = "its answer does not come to an end", "to somewhere else"
+ENDLESS, ELSEWHERE = "its answer is too long", " elsewhere"
 
 
 @pytest.mark.parametrize("request_kind", REQUESTS)

@@ -1,4 +1,4 @@
-"""When the API is asked, and how much."""
+"""When requests are sent, and how many."""
 
 from __future__ import annotations
 

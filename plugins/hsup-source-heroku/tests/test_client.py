@@ -1,4 +1,4 @@
-"""The client has an answer, or a reason why not, whatever a server sends."""
+"""The client returns an answer, or says why it cannot, whatever a server sends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOMB = gzip.compress(bytes(80 << 20), mtime=0)
 
 @pytest.fixture
 def get(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Return what gets a path of a server that sends pieces, and then nothing more."""
+    """Return a function that gets a path from a server that sends pieces, and then nothing."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     done = threading.Event()
 
@@ -67,14 +67,14 @@ def get(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
 )
 def test_an_answer_that_does_not_come_to_an_end_is_given_up(get, monkeypatch, pieces):
     monkeypatch.setattr("hsup_source_heroku.client._ANSWER_SECONDS", 0.2)
-    with pytest.raises(Unreachable, match="its answer does not come to an end"):
+    with pytest.raises(Unreachable, match="its answer is too long"):
         get(*pieces)
 
 
 @pytest.mark.parametrize("before", [b"", OK + b"Content-Length: 9\r\n\r\n"])
 def test_a_server_that_says_nothing_more_is_given_up(get, monkeypatch, before):
     monkeypatch.setattr("hsup_source_heroku.client._PIECE_SECONDS", 0.1)
-    with pytest.raises(Unreachable, match="it does not answer in time"):
+    with pytest.raises(Unreachable, match="it did not answer in time"):
         get(before)
 
 
@@ -87,7 +87,7 @@ def test_a_body_may_be_compressed(get):
 @pytest.mark.parametrize("status", [b"200 OK", b"302 Found\r\nLocation: /x", b"500 Oops"])
 def test_a_body_that_is_too_large_once_decompressed_is_refused(get, status):
     head = b"HTTP/1.1 " + status + b"\r\nContent-Encoding: gzip\r\n"
-    with pytest.raises(Unreachable, match="its answer does not come to an end"):
+    with pytest.raises(Unreachable, match="its answer is too long"):
         get(head + b"Content-Length: %d\r\n\r\n" % len(BOMB) + BOMB)
 
 

@@ -41,5 +41,5 @@ def test_a_key_in_netrc_that_no_header_can_carry_is_refused(tmp_path, environ):
     machine = urlsplit(environ["HEROKU_API_URL"]).hostname
     netrc.write_bytes(f"machine {machine} password ".encode() + b"s\xe9cret\n")
     environ = {"NETRC": str(netrc), "HEROKU_API_URL": environ["HEROKU_API_URL"]}
-    with pytest.raises(UsageError, match=r"the key in .* is none"):
+    with pytest.raises(UsageError, match=r"the API key in .* is malformed"):
         find(environ)

@@ -13,7 +13,7 @@ NETRC = "machine api.heroku.com login me password {}\n"
 
 @pytest.fixture
 def claim(tmp_path: Path) -> Callable[..., object]:
-    """Return what claims, with a ~/.netrc of that text."""
+    """Return a function that returns the claim, with this text in ~/.netrc."""
     factory = hsup_register_sources()["heroku"]
 
     def claim(app=None, netrc=None, **environ):

@@ -1,4 +1,4 @@
-"""The server that the other tests ask answers as the Platform API does."""
+"""The server of the other tests answers as the Platform API does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IMAGES = "application/vnd.heroku+json; version=3.sdk"
 
 @pytest.fixture
 def get(api: PlatformApi) -> Iterator[Callable[..., requests.Response]]:
-    """Return what asks the API, with one connection."""
+    """Return a function that asks the API over one connection."""
     with requests.Session() as session:
 
         def ask(path, *, token=None, **headers):

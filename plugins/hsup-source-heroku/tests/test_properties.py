@@ -1,4 +1,4 @@
-"""Whatever the API answers, in whatever order: what runs is right, and goes on."""
+"""In any order of answers and failures, the right release runs, and keeps running."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ HAPPENINGS = st.one_of(
 
 
 class World:
-    """An application that changes, and all that it has been; and the hsup that follows it."""
+    """An application with its history, and the hsup that follows it."""
 
     driver: JudgingDriver
     supervisor: Supervisor
@@ -87,7 +87,7 @@ class World:
         self.scale("worker", 1)
 
     def deploy(self, status: str) -> apps.Release:
-        """Release code and config that tell which release they are of."""
+        """Release code and config with the number of their release."""
         number = str(len(self.app.releases) + 1)
         types = {name: f"{name} {number}" for name in TYPES}
         return self.app.release(status=status, config={"CODE": number}, processes=types)
@@ -141,7 +141,7 @@ class World:
 
 
 class JudgingDriver:
-    """Runs dynos in memory; `wrong` tells what should not have happened."""
+    """Runs dynos in memory, and lists what should not have happened in `wrong`."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -170,7 +170,7 @@ class JudgingDriver:
 
 
 class JudgedDyno:
-    """A dyno that runs until it is told to end."""
+    """A dyno that runs until it is signalled."""
 
     address = None
 
@@ -203,7 +203,7 @@ class JudgedDyno:
 
 
 class Clock:
-    """Goes on when hsup sleeps, which it does until it is let go on."""
+    """A clock that advances when the test resumes a sleeping hsup."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -216,7 +216,7 @@ class Clock:
         self.now += seconds
 
     async def turn(self) -> None:
-        """Return when hsup has asked what was due, and would sleep again."""
+        """Return once hsup has asked for what was due, and is about to sleep again."""
         await self._sleeping.wait()
         self._sleeping.clear()
         self._turns.put_nowait(None)
@@ -224,7 +224,7 @@ class Clock:
 
 
 class Spent(Budget):
-    """Tells when each request was sent: some are, for slugs, while the clock goes on."""
+    """A budget that notes when each request was sent; those for slugs may come at any time."""
 
     def __init__(self) -> None:
         super().__init__(BUDGET)
@@ -236,7 +236,7 @@ class Spent(Budget):
 
 
 def is_good(release: apps.Release) -> bool:
-    """Tell whether its archive is what the platform built."""
+    """Tell whether the archive of a slug is the one that the platform built."""
     digest = hashlib.sha256(release.slug.archive).hexdigest()
     return release.slug.checksum == f"SHA256:{digest}"
 
@@ -257,7 +257,7 @@ def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(happening
 
 @contextmanager
 def whose_threads_have_ended() -> Iterator[None]:
-    """Wait in the end for what was begun within: hsup gives calls up, which then go on alone."""
+    """Wait at the end for threads started within, as those of given-up calls continue."""
     before = threading.enumerate()
     yield
     for thread in set(threading.enumerate()) - set(before):
@@ -316,7 +316,7 @@ async def live_through(happenings: Iterable[tuple[Any, ...]], world: World, fold
 
 
 async def until(is_so: Callable[[], object]) -> None:
-    """Return when something is so: slugs are fetched, and releases built, beside the clock."""
+    """Wait until a condition is true; fetching slugs and building releases take real time."""
     while not is_so():  # noqa: ASYNC110 - nobody tells when a driver in memory has started
         await asyncio.sleep(0.005)
 

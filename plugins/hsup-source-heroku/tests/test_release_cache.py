@@ -78,7 +78,7 @@ def test_what_runs_is_kept_though_a_newer_release_was_fetched_before(make_source
 
 
 def test_the_archives_are_those_of_what_runs_and_of_the_two_newest(make_source, shop, tmp_path):
-    """Another hsup on the same folder may be unpacking the last but one."""
+    """Another hsup on the same directory may be unpacking the last but one."""
     source = make_source()
     releases = [source.fetch().release]
     source.keep(releases[0])
@@ -102,7 +102,7 @@ def test_a_broken_kept_release_is_passed_over(api, make_source, shop, tmp_path, 
     assert make_source().fetch().release.version == 2
     api.stop()
     assert make_source().fetch().release.version == 2
-    assert "running.json, it is passed over" in caplog.text
+    assert "running.json, ignoring it" in caplog.text
     assert first.config["NAME"] not in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""The slug of a release is here before that is built."""
+"""The slug of a release is downloaded before that is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hsup is told of an application, by a server that answers as the platform does."""
+"""The releases of an application on a server that answers as the platform does."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_rollback_is_a_release(make_source, shop):
 
 
 def test_a_release_that_comes_while_another_is_read_leaves_no_mixture(api, make_source, shop):
-    """It comes right behind the first one's config."""
+    """It arrives right after the config of the first one."""
     source = make_source()
 
     def between(request):

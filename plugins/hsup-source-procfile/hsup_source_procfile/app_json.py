@@ -1,7 +1,7 @@
-"""Read an app.json: the name of the application, and how many dynos of which size it has.
+"""Read an app.json: the name of the application, and quantities and sizes of its dynos.
 
 The format is https://devcenter.heroku.com/articles/app-json-schema; only
-`name` and `formation` are used.
+`name` and `formation` are read.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hsup.model import RELEASE_TYPE, Fault
 from hsup.validation import MAX_QUANTITY, line_problem, most_told
 
 _MAX_SHOWN_LENGTH = 60
-#: To find one takes as long as to read a whole file.
+#: To find one suggestion takes as long as to read a whole file.
 _MOST_SUGGESTIONS = 10
 
 
 class AppJson(NamedTuple):
-    """What is used of an app.json: a name if it has one, quantities and sizes by process type."""
+    """The name of the application, if there is one, and quantities and sizes by process type."""
 
     name: str | None = None
     quantities: Mapping[str, int] = MappingProxyType({})
@@ -27,8 +27,8 @@ class AppJson(NamedTuple):
 
 
 def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
-    """Return what is used of an app.json, and what is wrong with it."""
-    # Not at the top: it takes 3 ms, and many folders have no app.json.
+    """Parse an app.json; return it with its faults."""
+    # Not at the top: the import takes 3 ms, and many applications have no app.json.
     import json
 
     try:
@@ -37,15 +37,15 @@ def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
         place = f"line {error.lineno}, column {error.colno}"
         return AppJson(), (Fault(place=place, problem=f"must be JSON: {error.msg.lower()}"),)
     except (RecursionError, ValueError) as error:
-        # Nested thousands deep, or a whole number of thousands of digits.
-        return AppJson(), (Fault(place="", problem=f"must be simpler JSON: {error}"),)
+        # Thousands of levels, or a whole number with thousands of digits.
+        return AppJson(), (Fault(place="", problem=f"must be JSON that hsup can parse: {error}"),)
     if not isinstance(content, dict):
         return AppJson(), (Fault(place="", problem=f"must be an object, got {_shown(content)}"),)
     return _read(content)
 
 
 def unused_quantities(app: AppJson, known: Collection[str]) -> tuple[Fault, ...]:
-    """Return a warning for every quantity that no known process type can have."""
+    """Return a warning for every quantity of an unknown process type, or the release phase."""
     return most_told(_unused_quantities(app, frozenset(known)))
 
 
@@ -57,7 +57,7 @@ def _unused_quantities(app: AppJson, known: frozenset[str]) -> Iterator[Fault]:
         elif name not in known:
             suggestions += 1
             suggestion = _suggestion(name, known) if suggestions <= _MOST_SUGGESTIONS else ""
-            problem = f"is ignored: the Procfile has no such process{suggestion}"
+            problem = f"is ignored: the Procfile has no such process type{suggestion}"
         else:
             continue
         yield Fault(place=f'"quantity" of {_shown(name)}', problem=problem, is_warning=True)
@@ -65,8 +65,8 @@ def _unused_quantities(app: AppJson, known: frozenset[str]) -> Iterator[Fault]:
 
 def _suggestion(name: str, known: Collection[str]) -> str:
     if len(name) > _MAX_SHOWN_LENGTH:
-        return ""  # it resembles nothing, and to compare it takes memory per character
-    # Not at the top: it takes as long as json, and serves only a typing error.
+        return ""  # it resembles no name, and each character would take memory
+    # Not at the top: the import takes as long as that of json, and only a typo needs it.
     from difflib import get_close_matches
 
     nearest = get_close_matches(name, known, n=1)
@@ -101,7 +101,7 @@ def _read_name(name: object) -> str | Fault | None:
 
 
 def _read_formation(formation: object) -> Iterator[tuple[str, int | str | Fault]]:
-    """Yield the quantity and the size of every process, by its name."""
+    """Yield the quantity and the size of every process type, or a fault, with its name."""
     if not isinstance(formation, dict):
         problem = f"must be an object, got {_shown(formation)}"
         yield "", Fault(place='"formation"', problem=problem)
@@ -142,7 +142,7 @@ def _is_line(value: object) -> TypeGuard[str]:
 
 
 def _shown(value: object) -> str:
-    """Return a value as JSON in ASCII, and not all of it if it is long."""
+    """Return a value as JSON in ASCII, shortened if it is long."""
     import json
 
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Put an application together from the Procfile, .env and app.json of a folder."""
+"""Put an application together from the Procfile, .env and app.json of a directory."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ APP_JSON = "app.json"
 Faults = tuple[Fault, ...]
 _Content = TypeVar("_Content")
 
-#: A folder called .env is no file to read but somebody's virtual environment.
+#: A directory called .env is not a file of config vars, but a virtual environment.
 _ABSENT = (FileNotFoundError, IsADirectoryError)
 
 
 class Application(NamedTuple):
-    """What the three files say, and what is wrong with each of them."""
+    """The content of the three files, with the faults of each."""
 
     name: str | None
     config: Mapping[str, str]
@@ -32,14 +32,14 @@ class Application(NamedTuple):
 
     @property
     def faulty_file(self) -> str | None:
-        """Return the first file with more wrong than warnings, or None."""
+        """Return the first file with a fault that is not a warning, or None."""
         for file, faults in self.faults.items():
             if not all(fault.is_warning for fault in faults):
                 return file
         return None
 
     def faults_seen_from(self, file: str) -> Faults:
-        """Return all faults; places in other files than this one say which."""
+        """Return all faults; the place of a fault in another file than this one names that."""
         return tuple(
             fault if name == file else _naming(name, fault)
             for name, faults in self.faults.items()
@@ -48,9 +48,9 @@ class Application(NamedTuple):
 
 
 def read_application(folder: str) -> Application:
-    """Read the three files, of which only the Procfile has to be there.
+    """Read the three files; .env and app.json may be missing.
 
-    Raises SourceError where one of them cannot be read.
+    Raises SourceError if a file cannot be read.
     """
     processes, procfile_faults = read_procfile(os.path.join(folder, PROCFILE))
     no_config: dict[str, str] = {}
@@ -72,10 +72,7 @@ def read_application(folder: str) -> Application:
 
 
 def read_procfile(path: str) -> tuple[tuple[ProcessType, ...], Faults]:
-    """Read one Procfile, whatever its name.
-
-    Raises SourceError where it cannot be read.
-    """
+    """Read one Procfile, whatever its name. Raises SourceError if it cannot be read."""
     return _read(path, procfile.parse, ())
 
 
@@ -85,7 +82,7 @@ def _read(
     nothing: _Content,
     absent: tuple[type[OSError], ...] = (),
 ) -> tuple[_Content, Faults]:
-    """Return what is parsed from a file, or `nothing` after one of the errors `absent`."""
+    """Parse a file, and return its content and faults; `nothing` after an error of `absent`."""
     try:
         text = read_text(path)
     except absent:

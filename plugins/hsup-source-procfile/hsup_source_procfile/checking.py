@@ -1,4 +1,4 @@
-"""Validate what the Procfile source reads, without using it."""
+"""Validate the files of the Procfile source for `hsup check`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hsup_source_procfile.application import PROCFILE, read_application, read_pr
 def check(path: Path | None, settings: Settings) -> Checked | None:
     """Return the faults of a Procfile, and of the .env and app.json beside it.
 
-    The two others count when `path` is a folder, or None for the current one;
-    a file is validated by itself. Returns None for what by its name is not a
-    Procfile. Raises SourceError.
+    All three are validated if `path` is a directory, or None for the current one;
+    a file is validated by itself. Returns None for a file whose name is not that
+    of a Procfile. Raises SourceError.
     """
     named = Path(settings.folder, path or "")
     if named.is_dir():

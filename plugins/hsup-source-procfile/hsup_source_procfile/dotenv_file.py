@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from dotenv.parser import Original
 
-#: What no two readers of such files take differently: nothing, a comment, a value without escapes.
+#: Lines that all readers of such files read alike: blank, a comment, a value without escapes.
 _PLAIN_LINE = r"""[ \t]*(?:\#[^\r\n]*)?
     |(?P<key>[A-Za-z_][A-Za-z0-9_]*)=
     (?P<quote>['"])?(?P<value>(?(quote)[^'"\\\r\n]*|[^\s'"\#\\]*))(?(quote)(?P=quote))"""
 
 
 class _Line(NamedTuple):
-    """A variable and where it is; the key and the value are None where there is none."""
+    """A variable and its line; key and value are None if they are missing."""
 
     number: int
     key: str | None
@@ -37,7 +37,7 @@ class _Line(NamedTuple):
 
 
 def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
-    r"""Return the config vars of a .env file, and what is wrong with it.
+    r"""Parse a .env file; return its config vars and its faults.
 
     Lines end with "\n".
     """
@@ -47,7 +47,7 @@ def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
 
 
 def _read(lines: Iterable[_Line], config: dict[str, str]) -> Iterator[Fault]:
-    """Take the config vars of all lines; yield everything wrong with them."""
+    """Collect the config vars of all lines in `config`; yield the faults."""
     numbers: dict[str, int] = {}
     for line in lines:
         fault = _fault(line, numbers)
@@ -59,11 +59,11 @@ def _read(lines: Iterable[_Line], config: dict[str, str]) -> Iterator[Fault]:
 
 
 def _plain_lines(text: str) -> list[_Line]:
-    """Return the variables of a file, none unless every line is plain.
+    """Return the variables of a file; none if a line is not plain.
 
-    Most files are, and the library takes a twentieth of the time of a whole `hsup run`.
+    Most files are plain, and the library takes a twentieth of the time of a whole `hsup run`.
     """
-    found = []
+    plain_lines = []
     plain = re.compile(
         _PLAIN_LINE, re.VERBOSE
     )  # not at import: most applications have no such file
@@ -72,8 +72,8 @@ def _plain_lines(text: str) -> list[_Line]:
         if not match:
             return []
         if match["key"]:
-            found.append(_Line(number, match["key"], match["value"]))
-    return found
+            plain_lines.append(_Line(number, match["key"], match["value"]))
+    return plain_lines
 
 
 def _lines(text: str) -> Iterator[_Line]:
@@ -82,7 +82,7 @@ def _lines(text: str) -> Iterator[_Line]:
 
 
 def _parser() -> ModuleType:
-    """Import the parser alone: the rest of its package takes 12 ms, with logging and tempfile."""
+    """Import only the parser: the rest of its package, with logging and tempfile, takes 12 ms."""
     from importlib.util import find_spec, module_from_spec, spec_from_file_location
 
     package = find_spec("dotenv")
@@ -98,7 +98,7 @@ def _parser() -> ModuleType:
 
 
 def _number_of(original: Original) -> int:
-    """Return the number of the first line that is not blank."""
+    """Return the number of the first line of a binding that is not blank."""
     blank = len(original.string) - len(original.string.lstrip())
     return original.line + original.string.count("\n", 0, blank)
 
@@ -115,6 +115,6 @@ def _fault(line: _Line, numbers: dict[str, int]) -> Fault | None:
     if problem:
         return Fault(place=place, problem=f"a name {problem}")
     if line.key in numbers:
-        problem = f'"{line.key}" is on line {numbers[line.key]} too; this line counts'
+        problem = f'"{line.key}" is also on line {numbers[line.key]}; this line takes precedence'
         return Fault(place=place, problem=problem, is_warning=True)
     return None

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class ProcfileSourceFactory:
-    """Makes the source that reads the Procfile of the current folder."""
+    """Makes the source for the Procfile in the current directory."""
 
     remedy = 'write a Procfile here, with a line like "web: command"'
 
     def applies(self, settings: Settings) -> Claim:
-        """Tell how strongly: a Procfile is found in the current folder."""
+        """Return `Claim.FOUND` if there is a Procfile in the current directory."""
         is_here = os.path.isfile(os.path.join(settings.folder, "Procfile"))
         return Claim.FOUND if is_here else Claim.NONE
 
     def create(self, settings: Settings) -> Source:
-        """Make the source; that there is a Procfile is found out by its `fetch`."""
+        """Make the source, whose `fetch` raises SourceError if there is no Procfile."""
         from hsup_source_procfile.source import ProcfileSource
 
         return ProcfileSource(settings)
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
-        """Validate a Procfile, or a folder that has one; see `checking.check`."""
+        """Validate a Procfile, or a directory with one; see `checking.check`."""
         from hsup_source_procfile.checking import check
 
         return check(path, settings)

@@ -1,7 +1,7 @@
-"""Keep the release that runs in hsup's own folder, and not in that of the application.
+"""Keep the release that runs, in hsup's own directory instead of the application's.
 
-/var/lib/hsup/procfile/FOLDER.json, or $XDG_STATE_HOME/hsup/procfile/FOLDER.json where hsup's
-user is not root. It has the config vars of .env in it, and is for that user alone.
+Its file is /var/lib/hsup/procfile/DIRECTORY.json, or $XDG_STATE_HOME/hsup/procfile/DIRECTORY.json
+if hsup's user is not root. It contains the config vars of .env, and only that user may read it.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from hsup.validation import release_faults
 logger = logging.getLogger(__name__)
 
 STATE_DIR = "HSUP_PROCFILE_DIR"
-#: Of a file's name, on most file systems (man 3 pathconf, NAME_MAX).
+#: Below the limit of a file's name on most file systems (man 3 pathconf, NAME_MAX).
 _LONGEST_NAME = 200
-#: How a file's name begins: that of a folder is absolute.
+#: How a file's name begins, as the path of a directory is absolute.
 _ROOT = quote("/", safe="")
-#: Of folders whose releases are kept; that of the folder started longest ago goes first.
+#: How many directories have their releases kept; the one started longest ago is dropped first.
 _MOST_KEPT = 100
 
 
 def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
-    """Keep a release for the next hsup in a folder. Raises SourceError."""
+    """Keep a release for the next hsup in a directory. Raises SourceError."""
     path = _path(folder, environ)
     try:
         make_folders(os.path.dirname(path))
@@ -40,19 +40,19 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
         _make_room(os.path.dirname(path))
     except OSError as error:
         text = f"cannot keep the release in {path}: {error.strerror}"
-        hint = f"free some space, or set {STATE_DIR} to a folder that can be written"
+        hint = f"free some space, or set {STATE_DIR} to a writable directory"
         raise SourceError(text, hint=hint) from error
 
 
 def _make_room(state: str) -> None:
     with os.scandir(state) as entries:
-        own = [
+        files = [
             one
             for one in entries
             if one.name.startswith(_ROOT) and one.name.endswith((".json", UNFINISHED))
         ]
-    for old in sorted(own, key=_age)[:-_MOST_KEPT]:
-        with suppress(FileNotFoundError):  # another hsup was quicker
+    for old in sorted(files, key=_age)[:-_MOST_KEPT]:
+        with suppress(FileNotFoundError):  # another hsup has removed it
             os.unlink(old)
 
 
@@ -64,9 +64,9 @@ def _age(entry: os.DirEntry[str]) -> float:
 
 
 def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
-    """Return the release that ran last in a folder, None where there is none.
+    """Return the release that ran last in a directory, None without one.
 
-    Raises SourceError where the file cannot be read now.
+    Raises SourceError if its file cannot be read for now.
     """
     path = _path(folder, environ)
     try:
@@ -75,28 +75,28 @@ def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        text = f"cannot read the release that is kept in {path}: {error.strerror}"
-        raise SourceError(text, hint=f"see who may read it, or set {STATE_DIR}") from error
+        text = f"cannot read the release kept in {path}: {error.strerror}"
+        raise SourceError(text, hint=f"let hsup's user read it, or set {STATE_DIR}") from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        logger.warning("cannot read %s, it is passed over: %s", path, type(error).__name__)
+        logger.warning("cannot read %s, ignoring it: %s", path, type(error).__name__)
         with suppress(OSError):
             os.unlink(path)
         return None
 
 
 def _said(release: Release) -> dict[str, Any]:
-    """Return all that the files of the folder give a release; its code is the folder itself."""
-    said = release._asdict()
-    return {name: said[name] for name in ("app", "version", "config", "processes")}
+    """Return the fields of a release that come from files; its code is the directory itself."""
+    fields = release._asdict()
+    return {name: fields[name] for name in ("app", "version", "config", "processes")}
 
 
-def _release(said: dict[str, Any]) -> Release:
-    """Return the release again. Raises what Python does, or ValueError, where it is none."""
+def _release(fields: dict[str, Any]) -> Release:
+    """Make a release from its fields. Raises TypeError, ValueError and others for invalid ones."""
     processes = (
         ProcessType(name, Command(tuple(_texts(words))), _number(quantity), size)
-        for name, (words,), quantity, size in said["processes"]
+        for name, (words,), quantity, size in fields["processes"]
     )
-    app, version, config = said["app"], _number(said["version"]), said["config"]
+    app, version, config = fields["app"], _number(fields["version"]), fields["config"]
     _texts([app, *config.keys(), *config.values()])
     release = Release(app, version, config, tuple(processes))
     _texts([one.size for one in release.processes if one.size is not None])
@@ -112,7 +112,7 @@ def _texts(found: list[Any]) -> list[str]:
 
 
 def _number(found: Any) -> int:
-    if type(found) is not int:  # True is an int, too
+    if type(found) is not int:  # isinstance would accept True
         raise TypeError
     return found
 

@@ -1,10 +1,10 @@
 r"""Read the lines of a Procfile.
 
-There are two formats. The classic one is but an expression,
+There are two formats. The classic one is a regular expression,
 `^[[:space:]]*([a-zA-Z0-9_-]+):?\s+(.*)[[:space:]]*`; the newer one, of Cloud
-Native Buildpacks, is written down in
-https://github.com/heroku/buildpacks-procfile/blob/main/SPEC.md. A line that
-either of them accepts is accepted, with a warning if the other does not. A line
+Native Buildpacks, is specified in
+https://github.com/heroku/buildpacks-procfile/blob/main/SPEC.md. A line is
+accepted if either format accepts it, with a warning if the other one does not. A line
 that neither accepts is a fault, although the classic format ignores it.
 """
 
@@ -32,15 +32,15 @@ class _Entry(NamedTuple):
 
 
 def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
-    r"""Return the process types of a Procfile, and what is wrong with it.
+    r"""Parse a Procfile; return its process types and its faults.
 
-    Lines end with "\n". Names are as written, and each command is a line for
-    the shell. A process type has one dyno, the release phase none.
+    Lines end with "\n". Names are kept as written, and each command is a line for
+    the shell. A process type has the quantity 1, the release phase 0.
     """
     entries: dict[str, _Entry] = {}
     faults = most_told(_read(text, entries))
     if not entries and not faults:
-        problem = 'Procfile has no process; write a line like "web: command"'
+        problem = 'Procfile has no process type; write a line like "web: command"'
         return (), (Fault(place="", problem=problem),)
     if len(entries) > MAX_PROCESSES:
         problem = f"must have at most {MAX_PROCESSES} process types, got {len(entries)}"
@@ -49,7 +49,7 @@ def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
 
 
 def _read(text: str, entries: dict[str, _Entry]) -> Iterator[Fault]:
-    """Take the entries of all lines, by their names; yield everything wrong with them."""
+    """Collect the entries of all lines in `entries`, by name; yield the faults."""
     for number, line in _lines(text):
         entry = _parse_line(number, line)
         if isinstance(entry, Fault):
@@ -88,7 +88,9 @@ def _shown(line: str) -> str:
 def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:
     problems = [*_separator_problems(entry), *_name_problems(entry.name)]
     if earlier is not None:
-        problems.append(f'"{entry.name}" is on line {earlier.line} too; this line counts')
+        problems.append(
+            f'"{entry.name}" is also on line {earlier.line}; this line takes precedence'
+        )
     for problem in problems:
         yield Fault(place=f"line {entry.line}", problem=problem, is_warning=True)
 
@@ -105,7 +107,7 @@ def _name_problems(name: str) -> Iterator[str]:
     if newer_name != name:
         yield f'newer platforms call "{name}" "{newer_name}"'
     if newer_name.startswith("-") or newer_name.endswith("-"):
-        yield f'newer platforms do not accept "{name}", with "-" or "_" at an end'
+        yield f'newer platforms do not accept "{name}", which begins or ends with "-" or "_"'
     if len(name) > _MAX_NEWER_NAME_LENGTH:
         yield (
             f"newer platforms accept names of at most {_MAX_NEWER_NAME_LENGTH} characters, "

@@ -1,4 +1,4 @@
-"""Give a new release whenever the Procfile, .env or app.json of a folder says something new."""
+"""Make a new release whenever the Procfile, .env or app.json of a directory changes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from hsup_source_procfile.application import (
 
 
 class ProcfileSource:
-    """Reads the application in the folder where hsup was called."""
+    """The source for the application in the current directory."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._accepted: Release | None = None
-        # Held open, so that no other folder gets their inodes while they may be run.
+        # Kept open, so that no other directory gets their inodes while they may be run.
         self._folder: int | None = None  # of the release that was accepted last
         self._kept_folder: int | None = None
 
     def fetch(self) -> Fetched:
-        """Read the three files; versions count from 1, one for every new content.
+        """Read the three files; the version counts from 1, up with every change of content.
 
-        Raises SourceError where a file cannot be read, or there is no Procfile.
+        Raises SourceError if a file cannot be read, or there is no Procfile.
         """
         folder = os.path.realpath(self._settings.folder)
         opened = _opened(folder)
@@ -49,13 +49,13 @@ class ProcfileSource:
         return Fetched(release=self._accepted, warnings=warnings)
 
     def keep(self, release: Release) -> None:
-        """Keep the release that runs, outside of the application's folder. Raises SourceError."""
+        """Keep the release that runs, outside of its directory. Raises SourceError."""
         from hsup_source_procfile import kept
 
         kept.keep(release, self._settings.folder, self._settings.environ)
 
     def kept(self) -> Release | None:
-        """Return the release that ran last here, in the folder that is here now."""
+        """Return the release that ran last here, with the current directory as its slug."""
         from hsup_source_procfile import kept
 
         release = kept.kept(self._settings.folder, self._settings.environ)
@@ -68,8 +68,8 @@ class ProcfileSource:
         return release._replace(slug=_slug(folder, opened))
 
     def changes(self) -> AsyncGenerator[None, None]:
-        """Yield once at the start, and when one of the three files may have changed."""
-        # Not at the top: only what watches needs asyncio.
+        """Yield once at the start, and whenever one of the three files may have changed."""
+        # Not at the top: only watching needs asyncio.
         from pathlib import Path
 
         from hsup.watch import folder_changes
@@ -77,7 +77,7 @@ class ProcfileSource:
         return folder_changes(Path(self._settings.folder), (PROCFILE, ENV, APP_JSON))
 
     def _release(self, application: Application, slug: Slug) -> Release:
-        """Return the release accepted before if it has the same content, else the next."""
+        """Return the last accepted release if its content is the same, else the next version."""
         last = self._accepted
         release = Release(
             app=self._settings.app or application.name or self._folder_name(),
@@ -113,5 +113,5 @@ def _slug(folder: str, opened: int) -> Slug:
 
 def _rejected(application: Application, file: str) -> ReleaseRejected:
     faults = [fault for fault in application.faults_seen_from(file) if not fault.is_warning]
-    hint = "hsup check shows all" if len(faults) > 1 else None
+    hint = "run hsup check to list all faults" if len(faults) > 1 else None
     return ReleaseRejected(f"cannot read {file}", faults, hint=hint)

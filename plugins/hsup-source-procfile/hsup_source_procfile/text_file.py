@@ -1,4 +1,4 @@
-"""Read a small text file that somebody wrote by hand."""
+"""Read a small text file that was written by hand."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _KINDS = {
 
 
 def read_text(path: str) -> str | Fault:
-    r"""Return a file's text, its lines ended by "\n", or else what is wrong with it.
+    r"""Return the text of a file, with lines that end with "\n", or its fault.
 
-    Never waits. Raises OSError, IsADirectoryError for a folder.
+    Never waits. Raises OSError, which is IsADirectoryError for a directory.
     """
-    # Not only once it is open: to open a device can do things to it.
+    # Before it is opened, as to open a device may have effects.
     obstacle = _obstacle(os.stat(path))
     if obstacle:
         return obstacle
@@ -43,23 +43,23 @@ def _obstacle(found: os.stat_result) -> Fault | None:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting for the other end, should a FIFO take the file's place."""
+    """Open a file without waiting for a writer, as it may have become a FIFO."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def decode(content: bytes) -> str | Fault:
-    r"""Return text in UTF-8 without its byte order mark, and with "\n" for "\r\n" and "\r"."""
+    r"""Decode UTF-8 without its byte order mark, and with "\n" for "\r\n" and "\r"."""
     content = content.removeprefix(codecs.BOM_UTF8)
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     nul = content.find(b"\0")
     if nul >= 0:
-        return Fault(place=_line_of(content, nul), problem="must be text, has a NUL byte")
+        return Fault(place=_line_of(content, nul), problem="must be text, got a NUL byte")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         return Fault(
             place=_line_of(content, error.start),
-            problem=f"must be UTF-8, has the byte 0x{content[error.start]:02x}",
+            problem=f"must be UTF-8 text, got the byte 0x{content[error.start]:02x}",
         )
 
 

@@ -83,7 +83,7 @@ def test_what_cannot_be_used_is_a_fault_with_its_place(text, message):
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"a": ' + "1" * 5_000 + "}"])
 def test_json_that_python_refuses_to_read_is_a_fault(text):
     _, faults = parse(text)
-    assert [fault.problem.split(":")[0] for fault in faults] == ["must be simpler JSON"]
+    assert [fault.problem.split(":")[0] for fault in faults] == ["must be JSON that hsup can parse"]
 
 
 @pytest.mark.parametrize("name", ["", 3, "two\nlines", "\ud800"])
@@ -99,8 +99,8 @@ def test_an_unusable_name_is_a_warning(name):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("wbe", 'the Procfile has no such process; did you mean "web"?'),
-        ("clock", "the Procfile has no such process"),
+        ("wbe", 'the Procfile has no such process type; did you mean "web"?'),
+        ("clock", "the Procfile has no such process type"),
         ("release", "the release phase runs once for every release"),
     ],
 )

@@ -57,7 +57,7 @@ def test_the_last_of_two_lines_with_one_name_counts():
     config, _ = parse("A=first\nB=x\nA=second\n")
     assert config == {"A": "second", "B": "x"}
     assert messages_of("A=first\nB=x\nA=second\n") == [
-        'warning: line 3: "A" is on line 1 too; this line counts'
+        'warning: line 3: "A" is also on line 1; this line takes precedence'
     ]
 
 

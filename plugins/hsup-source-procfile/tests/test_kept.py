@@ -1,4 +1,4 @@
-"""What runs is kept for the next start, and not in the application's folder."""
+"""The release that runs is kept for the next start, outside of its directory."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touc
 
 
 def test_another_hsup_in_the_folder_keeps_its_release_meanwhile(settings, monkeypatch):
-    """The other one begins and ends while this one has written, and not yet renamed."""
+    """The other one runs after this one has written its file, and before it renames it."""
     source, other = ProcfileSource(settings), ProcfileSource(settings)
     release = release_of(source)
     fsync = os.fsync
@@ -163,12 +163,12 @@ def test_what_a_broken_one_is_made_of_is_good(settings):
 def test_a_folder_that_cannot_be_written_is_told(settings, tmp_path):
     (tmp_path / "state").write_text("")
     source = ProcfileSource(settings)
-    with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a folder"):
+    with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a writable directory"):
         source.keep(release_of(source))
 
 
 def test_what_cannot_be_read_now_stays_kept(settings):
-    """As when too many files are open: it is there for the next start."""
+    """If too many files are open, for example: the next start can read it."""
     source = ProcfileSource(settings)
     release = release_of(source)
     source.keep(release)
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_now_stays_kept(settings):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
     try:
-        with pytest.raises(SourceError, match="cannot read the release that is kept"):
+        with pytest.raises(SourceError, match="cannot read the release kept"):
             source.kept()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -76,7 +76,7 @@ def test_a_name_of_63_characters_is_fine():
             "-web: x",
             "-web",
             "x",
-            ['newer platforms do not accept "-web", with "-" or "_" at an end'],
+            ['newer platforms do not accept "-web", which begins or ends with "-" or "_"'],
         ),
         (
             "web_ x",
@@ -85,7 +85,7 @@ def test_a_name_of_63_characters_is_fine():
             [
                 '"web_" has no colon after it, which newer platforms need',
                 'newer platforms call "web_" "web-"',
-                'newer platforms do not accept "web_", with "-" or "_" at an end',
+                'newer platforms do not accept "web_", which begins or ends with "-" or "_"',
             ],
         ),
         (
@@ -124,12 +124,14 @@ def test_a_line_that_neither_format_accepts_is_a_fault_with_its_number(line, pro
 def test_the_last_of_two_lines_with_one_name_counts():
     text = "web: old\nworker: x\nweb: new\n"
     assert commands_of(text) == {"web": "new", "worker": "x"}
-    assert messages_of(text) == ['warning: line 3: "web" is on line 1 too; this line counts']
+    assert messages_of(text) == [
+        'warning: line 3: "web" is also on line 1; this line takes precedence'
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# web: ./serve\n"])
 def test_a_procfile_without_a_process_is_a_fault(text):
-    assert messages_of(text) == ['Procfile has no process; write a line like "web: command"']
+    assert messages_of(text) == ['Procfile has no process type; write a line like "web: command"']
 
 
 @given(st.text())

@@ -99,7 +99,7 @@ def test_warnings_name_their_file_and_keep_nothing_from_running(folder, source):
     assert fetched.warnings == (
         'Procfile line 1: "web" has no colon after it, which newer platforms need',
         '.env line 1: has no "=" and is ignored',
-        'app.json, "quantity" of "clock": is ignored: the Procfile has no such process',
+        'app.json, "quantity" of "clock": is ignored: the Procfile has no such process type',
     )
 
 
@@ -132,7 +132,7 @@ def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(folder
             "A=1\nB='s3cret\n",
             "cannot read .env: line 2: must be KEY=value, with every quote closed",
         ),
-        (".env", "A=\0", "cannot read .env: line 1: must be text, has a NUL byte"),
+        (".env", "A=\0", "cannot read .env: line 1: must be text, got a NUL byte"),
         ("app.json", "{", "cannot read app.json: line 1, column 2: must be JSON: expecting"),
         (
             "app.json",
@@ -242,7 +242,7 @@ def test_the_same_files_in_a_folder_made_again_are_a_new_release(folder, source)
 
 
 def times_open(folder: os.stat_result) -> int:
-    """Return how many descriptors of this process are of a folder, which may be gone by now."""
+    """Return how many descriptors of this process refer to a directory, even a removed one."""
     with os.scandir("/proc/self/fd") as found:
         paths = [one.path for one in found]
     return sum(os.path.samestat(os.stat(path), folder) for path in paths if os.path.exists(path))

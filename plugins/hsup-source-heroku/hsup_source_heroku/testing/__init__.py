@@ -1,13 +1,13 @@
-"""The Platform API, version 3, to test against: a real server with its answers and its faults.
+"""A server for tests, with the answers and the faults of the Platform API, version 3.
 
     with PlatformApi() as api:
         app = api.create_app("shop")
         app.release(config={"GREETING": "hello"})
         api.fail(api.status(503), times=2, path="/releases")
 
-HSUP_PLATFORM_API_SCHEMA may name a copy of https://api.heroku.com/schema: then `api.invalid`
-tells which answers are not as published, which takes jsonschema. All else needs nothing but
-Python, not even hsup: who tests a program from outside has it, too.
+HSUP_PLATFORM_API_SCHEMA may name a copy of https://api.heroku.com/schema. Then `api.invalid` lists
+the answers that do not conform to it, which takes jsonschema. All else needs nothing but Python,
+not even hsup, so that tests can also run hsup from outside.
 """
 
 from __future__ import annotations

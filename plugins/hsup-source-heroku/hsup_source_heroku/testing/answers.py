@@ -1,4 +1,4 @@
-"""What the server sends."""
+"""The answers of the server."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _MESSAGES = {
 
 
 class Headers(Protocol):
-    """The headers of a request; those that came over HTTP have their names in any case."""
+    """The headers of a request; over HTTP, their names may be in any case."""
 
     def get(self, name: str, default: str, /) -> str:
         """Return a header."""
 
 
 class Answer(NamedTuple):
-    """What is sent; of a body that is cut, only the first half.
+    """An answer; only the first half of a body that is cut is sent.
 
-    With a pause, one byte is sent after the other.
+    With a pause, the body is sent byte by byte.
     """
 
     status: int
@@ -37,22 +37,22 @@ class Answer(NamedTuple):
     pause_seconds: float = 0.0
 
 
-#: Makes of the right answer the wrong one, None for no answer at all.
+#: Turns a correct answer into a wrong one, or into None for no answer.
 Fault = Callable[[Answer], Answer | None]
 
 
 def in_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an answer with a content."""
+    """Return an answer with JSON."""
     body = json.dumps(content).encode()
     return Answer(status, body, {"Content-Type": "application/json", **(headers or {})})
 
 
 def error(status: int, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return what the platform says with a status."""
+    """Return the platform's error for a status."""
     name, message = _MESSAGES.get(status, ("error", f"Status {status}."))
     return in_json({"id": name, "message": message}, status, headers)
 
 
 def not_found(resource: str) -> Answer:
-    """Return what the platform says where there is no such thing."""
+    """Return the platform's error for a resource that does not exist."""
     return in_json({"id": "not_found", "message": f"Couldn't find that {resource}."}, 404)

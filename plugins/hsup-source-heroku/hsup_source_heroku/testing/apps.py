@@ -1,4 +1,4 @@
-"""What is deployed: applications, their releases, and what those are made of."""
+"""The applications on the server, with their releases, slugs and images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_SIZE = "Standard-1X"
 
 
 def identifier(*parts: object) -> str:
-    """Return the same id for the same parts."""
+    """Return an id, the same one for the same parts."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(str(one) for one in parts)))
 
 
@@ -34,7 +34,7 @@ def tiny_archive() -> bytes:
 
 @dataclass
 class Slug:
-    """An archive, and how to run it."""
+    """An archive with its process types."""
 
     id: str
     processes: Mapping[str, str]
@@ -43,7 +43,7 @@ class Slug:
 
 
 class Image(NamedTuple):
-    """A container image, and how to run it."""
+    """A container image with its process types."""
 
     id: str
     processes: Mapping[str, str]
@@ -65,7 +65,7 @@ class Release:
 
 
 class App:
-    """An application. What is not given to a release is as in the one before."""
+    """An application. A release has all that is not given to it from the one before."""
 
     def __init__(self, name: str, stack: str, lock: threading.RLock) -> None:
         self.id, self.name, self.stack = identifier("app", name), name, stack
@@ -82,11 +82,11 @@ class App:
         return next(done, None)
 
     def quantity(self, process_type: str) -> int:
-        """Return how many dynos of a type there are to be."""
+        """Return the quantity of a process type."""
         return self._quantities.get(process_type, 0)
 
     def size(self, process_type: str) -> str:
-        """Return the size of a type's dynos."""
+        """Return the dyno size of a process type."""
         return self._sizes.get(process_type, DEFAULT_SIZE)
 
     def release(
@@ -99,7 +99,7 @@ class App:
         archive: bytes | None = None,
         description: str = "Deploy",
     ) -> Release:
-        """Deploy a new slug; where nothing but a config is given, change only the config."""
+        """Release a new slug; if only a config is given, change only the config."""
         with self._lock:
             before = self.releases[-1] if self.releases else None
             old, image = (before.slug, before.image) if before else (None, None)
@@ -119,7 +119,7 @@ class App:
         config: Mapping[str, str] | None = None,
         description: str = "Deploy",
     ) -> Release:
-        """Deploy a container image: `repository@sha256:…`, or a digest is made up."""
+        """Release a container image, `repository@sha256:…`; a missing digest is made up."""
         with self._lock:
             repository, _, digest = image.partition("@")
             digest = digest or f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
@@ -128,12 +128,12 @@ class App:
             return self._append(status, config, None, new, description)
 
     def scale(self, **quantities: int) -> None:
-        """Change how many dynos there are, without a release."""
+        """Change the quantity of a process type, without a release."""
         with self._lock:
             self._quantities.update(quantities)
 
     def resize(self, process_type: str, size: str) -> None:
-        """Change the size of dynos, without a release."""
+        """Change the dyno size of a process type, without a release."""
         with self._lock:
             self._sizes[process_type] = size
 

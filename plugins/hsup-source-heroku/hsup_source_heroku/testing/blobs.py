@@ -1,4 +1,4 @@
-"""Give the archives of slugs, at URLs that expire."""
+"""Serve the archives of slugs, at URLs that expire."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messa
 
 
 class Blobs:
-    """The archives that may be had now, by their signatures."""
+    """The archives that can be downloaded now, by their signatures."""
 
     def __init__(self) -> None:
         self._signatures: dict[str, tuple[Slug, float]] = {}
 
     def sign(self, slug: Slug) -> str:
-        """Return a path and query by which a slug may be had for a while."""
+        """Return the path and query of a slug, which expire."""
         signature = secrets.token_hex(8)
         self._signatures[signature] = (slug, time.monotonic())
         return f"{FOLDER}{slug.id}?signature={signature}"
 
     def expire(self) -> None:
-        """Let every signature that was given be too old."""
+        """Let all signatures expire."""
         self._signatures.clear()
 
     def answer(self, target: str, headers: Headers, seconds: float) -> Answer:
-        """Return the archive that a target is signed for, for so many seconds."""
+        """Return the archive of a signed target, or the error for an expired one."""
         slug = self._signed(target, seconds)
         if slug is None:
             return Answer(403, _EXPIRED, {"Content-Type": "application/xml"})
@@ -50,8 +50,8 @@ class Blobs:
 
 
 def _part(archive: bytes, headers: Headers) -> Answer:
-    """Return an archive, or the part that was asked for."""
-    etag = f'"{hashlib.md5(archive, usedforsecurity=False).hexdigest()}"'  # as S3 has it
+    """Return an archive, or the requested range of it."""
+    etag = f'"{hashlib.md5(archive, usedforsecurity=False).hexdigest()}"'  # as in S3
     size = len(archive)
     more = {"ETag": etag, "Accept-Ranges": "bytes"}
     wanted = _RANGE.fullmatch(headers.get("Range", ""))

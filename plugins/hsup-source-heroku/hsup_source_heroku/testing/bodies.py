@@ -1,4 +1,4 @@
-"""What the platform tells of things, as published."""
+"""The JSON of the platform's resources, as its schema describes it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from hsup_source_heroku.testing.apps import IMAGE_STACK, App, Image, Release, Slug, identifier
 
-#: What only a variant of the API has, and the published schema has not.
+#: Fields of a variant of the API, which the published schema lacks.
 VARIANT_FIELD = "oci_image"
 
 _FIRST_DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - written with a Z
-#: Memory in GB, and the column compute.
+#: Memory in GB, and `compute`.
 _SIZES = {
     "Eco": (0.5, 1),
     "Basic": (0.5, 1),
@@ -27,7 +27,7 @@ Body = dict[str, object]
 
 
 def app_body(app: App) -> Body:
-    """Tell of an application."""
+    """Return an application."""
     stack = _named("stack", app.stack)
     return {
         "id": app.id,
@@ -49,7 +49,7 @@ def app_body(app: App) -> Body:
 
 
 def release_body(app: App, release: Release, *, with_image: bool) -> Body:
-    """Tell of a release; only a variant of the API tells of its image."""
+    """Return a release, which has its image only in a variant of the API."""
     slug, image = ({"id": one.id} if one else None for one in (release.slug, release.image))
     artifacts = [{"type": "slug", **slug}] if slug else []
     artifacts += [{"type": "oci-image", **image}] if image else []
@@ -72,7 +72,7 @@ def release_body(app: App, release: Release, *, with_image: bool) -> Body:
 
 
 def slug_body(app: App, slug: Slug, url: str) -> Body:
-    """Tell of a slug, whose archive is at a URL."""
+    """Return a slug, with the URL of its archive."""
     return {
         **_times(0),
         "id": slug.id,
@@ -87,7 +87,7 @@ def slug_body(app: App, slug: Slug, url: str) -> Body:
 
 
 def image_body(app: App, image: Image) -> Body:
-    """Tell of a container image."""
+    """Return a container image."""
     return {
         **_times(0),
         "id": image.id,
@@ -115,7 +115,7 @@ def image_body(app: App, image: Image) -> Body:
 
 
 def formation_body(app: App) -> list[Body]:
-    """Tell of the process types of the current release."""
+    """Return the formation of the current release."""
     part = app.current and (app.current.slug or app.current.image)
     return [
         {
@@ -133,7 +133,7 @@ def formation_body(app: App) -> list[Body]:
 
 
 def sizes_body() -> list[Body]:
-    """Tell of all sizes of dynos."""
+    """Return all dyno sizes."""
     return [
         {
             **_named("dyno-size", name),

@@ -1,4 +1,4 @@
-"""What may become of an answer."""
+"""The faults of answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsup_source_heroku.testing.answers import Answer, Fault, error
 
 
 class Faults:
-    """Makers of faults; each fault makes the wrong answer of the right one."""
+    """Makers of faults, which turn a correct answer into a wrong one."""
 
     @staticmethod
     def status(status: int, headers: Mapping[str, str] | None = None) -> Fault:
@@ -31,12 +31,12 @@ class Faults:
 
     @staticmethod
     def broken_json() -> Fault:
-        """Answer with something of which the last character is missing."""
+        """Leave out the last character of an answer."""
         return lambda answer: answer._replace(body=answer.body[:-1])
 
     @staticmethod
     def nested() -> Fault:
-        """Answer with an unknown key whose value is nested deeper than any parser goes."""
+        """Add an unknown key whose value is nested deeper than a parser follows."""
         deep = b'{"x": ' + b"[" * 200_000
 
         def nest(answer: Answer) -> Answer:
@@ -46,7 +46,7 @@ class Faults:
 
     @staticmethod
     def without(field: str, *, is_null: bool = False) -> Fault:
-        """Leave a field out of an answer, or let it be null; `user.email` is in another."""
+        """Remove a field of an answer, or make it null; `user.email` is a field in a field."""
         *above, last = field.split(".")
 
         def change(answer: Answer) -> Answer:
@@ -68,28 +68,28 @@ class Faults:
 
     @staticmethod
     def not_utf8() -> Fault:
-        """Answer with a byte that is none of UTF-8's at the beginning of each value."""
+        """Put a byte that is invalid in UTF-8 at the beginning of each value."""
         return lambda answer: answer._replace(body=answer.body.replace(b': "', b': "\xff'))
 
     @staticmethod
     def not_modified() -> Fault:
-        """Answer with 304 to a request that was not whether it has changed."""
+        """Answer 304 to a request without a condition."""
         return lambda answer: answer._replace(status=304, body=b"")
 
     @staticmethod
     def redirect() -> Fault:
-        """Send the client back to where it came from."""
+        """Redirect to the same URL."""
         return lambda answer: answer._replace(status=302, headers={"Location": "/schema"})
 
     @staticmethod
     def endless() -> Fault:
-        """Answer with a page after which there is always another one."""
+        """Answer with pages that always have a next one."""
         more = {"Next-Range": "version ]1..; max=100, order=desc"}
         return lambda answer: answer._replace(status=206, headers={**answer.headers, **more})
 
     @staticmethod
     def drip(seconds: float) -> Fault:
-        """Send a byte of the body at a time."""
+        """Send the body byte by byte."""
         return lambda answer: answer._replace(pause_seconds=seconds)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Give a list of releases page by page, as a Range header wants it."""
+"""Serve a list of releases in pages, as the Range header asks for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RANGE = re.compile(r"version (?:(?P<exclusive>\]?)(?P<start>\d+))?\.\.(?P<optio
 
 
 def page(app: App, wanted: str, *, with_image: bool) -> Answer:
-    """Return the part of the releases that a Range header wants."""
+    """Return the releases of a Range header."""
     match = _RANGE.fullmatch(wanted)
     if match is None:
         return error(416)
@@ -30,7 +30,7 @@ def page(app: App, wanted: str, *, with_image: bool) -> Answer:
 
 
 def _from(releases: Sequence[Release], match: re.Match[str], step: int) -> Sequence[Release]:
-    """Return the releases in their order, from where the header says on."""
+    """Return the releases in the order of the header, from its start on."""
     if not match["start"]:
         return releases[::step]
     start = int(match["start"])

@@ -1,4 +1,4 @@
-"""The Platform API: what it answers, to whom, and what goes wrong."""
+"""The Platform API: its answers, its authentication, and its faults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hsup_source_heroku.testing.pages import page
 from hsup_source_heroku.testing.schema import PublishedSchema
 from hsup_source_heroku.testing.server import Server
 
-TOKEN = "the-key"  # noqa: S105 - it opens nothing
+TOKEN = "the-key"  # noqa: S105 - of the test server
 
 _HOURLY_LIMIT = 4500
 _BLOB_SECONDS = 3600.0
@@ -39,7 +39,7 @@ _SCHEMA_VARIABLE = "HSUP_PLATFORM_API_SCHEMA"
 
 
 class Seen(NamedTuple):
-    """A request, when it came, and what it was answered with; a status of 0 is no answer."""
+    """A request with its time and the status of its answer, 0 for no answer."""
 
     method: str
     path: str
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 class PlatformApi(Faults):
     """A server that answers as the platform does; use it as a context manager.
 
-    `rate_limit` is what the account may still ask: it counts down, and at 0 there is 429.
+    `rate_limit` is how many requests the account has left; at 0, the answer is 429.
     Answers with a status of `without_etag` have no ETag. `watch` is called with each
     request once its answer is made and before it is sent.
     """
@@ -81,7 +81,7 @@ class PlatformApi(Faults):
         self.stop()
 
     def start(self) -> None:
-        """Listen, on the same port as before."""
+        """Listen on the same port as before."""
         if self._server is None:
             self._server = Server(self._port, self.answer, self.invalid.append)
             self._port = self._server.server_port
@@ -89,36 +89,36 @@ class PlatformApi(Faults):
             self._server.start()
 
     def stop(self) -> None:
-        """Be away: close the connections, and do not listen."""
+        """Close all connections, and stop listening."""
         if self._server is not None:
             self._server.stop()
             self._server = None
 
     def create_app(self, name: str, stack: str = "heroku-24") -> App:
-        """Return a new application, which has no release yet."""
+        """Return a new application, without a release."""
         with self.lock:
             self.apps[name] = App(name, stack, self.lock)
             return self.apps[name]
 
     def fail(self, fault: Fault, times: int = 1, path: str | None = None) -> None:
-        """Have a fault for the next requests, of those whose path contains `path`."""
+        """Answer the next requests whose path contains `path` with a fault."""
         with self.lock:
             self._faults += [(fault, path or "")] * times
 
     def heal(self) -> None:
-        """Listen, without faults."""
+        """Listen, and remove all faults."""
         with self.lock:
             self._faults.clear()
             self.watch = None
         self.start()
 
     def expire_blobs(self) -> None:
-        """Let every signature that was given be too old."""
+        """Let all URLs of archives expire."""
         with self.lock:
             self._blobs.expire()
 
     def answer(self, method: str, target: str, headers: Headers) -> Answer | None:
-        """Return what a request is answered with, None for a connection that is closed."""
+        """Return the answer to a request, None to close the connection."""
         arrival, path = time.monotonic(), urlsplit(target).path
         with self.lock:
             right = self._right_answer(method, target, path, headers)
@@ -155,7 +155,7 @@ class PlatformApi(Faults):
     def _limited(self, method: str, path: str, headers: Headers) -> Answer:
         if headers.get("Authorization", "") != f"Bearer {self.token}":
             return error(401)
-        if path == _RATE_LIMITS:  # asking for it costs nothing
+        if path == _RATE_LIMITS:  # not counted itself
             return in_json({"remaining": self.rate_limit})
         if self.rate_limit <= 0:
             return error(429)
@@ -179,7 +179,7 @@ class PlatformApi(Faults):
         return not_found(resource)
 
     def _of_app(self, app: App, rest: Sequence[str], *, with_image: bool) -> object:
-        """Return what a path below an application's leads to. Raises LookupError."""
+        """Return the resource at a path below an application. Raises LookupError."""
         releases = {key: one for one in app.releases for key in (one.id, str(one.version))}
         match rest:
             case []:
@@ -199,10 +199,7 @@ class PlatformApi(Faults):
 
 
 def _images(app: App, wanted: str) -> list[dict[str, object]]:
-    """Return images by their id or digest, of which releases may have the same. Raises LookupError.
-
-    It is a list, as published.
-    """
+    """Return the images with an id or a digest, as a list. Raises LookupError."""
     images = [one.image for one in app.releases if one.image]
     found = {one.id: one for one in images if wanted in {one.id, one.digest}}
     if not found:

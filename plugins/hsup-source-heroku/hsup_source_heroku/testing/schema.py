@@ -1,4 +1,4 @@
-"""The schema that the platform publishes, as far as it tells what an answer is."""
+"""The schema that the platform publishes, for checking answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hsup_source_heroku.testing.bodies import VARIANT_FIELD
 
 
 class PublishedSchema:
-    """Tells whether answers are as published, from a copy of https://api.heroku.com/schema."""
+    """Checks answers against a copy of https://api.heroku.com/schema."""
 
     def __init__(self, path: str) -> None:
         with open(path, encoding="utf-8") as file:
@@ -24,7 +24,7 @@ class PublishedSchema:
         ]
 
     def problems(self, path: str, content: object) -> list[str]:
-        """Return what is wrong with an answer."""
+        """Return the faults of an answer."""
         found = [(link, name) for href, link, name in self._links if href.fullmatch(path)]
         if not found:
             return [f"{path}: no such path is published"]
@@ -50,12 +50,12 @@ def _without_variant_field(content: object) -> object:
 
 
 def _as_draft_4(schema: Any) -> Any:
-    """Return a hyper-schema without its own words: strict properties are all there, alone."""
+    """Return a hyper-schema as a plain one: strict properties are required, and the only ones."""
     if isinstance(schema, list):
         return [_as_draft_4(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    # A property may be called `id`; the word is a string.
+    # The keyword `id` is a string; a property `id` is not.
     words = {"$schema", "example", *(["id"] if isinstance(schema.get("id"), str) else [])}
     made = {name: _as_draft_4(value) for name, value in schema.items() if name not in words}
     if made.get("strictProperties") is True and "properties" in made:

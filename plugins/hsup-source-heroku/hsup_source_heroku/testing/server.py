@@ -1,4 +1,4 @@
-"""Answer over HTTP."""
+"""An HTTP server for the answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from hsup_source_heroku.testing.answers import Answer, Headers
 
-#: Returns what a method, a target and headers are answered with, None for no answer.
+#: Returns the answer to method, target and headers, None for no answer.
 Respond = Callable[[str, str, Headers], Answer | None]
 
 _LOOK_SECONDS = 0.02
@@ -21,7 +21,7 @@ _NOT_MODIFIED = 304
 
 
 class Server(ThreadingHTTPServer):
-    """A server on a port of this machine; 0 is any. What fails in it is told to `report`."""
+    """A server on a port of this machine, 0 for any; calls `report` with its failures."""
 
     daemon_threads = True
     request_queue_size = 32
@@ -36,11 +36,11 @@ class Server(ThreadingHTTPServer):
         )
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start answering."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the connections, and do not listen any more."""
+        """Close all connections, and stop listening."""
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -49,17 +49,17 @@ class Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin with a connection."""
+        """Start a connection."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Be done with a connection."""
+        """End a connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, *_: object) -> None:
-        """Report what a request failed with, unless the client has closed its connection."""
+        """Report the failure of a request, unless the client has closed the connection."""
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             self._report(repr(error))

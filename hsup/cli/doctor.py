@@ -1,4 +1,4 @@
-"""`hsup doctor`: what drivers need of this machine, and what they do on it."""
+"""`hsup doctor`: check what drivers need of this machine, and explain what they do."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
-    "--explain", "explains", is_flag=True, help="Tell instead how a dyno is started, step by step."
+    "--explain", "explains", is_flag=True, help="Explain how a dyno is started, step by step."
 )
 @click.pass_obj
 def command(before: Options, /, *, as_json: bool, explains: bool, **given: Any) -> None:
-    """Tell whether this machine has what drivers need, and what to do if not.
+    """Check whether this machine has what drivers need, and say what to do if not.
 
-    Each finding is marked ok, missing, or absent where dynos run without it.
-    Ends with 1 if something is missing. With --explain, no dyno is started either.
+    Each finding is marked ok, missing, or absent if dynos run without it.
+    Exits with status 1 if something is missing. Starts no dyno, not even with --explain.
     """
     parts = Components(before.refined(given))
     chosen = parts.options.chosen_driver
     names = [chosen] if chosen else sorted(parts.plugins.drivers)
     for name in names:
-        parts.plugins.drivers.choose(name)  # raises for one that is not there
+        parts.plugins.drivers.choose(name)  # raises if it is not installed
     tell_all = _tell_steps if explains else _tell_findings
     if not tell_all(parts, names, as_json=as_json):
         sys.exit(1)
 
 
 def _tell_findings(parts: Components, names: Sequence[str], *, as_json: bool) -> bool:
-    """Tell what drivers found; return whether nothing is missing."""
+    """Print what drivers found; return whether nothing is missing."""
     findings = {name: _examine(parts, name) for name in names}
     if as_json:
         tell_json({name: _listing(found) for name, found in findings.items()})
@@ -62,10 +62,10 @@ def _tell_findings(parts: Components, names: Sequence[str], *, as_json: bool) ->
 
 
 def _tell_steps(parts: Components, names: Sequence[str], *, as_json: bool) -> bool:
-    """Tell how drivers start a dyno; return whether each could tell what it has to."""
+    """Print how drivers start a dyno; return whether none of them failed."""
     steps = explain(parts, names)
     if as_json:
-        tell_json({name: told and [*told] for name, told in steps.items()})
+        tell_json({name: texts and [*texts] for name, texts in steps.items()})
     else:
         for line in numbered(steps):
             tell(line)
@@ -73,7 +73,7 @@ def _tell_steps(parts: Components, names: Sequence[str], *, as_json: bool) -> bo
 
 
 def _examine(parts: Components, name: str) -> Sequence[Finding] | None:
-    """Return what a driver found, None from one that does not look at the machine."""
+    """Return what a driver found, None if it does not examine the machine."""
     try:
         driver = parts.named_driver(name)
         return driver.examine() if isinstance(driver, Examines) else None

@@ -1,4 +1,4 @@
-"""What is said and done where the event loop cannot be waited for."""
+"""Report a blocked event loop, and kill leftover processes, without the event loop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hsup.plugins.calls import NOTICE_SECONDS, Calls
 from hsup.threads import start_thread
 from hsup.visible import say_at_once
 
-#: How often to look whether a plugin blocks.
+#: How often to check whether a plugin blocks the event loop.
 _LOOK_SECONDS = 2.5
 
 
 def tell_of_blocking(calls: Calls) -> None:
-    """Say from now on which plugin keeps the event loop from running, after some 10 s.
+    """Report from now on which plugin has blocked the event loop, after about 10 s.
 
     Raises TooManyProcesses.
     """
@@ -30,32 +30,32 @@ def _watch(calls: Calls) -> None:
     while True:
         time.sleep(_LOOK_SECONDS)
         if blocking := calls.blocking(seconds):
-            say_at_once(f"waiting for {blocking}, which lets hsup do nothing else")
+            say_at_once(f"waiting for {blocking}, which blocks hsup")
             seconds *= 2
         elif not calls.blocking():
             seconds = NOTICE_SECONDS
 
 
 def kill_descendants() -> bool:
-    """Kill what drivers have left among the processes that come from this one, and say so.
+    """Kill and print the descendants of this process that drivers failed to end.
 
-    Returns whether there was any.
+    Returns whether there were any.
     """
     found: set[int] = set()
-    while fresh := _descendants() - found:  # what was stopped makes no more
+    while fresh := _descendants() - found:  # a stopped process forks no more
         for pid in fresh:
             _send(pid, signal.SIGSTOP)
         found |= fresh
     if found:
         names = ", ".join(f"{pid} ({_name_of(pid)})" for pid in sorted(found))
-        say_at_once(f"killed what was left: {names}")
+        say_at_once(f"killed remaining processes: {names}")
     for pid in found:
         _send(pid, signal.SIGKILL)
     return bool(found)
 
 
 def _descendants() -> set[int]:
-    """Return the processes below this one that run (man 5 proc, task/TID/children)."""
+    """Return the running descendants of this process (man 5 proc, task/TID/children)."""
     found: set[int] = set()
     waiting = [os.getpid()]
     while waiting:

@@ -1,4 +1,4 @@
-"""`hsup plugins`: what is installed, and what is wrong with it."""
+"""`hsup plugins`: list the installed plugins and their faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hsup.visible import tell, tell_json
 def command(before: Options, /, *, as_json: bool) -> None:
     """List the plugins: name, distribution, version, hooks, and load errors.
 
-    Plugins are found by the entry-point group "hsup" of installed packages,
+    Plugins are installed packages with an entry point in the group "hsup",
     for example: pip install hsup-driver-docker
     """
     del before

@@ -21,12 +21,12 @@ Examples:
   hsup build -d docker -a myapp""",
 )
 @click.pass_obj
-def command(before: Options, /, **given: Any) -> None:
+def command(outer: Options, /, **given: Any) -> None:
     """Prepare the current release for its driver, without running it.
 
     A later start finds everything prepared: the slug unpacked, the image built.
     """
-    options = before.refined(given)
+    options = outer.refined(given)
     parts = Components(options)
     release = parts.current_release()
     driver = parts.driver()

@@ -28,12 +28,12 @@ Examples:
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
-def command(before: Options, /, path: Path | None, **given: Any) -> None:
+def command(outer: Options, /, path: Path | None, **given: Any) -> None:
     """Validate a control file or a Procfile, and print every fault and where it is.
 
     Exits with status 1 if there is a fault; a warning is not a fault.
     """
-    checked = _check(Components(before.refined(given)), path)
+    checked = _check(Components(outer.refined(given)), path)
     for fault in checked.faults:
         kind = "warning" if fault.is_warning else "fault"
         tell(f"{checked.what}: {kind}: {fault}")

@@ -41,30 +41,30 @@ def kill_descendants() -> bool:
 
     Returns whether there were any.
     """
-    found: set[int] = set()
-    while fresh := _descendants() - found:  # a stopped process forks no more
-        for pid in fresh:
+    stopped: set[int] = set()
+    while running := _descendants() - stopped:  # a stopped process forks no more
+        for pid in running:
             _send(pid, signal.SIGSTOP)
-        found |= fresh
-    if found:
-        names = ", ".join(f"{pid} ({_name_of(pid)})" for pid in sorted(found))
+        stopped |= running
+    if stopped:
+        names = ", ".join(f"{pid} ({_name_of(pid)})" for pid in sorted(stopped))
         say_at_once(f"killed remaining processes: {names}")
-    for pid in found:
+    for pid in stopped:
         _send(pid, signal.SIGKILL)
-    return bool(found)
+    return bool(stopped)
 
 
 def _descendants() -> set[int]:
     """Return the running descendants of this process (man 5 proc, task/TID/children)."""
-    found: set[int] = set()
+    pids: set[int] = set()
     waiting = [os.getpid()]
     while waiting:
         for path in glob.glob(f"/proc/{waiting.pop()}/task/*/children"):
             with suppress(OSError), open(path, encoding="ascii") as file:
-                fresh = {int(word) for word in file.read().split()} - found
-                found |= fresh
-                waiting += fresh
-    return {pid for pid in found if _is_running(pid)}
+                children = {int(word) for word in file.read().split()} - pids
+                pids |= children
+                waiting += children
+    return {pid for pid in pids if _is_running(pid)}
 
 
 def _is_running(pid: int) -> bool:

@@ -41,11 +41,11 @@ def fork_below() -> None:
     Raises OSError if the fork fails.
     """
     waited_for = signal.valid_signals() - _OWN
-    before = signal.pthread_sigmask(SIG_BLOCK, waited_for)
+    old_mask = signal.pthread_sigmask(SIG_BLOCK, waited_for)
     child = os.fork()
     if child:
         _serve(child, waited_for)
-    signal.pthread_sigmask(SIG_SETMASK, before)
+    signal.pthread_sigmask(SIG_SETMASK, old_mask)
 
 
 def _serve(child: int, signals: set[signal.Signals]) -> NoReturn:

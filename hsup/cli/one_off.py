@@ -37,7 +37,7 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
     with closing(driver):
         sweep(driver)
         parts.build(driver, release)
-        with flags_kept(), _failures_told():
+        with flags_kept(), _failures_printed():
             status = driver.run(spec, options.grace_seconds)
     if status.out_of_memory:
         _tell_out_of_memory()
@@ -45,7 +45,7 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
 
 
 @contextmanager
-def _failures_told() -> Iterator[None]:
+def _failures_printed() -> Iterator[None]:
     """Print why a driver failed before a signal ends hsup; kill what its mistake left."""
     try:
         yield
@@ -76,7 +76,7 @@ def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpe
     name = one_off_name("run")
     if options.start_number is not None:
         name = DynoName("run", options.start_number)
-    types = (one.name for one in release.processes if one.name != RELEASE_TYPE)
+    types = (process.name for process in release.processes if process.name != RELEASE_TYPE)
     port = None if "PORT" in release.config else Ports(types).lease(name)
     command = one_off_command(release, words)
     require_passable(release, [command])

@@ -119,8 +119,8 @@ class Options:
 
 
 #: Directories that a bind would break, and trees in which no mount point can be created.
-_OWN_PLACES = ("/", "/dev", "/dev/pts")
-_OWN_TREES = ("/proc", "/sys")
+_RESERVED_PATHS = ("/", "/dev", "/dev/pts")
+_RESERVED_TREES = ("/proc", "/sys")
 
 
 def _parse_bind(text: str) -> Bind:
@@ -128,13 +128,13 @@ def _parse_bind(text: str) -> Bind:
 
     paths = text.removesuffix(_READ_ONLY)
     host, _, dyno = paths.partition(":")
-    place = "/" + os.path.normpath(dyno or host).lstrip("/")
-    bind = Bind(host=Path(host), dyno=Path(place), read_only=paths != text)
+    path = "/" + os.path.normpath(dyno or host).lstrip("/")
+    bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
     if ":" in dyno:
         raise UsageError(f'cannot bind "{text}": expected HOST[:DYNO][:ro]')
     if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
         raise UsageError(f'cannot bind "{text}": both paths must begin with /')
-    if place in _OWN_PLACES or f"/{place.split('/')[1]}" in _OWN_TREES:
+    if path in _RESERVED_PATHS or f"/{path.split('/')[1]}" in _RESERVED_TREES:
         raise UsageError(f'cannot bind "{text}": {bind.dyno} is reserved in a dyno')
     if not bind.host.exists():
         raise UsageError(f'cannot bind "{text}": {bind.host} does not exist')

@@ -25,7 +25,7 @@ Examples:
 )
 @click.argument("words", metavar="COMMAND [ARGUMENTS]...", nargs=-1, required=True)
 @click.pass_obj
-def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
+def command(outer: Options, /, words: tuple[str, ...], **given: Any) -> None:
     """Run a command as a one-off dyno of the current release.
 
     If the first word is a process type of the release, its command is run.
@@ -34,4 +34,4 @@ def command(before: Options, /, words: tuple[str, ...], **given: Any) -> None:
     signal N killed it, 127 if the command does not exist, 126 if it cannot be
     executed.
     """
-    run(words, before.refined(given))
+    run(words, outer.refined(given))

@@ -53,7 +53,7 @@ release from the source again. USR1 prints a diagnostic log.""",
 )
 @click.pass_obj
 def command(
-    before: Options,
+    outer: Options,
     /,
     types: tuple[str, ...],
     quantities: str | None,
@@ -67,7 +67,7 @@ def command(
     Exits with status 0 after SIGTERM, 130 after SIGINT, and 1 if a dyno had to
     be killed because it did not end in time.
     """
-    options = before.refined(given)
+    options = outer.refined(given)
     said_by = click.get_current_context().get_parameter_source("quantities")
     if types and quantities == "release" and said_by == ParameterSource.COMMANDLINE:
         raise UsageError("--quantities release cannot be used together with TYPE")

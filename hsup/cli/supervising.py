@@ -107,7 +107,7 @@ class _Session:
             await self._close()
         if self._has_left_something:  # asyncio would wait for it
             await self._errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
-            os._exit(_told(failure) if failure else status)
+            os._exit(_print_failure(failure) if failure else status)
         if failure:
             raise failure
         return status
@@ -165,7 +165,7 @@ def _log_calls(calls: Calls, router: LogRouter) -> None:
     calls.note = lambda text, error: logger.debug("%s", text, exc_info=error)
 
 
-def _told(failure: Exception) -> int:
+def _print_failure(failure: Exception) -> int:
     """Print a failure as the command line would; return the exit status."""
     if isinstance(failure, HsupError):
         warn(str(failure))

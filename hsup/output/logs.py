@@ -71,18 +71,18 @@ class LineFramer:
 
         Return b"" if there is neither.
         """
-        before = self._rest
+        unfinished = self._rest
         end = data.rfind(b"\n") + 1
-        if end == len(data) and not before:
+        if end == len(data) and not unfinished:
             return data
         whole = b""
         if end:
-            whole = b"".join((before, memoryview(data)[:end])) if before else data[:end]
+            whole = b"".join((unfinished, memoryview(data)[:end])) if unfinished else data[:end]
             self._rest = data[end:]
-        elif isinstance(before, bytearray):
-            before += data
+        elif isinstance(unfinished, bytearray):
+            unfinished += data
         else:
-            self._rest = bytearray(before) + data
+            self._rest = bytearray(unfinished) + data
         rest = self._rest
         self._kept.kept_bytes += len(data) - len(whole)
         if len(rest) > PIPE_BUF and len(rest) > self._kept.most_bytes_a_line:

@@ -74,9 +74,9 @@ class Call:
         self.wait: _Wait | None = None
 
     def __str__(self) -> str:
-        return self.told(self.seconds)
+        return self.describe(self.seconds)
 
-    def told(self, seconds: float) -> str:
+    def describe(self, seconds: float) -> str:
         """Return the component, what it should do, and how long it has taken."""
         return f"{self.part.title} to {self.what} ({seconds:.0f} s so far)"
 
@@ -136,7 +136,7 @@ class Calls:
         blocked = time.monotonic() - since
         if running is None or blocked < max(seconds, BLOCKED_SECONDS):
             return None
-        return running.told(blocked)
+        return running.describe(blocked)
 
     def interrupt(self) -> None:
         """Interrupt the call that blocks the main thread, if any; for signal handlers."""
@@ -252,13 +252,13 @@ class Calls:
     @contextmanager
     def on_main_thread(self, call: Call) -> Iterator[None]:
         """Record which call uses the main thread, for `blocking`."""
-        before = self._running, self._running_since
+        outer = self._running, self._running_since
         self._running, self._running_since = call, time.monotonic()
         try:
             yield
         finally:
             blocked = time.monotonic() - self._running_since
-            self._running, self._running_since = before
+            self._running, self._running_since = outer
             if blocked > BLOCKED_SECONDS:
                 self.note(f"{call.part} blocked the main thread for {blocked:.1f} s", None)
 

@@ -65,14 +65,14 @@ def _headers(metadata: str) -> dict[str, str]:
 
 def entry_points(group: str) -> list[EntryPoint]:
     """Return the entry points of a group, each distribution only once."""
-    found: dict[str, list[EntryPoint]] = {}
+    by_distribution: dict[str, list[EntryPoint]] = {}
     for folder in dict.fromkeys(sys.path):
         for metadata in _metadata_folders(folder or "."):
             lines = list(_lines_of(metadata, group))
-            several = [EntryPoint(name, value, metadata) for name, value in lines]
-            if several:  # the first of its name on sys.path counts
-                found.setdefault(_normal(several[0].distribution), several)
-    return [one for several in found.values() for one in several]
+            points = [EntryPoint(name, value, metadata) for name, value in lines]
+            if points:  # the first of its name on sys.path counts
+                by_distribution.setdefault(_normal(points[0].distribution), points)
+    return [point for points in by_distribution.values() for point in points]
 
 
 def _normal(name: str) -> str:

@@ -98,8 +98,8 @@ class PluginManager:
         self._manager.add_hookspecs(hookspecs)
         self._faults: list[str] = []
         self._by_name: dict[str, Plugin] = {}
-        found = entry_points(hookspecs.PROJECT) if points is None else points
-        self.plugins = tuple(self._load(point) for point in found)
+        loadable = entry_points(hookspecs.PROJECT) if points is None else points
+        self.plugins = tuple(self._load(point) for point in loadable)
         self.drivers: Registered[DriverFactory] = self._collect(
             "driver", hookspecs.hsup_register_drivers, callable, "callable"
         )
@@ -127,7 +127,7 @@ class PluginManager:
         """
         import click
 
-        found: Registered[click.Command] = Registered("command")
+        registered: Registered[click.Command] = Registered("command")
         for plugin, given in self._answers(hookspecs.hsup_register_commands):
             commands = given if isinstance(given, list) else [given]
             for command in commands:
@@ -136,14 +136,14 @@ class PluginManager:
                     self._faults.append(f"{text}: {shortened(command)}")
                 elif (name := str(command.name)) in own:
                     self._faults.append(f'{plugin}: command "{name}" is one of hsup\'s own')
-                elif name in found:
-                    first = found.part(name)
+                elif name in registered:
+                    first = registered.part(name)
                     self._faults.append(
                         f'{plugin}: command "{name}" is already registered: {first}'
                     )
                 else:
-                    found.add(name, command, plugin)
-        return found
+                    registered.add(name, command, plugin)
+        return registered
 
     def observe(self, event: events.Event) -> None:
         """Notify every observer of an event; warn about one that raises."""
@@ -210,7 +210,7 @@ class PluginManager:
         right: str,
     ) -> Registered[_Value]:
         """Return what all plugins register of a kind, checked by `is_right`."""
-        found: Registered[_Value] = Registered(kind)
+        registered: Registered[_Value] = Registered(kind)
         for plugin, given in self._answers(spec):
             if not isinstance(given, dict):
                 text = f"{plugin} must return a mapping from {spec.__name__}"
@@ -221,11 +221,11 @@ class PluginManager:
                     text = f"{plugin}: the name of a {kind} is not a string"
                     self._faults.append(f"{text}: {shortened(name)}")
                 elif is_right(value):
-                    found.add(name, cast("_Value", value), plugin)
+                    registered.add(name, cast("_Value", value), plugin)
                 else:
                     text = f'{plugin}: {kind} "{name}" is not {right}'
                     self._faults.append(f"{text}: {shortened(value)}")
-        return found
+        return registered
 
 
 def _answer(hook: Callable[[], object]) -> object:

@@ -145,7 +145,7 @@ class Rollout:
         if running is None or (scaled := running.scaled_like(release)) == running:
             return
         try:
-            with _told(scaled):
+            with _as_hsup_error(scaled):
                 specs = self._specs.specs(scaled)
         except HsupError as error:
             self._around.tell(ReleaseRejected(error=error, running=running.version))
@@ -158,7 +158,7 @@ class Rollout:
         try:
             before = self._running or await _unless_changing(kept)
             try:
-                with _told(release):
+                with _as_hsup_error(release):
                     prepared = await self._prepare(release, before)
             except HsupError as error:
                 return await self._fail(release, error, kept)
@@ -196,7 +196,7 @@ class Rollout:
         if self._plan.one_shot:
             return None
         try:
-            with _told(kept):
+            with _as_hsup_error(kept):
                 return await self._prepare(kept, kept)
         except HsupError as second:
             if not isinstance(error, UsageError):  # else both lack the type that the user typed
@@ -274,7 +274,7 @@ def rejection(error: HsupError, running: int | None) -> Event:
 
 
 @contextmanager
-def _told(release: Release) -> Iterator[None]:
+def _as_hsup_error(release: Release) -> Iterator[None]:
     """Turn any exception into the reason why a release cannot run: its values are untrusted."""
     try:
         yield

@@ -62,7 +62,7 @@ class TooManyProcesses(DriverError):
 
     def __init__(self) -> None:
         super().__init__(
-            "cannot start a thread: no more processes may be started",
+            "cannot start a thread: the process limit is reached",
             hint="raise the limit of processes: ulimit -u",
         )
 

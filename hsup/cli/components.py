@@ -69,7 +69,7 @@ class Components:
         return name, self.source_factory(name).create(self.settings)
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
-        """Return the factory of a source. Raises PluginError where it is not installed."""
+        """Return the factory of a source. Raises PluginError if it is not installed."""
         self.plugins.sources.choose(name)  # raises if it is not installed
         return self._sources[name]
 

@@ -13,7 +13,7 @@ def read_settings(
 ) -> Settings:
     """Return the settings that plugins get, with a copy of hsup's environment."""
     return Settings(
-        folder=_current_folder(),
+        folder=_current_directory(),
         environ=_environment(),
         app=app,
         control_socket=control_socket,
@@ -21,7 +21,7 @@ def read_settings(
     )
 
 
-#: What Python sets LC_CTYPE to where it finds the locale "C" (PEP 538).
+#: The values that Python sets LC_CTYPE to if the locale is "C" (PEP 538).
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
@@ -41,7 +41,7 @@ def _environment() -> dict[str, str]:
     return environ
 
 
-def _current_folder() -> str:
+def _current_directory() -> str:
     """Return the path of the working directory, symbolic links included.
 
     If a link `current` is pointed at another release, the path leads there (man 1 pwd, -L).

@@ -49,7 +49,7 @@ class PrintedLog(logging.Handler):
         """Pass a record on; print a traceback for one that cannot be formatted."""
         try:
             self._print(self.format(record) + "\n")
-        except Exception:  # noqa: BLE001 - who logs must not fail by it
+        except Exception:  # noqa: BLE001 - logging must not make its caller fail
             self.handleError(record)
 
 
@@ -64,7 +64,7 @@ class DiagnosticLog(logging.Handler):
         """Keep a record, or a note about one that cannot be formatted."""
         try:
             text = _text(record)
-        except Exception as error:  # noqa: BLE001 - who logs must not fail by it
+        except Exception as error:  # noqa: BLE001 - logging must not make its caller fail
             text = f"cannot format a record of {record.name}: {type(error).__name__}"
         self._records.append(text)
 

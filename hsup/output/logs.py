@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 LONGEST_LINE_BYTES = 1 << 20
 #: The most bytes of unfinished lines that are kept for all dynos together.
 UNFINISHED_BYTES = 8 << 20
-#: The most bytes of hsup's own lines that are kept while no one reads.
+#: The most bytes of hsup's own lines kept while no one reads; no dyno starts meanwhile.
 UNREAD_BYTES = 1 << 20
 
 #: The default capacity of a pipe. With larger reads, or larger pipes, the bytes

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hsup.long_work import LongWork
 
-# What needs asyncio is imported where there is a loop: `hsup run` has none.
+# asyncio is imported only where an event loop runs: `hsup run` needs none.
 
 _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")

@@ -19,7 +19,7 @@ REMEDIES: Mapping[str, str] = {
     "procfile": "change to a directory with a Procfile",
 }
 
-#: The variable that asks for a source, also where its package is not installed.
+#: The environment variable that asks for a source, even if its package is not installed.
 _ASKING = {"heroku": "HEROKU_ACCESS_TOKEN", "directory": "HSUP_CONTROL_DIR"}
 
 _PACKAGES = {

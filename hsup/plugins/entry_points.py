@@ -48,12 +48,12 @@ class EntryPoint(NamedTuple):
     @property
     def _distribution(self) -> tuple[str, str]:
         """Return the name and version (packaging.python.org, Recording installed projects)."""
-        folder, kind = os.path.splitext(os.path.basename(self.metadata))
-        name, _, version = folder.rpartition("-")
-        if name and kind == ".dist-info":
+        stem, suffix = os.path.splitext(os.path.basename(self.metadata))
+        name, _, version = stem.rpartition("-")
+        if name and suffix == ".dist-info":
             return name.replace("_", "-"), version
         headers = _headers(self.metadata)
-        return headers.get("Name", folder), headers.get("Version", "unknown")
+        return headers.get("Name", stem), headers.get("Version", "unknown")
 
 
 def _headers(metadata: str) -> dict[str, str]:
@@ -66,8 +66,8 @@ def _headers(metadata: str) -> dict[str, str]:
 def entry_points(group: str) -> list[EntryPoint]:
     """Return the entry points of a group, each distribution only once."""
     by_distribution: dict[str, list[EntryPoint]] = {}
-    for folder in dict.fromkeys(sys.path):
-        for metadata in _metadata_folders(folder or "."):
+    for directory in dict.fromkeys(sys.path):
+        for metadata in _metadata_directories(directory or "."):
             lines = list(_lines_of(metadata, group))
             points = [EntryPoint(name, value, metadata) for name, value in lines]
             if points:  # the first of its name on sys.path counts
@@ -80,14 +80,14 @@ def _normal(name: str) -> str:
     return name.replace("_", "-").replace(".", "-").lower()
 
 
-def _metadata_folders(folder: str) -> Iterator[str]:
+def _metadata_directories(directory: str) -> Iterator[str]:
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(os.listdir(directory))
     except OSError:
         return
     for name in names:
         if name.endswith((".dist-info", ".egg-info")):
-            yield os.path.join(folder, name)
+            yield os.path.join(directory, name)
 
 
 def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:

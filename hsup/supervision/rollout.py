@@ -294,11 +294,11 @@ async def _unless_changing(kept: Release | None) -> Release | None:
     if kept is None or kept.slug is None:
         return kept
     # In a thread, as its file system may hang.
-    is_folder = await in_thread(partial(_is_folder, kept.slug.location))
-    return None if is_folder else kept
+    is_directory = await in_thread(partial(_is_directory, kept.slug.location))
+    return None if is_directory else kept
 
 
-def _is_folder(location: str) -> bool:
+def _is_directory(location: str) -> bool:
     from hsup.archives.location import Folder, find  # slow to import, rarely needed
 
     try:

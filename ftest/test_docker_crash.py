@@ -54,8 +54,8 @@ def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup):
     assert urllib.request.urlopen(url, timeout=5).status == 200
     containers = docker_engine.containers()
     second = hsup.start()
-    second.wait_for(r"hsup\[web\.1\]: Took over the running process from a dead hsup$")
-    second.wait_for(r"hsup\[one\.1\]: Took over the running process from a dead hsup$")
+    second.wait_for(r"hsup\[web\.1\]: Adopted a process left running by a previous hsup$")
+    second.wait_for(r"hsup\[one\.1\]: Adopted a process left running by a previous hsup$")
     assert eventually(lambda: max(numbers(second), default=0) > max(numbers(first)) + 50)
     assert second.count("Starting process") == 0
     assert docker_engine.containers() == containers
@@ -89,9 +89,9 @@ def test_what_the_next_hsup_does_not_want_is_removed(hsup):
     hsup.release(Processes=[process("one", hsup.born), changed])
     second = hsup.start()
     second.wait_for("changed$")
-    second.wait_for(r"one\.1\]: Took over")
-    assert second.count("Removed what a dead hsup left: the container hsup-.*-one.2-") == 1
-    assert second.count("Removed what a dead hsup left: the container hsup-.*-two.1-") == 1
+    second.wait_for(r"one\.1\]: Adopted")
+    assert second.count("Removed a leftover of a previous hsup: the container hsup-.*-one.2-") == 1
+    assert second.count("Removed a leftover of a previous hsup: the container hsup-.*-two.1-") == 1
     assert second.count(r"hsup\[one\.1\]: Starting process") == 0
     assert len(docker_engine.containers()) == 2
     assert second.stop() == 0
@@ -104,7 +104,7 @@ def test_a_run_leaves_the_dynos_of_a_dead_hsup_running(hsup):
     kill(first)
     assert hsup.call("run", "echo beside").text == "beside\n"
     second = hsup.start()
-    second.wait_for("Took over")
+    second.wait_for("Adopted a process")
     assert second.stop() == 0
 
 
@@ -114,7 +114,7 @@ def test_the_container_of_a_killed_run_is_removed_by_the_next(hsup):
     running.wait_for("born$")
     kill(running)
     done = hsup.call("run", "true")
-    assert "hsup: removed what a dead hsup left: the container hsup-" in done.message
+    assert "hsup: removed a leftover of a previous hsup: the container hsup-" in done.message
     assert eventually(lambda: docker_engine.containers() == set())
 
 

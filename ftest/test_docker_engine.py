@@ -164,7 +164,7 @@ def test_hsup_ends_in_time_whatever_becomes_of_the_engine(hsup, own_engine, brea
         assert time.monotonic() - began < (AWAY_SECONDS + END_SECONDS) * PATIENCE, one.said
         assert "Traceback" not in one.said
     assert is_told(engine, run)
-    if signals == 2 and "was given up" in start.said:
+    if signals == 2 and "gave up waiting" in start.said:
         # The second signal leaves the driver less time than it leaves the engine.
         assert 'driver "docker" of hsup-driver-docker' in start.said
     else:
@@ -191,7 +191,7 @@ def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(hsup,
     assert running.ended(timeout=5) == 128 + signal.SIGTERM
     engine.repair()
     left = re.findall(
-        r"^hsup: left (\S+) behind: start hsup again to .*$", running.said, re.MULTILINE
+        r"^hsup: left (\S+) running; start hsup again to .*$", running.said, re.MULTILINE
     )
     assert sorted(left) == ["one.1", "two.1"]
     assert eventually(lambda: is_swept(hsup, engine))

@@ -43,7 +43,7 @@ def test_a_dyno_is_taken_over_also_while_a_run_lasts(hsup):
     beside = hsup.begin("run", f"echo beside; exec {hsup.sleep}")
     beside.wait_for("beside$")
     running = hsup.start()
-    running.wait_for("Took over")
+    running.wait_for("Adopted a process")
     assert beside.stop() == 143
     assert running.stop() == 0
 

@@ -219,7 +219,7 @@ def test_a_full_disk_takes_no_dyno_away_and_is_no_obstacle_later(hsup, server, w
     server.content = path.read_bytes()
     location = server.url("here") if what == "download" else str(path)
     hsup.release(Version=2, Slug=location, Processes=[process("web", "./hello")])
-    running.wait_for("v1 goes on: .*No space left on device; free some space")
+    running.wait_for("still running v1: .*No space left on device; free some space")
     assert hsup.sleepers(1) == sleeping
     assert os.listdir(seen / "work") == []
     assert len(os.listdir(seen / "unpacked")) == 1

@@ -113,7 +113,7 @@ def test_a_procfile_and_a_dotenv_are_utf_8_whatever_the_locale(hsup, env):
 @pytest.mark.simple_only("other drivers run the slug")
 def test_that_the_slug_is_not_run_is_said_once_on_standard_error(hsup):
     hsup.release(Slug="nosuch.tgz", Processes=[process("one", "echo on"), process("two", "true")])
-    told = "hsup: the driver simple does not run the slug of v1 of .*-d libcontainer or -d docker"
+    told = 'hsup: driver "simple" does not run the slug of v1 of .*-d libcontainer or -d docker'
     done = hsup.call("run", "--", "echo", "hello")
     assert (done.text, done.status, done.message.count("\n")) == ("hello\n", 0, 1)
     assert re.match(told, done.message)

@@ -203,7 +203,7 @@ def test_with_the_api_away_for_sixty_cadences_dynos_go_on(hsup, shop, api):
     api.start()
     shop.release(processes={"web": f"echo second; exec {hsup.sleep}"})
     running.wait_for("second$")
-    assert running.count("Cannot take a newer release") == 1
+    assert running.count("Cannot fetch a newer release") == 1
     assert running.stop() == 0
 
 
@@ -213,7 +213,7 @@ def test_with_the_api_away_dynos_go_on_and_start_again(hsup, shop, api):
     first.wait_for("kept$")
     before = hsup.sleepers()
     api.stop()
-    first.wait_for("Cannot take a newer release, what runs goes on: cannot reach")
+    first.wait_for("Cannot fetch a newer release, keeping the current one: cannot reach")
     assert hsup.sleepers() == before
     assert first.stop() == 0
     second = hsup.start()
@@ -240,7 +240,7 @@ def test_a_key_that_is_refused_later_is_told_and_dynos_go_on(hsup, shop, api):
     running.wait_for("born$")
     before = hsup.sleepers()
     api.token = "another"
-    running.wait_for("what runs goes on: .* rejected the API key", count=2)
+    running.wait_for("keeping the current one: .* rejected the API key", count=2)
     assert hsup.sleepers() == before
     api.token = hsup.environ["HEROKU_ACCESS_TOKEN"]
     shop.scale(web=2)
@@ -301,7 +301,7 @@ def test_a_release_that_fails_at_a_restart_leaves_what_ran_before(hsup, shop):
     assert (first.count("migrated$"), again.count("migrated$")) == (1, 0)
     shop.release(processes={"web": "echo never", "release": "exit 3"})
     running = hsup.start()
-    running.wait_for("Release rejected, v1 goes on: the release phase of v2 .* status 3")
+    running.wait_for("Release rejected, still running v1: the release phase of v2 .* status 3")
     running.wait_for("born$")
     shop.scale(web=2)
     running.wait_for("born$", count=2)

@@ -71,8 +71,8 @@ def test_a_folder_whose_name_is_not_utf_8_can_be_bound(hsup, words):
 def test_a_bind_that_cannot_be_is_told(hsup):
     for dyno, text in (
         ("/etc/passwd", "at /etc/passwd: the source is a directory, the target is a file"),
-        ("/app/..", "/ is the dyno's own"),
-        ("/proc/mine", "/proc/mine is the dyno's own"),
+        ("/app/..", "/ is reserved in a dyno"),
+        ("/proc/mine", "/proc/mine is reserved in a dyno"),
     ):
         done = hsup.call("--bind", f"{hsup.folder}:{dyno}", "run", "true")
         assert done.status != 0

@@ -290,7 +290,7 @@ def test_a_command_whose_driver_fails_leaves_no_process(hsup, bug):
 def test_a_plugin_that_blocks_hsup_is_named_after_some_seconds(hsup, bug):
     bug("start_blocks")
     running = hsup.start()
-    text = 'waiting for driver "bug" to start web.1 for 1. s, which lets hsup do nothing else'
+    text = r'waiting for driver "bug" to start web\.1 \(1. s so far\), which blocks hsup'
     running.wait_for(text)
     for _ in range(3):
         running.send(signal.SIGTERM)
@@ -323,6 +323,6 @@ def test_the_third_signal_ends_hsup_at_once_and_tells_what_it_killed(hsup, bug, 
         running.send(signal.SIGTERM)
         time.sleep(1.2)
     assert running.ended() == 128 + signal.SIGTERM
-    assert "killed what was left: " in running.said
+    assert "killed remaining processes: " in running.said
     assert "behind" not in running.said
     assert hsup.processes() == {}

@@ -159,7 +159,7 @@ def test_a_newer_release_does_not_wait_for_the_slug_of_an_older_one(hsup, drippi
     hsup.release(Version=2, Slug=dripping, Processes=processes)
     running.wait_for(r"Fetching the slug of v2 from 127.0.0.1:\d+ \(0.0 of 1.0 MB\)")
     hsup.release(Version=3, Slug=str(hsup.folder / "third.tgz"), Processes=processes)
-    running.wait_for(r"Gave up v2 .*, as v3 .*has arrived")
+    running.wait_for(r"Gave up on v2 .*: v3 .*has arrived")
     running.wait_for("third$")
     assert running.count("rejected") == 0
     assert running.stop() == 0

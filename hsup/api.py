@@ -2,14 +2,14 @@
 
 A plugin's hooks only register factories of such objects (see
 `hsup.hookspecs`); hsup calls a factory when the object is needed, at most once
-a run. Methods that are `async` run on hsup's one event loop and must never
-block it; the others may block, and hsup calls them from a thread where a loop
-is running.
+per run. Methods that are `async` run on hsup's only event loop and must never
+block it; the others may block, and hsup calls them in a thread while a loop is
+running.
 
-What a method raises that is not an HsupError is told with the plugin's name, as is what
-it returns of another type than here. After 10 s hsup says what it waits for. When it is
-told a second time to stop, it cancels what it waits for, but for `wait` and `destroy`
-of a dyno, which have 5 s more. An ability is one that is not None or False.
+If a method raises an exception other than HsupError, or returns another type than here,
+hsup reports it with the plugin's name. After 10 s hsup says what it is waiting for. When it
+is told to stop a second time, it cancels the calls that it waits for, except `wait` and
+`destroy` of a dyno, which get 5 s more. An ability counts unless it is None or False.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Settings(NamedTuple):
     """What the user asked for, as far as plugins need it.
 
     `environ` is hsup's own environment as it was at the start: plugins read
-    their variables from here. `folder` is where hsup was called, as text: pathlib
-    alone would take a twentieth of the time of `hsup run`.
+    their variables from here. `folder` is hsup's working directory, as text: importing
+    pathlib would take a twentieth of the time of `hsup run`.
     """
 
     folder: str
@@ -44,8 +44,8 @@ class OutputPipes(Protocol):
     """Where a dyno's output goes: the writing ends of two pipes.
 
     The driver gives them to the dyno's process, or writes to them itself. hsup
-    closes its own copies when `start` has returned; what the driver keeps
-    longer it duplicates, and closes when the dyno has ended.
+    closes its own copies when `start` has returned; a driver that needs them
+    longer duplicates them, and closes the duplicates when the dyno has ended.
     """
 
     @property
@@ -58,9 +58,9 @@ class OutputPipes(Protocol):
 
 
 class RunningDyno(Protocol):
-    """A dyno from the moment that its driver has started it.
+    """A dyno that its driver has started.
 
-    Each of its methods may be cancelled, and called again then.
+    Each of its methods may be cancelled, and then called again.
     """
 
     @property
@@ -74,14 +74,14 @@ class RunningDyno(Protocol):
         """
 
     async def signal(self, number: int) -> None:
-        """Send a signal to every process of the dyno; nothing if there is none."""
+        """Send a signal to every process of the dyno; do nothing if none is left."""
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Return when nothing of the dyno is left.
 
-        What is still running gets `grace_seconds` to end by itself, and is
-        killed then. Nothing left means: no process, mount, interface, cgroup,
-        uid lease, container or folder. May be called more than once, also
+        Processes that still run get `grace_seconds` to end by themselves, and are
+        then killed. Nothing left means: no process, mount, interface, cgroup,
+        uid lease, container or directory. May be called more than once, also
         while another call waits. Returns whether something had to be killed.
         """
 
@@ -99,10 +99,10 @@ class Driver(Protocol):
     async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
         """Start a dyno; what it writes goes to `output`, its input is empty.
 
-        Raises DynoStartError, and leaves nothing behind then. May be cancelled wherever it
-        waits: then it ends what it has begun, also in a thread (see
-        `hsup.threads.in_thread_or_undone`), and raises CancelledError; hsup waits for that for
-        5 s. What cannot be ended by then, `sweep` of a later hsup removes. The next dyno of
+        Raises DynoStartError, and then leaves nothing behind. May be cancelled wherever it
+        waits: it then undoes what it has begun, also in a thread (see
+        `hsup.threads.in_thread_or_undone`), and raises CancelledError; hsup waits 5 s for
+        that. The `sweep` of a later hsup removes what is still left then. The next dyno of
         the same name starts all the same.
         """
 
@@ -114,11 +114,12 @@ class RunsForeground(Protocol):
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end with the streams, and the terminal, of hsup.
 
-        Blocks; called once, in the main thread, with no event loop. SIGTERM
-        and SIGHUP that hsup is sent go to every process of the dyno, which has
-        `grace_seconds` then. No process of the dyno is left on return, and all
-        else is gone, or goes by itself. Raises DynoStartError. `hsup.foreground`
-        does this for a dyno whose streams pass through hsup.
+        Blocks; called once, in the main thread, without an event loop. SIGTERM
+        and SIGHUP are passed on to every process of the dyno, which then has
+        `grace_seconds` to end. On return no process of the dyno is left, and
+        everything else has been removed, or is removed by itself. Raises
+        DynoStartError. `hsup.foreground` does this for a dyno whose streams pass
+        through hsup.
         """
 
 
@@ -131,9 +132,9 @@ class BindsPaths(Protocol):
 
 @runtime_checkable
 class IgnoresSlugs(Protocol):
-    """The ability of a driver to run commands in the current folder, whatever the slug.
+    """The ability of a driver to run commands in the working directory, whatever the slug.
 
-    The user is told so, once.
+    hsup warns the user of it, once.
     """
 
     ignores_slugs: bool
@@ -144,37 +145,37 @@ class SizesDynos(Protocol):
     """The ability of a driver to honour `DynoSpec.size`."""
 
     def check_size(self, name: str) -> None:
-        """Raise DriverError for a name that is not one of a size."""
+        """Raise DriverError for a name that is not the name of a size."""
 
 
 @runtime_checkable
 class Sweeps(Protocol):
-    """The ability of a driver to remove what a dead hsup left behind."""
+    """The ability of a driver to sweep the leftovers of a previous hsup."""
 
     def sweep(self) -> Sequence[str]:
-        """Remove the leftovers of every hsup that is no more; say what they were.
+        """Remove the leftovers of every previous hsup; return a text for each.
 
         Called once, before the first dyno is started. May block. Never touches
-        what belongs to an hsup that is alive. Running dynos that a driver can
-        take over (see `Adopts`) stay.
+        what belongs to another hsup. Running dynos that a driver can adopt (see
+        `Adopts`) stay.
         """
 
 
 @runtime_checkable
 class Adopts(Protocol):
-    """The ability of a driver to take over the dynos of an hsup that is no more."""
+    """The ability of a driver to adopt the running dynos of a previous hsup."""
 
     def keep_only(self, specs: Collection[DynoSpec]) -> Sequence[str]:
-        """Remove dynos that a dead hsup left running, but for those that run just like these.
+        """Remove dynos that a previous hsup left running, except those that match a spec.
 
-        Returns what was removed. Called once, before the first dynos of `start` are
-        started and after they are built; `sweep` leaves running dynos for it. May block.
+        Returns what was removed. Called once, after the first release of `hsup start` is
+        built and before its dynos start; `sweep` leaves running dynos for it. May block.
         """
 
     async def adopt(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno | None:
-        """Return a dyno that was kept, None where there is none of this spec.
+        """Adopt a dyno that was kept; return None if there is none with this spec.
 
-        What it wrote since its hsup ended goes to `output`, as at a start. Where this is
+        What it wrote since its hsup ended goes to `output`, as after `start`. If this is
         cancelled, the dyno is ended, or stays for the next hsup.
         """
 
@@ -184,40 +185,40 @@ class Closes(Protocol):
     """The ability of a driver to release what all its dynos share."""
 
     def close(self) -> None:
-        """Leave nothing behind; may block.
+        """Release everything; may block.
 
-        Called once, last, when no dyno is left.
+        Called once, as the last call, when no dyno is left.
         """
 
 
 class Execution(Protocol):
-    """A command that runs in a dyno beside the dyno's own program."""
+    """An exec'd command: it runs inside a running dyno."""
 
     async def wait(self) -> ExitStatus:
-        """Return how it ended; it ends with its dyno at the latest."""
+        """Return how the command ended; it ends with its dyno at the latest."""
 
     async def signal(self, number: int) -> None:
-        """Send a signal to its process; nothing if that has ended."""
+        """Send a signal to its process; do nothing if that has ended."""
 
 
 @runtime_checkable
 class ExecutesInside(Protocol):
-    """The ability of a running dyno to execute other commands beside its program."""
+    """The ability of a running dyno to exec commands inside it."""
 
     async def execute(self, command: Command, streams: Sequence[int]) -> Execution:
         """Start a command with the dyno's environment, user and limits.
 
-        `streams` are three descriptors, its standard input, output and error;
-        they stay the caller's. Raises DynoStartError. Where this is cancelled, the
-        command is ended, and the dyno runs on.
+        `streams` are three descriptors, for its standard input, output and error;
+        the caller still owns them. Raises DynoStartError. If this is cancelled, the
+        command is ended, and the dyno keeps running.
         """
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at on this machine.
+    """The result of one check of this machine.
 
-    `remedy` says what to do where `is_good` is false; a thing that is not
-    needed has no remedy.
+    `remedy` says what to do if `is_good` is false; there is none for something
+    that dynos run without.
     """
 
     subject: str
@@ -231,22 +232,22 @@ class Examines(Protocol):
     """The ability of a driver to tell whether this machine has what it needs."""
 
     def examine(self) -> Sequence[Finding]:
-        """Look at the machine without changing anything, for `hsup doctor`."""
+        """Check the machine without changing anything, for `hsup doctor`."""
 
 
 @runtime_checkable
 class Explains(Protocol):
-    """The ability of a driver to tell step by step how it would start a dyno here."""
+    """The ability of a driver to explain step by step how it would start a dyno here."""
 
     def explain(self, spec: DynoSpec) -> Sequence[str]:
-        """Say in words what `start` would do, one step a text, in the order of doing it.
+        """Describe in words what `start` would do, one text per step, in order.
 
         Called once by `hsup doctor --explain`, before anything is built or started, with a
-        dyno that is made up: no release has it, its slug is the folder that hsup was called
-        in, its binds and its size are those that the user asked for. May block. Changes
-        nothing, and takes no lease: what each dyno has of its own is made up, too. What
-        depends on this machine is as this machine has it. Raises DriverError where it lacks
-        something without which the steps are not known; `Examines` tells of all that.
+        made-up dyno: no release has it, its slug is hsup's working directory, and its binds
+        and its size are those that the user asked for. May block. Changes nothing, and takes
+        no lease: values that each dyno has of its own are made up, too. Values that depend on
+        this machine are real. Raises DriverError if something is missing without which the
+        steps cannot be known; `Examines` reports all that is missing.
         """
 
 
@@ -254,15 +255,15 @@ DriverFactory = Callable[[Settings], Driver]
 
 
 class Fetched(NamedTuple):
-    """What a source answers.
+    """The answer of a source.
 
-    `release` is the newest good release, None where there is none yet.
-    `rejected` tells of a newer one that is faulty: hsup reports it and runs
-    `release` all the same. `warnings` do not keep anything from running.
-    `ask_again` says that something newer could not be taken for now, so that
-    hsup asks again after a while. `remedy` says what to do for a first release,
-    where there is none. `failure` says why the source itself does not know what is
-    newest; it is told to observers, each time.
+    `release` is the newest good release, None if there is none yet. `rejected`
+    is the error of a newer one that is faulty: hsup reports it and runs
+    `release` all the same. `warnings` keep nothing from running. `ask_again`
+    says that something newer could not be read for now, so that hsup asks again
+    after a while. `remedy` says how to make a first release if there is none.
+    `failure` says why the source does not know the newest release; observers
+    get it each time.
     """
 
     release: Release | None
@@ -279,24 +280,24 @@ class Source(Protocol):
     def fetch(self) -> Fetched:
         """Read the newest release; may block.
 
-        An answer that is equal to the one before changes nothing. Raises
-        SourceError where nothing can be read at the moment: hsup then tries
-        again after a while, and goes on with what is running.
+        An answer that is equal to the previous one changes nothing. Raises
+        SourceError if nothing can be read at the moment: hsup then tries again
+        after a while, and keeps the current release running.
         """
 
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and whenever `fetch` may have a new answer.
 
-        The first value comes when changes are already being watched for, so
-        that none is missed between it and the first `fetch`.
+        When the first value comes, the source is already being watched, so
+        that no change is missed between it and the first `fetch`.
         """
 
 
 @runtime_checkable
 class FollowsFormation(Protocol):
-    """The ability of a source, told by its factory, to say how many dynos should run now.
+    """The ability of a source factory: its releases say how many dynos should run now.
 
-    Where the user says nothing else, `hsup start` has as many.
+    Unless the user says otherwise, `hsup start` runs as many.
     """
 
     follows_formation: bool
@@ -304,50 +305,50 @@ class FollowsFormation(Protocol):
 
 @runtime_checkable
 class KeepsReleases(Protocol):
-    """The ability of a source to keep the release that runs for an hsup to come.
+    """The ability of a source to keep the running release for the next start.
 
-    Where hsup starts with a release that was kept, its release phase is not run again, unless
-    its code is a folder, which may have changed. Where the first release of a start fails, or
-    there is none because of a fault, the one that was kept runs instead, but for `--oneshot`.
+    If hsup starts with the kept release, its release phase is not run again, unless its code
+    is a directory, which may have changed. If the first release of a start fails, or there is
+    none because of a fault, the kept one runs instead, except with `--oneshot`.
     """
 
     def keep(self, release: Release) -> None:
         """Keep a release that is about to run: its release phase has passed.
 
-        May block. Raises SourceError where it cannot be kept; it runs all the same.
+        May block. Raises SourceError if it cannot be kept; it runs all the same.
         """
 
     def kept(self) -> Release | None:
-        """Return the last release that was kept, None where there is none; may block."""
+        """Return the last release that was kept, None if there is none; may block."""
 
 
 @runtime_checkable
 class FetchesSlugs(Protocol):
-    """The ability of a source to fetch the slug of a release itself, once that is to be built.
+    """The ability of a source to fetch the slug of a release itself, before it is built.
 
-    For what nobody else could fetch, as its URL expires. `Slug.location` says where it will be.
+    It is for slugs whose URL expires. `Slug.location` says where the slug will be.
     """
 
     def fetch_slug(self, release: Release) -> None:
-        """Have the slug of a release on this machine, if it has one; may block.
+        """Fetch the slug of a release to this machine, if it has one; may block.
 
-        Called before each build of a release. May be called while `fetch` is: as soon as that
-        has a newer release, this one is given up (`hsup.cancellation`). Raises DriverError for
-        what may work later, another HsupError for what will not.
+        Called before each build of a release. `fetch` may be called at the same time: once it
+        returns a newer release, this call is cancelled (`hsup.cancellation`). Raises
+        DriverError for a failure that may pass, another HsupError for one that will not.
         """
 
 
 class Claim(IntEnum):
     """How strongly a user's settings ask for a source: the strongest claim is used.
 
-    Where two sources claim alike, hsup says so, and uses the one whose name sorts first.
+    If two sources claim equally, hsup says so, and uses the one whose name sorts first.
     """
 
     #: Nothing asks for it.
     NONE = 0
-    #: It would do where nothing else is asked for: an application's name, and a key in ~/.netrc.
+    #: It can be used if nothing else applies: an application's name, and a key in ~/.netrc.
     FALLBACK = 1
-    #: What it reads is where hsup was called: a Procfile.
+    #: What it reads is in the working directory: a Procfile.
     FOUND = 2
     #: A variable names what it reads: HSUP_CONTROL_DIR.
     NAMED = 3
@@ -356,51 +357,51 @@ class Claim(IntEnum):
 
 
 class SourceFactory(Protocol):
-    """Says how strongly a source is asked for, and makes it."""
+    """Says how strongly the settings ask for a source, and creates it."""
 
     @property
     def remedy(self) -> str:
-        """Return what a user does to choose this source: `set HSUP_CONTROL_DIR=…`."""
+        """Return how a user chooses this source: `set HSUP_CONTROL_DIR=…`."""
 
     def applies(self, settings: Settings) -> Claim:
         """Return how strongly the user's settings ask for this source.
 
-        Called before every command that needs a source, unless the user names one: look at
-        variables and at what is on this machine, and ask no server.
+        Called before every command that needs a source, unless the user names one. Look only
+        at environment variables and at this machine; ask no server.
         """
 
     def create(self, settings: Settings) -> Source:
-        """Make the source. Raises UsageError where settings lack something."""
+        """Create the source. Raises UsageError if a setting is missing."""
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
         """Validate an input without using it, for `hsup check`.
 
-        `path` is the file that the user named: return None for one of another
-        kind. Without one, validate what `create` would read. Raises
-        SourceError where it cannot be read at all.
+        `path` is the file that the user named: return None for a file of another
+        kind. If it is None, validate what `create` would read. Raises SourceError
+        if that cannot be read at all.
         """
 
 
 class Checked(NamedTuple):
-    """What was validated, in the user's words, and every fault of it."""
+    """What was validated, in the user's words, and all its faults."""
 
     what: str
     faults: tuple[Fault, ...]
 
 
-#: Stands where a dyno's name does in lines that concern no single dyno.
+#: Replaces a dyno's name in lines that concern no single dyno.
 SUPERVISOR = "supervisor"
 
 
 class LogEvent(NamedTuple):
-    """What a line of hsup's own tells, for programs.
+    """The meaning of a line of hsup's own, for programs.
 
-    `name` is that of the event: `state_changed`, `exited`, `starting`, `stopping`,
+    `name` is the name of the event: `state_changed`, `exited`, `starting`, `stopping`,
     `killing`, `adopted`, `error`, `release_received`, `release_rejected`, `source_failed`,
-    `supervisor_started`, `supervisor_stopping`, `preparing` and `fetching` of a release that
-    takes long, and `warning` or `notice` for all else.
-    `state` is the one that a dyno is in now, in the platform's words; `status` is how it
-    exited, as a shell has it; `code` is the platform's of an error, R15 for example.
+    `supervisor_started`, `supervisor_stopping`, `preparing` and `fetching` for a release that
+    takes long, and `warning` or `notice` for everything else.
+    `state` is the new state of a dyno, in the platform's words; `status` is its exit
+    status, as in a shell; `code` is the platform's code for an error, for example R15.
     """
 
     name: str
@@ -412,18 +413,18 @@ class LogEvent(NamedTuple):
 class LogBatch(NamedTuple):
     """Whole lines of one stream of one dyno.
 
-    `lines` is bytes as the dyno wrote them, newlines included; only the last
-    line that a dyno wrote before it ended may lack its newline, and where
-    `is_partial` is set: a line of more than 1 MiB, or a shorter one where all
-    dynos together have written more than 8 MiB that they have not ended, comes in
-    pieces, and the next batch of the stream goes on with it. It is cut between
-    characters of UTF-8.
+    `lines` are the bytes that the dyno wrote, newlines included. Only two lines
+    lack a newline: the last line of a dyno that ended without one, and the last
+    one of a batch with `is_partial` set, which the next batch of the stream
+    continues. A line comes in pieces if it has more than 1 MiB, or if all dynos
+    together have more than 8 MiB of unfinished lines. It is cut between UTF-8
+    characters.
 
     `time` is when hsup read them, in nanoseconds since the epoch. `source` is
-    `app` for a dyno's own output and `hsup` for what hsup says of it; `dyno` is
+    `app` for a dyno's own output and `hsup` for hsup's own lines; `dyno` is
     `web.1`, or `supervisor`; `stream` is `stdout` or `stderr`. `app` and `release`
     are the application and the version that the dyno was started with, None as long
-    as there is no release; `event` is what a line of hsup's own tells.
+    as there is no release; `event` is the meaning of a line of hsup's own.
     """
 
     time: int
@@ -438,7 +439,7 @@ class LogBatch(NamedTuple):
 
 
 class LogSink(Protocol):
-    """Somewhere that log lines go."""
+    """A destination of log lines."""
 
     def write(self, batch: LogBatch) -> None:
         """Take a batch; must not block and must not raise."""
@@ -451,12 +452,12 @@ class LogSink(Protocol):
         """
 
     async def drained(self) -> None:
-        """Return when there is room for more."""
+        """Return when the sink has room for more."""
 
     async def close(self) -> None:
         """Deliver what is left, and release everything; called once, last.
 
-        Cancelled when nothing was taken for a while, or when hsup has to end at
+        Cancelled if the reader took nothing for a while, or if hsup has to end at
         once: drop the rest then.
         """
 
@@ -465,7 +466,7 @@ LogSinkFactory = Callable[[Settings], "LogSink | None"]
 
 
 class SupervisorView(Protocol):
-    """What a service may see and do of the supervisor that it runs beside."""
+    """What a service may see of its supervisor, and ask of it."""
 
     def dynos(self) -> Mapping[str, str]:
         """Return the state of every dyno by its name."""
@@ -475,17 +476,17 @@ class SupervisorView(Protocol):
 
 
 class Service(Protocol):
-    """Something that runs beside the supervisor, a control socket for example."""
+    """Something that runs beside the supervisor, for example a control socket."""
 
     async def run(self, supervisor: SupervisorView) -> None:
-        """Serve until cancelled; an exception is logged and ends the service only."""
+        """Serve until cancelled; an exception is logged and ends only the service."""
 
 
 ServiceFactory = Callable[[Settings], "Service | None"]
 
 
 class CommandContext(Protocol):
-    """What a plugin's command is given by `click.pass_obj`: the options before its name.
+    """What a plugin's command gets from `click.pass_obj`: the options before its name.
 
         @click.command()
         @click.option("-a", "--app", metavar="NAME")
@@ -494,12 +495,12 @@ class CommandContext(Protocol):
             settings = context.settings()
             name = app or settings.app
 
-    An option that was not given has the value of its variable. Those that the command takes
-    itself are the command's: `hsup releases -a NAME` is not in `settings`.
+    An option that was not given has the value of its environment variable. Options that the
+    command itself takes are its own: `hsup releases -a NAME` is not in `settings`.
     """
 
     def settings(self) -> Settings:
-        """Return what drivers and sources are given, too. Raises UsageError."""
+        """Return the settings that drivers and sources get. Raises UsageError."""
 
     @property
     def driver(self) -> str:
@@ -507,8 +508,8 @@ class CommandContext(Protocol):
 
     @property
     def source(self) -> str | None:
-        """Return the name of the source, None where the strongest claim is meant."""
+        """Return the name of the source, None for the one with the strongest claim."""
 
     @property
     def is_verbose(self) -> bool:
-        """Tell whether to say more."""
+        """Tell whether to log what hsup does."""

@@ -1,4 +1,4 @@
-"""The errors that hsup raises: one tree, caught once, in the command line."""
+"""The errors that hsup raises: one class tree, caught once, in the command line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class HsupError(Exception):
-    """Say what could not be done; `hint` says what to do about it.
+    """An error whose text says what could not be done; `hint` says what to do about it.
 
     The text is lower case, has no full stop, and includes the value at fault.
     """
 
     exit_code = 1
-    #: The platform's code of the error, R17 for example, where it has one.
+    #: The platform's code for the error, for example R17, if it has one.
     code: str | None = None
-    #: Whether it is a mistake of a plugin's, and not what its contract has it raise.
+    #: Whether a plugin is at fault: its contract does not let it raise this.
     is_mistake = False
 
     def __init__(self, text: str, *, hint: str | None = None) -> None:
@@ -31,7 +31,7 @@ class HsupError(Exception):
 
 
 class UsageError(HsupError):
-    """The command line, or a variable that stands for an option, is wrong."""
+    """The command line is wrong, or an environment variable that hsup reads."""
 
     exit_code = 2
 
@@ -41,11 +41,11 @@ class PluginError(HsupError):
 
 
 class SourceError(HsupError):
-    """A source cannot be read at the moment; the same call may work later."""
+    """A source cannot be read at the moment; a later call may succeed."""
 
 
 class ReleaseRejected(HsupError):
-    """What a source was given is faulty; it has to be corrected by its author."""
+    """The input of a source is faulty; its author has to correct it."""
 
     def __init__(self, what: str, faults: Sequence[Fault], *, hint: str | None = None) -> None:
         self.faults = tuple(faults)
@@ -58,11 +58,11 @@ class DriverError(HsupError):
 
 
 class TooManyProcesses(DriverError):
-    """No thread can be started, as the limit of processes is reached; it may work later."""
+    """No thread can be started because the process limit is reached; it may work later."""
 
     def __init__(self) -> None:
         super().__init__(
-            "cannot start a thread: no more processes may be started",
+            "cannot start a thread: the process limit is reached",
             hint="raise the limit of processes: ulimit -u",
         )
 
@@ -70,8 +70,8 @@ class TooManyProcesses(DriverError):
 class DynoStartError(DriverError):
     """A dyno could not be started.
 
-    `exit_code` is what `hsup run` ends with: 127 for a command that does not
-    exist and 126 for one that cannot be executed, as a shell has it.
+    `exit_code` is the exit status of `hsup run`: 127 for a command that does not
+    exist and 126 for one that cannot be executed, as in a shell.
     """
 
     def __init__(self, text: str, *, hint: str | None = None, exit_code: int = 1) -> None:
@@ -80,7 +80,7 @@ class DynoStartError(DriverError):
 
 
 class ReleaseFailed(HsupError):
-    """The release phase did not end with status 0; `exit_code` is what it ended with."""
+    """The release phase failed; `exit_code` is its exit status."""
 
     def __init__(self, release: Release, how: str, *, exit_code: int = 1) -> None:
         super().__init__(f"the release phase of {release} {how}")

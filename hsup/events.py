@@ -1,6 +1,6 @@
-"""What happens in a supervisor, as the values that observers are told.
+"""The events of a supervisor, as values for observers.
 
-`hook` is the name of the hook that tells it.
+`hook` is the name of the hook that is called with the event.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ReleaseReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRejected:
-    """A release will not run; `running` is the version that goes on, if one does."""
+    """A release will not run; `running` is the version that keeps running, if any."""
 
     hook: ClassVar = "hsup_release_rejected"
     error: HsupError
@@ -32,7 +32,7 @@ class ReleaseRejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFailed:
-    """A source could not be asked for a release; what runs goes on."""
+    """A source could not be read; the current release keeps running."""
 
     hook: ClassVar = "hsup_source_failed"
     error: HsupError
@@ -40,7 +40,7 @@ class SourceFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynoStateChanged:
-    """A dyno went from one state to another; `reason` says why where that is not plain."""
+    """A dyno changed its state; `reason` says why a start failed."""
 
     hook: ClassVar = "hsup_dyno_state_changed"
     dyno: DynoName
@@ -51,7 +51,7 @@ class DynoStateChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynoExited:
-    """A dyno's main process ended, and all that it wrote has been relayed."""
+    """A dyno's main process ended, and all its output has been relayed."""
 
     hook: ClassVar = "hsup_dyno_exited"
     dyno: DynoName
@@ -75,9 +75,9 @@ class SupervisorStopping:
     reason: str
 
 
-#: What concerns no single dyno.
+#: Events that concern no single dyno.
 Supervision = (
     ReleaseReceived | ReleaseRejected | SourceFailed | SupervisorStarted | SupervisorStopping
 )
-#: Any of them.
+#: Any event.
 Event = Supervision | DynoStateChanged | DynoExited

@@ -1,8 +1,8 @@
-"""The hooks of hsup: what a plugin may register, and what it may be told.
+"""The hooks of hsup: what a plugin may register, and which events it may observe.
 
 A plugin is a module named by an entry point of the group `hsup`; it marks its
 functions with `@hsup.hookimpl`. Hooks are plain functions, never `async`. Keep
-the module light: every command imports it, so import what is heavy inside the
+the module light: every command imports it, so do slow imports inside the
 factories.
 
     # in pyproject.toml
@@ -41,12 +41,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def hsup_register_drivers() -> Mapping[str, DriverFactory]:
-    """Return dyno drivers by the name that `--driver` takes.
+    """Called once, before the command runs, for drivers by the name that `--driver` takes.
 
-    Called once, before the command runs. A factory gets the Settings and
-    returns a `hsup.api.Driver`; it may raise an HsupError. A name that another
-    distribution has too is an error for whoever asks for that name. Raising
-    here is reported, and the plugin's other hooks still count.
+    A factory gets the Settings and returns a `hsup.api.Driver`; it may raise an
+    HsupError. If two distributions register the same name, choosing it is an
+    error. An exception in this hook is reported, and the plugin's other hooks
+    still count.
 
         return {"frob": create}
     """
@@ -55,10 +55,10 @@ def hsup_register_drivers() -> Mapping[str, DriverFactory]:
 
 @hookspec
 def hsup_register_sources() -> Mapping[str, SourceFactory]:
-    """Return sources of releases by the name that `--source` takes.
+    """Called once, before the command runs, for sources by the name that `--source` takes.
 
-    Called once, before the command runs; each value is a
-    `hsup.api.SourceFactory`, which says from the Settings how strongly it applies.
+    Each value is a `hsup.api.SourceFactory`, which says how strongly the Settings
+    ask for it.
 
         return {"git": GitSourceFactory()}
     """
@@ -67,11 +67,11 @@ def hsup_register_sources() -> Mapping[str, SourceFactory]:
 
 @hookspec
 def hsup_register_log_sinks() -> Mapping[str, LogSinkFactory]:
-    """Return where log lines go besides the terminal, by name.
+    """Called once, before the command runs, for log sinks besides the terminal, by name.
 
-    Called once, by `hsup start`. A factory returns a `hsup.api.LogSink`, or
-    None where the Settings ask for nothing of it. The name `logplex` is the
-    one that serves `--logplex-url`.
+    `hsup start` uses them. A factory returns a `hsup.api.LogSink`, or None if the
+    Settings do not ask for one. The name `logplex` is for the sink that serves
+    `--logplex-url`.
 
         return {"logplex": create}
     """
@@ -80,11 +80,11 @@ def hsup_register_log_sinks() -> Mapping[str, LogSinkFactory]:
 
 @hookspec
 def hsup_register_services() -> Mapping[str, ServiceFactory]:
-    """Return things that run beside the supervisor, by name.
+    """Called once, before the command runs, for services that run beside the supervisor.
 
-    Called once, by `hsup start`. A factory returns a `hsup.api.Service`, or
-    None where the Settings ask for nothing of it. The name `control` is the
-    one that serves `--control-socket`.
+    `hsup start` uses them. A factory returns a `hsup.api.Service`, or None if the
+    Settings do not ask for one. The name `control` is for the service that serves
+    `--control-socket`.
 
         return {"control": create}
     """
@@ -93,11 +93,10 @@ def hsup_register_services() -> Mapping[str, ServiceFactory]:
 
 @hookspec
 def hsup_register_commands() -> Sequence[click.Command]:
-    """Return commands for the command line, in the order of their listing.
+    """Called for commands when hsup prints its help, or runs a command that is not its own.
 
-    Called when hsup is asked for its help or for a command that it has not got
-    itself. A command cannot replace one of hsup's own. What `click.pass_obj` gives
-    it is a `hsup.api.CommandContext`.
+    A command cannot replace one of hsup's own. `click.pass_obj` gives it a
+    `hsup.api.CommandContext`.
 
         return [releases]
     """
@@ -106,10 +105,10 @@ def hsup_register_commands() -> Sequence[click.Command]:
 
 @hookspec
 def hsup_release_received(event: events.ReleaseReceived) -> None:
-    """Be told that a release is about to run.
+    """Called when a release is about to run.
 
-    Observers are called on the event loop: return at once. One that raises is
-    logged with its plugin's name, and disturbs neither the others nor a dyno.
+    Observers are called on the event loop: return at once. An exception is logged
+    with the plugin's name, and affects neither other observers nor dynos.
 
         metrics.release.set(event.release.version)
     """
@@ -117,7 +116,7 @@ def hsup_release_received(event: events.ReleaseReceived) -> None:
 
 @hookspec
 def hsup_release_rejected(event: events.ReleaseRejected) -> None:
-    """Be told that a release was faulty, or that its release phase failed.
+    """Called when a release was faulty, or when its release phase failed.
 
     For example:
 
@@ -127,9 +126,9 @@ def hsup_release_rejected(event: events.ReleaseRejected) -> None:
 
 @hookspec
 def hsup_source_failed(event: events.SourceFailed) -> None:
-    """Be told that the source cannot be followed: it is away, or refuses its key.
+    """Called when the source cannot be read: it is unreachable, or rejects its key.
 
-    What runs goes on. For example:
+    The current release keeps running. For example:
 
         pager.send(str(event.error))
     """
@@ -137,7 +136,7 @@ def hsup_source_failed(event: events.SourceFailed) -> None:
 
 @hookspec
 def hsup_dyno_state_changed(event: events.DynoStateChanged) -> None:
-    """Be told that a dyno went from one state to another.
+    """Called when a dyno changed from one state to another.
 
     For example:
 
@@ -147,7 +146,7 @@ def hsup_dyno_state_changed(event: events.DynoStateChanged) -> None:
 
 @hookspec
 def hsup_dyno_exited(event: events.DynoExited) -> None:
-    """Be told how a dyno's main process ended, after its last line of output.
+    """Called when a dyno's main process has ended, after its last line of output.
 
     For example:
 
@@ -157,7 +156,7 @@ def hsup_dyno_exited(event: events.DynoExited) -> None:
 
 @hookspec
 def hsup_supervisor_started(event: events.SupervisorStarted) -> None:
-    """Be told that the supervisor is about to ask its source for the first time.
+    """Called when the supervisor is about to ask its source for the first time.
 
     For example:
 
@@ -167,7 +166,7 @@ def hsup_supervisor_started(event: events.SupervisorStarted) -> None:
 
 @hookspec
 def hsup_supervisor_stopping(event: events.SupervisorStopping) -> None:
-    """Be told that all dynos are about to be stopped.
+    """Called when all dynos are about to be stopped.
 
     For example:
 

@@ -1,4 +1,4 @@
-"""What a dyno finds around it when it starts: its environment, and what bash reads first."""
+"""Prepare the start of a dyno: its environment, and the script that bash reads first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hsup.model import Command, DynoSpec
 def environment(spec: DynoSpec) -> dict[str, str]:
     """Return the variables of a dyno: the release's config, then metadata, PORT and DYNO.
 
-    A config var cannot override these. A driver adds what its surroundings
-    need (PATH, HOME) beneath them.
+    Config vars cannot override the others. A driver adds defaults such as PATH and
+    HOME, which all of these override.
     """
     variables = {**spec.config, **spec.metadata}
     if spec.port is not None:
@@ -21,8 +21,7 @@ def environment(spec: DynoSpec) -> dict[str, str]:
     return variables
 
 
-#: What a dyno finds in its environment where the release does not set it. The
-#: prompt is the platform's.
+#: Variables that a dyno has unless the release sets them. The prompt is the platform's.
 _DYNO_DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
         "HOME": "/app",
@@ -32,14 +31,14 @@ _DYNO_DEFAULTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Where a driver puts START_UP in a dyno, for bash to read before the command.
+#: The file in a dyno with START_UP, which bash reads before the command.
 START_UP_FILE = "/etc/hsup/start-up.sh"
-#: In alphabetical order, whatever the language (Dyno Startup Behavior in Heroku's
-#: Dev Center). The words and options of the shell are the command's: whatever a script
-#: does to them is undone after it. The inner loop is for its `break`. Where bash has a trap
-#: for EXIT, it only notes the signals that would end it, and forgets what it has noted when
-#: it executes something. Those that have a trap of their own just then end it at once
-#: afterwards; but for SIGINT, which bash takes for itself again.
+#: Reads the profile scripts in alphabetical order, whatever the locale (Dyno Startup Behavior
+#: in Heroku's Dev Center). The arguments and options of the shell belong to the command, so
+#: what a script changes of them is restored after it. The inner loop is for a `break` in a
+#: script. While bash has a trap for EXIT, it only notes signals that would end it, and forgets
+#: them when it executes a program. With a trap of its own at that moment, a signal ends bash
+#: at once afterwards; except for SIGINT, which bash handles itself again.
 START_UP = r"""\
 hsup_find() { local LC_ALL=C; hsup_profiles=(/app/.profile.d/*.sh /app/.profile); }
 hsup_restore() {
@@ -78,7 +77,7 @@ unset -v hsup_profile hsup_profiles hsup_words hsup_set hsup_shopt hsup_read HSU
 def dyno_environment(spec: DynoSpec) -> dict[str, str]:
     """Return the variables of a dyno that has its code in /app, for `start_up`.
 
-    bash takes PS1 away where it reads a command, so that it travels as HSUP_PS1.
+    A non-interactive bash unsets PS1, so it is passed as HSUP_PS1.
     """
     variables = {**_DYNO_DEFAULTS, **environment(spec)}
     variables["HSUP_PS1"] = variables.pop("PS1")
@@ -86,10 +85,10 @@ def dyno_environment(spec: DynoSpec) -> dict[str, str]:
 
 
 def start_up(command: Command) -> tuple[str, ...]:
-    """Return what starts a command in a dyno that has its code in /app, as an argv.
+    """Return the argv that starts a command in a dyno that has its code in /app.
 
-    bash reads what is in /app/.profile.d and /app/.profile, and becomes the
-    command, or interprets it from the second line on.
+    bash reads /app/.profile.d/*.sh and /app/.profile, then executes the command in
+    its place, or interprets it from the second line on.
     """
     line = command.words[0] if command.is_shell_line else 'exec "$@"'
     words = () if command.is_shell_line else command.words

@@ -1,4 +1,4 @@
-"""The life of a dyno as a table of (state, input) to (state, action).
+"""The life cycle of a dyno as a table from (state, input) to (state, action).
 
     NEW
      │ START
@@ -14,8 +14,8 @@
      ├────────────────────────────────── RESTARTING            │ BACK_OFF_OVER, RESTART
      ╰─────────────────────────────────────────────────────────╯
 
-What is asked for while a dyno is prepared or started is taken in the next state in
-which it is waited for.
+A request that comes while a dyno is being provisioned or started is handled in the next
+state that waits for requests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """Where a dyno is in its life."""
+    """A state of a dyno."""
 
     NEW = "new"
     PROVISIONING = "provisioning"
@@ -39,12 +39,12 @@ class State(Enum):
 
     @property
     def is_final(self) -> bool:
-        """Tell whether nothing follows this state."""
+        """Tell whether no state follows this one."""
         return self in {State.COMPLETE, State.STOPPED}
 
 
 class Input(Enum):
-    """What can happen to a dyno."""
+    """An event or a request that changes the state of a dyno."""
 
     START = "start"
     PROVISIONED = "provisioned"
@@ -57,7 +57,7 @@ class Input(Enum):
 
 
 class Action(Enum):
-    """What an executor does on the way into a state."""
+    """What an executor does when a state is entered."""
 
     PROVISION = "provision"
     LAUNCH = "launch"
@@ -70,14 +70,14 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The state that an input leads to, and what is done on the way."""
+    """The state that an input leads to, and the action on entering it."""
 
     state: State
     action: Action
 
 
 class IllegalInput(Exception):
-    """An input came in a state where it cannot come: a mistake in hsup."""
+    """An input came in a state that does not allow it: a mistake in hsup."""
 
     def __init__(self, state: State, given: Input) -> None:
         super().__init__(f'a dyno that is {state.value} cannot take the input "{given.value}"')
@@ -105,14 +105,14 @@ TABLE: dict[tuple[State, Input], Transition] = {
 
 
 def step(state: State, given: Input, *, one_off: bool = False) -> Transition:
-    """Return what an input leads to; a one-off dyno completes where another crashes.
+    """Return the transition for an input; a one-off dyno completes where another crashes.
 
     Raises IllegalInput for a pair that is not in the table.
     """
     try:
-        found = TABLE[state, given]
+        transition = TABLE[state, given]
     except KeyError:
         raise IllegalInput(state, given) from None
-    if one_off and found.state is State.CRASHED:
+    if one_off and transition.state is State.CRASHED:
         return Transition(State.COMPLETE, Action.FINISH)
-    return found
+    return transition

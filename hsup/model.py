@@ -1,8 +1,8 @@
-"""The values that hsup is about; all of them frozen.
+"""The values that hsup works with, all of them immutable.
 
-They are named tuples, given by keywords all the same: a dataclass takes Python
-six times as long to make, and annotations that are strings, as the `annotations`
-of `__future__` are, half as long again. `hsup run` would feel either.
+They are named tuples, but made with keywords: a dataclass takes Python six times
+as long to define, and with string annotations, as from `__future__`'s
+`annotations`, half as long again. Either would slow down `hsup run`.
 """
 
 import os
@@ -17,9 +17,9 @@ _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
-    """What a dyno executes: one word is a line for the shell, several are an argv.
+    """What a dyno executes: one word is a shell line, several words are an argv.
 
-    No word is the own command of a container image.
+    Without words, it is the default command of a container image.
     """
 
     words: tuple[str, ...]
@@ -37,15 +37,15 @@ class Command(NamedTuple):
         return shlex.join(self.words)
 
 
-#: The process type that runs once before a release, and never as a dyno of it.
+#: The process type that runs once before a release, and is not part of its formation.
 RELEASE_TYPE = "release"
 
 
 class ProcessType(NamedTuple):
-    """A line of a Procfile, with how many dynos of it the release asks for.
+    """A line of a Procfile, with the number of its dynos that the release asks for.
 
-    `size` is the platform's name of their size, `standard-1x` for example, or
-    None where the source does not say.
+    `size` is the platform's name of their size, for example `standard-1x`, or
+    None if the source does not say.
     """
 
     name: str
@@ -54,19 +54,19 @@ class ProcessType(NamedTuple):
     size: str | None = None
 
 
-#: What the location of a container image begins with, in front of its name.
+#: The prefix of a slug location that is the name of a container image.
 IMAGE_SCHEME = "docker://"
 
 
 class Slug(NamedTuple):
-    """Where an application's code is: a tar archive, a folder, or for some drivers an image.
+    """Where an application's code is: a tar archive, a directory or, for some drivers, an image.
 
     `location` is a path, the URL (file, http, https) of an archive, or `docker://` and the
     name of a container image.
-    `checksum` is `SHA256:` and 64 hexadecimal digits, as the Platform API has
-    it, or None where the source does not know it.
-    `inode` is the number of a folder that the release itself was read from:
-    another one that takes its place is another slug, and drivers without containers run
+    `checksum` is `SHA256:` and 64 hexadecimal digits, as in the Platform API, or
+    None if the source does not know it.
+    `inode` is the inode number of the directory that the release itself was read from:
+    another directory in its place is another slug. Drivers without containers run
     dynos there.
     """
 
@@ -76,14 +76,14 @@ class Slug(NamedTuple):
 
     @property
     def image(self) -> str | None:
-        """Return the name of the container image that this is, None where it is none."""
+        """Return the name of the container image, None if the slug is not an image."""
         if not self.location.startswith(IMAGE_SCHEME):
             return None
         return self.location.removeprefix(IMAGE_SCHEME)
 
 
 class Author(NamedTuple):
-    """Who wrote a release: a user of this machine, and the group of what they wrote."""
+    """Who wrote a release: a user of this machine, and the group of the written file."""
 
     uid: int
     gid: int
@@ -97,10 +97,10 @@ class Author(NamedTuple):
 class Release(NamedTuple):
     """One consistent state of an application, as a source gives it.
 
-    `metadata` are variables of the platform's that the source knows, HEROKU_SLUG_COMMIT
-    for example; dynos have them where they are asked for. What the release names on this
-    machine is opened with no more right than its `author` has; None is for a source that
-    hsup's own user chose and trusts, Heroku's API for example.
+    `metadata` are platform variables that the source knows, for example HEROKU_SLUG_COMMIT;
+    dynos get them if the user asks for them. Files of this machine that the release names are
+    opened only with the rights of its `author`; None is for a source that hsup's user chose
+    and trusts, for example Heroku's API.
     """
 
     app: str
@@ -118,11 +118,11 @@ class Release(NamedTuple):
         return next((one for one in self.processes if one.name == name), None)
 
     def differs_in_scale_only(self, other: "Release") -> bool:
-        """Tell whether this is the other one, whatever its scale and whoever wrote it."""
+        """Tell whether this equals the other release except for scale and author."""
         return self.scaled_like(other)._replace(author=other.author) == other
 
     def scaled_like(self, other: "Release") -> "Release":
-        """Return this one with the quantities and sizes that its types have in the other."""
+        """Return this release with the quantities and sizes of the other one."""
         asked = {one.name: one for one in other.processes}
         types = (
             one._replace(quantity=asked[one.name].quantity, size=asked[one.name].size)
@@ -147,7 +147,7 @@ class DynoName(NamedTuple):
 
 
 class Bind(NamedTuple):
-    """A path of the host that a dyno sees under a path of its own."""
+    """A path of the host, and the path where a dyno sees it."""
 
     host: "Path"
     dyno: "Path"
@@ -157,8 +157,8 @@ class Bind(NamedTuple):
 class DynoSpec(NamedTuple):
     """All that a driver needs to start one dyno.
 
-    `port` is None where the release sets PORT itself. `metadata` are the platform's
-    variables, none where they are not asked for. `author` is the release's.
+    `port` is None if the release sets PORT itself. `metadata` are the platform's
+    variables, empty unless the user asks for them. `author` is the release's.
     """
 
     name: DynoName
@@ -175,9 +175,9 @@ class DynoSpec(NamedTuple):
     author: Author | None = None
 
     def runs_like(self, other: "DynoSpec") -> bool:
-        """Tell whether a dyno of this spec need not be replaced by one of the other.
+        """Tell whether a dyno of this spec can keep running as a dyno of the other.
 
-        The application's name, the release's version and its author do not count.
+        The application's name, the release's version and its author are ignored.
         """
         return self == other._replace(
             app=self.app, release_version=self.release_version, author=self.author
@@ -187,7 +187,7 @@ class DynoSpec(NamedTuple):
 class ExitStatus(NamedTuple):
     """How a process ended: with a code from 0 to 255, or by a signal.
 
-    `out_of_memory` tells that it, or a process that it started, was killed
+    `out_of_memory` tells that the process, or one that it started, was killed
     because the dyno had used up its memory.
     """
 
@@ -197,7 +197,7 @@ class ExitStatus(NamedTuple):
 
     @property
     def status(self) -> int:
-        """Return the status as a shell has it: the code, or 128 + the signal."""
+        """Return the status as in a shell: the code, or 128 + the signal."""
         return self.code if self.signal is None else 128 + self.signal
 
 
@@ -209,11 +209,11 @@ class Address(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """One thing wrong with what a source was given.
+    """One thing that is wrong with the input of a source.
 
-    `place` tells where: `line 3`, `line 7, "Quantity" of process "web"`.
-    `problem` tells what was expected and what was found instead. A warning
-    does not keep a release from being accepted.
+    `place` says where: `line 3`, `line 7, "Quantity" of process "web"`.
+    `problem` says what was expected and what was found instead. A release is
+    accepted in spite of warnings.
     """
 
     place: str

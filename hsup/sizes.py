@@ -1,9 +1,9 @@
-"""What a dyno of each of the platform's sizes has.
+"""The limits of a dyno of each of the platform's sizes.
 
 Memory and processes are those of Heroku's Dev Center, articles
 dyno-memory-behavior and limits (October and December 2024). Cpus are what
-`nproc` has to tell for the WEB_CONCURRENCY scripts of Heroku's buildpacks,
-min(nproc × 2 + 1, MB / 256), to come to the platform's results. Weights are the
+`nproc` has to print so that the WEB_CONCURRENCY scripts of Heroku's buildpacks,
+min(nproc × 2 + 1, MB / 256), get the platform's results. Weights are the
 lower bounds of the column Compute of the article dyno-types (June 2024): `1x`
 is an eighth of a shared machine's cpu and a half, the same for all of them.
 """
@@ -17,7 +17,7 @@ from hsup.errors import DynoStartError, UsageError
 
 DEFAULT_NAME = "standard-1x"
 
-#: How many files a process may have open, whatever the size.
+#: How many files a process may have open, for every size.
 OPEN_FILES = 10_000
 
 _MIB = 1024**2
@@ -25,13 +25,13 @@ _GIB = 1024**3
 
 
 class Size(NamedTuple):
-    """What a dyno has.
+    """The limits of a dyno.
 
-    `memory` is its quota in bytes, and what it is told; beyond it lies swap, up
-    to `hard_limit` for both. `pids` counts threads too. `cpus` is what `nproc`
-    tells on a machine that has as many. `weight` is its part of cpu time where
-    several dynos want it, 1 for Standard-1X. A size that is dedicated never
-    gets more than its cpus; a shared one has what others leave idle.
+    `memory` is the quota in bytes, which the dyno sees; beyond it the dyno swaps,
+    up to `hard_limit` for both. `pids` includes threads. `cpus` is what `nproc`
+    prints on a machine that has as many. `weight` is the share of cpu time when
+    several dynos want it, 1 for Standard-1X. A dedicated size never gets more
+    than its cpus; a shared one also gets what others leave idle.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Size(NamedTuple):
 
     @property
     def swap(self) -> int:
-        """Return how many bytes may lie in swap."""
+        """Return how many bytes may be swapped out."""
         return self.hard_limit - self.memory
 
 
@@ -53,7 +53,7 @@ def _shared(name: str, memory: int, pids: int, weight: int) -> Size:
 
 
 def _dedicated(letters: str, memory: int, hard_limit: int, *rest: int) -> tuple[Size, ...]:
-    """Return a size of performance, and those of private and shield, which have no swap."""
+    """Return a performance size, and its private and shield sizes, which have no swap."""
     pids, cpus, weight = rest
     performance = Size(
         f"performance-{letters}", memory, hard_limit, pids, cpus, weight, is_dedicated=True
@@ -79,8 +79,8 @@ _TABLE = (
 #: Every size by its name, which is in lower case.
 SIZES: Mapping[str, Size] = {size.name: size for size in _TABLE}
 
-#: What the platform called them once, or still does in its command line's `ps:type`. PX and
-#: Performance, of 6 GB then, are billed about as Performance-L.
+#: Former names of the platform, and those that its command line's `ps:type` still takes. PX
+#: and Performance, of 6 GB then, are billed about as Performance-L.
 _RENAMED: Mapping[str, str] = {
     "free": "eco",
     "hobby": "basic",
@@ -98,7 +98,7 @@ _RENAMED: Mapping[str, str] = {
 
 
 def known(name: str) -> Size | None:
-    """Return a size by its name of today or an earlier one, in any case of letters."""
+    """Return the size with this current or former name in any letter case, None if unknown."""
     name = name.lower()
     return SIZES.get(_RENAMED.get(name, name))
 
@@ -107,13 +107,13 @@ def named(name: str) -> Size:
     """Return a size as `known` does. Raises DynoStartError."""
     size = known(name)
     if size is None:
-        hint = f"sizes are {', '.join(SIZES)}"
+        hint = f"choose from {', '.join(SIZES)}"
         raise DynoStartError(f'there is no dyno size "{name}"', hint=hint)
     return size
 
 
 def default_size(environ: Mapping[str, str], variable: str) -> Size:
-    """Return the size of a dyno that was given none, as a driver's variable has it.
+    """Return the size of dynos without a size of their own, from a driver's variable.
 
     Raises UsageError.
     """
@@ -121,14 +121,14 @@ def default_size(environ: Mapping[str, str], variable: str) -> Size:
     try:
         return named(name)
     except DynoStartError as error:
-        raise UsageError(f"{variable} is wrong: {error}") from error
+        raise UsageError(f"{variable}: {error}") from error
 
 
 def cpu_set(size: Size, host_cpus: Collection[int], number: int) -> set[int]:
     """Return the cpus that a dyno runs on, for sched_setaffinity; `nproc` counts them.
 
-    `host_cpus` are those that hsup may use. `number` counts dynos, so that they
-    spread over the machine.
+    `host_cpus` are the cpus that hsup may use. `number` counts dynos, to spread
+    them over the machine.
     """
     cpus = sorted(host_cpus)
     if size.cpus >= len(cpus):

@@ -1,4 +1,4 @@
-"""Tell what the texts of a release must not have in them, wherever a source has them from.
+"""Validate the texts of a release, whichever source they come from.
 
 | text | refused |
 | --- | --- |
@@ -6,11 +6,11 @@
 | the value of a config var, a word of a command | NUL: anything else is legal (man 2 execve) |
 | a process type | all but 1 to 128 letters, digits, `-` and `_` |
 | the names of an application, a stack and a size, a path, a URL | control characters |
-| any of them | half a surrogate pair, which JSON can write and UTF-8 cannot |
+| any of them | a lone surrogate, which JSON can write and UTF-8 cannot |
 
-Control characters are those of Unicode, newlines, NUL and ESC among them, and its two
-separators of lines. Each function returns what is wrong, to be put after the name of
-the thing, or None. Of what is wrong with one file, no more than MOST_TOLD faults are told.
+Control characters are those of Unicode, including newlines, NUL and ESC, and its two line
+separators. Each function returns what is wrong, to be put after the name of the thing, or
+None. At most MOST_TOLD faults of one file are shown.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 #: More dynos of one type than any machine runs.
 MAX_QUANTITY = 10_000
-#: Of process types; the largest applications have some dozens.
+#: The most process types; the largest applications have some dozens.
 MAX_PROCESSES = 1000
-#: Errors, and warnings, of one file.
+#: The most errors, and the most warnings, of one file that are shown.
 MOST_TOLD = 100
 
 _LONGEST_TYPE = 128
-# To compile an expression takes as long as to look at hundreds of texts.
+# Compiling a regular expression takes as long as checking hundreds of texts.
 _CONTROLS = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\u2029"}
 
 
 def release_faults(release: Release) -> Iterator[Fault]:
-    """Yield what is wrong with the texts and numbers of a release that has no text of its own.
+    """Yield what is wrong with the texts and numbers of a release that comes from an API.
 
-    It is for answers of an API: who reads a file can say in which line a fault is.
+    A source that reads a file names the line of a fault instead.
     """
     slug = release.slug
     lines = {
@@ -46,7 +46,7 @@ def release_faults(release: Release) -> Iterator[Fault]:
         "the stack": release.stack,
         "the slug": slug and slug.location,
         "the slug's checksum": slug and slug.checksum,
-        "the URL of the log": release.logplex_url,
+        "the log URL": release.logplex_url,
     }
     for place, text in lines.items():
         yield from _faults(place, line_problem(text) if text else None)
@@ -60,32 +60,32 @@ def release_faults(release: Release) -> Iterator[Fault]:
 
 
 class Told:
-    """Counts the errors and the warnings of a file, of which no more than MOST_TOLD are told."""
+    """Counts the errors and the warnings of a file; at most MOST_TOLD of each are shown."""
 
     def __init__(self) -> None:
         self._counts = {False: 0, True: 0}
 
     def has_room(self, *, is_warning: bool) -> bool:
-        """Tell whether another one will be told."""
+        """Tell whether another one will be shown."""
         return self._counts[is_warning] < MOST_TOLD
 
     def count(self, *, is_warning: bool) -> bool:
-        """Count another one; return whether to tell it."""
+        """Count another one; return whether to show it."""
         self._counts[is_warning] += 1
         return self._counts[is_warning] <= MOST_TOLD
 
     def untold(self) -> tuple[Fault, ...]:
-        """Return how many more errors and warnings there are than are told."""
+        """Return faults that say how many errors and warnings are not shown."""
         more = {kind: count - MOST_TOLD for kind, count in self._counts.items()}
         return tuple(
-            Fault(place="", problem=f"{count} more like these are not told", is_warning=kind)
+            Fault(place="", problem=f"{count} more like these are not shown", is_warning=kind)
             for kind, count in more.items()
             if count > 0
         )
 
 
 def most_told(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    """Return the faults of a file that are told, and how many more there are."""
+    """Return the faults of a file to show, and how many more there are."""
     told = Told()
     first = [one for one in faults if told.count(is_warning=one.is_warning)]
     return (*first, *told.untold())
@@ -121,14 +121,14 @@ def type_problem(name: str) -> str | None:
 def variable_problem(name: str) -> str | None:
     """Return what is wrong with the name of a config var."""
     if not name or "=" in name or _first_control(name):
-        return 'must not be empty, or have "=" or control characters in it'
+        return 'must not be empty or contain "=" or control characters'
     return _surrogate_problem(name)
 
 
 def value_problem(text: str) -> str | None:
     """Return what is wrong with the value of a config var, or with a word of a command.
 
-    Nothing of the text is in the answer: it may be a secret.
+    The answer contains no part of the text, which may be a secret.
     """
     if "\0" in text:
         return "must be text without NUL, got a NUL character"
@@ -138,7 +138,7 @@ def value_problem(text: str) -> str | None:
 def line_problem(text: str) -> str | None:
     """Return what is wrong with a name, a path or a URL.
 
-    No more of the text is in the answer than the character: a URL has secrets.
+    The answer contains only the character, as a URL may contain secrets.
     """
     if found := _first_control(text):
         return f"must be one line of text, got the character U+{ord(found):04X}"
@@ -153,5 +153,5 @@ def _surrogate_problem(text: str) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "must be Unicode text, got half a surrogate pair"
+        return "must be Unicode text, got a lone surrogate"
     return None

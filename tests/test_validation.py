@@ -28,7 +28,7 @@ def test_a_process_type_is_nothing_else(name):
 
 @pytest.mark.parametrize("name", ["", "A=B", "A\0", "A\nB", "\033[2J", "A\x85", "A\u2028"])
 def test_a_name_of_a_variable_that_would_be_another_one_is_refused(name):
-    assert variable_problem(name) == 'must not be empty, or have "=" or control characters in it'
+    assert variable_problem(name) == 'must not be empty or contain "=" or control characters'
 
 
 @pytest.mark.parametrize("text", ["", "two\nlines", "\033[1m", "a=b", "\t"])
@@ -38,7 +38,7 @@ def test_a_value_may_be_all_that_an_environment_can_hold(text):
 
 def test_a_value_is_not_shown_where_it_is_refused():
     assert value_problem("s3cret\0") == "must be text without NUL, got a NUL character"
-    assert value_problem("s3cret\ud800") == "must be Unicode text, got half a surrogate pair"
+    assert value_problem("s3cret\ud800") == "must be Unicode text, got a lone surrogate"
 
 
 @pytest.mark.parametrize("character", ["\0", "\n", "\033", "\x7f", "\x9b", "\u2028"])
@@ -71,7 +71,7 @@ def test_a_good_release_has_no_fault():
         ({"stack": "\033"}, "the stack"),
         ({"slug": Slug("a\0b")}, "the slug"),
         ({"slug": Slug("a", "\n")}, "the slug's checksum"),
-        ({"logplex_url": "\n"}, "the URL of the log"),
+        ({"logplex_url": "\n"}, "the log URL"),
         ({"config": {"A=": ""}}, "the name of a config var"),
         ({"config": {"A": "\0"}}, "the config var A"),
         ({"metadata": {"HEROKU_SLUG_COMMIT": "\0"}}, "the config var HEROKU_SLUG_COMMIT"),
@@ -101,6 +101,6 @@ def test_of_the_faults_of_a_file_the_first_of_each_kind_are_told():
     assert found[: 2 * MOST_TOLD] == tuple(
         Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * MOST_TOLD)
     )
-    text = "3 more like these are not told"
+    text = "3 more like these are not shown"
     assert found[2 * MOST_TOLD :] == (Fault("", text), Fault("", text, is_warning=True))
     assert most_told(found[:3]) == found[:3]

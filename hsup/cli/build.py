@@ -1,4 +1,4 @@
-"""`hsup build`: what all dynos of the current release share."""
+"""`hsup build`: prepare what all dynos of the current release share."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ Examples:
   hsup build -d docker -a myapp""",
 )
 @click.pass_obj
-def command(before: Options, /, **given: Any) -> None:
+def command(outer: Options, /, **given: Any) -> None:
     """Prepare the current release for its driver, without running it.
 
-    A later start then finds everything prepared: the slug unpacked, the image
-    built.
+    A later start finds everything prepared: the slug unpacked, the image built.
     """
-    options = before.refined(given)
+    options = outer.refined(given)
     parts = Components(options)
     release = parts.current_release()
     driver = parts.driver()
     with closing(driver):
         parts.build(driver, release)
-    warn(f"{release} is built for the driver {options.driver}")
+    warn(f'{release} is built for driver "{options.driver}"')

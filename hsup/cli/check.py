@@ -1,4 +1,4 @@
-"""`hsup check`: what is wrong with a release before it is used."""
+"""`hsup check`: validate a release before it is used."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ Examples:
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
-def command(before: Options, /, path: Path | None, **given: Any) -> None:
-    """Validate a control file or a Procfile, and print every fault with its place.
+def command(outer: Options, /, path: Path | None, **given: Any) -> None:
+    """Validate a control file or a Procfile, and print every fault and where it is.
 
-    Ends with 1 if there is a fault; a warning is none.
+    Exits with status 1 if there is a fault; a warning is not a fault.
     """
-    checked = _check(Components(before.refined(given)), path)
+    checked = _check(Components(outer.refined(given)), path)
     for fault in checked.faults:
         kind = "warning" if fault.is_warning else "fault"
         tell(f"{checked.what}: {kind}: {fault}")
     faults = sum(not fault.is_warning for fault in checked.faults)
     if faults:
         sys.exit(1)
-    tell(f"{checked.what}: good")
+    tell(f"{checked.what}: ok")
 
 
 def _check(parts: Components, path: Path | None) -> Checked:
     if path is not None and not path.exists():
-        raise UsageError(f"cannot check {path}: there is no such file")
+        raise UsageError(f"cannot check {path}: the file does not exist")
     chosen = parts.options.source or (parts.source_name() if path is None else None)
     names = [chosen] if chosen else parts.source_names()
     for name in names:
@@ -59,6 +59,6 @@ def _check(parts: Components, path: Path | None) -> Checked:
         if checked is not None:
             return checked
     raise UsageError(
-        f"cannot check {path}: no source knows files of this kind",
+        f"cannot check {path}: no source reads files of this kind",
         hint="name the source: hsup check --source directory|procfile PATH",
     )

@@ -1,4 +1,4 @@
-"""The commands of hsup, as click has them."""
+"""The command group of hsup for click: its own commands and those of plugins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hsup.visible import say_at_once, visible
 if TYPE_CHECKING:
     from hsup.plugins.manager import PluginManager, Registered
 
-#: Each in a module of its own, imported when it is called.
+#: Each has a module of its own, imported when the command is called.
 COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
 
 
@@ -55,11 +55,11 @@ Examples:
   hsup start                     one dyno of every type in ./Procfile
   hsup start web=2 worker        two of web, one of worker
   hsup run bash                  a shell with the app's environment
-  hsup run -- rake db:migrate    a command, word by word
+  hsup run -- rake db:migrate    a command with its arguments
   HSUP_CONTROL_DIR=/etc/hsup hsup start
 
-Options are accepted before and after the command; each can be set by its
-variable instead. Shell completion: eval "$(_HSUP_COMPLETE=bash_source hsup)",
+Options are accepted before and after the command; each can also be set by its
+environment variable. Shell completion: eval "$(_HSUP_COMPLETE=bash_source hsup)",
 and likewise for zsh and fish.""",
 )
 @click.version_option(__version__, prog_name="hsup")
@@ -68,7 +68,7 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
     """Run an application the way Heroku runs it, on this machine.
 
     A source gives a release: from Heroku, from a control directory, or from
-    the Procfile here. A dyno driver runs its dynos.
+    the Procfile in the current directory. A dyno driver runs its dynos.
     """
     context: CommandContext = Options(given)
     ctx.obj = context
@@ -76,7 +76,7 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
 
 @contextmanager
 def _visible_errors() -> Iterator[None]:
-    """Have click print what was typed as hsup prints what others have written."""
+    """Escape control characters in what click prints of the command line."""
     try:
         yield
     except click.ClickException as error:
@@ -86,7 +86,7 @@ def _visible_errors() -> Iterator[None]:
 
 @contextmanager
 def _plugin_errors(ctx: click.Context) -> Iterator[None]:
-    """Name the plugin whose command raises what is not for its user."""
+    """Name the plugin in an error that its command did not mean for the user."""
     try:
         yield
     except (HsupError, click.ClickException, click.exceptions.Exit, click.Abort):
@@ -100,7 +100,7 @@ def _plugin_errors(ctx: click.Context) -> Iterator[None]:
 
 
 def plugin_manager() -> PluginManager:
-    """Return all plugins; it is said which of them is waited for."""
+    """Return the manager of all plugins, which says which plugin it waits for."""
     from hsup.plugins.calls import Calls
     from hsup.plugins.manager import PluginManager
 

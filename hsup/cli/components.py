@@ -1,4 +1,4 @@
-"""Choose the parts that a command works with: plugins, source and driver."""
+"""Choose the components that a command works with: plugins, source and driver."""
 
 from __future__ import annotations
 
@@ -64,19 +64,19 @@ class Components:
         self._require_optional_parts()
 
     def source(self) -> tuple[str, Source]:
-        """Return the source that was asked for, or else the one with the strongest claim."""
+        """Create the chosen source, else the one with the strongest claim; return its name too."""
         name = self.source_name()
         return name, self.source_factory(name).create(self.settings)
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
-        """Return what makes a source."""
-        self.plugins.sources.choose(name)  # raises where there is none
+        """Return the factory of a source. Raises PluginError if it is not installed."""
+        self.plugins.sources.choose(name)  # raises if it is not installed
         return self._sources[name]
 
     def source_name(self) -> str:
         """Return the name of the source to use.
 
-        Raises UsageError where there is none, saying what each of them needs.
+        Raises UsageError if no source applies, with a hint that says what each one needs.
         """
         if self.options.source:
             return self.options.source
@@ -91,10 +91,12 @@ class Components:
             return first
         installed = {name: self._sources[name].remedy for name in self.source_names()}
         remedies = {**catalogue.REMEDIES, **installed}
-        raise UsageError("there is no source of releases", hint=", or ".join(remedies.values()))
+        raise UsageError(
+            "no source of releases is configured", hint=", or ".join(remedies.values())
+        )
 
     def _claim(self, name: str) -> Claim:
-        """Return a source's claim; one that fails has none, and keeps no other from its own."""
+        """Return a source's claim; none if it fails, so that the other sources still count."""
         try:
             return self._sources[name].applies(self.settings)
         except HsupError as error:
@@ -102,23 +104,23 @@ class Components:
             return Claim.NONE
 
     def source_names(self) -> list[str]:
-        """Return the names of all sources, in the order of asking."""
+        """Return the names of all sources, sorted."""
         return sorted(self._sources)
 
     def named_driver(self, name: str) -> Driver:
-        """Return the driver of a name. Raises HsupError."""
+        """Create the driver of that name. Raises HsupError."""
         drivers = self.plugins.drivers
         factory = drivers.choose(name)
         return create_driver(self.calls, drivers.part(name), factory, self.settings)
 
     def driver(self) -> Driver:
-        """Return the driver. Raises DriverError where it cannot do what was asked."""
+        """Create the chosen driver. Raises DriverError if it cannot do what the options ask."""
         name = self.options.driver
         driver = self.named_driver(name)
         print_warnings()
         if self.options.binds and not isinstance(driver, BindsPaths):
             raise DriverError(
-                f"the driver {name} cannot bind paths: its dynos see this machine's own",
+                f'driver "{name}" cannot bind paths: its dynos see the paths of this machine',
                 hint="leave out --bind, or use a driver with containers: -d docker",
             )
         if self.options.size:
@@ -126,11 +128,11 @@ class Components:
         return driver
 
     def check_sizes(self, driver: Driver, sizes: Iterable[str]) -> None:
-        """Raise UsageError for sizes that the driver has not got, or for any if it has none."""
+        """Raise UsageError for a size that the driver does not have, or if it has no sizes."""
         for size in sizes:
             if not isinstance(driver, SizesDynos):
                 raise UsageError(
-                    f"the driver {self.options.driver} does not limit dynos, so they have no size",
+                    f'driver "{self.options.driver}" does not limit dynos, so they have no size',
                     hint="leave out the size, or use a driver with containers: -d docker",
                 )
             try:
@@ -139,11 +141,11 @@ class Components:
                 raise UsageError(str(error)) from error
 
     def log_sinks(self) -> list[LogSink]:
-        """Return the sinks that the settings ask for, besides the terminal."""
+        """Create the log sinks that the settings ask for, besides the terminal."""
         return self._made(self.plugins.log_sinks, create_sink)
 
     def services(self) -> list[Service]:
-        """Return the services that the settings ask for."""
+        """Create the services that the settings ask for."""
         return self._made(self.plugins.services, create_service)
 
     def _made(
@@ -163,9 +165,9 @@ class Components:
         return parts
 
     def current_release(self) -> Release:
-        """Return the newest good release, telling on standard error what is wrong with others.
+        """Return the newest good release; print what is wrong with others to standard error.
 
-        Raises SourceError where there is none yet.
+        Raises SourceError if there is no release yet.
         """
         _, source = self.source()
         if isinstance(source, FetchesSlugs):
@@ -178,14 +180,14 @@ class Components:
         raise fetched.rejected or SourceError("there is no release yet", hint=fetched.remedy)
 
     def build(self, driver: Driver, release: Release) -> None:
-        """Have all done that comes before the first dyno of the current release."""
+        """Fetch the slug of the current release, and have the driver build it."""
         with waited_for(LongWork(f"the slug of v{release.version}")):
             if self._fetch_slug is not None:
                 self._fetch_slug(release)
             driver.build(release)
 
     def _require_optional_parts(self) -> None:
-        """Refuse an option that nothing installed would heed."""
+        """Raise PluginError for an option whose plugin is not installed."""
         if self.settings.control_socket:
             self.plugins.services.choose("control")
         if self.settings.logplex_url:
@@ -193,7 +195,7 @@ class Components:
 
 
 def print_warnings() -> None:
-    """Have what is logged printed as all else is, if anything was imported that logs."""
+    """Print logged warnings like other messages, if logging was imported."""
     if "logging" in sys.modules:
         from hsup.cli.diagnostics import print_visibly
 
@@ -201,12 +203,12 @@ def print_warnings() -> None:
 
 
 def sweep(driver: Driver) -> None:
-    """Remove what a dead hsup left, and say so; a plugin's mistake in it stops no dyno."""
+    """Remove and print leftovers of a previous hsup; warn where a plugin is at fault."""
     if not isinstance(driver, Sweeps):
         return
     try:
         for leftover in driver.sweep():
-            warn(f"removed what a dead hsup left: {leftover}")
+            warn(f"removed a leftover of a previous hsup: {leftover}")
     except HsupError as error:
         if not error.is_mistake:
             raise
@@ -215,7 +217,7 @@ def sweep(driver: Driver) -> None:
 
 @contextmanager
 def closing(driver: Driver) -> Iterator[None]:
-    """Have a driver release at the end what its dynos shared; that it cannot, is told."""
+    """Close a driver at the end, and warn if that fails."""
     try:
         yield
     finally:
@@ -227,19 +229,18 @@ def closing(driver: Driver) -> Iterator[None]:
 
 
 def tell_faults(fetched: Fetched) -> None:
-    """Say what is wrong with what a source was given, if a release goes on all the same."""
+    """Print the warnings of a source, its failure, and the release that it rejected."""
     for warning in fetched.warnings:
         warn(f"warning: {warning}")
     if fetched.failure is not None:
         warn(f"warning: {fetched.failure}")
     if fetched.rejected is not None and fetched.release is not None:
-        going_on = f"using {fetched.release} instead"
-        warn(f"warning: {fetched.rejected}; {going_on}")
+        warn(f"warning: {fetched.rejected}; using {fetched.release} instead")
 
 
 def _clash(first: str, others: Iterable[str]) -> str:
     names = ", ".join((first, *others))
-    return f"several sources apply alike ({names}), using {first}; choose one with --source"
+    return f"several sources apply equally ({names}), using {first}; choose one with --source"
 
 
 def _warn(text: str) -> None:
@@ -253,4 +254,4 @@ def _note(text: str, error: BaseException | None) -> None:
 
 
 def _ignore(text: str, error: BaseException | None) -> None:
-    """Note nothing."""
+    """Ignore a note."""

@@ -1,4 +1,4 @@
-"""Read hsup's environment; nothing else in the host does."""
+"""Read hsup's environment variables; no other file of the host does."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hsup.errors import UsageError
 def read_settings(
     *, app: str | None, control_socket: str | None, logplex_url: str | None
 ) -> Settings:
-    """Return the settings that plugins get, with hsup's environment as it is now."""
+    """Return the settings that plugins get, with a copy of hsup's environment."""
     return Settings(
-        folder=_current_folder(),
+        folder=_current_directory(),
         environ=_environment(),
         app=app,
         control_socket=control_socket,
@@ -21,7 +21,7 @@ def read_settings(
     )
 
 
-#: What Python sets LC_CTYPE to where it finds the locale "C" (PEP 538).
+#: The values that Python sets LC_CTYPE to if the locale is "C" (PEP 538).
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
@@ -35,21 +35,22 @@ def _environment() -> dict[str, str]:
         except OSError:
             return environ
         del environ["LC_CTYPE"]
-        for one in given:
-            if one.startswith(b"LC_CTYPE="):
-                environ["LC_CTYPE"] = os.fsdecode(one.partition(b"=")[2])
+        for variable in given:
+            if variable.startswith(b"LC_CTYPE="):
+                environ["LC_CTYPE"] = os.fsdecode(variable.partition(b"=")[2])
     return environ
 
 
-def _current_folder() -> str:
-    """Return the path of the current folder, with the links that led to it.
+def _current_directory() -> str:
+    """Return the path of the working directory, symbolic links included.
 
-    A link `current` that is turned to another release leads there then (man 1 pwd, -L).
+    If a link `current` is pointed at another release, the path leads there (man 1 pwd, -L).
     """
     try:
         here = os.getcwd()
     except FileNotFoundError as error:
-        raise UsageError("the current folder does not exist any more", hint="cd to one") from error
+        text = "the current directory no longer exists"
+        raise UsageError(text, hint="change to another directory") from error
     path = os.environ.get("PWD", "")
     try:
         is_here = path.startswith("/") and os.path.samefile(path, here)
@@ -59,5 +60,5 @@ def _current_folder() -> str:
 
 
 def wants_colour(descriptor: int) -> bool:
-    """Tell whether to colour what is printed there: on a terminal, see no-color.org."""
+    """Tell whether to colour output: on a terminal, unless NO_COLOR is set (no-color.org)."""
     return os.isatty(descriptor) and not os.environ.get("NO_COLOR")

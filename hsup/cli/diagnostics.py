@@ -12,25 +12,25 @@ from hsup.visible import visible
 
 RECORDS = 1000
 _RECORD_CHARACTERS = 500
-#: The end of a traceback says most.
+#: Kept from the end of a traceback, which says most.
 _TRACEBACK_CHARACTERS = 3000
 
 
 class VisibleFormatter(logging.Formatter):
-    """Puts a record on one line, and what raised an exception on lines that are set in."""
+    """Formats a record as one line, and its traceback as indented lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the line of a record."""
         return visible(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """Return the lines of an exception."""
+        """Return the indented lines of a traceback."""
         lines = super().formatException(ei).splitlines()
         return "\n".join(f"  {visible(line)}" for line in lines)
 
 
 def print_visibly() -> None:
-    """Print warnings of a command that keeps no log, and nothing of less weight."""
+    """Print warnings and errors of a command that keeps no log, nothing below."""
     printed = logging.StreamHandler()
     printed.setFormatter(VisibleFormatter("hsup: %(message)s"))
     printed.setLevel(logging.WARNING)
@@ -38,7 +38,7 @@ def print_visibly() -> None:
 
 
 class PrintedLog(logging.Handler):
-    """Hands each record on as text, with `hsup: ` before it."""
+    """Passes each record on as text that begins with `hsup: `."""
 
     def __init__(self, print_text: Callable[[str], None], level: int) -> None:
         super().__init__(level)
@@ -46,10 +46,10 @@ class PrintedLog(logging.Handler):
         self._print = print_text
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand a record on; one that cannot be formatted is told with a traceback."""
+        """Pass a record on; print a traceback for one that cannot be formatted."""
         try:
             self._print(self.format(record) + "\n")
-        except Exception:  # noqa: BLE001 - who logs must not fail by it
+        except Exception:  # noqa: BLE001 - logging must not make its caller fail
             self.handleError(record)
 
 
@@ -61,15 +61,15 @@ class DiagnosticLog(logging.Handler):
         self._records: deque[str] = deque(maxlen=RECORDS)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record, of one that cannot be formatted what there is."""
+        """Keep a record, or a note about one that cannot be formatted."""
         try:
             text = _text(record)
-        except Exception as error:  # noqa: BLE001 - who logs must not fail by it
-            text = f"a record of {record.name} cannot be formatted: {type(error).__name__}"
+        except Exception as error:  # noqa: BLE001 - logging must not make its caller fail
+            text = f"cannot format a record of {record.name}: {type(error).__name__}"
         self._records.append(text)
 
     def text(self) -> str:
-        """Return all that is kept, oldest first, a line each."""
+        """Return all kept records, oldest first, each on a line of its own."""
         title = f"--- the last {len(self._records)} records of hsup, UTC ---"
         return "".join(f"{line}\n" for line in (title, *self._records))
 

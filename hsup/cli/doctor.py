@@ -1,4 +1,4 @@
-"""`hsup doctor`: what drivers need of this machine, and what they do on it."""
+"""`hsup doctor`: check what drivers need of this machine, and explain what they do."""
 
 from __future__ import annotations
 
@@ -31,41 +31,43 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
-    "--explain", "explains", is_flag=True, help="Tell instead how a dyno is started, step by step."
+    "--explain", "explains", is_flag=True, help="Explain how a dyno is started, step by step."
 )
 @click.pass_obj
-def command(before: Options, /, *, as_json: bool, explains: bool, **given: Any) -> None:
-    """Tell whether this machine has what drivers need, and what to do if not.
+def command(outer: Options, /, *, as_json: bool, explains: bool, **given: Any) -> None:
+    """Check whether this machine has what drivers need, and say what to do if not.
 
-    Each finding is marked ok, missing, or absent where dynos run without it.
-    Ends with 1 if something is missing. With --explain, no dyno is started either.
+    Each finding is marked ok, missing, or absent if dynos run without it.
+    Exits with status 1 if something is missing. Starts no dyno, not even with --explain.
     """
-    parts = Components(before.refined(given))
+    parts = Components(outer.refined(given))
     chosen = parts.options.chosen_driver
     names = [chosen] if chosen else sorted(parts.plugins.drivers)
     for name in names:
-        parts.plugins.drivers.choose(name)  # raises for one that is not there
+        parts.plugins.drivers.choose(name)  # raises if it is not installed
     tell_all = _tell_steps if explains else _tell_findings
     if not tell_all(parts, names, as_json=as_json):
         sys.exit(1)
 
 
 def _tell_findings(parts: Components, names: Sequence[str], *, as_json: bool) -> bool:
-    """Tell what drivers found; return whether nothing is missing."""
+    """Print what drivers found; return whether nothing is missing."""
     findings = {name: _examine(parts, name) for name in names}
     if as_json:
-        tell_json({name: _listing(found) for name, found in findings.items()})
+        tell_json({name: _listing(listed) for name, listed in findings.items()})
     else:
         for line in _lines(findings):
             tell(line)
-    return all(_mark(one) != _MISSING for found in findings.values() for one in found or ())
+    return all(
+        _mark(finding) != _MISSING for listed in findings.values() for finding in listed or ()
+    )
 
 
 def _tell_steps(parts: Components, names: Sequence[str], *, as_json: bool) -> bool:
-    """Tell how drivers start a dyno; return whether each could tell what it has to."""
+    """Print how drivers start a dyno; return whether none of them failed."""
     steps = explain(parts, names)
     if as_json:
-        tell_json({name: told and [*told] for name, told in steps.items()})
+        tell_json({name: texts and [*texts] for name, texts in steps.items()})
     else:
         for line in numbered(steps):
             tell(line)
@@ -73,7 +75,7 @@ def _tell_steps(parts: Components, names: Sequence[str], *, as_json: bool) -> bo
 
 
 def _examine(parts: Components, name: str) -> Sequence[Finding] | None:
-    """Return what a driver found, None from one that does not look at the machine."""
+    """Return what a driver found, None if it does not examine the machine."""
     try:
         driver = parts.named_driver(name)
         return driver.examine() if isinstance(driver, Examines) else None
@@ -92,22 +94,27 @@ def _mark(finding: Finding) -> str:
 
 
 def _lines(findings: dict[str, Sequence[Finding] | None]) -> Iterator[str]:
-    for name, found in findings.items():
-        if found is None:
+    for name, listed in findings.items():
+        if listed is None:
             yield f"{name}: does not examine the machine"
             continue
         yield f"{name}:"
-        width = max((len(one.subject) for one in found), default=0)
-        for one in found:
-            yield f"  {_mark(one):7}  {one.subject:{width}}  {one.text}"
-            if _mark(one) == _MISSING:
-                yield f"  {'':7}  {'':{width}}  {one.remedy}"
+        width = max((len(finding.subject) for finding in listed), default=0)
+        for finding in listed:
+            yield f"  {_mark(finding):7}  {finding.subject:{width}}  {finding.text}"
+            if _mark(finding) == _MISSING:
+                yield f"  {'':7}  {'':{width}}  {finding.remedy}"
 
 
-def _listing(found: Sequence[Finding] | None) -> list[dict[str, str | None]] | None:
-    if found is None:
+def _listing(findings: Sequence[Finding] | None) -> list[dict[str, str | None]] | None:
+    if findings is None:
         return None
     return [
-        {"subject": one.subject, "mark": _mark(one), "text": one.text, "remedy": one.remedy}
-        for one in found
+        {
+            "subject": finding.subject,
+            "mark": _mark(finding),
+            "text": finding.text,
+            "remedy": finding.remedy,
+        }
+        for finding in findings
     ]

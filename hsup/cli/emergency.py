@@ -1,4 +1,4 @@
-"""What is said and done where the event loop cannot be waited for."""
+"""Report a blocked event loop, and kill leftover processes, without the event loop."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hsup.plugins.calls import NOTICE_SECONDS, Calls
 from hsup.threads import start_thread
 from hsup.visible import say_at_once
 
-#: How often to look whether a plugin blocks.
+#: How often to check whether a plugin blocks the event loop.
 _LOOK_SECONDS = 2.5
 
 
 def tell_of_blocking(calls: Calls) -> None:
-    """Say from now on which plugin keeps the event loop from running, after some 10 s.
+    """Report from now on which plugin has blocked the event loop, after about 10 s.
 
     Raises TooManyProcesses.
     """
@@ -30,41 +30,41 @@ def _watch(calls: Calls) -> None:
     while True:
         time.sleep(_LOOK_SECONDS)
         if blocking := calls.blocking(seconds):
-            say_at_once(f"waiting for {blocking}, which lets hsup do nothing else")
+            say_at_once(f"waiting for {blocking}, which blocks hsup")
             seconds *= 2
         elif not calls.blocking():
             seconds = NOTICE_SECONDS
 
 
 def kill_descendants() -> bool:
-    """Kill what drivers have left among the processes that come from this one, and say so.
+    """Kill and print the descendants of this process that drivers failed to end.
 
-    Returns whether there was any.
+    Returns whether there were any.
     """
-    found: set[int] = set()
-    while fresh := _descendants() - found:  # what was stopped makes no more
-        for pid in fresh:
+    stopped: set[int] = set()
+    while running := _descendants() - stopped:  # a stopped process forks no more
+        for pid in running:
             _send(pid, signal.SIGSTOP)
-        found |= fresh
-    if found:
-        names = ", ".join(f"{pid} ({_name_of(pid)})" for pid in sorted(found))
-        say_at_once(f"killed what was left: {names}")
-    for pid in found:
+        stopped |= running
+    if stopped:
+        names = ", ".join(f"{pid} ({_name_of(pid)})" for pid in sorted(stopped))
+        say_at_once(f"killed remaining processes: {names}")
+    for pid in stopped:
         _send(pid, signal.SIGKILL)
-    return bool(found)
+    return bool(stopped)
 
 
 def _descendants() -> set[int]:
-    """Return the processes below this one that run (man 5 proc, task/TID/children)."""
-    found: set[int] = set()
+    """Return the running descendants of this process (man 5 proc, task/TID/children)."""
+    pids: set[int] = set()
     waiting = [os.getpid()]
     while waiting:
         for path in glob.glob(f"/proc/{waiting.pop()}/task/*/children"):
             with suppress(OSError), open(path, encoding="ascii") as file:
-                fresh = {int(word) for word in file.read().split()} - found
-                found |= fresh
-                waiting += fresh
-    return {pid for pid in found if _is_running(pid)}
+                children = {int(word) for word in file.read().split()} - pids
+                pids |= children
+                waiting += children
+    return {pid for pid in pids if _is_running(pid)}
 
 
 def _is_running(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""Tell how drivers start a dyno, for `hsup doctor --explain`."""
+"""Explain how drivers start a dyno, for `hsup doctor --explain`."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from hsup.visible import warn
 
 _NAME, _COMMAND = DynoName("web", 1), Command(("./web-server",))
 
-#: By driver; None where one tells none.
+#: By driver; None for a driver that cannot explain itself.
 Steps = Mapping[str, Sequence[str] | None]
 
 
 def explain(parts: Components, names: Sequence[str]) -> Steps:
-    """Return the steps of drivers; one that fails is told, and left out."""
+    """Return the steps of drivers; print the error of one that fails, and leave it out."""
     spec = _sample(parts)
-    told: dict[str, Sequence[str] | None] = {}
+    steps: dict[str, Sequence[str] | None] = {}
     for name in names:
         try:
-            told[name] = _explain(parts, name, spec)
+            steps[name] = _explain(parts, name, spec)
         except HsupError as error:
             warn(f"{name}: {error}")
-    return told
+    return steps
 
 
-def numbered(told: Steps) -> Iterator[str]:
-    """Yield the lines that tell steps."""
-    for name, steps in told.items():
+def numbered(steps_by_driver: Steps) -> Iterator[str]:
+    """Yield the lines that list the steps of each driver."""
+    for name, steps in steps_by_driver.items():
         if steps is None:
-            yield f"{name}: does not tell how it starts a dyno"
+            yield f"{name}: does not explain how it starts a dyno"
             continue
         yield f"{name}:"
         width = len(str(len(steps)))
@@ -48,7 +48,7 @@ def _explain(parts: Components, name: str, spec: DynoSpec) -> Sequence[str] | No
 
 
 def _sample(parts: Components) -> DynoSpec:
-    """Return the dyno to explain, which no release has."""
+    """Return the spec of a made-up dyno to explain."""
     release = Release(app="sample", version=1, slug=Slug(parts.settings.folder))
     return dyno_spec(
         release,

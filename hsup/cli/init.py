@@ -1,9 +1,9 @@
-"""Be process 1 for hsup, where that is what hsup was started as.
+"""Act as process 1 where hsup was started as process 1: fork hsup, and reap orphans.
 
-Whatever loses its parent becomes a child of process 1, which has to wait for it; and the
-kernel keeps from process 1 each signal that it has no handler for (man 7 pid_namespaces).
-To do so in hsup itself would take the statuses of its own children away from what waits
-for them, so that process 1 does nothing else.
+A process that loses its parent becomes a child of process 1, which has to wait for it; and
+the kernel delivers to process 1 only signals that it has a handler for (man 7 pid_namespaces).
+If hsup itself reaped orphans, it would take the statuses of its own children from the code
+that waits for them. So process 1 does nothing else.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from signal import (
 )
 from typing import NoReturn
 
-#: What a process does to itself, and what would stop process 1 at its terminal.
+#: Signals that a process causes itself, and that would stop process 1 at its terminal.
 _OWN = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTTIN, SIGTTOU}
-#: What a terminal sends to all of the process group that hsup is in, too.
+#: Signals that a terminal sends to the whole process group, hsup included.
 _TO_GROUP = {SIGINT, SIGQUIT, SIGTSTP, SIGWINCH}
 #: si_code of a signal that the kernel sent (man 2 sigaction).
 _SI_KERNEL = 0x80
 
 
 def fork_below() -> None:
-    """Return in a child of process 1, which ends with the child and as it did.
+    """Fork, and return in the child; process 1 exits with the child's status.
 
-    Raises OSError where nothing can be forked.
+    Raises OSError if the fork fails.
     """
     waited_for = signal.valid_signals() - _OWN
-    before = signal.pthread_sigmask(SIG_BLOCK, waited_for)
+    old_mask = signal.pthread_sigmask(SIG_BLOCK, waited_for)
     child = os.fork()
     if child:
         _serve(child, waited_for)
-    signal.pthread_sigmask(SIG_SETMASK, before)
+    signal.pthread_sigmask(SIG_SETMASK, old_mask)
 
 
 def _serve(child: int, signals: set[signal.Signals]) -> NoReturn:
     """Reap orphans, and pass signals on, until the child has ended."""
-    _reap(child)  # of those that ended before SIGCHLD was waited for, nobody is told again
+    _reap(child)  # no SIGCHLD comes for those that ended before it was blocked
     while True:
         arrived = signal.sigwaitinfo(signals)
         if arrived.si_signo == SIGCHLD:
@@ -60,7 +60,7 @@ def _serve(child: int, signals: set[signal.Signals]) -> NoReturn:
 
 
 def _reap(child: int) -> None:
-    """Wait for all that has ended; end as the child did, if it has."""
+    """Wait for all children that have ended; exit with the status of `child` if it has."""
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == child:

@@ -28,10 +28,11 @@ def main() -> None:
 
 
 def words_of_plain_run(arguments: Sequence[str], variables: Iterable[str]) -> tuple[str, ...]:
-    """Return the words of a `hsup run` without options, none for anything else.
+    """Return the words of an `hsup run` without options, none for any other command.
 
-    There is nothing to parse then, and to import click takes a sixth of its time
-    (bench/run.py). `variables` are the names of those that are set: some stand for options.
+    There is nothing to parse then, and importing click takes a sixth of the time of
+    `hsup run` (bench/run.py). `variables` are the names of the environment variables that
+    are set: some stand for options.
     """
     if not VARIABLES.isdisjoint(variables):
         return ()

@@ -1,4 +1,4 @@
-"""What `hsup run` does; whether click has read its options, `hsup.cli` decides."""
+"""Run a one-off dyno for `hsup run`, whether or not click has parsed its options."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
     driver = parts.driver()
     allow_many()
     spec = _spec(release, words, options)
-    if told := catalogue.ignored_slug(options.driver, driver, release):
-        warn(told)
+    if warning := catalogue.ignored_slug(options.driver, driver, release):
+        warn(warning)
     if not isinstance(driver, RunsForeground):
-        raise DriverError(f"the driver {options.driver} cannot run a command in the foreground")
+        raise DriverError(f'driver "{options.driver}" cannot run a command in the foreground')
     with closing(driver):
         sweep(driver)
         parts.build(driver, release)
-        with flags_kept(), _failures_told():
+        with flags_kept(), _failures_printed():
             status = driver.run(spec, options.grace_seconds)
     if status.out_of_memory:
         _tell_out_of_memory()
@@ -45,29 +45,29 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
 
 
 @contextmanager
-def _failures_told() -> Iterator[None]:
-    """Say why a driver failed before a signal ends hsup, and leave no process of its mistakes."""
+def _failures_printed() -> Iterator[None]:
+    """Print why a driver failed before a signal ends hsup; kill what its mistake left."""
     try:
         yield
     except HsupError as error:
         warn(str(error))
         end_by_signals()
         if error.is_mistake:
-            from hsup.cli.emergency import kill_descendants  # takes long, and is needed rarely
+            from hsup.cli.emergency import kill_descendants  # slow to import, rarely needed
 
             kill_descendants()
         sys.exit(error.exit_code)
 
 
 def _tell_out_of_memory() -> None:
-    from hsup.output import messages  # takes long, and is needed rarely
+    from hsup.output import messages  # slow to import, rarely needed
 
     warn(f"the dyno ran out of memory: {messages.OUT_OF_MEMORY}")
 
 
 def _leave(status: int) -> NoReturn:
-    """Exit without taking the interpreter apart, which takes longer than starting a dyno."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed
+    """Exit without finalizing the interpreter, which takes longer than starting a dyno."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if the caller closed it
         stream.flush()
     os._exit(status)
 
@@ -76,7 +76,7 @@ def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpe
     name = one_off_name("run")
     if options.start_number is not None:
         name = DynoName("run", options.start_number)
-    types = (one.name for one in release.processes if one.name != RELEASE_TYPE)
+    types = (process.name for process in release.processes if process.name != RELEASE_TYPE)
     port = None if "PORT" in release.config else Ports(types).lease(name)
     command = one_off_command(release, words)
     require_passable(release, [command])

@@ -1,4 +1,4 @@
-"""What the shared options were set to."""
+"""The values of the shared options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsup.errors import UsageError
 from hsup.model import Bind
 
 DEFAULT_DRIVER = "simple"
-#: What the platform gives a dyno between SIGTERM and SIGKILL.
+#: The grace period of the platform: the time between SIGTERM and SIGKILL.
 DEFAULT_GRACE_SECONDS = 30.0
 DEFAULT_LOG_FORMAT = "heroku"
 _READ_ONLY = ":ro"
@@ -40,13 +40,13 @@ VARIABLES = frozenset(
 
 
 class Options:
-    """What the shared options were set to, before and after the command."""
+    """The values of the shared options, given before or after the command."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = dict(given)
 
     def refined(self, given: Mapping[str, Any]) -> Options:
-        """Return these with what stands after the command, which counts more."""
+        """Return these options overridden by those after the command; binds add up."""
         after = {name: value for name, value in given.items() if value not in (None, ())}
         binds = (*(self._given.get("binds") or ()), *(after.get("binds") or ()))
         return Options({**self._given, **after, "binds": binds})
@@ -58,12 +58,12 @@ class Options:
 
     @property
     def chosen_driver(self) -> str | None:
-        """Return the name of the driver that was asked for, None for the default."""
+        """Return the name of the driver that the user chose, None for the default."""
         return self._given.get("driver") or None
 
     @property
     def source(self) -> str | None:
-        """Return the name of the source, None for the one that is asked for most."""
+        """Return the name of the source, None for the one with the strongest claim."""
         return self._given.get("source")
 
     @property
@@ -73,30 +73,30 @@ class Options:
 
     @property
     def start_number(self) -> int | None:
-        """Return the number of a type's first dyno, None if it was not set."""
+        """Return the number of the first dyno of each type, None if it was not set."""
         return self._given.get("start_number")
 
     @property
     def grace_seconds(self) -> float:
-        """Return what a dyno gets between SIGTERM and SIGKILL. Raises UsageError."""
+        """Return the grace period. Raises UsageError."""
         given = self._given.get("grace")
         if given is not None and not 0 <= given < float("inf"):
-            raise UsageError(f"--grace must be a number of seconds, got {given}")
+            raise UsageError(f'--grace must be a number of seconds, got "{given}"')
         return DEFAULT_GRACE_SECONDS if given is None else float(given)
 
     @property
     def log_format(self) -> str:
-        """Return how log lines are printed."""
+        """Return the format of log lines."""
         return self._given.get("log_format") or DEFAULT_LOG_FORMAT
 
     @property
     def is_verbose(self) -> bool:
-        """Tell whether to say more."""
+        """Tell whether to log what hsup does."""
         return bool(self._given.get("verbose"))
 
     @property
     def size(self) -> str | None:
-        """Return the size of dynos that are given none, None for the driver's default."""
+        """Return the size of dynos without a size of their own, None for the driver's default."""
         return self._given.get("size") or None
 
     @property
@@ -106,11 +106,11 @@ class Options:
 
     @property
     def binds(self) -> tuple[Bind, ...]:
-        """Return the paths that dynos see. Raises UsageError."""
+        """Return the paths of this machine that dynos see. Raises UsageError."""
         return tuple(_parse_bind(text) for text in self._given.get("binds") or ())
 
     def settings(self) -> Settings:
-        """Return what plugins get."""
+        """Return the settings that plugins get."""
         return read_settings(
             app=self._given.get("app"),
             control_socket=self._given.get("control_socket"),
@@ -118,9 +118,9 @@ class Options:
         )
 
 
-#: What no bind can replace without taking the dyno apart, and what nothing can be made in.
-_OWN_PLACES = ("/", "/dev", "/dev/pts")
-_OWN_TREES = ("/proc", "/sys")
+#: Directories that a bind would break, and trees in which no mount point can be created.
+_RESERVED_PATHS = ("/", "/dev", "/dev/pts")
+_RESERVED_TREES = ("/proc", "/sys")
 
 
 def _parse_bind(text: str) -> Bind:
@@ -128,14 +128,14 @@ def _parse_bind(text: str) -> Bind:
 
     paths = text.removesuffix(_READ_ONLY)
     host, _, dyno = paths.partition(":")
-    place = "/" + os.path.normpath(dyno or host).lstrip("/")
-    bind = Bind(host=Path(host), dyno=Path(place), read_only=paths != text)
+    path = "/" + os.path.normpath(dyno or host).lstrip("/")
+    bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
     if ":" in dyno:
-        raise UsageError(f'cannot bind "{text}": it must be HOST[:DYNO][:ro]')
+        raise UsageError(f'cannot bind "{text}": expected HOST[:DYNO][:ro]')
     if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
         raise UsageError(f'cannot bind "{text}": both paths must begin with /')
-    if place in _OWN_PLACES or f"/{place.split('/')[1]}" in _OWN_TREES:
-        raise UsageError(f'cannot bind "{text}": {bind.dyno} is the dyno\'s own')
+    if path in _RESERVED_PATHS or f"/{path.split('/')[1]}" in _RESERVED_TREES:
+        raise UsageError(f'cannot bind "{text}": {bind.dyno} is reserved in a dyno')
     if not bind.host.exists():
         raise UsageError(f'cannot bind "{text}": {bind.host} does not exist')
     return bind

@@ -1,4 +1,4 @@
-"""`hsup plugins`: what is installed, and what is wrong with it."""
+"""`hsup plugins`: list the installed plugins and their faults."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hsup.visible import tell, tell_json
 @click.command("plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def command(before: Options, /, *, as_json: bool) -> None:
+def command(outer: Options, /, *, as_json: bool) -> None:
     """List the plugins: name, distribution, version, hooks, and load errors.
 
-    Plugins are found by the entry-point group "hsup" of installed packages,
+    Plugins are installed packages with an entry point in the group "hsup",
     for example: pip install hsup-driver-docker
     """
-    del before
+    del outer
     manager = plugin_manager()
     registered: dict[str, Mapping[str, object]] = {
         "drivers": manager.drivers,
@@ -32,16 +32,16 @@ def command(before: Options, /, *, as_json: bool) -> None:
         "services": manager.services,
         "commands": manager.commands(COMMANDS),
     }
-    names = {kind: sorted(found) for kind, found in registered.items()}
+    names = {kind: sorted(parts) for kind, parts in registered.items()}
     if as_json:
         listing: dict[str, Any] = {"plugins": [_fields(one) for one in manager.plugins]}
         tell_json({**listing, **names, "faults": manager.faults()})
         return
     for line in table([("NAME", "DISTRIBUTION", "VERSION", "HOOKS"), *map(_row, manager.plugins)]):
         tell(line)
-    for kind, found in names.items():
-        if found:
-            tell(f"{kind}: {', '.join(found)}")
+    for kind, parts in names.items():
+        if parts:
+            tell(f"{kind}: {', '.join(parts)}")
     for fault in manager.faults():
         tell(f"fault: {fault}")
 

@@ -1,4 +1,4 @@
-"""What prints the log of `hsup start`, its warnings, and keeps hsup's own records."""
+"""Create the printers of `hsup start`, and route hsup's own log to them and to memory."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hsup.cli.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
 from hsup.output.formats import formatter
 from hsup.output.printer import ErrorPrinter, Printer, RawPrinter
 
-_STDOUT, _STDERR = 1, 2  # also where Python has closed its own
+_STDOUT, _STDERR = 1, 2  # also if Python has no stream open there
 
 
 def log_printer(log_format: str) -> Printer | RawPrinter:
-    """Return the sink that prints what dynos write and hsup tells."""
+    """Return the sink that prints the output of dynos and hsup's own lines."""
     if log_format == "raw":
         return RawPrinter(_STDOUT, _STDERR)
     return Printer(_STDOUT, formatter(log_format, coloured=wants_colour(_STDOUT)))
 
 
 def error_printer(printer: Printer | RawPrinter) -> ErrorPrinter:
-    """Return what prints on standard error, which may be where the log goes."""
+    """Return the printer for standard error, which may be the same file as the log's."""
     if isinstance(printer, RawPrinter):
         return ErrorPrinter(printer.errors)
     if os.path.sameopenfile(_STDOUT, _STDERR):
@@ -31,19 +31,19 @@ def error_printer(printer: Printer | RawPrinter) -> ErrorPrinter:
 
 
 def log_to_memory(errors: ErrorPrinter, *, verbose: bool) -> DiagnosticLog:
-    """Keep hsup's own log for SIGUSR1; print warnings, or more."""
+    """Keep hsup's own log in memory for SIGUSR1; print warnings, or more if verbose."""
     kept = DiagnosticLog()
     printed = PrintedLog(errors.print, logging.INFO if verbose else logging.WARNING)
     printed.setFormatter(_WithoutTraceback("hsup: %(message)s"))
     logging.getLogger("hsup").setLevel(logging.DEBUG)
-    root = logging.getLogger()  # plugins and libraries warn too
+    root = logging.getLogger()  # plugins and libraries log warnings too
     root.addHandler(kept)
     root.addHandler(printed)
     return kept
 
 
 class _WithoutTraceback(VisibleFormatter):
-    """Leaves tracebacks to the diagnostic log, which has all of them."""
+    """Leaves out tracebacks; the diagnostic log keeps them."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """Return nothing."""

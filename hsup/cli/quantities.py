@@ -1,4 +1,4 @@
-"""Parse which dynos `hsup start` is asked for: `web=2:standard-2x worker`."""
+"""Parse the quantities and sizes for `hsup start`: `web=2:standard-2x worker`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from hsup.errors import UsageError
 from hsup.numerals import are_digits, whole_number
 
-#: More dynos of one type than any machine runs are a slip of the finger.
+#: More dynos of one type than any machine runs: a larger number is a typing mistake.
 _MOST_DYNOS = 10_000
 
 
@@ -22,7 +22,7 @@ def parse_types(words: Iterable[str]) -> Mapping[str, tuple[int, str | None]]:
         if colon and not size:
             raise UsageError(f'"{word}": the size is missing, as in web=2:standard-2x')
         if name in asked:
-            raise UsageError(f'"{word}": the type "{name}" was already given')
+            raise UsageError(f'"{word}": process type "{name}" was already given')
         asked[name] = (_parse_quantity(word, number) if equals else 1, size or None)
     return asked
 
@@ -33,5 +33,5 @@ def _parse_quantity(word: str, number: str) -> int:
         raise UsageError(text)
     quantity = whole_number(number.lstrip("0") or "0")
     if quantity is None or quantity > _MOST_DYNOS:
-        raise UsageError(f'"{word}": more than {_MOST_DYNOS} dynos of a type')
+        raise UsageError(f'"{word}": the quantity must be at most {_MOST_DYNOS}')
     return quantity

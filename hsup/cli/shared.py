@@ -16,9 +16,9 @@ from hsup.cli.options import (
 
 
 class _Shared(click.Option):
-    """An option of every command, of which only the outermost one reads the variable.
+    """An option of every command; only the outermost command reads its environment variable.
 
-    So a variable never outweighs an option, wherever that stands.
+    So an option takes precedence over its variable, before and after the command.
     """
 
     def __init__(self, *names: str, variable: str, help: str, **rest: Any) -> None:  # noqa: A002
@@ -28,7 +28,7 @@ class _Shared(click.Option):
         return super().resolve_envvar_value(ctx) if ctx.parent is None else None
 
 
-#: The same objects for all commands: to make them takes click longer than to parse.
+#: The same objects for all commands: click takes longer to make them than to parse.
 SHARED_OPTIONS = (
     _Shared("-a", "--app", variable="HSUP_APP", metavar="NAME", help="The application's name."),
     _Shared(
@@ -45,13 +45,13 @@ SHARED_OPTIONS = (
         variable="HSUP_SOURCE",
         metavar="NAME",
         help="The source of releases.  [default: heroku if HEROKU_ACCESS_TOKEN is set, "
-        "directory if HSUP_CONTROL_DIR is, procfile if ./Procfile is there]",
+        "directory if HSUP_CONTROL_DIR is set, procfile if ./Procfile exists]",
     ),
     _Shared(
         "--oneshot/--no-oneshot",
         variable="HSUP_ONESHOT",
         default=None,
-        help="Start nothing again; end with the highest exit status, 255 for a dyno "
+        help="Restart no dyno; exit with the highest exit status, 255 for a dyno "
         "that could not be started.",
     ),
     _Shared(
@@ -59,7 +59,7 @@ SHARED_OPTIONS = (
         variable="HSUP_START_NUMBER",
         type=click.IntRange(min=1),
         metavar="N",
-        help="The number of a type's first dyno.  [default: 1]",
+        help="The number of the first dyno of each type.  [default: 1]",
     ),
     _Shared(
         "-s",
@@ -73,7 +73,7 @@ SHARED_OPTIONS = (
         "--logplex-url",
         variable="HSUP_LOGPLEX_URL",
         metavar="URL",
-        help="Send the dynos' log lines there too.",
+        help="Send the dynos' log lines to this URL, too.",
     ),
     _Shared(
         "--bind",
@@ -81,13 +81,13 @@ SHARED_OPTIONS = (
         variable="HSUP_BIND",
         multiple=True,
         metavar="HOST[:DYNO][:ro]",
-        help="A path of this machine that dynos see, :ro for reading only; may be given again.",
+        help="A path of this machine that dynos see, read-only with :ro; can be repeated.",
     ),
     _Shared(
         "--size",
         variable="HSUP_SIZE",
         metavar="SIZE",
-        help="The size of dynos that are given none, standard-2x for example; "
+        help="The size of dynos that have no other size, for example standard-2x; "
         "for drivers with containers.  [default: the driver's]",
     ),
     _Shared(
@@ -95,7 +95,7 @@ SHARED_OPTIONS = (
         variable="HSUP_DYNO_METADATA",
         default=None,
         help="Give dynos the platform's variables: HEROKU_APP_NAME, HEROKU_DYNO_ID, "
-        "HEROKU_RELEASE_VERSION, and what else the source knows.",
+        "HEROKU_RELEASE_VERSION, and others that the source knows.",
     ),
     _Shared(
         "--grace",
@@ -103,26 +103,27 @@ SHARED_OPTIONS = (
         variable="HSUP_GRACE",
         type=click.FloatRange(min=0),
         metavar="SECONDS",
-        help=f"What a dyno gets between SIGTERM and SIGKILL.  [default: {DEFAULT_GRACE_SECONDS:g}]",
+        help="The grace period of dynos, between SIGTERM and SIGKILL.  "
+        f"[default: {DEFAULT_GRACE_SECONDS:g}]",
     ),
     _Shared(
         "--log-format",
         variable="HSUP_LOG_FORMAT",
         type=click.Choice(LOG_FORMATS),
-        help=f"How log lines are printed.  [default: {DEFAULT_LOG_FORMAT}]",
+        help=f"The format of log lines.  [default: {DEFAULT_LOG_FORMAT}]",
     ),
     _Shared(
         "-v",
         "--verbose/--no-verbose",
         variable="HSUP_VERBOSE",
         default=None,
-        help="Say what hsup does, on standard error.",
+        help="Log what hsup does to standard error.",
     ),
 )
 
 
 class SharingCommand(click.Command):
-    """A command that takes the shared options, listed behind its own ones."""
+    """A command that takes the shared options, listed after its own options."""
 
     def __init__(
         self, name: str | None, *, params: Sequence[click.Parameter] | None = None, **rest: Any

@@ -17,11 +17,11 @@ from hsup.visible import say_at_once
 
 logger = logging.getLogger(__name__)
 
-#: A service manager of a container (SIGPWR), or the kernel before it kills (SIGXCPU), says so
-#: once or every second: none of them is a second signal.
+#: A container's service manager sends SIGPWR, and the kernel SIGXCPU before it kills, once or
+#: every second: a repetition does not count as a second signal.
 _STOPPING_ONCE = (signal.SIGPWR, signal.SIGXCPU)
 
-#: What would end hsup without a word to its dynos, and means nothing to it.
+#: Signals that hsup has no use for, and that would end it without stopping its dynos.
 _MEANINGLESS = (
     signal.SIGALRM,
     signal.SIGIO,
@@ -32,15 +32,15 @@ _MEANINGLESS = (
     *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
 
-#: From this one on, a signal that stops ends hsup whatever it waits for.
+#: From this stopping signal on, hsup ends without waiting for anything.
 _LAST_COUNT = 3
 
 
 class SignalHandlers:
-    """Does what signals ask for, also while a plugin keeps the event loop from running.
+    """Acts on signals, even while a plugin blocks the event loop.
 
-    `stop` is called for each signal that stops, `leave` for the third one, which must end
-    hsup. A second one breaks off what blocks the loop.
+    `stop` is called for each stopping signal, `leave` for the third one and must end hsup.
+    The second one interrupts whatever blocks the loop.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class SignalHandlers:
     def install(self) -> None:
         """Handle signals from now on.
 
-        SIGINT and SIGTERM stop, SIGQUIT at once, SIGHUP reloads, SIGUSR1 dumps the
-        diagnostic log. A SIGHUP that came because the terminal is gone stops, as nobody
-        could do so from there any more, unless hsup was started with nohup.
+        SIGINT and SIGTERM stop hsup, SIGQUIT at once; SIGHUP reloads; SIGUSR1 prints the
+        diagnostic log. If SIGHUP came because the terminal was closed, it stops hsup, since
+        no one could stop it from there later, unless hsup was started with nohup.
         """
         for number in (SIGINT, SIGTERM, SIGQUIT, *_STOPPING_ONCE):
             self._handle(number, self._end)
@@ -80,7 +80,7 @@ class SignalHandlers:
                 self._handle(number, self._ignore)
 
     def _handle(self, number: int, act: Callable[[int], object]) -> None:
-        """Have a function called even while something blocks the loop, and the loop woken."""
+        """Call a function even while the event loop is blocked, and wake the loop."""
 
         def handle(number: int, frame: FrameType | None) -> None:
             del frame
@@ -90,27 +90,27 @@ class SignalHandlers:
         signal.signal(number, handle)
 
     def _end(self, number: int) -> None:
-        """Count a signal that stops; the third one ends hsup here."""
+        """Count a stopping signal; the third one ends hsup here."""
         if self._repeats.is_one(number) or (number in _STOPPING_ONCE and self._count):
             return
         self._count = max(self._count + 1, 2 if number == SIGQUIT else 1)
         if self._count >= _LAST_COUNT or self._loop.is_closed():
             self._leave(Signals(number))
-        if number == SIGQUIT:  # a first signal and a second one
+        if number == SIGQUIT:  # counts as a first and a second signal
             self._soon(self._stop, Signals(number))
         self._soon(self._stop, Signals(number))
         blocking = self._calls.blocking()
         if blocking is None:
             return
         if self._count == 1:
-            say_at_once(f"waiting for {blocking}, which lets hsup do nothing else")
+            say_at_once(f"waiting for {blocking}, which blocks hsup")
         else:
-            say_at_once(f"interrupting {blocking}")
+            say_at_once(f"interrupting the wait for {blocking}")
             self._interrupt_later_ones()
             self._calls.interrupt()
 
     def _interrupt_later_ones(self) -> None:
-        """Leave none of the calls that an end takes more time than one that can be cancelled."""
+        """Limit later blocking calls to the time that a cancelled call has."""
         signal.signal(signal.SIGALRM, lambda *_: self._calls.interrupt())
         signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS, LAST_SECONDS)
 
@@ -121,7 +121,7 @@ class SignalHandlers:
     def _hang_up(self) -> None:
         if not (self._needs_terminal and not _has_terminal()):
             self._reload()
-        elif not self._count:  # it comes twice, from the kernel and from the shell
+        elif not self._count:  # SIGHUP comes twice, from the kernel and from the shell
             self._count = 1
             self._stop(SIGHUP)
 
@@ -132,13 +132,13 @@ class SignalHandlers:
 
 
 def _do_nothing() -> None:
-    """Be called when the loop was woken by a signal that is handled already."""
+    """Do nothing: the signal that woke the event loop is already handled."""
 
 
 def _name(number: int) -> str:
     try:
         return Signals(number).name
-    except ValueError:  # most of those for real time have none
+    except ValueError:  # most real-time signals have no name
         return f"signal {number}"
 
 

@@ -1,4 +1,4 @@
-"""`hsup start`: the dynos of an application, supervised."""
+"""`hsup start`: run and supervise the dynos of an application."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hsup.descriptors import require_least
 from hsup.errors import UsageError
 from hsup.supervision.formation import ScaleRequest
 
-_STDERR = 2  # also where Python has closed its own
+_STDERR = 2  # also if Python has no stream open there
 
 
 @click.command(
@@ -31,19 +31,19 @@ Examples:
   hsup start web=2 worker           two of web, one of worker, none of others
   hsup start web=2:standard-2x      two of web, with more memory each
   hsup start --quantities release   as many as the release says
-  hsup start --oneshot              each once; end when all have ended
+  hsup start --oneshot              each once; exit when all have ended
 
 \b
-Signals: TERM and INT stop all dynos and end hsup, a second one (or QUIT)
-does so at once, a third one waits for nothing; HUP asks the source for its
-release again; USR1 prints a diagnostic log.""",
+Signals: TERM and INT stop all dynos and end hsup; a second one (or QUIT)
+does so at once; after a third one hsup waits for nothing. HUP fetches the
+release from the source again. USR1 prints a diagnostic log.""",
 )
 @click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1)
 @click.option(
     "--quantities",
     type=click.Choice(["one", "release"]),
     envvar="HSUP_QUANTITIES",
-    help="Where no TYPE is given: one dyno of each type with a quantity above zero, or as many "
+    help="If no TYPE is given: one dyno of each type with a quantity above zero, or as many "
     "as the release says.  [default: one; release on Heroku]  [HSUP_QUANTITIES]",
 )
 @click.option(
@@ -53,7 +53,7 @@ release again; USR1 prints a diagnostic log.""",
 )
 @click.pass_obj
 def command(
-    before: Options,
+    outer: Options,
     /,
     types: tuple[str, ...],
     quantities: str | None,
@@ -63,14 +63,14 @@ def command(
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
 
-    A new release of the source replaces what it changes, and nothing else.
-    Ends with 0 after SIGTERM, 130 after SIGINT; with 1 if a dyno had to be
-    killed because it did not end in time.
+    A new release of the source restarts the dynos that it changes, and no others.
+    Exits with status 0 after SIGTERM, 130 after SIGINT, and 1 if a dyno had to
+    be killed because it did not end in time.
     """
-    options = before.refined(given)
+    options = outer.refined(given)
     said_by = click.get_current_context().get_parameter_source("quantities")
     if types and quantities == "release" and said_by == ParameterSource.COMMANDLINE:
-        raise UsageError("--quantities release and TYPE exclude one another")
+        raise UsageError("--quantities release cannot be used together with TYPE")
     request = Request(
         options=options,
         asked=_asked(options, types, follows_release=not types and quantities == "release"),
@@ -79,7 +79,7 @@ def command(
     )
     require_least()
     _keep_descriptors_from_dynos()
-    gc.freeze()  # what is imported now stays
+    gc.freeze()  # what is imported by now is never freed
     gc.enable()
     sys.exit(asyncio.run(supervise(request)))
 
@@ -96,10 +96,10 @@ def _asked(options: Options, types: tuple[str, ...], *, follows_release: bool) -
 
 
 def _keep_descriptors_from_dynos() -> None:
-    """Let no dyno inherit what whoever started hsup left open."""
+    """Keep dynos from inheriting descriptors that hsup's caller left open."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) > _STDERR:
             try:
-                os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by place only
-            except OSError:  # the one that listed the folder
+                os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by position only
+            except OSError:  # the descriptor that listed the directory
                 pass

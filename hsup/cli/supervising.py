@@ -27,9 +27,9 @@ from hsup.visible import say_at_once, warn, warn_of
 
 logger = logging.getLogger(__name__)
 
-#: How long a reader of the output may take nothing before hsup ends without it.
+#: How long a reader of the output may be stuck before hsup ends without it.
 _STUCK_SECONDS = 5.0
-#: As long as that for what hsup has logged, which is little.
+#: The same for what hsup has logged, which is little.
 _STUCK_ERRORS_SECONDS = 0.5
 
 
@@ -37,8 +37,8 @@ _STUCK_ERRORS_SECONDS = 0.5
 class Request:
     """What the user asked `hsup start` for.
 
-    Where `may_follow` is set, the source may say how many dynos there are; `stays` has hsup
-    wait for another release when nothing is left to run.
+    If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
+    hsup waits for another release when nothing is left to run.
     """
 
     options: Options
@@ -48,7 +48,7 @@ class Request:
 
 
 async def supervise(request: Request) -> int:
-    """Run dynos until hsup is stopped, or nothing is left to run; return the exit status."""
+    """Run dynos until hsup is stopped or nothing is left to run; return the exit status."""
     printer = log_printer(request.options.log_format)
     errors = error_printer(printer)
     try:
@@ -60,7 +60,7 @@ async def supervise(request: Request) -> int:
 
 
 class _Session:
-    """A supervisor with all that it takes. Raises HsupError where a part of it is missing."""
+    """A supervisor with everything that it needs. Raises HsupError if something is missing."""
 
     def __init__(self, request: Request, printer: LogSink, errors: ErrorPrinter) -> None:
         self._errors = errors
@@ -85,7 +85,7 @@ class _Session:
         )
 
     def handle_signals(self) -> None:
-        """Do what signals ask for from now on, also while a plugin blocks."""
+        """Handle signals from now on, even while a plugin blocks the event loop."""
         SignalHandlers(
             stop=self._supervisor.stop,
             reload=self._supervisor.reload,
@@ -101,19 +101,19 @@ class _Session:
         try:
             with closing(self._driver):
                 status = await self._supervisor.run(self._services)
-        except Exception as error:  # noqa: BLE001 - it is raised, or told, below
+        except Exception as error:  # noqa: BLE001 - it is raised or printed below
             failure = error
         finally:
             await self._close()
-        if self._has_left_something:  # which the loop would wait for
+        if self._has_left_something:  # asyncio would wait for it
             await self._errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
-            os._exit(_told(failure) if failure else status)
+            os._exit(_print_failure(failure) if failure else status)
         if failure:
             raise failure
         return status
 
     async def _close(self) -> None:
-        """Have all output printed, unless its reader takes nothing any more."""
+        """Print all remaining output, unless its reader is stuck."""
         if self._has_left_something:
             kill_descendants()
         stuck_seconds = 0.1 if self._supervisor.is_hurried else _STUCK_SECONDS
@@ -124,21 +124,21 @@ class _Session:
         return self._supervisor.has_given_up or self._parts.calls.has_abandoned
 
     def _leave(self, number: Signals) -> NoReturn:
-        """End at once, from a signal handler; say what was killed and what is left behind.
+        """Exit at once, from a signal handler; print what was killed and what keeps running.
 
-        Dynos that are no processes of hsup's are adopted by the next.
+        The next hsup adopts or removes dynos that are not processes of this one.
         """
         for call in self._parts.calls.waited_for():
-            say_at_once(f"gave up waiting for {call}")
+            say_at_once(f"stopped waiting for {call}")
         has_killed = kill_descendants()
         if isinstance(self._driver, Adopts) or not has_killed:
             for name in self._supervisor.running():
-                say_at_once(f"left {name} behind: start hsup again to adopt or remove it")
+                say_at_once(f"left {name} running; start hsup again to adopt or remove it")
         os._exit(128 + number)
 
 
 def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, Source]:
-    """Return the source, and what the supervisor is to do with it."""
+    """Return the options of the supervisor, and its source."""
     options, asked = request.options, request.asked
     name, source = parts.source()
     follows = request.may_follow and parts.source_factory(name).follows_formation
@@ -158,15 +158,15 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
 
 
 def _log_calls(calls: Calls, router: LogRouter) -> None:
-    """Have what plugins do told with the dynos' output, and in hsup's own log."""
+    """Report the calls of plugins in the dynos' log, and in hsup's own log."""
     calls.has_alarm = False
     calls.say = partial(router.say, SUPERVISOR)
     calls.warn = logger.warning
     calls.note = lambda text, error: logger.debug("%s", text, exc_info=error)
 
 
-def _told(failure: Exception) -> int:
-    """Print what hsup ends with, as whoever catches it would have; return the exit status."""
+def _print_failure(failure: Exception) -> int:
+    """Print a failure as the command line would; return the exit status."""
     if isinstance(failure, HsupError):
         warn(str(failure))
         return failure.exit_code

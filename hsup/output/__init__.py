@@ -1,1 +1,1 @@
-"""What dynos write and what hsup tells, line by line from pipes to log sinks."""
+"""Relay the output of dynos and hsup's own lines from pipes to log sinks."""

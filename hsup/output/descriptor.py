@@ -1,4 +1,4 @@
-"""Write to a descriptor of somebody else without ever blocking the event loop."""
+"""Write to a descriptor shared with others without ever blocking the event loop."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from collections.abc import Callable
 from typing import Protocol
 
 _NEWLINE = ord("\n")
-#: How much may wait for a slow reader before dynos are no longer read.
+#: How much is kept for a slow reader before hsup stops reading from dynos.
 FULL_BYTES = 1 << 20
-#: What is written in small pieces waits in larger ones: each has a cost of its own.
+#: Small writes are joined into larger pieces: each piece has a cost of its own.
 _PIECE_BYTES = 1 << 16
 
 #: What a pipe that polls writable takes without blocking: PIPE_BUF, a page (man 7 pipe).
 _PIPE_PIECE = re.compile(rb".{1,4096}", re.DOTALL)
-#: What a pseudo-terminal does: its room comes in steps of 256 bytes (Linux,
-#: drivers/tty/tty_buffer.c), and is looked at again before every character that
+#: What a pseudo-terminal takes: its buffer grows in steps of 256 bytes (Linux,
+#: drivers/tty/tty_buffer.c), and the room is checked again before each character that
 #: may become several, as "\n" becomes "\r\n" (drivers/tty/n_tty.c).
 _TERMINAL_PIECE = re.compile(rb"[^\n\r\t\b]{1,128}|[\n\r\t\b]")
 
 
 class DescriptorWriter:
-    """Keeps what a slow reader has not taken yet, in order.
+    """Writes in order, and keeps what a slow reader has not taken yet.
 
-    O_NONBLOCK belongs to the open file, which hsup shares with its parent
-    shell, so it is never set there: a pipe or a terminal is opened anew, or
-    polled before every small write where it is another user's; a socket is
-    sent to with MSG_DONTWAIT, and a regular file never blocks.
+    O_NONBLOCK belongs to the open file description, which hsup shares with its
+    parent shell, so hsup never sets it. Instead it reopens a pipe or a terminal,
+    or polls before each small write if that belongs to another user; a socket is
+    written with MSG_DONTWAIT, and a regular file never blocks.
     """
 
     def __init__(self, descriptor: int, on_broken: Callable[[OSError], None]) -> None:
@@ -50,12 +50,12 @@ class DescriptorWriter:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether more waits than should."""
+        """Tell whether more than FULL_BYTES are waiting for the reader."""
         return self._waiting_bytes > FULL_BYTES
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing is written any more: the reader is gone, or this was closed."""
+        """Tell whether writing has ended: the reader is gone, or this was closed."""
         return self._is_over
 
     @property
@@ -64,10 +64,10 @@ class DescriptorWriter:
         return self._taken_bytes
 
     def write(self, data: bytes) -> int:
-        """Write now what can be written now, and the rest as soon as possible.
+        """Write what can be written now, and the rest as soon as possible.
 
-        Return how much is lost, as a file has no room for it; the next write is tried all the
-        same, and begins a line where one was torn.
+        Return how many bytes are lost because a file has no room for them. The next write is
+        tried all the same, and begins a new line if one was cut.
         """
         if self._is_over or not data:
             return 0
@@ -81,14 +81,13 @@ class DescriptorWriter:
         return 0
 
     async def drained(self) -> None:
-        """Return when no more than half of what is allowed waits."""
+        """Return when at most half of FULL_BYTES is waiting for the reader."""
         await self._room.wait()
 
     async def close(self) -> None:
         """Return when all is written, or the reader is gone; may be called again.
 
-        What is left when this is cancelled is dropped, and so is what is
-        written afterwards.
+        If this is cancelled, the rest is dropped, and so are later writes.
         """
         try:
             while self._waiting:
@@ -137,7 +136,7 @@ class DescriptorWriter:
             written = self._outlet.write(data)
         except BlockingIOError:
             return 0
-        except OSError as error:  # whoever read it is gone
+        except OSError as error:  # the reader is gone
             self._is_over = True
             self._on_broken(error)
             return len(data)
@@ -169,7 +168,7 @@ def _open_outlet(descriptor: int) -> _Outlet:
     if stat.S_ISFIFO(mode) or os.isatty(descriptor):
         try:
             return _ReopenedOutlet(descriptor)
-        except OSError:  # another user's, after su or in a container; or no /proc
+        except OSError:  # it is another user's, after su or in a container; or no /proc
             piece = _PIPE_PIECE if stat.S_ISFIFO(mode) else _TERMINAL_PIECE
             return _PolledOutlet(descriptor, piece)
     return _FileOutlet(descriptor)
@@ -207,7 +206,7 @@ class _SocketOutlet:
 class _PolledOutlet:
     """Writes so little at a time that even a blocking descriptor does not block.
 
-    It would where another writer of the same pipe came in between.
+    It can still block if another process writes to the same pipe at that moment.
     """
 
     def __init__(self, descriptor: int, piece: re.Pattern[bytes]) -> None:
@@ -221,7 +220,7 @@ class _PolledOutlet:
         while (piece := self._piece.match(data, written)) and self._poll.poll(0):
             try:
                 written += os.write(self._descriptor, piece[0])
-            except BlockingIOError:  # somebody unblocked it
+            except BlockingIOError:  # another process set O_NONBLOCK
                 break
         return written
 
@@ -233,7 +232,7 @@ class _PolledOutlet:
 
 
 class _FileOutlet:
-    """A file or a device: nothing waits for it, but there may be no room for a while."""
+    """A file or a device: a write never blocks, but fails while there is no room."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -242,7 +241,7 @@ class _FileOutlet:
         return os.write(self._descriptor, data)
 
     def write_all(self, data: bytes) -> tuple[int, OSError | None]:
-        """Return how much was written, and why no more: a full disk, a quota, a limit."""
+        """Return how many bytes were written, and the error if not all: a full disk, a quota."""
         written = 0
         while written < len(data):
             try:
@@ -253,10 +252,10 @@ class _FileOutlet:
         return written, None
 
     def _return_to_end(self) -> bool:
-        """Go back to the end of a file that was made shorter; tell whether it was."""
+        """Seek to the end of a file that was truncated; return whether it was."""
         here = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
-        if end > here:  # whoever called hsup has it write over what is there
+        if end > here:  # the caller has hsup overwrite existing content
             os.lseek(self._descriptor, here, os.SEEK_SET)
         return end < here
 

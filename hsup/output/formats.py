@@ -1,4 +1,4 @@
-"""The ways to print a batch of log lines."""
+"""Format a batch of log lines for printing."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hsup.visible import visible
 
 
 class Formatter(Protocol):
-    """Makes the bytes that are printed for a batch."""
+    """Formats a batch as bytes to print."""
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
-        """Return them; where `goes_on` is set, the line was begun, and nothing came after it."""
+        """Return the bytes; `goes_on` means that the batch continues the last printed line."""
 
 
-#: Cyan, yellow, green, magenta, blue and their bright sisters: no red, no grey.
+#: Cyan, yellow, green, magenta, blue and their bright variants: no red, no grey.
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 _HSUP_COLOUR = 90
 
-#: What Unicode has set aside for good (The Unicode Standard, 23.7); I-JSON excludes it.
+#: The noncharacters (The Unicode Standard, 23.7), which I-JSON excludes.
 _ENDS_OF_PLANES = (
     chr(plane + end) for plane in range(0, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF)
 )
@@ -31,7 +31,7 @@ _NONCHARACTERS = re.compile(f"[\ufdd0-\ufdef{''.join(_ENDS_OF_PLANES)}]")
 
 
 def formatter(name: str, *, coloured: bool) -> Formatter:
-    """Return the formatter of that name, one of the command line's choices."""
+    """Return the formatter of that name: a value of `--log-format`."""
     return _FORMATTERS[name](coloured=coloured)
 
 
@@ -78,11 +78,11 @@ class PlainFormatter:
 
 
 class JsonFormatter:
-    """One object of I-JSON (RFC 7493) a line, in ASCII.
+    """One I-JSON object (RFC 7493) per line, in ASCII.
 
-    Each has time, source, dyno, stream, app, release and message; those of hsup's own have
-    event, state, status and code too. What I-JSON has no character for, bytes that are not
-    UTF-8 and noncharacters, is U+FFFD in the message, and `base64` has the line as it was.
+    Each has time, source, dyno, stream, app, release and message; hsup's own lines also have
+    event, state, status and code. Bytes that I-JSON cannot represent (invalid UTF-8 and
+    noncharacters) become U+FFFD in the message, and `base64` has the original line.
     """
 
     def __init__(self, *, coloured: bool) -> None:
@@ -90,7 +90,7 @@ class JsonFormatter:
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
-        del goes_on  # each piece of a line is an object
+        del goes_on  # each piece of a line is an object of its own
         moment = datetime.fromtimestamp(batch.time // 1_000_000_000, UTC)
         stamp = moment.replace(microsecond=batch.time // 1000 % 1_000_000)
         fields: dict[str, str | int | None] = {
@@ -132,7 +132,7 @@ _FORMATTERS: dict[str, type[HerokuFormatter | PlainFormatter | JsonFormatter | R
 
 
 def _message(line: bytes) -> str:
-    """Return the members for a line, which may be any bytes."""
+    """Return the JSON members for a line of arbitrary bytes."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
@@ -145,7 +145,7 @@ def _message(line: bytes) -> str:
 
 
 class _Paint:
-    """Gives every dyno a colour of its own, in the order of their first lines."""
+    """Assigns each dyno a colour, in the order of their first lines."""
 
     def __init__(self) -> None:
         self._colours: dict[str, int] = {}
@@ -159,7 +159,7 @@ class _Paint:
 
 
 def _prefixed(prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
-    """Put a prefix before every line, in as few passes over the bytes as there can be."""
+    """Put a prefix before every line, in as few passes over the bytes as possible."""
     lines = batch.lines
     if not (batch.is_partial or lines.endswith(b"\n")):
         lines += b"\n"

@@ -1,4 +1,4 @@
-"""Read what dynos write, cut it into lines, and give it to the log sinks."""
+"""Read the output of dynos, split it into lines, and pass it to the log sinks."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from hsup.visible import visible
 
 logger = logging.getLogger(__name__)
 
-#: Of a line that is longer, what there is is passed on before its end.
+#: A longer line is passed on in pieces.
 LONGEST_LINE_BYTES = 1 << 20
-#: So much of unfinished lines is kept of all dynos together.
+#: The most bytes of unfinished lines that are kept for all dynos together.
 UNFINISHED_BYTES = 8 << 20
-#: So much may hsup say of its own while nobody reads: no dyno is started then.
+#: The most bytes of hsup's own lines kept while no one reads; no dyno starts meanwhile.
 UNREAD_BYTES = 1 << 20
 
-#: As much as an unwidened pipe holds. With more at a time, or wider pipes, the
-#: bytes leave the processor's cache between reading and writing (bench/relay.py).
+#: The default capacity of a pipe. With larger reads, or larger pipes, the bytes
+#: leave the processor's cache between reading and writing (bench/relay.py).
 _READ_BYTES = 1 << 16
-#: What a pipe is widened to when a dyno fills it.
+#: The capacity of a pipe once a dyno has filled it.
 _WIDE_PIPE_BYTES = 1 << 18
 
 _WARNING = "Warning: "
 
-#: The bytes of a character of UTF-8 but for its first one (RFC 3629).
+#: The range of all bytes of a UTF-8 character except the first (RFC 3629).
 _FIRST_OF_LATER_BYTES, _AFTER_LATER_BYTES = 0x80, 0xC0
 
 
 class Unfinished:
-    """How much all streams together keep of lines that have no end yet."""
+    """Counts the bytes of unfinished lines that all streams together keep."""
 
     __slots__ = ("kept_bytes",)
 
@@ -47,42 +47,42 @@ class Unfinished:
 
     @property
     def most_bytes_a_line(self) -> int:
-        """Return how much one stream may keep now: a page where all together keep too much."""
+        """Return how much one stream may keep now: a page if all together keep too much."""
         return LONGEST_LINE_BYTES if self.kept_bytes <= UNFINISHED_BYTES else PIPE_BUF
 
 
 class LineFramer:
     """Turns pieces of a stream into whole lines, keeping every byte.
 
-    A line that is too long, or that comes when all streams together keep too much, is given
-    out in pieces without a newline. The last piece has a character at least, so that its end
-    is seen.
+    A line that is too long, or that comes when all streams together keep too much, is passed
+    on in pieces without a newline. The last piece has at least one character, so that the end
+    of the line is seen.
     """
 
     __slots__ = ("_kept", "_rest")
 
     def __init__(self, kept: Unfinished | None = None) -> None:
         self._kept = kept or Unfinished()
-        # A bytearray as soon as it grows: pieces of a few bytes must not be copied each time.
+        # A bytearray once it grows, so that adding a few bytes does not copy the rest.
         self._rest: bytes | bytearray = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take a piece; return the lines that are whole now, and of a line what cannot be kept.
+        """Take a piece; return the complete lines, and the part of a line that cannot be kept.
 
-        Return b"" if there is nothing of either.
+        Return b"" if there is neither.
         """
-        before = self._rest
+        unfinished = self._rest
         end = data.rfind(b"\n") + 1
-        if end == len(data) and not before:
+        if end == len(data) and not unfinished:
             return data
         whole = b""
         if end:
-            whole = b"".join((before, memoryview(data)[:end])) if before else data[:end]
+            whole = b"".join((unfinished, memoryview(data)[:end])) if unfinished else data[:end]
             self._rest = data[end:]
-        elif isinstance(before, bytearray):
-            before += data
+        elif isinstance(unfinished, bytearray):
+            unfinished += data
         else:
-            self._rest = bytearray(before) + data
+            self._rest = bytearray(unfinished) + data
         rest = self._rest
         self._kept.kept_bytes += len(data) - len(whole)
         if len(rest) > PIPE_BUF and len(rest) > self._kept.most_bytes_a_line:
@@ -90,7 +90,7 @@ class LineFramer:
         return whole
 
     def finish(self) -> bytes:
-        """Return what is left without its newline, b"" if nothing is."""
+        """Return the last line, which has no newline; b"" if there is none."""
         return self._take(len(self._rest))
 
     def _take(self, size: int) -> bytes:
@@ -101,7 +101,7 @@ class LineFramer:
 
 
 def _before_last_character(text: bytes | bytearray) -> int:
-    """Return where the last character of UTF-8 begins, which may lack bytes."""
+    """Return where the last UTF-8 character begins, which may be incomplete."""
     last = len(text) - 1
     for start in range(last, max(last - 4, 0), -1):
         if not _FIRST_OF_LATER_BYTES <= text[start] < _AFTER_LATER_BYTES:
@@ -111,15 +111,15 @@ def _before_last_character(text: bytes | bytearray) -> int:
 
 @runtime_checkable
 class CountsTaken(Protocol):
-    """The ability of a sink to tell a slow reader from one that is stuck."""
+    """The ability of a sink to distinguish a slow reader from a stuck one."""
 
     @property
     def taken_bytes(self) -> int:
-        """Return how much the reader has taken so far."""
+        """Return how many bytes the reader has taken so far."""
 
 
 class LogRouter:
-    """Gives every batch to every sink, and stops reading while one is full."""
+    """Passes each batch to every sink, and stops reading from dynos while one is full."""
 
     def __init__(self, sinks: Sequence[LogSink]) -> None:
         self.unfinished = Unfinished()
@@ -132,16 +132,16 @@ class LogRouter:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether a sink takes no more for now."""
+        """Tell whether a sink is full."""
         return self._waiting is not None
 
     async def room(self) -> None:
-        """Return when all sinks take more."""
+        """Return when no sink is full."""
         while self._waiting is not None and not self._waiting.done():
             await asyncio.wait([self._waiting])
 
     def publish(self, batch: LogBatch) -> None:
-        """Give a batch to all sinks."""
+        """Pass a batch to all sinks."""
         for sink in self._sinks:
             sink.write(batch)
         if self._waiting is None and any(sink.is_full for sink in self._sinks):
@@ -150,21 +150,21 @@ class LogRouter:
             self._waiting = asyncio.get_running_loop().create_task(self._resume())
 
     def runs(self, dyno: str, app: str, release: int) -> None:
-        """Note what a dyno, or the supervisor, runs from now on."""
+        """Note which release a dyno or the supervisor runs from now on."""
         self._releases[dyno] = (app, release)
 
     def forget(self, dyno: str) -> None:
-        """Note that a dyno has gone for good."""
+        """Forget a dyno that has ended for good."""
         self._releases.pop(dyno, None)
 
     def release_of(self, dyno: str) -> tuple[str | None, int | None]:
-        """Return the application and the release that a dyno runs, if any is known."""
+        """Return the application and the release that a dyno runs, None if unknown."""
         return self._releases.get(dyno, (None, None))
 
     def say(self, dyno: str, text: str, event: LogEvent | None = None) -> None:
         """Add a line of hsup's own about a dyno.
 
-        What is said for long while nobody reads is counted only.
+        While no one reads, lines beyond UNREAD_BYTES are only counted.
         """
         if self._waiting is None:
             self._said_bytes = 0
@@ -188,21 +188,21 @@ class LogRouter:
         )
 
     def add(self, reader: StreamReader) -> None:
-        """Take on a stream; it is read from now on unless a sink is full."""
+        """Add a stream, which is read from now on unless a sink is full."""
         self._readers.add(reader)
         if self._waiting is None:
             reader.resume()
 
     def remove(self, reader: StreamReader) -> None:
-        """Forget a stream that has ended."""
+        """Remove a stream that has ended."""
         self._readers.discard(reader)
 
     async def close(self, *, stuck_seconds: float = 5.0) -> None:
         """Deliver everything and close the sinks.
 
-        A sink whose reader takes nothing for `stuck_seconds`, or that cannot
-        tell and is not done by then, is cancelled and loses the rest; so is
-        every sink when this is cancelled.
+        A sink is cancelled and loses the rest if its reader takes nothing for
+        `stuck_seconds`, or if it cannot tell (see CountsTaken) and is not done by
+        then. All sinks are cancelled if this is cancelled.
         """
         if self._waiting is not None:
             self._waiting.cancel()
@@ -222,7 +222,7 @@ class LogRouter:
     def _tell_unsaid(self) -> None:
         if unsaid := self._unsaid:
             self._unsaid = 0
-            self.say(SUPERVISOR, f"Left out {unsaid} lines of hsup's own, which nobody read")
+            self.say(SUPERVISOR, f"Dropped {unsaid} lines of hsup's own because no one was reading")
 
 
 async def _close(sink: LogSink, stuck_seconds: float) -> None:
@@ -236,7 +236,7 @@ async def _close(sink: LogSink, stuck_seconds: float) -> None:
         closing.cancel()
         await asyncio.wait([closing])
     if not closing.cancelled() and (error := closing.exception()):
-        logger.error("%r could not be closed", sink, exc_info=error)
+        logger.error("could not close %r", sink, exc_info=error)
 
 
 def _taken_bytes(sink: LogSink) -> int:
@@ -244,7 +244,7 @@ def _taken_bytes(sink: LogSink) -> int:
 
 
 class StreamReader:
-    """Reads one stream of one dyno from the pipe that it writes to."""
+    """Reads one stream of one dyno from its pipe."""
 
     __slots__ = (
         "_app",
@@ -268,23 +268,23 @@ class StreamReader:
         self._is_wide = False
 
     def resume(self) -> None:
-        """Read from now on, as the dyno writes."""
+        """Read whenever the dyno writes, from now on."""
         if self._descriptor >= 0:
             asyncio.get_running_loop().add_reader(self._descriptor, self.read)
 
     def pause(self) -> None:
-        """Leave what the dyno writes in the pipe, so that it has to wait."""
+        """Stop reading; the dyno blocks once its pipe is full."""
         if self._descriptor >= 0:
             asyncio.get_running_loop().remove_reader(self._descriptor)
 
     def finish(self) -> None:
-        """Pass on all that is in the pipe, and close it; called when nobody writes any more."""
+        """Pass on what is left in the pipe, and close it; called when it has no writer."""
         while self.read():
             pass
         self._close()
 
     def read(self) -> bool:
-        """Pass on one piece; tell whether there was one."""
+        """Pass on one piece; return whether there was one."""
         if self._descriptor < 0:
             return False
         try:
@@ -319,7 +319,7 @@ class StreamReader:
         self._is_wide = True
         try:
             fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _WIDE_PIPE_BYTES)
-        except OSError:  # over the user's limit for pipes, see man 7 pipe
+        except OSError:  # above the user's limit for pipes (man 7 pipe)
             pass
 
     def _close(self) -> None:
@@ -335,8 +335,8 @@ class StreamReader:
 class DynoOutput:
     """Both streams of one dyno, from before its start until after its end.
 
-    `stdout` and `stderr` are the writing ends that its driver is given. Raises
-    OSError, and leaves nothing open then, where no more pipes can be had.
+    `stdout` and `stderr` are the writing ends, which its driver gets. Raises
+    OSError if no pipe can be created, and leaves nothing open then.
     """
 
     __slots__ = ("_readers", "_router", "stderr", "stdout")
@@ -353,20 +353,20 @@ class DynoOutput:
         self._readers = (stdout_reader, stderr_reader)
 
     def close_writing_ends(self) -> None:
-        """Leave the writing to the dyno, so that its end can be seen."""
+        """Close hsup's writing ends, so that the dyno's end closes the pipes."""
         for descriptor in (self.stdout, self.stderr):
-            with suppress(OSError):  # a driver has closed it, though it is not the driver's
+            with suppress(OSError):  # the driver closed it, against its contract
                 os.close(descriptor)
 
     async def drain(self) -> None:
-        """Pass on what the dyno wrote, no faster than it is taken."""
+        """Pass on what the dyno wrote, no faster than the sinks take it."""
         for reader in self._readers:
             await self._router.room()
             while reader.read():
                 await self._router.room()
 
     def finish(self) -> None:
-        """Pass on all that the dyno wrote; called when nothing of it is left."""
+        """Pass on all remaining output; called when the dyno has ended."""
         for reader in self._readers:
             reader.finish()
 

@@ -1,4 +1,4 @@
-"""The lines that hsup itself adds to the log, in the platform's words."""
+"""The lines that hsup adds to the log, in the platform's words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hsup.model import Command, ExitStatus
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of hsup's own: for people, and what it tells for programs."""
+    """A line of hsup's own: its text for people, its event for programs."""
 
     text: str
     event: LogEvent
@@ -30,12 +30,12 @@ class Line:
 
 STOPPING = Line("Stopping all processes with SIGTERM", LogEvent("stopping"))
 KILLING = Line("Stopping remaining processes with SIGKILL", LogEvent("killing"))
-ADOPTED = Line("Took over the running process from a dead hsup", LogEvent("adopted"))
+ADOPTED = Line("Adopted a process left running by a previous hsup", LogEvent("adopted"))
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
 _OUT_OF_MEMORY = Line(OUT_OF_MEMORY, LogEvent("error", code="R15"))
 _KILLED = Line("Stopping process with SIGKILL", LogEvent("killing"))
 
-#: The platform knows fewer states, and says nothing of a dyno that is new.
+#: The platform has fewer states, and does not mention a new dyno.
 _PLATFORM_STATES = {
     State.NEW: "",
     State.PROVISIONING: "starting",
@@ -50,13 +50,13 @@ _PLATFORM_STATES = {
 
 
 def starting(command: Command) -> Line:
-    """Say that a dyno is about to run a command."""
-    how = f"command `{command}`" if command.words else "the image's own command"
+    """Return the line for a dyno that is about to run a command."""
+    how = f"command `{command}`" if command.words else "the image's default command"
     return Line(f"Starting process with {how}", LogEvent("starting"))
 
 
 def exit_timeout(grace_seconds: float) -> Line:
-    """Say that a dyno did not end in time."""
+    """Return the line for a dyno that did not end in time."""
     text = (
         "Error R12 (Exit timeout) -> At least one process failed to exit "
         f"within {grace_seconds:g} seconds of SIGTERM"
@@ -65,7 +65,7 @@ def exit_timeout(grace_seconds: float) -> Line:
 
 
 def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:
-    """Return whom an event concerns, a dyno or the supervisor, and the lines that tell it."""
+    """Return the subject of an event, a dyno or the supervisor, and its lines."""
     match event:
         case DynoStateChanged():
             return str(event.dyno), _state_changed(event)
@@ -80,24 +80,26 @@ def _supervision(event: Supervision) -> str:
         case ReleaseReceived():
             return f"Release {event.release}"
         case ReleaseRejected():
-            goes_on = f"v{event.running} goes on" if event.running is not None else "nothing runs"
-            return f"Release rejected, {goes_on}: {event.error}"
+            still = (
+                "nothing is running" if event.running is None else f"still running v{event.running}"
+            )
+            return f"Release rejected, {still}: {event.error}"
         case SourceFailed():
-            return f"Cannot take a newer release, what runs goes on: {event.error}"
+            return f"Cannot fetch a newer release, keeping the current one: {event.error}"
         case SupervisorStarted():
-            return f"Following the source {event.source} with the driver {event.driver}"
+            return f'Following source "{event.source}" with driver "{event.driver}"'
         case SupervisorStopping():
             return f"Stopping all dynos: {event.reason}"
 
 
 def _supervision_event(event: Supervision) -> LogEvent:
-    """Return the event by its hook's name, with the platform's code of an error."""
+    """Return the event, named after its hook, with the platform's error code if any."""
     code = event.error.code if isinstance(event, ReleaseRejected | SourceFailed) else None
     return LogEvent(event.hook.removeprefix("hsup_"), code=code)
 
 
 def _exited(status: ExitStatus) -> tuple[Line, ...]:
-    """Tell an exit; of the platform's lines, `Process running mem=…` needs a measurement."""
+    """Return the lines for an exit, without `Process running mem=…`, which needs a measurement."""
     event = LogEvent("exited", status=status.status)
     line = Line(f"Process exited with status {status.status}", event)
     return (_OUT_OF_MEMORY, _KILLED, line) if status.out_of_memory else (line,)

@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 class Printer:
-    """Prints batches; all of them on one stream, so that their order is kept.
+    """Prints all batches on one stream, so that their order is kept.
 
-    `marks_gaps` has a line of hsup's own where some could not be printed.
+    If `marks_gaps` is set, a line of hsup's own says where output could not be printed.
     """
 
     def __init__(self, descriptor: int, form: Formatter, *, marks_gaps: bool = True) -> None:
@@ -30,7 +30,7 @@ class Printer:
         self._lost_bytes = 0
 
     def write(self, batch: LogBatch) -> None:
-        """Print a batch; once there is room for it again, say how much was lost before."""
+        """Print a batch; say how much was lost before, once there is room again."""
         if lost := self._writer.write(self._format(batch)):
             self._lost_bytes += lost
             self._format.begin_line()
@@ -39,16 +39,16 @@ class Printer:
             self._tell_lost(lost)
 
     def write_own(self, text: bytes) -> bool:
-        """Print lines of hsup's own beside the batches, unless the reader has fallen behind.
+        """Print lines of hsup's own between batches, unless the reader has fallen behind.
 
-        Return False where nothing is printed here any more.
+        Return False if this printer has ended.
         """
         if not (self._writer.is_over or self._writer.is_full):
             self._writer.write(self._format.between(text))
         return not self._writer.is_over
 
     def _tell_lost(self, lost: int) -> None:
-        text = f"the output is printed again, {lost} bytes of it were lost"
+        text = f"resumed printing the output, {lost} bytes of it were lost"
         logger.warning(text)
         if self._marks_gaps:
             lines = f"Warning: {text}\n".encode()
@@ -57,7 +57,7 @@ class Printer:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether whoever reads hsup's output has fallen behind."""
+        """Tell whether the reader of hsup's output has fallen behind."""
         return self._writer.is_full
 
     @property
@@ -70,15 +70,15 @@ class Printer:
         await self._writer.drained()
 
     async def close(self) -> None:
-        """Return when the reader has everything; what is left when cancelled is dropped."""
+        """Return when the reader has everything; drop the rest if cancelled."""
         await self._writer.close()
 
 
 class RawPrinter:
-    """Prints the bytes of dynos alone: each stream on the same one of hsup.
+    """Prints the bytes of dynos as they are, each stream on the same stream of hsup.
 
-    What hsup itself says goes to standard error. Where both streams of hsup
-    are one file, as after `2>&1`, one queue keeps the order and whole lines.
+    hsup's own lines go to standard error. If both streams of hsup are one file,
+    as after `2>&1`, a single queue keeps the order and whole lines.
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
@@ -110,7 +110,7 @@ class RawPrinter:
             await one.drained()
 
     async def close(self) -> None:
-        """Return when both readers have everything; what is left when cancelled is dropped."""
+        """Return when both readers have everything; drop the rest if cancelled."""
         await asyncio.gather(*(one.close() for one in self._printers))
 
     @property
@@ -119,9 +119,9 @@ class RawPrinter:
 
 
 class ErrorPrinter:
-    """Prints what hsup logs on its standard error, from any thread, and waits for no reader.
+    """Prints hsup's own log on standard error, from any thread, without waiting for a reader.
 
-    `printer` prints batches there too where both streams are one file, as after `2>&1`.
+    `printer` also prints batches there if both streams are one file, as after `2>&1`.
     """
 
     def __init__(self, printer: Printer) -> None:
@@ -130,14 +130,14 @@ class ErrorPrinter:
         self._thread = threading.get_ident()
 
     def print(self, text: str) -> None:
-        """Print lines; at the end of hsup on whatever is there."""
+        """Print lines; once the printer has ended, write them to sys.stderr directly."""
         if threading.get_ident() != self._thread and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._print, text)
         else:
             self._print(text)
 
     async def close(self, *, stuck_seconds: float) -> None:
-        """Return when all is printed, or nobody has read it in time."""
+        """Return when all is printed, or after `stuck_seconds`."""
         try:
             async with asyncio.timeout(stuck_seconds):
                 await self._printer.close()
@@ -152,10 +152,10 @@ class ErrorPrinter:
 
 
 class UnmixedLines:
-    """Goes on with a line that came in part, and gives a line of their own to all others.
+    """Continues a line that came in pieces, and begins a new line for all else.
 
-    A piece of a line is followed by the next one of its dyno's stream, unless another dyno
-    has written in between. The last line of a dyno that has ended may lack its newline.
+    The next piece of a line continues it, unless something else was printed in between.
+    The last line of a dyno that has ended may lack its newline.
     """
 
     def __init__(self, form: Formatter) -> None:
@@ -164,17 +164,17 @@ class UnmixedLines:
         self._is_line_end = True
 
     def begin_line(self) -> None:
-        """Go on with nothing: what came last could not be printed."""
+        """Begin a new line: the last output could not be printed."""
         self._is_line_end = True
 
     def between(self, text: bytes) -> bytes:
-        """Return what is printed for whole lines that are of no batch."""
+        """Return what to print for whole lines that belong to no batch."""
         printed = text if self._is_line_end else b"\n" + text
         self._is_line_end = True
         return printed
 
     def __call__(self, batch: LogBatch) -> bytes:
-        """Return what is printed for a batch."""
+        """Return what to print for a batch."""
         if self._is_line_end and not batch.is_partial:
             printed = self._form(batch)
         else:
@@ -192,7 +192,7 @@ class UnmixedLines:
 
 
 class _RawAndTold:
-    """The bytes of dynos as they are, and what hsup says of them."""
+    """Formats dynos' bytes as they are, and hsup's own lines with a prefix."""
 
     def __init__(self) -> None:
         self._of_dynos = formatter("raw", coloured=False)
@@ -204,4 +204,4 @@ class _RawAndTold:
 
 
 def _report_broken(error: OSError) -> None:
-    logger.warning("cannot print the dynos' output, they run on: %s", error.strerror)
+    logger.warning("cannot print the dynos' output, they keep running: %s", error.strerror)

@@ -1,8 +1,8 @@
-"""Call into plugins: who is called for what, how long it takes, and what came of it.
+"""Call into plugins, time each call, and check its result.
 
-Every call goes through `Calls`. Whatever a stranger's code raises, or returns instead of
-what its contract says, becomes an HsupError that names the plugin; nobody has to wait for
-a call that hsup cannot end with.
+Every call goes through `Calls`. Whatever a plugin raises, or returns against its contract,
+becomes an HsupError that names the plugin. A call that does not return cannot keep hsup
+from ending.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
     from hsup.long_work import LongWork
 
-# What needs asyncio is imported where there is a loop: `hsup run` has none.
+# asyncio is imported only where an event loop runs: `hsup run` needs none.
 
 _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")
 
-#: After how many seconds hsup says for the first time what it waits for.
+#: How long hsup waits before it first says what it is waiting for.
 NOTICE_SECONDS = 10.0
-#: What a call is left at most once it was cancelled, or hsup was told twice to stop.
+#: The most time of a call after it was cancelled, or after hsup was told twice to stop.
 LAST_SECONDS = 5.0
-#: From here on, a call that does not let the event loop run is told, and may be interrupted.
+#: How long a call may block the event loop before it is reported and may be interrupted.
 BLOCKED_SECONDS = 1.0
 
-#: Of a value that is shown.
+#: The most characters of a value in a message.
 _MOST_CHARACTERS = 80
 
-#: Says of what a call returned what it should be instead; None if it is that.
+#: Returns what the result of a call should be instead, None if the result is right.
 Check = Callable[[Any], str | None]
 
 
 class Component(NamedTuple):
-    """What a plugin has registered: `driver "simple" of hsup-driver-simple 0.1`."""
+    """Something that a plugin registered: `driver "simple" of hsup-driver-simple 0.1`."""
 
     kind: str
     name: str
@@ -49,7 +49,7 @@ class Component(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Return what a user calls it."""
+        """Return its kind and name, as a user knows it."""
         return f'{self.kind} "{self.name}"' if self.name else self.kind
 
     def __str__(self) -> str:
@@ -57,11 +57,11 @@ class Component(NamedTuple):
 
 
 class Interrupted(BaseException):
-    """A call was broken off that did not let the event loop run; raised in a signal handler."""
+    """A call that blocked the event loop was interrupted; raised in a signal handler."""
 
 
 class Call:
-    """A call into a plugin; `what` is what it should do: `start web.1`."""
+    """A call into a plugin; `what` says what it should do: `start web.1`."""
 
     __slots__ = ("began", "is_told", "part", "wait", "was_hurried", "what")
 
@@ -74,11 +74,11 @@ class Call:
         self.wait: _Wait | None = None
 
     def __str__(self) -> str:
-        return self.told(self.seconds)
+        return self.describe(self.seconds)
 
-    def told(self, seconds: float) -> str:
-        """Return whose call it is, for what, and how long something of it takes."""
-        return f"{self.part.title} to {self.what} for {seconds:.0f} s"
+    def describe(self, seconds: float) -> str:
+        """Return the component, what it should do, and how long it has taken."""
+        return f"{self.part.title} to {self.what} ({seconds:.0f} s so far)"
 
     @property
     def seconds(self) -> float:
@@ -86,22 +86,23 @@ class Call:
         return time.monotonic() - self.began
 
     def hurry(self) -> None:
-        """Have the call end soon, or be given up."""
+        """Have the call end soon, or stop waiting for it."""
         self.was_hurried = True
         if self.wait is not None:
             self.wait.hurry()
 
 
 def _ignore(text: str, error: BaseException | None = None) -> None:
-    """Neither say nor note anything."""
+    """Ignore a text."""
 
 
 class Calls:
-    """The calls that hsup makes, and those that have not returned.
+    """Makes all calls into plugins, and knows which have not returned.
 
-    `say` is given what hsup waits for, `warn` what failed and stops nothing, and `note` each
-    call with its time, and the error where it failed. `has_alarm` is how a wait is told where
-    no loop runs. `has_abandoned` tells that a call goes on though it was cancelled.
+    `say` gets what hsup is waiting for, `warn` failures that stop nothing, and `note` each
+    call with its time, and its error if it failed. If `has_alarm` is set, a timer signal
+    reports waits while no event loop runs. `has_abandoned` tells that a call is still running
+    although it was cancelled.
     """
 
     def __init__(
@@ -123,27 +124,27 @@ class Calls:
         self._running_since = 0.0
 
     def waited_for(self) -> list[str]:
-        """Return what has not returned and should have, the oldest first."""
+        """Return the calls that should have returned but have not, oldest first."""
         return [str(one) for one in self._pending.values() if one.is_told]
 
     def blocking(self, seconds: float = 0.0) -> str | None:
-        """Return what has kept the main thread, and with it the event loop, for so long.
+        """Return the call that has blocked the main thread, and so the event loop, for so long.
 
-        That is BLOCKED_SECONDS at least.
+        The least is BLOCKED_SECONDS.
         """
         running, since = self._running, self._running_since  # another thread may ask
         blocked = time.monotonic() - since
         if running is None or blocked < max(seconds, BLOCKED_SECONDS):
             return None
-        return running.told(blocked)
+        return running.describe(blocked)
 
     def interrupt(self) -> None:
-        """Break off what blocks the main thread, if something does; for signal handlers."""
+        """Interrupt the call that blocks the main thread, if any; for signal handlers."""
         if self.blocking() is not None:
             raise Interrupted
 
     def hurry(self) -> None:
-        """End what is waited for soon, and leave no later call more than LAST_SECONDS."""
+        """Cancel pending calls, and limit later ones to LAST_SECONDS."""
         self.is_hurried = True
         for call in list(self._pending.values()):
             call.hurry()
@@ -160,8 +161,8 @@ class Calls:
     ) -> Any:
         """Return what a blocking function returns, called in the main thread.
 
-        Raises an HsupError, of the kind `failure` for what is not one. Unless `is_told` is
-        set nobody is told how long it takes: it may be for ever.
+        Raises an HsupError; any other exception becomes a `failure`. Unless `is_told` is set,
+        hsup does not report the wait: it may last forever.
         """
         with self._pending_call(part, what, is_told=is_told) as call, self._alarm(call):
             try:
@@ -186,17 +187,17 @@ class Calls:
     ) -> Any:
         """Return what a coroutine returns; `begin` makes it.
 
-        Raises as `run` does, also where it was given up. `notice_seconds` is after how long
-        hsup says that it waits, None for never. A call that `is_last` is not cancelled when
-        hsup is in a hurry, as it makes an end itself, but not waited for any longer either.
-        Where this is cancelled, so is the call, which has LAST_SECONDS for it.
+        Raises as `run` does, also if hsup stopped waiting. `notice_seconds` says when hsup
+        reports the wait, None for never. With `is_last`, the call is not cancelled when hsup
+        has to end at once, as it ends a dyno itself, but hsup waits only LAST_SECONDS for it.
+        If this is cancelled, so is the call, which then has LAST_SECONDS to end.
         """
         import asyncio
 
         with self._pending_call(part, what, is_told=notice_seconds is not None) as call:
             task = asyncio.get_running_loop().create_task(self._drive(call, begin))
             call.wait = wait = _Wait(task, is_last=is_last)
-            work = current()  # which whoever waits for it tells of
+            work = current()  # its progress is reported elsewhere
             notice = _Notice(lambda: self._say_waiting(call, work), notice_seconds)
             if self.is_hurried:
                 call.was_hurried = True
@@ -221,8 +222,8 @@ class Calls:
     ) -> AsyncGenerator[_Result, None]:
         """Yield what an async generator yields; `begin` makes it. Raises as `run` does.
 
-        After some seconds hsup says that it waits for the first; those that follow may take
-        for ever.
+        After NOTICE_SECONDS hsup says that it is waiting for the first item; later items may
+        take forever.
         """
         with self._pending_call(part, what) as call:
             notice = _Notice(lambda: self.say(f"Waiting for {call}"), NOTICE_SECONDS)
@@ -250,20 +251,20 @@ class Calls:
 
     @contextmanager
     def on_main_thread(self, call: Call) -> Iterator[None]:
-        """Know who has the main thread, for `blocking`."""
-        before = self._running, self._running_since
+        """Record which call uses the main thread, for `blocking`."""
+        outer = self._running, self._running_since
         self._running, self._running_since = call, time.monotonic()
         try:
             yield
         finally:
             blocked = time.monotonic() - self._running_since
-            self._running, self._running_since = before
+            self._running, self._running_since = outer
             if blocked > BLOCKED_SECONDS:
-                self.note(f"{call.part} kept the main thread for {blocked:.1f} s", None)
+                self.note(f"{call.part} blocked the main thread for {blocked:.1f} s", None)
 
     def failed(self, call: Call, failure: type[HsupError], error: BaseException) -> HsupError:
-        """Return what a failure is for hsup."""
-        from hsup.descriptors import REMEDY, shortage  # takes long, and is needed rarely
+        """Return the HsupError for what a call raised."""
+        from hsup.descriptors import REMEDY, shortage  # slow to import, rarely needed
 
         self.note(f"{call.part} failed to {call.what} after {call.seconds:.3f} s", error)
         short = shortage(error)
@@ -272,23 +273,23 @@ class Calls:
             return error
         hint = None if short is None else REMEDY
         if isinstance(error, ImportError):
-            hint = f"install it again: pip install --force-reinstall {call.part.distribution}"
+            hint = f"reinstall it: pip install --force-reinstall {call.part.distribution}"
         text = short or _text_of(error)
         mistake = failure(f"{call.part} failed to {call.what}: {text}", hint=hint)
         mistake.is_mistake = True
         return mistake
 
     async def _cancel(self, call: Call, task: asyncio.Task[Any]) -> None:
-        """Cancel a call, and wait for its end, but not for long."""
+        """Cancel a call, and wait at most LAST_SECONDS for its end."""
         import asyncio
 
         task.cancel()
         await asyncio.wait({task}, timeout=LAST_SECONDS)
         if not task.done():
             self.has_abandoned = True
-            self.warn(f"{call.part} goes on to {call.what} though that was cancelled")
+            self.warn(f"{call.part} continues to {call.what} although that was cancelled")
         elif not task.cancelled():
-            task.exception()  # nobody is interested any more
+            task.exception()  # retrieved, or asyncio would log it
 
     async def _drive(self, call: Call, begin: Callable[[], Awaitable[Any]]) -> Any:
         try:
@@ -312,7 +313,7 @@ class Calls:
         if not task.done():
             task.cancel()
             self.has_abandoned = True
-            text = f"{call.part} did not {call.what} in {call.seconds:.0f} s, and was given up"
+            text = f"{call.part} did not {call.what} within {call.seconds:.0f} s, gave up waiting"
             self.note(text, None)
             raise failure(text)
         if task.cancelled():
@@ -331,7 +332,7 @@ class Calls:
         self, call: Call, failure: type[HsupError], check: Check | None, result: Any
     ) -> Any:
         try:
-            with self.on_main_thread(call):  # the check reads properties of a stranger's
+            with self.on_main_thread(call):  # the check reads properties of the plugin's object
                 wrong = _wrong(check, result)
         except KeyboardInterrupt:
             raise
@@ -360,7 +361,7 @@ class Calls:
 
     @contextmanager
     def _alarm(self, call: Call) -> Iterator[None]:
-        """Say how far the work is, or what is waited for, where no event loop could."""
+        """Report progress, or what hsup is waiting for, where no event loop runs."""
         if not (call.is_told and self.has_alarm):
             yield
             return
@@ -370,7 +371,7 @@ class Calls:
             left = NOTICE_SECONDS - call.seconds
             if text := work.text():
                 self.say(text)
-            elif left > 0:  # what takes long may not have begun
+            elif left > 0:  # the long work may not have begun
                 return min(FIRST_SECONDS, left)
             else:
                 self._say_waiting(call, work)
@@ -381,7 +382,7 @@ class Calls:
 
 
 class _Wait:
-    """Waits for a task: `over` is done when it is, or when it was waited for in vain."""
+    """Waits for a task: `over` is done when the task is, or when its time is up."""
 
     def __init__(self, task: asyncio.Task[Any], *, is_last: bool) -> None:
         self._loop = task.get_loop()
@@ -392,18 +393,18 @@ class _Wait:
         task.add_done_callback(lambda _: self._end())
 
     def hurry(self) -> None:
-        """Cancel the task, unless it is to end by itself, and do not wait for it for long."""
+        """Cancel the task unless it ends by itself, and limit the wait for it."""
         if not self._is_last:
             self._task.cancel()
         self.expire()
 
     def expire(self) -> None:
-        """Wait for LAST_SECONDS at most."""
+        """Limit the wait to LAST_SECONDS from now."""
         if self._last is None:
             self._last = self._loop.call_later(LAST_SECONDS, self._end)
 
     def leave(self) -> None:
-        """Release the timer."""
+        """Cancel the timer."""
         if self._last is not None:
             self._last.cancel()
 
@@ -413,7 +414,7 @@ class _Wait:
 
 
 class _Notice:
-    """Says after some seconds that something is waited for, and then less and less often."""
+    """Reports a wait after some seconds, and then less and less often."""
 
     def __init__(self, say: Callable[[], None], seconds: float | None) -> None:
         self._say = say
@@ -438,7 +439,7 @@ class _Notice:
 class Blocking(Generic[_Given, _Result]):
     """A method of a plugin that may block: call it, or `call_plugin` where a loop runs.
 
-    `what` says of the arguments what the method should do.
+    `what` makes from the arguments a text that says what the method should do.
     """
 
     def __init__(
@@ -500,11 +501,11 @@ async def call_plugin(
 
 
 class _NotAsync(Exception):
-    """What should have been awaited cannot be."""
+    """A result that should be awaited is not awaitable."""
 
 
 class _Escaped(Exception):
-    """Something was raised that would end the event loop: SystemExit, for example."""
+    """An exception that would end the event loop, for example SystemExit."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(str(error))
@@ -512,7 +513,7 @@ class _Escaped(Exception):
 
 
 class _Steps:
-    """Awaits an awaitable, and knows when its code is running."""
+    """Awaits an awaitable, and records when its code is running."""
 
     def __init__(self, calls: Calls, call: Call, work: Awaitable[Any]) -> None:
         self._calls = calls
@@ -534,12 +535,12 @@ class _Steps:
             thrown = None
             try:
                 yield waited_for
-            except BaseException as error:  # noqa: BLE001 - it is the awaitable's
+            except BaseException as error:  # noqa: BLE001 - passed on to the awaitable
                 thrown = error
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Tell whether an error is that the current task was cancelled, not a stranger's own."""
+    """Tell whether an error means that the current task was cancelled, not a plugin's own."""
     import asyncio
 
     task = asyncio.current_task()
@@ -553,10 +554,10 @@ def _async_generator(made: Any) -> Any:
 
 
 def _wrong(check: Check | None, result: Any) -> str | None:
-    """Return what is wrong with what a call returned."""
+    """Return what is wrong with the result of a call, None if nothing is."""
     if hasattr(type(result), "__await__") and hasattr(result, "close"):
-        result.close()  # nobody would ever await it
-        return "it is async, and must not be"
+        result.close()  # it would never be awaited
+        return "it is async, but must not be"
     if check is not None and (expected := check(result)):
         return f"it returned {shortened(result)} instead of {expected}"
     return None
@@ -564,16 +565,16 @@ def _wrong(check: Check | None, result: Any) -> str | None:
 
 def _text_of(error: BaseException) -> str:
     if isinstance(error, Interrupted):
-        return "it blocked hsup, and was interrupted"
+        return "it blocked hsup and was interrupted"
     if isinstance(error, _NotAsync):
-        return "it is not async"
+        return "it is not async, but must be"
     text = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {text}" if text else name
 
 
 def shortened(value: object) -> str:
-    """Return how a value of a stranger's is shown: what has parts may have secrets."""
+    """Return a plugin's value for a message; only its type if it may contain secrets."""
     if not isinstance(value, (str, int, float, type(None))):
         return f"a {type(value).__name__}"
     text = repr(value)

@@ -1,4 +1,4 @@
-"""The packages that add to hsup what it has not got itself, for error messages."""
+"""Name the packages that provide missing drivers, sources and sinks, for error messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from hsup.api import Driver
     from hsup.model import Release
 
-#: What a user does to choose a source, the strongest claim first.
+#: How a user chooses a source, the strongest claim first.
 REMEDIES: Mapping[str, str] = {
     "heroku": "set HEROKU_ACCESS_TOKEN and --app for an application on Heroku",
     "directory": "set HSUP_CONTROL_DIR to a control directory",
-    "procfile": "go to a folder with a Procfile",
+    "procfile": "change to a directory with a Procfile",
 }
 
-#: The variable that asks for a source, also where its package is not installed.
+#: The environment variable that asks for a source, even if its package is not installed.
 _ASKING = {"heroku": "HEROKU_ACCESS_TOKEN", "directory": "HSUP_CONTROL_DIR"}
 
 _PACKAGES = {
@@ -35,7 +35,7 @@ _PACKAGES = {
 
 
 def source_asked_for(environ: Mapping[str, str], installed: Container[str]) -> str | None:
-    """Return the source that a variable asks for first of all, if it is not installed."""
+    """Return the source that an environment variable asks for, if it is not installed."""
     for name, variable in _ASKING.items():
         if environ.get(variable):
             return None if name in installed else name
@@ -43,22 +43,23 @@ def source_asked_for(environ: Mapping[str, str], installed: Container[str]) -> s
 
 
 def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
-    """Return what to say of a release's slug that the driver does not run, None if it does."""
+    """Return the warning for a slug that the driver does not run, None if it does."""
     slug = release.slug
     ignores = isinstance(driver, IgnoresSlugs) and driver.ignores_slugs
     if not ignores or slug is None or slug.inode is not None:
         return None
     drivers = "-d libcontainer or -d docker" if slug.image is None else "-d docker"
     return (
-        f"the driver {name} does not run the slug of {release}: commands run in the current "
-        f"folder, with its config vars; to run the slug, choose {drivers}"
+        f'driver "{name}" does not run the slug of {release}: commands run in the current '
+        f"directory with the release's config vars; use {drivers} to run the slug"
     )
 
 
 def missing(kind: str, name: str, found: Iterable[str]) -> PluginError:
-    """Return the error for something that no installed plugin has."""
+    """Return the error for something that no installed plugin provides."""
     if package := _PACKAGES.get((kind, name)):
         return PluginError(f'no {kind} "{name}" is installed', hint=f"pip install {package}")
-    listing = ", ".join(sorted(found)) or "none"
-    hint = f"installed: {listing}; another one is a package away (see hsup plugins --help)"
+    listing = ", ".join(sorted(found))
+    choice = f"choose from {listing}, or " if listing else ""
+    hint = f"{choice}install a plugin that provides it (see hsup plugins --help)"
     return PluginError(f'there is no {kind} "{name}"', hint=hint)

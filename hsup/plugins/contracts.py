@@ -1,7 +1,7 @@
-"""Check whether what plugins return is what the contracts in `hsup.api` say.
+"""Check what plugins return against the contracts in `hsup.api`.
 
-A check returns what the value should be instead, None where it is that; of a value with
-fields, what the first wrong one should be. It may raise whatever an attribute raises.
+A check returns what the value should be instead, None if the value is right; for a value
+with fields, what the first wrong field should be. It may raise whatever an attribute raises.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Check = Callable[[Any], str | None]
 
 
 def method(whose: object, name: str) -> Callable[..., Any] | None:
-    """Return a method, None where there is none; raises whatever the attribute raises."""
+    """Return a method, None if there is none; raises whatever the attribute raises."""
     method = getattr(whose, name, None)
     return method if callable(method) else None
 
 
 def has(*names: str, what: str, may_have: Sequence[str] = ()) -> Check:
-    """Return a check for what has methods of these names, and attributes that do not raise."""
+    """Return a check for an object with these methods, whose attributes do not raise."""
 
     def check(value: object) -> str | None:
         for name in may_have:
@@ -44,7 +44,7 @@ def has(*names: str, what: str, may_have: Sequence[str] = ()) -> Check:
 
 
 def unless_none(check: Check) -> Check:
-    """Return a check that takes None too."""
+    """Return a check that also accepts None."""
     return lambda value: None if value is None else check(value)
 
 
@@ -53,7 +53,7 @@ def _is(expected: str, *kinds: type) -> Check:
 
 
 def _each(expected: str, check: Check) -> Check:
-    """Return a check for a tuple of things."""
+    """Return a check for a tuple, each item of which passes a check."""
 
     def each(value: object) -> str | None:
         if not isinstance(value, tuple):
@@ -64,7 +64,7 @@ def _each(expected: str, check: Check) -> Check:
 
 
 def _value(expected: str, kind: type, **fields: Check) -> Check:
-    """Return a check for a value of the contracts with these fields."""
+    """Return a check for an instance of `kind` with these fields."""
 
     def check(value: object) -> str | None:
         if not isinstance(value, kind):
@@ -83,12 +83,12 @@ def _are_variables(value: object) -> str | None:
         isinstance(one, str) for pair in value.items() for one in pair
     ):
         return None
-    return "a mapping of texts"
+    return "a mapping of strings"
 
 
 def are_texts(value: object) -> str | None:
     """Check for a sequence of str."""
-    return _are(value, "a sequence of texts", _text)
+    return _are(value, "a sequence of strings", _text)
 
 
 def are_findings(value: object) -> str | None:
@@ -126,8 +126,8 @@ is_driver = has(
 is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute",))
 is_source = has("fetch", "changes", what="a source", may_have=("keep", "kept", "fetch_slug"))
 
-_text = _is("a text", str)
-_maybe_text = _is("a text or None", str, type(None))
+_text = _is("a string", str)
+_maybe_text = _is("a string or None", str, type(None))
 _number = _is("a whole number", int)
 _maybe_number = _is("a whole number or None", int, type(None))
 _flag = _is("True or False", bool)
@@ -138,7 +138,7 @@ _is_finding = _value(
 )
 _is_slug = _value("a Slug", Slug, location=_text, checksum=_maybe_text, inode=_maybe_number)
 _is_author = _value("an Author", Author, uid=_number, gid=_number)
-_is_command = _value("a Command", Command, words=_each("a tuple of texts", _text))
+_is_command = _value("a Command", Command, words=_each("a tuple of strings", _text))
 _is_process_type = _value(
     "a ProcessType",
     ProcessType,

@@ -1,8 +1,8 @@
 """Find the entry points of a group, fast.
 
-importlib.metadata does the same, and its import alone takes 29 ms of the 70
-that a whole `hsup run` may take: it brings email, csv and zipfile. For the same
-reason there is no pathlib here. What is installed in a zip file is not found.
+importlib.metadata does the same, but its import alone takes 29 ms of the 70
+that a whole `hsup run` may take: it imports email, csv and zipfile. For the same
+reason there is no pathlib here. Packages in a zip file are not found.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class EntryPoint(NamedTuple):
 
     @property
     def package(self) -> str:
-        """Return the name of the package that it is in."""
+        """Return the name of the top-level package."""
         return self.value.partition(":")[0].partition(".")[0]
 
     def load(self) -> object:
-        """Import what the entry point names; raises whatever that raises."""
+        """Import the object that the entry point names; raises whatever that raises."""
         module_name, _, attribute = self.value.partition(":")
         __import__(module_name)
         found: object = sys.modules[module_name]
@@ -47,47 +47,47 @@ class EntryPoint(NamedTuple):
 
     @property
     def _distribution(self) -> tuple[str, str]:
-        """Return what the folder is named after (packaging.python.org, Recording projects)."""
-        folder, kind = os.path.splitext(os.path.basename(self.metadata))
-        name, _, version = folder.rpartition("-")
-        if name and kind == ".dist-info":
+        """Return the name and version (packaging.python.org, Recording installed projects)."""
+        stem, suffix = os.path.splitext(os.path.basename(self.metadata))
+        name, _, version = stem.rpartition("-")
+        if name and suffix == ".dist-info":
             return name.replace("_", "-"), version
         headers = _headers(self.metadata)
-        return headers.get("Name", folder), headers.get("Version", "unknown")
+        return headers.get("Name", stem), headers.get("Version", "unknown")
 
 
 def _headers(metadata: str) -> dict[str, str]:
-    """Return a distribution's core metadata, up to the README that follows an empty line."""
+    """Return a distribution's core metadata, up to the empty line before the README."""
     lines = takewhile(str.strip, _text(os.path.join(metadata, "PKG-INFO")).splitlines())
     fields = (line.partition(":") for line in lines)
     return {name: value.strip() for name, _, value in fields}
 
 
 def entry_points(group: str) -> list[EntryPoint]:
-    """Return the entry points of a group, those of a distribution found twice only once."""
-    found: dict[str, list[EntryPoint]] = {}
-    for folder in dict.fromkeys(sys.path):
-        for metadata in _metadata_folders(folder or "."):
+    """Return the entry points of a group, each distribution only once."""
+    by_distribution: dict[str, list[EntryPoint]] = {}
+    for directory in dict.fromkeys(sys.path):
+        for metadata in _metadata_directories(directory or "."):
             lines = list(_lines_of(metadata, group))
-            several = [EntryPoint(name, value, metadata) for name, value in lines]
-            if several:  # of a distribution that is found twice, the first on sys.path counts
-                found.setdefault(_normal(several[0].distribution), several)
-    return [one for several in found.values() for one in several]
+            points = [EntryPoint(name, value, metadata) for name, value in lines]
+            if points:  # the first of its name on sys.path counts
+                by_distribution.setdefault(_normal(points[0].distribution), points)
+    return [point for points in by_distribution.values() for point in points]
 
 
 def _normal(name: str) -> str:
-    """Return what names of the same distribution have in common (PEP 503)."""
+    """Return the normalized name of a distribution (PEP 503)."""
     return name.replace("_", "-").replace(".", "-").lower()
 
 
-def _metadata_folders(folder: str) -> Iterator[str]:
+def _metadata_directories(directory: str) -> Iterator[str]:
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(os.listdir(directory))
     except OSError:
         return
     for name in names:
         if name.endswith((".dist-info", ".egg-info")):
-            yield os.path.join(folder, name)
+            yield os.path.join(directory, name)
 
 
 def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:
@@ -105,7 +105,7 @@ def _lines_of(metadata: str, group: str) -> Iterator[tuple[str, str]]:
 
 
 def _text(path: str) -> str:
-    """Return what is in a file, nothing where there is no such file."""
+    """Return the content of a file, "" if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read().decode(errors="replace")

@@ -1,7 +1,7 @@
-"""The objects of plugins, each call of which goes through `hsup.plugins.calls`.
+"""Wrap the objects of plugins, so that each call goes through `hsup.plugins.calls`.
 
-A guard has the methods of its contract in `hsup.api`, and of the abilities those that the
-plugin's object has: an ability that is None or False is not there.
+A guard has the methods of its contract in `hsup.api`, and the abilities that the plugin's
+object has. An ability that is None or False counts as missing.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ from hsup.plugins.contracts import (
 
 
 class PluginFailed(PluginError):
-    """A plugin raised what is not an HsupError, or returned something else than it should."""
+    """A plugin raised an exception other than HsupError, or returned the wrong thing."""
 
 
 class GuardedDriver:
-    """A driver."""
+    """A driver of a plugin."""
 
-    #: The abilities, see `hsup.api`; only those of the driver are there.
+    #: The abilities (see `hsup.api`); only those that the driver has are set.
     run: Callable[[DynoSpec, float], ExitStatus]
     sweep: Callable[[], Sequence[str]]
     keep_only: Callable[[Collection[DynoSpec]], Sequence[str]]
@@ -85,14 +85,14 @@ class GuardedDriver:
             *,
             is_told: bool = True,
         ) -> None:
-            if found := method(driver, name):
+            if ability := method(driver, name):
                 guarded = Blocking(
-                    calls, part, what, found, failure=DriverError, check=check, is_told=is_told
+                    calls, part, what, ability, failure=DriverError, check=check, is_told=is_told
                 )
                 setattr(self, name, guarded)
 
         blocking("run", lambda spec, _: f"run {spec.name}", is_status, is_told=False)
-        blocking("sweep", lambda: "remove what a previous hsup left", are_texts)
+        blocking("sweep", lambda: "remove leftovers of a previous hsup", are_texts)
         blocking("check_size", lambda name: f'check the size "{name}"')
         blocking("close", lambda: "close")
         blocking("examine", lambda: "examine this machine", are_findings)
@@ -109,7 +109,7 @@ class GuardedDriver:
 
     @property
     def build(self) -> Callable[[Release], None]:
-        """Return what prepares a release."""
+        """Return the method that prepares a release."""
         return self._build
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
@@ -135,9 +135,9 @@ class GuardedDriver:
 
 
 class GuardedDyno:
-    """A running dyno; `name` is its name."""
+    """A running dyno of a plugin; `name` is its name."""
 
-    #: Only where the dyno can do so.
+    #: Only set if the dyno can do this.
     execute: Callable[[Command, Sequence[int]], Any]
 
     def __init__(self, calls: Calls, part: Component, dyno: RunningDyno, name: str) -> None:
@@ -150,7 +150,7 @@ class GuardedDyno:
 
     @property
     def address(self) -> Address | None:
-        """Return where the dyno's PORT can be reached, None where it says nothing good."""
+        """Return where the dyno's PORT can be reached, None if its address is not valid."""
         try:
             address: Address = self._dyno.address
             return None if is_address(address) else address
@@ -182,7 +182,7 @@ class GuardedDyno:
         )
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
-        """Return when nothing of the dyno is left."""
+        """Return when nothing of the dyno is left; tell whether anything was killed."""
         killed: object = await self._calls.await_(
             self._part,
             f"destroy {self._name}",
@@ -205,12 +205,12 @@ class GuardedDyno:
 
 
 class GuardedSource:
-    """A source."""
+    """A source of a plugin."""
 
-    #: Only where the source keeps releases.
+    #: Only set if the source keeps releases.
     keep: Callable[[Release], None]
     kept: Callable[[], Release | None]
-    #: Only where the source fetches slugs.
+    #: Only set if the source fetches slugs.
     fetch_slug: Callable[[Release], None]
 
     def __init__(self, calls: Calls, part: Component, source: Source) -> None:
@@ -249,7 +249,7 @@ class GuardedSource:
 
     @property
     def fetch(self) -> Callable[[], Fetched]:
-        """Return what reads the newest release."""
+        """Return the method that reads the newest release."""
         return self._fetch
 
     def changes(self) -> AsyncGenerator[None, None]:
@@ -260,7 +260,7 @@ class GuardedSource:
 
 
 class GuardedSourceFactory:
-    """What makes a source; `follows_formation` tells of the ability of that name."""
+    """A source factory of a plugin; `follows_formation` is the ability of that name."""
 
     def __init__(self, calls: Calls, part: Component, factory: SourceFactory) -> None:
         self._calls = calls
@@ -295,7 +295,7 @@ class GuardedSourceFactory:
 
 
 class GuardedSink:
-    """A log sink; one that fails is told once, and gets no more lines."""
+    """A log sink of a plugin; its first failure is reported, and it gets no more lines."""
 
     def __init__(self, calls: Calls, part: Component, sink: LogSink) -> None:
         self._calls = calls
@@ -313,7 +313,9 @@ class GuardedSink:
                 result = self._sink.write(batch)
             if result is not None and hasattr(result, "close"):
                 result.close()
-                self._give_up(PluginError(f"{self._part} failed to write: it is async"))
+                self._give_up(
+                    PluginError(f"{self._part} failed to write: it is async, but must not be")
+                )
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -321,7 +323,7 @@ class GuardedSink:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether there is no room for more."""
+        """Tell whether the sink has no room for more."""
         if self._is_broken:
             return False
         call = Call(self._part, "write")
@@ -335,12 +337,12 @@ class GuardedSink:
             return False
 
     async def drained(self) -> None:
-        """Return when there is room for more."""
+        """Return when the sink has room for more."""
         if not self._is_broken:
             await self._await("take more", self._sink.drained)
 
     async def close(self) -> None:
-        """Deliver what is left; also of one that has failed, as it may hold something."""
+        """Deliver what is left; also called after a failure, to release resources."""
         await self._await("close", self._sink.close)
 
     async def _await(self, what: str, begin: Callable[[], Awaitable[None]]) -> None:
@@ -356,7 +358,7 @@ class GuardedSink:
 
 
 class GuardedService:
-    """A service."""
+    """A service of a plugin."""
 
     def __init__(self, calls: Calls, part: Component, service: Service) -> None:
         self._calls = calls
@@ -377,7 +379,7 @@ class GuardedService:
 def create_driver(
     calls: Calls, part: Component, factory: DriverFactory, settings: Settings
 ) -> GuardedDriver:
-    """Return a driver as its factory makes it. Raises HsupError."""
+    """Create a driver. Raises HsupError."""
     make = Blocking(calls, part, _create, factory, failure=DriverError, check=is_driver)
     return GuardedDriver(calls, part, make(settings))
 
@@ -385,7 +387,7 @@ def create_driver(
 def create_sink(
     calls: Calls, part: Component, factory: LogSinkFactory, settings: Settings
 ) -> LogSink | None:
-    """Return a log sink, None where the settings ask for none. Raises HsupError."""
+    """Create a log sink; return None if the settings ask for none. Raises HsupError."""
     is_sink = unless_none(has("write", "drained", "close", what="a log sink"))
     make = Blocking(calls, part, _create, factory, failure=PluginFailed, check=is_sink)
     sink = make(settings)
@@ -395,7 +397,7 @@ def create_sink(
 def create_service(
     calls: Calls, part: Component, factory: ServiceFactory, settings: Settings
 ) -> Service | None:
-    """Return a service, None where the settings ask for none. Raises HsupError."""
+    """Create a service; return None if the settings ask for none. Raises HsupError."""
     is_service = unless_none(has("run", what="a service"))
     make = Blocking(calls, part, _create, factory, failure=PluginFailed, check=is_service)
     service = make(settings)

@@ -24,14 +24,14 @@ _Value = TypeVar("_Value")
 
 
 class Plugin(NamedTuple):
-    """An entry point of the group, with the hooks that it has, or why it has none."""
+    """An entry point of the group, with its hooks, or the reason why it is not loaded."""
 
     entry_point: EntryPoint
     hooks: tuple[str, ...] = ()
     fault: str | None = None
 
     def part(self, kind: str, name: str) -> Component:
-        """Return something that the plugin has registered."""
+        """Return the component that the plugin registered under a name."""
         point = self.entry_point
         return Component(kind, name, point.distribution, point.version)
 
@@ -40,7 +40,7 @@ class Plugin(NamedTuple):
 
 
 class Registered(Mapping[str, _Value]):
-    """What plugins have registered of a kind, by name; what two of them have is left out."""
+    """What plugins registered of one kind, by name, without names that two plugins claim."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -49,9 +49,9 @@ class Registered(Mapping[str, _Value]):
         self._plugins: dict[str, Plugin] = {}
 
     def add(self, name: str, value: _Value, plugin: Plugin) -> None:
-        """Take what a plugin has registered."""
+        """Add what a plugin registered."""
         if name in self._plugins:
-            text = f'{self._plugins[name]} and {plugin} both have a {self.kind} "{name}"'
+            text = f'{self._plugins[name]} and {plugin} both register {self.kind} "{name}"'
             self.clashes.setdefault(name, text)
             self._found.pop(name, None)
         else:
@@ -61,7 +61,7 @@ class Registered(Mapping[str, _Value]):
     def choose(self, name: str) -> _Value:
         """Return what was registered under a name.
 
-        Raises PluginError that says which package to install, or which two clash.
+        Raises PluginError, which says which package to install, or which two plugins clash.
         """
         if name in self.clashes:
             raise PluginError(self.clashes[name], hint="uninstall one of them")
@@ -70,7 +70,7 @@ class Registered(Mapping[str, _Value]):
         return self._found[name]
 
     def part(self, name: str) -> Component:
-        """Return whose it is that was registered under a name."""
+        """Return the component that was registered under a name."""
         return self._plugins[name].part(self.kind, name)
 
     def __getitem__(self, name: str) -> _Value:
@@ -84,10 +84,10 @@ class Registered(Mapping[str, _Value]):
 
 
 class PluginManager:
-    """The plugins that are installed, and what they register, by a typed name for each hook.
+    """The installed plugins and what they register, with a typed attribute for each hook.
 
-    A broken one does not keep the others from working: it is listed with its
-    fault in `plugins`, and told by `faults`.
+    A broken plugin does not keep the others from working: `plugins` lists it with
+    its fault, and `faults` describes it.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class PluginManager:
         self._manager.add_hookspecs(hookspecs)
         self._faults: list[str] = []
         self._by_name: dict[str, Plugin] = {}
-        found = entry_points(hookspecs.PROJECT) if points is None else points
-        self.plugins = tuple(self._load(point) for point in found)
+        loadable = entry_points(hookspecs.PROJECT) if points is None else points
+        self.plugins = tuple(self._load(point) for point in loadable)
         self.drivers: Registered[DriverFactory] = self._collect(
             "driver", hookspecs.hsup_register_drivers, callable, "callable"
         )
@@ -114,20 +114,20 @@ class PluginManager:
         )
 
     def faults(self) -> tuple[str, ...]:
-        """Return what is wrong with plugins, a sentence each."""
+        """Return what is wrong with plugins, one sentence each."""
         broken = [f"{one} is not loaded: {one.fault}" for one in self.plugins if one.fault]
         kinds = (self.drivers, self.sources, self.log_sinks, self.services)
         clashes = [text for kind in kinds for text in kind.clashes.values()]
         return (*broken, *self._faults, *clashes)
 
     def commands(self, own: Collection[str] = ()) -> Registered[click.Command]:
-        """Return the commands by name; of two with the same one, the first.
+        """Return the commands by name; the first one of two with the same name.
 
-        `own` are the names of hsup's own commands, which no plugin can have.
+        `own` are the names of hsup's own commands, which no plugin can use.
         """
         import click
 
-        found: Registered[click.Command] = Registered("command")
+        registered: Registered[click.Command] = Registered("command")
         for plugin, given in self._answers(hookspecs.hsup_register_commands):
             commands = given if isinstance(given, list) else [given]
             for command in commands:
@@ -135,16 +135,18 @@ class PluginManager:
                     text = f"{plugin}: its command is not a click.Command"
                     self._faults.append(f"{text}: {shortened(command)}")
                 elif (name := str(command.name)) in own:
-                    self._faults.append(f'{plugin}: the command "{name}" is hsup\'s own')
-                elif name in found:
-                    first = found.part(name)
-                    self._faults.append(f'{plugin}: the command "{name}" is already {first}')
+                    self._faults.append(f'{plugin}: command "{name}" is one of hsup\'s own')
+                elif name in registered:
+                    first = registered.part(name)
+                    self._faults.append(
+                        f'{plugin}: command "{name}" is already registered: {first}'
+                    )
                 else:
-                    found.add(name, command, plugin)
-        return found
+                    registered.add(name, command, plugin)
+        return registered
 
     def observe(self, event: events.Event) -> None:
-        """Tell every observer of an event; one that raises is told, and no more."""
+        """Notify every observer of an event; warn about one that raises."""
         for impl in self._implementations(event.hook):
             plugin = self._by_name[impl.plugin_name]
             part = plugin.part("plugin", plugin.entry_point.name)
@@ -166,9 +168,9 @@ class PluginManager:
         try:
             module = self._calls.run(part, "be loaded", load, failure=PluginError)
         except HsupError as error:
-            # Whatever a stranger's module does at import, hsup starts with the rest.
+            # Whatever the module of a plugin does at import, hsup starts without it.
             cause = error.__cause__ or error
-            text = " ".join(str(cause).split())  # pluggy's are of several lines
+            text = " ".join(str(cause).split())  # pluggy's errors have several lines
             return self._broken(name, point, f"{type(cause).__name__}: {text}")
         hooks = tuple(sorted(one.name for one in self._manager.get_hookcallers(module) or ()))
         if fault := _unknown_hook(hooks) or _async_hook(module, hooks):
@@ -186,7 +188,7 @@ class PluginManager:
         return caller.get_hookimpls()
 
     def _answers(self, spec: Callable[[], object]) -> Iterator[tuple[Plugin, object]]:
-        """Yield what each plugin answers; of one that raises, note that."""
+        """Yield what each plugin answers; note a fault for one that raises."""
         hook = spec.__name__
         for impl in self._implementations(hook):
             plugin = self._by_name[impl.plugin_name]
@@ -207,27 +209,27 @@ class PluginManager:
         is_right: Callable[[object], bool],
         right: str,
     ) -> Registered[_Value]:
-        """Return what all plugins have of a kind; the hook says of which type it should be."""
-        found: Registered[_Value] = Registered(kind)
+        """Return what all plugins register of a kind, checked by `is_right`."""
+        registered: Registered[_Value] = Registered(kind)
         for plugin, given in self._answers(spec):
             if not isinstance(given, dict):
-                text = f"{plugin} did not return a mapping from {spec.__name__}"
-                self._faults.append(f"{text}: {shortened(given)}")
+                text = f"{plugin} must return a mapping from {spec.__name__}"
+                self._faults.append(f"{text}, got {shortened(given)}")
                 continue
             for name, value in given.items():
                 if not isinstance(name, str):
-                    text = f"{plugin}: the name of a {kind} is not a text"
+                    text = f"{plugin}: the name of a {kind} is not a string"
                     self._faults.append(f"{text}: {shortened(name)}")
                 elif is_right(value):
-                    found.add(name, cast("_Value", value), plugin)
+                    registered.add(name, cast("_Value", value), plugin)
                 else:
                     text = f'{plugin}: {kind} "{name}" is not {right}'
                     self._faults.append(f"{text}: {shortened(value)}")
-        return found
+        return registered
 
 
 def _answer(hook: Callable[[], object]) -> object:
-    """Return what a hook returns, a mapping or a sequence as a copy: theirs may raise."""
+    """Return what a hook returns; copy a mapping or a sequence, since a plugin's may raise."""
     given = hook()
     if isinstance(given, Mapping):
         return dict(given)
@@ -237,7 +239,7 @@ def _answer(hook: Callable[[], object]) -> object:
 
 
 def _unknown_hook(hooks: Iterable[str]) -> str | None:
-    """Return what pluggy does not say before `check_pending`, and then of one only."""
+    """Return the fault of an unknown hook; pluggy reports only one, in `check_pending`."""
     known = [name for name in vars(hookspecs) if name.startswith("hsup_")]
     for name in hooks:
         if name not in known:
@@ -250,7 +252,7 @@ def _unknown_hook(hooks: Iterable[str]) -> str | None:
 
 
 def _async_hook(module: object, hooks: Iterable[str]) -> str | None:
-    """Return what would never run: pluggy calls it, and nobody awaits it."""
+    """Return the fault of an async hook, which pluggy would call but not await."""
     from inspect import iscoroutinefunction
 
     for name in hooks:

@@ -1,1 +1,1 @@
-"""Keep the dynos of releases running: the decisions, and those who carry them out."""
+"""Keep the dynos of releases running: decide what to run, and run it."""

@@ -1,4 +1,4 @@
-"""Know when the source is to be asked for its release, and why."""
+"""Decide when to ask the source for its release."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class Asking:
-    """Wakes whoever asks the source: it has changed, a user wants it, or it is time."""
+    """Wakes the supervisor to ask the source: it changed, a user wants it, or it is time."""
 
     def __init__(self) -> None:
         self._reason = asyncio.Event()
@@ -15,38 +15,38 @@ class Asking:
         self._is_wanted = False
 
     def change(self) -> None:
-        """Ask, as the source says that it has changed."""
+        """Ask because the source says that it has changed."""
         self._has_changed = True
         self._reason.set()
 
     def want(self) -> None:
-        """Ask, as the user wants it."""
+        """Ask because the user wants it."""
         self._is_wanted = True
         self._reason.set()
 
     def now(self) -> None:
-        """Ask, whatever the reason is."""
+        """Ask for any other reason."""
         self._reason.set()
 
     def later(self, seconds: float) -> None:
-        """Ask in some seconds, instead of when that was last said."""
+        """Ask in that many seconds, replacing an earlier such request."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self._reason.set)
 
     async def wait(self) -> None:
-        """Return once there is a reason."""
+        """Return once there is a reason to ask."""
         await self._reason.wait()
 
     def clear(self) -> None:
-        """Be about to ask, for the reasons that there are."""
+        """Note that the source is about to be asked while a release is built."""
         self._reason.clear()
 
     def take(self) -> int:
-        """Be about to ask; return how many times.
+        """Clear all reasons; return how many times to ask.
 
-        That is twice where a user wants it of a source that has changed, too: it may look for
-        no more than what it knows to have changed.
+        The answer is 2 if a user wants it and the source has changed, too: a source may read
+        only what it knows to have changed.
         """
         times = 2 if self._has_changed and self._is_wanted else 1
         self._reason.clear()

@@ -13,15 +13,15 @@ from hsup.long_work import EVERY_SECONDS, FIRST_SECONDS, LongWork, waited_for
 from hsup.model import Release
 from hsup.plugins.calls import call_plugin
 
-#: How long a build that is given up at a stop may take to end in order.
+#: How long a build that is cancelled at a stop may take to clean up.
 GIVE_UP_SECONDS = 1.0
 
-#: Adds a line of hsup's own to the log, and what it tells programs.
+#: Adds a line of hsup's own to the log, with its event for programs.
 Say = Callable[[str, LogEvent | None], None]
 
 
 class Superseded(Exception):
-    """A build was given up for a newer release."""
+    """A build was abandoned for a newer release."""
 
     def __init__(self, newer: Release) -> None:
         super().__init__(str(newer))
@@ -29,7 +29,7 @@ class Superseded(Exception):
 
 
 class Builder:
-    """Has one release built at a time; `under_way` is set meanwhile."""
+    """Builds one release at a time; `under_way` is set during a build."""
 
     def __init__(self, source: Source, driver: Driver, say: Say) -> None:
         self.under_way = asyncio.Event()
@@ -40,15 +40,15 @@ class Builder:
         self._newer: Release | None = None
 
     def supersede(self, newer: Release) -> None:
-        """Give up the release that is being built."""
+        """Abandon the current build for a newer release."""
         self._newer = newer
         self._given_up.set()
 
     async def build(self, release: Release) -> None:
-        """Have a release built, which is told where it takes long.
+        """Fetch the slug of a release and have the driver build it; report a long build.
 
-        Raises HsupError, and Superseded where a driver heeds that there is a newer one: some
-        build to the end.
+        Raises HsupError, and Superseded if the driver stops for a newer release: some drivers
+        finish their build.
         """
         self._given_up, self._newer = threading.Event(), None
         work = LongWork(f"the slug of v{release.version}", is_drawn=False)
@@ -77,14 +77,14 @@ class Builder:
 
 
 async def _end(building: asyncio.Future[None]) -> None:
-    """Let a build that was given up end in order, but not for long."""
+    """Give an abandoned build a short time to clean up."""
     await asyncio.wait({building}, timeout=GIVE_UP_SECONDS)
     if not building.cancel() and not building.cancelled():
-        building.exception()  # nobody is interested any more
+        building.exception()  # retrieved, or asyncio would log it
 
 
 class _Notices:
-    """Says from time to time how far the build of a release is."""
+    """Reports the progress of a build from time to time."""
 
     def __init__(self, work: LongWork, release: Release, say: Say) -> None:
         self._work = work
@@ -106,7 +106,7 @@ class _Notices:
             name = "fetching" if text.startswith("fetching ") else "preparing"
             self._say(text[0].upper() + text[1:], LogEvent(name))
         elif not self._has_told:
-            text = f"Preparing {self._release} takes more than {FIRST_SECONDS:g} s"
+            text = f"Preparing {self._release} has taken more than {FIRST_SECONDS:g} s"
             self._say(text, LogEvent("preparing"))
         self._has_told = True
         self._wait(EVERY_SECONDS)

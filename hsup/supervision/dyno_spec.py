@@ -1,4 +1,4 @@
-"""Make of a release what a driver starts, and of what was typed a one-off dyno."""
+"""Make the spec of a dyno from a release, and a one-off command from typed words."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def dyno_spec(
 
 
 def _metadata(release: Release, name: DynoName) -> dict[str, str]:
-    """Return the variables that tell of a dyno, as the platform names them.
+    """Return the variables that describe a dyno, with the platform's names.
 
-    See Dyno Metadata in Heroku's Dev Center. The id of a dyno is the same one as long as
-    this machine runs the release.
+    See Dyno Metadata in Heroku's Dev Center. A dyno keeps its id as long as this
+    machine runs the release.
     """
-    from uuid import NAMESPACE_OID, uuid5  # takes long, and is seldom asked for
+    from uuid import NAMESPACE_OID, uuid5  # slow to import, rarely needed
 
     whose = f"{os.uname().nodename}/{release.app}/{release.version}/{name}"
     return {
@@ -52,10 +52,10 @@ def _metadata(release: Release, name: DynoName) -> dict[str, str]:
 
 
 def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
-    """Return what `hsup run` executes: a type's name stands for its command, as on the platform.
+    """Return what `hsup run` executes; a process type runs its command, as on the platform.
 
-    What follows the name is added to the command. One word is a line of the shell, and of
-    that the name is the beginning.
+    The words after the type are added to its command. A single word is a shell line, which
+    may begin with a process type.
     """
     is_line = len(words) == 1
     name, _, rest = words[0].strip().partition(" ") if is_line else (words[0], "", "")
@@ -71,5 +71,5 @@ def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
 
 
 def one_off_name(kind: str) -> DynoName:
-    """Return `run.4711`: the kind, and four random digits."""
+    """Return a name such as `run.4711`: the kind and four random digits."""
     return DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)

@@ -1,4 +1,4 @@
-"""Tell whether the kernel passes on to a program what a release gives it (man 2 execve)."""
+"""Check a release against the kernel's limits for arguments and variables (man 2 execve)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hsup.errors import ReleaseRejected
 from hsup.launch import START_UP_FILE
 from hsup.model import Command, Fault, Release
 
-#: Pages that one argument or variable may take, its NUL included: MAX_ARG_STRLEN.
+#: The most pages of one argument or variable, its NUL included: MAX_ARG_STRLEN.
 _LONGEST_PAGES = 32
-#: What all of them may take, whatever the limit of the stack (Linux, fs/exec.c): three
-#: quarters of the stack's default limit at most, and ARG_MAX at least.
+#: The bounds of the limit for all of them, whatever the stack limit (Linux, fs/exec.c): at
+#: most three quarters of the default stack limit, at least ARG_MAX.
 _MOST_BYTES, _LEAST_BYTES = 6 << 20, 128 << 10
 _POINTER_BYTES = 8
 #: What drivers and bash add: PATH, HOME, DYNO, the words that read .profile.d, metadata.
 _ADDED_BYTES = 4 << 10
 
-_HINT = "keep large values in a file of the slug, or in a store that the application asks"
+_HINT = "keep large values in a file of the slug, or in a store that the application reads"
 
 
 def require_passable(release: Release, commands: Iterable[Command]) -> None:
@@ -34,20 +34,23 @@ def _faults(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterato
     longest = _LONGEST_PAGES * os.sysconf("SC_PAGE_SIZE")
     for name, size in variables.items():
         if size > longest:
-            yield Fault(f'config var "{name}"', f"{_limit(longest)} with its name, has {size - 1}")
+            yield Fault(
+                f'config var "{name}"', f"{_limit(longest)}, its name included, got {size - 1}"
+            )
     for command, sizes in words.items():
         if max(sizes, default=0) > longest:
             yield Fault(
-                f'command "{str(command)[:40]}…"', f"{_limit(longest)} a word, has {max(sizes) - 1}"
+                f'command "{str(command)[:40]}…"',
+                f"{_limit(longest)} per word, got {max(sizes) - 1}",
             )
     most = _most_bytes() - _ADDED_BYTES
-    took = _total(variables.values()) + max(map(_total, words.values()), default=0)
-    if took > most:
+    total = _total(variables.values()) + max(map(_total, words.values()), default=0)
+    if total > most:
         largest = max(variables, key=variables.__getitem__, default="")
         yield Fault(
             "config vars",
-            f"must take at most {most} bytes with the command, a quarter of the stack's limit "
-            f'(ulimit -s), take {took}; the largest is "{largest}"',
+            f"must have at most {most} bytes together with the command, a quarter of the stack "
+            f'limit (ulimit -s), got {total}; the largest is "{largest}"',
         )
 
 
@@ -60,7 +63,7 @@ def _size(text: str) -> int:
 
 
 def _word_sizes(command: Command) -> list[int]:
-    """Return the sizes of a command's words; a line follows the one that reads .profile.d."""
+    """Return the sizes of a command's words; a shell line includes the start-up line."""
     if command.is_shell_line:
         return [_size(f". {START_UP_FILE}\n{command.words[0]}")]
     return [_size(word) for word in command.words]

@@ -1,4 +1,4 @@
-"""Keep one dyno in the state that it should be in."""
+"""Run one dyno: start it, restart it after a crash, and stop it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 #: How many dynos may start in one turn of the event loop.
 _AT_ONCE = 10
 
-#: The status of a dyno that could not be started, as the Go program had it.
+#: The status of a dyno that could not be started, as in the Go program.
 NOT_STARTED = ExitStatus(code=255)
 
 
@@ -35,7 +35,7 @@ NOT_STARTED = ExitStatus(code=255)
 class ExecutorContext:
     """What all executors of a supervisor share.
 
-    `tell` passes an event on; `gate` is passed by everyone on the way to a start.
+    `tell` passes an event on; `gate` limits how many dynos start at once.
     """
 
     driver: Driver
@@ -48,9 +48,9 @@ class ExecutorContext:
 
 
 class Executor:
-    """Runs one dyno through the table of `hsup.lifecycle`.
+    """Runs one dyno through the state table of `hsup.lifecycle`.
 
-    A one-off dyno completes when it ends, where any other is started again.
+    A one-off dyno completes when it ends; any other dyno is started again.
     """
 
     def __init__(self, spec: DynoSpec, around: ExecutorContext, *, one_off: bool = False) -> None:
@@ -71,44 +71,44 @@ class Executor:
 
     @property
     def is_leaving(self) -> bool:
-        """Tell whether the dyno is going away for good."""
+        """Tell whether the dyno has ended, or is being stopped, for good."""
         return self.state.is_final or self.state is State.STOPPING or Input.STOP in self._requests
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the driver has started the dyno, and not yet seen that nothing is left."""
+        """Tell whether the driver has started the dyno, and not yet cleaned it up."""
         return self._dyno is not None
 
     def stop(self) -> None:
-        """Ask for the dyno to be stopped for good."""
+        """Request that the dyno be stopped for good."""
         self._request(Input.STOP)
 
     def restart(self, spec: DynoSpec) -> None:
-        """Ask for the dyno to be replaced by one of another spec, now."""
+        """Request that the dyno be replaced at once by one with another spec."""
         self.spec = spec
         self._request(Input.RESTART)
 
     def forgive(self) -> None:
-        """Forget earlier crashes; a dyno that waits to be restarted is restarted now."""
+        """Forget earlier crashes, and end a restart delay."""
         self._crashes = 0
         if self.state is State.CRASHED:
             self._request(Input.RESTART)
 
     async def kill(self) -> None:
-        """Stop the dyno at once, however long it was given."""
+        """Kill the dyno at once, whatever is left of its grace period."""
         self._grace_seconds = 0.0
         self._request(Input.STOP)
         if self._dyno is None:
             return
         try:
             killed = await self._dyno.destroy()
-        except HsupError as error:  # who has waited for the same will be told
+        except HsupError as error:  # `run` reports the same error
             logger.debug("cannot kill %s: %s", self.spec.name, error)
         else:
             self.was_killed |= killed
 
     async def run(self) -> None:
-        """Run the dyno until it is stopped for good, or complete."""
+        """Run the dyno until it is stopped for good or complete."""
         action = self._take(Input.START)
         try:
             while not self.state.is_final:
@@ -119,7 +119,7 @@ class Executor:
             self._around.router.forget(str(self.spec.name))
 
     async def _perform(self, action: Action) -> Input:
-        """Do what an action says; return what came of it."""
+        """Carry out an action; return the resulting input."""
         match action:
             case Action.PROVISION:
                 return await self._provision()
@@ -151,9 +151,9 @@ class Executor:
         self._wake.set()
 
     async def _unless_stopped(self, reading: Coroutine[Any, Any, None]) -> None:
-        """Wait for whoever reads the output, but not with a dyno that is to go for good."""
+        """Wait for a slow reader of the output, but not once the dyno is to be stopped."""
         read = asyncio.ensure_future(reading)
-        await asyncio.sleep(0)  # in most cases that is all it takes
+        await asyncio.sleep(0)  # in most cases this is enough
         while not (read.done() or self.is_leaving):
             self._wake.clear()
             woken = asyncio.ensure_future(self._wake.wait())
@@ -168,11 +168,11 @@ class Executor:
         self._around.router.say(str(self.spec.name), line.text, line.event)
 
     def _next_request(self) -> Input | None:
-        """Take what was asked for; to stop outweighs to restart."""
-        asked = set(self._requests)
+        """Take the pending requests; STOP takes precedence over RESTART."""
+        requests = set(self._requests)
         self._requests.clear()
         self._wake.clear()
-        return next((one for one in (Input.STOP, Input.RESTART) if one in asked), None)
+        return next((kind for kind in (Input.STOP, Input.RESTART) if kind in requests), None)
 
     async def _provision(self) -> Input:
         async with self._around.gate:
@@ -193,7 +193,7 @@ class Executor:
         return Input.STARTED
 
     async def _adopt(self) -> RunningDyno | None:
-        """Return the dyno that a dead hsup has left running, if there is one."""
+        """Adopt the dyno if a previous hsup left it running; return None if not."""
         if self._adopter is None:
             return None
         adopted = await self._with_output(partial(self._adopter.adopt, self.spec))
@@ -212,12 +212,12 @@ class Executor:
     async def _with_output(
         self, begin: Callable[[OutputPipes], Awaitable[RunningDyno | None]]
     ) -> RunningDyno | None:
-        """Return a dyno that writes to pipes that are read."""
+        """Return the dyno that `begin` gives, with its output pipes being read."""
         try:
             output = DynoOutput(self.spec.name, self._around.router)
         except OSError as error:
             hint = "raise the limit of open files: ulimit -n"
-            raise DriverError(f"cannot make a pipe: {error.strerror}", hint=hint) from error
+            raise DriverError(f"cannot create a pipe: {error.strerror}", hint=hint) from error
         try:
             dyno = await begin(output)
         except BaseException:
@@ -232,21 +232,21 @@ class Executor:
         return dyno
 
     async def _watch(self) -> Input:
-        """Wait until the dyno ends or something is asked for."""
+        """Wait until the dyno ends or there is a request."""
         assert self._dyno is not None
         started = time.monotonic()
         ended = asyncio.ensure_future(self._dyno.wait())
         ended.add_done_callback(lambda _: self._wake.set())
         while not ended.done():
             await self._wake.wait()
-            # What is asked for as the dyno ends is left for what follows.
+            # A request that comes as the dyno ends is left for the next state.
             if not ended.done() and (request := self._next_request()):
                 ended.cancel()
                 return request
         if not self._requests:
             self._wake.clear()
         if not ended.cancelled():
-            ended.exception()  # told by whoever asks for the status
+            ended.exception()  # `_status` reports it
         self._count_crash(time.monotonic() - started)
         await self._clean_up(grace_seconds=0.0)
         return Input.EXITED
@@ -256,7 +256,7 @@ class Executor:
         self._say(messages.STOPPING)
         try:
             await self._dyno.signal(SIGTERM)
-        except HsupError as error:  # what is left is destroyed all the same
+        except HsupError as error:  # the dyno is destroyed all the same
             self._say_failed(error)
         await self._clean_up(self._grace_seconds)
         if self.state is State.RESTARTING:
@@ -266,7 +266,7 @@ class Executor:
         return Input.EXITED
 
     async def _clean_up(self, grace_seconds: float) -> None:
-        """Leave nothing of the dyno, print its last words, and tell how it ended."""
+        """Destroy the dyno, relay its last output, and report how it ended."""
         assert self._dyno is not None
         assert self._output is not None
         killed = await self._dyno.destroy(grace_seconds)
@@ -281,7 +281,7 @@ class Executor:
         self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))
 
     async def _status(self) -> ExitStatus:
-        """Return how the dyno ended; as one that was not started where its driver cannot say."""
+        """Return how the dyno ended, or NOT_STARTED if its driver cannot say."""
         assert self._dyno is not None
         try:
             return await self._dyno.wait()
@@ -295,7 +295,10 @@ class Executor:
     async def _back_off(self) -> Input:
         wait = self._around.policy.wait_seconds(self._crashes, random.random())
         logger.info(
-            "%s crashed %d times in a row, waits %.3f s", self.spec.name, self._crashes, wait
+            "%s crashed %d times in a row, restart delay %.3f s",
+            self.spec.name,
+            self._crashes,
+            wait,
         )
         try:
             async with asyncio.timeout(wait):

@@ -1,4 +1,4 @@
-"""Remember the release that failed last, and when it may be tried again."""
+"""Remember which release failed last, and when it may be retried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hsup.supervision.policy import RetryPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Failed:
-    """A release that is passed over until a time of the clock; infinity until it is asked for."""
+    """A release that is not tried before `until`; infinity means not before a user asks."""
 
     release: Release
     until: float
@@ -22,7 +22,7 @@ class _Failed:
 
 
 class LastFailure:
-    """Knows which release is not to be tried now; `now` is a clock in seconds."""
+    """Tells whether a release may be tried now; `now` is a clock in seconds."""
 
     def __init__(self, policy: RetryPolicy, now: Callable[[], float]) -> None:
         self._policy = policy
@@ -30,11 +30,11 @@ class LastFailure:
         self._failed: _Failed | None = None
 
     def forget(self) -> None:
-        """Let any release be tried."""
+        """Allow every release to be tried."""
         self._failed = None
 
     def note(self, release: Release, error: HsupError) -> None:
-        """Remember a failure: what a driver cannot do now, it may do later; all else stays so."""
+        """Remember a failure: a driver's may pass by itself, any other lasts until a user asks."""
         if not isinstance(error, DriverError):
             self._failed = _Failed(release=release, until=math.inf)
             return
@@ -43,7 +43,7 @@ class LastFailure:
         self._failed = _Failed(release=release, until=self._now() + wait, times=times)
 
     def wait_seconds(self, release: Release) -> float:
-        """Return how long a release is passed over; of another one than failed, the end of that."""
+        """Return how long not to try a release; forget the failure of a different release."""
         failed = self._failed
         if failed is None or not _fails_like(release, failed.release):
             self._failed = None
@@ -51,7 +51,7 @@ class LastFailure:
         return max(0.0, failed.until - self._now())
 
     def is_to_be_told(self) -> bool:
-        """Tell, the first time only, that the release is passed over until it is asked for."""
+        """Tell, the first time only, whether the release waits until a user asks for it."""
         if self._failed is None or self._failed.is_told or self._failed.until < math.inf:
             return False
         self._failed = replace(self._failed, is_told=True)
@@ -59,8 +59,8 @@ class LastFailure:
 
 
 def _fails_like(release: Release, failed: Release) -> bool:
-    """Tell whether a release cannot be expected to do better than one that has failed.
+    """Tell whether a release is bound to fail like one that has failed.
 
-    Another author may be allowed what it names.
+    With another author it may succeed: that author may be allowed to read what it names.
     """
     return release.author == failed.author and release.differs_in_scale_only(failed)

@@ -1,4 +1,4 @@
-"""Keep the dynos that are wanted, and no others."""
+"""Keep the wanted dynos running, and no others."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 class Fleet:
-    """One executor for every dyno, from its start until nothing of it is left.
+    """One executor for each dyno, from its start until it is cleaned up.
 
-    Where `one_shot` is set, a dyno that has ended is not started again.
-    `highest_status` is of those that were not asked to stop.
-    `on_gone` is told the name of every dyno that has gone for good.
+    If `one_shot` is set, a dyno that has ended is not started again.
+    `highest_status` is the highest of the dynos that were not asked to stop.
+    `on_gone` is called with the name of each dyno that has ended for good.
     """
 
     def __init__(
@@ -50,18 +50,18 @@ class Fleet:
         return [str(one.spec.name) for one in everyone if one.is_running]
 
     async def idle(self) -> None:
-        """Return when there is no dyno."""
+        """Return when no dyno is left."""
         await self._idle.wait()
 
     def want(self, specs: Mapping[DynoName, DynoSpec]) -> None:
-        """Start, stop and replace what it takes to have just these dynos."""
+        """Start, stop and replace dynos until exactly these run."""
         self._wanted = dict(specs)
         for executor in self._executors.values():
             executor.forgive()
         self._reconcile()
 
     async def run_one(self, spec: DynoSpec) -> ExitStatus | None:
-        """Run a dyno besides those that are wanted, to its end."""
+        """Run a one-off dyno to its end; return its status."""
         executor = Executor(spec, self._around, one_off=True)
         self._one_offs.add(executor)
         task = self._spawn(executor.run())
@@ -74,7 +74,7 @@ class Fleet:
         return executor.status
 
     async def stop(self) -> None:
-        """Stop all dynos, and return when nothing of them is left."""
+        """Stop all dynos, and return when they are cleaned up."""
         self._wanted = {}
         for executor in (*self._executors.values(), *self._one_offs):
             executor.stop()
@@ -82,7 +82,7 @@ class Fleet:
             await asyncio.wait(self._tasks)
 
     def kill(self) -> None:
-        """Let a `stop` that is under way wait no longer."""
+        """Kill all dynos, so that a pending `stop` waits no longer."""
         for executor in (*self._executors.values(), *self._one_offs):
             self._spawn(executor.kill())
 
@@ -94,7 +94,7 @@ class Fleet:
         for name in todo.restart:
             self._executors[name].restart(self._wanted[name])
         for name in todo.start:
-            if name not in self._executors:  # else when the one that is leaving has gone
+            if name not in self._executors:  # else `_gone` starts it
                 self._start(self._wanted[name])
 
     def _start(self, spec: DynoSpec) -> None:
@@ -119,7 +119,7 @@ class Fleet:
             self.highest_status = max(self.highest_status, status.status)
         if self._one_shot or failed:
             self._wanted.pop(name, None)
-        if name in self._wanted:  # it was asked for again while it was leaving
+        if name in self._wanted:  # it was wanted again while it was being stopped
             self._start(self._wanted[name])
         else:
             self._on_gone(name)
@@ -136,4 +136,4 @@ class Fleet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             trace = None if isinstance(error, HsupError) else error
-            logger.error("gave up a dyno, the others keep running: %s", error, exc_info=trace)
+            logger.error("gave up on a dyno, the others keep running: %s", error, exc_info=trace)

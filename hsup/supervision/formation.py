@@ -1,4 +1,4 @@
-"""Which dynos a release should have, and the smallest change that leads there."""
+"""Compute which dynos a release should have, and the smallest change to get there."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleRequest:
-    """How many dynos the user wants of which type, and of which size.
+    """How many dynos of each type the user wants, and of which size.
 
-    `quantities` is what was said on the command line. Without any, each type
-    that has a quantity above zero in the release gets one dyno, or as many as
-    the release says where `follows_release` is set. Numbers count from
-    `start_number`. `sizes` outweighs the release's, which outweighs `size`.
+    `quantities` are those of the command line. If there are none, each type
+    with a quantity above zero in the release gets one dyno, or as many as the
+    release says if `follows_release` is set. Numbers count from `start_number`.
+    `sizes` takes precedence over the release's sizes, and those over `size`.
     """
 
     quantities: Mapping[str, int] | None = None
@@ -34,7 +34,7 @@ class ScaleRequest:
         return process.quantity if self.follows_release else min(process.quantity, 1)
 
     def size_of(self, process: ProcessType) -> str | None:
-        """Return the size of a type's dynos, None where nobody said one."""
+        """Return the size of a type's dynos, None if no one gave a size."""
         return self.sizes.get(process.name) or process.size or self.size
 
     def names(self, release: Release) -> tuple[DynoName, ...]:
@@ -46,23 +46,23 @@ class ScaleRequest:
         )
 
     def unknown_types(self, release: Release) -> tuple[str, ...]:
-        """Return the types that were asked for and that the release has not got."""
+        """Return the requested types that the release does not have."""
         known = {process.name for process in release.processes} - {RELEASE_TYPE}
         return tuple(name for name in self.quantities or () if name not in known)
 
     def require_known_types(self, release: Release) -> None:
-        """Raise UsageError for a type that the release has not got."""
+        """Raise UsageError for a requested type that the release does not have."""
         unknown = self.unknown_types(release)
         if not unknown:
             return
         known = [one.name for one in release.processes if one.name != RELEASE_TYPE]
-        listing = ", ".join(known) if known else "none at all"
-        raise UsageError(f'no process type "{unknown[0]}" in {release}', hint=f"it has {listing}")
+        hint = f"choose from {', '.join(known)}" if known else "add process types to the release"
+        raise UsageError(f'{release} has no process type "{unknown[0]}"', hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What to do to come from the dynos that run to those that should."""
+    """What to do to get from the running dynos to the wanted ones."""
 
     stop: tuple[DynoName, ...] = ()
     restart: tuple[DynoName, ...] = ()
@@ -70,7 +70,7 @@ class Change:
 
 
 def change(running: Mapping[DynoName, DynoSpec], wanted: Mapping[DynoName, DynoSpec]) -> Change:
-    """Return the smallest change: what runs alike is left alone, highest numbers leave first."""
+    """Return the smallest change: equal dynos stay, the highest numbers stop first."""
     surplus = [name for name in running if name not in wanted]
     return Change(
         stop=tuple(sorted(surplus, key=lambda name: (name.type, -name.number))),

@@ -1,4 +1,4 @@
-"""Have what runs kept for the next start, by a source that can."""
+"""Have the source keep the running release for the next start, if it can."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hsup.plugins.calls import call_plugin
 
 
 class Keeper:
-    """Has the release that runs kept, as soon as there is room for it."""
+    """Has the running release kept, and retries what could not be kept."""
 
     def __init__(self, source: Source, say: Callable[[str], None]) -> None:
         self._source = source if isinstance(source, KeepsReleases) else None
@@ -24,20 +24,20 @@ class Keeper:
         return self._unkept is not None
 
     async def keep(self, release: Release) -> None:
-        """Keep the release that runs now, and no other one any more."""
+        """Keep the release that runs now, in place of an earlier one."""
         self._unkept = None
         await self._keep(release)
 
     async def try_again(self) -> None:
-        """Keep what could not be kept, as on a full disk."""
+        """Keep the release that could not be kept, for example on a full disk."""
         if (release := self._unkept) is None:
             return
         await self._keep(release)
         if self._unkept is None:
-            self._say(f"Kept {release} now, for the next start")
+            self._say(f"Saved {release} for the next start")
 
     async def kept(self) -> Release | None:
-        """Return what an hsup before this one has run, where the source knows."""
+        """Return the release that a previous hsup ran, if the source has kept it."""
         if self._source is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""What the user asked a supervisor for."""
+"""The options of a supervisor."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hsup.supervision.policy import CrashPolicy, RetryPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorOptions:
-    """What the user asked the supervisor for.
+    """The options of a supervisor.
 
-    `one_shot` ends it when every dyno has ended once; `stays` keeps it running
-    when nothing is left to run, or not even a first release can be; where
-    `follows_formation` is set nothing left to run is a formation of none, which
-    may change; `has_metadata` gives dynos the platform's
-    variables; `has_drain` says that a plugin serves the release's `logplex_url`.
+    `one_shot` ends it when every dyno has ended once. `stays` keeps it running
+    when nothing is left to run, or when not even a first release can run. If
+    `follows_formation` is set, it also keeps running without dynos, since the
+    formation may change. `has_metadata` gives dynos the platform's variables.
+    `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
     source_name: str

@@ -1,4 +1,4 @@
-"""When what has failed is tried again; pure, with time and chance given."""
+"""Compute delays before restarts and retries; pure, with time and chance as arguments."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrashPolicy:
-    """The first restart is immediate, the later ones wait longer and longer.
+    """Restarts a crashed dyno at once the first time, then after growing delays.
 
-    The second restart in a row waits `base_seconds`, each one after it twice
-    as long as the one before, up to `cap_seconds`. `jitter` is the share by
-    which a wait may be shorter or longer, so that dynos that crashed together
-    do not come back together. A dyno that was up for `stable_seconds` is taken
-    to have recovered.
+    The second restart in a row is delayed by `base_seconds`, each later one
+    twice as long as the one before, up to `cap_seconds`. `jitter` is the
+    fraction by which a delay may be shorter or longer, so that dynos that
+    crashed together do not restart together. A dyno that was up for
+    `stable_seconds` counts as recovered.
     """
 
     base_seconds: float = 1.0
@@ -22,11 +22,11 @@ class CrashPolicy:
     stable_seconds: float = 60.0
 
     def crashes_in_a_row(self, before: int, up_seconds: float) -> int:
-        """Count a crash that came after `up_seconds`, given the count before it."""
+        """Return the count including a crash after `up_seconds`, from the count before it."""
         return 1 if up_seconds >= self.stable_seconds else before + 1
 
     def wait_seconds(self, crashes: int, chance: float) -> float:
-        """Return the wait after that many crashes in a row; `chance` is from 0 to 1."""
+        """Return the delay after that many crashes in a row; `chance` is from 0 to 1."""
         if crashes <= 1:
             return 0.0
         wait = _doubled(self.base_seconds, crashes - 2, self.cap_seconds)
@@ -35,9 +35,9 @@ class CrashPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """What a source, a driver or a disk could not do is tried again, less and less often.
+    """Retries what a source, a driver or a disk could not do, less and less often.
 
-    The first wait is `base_seconds`, each one after it twice as long as the one
+    The first delay is `base_seconds`, each later one twice as long as the one
     before, up to `cap_seconds`.
     """
 
@@ -45,7 +45,7 @@ class RetryPolicy:
     cap_seconds: float = 300.0
 
     def wait_seconds(self, failures: int = 1) -> float:
-        """Return the wait after that many failures in a row."""
+        """Return the delay after that many failures in a row."""
         return _doubled(self.base_seconds, failures - 1, self.cap_seconds)
 
 

@@ -1,4 +1,4 @@
-"""Which port each dyno has."""
+"""Lease a port to each dyno."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hsup.errors import DriverError
 from hsup.model import DynoName
 
-#: As foreman has it: a hundred ports for every process type, from 5000 on.
+#: As in foreman: a hundred ports for every process type, from 5000 up.
 BASE_PORT = 5000
 PORTS_PER_TYPE = 100
 _HIGHEST_PORT = 65535
@@ -19,26 +19,26 @@ class Ports:
 
     The port of a dyno is 5000 + 100 × the index of its type + its number − 1,
     so that it is known beforehand. A type keeps its index as long as this
-    object lives, and a dyno its port until it is released; one whose port is
-    taken, because a type has more than a hundred dynos, gets the next free one.
+    object exists, and a dyno keeps its port until it is released. If the port is
+    taken because a type has more than a hundred dynos, the next free one is leased.
     """
 
     def __init__(self, types: Iterable[str] = ()) -> None:
         self._indexes: dict[str, int] = {}
         self._leases: dict[DynoName, int] = {}
-        # A byte for each port, among which C looks for the next that is free.
+        # One byte per port: bytearray.find() finds the next free one in C.
         self._taken = bytearray(_HIGHEST_PORT + 1)
         self.know(types)
 
     def know(self, types: Iterable[str]) -> None:
-        """Give an index to every type that has none."""
+        """Give an index to each type that has none yet."""
         for name in types:
             self._indexes.setdefault(name, len(self._indexes))
 
     def lease(self, name: DynoName) -> int:
         """Return the port of a dyno, the same one until it is released.
 
-        Raises DriverError when no port is left.
+        Raises DriverError if no port is left.
         """
         if name not in self._leases:
             port = self._next_free(self._preferred(name))
@@ -48,7 +48,7 @@ class Ports:
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """Take back what is leased meanwhile, where that ends with an error."""
+        """Release all ports leased in the `with` block if it raises."""
         before = set(self._leases)
         try:
             yield
@@ -58,7 +58,7 @@ class Ports:
             raise
 
     def release(self, name: DynoName) -> None:
-        """Take back the port of a dyno that is no more."""
+        """Release the port of a dyno that has ended."""
         if name in self._leases:
             self._taken[self._leases.pop(name)] = 0
 
@@ -71,4 +71,4 @@ class Ports:
             port = self._taken.find(0, first)
             if port >= 0:
                 return port
-        raise DriverError(f"no port is left for a dyno: all from {BASE_PORT} on are taken")
+        raise DriverError(f"no port is left for a dyno: all from {BASE_PORT} up are in use")

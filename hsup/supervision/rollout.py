@@ -1,19 +1,19 @@
-"""Bring a release to run, or leave what runs.
+"""Roll a release out, or keep the current one running.
 
-    offered ──▶ is it passed over? ──yes──▶ what runs is scaled as it says
+    offered ──▶ is it passed over? ──yes──▶ the current release is scaled like it
                   │ no
                   ▼
                 build, release phase ──▶ its dynos run, and it is kept
                   │ failed                 for the next start
                   ▼
-                what runs goes on; at a start, what an earlier hsup ran
-                  │ neither can be
+                the current release keeps running; at a start, the one that a previous hsup kept
+                  │ there is neither
                   ▼
                 hsup waits for another release, or ends with the error
 
-A release that is like one that failed is passed over: after a driver's failure for a while
-(RetryPolicy), after any other until it is asked for. Where the source itself fails, what
-is left to run is decided in the same way.
+A release that is like one that failed is passed over: for a while (RetryPolicy) after a
+failure of the driver, until a user asks for it after any other failure. If the source itself
+fails, the release to run is chosen in the same way.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ RELEASE_PHASE_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of something that the source gave.
+    """The result of an answer of the source.
 
-    `running` is the release that runs now, None where none does; `retry_seconds` is when
-    the source's release is to be offered again, None where that would change nothing.
+    `running` is the release that runs now, None if none does; `retry_seconds` says when to
+    offer the source's release again, None if that would change nothing.
     """
 
     running: Release | None = None
@@ -64,18 +64,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prepared:
-    """A release that only has to be run, and its dynos."""
+    """A release that is ready to run, and the specs of its dynos."""
 
     release: Release
     specs: Mapping[DynoName, DynoSpec]
 
 
-#: Makes an event of the version that goes on, None where none does.
+#: Makes an event from the version that keeps running, None if none does.
 Telling = Callable[[int | None], Event]
 
 
 class Rollout:
-    """Has one release after the other built, tried and run."""
+    """Builds, tries and runs one release after another."""
 
     def __init__(
         self,
@@ -99,9 +99,9 @@ class Rollout:
         self.builder = Builder(source, around.driver, self._say)
 
     async def take(self, release: Release) -> Outcome:
-        """Run a release, if it is another one, or go on with what runs.
+        """Run a release if it is a new one, or keep the current one running.
 
-        Raises HsupError where there is nothing to go on with.
+        Raises HsupError if there is no release that could run instead.
         """
         await self._keeper.try_again()
         if wait := self._failure.wait_seconds(release):
@@ -113,9 +113,9 @@ class Rollout:
     async def do_without(
         self, error: HsupError, telling: Telling, *, may_wait: bool = False
     ) -> Outcome:
-        """Go on with what runs where the source has nothing that could be run; `error` says why.
+        """Run without an answer of the source; `error` says why there is none.
 
-        Raises it where there is nothing to go on with, unless another release `may` be waited for.
+        Raises `error` if no release runs or was kept, unless hsup may wait for another release.
         """
         await self._keeper.try_again()
         other = None
@@ -128,7 +128,7 @@ class Rollout:
         return self._outcome()
 
     def forget_failure(self) -> None:
-        """Let a release that has failed be tried again."""
+        """Allow a release that has failed to be retried."""
         self._failure.forget()
 
     def _outcome(self, wait: float = 0.0) -> Outcome:
@@ -138,14 +138,14 @@ class Rollout:
         return Outcome(running=self._running, retry_seconds=min(waits, default=None))
 
     async def _pass_over(self, release: Release) -> None:
-        """Scale what runs as a release asks for that is not tried now."""
+        """Scale the current release like one that is passed over."""
         if self._failure.is_to_be_told():
-            self._say(f"{release} failed before: SIGHUP has it tried again")
+            self._say(f"{release} failed before; send SIGHUP to retry it")
         running = self._running
         if running is None or (scaled := running.scaled_like(release)) == running:
             return
         try:
-            with _told(scaled):
+            with _as_hsup_error(scaled):
                 specs = self._specs.specs(scaled)
         except HsupError as error:
             self._around.tell(ReleaseRejected(error=error, running=running.version))
@@ -153,17 +153,17 @@ class Rollout:
             await self._run(_Prepared(release=scaled, specs=specs))
 
     async def _adopt(self, release: Release) -> float:
-        """Run a release, or go on without it; return for how long it is passed over."""
+        """Run a release, or continue without it; return for how long it is passed over."""
         kept = await self._keeper.kept() if self._running is None else None
         try:
             before = self._running or await _unless_changing(kept)
             try:
-                with _told(release):
+                with _as_hsup_error(release):
                     prepared = await self._prepare(release, before)
             except HsupError as error:
                 return await self._fail(release, error, kept)
         except Superseded as error:
-            self._say(f"Gave up {release}, as {error.newer} has arrived")
+            self._say(f"Gave up on {release}: {error.newer} has arrived")
             return 0.0
         self._failure.forget()
         self._passed = None
@@ -171,7 +171,7 @@ class Rollout:
         return 0.0
 
     async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float:
-        """Go on without a release; return for how long it is passed over."""
+        """Continue without a release; return for how long it is passed over."""
         other = None
         if kept is not None and (kept != release or isinstance(error, ReleaseFailed)):
             other = await self._prepared(kept.scaled_like(release), error)
@@ -182,31 +182,31 @@ class Rollout:
         return self._failure.wait_seconds(release)
 
     async def _go_on(self, other: _Prepared | None, telling: Telling) -> None:
-        """Tell what failed, and run what is to run instead, if that is not what runs."""
+        """Report what failed, and run the other release instead, if there is one."""
         running = other.release if other else self._running
         self._around.tell(telling(None if running is None else running.version))
         if other is not None:
             await self._run(other)
 
     async def _prepared(self, kept: Release, error: HsupError) -> _Prepared | None:
-        """Prepare what is to run instead of what failed; return None where it fails too.
+        """Prepare a kept release to run instead of what failed; return None if it fails, too.
 
-        Whoever runs dynos once wants to know how those of the newest release end.
+        With `one_shot`, the user wants the exit status of the newest release's dynos, no other.
         """
         if self._plan.one_shot:
             return None
         try:
-            with _told(kept):
+            with _as_hsup_error(kept):
                 return await self._prepare(kept, kept)
         except HsupError as second:
-            if not isinstance(error, UsageError):  # else both lack what the user has typed
+            if not isinstance(error, UsageError):  # else both lack the type that the user typed
                 self._say(f"Warning: {kept} cannot be run either: {second}")
             return None
 
     async def _prepare(self, release: Release, before: Release | None) -> _Prepared:
-        """Have all done that comes before a release runs. Raises HsupError and Superseded.
+        """Build a release and run its release phase. Raises HsupError and Superseded.
 
-        The release phase runs but for what ran `before`, or has passed it.
+        The release phase is skipped if the release ran `before`, or has passed it already.
         """
         is_first = self._running is None
         self._specs.check_types(release, is_first=is_first)
@@ -224,13 +224,13 @@ class Rollout:
         return _Prepared(release=release, specs=specs)
 
     async def _run(self, prepared: _Prepared) -> None:
-        """Have the dynos of a release, and have it kept for an hsup to come."""
+        """Run the dynos of a release, and have it kept for the next start."""
         self._running = release = prepared.release
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
         if release.logplex_url and not self._plan.has_drain:
             advice = catalogue.missing("log sink", "logplex", ())
-            self._say(f"Warning: no log line is sent to the release's LogplexURL: {advice}")
+            self._say(f"Warning: log lines are not sent to the release's LogplexURL: {advice}")
         self._fleet.want(prepared.specs)
         await self._keeper.keep(release)
 
@@ -241,7 +241,9 @@ class Rollout:
             async with asyncio.timeout(RELEASE_PHASE_SECONDS):
                 status = await self._fleet.run_one(spec)
         except TimeoutError:
-            raise ReleaseFailed(release, f"did not end in {RELEASE_PHASE_SECONDS:g} s") from None
+            raise ReleaseFailed(
+                release, f"did not end within {RELEASE_PHASE_SECONDS:g} s"
+            ) from None
         finally:
             self._ports.release(spec.name)
         if status is None or status.status:
@@ -249,18 +251,18 @@ class Rollout:
             raise ReleaseFailed(release, f"exited with status {code}", exit_code=code)
 
     async def _keep_only(self, specs: Collection[DynoSpec]) -> None:
-        """Have the first dynos taken over where a dead hsup has left some running."""
+        """Remove what a previous hsup left running, except dynos to be adopted."""
         driver = self._around.driver
         if isinstance(driver, Adopts):
             for leftover in await call_plugin(driver.keep_only, specs):
-                self._say(f"Removed what a dead hsup left: {leftover}")
+                self._say(f"Removed a leftover of a previous hsup: {leftover}")
 
     def _tell_ignored_slug(self, release: Release) -> None:
         driver = self._around.driver
-        told = catalogue.ignored_slug(self._plan.driver_name, driver, release)
-        if told and not self._has_told_of_slug:
+        warning = catalogue.ignored_slug(self._plan.driver_name, driver, release)
+        if warning and not self._has_told_of_slug:
             self._has_told_of_slug = True
-            logger.warning(told)
+            logger.warning(warning)
 
     def _say(self, text: str, event: LogEvent | None = None) -> None:
         self._around.router.say(SUPERVISOR, text, event)
@@ -272,8 +274,8 @@ def rejection(error: HsupError, running: int | None) -> Event:
 
 
 @contextmanager
-def _told(release: Release) -> Iterator[None]:
-    """Have whatever is raised be why a release cannot be run: its values are a stranger's."""
+def _as_hsup_error(release: Release) -> Iterator[None]:
+    """Turn any exception into the reason why a release cannot run: its values are untrusted."""
     try:
         yield
     except (HsupError, Superseded):
@@ -285,21 +287,21 @@ def _told(release: Release) -> Iterator[None]:
 
 
 async def _unless_changing(kept: Release | None) -> Release | None:
-    """Return a release that was kept, unless its code is a folder, which may be another by now.
+    """Return a kept release, None if its code is a directory, which may have changed.
 
     Its release phase has to run again then, as it does whenever such code is deployed.
     """
     if kept is None or kept.slug is None:
         return kept
     # In a thread, as its file system may hang.
-    is_folder = await in_thread(partial(_is_folder, kept.slug.location))
-    return None if is_folder else kept
+    is_directory = await in_thread(partial(_is_directory, kept.slug.location))
+    return None if is_directory else kept
 
 
-def _is_folder(location: str) -> bool:
-    from hsup.archives.location import Folder, find  # takes long, and is needed rarely
+def _is_directory(location: str) -> bool:
+    from hsup.archives.location import Folder, find  # slow to import, rarely needed
 
     try:
         return isinstance(find(location, os.getcwd()), Folder)
     except HsupError:
-        return False  # who builds it says why
+        return False  # the build reports the error

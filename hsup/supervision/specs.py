@@ -11,7 +11,7 @@ from hsup.supervision.ports import Ports
 
 
 class SpecMaker:
-    """Makes the specs of the dynos that the user asked for, as a release has them."""
+    """Makes the specs of the dynos that the user asked for, from a release."""
 
     def __init__(self, plan: SupervisorOptions, ports: Ports, say: Callable[[str], None]) -> None:
         self._plan = plan
@@ -19,12 +19,12 @@ class SpecMaker:
         self._say = say
 
     def check_types(self, release: Release, *, is_first: bool) -> None:
-        """Raise UsageError for a type that is asked for and missing; but tell it of later ones."""
+        """Raise UsageError for a requested type that is missing; warn after the first release."""
         asked = self._plan.asked
         if is_first:
             asked.require_known_types(release)
         for missing in asked.unknown_types(release):
-            self._say(f'Warning: {release} has no process type "{missing}" any more')
+            self._say(f'Warning: {release} no longer has process type "{missing}"')
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
 
     def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
@@ -32,14 +32,12 @@ class SpecMaker:
         names = self._plan.asked.names(release)
         has_port = "PORT" in release.config and len(names) == 1
         if "PORT" in release.config and len(names) > 1:
-            self._say(
-                f"Warning: PORT of the release is not used, {len(names)} dynos cannot share it"
-            )
+            self._say(f"Warning: the release's PORT is ignored: {len(names)} dynos cannot share it")
         with self._ports.all_or_none():
             return {name: self._spec(release, name, has_port=has_port) for name in names}
 
     def release_phase(self, release: Release) -> DynoSpec | None:
-        """Return the dyno of a release's release phase, whose port is to be given back."""
+        """Return the dyno of the release phase; the caller releases its port."""
         if release.process(RELEASE_TYPE) is None:
             return None
         has_port = "PORT" in release.config

@@ -1,4 +1,4 @@
-"""Know that hsup was told to stop, by which signals, and how its end is told to its caller."""
+"""Record which signals told hsup to stop, and compute its exit status."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from signal import SIGTERM, Signals
 
 
 class Stopping:
-    """What hsup was told about its end; `begun` is set once it was told to stop."""
+    """The signals that told hsup to stop; `begun` is set after the first."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
         self._signals: list[Signals] = []
 
     def take(self, number: Signals) -> None:
-        """Be told to stop, by a signal."""
+        """Record a signal that tells hsup to stop."""
         self._signals.append(number)
         self.begun.set()
 
@@ -29,10 +29,11 @@ class Stopping:
         return f"{self._signals[0].name} received"
 
     def exit_status(self, *, highest: int, has_killed: bool) -> int:
-        """Return hsup's exit status: 128 + N for a signal N but SIGTERM, or for a second one.
+        """Return hsup's exit status.
 
-        `highest` is that of the dynos that ended by themselves, where it counts. Else it is 1
-        if something had to be killed.
+        It is 128 + N for a second signal N, else `highest` (of the dynos that ended by
+        themselves) if that is not 0, else 128 + N for a first signal N other than SIGTERM,
+        else 1 if something had to be killed, else 0.
         """
         if self.is_hurried:
             return 128 + self._signals[-1]

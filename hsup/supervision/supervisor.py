@@ -31,8 +31,8 @@ from hsup.supervision.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
-#: What to do where a source cannot be watched.
-_HINT = "; send SIGHUP to have the release fetched again"
+#: What to do if a source cannot be watched.
+_HINT = "; send SIGHUP to fetch the release again"
 
 
 class Supervisor:
@@ -78,12 +78,12 @@ class Supervisor:
         return self._fleet.running()
 
     def reload(self) -> None:
-        """Ask the source again; a release that failed is tried again."""
+        """Ask the source again, and allow a release that failed to be retried."""
         self._rollout.forget_failure()
         self._asking.want()
 
     def stop(self, number: Signals) -> None:
-        """Stop all dynos and end; when called again, without grace."""
+        """Stop all dynos and end; the second call ends the grace period."""
         self._stopping.take(number)
         if self._stopping.is_hurried:
             self._calls.hurry()
@@ -96,13 +96,13 @@ class Supervisor:
 
     @property
     def has_given_up(self) -> bool:
-        """Tell whether a driver has failed to end a dyno, of which something may be left."""
+        """Tell whether a driver failed to end a dyno, so that some of it may be left."""
         return self._fleet.has_failed
 
     async def run(self, services: Sequence[Service] = ()) -> int:
         """Run until stopped, or until nothing is left to run; return the exit status.
 
-        Raises HsupError where not even a first release could be run.
+        Raises HsupError if not even a first release could run.
         """
         plan = self._plan
         self._tell(SupervisorStarted(source=plan.source_name, driver=plan.driver_name))
@@ -117,7 +117,7 @@ class Supervisor:
             for task in (following, *beside):
                 task.cancel()
             await self._fleet.stop()
-            # A stranger's may not heed that it is cancelled.
+            # A task of a plugin may ignore its cancellation.
             left = await asyncio.wait([following, *beside], timeout=2 * LAST_SECONDS)
             self._calls.has_abandoned |= bool(left[1])
         if following.done() and not following.cancelled() and (error := following.exception()):
@@ -139,19 +139,19 @@ class Supervisor:
         self._tell(SupervisorStopping(reason=self._stopping.reason))
 
     async def _sweep(self) -> None:
-        """Remove what dead hsups have left; a second signal does not wait for it."""
+        """Sweep the leftovers of previous hsups; a second signal ends the wait for it."""
         if not isinstance(self._driver, Sweeps):
             return
         try:
             for leftover in await call_plugin(self._driver.sweep):
-                self._say(f"Removed what a dead hsup left: {leftover}")
+                self._say(f"Removed a leftover of a previous hsup: {leftover}")
         except HsupError as error:
             if not (error.is_mistake or self.is_hurried):
                 raise
             self._say(f"Warning: {error}")
 
     async def _guard(self, work: Awaitable[None], hint: str = "") -> None:
-        """Keep the dynos running whatever a service or a source does."""
+        """Await a service or the watch of a source; report its error, which stops no dyno."""
         try:
             await work
         except HsupError as error:
@@ -163,10 +163,10 @@ class Supervisor:
                 async for _ in changes:
                     self._asking.change()
         finally:
-            self._asking.now()  # also of a source that cannot be watched something can be had
+            self._asking.now()  # a source that cannot be watched can still be fetched from
 
     async def _follow(self) -> None:
-        """Ask the source whenever there is reason to, until nothing is left to run."""
+        """Ask the source whenever there is a reason to, until nothing is left to run."""
         while self._outcome.running is None or not self._plan.one_shot:
             idle = asyncio.create_task(self._fleet.idle())
             asked = asyncio.create_task(self._asking.wait())
@@ -195,12 +195,12 @@ class Supervisor:
         await self._act_on(fetched)
 
     async def _do_without(self, error: HsupError, telling: Telling) -> None:
-        """Go on where the source has nothing that could be run. Raises the error where none can."""
+        """Run without an answer of the source. Raises `error` if no release can run."""
         may_wait = self._is_waiting
         self._outcome = await self._rollout.do_without(error, telling, may_wait=may_wait)
 
     async def _act_on(self, fetched: Fetched) -> None:
-        """Run what the source has answered, and then what it answers meanwhile."""
+        """Run what the source answered, then what it answered in the meantime."""
         newest: Fetched | None = fetched
         while newest is not None:
             await self._report(newest)
@@ -213,7 +213,7 @@ class Supervisor:
             newest = later[-1] if later else None
 
     async def _take(self, release: Release) -> list[Fetched]:
-        """Run a release; return what the source answers meanwhile."""
+        """Run a release; return what the source answers in the meantime."""
         taking = asyncio.create_task(self._rollout.take(release))
         try:
             later = await self._look_meanwhile(release, taking)
@@ -228,7 +228,7 @@ class Supervisor:
     async def _look_meanwhile(
         self, release: Release, taking: asyncio.Task[Outcome]
     ) -> list[Fetched]:
-        """Return what the source answers until a release is taken, or until it has a newer one."""
+        """Return what the source answers until the release runs or a newer one supersedes it."""
         answers: list[Fetched] = []
         while not taking.done():
             asked = asyncio.create_task(self._asked_while_building())

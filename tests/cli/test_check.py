@@ -17,12 +17,12 @@ def test_check_prints_every_fault_with_its_place(folder):
 def test_what_is_good_is_said_so():
     ended = call("check")
     assert ended.exit_code == 0
-    assert ended.output.endswith(": good\n")
+    assert ended.output.endswith(": ok\n")
 
 
 @pytest.mark.usefixtures("folder")
 def test_a_file_that_is_not_there_is_bad_usage():
-    assert "cannot check gone: there is no such file" in str(failed("check", "gone"))
+    assert "cannot check gone: the file does not exist" in str(failed("check", "gone"))
 
 
 @pytest.mark.usefixtures("folder")

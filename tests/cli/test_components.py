@@ -140,7 +140,7 @@ def test_sources_that_claim_alike_are_told_and_the_first_by_name_is_used(have_so
     have_source("git", "Claim.FOUND")
     assert chosen() == "git"
     assert capsys.readouterr().err == (
-        "hsup: warning: several sources apply alike (git, procfile, tar), using git; "
+        "hsup: warning: several sources apply equally (git, procfile, tar), using git; "
         "choose one with --source\n"
     )
 
@@ -165,5 +165,7 @@ def test_a_claim_that_cannot_be_had_is_told_and_keeps_no_other_from_its_own(
 def test_without_any_claim_all_remedies_are_told(have_source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     have_source("git", "Claim.NONE")
-    with pytest.raises(UsageError, match=r"there is no source of releases; .*, or ask for it$"):
+    with pytest.raises(
+        UsageError, match=r"no source of releases is configured; .*, or ask for it$"
+    ):
         chosen()

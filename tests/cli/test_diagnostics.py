@@ -84,4 +84,4 @@ def test_who_logs_what_cannot_be_formatted_goes_on(kept, capsys, words):
         one.handle(record)
     assert printed == []
     assert "--- Logging error ---" in capsys.readouterr().err
-    assert "a record of shop cannot be formatted: " in dumped(handler)[1]
+    assert "cannot format a record of shop: " in dumped(handler)[1]

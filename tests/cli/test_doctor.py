@@ -133,7 +133,7 @@ def test_a_driver_that_has_no_steps_to_tell_says_so(install, driver):
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "--explain", "-d", driver)
     assert ended.exit_code == 0
-    assert ended.output == f"{driver}: does not tell how it starts a dyno\n"
+    assert ended.output == f"{driver}: does not explain how it starts a dyno\n"
 
 
 def test_one_that_cannot_tell_them_keeps_no_other_from_it(install, capsys):

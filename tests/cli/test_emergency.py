@@ -24,7 +24,7 @@ def test_all_that_comes_from_hsup_is_killed_and_named():
     )
     status, *pids = done.stdout.split()
     assert status == "-9"
-    assert done.stderr.startswith("hsup: killed what was left: ")
+    assert done.stderr.startswith("hsup: killed remaining processes: ")
     for pid in pids:
         assert f"{pid} (" in done.stderr
 

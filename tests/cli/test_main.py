@@ -38,7 +38,7 @@ def test_a_run_without_options_has_the_words_that_click_finds(arguments, words, 
 @pytest.mark.parametrize(
     ("words", "status", "text"),
     [
-        (["build", "-d", "nosuch"], 1, 'hsup: there is no driver "nosuch"; installed: '),
+        (["build", "-d", "nosuch"], 1, 'hsup: there is no driver "nosuch"; choose from '),
         (["start", "web=x"], 2, 'hsup: "web=x": the quantity must be a whole number'),
     ],
     ids=str,

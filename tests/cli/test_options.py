@@ -41,9 +41,9 @@ def test_plugins_get_what_was_asked_for(install, words, app):
         ("relative", "begin with /"),
         ("/:relative", "begin with /"),
         ("/nowhere:/x", "/nowhere does not exist"),
-        ("/:/x:rw", "it must be HOST[:DYNO][:ro]"),
-        ("/tmp:/", "the dyno's own"),
-        ("/tmp:/proc:ro", "the dyno's own"),
+        ("/:/x:rw", "expected HOST[:DYNO][:ro]"),
+        ("/tmp:/", "/ is reserved in a dyno"),
+        ("/tmp:/proc:ro", "/proc is reserved in a dyno"),
     ],
     ids=str,
 )

@@ -65,7 +65,9 @@ def test_an_exit_for_want_of_memory_is_told_as_the_platform_does():
     )
 
 
-@pytest.mark.parametrize(("running", "goes_on"), [(3, "v3 goes on"), (None, "nothing runs")])
+@pytest.mark.parametrize(
+    ("running", "goes_on"), [(3, "still running v3"), (None, "nothing is running")]
+)
 def test_a_rejection_tells_what_goes_on(running, goes_on):
     event = ReleaseRejected(error=PluginError("no"), running=running)
     assert narrate(event)[0] == "supervisor"

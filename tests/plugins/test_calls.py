@@ -122,7 +122,7 @@ async def test_an_error_of_hsups_own_kind_is_raised_as_it_is(heard):
 def test_a_library_that_is_missing_is_installed_again(heard):
     with pytest.raises(DynoStartError) as failed:
         run(heard.calls, raising(ImportError("no frob")))
-    assert failed.value.hint == "install it again: pip install --force-reinstall hsup-driver-bug"
+    assert failed.value.hint == "reinstall it: pip install --force-reinstall hsup-driver-bug"
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,14 @@ def test_a_shortage_of_descriptors_is_told_with_its_remedy(heard, error):
 
 @pytest.mark.filterwarnings("error")
 def test_what_is_async_and_must_not_be_is_told(heard):
-    with pytest.raises(DynoStartError, match=r"it is async, and must not be"):
+    with pytest.raises(DynoStartError, match=r"it is async, but must not be"):
         run(heard.calls, for_ever)
 
 
 async def test_what_must_be_async_and_is_not_is_told(heard):
-    with pytest.raises(DynoStartError, match=r"failed to start web.1: it is not async"):
+    with pytest.raises(
+        DynoStartError, match=r"failed to start web.1: it is not async, but must be"
+    ):
         await awaited(heard.calls, lambda: 3)
 
 
@@ -177,8 +179,8 @@ async def test_what_is_returned_is_returned_and_its_time_noted(heard):
 async def test_after_some_seconds_hsup_says_what_it_waits_for(heard, turn_until):
     waiting = asyncio.create_task(awaited(heard.calls, for_ever, notice_seconds=0.0))
     await turn_until(lambda: heard.said)
-    assert heard.said == ['Waiting for driver "bug" to start web.1 for 0 s']
-    assert heard.calls.waited_for() == ['driver "bug" to start web.1 for 0 s']
+    assert heard.said == ['Waiting for driver "bug" to start web.1 (0 s so far)']
+    assert heard.calls.waited_for() == ['driver "bug" to start web.1 (0 s so far)']
     waiting.cancel()
 
 
@@ -188,7 +190,7 @@ def test_it_says_so_too_where_no_loop_runs(heard, monkeypatch):
     is_said = threading.Event()
     heard.calls.say = lambda text: (heard.said.append(text), is_said.set())
     assert run(heard.calls, lambda: is_said.wait(60))
-    assert re.fullmatch(r'Waiting for driver "bug" to start web\.1 for \d+ s', heard.said[0])
+    assert re.fullmatch(r'Waiting for driver "bug" to start web\.1 \(\d+ s so far\)', heard.said[0])
 
 
 def test_it_says_how_far_the_work_is_where_that_is_known(heard, monkeypatch):
@@ -250,7 +252,7 @@ async def test_what_does_not_heed_that_is_waited_for_no_longer(heard, deaf):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert heard.calls.has_abandoned
-    assert heard.warned == [f"{BUG} goes on to start web.1 though that was cancelled"]
+    assert heard.warned == [f"{BUG} continues to start web.1 although that was cancelled"]
 
 
 async def test_in_a_hurry_what_is_waited_for_is_cancelled(heard):
@@ -274,7 +276,7 @@ async def test_in_a_hurry_what_does_not_end_is_given_up(heard, deaf, is_first, i
     await asyncio.sleep(0)
     if is_first:
         heard.calls.hurry()
-    with pytest.raises(DynoStartError, match=r"did not start web.1 in \d s, and was given up"):
+    with pytest.raises(DynoStartError, match=r"did not start web.1 within \d s, gave up waiting"):
         await waiting
     assert heard.calls.has_abandoned
 
@@ -336,9 +338,9 @@ async def test_who_keeps_the_main_thread_is_known(heard, monkeypatch):
 
     assert heard.calls.blocking() is None
     await awaited(heard.calls, begin)
-    assert seen == ['driver "bug" to start web.1 for 0 s'] * 2
+    assert seen == ['driver "bug" to start web.1 (0 s so far)'] * 2
     assert heard.calls.blocking() is None
-    assert any("kept the main thread for" in one for one in heard.noted)
+    assert any("blocked the main thread for" in one for one in heard.noted)
 
 
 async def test_who_keeps_the_main_thread_is_told_with_how_long_it_does_so(heard, monkeypatch):
@@ -346,7 +348,7 @@ async def test_who_keeps_the_main_thread_is_told_with_how_long_it_does_so(heard,
     call = Call(BUG, "write")
     call.began -= 86_400
     with heard.calls.on_main_thread(call):
-        assert heard.calls.blocking() == 'driver "bug" to write for 0 s'
+        assert heard.calls.blocking() == 'driver "bug" to write (0 s so far)'
 
 
 class TestIterate:
@@ -362,7 +364,9 @@ class TestIterate:
 
     @pytest.mark.parametrize("begin", [lambda: iter([None]), lambda: None], ids=["iter", "None"])
     async def test_what_is_no_async_generator_is_told(self, heard, begin):
-        with pytest.raises(DriverError, match=r"failed to watch for changes: it is not async"):
+        with pytest.raises(
+            DriverError, match=r"failed to watch for changes: it is not async, but must be"
+        ):
             await anext(self.changes(heard, begin))
 
     @pytest.mark.parametrize("error", [ValueError("x"), SystemExit("x")], ids=repr)
@@ -390,8 +394,8 @@ class TestIterate:
         changes = self.changes(heard, begin)
         waiting = asyncio.ensure_future(anext(changes))
         await turn_until(lambda: heard.said)
-        assert heard.said[0] == 'Waiting for driver "bug" to watch for changes for 0 s'
-        assert heard.calls.waited_for() == ['driver "bug" to watch for changes for 0 s']
+        assert heard.said[0] == 'Waiting for driver "bug" to watch for changes (0 s so far)'
+        assert heard.calls.waited_for() == ['driver "bug" to watch for changes (0 s so far)']
         may_begin.set()
         assert await waiting == 1
         heard.said.clear()
@@ -438,7 +442,7 @@ class TestIterate:
         assert await anext(changes) == 1
         with pytest.raises(DriverError, match=r"failed to watch for changes: SystemExit: 3"):
             await changes.aclose()
-        assert seen == ['driver "bug" to watch for changes for 0 s']
+        assert seen == ['driver "bug" to watch for changes (0 s so far)']
 
     async def test_that_it_is_cancelled_is_no_failure_of_a_plugin(self, heard):
         async def begin():

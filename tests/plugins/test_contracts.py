@@ -52,8 +52,8 @@ def test_what_is_as_its_contract_says_is_taken(check, value):
             STATUS._replace(code="1"),
             "an ExitStatus with a whole number for its code",
         ),
-        (contracts.are_texts, "one text", "a sequence of texts"),
-        (contracts.are_texts, [1], "a sequence of texts, each a text"),
+        (contracts.are_texts, "one text", "a sequence of strings"),
+        (contracts.are_texts, [1], "a sequence of strings, each a string"),
         (contracts.are_findings, ["swap: none"], "a sequence of findings, each a Finding"),
         (contracts.is_checked, "good", "a Checked"),
         (contracts.is_fetched, GOOD, "a Fetched"),
@@ -72,9 +72,9 @@ def test_what_is_not_is_told_with_what_it_should_be(check, value, expected):
     ("fields", "expected"),
     [
         ({"version": "1"}, "a whole number for its version"),
-        ({"app": None}, "a text for its app"),
-        ({"config": {"A": 1}}, "a mapping of texts for its config"),
-        ({"metadata": None}, "a mapping of texts for its metadata"),
+        ({"app": None}, "a string for its app"),
+        ({"config": {"A": 1}}, "a mapping of strings for its config"),
+        ({"metadata": None}, "a mapping of strings for its metadata"),
         ({"processes": list(GOOD.processes)}, "a tuple of ProcessTypes for its processes"),
         (
             {"processes": (GOOD.processes[0]._replace(quantity="1"),)},

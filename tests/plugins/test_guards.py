@@ -401,7 +401,7 @@ class TestSink:
 
         exits: Any = Exits()
         assert not GuardedSink(calls, BUG, exits).is_full
-        assert seen == ['part "bug" to write for 0 s']
+        assert seen == ['part "bug" to write (0 s so far)']
         (warned,) = calls.warned
         assert "failed to write: SystemExit: 3" in warned
 

@@ -37,7 +37,9 @@ async def test_leftovers_are_removed_before_anything_is_started(
     source.release(web=1)
     supervisor, running = supervise(other_driver=SweepingDriver(driver), asked=ScaleRequest())
     await told.state("web.1", "up")
-    assert sink.said("supervisor")[1] == "Removed what a dead hsup left: 2 processes of web.1"
+    assert (
+        sink.said("supervisor")[1] == "Removed a leftover of a previous hsup: 2 processes of web.1"
+    )
     await end(supervisor, running)
 
 
@@ -116,9 +118,11 @@ async def test_dynos_of_a_dead_hsup_are_taken_over_and_others_started(
     supervisor, running = supervise_adopting("web.1", "worker.1")
     await told.state("web.1", "up")
     await told.state("web.2", "up")
-    assert sink.said("web.1")[0] == "Took over the running process from a dead hsup"
+    assert sink.said("web.1")[0] == "Adopted a process left running by a previous hsup"
     assert sink.said("web.2")[0] == "Starting process with command `serve web`"
-    assert "Removed what a dead hsup left: the container worker.1" in sink.said("supervisor")
+    assert "Removed a leftover of a previous hsup: the container worker.1" in sink.said(
+        "supervisor"
+    )
     assert await end(supervisor, running) == 0
 
 

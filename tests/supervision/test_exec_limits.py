@@ -36,14 +36,16 @@ def test_the_longest_variable_that_the_kernel_takes_is_taken():
 def test_a_variable_that_the_kernel_refuses_is_named():
     value = "x" * (LONGEST + 1 - len("BIG="))
     assert not kernel_takes(value)
-    text = f'v3 of shop: config var "BIG": must have at most {LONGEST} bytes with its name, has'
+    text = (
+        f'v3 of shop: config var "BIG": must have at most {LONGEST} bytes, its name included, got'
+    )
     with pytest.raises(ReleaseRejected, match=text):
         require_passable(release({"SMALL": "1", "BIG": value}), [ECHO])
 
 
 def test_a_character_has_as_many_bytes_as_in_utf_8():
     require_passable(release({"BIG": "x" * 100_000}), [ECHO])
-    with pytest.raises(ReleaseRejected, match="has 200004;"):
+    with pytest.raises(ReleaseRejected, match="got 200004;"):
         require_passable(release({"BIG": "é" * 100_000}), [ECHO])
 
 

@@ -114,11 +114,11 @@ def test_an_unknown_type_is_refused_with_the_known_ones():
     with pytest.raises(UsageError) as caught:
         asked.require_known_types(make_release(version=4, release=1, web=1, worker=1))
     text = str(caught.value)
-    assert text == 'no process type "wroker" in v4 of shop; it has web, worker'
+    assert text == 'v4 of shop has no process type "wroker"; choose from web, worker'
 
 
 def test_an_unknown_type_of_a_release_without_any_is_refused():
-    with pytest.raises(UsageError, match="it has none at all"):
+    with pytest.raises(UsageError, match="add process types to the release"):
         ScaleRequest(quantities={"web": 1}).require_known_types(make_release())
 
 

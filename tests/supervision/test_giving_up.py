@@ -46,7 +46,7 @@ async def test_a_newer_release_gives_up_the_build_of_an_older_one(
     source.release(version=3, config={"A": "3"}, web=1)
     await told.until(lambda one: received(one) == [1, 3])
     assert told.of(RejectedEvent) == []
-    assert "Gave up v2 of shop, as v3 of shop has arrived" in sink.said()
+    assert "Gave up on v2 of shop: v3 of shop has arrived" in sink.said()
     await end(supervisor, running)
 
 
@@ -98,8 +98,8 @@ async def test_a_build_that_takes_long_is_told(supervise, source, sink, turn_unt
     monkeypatch.setattr("hsup.supervision.build.FIRST_SECONDS", 0.0)
     source.release(version=2, web=1)
     supervisor, running = supervise()
-    await turn_until(lambda: "Preparing v2 of shop takes more than 0 s" in sink.said())
-    assert sink.said().count("Preparing v2 of shop takes more than 0 s") == 1
+    await turn_until(lambda: "Preparing v2 of shop has taken more than 0 s" in sink.said())
+    assert sink.said().count("Preparing v2 of shop has taken more than 0 s") == 1
     assert "preparing" in [one.event.name for one in sink.batches]
     await end(supervisor, running)
 

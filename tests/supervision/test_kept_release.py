@@ -99,7 +99,7 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source,
     source.keep = fail
     release = source.release(web=1)
     supervisor, running = supervise(retry=SOON)
-    await sink.until(lambda one: f"Kept {release} now, for the next start" in one.said())
+    await sink.until(lambda one: f"Saved {release} for the next start" in one.said())
     assert kept == [release]
     assert sink.said().count("Warning: no space") == 1
     await end(supervisor, running)
@@ -279,7 +279,7 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_rel
     source.release(version=3, web=1, release=1)
     await told.until(lambda one: one.of(RejectedEvent))
     is_full = False
-    await sink.until(lambda one: f"Kept {runs} now, for the next start" in one.said())
+    await sink.until(lambda one: f"Saved {runs} for the next start" in one.said())
     assert kept == [runs]
     await end(supervisor, running)
 
@@ -302,7 +302,7 @@ async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, dri
     await told.until(lambda one: one.of(RejectedEvent))
     full += [SourceError("no space")] * 2
     source.release(version=2, web=2, release=1)
-    await sink.until(lambda one: "Kept v1 of shop now, for the next start" in one.said())
+    await sink.until(lambda one: "Saved v1 of shop for the next start" in one.said())
     assert kept[-1].process("web").quantity == 2
     await end(supervisor, running)
 
@@ -325,6 +325,6 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_the_source_
     source.give(SourceError("away"))
     await told.until(lambda one: one.of(SourceFailed))
     is_full = False
-    await sink.until(lambda one: f"Kept {runs} now, for the next start" in one.said())
+    await sink.until(lambda one: f"Saved {runs} for the next start" in one.said())
     assert kept == [runs]
     await end(supervisor, running)

@@ -114,7 +114,7 @@ async def test_the_port_of_the_release_is_not_shared_by_several(supervise, sourc
     supervisor, running = supervise()
     ports = [(await driver.dyno(name)).spec.port for name in ("web.1", "web.2")]
     assert ports == [5000, 5001]
-    assert "Warning: PORT of the release is not used, 2 dynos cannot share it" in sink.said()
+    assert "Warning: the release's PORT is ignored: 2 dynos cannot share it" in sink.said()
     await end(supervisor, running)
 
 

@@ -95,7 +95,7 @@ async def test_a_release_phase_that_lasts_too_long_is_stopped_and_has_failed(
     monkeypatch.setattr("hsup.supervision.rollout.RELEASE_PHASE_SECONDS", 0.2)
     source.release(web=1, release=1)
     _, running = supervise()
-    with pytest.raises(ReleaseFailed, match=r"v1 of shop did not end in 0\.2 s"):
+    with pytest.raises(ReleaseFailed, match=r"v1 of shop did not end within 0\.2 s"):
         await running
     (phases,) = driver.started.values()
     assert phases[0].signals == [signal.SIGTERM]

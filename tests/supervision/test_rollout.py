@@ -22,7 +22,7 @@ async def test_a_rejected_release_leaves_the_old_one_running(supervise, source, 
     await told.until(lambda one: one.of(RejectedEvent))
     assert told.of(RejectedEvent) == [RejectedEvent(error=FAULTY, running=1)]
     assert supervisor.dynos() == {"web.1": "up"}
-    assert "Release rejected, v1 goes on: cannot read new: line 1: no brace" in sink.said()
+    assert "Release rejected, still running v1: cannot read new: line 1: no brace" in sink.said()
     await end(supervisor, running)
 
 
@@ -97,7 +97,7 @@ async def test_a_type_that_a_new_release_has_not_got_any_more_is_told(
     await told.state("worker.1", "up")
     source.release(version=2, web=1)
     await told.state("worker.1", "stopped")
-    assert 'Warning: v2 of shop has no process type "worker" any more' in sink.said()
+    assert 'Warning: v2 of shop no longer has process type "worker"' in sink.said()
     await end(supervisor, running)
 
 

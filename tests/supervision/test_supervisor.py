@@ -40,7 +40,7 @@ async def test_events_tell_the_story_in_its_order(supervise, source, told, sink)
     assert received(told) == [4]
     assert told.of(SupervisorStopping) == [SupervisorStopping(reason="SIGTERM received")]
     assert sink.said("supervisor")[:2] == [
-        "Following the source memory with the driver fake",
+        'Following source "memory" with driver "fake"',
         "Release v4 of shop",
     ]
 
@@ -142,7 +142,7 @@ async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(SourceError("gone for a moment"))
-    expected = "Cannot take a newer release, what runs goes on: gone for a moment"
+    expected = "Cannot fetch a newer release, keeping the current one: gone for a moment"
     await sink.until(lambda one: expected in one.said())
     assert [str(one.error) for one in told.of(SourceFailed)] == ["gone for a moment"]
     source.release(version=2, web=1, worker=1)
@@ -256,7 +256,7 @@ async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
     supervisor, running = supervise()
     text = (
         'Error: source "memory" of hsup-source-memory 1.2.3 failed to watch for changes: '
-        "OSError: no more watches; send SIGHUP to have the release fetched again"
+        "OSError: no more watches; send SIGHUP to fetch the release again"
     )
     await sink.until(lambda one: text in one.said("supervisor"))
     assert supervisor.dynos() == {"web.1": "up"}

@@ -230,6 +230,6 @@ def test_nothing_stays_open_where_no_more_threads_may_be_had(slug, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(DriverError, match="no more processes may be started"):
+    with pytest.raises(DriverError, match="the process limit is reached"):
         members(slug)
     assert os.listdir("/proc/self/fd") == before

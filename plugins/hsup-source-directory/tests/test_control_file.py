@@ -199,19 +199,19 @@ def test_the_top_level_is_an_object(content, found):
         ),
         (
             '"Env": {"A": "secret\\ud800"}',
-            '"A" of "Env" must be Unicode text, got half a surrogate pair',
+            '"A" of "Env" must be Unicode text, got a lone surrogate',
         ),
         (
             '"Env": {"": "x"}',
-            'a name in "Env" must not be empty, or have "=" or control characters in it, got ""',
+            'a name in "Env" must not be empty or contain "=" or control characters, got ""',
         ),
         (
             '"Env": {"A=B": "x"}',
-            'a name in "Env" must not be empty, or have "=" or control characters in it, got "A=B"',
+            'a name in "Env" must not be empty or contain "=" or control characters, got "A=B"',
         ),
         (
             '"Env": {"A\\u0000": "x"}',
-            'a name in "Env" must not be empty, or have "=" or control characters in it, got "A\\u0000"',  # noqa: E501
+            'a name in "Env" must not be empty or contain "=" or control characters, got "A\\u0000"',  # noqa: E501
         ),
         ('"Env": {"A": "1", "A": "2"}', '"A" of "Env" must be given once, got it again'),
         ('"Version": 1, "Version": 2', '"Version" must be given once, got it again'),
@@ -427,7 +427,7 @@ def test_of_what_is_wrong_very_often_only_the_first_is_told(content, problem):
     kinds = {fault.is_warning for fault in told}
     assert len(told) == MOST_TOLD * len(kinds)
     assert [str(fault) for fault in faults if not fault.place] == (
-        [f"{25_000 - MOST_TOLD} more like these are not told"] * len(kinds)
+        [f"{25_000 - MOST_TOLD} more like these are not shown"] * len(kinds)
     )
 
 

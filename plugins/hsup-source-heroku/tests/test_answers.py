@@ -38,7 +38,7 @@ def test_a_process_of_an_image_may_have_no_command_but_the_images_own(api, make_
 @pytest.mark.parametrize(
     ("config", "fault"),
     [
-        ({"A=B": "s3cret"}, "the name of a config var: must not be empty, or have "),
+        ({"A=B": "s3cret"}, "the name of a config var: must not be empty or contain "),
         ({"A": "s3cret\0"}, "the config var A: must be text without NUL, got a NUL character"),
     ],
 )

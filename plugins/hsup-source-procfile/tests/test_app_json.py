@@ -142,7 +142,7 @@ def test_of_what_is_wrong_very_often_only_the_first_is_told():
     names = [f"web{number}" for number in range(40_000)]
     _, faults = parse(json.dumps({"formation": dict.fromkeys(names, 3)}))
     assert len(faults) == MOST_TOLD + 1
-    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not told"
+    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not shown"
     assert not faults[-1].is_warning
 
 
@@ -153,7 +153,7 @@ def test_to_name_types_that_are_none_takes_no_time(monkeypatch):
     faults = unused_quantities(app, ["web", "worker"])
     assert len(faults) == MOST_TOLD + 1
     assert all(one.is_warning for one in faults)
-    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not told"
+    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not shown"
     assert len(compared) <= MOST_TOLD
     compared.clear()
     unused_quantities(AppJson(quantities={"w" * 100_000: 1}), ["web"])

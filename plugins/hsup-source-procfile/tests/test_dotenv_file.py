@@ -44,7 +44,7 @@ def test_config_vars_are_read_literally(text, config):
         ("A=1\n\n\nB='s3cret\n", "line 4: must be KEY=value, with every quote closed"),
         (
             "'A\033[2J'=s3cret\n",
-            'line 1: a name must not be empty, or have "=" or control characters in it',
+            'line 1: a name must not be empty or contain "=" or control characters',
         ),
         ("A=1\ns3cret\n", 'warning: line 2: has no "=" and is ignored'),
     ],
@@ -110,5 +110,5 @@ def test_of_what_is_wrong_very_often_only_the_first_is_told(line, is_warning):
     config, faults = parse("\n".join(["# first", *[line] * lines]) + "\n")
     assert config == ({"B": "1"} if line == "B=1" else {})
     assert len(faults) == MOST_TOLD + 1
-    assert str(faults[-1]) == f"{1_000 - MOST_TOLD} more like these are not told"
+    assert str(faults[-1]) == f"{1_000 - MOST_TOLD} more like these are not shown"
     assert {one.is_warning for one in faults} == {is_warning}

@@ -159,7 +159,7 @@ def test_what_is_written_as_valid_comes_back(commands, separator):
 def test_of_what_is_wrong_very_often_only_the_first_is_told(line, is_warning):
     _, faults = parse(f"{line}\n" * 1_000)
     assert len(faults) == MOST_TOLD + 1
-    assert str(faults[-1]).endswith(" more like these are not told")
+    assert str(faults[-1]).endswith(" more like these are not shown")
     assert {one.is_warning for one in faults} == {is_warning}
 
 

@@ -16,7 +16,7 @@ from tests.supervision.supervised import Supervise, end
 
 
 class SweepingDriver:
-    """Finds something that a dead hsup has left behind."""
+    """Finds something that a previous hsup has left behind."""
 
     def __init__(self, driver: MemoryDriver) -> None:
         self.driver = driver
@@ -64,7 +64,7 @@ async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
 
 
 class AdoptingDriver(SweepingDriver):
-    """Has dynos of a dead hsup, and keeps those that are wanted."""
+    """Has dynos of a previous hsup, and keeps those that are wanted."""
 
     def __init__(self, driver: MemoryDriver, *names: str) -> None:
         super().__init__(driver)
@@ -87,7 +87,7 @@ class AdoptingDriver(SweepingDriver):
 
 @pytest.fixture
 def supervise_adopting(supervise: Supervise, driver: MemoryDriver) -> Supervise:
-    """Return a starter of supervisors whose driver finds dynos of a dead hsup."""
+    """Return a starter of supervisors whose driver finds dynos of a previous hsup."""
     return lambda *names: supervise(other_driver=AdoptingDriver(driver, *names))
 
 

@@ -205,10 +205,10 @@ def test_the_dynos_run_on_when_nobody_reads_the_output_any_more(hsup, form):
     hsup.procfile(one="while :; do echo line; sleep 0.01; done")
     shell = ("bash", "-c", 'exec "$@" > >(head -1)', "bash")
     running = hsup.begin("start", "--log-format", form, prefix=shell)
-    running.wait_for("^hsup: .*run on")
+    running.wait_for("^hsup: .*keep running")
     assert running.stop() == 0
     assert len(running.out.splitlines()) == 1
-    assert running.count("run on") == 1
+    assert running.count("keep running") == 1
     assert "Traceback" not in running.err
 
 

@@ -324,5 +324,5 @@ def test_the_third_signal_ends_hsup_at_once_and_tells_what_it_killed(hsup, bug, 
         time.sleep(1.2)
     assert running.ended() == 128 + signal.SIGTERM
     assert "killed remaining processes: " in running.said
-    assert "behind" not in running.said
+    assert "start hsup again" not in running.said
     assert hsup.processes() == {}

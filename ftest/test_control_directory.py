@@ -393,7 +393,7 @@ def test_a_slug_that_was_replaced_meanwhile_is_not_run_for_the_one_before(hsup):
     hsup.slug("slug.tgz", {"code": "new"})
     release = process("release", "exit 3")
     hsup.release(Version=2, Slug="slug.tgz", Processes=[process("one", "cat code"), release])
-    running.wait_for("Release rejected, .*v1 ")
+    running.wait_for("Release rejected, .*v1: ")
     assert running.stop() == 0
     again = hsup.start()
     again.wait_for("born$")

@@ -164,11 +164,11 @@ def test_hsup_ends_in_time_whatever_becomes_of_the_engine(hsup, own_engine, brea
         assert time.monotonic() - began < (AWAY_SECONDS + END_SECONDS) * PATIENCE, one.said
         assert "Traceback" not in one.said
     assert is_told(engine, run)
-    if signals == 2 and "stopped waiting" in start.said:
+    if signals == 2 and "gave up waiting" in start.said:
         # The second signal leaves the driver less time than it leaves the engine.
         assert 'driver "docker" of hsup-driver-docker' in start.said
     else:
-        assert is_told(engine, start)
+        assert is_told(engine, start), start.said
 
 
 def is_told(engine: OwnEngine, running: Running) -> bool:
@@ -215,7 +215,7 @@ def test_an_image_that_does_not_fit_on_the_disk_is_told(hsup, own_engine):
     done = hsup.call("run", "true", timeout=60)
     assert done.status == 1
     assert "cannot build the image hsup/" in done.message
-    assert "no space left on device; free some space: docker system df" in done.message
+    assert "no space left on device; free some space; docker system df" in done.message
     assert engine.containers() == []
 
 

@@ -87,7 +87,7 @@ def dyno_environment(spec: DynoSpec) -> dict[str, str]:
 def start_up(command: Command) -> tuple[str, ...]:
     """Return the argv that starts a command in a dyno that has its code in /app.
 
-    bash reads /app/.profile.d/*.sh and /app/.profile, then executes the command in
+    bash reads `/app/.profile.d/*.sh` and `/app/.profile`, then executes the command in
     its place, or interprets it from the second line on.
     """
     line = command.words[0] if command.is_shell_line else 'exec "$@"'

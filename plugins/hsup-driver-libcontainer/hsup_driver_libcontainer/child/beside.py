@@ -47,7 +47,6 @@ def _start(
     first_process = descriptors[1]
     setup = ProcessSetup.read(process_setup)
     try:
-        child_setup.seal()
         os.setsid()
         child_setup.close_all_but({0, 1, 2, *descriptors})
         joins = child_setup.open_joins(setup.join_files)

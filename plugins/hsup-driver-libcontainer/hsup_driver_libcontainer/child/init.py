@@ -29,9 +29,9 @@ def fork(
     """Fork the first process of a dyno.
 
     `channel` is a descriptor of its end of the channel, `setup` that of the builder, and
-    `process_setup` the packet of a `ProcessSetup`. It calls `leave` first, which closes the
-    caller's descriptors except for these and standard error, and sets its input and output
-    to /dev/null. The caller must have one thread, and keeps its own pid namespace.
+    `process_setup` the packet of a `ProcessSetup`. It calls `leave` first, which drops what it
+    inherits from the caller, as `leave_all` does. The caller must have one thread, and keeps
+    its own pid namespace.
     """
     here = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -50,7 +50,13 @@ def fork(
 
 
 def leave_all(kept: Collection[int]) -> None:
-    """Drop what a child inherits from an hsup that has no zygote: descriptors, directory, umask."""
+    """Drop what a child inherits from an hsup that has no zygote.
+
+    Its descriptors except for standard error, which it shares, and the given ones; its
+    directory, umask and import path, and its way to take signals. Input and output are
+    /dev/null.
+    """
+    child_setup.seal()
     reaper.await_signals()
     os.chdir("/")  # pivot_root moves every process that is in /
     os.umask(0o022)
@@ -77,7 +83,6 @@ def _be(
     try:
         try:
             leave()
-            child_setup.seal()
             os.setsid()  # the dyno must not have the terminal of hsup's caller
             kernel.unshare(_NAMESPACES)
             reaper.have_children()

@@ -11,7 +11,7 @@ import fcntl
 import os
 import signal
 
-from hsup_driver_libcontainer.child import protocol
+from hsup_driver_libcontainer.child import kernel, protocol
 from hsup_driver_libcontainer.child.protocol import FORWARDED, Exited, Signal
 
 _MESSAGE_BYTES = 4096
@@ -30,7 +30,7 @@ def take_signals() -> None:
 
 def have_children() -> None:
     """Reset SIGCHLD, as children cannot be waited for while the caller's process ignores it."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    kernel.reset_signal(signal.SIGCHLD)
 
 
 def serve(channel: int, program: int, target: int) -> None:

@@ -19,6 +19,8 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 from hsup_driver_libcontainer.child import beside, child_setup, init, kernel, protocol, reaper
 from hsup_driver_libcontainer.child.plan import SharedSetup
@@ -44,6 +46,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+    leave = partial(os.close, requests.fileno())
     while True:
         try:
             packet, descriptors = protocol.receive_packet(requests)
@@ -56,7 +59,7 @@ def main() -> None:
         if len(descriptors) == _OF_A_DYNO:
             channel, setup = descriptors
             try:
-                init.fork(channel, setup, packet, common, requests.close)
+                init.fork(channel, setup, packet, common, leave)
             except OSError as error:  # such as too many processes
                 with socket.socket(fileno=os.dup(setup)) as news:
                     child_setup.fail(news, error)
@@ -78,4 +81,7 @@ def _run(argv: Sequence[str]) -> str:
         return error.strerror or ""
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass  # a dyno that has ended meanwhile
     return "" if ended.status == 0 else ended.complaint

@@ -12,21 +12,21 @@ from hsup.api import Finding, OutputPipes, Settings
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import DynoSpec, ExitStatus, Release
 from hsup.sizes import Size, default_size, named
-from hsup_driver_docker import endpoint
-from hsup_driver_docker.connection import Connection, EngineError
-from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.image import Image
-from hsup_driver_docker.images import Images, Wanted
+from hsup_driver_docker.engine import endpoint
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import Connection, EngineError
+from hsup_driver_docker.images.image import Image
+from hsup_driver_docker.images.store import Images, Wanted
 
 if TYPE_CHECKING:
-    from hsup_driver_docker.container import ContainerOptions
-    from hsup_driver_docker.container_factory import ContainerFactory
+    from hsup_driver_docker.containers.container import ContainerOptions
+    from hsup_driver_docker.containers.factory import ContainerFactory
+    from hsup_driver_docker.containers.handle import AttachedRun, Launched
+    from hsup_driver_docker.containers.instances import InstanceRegistry
+    from hsup_driver_docker.containers.leftovers import Leftovers
+    from hsup_driver_docker.containers.memory_watch import MemoryWatch
+    from hsup_driver_docker.containers.position import Position, PositionFile
     from hsup_driver_docker.dyno import DockerDyno
-    from hsup_driver_docker.handle import AttachedRun, Launched
-    from hsup_driver_docker.instances import InstanceRegistry
-    from hsup_driver_docker.leftovers import Leftovers
-    from hsup_driver_docker.memory_watch import MemoryWatch
-    from hsup_driver_docker.position import Position, PositionFile
 
 _SIZE, _NETWORK, _PUBLISH = "DOCKER_DYNO_SIZE", "DOCKER_NETWORK", "DOCKER_PUBLISH"
 _LOOPBACK = "127.0.0.1"
@@ -62,8 +62,9 @@ class DockerDriver:
 
     def explain(self, spec: DynoSpec) -> Sequence[str]:
         """Return the steps that would start a dyno; no engine is asked."""
-        from hsup_driver_docker import container, explanation
-        from hsup_driver_docker.stacks import Stacks
+        from hsup_driver_docker import explanation
+        from hsup_driver_docker.containers import container
+        from hsup_driver_docker.images.stacks import Stacks
 
         stack = Stacks(self._settings.environ).image(spec.stack)
         options = container.ContainerOptions(
@@ -82,7 +83,7 @@ class DockerDriver:
 
     def sweep(self) -> Sequence[str]:
         """Sweep the leftovers of previous hsups, except for running dynos; describe each."""
-        from hsup_driver_docker.leftovers import Leftovers
+        from hsup_driver_docker.containers.leftovers import Leftovers
 
         self._leftovers = Leftovers(self._engine, self._instances)
         return self._leftovers.sweep()
@@ -108,7 +109,7 @@ class DockerDriver:
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
         from hsup.terminal import open_streams, signals_woken
-        from hsup_driver_docker.container import terminal_of
+        from hsup_driver_docker.containers.container import terminal_of
 
         with signals_woken() as woken:
             open_streams()
@@ -133,7 +134,7 @@ class DockerDriver:
                     launched.handle.remove()
 
     def _launch_once(self, spec: DynoSpec, options: ContainerOptions) -> AttachedRun:
-        from hsup_driver_docker.handle import ImageGone
+        from hsup_driver_docker.containers.handle import ImageGone
 
         try:
             return self._factory.launch_once(spec, self._image(spec), options)
@@ -187,7 +188,7 @@ class DockerDriver:
             self._beginning -= 1
 
     def _launch(self, spec: DynoSpec) -> Launched:
-        from hsup_driver_docker.handle import ImageGone
+        from hsup_driver_docker.containers.handle import ImageGone
 
         options = self._options(spec)
         try:
@@ -201,8 +202,8 @@ class DockerDriver:
 
         Raises DriverError if the engine cannot be reached, or fails: the dyno may still run.
         """
-        from hsup_driver_docker.engine import CONFLICT, NOT_FOUND
-        from hsup_driver_docker.handle import Handle, Launched
+        from hsup_driver_docker.containers.handle import Handle, Launched
+        from hsup_driver_docker.engine.client import CONFLICT, NOT_FOUND
 
         fingerprint = self._fingerprint(spec)
         leftover = self._leftovers and self._leftovers.find(fingerprint)
@@ -226,7 +227,7 @@ class DockerDriver:
 
     def _position(self, owner: str, identity: str) -> Position:
         """Return the position from which to read the output of a container."""
-        from hsup_driver_docker.position import Position, PositionFile
+        from hsup_driver_docker.containers.position import Position, PositionFile
 
         try:
             file = PositionFile(self._instances.position_file(owner, identity))
@@ -258,7 +259,7 @@ class DockerDriver:
         return dyno
 
     def _position_file(self, launched: Launched) -> PositionFile | None:
-        from hsup_driver_docker.position import PositionFile
+        from hsup_driver_docker.containers.position import PositionFile
 
         path = self._instances.position_file(launched.owner, launched.handle.id)
         try:
@@ -279,8 +280,8 @@ class DockerDriver:
 
     async def _watch_memory(self) -> None:
         if self._memory_watch is None:
-            from hsup_driver_docker.container import OWNER
-            from hsup_driver_docker.memory_watch import MemoryWatch
+            from hsup_driver_docker.containers.memory_watch import MemoryWatch
+            from hsup_driver_docker.labels import OWNER
 
             self._memory_watch = MemoryWatch(self._engine, OWNER, self._see_out_of_memory)
         await self._memory_watch.begin()
@@ -310,13 +311,13 @@ class DockerDriver:
 
     @cached_property
     def _instances(self) -> InstanceRegistry:
-        from hsup_driver_docker.instances import InstanceRegistry
+        from hsup_driver_docker.containers.instances import InstanceRegistry
 
         return InstanceRegistry(self._settings.environ, self._engine.endpoint.address)
 
     @cached_property
     def _factory(self) -> ContainerFactory:
-        from hsup_driver_docker.container_factory import ContainerFactory
+        from hsup_driver_docker.containers.factory import ContainerFactory
 
         return ContainerFactory(self._engine, self._instances.owner, self._network, self._publish)
 

@@ -14,10 +14,10 @@ from hsup.errors import DriverError, TooManyProcesses
 from hsup.model import Command, ExitStatus
 from hsup.terminal import ENDING
 from hsup.threads import in_thread_or_here, start_thread
-from hsup_driver_docker.connection import EngineAway, EngineError
-from hsup_driver_docker.engine import State, exit_status
+from hsup_driver_docker.containers.handle import Launched
+from hsup_driver_docker.engine.client import State, exit_status
+from hsup_driver_docker.engine.connection import EngineAway, EngineError
 from hsup_driver_docker.execution import Execution, execute
-from hsup_driver_docker.handle import Launched
 from hsup_driver_docker.relay import Outputs, Relay
 
 logger = logging.getLogger(__name__)

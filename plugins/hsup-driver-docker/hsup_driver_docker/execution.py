@@ -15,18 +15,18 @@ from hsup.errors import DriverError, DynoStartError, TooManyProcesses
 from hsup.model import Command, ExitStatus
 from hsup.terminal import write_all
 from hsup.threads import in_thread, in_thread_or_undone, start
-from hsup_driver_docker import inside
-from hsup_driver_docker.connection import (
+from hsup_driver_docker.containers import inside
+from hsup_driver_docker.containers.handle import Handle, has_signalled, start_error
+from hsup_driver_docker.descriptors import duplicate
+from hsup_driver_docker.engine.client import NOT_EXECUTABLE
+from hsup_driver_docker.engine.connection import (
     EngineAway,
     EngineError,
     Stream,
     end_writing,
     read_some,
 )
-from hsup_driver_docker.descriptors import duplicate
-from hsup_driver_docker.engine import NOT_EXECUTABLE
-from hsup_driver_docker.frames import STDOUT, Demultiplexer
-from hsup_driver_docker.handle import Handle, has_signalled, start_error
+from hsup_driver_docker.engine.frames import STDOUT, Demultiplexer
 
 _READ_BYTES = 1 << 16
 #: How long an engine takes to execute a command on a busy machine, at most.

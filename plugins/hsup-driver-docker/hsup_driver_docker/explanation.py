@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 
 from hsup.model import DynoSpec
-from hsup_driver_docker import container
-from hsup_driver_docker.container import ContainerOptions
-from hsup_driver_docker.image import Image
+from hsup_driver_docker.containers import container
+from hsup_driver_docker.containers.container import ContainerOptions
+from hsup_driver_docker.images.image import Image
 
 #: Stands for an image that is not built.
 _IMAGE = Image("IMAGE")

@@ -8,8 +8,8 @@ from typing import Any
 from hsup.api import Finding
 from hsup.errors import DriverError
 from hsup.numerals import whole_number
-from hsup_driver_docker.binds import recursive_outside
-from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.containers.binds import recursive_outside
+from hsup_driver_docker.engine.client import Engine
 
 #: The API of Docker 20.10, whose log driver `local` and bind mounts dynos need.
 _OLDEST_API = (1, 41)

@@ -12,11 +12,11 @@ from hsup.foreground import Input, Session
 from hsup.model import ExitStatus
 from hsup.terminal import WindowSize
 from hsup.threads import start_thread
-from hsup_driver_docker.connection import Stream, end_writing, read_some
-from hsup_driver_docker.container import TERMINAL_STREAMS
-from hsup_driver_docker.ending import Ending
-from hsup_driver_docker.frames import STDOUT, Demultiplexer
-from hsup_driver_docker.handle import AttachedRun, Handle
+from hsup_driver_docker.containers.container import TERMINAL_STREAMS
+from hsup_driver_docker.containers.ending import Ending
+from hsup_driver_docker.containers.handle import AttachedRun, Handle
+from hsup_driver_docker.engine.connection import Stream, end_writing, read_some
+from hsup_driver_docker.engine.frames import STDOUT, Demultiplexer
 
 #: How often an engine that was asked to kill is pinged, and how long a ping may take.
 _LOOK_SECONDS, _PING_SECONDS = 4.0, 4.0

@@ -10,10 +10,10 @@ import termios
 import time
 
 from hsup.api import OutputPipes
-from hsup_driver_docker.connection import Stream, read_some
+from hsup_driver_docker.containers.position import Position, PositionFile
 from hsup_driver_docker.descriptors import duplicate
-from hsup_driver_docker.frames import STDERR, STDOUT, Demultiplexer
-from hsup_driver_docker.position import Position, PositionFile
+from hsup_driver_docker.engine.connection import Stream, read_some
+from hsup_driver_docker.engine.frames import STDERR, STDOUT, Demultiplexer
 
 #: After a pause this long, a position can be a point of time: all that the engine has logged before
 #: the middle of the pause was passed on, and nothing that it logs later.

@@ -24,10 +24,10 @@ import pytest
 from hsup.api import Settings
 from hsup.errors import DriverError
 from hsup.model import Release
-from hsup_driver_docker.connection import Connection
 from hsup_driver_docker.driver import DockerDriver
-from hsup_driver_docker.endpoint import find
-from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import Connection
+from hsup_driver_docker.engine.endpoint import find
 
 #: What an engine takes at most to remove a container that was run to its end.
 _REMOVED_SECONDS = 5.0

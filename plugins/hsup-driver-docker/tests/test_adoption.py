@@ -15,10 +15,10 @@ import pytest
 from hsup.api import Settings
 from hsup.model import DynoSpec, Release
 from hsup.testing import Recorder
-from hsup_driver_docker.connection import EngineAway, EngineError
+from hsup_driver_docker.containers.handle import Handle
 from hsup_driver_docker.driver import DockerDriver
-from hsup_driver_docker.handle import Handle
-from hsup_driver_docker.image import Image
+from hsup_driver_docker.engine.connection import EngineAway, EngineError
+from hsup_driver_docker.images.image import Image
 
 from .running import Pipes, free_port, run, spec, started
 
@@ -31,7 +31,7 @@ from hsup.model import Command, DynoName, Release
 from hsup.terminal import write_all
 from hsup.testing import Recorder, dyno_spec
 from hsup_driver_docker.driver import DockerDriver
-from hsup_driver_docker.handle import Handle
+from hsup_driver_docker.containers.handle import Handle
 
 environ, app, stack, line, port, until = json.loads(sys.argv[1])
 
@@ -106,7 +106,7 @@ def test_an_engine_that_fails_at_it_is_asked_again(killed, driver, release, monk
     async def check():
         driver.sweep()
         driver.keep_only([wanted])
-        monkeypatch.setattr("hsup_driver_docker.handle.Handle.resume", fail)
+        monkeypatch.setattr("hsup_driver_docker.containers.handle.Handle.resume", fail)
         async with Recorder() as recorder:
             with pytest.raises(type(error)):
                 await driver.adopt(wanted, recorder)

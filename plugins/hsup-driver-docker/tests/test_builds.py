@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from hsup.errors import DriverError
 from hsup.model import Slug
 from hsup_driver_docker.driver import DockerDriver
-from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.sdk import Sdk
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.images.sdk import Sdk
 
 
 def test_a_build_that_is_under_way_at_the_end_leaves_no_container(
@@ -23,7 +23,7 @@ def test_a_build_that_is_under_way_at_the_end_leaves_no_container(
         may_go_on.wait()
         raise OSError
 
-    monkeypatch.setattr("hsup_driver_docker.sdk.Sdk._fill", wait)
+    monkeypatch.setattr("hsup_driver_docker.images.sdk.Sdk._fill", wait)
     driver = DockerDriver(settings)
 
     def build():
@@ -73,7 +73,7 @@ def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
     def slow_bar(*_):
         yield wait
 
-    monkeypatch.setattr("hsup_driver_docker.sdk.bar", slow_bar)
+    monkeypatch.setattr("hsup_driver_docker.images.sdk.bar", slow_bar)
     monkeypatch.setattr(Sdk, "close", close)
     failed: list[DriverError] = []
     written: list[int] = []

@@ -13,7 +13,7 @@ import pytest
 from hsup.errors import DynoStartError
 from hsup.model import Bind
 from hsup.sizes import SIZES
-from hsup_driver_docker import container
+from hsup_driver_docker.containers import container
 from hsup_driver_docker.driver import DockerDriver
 
 from .running import Pipes, free_port, output_of, run, spec, started

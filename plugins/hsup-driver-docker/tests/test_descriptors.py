@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from hsup.model import Command, DynoName, DynoSpec
-from hsup_driver_docker.connection import Connection
-from hsup_driver_docker.endpoint import find
-from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.containers.handle import Handle
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import Connection
+from hsup_driver_docker.engine.endpoint import find
 from hsup_driver_docker.execution import execute
-from hsup_driver_docker.handle import Handle
-from hsup_driver_docker.image import Image
+from hsup_driver_docker.images.image import Image
 from hsup_driver_docker.relay import Outputs
 
 #: No process has so many descriptors: it cannot be duplicated (EBADF).

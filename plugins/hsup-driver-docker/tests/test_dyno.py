@@ -10,7 +10,7 @@ import pytest
 
 from hsup.errors import DynoStartError
 from hsup.model import ExitStatus
-from hsup_driver_docker.position import PositionFile
+from hsup_driver_docker.containers.position import PositionFile
 
 from .running import run, spec, started
 
@@ -18,7 +18,7 @@ from .running import run, spec, started
 def test_a_dyno_whose_output_cannot_be_read_leaves_nothing(driver, release, monkeypatch):
     made = []
     monkeypatch.setattr(
-        "hsup_driver_docker.position.PositionFile",
+        "hsup_driver_docker.containers.position.PositionFile",
         lambda path: made.append(Path(path)) or PositionFile(path),
     )
 

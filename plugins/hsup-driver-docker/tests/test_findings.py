@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.engine.client import Engine
 from hsup_driver_docker.findings import examine
 
 #: What Debian's podman 4.3.1 and docker 26.1 answer, as far as it is looked at.

@@ -18,13 +18,13 @@ from hsup.foreground import Session
 from hsup.model import ExitStatus
 from hsup.terminal import signals_woken
 from hsup.testing import make_spec
-from hsup_driver_docker.connection import Connection, EngineAway, EngineError, Stream
-from hsup_driver_docker.endpoint import find
-from hsup_driver_docker.engine import Engine, State
-from hsup_driver_docker.events import Event, Lines
+from hsup_driver_docker.containers.handle import AttachedRun, Handle
+from hsup_driver_docker.engine.client import Engine, State
+from hsup_driver_docker.engine.connection import Connection, EngineAway, EngineError, Stream
+from hsup_driver_docker.engine.endpoint import find
+from hsup_driver_docker.engine.events import Event, Lines
 from hsup_driver_docker.foreground import AttachedContainer
-from hsup_driver_docker.handle import AttachedRun, Handle
-from hsup_driver_docker.image import Image
+from hsup_driver_docker.images.image import Image
 
 OUTPUT = b"\1\0\0\0\0\0\0\3out\2\0\0\0\0\0\0\3err"
 REMOVED = b'{"Error":null,"StatusCode":%d}\n'

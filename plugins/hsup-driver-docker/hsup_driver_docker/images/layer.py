@@ -18,7 +18,7 @@ from typing import IO, Any
 from hsup.errors import HsupError, TooManyProcesses
 from hsup.launch import START_UP, START_UP_FILE
 from hsup.threads import start_thread
-from hsup_driver_docker.tree import Entry, unreadable, walk
+from hsup_driver_docker.images.tree import Entry, unreadable, walk
 
 #: The name of the user of dynos.
 USER = "dyno"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsup.errors import UsageError
-from hsup_driver_docker.endpoint import Certificates, Endpoint, find
+from hsup_driver_docker.engine.endpoint import Certificates, Endpoint, find
 
 
 @pytest.fixture

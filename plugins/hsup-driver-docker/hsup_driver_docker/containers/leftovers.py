@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from hsup_driver_docker.connection import EngineError
-from hsup_driver_docker.container import APP, NAME, OWNER, SPEC
-from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.instances import InstanceRegistry
+from hsup_driver_docker.containers.instances import InstanceRegistry
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import EngineError
+from hsup_driver_docker.labels import APP, NAME, OWNER, SPEC
 
 #: How many containers are removed at a time.
 _AT_ONCE = 10

@@ -25,16 +25,16 @@ from hsup.archives.progress import bar
 from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
 from hsup.threads import start_thread
-from hsup_driver_docker import layer
-from hsup_driver_docker.connection import EngineAway, EngineError, tls_context
-from hsup_driver_docker.container import NAME, OWNER, new_token
-from hsup_driver_docker.endpoint import Certificates, Endpoint
-from hsup_driver_docker.engine import NOT_FOUND
+from hsup_driver_docker.engine.client import NOT_FOUND
+from hsup_driver_docker.engine.connection import EngineAway, EngineError, tls_context
+from hsup_driver_docker.engine.endpoint import Certificates, Endpoint
+from hsup_driver_docker.images import layer
+from hsup_driver_docker.labels import NAME, OWNER, new_token
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from hsup_driver_docker.engine import Engine
+    from hsup_driver_docker.engine.client import Engine
 
 logger = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsup.model import ExitStatus
-from hsup_driver_docker import reference
-from hsup_driver_docker.connection import (
+from hsup_driver_docker.engine import reference
+from hsup_driver_docker.engine.connection import (
     Connection,
     EngineAway,
     EngineError,
     EngineSlow,
     Stream,
 )
-from hsup_driver_docker.endpoint import Endpoint
+from hsup_driver_docker.engine.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from hsup.terminal import WindowSize

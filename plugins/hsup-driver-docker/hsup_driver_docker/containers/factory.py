@@ -12,14 +12,15 @@ from hsup.cancellation import require_wanted
 from hsup.errors import DriverError, DynoStartError
 from hsup.model import Address, DynoSpec
 from hsup.sizes import Size, cpu_set
-from hsup_driver_docker import container
-from hsup_driver_docker.binds import recursive_outside
-from hsup_driver_docker.connection import EngineError, Stream
-from hsup_driver_docker.container import ContainerOptions
-from hsup_driver_docker.engine import CONFLICT, Engine
-from hsup_driver_docker.events import ENDED, OUT_OF_MEMORY
-from hsup_driver_docker.handle import AttachedRun, Handle, Launched, start_error
-from hsup_driver_docker.image import Image
+from hsup_driver_docker import labels
+from hsup_driver_docker.containers import container
+from hsup_driver_docker.containers.binds import recursive_outside
+from hsup_driver_docker.containers.container import ContainerOptions
+from hsup_driver_docker.containers.handle import AttachedRun, Handle, Launched, start_error
+from hsup_driver_docker.engine.client import CONFLICT, Engine
+from hsup_driver_docker.engine.connection import EngineError, Stream
+from hsup_driver_docker.engine.events import ENDED, OUT_OF_MEMORY
+from hsup_driver_docker.images.image import Image
 
 _LOOPBACK, _EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")  # noqa: S104 - a user may say so
 #: How many names are tried: repeated clashes are no accident.
@@ -122,10 +123,10 @@ class ContainerFactory:
     ) -> Handle:
         body = self._body(spec, image, options)
         if known_by is not None:
-            body["Labels"][container.SPEC] = known_by
+            body["Labels"][labels.SPEC] = known_by
         for left in reversed(range(_NAMES)):
             name = container.new_name(spec)
-            body["Labels"][container.NAME] = name
+            body["Labels"][labels.NAME] = name
             try:
                 made = self._engine.create(name, body)
             except EngineError as error:

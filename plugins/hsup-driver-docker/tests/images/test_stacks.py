@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hsup.errors import DriverError, UsageError
-from hsup_driver_docker.stacks import Stacks
+from hsup_driver_docker.images.stacks import Stacks
 
 
 @pytest.mark.parametrize(

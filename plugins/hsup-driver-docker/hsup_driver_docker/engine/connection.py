@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsup.errors import DriverError
 from hsup.numerals import whole_number
-from hsup_driver_docker.endpoint import HOST, Certificates, Endpoint
+from hsup_driver_docker.engine.endpoint import HOST, Certificates, Endpoint
 
 if TYPE_CHECKING:
     import ssl

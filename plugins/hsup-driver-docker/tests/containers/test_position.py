@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 
-from hsup_driver_docker.position import Position, PositionFile
+from hsup_driver_docker.containers.position import Position, PositionFile
 
 DIE = """
 import os, sys
-from hsup_driver_docker.position import Position, PositionFile
+from hsup_driver_docker.containers.position import Position, PositionFile
 PositionFile(sys.argv[1]).write(Position(5, 6, 7, 8))
 os.kill(os.getpid(), 9)
 """

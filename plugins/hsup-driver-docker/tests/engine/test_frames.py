@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup_driver_docker.frames import STDERR, STDOUT, Demultiplexer
+from hsup_driver_docker.engine.frames import STDERR, STDOUT, Demultiplexer
 
 FRAMES = st.lists(st.tuples(st.sampled_from([STDOUT, STDERR]), st.binary(max_size=300)))
 

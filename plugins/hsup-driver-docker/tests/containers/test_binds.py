@@ -13,10 +13,10 @@ import pytest
 from hsup.model import Bind, Command, DynoName, Release
 from hsup.sizes import SIZES
 from hsup.testing import dyno_spec
-from hsup_driver_docker.connection import Connection, Stream
-from hsup_driver_docker.container_factory import ContainerFactory
-from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.image import Image
+from hsup_driver_docker.containers.factory import ContainerFactory
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import Connection, Stream
+from hsup_driver_docker.images.image import Image
 
 #: What `GET /info` says, as far as it is looked at, of API 1.41 and of 1.44.
 OLD = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hsup_driver_docker import inside
+from hsup_driver_docker.containers import inside
 
 #: An init that begins its program when it is told to, as one on a busy machine does late, and
 #: that says how that ended. It stays until it is killed: with it everything else would be, also

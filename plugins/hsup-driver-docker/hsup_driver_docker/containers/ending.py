@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hsup.model import ExitStatus
-from hsup_driver_docker.connection import EngineError
-from hsup_driver_docker.engine import KILLED, NOT_FOUND, State, exit_status, status_of
-from hsup_driver_docker.events import OUT_OF_MEMORY, Lines
+from hsup_driver_docker.engine.client import KILLED, NOT_FOUND, State, exit_status, status_of
+from hsup_driver_docker.engine.connection import EngineError
+from hsup_driver_docker.engine.events import OUT_OF_MEMORY, Lines
 
 #: Statuses that an engine may correct once the container is removed: of a program killed as memory
 #: was used up, and, up to version 23, of one whose status containerd had not reported yet.

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from hsup.model import DynoSpec
-from hsup_driver_docker import container
-from hsup_driver_docker.image import Image
+from hsup_driver_docker.containers import container
+from hsup_driver_docker.images.image import Image
+from hsup_driver_docker.labels import new_token
 
 #: Written by a script once it has signalled.
 TOLD = b"told"
@@ -86,7 +87,7 @@ def end_all(number: int) -> dict[str, Any]:
 
 def new_mark() -> str:
     """Return a unique environment variable, for a process to be found by."""
-    return f"{_MARK}={container.new_token()}"
+    return f"{_MARK}={new_token()}"
 
 
 def execution(spec: DynoSpec, image: Image, mark: str) -> dict[str, Any]:

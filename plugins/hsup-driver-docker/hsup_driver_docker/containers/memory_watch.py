@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 
 from hsup.errors import TooManyProcesses
 from hsup.threads import in_thread
-from hsup_driver_docker.connection import EngineAway, EngineError, Stream, read_some
-from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.events import OUT_OF_MEMORY, Event, Lines
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import EngineAway, EngineError, Stream, read_some
+from hsup_driver_docker.engine.events import OUT_OF_MEMORY, Event, Lines
 
 logger = logging.getLogger(__name__)
 

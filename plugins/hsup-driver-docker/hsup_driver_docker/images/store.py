@@ -17,14 +17,14 @@ from hsup.errors import DriverError, UsageError
 from hsup.launch import START_UP
 from hsup.model import Author, Slug
 from hsup.numerals import whole_number
-from hsup_driver_docker.image import Image
-from hsup_driver_docker.stacks import DEFAULT_STACK, Stacks
-from hsup_driver_docker.tree import unreadable, walk
+from hsup_driver_docker.images.image import Image
+from hsup_driver_docker.images.stacks import DEFAULT_STACK, Stacks
+from hsup_driver_docker.images.tree import unreadable, walk
 
 if TYPE_CHECKING:
     from hsup.api import Settings
-    from hsup_driver_docker.engine import Engine
-    from hsup_driver_docker.sdk import Sdk
+    from hsup_driver_docker.engine.client import Engine
+    from hsup_driver_docker.images.sdk import Sdk
 
 CACHE, KEEP = "DOCKER_IMAGE_CACHE", "DOCKER_IMAGES_KEEP"
 _DEFAULT_KEEP = 3
@@ -162,7 +162,7 @@ class Images:
 
     @cached_property
     def _sdk(self) -> Sdk:
-        from hsup_driver_docker.sdk import Sdk  # slow to import, and rarely needed
+        from hsup_driver_docker.images.sdk import Sdk  # slow to import, and rarely needed
 
         return Sdk(self._engine)
 

@@ -8,9 +8,9 @@ import json
 import pytest
 
 from hsup.model import ExitStatus
-from hsup_driver_docker.connection import EngineError
-from hsup_driver_docker.ending import Ending
-from hsup_driver_docker.engine import State
+from hsup_driver_docker.containers.ending import Ending
+from hsup_driver_docker.engine.client import State
+from hsup_driver_docker.engine.connection import EngineError
 
 
 def event(what: str, **attributes: str) -> bytes:

@@ -14,11 +14,11 @@ import pytest
 from hsup.api import Settings
 from hsup.errors import DriverError
 from hsup.model import Author, Slug
-from hsup_driver_docker.connection import Connection
-from hsup_driver_docker.endpoint import find
-from hsup_driver_docker.engine import Engine
-from hsup_driver_docker.image import Image
-from hsup_driver_docker.images import Images, Wanted, folder_digest, image_name
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import Connection
+from hsup_driver_docker.engine.endpoint import find
+from hsup_driver_docker.images.image import Image
+from hsup_driver_docker.images.store import Images, Wanted, folder_digest, image_name
 
 STRANGER = Author(os.geteuid() + 61001, 61001)
 DIGEST = "a" * 64

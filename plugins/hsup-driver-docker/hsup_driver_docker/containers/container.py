@@ -13,16 +13,9 @@ from hsup.model import DynoSpec
 from hsup.numerals import port_number
 from hsup.sizes import OPEN_FILES, Size
 from hsup.terminal import WindowSize, window_size
-from hsup_driver_docker.binds import mounts
-from hsup_driver_docker.image import Image
-
-#: The label with the owner of a container: HOUSEHOLD/INSTANCE, see `instances`. hsup leaves
-#: containers without it, or with another household, alone.
-OWNER = "hsup.owner"
-APP, RELEASE, DYNO, SPEC = "hsup.app", "hsup.release", "hsup.dyno", "hsup.spec"
-#: The label with the name of the container. A container that somebody else made from an image of
-#: it has the same label, but another name.
-NAME = "hsup.name"
+from hsup_driver_docker.containers.binds import mounts
+from hsup_driver_docker.images.image import Image
+from hsup_driver_docker.labels import APP, DYNO, OWNER, RELEASE, new_token
 
 #: The kernel's own figure for a new cgroup, as that of a dyno with weight 1.
 _SHARES = 1024
@@ -77,11 +70,6 @@ def new_name(spec: DynoSpec) -> str:
     """Return a unique name for a container: `hsup-APP-web.1-8f3a…`."""
     app, dyno = (re.sub(r"[^a-zA-Z0-9_.]", "-", str(one)) for one in (spec.app, spec.name))
     return f"hsup-{app}-{dyno}-{new_token()}"
-
-
-def new_token() -> str:
-    """Return unique hexadecimal digits."""
-    return os.urandom(6).hex()
 
 
 def port(spec: DynoSpec) -> int | None:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from hsup.errors import DynoStartError
 from hsup.model import Address, DynoSpec
-from hsup_driver_docker import inside
-from hsup_driver_docker.connection import EngineAway, EngineError, Stream
-from hsup_driver_docker.engine import NOT_EXECUTABLE, NOT_FOUND, Engine, State
-from hsup_driver_docker.frames import Demultiplexer
-from hsup_driver_docker.image import Image
-from hsup_driver_docker.position import Position
+from hsup_driver_docker.containers import inside
+from hsup_driver_docker.containers.position import Position
+from hsup_driver_docker.engine.client import NOT_EXECUTABLE, NOT_FOUND, Engine, State
+from hsup_driver_docker.engine.connection import EngineAway, EngineError, Stream
+from hsup_driver_docker.engine.frames import Demultiplexer
+from hsup_driver_docker.images.image import Image
 
 _NOT_FOUND = 127
 _READ_BYTES = 1 << 12

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from hsup.errors import DriverError
-from hsup_driver_docker.instances import InstanceRegistry
+from hsup_driver_docker.containers.instances import InstanceRegistry
 
 ENGINE = "unix:///x.sock"
 
 DIE = """
 import os, sys
-from hsup_driver_docker.instances import InstanceRegistry
+from hsup_driver_docker.containers.instances import InstanceRegistry
 print(InstanceRegistry({"HSUP_DOCKER_DIR": sys.argv[1]}, "unix:///x.sock").owner, flush=True)
 os.kill(os.getpid(), 9)
 """

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from hsup_driver_docker.connection import Connection, EngineAway
-from hsup_driver_docker.endpoint import find
-from hsup_driver_docker.engine import Engine
+from hsup_driver_docker.engine.client import Engine
+from hsup_driver_docker.engine.connection import Connection, EngineAway
+from hsup_driver_docker.engine.endpoint import find
 
 DOCKER = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24 (linux)\r\n\r\n"
 #: The header of an answer of podman 4.3.1.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hsup_driver_docker.connection import tls_context
-from hsup_driver_docker.endpoint import Certificates
+from hsup_driver_docker.engine.connection import tls_context
+from hsup_driver_docker.engine.endpoint import Certificates
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hsup.errors import DriverError
-from hsup_driver_docker.layer import File, Layer, streamed
-from hsup_driver_docker.tree import walk
+from hsup_driver_docker.images.layer import File, Layer, streamed
+from hsup_driver_docker.images.tree import walk
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hsup.errors import DriverError
-from hsup_driver_docker import reference
+from hsup_driver_docker.engine import reference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -1,0 +1,1 @@
+"""Speak with a Docker Engine; knows nothing of dynos."""

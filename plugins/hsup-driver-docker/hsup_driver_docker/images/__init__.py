@@ -1,0 +1,1 @@
+"""The images of dynos: a slug on its stack."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import json
 import os
 import shutil
@@ -79,6 +80,27 @@ def peer(name: str) -> str:
         pip = (str(PEERS / "bin/python"), "-m", "pip", "--disable-pip-version-check")
         subprocess.run([*pip, "install", "--quiet", *PEER_REQUIREMENTS], check=True)
     return str(command)
+
+
+def supervisord_argv(
+    folder: Path, program: Mapping[str, object], own: Mapping[str, object] | None = None
+) -> tuple[str, ...]:
+    """Configure a supervisord without a log; `own` are settings of its own, more than the usual."""
+    settings = configparser.RawConfigParser(delimiters="=")
+    settings["supervisord"] = {
+        "nodaemon": "true",
+        "silent": "true",
+        "logfile": "/dev/null",
+        "logfile_maxbytes": "0",
+        "pidfile": f"{folder}/supervisord.pid",
+    }
+    settings["program:w"] = {}
+    for section, more in (("supervisord", own or {}), ("program:w", program)):
+        settings[section].update({name: str(value) for name, value in more.items()})
+    path = folder / "supervisord.conf"
+    with path.open("w") as file:
+        settings.write(file, space_around_delimiters=False)
+    return (peer("supervisord"), "-c", str(path))
 
 
 def installed(program: str, remedy: str) -> bool:

@@ -52,23 +52,6 @@ for _ in repeat(None, {lines}):
     write(1, {line!r})
 """
 
-#: It writes to the pipe itself what it reads, without a prefix and without rotation.
-SUPERVISORD = """\
-[supervisord]
-nodaemon=true
-silent=true
-logfile=/dev/null
-logfile_maxbytes=0
-pidfile={folder}/supervisord.pid
-[program:w]
-command={command}
-startsecs=0
-autorestart=false
-stdout_logfile=/dev/stdout
-stdout_logfile_maxbytes=0
-"""
-
-
 WRITERS = {
     "printed": PRINTING_WRITER,
     "a write per line": LINE_WRITER,
@@ -122,9 +105,15 @@ def hsup_argv(hsup: Path, folder: Path, child: Sequence[str]) -> Sequence[str]:
 
 
 def supervisord_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:
-    configuration = folder / "supervisord.conf"
-    configuration.write_text(SUPERVISORD.format(folder=folder, command=" ".join(child)))
-    return (measure.peer("supervisord"), "-c", str(configuration))
+    """It writes to the pipe itself what it reads, without a prefix and without rotation."""
+    program = {
+        "command": " ".join(child),
+        "startsecs": 0,
+        "autorestart": "false",
+        "stdout_logfile": "/dev/stdout",
+        "stdout_logfile_maxbytes": 0,
+    }
+    return measure.supervisord_argv(folder, program)
 
 
 def honcho_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:

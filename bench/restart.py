@@ -29,21 +29,6 @@ echo $$ >{fifo}
 exec sleep 1000000
 """
 
-SUPERVISORD = """\
-[supervisord]
-nodaemon=true
-silent=true
-logfile=/dev/null
-logfile_maxbytes=0
-pidfile={folder}/supervisord.pid
-[program:w]
-command=/bin/sh {child}
-numprocs={children}
-process_name=w_%(process_num)03d
-stdout_logfile=NONE
-stderr_logfile=NONE
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Herd:
@@ -89,9 +74,14 @@ def hsup_argv(hsup: Path, home: Path, child: Path, children: int) -> Sequence[st
 
 
 def supervisord_argv(home: Path, child: Path, children: int) -> Sequence[str]:
-    configuration = home / "supervisord.conf"
-    configuration.write_text(SUPERVISORD.format(folder=home, child=child, children=children))
-    return (measure.peer("supervisord"), "-c", str(configuration))
+    program = {
+        "command": f"/bin/sh {child}",
+        "numprocs": children,
+        "process_name": "w_%(process_num)03d",
+        "stdout_logfile": "NONE",
+        "stderr_logfile": "NONE",
+    }
+    return measure.supervisord_argv(home, program)
 
 
 def runit_argv(home: Path, child: Path, children: int) -> Sequence[str]:

@@ -19,25 +19,6 @@ CHILDREN = 1000
 SETTLE_SECONDS = 2.0
 IDLE_SECONDS = 5.0
 
-#: The favourable choices: without log files supervisord reads the pipes and drops the lines, and
-#: `numprocs` starts faster than 1,000 sections. minfds is for the pipes, three per child.
-SUPERVISORD = """\
-[supervisord]
-nodaemon=true
-silent=true
-logfile=/dev/null
-logfile_maxbytes=0
-pidfile={folder}/supervisord.pid
-minfds=8192
-[program:w]
-command={sleeper} 1000000
-numprocs={children}
-process_name=w_%(process_num)04d
-startsecs=0
-stdout_logfile=NONE
-stderr_logfile=NONE
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
@@ -92,9 +73,20 @@ def hsup_fleet(hsup: Path, folder: Path, sleeper: Path, *, shell_line: bool) -> 
 
 
 def supervisord_fleet(folder: Path, sleeper: Path) -> Fleet:
-    configuration = folder / "supervisord.conf"
-    configuration.write_text(SUPERVISORD.format(folder=folder, sleeper=sleeper, children=CHILDREN))
-    return Fleet(argv=(measure.peer("supervisord"), "-c", str(configuration)))
+    """Make the favourable choices.
+
+    Without log files supervisord reads the pipes and drops the lines, and `numprocs` starts
+    faster than 1,000 sections. minfds is for the pipes, three per child.
+    """
+    program = {
+        "command": f"{sleeper} 1000000",
+        "numprocs": CHILDREN,
+        "process_name": "w_%(process_num)04d",
+        "startsecs": 0,
+        "stdout_logfile": "NONE",
+        "stderr_logfile": "NONE",
+    }
+    return Fleet(argv=measure.supervisord_argv(folder, program, own={"minfds": 8192}))
 
 
 def runit_fleet(folder: Path, sleeper: Path) -> Fleet:

@@ -11,17 +11,6 @@ from hsup.foreground.streams import Feed, Output
 
 
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        try:
-            os.close(end)
-        except OSError:
-            pass  # the test has
-
-
-@pytest.fixture
 def standard_input() -> Iterator[tuple[int, Callable[[], None]]]:
     """Make a pipe the standard input; return its writing end."""
     kept = os.dup(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hsup.archives.errors import SlugError
-from hsup.numerals import whole_number
+from hsup.numerals import are_digits, whole_number
 
 MAKE_AGAIN = "create or download the archive again"
 
@@ -17,7 +17,7 @@ _BINARY, _NEGATIVE_BINARY = 0x80, 0xFF
 def integer(field: bytes) -> int:
     """Return a number: octal, or binary after a byte of 0x80 (GNU, star); -1 if malformed."""
     digits = field.partition(b"\0")[0].strip(b" ")
-    if digits.isdigit():
+    if are_digits(digits):
         try:
             return int(digits, 8)
         except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from hsup.api import Settings
 from hsup.errors import UsageError
@@ -19,6 +20,11 @@ def read_settings(
         control_socket=control_socket,
         logplex_url=logplex_url,
     )
+
+
+def variables() -> Iterable[str]:
+    """Return the names of hsup's environment variables."""
+    return os.environ
 
 
 #: The values that Python sets LC_CTYPE to if the locale is "C" (PEP 538).

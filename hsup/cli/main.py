@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from hsup.cli import config
 from hsup.cli.options import VARIABLES, Options
 from hsup.errors import HsupError
 from hsup.visible import warn, warn_of
@@ -15,7 +15,7 @@ def main() -> None:
     """Run hsup, and exit with its status."""
     sys.excepthook = lambda _, error, __: warn_of(error)
     try:
-        if words := words_of_plain_run(sys.argv[1:], os.environ):
+        if words := words_of_plain_run(sys.argv[1:], config.variables()):
             from hsup.cli.one_off import run
 
             run(words, Options({}))

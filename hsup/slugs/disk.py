@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 
+from hsup.durable import sync
+
 #: Tells one boot from another, see man 5 proc.
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -28,7 +30,7 @@ def mark(folder: int) -> None:
 def mark_synced(folder: int) -> None:
     """Mark a directory as being on the disk, once it is there."""
     os.close(_create(_SYNCED, folder))
-    os.fsync(folder)
+    sync(folder)
 
 
 def unmark(folder: int) -> None:

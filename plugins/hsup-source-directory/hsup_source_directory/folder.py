@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from hsup.durable import sync, write_durably
 from hsup.errors import SourceError
+from hsup.locks import unlock
 from hsup.model import Author, Fault
 from hsup_source_directory import CONTROL_DIR
 from hsup_source_directory.reading import (
@@ -161,10 +161,7 @@ def opened(path: Path) -> Iterator[Folder]:
     try:
         yield Folder(path, descriptor)
     finally:
-        with suppress(OSError):
-            # Closing does not release the lock while a child that is being forked has a copy.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        unlock(descriptor)
 
 
 def temporary(name: str) -> str:

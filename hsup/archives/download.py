@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -303,7 +303,8 @@ class _Nobody(AuthBase):
         return request
 
 
-class _Origin(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
     """The server that a password is for."""
 
     scheme: str
@@ -313,7 +314,7 @@ class _Origin(NamedTuple):
 
 def _origin(url: str) -> _Origin:
     parts = urlsplit(url)
-    return _Origin(parts.scheme, parts.hostname, parts.port)
+    return _Origin(scheme=parts.scheme, host=parts.hostname, port=parts.port)
 
 
 def _is_other_part(response: requests.Response, start: int) -> bool:

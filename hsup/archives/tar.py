@@ -79,6 +79,7 @@ _WITHOUT_CONTENT = {b"1", b"2", b"3", b"4", b"5", b"6"}
 class Member(NamedTuple):
     """One entry of an archive; `size` bytes of content follow it in the stream.
 
+    A named tuple, since an archive has tens of thousands, and a dataclass takes longer to make.
     `mtime` is in seconds since the epoch; `target` is that of a link. `sparse` says
     where the content of a sparse file belongs.
     """

@@ -34,7 +34,7 @@ class Identified(msgspec.Struct, frozen=True):
     id: str
 
 
-class Artifact(msgspec.Struct, frozen=True):
+class ArtifactAnswer(msgspec.Struct, frozen=True):
     """The code of a release: `type` is `slug` or `oci-image`."""
 
     type: str
@@ -67,7 +67,7 @@ class ReleaseAnswer(msgspec.Struct, frozen=True):
     user: User | None = None
     app: Identified | None = None
     slug: Identified | None = None
-    artifacts: tuple[Artifact, ...] | None = None
+    artifacts: tuple[ArtifactAnswer, ...] | None = None
     oci_image: Identified | None = None
 
     @property

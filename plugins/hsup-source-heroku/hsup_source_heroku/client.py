@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from threading import Lock
-from typing import NamedTuple
 
 import requests
 import urllib3
@@ -50,11 +50,12 @@ _TWO_FACTOR, _TWO_FACTOR_HEADER = "two_factor", "Heroku-Two-Factor-Required"
 _MOST_CHARACTERS = 500
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
     """An answer of the API; `body` is None if it has not changed since the ETag."""
 
-    body: bytes | None
-    etag: str | None
+    body: bytes | None = None
+    etag: str | None = None
     next_range: str | None = None
 
 
@@ -143,9 +144,9 @@ class Client:
         if is_unchanged and not etag:
             raise BrokenAnswer(f"{self.url} answered 304 to {path} without a conditional request")
         return Answer(
-            None if is_unchanged else body,
-            response.headers.get("ETag", etag if is_unchanged else None),
-            response.headers.get("Next-Range"),
+            body=None if is_unchanged else body,
+            etag=response.headers.get("ETag", etag if is_unchanged else None),
+            next_range=response.headers.get("Next-Range"),
         )
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 _KEYS = frozenset({"machine", "default", "login", "user", "account", "password", "macdef"})
 #: A word in quotes, with escapes, or up to a blank.
@@ -35,7 +35,8 @@ def password_of(host: str, text: str) -> str | None:
     return password
 
 
-class _Word(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Word:
     """A word with its line; `is_key` is False for the value of a key."""
 
     text: str
@@ -56,9 +57,9 @@ def _words(text: str) -> list[_Word]:
         is_value = previous is not None and previous.is_key and previous.text != "default"
         # On the line of its key, a value may be any word; on the next line, not a keyword.
         if is_value and previous is not None and (line == previous.line or word not in _KEYS):
-            words.append(_Word(word, line, is_key=False))
+            words.append(_Word(text=word, line=line, is_key=False))
         else:
-            words.append(_Word(word, line, is_key=not is_quoted))
+            words.append(_Word(text=word, line=line, is_key=not is_quoted))
     return words
 
 

@@ -93,10 +93,10 @@ class Reader:
         self._client = client
         self._app = app
         self._path = f"/apps/{quote(app, safe='')}"
-        self._releases = Answer(None, None)
+        self._releases = Answer()
         self._wanted = _NEWEST
         self._newest: ReleaseAnswer | None = None
-        self._formation = Answer(None, None)
+        self._formation = Answer()
         self._quantities: Mapping[str, Quantity] = {}
         self._sizes = Sizes(client)
         self._fresh_urls: dict[str, str] = {}  # URLs by the ids of slugs; each is used once
@@ -114,11 +114,11 @@ class Reader:
         newest = next((one for one in releases if one.has_succeeded), None)
         if newest is None and self._wanted == _NEWEST and answer.next_range:
             # An earlier release may still succeed before the newest one does.
-            self._releases, self._wanted = Answer(None, None), _MORE
+            self._releases, self._wanted = Answer(), _MORE
             return self.newest()
         self._releases, self._newest = answer, newest or self._older(path, answer)
         if newest is not None and newest is releases[0] and self._wanted == _MORE:
-            self._releases, self._wanted = Answer(None, None), _NEWEST
+            self._releases, self._wanted = Answer(), _NEWEST
         return self._newest
 
     def history(self, most: int) -> tuple[ReleaseAnswer, ...]:

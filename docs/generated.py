@@ -5,6 +5,7 @@ A page has a line `<!-- generated: NAME -->` where the part called NAME goes.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -108,6 +109,25 @@ def lifecycle() -> str:
     return _table(("state", "input", "next state", "action"), rows)
 
 
+def modules() -> str:
+    """Return a section for each package: what each module is for, as its docstring says."""
+    sections = []
+    for top in (ROOT / "hsup", *sorted(ROOT.glob("plugins/*/hsup_*"))):
+        for init in sorted(top.rglob("__init__.py"), key=lambda path: path.parent):
+            package = init.parent
+            modules = sorted(package.glob("[!_]*.py"))
+            rows = [(f"`{path.name}`", _first_line(path)) for path in modules]
+            heading = f"## {package.relative_to(top.parent)}"
+            table = _table(("file", "responsibility"), rows) if rows else ""
+            sections.append(f"{heading}\n\n{_first_line(init)}\n\n{table}")
+    return "\n\n".join(sections)
+
+
+def _first_line(module: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(module.read_bytes())) or ""
+    return docstring.partition("\n")[0].replace("<", "&lt;").replace("*", "\\*")
+
+
 _RELEASE = Release(app="shop", version=4)
 _WEB = DynoName("web", 1)
 _STATES = (
@@ -141,6 +161,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "lifecycle": lifecycle,
     "log-lines": log_lines,
+    "modules": modules,
     "shared-options": shared_options,
     "sizes": sizes,
 }

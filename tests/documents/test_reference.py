@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from hsup import events
 from hsup.lifecycle import TABLE
 from hsup.sizes import SIZES
-from tests.documents.pages import DOCS, MODULES, all_strings, generated
+from tests.documents.pages import DOCS, MODULES, ROOT, all_strings, generated
 
 VARIABLE = re.compile(r"_?HSUP_[A-Z_]+|HEROKU_[A-Z_]+|DOCKER_[A-Z_]+|LIBCONTAINER_[A-Z_]+|NO_COLOR")
 #: What hsup gives to dynos or to itself.
@@ -52,6 +53,14 @@ def test_every_size_is_in_the_reference():
 
 def test_every_transition_is_in_the_concepts():
     assert len(made("lifecycle").splitlines()) == len(TABLE) + 2
+
+
+def test_the_architecture_has_every_contract_of_imports():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    page = (DOCS / "architecture.md").read_text().partition("| contract | says |")[2]
+    rows = re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)
+    assert rows == ["---", *(contract["name"] for contract in contracts)]
 
 
 def test_every_part_that_is_made_is_on_a_page():

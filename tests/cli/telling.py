@@ -1,4 +1,4 @@
-"""Drivers that tell what they were asked for."""
+"""Drivers that tell what they were asked for, or what they found."""
 
 from __future__ import annotations
 
@@ -48,4 +48,52 @@ class SizedDriver:
 @hookimpl
 def hsup_register_drivers():
     return {"sized": lambda settings: SizedDriver()}
+"""
+
+# Drivers that examine the machine: `choosy` has two needs, `broken` cannot be made.
+EXAMINING = """
+from hsup import hookimpl
+from hsup.api import Finding
+from hsup.errors import DynoStartError, UsageError
+
+class ChoosyDriver:
+    def build(self, release):
+        pass
+
+    async def start(self, spec, output):
+        pass
+
+    def examine(self):
+        return [
+            Finding("kernel", is_good=True, text="Linux 6.1"),
+            Finding("nft", is_good=False, text="not found", remedy="apt install nftables"),
+            Finding("swap", is_good=False, text="none"),
+        ]
+
+    def explain(self, spec):
+        if spec.size == "wrong":
+            raise DynoStartError('there is no size "wrong"')
+        mounted = [f"bind {one.host} at {one.dyno}" for one in spec.binds]
+        return [f"make room for {spec.name} of {spec.slug.location}", *mounted]
+
+class ContentDriver(ChoosyDriver):
+    explain = None
+
+    def examine(self):
+        return [Finding("swap", is_good=False, text="none")]
+
+def broken(settings):
+    raise UsageError('CHOOSY is "x"', hint="write a number")
+
+def incomplete(settings):
+    import no_such_library
+
+@hookimpl
+def hsup_register_drivers():
+    return {
+        "choosy": lambda settings: ChoosyDriver(),
+        "content": lambda settings: ContentDriver(),
+        "broken": broken,
+        "incomplete": incomplete,
+    }
 """

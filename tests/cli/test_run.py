@@ -26,13 +26,3 @@ def test_a_one_off_has_the_size_that_was_asked_for(install, words, variable, siz
     environ = {**os.environ, "HSUP_SIZE": variable or ""}
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)
     assert done.stdout == f"size {size}\n"
-
-
-def test_a_one_off_that_ran_out_of_memory_says_so(install):
-    install("hsup-driver-sized", SIZED)
-    words = [sys.executable, "-m", "hsup", "run", "-d", "sized", "true"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 137
-    assert done.stderr == (
-        "hsup: the dyno ran out of memory: Error R15 (Memory quota vastly exceeded)\n"
-    )

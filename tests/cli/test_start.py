@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from hsup.errors import PluginError, UsageError
@@ -15,16 +12,6 @@ pytestmark = pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["web=two"], '"web=two": the quantity must be a whole number of 0 or more, got "two"'),
-        (["web=-1"], 'got "-1"'),
-        (["web=1.5"], 'got "1.5"'),
-        (["web="], 'got ""'),
-        (["web=\N{SUPERSCRIPT TWO}"], "whole number"),
-        (["web=2:"], '"web=2:": the size is missing, as in web=2:standard-2x'),
-        (["web=:standard-2x"], 'got ""'),
-        (["web=10001"], "the quantity must be at most 10000"),
-        (["web=" + "1" * 5000], "the quantity must be at most 10000"),
-        (["web", "web=2"], 'process type "web" was already given'),
         (["web", "--quantities", "release"], "cannot be used together with TYPE"),
         (["wroker"], 'v1 of shop has no process type "wroker"; choose from web, worker'),
     ],
@@ -68,59 +55,6 @@ def test_an_option_whose_package_is_missing_names_it(words, package):
 def test_nothing_is_wanted_where_every_quantity_is_0(capfd):
     assert call("start", "web=0").exit_code == 0
     assert "Nothing is left to run" in capfd.readouterr().out
-
-
-def test_start_works_where_standard_error_is_closed(folder):
-    words = [sys.executable, "-m", "hsup", "start", "web=0"]
-    ended = subprocess.run(
-        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], cwd=folder, capture_output=True, check=False
-    )
-    assert ended.returncode == 0
-    assert b"Nothing is left to run" in ended.stdout
-
-
-# A service that does not heed that it is cancelled, and a driver that can build nothing.
-STUBBORN = """
-import asyncio
-import hsup.plugins.calls
-from hsup import hookimpl
-from hsup.errors import DriverError
-
-hsup.plugins.calls.LAST_SECONDS = 0.0
-
-class StubbornService:
-    async def run(self, supervisor):
-        while True:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                pass
-
-class UnableDriver:
-    def build(self, release):
-        raise {error}
-
-    async def start(self, spec, output):
-        pass
-
-@hookimpl
-def hsup_register_services():
-    return {{"stubborn": lambda settings: StubbornService()}}
-
-@hookimpl
-def hsup_register_drivers():
-    return {{"unable": lambda settings: UnableDriver()}}
-"""
-
-
-def test_start_ends_though_a_service_does_not_where_the_first_release_cannot_be_run(
-    folder, install
-):
-    install("hsup-stubborn", STUBBORN.format(error="DriverError('the engine is away')"))
-    words = [sys.executable, "-m", "hsup", "start", "-d", "unable"]
-    ended = subprocess.run(words, cwd=folder, capture_output=True, check=False, timeout=60)
-    assert ended.returncode == 1
-    assert ended.stderr.decode().splitlines()[-1] == "hsup: the engine is away"
 
 
 @pytest.mark.parametrize(

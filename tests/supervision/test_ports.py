@@ -93,31 +93,6 @@ def test_when_no_port_is_left_it_is_said():
         ports.lease(DynoName("web", 70_000))
 
 
-async def test_every_dyno_has_a_port_of_its_own(supervise, source, driver):
-    source.release(web=2, worker=1, release=0)
-    driver.statuses = {"release": 0}
-    supervisor, running = supervise()
-    dynos = [await driver.dyno(name) for name in ("web.1", "web.2", "worker.1")]
-    assert [dyno.spec.port for dyno in dynos] == [5000, 5001, 5100]
-    await end(supervisor, running)
-
-
-async def test_the_port_of_the_release_is_that_of_its_only_dyno(supervise, source, driver):
-    source.release(config={"PORT": "8080"}, web=1)
-    supervisor, running = supervise()
-    assert (await driver.dyno("web.1")).spec.port is None
-    await end(supervisor, running)
-
-
-async def test_the_port_of_the_release_is_not_shared_by_several(supervise, source, driver, sink):
-    source.release(config={"PORT": "8080"}, web=2)
-    supervisor, running = supervise()
-    ports = [(await driver.dyno(name)).spec.port for name in ("web.1", "web.2")]
-    assert ports == [5000, 5001]
-    assert "Warning: the release's PORT is ignored: 2 dynos cannot share it" in sink.said()
-    await end(supervisor, running)
-
-
 async def test_a_port_that_was_given_back_is_given_again(supervise, source, driver, told):
     source.release(version=1, web=2)
     supervisor, running = supervise()

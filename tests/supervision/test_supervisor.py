@@ -10,7 +10,6 @@ from hsup.api import Fetched
 from hsup.errors import SourceError
 from hsup.events import SourceFailed, SupervisorStarted, SupervisorStopping
 from hsup.model import Command, ProcessType, Release
-from hsup.supervision.formation import ScaleRequest
 from hsup.testing import make_release
 from tests.supervision.supervised import SOON, end, received
 
@@ -43,16 +42,6 @@ async def test_events_tell_the_story_in_its_order(supervise, source, told, sink)
         'Following source "memory" with driver "fake"',
         "Release v4 of shop",
     ]
-
-
-async def test_a_dyno_has_the_size_of_its_type(supervise, source, driver):
-    release = make_release(web=1, worker=1)
-    web, worker = release.processes
-    source.give(Fetched(release=release._replace(processes=(web._replace(size="eco"), worker))))
-    supervisor, running = supervise(asked=ScaleRequest(sizes={"worker": "performance-m"}))
-    dynos = [await driver.dyno(name) for name in ("web.1", "worker.1")]
-    assert [dyno.spec.size for dyno in dynos] == ["eco", "performance-m"]
-    await end(supervisor, running)
 
 
 async def test_a_new_release_scales_and_leaves_the_others_alone(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import pytest
@@ -52,20 +51,6 @@ def test_what_no_process_can_be_given_is_rejected_once(api, make_source, shop, c
     assert fault in str(rejected)
     assert "s3cret" not in str(rejected)
     api.invalid.clear()  # the schema allows no such name either
-
-
-def test_a_release_has_the_metadata_of_the_platform(make_source, app):
-    app.release(description="Deploy 2c3a0b2")
-    release = make_source().fetch().release
-    commit = hashlib.sha1(app.current.slug.id.encode()).hexdigest()
-    assert release.metadata == {
-        "HEROKU_APP_ID": app.id,
-        "HEROKU_APP_DEFAULT_DOMAIN_NAME": "shop.herokuapp.com",
-        "HEROKU_RELEASE_CREATED_AT": "2026-01-01T00:01:00Z",
-        "HEROKU_SLUG_COMMIT": commit,
-        "HEROKU_SLUG_DESCRIPTION": "Deploy 2c3a0b2",
-        "HEROKU_BUILD_COMMIT": commit,
-    }
 
 
 SHOWN = {

@@ -18,7 +18,6 @@ from hsup.errors import DriverError
 from hsup.sizes import SIZES
 from hsup_driver_libcontainer.cgroups.cgroups import Cgroups, Group, examine
 from hsup_driver_libcontainer.cgroups.layout import Layout, survey
-from hsup_driver_libcontainer.cgroups.v1 import Version1
 from hsup_driver_libcontainer.cgroups.v2 import Version2, vacate
 
 MIB = 1024**2
@@ -154,32 +153,6 @@ def test_limits_of_version_2_are_those_of_the_size(group):
     assert content(group, "memory", "memory.oom.group") == "1"
     assert content(group, "pids", "pids.max") == "12"
     assert content(group, "cpu", "cpu.weight") == "100"
-
-
-def test_without_a_limit_of_swap_version_1_does_not_swap(tmp_path):
-    folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
-    v1 = Version1()
-    written = dict(v1.limits(folders, SMALL, limits_swap=v1.limits_swap(folders)))
-    assert written[f"{tmp_path}/memory.swappiness"] == "0"
-    (tmp_path / "memory.memsw.limit_in_bytes").touch()
-    large = SIZES["performance-m"]
-    written = dict(v1.limits(folders, large, limits_swap=v1.limits_swap(folders)))
-    assert written[f"{tmp_path}/memory.memsw.limit_in_bytes"] == str(5 * 1024 * MIB)
-
-
-def test_version_2_is_told_what_lies_beyond_the_quota_as_swap(tmp_path):
-    (tmp_path / "memory.swap.max").touch()
-    folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
-    v2, large = Version2(), SIZES["performance-2xl"]
-    written = dict(v2.limits(folders, large, limits_swap=v2.limits_swap(folders)))
-    assert {path.removeprefix(f"{tmp_path}/"): value for path, value in written.items()} == {
-        "memory.max": str(126 * 1024 * MIB),
-        "memory.swap.max": str(25 * 1024 * MIB),
-        "memory.oom.group": "1",
-        "pids.max": "65536",
-        "cpu.weight": "10000",
-        "cpu.max": "1600000 100000",
-    }
 
 
 def test_a_dyno_finds_its_memory_where_buildpacks_look(group):

@@ -37,6 +37,12 @@ def need() -> Callable[..., None]:
 
 
 @pytest.fixture
+def as_root(need: Callable[..., None]) -> None:
+    """Skip the test unless it is run as root."""
+    need()
+
+
+@pytest.fixture
 def wait_until() -> Callable[[Callable[[], object]], None]:
     def wait(condition: Callable[[], object]) -> None:
         end = time.monotonic() + WAIT_SECONDS
@@ -74,6 +80,21 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def root_tar(small_root: Path) -> bytes:
     return make_tar(small_root)
+
+
+@pytest.fixture
+def tar_path(tmp_path: Path, root_tar: bytes) -> Path:
+    path = tmp_path / "root.tar"
+    path.write_bytes(root_tar)
+    return path
+
+
+@pytest.fixture
+def ext4(need: Callable[..., None], tmp_path: Path, small_root: Path) -> Path:
+    need("mkfs.ext4", "mount")
+    path = tmp_path / "ext4.img"
+    subprocess.run(["mkfs.ext4", "-q", "-d", small_root, path, "16M"], check=True)
+    return path
 
 
 def make_tar(folder: Path) -> bytes:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from hsup.errors import DriverError
+from hsup_driver_libcontainer.stacks.manifest import Entry
 from hsup_driver_libcontainer.stacks.root import check_root, find_file
 
 
@@ -55,3 +58,19 @@ def test_an_endless_chain_of_links_is_given_up(root) -> None:
 
 def test_a_whole_root_is_good(small_root) -> None:
     check_root(str(small_root), "a")
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_root_of_another_machine_is_refused(store, tmp_path, small_root, pack) -> None:
+    root = tmp_path / "foreign"
+    (root / "bin").mkdir(parents=True)
+    program = bytearray((small_root / "usr/bin/busybox").read_bytes()[:4096])
+    program[18:20] = (183 if os.uname().machine == "x86_64" else 62).to_bytes(2, "little")
+    for shell in ("bash", "sh"):
+        (root / "bin" / shell).write_bytes(program)
+    (tmp_path / "foreign.tar").write_bytes(pack(root))
+
+    with pytest.raises(
+        DriverError, match=r'stack "a" is for \w+, but this machine is \w+; use its'
+    ):
+        store.add(Entry("a", None, str(tmp_path / "foreign.tar")))

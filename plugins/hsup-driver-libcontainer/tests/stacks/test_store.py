@@ -211,3 +211,20 @@ def test_who_may_not_write_is_told_what_to_do(need, settings, stacks_dir) -> Non
     )
     assert f"{stacks_dir}" in done.stdout
     assert done.stdout.endswith("Permission denied; run hsup as root\n")
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
+    store, stacks_dir, tar_path, tmp_path
+) -> None:
+    def say(url):
+        (stacks_dir / "manifest.yml").write_text(json.dumps([{"name": "a", "url": str(url)}]))
+
+    say(tar_path)
+    with store.obtain("a") as old:
+        say(tar_path.rename(tmp_path / "moved.tar"))
+        with store.obtain("a") as new:
+            assert new.folder != old.folder
+        assert Path(old.folder, "etc/kept").exists()
+    store.sweep()
+    assert os.listdir(stacks_dir / "installed") == ["a@+2"]

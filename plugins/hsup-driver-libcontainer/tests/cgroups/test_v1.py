@@ -1,4 +1,4 @@
-"""The explanation of what would be made for a dyno, in ordinary directories."""
+"""Cgroups of version 1 as they would be made, in ordinary directories."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hsup.sizes import SIZES
 from hsup_driver_libcontainer.cgroups.cgroups import Cgroups
 from hsup_driver_libcontainer.cgroups.layout import CONTROLLERS, SHOWN_CONTROLLERS, Layout
+from hsup_driver_libcontainer.cgroups.v1 import Version1
 
 SIZE = SIZES["performance-m"]
 
@@ -23,12 +24,7 @@ def v1(tmp_path: Path) -> Cgroups:
     return Cgroups(Layout(1, limiting, {name: parents[name] for name in SHOWN_CONTROLLERS}))
 
 
-@pytest.fixture
-def v2(tmp_path: Path) -> Cgroups:
-    return Cgroups(Layout(2, dict.fromkeys(CONTROLLERS, str(tmp_path))))
-
-
-def test_version_1_has_a_cgroup_for_each_controller(v1, tmp_path):
+def test_version_1_has_a_cgroup_for_each_controller(v1: Cgroups, tmp_path: Path) -> None:
     told = [*v1.explain("1", "3000", SIZE)]
     names = (*CONTROLLERS, *SHOWN_CONTROLLERS)
     assert told[:6] == [
@@ -40,7 +36,9 @@ def test_version_1_has_a_cgroup_for_each_controller(v1, tmp_path):
 
 
 @pytest.mark.parametrize("is_limited", [True, False])
-def test_version_1_limits_swap_where_the_cgroup_above_does(v1, tmp_path, is_limited):
+def test_version_1_limits_swap_where_the_cgroup_above_does(
+    v1: Cgroups, tmp_path: Path, is_limited: bool
+) -> None:
     if is_limited:
         (tmp_path / "memory/memory.memsw.limit_in_bytes").touch()
     told = "\n".join(v1.explain("1", "3000", SIZE))
@@ -48,18 +46,18 @@ def test_version_1_limits_swap_where_the_cgroup_above_does(v1, tmp_path, is_limi
     assert ("write 0 to " in told) != is_limited  # memory.swappiness
 
 
-def test_version_2_has_one_and_another_to_mount_a_file_on(v2, tmp_path):
-    told = [*v2.explain("1", "3000", SIZE)]
-    own = f"{tmp_path}/hsup-1/3000"
-    assert told[:2] == [f"make the cgroup {own}", f"make the cgroup {own}/memory"]
-    assert f"write {SIZE.memory} to {own}/memory.max" in told
-    assert f"write 200000 100000 to {own}/cpu.max" in told
-    assert not list(tmp_path.iterdir())
+def test_what_is_planned_is_seen_as_if_it_were_there(v1: Cgroups, tmp_path: Path) -> None:
+    planned = v1.planned("1", "3000", SIZE)
+    assert (f"{tmp_path}/memory/hsup-1/3000", "memory") in planned.view.binds
+    assert planned.join_files[0] == f"{tmp_path}/memory/hsup-1/3000/tasks"
 
 
-def test_what_is_planned_is_seen_as_if_it_were_there(v1, v2, tmp_path):
-    one, other = (made.planned("1", "3000", SIZE) for made in (v1, v2))
-    assert (f"{tmp_path}/memory/hsup-1/3000", "memory") in one.view.binds
-    assert one.join_files[0] == f"{tmp_path}/memory/hsup-1/3000/tasks"
-    assert other.view.binds == ((f"{tmp_path}/hsup-1/3000", ""),)
-    assert other.join_files == (f"{tmp_path}/hsup-1/3000/cgroup.procs",)
+def test_without_a_limit_of_swap_version_1_does_not_swap(tmp_path: Path) -> None:
+    folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
+    v1 = Version1()
+    small = SIZES["standard-1x"]
+    written = dict(v1.limits(folders, small, limits_swap=v1.limits_swap(folders)))
+    assert written[f"{tmp_path}/memory.swappiness"] == "0"
+    (tmp_path / "memory.memsw.limit_in_bytes").touch()
+    written = dict(v1.limits(folders, SIZE, limits_swap=v1.limits_swap(folders)))
+    assert written[f"{tmp_path}/memory.memsw.limit_in_bytes"] == str(5 << 30)

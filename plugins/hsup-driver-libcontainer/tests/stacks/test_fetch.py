@@ -1,18 +1,14 @@
-"""Tars and disk images, from this machine and from a server."""
+"""Stacks are fetched from this machine and from a server."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import io
-import json
 import logging
 import os
-import re
 import socket
 import subprocess
 import sys
-import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,16 +20,9 @@ from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks import checksum
 from hsup_driver_libcontainer.stacks.checksum import verify
 from hsup_driver_libcontainer.stacks.manifest import Entry
-from hsup_driver_libcontainer.stacks.stack import Stack
 from hsup_driver_libcontainer.stacks.store import StackStore
 
-COMPRESSORS = {
-    None: (),
-    "gzip": ("gzip",),
-    "xz": ("xz", "-0"),
-    "zstd": ("zstd", "-q"),
-    "bzip2": ("bzip2",),
-}
+pytestmark = pytest.mark.usefixtures("as_root")
 
 OBTAIN = """
 import os, sys
@@ -41,228 +30,6 @@ from hsup.api import Settings
 from hsup_driver_libcontainer.stacks.store import StackStore
 StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[1]).close()
 """
-
-
-@pytest.fixture(autouse=True)
-def _needs_root(need: Callable[..., None]) -> None:
-    need()
-
-
-@pytest.fixture
-def tar_path(tmp_path: Path, root_tar: bytes) -> Path:
-    path = tmp_path / "root.tar"
-    path.write_bytes(root_tar)
-    return path
-
-
-@pytest.mark.parametrize("compressor", COMPRESSORS)
-def test_a_root_tar_is_unpacked_however_it_is_compressed(
-    store, need, tmp_path, root_tar, compressor
-) -> None:
-    if compressor:
-        need(compressor)
-        command = [*COMPRESSORS[compressor], "-c"]
-        root_tar = subprocess.run(command, input=root_tar, capture_output=True, check=True).stdout
-    # The name tells nothing: what it is shows in its content.
-    (tmp_path / "file").write_bytes(root_tar)
-    store.add(Entry("a", "1", str(tmp_path / "file")))
-
-    with store.obtain("a") as stack:
-        root = Path(stack.folder)
-    kept = (root / "etc/kept").stat()
-    assert (kept.st_uid, kept.st_gid) == (12, 34)
-    assert os.getxattr(root / "etc/kept", "user.colour") == b"blue"
-    assert (root / "usr/bin/sh").samefile(root / "usr/bin/busybox")
-    assert (stack.name, stack.version) == ("a", "1")
-
-
-def member(
-    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o755
-) -> tarfile.TarInfo:
-    found = tarfile.TarInfo(name)
-    found.type, found.linkname, found.mode = kind, link, mode
-    return found
-
-
-LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
-
-
-@pytest.mark.parametrize(
-    ("members", "complaint"),
-    [
-        ([member("../evil")], "Member name contains '..'"),
-        ([member("a/../../evil")], "Member name contains '..'"),
-        ([member("out", LINK, "VICTIM"), member("out/evil")], "Not a directory"),
-        ([member("out", LINK, "../../../../.."), member("out/tmp/evil")], "Not a directory"),
-        ([member("evil", HARD, "VICTIM/precious"), member("evil")], "Cannot hard link"),
-        ([member("evil", HARD, "../../precious"), member("evil")], "Cannot hard link"),
-        ([member("s", LINK, "VICTIM"), member("s", FOLDER), member("s/evil")], "Is a directory"),
-        ([member("bin/bash", FOLDER), member("bin/sh")], "has no /bin/bash"),
-        ([member("bin/bash", LINK, "bash"), member("bin/sh")], "has no /bin/bash"),
-        ([member("bin/bash", LINK, "/../../../bin/busybox")], "has no /bin/bash"),
-        ([], "neither a tar nor"),
-    ],
-)
-def test_a_hostile_or_useless_tar_is_refused_and_leaves_nothing(
-    store, stacks_dir, tmp_path, members, complaint
-) -> None:
-    victim = tmp_path / "victim"
-    victim.mkdir()
-    (victim / "precious").write_text("mine")
-    path = tmp_path / "hostile.tar"
-    with tarfile.open(path, "w") as tar:
-        for one in members:
-            one.linkname = one.linkname.replace("VICTIM", str(victim))
-            one.size = 3 if one.isreg() else 0
-            tar.addfile(one, io.BytesIO(b"bad"))
-
-    with pytest.raises(DriverError) as caught:
-        store.add(Entry("a", None, str(path)))
-
-    assert re.search(complaint, str(caught.value))
-    assert [one.name for one in victim.iterdir()] == ["precious"]
-    assert (victim / "precious").read_text() == "mine"
-    assert not list(tmp_path.rglob("evil"))
-    assert os.listdir(stacks_dir / "fetching") == []
-    assert not (stacks_dir / "installed").exists()
-    assert not (stacks_dir / "imported.json").exists()
-
-
-def test_devices_and_a_closed_root_folder_of_a_tar_do_not_stay(store, tar_path) -> None:
-    with tarfile.open(tar_path, "a") as tar:
-        tar.addfile(member("dev", FOLDER))
-        device = member("dev/sda", tarfile.BLKTYPE)
-        device.devmajor = 8
-        tar.addfile(device)
-        tar.addfile(member("./", FOLDER, mode=0o700))
-    store.add(Entry("a", None, str(tar_path)))
-
-    with store.obtain("a") as stack:
-        root = Path(stack.folder)
-    assert os.listdir(root / "dev") == []
-    assert root.stat().st_mode & 0o777 == 0o755
-
-
-def test_a_root_of_another_machine_is_refused(store, tmp_path, small_root, pack) -> None:
-    root = tmp_path / "foreign"
-    (root / "bin").mkdir(parents=True)
-    program = bytearray((small_root / "usr/bin/busybox").read_bytes()[:4096])
-    program[18:20] = (183 if os.uname().machine == "x86_64" else 62).to_bytes(2, "little")
-    for shell in ("bash", "sh"):
-        (root / "bin" / shell).write_bytes(program)
-    (tmp_path / "foreign.tar").write_bytes(pack(root))
-
-    with pytest.raises(
-        DriverError, match=r'stack "a" is for \w+, but this machine is \w+; use its'
-    ):
-        store.add(Entry("a", None, str(tmp_path / "foreign.tar")))
-
-
-@pytest.fixture
-def ext4(need: Callable[..., None], tmp_path: Path, small_root: Path) -> Path:
-    need("mkfs.ext4", "mount")
-    path = tmp_path / "ext4.img"
-    subprocess.run(["mkfs.ext4", "-q", "-d", small_root, path, "16M"], check=True)
-    return path
-
-
-@pytest.fixture
-def squashfs(need: Callable[..., None], tmp_path: Path, small_root: Path) -> Path:
-    need("mksquashfs", "mount")
-    if "squashfs" not in Path("/proc/filesystems").read_text():
-        pytest.skip("this kernel has no squashfs")
-    path = tmp_path / "squash.img"
-    options = ["-quiet", "-no-progress", "-noappend", "-comp", "gzip"]
-    subprocess.run(["mksquashfs", small_root, path, *options], check=True, capture_output=True)
-    return path
-
-
-def read_mounted(stack: Stack, target: Path, *command: str) -> tuple[str, str]:
-    """Run a command in a mount namespace where the stack's image is mounted."""
-    script = 'mkdir -p "$0" && "$@"'
-    mount = ["unshare", "--mount", "sh", "-c", f"{script} && {command[0]}", str(target)]
-    done = subprocess.run(
-        [*mount, *stack.mount_command(str(target))], capture_output=True, text=True, check=False
-    )
-    return done.stdout, done.stderr
-
-
-def loops_of(image: Path) -> bytes:
-    return subprocess.run(["losetup", "-j", image], capture_output=True, check=True).stdout
-
-
-@pytest.mark.parametrize("filesystem", ["ext4", "squashfs"])
-@pytest.mark.parametrize("compressor", ["gzip", None])
-def test_a_disk_image_is_mounted_read_only(
-    store, request, tmp_path, *, filesystem, compressor, wait_until
-) -> None:
-    path = request.getfixturevalue(filesystem)
-    if compressor:
-        subprocess.run([compressor, path], check=True)
-        path = Path(f"{path}.gz")
-    store.add(Entry("disk", "2", str(path)))
-
-    with store.obtain("disk") as stack:
-        assert stack.folder is None
-        out, err = read_mounted(
-            stack, tmp_path / "m", 'cat "$0/etc/kept" && ! touch "$0/new" && ! mknod "$0/d" c 1 3'
-        )
-    assert out == "first layer"
-    assert "Read-only file system" in err
-    wait_until(lambda: loops_of(stack.image) == b"")
-    assert os.stat(stack.image).st_blocks * 512 < 8 << 20, "it has holes where it is empty"
-
-
-def test_an_image_that_was_in_use_when_it_was_made_is_mounted(store, need, tmp_path, ext4) -> None:
-    need("debugfs")
-    dirty = ["debugfs", "-w", "-R", "feature needs_recovery", ext4]
-    subprocess.run(dirty, check=True, capture_output=True)
-    store.add(Entry("disk", None, str(ext4)))
-
-    with store.obtain("disk") as stack:
-        assert read_mounted(stack, tmp_path / "m", 'cat "$0/etc/kept"')[0] == "first layer"
-
-
-def test_two_use_the_same_image_and_nothing_is_left_of_one_that_was_killed(
-    store, tmp_path, ext4, wait_until
-) -> None:
-    store.add(Entry("disk", None, str(ext4)))
-    with store.obtain("disk") as stack, store.obtain("disk") as same:
-        (tmp_path / "m").mkdir()
-        mount = stack.mount_command(str(tmp_path / "m"))
-        command = ["unshare", "--mount", "sh", "-c", '"$@" && echo up && exec sleep 1000', "sh"]
-        holder = subprocess.Popen([*command, *mount], stdout=subprocess.PIPE)
-        try:
-            assert holder.stdout.readline() == b"up\n"
-            assert loops_of(stack.image) != b""
-            assert read_mounted(same, tmp_path / "m2", 'cat "$0/etc/kept"')[0] == "first layer"
-        finally:
-            holder.kill()
-            holder.communicate()
-        wait_until(lambda: loops_of(stack.image) == b"")
-
-
-def test_an_image_that_is_no_root_is_refused(store, need, stacks_dir, tmp_path) -> None:
-    need("mkfs.ext4")
-    path = tmp_path / "empty.img"
-    subprocess.run(["mkfs.ext4", "-q", path, "4M"], check=True)
-
-    with pytest.raises(DriverError, match='stack "disk" has no /bin/bash; '):
-        store.add(Entry("disk", None, str(path)))
-    assert os.listdir(stacks_dir / "fetching") == []
-
-
-def test_a_broken_image_is_refused(store, stacks_dir, tmp_path, ext4) -> None:
-    with ext4.open("r+b") as file:
-        file.seek(1024)
-        file.write(bytes(56))
-    with pytest.raises(DriverError, match="cannot mount the disk image"):
-        store.add(Entry("disk", None, str(ext4)))
-
-    (tmp_path / "half.gz").write_bytes(subprocess.check_output(["gzip", "-c", ext4])[:-100])
-    with pytest.raises(DriverError, match=r"cannot unpack .*half.gz: .*unexpected end of file"):
-        store.add(Entry("disk", None, str(tmp_path / "half.gz")))
-    assert os.listdir(stacks_dir / "fetching") == []
 
 
 def test_a_full_disk_is_told_and_nothing_stays(settings, tar_path) -> None:
@@ -465,22 +232,6 @@ def test_a_busy_server_is_asked_again(store, serve, root_tar, status) -> None:
 def test_a_url_of_no_host_is_told(store) -> None:
     with pytest.raises(DriverError, match="the host in a URL is not valid"):
         store.add(Entry("a", None, "http://[oops/root.tar"))
-
-
-def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
-    store, stacks_dir, tar_path, tmp_path
-) -> None:
-    def say(url):
-        (stacks_dir / "manifest.yml").write_text(json.dumps([{"name": "a", "url": str(url)}]))
-
-    say(tar_path)
-    with store.obtain("a") as old:
-        say(tar_path.rename(tmp_path / "moved.tar"))
-        with store.obtain("a") as new:
-            assert new.folder != old.folder
-        assert Path(old.folder, "etc/kept").exists()
-    store.sweep()
-    assert os.listdir(stacks_dir / "installed") == ["a@+2"]
 
 
 @pytest.fixture

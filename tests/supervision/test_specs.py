@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsup.api import Fetched
+from hsup.errors import DriverError, UsageError
+from hsup.model import RELEASE_TYPE, Bind, Command, DynoName
+from hsup.supervision.formation import ScaleRequest
+from hsup.supervision.options import SupervisorOptions
+from hsup.supervision.ports import Ports
+from hsup.supervision.specs import SpecMaker
+from hsup.testing import MemoryDriver, MemorySink, MemorySource, make_release
+from tests.supervision.supervised import Supervise, end
+
+AS_RELEASED = ScaleRequest(follows_release=True)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def ports() -> Ports:
+    return Ports()
+
+
+@pytest.fixture
+def make(ports: Ports, said: list[str]) -> Callable[..., SpecMaker]:
+    """Return a maker of makers of specs, from a request and more options."""
+
+    def maker(asked: ScaleRequest = AS_RELEASED, **options: Any) -> SpecMaker:
+        plan = SupervisorOptions(source_name="s", driver_name="d", asked=asked, **options)
+        return SpecMaker(plan, ports, said.append)
+
+    return maker
+
+
+def test_every_dyno_has_the_command_of_its_type_and_a_port_of_its_own(
+    make: Callable[..., SpecMaker], said: list[str]
+) -> None:
+    release = make_release(web=2, worker=1, clock=0, release=1)
+    maker = make()
+    maker.check_types(release, is_first=True)
+    specs = maker.specs(release)
+    assert [(str(name), str(one.command), one.port) for name, one in specs.items()] == [
+        ("web.1", "serve web", 5000),
+        ("web.2", "serve web", 5001),
+        ("worker.1", "serve worker", 5100),
+    ]
+    assert all(name == one.name for name, one in specs.items())
+    assert said == []
+
+
+def test_the_release_phase_takes_no_ports_from_the_types_after_it(
+    make: Callable[..., SpecMaker],
+) -> None:
+    release = make_release(release=1, web=1)
+    maker = make()
+    maker.check_types(release, is_first=True)
+    assert maker.specs(release)[DynoName("web", 1)].port == 5000
+
+
+def test_a_dyno_keeps_its_port_from_one_release_to_the_next(make: Callable[..., SpecMaker]) -> None:
+    maker, name = make(), DynoName("web", 1)
+    for release in (make_release(web=1), make_release(admin=1, web=1)):
+        maker.check_types(release, is_first=False)
+        assert maker.specs(release)[name].port == 5000
+
+
+@pytest.mark.parametrize(
+    ("quantity", "ports_of_dynos"), [(1, [None]), (2, [5000, 5001])], ids=["one", "several"]
+)
+def test_a_port_of_the_release_is_that_of_its_only_dyno(
+    make: Callable[..., SpecMaker],
+    said: list[str],
+    quantity: int,
+    ports_of_dynos: list[int | None],
+) -> None:
+    specs = make().specs(make_release(config={"PORT": "8080"}, web=quantity))
+    assert [one.port for one in specs.values()] == ports_of_dynos
+    assert len([line for line in said if "PORT" in line]) == (quantity > 1)
+
+
+def test_dynos_see_binds_and_metadata_where_the_user_asked_for_them(
+    make: Callable[..., SpecMaker], tmp_path: Path
+) -> None:
+    release = make_release(web=1, release=1)._replace(metadata={"HEROKU_SLUG_COMMIT": "5ca1e"})
+    bind = Bind(host=tmp_path, dyno=tmp_path)
+    maker = make(binds=(bind,), has_metadata=True)
+    for one in (*maker.specs(release).values(), maker.release_phase(release)):
+        assert one is not None
+        assert one.binds == (bind,)
+        assert one.metadata["HEROKU_SLUG_COMMIT"] == "5ca1e"
+    plain = make().specs(release)[DynoName("web", 1)]
+    assert (plain.binds, plain.metadata) == ((), {})
+
+
+def test_the_release_phase_is_a_one_off_of_the_release_type(make: Callable[..., SpecMaker]) -> None:
+    spec = make().release_phase(make_release(web=1, release=0))
+    assert spec is not None
+    assert spec.name.type == RELEASE_TYPE
+    assert 1000 <= spec.name.number <= 9999
+    assert spec.command == Command(("serve release",))
+    assert spec.port is not None
+
+
+def test_the_release_phase_has_the_port_of_the_release(make: Callable[..., SpecMaker]) -> None:
+    spec = make().release_phase(make_release(config={"PORT": "8080"}, web=2, release=0))
+    assert spec is not None
+    assert spec.port is None
+
+
+def test_without_a_release_type_there_is_no_release_phase(make: Callable[..., SpecMaker]) -> None:
+    assert make().release_phase(make_release(web=1)) is None
+
+
+def test_more_dynos_than_ports_are_an_error_that_takes_no_port(
+    monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5001)
+    ports = Ports()
+    plan = SupervisorOptions(source_name="s", driver_name="d", asked=AS_RELEASED)
+    with pytest.raises(DriverError):
+        SpecMaker(plan, ports, said.append).specs(make_release(web=3))
+    assert [ports.lease(DynoName("clock", number)) for number in (1, 2)] == [5000, 5001]
+
+
+def test_a_type_that_is_asked_for_must_be_in_the_first_release(
+    make: Callable[..., SpecMaker], said: list[str]
+) -> None:
+    maker = make(ScaleRequest(quantities={"web": 1, "wroker": 1}))
+    with pytest.raises(UsageError, match='"wroker"'):
+        maker.check_types(make_release(web=1, worker=1), is_first=True)
+    assert said == []
+
+
+def test_a_type_that_a_later_release_lacks_is_told(
+    make: Callable[..., SpecMaker], said: list[str]
+) -> None:
+    maker = make(ScaleRequest(quantities={"web": 1, "worker": 1}))
+    maker.check_types(make_release(web=1, worker=1), is_first=True)
+    assert said == []
+    release = make_release(web=1)
+    maker.check_types(release, is_first=False)
+    (warning,) = said
+    assert '"worker"' in warning
+    assert [str(name) for name in maker.specs(release)] == ["web.1"]
+
+
+async def test_a_dyno_has_the_size_of_its_type(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    release = make_release(web=1, worker=1)
+    web, worker = release.processes
+    source.give(Fetched(release=release._replace(processes=(web._replace(size="eco"), worker))))
+    supervisor, running = supervise(asked=ScaleRequest(sizes={"worker": "performance-m"}))
+    dynos = [await driver.dyno(name) for name in ("web.1", "worker.1")]
+    assert [dyno.spec.size for dyno in dynos] == ["eco", "performance-m"]
+    await end(supervisor, running)
+
+
+async def test_every_dyno_has_a_port_of_its_own(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    source.release(web=2, worker=1, release=0)
+    driver.statuses = {"release": 0}
+    supervisor, running = supervise()
+    dynos = [await driver.dyno(name) for name in ("web.1", "web.2", "worker.1")]
+    assert [dyno.spec.port for dyno in dynos] == [5000, 5001, 5100]
+    await end(supervisor, running)
+
+
+async def test_the_port_of_the_release_is_that_of_its_only_dyno(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    source.release(config={"PORT": "8080"}, web=1)
+    supervisor, running = supervise()
+    assert (await driver.dyno("web.1")).spec.port is None
+    await end(supervisor, running)
+
+
+async def test_the_port_of_the_release_is_not_shared_by_several(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    source.release(config={"PORT": "8080"}, web=2)
+    supervisor, running = supervise()
+    dynos = [await driver.dyno(name) for name in ("web.1", "web.2")]
+    assert [dyno.spec.port for dyno in dynos] == [5000, 5001]
+    assert [line for line in sink.said() if "PORT" in line]
+    await end(supervisor, running)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from copy import copy
 
 from hsup.cli.config import wants_colour
 from hsup.cli.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
@@ -45,7 +45,8 @@ def log_to_memory(errors: ErrorPrinter, *, verbose: bool) -> DiagnosticLog:
 class _WithoutTraceback(VisibleFormatter):
     """Leaves out tracebacks; the diagnostic log keeps them."""
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """Return nothing."""
-        del ei
-        return ""
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, which other handlers may have given a traceback's text."""
+        plain = copy(record)
+        plain.exc_info = plain.exc_text = plain.stack_info = None
+        return super().format(plain)

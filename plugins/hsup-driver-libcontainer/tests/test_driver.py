@@ -251,13 +251,24 @@ def test_every_process_that_hsup_forks_for_a_dyno_is_sealed(settings, tmp_path, 
     """From then on it imports nothing: the files that it would find belong to the dyno."""
     sealed = tmp_path / "sealed"
     record = f"""
-from hsup_driver_libcontainer.child import child_setup
-def note():
-    with open({str(sealed)!r}, "a") as file:
-        print(sys._getframe(1).f_globals["__name__"].rpartition(".")[2], file=file)
-child_setup.seal = note
+import os, sys
+from hsup_driver_libcontainer.child import builder, child_setup, reaper
+file = os.open({str(sealed)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def noted(function):
+    def call(*given, **named):
+        caller = sys._getframe(1).f_globals["__name__"].rpartition(".")[2]
+        is_sealed = not sys.meta_path and not sys.path and sys.excepthook is sys.unraisablehook
+        try:
+            os.write(file, f"{{caller}} {{is_sealed}}\\n".encode())
+        except OSError:
+            pass  # this process has closed it: it was noted before
+        return function(*given, **named)
+    return call
+for module, name in (reaper, "serve"), (child_setup, "execute"), (child_setup, "close_all_but"):
+    setattr(module, name, noted(getattr(module, name)))
 """
-    program = zygote_client.MAIN.replace("z.main()", f"{record}z.main()")
+    escaped = record.replace("{", "{{").replace("}", "}}")  # it is a template
+    program = zygote_client.MAIN.replace("z.main()", f"{escaped}z.main()")
     monkeypatch.setattr(zygote_client, "MAIN", program)
 
     async def run():
@@ -272,7 +283,8 @@ child_setup.seal = note
             await dyno.destroy()
 
     asyncio.run(run())
-    assert {*sealed.read_text().split()} == {"zygote", "init", "beside"}
+    noted = set(sealed.read_text().splitlines())
+    assert noted == {"init True", "builder True", "beside True"}
 
 
 def lack(name: str) -> None:

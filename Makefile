@@ -33,7 +33,7 @@ VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports docs unit fuzz pythons wheels image \
+.PHONY: help demo test lint format types imports docs links unit fuzz pythons wheels image \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
 	ftest-docker ftest-docker-local ftest-image ftest-vm \
 	bench bench-docker bench-libcontainer version clean
@@ -69,6 +69,9 @@ imports: $(VENV)/dev ## check which module may import which
 # Everything is read anew: Sphinx warns of a page when it reads it, and not when it has it already.
 docs: $(VENV)/docs ## build the pages into build/docs; a broken link or anchor is an error
 	$(VENV)/bin/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/docs
+
+links: $(VENV)/docs ## check that the sites that the pages link to answer, which needs the network
+	$(VENV)/bin/sphinx-build -q -E -b linkcheck docs build/links
 
 unit: $(VENV)/dev ## run the unit tests and the conformance suites; those of the docker driver where an engine answers
 	$(VENV)/bin/pytest $(SIDE_BY_SIDE)

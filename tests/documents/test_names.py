@@ -24,6 +24,7 @@ from tests.documents.pages import (
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 NAME = re.compile(r"hsup(?:_\w+)?(?:\.\w+)+")
 FILE = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|yml|yaml|c)")
+OWN_FILE = re.compile(r"(?<![\w/.-])(?:bench|docs|examples|ftest|tests)/[\w./-]+\.(?:py|md|c)\b")
 #: Files of users, of other programs, and of the plugin that a page makes.
 ELSEWHERE = {
     "hsup_driver_nice/__init__.py",
@@ -101,6 +102,13 @@ def test_what_a_page_names_exists(page):
 
 def test_what_docstrings_name_exists():
     assert not [text for path in MODULES for text in wrong_names(docstrings(path), name_of(path))]
+
+
+def test_files_that_the_code_names_exist():
+    """In comments and docstrings, with backticks or without."""
+    named = {path for module in MODULES for path in OWN_FILE.findall(module.read_text())}
+    assert named
+    assert not {path for path in named if not (ROOT / path).exists()}
 
 
 def test_a_name_that_does_not_exist_is_found():

@@ -349,7 +349,7 @@ def {hook}(event):
     [
         lambda release: ReleaseReceived(release=release),
         lambda _: ReleaseRejected(error=PluginError("no"), running=1),
-        lambda _: SourceFailed(error=PluginError("away")),
+        lambda _: SourceFailed(error=PluginError("away"), running=1),
         lambda _: DynoStateChanged(dyno=DynoName("web", 1), before=State.NEW, after=State.UP),
         lambda _: DynoExited(dyno=DynoName("web", 1), status=ExitStatus(code=1)),
         lambda _: SupervisorStarted(source="memory", driver="fake"),

@@ -67,13 +67,13 @@ SHARED_OPTIONS = (
         variable="HSUP_CONTROL_SOCKET",
         type=click.Path(),
         metavar="PATH",
-        help="Serve the control API.",
+        help="Serve the control API (needs a plugin).",
     ),
     _Shared(
         "--logplex-url",
         variable="HSUP_LOGPLEX_URL",
         metavar="URL",
-        help="Send the dynos' log lines to this URL, too.",
+        help="Send the dynos' log lines to this URL, too (needs a plugin).",
     ),
     _Shared(
         "--bind",

@@ -62,7 +62,7 @@ def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(words):
 def test_an_option_whose_package_is_missing_names_it(words, package):
     error = failed("start", *words)
     assert isinstance(error, PluginError)
-    assert f"pip install {package}" in str(error)
+    assert f"and {package} has not been published yet" in str(error)
 
 
 def test_nothing_is_wanted_where_every_quantity_is_0(capfd):

@@ -132,7 +132,7 @@ _number = _is("a whole number", int)
 _maybe_number = _is("a whole number or None", int, type(None))
 _flag = _is("True or False", bool)
 
-_is_fault = _value("a Fault", Fault, place=_text, problem=_text, is_warning=_flag)
+_is_fault = _value("a Fault", Fault, place=_text, problem=_text, is_warning=_flag, file=_text)
 _is_finding = _value(
     "a Finding", Finding, subject=_text, is_good=_flag, text=_text, remedy=_maybe_text
 )

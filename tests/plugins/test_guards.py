@@ -328,6 +328,7 @@ class TestSourceFactory:
             unchecked(Checked, what="new", faults=("line 1",)),
             Checked(what="new", faults=(unchecked(Fault, place=1, problem="x"),)),
             Checked(what="new", faults=(unchecked(Fault, "", "x", is_warning=None),)),
+            Checked(what="new", faults=(unchecked(Fault, "", "x", file=None),)),
         ],
         ids=repr,
     )

@@ -58,7 +58,7 @@ def test_a_named_folder_is_validated_with_its_three_files(tmp_path, settings):
     (tmp_path / "shop" / ".env").write_text("=2\n")
     checked = check(Path("shop"), settings)
     assert checked.what == "shop/Procfile"
-    assert faults_of(checked) == [".env line 1: must be KEY=value, with every quote closed"]
+    assert faults_of(checked) == ["shop/.env line 1: must be KEY=value, with every quote closed"]
 
 
 @pytest.mark.parametrize("name", ["new", "app.json", "Procfiles", "folder"])

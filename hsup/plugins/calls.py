@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from hsup.long_work import LongWork
+    from hsup.plugins.contracts import Check
 
 # asyncio is imported only where an event loop runs: `hsup run` needs none.
 
@@ -34,9 +35,7 @@ BLOCKED_SECONDS = 1.0
 
 #: The most characters of a value in a message.
 _MOST_CHARACTERS = 80
-
-#: Returns what the result of a call should be instead, None if the result is right.
-Check = Callable[[Any], str | None]
+_VOWELS = frozenset("AEIOUaeiou")
 
 
 class Component(NamedTuple):
@@ -558,8 +557,8 @@ def _wrong(check: Check | None, result: Any) -> str | None:
     if hasattr(type(result), "__await__") and hasattr(result, "close"):
         result.close()  # it would never be awaited
         return "it is async, but must not be"
-    if check is not None and (expected := check(result)):
-        return f"it returned {shortened(result)} instead of {expected}"
+    if check is not None and (wrong := check(result)):
+        return f"it returned {shortened(result)} {wrong}"
     return None
 
 
@@ -576,6 +575,7 @@ def _text_of(error: BaseException) -> str:
 def shortened(value: object) -> str:
     """Return a plugin's value for a message; only its type if it may contain secrets."""
     if not isinstance(value, (str, int, float, type(None))):
-        return f"a {type(value).__name__}"
+        name = type(value).__name__
+        return f"{'an' if name[:1] in _VOWELS else 'a'} {name}"
     text = repr(value)
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."

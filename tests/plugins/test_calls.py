@@ -12,6 +12,7 @@ import pytest
 from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
 from hsup.long_work import LongWork, waited_for
 from hsup.plugins.calls import Blocking, Call, Calls, Component, Interrupted, call_plugin
+from hsup.plugins.contracts import Wrong
 
 BUG = Component("driver", "bug", "hsup-driver-bug", "0.1")
 
@@ -157,9 +158,9 @@ async def test_a_wrong_value_is_told_with_what_it_should_be(heard):
 
     wrong = f"it returned '{'x' * 79}... instead of a dyno$"
     with pytest.raises(DynoStartError, match=wrong):
-        await awaited(heard.calls, begin, check=lambda _: "a dyno")
-    with pytest.raises(DynoStartError, match=r"it returned a object instead of a dyno$"):
-        run(heard.calls, object, check=lambda _: "a dyno")
+        await awaited(heard.calls, begin, check=lambda _: Wrong("a dyno"))
+    with pytest.raises(DynoStartError, match=r"it returned an object instead of a dyno$"):
+        run(heard.calls, object, check=lambda _: Wrong("a dyno"))
 
 
 async def test_what_is_returned_is_returned_and_its_time_noted(heard):

@@ -63,7 +63,9 @@ def _check(parts: Components, path: Path | None) -> Checked:
 
 def _unchecked(path: Path | None, source: str | None) -> UsageError:
     if path is None:
-        return UsageError(f'source "{source}" has nothing to check', hint="name a file or a directory")
+        return UsageError(
+            f'source "{source}" has nothing to check', hint="name a file or a directory"
+        )
     is_folder = path.is_dir()
     text = f"{'directories' if is_folder else 'files'} like {path}"
     text = f'source "{source}" does not check {text}' if source else f"no source checks {text}"

@@ -34,28 +34,21 @@ def _faults(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterato
     longest = _LONGEST_PAGES * os.sysconf("SC_PAGE_SIZE")
     for name, size in variables.items():
         if size > longest:
-            yield Fault(
-                f'config var "{name}"', f"{_limit(longest)}, its name included, got {size - 1}"
-            )
+            text = f"has {size - 1} bytes with its name, more than {longest - 1}"
+            yield Fault(place="", problem=f'config var "{name}" {text}')
     for command, sizes in words.items():
         if max(sizes, default=0) > longest:
-            yield Fault(
-                f'command "{str(command)[:40]}…"',
-                f"{_limit(longest)} per word, got {max(sizes) - 1}",
-            )
-    most = _most_bytes() - _ADDED_BYTES
+            text = f"has a word of {max(sizes) - 1} bytes, more than {longest - 1}"
+            yield Fault(place="", problem=f'command "{str(command)[:40]}…" {text}')
+    most = _most_bytes()
     total = _total(variables.values()) + max(map(_total, words.values()), default=0)
-    if total > most:
-        largest = max(variables, key=variables.__getitem__, default="")
-        yield Fault(
-            "config vars",
-            f"must have at most {most} bytes together with the command, a quarter of the stack "
-            f'limit (ulimit -s), got {total}; the largest is "{largest}"',
-        )
-
-
-def _limit(longest: int) -> str:
-    return f"must have at most {longest - 1} bytes"
+    if total > most - _ADDED_BYTES:
+        is_quarter = _LEAST_BYTES < most < _MOST_BYTES
+        why = ", a quarter of the stack limit (ulimit -s)" if is_quarter else ""
+        text = f"together have {total} bytes; the limit is {most - _ADDED_BYTES}{why}"
+        largest = max(variables, key=variables.__getitem__, default=None)
+        more = "" if largest is None else f'. The largest is "{largest}"'
+        yield Fault(place="", problem=f"config vars and command {text}{more}")
 
 
 def _size(text: str) -> int:

@@ -135,7 +135,7 @@ def test_a_shortage_of_descriptors_is_told_with_its_remedy(heard, error):
         error.__cause__ = OSError(errno.ENFILE, "Too many open files in system")
     with pytest.raises(HsupError) as failed:
         run(heard.calls, raising(error))
-    assert failed.value.hint == "raise the limit of open files: ulimit -n"
+    assert failed.value.hint == "raise the open-file limit, for example ulimit -n 4096"
     assert "Errno" not in str(failed.value)
 
 

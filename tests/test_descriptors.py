@@ -60,7 +60,9 @@ def test_what_hsup_needs_itself_is_left(number, left):
     argv = [sys.executable, "-c", COUNT, str(number)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     told = f"too few file descriptors are left to start a dyno (open-file limit {number})"
-    assert done.stdout.startswith(f"{left} {told}; raise the open-file limit, for example ulimit -n 4096")
+    assert done.stdout.startswith(
+        f"{left} {told}; raise the open-file limit, for example ulimit -n 4096"
+    )
 
 
 @pytest.fixture

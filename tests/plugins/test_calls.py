@@ -253,7 +253,7 @@ async def test_what_does_not_heed_that_is_waited_for_no_longer(heard, deaf):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert heard.calls.has_abandoned
-    assert heard.warned == [f"{BUG} continues to start web.1 although that was cancelled"]
+    assert heard.warned == [f"{BUG} is still trying to start web.1 after being cancelled"]
 
 
 async def test_in_a_hurry_what_is_waited_for_is_cancelled(heard):
@@ -261,7 +261,7 @@ async def test_in_a_hurry_what_is_waited_for_is_cancelled(heard):
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     heard.calls.hurry()
-    with pytest.raises(DynoStartError, match=r"hsup was told twice to stop"):
+    with pytest.raises(DynoStartError, match=r"hsup was told to stop a second time"):
         await waiting
     assert not heard.calls.has_abandoned
 
@@ -277,7 +277,9 @@ async def test_in_a_hurry_what_does_not_end_is_given_up(heard, deaf, is_first, i
     await asyncio.sleep(0)
     if is_first:
         heard.calls.hurry()
-    with pytest.raises(DynoStartError, match=r"did not start web.1 within \d s, gave up waiting"):
+    with pytest.raises(
+        DynoStartError, match=r"did not start web.1 within \d s; hsup stopped waiting"
+    ):
         await waiting
     assert heard.calls.has_abandoned
 
@@ -304,7 +306,9 @@ async def test_in_a_hurry_no_thread_is_waited_for(heard):
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     heard.calls.hurry()
-    with pytest.raises(DriverError, match=r"failed to build v1: hsup was told twice to stop"):
+    with pytest.raises(
+        DriverError, match=r"failed to build v1: hsup was told to stop a second time"
+    ):
         await waiting
     may_end.set()
 
@@ -339,7 +343,7 @@ async def test_who_keeps_the_main_thread_is_known(heard, monkeypatch):
 
     assert heard.calls.blocking() is None
     await awaited(heard.calls, begin)
-    assert seen == ['driver "bug" to start web.1 (0 s so far)'] * 2
+    assert seen == ['driver "bug" has been trying to start web.1 for 0 s'] * 2
     assert heard.calls.blocking() is None
     assert any("blocked the main thread for" in one for one in heard.noted)
 
@@ -349,7 +353,7 @@ async def test_who_keeps_the_main_thread_is_told_with_how_long_it_does_so(heard,
     call = Call(BUG, "write")
     call.began -= 86_400
     with heard.calls.on_main_thread(call):
-        assert heard.calls.blocking() == 'driver "bug" to write (0 s so far)'
+        assert heard.calls.blocking() == 'driver "bug" has been trying to write for 0 s'
 
 
 class TestIterate:
@@ -443,7 +447,7 @@ class TestIterate:
         assert await anext(changes) == 1
         with pytest.raises(DriverError, match=r"failed to watch for changes: SystemExit: 3"):
             await changes.aclose()
-        assert seen == ['driver "bug" to watch for changes (0 s so far)']
+        assert seen == ['driver "bug" has been trying to watch for changes for 0 s']
 
     async def test_that_it_is_cancelled_is_no_failure_of_a_plugin(self, heard):
         async def begin():

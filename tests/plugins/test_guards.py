@@ -404,7 +404,7 @@ class TestSink:
 
         exits: Any = Exits()
         assert not GuardedSink(calls, BUG, exits).is_full
-        assert seen == ['part "bug" to write (0 s so far)']
+        assert seen == ['part "bug" has been trying to write for 0 s']
         (warned,) = calls.warned
         assert "failed to write: SystemExit: 3" in warned
 

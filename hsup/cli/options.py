@@ -14,6 +14,8 @@ from hsup.model import Bind
 DEFAULT_DRIVER = "simple"
 #: The grace period of the platform: the time between SIGTERM and SIGKILL.
 DEFAULT_GRACE_SECONDS = 30.0
+#: What `--grace` takes, for messages.
+SECONDS = "a number of seconds, 0 or more"
 DEFAULT_LOG_FORMAT = "heroku"
 _READ_ONLY = ":ro"
 LOG_FORMATS = ("heroku", "plain", "json", "raw")
@@ -81,7 +83,7 @@ class Options:
         """Return the grace period. Raises UsageError."""
         given = self._given.get("grace")
         if given is not None and not 0 <= given < float("inf"):
-            raise UsageError(f'--grace must be a number of seconds, got "{given}"')
+            raise UsageError(f'--grace must be {SECONDS}, got "{given}"')
         return DEFAULT_GRACE_SECONDS if given is None else float(given)
 
     @property

@@ -83,8 +83,8 @@ SHARED_OPTIONS = (
         variable="HSUP_ONESHOT",
         default=None,
         expected=ON_OR_OFF,
-        help="Restart no dyno; exit with the highest exit status, 255 for a dyno "
-        "that could not be started.",
+        help="Run each dyno once, without restarts; exit with the highest exit status "
+        "(255 if a dyno could not be started).",
     ),
     _Shared(
         "--start-number",
@@ -114,13 +114,14 @@ SHARED_OPTIONS = (
         variable="HSUP_BIND",
         multiple=True,
         metavar="HOST[:DYNO][:ro]",
-        help="A path of this machine that dynos see, read-only with :ro; can be repeated.",
+        help="Make a path of this machine visible in dynos (read-only with :ro); "
+        "can be repeated.",
     ),
     _Shared(
         "--size",
         variable="HSUP_SIZE",
         metavar="SIZE",
-        help="The size of dynos that have no other size, for example standard-2x; "
+        help="The size of dynos to which the release gives none, for example standard-2x; "
         "for drivers with containers.  [default: the driver's]",
     ),
     _Shared(

@@ -36,8 +36,8 @@ Examples:
 
 \b
 Signals: TERM and INT stop all dynos and end hsup; a second one (or QUIT)
-does so at once; after a third one hsup waits for nothing. HUP fetches the
-release from the source again. USR1 prints a diagnostic log.""",
+kills them at once; a third one makes hsup exit without waiting. HUP fetches
+the release from the source again. USR1 prints a diagnostic log.""",
 )
 @click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1)
 @click.option(
@@ -46,8 +46,8 @@ release from the source again. USR1 prints a diagnostic log.""",
     type=click.Choice(_QUANTITIES),
     expected=alternatives(_QUANTITIES),
     envvar="HSUP_QUANTITIES",
-    help="If no TYPE is given: one dyno of each type with a quantity above zero, or as many "
-    "as the release says.  [default: one; release on Heroku]  [HSUP_QUANTITIES]",
+    help="What to start if no TYPE is given. one: one dyno of each type whose quantity is above "
+    "zero; release: as many as the release says.  [default: one; release on Heroku]  [HSUP_QUANTITIES]",
 )
 @click.option(
     "--stay/--no-stay",

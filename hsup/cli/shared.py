@@ -114,8 +114,7 @@ SHARED_OPTIONS = (
         variable="HSUP_BIND",
         multiple=True,
         metavar="HOST[:DYNO][:ro]",
-        help="Make a path of this machine visible in dynos (read-only with :ro); "
-        "can be repeated.",
+        help="Make a path of this machine visible in dynos (read-only with :ro); can be repeated.",
     ),
     _Shared(
         "--size",

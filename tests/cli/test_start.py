@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["web=two"], '"web=two": the quantity must be a whole number of 0 or more, got "two"'),
+        (["web=two"], '"web=two": the quantity must be a whole number, 0 or more, got "two"'),
         (["web=-1"], 'got "-1"'),
         (["web=1.5"], 'got "1.5"'),
         (["web="], 'got ""'),

@@ -133,11 +133,14 @@ def _parse_bind(text: str) -> Bind:
     path = "/" + os.path.normpath(dyno or host).lstrip("/")
     bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
     if ":" in dyno:
-        raise UsageError(f'cannot bind "{text}": expected HOST[:DYNO][:ro]')
+        raise UsageError(f'--bind must be HOST[:DYNO][:ro], got "{text}"')
     if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
-        raise UsageError(f'cannot bind "{text}": both paths must begin with /')
+        fault = f'cannot bind "{text}": both paths must be absolute'
+        raise UsageError(fault, hint="begin them with /")
     if path in _RESERVED_PATHS or f"/{path.split('/')[1]}" in _RESERVED_TREES:
-        raise UsageError(f'cannot bind "{text}": {bind.dyno} is reserved in a dyno')
+        fault = f'cannot bind "{text}": {bind.dyno} is reserved in a dyno'
+        raise UsageError(fault, hint="choose another path for the dyno: HOST:DYNO")
     if not bind.host.exists():
-        raise UsageError(f'cannot bind "{text}": {bind.host} does not exist')
+        fault = f'cannot bind "{text}": {bind.host} does not exist on this machine'
+        raise UsageError(fault, hint="create it first")
     return bind

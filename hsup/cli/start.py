@@ -47,7 +47,8 @@ the release from the source again. USR1 prints a diagnostic log.""",
     expected=alternatives(_QUANTITIES),
     envvar="HSUP_QUANTITIES",
     help="What to start if no TYPE is given. one: one dyno of each type whose quantity is above "
-    "zero; release: as many as the release says.  [default: one; release on Heroku]  [HSUP_QUANTITIES]",
+    "zero; release: as many as the release says.  [default: one; release on Heroku]  "
+    "[HSUP_QUANTITIES]",
 )
 @click.option(
     "--stay/--no-stay",

@@ -69,8 +69,8 @@ def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
 def missing(kind: str, name: str, found: Iterable[str]) -> PluginError:
     """Return the error for something that no installed plugin provides."""
     if unpublished := _UNPUBLISHED.get((kind, name)):
-        option, variable, package = unpublished
-        text = f"{option} {_NEEDS_PLUGIN.format(package)}"
+        option, variable, unpublished_package = unpublished
+        text = f"{option} {_NEEDS_PLUGIN.format(unpublished_package)}"
         return PluginError(text, hint=f"leave out the option, or unset {variable}")
     if package := _PACKAGES.get((kind, name)):
         return PluginError(f'no {kind} "{name}" is installed', hint=f"pip install {package}")

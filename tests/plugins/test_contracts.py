@@ -11,6 +11,7 @@ from hsup.plugins import contracts
 
 GOOD: Any = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
 STATUS: Any = ExitStatus()
+NO_TEXT: Any = 3
 
 
 def is_driver_or_none(value: object) -> contracts.Wrong | None:
@@ -53,13 +54,13 @@ def test_what_is_as_its_contract_says_is_taken(check, value):
         (contracts.are_findings, ["swap: none"], "whose item [0] is not a Finding"),
         (
             contracts.are_findings,
-            [Finding("kernel", is_good=True, text=3)],
+            [Finding("kernel", is_good=True, text=NO_TEXT)],
             "whose item [0].text is not a string",
         ),
         (contracts.is_checked, "good", "instead of a Checked"),
         (
             contracts.is_checked,
-            Checked("Procfile", (Fault("", 1),)),
+            Checked("Procfile", (Fault("", NO_TEXT),)),
             "whose faults[0].problem is not a string",
         ),
         (contracts.is_fetched, GOOD, "instead of a Fetched"),

@@ -143,7 +143,7 @@ _EVENTS: Sequence[events.Event] = (
     events.SupervisorStarted(source="procfile", driver="simple"),
     events.ReleaseReceived(release=_RELEASE),
     events.ReleaseRejected(error=ReleaseFailed(_RELEASE, "exited with status 1"), running=3),
-    events.SourceFailed(error=SourceError("cannot read /srv/shop: Permission denied")),
+    events.SourceFailed(error=SourceError("cannot read /srv/shop: Permission denied"), running=3),
     *(events.DynoStateChanged(dyno=_WEB, before=one, after=two) for one, two in _STATES),
     events.DynoExited(dyno=_WEB, status=ExitStatus(code=1)),
     events.DynoExited(dyno=_WEB, status=ExitStatus(signal=9, out_of_memory=True)),

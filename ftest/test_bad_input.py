@@ -180,7 +180,7 @@ def test_a_procfile_that_is_a_folder_is_named(hsup):
 def test_a_variable_that_the_kernel_does_not_pass_is_named_before_anything_is_up(hsup):
     big = {"Env": {"SMALL": "1", "BIG": "x" * 131_072}, "Processes": [process("one", hsup.born)]}
     hsup.release(**big)
-    told = 'hsup: v1 of .*: config var "BIG": must have at most 131071 bytes, its name included'
+    told = 'hsup: v1 of .*: config var "BIG" has [0-9]+ bytes with its name, more than 131071'
     for words in (("run", "--", "echo", "hi"), ("start",)):
         done = hsup.call(*words)
         assert_tells(done.message, [told])

@@ -164,7 +164,7 @@ def test_hsup_ends_in_time_whatever_becomes_of_the_engine(hsup, own_engine, brea
         assert time.monotonic() - began < (AWAY_SECONDS + END_SECONDS) * PATIENCE, one.said
         assert "Traceback" not in one.said
     assert is_told(engine, run)
-    if signals == 2 and "gave up waiting" in start.said:
+    if signals == 2 and "hsup stopped waiting" in start.said:
         # The second signal leaves the driver less time than it leaves the engine.
         assert 'driver "docker" of hsup-driver-docker' in start.said
     else:

@@ -142,7 +142,7 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_runs(hsup, server, kind, form
         ("403", {}, "the server answered 403 Forbidden"),
         ("here", {"SlugChecksum": f"SHA256:{'0' * 64}"}, "Error R17"),
         ("moved", {"SlugChecksum": f"SHA256:{'0' * 64}"}, "Error R17"),
-        ("p/w", {}, "the host in a URL is not valid"),
+        ("p/w", {}, "the slug's URL has an invalid host"),
         ("image", {}, "cannot unpack a container image as a slug|passwords to docker login"),
     ],
 )

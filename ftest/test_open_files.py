@@ -13,7 +13,7 @@ from ftest.program import eventually
 
 pytestmark = pytest.mark.not_with("docker", "its dynos' descriptors are the engine's")
 
-REMEDY = "raise the limit of open files: ulimit -n"
+REMEDY = "raise the open-file limit, for example ulimit -n 4096"
 LIMITS = [6, 8, 16, 24, 28, 32, 40, 64]
 
 

@@ -290,7 +290,7 @@ def test_a_command_whose_driver_fails_leaves_no_process(hsup, bug):
 def test_a_plugin_that_blocks_hsup_is_named_after_some_seconds(hsup, bug):
     bug("start_blocks")
     running = hsup.start()
-    text = r'waiting for driver "bug" to start web\.1 \(1. s so far\), which blocks hsup'
+    text = r'hsup is blocked: driver "bug" has been trying to start web\.1 for 1. s'
     running.wait_for(text)
     for _ in range(3):
         running.send(signal.SIGTERM)

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from ftest.program import Hsup
+
 BUILT_IN = ["hsup-driver-simple", "hsup-source-directory", "hsup-source-procfile"]
 
 
@@ -104,21 +106,39 @@ def test_an_observer_that_raises_disturbs_nothing_and_is_named(hsup, install):
         (("-d", "libcontainer", "run", "true"), {}, "hsup-driver-libcontainer"),
         (("--source", "heroku", "run", "true"), {}, "hsup-source-heroku"),
         (("run", "true"), {"HEROKU_ACCESS_TOKEN": "x"}, "hsup-source-heroku"),
+    ],
+)
+def test_an_option_whose_plugin_is_missing_names_the_package(hsup, words, env, package):
+    skip_if_installed(hsup, package)
+    done = hsup.call(*words, env=env)
+    assert done.status in {1, 2}
+    assert done.message.startswith("hsup: ")
+    assert f"pip install {package}" in done.message
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "package"),
+    [
         (("start", "--control-socket", "x"), {}, "hsup-control"),
         (("-s", "x", "start"), {}, "hsup-control"),
         (("start", "--logplex-url", "https://x"), {}, "hsup-log-drain"),
         (("start",), {"HSUP_LOGPLEX_URL": "https://x"}, "hsup-log-drain"),
     ],
 )
-def test_an_option_whose_plugin_is_missing_names_the_package(hsup, words, env, package):
+def test_an_option_whose_plugin_is_not_published_says_so(hsup, words, env, package):
+    skip_if_installed(hsup, package)
+    done = hsup.call(*words, env=env)
+    assert done.status == 1
+    assert done.message.startswith("hsup: ")
+    assert f"needs a plugin that is not installed, and {package} has not been" in done.message
+    assert "pip install" not in done.message
+
+
+def skip_if_installed(hsup: Hsup, package: str) -> None:
     hsup.procfile(web="true")
     listed = json.loads(hsup.call("plugins", "--json").text)["plugins"]
     if package in {one["distribution"] for one in listed}:
         pytest.skip(f"{package} is installed")
-    done = hsup.call(*words, env=env)
-    assert done.status in {1, 2}
-    assert done.message.startswith("hsup: ")
-    assert f"pip install {package}" in done.message
 
 
 def test_an_unknown_driver_is_an_error_that_lists_the_known(hsup):

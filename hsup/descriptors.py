@@ -15,7 +15,7 @@ from hsup.errors import DriverError, HsupError
 _Result = TypeVar("_Result")
 
 #: What to do where too many files are open.
-REMEDY = "raise the limit of open files: ulimit -n"
+REMEDY = "raise the open-file limit, for example ulimit -n 4096"
 
 #: To follow the source, print, scale down and stop: imports of modules, a connection and
 #: its name servers, a pidfd for each process that is being ended.
@@ -43,7 +43,7 @@ def require_least() -> None:
     """Raise HsupError if hsup could not even find its plugins, or report what it lacks."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < _LEAST:
-        text = f"the limit of open files is {soft}, hsup needs at least {_LEAST}"
+        text = f"the open-file limit is {soft}, but hsup needs at least {_LEAST}"
         raise HsupError(text, hint=REMEDY)
 
 
@@ -68,7 +68,7 @@ class _Lowered:
 
 @contextmanager
 def children_may_open(files: int) -> Iterator[None]:
-    """Give processes that are started inside the block a soft limit of open files.
+    """Give processes that are started inside the block a soft open-file limit.
 
     Children of posix_spawn inherit this process's own limit, so that is lowered during the
     block, which must not open a file. For other threads see `unless_lowered`.
@@ -104,7 +104,7 @@ def unless_lowered(work: Callable[[], _Result]) -> _Result:
 
 
 class Descriptors:
-    """Limits the starts of dynos by the limit of open files (man 2 getrlimit)."""
+    """Limits the starts of dynos by the open-file limit (man 2 getrlimit)."""
 
     def __init__(self) -> None:
         self._starting = 0
@@ -116,7 +116,7 @@ class Descriptors:
         reserved = min(_RESERVED, limit // 2) + _FOR_A_START * self._starting
         if _lowest_free(limit) + reserved >= limit:
             raise DriverError(
-                f"the limit of open files is {limit}, and hsup needs the remaining ones itself",
+                f"too few file descriptors are left to start a dyno (open-file limit {limit})",
                 hint=REMEDY,
             )
         self._starting += 1

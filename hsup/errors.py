@@ -63,7 +63,7 @@ class TooManyProcesses(DriverError):
     def __init__(self) -> None:
         super().__init__(
             "cannot start a thread: the process limit is reached",
-            hint="raise the limit of processes: ulimit -u",
+            hint="raise the process limit, for example ulimit -u 4096",
         )
 
 

@@ -32,10 +32,11 @@ class ReleaseRejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFailed:
-    """A source could not be read; the current release keeps running."""
+    """A source could not be read; `running` is the version that keeps running, if any."""
 
     hook: ClassVar = "hsup_source_failed"
     error: HsupError
+    running: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,7 @@ def hsup_release_rejected(event: events.ReleaseRejected) -> None:
 def hsup_source_failed(event: events.SourceFailed) -> None:
     """Called when the source cannot be read: it is unreachable, or rejects its key.
 
-    The current release keeps running. For example:
+    The current release, `event.running`, keeps running if there is one. For example:
 
         pager.send(str(event.error))
     """

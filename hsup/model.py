@@ -213,12 +213,18 @@ class Fault(NamedTuple):
 
     `place` says where: `line 3`, `line 7, "Quantity" of process "web"`.
     `problem` says what was expected and what was found instead. A release is
-    accepted in spite of warnings.
+    accepted in spite of warnings. `file` is the file that it is in, if that is
+    another one than the input is named after.
     """
 
     place: str
     problem: str
     is_warning: bool = False
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.problem}" if self.place else self.problem
+        place = self.place
+        if self.file and place:
+            place = f"{self.file}{' ' if place.startswith('line ') else ', '}{place}"
+        place = place or self.file
+        return f"{place}: {self.problem}" if place else self.problem

@@ -22,7 +22,7 @@ from hsup.errors import DriverError, SourceError
 
 @pytest.fixture
 def limit() -> Iterator[Callable[[int], None]]:
-    """Set the limit of open files."""
+    """Set the open-file limit."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def set_limit(number):
@@ -59,8 +59,10 @@ except DriverError as error:
 def test_what_hsup_needs_itself_is_left(number, left):
     argv = [sys.executable, "-c", COUNT, str(number)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    told = f"the limit of open files is {number}, and hsup needs the remaining ones itself"
-    assert done.stdout.startswith(f"{left} {told}; raise the limit of open files: ulimit -n")
+    told = f"too few file descriptors are left to start a dyno (open-file limit {number})"
+    assert done.stdout.startswith(
+        f"{left} {told}; raise the open-file limit, for example ulimit -n 4096"
+    )
 
 
 @pytest.fixture

@@ -108,6 +108,9 @@ def test_a_fault_is_told_with_its_place():
 
 def test_a_fault_of_the_whole_is_told_without_a_place():
     assert str(Fault("", "no process type")) == "no process type"
+    assert str(Fault("line 3", "no colon", file=".env")) == ".env line 3: no colon"
+    assert str(Fault('"name"', "no text", file="app.json")) == 'app.json, "name": no text'
+    assert str(Fault("", "no object", file="app.json")) == "app.json: no object"
 
 
 def test_a_release_has_nothing_that_was_not_given():

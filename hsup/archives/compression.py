@@ -148,7 +148,8 @@ def _streams(source: _Source, make: Callable[[], _Decompressor]) -> Iterator[byt
         source.give_back(len(decompressor.unused_data))
         allowance -= _BYTES_PER_STREAM
         if allowance < 0:
-            raise HostileSlug("its compressed data has too many streams that are almost empty")
+            text = "its compressed data has too many streams that are almost empty"
+            raise HostileSlug(text, hint="compress the archive again, as one stream")
 
 
 class _Source:

@@ -43,37 +43,40 @@ class ArchiveURL(NamedTuple):
 Archive = ArchiveFile | ArchiveURL
 
 
-def find(location: str, folder: str) -> Folder | Archive:
-    """Return what a `Slug.location` refers to, relative to a directory. Raises SlugError."""
+def find(location: str, folder: str, *, subject: str = "slug") -> Folder | Archive:
+    """Return what a `Slug.location` refers to, relative to a directory. Raises SlugError.
+
+    `subject` is what is there, for messages.
+    """
     if "://" in location:
-        parts = _parsed(location)
+        parts = _parsed(location, subject)
         if parts.scheme in _WEB:
             return ArchiveURL(location, _shown(parts))
-        location = _path_of(parts)
+        location = _path_of(parts, subject)
     if location.lower().startswith(("http:", "https:")):
         # The URL is not shown: it may contain a password.
-        raise SlugError("a URL lacks a slash", hint="begin it with http:// or https://")
+        raise SlugError(f"the {subject}'s URL must begin with http:// or https://")
     if "\0" in location:
-        raise SlugError(f"path {location!r} contains a NUL character")
+        raise SlugError(f"the {subject}'s path {location!r} contains a NUL character")
     path = os.path.join(folder, location)
     return Folder(path) if os.path.isdir(path) else ArchiveFile(path)
 
 
-def path_of_url(url: str) -> str:
+def path_of_url(url: str, *, subject: str = "slug") -> str:
     """Return the path of a `file` URL. Raises SlugError."""
-    return _path_of(_parsed(url))
+    return _path_of(_parsed(url, subject), subject)
 
 
-def shown_url(url: str) -> str:
+def shown_url(url: str, *, subject: str = "slug") -> str:
     """Return a URL without its user, password and signature. Raises SlugError."""
-    return _shown(_parsed(url))
+    return _shown(_parsed(url, subject))
 
 
 def _shown(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _parsed(url: str) -> SplitResult:
+def _parsed(url: str, subject: str) -> SplitResult:
     from urllib.parse import urlsplit
 
     try:
@@ -82,15 +85,15 @@ def _parsed(url: str) -> SplitResult:
     except ValueError:
         # Neither the URL nor the error is shown: they may contain a password or a signature.
         hint = "put an IPv6 address in brackets, and %-encode special characters in a password"
-        raise SlugError("the host in a URL is not valid", hint=hint) from None
+        raise SlugError(f"the {subject}'s URL has an invalid host", hint=hint) from None
     return parts
 
 
-def _path_of(parts: SplitResult) -> str:
+def _path_of(parts: SplitResult, subject: str) -> str:
     from urllib.parse import unquote
 
     if parts.scheme != "file":
-        text = f'cannot fetch a URL with the scheme "{parts.scheme}"'
+        text = f'cannot fetch the {subject} from a URL with the scheme "{parts.scheme}"'
         hint = "give a path, or a URL with file, http or https"
         if f"{parts.scheme}://" == IMAGE_SCHEME:
             text = "cannot unpack a container image as a slug"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hsup.archives.errors import HostileSlug, SlugError
+from hsup.archives.limits import MAX_SIZE
 from hsup.archives.numbers import MAKE_AGAIN
 
 
@@ -51,7 +52,8 @@ class Stream:
     def block(self, size: int) -> memoryview:
         """Return the next bytes of one piece, `size` at most. Raises SlugError at the end."""
         if self._at == len(self._piece) and not self._fill():
-            raise SlugError("the archive ends too early", hint=MAKE_AGAIN)
+            text = f"the archive ends too early, after {self.position} bytes"
+            raise SlugError(text, hint=MAKE_AGAIN)
         block = memoryview(self._piece)[self._at : self._at + size]
         self._at += len(block)
         return block
@@ -74,5 +76,6 @@ class Stream:
         self._received += len(piece)
         self._piece, self._at = self._piece[self._at :] + piece, 0
         if self._received > self._limit:
-            raise HostileSlug(f"it unpacks to more than {self._limit} bytes")
+            text = f"it unpacks to more than {self._limit} bytes"
+            raise HostileSlug(text, hint=f"raise {MAX_SIZE} if you trust the archive")
         return bool(piece)

@@ -32,4 +32,4 @@ def command(outer: Options, /, **given: Any) -> None:
     driver = parts.driver()
     with closing(driver):
         parts.build(driver, release)
-    warn(f'{release} is built for driver "{options.driver}"')
+    warn(f'built {release} for driver "{options.driver}"')

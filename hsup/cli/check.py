@@ -36,7 +36,7 @@ def command(outer: Options, /, path: Path | None, **given: Any) -> None:
     checked = _check(Components(outer.refined(given)), path)
     for fault in checked.faults:
         kind = "warning" if fault.is_warning else "fault"
-        tell(f"{checked.what}: {kind}: {fault}")
+        tell(f"{fault.file or checked.what}: {kind}: {fault._replace(file='')}")
     faults = sum(not fault.is_warning for fault in checked.faults)
     if faults:
         sys.exit(1)
@@ -58,7 +58,18 @@ def _check(parts: Components, path: Path | None) -> Checked:
             continue
         if checked is not None:
             return checked
-    raise UsageError(
-        f"cannot check {path}: no source reads files of this kind",
-        hint="name the source: hsup check --source directory|procfile PATH",
-    )
+    raise _unchecked(path, chosen)
+
+
+def _unchecked(path: Path | None, source: str | None) -> UsageError:
+    if path is None:
+        return UsageError(
+            f'source "{source}" has nothing to check', hint="name a file or a directory"
+        )
+    is_folder = path.is_dir()
+    text = f"{'directories' if is_folder else 'files'} like {path}"
+    text = f'source "{source}" does not check {text}' if source else f"no source checks {text}"
+    hint = "check a control file, a Procfile, or a directory with a Procfile"
+    if not is_folder and (path.parent / "Procfile").is_file():
+        hint = f"check its directory instead: hsup check {path.parent}"
+    return UsageError(text, hint=hint)

@@ -67,8 +67,8 @@ and likewise for zsh and fish.""",
 def hsup(ctx: click.Context, /, **given: object) -> None:
     """Run an application the way Heroku runs it, on this machine.
 
-    A source gives a release: from Heroku, from a control directory, or from
-    the Procfile in the current directory. A dyno driver runs its dynos.
+    A source supplies the releases: Heroku, a control directory, or the Procfile
+    in the current directory. A driver runs the dynos of the release.
     """
     context: CommandContext = Options(given)
     ctx.obj = context

@@ -37,7 +37,7 @@ Examples:
 def command(outer: Options, /, *, as_json: bool, explains: bool, **given: Any) -> None:
     """Check whether this machine has what drivers need, and say what to do if not.
 
-    Each finding is marked ok, missing, or absent if dynos run without it.
+    Each finding is marked ok, missing (dynos need it) or absent (dynos run without it).
     Exits with status 1 if something is missing. Starts no dyno, not even with --explain.
     """
     parts = Components(outer.refined(given))
@@ -96,7 +96,7 @@ def _mark(finding: Finding) -> str:
 def _lines(findings: dict[str, Sequence[Finding] | None]) -> Iterator[str]:
     for name, listed in findings.items():
         if listed is None:
-            yield f"{name}: does not examine the machine"
+            yield f"{name}: has nothing to check"
             continue
         yield f"{name}:"
         width = max((len(finding.subject) for finding in listed), default=0)

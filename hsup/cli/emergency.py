@@ -30,7 +30,7 @@ def _watch(calls: Calls) -> None:
     while True:
         time.sleep(_LOOK_SECONDS)
         if blocking := calls.blocking(seconds):
-            say_at_once(f"waiting for {blocking}, which blocks hsup")
+            say_at_once(f"hsup is blocked: {blocking}")
             seconds *= 2
         elif not calls.blocking():
             seconds = NOTICE_SECONDS

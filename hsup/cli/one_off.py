@@ -33,7 +33,8 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
     if warning := catalogue.ignored_slug(options.driver, driver, release):
         warn(warning)
     if not isinstance(driver, RunsForeground):
-        raise DriverError(f'driver "{options.driver}" cannot run a command in the foreground')
+        text = f'driver "{options.driver}" cannot run a command in the foreground'
+        raise DriverError(text, hint="choose another driver, for example -d simple")
     with closing(driver):
         sweep(driver)
         parts.build(driver, release)

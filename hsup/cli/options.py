@@ -14,6 +14,8 @@ from hsup.model import Bind
 DEFAULT_DRIVER = "simple"
 #: The grace period of the platform: the time between SIGTERM and SIGKILL.
 DEFAULT_GRACE_SECONDS = 30.0
+#: What `--grace` takes, for messages.
+SECONDS = "a number of seconds, 0 or more"
 DEFAULT_LOG_FORMAT = "heroku"
 _READ_ONLY = ":ro"
 LOG_FORMATS = ("heroku", "plain", "json", "raw")
@@ -81,7 +83,7 @@ class Options:
         """Return the grace period. Raises UsageError."""
         given = self._given.get("grace")
         if given is not None and not 0 <= given < float("inf"):
-            raise UsageError(f'--grace must be a number of seconds, got "{given}"')
+            raise UsageError(f'--grace must be {SECONDS}, got "{given}"')
         return DEFAULT_GRACE_SECONDS if given is None else float(given)
 
     @property
@@ -131,11 +133,14 @@ def _parse_bind(text: str) -> Bind:
     path = "/" + os.path.normpath(dyno or host).lstrip("/")
     bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
     if ":" in dyno:
-        raise UsageError(f'cannot bind "{text}": expected HOST[:DYNO][:ro]')
+        raise UsageError(f'--bind must be HOST[:DYNO][:ro], got "{text}"')
     if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
-        raise UsageError(f'cannot bind "{text}": both paths must begin with /')
+        fault = f'cannot bind "{text}": both paths must be absolute'
+        raise UsageError(fault, hint="begin them with /")
     if path in _RESERVED_PATHS or f"/{path.split('/')[1]}" in _RESERVED_TREES:
-        raise UsageError(f'cannot bind "{text}": {bind.dyno} is reserved in a dyno')
+        fault = f'cannot bind "{text}": {bind.dyno} is reserved in a dyno'
+        raise UsageError(fault, hint="choose another path for the dyno: HOST:DYNO")
     if not bind.host.exists():
-        raise UsageError(f'cannot bind "{text}": {bind.host} does not exist')
+        fault = f'cannot bind "{text}": {bind.host} does not exist on this machine'
+        raise UsageError(fault, hint="create it first")
     return bind

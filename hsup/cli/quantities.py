@@ -29,7 +29,7 @@ def parse_types(words: Iterable[str]) -> Mapping[str, tuple[int, str | None]]:
 
 def _parse_quantity(word: str, number: str) -> int:
     if not are_digits(number):
-        text = f'"{word}": the quantity must be a whole number of 0 or more, got "{number}"'
+        text = f'"{word}": the quantity must be a whole number, 0 or more, got "{number}"'
         raise UsageError(text)
     quantity = whole_number(number.lstrip("0") or "0")
     if quantity is None or quantity > _MOST_DYNOS:

@@ -6,16 +6,47 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hsup.cli.options import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
     DEFAULT_LOG_FORMAT,
     LOG_FORMATS,
+    SECONDS,
 )
+from hsup.errors import UsageError
+
+ON_OR_OFF = "1 or 0"
 
 
-class _Shared(click.Option):
+def alternatives(words: Sequence[str]) -> str:
+    """Return the words that an option takes, as a message lists them."""
+    *others, last = (f'"{word}"' for word in words)
+    return f"{', '.join(others)} or {last}"
+
+
+class CheckedOption(click.Option):
+    """An option that is refused a wrong value in hsup's words; `expected` is what it takes."""
+
+    def __init__(self, *given: Any, expected: str | None = None, **rest: Any) -> None:
+        super().__init__(*given, **rest)
+        self._expected = expected
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Return a value as its type. Raises UsageError."""
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter:
+            if self._expected is None:
+                raise
+            name = next(one for one in self.opts if one.startswith("--"))
+            if ctx.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT:
+                name = str(self.envvar)
+            raise UsageError(f'{name} must be {self._expected}, got "{value}"') from None
+
+
+class _Shared(CheckedOption):
     """An option of every command; only the outermost command reads its environment variable.
 
     So an option takes precedence over its variable, before and after the command.
@@ -51,13 +82,15 @@ SHARED_OPTIONS = (
         "--oneshot/--no-oneshot",
         variable="HSUP_ONESHOT",
         default=None,
-        help="Restart no dyno; exit with the highest exit status, 255 for a dyno "
-        "that could not be started.",
+        expected=ON_OR_OFF,
+        help="Run each dyno once, without restarts; exit with the highest exit status "
+        "(255 if a dyno could not be started).",
     ),
     _Shared(
         "--start-number",
         variable="HSUP_START_NUMBER",
         type=click.IntRange(min=1),
+        expected="a whole number, 1 or more",
         metavar="N",
         help="The number of the first dyno of each type.  [default: 1]",
     ),
@@ -67,13 +100,13 @@ SHARED_OPTIONS = (
         variable="HSUP_CONTROL_SOCKET",
         type=click.Path(),
         metavar="PATH",
-        help="Serve the control API.",
+        help="Serve the control API (needs a plugin).",
     ),
     _Shared(
         "--logplex-url",
         variable="HSUP_LOGPLEX_URL",
         metavar="URL",
-        help="Send the dynos' log lines to this URL, too.",
+        help="Send the dynos' log lines to this URL, too (needs a plugin).",
     ),
     _Shared(
         "--bind",
@@ -81,19 +114,20 @@ SHARED_OPTIONS = (
         variable="HSUP_BIND",
         multiple=True,
         metavar="HOST[:DYNO][:ro]",
-        help="A path of this machine that dynos see, read-only with :ro; can be repeated.",
+        help="Make a path of this machine visible in dynos (read-only with :ro); can be repeated.",
     ),
     _Shared(
         "--size",
         variable="HSUP_SIZE",
         metavar="SIZE",
-        help="The size of dynos that have no other size, for example standard-2x; "
+        help="The size of dynos to which the release gives none, for example standard-2x; "
         "for drivers with containers.  [default: the driver's]",
     ),
     _Shared(
         "--dyno-metadata/--no-dyno-metadata",
         variable="HSUP_DYNO_METADATA",
         default=None,
+        expected=ON_OR_OFF,
         help="Give dynos the platform's variables: HEROKU_APP_NAME, HEROKU_DYNO_ID, "
         "HEROKU_RELEASE_VERSION, and others that the source knows.",
     ),
@@ -102,6 +136,7 @@ SHARED_OPTIONS = (
         "grace",
         variable="HSUP_GRACE",
         type=click.FloatRange(min=0),
+        expected=SECONDS,
         metavar="SECONDS",
         help="The grace period of dynos, between SIGTERM and SIGKILL.  "
         f"[default: {DEFAULT_GRACE_SECONDS:g}]",
@@ -110,6 +145,7 @@ SHARED_OPTIONS = (
         "--log-format",
         variable="HSUP_LOG_FORMAT",
         type=click.Choice(LOG_FORMATS),
+        expected=alternatives(LOG_FORMATS),
         help=f"The format of log lines.  [default: {DEFAULT_LOG_FORMAT}]",
     ),
     _Shared(
@@ -117,6 +153,7 @@ SHARED_OPTIONS = (
         "--verbose/--no-verbose",
         variable="HSUP_VERBOSE",
         default=None,
+        expected=ON_OR_OFF,
         help="Log what hsup does to standard error.",
     ),
 )

@@ -103,9 +103,9 @@ class SignalHandlers:
         if blocking is None:
             return
         if self._count == 1:
-            say_at_once(f"waiting for {blocking}, which blocks hsup")
+            say_at_once(f"hsup is blocked: {blocking}")
         else:
-            say_at_once(f"interrupting the wait for {blocking}")
+            say_at_once(f"interrupting what blocks hsup: {blocking}")
             self._interrupt_later_ones()
             self._calls.interrupt()
 

@@ -13,13 +13,14 @@ from click.core import ParameterSource
 
 from hsup.cli.options import Options
 from hsup.cli.quantities import parse_types
-from hsup.cli.shared import SharingCommand
+from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
 from hsup.cli.supervising import Request, supervise
 from hsup.descriptors import require_least
 from hsup.errors import UsageError
 from hsup.supervision.formation import ScaleRequest
 
 _STDERR = 2  # also if Python has no stream open there
+_QUANTITIES = ("one", "release")
 
 
 @click.command(
@@ -35,19 +36,24 @@ Examples:
 
 \b
 Signals: TERM and INT stop all dynos and end hsup; a second one (or QUIT)
-does so at once; after a third one hsup waits for nothing. HUP fetches the
-release from the source again. USR1 prints a diagnostic log.""",
+kills them at once; a third one makes hsup exit without waiting. HUP fetches
+the release from the source again. USR1 prints a diagnostic log.""",
 )
 @click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1)
 @click.option(
     "--quantities",
-    type=click.Choice(["one", "release"]),
+    cls=CheckedOption,
+    type=click.Choice(_QUANTITIES),
+    expected=alternatives(_QUANTITIES),
     envvar="HSUP_QUANTITIES",
-    help="If no TYPE is given: one dyno of each type with a quantity above zero, or as many "
-    "as the release says.  [default: one; release on Heroku]  [HSUP_QUANTITIES]",
+    help="What to start if no TYPE is given. one: one dyno of each type whose quantity is above "
+    "zero; release: as many as the release says.  [default: one; release on Heroku]  "
+    "[HSUP_QUANTITIES]",
 )
 @click.option(
     "--stay/--no-stay",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
     envvar="HSUP_STAY",
     help="Wait for another release when nothing is left to run.  [HSUP_STAY]",
 )

@@ -222,7 +222,8 @@ class LogRouter:
     def _tell_unsaid(self) -> None:
         if unsaid := self._unsaid:
             self._unsaid = 0
-            self.say(SUPERVISOR, f"Dropped {unsaid} lines of hsup's own because no one was reading")
+            text = f"Dropped {unsaid} of hsup's own lines because nobody read the output"
+            self.say(SUPERVISOR, text)
 
 
 async def _close(sink: LogSink, stuck_seconds: float) -> None:

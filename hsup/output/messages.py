@@ -85,6 +85,8 @@ def _supervision(event: Supervision) -> str:
             )
             return f"Release rejected, {still}: {event.error}"
         case SourceFailed():
+            if event.running is None:
+                return f"Cannot fetch a release, nothing is running: {event.error}"
             return f"Cannot fetch a newer release, keeping the current one: {event.error}"
         case SupervisorStarted():
             return f'Following source "{event.source}" with driver "{event.driver}"'

@@ -48,7 +48,7 @@ class Printer:
         return not self._writer.is_over
 
     def _tell_lost(self, lost: int) -> None:
-        text = f"resumed printing the output, {lost} bytes of it were lost"
+        text = f"lost {lost} bytes of output while its file had no room; printing again"
         logger.warning(text)
         if self._marks_gaps:
             lines = f"Warning: {text}\n".encode()
@@ -204,4 +204,5 @@ class _RawAndTold:
 
 
 def _report_broken(error: OSError) -> None:
-    logger.warning("cannot print the dynos' output, they keep running: %s", error.strerror)
+    text = "cannot print the output of the dynos, which keep running: %s"
+    logger.warning(text, error.strerror)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from hsup.long_work import LongWork
+    from hsup.plugins.contracts import Check
 
 # asyncio is imported only where an event loop runs: `hsup run` needs none.
 
@@ -34,9 +35,7 @@ BLOCKED_SECONDS = 1.0
 
 #: The most characters of a value in a message.
 _MOST_CHARACTERS = 80
-
-#: Returns what the result of a call should be instead, None if the result is right.
-Check = Callable[[Any], str | None]
+_VOWELS = frozenset("AEIOUaeiou")
 
 
 class Component(NamedTuple):
@@ -74,11 +73,11 @@ class Call:
         self.wait: _Wait | None = None
 
     def __str__(self) -> str:
-        return self.describe(self.seconds)
+        return f"{self.part.title} to {self.what} ({self.seconds:.0f} s so far)"
 
     def describe(self, seconds: float) -> str:
-        """Return the component, what it should do, and how long it has taken."""
-        return f"{self.part.title} to {self.what} ({seconds:.0f} s so far)"
+        """Return the component, what it is doing, and how long it has taken."""
+        return f"{self.part.title} has been trying to {self.what} for {seconds:.0f} s"
 
     @property
     def seconds(self) -> float:
@@ -128,7 +127,7 @@ class Calls:
         return [str(one) for one in self._pending.values() if one.is_told]
 
     def blocking(self, seconds: float = 0.0) -> str | None:
-        """Return the call that has blocked the main thread, and so the event loop, for so long.
+        """Return which call has blocked the main thread, and so the event loop, for so long.
 
         The least is BLOCKED_SECONDS.
         """
@@ -287,7 +286,7 @@ class Calls:
         await asyncio.wait({task}, timeout=LAST_SECONDS)
         if not task.done():
             self.has_abandoned = True
-            self.warn(f"{call.part} continues to {call.what} although that was cancelled")
+            self.warn(f"{call.part} is still trying to {call.what} after being cancelled")
         elif not task.cancelled():
             task.exception()  # retrieved, or asyncio would log it
 
@@ -313,11 +312,13 @@ class Calls:
         if not task.done():
             task.cancel()
             self.has_abandoned = True
-            text = f"{call.part} did not {call.what} within {call.seconds:.0f} s, gave up waiting"
+            text = (
+                f"{call.part} did not {call.what} within {call.seconds:.0f} s; hsup stopped waiting"
+            )
             self.note(text, None)
             raise failure(text)
         if task.cancelled():
-            why = "hsup was told twice to stop" if call.was_hurried else "it was cancelled"
+            why = "hsup was told to stop a second time" if call.was_hurried else "it was cancelled"
             text = f"{call.part} failed to {call.what}: {why}"
             self.note(text, None)
             raise failure(text)
@@ -558,8 +559,8 @@ def _wrong(check: Check | None, result: Any) -> str | None:
     if hasattr(type(result), "__await__") and hasattr(result, "close"):
         result.close()  # it would never be awaited
         return "it is async, but must not be"
-    if check is not None and (expected := check(result)):
-        return f"it returned {shortened(result)} instead of {expected}"
+    if check is not None and (wrong := check(result)):
+        return f"it returned {shortened(result)} {wrong}"
     return None
 
 
@@ -576,6 +577,7 @@ def _text_of(error: BaseException) -> str:
 def shortened(value: object) -> str:
     """Return a plugin's value for a message; only its type if it may contain secrets."""
     if not isinstance(value, (str, int, float, type(None))):
-        return f"a {type(value).__name__}"
+        name = type(value).__name__
+        return f"{'an' if name[:1] in _VOWELS else 'a'} {name}"
     text = repr(value)
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."

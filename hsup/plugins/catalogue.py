@@ -29,9 +29,20 @@ _PACKAGES = {
     ("source", "heroku"): "hsup-source-heroku",
     ("source", "directory"): "hsup-source-directory",
     ("source", "procfile"): "hsup-source-procfile",
-    ("log sink", "logplex"): "hsup-log-drain",
-    ("service", "control"): "hsup-control",
 }
+
+#: The options that packages are to serve which are not on PyPI yet.
+_UNPUBLISHED = {
+    ("log sink", "logplex"): ("--logplex-url", "HSUP_LOGPLEX_URL", "hsup-log-drain"),
+    ("service", "control"): ("--control-socket", "HSUP_CONTROL_SOCKET", "hsup-control"),
+}
+_NEEDS_PLUGIN = "needs a plugin that is not installed, and {} has not been published yet"
+
+#: The warning for a release with a LogplexURL that no log sink serves.
+IGNORED_LOGPLEX_URL = (
+    "log lines are not sent to the release's LogplexURL: that "
+    f"{_NEEDS_PLUGIN.format('hsup-log-drain')}"
+)
 
 
 def source_asked_for(environ: Mapping[str, str], installed: Container[str]) -> str | None:
@@ -57,6 +68,10 @@ def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
 
 def missing(kind: str, name: str, found: Iterable[str]) -> PluginError:
     """Return the error for something that no installed plugin provides."""
+    if unpublished := _UNPUBLISHED.get((kind, name)):
+        option, variable, unpublished_package = unpublished
+        text = f"{option} {_NEEDS_PLUGIN.format(unpublished_package)}"
+        return PluginError(text, hint=f"leave out the option, or unset {variable}")
     if package := _PACKAGES.get((kind, name)):
         return PluginError(f'no {kind} "{name}" is installed', hint=f"pip install {package}")
     listing = ", ".join(sorted(found))

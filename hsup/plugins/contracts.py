@@ -1,13 +1,13 @@
 """Check what plugins return against the contracts in `hsup.api`.
 
-A check returns what the value should be instead, None if the value is right; for a value
-with fields, what the first wrong field should be. It may raise whatever an attribute raises.
+A check returns what is wrong with a value, None if the value is right. It may raise whatever
+an attribute raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsup.api import Checked, Claim, Fetched, Finding
 from hsup.errors import ReleaseRejected, SourceError
@@ -22,7 +22,26 @@ from hsup.model import (
     Slug,
 )
 
-Check = Callable[[Any], str | None]
+
+class Wrong(NamedTuple):
+    """What a value should be instead, or, with a path, what that part of it should be."""
+
+    expected: str
+    path: str = ""
+
+    def inside(self, part: str) -> Wrong:
+        """Return the same for the value that this one is a part of."""
+        separator = "." if self.path and not self.path.startswith("[") else ""
+        return self._replace(path=f"{part}{separator}{self.path}")
+
+    def __str__(self) -> str:
+        if not self.path:
+            return f"instead of {self.expected}"
+        part = f"item {self.path}" if self.path.startswith("[") else self.path
+        return f"whose {part} is not {self.expected}"
+
+
+Check = Callable[[Any], Wrong | None]
 
 
 def method(whose: object, name: str) -> Callable[..., Any] | None:
@@ -34,11 +53,11 @@ def method(whose: object, name: str) -> Callable[..., Any] | None:
 def has(*names: str, what: str, may_have: Sequence[str] = ()) -> Check:
     """Return a check for an object with these methods, whose attributes do not raise."""
 
-    def check(value: object) -> str | None:
+    def check(value: object) -> Wrong | None:
         for name in may_have:
             getattr(value, name, None)
         lacks = any(method(value, name) is None for name in names)
-        return f"{what} with {' and '.join(names)}" if lacks else None
+        return Wrong(f"{what} with {' and '.join(names)}") if lacks else None
 
     return check
 
@@ -49,62 +68,67 @@ def unless_none(check: Check) -> Check:
 
 
 def _is(expected: str, *kinds: type) -> Check:
-    return lambda value: None if isinstance(value, kinds) else expected
+    return lambda value: None if isinstance(value, kinds) else Wrong(expected)
 
 
 def _each(expected: str, check: Check) -> Check:
     """Return a check for a tuple, each item of which passes a check."""
 
-    def each(value: object) -> str | None:
-        if not isinstance(value, tuple):
-            return expected
-        return next(filter(None, map(check, value)), None)
+    def each(value: object) -> Wrong | None:
+        return _wrong_item(value, check) if isinstance(value, tuple) else Wrong(expected)
 
     return each
+
+
+def _wrong_item(value: Sequence[object], check: Check) -> Wrong | None:
+    """Return what is wrong with the first wrong item."""
+    for index, item in enumerate(value):
+        if wrong := check(item):
+            return wrong.inside(f"[{index}]")
+    return None
 
 
 def _value(expected: str, kind: type, **fields: Check) -> Check:
     """Return a check for an instance of `kind` with these fields."""
 
-    def check(value: object) -> str | None:
+    def check(value: object) -> Wrong | None:
         if not isinstance(value, kind):
-            return expected
+            return Wrong(expected)
         for name, field in fields.items():
             if wrong := field(getattr(value, name)):
-                return f"{expected} with {wrong} for its {name}"
+                return wrong.inside(name)
         return None
 
     return check
 
 
-def _are_variables(value: object) -> str | None:
+def _are_variables(value: object) -> Wrong | None:
     """Check for a mapping of str to str."""
     if isinstance(value, Mapping) and all(
         isinstance(one, str) for pair in value.items() for one in pair
     ):
         return None
-    return "a mapping of strings"
+    return Wrong("a mapping of strings")
 
 
-def are_texts(value: object) -> str | None:
+def are_texts(value: object) -> Wrong | None:
     """Check for a sequence of str."""
     return _are(value, "a sequence of strings", _text)
 
 
-def are_findings(value: object) -> str | None:
+def are_findings(value: object) -> Wrong | None:
     """Check for a sequence of Finding."""
     return _are(value, "a sequence of findings", _is_finding)
 
 
-def _are_faults(value: object) -> str | None:
+def _are_faults(value: object) -> Wrong | None:
     return _are(value, "a sequence of faults", _is_fault)
 
 
-def _are(value: object, expected: str, check: Check) -> str | None:
+def _are(value: object, expected: str, check: Check) -> Wrong | None:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        return expected
-    wrong = next(filter(None, map(check, value)), None)
-    return wrong and f"{expected}, each {wrong}"
+        return Wrong(expected)
+    return _wrong_item(value, check)
 
 
 is_driver = has(
@@ -130,9 +154,9 @@ _text = _is("a string", str)
 _maybe_text = _is("a string or None", str, type(None))
 _number = _is("a whole number", int)
 _maybe_number = _is("a whole number or None", int, type(None))
-_flag = _is("True or False", bool)
+_flag = _is("a bool", bool)
 
-_is_fault = _value("a Fault", Fault, place=_text, problem=_text, is_warning=_flag)
+_is_fault = _value("a Fault", Fault, place=_text, problem=_text, is_warning=_flag, file=_text)
 _is_finding = _value(
     "a Finding", Finding, subject=_text, is_good=_flag, text=_text, remedy=_maybe_text
 )

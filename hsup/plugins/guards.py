@@ -37,6 +37,7 @@ from hsup.model import (
 )
 from hsup.plugins.calls import NOTICE_SECONDS, Blocking, Call, Calls, Component
 from hsup.plugins.contracts import (
+    Check,
     are_findings,
     are_texts,
     has,
@@ -81,7 +82,7 @@ class GuardedDriver:
         def blocking(
             name: str,
             what: Callable[..., str],
-            check: Callable[[Any], str | None] | None = None,
+            check: Check | None = None,
             *,
             is_told: bool = True,
         ) -> None:

@@ -213,7 +213,7 @@ class PluginManager:
         registered: Registered[_Value] = Registered(kind)
         for plugin, given in self._answers(spec):
             if not isinstance(given, dict):
-                text = f"{plugin} must return a mapping from {spec.__name__}"
+                text = f"{plugin}: hook {spec.__name__} must return a mapping"
                 self._faults.append(f"{text}, got {shortened(given)}")
                 continue
             for name, value in given.items():

@@ -49,7 +49,8 @@ def _become(uid: int, groups: Sequence[int]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     number = _SETGROUPS.get(platform.machine())
     if number is None:
-        raise SlugError(f"cannot open files as another user on {platform.machine()}")
+        text = f"cannot open the slug with the rights of uid {uid} on {platform.machine()}"
+        raise SlugError(text, hint="add a parent directory of the slug to HSUP_SLUG_FOLDERS")
     array = (ctypes.c_uint32 * len(groups))(*groups)
     done = [libc.syscall(ctypes.c_long(number), ctypes.c_size_t(len(groups)), array) == 0]
     for change, wanted in ((libc.setfsgid, groups[0]), (libc.setfsuid, uid)):

@@ -28,7 +28,7 @@ FOLDERS = "HSUP_SLUG_FOLDERS"
 #: The kernel's number for a group that does not exist (/proc/sys/kernel/overflowgid).
 _NOBODY = 65534
 
-_HINT = f"use a slug that belongs to the author, or add a directory above it to {FOLDERS}"
+_HINT = f"use a slug that belongs to the author, or add one of its parent directories to {FOLDERS}"
 
 
 def read_folders(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def open_slug(path: str, author: Author | None, allowed: Sequence[str] = ()) -> 
     try:
         descriptor = _open_as(author, path)
     except PermissionError as error:
-        text = f'the author of the release, {_name(author)}, may not read "{path}"'
+        text = f'the author of the release, {_name(author)}, is not allowed to read "{path}"'
         raise SlugError(text, hint=_HINT) from error
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode) and not _is_own(status, author):

@@ -70,7 +70,10 @@ class SlugStore(SlugFolder):
         descriptor = self._open(path, author=None)
         if os.fstat(descriptor).st_ino != inode:
             os.close(descriptor)
-            raise SlugError(f'"{path}" is not the directory that the release was read from')
+            text = f'slug "{path}" is no longer the directory that the release was read from'
+            raise SlugError(
+                text, hint="send SIGHUP to fetch the release again, or start hsup again"
+            )
         return _held(descriptor, path)
 
     def _open(self, path: str, author: Author | None) -> int:

@@ -23,13 +23,13 @@ def sync(folder: str) -> bool:
     except FileNotFoundError:  # it was collected
         return True
     except OSError as error:
-        _logger.warning('cannot write "%s" to the disk yet: %s', folder, error.strerror)
+        _logger.warning('cannot write slug "%s" to disk (%s); will retry', folder, error.strerror)
         return False
     try:
         if not is_synced(descriptor):
             _sync(descriptor)
     except OSError as error:
-        text = 'cannot write "%s" to the disk, unpacking it again before its next use: %s'
+        text = 'cannot write slug "%s" to disk (%s); it will be unpacked again before its next use'
         _logger.warning(text, folder, error.strerror)
     finally:
         unlock(descriptor)

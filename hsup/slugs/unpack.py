@@ -231,7 +231,9 @@ class _Tree:
         os.symlink(member.target, self._root + path)
 
     def _make_hard_link(self, member: Member, path: bytes, _: Stream) -> None:
-        target = _path(member, member.target)
+        if not member.target:
+            raise _refusal(member, "is a hard link with an empty target")
+        target = _path(member, member.target, is_target=True)
         source, link = self._root + target, self._root + path
         if target == path and os.path.lexists(link):
             return  # GNU tar writes such a link for a file that it was told to add twice
@@ -243,7 +245,7 @@ class _Tree:
             os.link(source, link, follow_symlinks=False)
 
 
-def _path(member: Member, name: bytes) -> bytes:
+def _path(member: Member, name: bytes, *, is_target: bool = False) -> bytes:
     """Return a member's name, or the target of its hard link, in the shortest form."""
     # Nearly all names are like this, and this check takes a tenth of the time.
     if b"/." not in name and b"//" not in name and b"\0" not in name:
@@ -251,10 +253,13 @@ def _path(member: Member, name: bytes) -> bytes:
         if short[:1] not in b"./":
             return short.rstrip(b"/")
     if name.startswith(b"/"):
-        raise _refusal(member, f"has an absolute name, {_shown(name)}")
+        target = f"is a hard link to an absolute path, {_shown(name)}"
+        raise _refusal(member, target if is_target else "has an absolute name")
     parts = name.split(b"/")
     if b".." in parts or b"\0" in name:
-        raise _refusal(member, f'has ".." or a NUL character in a name, {_shown(name)}')
+        fault = '".."' if b".." in parts else "a NUL character"
+        target = f"is a hard link to {_shown(name)}, which contains {fault}"
+        raise _refusal(member, target if is_target else f"has {fault} in its name")
     return b"/".join([part for part in parts if part and part != b"."])
 
 

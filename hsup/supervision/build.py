@@ -106,7 +106,7 @@ class _Notices:
             name = "fetching" if text.startswith("fetching ") else "preparing"
             self._say(text[0].upper() + text[1:], LogEvent(name))
         elif not self._has_told:
-            text = f"Preparing {self._release} has taken more than {FIRST_SECONDS:g} s"
+            text = f"Still preparing {self._release} after {FIRST_SECONDS:g} s"
             self._say(text, LogEvent("preparing"))
         self._has_told = True
         self._wait(EVERY_SECONDS)

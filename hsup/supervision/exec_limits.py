@@ -15,7 +15,8 @@ _LONGEST_PAGES = 32
 #: The bounds of the limit for all of them, whatever the stack limit (Linux, fs/exec.c): at
 #: most three quarters of the default stack limit, at least ARG_MAX.
 _MOST_BYTES, _LEAST_BYTES = 6 << 20, 128 << 10
-_POINTER_BYTES = 8
+#: Of each argument and variable, beside its text: a NUL and a pointer.
+_BYTES_BESIDE = 1 + 8
 #: What drivers and bash add: PATH, HOME, DYNO, the words that read .profile.d, metadata.
 _ADDED_BYTES = 4 << 10
 
@@ -31,35 +32,28 @@ def require_passable(release: Release, commands: Iterable[Command]) -> None:
 def _faults(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterator[Fault]:
     variables = {name: _size(f"{name}={value}") for name, value in config.items()}
     words = {command: _word_sizes(command) for command in commands}
-    longest = _LONGEST_PAGES * os.sysconf("SC_PAGE_SIZE")
+    longest = _LONGEST_PAGES * os.sysconf("SC_PAGE_SIZE") - 1
     for name, size in variables.items():
         if size > longest:
-            yield Fault(
-                f'config var "{name}"', f"{_limit(longest)}, its name included, got {size - 1}"
-            )
+            text = f'config var "{name}" has {size} bytes with its name, more than {longest}'
+            yield Fault(place="", problem=text)
     for command, sizes in words.items():
         if max(sizes, default=0) > longest:
-            yield Fault(
-                f'command "{str(command)[:40]}…"',
-                f"{_limit(longest)} per word, got {max(sizes) - 1}",
-            )
-    most = _most_bytes() - _ADDED_BYTES
+            text = f"has a word of {max(sizes)} bytes, more than {longest}"
+            yield Fault(place="", problem=f'command "{str(command)[:40]}…" {text}')
+    most = _most_bytes()
     total = _total(variables.values()) + max(map(_total, words.values()), default=0)
-    if total > most:
-        largest = max(variables, key=variables.__getitem__, default="")
-        yield Fault(
-            "config vars",
-            f"must have at most {most} bytes together with the command, a quarter of the stack "
-            f'limit (ulimit -s), got {total}; the largest is "{largest}"',
-        )
-
-
-def _limit(longest: int) -> str:
-    return f"must have at most {longest - 1} bytes"
+    if total > most - _ADDED_BYTES:
+        is_quarter = _LEAST_BYTES < most < _MOST_BYTES
+        why = ", a quarter of the stack limit (ulimit -s)" if is_quarter else ""
+        text = f"together have {total} bytes; the limit is {most - _ADDED_BYTES}{why}"
+        largest = max(variables, key=variables.__getitem__, default=None)
+        more = "" if largest is None else f'. The largest is "{largest}"'
+        yield Fault(place="", problem=f"config vars and command {text}{more}")
 
 
 def _size(text: str) -> int:
-    return len(text.encode(errors="replace")) + 1
+    return len(text.encode(errors="replace"))
 
 
 def _word_sizes(command: Command) -> list[int]:
@@ -70,7 +64,7 @@ def _word_sizes(command: Command) -> list[int]:
 
 
 def _total(sizes: Iterable[int]) -> int:
-    return sum(size + _POINTER_BYTES for size in sizes)
+    return sum(size + _BYTES_BESIDE for size in sizes)
 
 
 def _most_bytes() -> int:

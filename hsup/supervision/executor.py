@@ -13,7 +13,7 @@ from signal import SIGTERM
 from typing import Any
 
 from hsup.api import Adopts, Driver, OutputPipes, RunningDyno
-from hsup.descriptors import Descriptors
+from hsup.descriptors import REMEDY, Descriptors
 from hsup.errors import DriverError, HsupError
 from hsup.events import DynoExited, DynoStateChanged, Event
 from hsup.lifecycle import Action, Input, State, step
@@ -216,8 +216,8 @@ class Executor:
         try:
             output = DynoOutput(self.spec.name, self._around.router)
         except OSError as error:
-            hint = "raise the limit of open files: ulimit -n"
-            raise DriverError(f"cannot create a pipe: {error.strerror}", hint=hint) from error
+            text = f"cannot create a pipe: {error.strerror}"
+            raise DriverError(text, hint=REMEDY) from error
         try:
             dyno = await begin(output)
         except BaseException:

@@ -64,7 +64,7 @@ class Fleet:
         """Run a one-off dyno to its end; return its status."""
         executor = Executor(spec, self._around, one_off=True)
         self._one_offs.add(executor)
-        task = self._spawn(executor.run())
+        task = self._spawn(executor.run(), spec.name)
         task.add_done_callback(lambda _: self._one_off_gone(executor))
         try:
             await asyncio.shield(task)
@@ -84,7 +84,7 @@ class Fleet:
     def kill(self) -> None:
         """Kill all dynos, so that a pending `stop` waits no longer."""
         for executor in (*self._executors.values(), *self._one_offs):
-            self._spawn(executor.kill())
+            self._spawn(executor.kill(), executor.spec.name)
 
     def _reconcile(self) -> None:
         running = {name: one.spec for name, one in self._executors.items() if not one.is_leaving}
@@ -101,7 +101,7 @@ class Fleet:
         executor = Executor(spec, self._around, one_off=self._one_shot)
         self._executors[spec.name] = executor
         self._idle.clear()
-        task = self._spawn(executor.run())
+        task = self._spawn(executor.run(), spec.name)
         task.add_done_callback(lambda task: self._gone(executor, task))
 
     def _one_off_gone(self, executor: Executor) -> None:
@@ -126,8 +126,8 @@ class Fleet:
         if not self._executors:
             self._idle.set()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: DynoName) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=str(name))
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task
@@ -136,4 +136,5 @@ class Fleet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             trace = None if isinstance(error, HsupError) else error
-            logger.error("gave up on a dyno, the others keep running: %s", error, exc_info=trace)
+            text = "gave up on %s; other dynos keep running: %s"
+            logger.error(text, task.get_name(), error, exc_info=trace)

@@ -42,6 +42,9 @@ class Ports:
         """
         if name not in self._leases:
             port = self._next_free(self._preferred(name))
+            if port is None:
+                text = f"no port is left for {name}: dynos have all from {BASE_PORT} up"
+                raise DriverError(text, hint="start fewer dynos")
             self._leases[name] = port
             self._taken[port] = 1
         return self._leases[name]
@@ -66,9 +69,9 @@ class Ports:
         index = self._indexes.get(name.type, len(self._indexes))  # one-offs: after all types
         return BASE_PORT + PORTS_PER_TYPE * index + name.number - 1
 
-    def _next_free(self, preferred: int) -> int:
+    def _next_free(self, preferred: int) -> int | None:
         for first in (preferred, BASE_PORT):
             port = self._taken.find(0, first)
             if port >= 0:
                 return port
-        raise DriverError(f"no port is left for a dyno: all from {BASE_PORT} up are in use")
+        return None

@@ -229,8 +229,7 @@ class Rollout:
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
         if release.logplex_url and not self._plan.has_drain:
-            advice = catalogue.missing("log sink", "logplex", ())
-            self._say(f"Warning: log lines are not sent to the release's LogplexURL: {advice}")
+            self._say(f"Warning: {catalogue.IGNORED_LOGPLEX_URL}")
         self._fleet.want(prepared.specs)
         await self._keeper.keep(release)
 

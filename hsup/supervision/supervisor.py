@@ -244,7 +244,7 @@ class Supervisor:
             try:
                 answers.append(await call_plugin(self._source.fetch))
             except HsupError as error:
-                self._tell(SourceFailed(error=error))
+                self._tell(_failed(error, _version(self._outcome.running)))
                 self._ask_later()
                 continue
             newest = answers[-1].release
@@ -269,7 +269,8 @@ class Supervisor:
         for warning in fetched.warnings:
             self._say(f"Warning: {warning}")
         if fetched.failure is not None:
-            self._tell(SourceFailed(error=fetched.failure))
+            known = self._outcome.running or fetched.release
+            self._tell(_failed(fetched.failure, _version(known)))
         if fetched.ask_again:
             self._ask_later()
         if fetched.rejected is None:
@@ -277,9 +278,7 @@ class Supervisor:
         if fetched.release is None:
             await self._do_without(fetched.rejected, partial(rejection, fetched.rejected))
         else:
-            running = self._outcome.running
-            version = None if running is None else running.version
-            self._tell(rejection(fetched.rejected, version))
+            self._tell(rejection(fetched.rejected, _version(self._outcome.running)))
 
     def _ask_later(self, seconds: float | None = None) -> None:
         self._asking.later(self._plan.retry.wait_seconds() if seconds is None else seconds)
@@ -296,5 +295,8 @@ class Supervisor:
 
 
 def _failed(error: HsupError, running: int | None) -> Event:
-    del running  # no release has failed
-    return SourceFailed(error=error)
+    return SourceFailed(error=error, running=running)
+
+
+def _version(release: Release | None) -> int | None:
+    return None if release is None else release.version

@@ -27,26 +27,29 @@ def test_a_url_of_a_file_may_have_escapes(store, archive, read):
     ("location", "text"),
     [
         ("absent.tgz", 'cannot read slug "{}/absent.tgz": No such file'),
-        ("s3://bucket/slug.tgz", 'cannot fetch a URL with the scheme "s3"; give a path'),
+        (
+            "s3://bucket/slug.tgz",
+            'cannot fetch the slug from a URL with the scheme "s3"; give a path',
+        ),
         (
             "docker://shop:1",
             "cannot unpack a container image as a slug; run it with the docker driver",
         ),
         (
             "http://me:secret@[oops/slug.tgz",
-            "^the host in a URL is not valid; put an IPv6 address in brackets",
+            "^the slug's URL has an invalid host; put an IPv6 address in brackets",
         ),
         (
             "http://me:p/secret@host/slug.tgz",
-            "^the host in a URL is not valid; put an IPv6 address in brackets",
+            "^the slug's URL has an invalid host; put an IPv6 address in brackets",
         ),
-        ("http:/me:secret@host/slug.tgz", "^a URL lacks a slash; begin it with http://"),
+        ("http:/me:secret@host/slug.tgz", "^the slug's URL must begin with http:// or https://$"),
         (
             "file://[oops/slug.tgz",
-            "^the host in a URL is not valid; put an IPv6 address in brackets",
+            "^the slug's URL has an invalid host; put an IPv6 address in brackets",
         ),
         ("file:///slug%00.tgz", r'^"file:///slug%00.tgz" has no valid path'),
-        ("slug\0.tgz", r"^path 'slug\\x00.tgz' contains a NUL character$"),
+        ("slug\0.tgz", r"^the slug's path 'slug\\x00.tgz' contains a NUL character$"),
         ("file://host/slug.tgz", 'names a file on another machine, "host"'),
         ("fifo", "neither a file nor a directory"),
     ],

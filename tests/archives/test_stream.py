@@ -22,7 +22,7 @@ def test_bytes_come_in_order_whatever_the_pieces_are():
     "read", [lambda one: one.read(4), lambda one: one.skip_to(4)], ids=["read", "skip"]
 )
 def test_what_ends_too_early_is_told(read):
-    with pytest.raises(SlugError, match="ends too early"):
+    with pytest.raises(SlugError, match="the archive ends too early, after 3 bytes; create or"):
         read(Stream(iter([b"abc"]), 100))
 
 

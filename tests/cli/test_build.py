@@ -11,4 +11,4 @@ def test_a_release_is_built_by_the_driver(install):
     install("hsup-driver-telling", TELLING)
     output = call("build", "-d", "telling").output
     assert "build v1 of shop\n" in output
-    assert 'hsup: v1 of shop is built for driver "telling"\n' in output
+    assert 'hsup: built v1 of shop for driver "telling"\n' in output

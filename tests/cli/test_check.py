@@ -13,6 +13,17 @@ def test_check_prints_every_fault_with_its_place(folder):
     assert kinds == [["warning", "line 2"], ["fault", "line 3"], ["fault", "line 4"]]
 
 
+def test_check_prints_a_fault_below_the_name_of_its_file(folder):
+    (folder / ".env").write_text("A=1\nB\n")
+    (folder / "app.json").write_text("[]")
+    assert call("check").output.splitlines() == [
+        '.env: warning: line 2: has no "=" and is ignored',
+        "app.json: fault: must be an object, got a list",
+    ]
+    above = call("check", str(folder)).output.splitlines()
+    assert [line.split(": ")[0] for line in above] == [f"{folder}/.env", f"{folder}/app.json"]
+
+
 @pytest.mark.usefixtures("folder")
 def test_what_is_good_is_said_so():
     ended = call("check")
@@ -23,6 +34,25 @@ def test_what_is_good_is_said_so():
 @pytest.mark.usefixtures("folder")
 def test_a_file_that_is_not_there_is_bad_usage():
     assert "cannot check gone: the file does not exist" in str(failed("check", "gone"))
+
+
+@pytest.mark.parametrize(
+    ("words", "who"),
+    [((), "no source checks"), (("--source", "procfile"), 'source "procfile" does not check')],
+    ids=str,
+)
+def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(folder, words, who):
+    (folder / "other").mkdir()
+    (folder / "app.json").write_text("{}")
+    (folder / "other" / "app.json").write_text("{}")
+    assert str(failed("check", *words, "app.json")) == (
+        f"{who} files like app.json; check its directory instead: hsup check ."
+    )
+    kinds = "check a control file, a Procfile, or a directory with a Procfile"
+    assert str(failed("check", *words, "other/app.json")) == (
+        f"{who} files like other/app.json; {kinds}"
+    )
+    assert str(failed("check", *words, "other")) == f"{who} directories like other; {kinds}"
 
 
 @pytest.mark.usefixtures("folder")

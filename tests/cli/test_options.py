@@ -38,11 +38,11 @@ def test_plugins_get_what_was_asked_for(install, words, app):
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("relative", "begin with /"),
-        ("/:relative", "begin with /"),
-        ("/nowhere:/x", "/nowhere does not exist"),
-        ("/:/x:rw", "expected HOST[:DYNO][:ro]"),
-        ("/tmp:/", "/ is reserved in a dyno"),
+        ("relative", 'cannot bind "relative": both paths must be absolute; begin them with /'),
+        ("/:relative", "both paths must be absolute"),
+        ("/nowhere:/x", "/nowhere does not exist on this machine; create it first"),
+        ("/:/x:rw", '--bind must be HOST[:DYNO][:ro], got "/:/x:rw"'),
+        ("/tmp:/", "/ is reserved in a dyno; choose another path for the dyno: HOST:DYNO"),
         ("/tmp:/proc:ro", "/proc is reserved in a dyno"),
     ],
     ids=str,

@@ -45,6 +45,6 @@ def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(
 def test_the_one_after_the_command_wins_and_a_variable_loses(words, variable, driver):
     ended = call(*words, HSUP_DRIVER=variable)
     if driver == "simple":
-        assert 'is built for driver "simple"' in ended.output
+        assert 'hsup: built v1 of shop for driver "simple"' in ended.output
     else:
         assert f'"{driver}"' in str(ended.exception)

@@ -174,8 +174,9 @@ async def test_a_second_signal_breaks_off_a_call_that_blocks_the_loop(capfd, mon
     with pytest.raises(DriverError, match="it blocked hsup and was interrupted"):
         calls.run(part, "start web.1", block, failure=DriverError)
     said = capfd.readouterr().err
-    assert 'waiting for driver "bug" to start web.1 (0 s so far), which blocks hsup' in said
-    assert 'interrupting the wait for driver "bug" to start web.1' in said
+    blocking = 'driver "bug" has been trying to start web.1 for 0 s'
+    assert f"hsup is blocked: {blocking}\n" in said
+    assert f"interrupting what blocks hsup: {blocking}\n" in said
     assert [await made.next(), await made.next()] == [("stop", signal.SIGTERM)] * 2
 
 

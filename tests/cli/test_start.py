@@ -24,18 +24,35 @@ def test_what_it_does_not_understand_is_bad_usage(words, text):
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("option", "value", "expected"),
     [
-        ["--start-number", "0"],
-        ["--grace", "-1"],
-        ["--grace", "soon"],
-        ["--log-format", "xml"],
-        ["--quantities", "all"],
+        ("start-number", "0", "a whole number, 1 or more"),
+        ("start-number", "two", "a whole number, 1 or more"),
+        ("grace", "-1", "a number of seconds, 0 or more"),
+        ("grace", "soon", "a number of seconds, 0 or more"),
+        ("log-format", "xml", '"heroku", "plain", "json" or "raw"'),
+        ("quantities", "all", '"one" or "release"'),
     ],
-    ids=str,
 )
-def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(words):
-    assert call("start", *words).exit_code == 2
+def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(option, value, expected):
+    error = failed("start", f"--{option}", value)
+    assert error.exit_code == 2
+    assert str(error) == f'--{option} must be {expected}, got "{value}"'
+    variable = f"HSUP_{option.upper().replace('-', '_')}"
+    told = str(failed("start", **{variable: value}))
+    assert told == f'{variable} must be {expected}, got "{value}"'
+
+
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_grace_period_has_an_end(value):
+    expected = f'--grace must be a number of seconds, 0 or more, got "{value}"'
+    assert str(failed("start", "--grace", value)) == expected
+
+
+@pytest.mark.parametrize("option", ["ONESHOT", "STAY", "VERBOSE", "DYNO_METADATA"])
+def test_a_variable_that_is_neither_on_nor_off_is_bad_usage(option):
+    variable = f"HSUP_{option}"
+    assert str(failed("start", **{variable: "x"})) == f'{variable} must be 1 or 0, got "x"'
 
 
 @pytest.mark.parametrize(
@@ -49,7 +66,7 @@ def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(words):
 def test_an_option_whose_package_is_missing_names_it(words, package):
     error = failed("start", *words)
     assert isinstance(error, PluginError)
-    assert f"pip install {package}" in str(error)
+    assert f"and {package} has not been published yet" in str(error)
 
 
 def test_nothing_is_wanted_where_every_quantity_is_0(capfd):

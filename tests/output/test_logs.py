@@ -465,7 +465,7 @@ async def test_what_hsup_says_while_nobody_reads_is_bounded_and_counted(router, 
     await router.room()
     left_out = 2 * UNREAD_BYTES // 1024 - kept
     assert sink.said("supervisor") == [
-        f"Dropped {left_out} lines of hsup's own because no one was reading"
+        f"Dropped {left_out} of hsup's own lines because nobody read the output"
     ]
     router.say("web.1", "read again")
     assert sink.said("web.1")[-1] == "read again"

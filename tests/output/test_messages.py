@@ -74,6 +74,19 @@ def test_a_rejection_tells_what_goes_on(running, goes_on):
     assert texts(event) == (f"Release rejected, {goes_on}: no",)
 
 
+@pytest.mark.parametrize(
+    ("running", "what"),
+    [
+        (3, "Cannot fetch a newer release, keeping the current one"),
+        (None, "Cannot fetch a release, nothing is running"),
+    ],
+)
+def test_a_failure_of_the_source_tells_what_goes_on(running, what):
+    event = SourceFailed(error=PluginError("away"), running=running)
+    assert narrate(event)[0] == "supervisor"
+    assert texts(event) == (f"{what}: away",)
+
+
 def test_a_command_is_told_as_a_shell_would_read_it():
     assert messages.starting(Command(("echo", "a  b"))).text == (
         "Starting process with command `echo 'a  b'`"
@@ -108,4 +121,5 @@ def test_programs_are_told_how_a_dyno_exited_and_the_codes_of_errors():
     assert events(ReleaseRejected(error=checksum, running=1)) == [
         LogEvent("release_rejected", code="R17")
     ]
-    assert events(SourceFailed(error=PluginError("no"))) == [LogEvent("source_failed")]
+    failed = SourceFailed(error=PluginError("no"), running=1)
+    assert events(failed) == [LogEvent("source_failed")]

@@ -205,13 +205,13 @@ async def test_a_file_that_had_no_room_has_all_that_comes_later_and_how_much_was
     printer.write(make_batch(b"there is room\n"))
     await printer.close()
     lost = len("web.1 | one that is torn\n" * 2) - (30 - len("web.1 | a line that fits\n"))
+    told = f"lost {lost} bytes of output while its file had no room; printing again"
     assert path.read_text() == (
-        "web.1 | a line that fits\nweb.1\nweb.1 | there is room\n"
-        f"supervisor * Warning: resumed printing the output, {lost} bytes of it were lost\n"
+        f"web.1 | a line that fits\nweb.1\nweb.1 | there is room\nsupervisor * Warning: {told}\n"
     )
     assert caplog.messages == [
-        "cannot print the dynos' output, they keep running: File too large",
-        f"resumed printing the output, {lost} bytes of it were lost",
+        "cannot print the output of the dynos, which keep running: File too large",
+        told,
     ]
     os.close(descriptor)
 
@@ -240,7 +240,9 @@ async def test_raw_has_no_line_of_hsups_own_where_some_is_lost(tmp_path, pipe, c
         printer.write(make_batch(b"room\n"))
     await printer.close()
     assert path.read_bytes() == b"123\nroom\n"
-    assert caplog.messages[-1] == "resumed printing the output, 5 bytes of it were lost"
+    assert caplog.messages[-1] == (
+        "lost 5 bytes of output while its file had no room; printing again"
+    )
     os.close(descriptor)
 
 
@@ -251,7 +253,9 @@ async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, cap
         printer.write(make_batch(b"a\n"))
         printer.write(make_batch(b"b\n"))
     await printer.close()
-    assert caplog.messages == ["cannot print the dynos' output, they keep running: Broken pipe"]
+    assert caplog.messages == [
+        "cannot print the output of the dynos, which keep running: Broken pipe"
+    ]
 
 
 async def test_what_hsup_logs_has_lines_of_its_own_beside_the_dynos(pipe):

@@ -12,6 +12,7 @@ import pytest
 from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
 from hsup.long_work import LongWork, waited_for
 from hsup.plugins.calls import Blocking, Call, Calls, Component, Interrupted, call_plugin
+from hsup.plugins.contracts import Wrong
 
 BUG = Component("driver", "bug", "hsup-driver-bug", "0.1")
 
@@ -134,7 +135,7 @@ def test_a_shortage_of_descriptors_is_told_with_its_remedy(heard, error):
         error.__cause__ = OSError(errno.ENFILE, "Too many open files in system")
     with pytest.raises(HsupError) as failed:
         run(heard.calls, raising(error))
-    assert failed.value.hint == "raise the limit of open files: ulimit -n"
+    assert failed.value.hint == "raise the open-file limit, for example ulimit -n 4096"
     assert "Errno" not in str(failed.value)
 
 
@@ -157,9 +158,9 @@ async def test_a_wrong_value_is_told_with_what_it_should_be(heard):
 
     wrong = f"it returned '{'x' * 79}... instead of a dyno$"
     with pytest.raises(DynoStartError, match=wrong):
-        await awaited(heard.calls, begin, check=lambda _: "a dyno")
-    with pytest.raises(DynoStartError, match=r"it returned a object instead of a dyno$"):
-        run(heard.calls, object, check=lambda _: "a dyno")
+        await awaited(heard.calls, begin, check=lambda _: Wrong("a dyno"))
+    with pytest.raises(DynoStartError, match=r"it returned an object instead of a dyno$"):
+        run(heard.calls, object, check=lambda _: Wrong("a dyno"))
 
 
 async def test_what_is_returned_is_returned_and_its_time_noted(heard):
@@ -252,7 +253,7 @@ async def test_what_does_not_heed_that_is_waited_for_no_longer(heard, deaf):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert heard.calls.has_abandoned
-    assert heard.warned == [f"{BUG} continues to start web.1 although that was cancelled"]
+    assert heard.warned == [f"{BUG} is still trying to start web.1 after being cancelled"]
 
 
 async def test_in_a_hurry_what_is_waited_for_is_cancelled(heard):
@@ -260,7 +261,7 @@ async def test_in_a_hurry_what_is_waited_for_is_cancelled(heard):
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     heard.calls.hurry()
-    with pytest.raises(DynoStartError, match=r"hsup was told twice to stop"):
+    with pytest.raises(DynoStartError, match=r"hsup was told to stop a second time"):
         await waiting
     assert not heard.calls.has_abandoned
 
@@ -276,7 +277,9 @@ async def test_in_a_hurry_what_does_not_end_is_given_up(heard, deaf, is_first, i
     await asyncio.sleep(0)
     if is_first:
         heard.calls.hurry()
-    with pytest.raises(DynoStartError, match=r"did not start web.1 within \d s, gave up waiting"):
+    with pytest.raises(
+        DynoStartError, match=r"did not start web.1 within \d s; hsup stopped waiting"
+    ):
         await waiting
     assert heard.calls.has_abandoned
 
@@ -303,7 +306,9 @@ async def test_in_a_hurry_no_thread_is_waited_for(heard):
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     heard.calls.hurry()
-    with pytest.raises(DriverError, match=r"failed to build v1: hsup was told twice to stop"):
+    with pytest.raises(
+        DriverError, match=r"failed to build v1: hsup was told to stop a second time"
+    ):
         await waiting
     may_end.set()
 
@@ -338,7 +343,7 @@ async def test_who_keeps_the_main_thread_is_known(heard, monkeypatch):
 
     assert heard.calls.blocking() is None
     await awaited(heard.calls, begin)
-    assert seen == ['driver "bug" to start web.1 (0 s so far)'] * 2
+    assert seen == ['driver "bug" has been trying to start web.1 for 0 s'] * 2
     assert heard.calls.blocking() is None
     assert any("blocked the main thread for" in one for one in heard.noted)
 
@@ -348,7 +353,7 @@ async def test_who_keeps_the_main_thread_is_told_with_how_long_it_does_so(heard,
     call = Call(BUG, "write")
     call.began -= 86_400
     with heard.calls.on_main_thread(call):
-        assert heard.calls.blocking() == 'driver "bug" to write (0 s so far)'
+        assert heard.calls.blocking() == 'driver "bug" has been trying to write for 0 s'
 
 
 class TestIterate:
@@ -442,7 +447,7 @@ class TestIterate:
         assert await anext(changes) == 1
         with pytest.raises(DriverError, match=r"failed to watch for changes: SystemExit: 3"):
             await changes.aclose()
-        assert seen == ['driver "bug" to watch for changes (0 s so far)']
+        assert seen == ['driver "bug" has been trying to watch for changes for 0 s']
 
     async def test_that_it_is_cancelled_is_no_failure_of_a_plugin(self, heard):
         async def begin():

@@ -12,14 +12,28 @@ from hsup.plugins.catalogue import REMEDIES, missing, source_asked_for
         ("driver", "docker", "hsup-driver-docker"),
         ("driver", "libcontainer", "hsup-driver-libcontainer"),
         ("source", "heroku", "hsup-source-heroku"),
-        ("log sink", "logplex", "hsup-log-drain"),
-        ("service", "control", "hsup-control"),
     ],
 )
 def test_what_another_package_has_is_named_with_it(kind, name, package):
     error = missing(kind, name, ())
     assert isinstance(error, PluginError)
     assert str(error) == f'no {kind} "{name}" is installed; pip install {package}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "option", "variable", "package"),
+    [
+        ("log sink", "logplex", "--logplex-url", "HSUP_LOGPLEX_URL", "hsup-log-drain"),
+        ("service", "control", "--control-socket", "HSUP_CONTROL_SOCKET", "hsup-control"),
+    ],
+)
+def test_what_a_package_is_to_have_that_is_not_published_is_not_advised(
+    kind, name, option, variable, package
+):
+    assert str(missing(kind, name, ())) == (
+        f"{option} needs a plugin that is not installed, and {package} has not been published "
+        f"yet; leave out the option, or unset {variable}"
+    )
 
 
 def test_what_no_package_has_is_answered_with_what_is_installed():

@@ -225,6 +225,12 @@ def test_a_source_factory_that_raises_is_reported(install, name):
     assert 'source "git" is not a SourceFactory' in fault_of(manager, "hsup-source-git")
 
 
+def test_a_hook_that_returns_no_mapping_is_told_what_it_must_return(install):
+    install("hsup-driver-frob", registering("hsup_register_drivers", "return ['frob']"))
+    fault = fault_of(PluginManager(), "hsup-driver-frob")
+    assert fault.endswith(": hook hsup_register_drivers must return a mapping, got a list")
+
+
 @pytest.mark.parametrize("returned", ["42", "['frob']", "{'frob': 42}"])
 @pytest.mark.parametrize("hook", REGISTERING)
 def test_a_hook_that_returns_a_wrong_type_is_reported_and_the_rest_works(install, hook, returned):
@@ -349,7 +355,7 @@ def {hook}(event):
     [
         lambda release: ReleaseReceived(release=release),
         lambda _: ReleaseRejected(error=PluginError("no"), running=1),
-        lambda _: SourceFailed(error=PluginError("away")),
+        lambda _: SourceFailed(error=PluginError("away"), running=1),
         lambda _: DynoStateChanged(dyno=DynoName("web", 1), before=State.NEW, after=State.UP),
         lambda _: DynoExited(dyno=DynoName("web", 1), status=ExitStatus(code=1)),
         lambda _: SupervisorStarted(source="memory", driver="fake"),

@@ -28,7 +28,7 @@ def test_the_folder_that_a_release_was_read_from_is_used_wherever_it_is(store, t
         code.mkdir()
         assert os.listdir(unpacked.folder) == ["name"]
         assert not unpacked.is_current
-        with pytest.raises(SlugError, match="is not the directory that the release was read from"):
+        with pytest.raises(SlugError, match="is no longer the directory that the release was"):
             store.unpack(slug)
 
 

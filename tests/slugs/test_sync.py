@@ -14,7 +14,7 @@ def test_a_slug_that_could_not_be_written_is_unpacked_again(store, slug, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr("hsup.slugs.sync._sync_file_system", fail)
         store.sync()
-    assert "Input/output error" in caplog.text
+    assert "to disk (Input/output error); it will be unpacked again" in caplog.text
     unpacked.close()
     before = folder.stat().st_ino
     store.unpack(slug).close()
@@ -31,6 +31,6 @@ def test_a_slug_that_cannot_be_written_yet_is_written_later(store, slug, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr("hsup.slugs.sync.lock", fail)
         store.sync()
-    assert "to the disk yet: Too many open files" in caplog.text
+    assert "to disk (Too many open files); will retry" in caplog.text
     store.sync()
     assert (Path(unpacked.folder).parent / "synced").exists()

@@ -276,7 +276,7 @@ async def test_a_driver_that_cannot_destroy_loses_one_dyno_and_no_other(
     faulty.destroy_fault = ValueError("a stranger's mistake")
     fleet.want(specs("worker.1"))
     await turn_until(lambda: fleet.states() == {"worker.1": "up"})
-    assert "gave up on a dyno, the others keep running" in caplog.text
+    assert "gave up on web.1; other dynos keep running: " in caplog.text
     assert "failed to destroy web.1: ValueError: a stranger's mistake" in caplog.text
     faulty.end(0)
     await fleet.stop()

@@ -131,7 +131,8 @@ async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, sou
     supervisor, running = supervise()
     await told.state("web.1", "up")
     assert received(told) == [1]
-    assert str(told.of(SourceFailed)[0].error) == "loaded is broken"
+    failed = told.of(SourceFailed)[0]
+    assert (str(failed.error), failed.running) == ("loaded is broken", 1)
     source.release(version=2, web=2)
     await told.state("web.2", "up")
     await end(supervisor, running)

@@ -89,7 +89,8 @@ def test_when_no_port_is_left_it_is_said():
     ports = Ports(["web"])
     for number in range(1, 65535 - 5000 + 2):
         ports.lease(DynoName("web", number))
-    with pytest.raises(DriverError, match="no port is left"):
+    told = r"^no port is left for web\.70000: dynos have all from 5000 up; start fewer dynos$"
+    with pytest.raises(DriverError, match=told):
         ports.lease(DynoName("web", 70_000))
 
 
@@ -113,7 +114,7 @@ async def test_a_release_with_too_many_dynos_takes_no_port_of_a_later_one(
     await told.state("web.1", "up")
     source.release(version=2, web=1, worker=2)
     await told.until(lambda one: one.of(RejectedEvent))
-    assert "no port is left for a dyno" in str(told.of(RejectedEvent)[0].error)
+    assert "no port is left for worker.2: " in str(told.of(RejectedEvent)[0].error)
     source.release(version=3, web=1, clock=1)
     await told.state("clock.1", "up")
     await end(supervisor, running)

@@ -134,6 +134,7 @@ async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
     expected = "Cannot fetch a newer release, keeping the current one: gone for a moment"
     await sink.until(lambda one: expected in one.said())
     assert [str(one.error) for one in told.of(SourceFailed)] == ["gone for a moment"]
+    assert [one.running for one in told.of(SourceFailed)] == [1]
     source.release(version=2, web=1, worker=1)
     await told.state("worker.1", "up")
     await end(supervisor, running)
@@ -158,6 +159,7 @@ async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, to
     supervisor, running = supervise()
     await told.state("web.1", "up")
     assert [one.error for one in told.of(SourceFailed)] == [failure]
+    assert [one.running for one in told.of(SourceFailed)] == [1]
     await end(supervisor, running)
 
 
@@ -195,6 +197,8 @@ async def test_a_failure_while_a_first_release_is_waited_for_does_not_end_hsup(
     await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
     source.give(SourceError("away"))
     await told.until(lambda one: one.of(SourceFailed))
+    assert "Cannot fetch a release, nothing is running: away" in sink.said()
+    assert [one.running for one in told.of(SourceFailed)] == [None]
     source.release(web=1)
     await told.state("web.1", "up")
     await end(supervisor, running)

@@ -182,7 +182,7 @@ class DockerDriver:
             except OSError as error:
                 await in_thread_or_here(partial(_discard, launched))
                 text = f"cannot read the output of the dyno: {error.strerror}"
-                hint = "raise the limit of open files: ulimit -n"
+                hint = "raise the open-file limit, for example ulimit -n 4096"
                 raise DynoStartError(text, hint=hint) from error
         finally:
             self._beginning -= 1

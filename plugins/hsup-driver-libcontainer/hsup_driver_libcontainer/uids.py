@@ -109,5 +109,5 @@ def _uid(environ: Mapping[str, str], name: str, default: int) -> int:
     number = whole_number(text)
     if number is None or not 1 <= number <= _HIGHEST_UID:
         hint = f"unset it to use the default, {default}"
-        raise UsageError(f'{name} must be a uid of 1 or more, got "{text}"', hint=hint)
+        raise UsageError(f'{name} must be a uid, 1 or more, got "{text}"', hint=hint)
     return number

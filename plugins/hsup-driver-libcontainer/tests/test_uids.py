@@ -28,7 +28,7 @@ def test_the_range_is_what_the_variables_say(first, last, expected):
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "3e3", "٣", "4294967295"])
 def test_what_is_no_uid_is_refused(text):
-    expected = f'LIBCONTAINER_DYNO_UID_MIN must be a uid of 1 or more, got "{text}"'
+    expected = f'LIBCONTAINER_DYNO_UID_MIN must be a uid, 1 or more, got "{text}"'
     with pytest.raises(UsageError, match=expected):
         uid_range({"LIBCONTAINER_DYNO_UID_MIN": text})
 

@@ -280,10 +280,10 @@ class _Reader:
 
     def _whole_number(self, path: JsonPath, subject: str, found: object, limit: int) -> int:
         if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-            self._refuse(path, subject, "a whole number of 0 or more", found)
+            self._refuse(path, subject, "a whole number, 0 or more", found)
             return 0
         if found > limit:
-            self._refuse(path, subject, f"a whole number of {limit} or less", found)
+            self._refuse(path, subject, f"a whole number, {limit} or less", found)
             return 0
         return found
 

@@ -128,7 +128,7 @@ def test_a_rejection_reads_as_a_sentence():
     )
     assert str(error) == (
         'cannot read control file new: line 1: "Quantity" of process "web" must be '
-        'a whole number of 0 or more, got "two"'
+        'a whole number, 0 or more, got "two"'
     )
 
 
@@ -165,12 +165,12 @@ def test_the_top_level_is_an_object(content, found):
 @pytest.mark.parametrize(
     ("member", "expected"),
     [
-        ('"Version": "1"', '"Version" must be a whole number of 0 or more, got "1"'),
-        ('"Version": 1.5', '"Version" must be a whole number of 0 or more, got 1.5'),
-        ('"Version": true', '"Version" must be a whole number of 0 or more, got true'),
+        ('"Version": "1"', '"Version" must be a whole number, 0 or more, got "1"'),
+        ('"Version": 1.5', '"Version" must be a whole number, 0 or more, got 1.5'),
+        ('"Version": true', '"Version" must be a whole number, 0 or more, got true'),
         (
             f'"Version": {2**63}',
-            f'"Version" must be a whole number of {2**63 - 1} or less, got {2**63}',
+            f'"Version" must be a whole number, {2**63 - 1} or less, got {2**63}',
         ),
         ('"Name": 5', '"Name" must be a string, got 5'),
         ('"Name": "../x"', '"Name" must be a name without "/", got "../x"'),
@@ -232,7 +232,7 @@ def test_a_faulty_member_is_told_with_its_line(member, expected):
         ({"Quantity": ...}, '"Quantity" of process "web" must be {whole}, got nothing'),
         (
             {"Quantity": 10_001},
-            '"Quantity" of process "web" must be a whole number of 10000 or less, got 10001',
+            '"Quantity" of process "web" must be a whole number, 10000 or less, got 10001',
         ),
         ({"Args": ...}, '"Args" of process "web" must be {list}, got nothing'),
         ({"Args": []}, '"Args" of process "web" must be {list}, got an empty list'),
@@ -262,7 +262,7 @@ def test_a_faulty_member_is_told_with_its_line(member, expected):
 )
 def test_a_faulty_process_is_told_by_its_type(changed, expected):
     text = expected.format(
-        whole="a whole number of 0 or more",
+        whole="a whole number, 0 or more",
         list="a list of one or more strings",
         type="1 to 128 letters, digits, - and _",
         size="the name of a dyno size",

@@ -24,7 +24,7 @@ from hsup_source_directory.store import ControlDirectory, opened_directory
 from hsup_source_directory.submission import Submission, hold
 
 FAULTY = b'{"Version": "two"}'
-FAULT = 'line 1: "Version" must be a whole number of 0 or more, got "two"'
+FAULT = 'line 1: "Version" must be a whole number, 0 or more, got "two"'
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -126,7 +126,7 @@ def _read_quantity(process: str, quantity: object) -> int | Fault:
         return quantity
     return Fault(
         place=f'"quantity" of {_shown(process)}',
-        problem=f"must be a whole number of {expected}, got {_shown(quantity)}",
+        problem=f"must be a whole number, {expected}, got {_shown(quantity)}",
     )
 
 

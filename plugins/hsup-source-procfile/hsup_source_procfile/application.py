@@ -39,9 +39,9 @@ class Application(NamedTuple):
         return None
 
     def faults_seen_from(self, file: str) -> Faults:
-        """Return all faults; the place of a fault in another file than this one names that."""
+        """Return all faults; a fault in another file than this one names that."""
         return tuple(
-            fault if name == file else _naming(name, fault)
+            fault if name == file else fault._replace(file=name)
             for name, faults in self.faults.items()
             for fault in faults
         )
@@ -97,11 +97,3 @@ def _scaled(process: ProcessType, app: app_json.AppJson) -> ProcessType:
     if process.name == RELEASE_TYPE:
         return process
     return process._replace(quantity=app.quantities.get(process.name, process.quantity))
-
-
-def _naming(file: str, fault: Fault) -> Fault:
-    """Put the name of its file before the place of a fault."""
-    if not fault.place:
-        return fault._replace(place=file)
-    separator = " " if fault.place.startswith("line ") else ", "
-    return fault._replace(place=f"{file}{separator}{fault.place}")

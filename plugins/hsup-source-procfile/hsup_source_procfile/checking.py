@@ -19,8 +19,11 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     if named.is_dir():
         if path is not None and not (named / PROCFILE).is_file():
             return None
-        what = str(path / PROCFILE) if path else PROCFILE
-        return Checked(what=what, faults=read_application(str(named)).faults_seen_from(PROCFILE))
+        faults = read_application(str(named)).faults_seen_from(PROCFILE)
+        if path is None:
+            return Checked(what=PROCFILE, faults=faults)
+        faults = tuple(one._replace(file=one.file and str(path / one.file)) for one in faults)
+        return Checked(what=str(path / PROCFILE), faults=faults)
     if not _is_procfile(named.name):
         return None
     _, faults = read_procfile(str(named))

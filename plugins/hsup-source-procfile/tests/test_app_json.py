@@ -46,7 +46,7 @@ def test_names_quantities_and_sizes_are_read_and_the_rest_is_ignored(content, ex
         ('{"formation": {"web": 3}}', '"formation" of "web": must be an object, got 3'),
         (
             '{"formation": {"web": {"quantity": 10001}}}',
-            '"quantity" of "web": must be a whole number of 10000 or less, got 10001',
+            '"quantity" of "web": must be a whole number, 10000 or less, got 10001',
         ),
         *(
             (
@@ -58,7 +58,7 @@ def test_names_quantities_and_sizes_are_read_and_the_rest_is_ignored(content, ex
         *(
             (
                 f'{{"formation": {{"web": {{"quantity": {quantity}}}}}}}',
-                f'"quantity" of "web": must be a whole number of 0 or more, got {shown}',
+                f'"quantity" of "web": must be a whole number, 0 or more, got {shown}',
             )
             for quantity, shown in [
                 ("-1", "-1"),

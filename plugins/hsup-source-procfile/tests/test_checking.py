@@ -28,7 +28,7 @@ def test_without_a_path_all_three_files_are_validated(tmp_path, settings):
         'line 1: "web" has no colon after it, which newer platforms need',
         """line 2: must be "name: command", got 'worker'""",
         ".env line 2: must be KEY=value, with every quote closed",
-        'app.json, "quantity" of "web": must be a whole number of 0 or more, got -1',
+        'app.json, "quantity" of "web": must be a whole number, 0 or more, got -1',
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_named_folder_is_validated_with_its_three_files(tmp_path, settings):
     (tmp_path / "shop" / ".env").write_text("=2\n")
     checked = check(Path("shop"), settings)
     assert checked.what == "shop/Procfile"
-    assert faults_of(checked) == [".env line 1: must be KEY=value, with every quote closed"]
+    assert faults_of(checked) == ["shop/.env line 1: must be KEY=value, with every quote closed"]
 
 
 @pytest.mark.parametrize("name", ["new", "app.json", "Procfiles", "folder"])

@@ -151,7 +151,8 @@ def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(folder, source)
     (folder / "Procfile").write_text("web ./serve\nworker\n")
     (folder / ".env").write_text("=x\n")
     rejected = source.fetch().rejected
-    assert [fault.place for fault in rejected.faults] == ["line 2", ".env line 1"]
+    places = [(fault.file, fault.place) for fault in rejected.faults]
+    assert places == [("", "line 2"), (".env", "line 1")]
 
 
 @pytest.mark.parametrize("file", ["Procfile", ".env", "app.json"])

@@ -143,7 +143,7 @@ def _download(entry: Entry, workspace: Workspace) -> str:
     # Imported here, as importing it takes longer than all the rest.
     from hsup.archives.download import Download
 
-    archive = find(entry.url, workspace.folder)
+    archive = find(entry.url, workspace.folder, subject="stack")
     assert isinstance(archive, ArchiveURL), f"{entry.url} was refused by check_url"
     # A directory for this URL alone: a killed process may have left a download of another one.
     folder = os.path.join(workspace.folder, DOWNLOAD, url_key(entry.url))

@@ -75,7 +75,7 @@ def check_url(url: str) -> str | None:
     """Return what is wrong with the URL of a stack, None if it is valid."""
     if url.startswith("file://"):
         try:
-            path_of_url(url)
+            path_of_url(url, subject="stack")
         except SlugError as error:
             return f"url must name a file on this machine: {error}"
         return None

@@ -230,7 +230,7 @@ def test_a_busy_server_is_asked_again(store, serve, root_tar, status) -> None:
 
 
 def test_a_url_of_no_host_is_told(store) -> None:
-    with pytest.raises(DriverError, match="the host in a URL is not valid"):
+    with pytest.raises(DriverError, match="the stack's URL has an invalid host"):
         store.add(Entry("a", None, "http://[oops/root.tar"))
 
 

@@ -66,7 +66,7 @@ def test_a_url_of_a_file_is_its_path(url: str) -> None:
     ("url", "problem"),
     [
         ("file://host/root", '"file://host/root" names a file on another machine, "host"'),
-        ("file://[root", "the host in a URL is not valid"),
+        ("file://[root", "the stack's URL has an invalid host"),
         ("file://localhost", '"file://localhost" has no valid path'),
         ("file:///a%00b", '"file:///a%00b" has no valid path'),
     ],

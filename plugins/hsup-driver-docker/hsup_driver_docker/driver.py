@@ -182,7 +182,7 @@ class DockerDriver:
             except OSError as error:
                 await in_thread_or_here(partial(_discard, launched))
                 text = f"cannot read the output of the dyno: {error.strerror}"
-                hint = "raise the limit of open files: ulimit -n"
+                hint = "raise the open-file limit, for example ulimit -n 4096"
                 raise DynoStartError(text, hint=hint) from error
         finally:
             self._beginning -= 1
@@ -268,10 +268,10 @@ class DockerDriver:
             import logging
 
             logging.getLogger(__name__).warning(
-                "cannot write %s, a crash of hsup would repeat output of %s: %s",
+                "cannot write %s: %s; after a crash of hsup, some output of %s may appear twice",
                 path,
-                launched.handle.spec.name,
                 error.strerror,
+                launched.handle.spec.name,
             )
             return None
 

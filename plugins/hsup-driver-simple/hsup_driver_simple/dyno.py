@@ -23,7 +23,7 @@ def watch(pid: int, mark: int, *, counted_by: ProcessScanner, address: Address) 
     except OSError as error:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        hint = "raise the limit of open files: ulimit -n"
+        hint = "raise the open-file limit, for example ulimit -n 4096"
         raise DynoStartError(f"cannot watch the dyno: {error.strerror}", hint=hint) from error
     return SimpleDyno(pid, pidfd, mark, counted_by, address)
 

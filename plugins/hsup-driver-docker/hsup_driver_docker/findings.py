@@ -99,9 +99,8 @@ def _limits(information: Mapping[str, Any]) -> Finding:
     missing = [text for name, text in wanted.items() if not information.get(name)]
     version = f"cgroups version {information.get('CgroupVersion') or '1'}"
     if missing:
-        text = f"{version}; without limits on {', '.join(missing)}, which it cannot limit"
-        remedy = "read the warnings of docker info"
-        return Finding("limits", is_good=False, text=text, remedy=remedy)
+        text = f"{version}, which cannot limit {', '.join(missing)}; dynos run without"
+        return Finding("limits", is_good=False, text=text)
     return Finding("limits", is_good=True, text=version)
 
 

@@ -159,9 +159,6 @@ def _start_error(word: str, error: OSError | ValueError) -> DriverError:
         text = f'cannot execute "{word}": the interpreter in its first line does not exist'
         return DynoStartError(text, exit_code=_NOT_FOUND)
     text = f'cannot execute "{word}": {os.strerror(error.errno or 0)}'
-    hint = (
-        "raise the process limit, for example ulimit -u 4096"
-        if error.errno == errno.EAGAIN
-        else None
-    )
+    more = "raise the process limit, for example ulimit -u 4096"
+    hint = more if error.errno == errno.EAGAIN else None
     return DynoStartError(text, hint=hint, exit_code=_NOT_EXECUTABLE)

@@ -127,8 +127,10 @@ class Zygote:
             self._await(connection, select.POLLIN)
             said = json.loads(connection.recv(1 << 16) or b'"hsup\'s helper process ended"')
         except (BrokenPipeError, ConnectionResetError):
-            seconds = f"{_PATIENCE_SECONDS:g} s"
-            said = f"hsup's helper process was stopped, or did not answer within {seconds}"
+            said = (
+                "hsup's helper process was stopped, "
+                f"or did not answer within {_PATIENCE_SECONDS:g} s"
+            )
         if said:
             raise DriverError(f"cannot mount a stack image: {said}")
 

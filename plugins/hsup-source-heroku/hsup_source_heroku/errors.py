@@ -25,7 +25,7 @@ class BrokenAnswer(ApiError):
     """The answer is malformed, as of a server that is not the API."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text, hint=f"if {API_URL} is set, check that it is the URL of the API")
+        super().__init__(text, hint=f"check that {API_URL}, if set, is the URL of the API")
 
 
 class Unreachable(ApiError):

@@ -142,8 +142,7 @@ class ReleaseCache:
         try:
             yield
         except OSError as error:
-            where = f"for the next start in {self.folder}"
-            text = f"cannot save the release {where}: {error.strerror}"
+            text = f"cannot save the release for the next start in {self.folder}: {error.strerror}"
             hint = f"free some space, or set {STATE_DIR} to a writable directory"
             raise SourceError(text, hint=hint) from error
 

@@ -174,8 +174,9 @@ def _refuse_slugs(name: str, properties: Mapping[str, Any]) -> None:
     An image that somebody else made from such an image has its labels, too.
     """
     if _APP in (properties["Config"].get("Labels") or {}):
-        who = "the author of the release"
-        text = f"image {name} has a slug in it, which {who} is not allowed to read"
+        text = (
+            f"image {name} has a slug in it, which the author of the release is not allowed to read"
+        )
         raise DriverError(text, hint="name another image, or let root write the release")
 
 

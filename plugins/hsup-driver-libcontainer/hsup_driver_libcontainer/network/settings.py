@@ -89,8 +89,7 @@ def _route(text: str, extra: ExtraInterface | None) -> ExtraRoute:
         problem = f'{EXTRA_ROUTES} has "{text}", but {EXTRA_INTERFACE} is not set'
         raise UsageError(problem, hint=f"set {EXTRA_INTERFACE} as well")
     if interface == FIRST and not is_default:
-        expected = f'the gateway of {FIRST} must be "{DEFAULT_GATEWAY}"'
-        raise _refusal(f'has "{text}", but {expected}')
+        raise _refusal(f'has "{text}", but the gateway of {FIRST} must be "{DEFAULT_GATEWAY}"')
     return ExtraRoute(network, address, interface)
 
 

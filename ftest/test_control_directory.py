@@ -379,7 +379,7 @@ class TestWhatRanYesterday:
         assert running.stop() == 0
         (hsup.control / "loaded").write_text("{")
         again = self.start_again(hsup)
-        again.wait_for("cannot read control file loaded")
+        again.wait_for('cannot read control file "loaded"')
         assert again.stop() == 0
 
 

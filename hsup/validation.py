@@ -115,7 +115,7 @@ def type_problem(name: str) -> str | None:
     letters = name.replace("-", "x").replace("_", "x")
     if len(name) <= _LONGEST_TYPE and letters.isascii() and letters.isalnum():
         return None
-    return "must be 1 to 128 letters, digits, - and _"
+    return "must consist of 1 to 128 letters, digits, hyphens and underscores"
 
 
 def variable_problem(name: str) -> str | None:

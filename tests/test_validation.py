@@ -23,7 +23,7 @@ def test_a_process_type_is_a_word(name):
     "name", ["", "x" * 129, "a b", "a\n", "a\0", "../x", "ä", "a=b", "\033[2J"]
 )
 def test_a_process_type_is_nothing_else(name):
-    assert type_problem(name) == "must be 1 to 128 letters, digits, - and _"
+    assert type_problem(name) == "must consist of 1 to 128 letters, digits, hyphens and underscores"
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "A\0", "A\nB", "\033[2J", "A\x85", "A\u2028"])

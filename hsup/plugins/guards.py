@@ -229,12 +229,16 @@ class GuardedSource:
         keep, kept = method(source, "keep"), method(source, "kept")
         if keep and kept:
             self.keep = Blocking(
-                calls, part, lambda release: f"keep {release}", keep, failure=SourceError
+                calls,
+                part,
+                lambda release: f"save {release} for the next start",
+                keep,
+                failure=SourceError,
             )
             self.kept = Blocking(
                 calls,
                 part,
-                lambda: "return the release that it kept",
+                lambda: "return the release that it saved",
                 kept,
                 failure=SourceError,
                 check=unless_none(is_release),

@@ -268,10 +268,10 @@ class DockerDriver:
             import logging
 
             logging.getLogger(__name__).warning(
-                "cannot write %s, a crash of hsup would repeat output of %s: %s",
+                "cannot write %s: %s; after a crash of hsup, some output of %s may appear twice",
                 path,
-                launched.handle.spec.name,
                 error.strerror,
+                launched.handle.spec.name,
             )
             return None
 

@@ -28,6 +28,7 @@ from hsup_driver_docker.engine.connection import (
 )
 from hsup_driver_docker.engine.frames import STDOUT, Demultiplexer
 
+_EXECUTE = "execute the command in the dyno"
 _READ_BYTES = 1 << 16
 #: How long an engine takes to execute a command on a busy machine, at most.
 _BEGIN_SECONDS = 30.0
@@ -82,9 +83,9 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
         )
         copying.stream.set_result(stream)
     except EngineError as error:
-        raise start_error(error) from error
+        raise start_error(error, _EXECUTE) from error
     except EngineAway as error:
-        raise DynoStartError(f"cannot run the command in the dyno: {error}") from error
+        raise DynoStartError(f"cannot {_EXECUTE}: {error}") from error
     finally:
         copying.stream.cancel()  # has no effect once it has a result
     return Execution(handle, started, mark, copying)

@@ -54,21 +54,25 @@ def _images(version: Mapping[str, Any]) -> Sequence[Finding]:
     number = whole_number(str(version["Version"]).partition(".")[0])
     if number is None or number >= _UNTRIED_PODMAN:
         return ()
-    text = "this Podman builds images without their user and cannot run slugs"
+    text = "images built by this Podman lack a user, so it cannot run slugs"
     remedy = "use Docker, or run a release whose slug is docker://IMAGE"
     return [Finding("images", is_good=False, text=text, remedy=remedy)]
 
 
 def _api(version: str) -> Finding:
     is_good = tuple(map(int, version.split("."))) >= _OLDEST_API
-    return Finding("api", is_good=is_good, text=version, remedy="upgrade to Docker 20.10 or later")
+    oldest = ".".join(map(str, _OLDEST_API))
+    text = version if is_good else f"API {version} is older than {oldest}"
+    return Finding("api", is_good=is_good, text=text, remedy="upgrade to Docker 20.10 or later")
 
 
 def _containers(information: Mapping[str, Any]) -> Finding:
     system = information["OSType"]
+    if system != "linux":
+        text, remedy = f"runs {system} containers; hsup needs linux", "switch to Linux containers"
+        return Finding("containers", is_good=False, text=text, remedy=remedy)
     text = f"{system}, {information['Architecture']}, {information['Driver']}"
-    remedy = "use Linux containers"
-    return Finding("containers", is_good=system == "linux", text=text, remedy=remedy)
+    return Finding("containers", is_good=True, text=text)
 
 
 def _init(information: Mapping[str, Any]) -> Finding:
@@ -82,7 +86,8 @@ def _log(information: Mapping[str, Any]) -> Finding:
     """Look for the log driver that keeps the output of dynos for the next hsup."""
     drivers = (information.get("Plugins") or {}).get("Log") or ()
     is_good = "local" in drivers
-    text = "local" if is_good else f'the log driver "local" is missing, only {", ".join(drivers)}'
+    others = ", ".join(drivers) or "none"
+    text = "local" if is_good else f'the log driver "local" is missing; available: {others}'
     remedy = "use Docker for `hsup start`"
     return Finding("log", is_good=is_good, text=text, remedy=remedy)
 
@@ -94,7 +99,7 @@ def _limits(information: Mapping[str, Any]) -> Finding:
     missing = [text for name, text in wanted.items() if not information.get(name)]
     version = f"cgroups version {information.get('CgroupVersion') or '1'}"
     if missing:
-        text = f"{version}, which cannot limit {', '.join(missing)}"
+        text = f"{version}, which cannot limit {', '.join(missing)}; dynos run without"
         return Finding("limits", is_good=False, text=text)
     return Finding("limits", is_good=True, text=version)
 
@@ -102,6 +107,6 @@ def _limits(information: Mapping[str, Any]) -> Finding:
 def _binds(information: Mapping[str, Any]) -> Finding:
     """Report whether mounts below a read-only bind are read-only; either is good enough."""
     if recursive_outside(information) is not None:
-        return Finding("binds", is_good=True, text="read-only, with all mounts below them")
+        return Finding("binds", is_good=True, text="a read-only bind covers the mounts below it")
     text = "mounts below a read-only bind may stay writable"
     return Finding("binds", is_good=True, text=text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-#: The label with the owner of a container: HOUSEHOLD/INSTANCE, see `instances`. hsup leaves
-#: containers without it, or with another household, alone.
+#: The label with the owner of a container: REGISTRY/INSTANCE, see `instances`. hsup leaves
+#: containers without it, or with that of another registry, alone.
 OWNER = "hsup.owner"
 APP, RELEASE, DYNO, SPEC = "hsup.app", "hsup.release", "hsup.dyno", "hsup.spec"
 #: The label with the name of the container. A container that somebody else made from an image of

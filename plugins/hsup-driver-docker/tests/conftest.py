@@ -140,23 +140,23 @@ def environ(stack: str, engine: Engine, tmp_path: Path) -> Iterator[dict[str, st
         "HSUP_SLUGS_DIR": str(tmp_path / "slugs"),
         "HEROKU_ACCESS_TOKEN": "secret",
     }
-    households = {one.read_text() for one in tmp_path.glob("docker/*/household")}
+    registries = {one.read_text() for one in tmp_path.glob("docker/*/household")}
     deadline = time.monotonic() + _REMOVED_SECONDS
-    left = _containers(engine, households)
+    left = _containers(engine, registries)
     while left and "running" not in left.values() and time.monotonic() < deadline:
         time.sleep(0.05)
-        left = _containers(engine, households)
+        left = _containers(engine, registries)
     for one in left:
         engine.remove(one)
     assert not left
 
 
-def _containers(engine: Engine, households: Container[str]) -> dict[str, str]:
+def _containers(engine: Engine, registries: Container[str]) -> dict[str, str]:
     """Return the states of all containers of hsups, by id."""
     return {
         one["Id"]: one["State"]
         for one in engine.containers("hsup.owner")
-        if one["Labels"]["hsup.owner"].partition("/")[0] in households
+        if one["Labels"]["hsup.owner"].partition("/")[0] in registries
     }
 
 

@@ -292,6 +292,6 @@ def test_a_release_that_is_an_image_runs_as_it_is(driver, release, sdk, root_arc
 def test_a_rule_that_makes_no_sense_is_bad_usage(settings, value):
     environ = {**settings.environ, "DOCKER_IMAGES_KEEP": value}
     with pytest.raises(
-        UsageError, match=f'DOCKER_IMAGES_KEEP: "{value}" is not a number of images'
+        UsageError, match=f'DOCKER_IMAGES_KEEP: "{value}" must be a number, 1 or more'
     ):
         DockerDriver(settings._replace(environ=environ))

@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_published_as_another_one(driver, release, caplo
             async with started(driver, spec(release, "sleep 60", port=port)) as (dyno, _):
                 assert dyno.address.ip == "127.0.0.1"
                 assert dyno.address.port not in {port, 0}
-                assert f"port {port} is taken, web.1 is published at 127.0.0.1:" in caplog.text
+                assert f"port {port} is taken; web.1 is published at 127.0.0.1:" in caplog.text
 
     run(check())
 

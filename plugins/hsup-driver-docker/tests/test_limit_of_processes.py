@@ -16,7 +16,7 @@ from .running import run, spec, started
 
 
 def test_a_dyno_has_its_grace_where_no_more_threads_may_be_had(driver, release, monkeypatch):
-    """The kernel refuses threads at the limit of processes."""
+    """The kernel refuses threads at the process limit."""
 
     async def check():
         line = "trap 'echo tidied; exit 3' TERM; echo ready; while :; do sleep 0.1; done"
@@ -41,7 +41,7 @@ def test_a_dyno_has_its_grace_where_no_more_threads_may_be_had(driver, release, 
 
 @pytest.fixture
 def refuse_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return a function after which no thread can be started, as at the limit of processes."""
+    """Return a function after which no thread can be started, as at the process limit."""
 
     def refuse(_):
         raise RuntimeError("can't start new thread")

@@ -275,10 +275,10 @@ class LibcontainerDriver:
             self._has_told_of_copying = True
             import logging
 
-            logging.getLogger(__name__).warning(
-                "dynos whose slug has many files start slowly: "
-                "the kernel or the file system of the slugs does not support idmapped mounts"
-            )
+            from hsup_driver_libcontainer.requirements import COPIES
+
+            text = "the kernel or the slugs' file system does not support idmapped mounts, so %s"
+            logging.getLogger(__name__).warning(text, COPIES)
 
     def _begin_sync(self) -> None:
         """Begin to write slugs that are in use to the disk, so that they survive a power cut."""

@@ -159,7 +159,7 @@ class ContainerDyno:
         self._progress.fail(error)
 
     def _fail_for(self, error: OSError) -> None:
-        failure = DynoStartError(f"cannot receive messages from the dyno: {error.strerror}")
+        failure = DynoStartError(f"cannot set up the dyno: {error.strerror}")
         failure.__cause__ = error
         self._fail(failure)
         self._conversation.kill()

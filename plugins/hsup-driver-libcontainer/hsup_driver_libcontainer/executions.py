@@ -14,7 +14,7 @@ from hsup_driver_libcontainer.child import plan, protocol
 from hsup_driver_libcontainer.child.plan import Program
 from hsup_driver_libcontainer.child.protocol import Exited, Failed, Signal
 from hsup_driver_libcontainer.futures import fail, settle
-from hsup_driver_libcontainer.program import exit_status, start_error
+from hsup_driver_libcontainer.program import execution_error, exit_status
 
 
 class Executions:
@@ -78,6 +78,6 @@ class Execution:
             return
         match received.message:
             case Failed(text):
-                fail(self._end, start_error(text))
+                fail(self._end, execution_error(text))
             case Exited(status):
                 settle(self._end, exit_status(status))

@@ -193,7 +193,7 @@ class HostResources:
         try:
             return self._network.plan(place.subnet, place.interface)
         except OSError as error:
-            raise DynoStartError(f"cannot plan the dyno's network: {error}") from error
+            raise DynoStartError(f"cannot set up the dyno's network: {error}") from error
 
     def sample(self, size: Size) -> Allocation:
         """Return an allocation that a dyno could get, and take nothing. Raises DriverError."""
@@ -208,7 +208,7 @@ class HostResources:
         try:
             yield from self._network.explain(sample.subnet, sample.interface)
         except OSError as error:
-            raise DynoStartError(f"cannot plan the dyno's network: {error}") from error
+            raise DynoStartError(f"cannot set up the dyno's network: {error}") from error
 
     def take_back(self, place: Allocation) -> None:
         """Give back the allocation of a dyno whose network was not made yet, except for its uid."""

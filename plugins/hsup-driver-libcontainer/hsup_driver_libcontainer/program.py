@@ -28,6 +28,11 @@ def exit_status(status: int) -> ExitStatus:
     return ExitStatus(code=code) if code >= 0 else ExitStatus(signal=-code)
 
 
-def start_error(what: str) -> DynoStartError:
-    """Return the error for a dyno or an exec'd command that could not be started."""
-    return DynoStartError(f"cannot start the dyno: {what}")
+def start_error(reason: str) -> DynoStartError:
+    """Return the error for a dyno that could not be started."""
+    return DynoStartError(f"cannot start the dyno: {reason}")
+
+
+def execution_error(reason: str) -> DynoStartError:
+    """Return the error for an exec'd command that could not be executed."""
+    return DynoStartError(f"cannot execute the command in the dyno: {reason}")

@@ -25,7 +25,8 @@ _CAPABILITIES = {
     "sys_admin": 21,
     "mknod": 27,
 }
-_COPIES = "the start of each dyno changes the owner of every file of its slug"
+#: What follows if the mount of a slug cannot be idmapped.
+COPIES = "each start has to change the owner of every file in the slug, which is slow"
 _MACHINES = ("x86_64", "aarch64")
 #: The files that Docker and Podman put into the root of a container.
 _MARKS_OF_CONTAINERS = (".dockerenv", "run/.containerenv")
@@ -76,6 +77,13 @@ def how_to_get_rights(root: str = "/") -> str:
     return "run hsup with sudo"
 
 
+def how_to_install(*packages: str) -> str:
+    """Return how to install packages, by their names in Debian."""
+    it, package = ("them", "packages") if len(packages) > 1 else ("it", "package")
+    names = " ".join(packages)
+    return f"install {it}: apt-get install {names}, or your system's {package} of {it}"
+
+
 def _kernel() -> Finding:
     release, version = os.uname().release, _version()
     if version < _OLDEST_KERNEL:
@@ -83,7 +91,7 @@ def _kernel() -> Finding:
         return Finding("kernel", is_good=False, text=text, remedy="upgrade the kernel")
     text = f"Linux {release}"
     if version < _KERNEL_WITHOUT_COPIES:
-        text += f": before 5.19 {_COPIES}"
+        text += f"; before 5.19, {COPIES}"
     return Finding("kernel", is_good=True, text=text)
 
 
@@ -115,9 +123,9 @@ def _user_namespaces() -> Finding:
     Dynos run without them, too.
     """
     most = _most_user_namespaces()
-    text = "allowed" if most else f"user.max_user_namespaces is 0: {_COPIES}"
+    text = "allowed" if most else f"user.max_user_namespaces is 0, so {COPIES}"
     if most is None:
-        text = f"the kernel does not support them (CONFIG_USER_NS): {_COPIES}"
+        text = f"the kernel does not support them (CONFIG_USER_NS), so {COPIES}"
     return Finding("user namespaces", is_good=bool(most), text=text)
 
 

@@ -23,7 +23,8 @@ def read_size(environ: Mapping[str, str]) -> int | None:
     match = _SIZE.fullmatch(text)
     number = whole_number(match[1]) if match else None
     if match is None or not number:
-        raise UsageError(f'{VARIABLE} must be a size such as 256M or 2G, got "{text}"')
+        text = f'{VARIABLE} must be a size such as 256M or 2G, got "{text}"'
+        raise UsageError(text, hint="unset it to use the default, half of a dyno's memory")
     return number * _UNITS[match[2].upper()]
 
 

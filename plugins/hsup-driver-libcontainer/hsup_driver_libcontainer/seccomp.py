@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from hsup.api import Finding
 from hsup.errors import DriverError
 from hsup.folders import make_folders
+from hsup_driver_libcontainer.requirements import how_to_install
 
 if TYPE_CHECKING:
     import pyseccomp  # type: ignore[import-untyped]
@@ -168,7 +169,7 @@ def _load_library() -> None:
         import pyseccomp  # noqa: F401 - imported to see whether it loads
     except RuntimeError as error:
         raise DriverError(
-            "libseccomp is not installed", hint="install libseccomp2 (on Fedora: libseccomp)"
+            "libseccomp is not installed", hint=how_to_install("libseccomp2")
         ) from error
 
 

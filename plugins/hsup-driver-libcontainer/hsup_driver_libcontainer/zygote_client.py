@@ -125,9 +125,12 @@ class Zygote:
         connection = self._connection()
         try:
             self._await(connection, select.POLLIN)
-            said = json.loads(connection.recv(1 << 16) or b'"the zygote ended"')
+            said = json.loads(connection.recv(1 << 16) or b'"hsup\'s helper process ended"')
         except (BrokenPipeError, ConnectionResetError):
-            said = f"the zygote was stopped, or took longer than {_PATIENCE_SECONDS:g} s"
+            said = (
+                "hsup's helper process was stopped, "
+                f"or did not answer within {_PATIENCE_SECONDS:g} s"
+            )
         if said:
             raise DriverError(f"cannot mount a stack image: {said}")
 

@@ -124,7 +124,7 @@ def in_child(function: Callable[[], str]) -> str:
 
 def test_a_disk_image_is_a_stack(settings, environ, stack, tmp_path):
     if shutil.which("mkfs.ext4", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-        pytest.skip("mkfs.ext4 is not installed (apt install e2fsprogs)")
+        pytest.skip("mkfs.ext4 is not installed (apt-get install e2fsprogs)")
     image = tmp_path / "stack.img"
     size = "96M"
     command = ["mkfs.ext4", "-q", "-d", str(stack), str(image), size]

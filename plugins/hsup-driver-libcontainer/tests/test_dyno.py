@@ -230,7 +230,7 @@ def test_a_dyno_of_which_too_many_open_files_keep_hsup_from_hearing_is_none(desc
         one.dyno.launch(SPEC, [])
         with descriptors_left(1):
             one.watch()
-            expected = "cannot receive messages from the dyno: Too many open"
+            expected = "cannot set up the dyno: Too many open"
             told = pytest.raises(DynoStartError, match=expected)
             with descriptors_left(0), told:
                 await one.dyno.started()

@@ -22,7 +22,7 @@ def low_descriptors() -> LowDescriptors:
 class LowDescriptors:
     """Lends two descriptors with low numbers to the outputs of one dyno after another.
 
-    posix_spawn of glibc refuses descriptors above the child's limit of open files
+    posix_spawn of glibc refuses descriptors above the child's open-file limit
     (EBADF), which the pipes of the five hundredth dyno exceed.
 
     A third one is reserved for looking at processes, without which no dyno can be ended.

@@ -29,7 +29,7 @@ class SimpleDriver:
     ignores_slugs = True
 
     def __init__(self, settings: Settings) -> None:
-        self._surroundings = settings.environ
+        self._host_environment = settings.environ
         self._folder = settings.folder
         self._marks = Marks()
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -49,7 +49,7 @@ class SimpleDriver:
         from hsup_driver_simple import foreground
 
         self._enter_folder(spec)
-        what = program(spec, self._surroundings)
+        what = program(spec, self._host_environment)
         return foreground.run(what, self._marks.next(), grace_seconds, self._open_files)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
@@ -57,7 +57,7 @@ class SimpleDriver:
         from hsup_driver_simple.dyno import watch
 
         self._enter_folder(spec)
-        what = program(spec, self._surroundings)
+        what = program(spec, self._host_environment)
         address = Address(ip="127.0.0.1", port=_port(what.environment))
         if spec.name.type == "web":
             _require_free(address.port)
@@ -83,11 +83,11 @@ class SimpleDriver:
         except OSError as error:
             raise DynoStartError(
                 f'cannot enter "{path}": {error.strerror}',
-                hint="restore the directory, or start hsup again in the new one",
+                hint="restore the directory, or start hsup in the new directory",
             ) from error
         if read_from and status.st_ino != read_from.inode:
-            version = spec.release_version
-            raise DynoStartError(f'"{path}" is not the directory that v{version} was read from')
+            text = f'"{path}" has been replaced since v{spec.release_version} was read'
+            raise DynoStartError(text, hint="start hsup again")
 
     @cached_property
     def _scanner(self) -> ProcessScanner:
@@ -102,13 +102,14 @@ def _port(environment: Mapping[str, str]) -> int:
 
     number = port_number(environment["PORT"])
     if number is None:
-        text = environment["PORT"]
-        raise DynoStartError(f'PORT must be a number from 1 to 65535, got "{text}"')
+        got = f'got "{environment["PORT"]}"'
+        raise DynoStartError(f"the release's PORT must be a number from 1 to 65535, {got}")
     return number
 
 
 def _require_free(port: int) -> None:
-    """Raise DynoStartError if another program listens on a port."""
+    """Raise DynoStartError if another program listens on a port, or the kernel refuses it."""
+    import errno
     import socket
 
     with socket.socket() as probe:
@@ -116,7 +117,10 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("", port))
         except OSError as error:
-            raise DynoStartError(
-                f"cannot listen on port {port}: {os.strerror(error.errno or 0)}",
-                hint="stop the program that listens there, or set PORT in the release",
-            ) from error
+            if error.errno == errno.EADDRINUSE:
+                text = f"port {port} is taken by another program"
+                hint = "stop that program, or set PORT in the release"
+            else:
+                text = f"port {port} cannot be used: {os.strerror(error.errno or 0)}"
+                hint = "set PORT in the release to another port"
+            raise DynoStartError(text, hint=hint) from error

@@ -27,7 +27,7 @@ _SI_KERNEL = 0x80
 def run(program: Program, mark: int, grace_seconds: float, open_files: int) -> ExitStatus:
     """Run a program until it has ended and none of its processes is left.
 
-    `open_files` is its soft limit of open files. The program shares hsup's process group,
+    `open_files` is its soft open-file limit. The program shares hsup's process group,
     so that the terminal's ^C and ^Z reach it, and a shell can do job control. A signal
     that is sent to hsup alone is passed on to every process; SIGTERM and SIGHUP begin the
     grace period, and another SIGTERM ends it.

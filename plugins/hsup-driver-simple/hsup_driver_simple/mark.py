@@ -93,7 +93,7 @@ def parent_of(pid: int) -> int:
 
 @contextmanager
 def children_get(mark: int, open_files: int) -> Iterator[None]:
-    """Give processes that are started inside the block a mark, and a limit of open files.
+    """Give processes that are started inside the block a mark, and an open-file limit.
 
     During the block hsup itself has these limits: the block must not await anything, nor
     open a descriptor. Raises DynoStartError.
@@ -102,7 +102,7 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
     try:
         resource.setrlimit(RLIMIT_LOCKS, (mark, locks[1]))
     except ValueError as error:
-        text = f"cannot mark the processes of the dyno: the limit of file locks is {locks[1]}"
+        text = f"cannot mark the processes of the dyno: the limit on file locks is {locks[1]}"
         raise DynoStartError(text, hint="set it to unlimited: ulimit -Hx unlimited") from error
     try:
         with children_may_open(open_files):

@@ -77,16 +77,16 @@ class Program(NamedTuple):
         )
 
 
-def program(spec: DynoSpec, surroundings: Mapping[str, str]) -> Program:
-    """Return the program of a dyno; `surroundings` is hsup's own environment.
+def program(spec: DynoSpec, host_environment: Mapping[str, str]) -> Program:
+    """Return the program of a dyno; `host_environment` is hsup's own.
 
     Raises DynoStartError for a command that does not exist or is not executable.
     """
-    environment = {**inherited(surroundings), **launch.environment(spec)}
+    environment = {**inherited(host_environment), **launch.environment(spec)}
     words = spec.command.words
     if not words:
         raise DynoStartError(
-            f"{spec.name} only has the command of its image",
+            f"the release has no command for {spec.name}, only its image does",
             hint="use a driver that runs images: -d docker",
         )
     if spec.command.is_shell_line:
@@ -104,11 +104,11 @@ def exit_status(wait_status: int) -> ExitStatus:
     return ExitStatus(code=os.WEXITSTATUS(wait_status))
 
 
-def inherited(surroundings: Mapping[str, str]) -> dict[str, str]:
+def inherited(host_environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables that a dyno inherits from hsup."""
     return {
         name: value
-        for name, value in surroundings.items()
+        for name, value in host_environment.items()
         if name in _INHERITED or name.startswith(_INHERITED_PREFIX)
     }
 

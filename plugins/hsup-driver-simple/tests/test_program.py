@@ -91,5 +91,7 @@ def test_what_cannot_be_an_argument_is_an_error():
 
 
 def test_a_process_that_has_the_command_of_its_image_only_is_refused():
-    with pytest.raises(DynoStartError, match=r"web\.1 only has the command of its image; use"):
+    with pytest.raises(
+        DynoStartError, match=r"the release has no command for web\.1, only its image does"
+    ):
         program(spec(), SURROUNDINGS)

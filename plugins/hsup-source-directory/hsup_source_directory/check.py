@@ -25,7 +25,7 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     there = Path(settings.folder, path)
     if not _is_control_file(there):
         return None
-    what = f"control file {path}"
+    what = f'control file "{path}"'
     try:
         content = read_control_file(there)
     except OSError as error:
@@ -38,8 +38,8 @@ def _next_control_file(folder: Path) -> Path:
     for path in (folder / "new", folder / "loaded"):
         if os.path.lexists(path):
             return path
-    hint = "put a control file there as new"
-    raise SourceError(f"control directory {folder} has neither new nor loaded", hint=hint)
+    text = f'control directory {folder} contains neither "new" nor "loaded"'
+    raise SourceError(text, hint='write a control file named "new" there')
 
 
 def _is_control_file(path: Path) -> bool:

@@ -129,12 +129,10 @@ def _decode(content: bytes) -> object:
     except json.JSONDecodeError as error:
         return _syntax_fault(error)
     except RecursionError:
-        return Fault(
-            place="", problem="must be a JSON object, got values that are nested too deeply"
-        )
+        return Fault(place="", problem="is nested too deeply")
     except ValueError:
         # Only int() is left in json.loads to raise it, which limits its digits.
-        return Fault(place="", problem="must be a JSON object, got a number of too many digits")
+        return Fault(place="", problem="contains a number with too many digits")
 
 
 def _syntax_fault(error: json.JSONDecodeError) -> Fault:
@@ -218,7 +216,12 @@ class _Reader:
         return Slug(location=location, checksum=checksum) if location else None
 
     def _refuse(self, path: JsonPath, subject: str, expected: str, found: object) -> None:
-        self._note(path, f"{subject} must be {expected}, got {_shown(found)}")
+        self._note_wrong(path, subject, f"must be {expected}", found)
+
+    def _note_wrong(self, path: JsonPath, subject: str, problem: str, found: object) -> None:
+        is_missing = found is _MISSING
+        how = f"is missing; it {problem}" if is_missing else f"{problem}, got {_shown(found)}"
+        self._note(path, f"{subject} {how}")
 
     def _note(self, path: JsonPath, problem: str, *, is_warning: bool = False) -> None:
         if not self.told.count(is_warning=is_warning):
@@ -229,7 +232,7 @@ class _Reader:
 
     def _check_keys(self, path: JsonPath, value: _Object, known: Sequence[str], owner: str) -> None:
         for key in value.repeated:
-            self._note((*path, key), f"{_shown(key)}{owner} must be given once, got it again")
+            self._note((*path, key), f"{_shown(key)}{owner} is given more than once")
         names = _by_lower_case(known)
         for key in value:
             name = names.get(key.lower())
@@ -246,7 +249,7 @@ class _Reader:
         name, earlier = path[-1], self._written.get(path)
         self._written[path] = key
         if earlier:
-            text = f'"{name}"{owner} must be given once, got "{earlier}" and "{key}"'
+            text = f'"{name}"{owner} is given more than once, as "{earlier}" and "{key}"'
             self._note(path, text)
         elif key != name:
             text = f'key "{key}"{owner} should be written "{name}"'
@@ -295,7 +298,7 @@ class _Reader:
             self._note(("Env",), f'"Env" must be an object of strings, got {_kind(found)}')
             return {}
         for name in found.repeated:
-            self._note(("Env", name), f'{_shown(name)} of "Env" must be given once, got it again')
+            self._note(("Env", name), f'{_shown(name)} of "Env" is given more than once')
         return {name: self._config_value(name, one) for name, one in found.items()}
 
     def _config_value(self, name: str, found: object) -> str:
@@ -315,7 +318,9 @@ class _Reader:
         if problem:
             self._note(path, f"{subject} {problem}, got {_shown(name)}")
         elif not _PORTABLE_VARIABLE.fullmatch(name):
-            text = f"{subject} should be letters, digits and _, got {_shown(name)}"
+            text = (
+                f"{subject} should consist of letters, digits and underscores, got {_shown(name)}"
+            )
             self._note(path, text, is_warning=True)
 
     def _processes(self, value: Mapping[str, object]) -> tuple[ProcessType, ...]:
@@ -337,7 +342,7 @@ class _Reader:
             if process and process.name in processes:
                 path = ("Processes", index, "Type")
                 subject = f'"Type" of process {index + 1}'
-                self._note(path, f'{subject} must be unique, got "{process.name}" again')
+                self._note(path, f'{subject} is "{process.name}" again; types must differ')
             elif process:
                 processes[process.name] = process
         return tuple(processes.values())
@@ -361,8 +366,8 @@ class _Reader:
         size = self._size((*path, "Size"), f'"Size"{owner}', members)
         problem = type_problem(name if isinstance(name, str) else "")
         if problem or not isinstance(name, str):
-            text = f'"Type" of process {index + 1} {problem}, got {_shown(name)}'
-            self._note((*path, "Type"), text)
+            subject = f'"Type" of process {index + 1}'
+            self._note_wrong((*path, "Type"), subject, str(problem), name)
             return None
         return ProcessType(name=name, command=command, quantity=quantity, size=size)
 
@@ -414,8 +419,6 @@ def _suggestion(key: str, known: Sequence[str]) -> str:
 
 def _shown(found: object) -> str:
     """Return a value for a fault: short, on one line, and printable."""
-    if found is _MISSING:
-        return "nothing"
     if isinstance(found, list | dict):
         return _kind(found)
     if isinstance(found, str):

@@ -67,12 +67,13 @@ class Folder:
             return wrong_owner
         if status.st_nlink > 1 and status.st_uid != owner and not self._is_trusted:
             # Without fs.protected_hardlinks, any user can link to any file (man 5 proc).
-            problem = f"must have no other name, got a file with {status.st_nlink} hard links"
+            problem = f"must have only one hard link, has {status.st_nlink}"
             return Fault("", problem)
         if status.st_uid in {_ROOT, os.geteuid()} and not self._is_trusted and _is_shared(status):
             mode = stat.S_IMODE(status.st_mode)
             problem = (
-                f"must be writable only by its owner in this directory, got the mode {mode:04o}"
+                "must not be writable by group or others, as other users can write to this "
+                f"directory; its mode is {mode:04o}"
             )
             return Fault("", problem)
         return None

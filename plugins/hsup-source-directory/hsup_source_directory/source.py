@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 #: How often in a row `new` may be replaced while it is accepted.
 ATTEMPTS = 10
 
-_CANNOT_READ = "cannot read control file new"
-_UNFINISHED = "control file new is incomplete and still open, waiting for its writer to close it"
+_CANNOT_READ = 'cannot read control file "new"'
+_UNFINISHED = 'control file "new" is incomplete and open for writing; hsup waits until it is closed'
 
 
 def control_folder(settings: Settings) -> Path:
@@ -133,7 +133,7 @@ class DirectorySource:
             self._home = self._home or directory.folder.identity
         parsed = self._parse(*stored)
         if parsed.release is None:
-            logger.warning("ignoring control file .running: %s", parsed.errors[0])
+            logger.warning('ignoring control file ".running": %s', parsed.errors[0])
             return None
         self._kept = parsed.release
         newest = self._release
@@ -167,13 +167,12 @@ class DirectorySource:
             return ()
         parsed = self._parse(*loaded)
         if parsed.release is None:
-            problem = ReleaseRejected("cannot read control file loaded", parsed.errors)
-            raise SourceError(
-                str(problem), hint="put a valid one there as new, or remove it"
-            ) from problem
+            problem = ReleaseRejected('cannot read control file "loaded"', parsed.errors)
+            hint = 'write a valid one named "new" there, or remove "loaded"'
+            raise SourceError(str(problem), hint=hint) from problem
         self._loaded, self._release = loaded, parsed.release
         self._settle_in(directory)
-        return tuple(f"control file loaded: {fault}" for fault in parsed.warnings)
+        return tuple(f'control file "loaded": {fault}' for fault in parsed.warnings)
 
     def _settle_in(self, directory: ControlDirectory) -> None:
         """Remember the directory of the newest release."""
@@ -188,9 +187,11 @@ class DirectorySource:
         """Raise SourceError unless this is the directory that a release came from."""
         is_older = self._has_moved and release != self._release
         if is_older or self._is_elsewhere(directory):
-            where = f"control directory {self._folder}"
-            text = f"cannot keep {release}: {where} is no longer the directory that it came from"
-            raise SourceError(text, hint=f"put a release in {self._folder / NEW}")
+            text = (
+                f"cannot save {release}: {self._folder} has been replaced by another directory "
+                f"since v{release.version} was read"
+            )
+            raise SourceError(text, hint=f"write a release to {self._folder / NEW}")
 
     def _parse(self, content: bytes | Fault, author: Author) -> Parsed:
         name = self._folder.resolve().name
@@ -206,7 +207,8 @@ class DirectorySource:
             outcome = self._attempt(directory)
             if outcome is not None:
                 return outcome
-        raise SourceError("control file new is replaced faster than it can be read")
+        text = 'control file "new" is replaced faster than it can be read'
+        raise SourceError(text, hint="write it less often")
 
     def _attempt(self, directory: ControlDirectory) -> _Outcome | None:
         """Accept or reject `new`; return None if it was replaced meanwhile."""
@@ -218,7 +220,7 @@ class DirectorySource:
         except BeingWrittenError:
             return self._wait(directory)
         except OSError as error:
-            raise directory.failure("read new", error) from error
+            raise directory.failure('read "new"', error) from error
 
     def _decide(self, directory: ControlDirectory, submission: Submission) -> _Outcome | None:
         """Accept a valid file, even while it is open for writing; half a file is faulty."""
@@ -256,7 +258,7 @@ class DirectorySource:
         known, self._left = self._left, submission.identity[:2]
         if known == self._left:
             return _Outcome()
-        hint = f"rename {self._folder / NEW}; hsup does not touch it"
+        hint = f"rename {self._folder / NEW}, which hsup leaves alone"
         return _Outcome(rejected=ReleaseRejected(_CANNOT_READ, errors, hint=hint))
 
     def _reject(

@@ -96,7 +96,7 @@ class ControlDirectory:
 
     def read(self, name: str) -> tuple[bytes | Fault, Author] | None:
         """Return content and author of a file, None if there is none. Raises SourceError."""
-        with self._doing(f"read {name}"):
+        with self._doing(f'read "{name}"'):
             try:
                 most_bytes = _MOST_RUNNING_BYTES if name == RUNNING else MAX_BYTES
                 content, status = self.folder.read(name, most_bytes)
@@ -106,7 +106,7 @@ class ControlDirectory:
 
     def keep(self, content: bytes, author: Author | None) -> None:
         """Keep the release that runs. Raises SourceError."""
-        with self._doing("write .running"):
+        with self._doing('write ".running"'):
             self.folder.write(RUNNING, content, _PRIVATE, author)
 
     def accept(self, submission: Submission, content: bytes) -> bool:
@@ -115,13 +115,13 @@ class ControlDirectory:
         Returns False if `new` was replaced meanwhile. Raises SourceError, and then leaves
         `new` as it is.
         """
-        with self._doing("write loaded"):
+        with self._doing('write "loaded"'):
             self.folder.write(LOADED, content, _PRIVATE, submission.author)
         for name in (REJECTED, LAST_ERROR):
             # They only inform, and must not keep a valid release from running.
             with suppress(OSError):
                 self.folder.unlink(name)
-        with self._doing("remove new"):
+        with self._doing('remove "new"'):
             if not self._take(submission):
                 return False
             self.folder.unlink(TAKEN)
@@ -134,9 +134,9 @@ class ControlDirectory:
         Returns False if `new` was replaced meanwhile. Raises SourceError, and then leaves
         `new` as it is.
         """
-        with self._doing("write last_error"):
+        with self._doing('write "last_error"'):
             self.folder.write(LAST_ERROR, text.encode(errors="backslashreplace"), _PUBLIC)
-        with self._doing("rename new to rejected"):
+        with self._doing('rename "new" to "rejected"'):
             if submission.descriptor is None:
                 self.folder.rename(NEW, REJECTED)
             elif self._take(submission):

@@ -28,7 +28,7 @@ def test_new_is_checked_and_left_where_it_is(settings):
     checked = check(None, settings)
 
     assert checked is not None
-    assert checked.what == f"control file {folder / 'new'}"
+    assert checked.what == f'control file "{folder / "new"}"'
     assert [fault.place for fault in checked.faults] == ["line 2"]
     assert sorted(path.name for path in folder.iterdir()) == ["loaded", "new"]
 
@@ -37,12 +37,14 @@ def test_without_new_the_loaded_file_is_checked(settings):
     (Path(settings.folder) / "control" / "loaded").write_text(GOOD)
     checked = check(None, settings)
     assert checked is not None
-    assert checked.what.endswith("/loaded")
+    assert checked.what.endswith('/loaded"')
     assert checked.faults == ()
 
 
 def test_an_empty_folder_has_nothing_to_check(settings):
-    with pytest.raises(SourceError, match="has neither new nor loaded; put a control file"):
+    with pytest.raises(
+        SourceError, match='contains neither "new" nor "loaded"; write a control file named "new"'
+    ):
         check(None, settings)
 
 
@@ -78,5 +80,5 @@ def test_a_folder_is_of_another_kind_unless_it_has_the_name(settings):
 
 def test_a_file_that_is_not_there_is_of_another_kind_unless_it_has_the_name(settings):
     assert check(Path("Procfile"), settings) is None
-    with pytest.raises(SourceError, match=r"cannot read control file x\.json: No such file"):
+    with pytest.raises(SourceError, match=r'cannot read control file "x\.json": No such file'):
         check(Path("x.json"), settings)

@@ -124,10 +124,10 @@ def test_a_faulty_command_of_a_container_image_is_told_that_none_would_do():
 
 def test_a_rejection_reads_as_a_sentence():
     error = ReleaseRejected(
-        "cannot read control file new", parsed(with_process(Quantity="two")).errors
+        'cannot read control file "new"', parsed(with_process(Quantity="two")).errors
     )
     assert str(error) == (
-        'cannot read control file new: line 1: "Quantity" of process "web" must be '
+        'cannot read control file "new": line 1: "Quantity" of process "web" must be '
         'a whole number, 0 or more, got "two"'
     )
 
@@ -144,8 +144,8 @@ def test_a_rejection_reads_as_a_sentence():
         (b'{"Version": }', 'line 1, column 13: must be JSON: expecting value, got "}"'),
         (b'{"Env": {"A": "secret', "line 1, column 15: must be JSON: unterminated string"),
         (b"{} {}", "line 1, column 4: must be JSON: extra data"),
-        (b"[" * 20_000, "must be a JSON object, got values that are nested too deeply"),
-        (b"9" * 5000, "must be a JSON object, got a number of too many digits"),
+        (b"[" * 20_000, "is nested too deeply"),
+        (b"9" * 5000, "contains a number with too many digits"),
     ],
 )
 def test_what_is_not_json_is_told_with_line_and_column(content, expected):
@@ -213,8 +213,8 @@ def test_the_top_level_is_an_object(content, found):
             '"Env": {"A\\u0000": "x"}',
             'a name in "Env" must not be empty or contain "=" or control characters, got "A\\u0000"',  # noqa: E501
         ),
-        ('"Env": {"A": "1", "A": "2"}', '"A" of "Env" must be given once, got it again'),
-        ('"Version": 1, "Version": 2', '"Version" must be given once, got it again'),
+        ('"Env": {"A": "1", "A": "2"}', '"A" of "Env" is given more than once'),
+        ('"Version": 1, "Version": 2', '"Version" is given more than once'),
     ],
 )
 def test_a_faulty_member_is_told_with_its_line(member, expected):
@@ -229,12 +229,12 @@ def test_a_faulty_member_is_told_with_its_line(member, expected):
         ({"Quantity": 0.5}, '"Quantity" of process "web" must be {whole}, got 0.5'),
         ({"Quantity": True}, '"Quantity" of process "web" must be {whole}, got true'),
         ({"Quantity": None}, '"Quantity" of process "web" must be {whole}, got null'),
-        ({"Quantity": ...}, '"Quantity" of process "web" must be {whole}, got nothing'),
+        ({"Quantity": ...}, '"Quantity" of process "web" is missing; it must be {whole}'),
         (
             {"Quantity": 10_001},
             '"Quantity" of process "web" must be a whole number, 10000 or less, got 10001',
         ),
-        ({"Args": ...}, '"Args" of process "web" must be {list}, got nothing'),
+        ({"Args": ...}, '"Args" of process "web" is missing; it must be {list}'),
         ({"Args": []}, '"Args" of process "web" must be {list}, got an empty list'),
         ({"Args": "./web"}, '"Args" of process "web" must be {list}, got "./web"'),
         (
@@ -249,14 +249,14 @@ def test_a_faulty_member_is_told_with_its_line(member, expected):
         ({"Size": 2}, '"Size" of process "web" must be {size}, got 2'),
         ({"Size": "a\nb"}, '"Size" of process "web" must be {size}, got "a\\nb"'),
         ({"Size": ["eco"]}, '"Size" of process "web" must be {size}, got a list'),
-        ({"Type": ...}, '"Type" of process 1 must be {type}, got nothing'),
-        ({"Type": ""}, '"Type" of process 1 must be {type}, got ""'),
-        ({"Type": 5}, '"Type" of process 1 must be {type}, got 5'),
-        ({"Type": "../x"}, '"Type" of process 1 must be {type}, got "../x"'),
-        ({"Type": "web\n"}, '"Type" of process 1 must be {type}, got "web\\n"'),
+        ({"Type": ...}, '"Type" of process 1 is missing; it must consist of {type}'),
+        ({"Type": ""}, '"Type" of process 1 must consist of {type}, got ""'),
+        ({"Type": 5}, '"Type" of process 1 must consist of {type}, got 5'),
+        ({"Type": "../x"}, '"Type" of process 1 must consist of {type}, got "../x"'),
+        ({"Type": "web\n"}, '"Type" of process 1 must consist of {type}, got "web\\n"'),
         (
             {"Type": "x" * 129},
-            '"Type" of process 1 must be {type}, got "' + "x" * 60 + '"…',
+            '"Type" of process 1 must consist of {type}, got "' + "x" * 60 + '"…',
         ),
     ],
 )
@@ -264,7 +264,7 @@ def test_a_faulty_process_is_told_by_its_type(changed, expected):
     text = expected.format(
         whole="a whole number, 0 or more",
         list="a list of one or more strings",
-        type="1 to 128 letters, digits, - and _",
+        type="1 to 128 letters, digits, hyphens and underscores",
         size="the name of a dyno size",
     )
     assert faults_of(with_process(**changed)) == [f"line 1: {text}"]
@@ -273,7 +273,7 @@ def test_a_faulty_process_is_told_by_its_type(changed, expected):
 def test_a_type_is_given_once():
     process = b'{"Args": ["x"], "Quantity": 1, "Type": "web"}'
     content = b'{"Processes": [\n' + process + b",\n" + process + b"\n]}"
-    assert faults_of(content) == ['line 3: "Type" of process 2 must be unique, got "web" again']
+    assert faults_of(content) == ['line 3: "Type" of process 2 is "web" again; types must differ']
 
 
 def test_all_faults_are_told_in_the_order_of_the_file():
@@ -294,7 +294,10 @@ def test_all_faults_are_told_in_the_order_of_the_file():
         ('"versoin": 1', 'unknown key "versoin" is ignored, did you mean "Version"?'),
         ('"Zebra": 1', 'unknown key "Zebra" is ignored'),
         (f'"{"x" * 61}": 1', f'unknown key "{"x" * 60}"… is ignored'),
-        ('"Env": {"a-b": "secret"}', 'a name in "Env" should be letters, digits and _, got "a-b"'),
+        (
+            '"Env": {"a-b": "secret"}',
+            'a name in "Env" should consist of letters, digits and underscores, got "a-b"',
+        ),
     ],
 )
 def test_an_oddity_warns_and_is_accepted(member, expected):
@@ -341,15 +344,15 @@ def test_config_vars_that_differ_in_case_are_different():
     [
         (
             b'{"Version": 1,\n"version": 2}',
-            '"Version" must be given once, got "Version" and "version"',
+            '"Version" is given more than once, as "Version" and "version"',
         ),
         (
             b'{"version": 1,\n"Version": 1}',
-            '"Version" must be given once, got "version" and "Version"',
+            '"Version" is given more than once, as "version" and "Version"',
         ),
         (
             b'{"Processes": [{"Type": "web", "Args": ["x"], "Quantity": 1,\n"quantity": 2}]}',
-            '"Quantity" of process "web" must be given once, got "Quantity" and "quantity"',
+            '"Quantity" of process "web" is given more than once, as "Quantity" and "quantity"',
         ),
     ],
 )

@@ -119,11 +119,11 @@ def test_a_faulty_new_is_rejected_and_the_old_release_goes_on(source, folder, ve
     fetched = source.fetch()
 
     assert version_of(fetched) == 1
-    assert str(fetched.rejected) == f"cannot read control file new: {FAULT}"
+    assert str(fetched.rejected) == f'cannot read control file "new": {FAULT}'
     assert files(folder) == {
         "loaded": version(1),
         "rejected": FAULTY,
-        "last_error": f"cannot read control file new: {FAULT}\n".encode(),
+        "last_error": f'cannot read control file "new": {FAULT}\n'.encode(),
     }
 
 
@@ -144,8 +144,8 @@ def test_last_error_has_a_line_for_every_fault(source, folder):
     (folder / "new").write_bytes(b'{"Version": "two",\n"Name": 5}')
     source.fetch()
     assert (folder / "last_error").read_text() == (
-        f"cannot read control file new: {FAULT}\n"
-        'cannot read control file new: line 2: "Name" must be a string, got 5\n'
+        f'cannot read control file "new": {FAULT}\n'
+        'cannot read control file "new": line 2: "Name" must be a string, got 5\n'
     )
 
 
@@ -167,13 +167,15 @@ def test_a_hundred_megabytes_are_rejected_unread(source, folder):
     with (folder / "new").open("wb") as file:
         file.truncate(100 * 2**20)
     assert str(source.fetch().rejected) == (
-        "cannot read control file new: must be at most 1 MiB, got 100.0 MiB"
+        'cannot read control file "new": must be at most 1 MiB, got 100.0 MiB'
     )
 
 
 def test_warnings_are_told_once(source, folder):
     (folder / "new").write_bytes(b'{"versoin": 1, "Processes": []}')
-    text = 'control file loaded: line 1: unknown key "versoin" is ignored, did you mean "Version"?'
+    text = (
+        'control file "loaded": line 1: unknown key "versoin" is ignored, did you mean "Version"?'
+    )
     assert source.fetch().warnings == (text,)
     assert source.fetch().warnings == ()
 
@@ -183,7 +185,8 @@ def test_a_faulty_loaded_is_an_error(source, folder):
     with pytest.raises(SourceError) as caught:
         source.fetch()
     assert str(caught.value) == (
-        f"cannot read control file loaded: {FAULT}; put a valid one there as new, or remove it"
+        f'cannot read control file "loaded": {FAULT}; write a valid one named "new" there, '
+        'or remove "loaded"'
     )
 
 
@@ -255,7 +258,7 @@ class TestBeingWritten:
             assert version_of(source.fetch()) == 2
             assert sorted(files(folder)) == ["loaded"]
         assert told == [
-            "control file new is incomplete and still open, waiting for its writer to close it"
+            'control file "new" is incomplete and open for writing; hsup waits until it is closed'
         ]
 
     def test_a_faulty_new_is_rejected_when_it_is_closed(self, source, folder):
@@ -355,7 +358,7 @@ class TestNotAFile:
         (folder / "new" / "precious").write_bytes(b"data")
         fetched = source.fetch()
         assert str(fetched.rejected) == (
-            "cannot read control file new: must be a file, got a directory"
+            'cannot read control file "new": must be a file, got a directory'
         )
         assert (folder / "rejected" / "precious").read_bytes() == b"data"
 
@@ -378,7 +381,7 @@ class TestNotAFile:
         fetched = source.fetch()
 
         assert fetched.rejected is not None
-        assert "cannot rename new to rejected in control directory" in fetched.warnings[0]
+        assert 'cannot rename "new" to "rejected" in control directory' in fetched.warnings[0]
         remedy = f"write a release to {folder / 'new'}"
         assert source.fetch() == Fetched(release=None, remedy=remedy, ask_again=True)
         assert sorted(path.name for path in folder.iterdir()) == ["last_error", "new", "rejected"]
@@ -446,7 +449,7 @@ class TestUnusableFolder:
         (folder / "new").write_bytes(version(2))
         with (
             refused(folder / "new", errno.EACCES),
-            pytest.raises(SourceError, match=r"cannot read new in control .*denied"),
+            pytest.raises(SourceError, match=r'cannot read "new" in control .*denied'),
         ):
             DirectorySource(folder).fetch()
         assert files(folder) == {"new": version(2)}
@@ -459,7 +462,7 @@ class TestUnusableFolder:
             with pytest.raises(SourceError) as caught:
                 source.fetch()
             assert str(caught.value) == (
-                f"cannot write loaded in control directory {folder}: "
+                f'cannot write "loaded" in control directory {folder}: '
                 "Read-only file system; mount the file system read-write"
             )
         assert files(folder) == {"loaded": version(1), "new": version(2)}
@@ -482,7 +485,7 @@ class TestUnusableFolder:
             fetched = source.fetch()
             assert version_of(fetched) == 1
             assert fetched.rejected is not None
-            assert "cannot write last_error in control directory" in fetched.warnings[0]
+            assert 'cannot write "last_error" in control directory' in fetched.warnings[0]
             assert source.fetch().rejected is None
 
     def test_a_full_disk_leaves_everything_as_it_was(self, folder, version):
@@ -494,7 +497,7 @@ class TestUnusableFolder:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
         try:
-            with pytest.raises(SourceError, match=r"cannot write loaded in .*: File too large"):
+            with pytest.raises(SourceError, match=r'cannot write "loaded" in .*: File too large'):
                 source.fetch()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -523,7 +526,7 @@ class TestUnusableFolder:
         assert files(folder) == {
             "loaded": version(1),
             "rejected": FAULTY,
-            "last_error": f"cannot read control file new: {FAULT}\n".encode(),
+            "last_error": f'cannot read control file "new": {FAULT}\n'.encode(),
         }
 
 

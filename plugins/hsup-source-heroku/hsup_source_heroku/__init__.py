@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: The environment variables with an API key; the first one that is set takes precedence.
 TOKENS = ("HEROKU_ACCESS_TOKEN", "HEROKU_API_KEY")
+#: How to get a key, for hints.
+CREATE_KEY = "create one with heroku authorizations:create"
 API_URL = "HEROKU_API_URL"
 DEFAULT_API_URL = "https://api.heroku.com"
 #: Names the directory of what hsup needs to start while the API cannot be reached.

@@ -6,6 +6,7 @@ next request depends on how many the account has left.
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ import hsup
 from hsup.archives.web import is_of_url, retry_after_seconds, session
 from hsup.cancellation import require_wanted
 from hsup.numerals import whole_number
-from hsup_source_heroku import API_URL, TOKENS, cadence
+from hsup_source_heroku import API_URL, CREATE_KEY, TOKENS, cadence
 from hsup_source_heroku.budget import HOURLY_LIMIT, Budget
 from hsup_source_heroku.errors import (
     ApiError,
@@ -63,6 +64,10 @@ class _EndlessError(Exception):
     """An answer takes more time, or has more bytes, than any of the API does."""
 
 
+class _SilentError(Exception):
+    """The server sends nothing more."""
+
+
 class _Bounds:
     """Limits time and size of one answer, from its first byte on."""
 
@@ -77,9 +82,9 @@ class _Bounds:
         if count:
             self._last = now
         elif now - self._last > _PIECE_SECONDS:
-            raise _EndlessError("it did not answer in time")
+            raise _SilentError
         if now - self._began > _ANSWER_SECONDS or self._bytes > _MOST_BYTES:
-            raise _EndlessError("its answer is too long")
+            raise _EndlessError
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -157,13 +162,13 @@ class Client:
         """Raise RateLimited while the API has asked to wait, OverBudget without a budget left."""
         now = self._clock()
         if (wait := self._not_before - now) > 0:
-            raise RateLimited(f"{self.url} asked hsup to wait", retry_after=wait)
+            text = f"{self.url} asked hsup to wait {math.ceil(wait)} s more"
+            raise RateLimited(text, retry_after=wait)
         if (wait := self._budget.wait_seconds(now)) > 0:
             share = f"{HOURLY_LIMIT // 3:,} requests an hour"
             text = f"hsup's share of the API rate limit ({share}) is used up"
-            raise OverBudget(
-                text, hint=f"wait {wait:.0f} s, hsup asks again then", retry_after=wait
-            )
+            hint = f"hsup asks again in {math.ceil(wait)} s"
+            raise OverBudget(text, hint=hint, retry_after=wait)
 
     def _send_reliably(
         self, path: str, headers: Mapping[str, str]
@@ -177,12 +182,16 @@ class Client:
                     raise
                 self._require_leave()
                 return self._send(path, headers)
-        except _EndlessError as error:
-            raise Unreachable(f"cannot reach {self.url}: {error}") from None
+        except _EndlessError:
+            raise Unreachable(f"the answer of {self.url} is too long") from None
+        except (_SilentError, requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
+            raise Unreachable(f"{self.url} did not answer in time") from None
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             # From requests; from urllib3, while it reads a body; and for settings such as
             # REQUESTS_CA_BUNDLE.
-            raise Unreachable(f"cannot reach {self.url}: {_reason(error)}") from None
+            is_reached = isinstance(error, urllib3.exceptions.ProtocolError) or _is_dropped(error)
+            what = f"{'read the answer of' if is_reached else 'reach'} {self.url}"
+            raise Unreachable(f"cannot {what}: {_reason(error)}") from None
 
     def _send(self, path: str, headers: Mapping[str, str]) -> tuple[requests.Response, bytes]:
         self._budget.spend(self._clock())
@@ -212,7 +221,7 @@ class Client:
         except zlib.error as error:
             raise BrokenAnswer(f"{self.url} sent damaged gzip data: {error}") from None
         if len(body) > _MOST_BYTES:
-            raise _EndlessError("its answer is too long")
+            raise _EndlessError
         return body
 
     def _note_remaining(self, response: requests.Response) -> None:
@@ -226,16 +235,14 @@ class Client:
         if response.headers.get(_TWO_FACTOR_HEADER) or (
             status in {_UNAUTHORIZED, _FORBIDDEN} and _said(body, "id") == _TWO_FACTOR
         ):
-            hint = (
-                f"set {TOKENS[0]} to a key that needs none; heroku authorizations:create makes one"
-            )
+            hint = f"set {TOKENS[0]} to a key that needs no second factor ({CREATE_KEY})"
             text = f"{self.url} asks for a second factor, which hsup cannot give: {message}"
             return Unauthorized(text, hint=hint)
         if status == _UNAUTHORIZED:
-            hint = f"set {TOKENS[0]} to a valid key; heroku authorizations:create makes one"
+            hint = f"set {TOKENS[0]} to a valid key ({CREATE_KEY})"
             return Unauthorized(f"{self.url} rejected the API key: {message}", hint=hint)
         if status == _FORBIDDEN:
-            hint = "use the API key of an account that may see the application"
+            hint = "use the API key of an account with access to the application"
             return Unauthorized(f"{self.url} refused {path}: {message}", hint=hint)
         if status == _NOT_FOUND:
             return NotFound(f"{self.url} has no {path}: {message}")
@@ -262,8 +269,10 @@ def _said(body: bytes, key: str) -> str:
     return " ".join(str(said).split())[:_MOST_CHARACTERS]
 
 
-def _is_dropped(error: requests.ConnectionError) -> bool:
+def _is_dropped(error: Exception) -> bool:
     """Tell whether a connection was closed before an answer, as happens to idle ones."""
+    if not isinstance(error, requests.ConnectionError):
+        return False
     return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hsup.api import Settings
 from hsup.errors import UsageError
-from hsup_source_heroku import TOKENS
+from hsup_source_heroku import CREATE_KEY, TOKENS
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.credentials import api_url, find
@@ -19,11 +19,11 @@ def connect(settings: Settings, clock: Callable[[], float] = time.monotonic) -> 
     Raises UsageError if the application or the key is missing.
     """
     if not settings.app:
-        raise UsageError("no Heroku application is named", hint="pass --app NAME, or set HSUP_APP")
+        raise UsageError("no Heroku application is given", hint="pass --app NAME, or set HSUP_APP")
     token = find(settings.environ)
     if token is None:
         raise UsageError(
             "there is no key for the Platform API",
-            hint=f"set {TOKENS[0]} (heroku authorizations:create makes one), or run heroku login",
+            hint=f"set {TOKENS[0]} to a key ({CREATE_KEY}), or run heroku login",
         )
     return settings.app, Client(api_url(settings.environ), token, Budget(), clock=clock)

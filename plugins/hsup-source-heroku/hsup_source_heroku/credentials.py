@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from hsup.errors import UsageError
 from hsup.folders import home
-from hsup_source_heroku import API_URL, DEFAULT_API_URL, TOKENS
+from hsup_source_heroku import API_URL, CREATE_KEY, DEFAULT_API_URL, TOKENS
 
 _NETRC = "NETRC"
 #: More than a file of passwords has.
@@ -60,8 +60,5 @@ def _from_netrc(environ: Mapping[str, str]) -> str | None:
 def _valid(token: str, origin: str) -> str:
     """Return a key that fits into a header. Raises UsageError, without the key in it."""
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError(
-            f"the API key in {origin} is malformed",
-            hint="make one with heroku authorizations:create",
-        )
+        raise UsageError(f"the API key in {origin} is malformed", hint=CREATE_KEY)
     return token

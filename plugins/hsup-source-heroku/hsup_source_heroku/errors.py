@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hsup.errors import SourceError
+from hsup_source_heroku import API_URL
 
 
 class ApiError(SourceError):
@@ -21,7 +22,10 @@ class ApiError(SourceError):
 
 
 class BrokenAnswer(ApiError):
-    """The answer is malformed."""
+    """The answer is malformed, as of a server that is not the API."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, hint=f"check that {API_URL}, if set, is the URL of the API")
 
 
 class Unreachable(ApiError):

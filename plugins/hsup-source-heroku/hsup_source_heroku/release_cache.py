@@ -114,7 +114,10 @@ class ReleaseCache:
         except UnicodeDecodeError:  # the error contains the text, with its secrets
             logger.warning("cannot read %s, ignoring it: it is not UTF-8", path)
             return None
-        except (OSError, msgspec.DecodeError, RecursionError) as error:
+        except OSError as error:
+            logger.warning("cannot read %s, ignoring it: %s", path, error.strerror)
+            return None
+        except (msgspec.DecodeError, RecursionError) as error:
             logger.warning("cannot read %s, ignoring it: %s", path, error)
             return None
         archived = snapshot.archived
@@ -139,7 +142,7 @@ class ReleaseCache:
         try:
             yield
         except OSError as error:
-            text = f"cannot keep the release in {self.folder}: {error.strerror}"
+            text = f"cannot save the release for the next start in {self.folder}: {error.strerror}"
             hint = f"free some space, or set {STATE_DIR} to a writable directory"
             raise SourceError(text, hint=hint) from error
 

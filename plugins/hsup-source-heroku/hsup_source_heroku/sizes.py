@@ -36,11 +36,12 @@ class Sizes:
         platform_sizes = decode(self._client.get(_PATH).body or b"", tuple[SizeAnswer, ...], _PATH)
         gigabytes = next((one.memory for one in platform_sizes if one.name == size), None)
         if gigabytes is None:
-            logger.warning("the API does not list dyno size %s, using the default", size)
+            logger.warning('the API does not list dyno size "%s"; using the default', size)
             return None
         sizes = [named(DEFAULT_NAME), *SIZES.values()]
         enough = [one for one in sizes if one.memory >= gigabytes * _GB]
         by_memory = attrgetter("memory")
         nearest = min(enough, key=by_memory) if enough else max(sizes, key=by_memory)
-        logger.warning("hsup has no dyno size %s, using the nearest, %s", size, nearest.name)
+        text = 'hsup does not know dyno size "%s"; using the nearest one, "%s"'
+        logger.warning(text, size, nearest.name)
         return nearest.name

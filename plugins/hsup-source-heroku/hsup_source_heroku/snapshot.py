@@ -160,7 +160,8 @@ class Reader:
             if newest is None or newest.id == release.id:
                 return snapshot
             release = newest
-        raise ApiError(f"releases of {self._path} change faster than they can be read")
+        text = f"releases of {self._path} change faster than they can be read"
+        raise ApiError(text, hint="make releases less often")
 
     def archive_url(self, slug: str) -> str:
         """Return a URL of a slug's archive, which expires. Raises ApiError."""
@@ -170,7 +171,7 @@ class Reader:
         try:
             return self._client.get(path, etag=etag, wanted=wanted, variant=_IMAGES)
         except NotFound as error:
-            raise Unauthorized(error.args[0], hint="check the name in --app") from error
+            raise Unauthorized(error.args[0], hint="check the name in --app or HSUP_APP") from error
 
     def _older(self, path: str, answer: Answer) -> ReleaseAnswer | None:
         """Search earlier pages for a release that has succeeded. Raises ApiError."""

@@ -56,7 +56,7 @@ def test_what_runs_is_kept_though_newer_releases_were_fetched_and_failed(
     runs = source.fetch().release
     (running,) = {path.with_name("running.json.new") for path in kept_files(tmp_path).values()}
     running.mkdir()  # in the way, as a full disk would be
-    with pytest.raises(SourceError, match="cannot keep the release"):
+    with pytest.raises(SourceError, match="cannot save the release for the next start in"):
         source.keep(runs)
     for command in ("second", "third", "fourth"):
         shop.release(processes={"web": command})

@@ -39,7 +39,7 @@ def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
         write_durably(path, json.dumps(_said(release)).encode("ascii"))
         _make_room(os.path.dirname(path))
     except OSError as error:
-        text = f"cannot keep the release in {path}: {error.strerror}"
+        text = f"cannot save the release for the next start in {path}: {error.strerror}"
         hint = f"free some space, or set {STATE_DIR} to a writable directory"
         raise SourceError(text, hint=hint) from error
 
@@ -75,13 +75,20 @@ def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        text = f"cannot read the release kept in {path}: {error.strerror}"
+        text = f"cannot read the release saved in {path}: {error.strerror}"
         raise SourceError(text, hint=f"let hsup's user read it, or set {STATE_DIR}") from error
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        logger.warning("cannot read %s, ignoring it: %s", path, type(error).__name__)
-        with suppress(OSError):
-            os.unlink(path)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        _remove_damaged(path)
         return None
+
+
+def _remove_damaged(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        logger.warning("cannot remove %s, which is damaged: %s", path, error.strerror)
+    else:
+        logger.warning("removed %s, which is damaged", path)
 
 
 def _said(release: Release) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hsup.validation import MAX_PROCESSES, most_told
 MAX_NAME_LENGTH = 128
 _MAX_NEWER_NAME_LENGTH = 63
 _MAX_SHOWN_LENGTH = 60
+_NEWER = "newer platforms (Cloud Native Buildpacks)"
 
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?P<separator>:\s*|\s+)(?P<command>.*)")
 
@@ -97,20 +98,20 @@ def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:
 
 def _separator_problems(entry: _Entry) -> Iterator[str]:
     if not entry.separator.startswith(":"):
-        yield f'"{entry.name}" has no colon after it, which newer platforms need'
+        yield f'{_NEWER} need a colon after "{entry.name}"'
     elif entry.separator == ":":
-        yield f'"{entry.name}:" has no space after it, which classic Heroku needs'
+        yield f'classic Heroku needs a space after "{entry.name}:"'
 
 
 def _name_problems(name: str) -> Iterator[str]:
     newer_name = name.lower().replace("_", "-")
     if newer_name != name:
-        yield f'newer platforms call "{name}" "{newer_name}"'
+        yield f'on {_NEWER} "{name}" becomes "{newer_name}"'
     if newer_name.startswith("-") or newer_name.endswith("-"):
-        yield f'newer platforms do not accept "{name}", which begins or ends with "-" or "_"'
+        yield f'{_NEWER} do not accept "{name}", which begins or ends with "-" or "_"'
     if len(name) > _MAX_NEWER_NAME_LENGTH:
         yield (
-            f"newer platforms accept names of at most {_MAX_NEWER_NAME_LENGTH} characters, "
+            f"{_NEWER} accept names of at most {_MAX_NEWER_NAME_LENGTH} characters, "
             f"this one has {len(name)}"
         )
 

@@ -25,7 +25,7 @@ def test_without_a_path_all_three_files_are_validated(tmp_path, settings):
     checked = check(None, settings)
     assert checked.what == "Procfile"
     assert faults_of(checked) == [
-        'line 1: "web" has no colon after it, which newer platforms need',
+        'line 1: newer platforms (Cloud Native Buildpacks) need a colon after "web"',
         """line 2: must be "name: command", got 'worker'""",
         ".env line 2: must be KEY=value, with every quote closed",
         'app.json, "quantity" of "web": must be a whole number, 0 or more, got -1',

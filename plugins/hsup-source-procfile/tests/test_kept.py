@@ -152,8 +152,21 @@ def replace_kept(settings: Settings, content: str) -> Release | None:
 
 
 @pytest.mark.parametrize("content", [*BROKEN, *(json.dumps({**GOOD, **odd}) for odd in ODD)])
-def test_what_is_broken_was_not_kept(settings, content):
+def test_what_is_broken_is_removed(settings, content, caplog):
     assert replace_kept(settings, content) is None
+    assert kept_files(settings) == []
+    assert caplog.messages[0].startswith("removed ")
+    assert caplog.messages[0].endswith(".json, which is damaged")
+
+
+def test_what_is_broken_and_cannot_be_removed_is_ignored(settings, caplog, monkeypatch):
+    def refuse(_path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert replace_kept(settings, "{") is None
+    assert caplog.messages[0].startswith("cannot remove ")
+    assert caplog.messages[0].endswith(".json, which is damaged: Permission denied")
 
 
 def test_what_a_broken_one_is_made_of_is_good(settings):
@@ -176,7 +189,7 @@ def test_what_cannot_be_read_now_stays_kept(settings):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
     try:
-        with pytest.raises(SourceError, match="cannot read the release kept"):
+        with pytest.raises(SourceError, match="cannot read the release saved"):
             source.kept()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

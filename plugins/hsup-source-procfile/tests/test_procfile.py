@@ -10,6 +10,7 @@ from hsup.model import Command, ProcessType
 from hsup.validation import MAX_PROCESSES, MOST_TOLD
 from hsup_source_procfile.procfile import MAX_NAME_LENGTH, parse
 
+NEWER = "newer platforms (Cloud Native Buildpacks)"
 NAMES = st.text(alphabet=string.ascii_letters + string.digits + "_-", min_size=1, max_size=128)
 COMMANDS = st.text(
     alphabet=st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1
@@ -62,37 +63,47 @@ def test_a_name_of_63_characters_is_fine():
             "web ./serve",
             "web",
             "./serve",
-            ['"web" has no colon after it, which newer platforms need'],
+            [f'{NEWER} need a colon after "web"'],
         ),
         (
             "web:./serve",
             "web",
             "./serve",
-            ['"web:" has no space after it, which classic Heroku needs'],
+            ['classic Heroku needs a space after "web:"'],
         ),
-        ("Web: x", "Web", "x", ['newer platforms call "Web" "web"']),
-        ("My_Worker: x", "My_Worker", "x", ['newer platforms call "My_Worker" "my-worker"']),
+        (
+            "Web: x",
+            "Web",
+            "x",
+            [f'on {NEWER} "Web" becomes "web"'],
+        ),
+        (
+            "My_Worker: x",
+            "My_Worker",
+            "x",
+            [f'on {NEWER} "My_Worker" becomes "my-worker"'],
+        ),
         (
             "-web: x",
             "-web",
             "x",
-            ['newer platforms do not accept "-web", which begins or ends with "-" or "_"'],
+            [f'{NEWER} do not accept "-web", which begins or ends with "-" or "_"'],
         ),
         (
             "web_ x",
             "web_",
             "x",
             [
-                '"web_" has no colon after it, which newer platforms need',
-                'newer platforms call "web_" "web-"',
-                'newer platforms do not accept "web_", which begins or ends with "-" or "_"',
+                f'{NEWER} need a colon after "web_"',
+                f'on {NEWER} "web_" becomes "web-"',
+                f'{NEWER} do not accept "web_", which begins or ends with "-" or "_"',
             ],
         ),
         (
             f"{'a' * 64}: x",
             "a" * 64,
             "x",
-            ["newer platforms accept names of at most 63 characters, this one has 64"],
+            [f"{NEWER} accept names of at most 63 characters, this one has 64"],
         ),
     ],
 )

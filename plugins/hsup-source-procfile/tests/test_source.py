@@ -97,7 +97,7 @@ def test_warnings_name_their_file_and_keep_nothing_from_running(folder, source):
     fetched = source.fetch()
     assert fetched.release is not None
     assert fetched.warnings == (
-        'Procfile line 1: "web" has no colon after it, which newer platforms need',
+        'Procfile line 1: newer platforms (Cloud Native Buildpacks) need a colon after "web"',
         '.env line 1: has no "=" and is ignored',
         'app.json, "quantity" of "clock": is ignored: the Procfile has no such process type',
     )

@@ -61,9 +61,8 @@ class Ending:
         self._is_removed = True
         if self.code is None:
             if state is None:
-                raise EngineError(
-                    "Podman did not report the exit status of the command", status=NOT_FOUND
-                )
+                text = "Podman did not report the exit status of the command"
+                raise EngineError(text, status=NOT_FOUND, hint="read the log of Podman")
             self.code = state.code
         return True
 

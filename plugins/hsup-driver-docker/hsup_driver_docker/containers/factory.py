@@ -157,7 +157,7 @@ def _tell_of_port(wanted: int | None, spec: DynoSpec, address: Address | None) -
     import logging  # slow to import, and rarely needed
 
     published = f"{address.ip}:{address.port}" if address else "no port"
-    text = "port %s is taken, %s is published at %s"
+    text = "port %s is taken; %s is published at %s instead"
     logging.getLogger(__name__).warning(text, wanted, spec.name, published)
 
 

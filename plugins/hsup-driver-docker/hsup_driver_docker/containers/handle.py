@@ -113,7 +113,7 @@ class Handle(NamedTuple):
             return _do_nothing
         try:
             _, stream = self.engine.execute(self.id, inside.end_all(number))
-        except EngineError:  # the limit of processes is reached, for example
+        except EngineError:  # the process limit is reached, for example
             return self.end_program(number)
         if not has_signalled(stream):
             stream.socket.close()
@@ -164,15 +164,15 @@ class Handle(NamedTuple):
         try:
             yield
         except EngineAway as error:
-            text = f"{error.args[0]}, container {self.name} is left behind"
+            text = f"{error.args[0]}; container {self.name} is left behind"
             raise EngineAway(text, hint="start hsup again to remove it") from error
 
 
-def start_error(error: EngineError) -> DynoStartError:
+def start_error(error: EngineError, doing: str = "start the dyno") -> DynoStartError:
     """Return the error for a program that the engine did not execute."""
-    text = str(error)
+    text = error.args[0]
     if error.status == NOT_FOUND and "no such image" in text.lower():
-        return ImageGone(f"cannot start the dyno: {text}")
+        return ImageGone(f"cannot {doing}: {text}")
     code = 1
     if "executable file not found" in text or "no such file or directory" in text:
         code = _NOT_FOUND
@@ -181,7 +181,7 @@ def start_error(error: EngineError) -> DynoStartError:
     hint = error.hint
     if "no command specified" in text.lower():
         hint = "give the process type a command, or set one in the image (CMD)"
-    return DynoStartError(f"cannot start the dyno: {text}", hint=hint, exit_code=code)
+    return DynoStartError(f"cannot {doing}: {text}", hint=hint, exit_code=code)
 
 
 def has_signalled(stream: Stream) -> bool:

@@ -5,8 +5,8 @@
         instances/ID/lock       locked (man 2 flock) while the hsup with that id runs
         instances/ID/CONTAINER  how much of its output was passed on, see `position`
 
-The label of a container is HOUSEHOLD/ID. So an hsup never takes one that it cannot see, on another
-machine, of another user or in a container, for one that has ended.
+The label of a container is REGISTRY/ID, with the id of the directory. So an hsup never takes one
+that it cannot see, on another machine, of another user or in a container, for one that has ended.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class InstanceRegistry:
         return True
 
     def has_left(self, owner: str) -> bool:
-        """Tell whether an hsup of this household has ended in order, and left no directory."""
+        """Tell whether an hsup of this registry has ended in order, and left no directory."""
         instance = self._instance(owner)
         if instance is None:
             return False
@@ -120,9 +120,9 @@ class InstanceRegistry:
         return f"{self.id}/{instance}"
 
     def _instance(self, owner: str) -> str | None:
-        """Return the id of the instance of an owner, None for another household."""
-        household, _, instance = owner.partition("/")
-        return instance if household == self.id and instance.isalnum() else None
+        """Return the id of the instance of an owner, None for another registry."""
+        registry, _, instance = owner.partition("/")
+        return instance if registry == self.id and instance.isalnum() else None
 
     def _path(self, instance: str) -> str:
         return f"{self.folder}/instances/{instance}"

@@ -17,11 +17,11 @@ _Listed = Mapping[str, Any]
 
 
 class Leftovers:
-    """The leftovers of previous hsups of this household. All methods block."""
+    """The leftovers of previous hsups of this registry. All methods block."""
 
-    def __init__(self, engine: Engine, household: InstanceRegistry) -> None:
+    def __init__(self, engine: Engine, instances: InstanceRegistry) -> None:
         self._engine = engine
-        self._instances = household
+        self._instances = instances
         self._kept: dict[str, _Listed] = {}
 
     def sweep(self) -> list[str]:

@@ -260,7 +260,7 @@ def status_of(removal: bytes) -> int:
     if status < 0:
         reason = (answer.get("Error") or {}).get("Message") or "it gave no reason"
         text = f"the Docker Engine does not know the exit status of the command: {reason}"
-        raise EngineError(text, status=status)
+        raise EngineError(text, status=status, hint="read the log of the engine")
     return status
 
 

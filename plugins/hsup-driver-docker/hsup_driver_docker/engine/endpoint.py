@@ -125,9 +125,12 @@ def _of_context(name: str, folder: str) -> Endpoint:
         address, is_unverified = str(settings["Host"]), bool(settings.get("SkipTLSVerify"))
     except FileNotFoundError:
         raise UsageError(f'there is no Docker context "{name}"', hint=hint) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        text = f'cannot read the Docker context "{name}": {error!r}'
+    except OSError as error:
+        text = f'cannot read the Docker context "{name}": {error.strerror}'
         raise UsageError(text, hint=hint) from error
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "make it again with docker context create, or choose another one"
+        raise UsageError(f'the Docker context "{name}" is damaged', hint=hint) from error
     tls = f"{folder}/tls/{key}/docker"
     has_tls = os.path.isdir(tls)
     return Endpoint(address, _in_folder(tls, verify=not is_unverified) if has_tls else None)

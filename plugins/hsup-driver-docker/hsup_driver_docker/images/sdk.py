@@ -216,8 +216,8 @@ class Sdk:
         settings = (self._engine.image(tag) or {}).get("Config") or {}
         if settings.get("User") != layer.USER:
             self.remove_image(made)
-            text = f"the Docker Engine built image {tag} without its user: dynos would run as root"
-            raise DriverError(text, hint="use Docker instead of Podman 4")
+            text = f"the engine built image {tag} without a user, so its dynos would run as root"
+            raise DriverError(text, hint="use Docker, as Podman 4 cannot build these images")
         return made
 
 

@@ -23,8 +23,9 @@ class Stacks:
         for word in environ.get(VARIABLE, "").split():
             name, equals, image = word.partition("=")
             if not (name and equals and image):
-                hint = "write STACK=IMAGE, such as cedar-14=heroku/cedar:14"
-                raise UsageError(f'{VARIABLE}: "{word}" is not a stack and its image', hint=hint)
+                hint = "write, for example, cedar-14=heroku/cedar:14"
+                text = f'{VARIABLE}: "{word}" is not of the form STACK=IMAGE'
+                raise UsageError(text, hint=hint)
             self._images[name] = image
 
     def image(self, stack: str | None) -> str:

@@ -123,7 +123,8 @@ class Images:
         self._sdk.pull(name)
         properties = self._engine.image(name)
         if properties is None:
-            raise DriverError(f"image {name} disappeared after it was pulled")
+            text = f"image {name} disappeared after it was pulled"
+            raise DriverError(text, hint="see whether docker image prune runs at the same time")
         return properties
 
     def _collect(self, app: str, built: str) -> None:
@@ -173,7 +174,9 @@ def _refuse_slugs(name: str, properties: Mapping[str, Any]) -> None:
     An image that somebody else made from such an image has its labels, too.
     """
     if _APP in (properties["Config"].get("Labels") or {}):
-        text = f"image {name} has a slug in it, which the author of the release may not read"
+        text = (
+            f"image {name} has a slug in it, which the author of the release is not allowed to read"
+        )
         raise DriverError(text, hint="name another image, or let root write the release")
 
 
@@ -263,5 +266,5 @@ def _read_keep(environ: Mapping[str, str]) -> int:
     text = environ.get(KEEP) or str(_DEFAULT_KEEP)
     number = whole_number(text)
     if not number:
-        raise UsageError(f'{KEEP}: "{text}" is not a number of images', hint="write 1 or more")
+        raise UsageError(f'{KEEP}: "{text}" must be a number, 1 or more')
     return number

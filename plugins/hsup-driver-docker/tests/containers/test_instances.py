@@ -22,7 +22,7 @@ os.kill(os.getpid(), 9)
 
 
 @pytest.fixture
-def household(environ: Mapping[str, str]) -> Iterator[Callable[..., InstanceRegistry]]:
+def registry(environ: Mapping[str, str]) -> Iterator[Callable[..., InstanceRegistry]]:
     """Return a maker of registries, which are closed at the end."""
     made = []
 
@@ -46,37 +46,37 @@ def dead(environ: Mapping[str, str]) -> str:
     return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
 
 
-def test_hsups_of_a_folder_have_one_household_and_each_an_id_of_its_own(household):
-    one, other = household(), household()
+def test_hsups_of_a_folder_have_one_registry_and_each_an_id_of_its_own(registry):
+    one, other = registry(), registry()
     assert one.id == other.id
     assert one.instance != other.instance
 
 
-def test_what_a_living_hsup_has_is_not_inherited(household):
-    one, other = household(), household()
+def test_what_a_living_hsup_has_is_not_inherited(registry):
+    one, other = registry(), registry()
     assert not one.inherit(other.owner)
     assert not one.inherit(one.owner)
 
 
-def test_what_a_dead_hsup_had_is_inherited_by_one(environ, household):
+def test_what_a_dead_hsup_had_is_inherited_by_one(environ, registry):
     owner = dead(environ)
-    one, other = household(), household()
+    one, other = registry(), registry()
     assert one.inherit(owner)
     assert one.inherit(owner)
     assert not other.inherit(owner)
 
 
-def test_what_was_inherited_and_stays_is_inherited_again(environ, household):
+def test_what_was_inherited_and_stays_is_inherited_again(environ, registry):
     owner = dead(environ)
-    one = household()
+    one = registry()
     assert one.inherit(owner)
     one.leave({owner})
-    assert household().inherit(owner)
+    assert registry().inherit(owner)
 
 
-def test_what_was_given_up_is_inherited_by_another(environ, household):
+def test_what_was_given_up_is_inherited_by_another(environ, registry):
     owner = dead(environ)
-    one, other = household(), household()
+    one, other = registry(), registry()
     assert one.inherit(owner)
     one.give_up(owner, has_containers=True)
     assert other.inherit(owner)
@@ -84,12 +84,12 @@ def test_what_was_given_up_is_inherited_by_another(environ, household):
     assert owner not in one.owners
 
 
-def test_hsups_of_another_engine_are_another_household(household):
-    assert household().id != household("tcp://10.0.0.1:2375").id
+def test_hsups_of_another_engine_are_another_registry(registry):
+    assert registry().id != registry("tcp://10.0.0.1:2375").id
 
 
-def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(environ, household):
-    one, other = household(), household()
+def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(environ, registry):
+    one, other = registry(), registry()
     owners = [one.owner, other.owner, dead(environ)]
     assert not any(one.has_left(owner) for owner in owners)
     other.leave(set())
@@ -99,23 +99,23 @@ def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(environ, ho
 
 
 @pytest.mark.parametrize("owner", ["", "other/0123456789ab", "{id}/", "{id}/../../etc/passwd"])
-def test_what_is_not_of_this_household_is_nobodys_business(household, owner):
-    one = household()
+def test_what_is_not_of_this_registry_is_nobodys_business(registry, owner):
+    one = registry()
     assert not one.inherit(owner.format(id=one.id))
     assert not one.has_left(owner.format(id=one.id))
 
 
-def test_nothing_is_left_of_one_that_has_left(household):
-    one = household()
+def test_nothing_is_left_of_one_that_has_left(registry):
+    one = registry()
     one.leave(set())
     assert os.listdir(f"{one.folder}/instances") == []
 
 
-def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(household):
-    going = Path(household().folder) / "0123456789ab.going"
+def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(registry):
+    going = Path(registry().folder) / "0123456789ab.going"
     going.mkdir()
     (going / "lock").touch()
-    household()
+    registry()
     assert not going.exists()
 
 

@@ -109,9 +109,18 @@ def test_an_address_that_hsup_cannot_use_is_bad_usage(address, text):
         find({"DOCKER_HOST": address})
 
 
-def test_a_context_that_cannot_be_read_is_bad_usage(home):
+def test_a_damaged_context_is_bad_usage(home):
     context(home, "there", "unix:///x")
     for meta in home.glob(".docker/contexts/meta/*/meta.json"):
         meta.write_text("{}")
-    with pytest.raises(UsageError, match='cannot read the Docker context "there": KeyError'):
+    with pytest.raises(UsageError, match='the Docker context "there" is damaged; make it again'):
+        find({"HOME": str(home), "DOCKER_CONTEXT": "there"})
+
+
+def test_a_context_that_cannot_be_read_is_bad_usage(home):
+    context(home, "there", "unix:///x")
+    for meta in home.glob(".docker/contexts/meta/*/meta.json"):
+        meta.unlink()
+        meta.mkdir()
+    with pytest.raises(UsageError, match='cannot read the Docker context "there": Is a directory'):
         find({"HOME": str(home), "DOCKER_CONTEXT": "there"})

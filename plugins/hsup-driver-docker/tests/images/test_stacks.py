@@ -33,5 +33,5 @@ def test_an_unknown_stack_is_an_error_that_says_what_to_set():
 
 @pytest.mark.parametrize("word", ["cedar-14", "cedar-14=", "=debian:12"])
 def test_a_variable_that_makes_no_sense_is_bad_usage(word):
-    with pytest.raises(UsageError, match=f'DOCKER_STACKS: "{word}" is not a stack'):
+    with pytest.raises(UsageError, match=f'DOCKER_STACKS: "{word}" is not of the form STACK=IMAGE'):
         Stacks({"DOCKER_STACKS": f"a=b {word}"})

@@ -247,9 +247,12 @@ def _removing_empty(leaves: Iterable[str], folders: Sequence[str]) -> Iterator[f
     for leaf in leaves:
         while not _rmdir(leaf):
             if time.monotonic() > deadline:
-                pids = ", ".join(map(str, process_ids(leaf)))
+                pids = [*map(str, process_ids(leaf))]
+                text = f"SIGKILL did not end process {', '.join(pids)}"
+                where = f"/proc/{pids[0] if pids else 'PID'}/stack"
                 raise DriverError(
-                    f"cannot remove the cgroup {leaf}: SIGKILL did not end process {pids}"
+                    f"cannot remove the cgroup {leaf}: {text}",
+                    hint=f"see what it waits for in {where}",
                 )
             _kill(folders)
             yield _LOOK_SECONDS
@@ -263,7 +266,8 @@ def _rmdir(folder: str) -> bool:
         pass
     except OSError as error:
         if error.errno != EBUSY:
-            raise DriverError(f"cannot remove the cgroup {folder}: {error.strerror}") from error
+            text = f"cannot remove the cgroup {folder}: {error.strerror}"
+            raise DriverError(text, hint="run hsup doctor") from error
         return False
     return True
 

@@ -61,7 +61,7 @@ def survey(
     layout = max((v1, v2), key=lambda layout: (len(layout.parents), -layout.version))
     if missing := tuple(_missing(layout)):
         return layout, missing
-    return layout, (_writable(layout), _swap_limit(layout))
+    return layout, (_writable(layout, is_container=is_container), _swap_limit(layout))
 
 
 def _version_1(mountinfo: str) -> Layout:
@@ -144,26 +144,25 @@ def _remedy(name: str, layout: Layout) -> str:
     return f"boot with cgroup_enable={name}, or delegate it to hsup (systemd: Delegate=yes)"
 
 
-def _writable(layout: Layout) -> Finding:
+def _writable(layout: Layout, *, is_container: bool) -> Finding:
     where = ", ".join(layout.folders)
     for folder in layout.folders:
         if os.statvfs(folder).f_flag & os.ST_RDONLY:
-            return Finding(
-                "cgroups",
-                is_good=False,
-                text=f"{folder} is mounted read-only",
-                remedy="start this container with --privileged --cgroupns=private",
-            )
+            remedy = f"remount it read-write: mount -o remount,rw {folder}"
+            if is_container:
+                remedy = "start this container with --privileged --cgroupns=private"
+            text = f"{folder} is mounted read-only"
+            return Finding("cgroups", is_good=False, text=text, remedy=remedy)
     return Finding("cgroups", is_good=True, text=f"version {layout.version}, in {where}")
 
 
 def _swap_limit(layout: Layout) -> Finding:
     """Return whether swap can be limited; dynos run without that, too."""
-    subject = "limit of swap"
+    subject = "swap limit"
     v1_file = f"{layout.parents['memory']}/memory.memsw.limit_in_bytes"
     if layout.version == 1 and not os.path.exists(v1_file):
-        text = "the kernel has none, so dynos get no swap; boot with swapaccount=1 to enable it"
-        return Finding(subject, is_good=False, text=text)
+        text = "the kernel cannot limit swap, so dynos get none; boot with swapaccount=1"
+        return Finding(subject, is_good=False, text=text)  # with a remedy, it would be needed
     return Finding(subject, is_good=True, text="memory and swap are both limited")
 
 

@@ -44,12 +44,12 @@ class Builder:
     ) -> None:
         self._setup = setup
         self._unprivileged = unprivileged
-        self._ground = process_setup
+        self._process_setup = process_setup
         self._common = common
 
     def run(self) -> NoReturn:
         """Build what hsup asks for, and become the program."""
-        process_setup = self._ground
+        process_setup = self._process_setup
         try:
             protocol.send(self._setup, Watch(), [os.pidfd_open(os.getppid())])
             child_setup.lead_session()
@@ -57,13 +57,13 @@ class Builder:
             child_setup.limit(process_setup, self._common)
             self._owner = Owner(process_setup.uid)
             child_setup.join_cgroups(child_setup.open_joins(process_setup.join_files))
-            self._execute(self._make_surroundings())
+            self._execute(self._make_network_and_files())
         except Exception as error:  # noqa: BLE001 - reported to hsup, which shows it
             child_setup.fail(self._setup, error)
         finally:
             os._exit(1)
 
-    def _make_surroundings(self) -> _Made:
+    def _make_network_and_files(self) -> _Made:
         """Make the network and the file systems, in the order in which hsup asks for them."""
         is_connected = False
         made = None
@@ -82,7 +82,7 @@ class Builder:
 
     def _make_files(self, plan_file: int, program_file: int, *streams: int) -> _Made:
         """Make the file systems, and a terminal if the plan has one."""
-        uid = self._ground.uid
+        uid = self._process_setup.uid
         for stream in streams:  # so that the dyno can open /dev/stdout and its like
             if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
                 os.fchown(stream, uid, uid)
@@ -95,7 +95,7 @@ class Builder:
 
     def _execute(self, made: _Made) -> NoReturn:
         """Drop all privileges, and become the program."""
-        privileges.drop(self._ground.uid, self._common.seccomp)
+        privileges.drop(self._process_setup.uid, self._common.seccomp)
         program = plan.read_program(made.program_file)
         self._owner.reap()
         os.read(self._unprivileged, 1)

@@ -22,6 +22,7 @@ from hsup_driver_libcontainer.network import forwarding, nf_tables, nft
 from hsup_driver_libcontainer.network.iptables import RULES, Iptables
 from hsup_driver_libcontainer.network.resolv import link_local_name_servers
 from hsup_driver_libcontainer.network.uplinks import uplinks
+from hsup_driver_libcontainer.requirements import how_to_install
 from hsup_driver_libcontainer.run_folders import make_own_folder
 
 FOLDER = "/run/hsup/firewall"
@@ -32,7 +33,7 @@ _LOOK_SECONDS = 0.002
 
 _NO_NFT = "nft is not installed"
 _NEEDED = "use Linux 5.10 or later with nf_tables, nat and fib"
-_INSTALL_NFT = "install it: apt-get install nftables"
+_INSTALL_NFT = how_to_install("nftables")
 
 
 class Firewall:
@@ -72,7 +73,7 @@ class Firewall:
             self._iptables.begin_look()
         except OSError as error:
             self._give_up()
-            raise DriverError(f"cannot begin to set up the firewall: {error.strerror}") from error
+            raise DriverError(f"cannot set up the firewall: {error.strerror}") from error
 
     def open(self) -> None:
         """Wait until the rules are made. Raises DriverError, having removed them."""

@@ -15,6 +15,10 @@ from typing import NamedTuple
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.child.system_tools import RunningTool, find_tool
 from hsup_driver_libcontainer.network.links import DYNO_GROUP, METADATA_BIT, PEERS_BIT
+from hsup_driver_libcontainer.requirements import how_to_install
+
+_OPEN = "run iptables -P FORWARD ACCEPT, which lets this host forward the packets of all networks"
+_FIND = "run iptables -S to find them by their comment, hsup, and remove them with iptables -D"
 
 _DOCKER_CHAIN = "DOCKER-USER"
 _COMMENT = "--comment hsup"
@@ -83,7 +87,7 @@ class Iptables:
         ]
         with open(self._note, "w", encoding="ascii") as file:
             file.write(chain)
-        self._change([*_removals(forward.ours), *new])
+        self._change([*_removals(forward.ours), *new], hint=_OPEN)
 
     def chain_of_rules(self) -> str | None:
         """Return the chain that has the rules for dynos, None if there are none."""
@@ -100,18 +104,17 @@ class Iptables:
         """
         if os.path.exists(self._note):
             if not are_removed and (old := self.look().ours):
-                self._change(_removals(old))
+                self._change(_removals(old), hint=_FIND)
             os.unlink(self._note)
 
-    def _change(self, lines: Sequence[str]) -> None:
+    def _change(self, lines: Sequence[str], *, hint: str) -> None:
         if not self._restore:
-            hint = "install it: apt-get install iptables"
-            raise DriverError("iptables-restore is not installed", hint=hint)
+            raise DriverError("iptables-restore is not installed", hint=how_to_install("iptables"))
         text = "\n".join(["*filter", *lines, "COMMIT", ""])
         ended = RunningTool((self._restore, "-w", "--noflush"), text).wait()
         if ended.status:
             problem = f"cannot change the iptables rules for dynos: {ended.complaint}"
-            raise DriverError(problem, hint="run iptables -P FORWARD ACCEPT")
+            raise DriverError(problem, hint=hint)
 
 
 def _removals(rules: Sequence[str]) -> list[str]:

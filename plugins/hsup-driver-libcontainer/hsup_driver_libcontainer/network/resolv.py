@@ -64,8 +64,8 @@ def examine(root: str = "") -> Finding:
     return Finding(
         subject,
         is_good=False,
-        text=f"{_HOST_FILE} names no server that a dyno can reach",
-        remedy=f"give dynos one that does: --bind FILE:{_HOST_FILE}:ro",
+        text=f"{_HOST_FILE} lists no name server that dynos can reach",
+        remedy=f"bind a file that lists one: --bind FILE:{_HOST_FILE}:ro",
     )
 
 

@@ -70,8 +70,8 @@ def _extra_interface(text: str) -> ExtraInterface | None:
     parent, _, address = text.partition(":")
     network = parse_network(address)
     if network is None or not 0 < len(parent) <= _LONGEST_INTERFACE_NAME:
-        hint = "write for example eth1:10.0.0.10/24"
-        text = f'{EXTRA_INTERFACE} must be an interface, ":" and an address, got "{text}"'
+        hint = "write, for example, eth1:10.0.0.10/24"
+        text = f'{EXTRA_INTERFACE} must have the form INTERFACE:ADDRESS, got "{text}"'
         raise UsageError(text, hint=hint)
     return ExtraInterface(parent, network)
 
@@ -82,20 +82,20 @@ def _route(text: str, extra: ExtraInterface | None) -> ExtraRoute:
     address = parse_address(gateway)
     is_default = gateway == DEFAULT_GATEWAY
     if network is None or text.count(":") != 2 or not (address or is_default):  # noqa: PLR2004 - IPv4
-        raise _refusal("a network, a gateway and an interface", text)
+        raise _refusal(f'must have the form NETWORK:GATEWAY:INTERFACE, got "{text}"')
     if interface not in {FIRST, EXTRA}:
-        raise _refusal(f"a route through {FIRST} or {EXTRA}", text)
+        raise _refusal(f'has "{text}", but the interface must be {FIRST} or {EXTRA}')
     if interface == EXTRA and extra is None:
         problem = f'{EXTRA_ROUTES} has "{text}", but {EXTRA_INTERFACE} is not set'
         raise UsageError(problem, hint=f"set {EXTRA_INTERFACE} as well")
     if interface == FIRST and not is_default:
-        raise _refusal(f'"{DEFAULT_GATEWAY}" as the gateway of {FIRST}, which has no other', text)
+        raise _refusal(f'has "{text}", but the gateway of {FIRST} must be "{DEFAULT_GATEWAY}"')
     return ExtraRoute(network, address, interface)
 
 
-def _refusal(expected: str, text: str) -> UsageError:
-    hint = "write for example 10.0.0.0/8:10.1.1.1:eth1,192.168.0.0/24:default:eth0"
-    return UsageError(f'{EXTRA_ROUTES} must have {expected}, got "{text}"', hint=hint)
+def _refusal(problem: str) -> UsageError:
+    hint = "write, for example, 10.0.0.0/8:10.1.1.1:eth1,192.168.0.0/24:default:eth0"
+    return UsageError(f"{EXTRA_ROUTES} {problem}", hint=hint)
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

@@ -20,6 +20,8 @@ _COMPRESSIONS = {
 #: The offset and the magic of each format: tar(5), squashfs_fs.h, ext4's superblock at 1024.
 _FORMATS = ((257, b"ustar", "tar"), (0, b"hsqs", "squashfs"), (1024 + 56, b"\x53\xef", "ext4"))
 _HEAD_BYTES = 4096
+#: The hint for a damaged one.
+MAKE_AGAIN = "make or fetch it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,8 @@ class Catalogue:
         except UnicodeDecodeError as error:
             return Parsed((), (Fault("", f"must be UTF-8 text: {error.reason}"),))
         except OSError as error:
-            raise DriverError(f"cannot read {self.manifest_path}: {error.strerror}") from error
+            text = f"cannot read {self.manifest_path}: {error.strerror}"
+            raise DriverError(text, hint="allow hsup's user to read it") from error
 
     def imported(self) -> tuple[Entry, ...]:
         """Return the imported stacks."""

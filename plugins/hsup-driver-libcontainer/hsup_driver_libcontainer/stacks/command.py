@@ -27,8 +27,8 @@ def stacks() -> None:
     """Manage the root file systems that dynos of the libcontainer driver run on.
 
     They are kept in HSUP_STACKS_DIR, by default /var/lib/hsup/stacks, and
-    manifest.yml there lists them. A stack that a dyno needs and that is not
-    installed is pulled.
+    manifest.yml there lists them. If a dyno needs a stack that is not
+    installed, hsup pulls it.
     """
 
 
@@ -113,7 +113,7 @@ def import_stack(
     entry = entry_of(name, place, folder=settings.folder, checksum=checksum, primary=primary)
     with said():
         _store(context).add(entry, Progress())
-    warn(f"stack {entry} is imported")
+    warn(f"imported stack {entry}")
 
 
 @stacks.command("remove")
@@ -122,14 +122,14 @@ def import_stack(
 def remove(context: CommandContext, /, names: tuple[str, ...]) -> None:
     """Remove stacks from the disk.
 
-    Without a version, all versions are removed. A stack that dynos run on is
-    refused. A stack of the manifest is fetched again when a dyno needs it. An
-    imported directory is forgotten, but not deleted.
+    Without a version, all versions are removed. A stack in use is not removed.
+    A stack of the manifest is fetched again when a dyno needs it. An imported
+    directory is forgotten, but not deleted.
     """
     store = _store(context)
     for name in names:
         for removed in store.remove(name):
-            warn(f"stack {removed} is removed")
+            warn(f"removed stack {removed}")
 
 
 def _store(context: CommandContext) -> StackStore:

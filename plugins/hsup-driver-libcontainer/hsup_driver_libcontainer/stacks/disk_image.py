@@ -8,7 +8,7 @@ from typing import IO
 
 from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
-from hsup_driver_libcontainer.stacks.archive import Archive, capacity
+from hsup_driver_libcontainer.stacks.archive import MAKE_AGAIN, Archive, capacity
 from hsup_driver_libcontainer.stacks.copying import copy
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.root import check_root
@@ -44,7 +44,8 @@ def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress)
                 raise DriverError(text, hint=hint)
             complaint = process.stderr.read().decode(errors="replace").strip()
             if process.wait():
-                raise DriverError(f"cannot unpack {archive.name}: {complaint}")
+                reason = complaint or f"{archive.compression} failed"
+                raise DriverError(f"cannot unpack {archive.name}: {reason}", hint=MAKE_AGAIN)
         finally:
             stop(process)
 
@@ -62,7 +63,9 @@ def check_image(image: str, filesystem: str, name: str, tools: Tools) -> None:
     try:
         if not process.stdout.readline():
             complaint = process.stderr.read().decode(errors="replace").strip()
-            raise DriverError(f'cannot mount the disk image of stack "{name}": {complaint}')
+            text = f'cannot mount the disk image of stack "{name}": {complaint or "mount failed"}'
+            hint = f"{MAKE_AGAIN}, or run modprobe {filesystem}"
+            raise DriverError(text, hint=None if complaint.startswith("unshare") else hint)
         check_root(f"/proc/{process.pid}/root{target}", name)
     finally:
         stop(process)

@@ -7,6 +7,7 @@ import shutil
 
 from hsup.api import Finding, Settings
 from hsup.errors import HsupError
+from hsup_driver_libcontainer.requirements import how_to_install
 from hsup_driver_libcontainer.stacks.root import check_root
 from hsup_driver_libcontainer.stacks.store import Listed, StackStore, is_folder
 
@@ -16,9 +17,8 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         stacks = [stack for stack in StackStore(settings).list() if stack.entry.primary]
     except HsupError as error:
-        fault = Finding(
-            "stack", is_good=False, text=str(error), remedy="fix this, then run hsup doctor again"
-        )
+        remedy = error.hint or "run hsup stacks list to list all faults"
+        fault = Finding("stack", is_good=False, text=error.args[0], remedy=remedy)
         return [fault, _puller(settings, is_needed=False)]
     stack = next((stack for stack in stacks if stack.path), stacks[0])
     is_needed = stack.entry.image is not None and not stack.path
@@ -50,6 +50,7 @@ def _puller(settings: Settings, *, is_needed: bool) -> Finding:
     if not missing:
         text = "skopeo and umoci pull stacks from registries"
         return Finding(subject, is_good=True, text=text)
-    text = f"{' and '.join(missing)} not installed, needed to pull stacks from registries"
-    remedy = "run apt install skopeo umoci" if is_needed else None
+    are, pull = ("are", "they pull") if len(missing) > 1 else ("is", "it pulls")
+    text = f"{' and '.join(missing)} {are} not installed; {pull} stacks from registries"
+    remedy = how_to_install(*missing) if is_needed else None
     return Finding(subject, is_good=False, text=text, remedy=remedy)

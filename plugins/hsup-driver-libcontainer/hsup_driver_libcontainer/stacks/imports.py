@@ -6,6 +6,7 @@ import os
 
 from hsup.archives.location import path_of_url
 from hsup.errors import UsageError
+from hsup.model import IMAGE_SCHEME
 from hsup_driver_libcontainer.stacks.catalogue import split_wanted
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_url, normalized_checksum
 
@@ -15,7 +16,8 @@ def entry_of(wanted: str, place: str, *, folder: str, checksum: str | None, prim
     name, version = split_wanted(wanted)
     digits = normalized_checksum(checksum) if checksum else None
     if checksum and not digits:
-        raise UsageError(f"--checksum must be sha256: and 64 hexadecimal digits, got {checksum!r}")
+        text = f'--checksum must be "sha256:" and 64 hexadecimal digits, got "{checksum}"'
+        raise UsageError(text, hint="run sha256sum FILE to compute it")
     return Entry(name, version, _url(place, folder), digits, primary)
 
 
@@ -29,5 +31,6 @@ def _url(place: str, folder: str) -> str:
         place = path_of_url(place)
     path = os.path.abspath(os.path.join(folder, place))
     if not os.path.exists(path):
-        raise UsageError(f"cannot import {place}: there is no such file or directory")
+        text = f"cannot import {place}: there is no such file or directory"
+        raise UsageError(text, hint=f"for an image in a registry, write {IMAGE_SCHEME}NAME")
     return path

@@ -122,7 +122,7 @@ def _nonsense_told(reference: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        text = f"cannot pull {reference}: the registry's answer is not an image: {error!r}"
+        text = f"cannot pull {reference}: the registry's answer is not an image"
         raise DriverError(text, hint="check that this is the address of an image") from error
 
 

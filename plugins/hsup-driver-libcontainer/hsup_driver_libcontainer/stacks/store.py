@@ -210,7 +210,9 @@ class StackStore:
         try:
             yield
         except OSError as error:
-            hint = "run hsup as root" if isinstance(error, PermissionError) else None
+            hint = f"set {STACKS_DIR} to another directory"
+            if isinstance(error, PermissionError):
+                hint = "run hsup as root"
             what = error.filename or self._folder
             text = f"cannot use the stacks in {self._folder}: {what}: {error.strerror}"
             raise DriverError(text, hint=hint) from error

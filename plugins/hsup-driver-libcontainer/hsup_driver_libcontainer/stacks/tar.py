@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hsup_driver_libcontainer.stacks.archive import Archive
+from hsup_driver_libcontainer.stacks.archive import MAKE_AGAIN, Archive
 from hsup_driver_libcontainer.stacks.progress import Progress
 from hsup_driver_libcontainer.stacks.tools import Tools
 
@@ -37,7 +37,7 @@ def unpack_tar(archive: Archive, root: str, tools: Tools, progress: Progress) ->
             "--xattrs",
             "--xattrs-include=*",
             to=f"unpack {archive.name}",
-            hint="make or fetch it again",
+            hint=MAKE_AGAIN,
             stdin=file,
             watch=watch,
         )

@@ -12,6 +12,7 @@ from typing import IO
 
 from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
+from hsup_driver_libcontainer.requirements import how_to_install
 
 #: The Debian packages of tools that are not on every machine.
 _PACKAGES = {
@@ -48,8 +49,7 @@ class Tools:
         """Raise DriverError for a tool that is not installed."""
         for name in names:
             if which(name, path=self._environ.get("PATH")) is None:
-                package = _PACKAGES.get(name, name)
-                hint = f"install it: apt install {package}, or your system's package of it"
+                hint = how_to_install(*_PACKAGES.get(name, name).split())
                 raise DriverError(f"{name} is not installed, but this stack needs it", hint=hint)
 
     def run(

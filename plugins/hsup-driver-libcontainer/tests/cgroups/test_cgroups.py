@@ -129,7 +129,7 @@ def content(group: Group, controller: str, name: str) -> str:
 
 
 def test_the_machine_has_what_is_needed():
-    assert {finding.subject for finding in examine()} == {"cgroups", "limit of swap"}
+    assert {finding.subject for finding in examine()} == {"cgroups", "swap limit"}
 
 
 @only_v1

@@ -148,10 +148,12 @@ def test_folders_that_are_mounted_read_only_are_refused(tmp_path):
         (tmp_path / "cgroup.procs").touch()
         subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
         _, findings = survey(mounts(v2(str(tmp_path))), "0::/\n")
+        _, contained = survey(mounts(v2(str(tmp_path))), "0::/\n", is_container=True)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
     assert findings[0].text == f"{tmp_path} is mounted read-only"
-    assert "--privileged" in (findings[0].remedy or "")
+    assert findings[0].remedy == f"remount it read-write: mount -o remount,rw {tmp_path}"
+    assert "--privileged" in (contained[0].remedy or "")
 
 
 @needs_root

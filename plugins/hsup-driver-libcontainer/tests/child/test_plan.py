@@ -39,7 +39,7 @@ def test_a_plan_arrives_as_it_was_sent():
 
 @pytest.mark.parametrize("cpus", [[], [0, 1]])
 @pytest.mark.parametrize("join_files", [[], ["/sys/fs/cgroup/pids/x/tasks", "/a b/tasks"]])
-def test_the_ground_arrives_as_it_was_sent(cpus, join_files):
+def test_the_process_setup_arrives_as_it_was_sent(cpus, join_files):
     sent = ProcessSetup(
         uid=3000, hostname="host", open_files=10_000, cpus=cpus, join_files=join_files
     )

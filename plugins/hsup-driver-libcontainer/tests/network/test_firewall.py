@@ -320,7 +320,7 @@ def test_a_table_that_nobody_has_told_of_is_replaced(machine):
 def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):
     monkeypatch.setattr("hsup_driver_libcontainer.child.system_tools._SYSTEM_FOLDERS", ())
     network = machine.network(PATH=str(machine.run_folder))
-    expected = "^nft is not installed; install it: apt-get install nftables$"
+    expected = "^nft is not installed; install it: apt-get install nftables, or your system's "
     with pytest.raises(DriverError, match=expected):
         network.check()
     assert not next(iter(network.examine())).is_good

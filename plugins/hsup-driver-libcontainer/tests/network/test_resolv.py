@@ -51,7 +51,7 @@ def test_no_server_left_is_told_with_the_remedy(tmp_path, put, content):
         put(HOST_FILE, content)
     finding = resolv.examine(str(tmp_path))
     assert not finding.is_good
-    assert finding.remedy == "give dynos one that does: --bind FILE:/etc/resolv.conf:ro"
+    assert finding.remedy == "bind a file that lists one: --bind FILE:/etc/resolv.conf:ro"
 
 
 def test_link_local_servers_are_told_apart(tmp_path, put):

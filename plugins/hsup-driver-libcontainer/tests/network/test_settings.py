@@ -46,19 +46,19 @@ def test_extra_routes_have_a_gateway_or_the_default_one():
 
 @pytest.mark.parametrize("text", ["eth1", "eth1:", ":10.0.0.1/8", "a23456789012345b:10.0.0.1/8"])
 def test_what_is_no_interface_with_an_address_is_refused(text):
-    with pytest.raises(UsageError, match=f'{INTERFACE} must be .* got "{text}"; write for'):
+    with pytest.raises(UsageError, match=f'{INTERFACE} must have .* got "{text}"; write, for'):
         read(text)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("10.0.0.0/8", "must have a network, a gateway and an interface"),
-        ("10.0.0.0/8:x:eth1", "must have a network, a gateway and an interface"),
-        ("10.0.0.0/8:10.0.0.1:eth1:", "must have a network, a gateway and an interface"),
-        ("10.0.0.0/8:default:eth0,", "must have a network, a gateway and an interface"),
-        ("10.0.0.0/8:10.0.0.1:eth2", "must have a route through eth0 or eth1"),
-        ("10.0.0.0/8:10.0.0.1:eth0", 'must have "default" as the gateway of eth0'),
+        ("10.0.0.0/8", "must have the form NETWORK:GATEWAY:INTERFACE"),
+        ("10.0.0.0/8:x:eth1", "must have the form NETWORK:GATEWAY:INTERFACE"),
+        ("10.0.0.0/8:10.0.0.1:eth1:", "must have the form NETWORK:GATEWAY:INTERFACE"),
+        ("10.0.0.0/8:default:eth0,", "must have the form NETWORK:GATEWAY:INTERFACE"),
+        ("10.0.0.0/8:10.0.0.1:eth2", "has .* but the interface must be eth0 or eth1"),
+        ("10.0.0.0/8:10.0.0.1:eth0", 'has .* but the gateway of eth0 must be "default"'),
     ],
 )
 def test_what_is_no_route_is_refused(text, expected):

@@ -58,7 +58,7 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root file system of one program, with the attributes that layers have to preserve."""
     busybox = shutil.which("busybox")
     if busybox is None:
-        pytest.skip("busybox is not installed (apt install busybox-static)")
+        pytest.skip("busybox is not installed (apt-get install busybox-static)")
     root = tmp_path_factory.mktemp("small") / "root"
     for folder in ("usr/bin", "etc", "kept", "replaced"):
         (root / folder).mkdir(parents=True)

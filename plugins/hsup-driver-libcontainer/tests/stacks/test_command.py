@@ -51,7 +51,7 @@ def test_a_stack_is_imported_listed_and_removed(run, small_root) -> None:
     assert run("import", "mine:1.2", str(small_root), "--primary") == (
         0,
         "",
-        "hsup: stack mine:1.2 is imported\n",
+        "hsup: imported stack mine:1.2\n",
     )
     assert json.loads(run("list", "--json")[1]) == [
         {
@@ -68,7 +68,7 @@ def test_a_stack_is_imported_listed_and_removed(run, small_root) -> None:
         }
     ]
     assert run("pull") == (0, "", "hsup: stack mine:1.2 is up to date\n")
-    assert run("remove", "mine") == (0, "", "hsup: stack mine:1.2 is removed\n")
+    assert run("remove", "mine") == (0, "", "hsup: removed stack mine:1.2\n")
     assert run("remove", "mine")[0] == 1
 
 
@@ -85,7 +85,7 @@ def test_a_tar_is_imported_and_its_size_is_shown(run, need, tmp_path, root_tar) 
 
     code, _, told = run("import", "a", "a.tar")
 
-    assert (code, told) == (0, "hsup: unpacking stack a\nhsup: stack a is imported\n")
+    assert (code, told) == (0, "hsup: unpacking stack a\nhsup: imported stack a\n")
     assert f"  2 MiB  {tmp_path}/a.tar\n" in run("list")[1]
 
 
@@ -96,7 +96,7 @@ def test_a_tar_is_imported_and_its_size_is_shown(run, need, tmp_path, root_tar) 
         (("import", "a/b", "/"), "the name of a stack must be letters"),
         (("import", "a:", "/"), "its version must be letters"),
         (("import", "a", "ftp://x/y"), "url must begin with docker://"),
-        (("import", "a", "/", "--checksum", "12"), "--checksum must be sha256: and 64"),
+        (("import", "a", "/", "--checksum", "12"), '--checksum must be "sha256:" and 64'),
         (("remove", "../a"), "the name of a stack must be letters"),
     ],
 )

@@ -21,7 +21,11 @@ def test_a_new_machine_is_told_what_will_be_pulled_and_what_to_install(settings,
 
     assert stack.is_good
     assert "heroku-24 is not installed yet" in stack.text
-    assert (tools.is_good, tools.remedy) == (False, "run apt install skopeo umoci")
+    assert (tools.is_good, tools.remedy) == (
+        False,
+        "install them: apt-get install skopeo umoci, or your system's packages of them",
+    )
+    assert tools.text == "skopeo and umoci are not installed; they pull stacks from registries"
     assert os.listdir(tmp_path) == []
 
 
@@ -40,6 +44,7 @@ def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:
 
     assert not found.is_good
     assert "the manifest must be a list" in found.text
+    assert found.remedy == "run hsup stacks list to list all faults"
 
 
 def test_a_folder_that_is_no_root_is_told(settings, stacks_dir, tmp_path) -> None:

@@ -128,7 +128,7 @@ NO_IMAGES = ["{", "[]", '{"manifests": [{"platform": null}]}', "[" * 100_000]
 @pytest.mark.parametrize("answer", NO_IMAGES, ids=["half", "list", "no platform", "deep"])
 def test_an_answer_that_is_no_image_is_one_sentence(answer, settings, stacks_dir, tmp_path) -> None:
     store = store_whose_registry_answers(answer, settings, stacks_dir, tmp_path)
-    with pytest.raises(DriverError, match=r"cannot pull example.com/a:1: .* is not an image"):
+    with pytest.raises(DriverError, match=r"cannot pull example.com/a:1: .* is not an image; "):
         store.obtain("a")
 
 
@@ -289,6 +289,6 @@ def test_missing_tools_are_one_sentence_with_the_package(settings, stacks_dir, t
 
     assert re.fullmatch(
         r"skopeo is not installed, but this stack needs it; "
-        r"install it: apt install skopeo umoci, or .*",
+        r"install them: apt-get install skopeo umoci, or .*",
         str(caught.value),
     )

@@ -55,7 +55,7 @@ ENV PATH=/opt/hsup/bin:$PATH \
     HSUP_CONTROL_DIR=/etc/hsup \
     HSUP_DRIVER=libcontainer \
     HSUP_GRACE=8
-# Docker gives these folders of the host's disk: on a container's own, an overlay, each file of a
+# Docker gives these directories of the host's disk: on a container's own, an overlay, each file of a
 # slug has to be given to the dyno's user at each start.
 VOLUME /etc/hsup /var/lib/hsup
 ENTRYPOINT ["tini", "-s", "--", "/usr/share/hsup/entry"]

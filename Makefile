@@ -61,7 +61,7 @@ types: $(VENV)/dev ## check types
 	$(VENV)/bin/mypy hsup $(foreach plugin,$(PLUGINS),$(plugin)/$(subst -,_,$(notdir $(plugin))))
 	$(VENV)/bin/mypy tests ftest --exclude ^ftest/isolation/
 	for plugin in $(PLUGINS); do MYPYPATH=$$plugin $(VENV)/bin/mypy $$plugin/tests || exit 1; done
-	for folder in bench ftest/isolation; do MYPYPATH=$$folder $(VENV)/bin/mypy $$folder || exit 1; done
+	for directory in bench ftest/isolation; do MYPYPATH=$$directory $(VENV)/bin/mypy $$directory || exit 1; done
 
 imports: $(VENV)/dev ## check which module may import which
 	$(VENV)/bin/lint-imports

@@ -21,7 +21,7 @@ PROCFILE = "web: sleep 1000000\n"
 def main() -> None:
     arguments = containers.argument_parser(__doc__, rounds=20).parse_args()
     with containers.prepared(arguments) as testbed, ExitStack() as stack:
-        (testbed.folder / "Procfile").write_text(PROCFILE)
+        (testbed.directory / "Procfile").write_text(PROCFILE)
         run = (str(testbed.hsup), "run", "-d", "libcontainer", "--", "true")
         sides: dict[str, Callable[[], Sample]] = {HSUP: partial(timed_run, run, testbed)}
         if docker_answers():
@@ -59,7 +59,7 @@ def imported_image(stack: Path, name: str) -> Iterator[str]:
 def timed_run(argv: Sequence[str], testbed: Testbed) -> Sample:
     started = time.monotonic()
     subprocess.run(
-        argv, cwd=testbed.folder, env=testbed.variables, stdin=subprocess.DEVNULL, check=True
+        argv, cwd=testbed.directory, env=testbed.variables, stdin=subprocess.DEVNULL, check=True
     )
     return {"run": (time.monotonic() - started) * 1000}
 

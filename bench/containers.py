@@ -1,4 +1,4 @@
-"""Give the benchmarks of containers a stack, slugs and a program, in a folder that is removed."""
+"""Give the benchmarks of containers a stack, slugs and a program, in a temporary directory."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _TIMESPEC = struct.Struct("qq")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testbed:
-    """A temporary folder, where hsup finds its stack, and keeps its slugs and leases."""
+    """A temporary directory, where hsup finds its stack, and keeps its slugs and leases."""
 
-    folder: Path
+    directory: Path
     hsup: Path
     stack: Path
 
@@ -40,30 +40,30 @@ class Testbed:
             "HSUP_SLUGS_DIR": "slugs",
             "LIBCONTAINER_RUN_DIR": "run",
         }
-        return {**measure.environment(), **{k: str(self.folder / v) for k, v in own.items()}}
+        return {**measure.environment(), **{k: str(self.directory / v) for k, v in own.items()}}
 
     def import_stack(self) -> None:
-        """Let hsup use the root folder, where it is, as every release's stack."""
+        """Let hsup use the root directory, where it is, as every release's stack."""
         argv = (self.hsup, "stacks", "import", "bench", self.stack, "--primary")
         subprocess.run(argv, env=self.variables, check=True, stderr=subprocess.DEVNULL)
 
     def compile_program(self) -> Path:
-        """Return the program that tells when it began, as `app/first` in a folder of its own."""
-        program = self.folder / "program/app/first"
+        """Return the program that tells when it began, as `app/first` in a directory of its own."""
+        program = self.directory / "program/app/first"
         program.parent.mkdir(parents=True)
         argv = ("gcc", "-O1", "-static", "-nostdlib", "-fno-stack-protector", "-o", program)
         subprocess.run((*argv, SOURCE), check=True)
         return program
 
-    def make_slug(self, name: str, folder: Path) -> Path:
-        """Return a slug of the files that are in a folder's `app`."""
-        slug = self.folder / f"{name}.tar"
-        subprocess.run(("tar", "-cf", slug, "-C", folder, "./app"), check=True)
+    def make_slug(self, name: str, directory: Path) -> Path:
+        """Return a slug of the files that are in a directory's `app`."""
+        slug = self.directory / f"{name}.tar"
+        subprocess.run(("tar", "-cf", slug, "-C", directory, "./app"), check=True)
         return slug
 
     def make_bundle(self, name: str, argv: tuple[str, ...], mount: Path) -> Path:
-        """Return a bundle of `runc spec` for the stack; a folder of the host is its /mnt."""
-        bundle = self.folder / name
+        """Return a bundle of `runc spec` for the stack; a directory of the host is its /mnt."""
+        bundle = self.directory / name
         bundle.mkdir()
         subprocess.run((RUNC, "spec", "--bundle", bundle), check=True)
         path = bundle / "config.json"
@@ -78,7 +78,7 @@ class Testbed:
 
     def runc(self, *words: str) -> tuple[str, ...]:
         """Return the argv of a call of runc, which keeps its containers' states in here."""
-        return (RUNC, "--root", str(self.folder / "runc"), *words)
+        return (RUNC, "--root", str(self.directory / "runc"), *words)
 
 
 class Starter:
@@ -114,9 +114,11 @@ def prepared(arguments: argparse.Namespace) -> Iterator[Testbed]:
     if os.geteuid():
         sys.exit("only root can start containers")
     if not (arguments.stack / "bin").is_dir():
-        sys.exit(f"{arguments.stack} is no root folder: make it with .ci/make-stack, or name one")
+        sys.exit(
+            f"{arguments.stack} is no root directory: make it with .ci/make-stack, or name one"
+        )
     with TemporaryDirectory(prefix="hsup-bench-") as name:
-        testbed = Testbed(folder=Path(name), hsup=arguments.hsup, stack=arguments.stack)
+        testbed = Testbed(directory=Path(name), hsup=arguments.hsup, stack=arguments.stack)
         testbed.import_stack()
         yield testbed
 
@@ -128,8 +130,8 @@ def argument_parser(description: str | None, rounds: int) -> argparse.ArgumentPa
         "--stack",
         type=measure.absolute_path,
         default=measure.ROOT / "build/stack",
-        metavar="FOLDER",
-        help="the root folder of a small Debian (made by .ci/make-stack)",
+        metavar="DIRECTORY",
+        help="the root directory of a small Debian (made by .ci/make-stack)",
     )
     return parser
 

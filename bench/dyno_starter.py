@@ -74,7 +74,7 @@ async def close(driver: LibcontainerDriver) -> None:
 
 
 def main() -> None:
-    driver = LibcontainerDriver(Settings(folder="/", environ=dict(os.environ)))
+    driver = LibcontainerDriver(Settings(directory="/", environ=dict(os.environ)))
     release = Release(app="bench", version=1, slug=Slug(location=sys.argv[1]))
     command = Command(words=("/app/first",))
     spec = dyno_spec(release, DynoName(type="web", number=1), command, port=PORT)

@@ -26,10 +26,10 @@ def main() -> None:
     with containers.prepared(arguments) as testbed:
         # an argument that tells these from any other sleep of the machine
         sleep = ("/bin/sleep", f"1000000.{os.getpid()}")
-        measure.write_control_directory(testbed.folder / "control", sleep)
+        measure.write_control_directory(testbed.directory / "control", sleep)
         sides: dict[str, Callable[[], Sample]] = {HSUP: partial(measure_dynos, testbed, sleep)}
         if measure.installed(RUNC, "apt-get install -y runc"):
-            testbed.make_bundle("bundle", sleep, testbed.folder)
+            testbed.make_bundle("bundle", sleep, testbed.directory)
             sides[RUNC] = partial(measure_containers, testbed, sleep)
         samples = measure.alternate(arguments.rounds, sides)
     measure.print_row(f"{DYNOS} up", "up", "s", samples, Reach(limit=3))
@@ -42,7 +42,7 @@ def main() -> None:
 
 def measure_dynos(testbed: Testbed, sleep: Sequence[str]) -> Sample:
     start = ("start", "-d", "libcontainer", "--source", "directory", f"w={DYNOS}")
-    variables = {**testbed.variables, "HSUP_CONTROL_DIR": str(testbed.folder / "control")}
+    variables = {**testbed.variables, "HSUP_CONTROL_DIR": str(testbed.directory / "control")}
     settings = (f"{name}={value}" for name, value in variables.items())
     started = time.monotonic()
     with measure.running(
@@ -71,8 +71,8 @@ def measure_dynos(testbed: Testbed, sleep: Sequence[str]) -> Sample:
 
 def measure_containers(testbed: Testbed, sleep: Sequence[str]) -> Sample:
     """Start containers with as many runc at a time as there are processors."""
-    names = [f"{testbed.folder.name}-{number}" for number in range(DYNOS)]
-    bundle = str(testbed.folder / "bundle")
+    names = [f"{testbed.directory.name}-{number}" for number in range(DYNOS)]
+    bundle = str(testbed.directory / "bundle")
     started = time.monotonic()
     try:
         call_all([testbed.runc("run", "--detach", "--bundle", bundle, name) for name in names])

@@ -33,21 +33,24 @@ SLEEP = ("/bin/sleep", f"1000000.{os.getpid()}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testbed:
-    """A folder in which hsup keeps its state, and an application."""
+    """A directory in which hsup keeps its state, and an application."""
 
-    folder: Path
+    directory: Path
     hsup: Path
     stack: str
 
     @property
     def app(self) -> Path:
-        """Return the folder of the application, which is its slug."""
-        return self.folder / self.folder.name
+        """Return the directory of the application, which is its slug."""
+        return self.directory / self.directory.name
 
     @property
     def variables(self) -> dict[str, str]:
         """Return hsup's environment."""
-        own = {"HSUP_DOCKER_DIR": str(self.folder / "docker"), "HSUP_SLUGS_DIR": str(self.folder)}
+        own = {
+            "HSUP_DOCKER_DIR": str(self.directory / "docker"),
+            "HSUP_SLUGS_DIR": str(self.directory),
+        }
         return {**measure.environment(), **own, "DOCKER_STACKS": f"heroku-24={self.stack}"}
 
     def call(self, *words: str) -> None:
@@ -84,9 +87,9 @@ def main() -> None:
 
 @contextmanager
 def built(hsup: Path, stack: str) -> Iterator[tuple[Testbed, str]]:
-    """Have hsup build an image of a folder with a Procfile; remove it afterwards."""
+    """Have hsup build an image of a directory with a Procfile; remove it afterwards."""
     with TemporaryDirectory(prefix="hsup-bench-") as name:
-        testbed = Testbed(folder=Path(name), hsup=hsup, stack=stack)
+        testbed = Testbed(directory=Path(name), hsup=hsup, stack=stack)
         testbed.app.mkdir()
         (testbed.app / "Procfile").write_text(f"web: exec {' '.join(SLEEP)}\n")
         testbed.call("build")
@@ -98,7 +101,7 @@ def built(hsup: Path, stack: str) -> Iterator[tuple[Testbed, str]]:
 
 
 def images_of(testbed: Testbed) -> list[str]:
-    label = f"label=hsup.image.app={testbed.folder.name}"
+    label = f"label=hsup.image.app={testbed.directory.name}"
     return output_of(DOCKER, "images", "--quiet", "--filter", label).split()
 
 
@@ -117,7 +120,7 @@ def compare_runs(testbed: Testbed, image: str, rounds: int) -> None:
 def run_with_hsup(testbed: Testbed) -> Sample:
     """Run, and let the engine remove the container before it is measured with the other side."""
     sample = timed("run", partial(testbed.call, "run", "--", "true"))
-    label = f"label=hsup.app={testbed.folder.name}"
+    label = f"label=hsup.app={testbed.directory.name}"
     left = partial(output_of, DOCKER, "ps", "--all", "--quiet", "--filter", label)
     measure.wait_until(lambda: not left(), "the removal", every_seconds=LOOK_SECONDS)
     return sample
@@ -188,10 +191,10 @@ def compare_relays(testbed: Testbed, image: str, rounds: int) -> None:
 
 
 def relay_with_hsup(testbed: Testbed, child: Sequence[str]) -> Sample:
-    control = testbed.folder / "control"
+    control = testbed.directory / "control"
     control.mkdir(exist_ok=True)
     processes = [{"Args": list(child), "Quantity": 1, "Type": "w"}]
-    release = {"Version": 1, "Name": testbed.folder.name, "Processes": processes}
+    release = {"Version": 1, "Name": testbed.directory.name, "Processes": processes}
     (control / "new").write_text(json.dumps(release))
     variables = {**testbed.variables, "HSUP_CONTROL_DIR": str(control)}
     settings = (f"{name}={value}" for name, value in variables.items())

@@ -32,7 +32,9 @@ def main() -> None:
 
 
 def start_container(testbed: Testbed) -> Sample:
-    argv = testbed.runc("run", "--bundle", str(testbed.folder / "bundle"), testbed.folder.name)
+    argv = testbed.runc(
+        "run", "--bundle", str(testbed.directory / "bundle"), testbed.directory.name
+    )
     started = time.monotonic()
     ended = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
     milliseconds = (containers.began_at(ended.stdout) - started) * 1000

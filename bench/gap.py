@@ -60,10 +60,12 @@ def idle(side: partial[Sample]) -> partial[Sample]:
 
 def measure_gap(hsup: Path, action: str, seconds: float) -> Sample:
     with TemporaryDirectory(prefix="hsup-bench-") as name:
-        folder = Path(name)
-        (folder / "writer.py").write_text(WRITER)
-        control = folder / "control"
-        measure.write_control_directory(control, (sys.executable, "-SI", str(folder / "writer.py")))
+        directory = Path(name)
+        (directory / "writer.py").write_text(WRITER)
+        control = directory / "control"
+        measure.write_control_directory(
+            control, (sys.executable, "-SI", str(directory / "writer.py"))
+        )
         words = ("start", "-d", "simple", "--source", "directory", "--log-format", "heroku")
         argv = ("env", f"HSUP_CONTROL_DIR={control}", str(hsup), *words)
         with measure.running(argv, stdout=subprocess.PIPE) as process:

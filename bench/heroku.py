@@ -34,11 +34,11 @@ LIGHT = {PLUGIN, f"{PLUGIN}.hooks"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testbed:
-    """An application that hsup follows, and the folder where it keeps its state."""
+    """An application that hsup follows, and the directory where it keeps its state."""
 
     api: PlatformApi
     app: App
-    folder: Path
+    directory: Path
     hsup: Path
 
     def variables(self, cadence_seconds: float) -> Sequence[str]:
@@ -47,7 +47,7 @@ class Testbed:
             "HEROKU_API_URL": self.api.url,
             "HEROKU_ACCESS_TOKEN": self.api.token,
             "HSUP_HEROKU_CADENCE": str(cadence_seconds),
-            "HSUP_HEROKU_DIR": str(self.folder / "heroku"),
+            "HSUP_HEROKU_DIR": str(self.directory / "heroku"),
             "no_proxy": "127.0.0.1",
         }
         return [f"{name}={value}" for name, value in variables.items()]
@@ -57,7 +57,7 @@ class Testbed:
         """Run hsup."""
         words = (str(self.hsup), "start", "-a", self.app.name)
         argv = ("env", *self.variables(cadence_seconds), *words)
-        with measure.running(argv, self.folder, stdout=subprocess.DEVNULL) as process:
+        with measure.running(argv, self.directory, stdout=subprocess.DEVNULL) as process:
             yield process
 
     def release(self) -> str:
@@ -71,7 +71,7 @@ def main() -> None:
     arguments = measure.argument_parser(__doc__, rounds=10).parse_args()
     with TemporaryDirectory(prefix="hsup-bench-") as name, PlatformApi() as api:
         app = api.create_app("bench")
-        testbed = Testbed(api=api, app=app, folder=Path(name), hsup=arguments.hsup)
+        testbed = Testbed(api=api, app=app, directory=Path(name), hsup=arguments.hsup)
         compare_releases(testbed, arguments.rounds)
         compare_polls(testbed, min(5, arguments.rounds))
         compare_imports(testbed, min(5, arguments.rounds))
@@ -133,7 +133,7 @@ def cost_of_polls(pid: int, polls: Callable[[], Sequence[object]]) -> Sample:
 
 def compare_imports(testbed: Testbed, rounds: int) -> None:
     """Look at `hsup run` of a Procfile, which has nothing to do with Heroku."""
-    (testbed.folder / "Procfile").write_text("web: true\n")
+    (testbed.directory / "Procfile").write_text("web: true\n")
     samples = measure.alternate(rounds, {HSUP: partial(imported, testbed)})
     measure.print_row("the plugin in hsup run", "ms", "ms", samples, Reach(limit=1))
     measure.print_row("its modules besides hooks", "modules", "", samples, Reach(limit=0))
@@ -143,7 +143,7 @@ def imported(testbed: Testbed) -> Sample:
     python = testbed.hsup.parent / "python"
     argv = (str(python), "-X", "importtime", str(testbed.hsup), "run", "--", "true")
     ended = subprocess.run(
-        argv, cwd=testbed.folder, env=measure.environment(), capture_output=True, check=True
+        argv, cwd=testbed.directory, env=measure.environment(), capture_output=True, check=True
     )
     lines = [line.split("|") for line in ended.stderr.decode().splitlines() if PLUGIN in line]
     times = {name.strip(): int(own.rpartition(":")[2]) for own, _, name in lines}

@@ -65,7 +65,7 @@ def argument_parser(description: str | None, rounds: int) -> argparse.ArgumentPa
 
 
 def absolute_path(text: str) -> Path:
-    """Return a path that holds in any folder; a virtual environment's links are kept."""
+    """Return a path that holds in any directory; a virtual environment's links are kept."""
     return Path(text).absolute()
 
 
@@ -83,7 +83,7 @@ def peer(name: str) -> str:
 
 
 def supervisord_argv(
-    folder: Path, program: Mapping[str, object], own: Mapping[str, object] | None = None
+    directory: Path, program: Mapping[str, object], own: Mapping[str, object] | None = None
 ) -> tuple[str, ...]:
     """Configure a supervisord without a log; `own` are settings of its own, more than the usual."""
     settings = configparser.RawConfigParser(delimiters="=")
@@ -92,12 +92,12 @@ def supervisord_argv(
         "silent": "true",
         "logfile": "/dev/null",
         "logfile_maxbytes": "0",
-        "pidfile": f"{folder}/supervisord.pid",
+        "pidfile": f"{directory}/supervisord.pid",
     }
     settings["program:w"] = {}
     for section, more in (("supervisord", own or {}), ("program:w", program)):
         settings[section].update({name: str(value) for name, value in more.items()})
-    path = folder / "supervisord.conf"
+    path = directory / "supervisord.conf"
     with path.open("w") as file:
         settings.write(file, space_around_delimiters=False)
     return (peer("supervisord"), "-c", str(path))
@@ -117,21 +117,21 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
 
 
-def write_control_directory(folder: Path, words: Sequence[str]) -> None:
-    """Write a release of the one process type `w` to `folder`/new."""
-    folder.mkdir()
+def write_control_directory(directory: Path, words: Sequence[str]) -> None:
+    """Write a release of the one process type `w` to `directory`/new."""
+    directory.mkdir()
     processes = [{"Args": list(words), "Quantity": 1, "Type": "w"}]
     release = {"Version": 1, "Name": "bench", "Env": {}, "Processes": processes}
-    (folder / "new").write_text(json.dumps(release))
+    (directory / "new").write_text(json.dumps(release))
 
 
 @contextmanager
 def running(
-    argv: Sequence[str], folder: Path | None = None, stdout: int | None = None
+    argv: Sequence[str], directory: Path | None = None, stdout: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a supervisor, and end it and everything below it on the way out."""
     process = subprocess.Popen(
-        argv, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=stdout
+        argv, cwd=directory, env=environment(), stdin=subprocess.DEVNULL, stdout=stdout
     )
     try:
         yield process

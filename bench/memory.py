@@ -94,19 +94,19 @@ def with_dynos(
     hsup: Path, writer: str, dynos: int, wait: Callable[[int], None], stdout: int
 ) -> Sample:
     with TemporaryDirectory(prefix="hsup-bench-") as name:
-        folder = Path(name)
-        script = folder / "writer.py"
+        directory = Path(name)
+        script = directory / "writer.py"
         script.write_text(writer)
         words = (sys.executable, "-SI", str(script))
-        with measure.running(start(hsup, folder, words, dynos), stdout=stdout) as process:
+        with measure.running(start(hsup, directory, words, dynos), stdout=stdout) as process:
             measure.wait_until(lambda: bool(measure.descendants(process.pid)), "a dyno")
             first = memory_mib(process.pid, "VmRSS")
             wait(process.pid)
             return {"first": first, "most": memory_mib(process.pid, "VmHWM")}
 
 
-def start(hsup: Path, folder: Path, words: Sequence[str], dynos: int) -> Sequence[str]:
-    control = folder / "control"
+def start(hsup: Path, directory: Path, words: Sequence[str], dynos: int) -> Sequence[str]:
+    control = directory / "control"
     control.mkdir()
     processes = [{"Args": list(words), "Quantity": dynos, "Type": "w"}]
     release = {"Version": 1, "Name": "bench", "Env": {}, "Processes": processes}

@@ -78,33 +78,33 @@ def main() -> None:
         measure.print_row("lines lost or broken", "lost", "lines", samples, Reach(limit=0))
 
 
-def relay_sides(hsup: Path, folder: Path, writer: str) -> Sides:
+def relay_sides(hsup: Path, directory: Path, writer: str) -> Sides:
     def child(side: str, lines: int) -> Sequence[str]:
-        script = folder / f"{side}.py"
+        script = directory / f"{side}.py"
         script.write_text(writer.format(line=LINE, lines=lines))
         return (sys.executable, "-SI", str(script))
 
     hsup_child, honcho_child = child(HSUP, HSUP_LINES), child("honcho", HONCHO_LINES)
     supervisord_child = child("supervisord", SUPERVISORD_LINES)
     return {
-        HSUP: partial(relay, hsup_argv(hsup, folder, hsup_child), HSUP_LINES),
+        HSUP: partial(relay, hsup_argv(hsup, directory, hsup_child), HSUP_LINES),
         "supervisord": partial(
-            relay, supervisord_argv(folder, supervisord_child), SUPERVISORD_LINES
+            relay, supervisord_argv(directory, supervisord_child), SUPERVISORD_LINES
         ),
-        "honcho": partial(relay, honcho_argv(folder, honcho_child), HONCHO_LINES),
+        "honcho": partial(relay, honcho_argv(directory, honcho_child), HONCHO_LINES),
     }
 
 
-def hsup_argv(hsup: Path, folder: Path, child: Sequence[str]) -> Sequence[str]:
+def hsup_argv(hsup: Path, directory: Path, child: Sequence[str]) -> Sequence[str]:
     """Make hsup put the time and the dyno's name before every line."""
-    control = folder / "control"
+    control = directory / "control"
     measure.write_control_directory(control, child)
     start = ("start", "--oneshot", "-d", "simple", "--source", "directory")
     options = ("--log-format", "heroku")
     return ("env", f"HSUP_CONTROL_DIR={control}", str(hsup), *start, *options)
 
 
-def supervisord_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:
+def supervisord_argv(directory: Path, child: Sequence[str]) -> Sequence[str]:
     """It writes to the pipe itself what it reads, without a prefix and without rotation."""
     program = {
         "command": " ".join(child),
@@ -113,11 +113,11 @@ def supervisord_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:
         "stdout_logfile": "/dev/stdout",
         "stdout_logfile_maxbytes": 0,
     }
-    return measure.supervisord_argv(folder, program)
+    return measure.supervisord_argv(directory, program)
 
 
-def honcho_argv(folder: Path, child: Sequence[str]) -> Sequence[str]:
-    procfile = folder / "Procfile"
+def honcho_argv(directory: Path, child: Sequence[str]) -> Sequence[str]:
+    procfile = directory / "Procfile"
     procfile.write_text(f"w: exec {' '.join(child)}\n")
     return (measure.peer("honcho"), "-f", str(procfile), "start")
 

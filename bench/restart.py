@@ -48,7 +48,7 @@ def main() -> None:
     measure.print_row("first restart", "restart", "ms", samples, Reach(limit=10))
 
 
-def start_herds(hsup: Path, folder: Path, children: int, stack: ExitStack) -> dict[str, Herd]:
+def start_herds(hsup: Path, directory: Path, children: int, stack: ExitStack) -> dict[str, Herd]:
     """Start the supervisors, all at once, with one child per round each."""
     makers: dict[str, Callable[[Path, Path, int], Sequence[str]]]
     makers = {HSUP: partial(hsup_argv, hsup), "supervisord": supervisord_argv}
@@ -56,7 +56,7 @@ def start_herds(hsup: Path, folder: Path, children: int, stack: ExitStack) -> di
         makers["runit"] = runit_argv
     herds = {}
     for side, make_argv in makers.items():
-        home = folder / side
+        home = directory / side
         home.mkdir()
         fifo = open_fifo(home / "started", stack)
         child = write_script(home / "child", CHILD.format(fifo=home / "started"))

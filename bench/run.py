@@ -23,28 +23,28 @@ def main() -> None:
         ("run with an option, a Procfile and .env", DOTENV, ("-d", "simple"), 1.0),
     ):
         with TemporaryDirectory(prefix="hsup-bench-") as name:
-            folder = Path(name)
-            (folder / "Procfile").write_text(PROCFILE)
+            directory = Path(name)
+            (directory / "Procfile").write_text(PROCFILE)
             if dotenv is not None:
-                (folder / ".env").write_text(dotenv)
+                (directory / ".env").write_text(dotenv)
             samples = measure.alternate(
-                arguments.rounds, run_sides(arguments.hsup, options, folder), warm_up=True
+                arguments.rounds, run_sides(arguments.hsup, options, directory), warm_up=True
             )
         measure.print_row(title, "run", "ms", samples, Reach(limit=limit, of_peer="honcho"))
 
 
-def run_sides(hsup: Path, options: Sequence[str], folder: Path) -> Sides:
+def run_sides(hsup: Path, options: Sequence[str], directory: Path) -> Sides:
     honcho = measure.peer("honcho")
     return {
-        HSUP: lambda: timed_run((str(hsup), "run", *options, "--", "/bin/true"), folder),
-        "honcho": lambda: timed_run((honcho, "run", "/bin/true"), folder),
+        HSUP: lambda: timed_run((str(hsup), "run", *options, "--", "/bin/true"), directory),
+        "honcho": lambda: timed_run((honcho, "run", "/bin/true"), directory),
     }
 
 
-def timed_run(argv: tuple[str, ...], folder: Path) -> Sample:
+def timed_run(argv: tuple[str, ...], directory: Path) -> Sample:
     environment = measure.environment()
     started = time.monotonic()
-    subprocess.run(argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=True)
+    subprocess.run(argv, cwd=directory, env=environment, stdin=subprocess.DEVNULL, check=True)
     return {"run": (time.monotonic() - started) * 1000}
 
 

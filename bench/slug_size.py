@@ -17,7 +17,7 @@ from measure import Reach, Sample, Sides
 
 #: Bytes, and in how many files.
 LARGE, SMALL = (500_000_000, 20_000), (1_000_000, 40)
-FILES_IN_FOLDER = 100
+FILES_IN_DIRECTORY = 100
 #: The side that is compared is hsup with the large slug, its peer hsup with the small one.
 SIDES = {measure.HSUP: LARGE, "small slug": SMALL}
 
@@ -44,10 +44,10 @@ def main() -> None:
 
 def make_slug(testbed: Testbed, name: str, program: Path, total_bytes: int, files: int) -> Path:
     """Make a slug of equal files and the program, and a control directory that releases it."""
-    root = testbed.folder / f"{name}.root"
+    root = testbed.directory / f"{name}.root"
     content = bytes(total_bytes // files)
     for number in range(files):
-        path = root / f"app/lib/{number // FILES_IN_FOLDER}/{number}.js"
+        path = root / f"app/lib/{number // FILES_IN_DIRECTORY}/{number}.js"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     shutil.copy(program, root / "app")

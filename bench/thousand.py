@@ -34,8 +34,8 @@ def main() -> None:
         "--shell-line", action="store_true", help="give hsup one word, which bash interprets"
     )
     arguments = parser.parse_args()
-    with TemporaryDirectory(prefix="hsup-bench-") as folder:
-        sides = fleet_sides(arguments.hsup, Path(folder), shell_line=arguments.shell_line)
+    with TemporaryDirectory(prefix="hsup-bench-") as directory:
+        sides = fleet_sides(arguments.hsup, Path(directory), shell_line=arguments.shell_line)
         samples = measure.alternate(arguments.rounds, sides)
     rows = (
         ("1,000 up", "up", "s", Reach(limit=0.3, of_peer="supervisord")),
@@ -48,31 +48,31 @@ def main() -> None:
         measure.print_row(title, name, unit, samples, reach)
 
 
-def fleet_sides(hsup: Path, folder: Path, *, shell_line: bool) -> Sides:
+def fleet_sides(hsup: Path, directory: Path, *, shell_line: bool) -> Sides:
     """Make the supervisors' configurations.
 
     The children's program is /bin/sleep by a name that nothing else on the machine has.
     """
-    sleeper = folder / f"sleep{os.getpid()}"
+    sleeper = directory / f"sleep{os.getpid()}"
     sleeper.symlink_to("/bin/sleep")
     fleets = {
-        HSUP: hsup_fleet(hsup, folder, sleeper, shell_line=shell_line),
-        "supervisord": supervisord_fleet(folder, sleeper),
+        HSUP: hsup_fleet(hsup, directory, sleeper, shell_line=shell_line),
+        "supervisord": supervisord_fleet(directory, sleeper),
     }
     if measure.installed("runsvdir", "apt-get install -y runit"):
-        fleets["runit"] = runit_fleet(folder, sleeper)
+        fleets["runit"] = runit_fleet(directory, sleeper)
     return {side: partial(measure_fleet, fleet, sleeper.name) for side, fleet in fleets.items()}
 
 
-def hsup_fleet(hsup: Path, folder: Path, sleeper: Path, *, shell_line: bool) -> Fleet:
-    control = folder / "control"
+def hsup_fleet(hsup: Path, directory: Path, sleeper: Path, *, shell_line: bool) -> Fleet:
+    control = directory / "control"
     words = (f"{sleeper} 1000000",) if shell_line else (str(sleeper), "1000000")
     measure.write_control_directory(control, words)
     start = ("start", "-d", "simple", "--source", "directory", f"w={CHILDREN}")
     return Fleet(argv=("env", f"HSUP_CONTROL_DIR={control}", str(hsup), *start))
 
 
-def supervisord_fleet(folder: Path, sleeper: Path) -> Fleet:
+def supervisord_fleet(directory: Path, sleeper: Path) -> Fleet:
     """Make the favourable choices.
 
     Without log files supervisord reads the pipes and drops the lines, and `numprocs` starts
@@ -86,12 +86,12 @@ def supervisord_fleet(folder: Path, sleeper: Path) -> Fleet:
         "stdout_logfile": "NONE",
         "stderr_logfile": "NONE",
     }
-    return Fleet(argv=measure.supervisord_argv(folder, program, own={"minfds": 8192}))
+    return Fleet(argv=measure.supervisord_argv(directory, program, own={"minfds": 8192}))
 
 
-def runit_fleet(folder: Path, sleeper: Path) -> Fleet:
-    """Make a folder per service; runsvdir stops its services on SIGHUP, not on SIGTERM."""
-    services = folder / "services"
+def runit_fleet(directory: Path, sleeper: Path) -> Fleet:
+    """Make a directory per service; runsvdir stops its services on SIGHUP, not on SIGTERM."""
+    services = directory / "services"
     for number in range(CHILDREN):
         service = services / f"w{number}"
         service.mkdir(parents=True)

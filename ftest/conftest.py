@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stack",
         type=Path,
         default=BUILD / "stack",
-        help="the root folder of a small Debian; drivers with containers need it",
+        help="the root directory of a small Debian; drivers with containers need it",
     )
     options.addoption(
         "--slug",
@@ -111,13 +111,13 @@ def variables(
     if option("--driver") == "simple":
         yield {}
         return
-    folder = tmp_path_factory.mktemp("data")
+    directory = tmp_path_factory.mktemp("data")
     if option("--driver") == "docker":
-        yield from docker_engine.variables(folder, option("--stack"), STACK)
+        yield from docker_engine.variables(directory, option("--stack"), STACK)
         return
     environ = {
-        "HSUP_STACKS_DIR": str(folder / "stacks"),
-        "HSUP_SLUGS_DIR": str(folder / "slugs"),
+        "HSUP_STACKS_DIR": str(directory / "stacks"),
+        "HSUP_SLUGS_DIR": str(directory / "slugs"),
     }
     subprocess.run(
         [option("--hsup").absolute(), "stacks", "import", STACK, option("--stack"), "--primary"],
@@ -151,7 +151,7 @@ def hsup(
 @pytest.fixture
 def install(hsup: Hsup) -> Callable[..., None]:
     """Install a distribution of one module, as pip would leave it, for this test only."""
-    site = hsup.folder / "site"
+    site = hsup.directory / "site"
     site.mkdir()
     hsup.environ["PYTHONPATH"] = str(site)
 
@@ -176,7 +176,7 @@ def terminal(hsup: Hsup) -> Iterator[Callable[..., Terminal]]:
 
     def open_terminal(*words, argv=None, env=None, **size):
         line = argv or hsup.words(*words)
-        opened.append(Terminal(line, hsup.folder, {**hsup.environ, **(env or {})}, **size))
+        opened.append(Terminal(line, hsup.directory, {**hsup.environ, **(env or {})}, **size))
         return opened[-1]
 
     yield open_terminal

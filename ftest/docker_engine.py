@@ -39,18 +39,18 @@ def is_there() -> bool:
     return problem() is None
 
 
-def variables(folder: Path, stack: Path, name: str) -> Iterator[dict[str, str]]:
+def variables(directory: Path, stack: Path, name: str) -> Iterator[dict[str, str]]:
     """Import the stack; yield the variables for hsup; remove the images that it built then.
 
-    `stack` is its folder, and `name` what releases call it.
+    `stack` is its directory, and `name` what releases call it.
     """
     with subprocess.Popen(["tar", "-C", stack, "-c", "."], stdout=subprocess.PIPE) as archive:
         docker("import", "-", IMAGE, stdin=archive.stdout)
     before = images()
     yield {
         "DOCKER_STACKS": f"{name}={IMAGE} heroku-24={IMAGE}",
-        "HSUP_DOCKER_DIR": str(folder / "docker"),
-        "HSUP_SLUGS_DIR": str(folder / "slugs"),
+        "HSUP_DOCKER_DIR": str(directory / "docker"),
+        "HSUP_SLUGS_DIR": str(directory / "slugs"),
         **{name: os.environ[name] for name in _FOUND_BY if name in os.environ},
     }
     if built := images() - before:

@@ -82,7 +82,7 @@ def _containers() -> Iterator[str]:
 
 
 def _instances() -> Iterator[str]:
-    """Yield the files of hsups in the run folder; those that all of them share may stay."""
+    """Yield the files of hsups in the run directory; those that all of them share may stay."""
     for name in glob.glob("instances/*", root_dir=_RUN):
         yield f"instance: {name}"
 
@@ -92,15 +92,15 @@ def _processes() -> Iterator[str]:
 
     Those of Docker are somebody else's; one that has ended is its parent's to reap.
     """
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit():
             continue
         try:
-            status = (folder / "status").read_text()
-            cgroups = (folder / "cgroup").read_text()
+            status = (directory / "status").read_text()
+            cgroups = (directory / "cgroup").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         is_inner = len(fields["NSpid"].split()) > 1
         if is_inner and "docker" not in cgroups and not fields["State"].startswith("Z"):
-            yield f"process: {folder.name} {fields['Name']}"
+            yield f"process: {directory.name} {fields['Name']}"

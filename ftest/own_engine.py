@@ -34,8 +34,8 @@ class OwnEngine:
     """
 
     def __init__(self, size: str, options: Sequence[str] = (), prefix: Sequence[str] = ()) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="hsup-engine-", dir="/run"))
-        self.host = f"unix://{self.folder}/docker.sock"
+        self.directory = Path(tempfile.mkdtemp(prefix="hsup-engine-", dir="/run"))
+        self.host = f"unix://{self.directory}/docker.sock"
         self.environ = {**os.environ, "DOCKER_HOST": self.host}
         self._options = options
         self._prefix = prefix
@@ -47,27 +47,27 @@ class OwnEngine:
         ):
             subprocess.run((*prefix, "ip", *words), check=True)
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        (self.folder / "data").mkdir()
-        mount = ("mount", "-t", "tmpfs", "-o", f"size={size}", "hsup", self.folder / "data")
+        (self.directory / "data").mkdir()
+        mount = ("mount", "-t", "tmpfs", "-o", f"size={size}", "hsup", self.directory / "data")
         subprocess.run((*prefix, *mount), check=True)
-        self._log = (self.folder / "log").open("ab")
+        self._log = (self.directory / "log").open("ab")
         self.start()
 
     def start(self) -> None:
         """Return when the engine answers."""
         words = [*self._prefix, "dockerd", "--host", self.host]
-        words += ["--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"]
-        words += ["--pidfile", f"{self.folder}/pid"]
+        words += ["--data-root", f"{self.directory}/data", "--exec-root", f"{self.directory}/exec"]
+        words += ["--pidfile", f"{self.directory}/pid"]
         words += ["--bridge", self._bridge, "--iptables=false", "--ip6tables=false"]
         words += ["--exec-opt", "native.cgroupdriver=cgroupfs"]
-        words += ["--cgroup-parent", f"/{self.folder.name}", "--shutdown-timeout", "2"]
+        words += ["--cgroup-parent", f"/{self.directory.name}", "--shutdown-timeout", "2"]
         words += self._options
         self._process = subprocess.Popen(words, stdout=self._log, stderr=self._log)
         assert eventually(self._answers, _START_SECONDS), self._last_words()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End the engine; what it runs may run on."""
-        own = self.folder / "exec/containerd/containerd.pid"  # unless one is a service
+        own = self.directory / "exec/containerd/containerd.pid"  # unless one is a service
         containerd = int(own.read_text()) if own.exists() else None
         self._process.send_signal(number)
         self._process.wait(_START_SECONDS * PATIENCE)
@@ -87,7 +87,7 @@ class OwnEngine:
             self.start()
 
     def load(self, stack: Path, image: str) -> None:
-        """Make an image of a stack's folder, of as little of it as the tests use."""
+        """Make an image of a stack's directory, of as little of it as the tests use."""
         excluded = [f"--exclude=./{one}" for one in _UNNEEDED]
         pack = ["tar", "-C", str(stack), *excluded, "-c", "."]
         with subprocess.Popen(pack, stdout=subprocess.PIPE) as archive:
@@ -110,18 +110,18 @@ class OwnEngine:
         self._end_others()
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             place = line.split()[1]
-            if place.startswith(str(self.folder)):
+            if place.startswith(str(self.directory)):
                 subprocess.run(("umount", "-l", place), check=True)
-        subprocess.run(("rm", "-rf", "--one-file-system", self.folder), check=True)
+        subprocess.run(("rm", "-rf", "--one-file-system", self.directory), check=True)
         subprocess.run((*self._prefix, "ip", "link", "delete", self._bridge), check=True)
         root = Path("/sys/fs/cgroup")
-        for cgroup in (*root.glob(self.folder.name), *root.glob(f"*/{self.folder.name}")):
+        for cgroup in (*root.glob(self.directory.name), *root.glob(f"*/{self.directory.name}")):
             for inner in (*cgroup.glob("*/"), cgroup):
                 assert eventually(partial(_is_removed, inner)), f"{inner} is in use"
         assert is_empty
 
     def _last_words(self) -> str:
-        return "\n".join((self.folder / "log").read_text().splitlines()[-5:])
+        return "\n".join((self.directory / "log").read_text().splitlines()[-5:])
 
     def _answers(self) -> bool:
         asked = subprocess.run(
@@ -130,8 +130,8 @@ class OwnEngine:
         return asked.returncode == 0
 
     def _end_others(self) -> None:
-        """End containerd and shims of an engine that was killed; they have our folder's name."""
-        mark = os.fsencode(f"{self.folder}/")
+        """End containerd and shims of an engine that was killed; they have our directory's name."""
+        mark = os.fsencode(f"{self.directory}/")
         for _ in range(50):
             pids = [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_ours(pid, mark)]
             if not pids:

@@ -52,7 +52,7 @@ class Finished:
 
 
 class Hsup:
-    """The program with a folder and a clean environment of one test's own.
+    """The program with a directory and a clean environment of one test's own.
 
     `token` is in the environment of hsup and, as the number of seconds of
     `sleep`, in the argv of what dynos run: nothing of a test can hide.
@@ -61,29 +61,29 @@ class Hsup:
     """
 
     def __init__(
-        self, path: Path, driver: str, folder: Path, variables: Mapping[str, str] | None = None
+        self, path: Path, driver: str, directory: Path, variables: Mapping[str, str] | None = None
     ) -> None:
         self.path = path
         self.driver = driver
-        self.folder = folder
+        self.directory = directory
         self.variables = variables or {}
         self.has_containers = driver != "simple"
-        self.control = folder / "control"
+        self.control = directory / "control"
         self.token = f"{random.randint(20_000, 99_999)}.{random.randint(10**6, 10**7 - 1)}"
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "FTEST_TOKEN": self.token,
-            "HSUP_PROCFILE_DIR": f"{folder}.kept",
+            "HSUP_PROCFILE_DIR": f"{directory}.kept",
             **self.variables,
         }
         self.started: list[Running] = []
 
     @property
     def home(self) -> str:
-        """Return the folder that a dyno runs in, as the dyno sees it."""
-        return "/app" if self.has_containers else str(self.folder)
+        """Return the directory that a dyno runs in, as the dyno sees it."""
+        return "/app" if self.has_containers else str(self.directory)
 
     @property
     def python(self) -> str:
@@ -101,9 +101,9 @@ class Hsup:
         return f"echo born; exec {self.sleep}"
 
     def procfile(self, **commands: str) -> None:
-        """Write a Procfile into the folder."""
+        """Write a Procfile into the directory."""
         lines = "".join(f"{name}: {command}\n" for name, command in commands.items())
-        replace(self.folder / "Procfile", lines)
+        replace(self.directory / "Procfile", lines)
 
     def release(self, **content: object) -> None:
         """Put a release into the control directory, as a careful writer does."""
@@ -111,20 +111,20 @@ class Hsup:
         self.control.mkdir(exist_ok=True)
         replace(self.control / "new", json.dumps({"Version": 1, **content}))
 
-    def files(self, files: Mapping[str, str], folder: Path | None = None) -> None:
-        """Write files of the application, all of them executable, into the folder."""
+    def files(self, files: Mapping[str, str], directory: Path | None = None) -> None:
+        """Write files of the application, all of them executable, into the directory."""
         for name, content in files.items():
-            path = (folder or self.folder) / name
+            path = (directory or self.directory) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
             path.chmod(0o755)
 
     def slug(self, name: str, files: Mapping[str, str] | None = None) -> Path:
-        """Write a slug with these files into the folder, compressed as its name says."""
-        root = self.folder / f"{name}.root"
+        """Write a slug with these files into the directory, compressed as its name says."""
+        root = self.directory / f"{name}.root"
         (root / "app").mkdir(parents=True)
         self.files(files or {}, root / "app")
-        slug = self.folder / name
+        slug = self.directory / name
         subprocess.run(["tar", "--auto-compress", "-cf", slug, "-C", root, "./app"], check=True)
         shutil.rmtree(root)
         return slug
@@ -146,7 +146,7 @@ class Hsup:
             [*prefix, *self.words(*words)],
             input=stdin,
             capture_output=True,
-            cwd=self.folder,
+            cwd=self.directory,
             env={**self.environ, **(env or {})},
             timeout=timeout * PATIENCE,
             check=False,
@@ -162,7 +162,7 @@ class Hsup:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=self.folder,
+            cwd=self.directory,
             env={**self.environ, **(env or {})},
         )
         self.started.append(Running(child))
@@ -172,14 +172,14 @@ class Hsup:
         """Start `hsup start` beside the test."""
         return self.begin("start", *words)
 
-    def another(self, folder: Path) -> Hsup:
-        """Return the same program with another folder and environment."""
-        return Hsup(self.path, self.driver, folder, self.variables)
+    def another(self, directory: Path) -> Hsup:
+        """Return the same program with another directory and environment."""
+        return Hsup(self.path, self.driver, directory, self.variables)
 
     def processes(self) -> dict[int, str]:
         """Return the command line of every live process of this test, by its id."""
         seen = {pid: one for pid in _live_pids() if (one := _Process.of(pid))}
-        ours = {pid for pid, one in seen.items() if one.is_of(self.token, self.folder)}
+        ours = {pid for pid, one in seen.items() if one.is_of(self.token, self.directory)}
         while children := {pid for pid, one in seen.items() if one.parent in ours} - ours:
             ours |= children
         return {pid: seen[pid].command for pid in ours}
@@ -415,17 +415,17 @@ class _Process:
     @classmethod
     def of(cls, pid: int) -> _Process | None:
         """Look at a process; None if there is none any more, or only its exit status."""
-        folder = Path("/proc", str(pid))
+        directory = Path("/proc", str(pid))
         try:
-            command = folder.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode()
-            after_name = folder.joinpath("stat").read_bytes().rpartition(b")")[2].split()
-            environ = folder.joinpath("environ").read_bytes()
-            cwd = folder.joinpath("cwd").readlink()
+            command = directory.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode()
+            after_name = directory.joinpath("stat").read_bytes().rpartition(b")")[2].split()
+            environ = directory.joinpath("environ").read_bytes()
+            cwd = directory.joinpath("cwd").readlink()
         except (OSError, UnicodeDecodeError):
             return None
         return cls(parent=int(after_name[1]), command=command, environ=environ, cwd=cwd)
 
-    def is_of(self, token: str, folder: Path) -> bool:
+    def is_of(self, token: str, directory: Path) -> bool:
         """Tell whether the process shows a mark of a test."""
         marked = token in self.command or token.encode() in self.environ
-        return marked or self.cwd.is_relative_to(folder)
+        return marked or self.cwd.is_relative_to(directory)

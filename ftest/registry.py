@@ -12,19 +12,19 @@ from ftest.program import eventually, free_port
 
 CONFIG = """
 version: 0.1
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
+storage: {{filesystem: {{rootdirectory: {directory}}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 """
 
 
 @contextmanager
-def running_registry(folder: Path) -> Iterator[str]:
-    """Run it, with its data in a folder; give its address."""
+def running_registry(directory: Path) -> Iterator[str]:
+    """Run it, with its data in a directory; give its address."""
     port = free_port()
-    config = folder / "registry.yml"
-    config.write_text(CONFIG.format(folder=folder / "registry", port=port))
+    config = directory / "registry.yml"
+    config.write_text(CONFIG.format(directory=directory / "registry", port=port))
     with (
-        open(folder / "registry.log", "wb") as log,
+        open(directory / "registry.log", "wb") as log,
         subprocess.Popen(("docker-registry", "serve", config), stdout=log, stderr=log) as process,
     ):
         try:

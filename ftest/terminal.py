@@ -22,7 +22,7 @@ class Terminal:
     def __init__(
         self,
         argv: Sequence[str],
-        folder: Path,
+        directory: Path,
         env: Mapping[str, str],
         rows: int = 24,
         columns: int = 80,
@@ -35,7 +35,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            cwd=folder,
+            cwd=directory,
             env={"TERM": "xterm", **env},
         )
         os.close(slave)

@@ -73,7 +73,7 @@ def write(path: Path, content: bytes | str) -> None:
 @BY_NAME
 def test_check_names_what_is_wrong_with_a_control_file(hsup, case):
     content, expected = FAULTY[case]
-    write(hsup.folder / "new", content)
+    write(hsup.directory / "new", content)
     done = hsup.call("check", "new")
     said = done.text + done.message
     assert done.status == 1
@@ -124,7 +124,7 @@ def test_check_prints_every_fault_with_its_place(hsup):
         },
         indent=1,
     )
-    (hsup.folder / "release.json").write_text(text)
+    (hsup.directory / "release.json").write_text(text)
     done = hsup.call("check", "release.json")
     said = done.text + done.message
     assert done.status == 1
@@ -132,7 +132,7 @@ def test_check_prints_every_fault_with_its_place(hsup):
 
 
 def test_check_is_content_with_a_good_control_file(hsup):
-    (hsup.folder / "release.json").write_text(release())
+    (hsup.directory / "release.json").write_text(release())
     done = hsup.call("check", "release.json")
     assert done.status == 0, done
 
@@ -140,7 +140,7 @@ def test_check_is_content_with_a_good_control_file(hsup):
 def test_check_without_a_path_takes_what_start_would(hsup):
     hsup.procfile(web="true")
     assert hsup.call("check").status == 0
-    (hsup.folder / "Procfile").write_text("web: true\nnonsense without a colon\n")
+    (hsup.directory / "Procfile").write_text("web: true\nnonsense without a colon\n")
     done = hsup.call("check")
     assert_tells(done.text + done.message, ["line 2"])
 
@@ -162,15 +162,15 @@ def test_check_of_a_file_that_is_not_there_names_it(hsup):
     ],
 )
 def test_a_faulty_procfile_is_an_error(hsup, content, expected):
-    (hsup.folder / "Procfile").write_text(content)
+    (hsup.directory / "Procfile").write_text(content)
     done = hsup.call("start")
     assert done.status == 1
     assert done.message.startswith("hsup: ")
     assert_tells(done.message, expected)
 
 
-def test_a_procfile_that_is_a_folder_is_named(hsup):
-    (hsup.folder / "Procfile").mkdir()
+def test_a_procfile_that_is_a_directory_is_named(hsup):
+    (hsup.directory / "Procfile").mkdir()
     done = hsup.call("--source", "procfile", "start")
     assert done.status == 1
     assert "Procfile" in done.message
@@ -198,7 +198,7 @@ def test_such_a_variable_in_a_new_release_leaves_the_old_one_running(hsup):
 
 
 def test_a_command_that_does_not_exist_is_told_and_not_tried_in_a_loop(hsup):
-    replace(hsup.folder / "Procfile", "good: " + hsup.born + "\n")
+    replace(hsup.directory / "Procfile", "good: " + hsup.born + "\n")
     hsup.release(Processes=[process("bad", "/no/such/one", "x"), process("good", hsup.born)])
     running = hsup.start("bad=3", "good")
     running.wait_for(r"\[bad\.1\]: .*/no/such/one", count=2)

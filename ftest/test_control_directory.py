@@ -69,7 +69,7 @@ def test_a_cold_start_reads_loaded(hsup):
     assert hsup.call("run", "echo $NAME").text == "kept\n"
 
 
-def test_a_relative_control_directory_is_of_the_current_folder(hsup):
+def test_a_relative_control_directory_is_of_the_current_directory(hsup):
     hsup.release(Env={"NAME": "kept"}, **one(hsup))
     done = hsup.call("run", "echo $NAME", env={"HSUP_CONTROL_DIR": "control"})
     assert done.text == "kept\n"
@@ -244,7 +244,7 @@ def test_hsup_that_was_killed_goes_on_with_the_loaded_release(hsup):
 
 
 def test_a_missing_control_directory_is_named(hsup):
-    missing = str(hsup.folder / "missing")
+    missing = str(hsup.directory / "missing")
     done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": missing})
     assert done.status == 1
     assert missing in done.message
@@ -252,14 +252,14 @@ def test_a_missing_control_directory_is_named(hsup):
 
 
 def test_a_control_directory_that_is_a_file_is_named(hsup):
-    (hsup.folder / "file").touch()
-    done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": str(hsup.folder / "file")})
+    (hsup.directory / "file").touch()
+    done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": str(hsup.directory / "file")})
     assert done.status == 1
     assert "file" in done.message
     assert "Traceback" not in done.message
 
 
-def test_a_folder_named_new_is_named(hsup):
+def test_a_directory_named_new_is_named(hsup):
     (hsup.control / "new").mkdir(parents=True)
     done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": str(hsup.control)})
     assert done.status == 1
@@ -268,11 +268,11 @@ def test_a_folder_named_new_is_named(hsup):
 
 
 def test_sighup_asks_the_source_again(hsup):
-    """The folder behind a link is exchanged, which no watch on the folder reports."""
+    """The directory behind a link is exchanged, which no watch on the directory reports."""
     for name in ("a", "b"):
-        (hsup.folder / name).mkdir()
+        (hsup.directory / name).mkdir()
         release = {"Version": 1, "Processes": [process("one", f"echo {name}; exec {hsup.sleep}")]}
-        replace(hsup.folder / name / "new", json.dumps(release))
+        replace(hsup.directory / name / "new", json.dumps(release))
     hsup.control.symlink_to("a")
     hsup.environ["HSUP_CONTROL_DIR"] = str(hsup.control)
     running = hsup.start()

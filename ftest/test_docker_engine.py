@@ -210,7 +210,7 @@ def test_a_run_whose_engine_goes_away_ends_with_an_error(hsup, own_engine):
 
 def test_an_image_that_does_not_fit_on_the_disk_is_told(hsup, own_engine):
     engine = own_engine(size="160m")
-    (hsup.folder / "large").write_bytes(bytes(120_000_000))
+    (hsup.directory / "large").write_bytes(bytes(120_000_000))
     hsup.procfile(one="true")
     done = hsup.call("run", "true", timeout=60)
     assert done.status == 1
@@ -236,7 +236,7 @@ class TestRegistry:
     def test_a_stack_that_is_not_there_is_pulled(self, hsup, own_engine):
         engine = own_engine()
         hsup.procfile(one="true")
-        with running_registry(hsup.folder) as address:
+        with running_registry(hsup.directory) as address:
             name = f"{address}/stack:7"
             for words in (("tag", IMAGE, name), ("push", name), ("rmi", name, IMAGE)):
                 subprocess.run(["docker", *words], env=engine.environ, check=True)
@@ -247,7 +247,7 @@ class TestRegistry:
     def test_an_image_that_a_registry_has_not_got_is_named(self, hsup, own_engine):
         own_engine()
         hsup.release(Stack="mine", Processes=[process("one", "true")])
-        with running_registry(hsup.folder) as address:
+        with running_registry(hsup.directory) as address:
             hsup.environ["DOCKER_STACKS"] = f"mine={address}/nosuch:7"
             done = hsup.call("run", "true", timeout=60)
         assert done.status == 1
@@ -259,9 +259,9 @@ class TestTLS:
     @pytest.fixture
     def certificates(self, hsup: Hsup) -> Path:
         """Make an authority, and certificates for an engine and its user."""
-        folder = hsup.folder / "tls"
-        folder.mkdir()
-        (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\n")
+        directory = hsup.directory / "tls"
+        directory.mkdir()
+        (directory / "extensions").write_text("subjectAltName=IP:127.0.0.1\n")
         new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hsup")
         authority = (*new, "-x509", "-keyout", "ca-key.pem", "-out", "ca.pem")
         made: list[tuple[str, ...]] = [authority]
@@ -272,8 +272,8 @@ class TestTLS:
             by = ("-CAkey", "ca-key.pem", "-CAcreateserial", "-out", signed)
             made.append((*sign, *by, "-extfile", "extensions"))
         for words in made:
-            subprocess.run(words, cwd=folder, check=True, capture_output=True)
-        return folder
+            subprocess.run(words, cwd=directory, check=True, capture_output=True)
+        return directory
 
     def test_an_engine_is_reached_by_tls(self, hsup, own_engine, certificates):
         port = free_port()
@@ -288,7 +288,7 @@ class TestTLS:
         running = hsup.start("--oneshot")
         assert running.ended() == 0
         assert running.count(r"\]: \d+$") == 20_000
-        hsup.environ["DOCKER_CERT_PATH"] = str(hsup.folder)
+        hsup.environ["DOCKER_CERT_PATH"] = str(hsup.directory)
         done = hsup.call("run", "true")
         assert done.status == 1
         assert f"cannot reach the Docker Engine at {address}: " in done.message

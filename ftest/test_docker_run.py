@@ -25,7 +25,7 @@ def test_a_run_whose_reader_goes_away_ends(hsup, line):
 
 
 def test_a_run_whose_output_nobody_reads_is_ended_by_sigterm(hsup):
-    fifo = hsup.folder / "fifo"
+    fifo = hsup.directory / "fifo"
     os.mkfifo(fifo)
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     running = hsup.begin("run", "--grace", "1", "yes", prefix=("sh", "-c", 'exec "$@" >fifo', "sh"))
@@ -55,4 +55,4 @@ def test_two_processes_may_write_to_one_file_in_order(hsup):
         prefix=("sh", "-c", 'exec "$@" >both 2>&1', "sh"),
     )
     expected = "".join(f"{number}\n{number}\n" for number in range(1, 51))
-    assert (hsup.folder / "both").read_text() == expected
+    assert (hsup.directory / "both").read_text() == expected

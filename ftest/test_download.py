@@ -19,7 +19,7 @@ import pytest
 from ftest import docker_engine
 from ftest.program import Hsup, process
 
-pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current folder")
+pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current directory")
 
 #: A password or a signature, of which no part is ever to be seen.
 MARK = "m4rker"
@@ -27,7 +27,7 @@ FILES = {"hello": "#!/bin/sh\necho hello; env\n"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers as the first folder of the path says, whose name it is."""
+    """Answers as the first directory of the path says, whose name it is."""
 
     server: Server
 
@@ -85,11 +85,11 @@ def server(hsup: Hsup) -> Iterator[Server]:
         thread.join()
 
 
-def kept(*folders: str) -> list[str]:
-    """Return the files below folders that have the mark in them, and require them to be private."""
+def kept(*directories: str) -> list[str]:
+    """Return the files below directories that have the mark, and require them to be private."""
     found = []
-    for folder in folders:
-        for path in Path(folder).rglob("*"):
+    for directory in directories:
+        for path in Path(directory).rglob("*"):
             assert MARK not in path.name
             if path.is_file() and not path.is_symlink() and MARK.encode() in path.read_bytes():
                 assert path.stat().st_mode & 0o777 == 0o600, path
@@ -158,7 +158,7 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_cannot_be_had(hsup, server, k
         assert done.status == 1
         assert re.search(text, done.message + done.text)
         require_untold(hsup, str(done))
-    assert kept(hsup.folder) == ["loaded"]
+    assert kept(hsup.directory) == ["loaded"]
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "127.0.0.1:1"])
@@ -204,7 +204,7 @@ SMALL = (
 
 @pytest.mark.parametrize("what", ["download", "unpack"])
 def test_a_full_disk_takes_no_dyno_away_and_is_no_obstacle_later(hsup, server, what):
-    slugs = hsup.folder / "slugs"
+    slugs = hsup.directory / "slugs"
     hsup.environ["HSUP_SLUGS_DIR"] = str(slugs)
     first = hsup.slug("first.tgz", {"hello": f"#!/bin/sh\necho first; exec {hsup.sleep}\n"})
     hsup.release(Slug=str(first), Processes=[process("web", "./hello")])

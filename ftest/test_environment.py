@@ -99,7 +99,7 @@ def test_a_locale_that_the_user_set_reaches_dynos(hsup):
 )
 def test_a_procfile_and_a_dotenv_are_utf_8_whatever_the_locale(hsup, env):
     hsup.procfile(one="echo é $NAME")
-    (hsup.folder / ".env").write_text("NAME=ünï\n")
+    (hsup.directory / ".env").write_text("NAME=ünï\n")
     expected = "é ünï\n"
     assert hsup.call("run", "one", env=env).out.decode() == expected
     assert f"app[one.1]: {expected}" in hsup.call("start", "--oneshot", env=env).out.decode()
@@ -126,6 +126,6 @@ def test_that_the_slug_is_not_run_is_said_once_on_standard_error(hsup):
 
 
 @pytest.mark.simple_only("other drivers run the slug")
-def test_nothing_is_said_of_the_folder_of_a_procfile(hsup):
+def test_nothing_is_said_of_the_directory_of_a_procfile(hsup):
     hsup.procfile(one="true")
     assert hsup.call("run", "--", "true").message == ""

@@ -68,7 +68,7 @@ def test_names_are_resolved_by_a_server_that_can_be_reached(hsup):
     assert "nameserver 127." not in done.text
 
 
-def test_a_bound_folder_is_shared_with_the_host(hsup, tmp_path_factory):
+def test_a_bound_directory_is_shared_with_the_host(hsup, tmp_path_factory):
     shared = tmp_path_factory.mktemp("shared")
     shared.chmod(0o777)
     (shared / "from-host").write_text("host\n")
@@ -82,7 +82,7 @@ def test_a_bound_folder_is_shared_with_the_host(hsup, tmp_path_factory):
     assert (shared / "from-dyno").read_text() == "dyno\n"
 
 
-def test_a_bound_folder_may_be_read_only(hsup, tmp_path_factory):
+def test_a_bound_directory_may_be_read_only(hsup, tmp_path_factory):
     shared = tmp_path_factory.mktemp("shared")
     shared.chmod(0o777)
     (shared / "from-host").write_text("host\n")
@@ -101,7 +101,7 @@ def test_a_file_may_be_bound(hsup, tmp_path_factory):
 
 
 def test_a_bind_of_what_is_not_there_is_named(hsup):
-    done = hsup.call("--bind", "/no/such/folder:/data", "run", "true")
+    done = hsup.call("--bind", "/no/such/directory:/data", "run", "true")
     assert done.status in {1, 2}
-    assert "/no/such/folder" in done.message
+    assert "/no/such/directory" in done.message
     assert "Traceback" not in done.message

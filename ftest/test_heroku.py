@@ -33,8 +33,8 @@ def shop(api: PlatformApi, hsup: Hsup) -> App:
         "HSUP_APP": "shop",
         "HEROKU_API_URL": api.url,
         "HEROKU_ACCESS_TOKEN": api.token,
-        "HSUP_HEROKU_DIR": str(hsup.folder / "heroku"),
-        "HSUP_SLUGS_DIR": str(hsup.folder / "slugs"),
+        "HSUP_HEROKU_DIR": str(hsup.directory / "heroku"),
+        "HSUP_SLUGS_DIR": str(hsup.directory / "slugs"),
         "no_proxy": "127.0.0.1",
         **CADENCE,
     }
@@ -72,7 +72,7 @@ def test_as_many_dynos_run_as_on_the_platform_with_its_config(hsup, shop):
     assert "worker.1" not in running.out
 
 
-@pytest.mark.containers_only("the simple driver runs what is in the current folder")
+@pytest.mark.containers_only("the simple driver runs what is in the current directory")
 def test_dynos_have_the_code_of_the_slug(hsup, shop):
     code = archive(hello=b"#!/bin/sh\necho hello from $PWD\n")
     shop.release(processes={"web": f"./hello; exec {hsup.sleep}"}, archive=code)

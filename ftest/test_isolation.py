@@ -70,20 +70,20 @@ def secret(hsup: Hsup) -> str:
 
 @pytest.fixture
 def harness(hsup: Hsup, request: pytest.FixtureRequest) -> Path:
-    """Give a folder with the attempts, and a set-id program of root's."""
-    folder = hsup.folder / "attempts"
-    shutil.copytree(ATTEMPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    program = folder / "id"
+    """Give a directory with the attempts, and a set-id program of root's."""
+    directory = hsup.directory / "attempts"
+    shutil.copytree(ATTEMPTS, directory, ignore=shutil.ignore_patterns("__pycache__"))
+    program = directory / "id"
     shutil.copy(request.config.getoption("--stack") / "usr/bin/id", program)
     program.chmod(0o4755)
-    return folder
+    return directory
 
 
 @pytest.fixture
 def host(hsup: Hsup, secret: str) -> Iterator[dict[str, object]]:
     """Give facts of the host that no container has anything to do with."""
     name = f"hsup-isolation-{random.randrange(10**9)}"
-    file = hsup.folder / "secret"
+    file = hsup.directory / "secret"
     file.write_text(secret)
     with ExitStack() as stack:
         key = stack.enter_context(shared_memory())
@@ -217,7 +217,7 @@ def ends_of(run: RunPython, facts: dict[str, object]) -> Ends:
 
 def ends_in_hsup(hsup: Hsup, harness: Path, host: dict[str, object], secret: str) -> Ends:
     words = [*knowing(secret, harness), "run", "--", "python3"]
-    everybodys = hsup.folder / "input"
+    everybodys = hsup.directory / "input"
     everybodys.touch()
     everybodys.chmod(0o666)
     prefix = ["sh", "-c", 'exec "$@" < "$0"', str(everybodys)]
@@ -268,7 +268,7 @@ def facts_of(neighbour: dict[str, object]) -> dict[str, object]:
 
 @contextmanager
 def docker_image(root: Path) -> Iterator[str]:
-    """Make an image from the root folder of the stack; skip where there is no Docker Engine."""
+    """Make an image from the root directory of the stack; skip where there is no Docker Engine."""
     unneeded = [f"--exclude=./{one}" for one in ("var/cache", "var/lib/apt", "usr/share/*")]
     pack = ["tar", "-C", str(root), *unneeded, "-c", "."]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
@@ -382,7 +382,7 @@ def test_descriptors_of_hsup_are_closed(hsup):
         line = [*hsup.words("run", "--", "ls", "/proc/self/fd")]
         done = subprocess.run(
             line,
-            cwd=hsup.folder,
+            cwd=hsup.directory,
             env=hsup.environ,
             capture_output=True,
             pass_fds=[left.fileno()],

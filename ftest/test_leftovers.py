@@ -104,7 +104,7 @@ def test_two_hsups_do_not_disturb_one_another(hsup, tmp_path_factory):
         second.close()
 
 
-def test_two_hsups_of_one_folder_do_not_disturb_one_another(hsup):
+def test_two_hsups_of_one_directory_do_not_disturb_one_another(hsup):
     hsup.procfile(one=hsup.born)
     first, second = hsup.start(), hsup.start()
     first.wait_for("born$")

@@ -26,7 +26,7 @@ def inside(hsup: Hsup) -> Iterator[Sequence[str]]:
     """Give what runs a command in the namespaces, which end with the test."""
     up = "ip link set lo up && echo ready && exec sleep infinity"
     line = ("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", up)
-    with subprocess.Popen(line, cwd=hsup.folder, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(line, cwd=hsup.directory, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"ready\n"
         yield ("nsenter", "--target", str(holder.pid), "--net", "--mount", "--wd")
         holder.kill()
@@ -62,7 +62,9 @@ def test_a_dyno_does_not_reach_a_container_of_dockers(hsup, inside, start_contai
     hsup.procfile(web=PROBE)
     if first == "docker":
         start_container()
-    running = hsup.begin("start", prefix=inside, env={"LIBCONTAINER_RUN_DIR": f"{hsup.folder}.run"})
+    running = hsup.begin(
+        "start", prefix=inside, env={"LIBCONTAINER_RUN_DIR": f"{hsup.directory}.run"}
+    )
     running.wait_for("none$")
     if first == "hsup":
         start_container()

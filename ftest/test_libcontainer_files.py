@@ -29,7 +29,7 @@ def test_two_dynos_have_two_users(hsup):
 
 
 def test_no_file_of_the_stack_can_be_changed_and_none_is_the_dynos(hsup):
-    """Of the root file system that is; find names the folders where others begin."""
+    """Of the root file system that is; find names the directories where others begin."""
     mine = "find / -xdev -user dyno -o -xdev -writable ! -type l"
     done = hsup.call("run", f"{mine} 2>/dev/null")
     assert sorted(done.text.split()) == ["/app", "/tmp", "/var/tmp"]
@@ -50,19 +50,21 @@ def test_scratch_space_can_be_used_by_anybody_and_executes_nothing_with_an_id(hs
     assert {"nosuid", "nodev"} <= set(options.split(","))
 
 
-def test_folders_made_for_a_bind_are_the_dynos(hsup):
-    (hsup.folder / "data").mkdir()
-    done = hsup.call("--bind", f"{hsup.folder}/data:/app/a/b", "run", "touch /app/a/x && echo made")
+def test_directories_made_for_a_bind_are_the_dynos(hsup):
+    (hsup.directory / "data").mkdir()
+    done = hsup.call(
+        "--bind", f"{hsup.directory}/data:/app/a/b", "run", "touch /app/a/x && echo made"
+    )
     assert done.text == "made\n", done
 
 
 @pytest.mark.parametrize("words", [("run", "cat /mnt/*/file"), ("start", "--oneshot")])
-def test_a_folder_whose_name_is_not_utf_8_can_be_bound(hsup, words):
-    folder = hsup.folder / BROKEN_NAME
-    folder.mkdir()
-    (folder / "file").write_text("seen\n")
+def test_a_directory_whose_name_is_not_utf_8_can_be_bound(hsup, words):
+    directory = hsup.directory / BROKEN_NAME
+    directory.mkdir()
+    (directory / "file").write_text("seen\n")
     hsup.procfile(one="cat /mnt/*/file")
-    bind = f"{folder}:/mnt/{BROKEN_NAME}"
+    bind = f"{directory}:/mnt/{BROKEN_NAME}"
     done = hsup.call("--bind", bind, *words)
     assert "seen" in done.text, done
     assert "Traceback" not in done.message
@@ -74,16 +76,16 @@ def test_a_bind_that_cannot_be_is_told(hsup):
         ("/app/..", "/ is reserved in a dyno"),
         ("/proc/mine", "/proc/mine is reserved in a dyno"),
     ):
-        done = hsup.call("--bind", f"{hsup.folder}:{dyno}", "run", "true")
+        done = hsup.call("--bind", f"{hsup.directory}:{dyno}", "run", "true")
         assert done.status != 0
         assert text in done.message
 
 
 @pytest.mark.parametrize("umask", ["0", "0777"])
-def test_folders_of_hsup_are_nobody_elses_to_write_to_whatever_the_umask(hsup, umask):
+def test_directories_of_hsup_are_nobody_elses_to_write_to_whatever_the_umask(hsup, umask):
     hsup.slug("slug.tgz", {"file": "seen\n"})
     hsup.release(Slug="slug.tgz", Stack=STACK, Processes=[process("one", "cat file")])
-    state = hsup.folder / "state/of"
+    state = hsup.directory / "state/of"
     hsup.environ["LIBCONTAINER_RUN_DIR"] = f"{state}/run"
     hsup.environ["HSUP_SLUGS_DIR"] = f"{state}/slugs"
     prefix = ["sh", "-c", f'umask {umask}; exec "$@"', "sh"]

@@ -104,13 +104,13 @@ def test_a_stack_that_is_not_there_is_named(hsup):
 
 
 def test_without_any_stack_the_remedy_is_told(hsup):
-    refuse(hsup, "hsup stacks", env={"HSUP_STACKS_DIR": str(hsup.folder / "none")})
+    refuse(hsup, "hsup stacks", env={"HSUP_STACKS_DIR": str(hsup.directory / "none")})
 
 
 def test_a_stack_without_bash_is_told(hsup):
-    """Both when it is imported and, a folder being used where it is, when it is used."""
-    hsup.environ["HSUP_STACKS_DIR"] = str(hsup.folder / "stacks")
-    root, words = hsup.folder / "root", ("stacks", "import", "bare")
+    """Both when it is imported and, a directory being used where it is, when it is used."""
+    hsup.environ["HSUP_STACKS_DIR"] = str(hsup.directory / "stacks")
+    root, words = hsup.directory / "root", ("stacks", "import", "bare")
     (root / "bin").mkdir(parents=True)
     assert_sentence(hsup.call(*words, str(root)), "bash", "bare")
     for name in ("bash", "sh"):
@@ -134,7 +134,7 @@ def test_the_doctor_lists_what_the_driver_needs(hsup):
 
 
 def test_the_doctor_explains_how_a_dyno_is_started(hsup):
-    data = hsup.folder / "data"
+    data = hsup.directory / "data"
     data.mkdir()
     done = hsup.call("--bind", f"{data}:/mnt/data:ro", "doctor", "--explain")
     assert done.status == 0, done
@@ -146,7 +146,7 @@ def test_the_doctor_explains_how_a_dyno_is_started(hsup):
         f"bind {data} at /mnt/data",
     ):
         assert step in done.text
-    assert f"attach {hsup.folder}" in done.text
+    assert f"attach {hsup.directory}" in done.text
 
 
 def test_the_doctor_tells_what_is_missing_and_the_remedy(hsup):

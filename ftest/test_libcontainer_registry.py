@@ -31,11 +31,11 @@ def push(stack: str, layout: Path, reference: str) -> None:
 
 def test_a_dyno_runs_on_a_debian_from_a_registry(hsup, request):
     hsup.procfile(one="true")
-    hsup.environ["HSUP_STACKS_DIR"] = str(hsup.folder / "stacks")
+    hsup.environ["HSUP_STACKS_DIR"] = str(hsup.directory / "stacks")
     stack = str(request.config.getoption("--stack"))
-    with running_registry(hsup.folder) as address:
+    with running_registry(hsup.directory) as address:
         reference = f"docker://{address}/debian:12"
-        push(stack, hsup.folder / "image", reference)
+        push(stack, hsup.directory / "image", reference)
         pulled = hsup.call("stacks", "import", "debian", reference, "--primary", timeout=120)
         assert pulled.status == 0, pulled
     done = hsup.call("run", "cat /etc/os-release; stat -c %u:%g:%a /bin/su /root")

@@ -36,11 +36,11 @@ for path in "memory/memory.limit_in_bytes", "memory.max":
 
 @pytest.fixture(autouse=True)
 def runtimes(hsup: Hsup, request: pytest.FixtureRequest) -> None:
-    folder = request.config.getoption("--runtimes")
-    if not folder.exists():
-        pytest.skip(f"{folder} is not there: make build/runtimes makes it")
-    hsup.environ["HSUP_STACKS_DIR"] = str(hsup.folder / "stacks")
-    done = hsup.call("stacks", "import", "runtimes", str(folder), "--primary")
+    directory = request.config.getoption("--runtimes")
+    if not directory.exists():
+        pytest.skip(f"{directory} is not there: make build/runtimes makes it")
+    hsup.environ["HSUP_STACKS_DIR"] = str(hsup.directory / "stacks")
+    done = hsup.call("stacks", "import", "runtimes", str(directory), "--primary")
     assert done.status == 0, done
     hsup.procfile(one="true")
 

@@ -177,7 +177,7 @@ def test_the_output_may_be_a_file(hsup):
     hsup.procfile(one="seq 1000")
     shell = ("bash", "-c", '"$@" > written', "bash")
     assert hsup.call("start", "--oneshot", prefix=shell).status == 0
-    assert len(of_app((hsup.folder / "written").read_text())) == 1000
+    assert len(of_app((hsup.directory / "written").read_text())) == 1000
 
 
 def test_a_file_that_may_not_be_larger_is_written_again_once_it_may(hsup):
@@ -185,7 +185,7 @@ def test_a_file_that_may_not_be_larger_is_written_again_once_it_may(hsup):
     shell = ("bash", "-c", 'ulimit -Sf 64; exec "$@" > written', "bash")  # KiB
     running = hsup.begin("start", "--oneshot", prefix=shell)
     running.wait_for("^hsup: cannot print .*: File too large$")
-    written = hsup.folder / "written"
+    written = hsup.directory / "written"
     assert written.stat().st_size == 64 << 10
     written.write_bytes(b"")
     assert eventually(lambda: b"had no room; printing again\n" in written.read_bytes())

@@ -37,37 +37,37 @@ def test_a_line_that_is_gone_stops_its_dyno(hsup):
     assert running.count(r"app\[one\.1\]: born$") == 1
 
 
-def folders_of_releases(hsup: Hsup, *names: str) -> tuple[Path, tuple[str, ...]]:
-    """Make folders as a tool that deploys does, with a link to the first; hsup starts there."""
+def directories_of_releases(hsup: Hsup, *names: str) -> tuple[Path, tuple[str, ...]]:
+    """Make directories as a tool that deploys does, with a link to the first; hsup starts there."""
     for name in names:
-        (hsup.folder / name).mkdir()
-        replace(hsup.folder / name / "name", f"{name}\n")
-        replace(hsup.folder / name / "Procfile", f"one: cat name; exec {hsup.sleep}\n")
-    current = hsup.folder / "current"
+        (hsup.directory / name).mkdir()
+        replace(hsup.directory / name / "name", f"{name}\n")
+        replace(hsup.directory / name / "Procfile", f"one: cat name; exec {hsup.sleep}\n")
+    current = hsup.directory / "current"
     current.symlink_to(names[0])
     return current, ("sh", "-c", f'cd "{current}" && exec "$@"', "sh")
 
 
-def test_a_link_that_is_turned_has_the_dynos_started_in_the_new_folder(hsup):
-    current, there = folders_of_releases(hsup, "v1", "v2")
+def test_a_link_that_is_turned_has_the_dynos_started_in_the_new_directory(hsup):
+    current, there = directories_of_releases(hsup, "v1", "v2")
     running = hsup.begin("start", prefix=there)
     running.wait_for(r"app\[one\.1\]: v1$")
-    (hsup.folder / "next").symlink_to("v2")
-    (hsup.folder / "next").rename(current)
+    (hsup.directory / "next").symlink_to("v2")
+    (hsup.directory / "next").rename(current)
     running.wait_for(r"app\[one\.1\]: v2$")
     assert running.stop() == 0
 
 
-def test_a_folder_that_is_made_again_has_the_dynos_started_in_it(hsup):
-    _, there = folders_of_releases(hsup, "v1")
+def test_a_directory_that_is_made_again_has_the_dynos_started_in_it(hsup):
+    _, there = directories_of_releases(hsup, "v1")
     running = hsup.begin("start", prefix=there)
     running.wait_for(r"app\[one\.1\]: v1$")
-    (hsup.folder / "v1").rename(hsup.folder / "old")
+    (hsup.directory / "v1").rename(hsup.directory / "old")
     running.wait_for("Cannot fetch a newer release")
-    (hsup.folder / "new").mkdir()
-    replace(hsup.folder / "new" / "name", "new\n")
-    replace(hsup.folder / "new" / "Procfile", f"one: cat name; exec {hsup.sleep}\n")
-    (hsup.folder / "new").rename(hsup.folder / "v1")
+    (hsup.directory / "new").mkdir()
+    replace(hsup.directory / "new" / "name", "new\n")
+    replace(hsup.directory / "new" / "Procfile", f"one: cat name; exec {hsup.sleep}\n")
+    (hsup.directory / "new").rename(hsup.directory / "v1")
     running.wait_for(r"app\[one\.1\]: new$")
     assert running.stop() == 0
 
@@ -76,17 +76,17 @@ def test_an_editor_that_writes_in_place_is_followed(hsup):
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
-    (hsup.folder / "Procfile").write_text(f"one: echo second; exec {hsup.sleep}\n")
+    (hsup.directory / "Procfile").write_text(f"one: echo second; exec {hsup.sleep}\n")
     running.wait_for("second$")
 
 
 def test_a_changed_dotenv_restarts_every_dyno_with_it(hsup):
     line = f"echo NAME is $NAME; exec {hsup.sleep}"
     hsup.procfile(one=line, two=line)
-    replace(hsup.folder / ".env", "NAME=first\n")
+    replace(hsup.directory / ".env", "NAME=first\n")
     running = hsup.start()
     running.wait_for("NAME is first$", count=2)
-    replace(hsup.folder / ".env", "NAME=second\n")
+    replace(hsup.directory / ".env", "NAME=second\n")
     running.wait_for("NAME is second$", count=2)
 
 
@@ -94,13 +94,13 @@ def test_a_dotenv_that_appears_later_is_seen(hsup):
     hsup.procfile(one=f"echo NAME is $NAME; exec {hsup.sleep}")
     running = hsup.start()
     running.wait_for(r"app\[one\.1\]: NAME is$")
-    replace(hsup.folder / ".env", "NAME=second\n")
+    replace(hsup.directory / ".env", "NAME=second\n")
     running.wait_for("NAME is second$")
 
 
 def formation(hsup: Hsup, **quantities: int) -> None:
     sizes = {name: {"quantity": quantity} for name, quantity in quantities.items()}
-    replace(hsup.folder / "app.json", json.dumps({"formation": sizes}))
+    replace(hsup.directory / "app.json", json.dumps({"formation": sizes}))
 
 
 def test_quantities_of_app_json_scale_where_they_are_asked_for(hsup):
@@ -143,13 +143,13 @@ def test_a_release_phase_that_fails_at_the_start_ends_with_its_status(hsup):
 def test_a_release_phase_that_fails_later_keeps_the_previous_release(hsup):
     line = f"echo NAME is $NAME; exec {hsup.sleep}"
     hsup.procfile(worker=line, release='echo migrating; test "$NAME" != bad || exit 7')
-    replace(hsup.folder / ".env", "NAME=good\n")
+    replace(hsup.directory / ".env", "NAME=good\n")
     running = hsup.start()
     running.wait_for("NAME is good$")
-    replace(hsup.folder / ".env", "NAME=bad\n")
+    replace(hsup.directory / ".env", "NAME=bad\n")
     running.wait_for("migrating$", count=2)
     running.wait_for("[Rr]elease.*(fail|reject|keep|status 7)")
-    replace(hsup.folder / ".env", "NAME=better\n")
+    replace(hsup.directory / ".env", "NAME=better\n")
     running.wait_for("NAME is better$")
     assert running.stop() == 0
     assert running.count("NAME is bad") == 0
@@ -168,7 +168,7 @@ def test_a_faulty_procfile_keeps_the_previous_release_running(hsup):
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
-    replace(hsup.folder / "Procfile", "\n")
+    replace(hsup.directory / "Procfile", "\n")
     running.wait_for("Procfile")
     hsup.procfile(one=hsup.born, two=hsup.born)
     running.wait_for(r"app\[two\.1\]: born$")
@@ -177,7 +177,7 @@ def test_a_faulty_procfile_keeps_the_previous_release_running(hsup):
 
 
 def test_what_the_newer_specification_has_otherwise_is_a_warning(hsup):
-    (hsup.folder / "Procfile").write_text("one: echo first\none: echo second\n")
+    (hsup.directory / "Procfile").write_text("one: echo first\none: echo second\n")
     done = hsup.call("start", "--oneshot")
     assert "one" in done.message + done.text
     assert "line 2" in done.message + done.text
@@ -185,7 +185,7 @@ def test_what_the_newer_specification_has_otherwise_is_a_warning(hsup):
 
 def test_lines_as_people_write_them_are_accepted(hsup):
     text = "# a remark\r\n\r\none:   echo first\r\ntwo:echo second\r\nthree-3_x: echo third"
-    (hsup.folder / "Procfile").write_bytes(text.encode())
+    (hsup.directory / "Procfile").write_bytes(text.encode())
     done = hsup.call("start", "--oneshot")
     assert done.status == 0
     assert "app[one.1]: first\n" in done.text

@@ -45,7 +45,7 @@ def test_options_are_accepted_before_and_after_the_command(hsup):
 
 
 def test_config_vars_and_dyno_are_in_the_environment(hsup):
-    (hsup.folder / ".env").write_text("NAME=CONTENTS\nQUOTED='a  b'\n")
+    (hsup.directory / ".env").write_text("NAME=CONTENTS\nQUOTED='a  b'\n")
     done = hsup.call("run", 'echo "$NAME|$QUOTED|$DYNO"')
     assert done.text.startswith("CONTENTS|a  b|run.")
     dyno = done.text.rsplit(".", 1)[1].strip()
@@ -86,7 +86,7 @@ def test_what_a_shell_needs_is_passed_on(hsup):
     assert done.text == f"Asia/Kolkata C vt100 /var/tmp {hsup.environ['HOME']}\n"
 
 
-def test_the_program_runs_in_the_folder_of_the_application(hsup):
+def test_the_program_runs_in_the_directory_of_the_application(hsup):
     assert hsup.call("run", "--", "/bin/pwd").text.strip() == hsup.home
 
 
@@ -249,7 +249,7 @@ def test_the_callers_streams_block_as_before_whatever_the_program_did_to_them(hs
         words = hsup.words("--grace", "0", "run", "--", hsup.python, "-c", code)
         environ = {**os.environ, **hsup.environ}
         child = subprocess.Popen(
-            words, stdin=given[0], stdout=given[1], stderr=given[2], cwd=hsup.folder, env=environ
+            words, stdin=given[0], stdout=given[1], stderr=given[2], cwd=hsup.directory, env=environ
         )
         assert os.read(streams[2], 100).endswith(b"done\n")
         if how != "ends":

@@ -32,17 +32,17 @@ def into(file: str) -> tuple[str, ...]:
 def test_a_dyno_that_writes_to_a_file_can_open_its_streams_by_name(hsup):
     line = "echo 1; echo 2 > /dev/stdout; echo 3 > /dev/stderr; echo 4 >&2; echo 5"
     assert hsup.call("run", line, prefix=into("> out 2>&1")).status == 0
-    assert (hsup.folder / "out").read_text() == "1\n2\n3\n4\n5\n"
+    assert (hsup.directory / "out").read_text() == "1\n2\n3\n4\n5\n"
     hsup.call("run", line, prefix=into("> out 2> err"))
-    assert (hsup.folder / "out").read_text() == "1\n2\n5\n"
-    assert (hsup.folder / "err").read_text() == "3\n4\n"
+    assert (hsup.directory / "out").read_text() == "1\n2\n5\n"
+    assert (hsup.directory / "err").read_text() == "3\n4\n"
 
 
 def test_a_dyno_cannot_take_away_what_was_in_a_file(hsup):
-    (hsup.folder / "log").write_text("before\n")
+    (hsup.directory / "log").write_text("before\n")
     line = "head -c 3000000 /dev/zero; truncate -s 0 /proc/self/fd/1; : > /dev/stdout"
     hsup.call("run", line, prefix=into(">> log"))
-    assert (hsup.folder / "log").read_bytes() == b"before\n" + bytes(3_000_000)
+    assert (hsup.directory / "log").read_bytes() == b"before\n" + bytes(3_000_000)
 
 
 def test_a_file_that_takes_no_more_is_told(hsup):
@@ -145,7 +145,7 @@ def test_a_dyno_has_priorities_and_limits_of_its_own_kind(hsup):
 
 def test_a_file_as_input_is_read_to_its_end_and_cannot_be_written(hsup):
     """Everybody may write to it, and the dyno can open it again by its descriptor."""
-    file = hsup.folder / "input"
+    file = hsup.directory / "input"
     content = bytes(range(256)) * 4096
     file.write_bytes(content)
     file.chmod(0o666)
@@ -156,7 +156,7 @@ def test_a_file_as_input_is_read_to_its_end_and_cannot_be_written(hsup):
     assert hsup.call("run", "head -c 3 < /dev/stdin", prefix=from_file).out == content[:3]
 
 
-def test_a_folder_as_input_leads_nowhere(hsup):
+def test_a_directory_as_input_leads_nowhere(hsup):
     done = hsup.call("run", "ls -d /proc/self/fd/0/etc", prefix=into("< /"))
     assert done.status != 0
     assert done.text == ""

@@ -19,9 +19,9 @@ import pytest
 
 from ftest.program import Hsup, eventually, process
 
-pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current folder")
+pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current directory")
 
-FILES = {"hello": "#!/bin/sh\necho hello from the slug\n", "folder/data": "data\n"}
+FILES = {"hello": "#!/bin/sh\necho hello from the slug\n", "directory/data": "data\n"}
 
 
 class Guestbook:
@@ -71,10 +71,10 @@ def test_the_script_of_the_buildpack_finds_how_many_workers_fit(guestbook):
 def test_a_slug_may_be_compressed_in_any_way(hsup, kind):
     slug = hsup.slug(f"slug.{kind}", FILES)
     hsup.release(Slug=str(slug), Processes=[process("one", "./hello")])
-    assert hsup.call("run", "./hello && cat folder/data").text == "hello from the slug\ndata\n"
+    assert hsup.call("run", "./hello && cat directory/data").text == "hello from the slug\ndata\n"
 
 
-def test_a_slug_may_be_named_relative_to_the_folder_of_hsup(hsup):
+def test_a_slug_may_be_named_relative_to_the_directory_of_hsup(hsup):
     hsup.slug("slug.tgz", FILES)
     hsup.release(Slug="slug.tgz", Processes=[process("one", "./hello")])
     assert "hello from the slug" in hsup.call("start", "--oneshot").text
@@ -87,11 +87,11 @@ def test_a_slug_may_be_a_file_url(hsup):
 
 
 class Served:
-    """A folder that is served over HTTP, as long as it is asked to."""
+    """A directory that is served over HTTP, as long as it is asked to."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=directory)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever)
@@ -111,7 +111,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_a_downloaded_slug_is_used_where_the_network_is_down(hsup, served):
-    shutil.move(hsup.slug("slug.tgz", {**FILES, "own": hsup.token}), served.folder)
+    shutil.move(hsup.slug("slug.tgz", {**FILES, "own": hsup.token}), served.directory)
     hsup.release(Slug=f"{served.url}/slug.tgz", Processes=[process("one", "./hello")])
     assert hsup.call("run", "./hello").text == "hello from the slug\n"
     served.close()
@@ -153,12 +153,12 @@ def test_a_newer_release_does_not_wait_for_the_slug_of_an_older_one(hsup, drippi
     for name in ("first", "third"):
         line = f"#!/bin/sh\necho {name}; exec {hsup.sleep}\n"
         hsup.slug(f"{name}.tgz", {"program": line})
-    hsup.release(Version=1, Slug=str(hsup.folder / "first.tgz"), Processes=processes)
+    hsup.release(Version=1, Slug=str(hsup.directory / "first.tgz"), Processes=processes)
     running = hsup.start()
     running.wait_for("first$")
     hsup.release(Version=2, Slug=dripping, Processes=processes)
     running.wait_for(r"Fetching the slug of v2 from 127.0.0.1:\d+ \(0.0 of 1.0 MB\)")
-    hsup.release(Version=3, Slug=str(hsup.folder / "third.tgz"), Processes=processes)
+    hsup.release(Version=3, Slug=str(hsup.directory / "third.tgz"), Processes=processes)
     running.wait_for(r"Gave up on v2 .*: v3 .*has arrived")
     running.wait_for("third$")
     assert running.count("rejected") == 0
@@ -166,7 +166,7 @@ def test_a_newer_release_does_not_wait_for_the_slug_of_an_older_one(hsup, drippi
 
 
 def test_a_slug_that_is_not_there_is_named(hsup, served):
-    for location in (f"{served.url}/missing.tgz", str(hsup.folder / "missing.tgz")):
+    for location in (f"{served.url}/missing.tgz", str(hsup.directory / "missing.tgz")):
         hsup.release(Slug=location, Processes=[process("one", "./hello")])
         done = hsup.call("run", "true")
         assert done.status == 1
@@ -189,8 +189,8 @@ def test_a_slug_of_another_checksum_is_refused(hsup):
 
 
 def test_what_is_no_slug_is_named(hsup):
-    (hsup.folder / "slug.tgz").write_text("no archive at all\n")
-    hsup.release(Slug=str(hsup.folder / "slug.tgz"), Processes=[process("one", "./hello")])
+    (hsup.directory / "slug.tgz").write_text("no archive at all\n")
+    hsup.release(Slug=str(hsup.directory / "slug.tgz"), Processes=[process("one", "./hello")])
     done = hsup.call("run", "true")
     assert done.status == 1
     assert "slug.tgz" in done.message
@@ -199,15 +199,17 @@ def test_what_is_no_slug_is_named(hsup):
 
 def test_app_is_writable_private_and_owned_by_the_dynos_user(hsup):
     hsup.files(FILES)
-    line = "stat -c '%U %n' . hello folder/data; echo more >> folder/data; rm hello; ls; id -u"
+    line = (
+        "stat -c '%U %n' . hello directory/data; echo more >> directory/data; rm hello; ls; id -u"
+    )
     hsup.procfile(one=f"{line}; exec {hsup.sleep}")
     running = hsup.start("one=2")
     running.wait_for(r"app\[one\.\d\]: \d+$", count=2)
-    assert running.count(r"app\[one\.\d\]: dyno (\.|hello|folder/data)$") == 6
+    assert running.count(r"app\[one\.\d\]: dyno (\.|hello|directory/data)$") == 6
     assert running.count("cannot|denied") == 0
     assert running.count(r"app\[one\.\d\]: hello$") == 0
-    assert (hsup.folder / "folder/data").read_text() == "data\n"
-    assert (hsup.folder / "hello").exists()
+    assert (hsup.directory / "directory/data").read_text() == "data\n"
+    assert (hsup.directory / "hello").exists()
 
 
 def test_nothing_that_a_dyno_wrote_is_there_for_the_next(hsup):
@@ -216,7 +218,7 @@ def test_nothing_that_a_dyno_wrote_is_there_for_the_next(hsup):
     made = hsup.call("run", f"touch {places} && ls {places}")
     assert sorted(made.text.split()) == sorted(places.split())
     assert hsup.call("run", f"ls {places}").out == b""
-    assert not (hsup.folder / "x").exists()
+    assert not (hsup.directory / "x").exists()
 
 
 def test_a_release_without_a_slug_has_an_empty_app(hsup):
@@ -229,10 +231,10 @@ def test_a_new_slug_replaces_the_dynos(hsup):
         line = f"#!/bin/sh\necho {version}; exec {hsup.sleep}\n"
         hsup.slug(f"{version}.tgz", {"program": line})
     processes = [process("one", "./program")]
-    hsup.release(Slug=str(hsup.folder / "first.tgz"), Processes=processes)
+    hsup.release(Slug=str(hsup.directory / "first.tgz"), Processes=processes)
     running = hsup.start()
     running.wait_for("first$")
-    hsup.release(Slug=str(hsup.folder / "second.tgz"), Processes=processes)
+    hsup.release(Slug=str(hsup.directory / "second.tgz"), Processes=processes)
     running.wait_for("second$")
     assert eventually(lambda: running.count("Process exited with status 143") == 1)
 
@@ -243,9 +245,9 @@ BOB = 3_000_001
 
 @pytest.fixture
 def release_of_bob(hsup: Hsup) -> Callable[[object], None]:
-    """Return what releases something as another user, who may enter the folder of the test."""
-    for folder in (hsup.folder, *hsup.folder.parents[:2]):
-        folder.chmod(0o755)
+    """Return what releases something as another user, who may enter the directory of the test."""
+    for directory in (hsup.directory, *hsup.directory.parents[:2]):
+        directory.chmod(0o755)
 
     def release(slug):
         hsup.release(Slug=str(slug), Processes=[process("one", "true")])
@@ -256,21 +258,21 @@ def release_of_bob(hsup: Hsup) -> Callable[[object], None]:
 
 
 @pytest.fixture
-def folder_of_bob(hsup: Hsup) -> Path:
-    """Return a folder of the same user's with a file of his and one of root's."""
-    folder = hsup.folder / "bobs"
-    folder.mkdir()
-    (folder / "his").write_text("his\n")
-    (folder / "roots").write_text("secret\n")
-    (folder / "roots").chmod(0o600)
-    for path in (folder, folder / "his"):
+def directory_of_bob(hsup: Hsup) -> Path:
+    """Return a directory of the same user's with a file of his and one of root's."""
+    directory = hsup.directory / "bobs"
+    directory.mkdir()
+    (directory / "his").write_text("his\n")
+    (directory / "roots").write_text("secret\n")
+    (directory / "roots").chmod(0o600)
+    for path in (directory, directory / "his"):
         os.chown(path, BOB, BOB)
-    return folder
+    return directory
 
 
 @pytest.mark.parametrize("slug", ["/", "/etc", "/root", "file:///root", "link", "roots.tgz"])
 def test_the_author_of_a_release_sees_no_more_than_he_may_read(hsup, release_of_bob, slug):
-    (hsup.folder / "link").symlink_to("/root")
+    (hsup.directory / "link").symlink_to("/root")
     hsup.slug("roots.tgz", FILES).chmod(0o600)
     release_of_bob(slug)
     result = hsup.call("run", "ls -a /app")
@@ -278,16 +280,16 @@ def test_the_author_of_a_release_sees_no_more_than_he_may_read(hsup, release_of_
     assert result.status == 1
 
 
-def test_the_author_of_a_release_may_name_his_own_folder(hsup, release_of_bob, folder_of_bob):
-    release_of_bob(folder_of_bob)
+def test_the_author_of_a_release_may_name_his_own_directory(hsup, release_of_bob, directory_of_bob):
+    release_of_bob(directory_of_bob)
     result = hsup.call("run", "cat his; touch new && echo writable; cat roots")
     assert (result.text, result.status) == ("his\nwritable\n", 1)
     assert b"roots: Permission denied" in result.err
 
 
-def test_the_operator_allows_folders_to_all_authors(hsup, release_of_bob, folder_of_bob):
-    os.chown(folder_of_bob, 0, 0)
-    release_of_bob(folder_of_bob)
+def test_the_operator_allows_directories_to_all_authors(hsup, release_of_bob, directory_of_bob):
+    os.chown(directory_of_bob, 0, 0)
+    release_of_bob(directory_of_bob)
     assert b"author of the release" in hsup.call("run", "cat his").err
-    hsup.environ["HSUP_SLUG_FOLDERS"] = str(hsup.folder)
+    hsup.environ["HSUP_SLUG_FOLDERS"] = str(hsup.directory)
     assert hsup.call("run", "cat his").text == "his\n"

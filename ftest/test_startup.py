@@ -19,7 +19,7 @@ def environment(text: str) -> dict[str, str]:
 
 
 def test_the_environment_is_the_platforms(hsup):
-    (hsup.folder / ".env").write_text("NAME=value\n")
+    (hsup.directory / ".env").write_text("NAME=value\n")
     seen = environment(hsup.call("run", "--", "env").text)
     assert seen["PATH"] == "/usr/local/bin:/usr/bin:/bin"
     assert (seen["HOME"], seen["PWD"]) == ("/app", "/app")
@@ -53,7 +53,7 @@ def test_the_files_of_the_shell_are_read_in_order(hsup):
             ".profile": 'export ORDER="$ORDER last"',
         }
     )
-    (hsup.folder / ".env").write_text("NAME=config\n")
+    (hsup.directory / ".env").write_text("NAME=config\n")
     assert hsup.call("run", "echo $ORDER").text == "config first second last\n"
     assert hsup.call("run", "--", "printenv", "ORDER").text == "config first second last\n"
     hsup.procfile(one="echo $ORDER")

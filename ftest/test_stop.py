@@ -113,7 +113,7 @@ HIDING = {
     "an empty environment": "env -i setsid {sleep} &",
     "closed streams": "setsid {sleep} </dev/null >/dev/null 2>&1 &",
     "a daemon": "(env -i setsid -f {sleep} </dev/null >/dev/null 2>&1)",
-    "another folder": "(cd / && env -i setsid -f {sleep} </dev/null >/dev/null 2>&1)",
+    "another directory": "(cd / && env -i setsid -f {sleep} </dev/null >/dev/null 2>&1)",
     "deaf to SIGTERM": "(trap '' TERM; env -i setsid -f {sleep} </dev/null >/dev/null 2>&1)",
 }
 
@@ -226,7 +226,7 @@ def test_hsup_can_be_stopped_while_nobody_reads_what_it_prints_and_logs(hsup):
     try:
         words = hsup.words("--verbose", "--grace", "1", "start")
         child = subprocess.Popen(
-            words, stdout=writing, stderr=writing, cwd=hsup.folder, env=hsup.environ
+            words, stdout=writing, stderr=writing, cwd=hsup.directory, env=hsup.environ
         )
         assert eventually(lambda: not select.select([], [writing], [], 0)[1])
         for _ in range(3):

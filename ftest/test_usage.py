@@ -67,7 +67,7 @@ def test_without_any_source_the_three_ways_are_listed(hsup):
 
 def test_the_control_directory_comes_before_the_procfile(hsup):
     hsup.procfile(web="true")
-    (hsup.folder / ".env").write_text("NAME=procfile\n")
+    (hsup.directory / ".env").write_text("NAME=procfile\n")
     hsup.release(Env={"NAME": "directory"}, Processes=[])
     assert hsup.call("run", "echo $NAME").text == "directory\n"
     assert hsup.call("--source", "procfile", "run", "echo $NAME").text == "procfile\n"

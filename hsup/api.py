@@ -29,11 +29,11 @@ class Settings(NamedTuple):
     """What the user asked for, as far as plugins need it.
 
     `environ` is hsup's own environment as it was at the start: plugins read
-    their variables from here. `folder` is hsup's working directory, as text: importing
+    their variables from here. `directory` is hsup's working directory, as text: importing
     pathlib would take a twentieth of the time of `hsup run`.
     """
 
-    folder: str
+    directory: str
     environ: Mapping[str, str]
     app: str | None = None
     control_socket: str | None = None

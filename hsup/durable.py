@@ -19,18 +19,18 @@ def write_durably(
     mode: int = _PRIVATE,
     owner: tuple[int, int] | None = None,
     work: str | None = None,
-    folder: int | None = None,
+    directory: int | None = None,
 ) -> None:
     """Replace a file so that after a crash either the old or the new one is there, complete.
 
     `work` is the name of the file until it is complete; a file that a crash left there is
     replaced. Without `work` the name is unique, so that any number of processes may write the
-    file at the same time. `owner` is the user and the group that get the file. With `folder`,
+    file at the same time. `owner` is the user and the group that get the file. With `directory`,
     the descriptor of a directory, both names are in that directory. Raises OSError, and leaves
     no file then.
     """
     work = work or f"{path}.{os.urandom(8).hex()}{UNFINISHED}"
-    descriptor = _create(work, mode, folder)
+    descriptor = _create(work, mode, directory)
     try:
         try:
             if owner is not None:
@@ -39,12 +39,12 @@ def write_durably(
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.rename(work, path, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(work, path, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with suppress(OSError):
-            os.unlink(work, dir_fd=folder)
+            os.unlink(work, dir_fd=directory)
         raise
-    sync(os.path.dirname(path) or "." if folder is None else folder)
+    sync(os.path.dirname(path) or "." if directory is None else directory)
 
 
 def rename_durably(path: str, other: str) -> None:
@@ -66,12 +66,12 @@ def sync(file: str | int) -> None:
             os.close(descriptor)
 
 
-def _create(work: str, mode: int, folder: int | None) -> int:
+def _create(work: str, mode: int, directory: int | None) -> int:
     try:
-        return os.open(work, _FLAGS, mode, dir_fd=folder)
+        return os.open(work, _FLAGS, mode, dir_fd=directory)
     except FileExistsError:
-        os.unlink(work, dir_fd=folder)
-        return os.open(work, _FLAGS, mode, dir_fd=folder)
+        os.unlink(work, dir_fd=directory)
+        return os.open(work, _FLAGS, mode, dir_fd=directory)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

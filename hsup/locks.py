@@ -12,9 +12,9 @@ import os
 from collections.abc import Callable
 
 from hsup.cancellation import pause
-from hsup.folders import make_folders
+from hsup.directories import make_directories
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Create a file if it is missing; create a file that must be missing.
 MAKE, MAKE_NEW = os.O_CREAT, os.O_CREAT | os.O_EXCL
@@ -35,7 +35,7 @@ def lock(path: str, operation: int) -> int:
     Raises FileNotFoundError if the directory does not exist, or is removed while another
     process has it locked, and BlockingIOError if it is locked and `operation` does not wait.
     """
-    return _locked(path, _FOLDER_FLAGS, operation)
+    return _locked(path, _DIRECTORY_FLAGS, operation)
 
 
 def lock_file(path: str, operation: int, making: int = 0) -> int:
@@ -54,7 +54,7 @@ def lock_or_make(path: str, *, on_wait: Callable[[], None]) -> int:
     """
     has_waited = False
     while True:
-        make_folders(path)
+        make_directories(path)
         try:
             return lock(path, EXCLUSIVE_NOW)
         except FileNotFoundError:

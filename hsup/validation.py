@@ -59,7 +59,7 @@ def release_faults(release: Release) -> Iterator[Fault]:
             yield from _faults(f"the config var {name}", value_problem(value))
 
 
-class Told:
+class FaultCounter:
     """Counts the errors and the warnings of a file; at most MOST_TOLD of each are shown."""
 
     def __init__(self) -> None:
@@ -86,9 +86,9 @@ class Told:
 
 def most_told(faults: Iterable[Fault]) -> tuple[Fault, ...]:
     """Return the faults of a file to show, and how many more there are."""
-    told = Told()
-    first = [one for one in faults if told.count(is_warning=one.is_warning)]
-    return (*first, *told.untold())
+    counter = FaultCounter()
+    first = [one for one in faults if counter.count(is_warning=one.is_warning)]
+    return (*first, *counter.untold())
 
 
 def _process_faults(process: ProcessType) -> Iterator[Fault]:

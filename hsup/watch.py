@@ -13,7 +13,7 @@ from asyncinotify import Inotify, Mask
 _CHANGES = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE
 _CHANGES_WHILE_OPEN = Mask.CREATE | Mask.MODIFY
 _LINK_TURNED = Mask.CREATE | Mask.MOVED_TO
-_FOLDER_GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
+_DIRECTORY_GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT
 
 #: With inotify, for file systems that accept a watch but report no changes (NFS, 9p).
 SLOW_POLL_SECONDS = 10.0
@@ -27,8 +27,8 @@ SETTLE_TRIES = 5
 _Signature = tuple[tuple[int, int, int] | None, ...]
 
 
-async def folder_changes(
-    folder: Path, names: Collection[str], *, while_open: bool = False
+async def directory_changes(
+    directory: Path, names: Collection[str], *, while_open: bool = False
 ) -> AsyncGenerator[None, None]:
     """Yield once when the watch is set up, then after every change of a named file.
 
@@ -39,30 +39,30 @@ async def folder_changes(
     """
     mask = _CHANGES | _CHANGES_WHILE_OPEN if while_open else _CHANGES
     with ExitStack() as stack:
-        watch = _watch(stack, folder, mask)
-        seen = _signature(folder, names)
+        watch = _watch(stack, directory, mask)
+        seen = _signature(directory, names)
         yield None
         while True:
             reported: bool | None = False
             if watch is None:
                 await asyncio.sleep(POLL_SECONDS)
             else:
-                reported = await _next_change(watch, (*names, folder.name))
-            if watch is None or reported is None or _identity(folder) != seen[0]:
-                watch = _watch(stack, folder, mask)
-            before, seen = seen, _signature(folder, names)
+                reported = await _next_change(watch, (*names, directory.name))
+            if watch is None or reported is None or _identity(directory) != seen[0]:
+                watch = _watch(stack, directory, mask)
+            before, seen = seen, _signature(directory, names)
             if reported is not False or seen != before:
                 yield None
 
 
-def _watch(stack: ExitStack, folder: Path, mask: Mask) -> Inotify | None:
+def _watch(stack: ExitStack, directory: Path, mask: Mask) -> Inotify | None:
     """Return a watch that the stack closes, None if none can be set up now."""
     stack.close()
     try:
         watch = stack.enter_context(Inotify())  # 128 for each user by default (man 7 inotify)
-        watch.add_watch(folder, mask | _FOLDER_GONE | Mask.ONLYDIR)
-        if folder.is_symlink():
-            watch.add_watch(folder.parent, _LINK_TURNED)
+        watch.add_watch(directory, mask | _DIRECTORY_GONE | Mask.ONLYDIR)
+        if directory.is_symlink():
+            watch.add_watch(directory.parent, _LINK_TURNED)
     except OSError:
         stack.close()
         return None
@@ -87,7 +87,7 @@ async def _next_event(inotify: Inotify, names: Collection[str], seconds: float) 
     try:
         async with asyncio.timeout(seconds):
             async for event in inotify:
-                if event.mask & (_FOLDER_GONE | Mask.IGNORED):
+                if event.mask & (_DIRECTORY_GONE | Mask.IGNORED):
                     return None
                 if event.mask & Mask.Q_OVERFLOW or (event.name and event.name.name in names):
                     return True
@@ -96,14 +96,14 @@ async def _next_event(inotify: Inotify, names: Collection[str], seconds: float) 
     return False
 
 
-def _signature(folder: Path, names: Collection[str]) -> _Signature:
-    files = (_file_signature(folder / name) for name in sorted(names))
-    return (_identity(folder), *files)
+def _signature(directory: Path, names: Collection[str]) -> _Signature:
+    files = (_file_signature(directory / name) for name in sorted(names))
+    return (_identity(directory), *files)
 
 
-def _identity(folder: Path) -> tuple[int, int, int] | None:
+def _identity(directory: Path) -> tuple[int, int, int] | None:
     try:
-        status = folder.stat()
+        status = directory.stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino, 0

@@ -1,4 +1,4 @@
-"""What the tests hand in: a source, a driver and a sink in memory; plugins in a folder."""
+"""What the tests hand in: a source, a driver and a sink in memory; plugins in a directory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _own_log_handlers() -> Iterator[None]:
 def _no_release_is_kept_on_this_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Have an hsup that a test starts keep what it runs in a folder of the tests."""
+    """Have an hsup that a test starts keep what it runs in a directory of the tests."""
     monkeypatch.setenv("HSUP_PROCFILE_DIR", str(tmp_path_factory.getbasetemp() / "kept"))
 
 
@@ -139,7 +139,7 @@ def surround(
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(folder=str(tmp_path), environ={})
+    return Settings(directory=str(tmp_path), environ={})
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installer:
 
 
 class Installer:
-    """Makes distributions as pip leaves them in a folder."""
+    """Makes distributions as pip leaves them in a directory."""
 
     def __init__(self, site: Path) -> None:
         self.site = site
@@ -190,9 +190,9 @@ class Installer:
         return module
 
     def metadata(self, distribution: str, entry_points: str, *, version: str = "1.2.3") -> Path:
-        folder = self.site / f"{distribution.replace('-', '_')}-{version}.dist-info"
-        folder.mkdir()
+        directory = self.site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        directory.mkdir()
         fields = f"Metadata-Version: 2.4\nName: {distribution}\nVersion: {version}\n"
-        (folder / "METADATA").write_text(f"{fields}\nName: not-this\n")
-        (folder / "entry_points.txt").write_text(entry_points)
-        return folder
+        (directory / "METADATA").write_text(f"{fields}\nName: not-this\n")
+        (directory / "entry_points.txt").write_text(entry_points)
+        return directory

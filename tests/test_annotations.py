@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = [ROOT / "tests", ROOT / "ftest", ROOT / "bench", *ROOT.glob("plugins/*/tests")]
+DIRECTORIES = [ROOT / "tests", ROOT / "ftest", ROOT / "bench", *ROOT.glob("plugins/*/tests")]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -30,11 +30,13 @@ def is_typed(function: Function) -> bool:
     return function.returns is not None and all(typed)
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
-def test_all_but_tests_are_typed(folder):
+@pytest.mark.parametrize(
+    "directory", DIRECTORIES, ids=lambda directory: str(directory.relative_to(ROOT))
+)
+def test_all_but_tests_are_typed(directory):
     untyped = [
         f"{path.relative_to(ROOT)}:{one.lineno} {one.name}"
-        for path in sorted(folder.rglob("*.py"))
+        for path in sorted(directory.rglob("*.py"))
         for one in functions(ast.parse(path.read_bytes()))
         if not one.name.startswith("test_") and not is_typed(one)
     ]

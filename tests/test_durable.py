@@ -60,7 +60,7 @@ def test_what_is_given_its_name_alone_is_on_the_disk_at_the_end(path, steps):
     assert steps == ["rename", "fsync"]
 
 
-def test_a_name_without_a_folder_is_in_the_current_one(path, monkeypatch):
+def test_a_name_without_a_directory_is_in_the_current_one(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     write_durably("file", b"content")
     os.rename("file", "work")
@@ -68,12 +68,12 @@ def test_a_name_without_a_folder_is_in_the_current_one(path, monkeypatch):
     assert path.read_bytes() == b"content"
 
 
-def test_names_are_in_an_open_folder_wherever_that_is_by_now(tmp_path):
+def test_names_are_in_an_open_directory_wherever_that_is_by_now(tmp_path):
     (tmp_path / "before").mkdir()
-    folder = os.open(tmp_path / "before", os.O_RDONLY)
+    directory = os.open(tmp_path / "before", os.O_RDONLY)
     os.rename(tmp_path / "before", tmp_path / "after")
-    write_durably("file", b"content", work=".file.tmp", folder=folder)
-    os.close(folder)
+    write_durably("file", b"content", work=".file.tmp", directory=directory)
+    os.close(directory)
     assert (tmp_path / "after/file").read_bytes() == b"content"
     assert os.listdir(tmp_path / "after") == ["file"]
 
@@ -122,7 +122,7 @@ def test_any_number_may_write_at_the_same_time(path):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_a_file_system_without_folders_to_sync_does_without(tmp_path, monkeypatch):
+def test_a_file_system_without_directories_to_sync_does_without(tmp_path, monkeypatch):
     def refuse(_descriptor):
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 

@@ -9,10 +9,10 @@ import pytest
 HEAVY = {"requests", "docker", "pyroute2", "asyncio"}
 
 
-def imported(*arguments: str, folder: Path | None = None) -> set[str]:
+def imported(*arguments: str, directory: Path | None = None) -> set[str]:
     """Return the modules that a call of Python imports, with all that they are part of."""
     command = [sys.executable, "-X", "importtime", *arguments]
-    ended = subprocess.run(command, capture_output=True, check=True, text=True, cwd=folder)
+    ended = subprocess.run(command, capture_output=True, check=True, text=True, cwd=directory)
     lines = [line for line in ended.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip() for line in lines[1:]}
 
@@ -27,7 +27,7 @@ def test_the_version_is_told_without_anything_heavy():
 def test_a_command_is_run_without_anything_heavy(tmp_path):
     (tmp_path / "Procfile").write_text("worker: true\n")
     (tmp_path / ".env").write_text("NAME=value\n")
-    modules = imported("-m", "hsup", "run", "--", "true", folder=tmp_path)
+    modules = imported("-m", "hsup", "run", "--", "true", directory=tmp_path)
     assert {"hsup.cli.components", "hsup.plugins.manager"} <= modules
     assert modules.isdisjoint(HEAVY)
     assert modules.isdisjoint(
@@ -48,7 +48,7 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
 )
 def test_a_plugin_that_is_not_used_costs_its_hooks_only(tmp_path, words):
     (tmp_path / "Procfile").write_text("worker: true\n")
-    modules = imported("-m", "hsup", *words, folder=tmp_path)
+    modules = imported("-m", "hsup", *words, directory=tmp_path)
     of_plugins = {one for one in modules if one.startswith(("hsup_driver", "hsup_source"))}
     used = ("hsup_driver_simple", "hsup_source_procfile")
     others = {one for one in of_plugins if not one.startswith(used)}

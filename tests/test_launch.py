@@ -35,10 +35,10 @@ def test_the_config_of_a_release_is_left_as_it_is():
 
 
 def started(
-    folder: Path, command: Command, *scripts: str, env: Mapping[str, str] | None = None
+    directory: Path, command: Command, *scripts: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Start a command as a dyno with these scripts in its .profile.d does."""
-    app, file = folder / "app", folder / "start-up.sh"
+    app, file = directory / "app", directory / "start-up.sh"
     (app / ".profile.d").mkdir(parents=True)
     for number, script in enumerate(scripts):
         (app / f".profile.d/{number}.sh").write_text(f"{script}\n")

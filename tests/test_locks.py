@@ -24,10 +24,10 @@ from hsup.locks import (
     unlock,
 )
 
-FILE, FOLDER = "file", "folder"
+FILE, DIRECTORY = "file", "directory"
 
 
-@pytest.fixture(params=[FILE, FOLDER])
+@pytest.fixture(params=[FILE, DIRECTORY])
 def thing(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> tuple[str, Callable[[], None], Callable[[], None], Callable[..., int]]:
@@ -35,7 +35,7 @@ def thing(
     path = tmp_path / "locked"
     is_file = request.param == FILE
     make, remove = (path.touch, path.unlink) if is_file else (path.mkdir, path.rmdir)
-    locked = {FILE: lock_file, FOLDER: lock}[request.param]
+    locked = {FILE: lock_file, DIRECTORY: lock}[request.param]
     make()
     return str(path), make, remove, locked
 
@@ -127,9 +127,9 @@ def test_what_was_removed_meanwhile_cannot_be_locked(thing):
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_a_lock_is_on_the_folder_that_is_there_when_it_is_had(tmp_path, is_replaced):
+def test_a_lock_is_on_the_directory_that_is_there_when_it_is_had(tmp_path, is_replaced):
     """The directory that was locked when the wait began is not locked at its end."""
-    path, aside = tmp_path / "folder", tmp_path / "aside"
+    path, aside = tmp_path / "directory", tmp_path / "aside"
     path.mkdir()
     held = lock(str(path), EXCLUSIVE)
     waiter = Waiter(lock, str(path))
@@ -157,7 +157,7 @@ def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
     unlock(held)
 
 
-def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path):
+def test_a_directory_that_is_not_there_cannot_be_locked(tmp_path):
     with pytest.raises(FileNotFoundError):
         lock(str(tmp_path / "nowhere"), SHARED)
 
@@ -187,7 +187,7 @@ def test_no_link_is_followed(tmp_path):
         lock_file(str(tmp_path / "lock"), EXCLUSIVE, MAKE)
 
 
-def test_a_folder_that_is_missing_is_made_and_locked(tmp_path):
+def test_a_directory_that_is_missing_is_made_and_locked(tmp_path):
     path = str(tmp_path / "a/b")
     descriptor = lock_or_make(path, on_wait=pytest.fail)
     with pytest.raises(BlockingIOError):
@@ -206,7 +206,7 @@ def test_that_another_has_the_lock_is_told_once(tmp_path, monkeypatch):
     assert list(looks) == []
 
 
-def test_a_folder_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):
+def test_a_directory_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):
     path = str(tmp_path / "a" / "b")
     held = lock_or_make(path, on_wait=pytest.fail)
     told = []

@@ -95,8 +95,8 @@ def test_each_text_of_a_release_is_looked_at(changes, place):
 
 
 def test_of_the_faults_of_a_file_the_first_of_each_kind_are_told():
-    told = MOST_TOLD + 3
-    faults = (Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * told))
+    counter = MOST_TOLD + 3
+    faults = (Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * counter))
     found = most_told(faults)
     assert found[: 2 * MOST_TOLD] == tuple(
         Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * MOST_TOLD)

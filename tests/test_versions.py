@@ -18,39 +18,39 @@ def test_hsup_tells_the_version_of_its_distribution():
     assert hsup.__version__ == PROJECTS["hsup"]["version"]
 
 
-@pytest.mark.parametrize("folder", PROJECTS)
-def test_all_distributions_have_the_same_version(folder):
-    assert PROJECTS[folder]["version"] == hsup.__version__
+@pytest.mark.parametrize("directory", PROJECTS)
+def test_all_distributions_have_the_same_version(directory):
+    assert PROJECTS[directory]["version"] == hsup.__version__
 
 
-@pytest.mark.parametrize("folder", PROJECTS)
-def test_a_folder_is_named_after_its_distribution(folder):
-    assert PROJECTS[folder]["name"] == folder
+@pytest.mark.parametrize("directory", PROJECTS)
+def test_a_directory_is_named_after_its_distribution(directory):
+    assert PROJECTS[directory]["name"] == directory
 
 
-@pytest.mark.parametrize("folder", PROJECTS)
-def test_distributions_ask_for_each_other_in_this_very_version(folder):
-    project = PROJECTS[folder]
+@pytest.mark.parametrize("directory", PROJECTS)
+def test_distributions_ask_for_each_other_in_this_very_version(directory):
+    project = PROJECTS[directory]
     extras = project.get("optional-dependencies", {}).values()
     asked = [*project["dependencies"], *(one for extra in extras for one in extra)]
     ours = [one for one in asked if one.startswith("hsup") and "[" not in one]
     assert all(one.endswith(f"=={hsup.__version__}") for one in ours)
-    assert folder == "hsup" or f"hsup=={hsup.__version__}" in ours
+    assert directory == "hsup" or f"hsup=={hsup.__version__}" in ours
 
 
-@pytest.mark.parametrize("folder", PROJECTS)
-def test_all_distributions_run_with_the_same_pythons(folder):
-    assert PROJECTS[folder]["requires-python"] == PROJECTS["hsup"]["requires-python"]
+@pytest.mark.parametrize("directory", PROJECTS)
+def test_all_distributions_run_with_the_same_pythons(directory):
+    assert PROJECTS[directory]["requires-python"] == PROJECTS["hsup"]["requires-python"]
 
 
-@pytest.mark.parametrize("folder", PROJECTS)
-def test_all_distributions_name_the_same_pythons(folder):
-    assert PROJECTS[folder]["classifiers"] == PROJECTS["hsup"]["classifiers"]
+@pytest.mark.parametrize("directory", PROJECTS)
+def test_all_distributions_name_the_same_pythons(directory):
+    assert PROJECTS[directory]["classifiers"] == PROJECTS["hsup"]["classifiers"]
 
 
-@pytest.mark.parametrize("folder", PROJECTS)
-def test_every_distribution_tells_type_checkers_that_it_is_typed(folder):
-    package = folder.replace("-", "_")
-    where = ROOT if folder == "hsup" else ROOT / "plugins" / folder
-    assert "Typing :: Typed" in PROJECTS[folder]["classifiers"]
+@pytest.mark.parametrize("directory", PROJECTS)
+def test_every_distribution_tells_type_checkers_that_it_is_typed(directory):
+    package = directory.replace("-", "_")
+    where = ROOT if directory == "hsup" else ROOT / "plugins" / directory
+    assert "Typing :: Typed" in PROJECTS[directory]["classifiers"]
     assert (where / package / "py.typed").is_file()

@@ -59,10 +59,10 @@ def test_a_record_is_one_line_and_its_exception_is_set_in():
     assert others[-1] == r"  hsup: forged \x1b[2J"
 
 
-def hsup(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
+def hsup(*words: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
     command = (sys.executable, "-m", "hsup", *words)
     environ = {**os.environ, **variables}
-    return subprocess.run(command, capture_output=True, cwd=folder, env=environ, check=False)
+    return subprocess.run(command, capture_output=True, cwd=directory, env=environ, check=False)
 
 
 EVIL = "\x1b]0;title\x07\x9b2J\nhsup: forged"
@@ -85,7 +85,7 @@ EVIL = "\x1b]0;title\x07\x9b2J\nhsup: forged"
 )
 def test_no_error_has_a_control_character_or_a_line_of_somebody_else(words, tmp_path):
     (tmp_path / "Procfile").write_text("web: true\n")
-    done = hsup(*words, folder=tmp_path)
+    done = hsup(*words, directory=tmp_path)
     assert done.returncode in (1, 2)
     text = done.stderr.decode()
     assert "title" in text
@@ -95,11 +95,11 @@ def test_no_error_has_a_control_character_or_a_line_of_somebody_else(words, tmp_
 
 def test_what_a_plugin_is_called_and_says_is_visible(install, tmp_path):
     install("evil-\x1b[2J", f"raise ValueError({EVIL!r})", version="1\x07")
-    listed = hsup("plugins", folder=tmp_path)
+    listed = hsup("plugins", directory=tmp_path)
     assert rb"evil-\x1b[2J" in listed.stdout
     assert b"\x1b" not in listed.stdout + listed.stderr
     assert b"\x07" not in listed.stdout + listed.stderr
-    as_json = hsup("plugins", "--json", folder=tmp_path)
+    as_json = hsup("plugins", "--json", directory=tmp_path)
     assert as_json.stdout.isascii()
     assert "evil-\x1b[2J" in [one["distribution"] for one in json.loads(as_json.stdout)["plugins"]]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hsup import watch
-from hsup.watch import folder_changes
+from hsup.watch import directory_changes
 
 
 @pytest.fixture(autouse=True)
@@ -20,63 +20,63 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "control"
-    folder.mkdir()
-    return folder
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "control"
+    directory.mkdir()
+    return directory
 
 
-async def watched(folder: Path, names: Sequence[str] = ("new",)) -> AsyncGenerator[None, None]:
+async def watched(directory: Path, names: Sequence[str] = ("new",)) -> AsyncGenerator[None, None]:
     """Return an iterator whose watch is set up."""
-    changes = folder_changes(folder, names)
+    changes = directory_changes(directory, names)
     await anext(changes)
     return changes
 
 
-async def test_the_first_value_comes_when_the_watch_is_set_up(folder):
-    changes = await watched(folder)
+async def test_the_first_value_comes_when_the_watch_is_set_up(directory):
+    changes = await watched(directory)
     await changes.aclose()
 
 
-async def test_a_file_that_is_written_and_closed_is_told(folder):
-    changes = await watched(folder)
-    (folder / "new").write_text("{}")
+async def test_a_file_that_is_written_and_closed_is_told(directory):
+    changes = await watched(directory)
+    (directory / "new").write_text("{}")
     await anext(changes)
     await changes.aclose()
 
 
-async def test_a_file_that_is_renamed_into_place_is_told(folder, tmp_path):
+async def test_a_file_that_is_renamed_into_place_is_told(directory, tmp_path):
     (tmp_path / "made").write_text("{}")
-    changes = await watched(folder)
-    (tmp_path / "made").rename(folder / "new")
+    changes = await watched(directory)
+    (tmp_path / "made").rename(directory / "new")
     await anext(changes)
     await changes.aclose()
 
 
-async def test_a_file_that_is_renamed_away_or_removed_is_told(folder):
-    (folder / "new").write_text("{}")
-    (folder / "other").write_text("{}")
-    changes = await watched(folder, ("new", "other"))
-    (folder / "new").rename(folder / "old")
+async def test_a_file_that_is_renamed_away_or_removed_is_told(directory):
+    (directory / "new").write_text("{}")
+    (directory / "other").write_text("{}")
+    changes = await watched(directory, ("new", "other"))
+    (directory / "new").rename(directory / "old")
     await anext(changes)
-    (folder / "other").unlink()
-    await anext(changes)
-    await changes.aclose()
-
-
-async def test_a_change_between_two_questions_is_not_missed(folder):
-    changes = await watched(folder)
-    (folder / "new").write_text("1")
-    await anext(changes)
-    (folder / "new").write_text("2")  # while nobody asks
+    (directory / "other").unlink()
     await anext(changes)
     await changes.aclose()
 
 
-async def test_a_file_that_is_still_being_written_is_not_told(folder):
-    changes = await watched(folder)
+async def test_a_change_between_two_questions_is_not_missed(directory):
+    changes = await watched(directory)
+    (directory / "new").write_text("1")
+    await anext(changes)
+    (directory / "new").write_text("2")  # while nobody asks
+    await anext(changes)
+    await changes.aclose()
+
+
+async def test_a_file_that_is_still_being_written_is_not_told(directory):
+    changes = await watched(directory)
     told = asyncio.ensure_future(anext(changes))
-    with (folder / "new").open("w") as unfinished:
+    with (directory / "new").open("w") as unfinished:
         unfinished.write("{")
         unfinished.flush()
         for _ in range(10):  # the kernel has told of it by now, if it does at all
@@ -86,20 +86,20 @@ async def test_a_file_that_is_still_being_written_is_not_told(folder):
     await changes.aclose()
 
 
-async def test_a_file_that_appears_is_told_where_that_is_asked_for(folder):
-    target = folder.parent / "made"
+async def test_a_file_that_appears_is_told_where_that_is_asked_for(directory):
+    target = directory.parent / "made"
     target.write_text("{}")
-    changes = folder_changes(folder, ("new",), while_open=True)
+    changes = directory_changes(directory, ("new",), while_open=True)
     await anext(changes)
-    (folder / "new").hardlink_to(target)
+    (directory / "new").hardlink_to(target)
     await anext(changes)
     await changes.aclose()
 
 
-async def test_what_is_written_to_an_open_file_is_told_where_that_is_asked_for(folder):
-    changes = folder_changes(folder, ("new",), while_open=True)
+async def test_what_is_written_to_an_open_file_is_told_where_that_is_asked_for(directory):
+    changes = directory_changes(directory, ("new",), while_open=True)
     await anext(changes)
-    with (folder / "new").open("w") as unfinished:
+    with (directory / "new").open("w") as unfinished:
         await anext(changes)
         unfinished.write("{}")
         unfinished.flush()
@@ -107,68 +107,68 @@ async def test_what_is_written_to_an_open_file_is_told_where_that_is_asked_for(f
     await changes.aclose()
 
 
-async def test_a_folder_is_polled_while_inotify_is_used_up_and_watched_afterwards(folder):
+async def test_a_directory_is_polled_while_inotify_is_used_up_and_watched_afterwards(directory):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest_free = os.open("/", os.O_RDONLY)
     os.close(lowest_free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))  # EMFILE, as for inotify
     try:
-        changes = await watched(folder)
+        changes = await watched(directory)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    (folder / "new").write_text("1")
+    (directory / "new").write_text("1")
     await anext(changes)
-    (folder / "new").write_text("2 and more")
+    (directory / "new").write_text("2 and more")
     await anext(changes)
     assert os.readlink(f"/proc/self/fd/{lowest_free}") == "anon_inode:inotify"
     await changes.aclose()
 
 
-async def test_other_files_of_the_folder_are_not_told(folder):
-    changes = await watched(folder)
+async def test_other_files_of_the_directory_are_not_told(directory):
+    changes = await watched(directory)
     told = asyncio.ensure_future(anext(changes))
-    (folder / "other").write_text("")
+    (directory / "other").write_text("")
     for _ in range(10):
         await asyncio.sleep(0)
     assert not told.done()
-    (folder / "new").write_text("")
+    (directory / "new").write_text("")
     await told
     await changes.aclose()
 
 
-async def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path):
-    folder = tmp_path / "later"
-    changes = await watched(folder)
-    folder.mkdir()
-    (folder / "new").write_text("{}")
+async def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path):
+    directory = tmp_path / "later"
+    changes = await watched(directory)
+    directory.mkdir()
+    (directory / "new").write_text("{}")
     await anext(changes)
     await changes.aclose()
 
 
-async def test_a_folder_that_is_removed_and_made_again_is_watched_again(folder):
-    changes = await watched(folder)
-    shutil.rmtree(folder)
-    folder.mkdir()
-    (folder / "new").write_text("1")
+async def test_a_directory_that_is_removed_and_made_again_is_watched_again(directory):
+    changes = await watched(directory)
+    shutil.rmtree(directory)
+    directory.mkdir()
+    (directory / "new").write_text("1")
     await anext(changes)
-    (folder / "new").write_text("2 and more")
+    (directory / "new").write_text("2 and more")
     await anext(changes)
     await changes.aclose()
 
 
-async def test_a_file_system_that_reports_nothing_is_polled(folder, monkeypatch):
+async def test_a_file_system_that_reports_nothing_is_polled(directory, monkeypatch):
     monkeypatch.setattr(watch, "SLOW_POLL_SECONDS", 0.001)
-    target = folder.parent / "elsewhere"
+    target = directory.parent / "elsewhere"
     target.write_text("1")
-    (folder / "new").symlink_to(target)
-    changes = await watched(folder)
+    (directory / "new").symlink_to(target)
+    changes = await watched(directory)
     target.write_text("changed where inotify does not look")
     await anext(changes)
     await changes.aclose()
 
 
-async def test_nothing_stays_open_when_the_watch_ends(folder):
+async def test_nothing_stays_open_when_the_watch_ends(directory):
     before = os.listdir("/proc/self/fd")
-    changes = await watched(folder)
+    changes = await watched(directory)
     await changes.aclose()
     assert len(os.listdir("/proc/self/fd")) == len(before)

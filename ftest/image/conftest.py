@@ -50,14 +50,14 @@ def control(tmp_path: Path) -> Control:
 class Control:
     """A control directory, which containers have as a volume."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.volume = ("--volume", f"{folder}:/etc/hsup")
-        folder.mkdir()
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.volume = ("--volume", f"{directory}:/etc/hsup")
+        directory.mkdir()
 
     def put(self, name: str, line: str, *, version: int = 1) -> None:
         """Write a release, whose only dyno runs a line for the shell."""
         process = {"Type": "one", "Quantity": 1, "Args": [line]}
-        written = self.folder / "written"
+        written = self.directory / "written"
         written.write_text(json.dumps({"Version": version, "Processes": [process]}))
-        written.rename(self.folder / name)
+        written.rename(self.directory / name)

@@ -1,4 +1,4 @@
-"""The folders of a container that may be the host's, or another container's."""
+"""The directories of a container that may be the host's, or another container's."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_containers_share_stacks(engine, tmp_path):
     assert [one["name"] for one in json.loads(done.text) if one["primary"]] == ["mine"], done
 
 
-def test_two_containers_at_once_make_an_empty_folder_of_stacks_whole(engine, tmp_path):
+def test_two_containers_at_once_make_an_empty_directory_of_stacks_whole(engine, tmp_path):
     volume = ("--volume", f"{tmp_path}:/var/lib/hsup/stacks")
     both = [engine.start("run", "echo up; sleep 3", more=volume) for _ in range(2)]
     for one in both:
@@ -56,7 +56,7 @@ def test_two_containers_at_once_make_an_empty_folder_of_stacks_whole(engine, tmp
 
 
 def test_a_stack_of_the_hosts_counts(engine, tmp_path):
-    """The image brings its own to an empty folder only."""
+    """The image brings its own to an empty directory only."""
     stacks = tmp_path / "stacks"
     stacks.mkdir()
     (stacks / "manifest.yml").write_text("- name: mine\n  url: /nowhere\n  primary: true\n")
@@ -70,8 +70,8 @@ def test_a_new_release_becomes_the_loaded_one(engine, control):
     done = engine.run("start", "--oneshot", more=control.volume)
     assert done.status == 0, done
     assert "app[one.1]: this is new\n" in done.text
-    assert (control.folder / "loaded").exists()
-    assert not (control.folder / "new").exists()
+    assert (control.directory / "loaded").exists()
+    assert not (control.directory / "new").exists()
     again = engine.run("start", "--oneshot", more=control.volume)
     assert "app[one.1]: this is new\n" in again.text
 
@@ -84,11 +84,11 @@ def test_a_loaded_release_may_be_read_only(engine, control):
 
 
 def test_a_faulty_release_is_told_and_put_aside(engine, control):
-    (control.folder / "new").write_text('{"Version": "one"}')
+    (control.directory / "new").write_text('{"Version": "one"}')
     done = engine.run("run", "true", more=control.volume)
     assert done.status == 1
     assert '"Version" must be a whole number' in done.message
-    assert (control.folder / "rejected").exists()
+    assert (control.directory / "rejected").exists()
 
 
 def test_releases_follow_one_another_while_the_container_runs(engine, control):
@@ -103,9 +103,9 @@ def test_releases_follow_one_another_while_the_container_runs(engine, control):
 
 def test_slugs_are_kept_in_a_volume(engine, control, tmp_path, request):
     slug = request.config.getoption("--slug")
-    (control.folder / "slug.tgz").write_bytes(slug.read_bytes())
+    (control.directory / "slug.tgz").write_bytes(slug.read_bytes())
     release = '{"Version": 1, "Slug": "/etc/hsup/slug.tgz", "Processes": []}'
-    (control.folder / "new").write_text(release)
+    (control.directory / "new").write_text(release)
     slugs = tmp_path / "slugs"
     for volume in ((), ("--volume", f"{slugs}:/var/lib/hsup/slugs")):
         line = "stat -c %U guestbook.py; touch guestbook.py && echo written"

@@ -1,8 +1,8 @@
-"""Make attempts: `python3 FOLDER FACTS [TITLE]...`, where FACTS is JSON.
+"""Make attempts: `python3 DIRECTORY FACTS [TITLE]...`, where FACTS is JSON.
 
 Without titles, those are made that cannot end the container. Every ending is
 printed as a line of JSON: the title, `refused`, `allowed` or `inapplicable`,
-and what was seen. `python3 FOLDER` prints the titles of the others, as JSON.
+and what was seen. `python3 DIRECTORY` prints the titles of the others, as JSON.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ CALLS: dict[str, tuple[object, ...]] = {
     "mount another /proc": ("mount", b"proc", b"/mnt", b"proc", 0, None),
     "mount an overlay": ("mount", b"none", b"/mnt", b"overlay", 0, b"lowerdir=/etc:/usr"),
     "mount a cgroup file system": ("mount", b"none", b"/mnt", b"cgroup2", 0, None),
-    "bind a folder over another": ("mount", b"/tmp", b"/mnt", None, MS_BIND, None),
+    "bind a directory over another": ("mount", b"/tmp", b"/mnt", None, MS_BIND, None),
     "make the root writable": ("mount", b"none", b"/", None, MS_REMOUNT | MS_BIND, None),
     "make /sys writable": ("mount", b"none", b"/sys", None, MS_REMOUNT | MS_BIND, None),
     "make /proc/sys writable": ("mount", b"none", b"/proc/sys", None, MS_REMOUNT | MS_BIND, None),

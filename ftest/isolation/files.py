@@ -68,7 +68,19 @@ SECRET_FILES = {
     "list virtual allocations": "/proc/vmallocinfo",
     "read the passwords": "/etc/shadow",
 }
-FOLDERS = ("/", "/etc", "/usr", "/bin", "/lib", "/opt", "/root", "/home", "/var", "/dev", "/run")
+DIRECTORIES = (
+    "/",
+    "/etc",
+    "/usr",
+    "/bin",
+    "/lib",
+    "/opt",
+    "/root",
+    "/home",
+    "/var",
+    "/dev",
+    "/run",
+)
 DEVICES = {
     "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr",
     "stdin", "stdout", "tty", "urandom", "zero",
@@ -116,11 +128,11 @@ for _title, _path in SECRET_FILES.items():
         return data
 
 
-for _folder in FOLDERS:
+for _directory in DIRECTORIES:
 
-    @attempt(f"write into {_folder}", ABSENT)
-    def write_into(_: Facts, folder: str = _folder) -> object:
-        path = f"{folder}/written-by-an-attempt"
+    @attempt(f"write into {_directory}", ABSENT)
+    def write_into(_: Facts, directory: str = _directory) -> object:
+        path = f"{directory}/written-by-an-attempt"
         Path(path).touch()
         os.unlink(path)
         return path
@@ -131,17 +143,17 @@ def write_anywhere(_: Facts) -> object:
     writable = ("/app", "/tmp", "/var/tmp", "/dev/shm", "/dev/pts", "/dev/mqueue", "/proc")
     found = [
         here
-        for here, folders, _files in os.walk("/")
-        if not _prune(here, folders, writable) and os.access(here, os.W_OK)
+        for here, directories, _files in os.walk("/")
+        if not _prune(here, directories, writable) and os.access(here, os.W_OK)
     ]
     if not found:
-        raise Refused("no other folder is writable")
-    return f"{len(found)} folders, {found[:5]}"
+        raise Refused("no other directory is writable")
+    return f"{len(found)} directories, {found[:5]}"
 
 
-def _prune(here: str, folders: list[str], places: tuple[str, ...]) -> bool:
+def _prune(here: str, directories: list[str], places: tuple[str, ...]) -> bool:
     if here in places:
-        folders.clear()
+        directories.clear()
         return True
     return False
 
@@ -151,7 +163,7 @@ def write_settings(_: Facts) -> object:
     found = [
         f"{here}/{name}"
         for top in ("/sys", "/proc/sys")
-        for here, _folders, names in os.walk(top)
+        for here, _directories, names in os.walk(top)
         for name in names
         if os.access(f"{here}/{name}", os.W_OK)
     ]
@@ -160,7 +172,7 @@ def write_settings(_: Facts) -> object:
     return f"{len(found)} files, {found[:5]}"
 
 
-@attempt("find the folders and sockets of hsup or of Docker")
+@attempt("find the directories and sockets of hsup or of Docker")
 def find_engines(_: Facts) -> object:
     names = ("hsup", "docker.sock", "docker", "containerd", "runc", "systemd")
     paths = [f"/run/{name}" for name in names] + ["/var/lib/hsup", "/var/lib/docker"]
@@ -224,11 +236,11 @@ def climb_out(facts: Facts) -> object:
     raise Refused("the root is its own parent")
 
 
-@attempt("climb out through a folder that was opened before")
+@attempt("climb out through a directory that was opened before")
 def climb_out_of_descriptor(facts: Facts) -> object:
-    folder = os.open("/", os.O_RDONLY)
+    directory = os.open("/", os.O_RDONLY)
     os.chroot("/tmp")
-    os.fchdir(folder)
+    os.fchdir(directory)
     for _ in range(40):
         os.chdir("..")
     return os.stat(facts.host_file.lstrip("/"))
@@ -236,8 +248,8 @@ def climb_out_of_descriptor(facts: Facts) -> object:
 
 @attempt("follow a link of the application to the host", ABSENT)
 def follow_link(facts: Facts) -> object:
-    folder = os.environ.get("HOME", "/tmp")
-    link = Path(folder if os.access(folder, os.W_OK) else "/tmp", "link-out")
+    directory = os.environ.get("HOME", "/tmp")
+    link = Path(directory if os.access(directory, os.W_OK) else "/tmp", "link-out")
     for target in ("/" + "../" * 40 + facts.host_file, f"/proc/1/root{facts.host_file}"):
         link.symlink_to(target)
         try:
@@ -250,7 +262,7 @@ def follow_link(facts: Facts) -> object:
     raise Refused("it leads nowhere")
 
 
-@attempt("reach the host through the root, the folder or the files of any process")
+@attempt("reach the host through the root, the directory or the files of any process")
 def reach_through_proc(facts: Facts) -> object:
     for process in Path("/proc").glob("[0-9]*"):
         for way in (process / "root", process / "cwd"):
@@ -314,7 +326,7 @@ def make_set_id(_: Facts) -> object:
     places = [one for one in ("/app", "/tmp", "/var/tmp", "/dev/shm") if os.access(one, os.W_OK)]
     if found := [one for one in places if not os.statvfs(one).f_flag & os.ST_NOSUID]:
         return found
-    raise Refused("set-id bits do not count in any writable folder")
+    raise Refused("set-id bits do not count in any writable directory")
 
 
 @attempt("write to the file that is standard input")

@@ -66,14 +66,14 @@ def bomb(_: Facts) -> object:
             os.kill(pid, signal.SIGKILL)
 
 
-for _folder in ("/tmp", "/var/tmp", "/dev/shm", "/app"):
+for _directory in ("/tmp", "/var/tmp", "/dev/shm", "/app"):
 
-    @attempt(f"fill {_folder}", [errno.ENOENT], [signal.SIGKILL], is_alone=True)
-    def fill(_: Facts, folder: str = _folder) -> object:
-        size = os.statvfs(folder).f_blocks * os.statvfs(folder).f_frsize
+    @attempt(f"fill {_directory}", [errno.ENOENT], [signal.SIGKILL], is_alone=True)
+    def fill(_: Facts, directory: str = _directory) -> object:
+        size = os.statvfs(directory).f_blocks * os.statvfs(directory).f_frsize
         if size > MOST_BYTES:
             return f"its file system has {size} bytes"
-        path = Path(folder, "filling")
+        path = Path(directory, "filling")
         written = 0
         try:
             with path.open("wb", buffering=0) as file:

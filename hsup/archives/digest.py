@@ -80,13 +80,13 @@ class Known(NamedTuple):
 class KnownDigests:
     """Remembers the digests of archives by their keys."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
 
     def get(self, key: str) -> Known | None:
         """Return what is remembered of a key, None if there is nothing or it is incomplete."""
         try:
-            with open(os.path.join(self._folder, key), encoding="utf-8") as file:
+            with open(os.path.join(self._directory, key), encoding="utf-8") as file:
                 digest, _, rest = file.read().partition("\n")
         except (FileNotFoundError, UnicodeDecodeError):
             return None
@@ -95,16 +95,16 @@ class KnownDigests:
 
     def put(self, key: str, known: Known) -> None:
         """Remember a digest, not durably: one that is lost or incomplete is computed again."""
-        with open(os.path.join(self._folder, key), "w", encoding="utf-8") as file:
+        with open(os.path.join(self._directory, key), "w", encoding="utf-8") as file:
             file.write(f"{known.digest}\n{known.validator}\n")
 
     def forget_all_but(self, digests: set[str]) -> None:
         """Forget every key whose digest is not one of these."""
-        for key in os.listdir(self._folder):
+        for key in os.listdir(self._directory):
             known = self.get(key)
             if not known or known.digest not in digests:
                 try:
-                    os.unlink(os.path.join(self._folder, key))
+                    os.unlink(os.path.join(self._directory, key))
                 except FileNotFoundError:
                     pass  # another hsup was faster
 

@@ -62,7 +62,7 @@ class Download:
     def __init__(
         self,
         archive: ArchiveURL,
-        folder: str,
+        directory: str,
         progress: Progress,
         *,
         max_bytes: int | None = None,
@@ -70,8 +70,8 @@ class Download:
         subject: str = "slug",
     ) -> None:
         """Set up a download; `min_rate` is in bytes per second, `subject` is for error messages."""
-        self.path = os.path.join(folder, "archive")
-        self._validator_path = os.path.join(folder, "validator")
+        self.path = os.path.join(directory, "archive")
+        self._validator_path = os.path.join(directory, "validator")
         self._archive = archive
         self._name = f'{subject} "{archive}"'
         self._work = current()

@@ -15,7 +15,7 @@ _WEB = {"http", "https"}
 _FILE = "file://"
 
 
-class Folder(NamedTuple):
+class Directory(NamedTuple):
     """A directory with an application's code, which is used as it is."""
 
     path: str
@@ -43,7 +43,7 @@ class ArchiveURL(NamedTuple):
 Archive = ArchiveFile | ArchiveURL
 
 
-def find(location: str, folder: str, *, subject: str = "slug") -> Folder | Archive:
+def find(location: str, directory: str, *, subject: str = "slug") -> Directory | Archive:
     """Return what a `Slug.location` refers to, relative to a directory. Raises SlugError.
 
     `subject` is what is there, for messages.
@@ -58,8 +58,8 @@ def find(location: str, folder: str, *, subject: str = "slug") -> Folder | Archi
         raise SlugError(f"the {subject}'s URL must begin with http:// or https://")
     if "\0" in location:
         raise SlugError(f"the {subject}'s path {location!r} contains a NUL character")
-    path = os.path.join(folder, location)
-    return Folder(path) if os.path.isdir(path) else ArchiveFile(path)
+    path = os.path.join(directory, location)
+    return Directory(path) if os.path.isdir(path) else ArchiveFile(path)
 
 
 def path_of_url(url: str, *, subject: str = "slug") -> str:

@@ -49,7 +49,7 @@ class Kind(enum.Enum):
     """The type of a member."""
 
     FILE = "a file"
-    FOLDER = "a directory"
+    DIRECTORY = "a directory"
     SYMLINK = "a symbolic link"
     HARD_LINK = "a hard link"
     CHARACTER_DEVICE = "a character device"
@@ -58,7 +58,7 @@ class Kind(enum.Enum):
     UNKNOWN = "of an unknown type"
 
 
-_SPARSE, _DUMPED_FOLDER = b"S", b"D"
+_SPARSE, _DUMPED_DIRECTORY = b"S", b"D"
 _KINDS = {
     b"0": Kind.FILE,
     b"\0": Kind.FILE,
@@ -68,8 +68,8 @@ _KINDS = {
     b"2": Kind.SYMLINK,
     b"3": Kind.CHARACTER_DEVICE,
     b"4": Kind.BLOCK_DEVICE,
-    b"5": Kind.FOLDER,
-    _DUMPED_FOLDER: Kind.FOLDER,
+    b"5": Kind.DIRECTORY,
+    _DUMPED_DIRECTORY: Kind.DIRECTORY,
     b"6": Kind.FIFO,
 }
 #: Links, devices and directories have no content, even if their header has a size.
@@ -176,7 +176,7 @@ def _member(header: bytes, kind: bytes, records: Records, stream: Stream) -> Mem
     if what is Kind.FILE:
         # The tar of 1979 marks a directory only by the slash at the end of its name.
         if name[-1:] == b"/":
-            what, size = Kind.FOLDER, 0
+            what, size = Kind.DIRECTORY, 0
         elif kind == _SPARSE:
             sparse = map_of_header(header, size, stream) if magic == _GNU else None
             what = what if sparse else Kind.UNKNOWN

@@ -66,10 +66,10 @@ def _unchecked(path: Path | None, source: str | None) -> UsageError:
         return UsageError(
             f'source "{source}" has nothing to check', hint="name a file or a directory"
         )
-    is_folder = path.is_dir()
-    text = f"{'directories' if is_folder else 'files'} like {path}"
+    is_directory = path.is_dir()
+    text = f"{'directories' if is_directory else 'files'} like {path}"
     text = f'source "{source}" does not check {text}' if source else f"no source checks {text}"
     hint = "check a control file, a Procfile, or a directory with a Procfile"
-    if not is_folder and (path.parent / "Procfile").is_file():
+    if not is_directory and (path.parent / "Procfile").is_file():
         hint = f"check its directory instead: hsup check {path.parent}"
     return UsageError(text, hint=hint)

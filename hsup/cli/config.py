@@ -14,7 +14,7 @@ def read_settings(
 ) -> Settings:
     """Return the settings that plugins get, with a copy of hsup's environment."""
     return Settings(
-        folder=_current_directory(),
+        directory=_current_directory(),
         environ=_environment(),
         app=app,
         control_socket=control_socket,

@@ -49,7 +49,7 @@ def _explain(parts: Components, name: str, spec: DynoSpec) -> Sequence[str] | No
 
 def _sample(parts: Components) -> DynoSpec:
     """Return the spec of a made-up dyno to explain."""
-    release = Release(app="sample", version=1, slug=Slug(parts.settings.folder))
+    release = Release(app="sample", version=1, slug=Slug(parts.settings.directory))
     return dyno_spec(
         release,
         _NAME,

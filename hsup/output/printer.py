@@ -82,10 +82,10 @@ class RawPrinter:
     """
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        self.errors = self._stderr = Printer(stderr, _RawAndTold(), marks_gaps=False)
+        self.errors = self._stderr = Printer(stderr, _RawWithNotices(), marks_gaps=False)
         self._stdout = self._stderr
         if not os.path.sameopenfile(stdout, stderr):
-            self._stdout = Printer(stdout, _RawAndTold(), marks_gaps=False)
+            self._stdout = Printer(stdout, _RawWithNotices(), marks_gaps=False)
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
@@ -191,7 +191,7 @@ class UnmixedLines:
         return b"\n" + printed if begins_late else printed
 
 
-class _RawAndTold:
+class _RawWithNotices:
     """Formats dynos' bytes as they are, and hsup's own lines with a prefix."""
 
     def __init__(self) -> None:

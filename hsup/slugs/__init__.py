@@ -2,7 +2,7 @@
 
     store = SlugStore(settings)
     with store.unpack(release.slug) as unpacked:
-        mount(unpacked.folder, "/app")
+        mount(unpacked.directory, "/app")
 
 Importing this is cheap: the modules that download and unpack are imported when a
 slug is not in the store yet.
@@ -11,7 +11,7 @@ slug is not in the store yet.
 from __future__ import annotations
 
 from hsup.archives.errors import ChecksumError, HostileSlug, SlugDenied, SlugError, SlugUnreachable
-from hsup.slugs.folder import Unpacked
+from hsup.slugs.directory import Unpacked
 from hsup.slugs.store import SlugStore
 
 __all__ = [

@@ -13,15 +13,15 @@ from hsup.locks import EXCLUSIVE_NOW, lock, unlock
 from hsup.numerals import whole_number
 
 
-def collect(folder: str, keep: Keep) -> None:
-    """Make room in the store at `folder`; do not touch what any process has locked."""
-    work = os.path.join(folder, "work")
+def collect(directory: str, keep: Keep) -> None:
+    """Make room in the store at `directory`; do not touch what any process has locked."""
+    work = os.path.join(directory, "work")
     sweep(work)
-    unpacked = os.path.join(folder, "unpacked")
+    unpacked = os.path.join(directory, "unpacked")
     for slug in surplus(_slugs(unpacked), keep, time.time()):
         # Renamed before it is removed, so that nobody finds a part of it.
         _remove(os.path.join(unpacked, slug), by_way_of=os.path.join(work, f"collected-{slug}"))
-    KnownDigests(os.path.join(folder, "known")).forget_all_but(set(os.listdir(unpacked)))
+    KnownDigests(os.path.join(directory, "known")).forget_all_but(set(os.listdir(unpacked)))
 
 
 def sweep(work: str) -> list[str]:

@@ -23,12 +23,12 @@ from hsup.archives.limits import MAX_SIZE, Limits
 from hsup.archives.location import Archive, ArchiveFile, ArchiveURL
 from hsup.archives.progress import Progress, tell_of_waiting, while_wanted
 from hsup.cancellation import GivenUp
-from hsup.folders import make_folders
+from hsup.directories import make_directories
 from hsup.locks import EXCLUSIVE_NOW, SHARED, lock, lock_or_make, unlock
 from hsup.long_work import current
 from hsup.slugs.collect import collect
+from hsup.slugs.directory import SlugDirectory, Unpacked
 from hsup.slugs.disk import mark
-from hsup.slugs.folder import SlugFolder, Unpacked
 from hsup.slugs.rights import open_slug
 from hsup.slugs.unpack import unpack
 
@@ -45,7 +45,7 @@ class Intake:
     not get a slug that another user added.
     """
 
-    def __init__(self, store: SlugFolder, progress: Progress, uid: int | None = None) -> None:
+    def __init__(self, store: SlugDirectory, progress: Progress, uid: int | None = None) -> None:
         self._store = store
         self._uid = uid
         self._progress = while_wanted(progress)
@@ -58,9 +58,9 @@ class Intake:
         the store cannot be written.
         """
         # Other users of the host get no access: slugs may contain config files and keys.
-        make_folders(self._store.folder)
+        make_directories(self._store.directory)
         for name in ("unpacked", "known", "work"):
-            make_folders(os.path.join(self._store.folder, name))
+            make_directories(os.path.join(self._store.directory, name))
         if isinstance(archive, ArchiveFile):
             unpacked = self._take_file(archive, expected, opened)
         else:
@@ -82,21 +82,21 @@ class Intake:
     def _take_url(self, archive: ArchiveURL, expected: str | None) -> Unpacked:
         # A user who has not had the archive must not resume a download from another URL.
         key = expected if expected and self._uid is None else url_key(archive.url)
-        with self._working(f"fetch-{key}", is_resumable=True) as folder:
+        with self._working(f"fetch-{key}", is_resumable=True) as directory:
             if not expected:
-                return self._refresh(archive, key, folder)
+                return self._refresh(archive, key, directory)
             # Another hsup may have added it meanwhile.
             unpacked = self._store.open(expected) if self._uid is None else None
-            return unpacked or self._fetch(archive, folder, expected)
+            return unpacked or self._fetch(archive, directory, expected)
 
-    def _refresh(self, archive: ArchiveURL, key: str, folder: str) -> Unpacked:
+    def _refresh(self, archive: ArchiveURL, key: str, directory: str) -> Unpacked:
         """Return the slug of a URL, or its earlier one if the server cannot be reached."""
         known = self._store.known.get(key)
         earlier = self._store.open(known.digest) if known else None
         if not (known and earlier):
-            return self._fetch(archive, folder)
+            return self._fetch(archive, directory)
         try:
-            unpacked = self._fetch(archive, folder, unless=known.validator)
+            unpacked = self._fetch(archive, directory, unless=known.validator)
         except SlugUnchanged:
             return earlier
         except SlugUnreachable as error:
@@ -111,7 +111,7 @@ class Intake:
     def _fetch(
         self,
         archive: ArchiveURL,
-        folder: str,
+        directory: str,
         expected: str | None = None,
         unless: str | None = None,
     ) -> Unpacked:
@@ -125,7 +125,7 @@ class Intake:
 
         limits = self._store.limits
         download = Download(
-            archive, folder, self._progress, max_bytes=limits.size, min_rate=limits.rate
+            archive, directory, self._progress, max_bytes=limits.size, min_rate=limits.rate
         )
         download.run(unless, backoff_seconds=self._store.backoff_seconds)
         with self._read(archive, download.path, expected) as content:
@@ -139,9 +139,9 @@ class Intake:
         try:
             self._store.known.put(key, known)
         except OSError as error:
-            folder = self._store.folder
+            directory = self._store.directory
             text = 'cannot record the checksum of a slug in "%s": %s'
-            _logger.warning(text, folder, error.strerror)
+            _logger.warning(text, directory, error.strerror)
 
     @contextmanager
     def _read(
@@ -178,23 +178,23 @@ class Intake:
 
     def _open_or_unpack(self, archive: Archive, content: _Content) -> Unpacked:
         """Return the slug of an open archive, in use."""
-        with self._working(content.digest) as folder:
+        with self._working(content.digest) as directory:
             unpacked = self._store.open(content.digest)
             if unpacked:
                 return unpacked
-            unpacked = self._unpack(archive, content, folder)
+            unpacked = self._unpack(archive, content, directory)
         try:
-            collect(self._store.folder, self._store.keep)
+            collect(self._store.directory, self._store.keep)
         except OSError as error:
-            _logger.warning('cannot remove old slugs from "%s": %s', self._store.folder, error)
+            _logger.warning('cannot remove old slugs from "%s": %s', self._store.directory, error)
         except BaseException:
             unpacked.close()
             raise
         return unpacked
 
-    def _unpack(self, archive: Archive, content: _Content, folder: str) -> Unpacked:
-        new = os.path.join(folder, "slug")
-        make_folders(new)
+    def _unpack(self, archive: Archive, content: _Content, directory: str) -> Unpacked:
+        new = os.path.join(directory, "slug")
+        make_directories(new)
         name = current().slug or os.path.basename(str(archive))
         path = f"/proc/self/fd/{content.descriptor}"
         try:
@@ -207,12 +207,12 @@ class Intake:
         _require_digest(archive, content, outcome.digest)
         with open(os.path.join(new, "size"), "w", encoding="ascii") as file:
             file.write(f"{outcome.size}\n")
-        path = os.path.join(self._store.folder, "unpacked", content.digest)
+        path = os.path.join(self._store.directory, "unpacked", content.digest)
         # Locked before others can see it, so that none of them collects it.
         descriptor = lock(new, SHARED)
         try:
             mark(descriptor)
-            if not _is_in_use(path, os.path.join(folder, "lost")):
+            if not _is_in_use(path, os.path.join(directory, "lost")):
                 os.rename(new, path)
                 return self._store.in_use(path, descriptor)
         except BaseException:
@@ -228,7 +228,7 @@ class Intake:
         The directory is removed at the end, or by a sweep if this process is killed. Only a
         download that broke off, or was given up, is kept.
         """
-        path = os.path.join(self._store.folder, "work", name)
+        path = os.path.join(self._store.directory, "work", name)
         descriptor = lock_or_make(path, on_wait=tell_of_waiting)
         is_done = True
         try:
@@ -306,9 +306,9 @@ def _require_size(archive: Archive, status: os.stat_result, limits: Limits) -> N
         raise HostileSlug(text, hint=f"raise {MAX_SIZE} if you trust the archive")
 
 
-def _empty(folder: str) -> None:
+def _empty(directory: str) -> None:
     """Remove what a previous hsup left in a directory."""
-    for entry in os.scandir(folder):
+    for entry in os.scandir(directory):
         shutil.rmtree(entry.path)
 
 

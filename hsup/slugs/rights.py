@@ -23,17 +23,19 @@ from hsup.archives.errors import SlugError
 if TYPE_CHECKING:
     from hsup.model import Author
 
-FOLDERS = "HSUP_SLUG_FOLDERS"
+DIRECTORIES = "HSUP_SLUG_FOLDERS"
 
 #: The kernel's number for a group that does not exist (/proc/sys/kernel/overflowgid).
 _NOBODY = 65534
 
-_HINT = f"use a slug that belongs to the author, or add one of its parent directories to {FOLDERS}"
+_HINT = (
+    f"use a slug that belongs to the author, or add one of its parent directories to {DIRECTORIES}"
+)
 
 
-def read_folders(environ: Mapping[str, str]) -> tuple[str, ...]:
+def read_directories(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the directories in which releases may name anything; relative ones are ignored."""
-    return tuple(path for path in environ.get(FOLDERS, "").split(":") if path.startswith("/"))
+    return tuple(path for path in environ.get(DIRECTORIES, "").split(":") if path.startswith("/"))
 
 
 def open_slug(path: str, author: Author | None, allowed: Sequence[str] = ()) -> int:
@@ -83,14 +85,14 @@ def _open_allowed(path: str, allowed: Sequence[str]) -> int | None:
     except (OSError, SlugError):
         return None  # the author learns no more than the author's own rights reveal
     resolved = os.readlink(f"/proc/self/fd/{descriptor}")
-    if any(_is_below(resolved, os.path.realpath(folder)) for folder in allowed):
+    if any(_is_below(resolved, os.path.realpath(directory)) for directory in allowed):
         return descriptor
     os.close(descriptor)
     return None
 
 
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def _is_below(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
 def _open_as(author: Author, path: str) -> int:

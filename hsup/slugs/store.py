@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from hsup.archives.digest import expected_digest, share_key, url_key
 from hsup.archives.errors import SlugError
-from hsup.archives.location import Archive, ArchiveFile, ArchiveURL, Folder, find
+from hsup.archives.location import Archive, ArchiveFile, ArchiveURL, Directory, find
 from hsup.archives.progress import Progress, bar
-from hsup.slugs.folder import SlugFolder, Unpacked
-from hsup.slugs.rights import open_slug, read_folders
+from hsup.slugs.directory import SlugDirectory, Unpacked
+from hsup.slugs.rights import open_slug, read_directories
 
 if TYPE_CHECKING:
     from hsup.api import Settings
     from hsup.model import Author, Slug
 
 
-class SlugStore(SlugFolder):
+class SlugStore(SlugDirectory):
     """The slugs of this machine; those that it lacks are fetched and unpacked."""
 
     def __init__(self, settings: Settings, *, backoff_seconds: float = 0.5) -> None:
@@ -28,8 +28,8 @@ class SlugStore(SlugFolder):
         and so on.
         """
         super().__init__(settings, backoff_seconds)
-        self._current_folder = settings.folder
-        self._allowed = read_folders(settings.environ)
+        self._current_directory = settings.directory
+        self._allowed = read_directories(settings.environ)
 
     def unpack(
         self, slug: Slug, progress: Progress = bar, *, author: Author | None = None
@@ -43,10 +43,10 @@ class SlugStore(SlugFolder):
         the release may not read is not used; a checksum from that author is enough only once
         the author has named an archive with it. Raises SlugError, and GivenUp.
         """
-        location = find(slug.location, self._current_folder)
+        location = find(slug.location, self._current_directory)
         if author is None or author.is_trusted:
-            if isinstance(location, Folder):
-                return self._folder_of(location.path, slug.inode)
+            if isinstance(location, Directory):
+                return self._directory_of(location.path, slug.inode)
             return self._unpack(location, slug, progress)
         if isinstance(location, ArchiveURL):
             return self._unpack(location, slug, progress, uid=author.uid)
@@ -59,7 +59,7 @@ class SlugStore(SlugFolder):
         finally:
             os.close(descriptor)
 
-    def _folder_of(self, path: str, inode: int | None) -> Unpacked:
+    def _directory_of(self, path: str, inode: int | None) -> Unpacked:
         """Return a directory that is used as it is.
 
         It is used by its path, which may lead to another one later, unless the release was read
@@ -106,8 +106,8 @@ class SlugStore(SlugFolder):
 
         This neither reads the archive nor asks a server. Raises SlugError.
         """
-        location = find(slug.location, self._current_folder)
-        if isinstance(location, Folder):
+        location = find(slug.location, self._current_directory)
+        if isinstance(location, Directory):
             return None
         digest = expected_digest(slug.checksum) or self.known_digest(location)
         if digest is None and isinstance(location, ArchiveURL):

@@ -13,24 +13,26 @@ from hsup.slugs.disk import is_synced, mark_synced, unmark
 _logger = logging.getLogger(__name__)
 
 
-def sync(folder: str) -> bool:
+def sync(directory: str) -> bool:
     """Write a directory of the store to the disk, or have it unpacked again if that fails.
 
     Returns False if it could not be opened; the caller may try again later.
     """
     try:
-        descriptor = lock(folder, SHARED)
+        descriptor = lock(directory, SHARED)
     except FileNotFoundError:  # it was collected
         return True
     except OSError as error:
-        _logger.warning('cannot write slug "%s" to disk (%s); will retry', folder, error.strerror)
+        _logger.warning(
+            'cannot write slug "%s" to disk (%s); will retry', directory, error.strerror
+        )
         return False
     try:
         if not is_synced(descriptor):
             _sync(descriptor)
     except OSError as error:
         text = 'cannot write slug "%s" to disk (%s); it will be unpacked again before its next use'
-        _logger.warning(text, folder, error.strerror)
+        _logger.warning(text, directory, error.strerror)
     finally:
         unlock(descriptor)
     return True

@@ -61,11 +61,11 @@ class Outcome:
     digest: str
 
 
-def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str) -> Outcome:
-    """Unpack the archive at `path` into `folder`/app, reading it once and to its end.
+def unpack(path: str, directory: str, limits: Limits, progress: Progress, name: str) -> Outcome:
+    """Unpack the archive at `path` into `directory`/app, reading it once and to its end.
 
-    `folder` exists and is empty. `name` is the slug's name for the user. Raises
-    SlugError, and leaves an incomplete `folder` then.
+    `directory` exists and is empty. `name` is the slug's name for the user. Raises
+    SlugError, and leaves an incomplete `directory` then.
     """
     digest = hashlib.sha256()
     label, length = f"unpacking {name}", os.path.getsize(path)
@@ -76,7 +76,7 @@ def unpack(path: str, folder: str, limits: Limits, progress: Progress, name: str
         progress(label, length) as advance,
     ):
         stream = Stream(_watched(file, pieces, advance), limits.size)
-        tree = _Tree(os.fsencode(folder), limits)
+        tree = _Tree(os.fsencode(directory), limits)
         for member in members(stream):
             tree.add(member, stream)
         tree.finish()
@@ -94,7 +94,7 @@ def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Itera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Folder:
+class _Directory:
     """The mode and time of a directory, set once it is complete; without a time, it is kept."""
 
     mode: int = 0o755
@@ -112,7 +112,7 @@ class _Tree:
         self._is_empty = True
         self._granted = _granted(root)
         # By their paths below the root, such as `app/lib`.
-        self._folders: dict[bytes, _Folder] = {}
+        self._directories: dict[bytes, _Directory] = {}
         self._makers = {
             Kind.FILE: self._make_file,
             Kind.SYMLINK: self._make_symlink,
@@ -140,10 +140,10 @@ class _Tree:
         """Set the modes and times of the directories. Raises SlugError if ./app/ is empty."""
         if self._is_empty:
             raise SlugError("it has nothing under ./app/", hint=MAKE_SO)
-        for path, folder in self._folders.items():
-            os.chmod(self._root + path, folder.mode & _PERMISSIONS | _OWNER_PERMISSIONS)
-            if folder.mtime is not None:
-                os.utime(self._root + path, (folder.mtime, folder.mtime))
+        for path, directory in self._directories.items():
+            os.chmod(self._root + path, directory.mode & _PERMISSIONS | _OWNER_PERMISSIONS)
+            if directory.mtime is not None:
+                os.utime(self._root + path, (directory.mtime, directory.mtime))
 
     def _count_one(self, member: Member) -> None:
         self._count += 1
@@ -152,16 +152,16 @@ class _Tree:
             raise _refusal(member, text, hint=f"raise {MAX_FILES} if you trust the archive")
 
     def _make(self, member: Member, path: bytes, stream: Stream) -> None:
-        if member.kind is Kind.FOLDER:
-            self._make_folders(member, path, is_parent=False)
-            self._folders[path] = _Folder(mode=member.mode, mtime=member.mtime)
+        if member.kind is Kind.DIRECTORY:
+            self._make_directories(member, path, is_parent=False)
+            self._directories[path] = _Directory(mode=member.mode, mtime=member.mtime)
             return
         maker = self._makers.get(member.kind)
         if not maker:
             raise _refusal(member, f"is {member.kind.value}")
         if path == _APP:
             raise _refusal(member, "must be a directory")
-        self._make_folders(member, path.rpartition(b"/")[0])
+        self._make_directories(member, path.rpartition(b"/")[0])
         self._is_empty = False
         try:
             maker(member, path, stream)
@@ -169,14 +169,14 @@ class _Tree:
             self._remove(member, path)
             maker(member, path, stream)
 
-    def _make_folders(self, member: Member, path: bytes, *, is_parent: bool = True) -> None:
+    def _make_directories(self, member: Member, path: bytes, *, is_parent: bool = True) -> None:
         """Create a directory and its parents, unless this archive has created them already."""
-        if path in self._folders:
+        if path in self._directories:
             return
         if path.count(b"/") >= MAX_DEPTH:
             raise _refusal(member, f"is nested in more than {MAX_DEPTH} directories")
         if path != _APP:
-            self._make_folders(member, path.rpartition(b"/")[0])
+            self._make_directories(member, path.rpartition(b"/")[0])
             self._is_empty = False
         try:
             os.mkdir(self._root + path, _OWNER_PERMISSIONS)
@@ -186,13 +186,13 @@ class _Tree:
                 raise _refusal(member, text) from error
             self._remove(member, path)
             os.mkdir(self._root + path, _OWNER_PERMISSIONS)
-        self._folders[path] = _Folder()
+        self._directories[path] = _Directory()
         self._count_one(member)
 
     def _remove(self, member: Member, path: bytes) -> None:
         """Remove what an earlier member created, for a later one of the same name."""
         existing = self._root + path
-        if path not in self._folders:
+        if path not in self._directories:
             status = os.lstat(existing)
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
                 self.size -= status.st_size
@@ -205,7 +205,7 @@ class _Tree:
                 raise
             text = "replaces a directory that is not empty"
             raise _refusal(member, text) from error
-        del self._folders[path]
+        del self._directories[path]
 
     def _make_file(self, member: Member, path: bytes, stream: Stream) -> None:
         mode = member.mode & _PERMISSIONS
@@ -237,8 +237,8 @@ class _Tree:
         source, link = self._root + target, self._root + path
         if target == path and os.path.lexists(link):
             return  # GNU tar writes such a link for a file that it was told to add twice
-        has_parent = target.rpartition(b"/")[0] in self._folders
-        if not has_parent or target in self._folders or not os.path.lexists(source):
+        has_parent = target.rpartition(b"/")[0] in self._directories
+        if not has_parent or target in self._directories or not os.path.lexists(source):
             text = f"is a hard link to {_shown(member.target)}, not an earlier file under ./app/"
             raise _refusal(member, text)
         if not os.path.lexists(link) or not os.path.samestat(os.lstat(source), os.lstat(link)):
@@ -263,12 +263,12 @@ def _path(member: Member, name: bytes, *, is_target: bool = False) -> bytes:
     return b"/".join([part for part in parts if part and part != b"."])
 
 
-def _granted(folder: bytes) -> int:
+def _granted(directory: bytes) -> int:
     """Return the permissions that a new file gets when all are requested (umask, man 5 acl).
 
     Permissions that are granted at once need not be set later, which saves a tenth of the time.
     """
-    path = folder + b"/permissions"
+    path = directory + b"/permissions"
     descriptor = os.open(path, _NEW_FILE, _PERMISSIONS)
     granted = os.fstat(descriptor).st_mode & _PERMISSIONS
     os.close(descriptor)

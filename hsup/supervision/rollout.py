@@ -79,19 +79,19 @@ class Rollout:
 
     def __init__(
         self,
-        plan: SupervisorOptions,
+        options: SupervisorOptions,
         *,
         source: Source,
         around: ExecutorContext,
         fleet: Fleet,
         ports: Ports,
     ) -> None:
-        self._plan = plan
+        self._options = options
         self._around = around
         self._fleet = fleet
         self._ports = ports
-        self._specs = SpecMaker(plan, ports, self._say)
-        self._failure = LastFailure(plan.retry, asyncio.get_running_loop().time)
+        self._specs = SpecMaker(options, ports, self._say)
+        self._failure = LastFailure(options.retry, asyncio.get_running_loop().time)
         self._keeper = Keeper(source, self._say)
         self._running: Release | None = None
         self._passed: Release | None = None  # its release phase
@@ -122,7 +122,7 @@ class Rollout:
         if self._running is None:
             kept = await self._keeper.kept()
             other = None if kept is None else await self._prepared(kept, error)
-        if self._running is None and other is None and not (may_wait or self._plan.stays):
+        if self._running is None and other is None and not (may_wait or self._options.stays):
             raise error
         await self._go_on(other, telling)
         return self._outcome()
@@ -134,7 +134,7 @@ class Rollout:
     def _outcome(self, wait: float = 0.0) -> Outcome:
         waits = [wait] if 0 < wait < math.inf else []
         if self._keeper.has_unkept:
-            waits.append(self._plan.retry.wait_seconds())
+            waits.append(self._options.retry.wait_seconds())
         return Outcome(running=self._running, retry_seconds=min(waits, default=None))
 
     async def _pass_over(self, release: Release) -> None:
@@ -175,7 +175,7 @@ class Rollout:
         other = None
         if kept is not None and (kept != release or isinstance(error, ReleaseFailed)):
             other = await self._prepared(kept.scaled_like(release), error)
-        if self._running is None and other is None and not self._plan.stays:
+        if self._running is None and other is None and not self._options.stays:
             raise error
         self._failure.note(release, error)
         await self._go_on(other, partial(rejection, error))
@@ -193,7 +193,7 @@ class Rollout:
 
         With `one_shot`, the user wants the exit status of the newest release's dynos, no other.
         """
-        if self._plan.one_shot:
+        if self._options.one_shot:
             return None
         try:
             with _as_hsup_error(kept):
@@ -228,7 +228,7 @@ class Rollout:
         self._running = release = prepared.release
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
-        if release.logplex_url and not self._plan.has_drain:
+        if release.logplex_url and not self._options.has_drain:
             self._say(f"Warning: {catalogue.IGNORED_LOGPLEX_URL}")
         self._fleet.want(prepared.specs)
         await self._keeper.keep(release)
@@ -258,7 +258,7 @@ class Rollout:
 
     def _tell_ignored_slug(self, release: Release) -> None:
         driver = self._around.driver
-        warning = catalogue.ignored_slug(self._plan.driver_name, driver, release)
+        warning = catalogue.ignored_slug(self._options.driver_name, driver, release)
         if warning and not self._has_told_of_slug:
             self._has_told_of_slug = True
             logger.warning(warning)
@@ -298,9 +298,9 @@ async def _unless_changing(kept: Release | None) -> Release | None:
 
 
 def _is_directory(location: str) -> bool:
-    from hsup.archives.location import Folder, find  # slow to import, rarely needed
+    from hsup.archives.location import Directory, find  # slow to import, rarely needed
 
     try:
-        return isinstance(find(location, os.getcwd()), Folder)
+        return isinstance(find(location, os.getcwd()), Directory)
     except HsupError:
         return False  # the build reports the error

@@ -13,14 +13,16 @@ from hsup.supervision.ports import Ports
 class SpecMaker:
     """Makes the specs of the dynos that the user asked for, from a release."""
 
-    def __init__(self, plan: SupervisorOptions, ports: Ports, say: Callable[[str], None]) -> None:
-        self._plan = plan
+    def __init__(
+        self, options: SupervisorOptions, ports: Ports, say: Callable[[str], None]
+    ) -> None:
+        self._options = options
         self._ports = ports
         self._say = say
 
     def check_types(self, release: Release, *, is_first: bool) -> None:
         """Raise UsageError for a requested type that is missing; warn after the first release."""
-        asked = self._plan.asked
+        asked = self._options.asked
         if is_first:
             asked.require_known_types(release)
         for missing in asked.unknown_types(release):
@@ -29,7 +31,7 @@ class SpecMaker:
 
     def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
         """Return the dynos of a release, each with a port. Raises DriverError if none is left."""
-        names = self._plan.asked.names(release)
+        names = self._options.asked.names(release)
         has_port = "PORT" in release.config and len(names) == 1
         if "PORT" in release.config and len(names) > 1:
             self._say(f"Warning: the release's PORT is ignored: {len(names)} dynos cannot share it")
@@ -46,13 +48,13 @@ class SpecMaker:
     def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
         process = release.process(name.type)
         assert process is not None
-        plan = self._plan
+        options = self._options
         return dyno_spec(
             release,
             name,
             process.command,
             port=None if has_port else self._ports.lease(name),
-            size=plan.asked.size_of(process),
-            binds=plan.binds,
-            has_metadata=plan.has_metadata,
+            size=options.asked.size_of(process),
+            binds=options.binds,
+            has_metadata=options.has_metadata,
         )

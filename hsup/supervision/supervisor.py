@@ -40,7 +40,7 @@ class Supervisor:
 
     def __init__(
         self,
-        plan: SupervisorOptions,
+        options: SupervisorOptions,
         *,
         source: Source,
         driver: Driver,
@@ -48,7 +48,7 @@ class Supervisor:
         observe: Callable[[Event], None],
         calls: Calls,
     ) -> None:
-        self._plan = plan
+        self._options = options
         self._source = source
         self._driver = driver
         self._router = router
@@ -57,13 +57,13 @@ class Supervisor:
         around = ExecutorContext(
             driver=driver,
             router=router,
-            policy=plan.policy,
-            grace_seconds=plan.grace_seconds,
+            policy=options.policy,
+            grace_seconds=options.grace_seconds,
             tell=self._tell,
         )
         ports = Ports()
-        self._fleet = fleet = Fleet(around, one_shot=plan.one_shot, on_gone=ports.release)
-        self._rollout = Rollout(plan, source=source, around=around, fleet=fleet, ports=ports)
+        self._fleet = fleet = Fleet(around, one_shot=options.one_shot, on_gone=ports.release)
+        self._rollout = Rollout(options, source=source, around=around, fleet=fleet, ports=ports)
         self._outcome = Outcome()
         self._is_waiting = False
         self._asking = Asking()
@@ -104,21 +104,21 @@ class Supervisor:
 
         Raises HsupError if not even a first release could run.
         """
-        plan = self._plan
-        self._tell(SupervisorStarted(source=plan.source_name, driver=plan.driver_name))
+        options = self._options
+        self._tell(SupervisorStarted(source=options.source_name, driver=options.driver_name))
         await self._sweep()
         following = asyncio.create_task(self._follow())
-        beside = [asyncio.create_task(self._until_stopped())]
-        beside += [asyncio.create_task(self._guard(one.run(self))) for one in services]
-        beside.append(asyncio.create_task(self._guard(self._watch_source(), _HINT)))
+        tasks = [asyncio.create_task(self._until_stopped())]
+        tasks += [asyncio.create_task(self._guard(one.run(self))) for one in services]
+        tasks.append(asyncio.create_task(self._guard(self._watch_source(), _HINT)))
         try:
-            await asyncio.wait([following, beside[0]], return_when="FIRST_COMPLETED")
+            await asyncio.wait([following, tasks[0]], return_when="FIRST_COMPLETED")
         finally:
-            for task in (following, *beside):
+            for task in (following, *tasks):
                 task.cancel()
             await self._fleet.stop()
             # A task of a plugin may ignore its cancellation.
-            left = await asyncio.wait([following, *beside], timeout=2 * LAST_SECONDS)
+            left = await asyncio.wait([following, *tasks], timeout=2 * LAST_SECONDS)
             self._calls.has_abandoned |= bool(left[1])
         if following.done() and not following.cancelled() and (error := following.exception()):
             raise error
@@ -126,11 +126,11 @@ class Supervisor:
 
     @property
     def _outlasts_dynos(self) -> bool:
-        return self._plan.stays or self._plan.follows_formation
+        return self._options.stays or self._options.follows_formation
 
     def _exit_status(self) -> int:
         fleet = self._fleet
-        highest = fleet.highest_status if self._plan.one_shot else 0
+        highest = fleet.highest_status if self._options.one_shot else 0
         has_killed = fleet.was_killed or fleet.has_failed
         return self._stopping.exit_status(highest=highest, has_killed=has_killed)
 
@@ -167,7 +167,7 @@ class Supervisor:
 
     async def _follow(self) -> None:
         """Ask the source whenever there is a reason to, until nothing is left to run."""
-        while self._outcome.running is None or not self._plan.one_shot:
+        while self._outcome.running is None or not self._options.one_shot:
             idle = asyncio.create_task(self._fleet.idle())
             asked = asyncio.create_task(self._asking.wait())
             may_end = self._outcome.running is not None and not self._outlasts_dynos
@@ -281,7 +281,7 @@ class Supervisor:
             self._tell(rejection(fetched.rejected, _version(self._outcome.running)))
 
     def _ask_later(self, seconds: float | None = None) -> None:
-        self._asking.later(self._plan.retry.wait_seconds() if seconds is None else seconds)
+        self._asking.later(self._options.retry.wait_seconds() if seconds is None else seconds)
 
     def _say(self, text: str) -> None:
         self._router.say(SUPERVISOR, text)

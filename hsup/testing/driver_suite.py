@@ -484,4 +484,4 @@ async def _execute(dyno: RunningDyno, line: str, streams: Sequence[int]) -> Exec
 
 def _settings() -> Settings:
     environ = {"PATH": os.environ["PATH"], "HEROKU_ACCESS_TOKEN": "secret"}
-    return Settings(folder=os.getcwd(), environ=environ)
+    return Settings(directory=os.getcwd(), environ=environ)

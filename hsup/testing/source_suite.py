@@ -15,25 +15,25 @@ _TIMEOUT_SECONDS = 60.0
 class SourceSuite:
     """Subclass this, and implement how to make your source and give it releases.
 
-    `folder` is an empty directory for each test. Override a check that cannot hold for
+    `directory` is an empty directory for each test. Override a check that cannot hold for
     your source with a method whose docstring says why.
     """
 
     def make_source(self, settings: Settings) -> Source:
-        """Return a new source that reads from `settings.folder`."""
+        """Return a new source that reads from `settings.directory`."""
         raise NotImplementedError
 
-    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
+    def give_release(self, directory: Path, config: Mapping[str, str]) -> None:
         """Give the source a valid release with these config vars."""
         raise NotImplementedError
 
-    def give_fault(self, folder: Path) -> None:
+    def give_fault(self, directory: Path) -> None:
         """Give the source an invalid release."""
         raise NotImplementedError
 
-    def environ(self, folder: Path) -> Mapping[str, str]:
+    def environ(self, directory: Path) -> Mapping[str, str]:
         """Return the environment variables that the source needs."""
-        del folder
+        del directory
         return {}
 
     def test_every_overridden_check_says_why(self) -> None:
@@ -88,5 +88,5 @@ class SourceSuite:
 
         asyncio.run(check())
 
-    def _source(self, folder: Path) -> Source:
-        return self.make_source(Settings(folder=str(folder), environ=self.environ(folder)))
+    def _source(self, directory: Path) -> Source:
+        return self.make_source(Settings(directory=str(directory), environ=self.environ(directory)))

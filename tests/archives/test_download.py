@@ -77,10 +77,10 @@ def test_a_server_that_cannot_resume_is_asked_for_all_of_it(lacks, store, large,
 
 
 def test_a_download_that_was_complete_already_is_made_again(store, server, build):
-    folder = Path(store.folder) / "work" / f"fetch-{build.sha256(server.content)}"
-    folder.mkdir(parents=True)
-    (folder / "archive").write_bytes(server.content)
-    (folder / "validator").write_text(server.etag)
+    directory = Path(store.directory) / "work" / f"fetch-{build.sha256(server.content)}"
+    directory.mkdir(parents=True)
+    (directory / "archive").write_bytes(server.content)
+    (directory / "validator").write_text(server.etag)
     store.unpack(Slug(location=url(server), checksum=build.checksum(server.content))).close()
     assert [headers.get("Range") for _, headers in server.requests] == [
         f"bytes={len(server.content)}-",
@@ -95,11 +95,11 @@ def test_what_is_of_no_use_of_a_download_does_not_lead_to_the_slug_of_before(
     store.unpack(Slug(location=url(server))).close()
     before = server.etag
     server.content = build.slug(b"web: ./other\n")
-    folder = Path(store.folder) / "work" / f"fetch-{build.sha256(url(server).encode())}"
-    folder.mkdir()
+    directory = Path(store.directory) / "work" / f"fetch-{build.sha256(url(server).encode())}"
+    directory.mkdir()
     size = len(server.content)
-    (folder / "archive").write_bytes(server.content if is_whole else server.content[:-1])
-    (folder / "validator").write_text(server.etag)
+    (directory / "archive").write_bytes(server.content if is_whole else server.content[:-1])
+    (directory / "validator").write_text(server.etag)
     server.range_shift = 0 if is_whole else -1
     with store.unpack(Slug(location=url(server))) as unpacked:
         assert read(unpacked, "Procfile") == b"web: ./other\n"
@@ -245,7 +245,7 @@ def test_a_hostile_download_leaves_nothing(store, server, build, left_over):
     with pytest.raises(HostileSlug, match=r'/slug.tgz": its member app/\.\./b has'):
         store.unpack(Slug(location=url(server)))
     assert left_over() == []
-    assert os.listdir(Path(store.folder) / "unpacked") == []
+    assert os.listdir(Path(store.directory) / "unpacked") == []
 
 
 @pytest.mark.parametrize(("rate", "is_enough"), [(0, True), (1, False)])
@@ -281,7 +281,7 @@ def test_what_came_slowly_is_resumed(make_store, large, build, monkeypatch):
 
 def received(store: SlugStore, server: Server, build: ModuleType) -> int:
     """Return how many bytes of the server's archive were received."""
-    archive = Path(store.folder, "work", f"fetch-{build.sha256(server.content)}", "archive")
+    archive = Path(store.directory, "work", f"fetch-{build.sha256(server.content)}", "archive")
     return archive.stat().st_size if archive.exists() else 0
 
 

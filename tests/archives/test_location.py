@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from hsup.archives.location import ArchiveFile, ArchiveURL, Folder, find, shown_url
+from hsup.archives.location import ArchiveFile, ArchiveURL, Directory, find, shown_url
 from hsup.model import Slug
 from hsup.slugs import SlugError
 
@@ -67,8 +67,8 @@ def test_what_is_no_slug_is_told(location, text, store, tmp_path):
         ("slug.tgz", ArchiveFile("/app/slug.tgz")),
         ("/x/slug.tgz", ArchiveFile("/x/slug.tgz")),
         ("file:///x/a%20slug.tgz", ArchiveFile("/x/a slug.tgz")),
-        ("file://localhost/proc", Folder("/proc")),
-        ("/proc", Folder("/proc")),
+        ("file://localhost/proc", Directory("/proc")),
+        ("/proc", Directory("/proc")),
         (
             "https://me:secret@host:8443/slug.tgz?signature=secret",
             ArchiveURL(

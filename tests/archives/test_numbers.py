@@ -11,8 +11,8 @@ from tests.archives.making import fix_checksum
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("mtime", [-1, -86400 * 365, -(1 << 31)])
 def test_times_before_1970_are_kept(form, mtime, build, unpacked):
-    file, folder = build.member("app/x", b"", mtime=mtime), build.member("app/d", mtime=mtime)
-    app = unpacked(build.tar(file, folder, form=form))
+    file, directory = build.member("app/x", b"", mtime=mtime), build.member("app/d", mtime=mtime)
+    app = unpacked(build.tar(file, directory, form=form))
     assert (app / "x").stat().st_mtime == mtime
     assert (app / "d").stat().st_mtime == mtime
 

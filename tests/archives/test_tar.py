@@ -10,7 +10,7 @@ from hsup.slugs import HostileSlug, SlugError
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names_and_links_are_kept(form, build, unpacked):
-    long = "/".join(["folder-with-a-name"] * 12)
+    long = "/".join(["directory-with-a-name"] * 12)
     file = build.member(f"./app/{long}/x", b"x")
     links = build.link(f"./app/{long}/y", f"/app/{long}/x"), build.link("./app/z", f"{long}/x")
     app = unpacked(build.tar(file, *links, form=form))
@@ -34,7 +34,7 @@ def test_checksums_of_signed_bytes_are_taken(build, unpacked):
     assert os.listdir(os.fsencode(unpacked(bytes(archive)))) == [b"\xff\xfe"]
 
 
-def test_a_folder_of_an_incremental_archive_is_a_folder(build, unpacked):
+def test_a_directory_of_an_incremental_archive_is_a_directory(build, unpacked):
     names = b"Yx\0Ygone\0\0"
     dumped = build.member("app/d/", names, type=b"D", mode=0o700)
     app = unpacked(build.tar(dumped, build.member("app/d/x", b"x")))

@@ -1,4 +1,4 @@
-"""A folder with an application, and an environment without hsup's variables."""
+"""A directory with an application, and an environment without hsup's variables."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def quiet_again() -> Iterator[None]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with an application the current one."""
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    (folder / "Procfile").write_text("web: ./serve\nworker: ./work\n")
-    monkeypatch.chdir(folder)
-    return folder
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a directory with an application the current one."""
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    (directory / "Procfile").write_text("web: ./serve\nworker: ./work\n")
+    monkeypatch.chdir(directory)
+    return directory

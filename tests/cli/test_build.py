@@ -6,7 +6,7 @@ from tests.cli.calling import call
 from tests.cli.telling import TELLING
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_a_release_is_built_by_the_driver(install):
     install("hsup-driver-telling", TELLING)
     output = call("build", "-d", "telling").output

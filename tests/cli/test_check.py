@@ -5,33 +5,33 @@ import pytest
 from tests.cli.calling import call, failed
 
 
-def test_check_prints_every_fault_with_its_place(folder):
-    (folder / "Procfile").write_text("web: ./serve\nweb: ./serve\n: no name\nworker:\n")
+def test_check_prints_every_fault_with_its_place(directory):
+    (directory / "Procfile").write_text("web: ./serve\nweb: ./serve\n: no name\nworker:\n")
     ended = call("check", "Procfile")
     assert ended.exit_code == 1
     kinds = [line.split(": ")[1:3] for line in ended.output.splitlines()]
     assert kinds == [["warning", "line 2"], ["fault", "line 3"], ["fault", "line 4"]]
 
 
-def test_check_prints_a_fault_below_the_name_of_its_file(folder):
-    (folder / ".env").write_text("A=1\nB\n")
-    (folder / "app.json").write_text("[]")
+def test_check_prints_a_fault_below_the_name_of_its_file(directory):
+    (directory / ".env").write_text("A=1\nB\n")
+    (directory / "app.json").write_text("[]")
     assert call("check").output.splitlines() == [
         '.env: warning: line 2: has no "=" and is ignored',
         "app.json: fault: must be an object, got a list",
     ]
-    above = call("check", str(folder)).output.splitlines()
-    assert [line.split(": ")[0] for line in above] == [f"{folder}/.env", f"{folder}/app.json"]
+    above = call("check", str(directory)).output.splitlines()
+    assert [line.split(": ")[0] for line in above] == [f"{directory}/.env", f"{directory}/app.json"]
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_what_is_good_is_said_so():
     ended = call("check")
     assert ended.exit_code == 0
     assert ended.output.endswith(": ok\n")
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_a_file_that_is_not_there_is_bad_usage():
     assert "cannot check gone: the file does not exist" in str(failed("check", "gone"))
 
@@ -41,10 +41,12 @@ def test_a_file_that_is_not_there_is_bad_usage():
     [((), "no source checks"), (("--source", "procfile"), 'source "procfile" does not check')],
     ids=str,
 )
-def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(folder, words, who):
-    (folder / "other").mkdir()
-    (folder / "app.json").write_text("{}")
-    (folder / "other" / "app.json").write_text("{}")
+def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(
+    directory, words, who
+):
+    (directory / "other").mkdir()
+    (directory / "app.json").write_text("{}")
+    (directory / "other" / "app.json").write_text("{}")
     assert str(failed("check", *words, "app.json")) == (
         f"{who} files like app.json; check its directory instead: hsup check ."
     )
@@ -55,6 +57,6 @@ def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(fo
     assert str(failed("check", *words, "other")) == f"{who} directories like other; {kinds}"
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_a_source_may_be_named():
     assert call("check", "--source", "procfile", "Procfile").exit_code == 0

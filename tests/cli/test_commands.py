@@ -36,13 +36,13 @@ def test_bad_usage_ends_with_2(words):
     assert "Usage: hsup" in ended.output
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_help_works_with_a_broken_plugin(install):
     install("hsup-driver-frob", "1 / 0\n")
     assert call("--help").exit_code == 0
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize("returned", ["42", "[42]", "[None]"])
 def test_help_works_with_a_plugin_whose_commands_are_none(install, returned):
     code = "from hsup import hookimpl\n@hookimpl\ndef hsup_register_commands():\n"

@@ -42,13 +42,13 @@ def hsup_register_sources():
 """
 
 
-def test_a_path_cannot_be_bound_by_a_driver_that_binds_none(folder):
-    assert isinstance(failed("build", "--bind", str(folder)), DriverError)
+def test_a_path_cannot_be_bound_by_a_driver_that_binds_none(directory):
+    assert isinstance(failed("build", "--bind", str(directory)), DriverError)
 
 
-def test_paths_are_bound_by_a_driver_that_does(install, folder):
+def test_paths_are_bound_by_a_driver_that_does(install, directory):
     install("hsup-driver-telling", TELLING)
-    assert call("--bind", str(folder), "build", "-d", "telling").exit_code == 0
+    assert call("--bind", str(directory), "build", "-d", "telling").exit_code == 0
 
 
 def test_what_a_signal_handler_says_needs_no_stream_that_may_be_in_use(capfd, monkeypatch):
@@ -66,15 +66,15 @@ def test_without_a_source_all_remedies_are_told(tmp_path, monkeypatch):
     assert remedies == sorted(remedies)
 
 
-def test_a_variable_that_asks_for_a_missing_source_is_not_overlooked(folder, monkeypatch):
+def test_a_variable_that_asks_for_a_missing_source_is_not_overlooked(directory, monkeypatch):
     installed = [one for one in entry_points("hsup") if one.name != "source-heroku"]
     monkeypatch.setattr(plugin_manager, "entry_points", lambda _: installed)
-    error = failed("build", HEROKU_ACCESS_TOKEN="secret", HSUP_CONTROL_DIR=str(folder))
+    error = failed("build", HEROKU_ACCESS_TOKEN="secret", HSUP_CONTROL_DIR=str(directory))
     assert "pip install hsup-source-heroku" in str(error)
     assert "secret" not in str(error)
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_a_control_directory_comes_before_a_procfile(tmp_path):
     control = tmp_path / "control"
     control.mkdir()
@@ -83,7 +83,7 @@ def test_a_control_directory_comes_before_a_procfile(tmp_path):
     assert call("build", "--source", "procfile", HSUP_CONTROL_DIR=str(control)).exit_code == 0
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_a_broken_plugin_is_told_and_the_rest_works(install):
     install("hsup-driver-frob", "1 / 0\n", version="4.5", entry_point="driver-frob")
     ended = call("build")
@@ -91,7 +91,7 @@ def test_a_broken_plugin_is_told_and_the_rest_works(install):
     assert 'hsup: warning: plugin "driver-frob" of hsup-driver-frob 4.5' in ended.stderr
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_a_log_sink_hook_that_raises_is_told(install, capsys):
     install("hsup-log-frob", SINK, version="4.5", entry_point="log-frob")
     assert Components(Options({})).log_sinks() == []
@@ -121,7 +121,7 @@ def test_the_order_of_claims_is_that_of_their_sources():
         ("Claim.PLATFORM", "git"),
     ],
 )
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_the_strongest_claim_is_used(have_source, capsys, claim, source):
     have_source("git", claim)
     assert chosen() == source
@@ -134,7 +134,7 @@ def test_a_weak_claim_is_used_where_there_is_no_other(have_source, tmp_path, mon
     assert chosen() == "git"
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_sources_that_claim_alike_are_told_and_the_first_by_name_is_used(have_source, capsys):
     have_source("tar", "Claim.FOUND")
     have_source("git", "Claim.FOUND")
@@ -145,14 +145,14 @@ def test_sources_that_claim_alike_are_told_and_the_first_by_name_is_used(have_so
     )
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_who_names_a_source_hears_of_no_clash(have_source, capsys):
     have_source("git", "Claim.FOUND")
     assert chosen(source="procfile") == "procfile"
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize("claim", ["True", "1 / 0", "settings.nothing"])
 def test_a_claim_that_cannot_be_had_is_told_and_keeps_no_other_from_its_own(
     have_source, capsys, claim

@@ -17,7 +17,7 @@ def test_settings_have_the_environment_of_the_moment(monkeypatch, tmp_path):
     settings = read_settings(app="shop", control_socket=None, logplex_url="https://logs.example")
     monkeypatch.setenv("FROB", "2")
     assert settings.environ["FROB"] == "1"
-    assert settings.folder == str(tmp_path)
+    assert settings.directory == str(tmp_path)
     assert (settings.app, settings.logplex_url) == ("shop", "https://logs.example")
 
 
@@ -32,14 +32,14 @@ def test_settings_have_the_environment_of_the_moment(monkeypatch, tmp_path):
         ("", "v1"),
     ],
 )
-def test_the_folder_is_named_by_the_link_that_led_there(monkeypatch, tmp_path, pwd, expected):
+def test_the_directory_is_named_by_the_link_that_led_there(monkeypatch, tmp_path, pwd, expected):
     for name in ("v1", "v2"):
         (tmp_path / name).mkdir()
     (tmp_path / "current").symlink_to("v1")
     monkeypatch.chdir(tmp_path / "current")
     monkeypatch.setenv("PWD", str(tmp_path / pwd) if pwd else "relative")
     settings = read_settings(app=None, control_socket=None, logplex_url=None)
-    assert settings.folder == str(tmp_path / expected)
+    assert settings.directory == str(tmp_path / expected)
 
 
 SAY_LOCALE = """

@@ -18,18 +18,18 @@ def test_numbers_are_as_wide_as_the_last_one_of_the_driver() -> None:
     assert lines[-2:] == ["  10  do 10", "no:"]
 
 
-def test_the_steps_of_a_start_are_numbered(install, folder):
+def test_the_steps_of_a_start_are_numbered(install, directory):
     install("hsup-driver-choosy", EXAMINING)
-    binds = [word for name in "abcdefghi" for word in ("--bind", f"{folder}:/mnt/{name}")]
+    binds = [word for name in "abcdefghi" for word in ("--bind", f"{directory}:/mnt/{name}")]
     ended = call("doctor", "--explain", "-d", "choosy", *binds)
     assert ended.exit_code == 0
     lines = ended.output.splitlines()
     assert lines[:3] == [
         "choosy:",
-        f"   1  make room for web.1 of {folder}",
-        f"   2  bind {folder} at /mnt/a",
+        f"   1  make room for web.1 of {directory}",
+        f"   2  bind {directory} at /mnt/a",
     ]
-    assert lines[-1] == f"  10  bind {folder} at /mnt/i"
+    assert lines[-1] == f"  10  bind {directory} at /mnt/i"
 
 
 @pytest.mark.parametrize("driver", ["simple", "content"])
@@ -53,7 +53,7 @@ def test_one_that_cannot_tell_them_keeps_no_other_from_it(install, capsys):
     assert 'hsup: broken: CHOOSY is "x"' in text
 
 
-def test_steps_are_a_list_for_programs(install, folder):
+def test_steps_are_a_list_for_programs(install, directory):
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "--explain", "--json", "-d", "choosy")
-    assert json.loads(ended.output) == {"choosy": [f"make room for web.1 of {folder}"]}
+    assert json.loads(ended.output) == {"choosy": [f"make room for web.1 of {directory}"]}

@@ -43,7 +43,7 @@ def test_a_run_without_options_has_the_words_that_click_finds(arguments, words, 
     ],
     ids=str,
 )
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 def test_an_error_is_told_in_one_line_with_its_status(monkeypatch, capsys, words, status, text):
     monkeypatch.setattr(sys, "argv", ["hsup", *words])
     with pytest.raises(SystemExit) as ended:

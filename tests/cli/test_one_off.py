@@ -17,7 +17,7 @@ from tests.cli.calling import failed
 from tests.cli.telling import SIZED, TELLING
 from tests.conftest import Installer
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("directory")
 
 # A driver that shows the dyno that it is to run, and how it ends.
 SHOWING = """
@@ -103,8 +103,8 @@ def test_a_one_off_has_the_number_and_the_grace_that_were_asked_for(run: Run) ->
     assert (one["number"], one["port"], one["grace"]) == (3, 5202, 1.5)
 
 
-def test_a_one_off_has_the_port_of_the_release(run: Run, folder: Path) -> None:
-    (folder / ".env").write_text("PORT=8080\n")
+def test_a_one_off_has_the_port_of_the_release(run: Run, directory: Path) -> None:
+    (directory / ".env").write_text("PORT=8080\n")
     assert shown(run("true"))["port"] is None
 
 

@@ -17,7 +17,7 @@ def test_the_variables_of_all_options_are_known_without_click():
     assert shared | {"_HSUP_COMPLETE"} == VARIABLES
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize(
     ("words", "app"),
     [
@@ -34,7 +34,7 @@ def test_plugins_get_what_was_asked_for(install, words, app):
     assert f"app {app}\n" in ended.output
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize(
     ("path", "text"),
     [

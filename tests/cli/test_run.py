@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.telling import SIZED
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("directory")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(
         assert one.resolve_envvar_value(click.Context(found, parent=context)) is None
 
 
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize(
     ("words", "variable", "driver"),
     [

@@ -6,7 +6,7 @@ from hsup.errors import PluginError, UsageError
 from tests.cli.calling import call, failed
 from tests.cli.telling import SIZED
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("directory")
 
 
 @pytest.mark.parametrize(

@@ -99,21 +99,24 @@ def hsup_register_drivers():
 """
 
 
-def test_start_works_where_standard_error_is_closed(folder):
+def test_start_works_where_standard_error_is_closed(directory):
     words = [sys.executable, "-m", "hsup", "start", "web=0"]
     ended = subprocess.run(
-        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], cwd=folder, capture_output=True, check=False
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words],
+        cwd=directory,
+        capture_output=True,
+        check=False,
     )
     assert ended.returncode == 0
     assert b"Nothing is left to run" in ended.stdout
 
 
 def test_start_ends_though_a_service_does_not_where_the_first_release_cannot_be_run(
-    folder, install
+    directory, install
 ):
     install("hsup-stubborn", STUBBORN.format(error="DriverError('the engine is away')"))
     words = [sys.executable, "-m", "hsup", "start", "-d", "unable"]
-    ended = subprocess.run(words, cwd=folder, capture_output=True, check=False, timeout=60)
+    ended = subprocess.run(words, cwd=directory, capture_output=True, check=False, timeout=60)
     assert ended.returncode == 1
     assert ended.stderr.decode().splitlines()[-1] == "hsup: the engine is away"
 

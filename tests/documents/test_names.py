@@ -47,9 +47,14 @@ def wrong_names(text: str, where: str) -> Iterator[str]:
 
 @cache
 def ends_of_paths() -> set[str]:
-    """Return the path of every file of the repository from each folder on, down to its name."""
-    folders = (".ci", "bench", "docs", "examples", "ftest", "hsup", "plugins", "tests")
-    found = {path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()}
+    """Return the path of every file of the repository from each directory on, down to its name."""
+    directories = (".ci", "bench", "docs", "examples", "ftest", "hsup", "plugins", "tests")
+    found = {
+        path
+        for directory in directories
+        for path in (ROOT / directory).rglob("*")
+        if path.is_file()
+    }
     found |= {path for path in ROOT.iterdir() if path.is_file()}
     parts = [path.relative_to(ROOT).parts for path in found]
     return {"/".join(one[index:]) for one in parts for index in range(len(one))}
@@ -65,10 +70,10 @@ def is_there(dotted: str) -> bool:
 
 
 def module_at(package: str, *rest: str) -> Path | None:
-    folder = next((one for one in PACKAGES if one.name == package), None)
-    if folder is None:
+    directory = next((one for one in PACKAGES if one.name == package), None)
+    if directory is None:
         return None
-    path = folder.joinpath(*rest)
+    path = directory.joinpath(*rest)
     choices = (path / "__init__.py", path.parent / f"{path.name}.py")
     return next((one for one in choices if one.is_file()), None)
 

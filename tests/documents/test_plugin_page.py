@@ -40,26 +40,26 @@ def nice(tmp_path: Path) -> Iterator[Path]:
     end_processes_in(tmp_path)
 
 
-def end_processes_in(folder: Path) -> None:
+def end_processes_in(directory: Path) -> None:
     """End what has got away from the driver of the page, as the page says that it does."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if (process / "cwd").readlink() == folder:
+            if (process / "cwd").readlink() == directory:
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder, whose packages it finds."""
-    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+def call(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a directory, whose packages it finds."""
+    path = os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HSUP_")},
-        "HSUP_PROCFILE_DIR": str(folder / "kept"),
+        "HSUP_PROCFILE_DIR": str(directory / "kept"),
         "PYTHONPATH": path,
     }
     command = [sys.executable, "-m", *words]
     return subprocess.run(
         command,
-        cwd=folder,
+        cwd=directory,
         env=environ,
         capture_output=True,
         text=True,

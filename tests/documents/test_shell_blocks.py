@@ -101,10 +101,10 @@ def blocks_of(text: str) -> list[Block]:
 class Session:
     """A person with two terminals, who follows a page."""
 
-    def __init__(self, home: Path, folder: Path, network: Sequence[str]) -> None:
+    def __init__(self, home: Path, directory: Path, network: Sequence[str]) -> None:
         self.home = home
         self.state = home / ".state"
-        self.state.write_text(f"cd {folder}\n")
+        self.state.write_text(f"cd {directory}\n")
         self.network = network
         self.printed = ""
         self.other: subprocess.Popen[bytes] | None = None
@@ -231,19 +231,19 @@ def network() -> Iterator[tuple[str, ...]]:
         holder.stdin.close()
 
 
-def clone(folder: Path) -> Path:
+def clone(directory: Path) -> Path:
     """Have what a clone of the repository has."""
     for name in CLONED:
         source = ROOT / name
         if source.is_dir():
             unwanted = shutil.ignore_patterns("__pycache__", "tests", "*.egg-info")
-            shutil.copytree(source, folder / name, ignore=unwanted)
+            shutil.copytree(source, directory / name, ignore=unwanted)
         else:
-            shutil.copy2(source, folder / name)
-    return folder
+            shutil.copy2(source, directory / name)
+    return directory
 
 
-def reach_pypi(folder: Path) -> None:
+def reach_pypi(directory: Path) -> None:
     """Skip where nothing can be downloaded from PyPI."""
     asked = [
         sys.executable,
@@ -253,7 +253,7 @@ def reach_pypi(folder: Path) -> None:
         "-q",
         "--no-deps",
         "-d",
-        str(folder),
+        str(directory),
         "pluggy",
     ]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
@@ -266,12 +266,12 @@ def test_the_blocks_of_a_page_do_what_it_says(page, tmp_path, network):
         pytest.skip("port 5000 is taken, and only root can have a network of its own")
     home = tmp_path / "home"
     home.mkdir()
-    folder = clone(home / "clone") if page == "README.md" else home
+    directory = clone(home / "clone") if page == "README.md" else home
     blocks = blocks_of((ROOT / page).read_text())
     if any(block.way == "network" for block in blocks):
         reach_pypi(tmp_path / "pypi")
-    session = Session(home, folder, network)
-    if folder != home:  # what `make` does first, and for which it needs PyPI
+    session = Session(home, directory, network)
+    if directory != home:  # what `make` does first, and for which it needs PyPI
         session.run(Block(0, "sh", "make .venv/ready", ("run: network",)))
     try:
         for block in blocks:

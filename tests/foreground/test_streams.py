@@ -176,7 +176,7 @@ def test_what_comes_when_it_is_stopped_is_left_to_others(pipe, standard_input):
 
 @pytest.mark.parametrize(("path", "content"), [("/dev/null", b""), ("/", b""), (__file__, None)])
 @pytest.mark.usefixtures("standard_input")
-def test_a_file_is_read_to_its_end_and_a_folder_is_at_its_end(pipe, path, content):
+def test_a_file_is_read_to_its_end_and_a_directory_is_at_its_end(pipe, path, content):
     opened = os.open(path, os.O_RDONLY)
     os.dup2(opened, 0)
     os.close(opened)

@@ -110,9 +110,9 @@ class Server:
 class World:
     """One application, as it is asked for the first time and once more."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, directory: str) -> None:
         self.server = Server()
-        self.folder = folder
+        self.directory = directory
 
     def execute(self, data: bytes) -> None:
         name = NAMES[data[0] % len(NAMES)] if data else NAMES[0]
@@ -127,7 +127,7 @@ class World:
                 self._list(client)
         finally:
             client.close()
-            shutil.rmtree(os.path.join(self.folder, "state"), ignore_errors=True)
+            shutil.rmtree(os.path.join(self.directory, "state"), ignore_errors=True)
 
     def _follow(self, client: Client) -> None:
         reader = Reader(client, "shop")
@@ -136,7 +136,7 @@ class World:
             reader.archive_url(slug)
             return self.server.url + BLOB  # whatever address was made up
 
-        environ = {"HSUP_HEROKU_DIR": os.path.join(self.folder, "state")}
+        environ = {"HSUP_HEROKU_DIR": os.path.join(self.directory, "state")}
         kept = ReleaseCache(environ, client.url, "shop", url_of)
         source = HerokuSource(
             reader, client, kept, seconds=10.0, sleep=asyncio.sleep, clock=lambda: 0.0
@@ -200,13 +200,13 @@ def seeds() -> Iterator[bytes]:
 def main() -> None:
     os.environ["no_proxy"] = "127.0.0.1"
     logging.disable()
-    folder = tempfile.mkdtemp(prefix="hsup-fuzz-", dir="/dev/shm")
+    directory = tempfile.mkdtemp(prefix="hsup-fuzz-", dir="/dev/shm")
     # The fuzzer ends its process without a word.
     child = os.fork()
     if not child:
-        fuzz(World(folder).execute, seeds())
+        fuzz(World(directory).execute, seeds())
     _, status = os.waitpid(child, 0)
-    shutil.rmtree(folder)
+    shutil.rmtree(directory)
     sys.exit(os.waitstatus_to_exitcode(status))
 
 

@@ -25,14 +25,14 @@ BLOCK = 512
 
 
 class ExecutorContext:
-    """A folder to unpack into, beside what a harm would change."""
+    """A directory to unpack into, beside what a harm would change."""
 
     def __init__(self) -> None:
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.folder = tempfile.mkdtemp(prefix="hsup-fuzz-", dir=memory)
-        self.archive = os.path.join(self.folder, "slug")
-        self.new = os.path.join(self.folder, "new")
-        self.secret = os.path.join(self.folder, "secret")
+        self.directory = tempfile.mkdtemp(prefix="hsup-fuzz-", dir=memory)
+        self.archive = os.path.join(self.directory, "slug")
+        self.new = os.path.join(self.directory, "new")
+        self.secret = os.path.join(self.directory, "secret")
         with open(self.secret, "w", encoding="ascii") as file:
             file.write("secret")
         self.found = os.stat(self.secret)
@@ -49,11 +49,11 @@ class ExecutorContext:
         shutil.rmtree(self.new)
 
     def check(self) -> None:
-        assert sorted(os.listdir(self.folder)) == ["new", "secret", "slug"]
+        assert sorted(os.listdir(self.directory)) == ["new", "secret", "slug"]
         assert os.listdir(self.new) in ([], ["app"])
         assert os.stat(self.secret) == self.found
-        for top, folders, files in os.walk(os.fsencode(self.new)):
-            for name in folders + files:
+        for top, directories, files in os.walk(os.fsencode(self.new)):
+            for name in directories + files:
                 mode = os.lstat(os.path.join(top, name)).st_mode
                 assert stat.S_ISLNK(mode) or stat.S_ISREG(mode) or stat.S_ISDIR(mode), oct(mode)
                 assert stat.S_ISLNK(mode) or not mode & 0o7000, oct(mode)
@@ -105,7 +105,7 @@ def main() -> None:
             fuzz(lambda data: surroundings.unpack(with_checksums(data)), seeds())
         _, status = os.waitpid(child, 0)
     finally:
-        shutil.rmtree(surroundings.folder)
+        shutil.rmtree(surroundings.directory)
     sys.exit(os.waitstatus_to_exitcode(status))
 
 

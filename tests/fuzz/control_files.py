@@ -46,35 +46,35 @@ LONGEST_FAULT = 1000
 
 
 def execute(data: bytes) -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        Path(folder, "new").write_bytes(data)
-        fetched = DirectorySource(Path(folder)).fetch()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        Path(directory, "new").write_bytes(data)
+        fetched = DirectorySource(Path(directory)).fetch()
         if fetched.rejected is None:
             assert fetched.release is not None
-            require_kept(Path(folder), fetched.release)
+            require_kept(Path(directory), fetched.release)
         else:
             assert fetched.release is None
-            require_rejected(Path(folder), data, fetched.rejected.faults)
+            require_rejected(Path(directory), data, fetched.rejected.faults)
         for line in (*fetched.warnings, str(fetched.rejected)):
             assert line.encode().isascii() or line.isprintable(), repr(line)
             assert len(line) < LONGEST_FAULT, line
 
 
-def require_kept(folder: Path, release: Release) -> None:
+def require_kept(directory: Path, release: Release) -> None:
     """Have the release again, from what is on the disk, and from what would be kept of it."""
-    assert [path.name for path in folder.iterdir()] == ["loaded"]
-    source = DirectorySource(folder)
+    assert [path.name for path in directory.iterdir()] == ["loaded"]
+    source = DirectorySource(directory)
     assert source.fetch().release == release
     source.keep(release)
     assert source.kept() == release, control_file(release)
 
 
-def require_rejected(folder: Path, data: bytes, faults: Sequence[Fault]) -> None:
+def require_rejected(directory: Path, data: bytes, faults: Sequence[Fault]) -> None:
     assert faults
-    assert (folder / "rejected").read_bytes() == data
-    assert (folder / "last_error").read_text(errors="strict")
+    assert (directory / "rejected").read_bytes() == data
+    assert (directory / "last_error").read_text(errors="strict")
     with contextlib.suppress(SourceError):
-        assert DirectorySource(folder).fetch().release is None
+        assert DirectorySource(directory).fetch().release is None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Run a fuzz target: mutate its seeds, guided by what of the code each input reaches.
 
-A target is a module of this folder:
+A target is a module of this directory:
 
     from tests.fuzz.harness import fuzz, instrumented
 
@@ -50,26 +50,26 @@ def fuzz(
     It ends with another status than 0 where `execute` raises, takes too long or
     too much memory; the input is saved beside the corpus.
     """
-    folder = OUTPUT / Path(sys.argv[0]).stem
-    arguments = _arguments(folder)
+    directory = OUTPUT / Path(sys.argv[0]).stem
+    arguments = _arguments(directory)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     options = [
         f"-timeout={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MIB}",
         f"-max_len={max_bytes}",
-        f"-artifact_prefix={folder}/",
+        f"-artifact_prefix={directory}/",
     ]
     if arguments.inputs:
         inputs = arguments.inputs
     else:
         options.append(f"-max_total_time={arguments.seconds}")
-        inputs = [_sow(folder / "corpus", seeds)]
+        inputs = [_sow(directory / "corpus", seeds)]
     atheris.Setup([sys.argv[0], *options, *map(str, inputs)], execute)
     atheris.Fuzz()
 
 
-def _arguments(folder: Path) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=f"What was learned and what failed: {folder}")
+def _arguments(directory: Path) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=f"What was learned and what failed: {directory}")
     seconds = int(os.environ.get("FUZZ_SECONDS") or 5)
     parser.add_argument("--seconds", type=int, default=seconds, help="default: FUZZ_SECONDS, or 5")
     parser.add_argument("inputs", nargs="*", type=Path, help="files to run once each instead")

@@ -1,4 +1,4 @@
-"""Run every fuzz target of this folder for FUZZ_SECONDS, and say how often it was executed."""
+"""Run every fuzz target of this directory for FUZZ_SECONDS, and say how often it was executed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent
-ROOT = FOLDER.parents[1]
+DIRECTORY = Path(__file__).parent
+ROOT = DIRECTORY.parents[1]
 OUTPUT = ROOT / "build/fuzz"
-TARGETS = sorted({path.stem for path in FOLDER.glob("*.py")} - {"harness", "test_fuzz"})
+TARGETS = sorted({path.stem for path in DIRECTORY.glob("*.py")} - {"harness", "test_fuzz"})
 DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
 
 

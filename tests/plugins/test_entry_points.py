@@ -44,17 +44,17 @@ def test_a_distribution_that_is_installed_twice_counts_once(install, tmp_path, m
 
 
 def test_an_egg_is_a_distribution_too(install):
-    folder = install.site / "hsup_driver_egg.egg-info"
-    folder.mkdir()
-    (folder / "PKG-INFO").write_text("Name: hsup-driver-egg\nVersion: 0.9\n")
-    (folder / "entry_points.txt").write_text("[hsup]\nlaid = egg\n")
+    directory = install.site / "hsup_driver_egg.egg-info"
+    directory.mkdir()
+    (directory / "PKG-INFO").write_text("Name: hsup-driver-egg\nVersion: 0.9\n")
+    (directory / "entry_points.txt").write_text("[hsup]\nlaid = egg\n")
     (point,) = of("laid")
     assert (point.distribution, point.version) == ("hsup-driver-egg", "0.9")
 
 
-def test_the_folder_tells_name_and_version(install):
-    folder = install.metadata("hsup-driver-frob", "[hsup]\nbare = frob\n")
-    (folder / "METADATA").unlink()
+def test_the_directory_tells_name_and_version(install):
+    directory = install.metadata("hsup-driver-frob", "[hsup]\nbare = frob\n")
+    (directory / "METADATA").unlink()
     (point,) = of("bare")
     assert (point.distribution, point.version) == ("hsup-driver-frob", "1.2.3")
 
@@ -99,13 +99,13 @@ def test_a_module_that_is_not_there_is_an_import_error(tmp_path):
         point.load()
 
 
-def test_what_is_no_folder_on_the_path_has_no_entry_points(tmp_path, monkeypatch):
+def test_what_is_no_directory_on_the_path_has_no_entry_points(tmp_path, monkeypatch):
     (tmp_path / "archive.zip").write_bytes(b"PK")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "gone"), str(tmp_path / "archive.zip")])
     assert entry_points("hsup") == []
 
 
-def test_an_empty_name_on_the_path_is_the_current_folder(install, monkeypatch):
+def test_an_empty_name_on_the_path_is_the_current_directory(install, monkeypatch):
     install("hsup-driver-frob", "")
     monkeypatch.chdir(install.site)
     monkeypatch.setattr(sys, "path", [""])
@@ -113,12 +113,12 @@ def test_an_empty_name_on_the_path_is_the_current_folder(install, monkeypatch):
 
 
 def test_a_distribution_that_cannot_be_read_has_no_entry_points(install):
-    folder = install.site / "strange-1.0.dist-info"
-    (folder / "entry_points.txt").mkdir(parents=True)
+    directory = install.site / "strange-1.0.dist-info"
+    (directory / "entry_points.txt").mkdir(parents=True)
     assert of("strange") == []
 
 
 def test_bytes_that_are_no_text_hide_no_other_entry_point(install):
-    folder = install.metadata("hsup-driver-frob", "")
-    (folder / "entry_points.txt").write_bytes(b"[hsup]\nb\xff = x\ngood = frob\n")
+    directory = install.metadata("hsup-driver-frob", "")
+    (directory / "entry_points.txt").write_bytes(b"[hsup]\nb\xff = x\ngood = frob\n")
     assert len(of("good")) == 1

@@ -30,8 +30,10 @@ def make_store(tmp_path: Path) -> Callable[..., SlugStore]:
     """Return a maker of stores in one directory: `make_store(HSUP_SLUGS_KEEP="1")`."""
 
     def make(**environ):
-        folder = str(tmp_path / "slugs")
-        settings = Settings(folder=str(tmp_path), environ={"HSUP_SLUGS_DIR": folder, **environ})
+        directory = str(tmp_path / "slugs")
+        settings = Settings(
+            directory=str(tmp_path), environ={"HSUP_SLUGS_DIR": directory, **environ}
+        )
         return SlugStore(settings, backoff_seconds=0.001)
 
     return make
@@ -64,7 +66,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.fixture
 def read() -> Callable[[Unpacked, str], bytes]:
     """Return a reader of an unpacked file."""
-    return lambda unpacked, name: (Path(unpacked.folder) / name).read_bytes()
+    return lambda unpacked, name: (Path(unpacked.directory) / name).read_bytes()
 
 
 @pytest.fixture
@@ -78,11 +80,11 @@ def unpacked(tmp_path: Path, silent: Progress) -> Callable[..., Path]:
     """Return a function that unpacks an archive, and returns the directory of ./app/."""
 
     def do(content, limits=LIMITS):
-        archive, folder = tmp_path / "slug", tmp_path / "new"
+        archive, directory = tmp_path / "slug", tmp_path / "new"
         archive.write_bytes(content)
-        folder.mkdir()
-        unpack(str(archive), str(folder), limits, silent, archive.name)
-        return folder / "app"
+        directory.mkdir()
+        unpack(str(archive), str(directory), limits, silent, archive.name)
+        return directory / "app"
 
     return do
 

@@ -52,7 +52,7 @@ def digest(text: str) -> str:
 
 
 def stored(store: SlugStore) -> set[str]:
-    return set(os.listdir(Path(store.folder) / "unpacked"))
+    return set(os.listdir(Path(store.directory) / "unpacked"))
 
 
 def test_a_new_slug_makes_the_one_used_longest_ago_go(make_store, bring_in, left_over):
@@ -85,11 +85,11 @@ def test_digests_of_what_was_collected_are_forgotten(make_store, server, build):
     for text in (b"one", b"two", b"three"):
         server.content = build.slug(text)
         store.unpack(Slug(location=f"{server.origin}/{text.decode()}")).close()
-    assert len(os.listdir(Path(store.folder) / "known")) <= 2
+    assert len(os.listdir(Path(store.directory) / "known")) <= 2
 
 
 def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
-    work = Path(store.folder) / "work"
+    work = Path(store.directory) / "work"
     (work / "half" / "slug" / "app").mkdir(parents=True)
     (work / "collected-x" / "app").mkdir(parents=True)
     for name in ("fetch-old", "fetch-new"):
@@ -104,7 +104,7 @@ def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
 def test_a_slug_of_an_unknown_size_is_collected_like_others(size, make_store, bring_in):
     store = make_store(HSUP_SLUGS_KEEP="1")
     bring_in(store, "one").close()
-    (Path(store.folder) / "unpacked" / digest("one") / "size").write_bytes(size)
+    (Path(store.directory) / "unpacked" / digest("one") / "size").write_bytes(size)
     bring_in(store, "two").close()
     assert stored(store) == {digest("two")}
 
@@ -112,7 +112,7 @@ def test_a_slug_of_an_unknown_size_is_collected_like_others(size, make_store, br
 @pytest.mark.parametrize("rest", [b"\xff\xfe\n", b"\0\0\n", b"a\nb\n"])
 def test_what_a_power_cut_made_of_a_note_is_forgotten(rest, store, bring_in):
     bring_in(store, "one").close()
-    known = Path(store.folder) / "known"
+    known = Path(store.directory) / "known"
     note = known / "damaged"
     note.write_bytes(digest("one").encode() + b"\n" + rest)
     assert store.known.get("damaged") is None
@@ -137,5 +137,5 @@ def test_a_slug_is_given_up_where_something_fails_after_its_unpacking(store, bri
         patch.setattr("hsup.slugs.intake.collect", fail)
         with pytest.raises(KeyboardInterrupt):
             bring_in(store, "one")
-    (slug,) = (Path(store.folder) / "unpacked").iterdir()
+    (slug,) = (Path(store.directory) / "unpacked").iterdir()
     unlock(lock(str(slug), EXCLUSIVE_NOW))

@@ -15,24 +15,24 @@ import os, shutil, subprocess, sys
 from hsup.api import Settings
 from hsup.model import Slug
 from hsup.slugs import SlugStore, disk as mark
-disk, copy, folder, archive, is_early = sys.argv[1:]
+disk, copy, directory, archive, is_early = sys.argv[1:]
 run = lambda *words: subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 run("truncate", "-s", "64M", disk)
 run("mkfs.ext4", "-q", disk)
-run("mount", "-o", "loop", disk, folder)
-store = SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": folder}))
+run("mount", "-o", "loop", disk, directory)
+store = SlugStore(Settings(directory="/", environ={"HSUP_SLUGS_DIR": directory}))
 store.unpack(Slug(location=archive))
 if is_early:
-    os.fsync(os.open(folder + "/unpacked", os.O_RDONLY))
+    os.fsync(os.open(directory + "/unpacked", os.O_RDONLY))
 else:
     store.sync()
 shutil.copy(disk, copy)
-run("mount", "-o", "loop", copy, folder)
+run("mount", "-o", "loop", copy, directory)
 mark.BOOT_ID = "/proc/sys/kernel/random/uuid"
-digest, = os.listdir(folder + "/unpacked")
+digest, = os.listdir(directory + "/unpacked")
 print(store.open(digest) is not None)
 unpacked = store.unpack(Slug(location=archive))
-print(open(unpacked.folder + "/Procfile").read(), end="")
+print(open(unpacked.directory + "/Procfile").read(), end="")
 """
 
 
@@ -52,7 +52,7 @@ def test_a_power_cut_leaves_no_half_slug(is_early, build, tmp_path):
 def test_a_slug_is_used_before_it_is_on_the_disk(make_store, slug):
     store = make_store()
     unpacked = store.unpack(slug)
-    mark = Path(unpacked.folder).parent / "synced"
+    mark = Path(unpacked.directory).parent / "synced"
     assert (store.has_unsynced, mark.exists()) == (True, False)
     store.sync()
     assert (store.has_unsynced, mark.exists()) == (False, True)
@@ -65,9 +65,9 @@ def test_what_another_boot_left_is_replaced_unless_it_is_in_use(make_store, slug
     user = make_store().unpack(slug)
     monkeypatch.setattr("hsup.slugs.disk.BOOT_ID", "/proc/sys/kernel/random/uuid")
     monkeypatch.setattr("hsup.slugs.intake._LOOKS", 2)
-    before = Path(user.folder).stat().st_ino
+    before = Path(user.directory).stat().st_ino
     make_store().unpack(slug).close()
-    assert Path(user.folder).stat().st_ino == before
+    assert Path(user.directory).stat().st_ino == before
     user.close()
     make_store().unpack(slug).close()
-    assert Path(user.folder).stat().st_ino != before
+    assert Path(user.directory).stat().st_ino != before

@@ -34,9 +34,9 @@ def test_an_archive_that_has_not_changed_is_not_read_again(store, archive):
     assert archive.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def _now_of(folder: Path) -> int:
+def _now_of(directory: Path) -> int:
     """Return the time that the file system of a directory gives to new files."""
-    probe = folder / "probe"
+    probe = directory / "probe"
     probe.touch()
     return probe.stat().st_ctime_ns
 
@@ -91,7 +91,7 @@ def test_what_its_author_changes_while_it_is_read_is_refused(
     assert file_key(path.stat()) == before
     assert b"./steal" in mapping[:]
     assert left_over() == []
-    assert os.listdir(Path(store.folder) / "unpacked") == []
+    assert os.listdir(Path(store.directory) / "unpacked") == []
 
 
 def test_what_gets_another_time_while_it_is_read_is_used(store, archive, read):
@@ -136,12 +136,12 @@ def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build
     server.content = build.slug(os.urandom(2 << 20))
     (tmp_path / "slug.tgz").write_bytes(server.content)
     location = f"{server.origin}/slug.tgz" if is_remote else "slug.tgz"
-    folder = tmp_path / "small"
-    with small_file_system(folder):
-        store = make_store(HSUP_SLUGS_DIR=str(folder))
+    directory = tmp_path / "small"
+    with small_file_system(directory):
+        store = make_store(HSUP_SLUGS_DIR=str(directory))
         with pytest.raises(SlugError, match="No space left on device; free some space"):
             store.unpack(Slug(location=location))
-        assert [path for path in folder.rglob("*") if path.parent != folder] == []
+        assert [path for path in directory.rglob("*") if path.parent != directory] == []
 
 
 @pytest.fixture
@@ -159,12 +159,12 @@ def test_what_cannot_be_cleaned_up_is_not_kept_from_the_next_build(store, tmp_pa
     (tmp_path / "slug.tgz").write_bytes(b"<html>")
     with pytest.raises(SlugError, match="it is an HTML page"):
         store.unpack(Slug(location="slug.tgz"))
-    (work,) = (Path(store.folder) / "work").iterdir()
+    (work,) = (Path(store.directory) / "work").iterdir()
     unlock(lock(str(work), EXCLUSIVE_NOW))
     assert f'cannot remove "{work}": Too many open files' in caplog.text
 
 
 @pytest.mark.usefixtures("stuck")
-def test_a_slug_is_used_although_its_work_folder_stays(store, slug, read):
+def test_a_slug_is_used_although_its_work_directory_stays(store, slug, read):
     with store.unpack(slug) as unpacked:
         assert read(unpacked, "Procfile")

@@ -30,10 +30,10 @@ def give(path: Path, author: Author = BOB) -> Path:
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
     """Return a directory that everybody may enter, as well as its parents."""
-    folder = tmp_path
-    while folder.stat().st_uid == os.geteuid() and folder.name != "tmp":
-        folder.chmod(0o755)
-        folder = folder.parent
+    directory = tmp_path
+    while directory.stat().st_uid == os.geteuid() and directory.name != "tmp":
+        directory.chmod(0o755)
+        directory = directory.parent
     return tmp_path
 
 
@@ -74,36 +74,36 @@ def test_a_link_is_followed_with_the_rights_of_the_author(store, world):
 
 @needs_root
 @pytest.mark.parametrize("owner", [Author(3_000_002, 3_000_002), Author(BOB.uid, 42)])
-def test_a_folder_that_has_the_user_or_the_group_of_others_is_refused(store, world, owner):
-    folder = world / "app"
-    folder.mkdir()
-    give(folder, owner)
+def test_a_directory_that_has_the_user_or_the_group_of_others_is_refused(store, world, owner):
+    directory = world / "app"
+    directory.mkdir()
+    give(directory, owner)
     with pytest.raises(SlugError, match=r'directory ".*/app" does not belong to the author'):
-        store.unpack(Slug(location=str(folder)), author=BOB)
+        store.unpack(Slug(location=str(directory)), author=BOB)
 
 
 @needs_root
-def test_an_own_folder_is_what_was_opened_whatever_takes_its_place(store, world):
-    folder = world / "app"
-    folder.mkdir()
-    (folder / "mine").write_text("mine")
-    give(folder)
-    with store.unpack(Slug(location=str(folder)), author=BOB) as unpacked:
+def test_an_own_directory_is_what_was_opened_whatever_takes_its_place(store, world):
+    directory = world / "app"
+    directory.mkdir()
+    (directory / "mine").write_text("mine")
+    give(directory)
+    with store.unpack(Slug(location=str(directory)), author=BOB) as unpacked:
         assert unpacked.is_current
-        folder.rename(world / "aside")
-        folder.symlink_to("/root")
-        assert os.listdir(unpacked.folder) == ["mine"]
+        directory.rename(world / "aside")
+        directory.symlink_to("/root")
+        assert os.listdir(unpacked.directory) == ["mine"]
         assert not unpacked.is_current
 
 
 @needs_root
-def test_a_folder_that_the_operator_allows_may_be_anybodys(make_store, world):
-    folder = world / "allowed" / "app"
-    folder.mkdir(parents=True)
-    folder.chmod(0o700)
+def test_a_directory_that_the_operator_allows_may_be_anybodys(make_store, world):
+    directory = world / "allowed" / "app"
+    directory.mkdir(parents=True)
+    directory.chmod(0o700)
     store = make_store(HSUP_SLUG_FOLDERS=f"/nowhere:{world}/allowed")
-    with store.unpack(Slug(location=str(folder)), author=BOB) as unpacked:
-        assert os.stat(unpacked.folder).st_ino == folder.stat().st_ino
+    with store.unpack(Slug(location=str(directory)), author=BOB) as unpacked:
+        assert os.stat(unpacked.directory).st_ino == directory.stat().st_ino
     (world / "allowed" / "link").symlink_to("/root")
     for path in (world / "allowed/link", world / "allowed/../", f"{world}/allowed-not"):
         with pytest.raises(SlugError):
@@ -229,7 +229,7 @@ def test_who_has_shown_an_archive_once_needs_it_no_more(store, place, checksum, 
     store.unpack(slug, author=BOB).close()
     place.has(build.slug(OWN))
     with store.unpack(slug, author=BOB) as unpacked:
-        assert (Path(unpacked.folder) / "Procfile").read_bytes() == SECRET
+        assert (Path(unpacked.directory) / "Procfile").read_bytes() == SECRET
     with pytest.raises(ChecksumError):
         store.unpack(slug, author=Author(BOB.uid + 1, BOB.gid))
 

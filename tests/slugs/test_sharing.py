@@ -22,9 +22,9 @@ import sys
 from hsup.api import Settings
 from hsup.model import Slug
 from hsup.slugs import SlugStore
-store = SlugStore(Settings(folder="/", environ={"HSUP_SLUGS_DIR": sys.argv[1]}))
+store = SlugStore(Settings(directory="/", environ={"HSUP_SLUGS_DIR": sys.argv[1]}))
 with store.unpack(Slug(location=sys.argv[2])) as unpacked:
-    print(unpacked.folder)
+    print(unpacked.directory)
 """
 
 PROCESSES = 8
@@ -46,7 +46,7 @@ intake.unpack = unpack_and_wait
 
 
 def start(store: SlugStore, location: str, code: str = UNPACKS) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", code, store.folder, location]
+    command = [sys.executable, "-c", code, store.directory, location]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -65,15 +65,15 @@ def test_eight_at_once_download_and_unpack_once(is_remote, store, server, many_f
     told = [one.communicate() for one in running]
     waiting = "waiting for another hsup to fetch or unpack the same slug"
     assert {line for _, error in told for line in error.splitlines()} <= {waiting}
-    assert len({folder for folder, _ in told}) == 1
+    assert len({directory for directory, _ in told}) == 1
     full = [headers for _, headers in server.requests if "If-None-Match" not in headers]
     assert len(full) == (1 if is_remote else 0)
-    assert os.listdir(Path(store.folder) / "work") == []
+    assert os.listdir(Path(store.directory) / "work") == []
 
 
 def test_kills_at_random_moments_leave_no_half_slug(store, many_files, tmp_path, left_over):
     archive = tmp_path / "slug.tar"
-    unpacked = Path(store.folder) / "unpacked"
+    unpacked = Path(store.directory) / "unpacked"
     chance = random.Random(KILLS)
     left = 0
     for number in range(KILLS):
@@ -111,7 +111,7 @@ def test_a_download_that_was_killed_goes_on(store, server, build):
 
 
 def received(store: SlugStore) -> int:
-    return sum(path.stat().st_size for path in Path(store.folder).glob("work/fetch-*/archive"))
+    return sum(path.stat().st_size for path in Path(store.directory).glob("work/fetch-*/archive"))
 
 
 def wait_until(is_so: Callable[[], object]) -> None:
@@ -125,7 +125,7 @@ def test_the_half_of_a_slug_is_swept(store, many_files, tmp_path, left_over):
     (tmp_path / "slug.tar").write_bytes(many_files)
     assert store.sweep() == []
     process = start(store, str(tmp_path / "slug.tar"), UNPACKS_HALF)
-    wait_until(lambda: any(Path(store.folder).glob("work/*/slug/app")))
+    wait_until(lambda: any(Path(store.directory).glob("work/*/slug/app")))
     assert store.sweep() == []
     process.kill()
     process.communicate()

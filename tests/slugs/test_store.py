@@ -11,14 +11,14 @@ from hsup.model import Slug
 from hsup.slugs import SlugError
 
 
-def test_a_folder_is_used_as_it_is(store, tmp_path):
+def test_a_directory_is_used_as_it_is(store, tmp_path):
     (tmp_path / "code").mkdir()
     with store.unpack(Slug(location="code")) as unpacked:
-        assert unpacked.folder == str(tmp_path / "code")
+        assert unpacked.directory == str(tmp_path / "code")
     assert not (tmp_path / "slugs").exists()
 
 
-def test_the_folder_that_a_release_was_read_from_is_used_wherever_it_is(store, tmp_path):
+def test_the_directory_that_a_release_was_read_from_is_used_wherever_it_is(store, tmp_path):
     code = tmp_path / "code"
     code.mkdir()
     (code / "name").touch()
@@ -26,7 +26,7 @@ def test_the_folder_that_a_release_was_read_from_is_used_wherever_it_is(store, t
     with store.unpack(slug) as unpacked:
         code.rename(tmp_path / "aside")
         code.mkdir()
-        assert os.listdir(unpacked.folder) == ["name"]
+        assert os.listdir(unpacked.directory) == ["name"]
         assert not unpacked.is_current
         with pytest.raises(SlugError, match="is no longer the directory that the release was"):
             store.unpack(slug)
@@ -34,9 +34,9 @@ def test_the_folder_that_a_release_was_read_from_is_used_wherever_it_is(store, t
 
 def test_a_slug_is_unpacked_once(store, make_store, archive):
     with store.unpack(Slug(location=str(archive))) as first:
-        made = os.stat(first.folder).st_ino
+        made = os.stat(first.directory).st_ino
     with make_store().unpack(Slug(location=str(archive))) as second:
-        assert os.stat(second.folder).st_ino == made
+        assert os.stat(second.directory).st_ino == made
 
 
 def test_a_slug_with_a_known_checksum_needs_its_archive_no_more(store, archive, build, read):

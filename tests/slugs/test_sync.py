@@ -10,17 +10,17 @@ def test_a_slug_that_could_not_be_written_is_unpacked_again(store, slug, monkeyp
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     unpacked = store.unpack(slug)
-    folder = Path(unpacked.folder).parent
+    directory = Path(unpacked.directory).parent
     with monkeypatch.context() as patch:
         patch.setattr("hsup.slugs.sync._sync_file_system", fail)
         store.sync()
     assert "to disk (Input/output error); it will be unpacked again" in caplog.text
     unpacked.close()
-    before = folder.stat().st_ino
+    before = directory.stat().st_ino
     store.unpack(slug).close()
-    assert folder.stat().st_ino != before
+    assert directory.stat().st_ino != before
     store.sync()
-    assert (folder / "synced").exists()
+    assert (directory / "synced").exists()
 
 
 def test_a_slug_that_cannot_be_written_yet_is_written_later(store, slug, monkeypatch, caplog):
@@ -33,4 +33,4 @@ def test_a_slug_that_cannot_be_written_yet_is_written_later(store, slug, monkeyp
         store.sync()
     assert "to disk (Too many open files); will retry" in caplog.text
     store.sync()
-    assert (Path(unpacked.folder).parent / "synced").exists()
+    assert (Path(unpacked.directory).parent / "synced").exists()

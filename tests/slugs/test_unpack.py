@@ -33,9 +33,9 @@ def test_modes_do_not_depend_on_the_umask(build, unpacked):
     assert (app / "lib").stat().st_mode & 0o777 == 0o755
 
 
-def test_folders_keep_permissions_and_time_and_stay_removable(build, unpacked):
-    folder = build.member("app/read-only", None, mode=0o2555, mtime=1_500_000_000)
-    app = unpacked(build.tar(folder, build.member("app/read-only/x", b"")))
+def test_directories_keep_permissions_and_time_and_stay_removable(build, unpacked):
+    directory = build.member("app/read-only", None, mode=0o2555, mtime=1_500_000_000)
+    app = unpacked(build.tar(directory, build.member("app/read-only/x", b"")))
     found = (app / "read-only").stat()
     assert (found.st_mode & 0o7777, found.st_mtime) == (0o755, 1_500_000_000)
 
@@ -50,14 +50,14 @@ def test_what_is_not_under_app_is_left_out(build, unpacked):
 @pytest.mark.parametrize(
     "members",
     [[], [("./app", None)], [("./etc/x", b"")]],
-    ids=["no member", "the folder alone", "others only"],
+    ids=["no member", "the directory alone", "others only"],
 )
 def test_a_slug_with_nothing_under_app_is_told(members, build, unpacked):
     with pytest.raises(SlugError, match=r"nothing under ./app/; make the archive with: tar"):
         unpacked(build.tar(*(build.member(*one) for one in members)))
 
 
-def test_an_empty_folder_under_app_is_something(build, unpacked):
+def test_an_empty_directory_under_app_is_something(build, unpacked):
     assert os.listdir(unpacked(build.tar(build.member("app/tmp/pids")))) == ["tmp"]
 
 
@@ -104,11 +104,11 @@ DUPLICATES: dict[str, tuple[list[tuple[str, Content]], Content]] = {
     "a link, a file": ([("app/x", "/tmp/x"), ("app/x", b"new")], b"new"),
     "a file, a link": ([("app/x", b"old"), ("app/x", "y")], "y"),
     "links": ([("app/x", "y"), ("app/x", "z")], "z"),
-    "a file, a folder": ([("app/x", b"old"), ("app/x", None)], None),
-    "a link, a folder": ([("app/x", "/tmp"), ("app/x", None)], None),
-    "a folder, a file": ([("app/x", None), ("app/x", b"new")], b"new"),
-    "a folder, a link": ([("app/x", None), ("app/x", "y")], "y"),
-    "folders": ([("app/x", None), ("app/x", None)], None),
+    "a file, a directory": ([("app/x", b"old"), ("app/x", None)], None),
+    "a link, a directory": ([("app/x", "/tmp"), ("app/x", None)], None),
+    "a directory, a file": ([("app/x", None), ("app/x", b"new")], b"new"),
+    "a directory, a link": ([("app/x", None), ("app/x", "y")], "y"),
+    "directories": ([("app/x", None), ("app/x", None)], None),
 }
 
 
@@ -173,7 +173,7 @@ def file(name: str, **fields: object) -> Callable[[ModuleType], Member]:
     return lambda build: build.member(name, b"", **fields)
 
 
-def folder(name: str) -> Callable[[ModuleType], Member]:
+def directory(name: str) -> Callable[[ModuleType], Member]:
     return lambda build: build.member(name)
 
 
@@ -189,7 +189,7 @@ def hard_link(name: str, target: str) -> Callable[[ModuleType], Member]:
 HOSTILE = {
     "dots": ([file("app/../../x")], 'its member app/../../x has ".." in its name;'),
     "dots outside of app": ([file("../x")], "../x has"),
-    "dots at the end": ([folder("app/..")], "app/../ has"),
+    "dots at the end": ([directory("app/..")], "app/../ has"),
     "absolute": ([file("/app/x")], "its member /app/x has an absolute name;"),
     "two slashes": ([file("//app/x")], "absolute name"),
     "link to nothing": ([link("app/x", "")], "app/x is a symbolic link with an empty target"),
@@ -204,16 +204,16 @@ HOSTILE = {
         [link("app/d", "/tmp"), file("app/d/e/f/x")],
         "app/d/e/f/x is below app/d, which is not a directory",
     ),
-    "a folder, a link, through it": (
-        [folder("app/d"), link("app/d", "/tmp"), file("app/d/x")],
+    "a directory, a link, through it": (
+        [directory("app/d"), link("app/d", "/tmp"), file("app/d/x")],
         "app/d/x is below app/d, which is not a directory",
     ),
     "below a file": ([file("app/x"), file("app/x/y")], "app/x/y is below app/x, which is not"),
-    "a full folder, a file": (
+    "a full directory, a file": (
         [file("app/d/x"), file("app/d")],
         "app/d replaces a directory that is not empty",
     ),
-    "a full folder, a link": ([file("app/d/x"), link("app/d", "/tmp")], "app/d replaces a"),
+    "a full directory, a link": ([file("app/d/x"), link("app/d", "/tmp")], "app/d replaces a"),
     "hard link out": (
         [hard_link("app/x", "../etc/passwd")],
         'app/x is a hard link to ../etc/passwd, which contains "..";',
@@ -231,12 +231,15 @@ HOSTILE = {
         [hard_link("app/y", "app/x"), file("app/x")],
         "not an earlier file under",
     ),
-    "hard link to a folder": (
-        [folder("app/d"), hard_link("app/y", "app/d")],
+    "hard link to a directory": (
+        [directory("app/d"), hard_link("app/y", "app/d")],
         "not an earlier file under",
     ),
     "hard link to itself": ([hard_link("app/y", "app/y")], "not an earlier file under"),
-    "hard link to app": ([folder("app/d"), hard_link("app/y", "app")], "not an earlier file under"),
+    "hard link to app": (
+        [directory("app/d"), hard_link("app/y", "app")],
+        "not an earlier file under",
+    ),
     "hard link to nothing": ([hard_link("app/y", "")], "is a hard link with an empty target"),
     "hard link through a link": (
         [link("app/d", "/etc"), hard_link("app/y", "app/d/passwd")],
@@ -263,7 +266,7 @@ HOSTILE = {
     "large elsewhere": ([file("x", size=1 << 40)], "x makes the slug larger than the limit"),
     "many": ([file(f"app/{n}") for n in range(1001)], "app/999 exceeds the limit of 1000 files"),
     "many elsewhere": ([file(f"etc/{n}") for n in range(1001)], "etc/1000 exceeds the limit of"),
-    "many folders": ([file(f"app/{n}/" + "d/" * 50 + "x") for n in range(30)], "limit of 1000"),
+    "many directories": ([file(f"app/{n}/" + "d/" * 50 + "x") for n in range(30)], "limit of 1000"),
     "a terminal's": ([file("/\x1b[2J\n")], "its member /\\x1b[2J\\n has an absolute name"),
     "NUL": (
         [file("app/x", pax_headers={"path": "app/\0x"})],

@@ -56,14 +56,14 @@ def any_member(draw: st.DrawFn) -> Member:
 FORMS = st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 
 
-def unpack_into(folder: Path, content: bytes) -> bool:
+def unpack_into(directory: Path, content: bytes) -> bool:
     """Unpack, and tell whether the archive was accepted; harm would show outside `new`."""
-    (folder / "outside").mkdir()
-    (folder / "outside" / "secret").write_text("secret")
-    (folder / "new").mkdir()
-    (folder / "slug").write_bytes(content)
+    (directory / "outside").mkdir()
+    (directory / "outside" / "secret").write_text("secret")
+    (directory / "new").mkdir()
+    (directory / "slug").write_bytes(content)
     try:
-        unpack(str(folder / "slug"), str(folder / "new"), LIMITS, no_progress, "slug")
+        unpack(str(directory / "slug"), str(directory / "new"), LIMITS, no_progress, "slug")
     except SlugError:
         return False
     return True
@@ -80,20 +80,20 @@ def no_progress(_label: str, _length: int) -> AbstractContextManager[Advance]:
     return Silent()
 
 
-def surroundings(folder: Path) -> tuple[object, ...]:
+def surroundings(directory: Path) -> tuple[object, ...]:
     """Return everything outside the new directory, with content and links."""
-    secret = folder / "outside" / "secret"
+    secret = directory / "outside" / "secret"
     return (
-        sorted(os.listdir(folder)),
-        os.listdir(folder / "outside"),
+        sorted(os.listdir(directory)),
+        os.listdir(directory / "outside"),
         secret.read_text(),
         secret.stat().st_nlink,
     )
 
 
-def assert_harmless(folder: Path) -> None:
-    for top, folders, files in os.walk(os.fsencode(folder / "new")):
-        for name in folders + files:
+def assert_harmless(directory: Path) -> None:
+    for top, directories, files in os.walk(os.fsencode(directory / "new")):
+        for name in directories + files:
             found = os.lstat(os.path.join(top, name))
             assert stat.S_IFMT(found.st_mode) in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
             assert not found.st_mode & 0o7000 or stat.S_ISLNK(found.st_mode)
@@ -104,13 +104,13 @@ def assert_harmless(folder: Path) -> None:
 @given(st.lists(any_member(), max_size=8), FORMS)
 def test_no_archive_changes_anything_outside(build, parts, form):
     with TemporaryDirectory(prefix="hsup-test-") as name:
-        folder = Path(name)
+        directory = Path(name)
         for info, _ in parts:
-            info.linkname = info.linkname.format(outside=f"{folder}/outside")
-        unpack_into(folder, build.tar(*parts, form=form))
-        assert surroundings(folder) == (["new", "outside", "slug"], ["secret"], "secret", 1)
-        assert os.listdir(folder / "new") in ([], ["app"])
-        assert_harmless(folder)
+            info.linkname = info.linkname.format(outside=f"{directory}/outside")
+        unpack_into(directory, build.tar(*parts, form=form))
+        assert surroundings(directory) == (["new", "outside", "slug"], ["secret"], "secret", 1)
+        assert os.listdir(directory / "new") in ([], ["app"])
+        assert_harmless(directory)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -127,10 +127,10 @@ def test_no_damage_does_more_than_being_refused(build, data, form):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     fix_checksums(content)
     with TemporaryDirectory(prefix="hsup-test-") as name:
-        folder = Path(name)
-        unpack_into(folder, bytes(content))
-        assert surroundings(folder) == (["new", "outside", "slug"], ["secret"], "secret", 1)
-        assert_harmless(folder)
+        directory = Path(name)
+        unpack_into(directory, bytes(content))
+        assert surroundings(directory) == (["new", "outside", "slug"], ["secret"], "secret", 1)
+        assert_harmless(directory)
 
 
 def fix_checksums(content: bytearray) -> None:
@@ -154,7 +154,7 @@ TREES = st.dictionaries(
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TREES, FORMS)
 def test_what_tarfile_writes_is_read_to_the_letter(build, tree, form):
-    # No file where another one needs a folder.
+    # No file where another one needs a directory.
     tree = {
         name: content
         for name, content in tree.items()
@@ -162,10 +162,10 @@ def test_what_tarfile_writes_is_read_to_the_letter(build, tree, form):
     }
     archive = build.tar(*(build.member(f"./app/{n}", c) for n, c in tree.items()), form=form)
     with TemporaryDirectory(prefix="hsup-test-") as name:
-        folder = Path(name)
-        assert unpack_into(folder, archive) == bool(tree)
+        directory = Path(name)
+        assert unpack_into(directory, archive) == bool(tree)
         for path, content in tree.items():
-            assert (folder / "new" / "app" / path).read_bytes() == content
+            assert (directory / "new" / "app" / path).read_bytes() == content
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -174,7 +174,7 @@ def test_the_damaged_archive_is_whole_without_damage(form, build, tmp_path):
     assert unpack_into(tmp_path, archive)
 
 
-#: What GNU tar takes too, and follows nowhere while it unpacks: no `..`, no link to a folder.
+#: What GNU tar takes too, and follows nowhere while it unpacks: no `..`, no link to a directory.
 PLAIN_NAMES = st.lists(st.sampled_from(["a", "b", "./a"]), min_size=1, max_size=3).map(
     lambda parts: "./app/" + "/".join(parts)
 )
@@ -208,11 +208,11 @@ def plain_member(draw: st.DrawFn) -> Member:
 def test_the_result_is_what_gnu_tar_makes_of_it(build, parts, form):
     archive = build.tar(*parts, form=form)
     with TemporaryDirectory(prefix="hsup-test-") as name:
-        folder = Path(name)
-        (folder / "tar").mkdir()
-        accepted = unpack_into(folder, archive)
+        directory = Path(name)
+        (directory / "tar").mkdir()
+        accepted = unpack_into(directory, archive)
         told = subprocess.run(
-            ["tar", "-xf-", "-C", folder / "tar", "--no-same-owner", "--warning=no-timestamp"],
+            ["tar", "-xf-", "-C", directory / "tar", "--no-same-owner", "--warning=no-timestamp"],
             input=archive,
             capture_output=True,
             check=False,
@@ -220,12 +220,12 @@ def test_the_result_is_what_gnu_tar_makes_of_it(build, parts, form):
         note([(info.name, info.type, info.linkname, info.mode, info.size) for info, _ in parts])
         note(told.stderr)
         if accepted:
-            # GNU tar gives what replaces a folder the folder's mode and time in the end.
+            # GNU tar gives what replaces a directory the directory's mode and time in the end.
             names = [info.name.replace("/./", "/").removeprefix("./app/") for info, _ in parts]
             once = {name for name in names if names.count(name) == 1}
-            ours, theirs = (found_in(folder / one / "app", once) for one in ("new", "tar"))
+            ours, theirs = (found_in(directory / one / "app", once) for one in ("new", "tar"))
             assert ours == theirs
-        elif os.path.lexists(folder / "tar/app") and os.listdir(folder / "tar/app"):
+        elif os.path.lexists(directory / "tar/app") and os.listdir(directory / "tar/app"):
             assert told.returncode, "GNU tar has unpacked it"
 
 
@@ -241,7 +241,7 @@ def found_in(top: Path, once: Container[str]) -> dict[str, tuple[object, ...]]:
         if path.is_symlink():
             found[name] = ("link", os.readlink(path), first)
         elif path.is_dir():
-            found[name] = ("folder", (mode | 0o700) if name in once else None)
+            found[name] = ("directory", (mode | 0o700) if name in once else None)
         else:
             attributes = (mode, int(status.st_mtime // 1)) if first in once else None
             found[name] = ("file", attributes, path.read_bytes(), first)

@@ -160,15 +160,15 @@ async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed
 
 
 @pytest.fixture(params=["", "file://", "file://localhost"])
-def folder_slug(request: pytest.FixtureRequest, tmp_path: Path) -> Slug:
+def directory_slug(request: pytest.FixtureRequest, tmp_path: Path) -> Slug:
     return Slug(f"{request.param}{tmp_path}")
 
 
-async def test_a_release_phase_runs_again_where_the_code_is_a_folder(
-    supervise, source, driver, told, folder_slug
+async def test_a_release_phase_runs_again_where_the_code_is_a_directory(
+    supervise, source, driver, told, directory_slug
 ):
     release = source.release(silently=True, web=1, release=1)
-    release = release._replace(slug=folder_slug)
+    release = release._replace(slug=directory_slug)
     source.keep_releases(release)
     driver.statuses = {"release": 0}
     source.give(Fetched(release))

@@ -18,8 +18,8 @@ from hsup.testing import SourceSuite
 class FileSource:
     """Reads the config vars of a release from a file, which it polls."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "config"
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "config"
         self.good: Release | None = None
 
     def fetch(self) -> Fetched:
@@ -74,13 +74,13 @@ class Suite(SourceSuite):
     kind = FileSource
 
     def make_source(self, settings: Settings) -> Source:
-        return self.kind(Path(settings.folder))
+        return self.kind(Path(settings.directory))
 
-    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
-        (folder / "config").write_text(json.dumps(config))
+    def give_release(self, directory: Path, config: Mapping[str, str]) -> None:
+        (directory / "config").write_text(json.dumps(config))
 
-    def give_fault(self, folder: Path) -> None:
-        (folder / "config").write_text("{")
+    def give_fault(self, directory: Path) -> None:
+        (directory / "config").write_text("{")
 
 
 def suite_of(kind: type[FileSource]) -> Suite:

@@ -160,7 +160,7 @@ class DockerDriver:
         if "_instances" not in self.__dict__:  # no container was made
             return
         remaining = {self._instances.owner} if self._dynos or self._beginning else set()
-        if self._leftovers is not None and self._instances.has_inherited:
+        if self._leftovers is not None and self._instances.has_adopted:
             try:
                 remaining |= self._leftovers.owners()
             except DriverError:  # the engine cannot be reached

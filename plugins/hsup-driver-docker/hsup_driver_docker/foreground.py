@@ -30,10 +30,10 @@ class AttachedContainer:
     `terminal` is for the `Session` that runs it.
     """
 
-    def __init__(self, once: AttachedRun, *, has_terminal: bool) -> None:
+    def __init__(self, attached: AttachedRun, *, has_terminal: bool) -> None:
         self.terminal = TERMINAL_STREAMS if has_terminal else ()
-        self._once = once
-        self._ending = Ending(once.events.first, once.removal.first)
+        self._attached = attached
+        self._ending = Ending(attached.events.first, attached.removal.first)
 
     @property
     def has_ended(self) -> bool:
@@ -45,11 +45,11 @@ class AttachedContainer:
         self._loop = session.loop
         has_terminal = bool(self.terminal)
         self._relay = _Relay(
-            session, self._once.stream, self._see_output_end, has_terminal=has_terminal
+            session, self._attached.stream, self._see_output_end, has_terminal=has_terminal
         )
         for stream, action in (
-            (self._once.events, self._hear),
-            (self._once.removal, self._see_removal),
+            (self._attached.events, self._hear),
+            (self._attached.removal, self._see_removal),
         ):
             stream.socket.settimeout(0)
             self._loop.add_reader(stream.socket.fileno(), action)
@@ -69,7 +69,7 @@ class AttachedContainer:
 
     def send(self, number: int) -> None:
         """Send a signal to every process."""
-        _beside(partial(self._handle.signal, number))
+        _in_thread(partial(self._handle.signal, number))
 
     def stop(self, numbers: Sequence[int]) -> None:
         """Send signals to every process; the last one ends them."""
@@ -80,42 +80,44 @@ class AttachedContainer:
                 self._handle.signal(number)
             end(last)
 
-        _beside(partial(stop, self._handle.end_and_wait), partial(stop, self._handle.end_program))
+        _in_thread(
+            partial(stop, self._handle.end_and_wait), partial(stop, self._handle.end_program)
+        )
 
     def kill(self) -> None:
         """End every process, and check that the engine does so."""
-        _beside(self._handle.kill)
+        _in_thread(self._handle.kill)
         self._look_later(time.monotonic() + _KILLED_SECONDS)
 
     def resize(self, size: WindowSize) -> None:
         """Set the size of the container's terminal."""
-        _beside(partial(self._handle.engine.resize, self._handle.id, size))
+        _in_thread(partial(self._handle.engine.resize, self._handle.id, size))
 
     @property
     def _handle(self) -> Handle:
-        return self._once.handle
+        return self._attached.handle
 
     def _hear(self) -> None:
         """Read the events of the container."""
-        data = read_some(self._once.events.socket)
+        data = read_some(self._attached.events.socket)
         if data == b"":  # the connection broke
-            self._loop.remove_reader(self._once.events.socket.fileno())
+            self._loop.remove_reader(self._attached.events.socket.fileno())
         elif data is not None:
             self._take(data)
 
     def _take(self, data: bytes) -> None:
         if self._ending.hear(data):
-            _beside(self._handle.kill)
+            _in_thread(self._handle.kill)
         if self.has_ended:
             self._relay.stop_input()
 
     def _see_removal(self) -> None:
         """Read the stream that ends with the removal of the container, or with the engine."""
-        data = read_some(self._once.removal.socket)
+        data = read_some(self._attached.removal.socket)
         if data is None:
             return
         if not data:
-            self._loop.remove_reader(self._once.removal.socket.fileno())
+            self._loop.remove_reader(self._attached.removal.socket.fileno())
             self._relay.stop_input()
         self._ending.see_removal(data)
 
@@ -215,7 +217,7 @@ class _StreamSink:
             pass  # the dyno has ended
 
 
-def _beside(work: Callable[[], object], at_once: Callable[[], object] | None = None) -> None:
+def _in_thread(work: Callable[[], object], at_once: Callable[[], object] | None = None) -> None:
     """Do work in a thread, so that the relay of the streams need not wait for it.
 
     If no thread can be started, do the work `at_once` instead, and let the relay wait.

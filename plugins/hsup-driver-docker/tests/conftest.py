@@ -60,11 +60,11 @@ def pack(programs: str) -> bytes:
         member = tarfile.TarInfo("etc/passwd")
         member.size = len(users)
         archive.addfile(member, io.BytesIO(users))
-        archive.addfile(_folder("tmp", 0o1777))
+        archive.addfile(_directory("tmp", 0o1777))
     return packed.getvalue()
 
 
-def _folder(name: str, mode: int) -> tarfile.TarInfo:
+def _directory(name: str, mode: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.mode = tarfile.DIRTYPE, mode
     return member
@@ -162,7 +162,7 @@ def _containers(engine: Engine, registries: Container[str]) -> dict[str, str]:
 
 @pytest.fixture
 def settings(environ: Mapping[str, str], tmp_path: Path) -> Settings:
-    return Settings(folder=str(tmp_path), environ=environ)
+    return Settings(directory=str(tmp_path), environ=environ)
 
 
 NUMBERS = count(1)

@@ -36,7 +36,7 @@ from hsup_driver_docker.containers.handle import Handle
 environ, app, stack, line, port, until = json.loads(sys.argv[1])
 
 async def main():
-    driver = DockerDriver(Settings(folder="/", environ=environ))
+    driver = DockerDriver(Settings(directory="/", environ=environ))
     release = Release(app=app, version=3, stack=stack)
     driver.build(release)
     async with Recorder() as recorder:
@@ -150,19 +150,19 @@ def test_what_an_hsup_that_has_left_could_not_remove_is_removed_without_a_word(
     killed, driver, engine, tmp_path
 ):
     name = killed("exit 3", None).split()[0]
-    for folder in tmp_path.glob("docker/*/instances/*"):
-        shutil.rmtree(folder)
+    for directory in tmp_path.glob("docker/*/instances/*"):
+        shutil.rmtree(directory)
     assert driver.sweep() == []
     assert all(f"/{name}" not in one["Names"] for one in engine.containers("hsup.owner"))
 
 
-def test_a_running_dyno_is_taken_over_also_where_its_owners_folder_is_lost(
+def test_a_running_dyno_is_taken_over_also_where_its_owners_directory_is_lost(
     killed, driver, release, tmp_path
 ):
     line = "echo ready; sleep 60"
     killed(line, "ready")
-    for folder in tmp_path.glob("docker/*/instances/*"):
-        shutil.rmtree(folder)
+    for directory in tmp_path.glob("docker/*/instances/*"):
+        shutil.rmtree(directory)
     wanted = spec(release, line)
 
     async def check():

@@ -38,12 +38,12 @@ def slug(tmp_path: Path) -> Callable[[int], Slug]:
     """A slug with a file that contains its number."""
 
     def make(number):
-        folder = tmp_path / f"slug-{number}"
-        (folder / "app").mkdir(parents=True)
-        (folder / "app/number").write_text(str(number))
+        directory = tmp_path / f"slug-{number}"
+        (directory / "app").mkdir(parents=True)
+        (directory / "app/number").write_text(str(number))
         archive = tmp_path / f"{number}.tgz"
         with tarfile.open(archive, "w:gz") as packed:
-            packed.add(folder / "app", "./app", filter=lambda one: one)
+            packed.add(directory / "app", "./app", filter=lambda one: one)
         return Slug(str(archive))
 
     return make
@@ -74,16 +74,16 @@ def test_it_is_built_each_time_where_images_are_not_to_be_reused(settings, drive
     assert images(sdk, release.app) != before
 
 
-def test_a_changed_file_of_a_folder_makes_another_image(driver, release, tmp_path, sdk):
+def test_a_changed_file_of_a_directory_makes_another_image(driver, release, tmp_path, sdk):
     (tmp_path / "code").mkdir()
     (tmp_path / "code/one").write_text("1")
-    folder = release._replace(slug=Slug(str(tmp_path / "code")))
-    driver.build(folder)
+    directory = release._replace(slug=Slug(str(tmp_path / "code")))
+    driver.build(directory)
     first = set(images(sdk, release.app))
-    driver.build(folder)
+    driver.build(directory)
     assert set(images(sdk, release.app)) == first
     (tmp_path / "code/one").write_text("2")
-    driver.build(folder)
+    driver.build(directory)
     assert set(images(sdk, release.app)) > first
 
 
@@ -101,7 +101,7 @@ def test_an_application_keeps_its_newest_images(settings, release, slug, sdk):
             last = release._replace(version=3, slug=slug_of_last)
             assert (await output_of(driver, spec(last, "cat number")))[0] == b"3"
 
-        slug_of_last = Slug(str(Path(settings.folder) / "3.tgz"))
+        slug_of_last = Slug(str(Path(settings.directory) / "3.tgz"))
         run(check())
 
 
@@ -134,14 +134,14 @@ def test_an_image_with_a_name_of_an_older_hsup_is_collected_too(settings, releas
         assert built != older
 
 
-def test_the_files_of_a_folder_are_the_dynos_and_have_no_set_id_bits(driver, release, tmp_path):
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / "tool").write_text("#!/bin/sh\necho run\n")
-    (folder / "tool").chmod(0o4755)
-    (folder / "others").touch(mode=0o644)
-    os.chown(folder / "others", 4711, 4712)
-    (folder / "link").symlink_to("tool")
+def test_the_files_of_a_directory_are_the_dynos_and_have_no_set_id_bits(driver, release, tmp_path):
+    directory = tmp_path / "code"
+    directory.mkdir()
+    (directory / "tool").write_text("#!/bin/sh\necho run\n")
+    (directory / "tool").chmod(0o4755)
+    (directory / "others").touch(mode=0o644)
+    os.chown(directory / "others", 4711, 4712)
+    (directory / "link").symlink_to("tool")
     (tmp_path / "current").symlink_to("code")
 
     async def check():

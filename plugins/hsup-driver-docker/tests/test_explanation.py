@@ -19,7 +19,7 @@ def explain(
     tmp_path: Path, *, environ: Mapping[str, str] | None = None, **given: Any
 ) -> Sequence[str]:
     nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/none", **(environ or {})}
-    driver = DockerDriver(Settings(folder=str(tmp_path), environ=nowhere))
+    driver = DockerDriver(Settings(directory=str(tmp_path), environ=nowhere))
     one = Release(app="app", version=1, slug=Slug("/srv/shop"))
     spec = dyno_spec(one, DynoName("web", 1), Command(("./serve",)), port=5000)
     return driver.explain(spec._replace(**given))

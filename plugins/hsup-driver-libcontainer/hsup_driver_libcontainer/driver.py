@@ -71,17 +71,17 @@ class LibcontainerDriver:
         """Return the steps that would start a dyno here; a slug is shown by its location."""
         from hsup_driver_libcontainer import explanation
 
-        place = self._host.sample(self._host.size_of(spec))
-        seen = place.plan(
+        allocation = self._host.sample(self._host.size_of(spec))
+        seen = allocation.plan(
             spec,
             stack=explanation.stack_root(self._stacks, spec.stack, self._host.images),
             app=spec.slug.location if spec.slug else None,
-            scratch_bytes=self._host.scratch_bytes(place.size),
+            scratch_bytes=self._host.scratch_bytes(allocation.size),
             terminal=None,
         )
         return [
-            *self._host.explain(place),
-            *explanation.of_file_systems(seen, place.uid, self._host.stage),
+            *self._host.explain(allocation),
+            *explanation.of_file_systems(seen, allocation.uid, self._host.stage),
         ]
 
     def check_size(self, name: str) -> None:
@@ -111,18 +111,18 @@ class LibcontainerDriver:
             self._host.open()
             self._host.begin_network()
             uid = self._host.take_uid()
-            place = self._host.take(self._host.size_of(spec), uid)
+            allocation = self._host.take(self._host.size_of(spec), uid)
             try:
-                status = self._begin_session(spec, place, woken, grace_seconds).run()
-                ran_out = status.out_of_memory or place.ran_out_of_memory()
+                status = self._begin_session(spec, allocation, woken, grace_seconds).run()
+                ran_out = status.out_of_memory or allocation.ran_out_of_memory()
                 return status._replace(out_of_memory=ran_out)
             finally:
                 with ExitStack() as steps:
                     steps.callback(self._host.close)
-                    self._host.give_back(place)
+                    self._host.give_back(allocation)
 
     def _begin_session(
-        self, spec: DynoSpec, place: Allocation, woken: int, grace_seconds: float
+        self, spec: DynoSpec, allocation: Allocation, woken: int, grace_seconds: float
     ) -> Session:
         """Start a dyno on hsup's own streams."""
         from hsup.terminal import open_streams
@@ -132,14 +132,16 @@ class LibcontainerDriver:
         descriptors = open_streams()
         terminal, streams = terminal_of(descriptors), Streams(descriptors)
         terminal_type = self._settings.environ.get("TERM")
-        channels = self._fork(place)
-        with self._files(place, spec, prepared, program(spec, terminal, terminal_type)) as files:
+        channels = self._fork(allocation)
+        with self._files(
+            allocation, spec, prepared, program(spec, terminal, terminal_type)
+        ) as files:
             protocol.say(channels.setup, Launch(), (*files, *streams.given))
         streams.leave()
         self._host.open_network()
         with netlink_apply.route_socket() as host:
-            _connect(channels, self._host.network_plan(place), host)
-        event = place.group.out_of_memory_event()
+            _connect(channels, self._host.network_plan(allocation), host)
+        event = allocation.group.out_of_memory_event()
         # Imported while the dyno is being built.
         from hsup.foreground import Session
         from hsup_driver_libcontainer.foreground import AttachedDyno, Begun
@@ -161,7 +163,7 @@ class LibcontainerDriver:
             raise
         dyno.gone.add_done_callback(prepared.leave)
         try:
-            with self._files(dyno.place, spec, prepared, program(spec)) as files:
+            with self._files(dyno.allocation, spec, prepared, program(spec)) as files:
                 dyno.launch(spec, (*files, zygote.null, output.stdout, output.stderr))
             self._tell_of_copying(await dyno.started())
         except BaseException:
@@ -183,7 +185,7 @@ class LibcontainerDriver:
                 steps.callback(prepared.close)
             for dyno in list(self._dynos):
                 if not dyno.is_launched:
-                    steps.callback(self._host.give_back, dyno.place)
+                    steps.callback(self._host.give_back, dyno.allocation)
                 steps.callback(dyno.abandon)
             if self._warm_pool is not None:
                 steps.callback(self._warm_pool.close)
@@ -217,50 +219,52 @@ class LibcontainerDriver:
             undo.callback(self._host.give_back_uid, uid)
             zygote.prepare()
             host = close.enter_context(netlink_apply.route_socket())
-            place = self._host.take(size, uid)
-            undo.callback(self._host.take_back, place)
-            network = self._host.network_plan(place)
-            memory_event = place.group.out_of_memory_event()
+            allocation = self._host.take(size, uid)
+            undo.callback(self._host.take_back, allocation)
+            network = self._host.network_plan(allocation)
+            memory_event = allocation.group.out_of_memory_event()
             if memory_event is not None:
                 undo.callback(os.close, memory_event)
-            channels = self._fork(place)  # nothing after this opens a file, so nothing fails
+            channels = self._fork(allocation)  # nothing after this opens a file, so nothing fails
             undo.pop_all()
             _connect(channels, network, host)
-        execute = partial(zygote.fork, place.process_setup())
+        execute = partial(zygote.fork, allocation.process_setup())
         release = self._host.give_back_when_gone
         stuck = zygote.end_stuck
-        dyno = ContainerDyno(place, channels, execute, release, stuck, memory_event=memory_event)
+        dyno = ContainerDyno(
+            allocation, channels, execute, release, stuck, memory_event=memory_event
+        )
         self._dynos.add(dyno)
         return dyno
 
-    def _fork(self, place: Allocation) -> Channels:
+    def _fork(self, allocation: Allocation) -> Channels:
         """Fork the first process of a dyno; from the zygote if it was started."""
         with ExitStack() as undo, ExitStack() as lent:
             first, its = _pair(undo, lent)
             setup, builders = _pair(undo, lent)
             theirs = (its.fileno(), builders.fileno())
             if self._zygote is not None:
-                self._zygote.fork(place.process_setup(), theirs)
+                self._zygote.fork(allocation.process_setup(), theirs)
             else:
                 from hsup_driver_libcontainer.child import init
 
-                common = self._host.common
-                leave = partial(init.leave_all, {*theirs, *common.kept})
-                init.fork(*theirs, place.process_setup().packet(), common, leave)
+                shared_setup = self._host.shared_setup
+                leave = partial(init.leave_all, {*theirs, *shared_setup.kept})
+                init.fork(*theirs, allocation.process_setup().packet(), shared_setup, leave)
             channels = Channels(first, setup, f"socket:[{os.fstat(its.fileno()).st_ino}]")
             undo.pop_all()
         return channels
 
     @contextmanager
     def _files(
-        self, place: Allocation, spec: DynoSpec, prepared: RootfsRef, executed: Program
+        self, allocation: Allocation, spec: DynoSpec, prepared: RootfsRef, executed: Program
     ) -> Iterator[tuple[int, int]]:
         """Yield the memory files of a dyno's plan and program, and close them afterwards."""
-        seen = place.plan(
+        seen = allocation.plan(
             spec,
             stack=prepared.root,
             app=prepared.app,
-            scratch_bytes=self._host.scratch_bytes(place.size),
+            scratch_bytes=self._host.scratch_bytes(allocation.size),
             terminal=executed.terminal,
         )
         with ExitStack() as close:
@@ -352,7 +356,7 @@ class LibcontainerDriver:
         if self._zygote is None:
             from hsup_driver_libcontainer.zygote_client import Zygote
 
-            self._zygote = Zygote(self._host.common)
+            self._zygote = Zygote(self._host.shared_setup)
         return self._zygote
 
     def _need_warm_pool(self) -> WarmPool:

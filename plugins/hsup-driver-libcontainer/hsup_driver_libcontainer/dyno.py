@@ -29,7 +29,7 @@ from hsup_driver_libcontainer.progress import Progress
 class ContainerDyno:
     """A dyno as hsup sees it: a first process at the other end of a channel.
 
-    `execute` starts an exec'd command, see `beside.fork`; `release` gives back the dyno's
+    `execute` starts an exec'd command, see `exec_command.fork`; `release` gives back the dyno's
     allocation when the dyno has ended. `end_stuck` ends a zygote that makes no progress, and is
     given the seconds for which that has been so. `memory_event` is the descriptor of
     `Group.out_of_memory_event`, and is closed here.
@@ -37,7 +37,7 @@ class ContainerDyno:
 
     def __init__(
         self,
-        place: Allocation,
+        allocation: Allocation,
         channels: Channels,
         execute: Callable[[Sequence[int]], None],
         release: Callable[[Allocation], Awaitable[None]],
@@ -46,7 +46,7 @@ class ContainerDyno:
         memory_event: int | None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._holding = Holding(place, release)
+        self._holding = Holding(allocation, release)
         self._spec: DynoSpec | None = None  # until it is launched
         self._conversation = Conversation(channels, loop, self._hear)
         kill_all = partial(self._conversation.signal, SIGKILL)
@@ -56,9 +56,9 @@ class ContainerDyno:
         self._executions = Executions(execute)
 
     @property
-    def place(self) -> Allocation:
+    def allocation(self) -> Allocation:
         """Return its allocation."""
-        return self._holding.place
+        return self._holding.allocation
 
     @property
     def gone(self) -> asyncio.Future[None]:
@@ -75,7 +75,7 @@ class ContainerDyno:
         """Return the address at which its PORT can be reached."""
         if self._spec is None or not self._spec.port:
             return None
-        return Address(self.place.subnet.dyno, self._spec.port)
+        return Address(self.allocation.subnet.dyno, self._spec.port)
 
     def launch(self, spec: DynoSpec, descriptors: Sequence[int]) -> None:
         """Tell the builder to start a program; the descriptors are those of `Launch`."""
@@ -171,5 +171,5 @@ class ContainerDyno:
 
     def _with_memory(self, status: ExitStatus) -> ExitStatus:
         """Return the status with whether the dyno ran out of memory."""
-        ran_out = self._memory.has_come or self.place.ran_out_of_memory()
+        ran_out = self._memory.has_come or self.allocation.ran_out_of_memory()
         return status._replace(out_of_memory=ran_out)

@@ -18,7 +18,7 @@ from hsup_driver_libcontainer.program import execution_error, exit_status
 
 
 class Executions:
-    """The exec'd commands of one dyno; `execute` starts one, see `beside.fork`."""
+    """The exec'd commands of one dyno; `execute` starts one, see `exec_command.fork`."""
 
     def __init__(self, execute: Callable[[Sequence[int]], None]) -> None:
         self._execute = execute

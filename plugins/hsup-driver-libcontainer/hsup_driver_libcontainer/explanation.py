@@ -54,7 +54,7 @@ def stack_root(stacks: StackStore, wanted: str | None, images: str) -> str:
     if stack is None:
         return f"({stacks.catalogue.find(wanted)}, which is pulled first)"
     with stack:
-        return stack.folder or mount_point(stack, images)
+        return stack.directory or mount_point(stack, images)
 
 
 def of_file_systems(plan: ContainerPlan, uid: int, stage: str) -> Iterator[str]:

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from functools import cached_property
 
 from hsup.api import Finding, Settings
+from hsup.directories import make_directories
 from hsup.errors import DriverError, DynoStartError, UsageError
-from hsup.folders import make_folders
 from hsup.model import DynoSpec
 from hsup.sizes import Size, cpu_set, default_size, named
 from hsup_driver_libcontainer import instance, requirements, scratch, seccomp, uids
@@ -22,12 +22,12 @@ from hsup_driver_libcontainer.child.plan import SharedSetup
 from hsup_driver_libcontainer.instance import Instance
 from hsup_driver_libcontainer.leases import Leases
 from hsup_driver_libcontainer.network.network import Network
-from hsup_driver_libcontainer.run_folders import make_own_folder
+from hsup_driver_libcontainer.run_directories import make_own_directory
 from hsup_driver_libcontainer.uids import UID_MAX, UIDS, uid_range
 
 _DYNO_SIZE = "LIBCONTAINER_DYNO_SIZE"
-_RUN_FOLDER = "LIBCONTAINER_RUN_DIR"
-_DEFAULT_RUN_FOLDER = "/run/hsup/libcontainer"
+_RUN_DIRECTORY = "LIBCONTAINER_RUN_DIR"
+_DEFAULT_RUN_DIRECTORY = "/run/hsup/libcontainer"
 
 _CAP_LAST_CAP = "/proc/sys/kernel/cap_last_cap"
 
@@ -50,13 +50,13 @@ class HostResources:
 
     def __init__(self, settings: Settings) -> None:
         environ = settings.environ
-        self.folder = _run_folder(environ)
-        self.stage = f"{self.folder}/stage"
-        self.images = f"{self.folder}/images"
+        self.directory = _run_directory(environ)
+        self.stage = f"{self.directory}/stage"
+        self.images = f"{self.directory}/images"
         self._uid_range = uid_range(environ)
         self._size = default_size(environ, _DYNO_SIZE)
         self._scratch_bytes = scratch.read_size(environ)
-        self._network = Network(settings, self.folder)
+        self._network = Network(settings, self.directory)
         self._is_good = False
         self._is_open = False
         self._owed: list[Allocation] = []  # not given back yet: too many files were open
@@ -86,11 +86,11 @@ class HostResources:
         """Make the directories and the system call filter. Raises DriverError."""
         if not self._is_open:
             try:
-                make_own_folder(self.folder)
-                make_folders(self.stage)
+                make_own_directory(self.directory)
+                make_directories(self.stage)
             except OSError as error:
-                text = f"cannot create the run directory {self.folder}: {error.strerror}"
-                hint = f"set {_RUN_FOLDER} to another directory"
+                text = f"cannot create the run directory {self.directory}: {error.strerror}"
+                hint = f"set {_RUN_DIRECTORY} to another directory"
                 raise DriverError(text, hint=hint) from error
             _ = self._seccomp_filter  # made here, as its library may be missing
             self._is_open = True
@@ -114,7 +114,7 @@ class HostResources:
             steps.callback(self._forget_instance)
             steps.callback(self._network.close)
         self._owed.clear()
-        for cached in ("_instance", "_uids", "common"):
+        for cached in ("_instance", "_uids", "shared_setup"):
             self.__dict__.pop(cached, None)
 
     def _forget_instance(self) -> None:
@@ -125,13 +125,13 @@ class HostResources:
     def sweep(self) -> Sequence[str]:
         """Remove the leftovers of previous hsups; return what they were. Raises DriverError."""
         self.check()
-        dead = {name: len(self._cgroups.sweep(name)) for name in instance.dead(self.folder)}
-        dead |= self._cgroups.sweep_deserted(instance.known(self.folder))
-        cgroups = [f"{count} cgroups of hsup {name}" for name, count in dead.items() if count]
+        ended = {name: len(self._cgroups.sweep(name)) for name in instance.ended(self.directory)}
+        ended |= self._cgroups.sweep_deserted(instance.known(self.directory))
+        cgroups = [f"{count} cgroups of hsup {name}" for name, count in ended.items() if count]
         return [*cgroups, *self._network.sweep()]
 
     @cached_property
-    def common(self) -> SharedSetup:
+    def shared_setup(self) -> SharedSetup:
         """Return the setup that all dynos share."""
         leases = (self._instance, self._uids, self._network.leases())
         return SharedSetup(
@@ -143,7 +143,7 @@ class HostResources:
 
     @cached_property
     def _seccomp_filter(self) -> str:
-        return seccomp.filter_program(self.folder).hex()
+        return seccomp.filter_program(self.directory).hex()
 
     def size_of(self, spec: DynoSpec) -> Size:
         """Return the size of a dyno. Raises DynoStartError if there is no size of that name."""
@@ -188,10 +188,10 @@ class HostResources:
         """Begin to remove the firewall rules: no dyno has processes any more."""
         self._network.begin_close_firewall()
 
-    def network_plan(self, place: Allocation) -> NetworkPlan:
+    def network_plan(self, allocation: Allocation) -> NetworkPlan:
         """Return the requests for a dyno's network, after `open_network`. Raises DynoStartError."""
         try:
-            return self._network.plan(place.subnet, place.interface)
+            return self._network.plan(allocation.subnet, allocation.interface)
         except OSError as error:
             raise DynoStartError(f"cannot set up the dyno's network: {error}") from error
 
@@ -210,39 +210,39 @@ class HostResources:
         except OSError as error:
             raise DynoStartError(f"cannot set up the dyno's network: {error}") from error
 
-    def take_back(self, place: Allocation) -> None:
+    def take_back(self, allocation: Allocation) -> None:
         """Give back the allocation of a dyno whose network was not made yet, except for its uid."""
-        place.group.remove()
-        self._network.give_back(place.subnet)
+        allocation.group.remove()
+        self._network.give_back(allocation.subnet)
 
-    def give_back(self, place: Allocation) -> None:
+    def give_back(self, allocation: Allocation) -> None:
         """Give back the allocation of a dyno whose processes have ended; blocks."""
-        place.group.remove()
-        self._network.wait_until_gone(place.subnet)
-        self._return(place)
+        allocation.group.remove()
+        self._network.wait_until_gone(allocation.subnet)
+        self._return(allocation)
 
-    async def give_back_when_gone(self, place: Allocation) -> None:
+    async def give_back_when_gone(self, allocation: Allocation) -> None:
         """Do what `give_back` does without blocking; if too many files are open, postpone it."""
         import asyncio
 
         try:
-            for seconds in place.group.removing():
+            for seconds in allocation.group.removing():
                 await asyncio.sleep(seconds)
-            await self._network.gone(place.subnet)
+            await self._network.gone(allocation.subnet)
         except OSError as error:
             if error.errno not in _TOO_MANY_FILES:
                 raise
-            self._owed.append(place)
+            self._owed.append(allocation)
             return
-        self._return(place)
+        self._return(allocation)
 
-    def _return(self, place: Allocation) -> None:
-        self._network.give_back(place.subnet)
-        self._uids.give_back(place.uid)
+    def _return(self, allocation: Allocation) -> None:
+        self._network.give_back(allocation.subnet)
+        self._uids.give_back(allocation.uid)
 
     @cached_property
     def _instance(self) -> Instance:
-        return Instance(self.folder)
+        return Instance(self.directory)
 
     @cached_property
     def _uids(self) -> Leases:
@@ -255,12 +255,14 @@ def _highest_capability() -> int:
         return int(file.read())
 
 
-def _run_folder(environ: Mapping[str, str]) -> str:
-    folder = environ.get(_RUN_FOLDER) or _DEFAULT_RUN_FOLDER
-    if not folder.startswith("/") or set(folder) & set(_MOUNT_SYNTAX):
-        text = f'{_RUN_FOLDER} must be an absolute path without {_MOUNT_SYNTAX}, got "{folder}"'
-        raise UsageError(text, hint=f"unset it to use the default, {_DEFAULT_RUN_FOLDER}")
-    return folder
+def _run_directory(environ: Mapping[str, str]) -> str:
+    directory = environ.get(_RUN_DIRECTORY) or _DEFAULT_RUN_DIRECTORY
+    if not directory.startswith("/") or set(directory) & set(_MOUNT_SYNTAX):
+        text = (
+            f'{_RUN_DIRECTORY} must be an absolute path without {_MOUNT_SYNTAX}, got "{directory}"'
+        )
+        raise UsageError(text, hint=f"unset it to use the default, {_DEFAULT_RUN_DIRECTORY}")
+    return directory
 
 
 def _cpus(size: Size, number: int) -> tuple[int, ...]:

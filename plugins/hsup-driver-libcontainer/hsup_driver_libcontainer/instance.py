@@ -17,7 +17,7 @@ from contextlib import suppress
 from hsup.locks import EXCLUSIVE, EXCLUSIVE_NOW, MAKE_NEW, lock_file, unlock
 from hsup_driver_libcontainer.child import processes
 from hsup_driver_libcontainer.leases import lock_of_byte
-from hsup_driver_libcontainer.run_folders import make_own_folder
+from hsup_driver_libcontainer.run_directories import make_own_directory
 
 #: Long enough for the processes of an hsup that was killed: they end by themselves, unless
 #: they were stopped by a signal.
@@ -30,14 +30,14 @@ FIRST_BYTE = lock_of_byte(fcntl.F_WRLCK, 0)
 
 
 class Instance:
-    """The hsup that this process is. `folder` is the run directory that all hsups share.
+    """The hsup that this process is. `directory` is the run directory that all hsups share.
 
     Every process that belongs to it has to keep `descriptor` open.
     """
 
-    def __init__(self, folder: str) -> None:
-        instances = f"{folder}/instances"
-        make_own_folder(instances)
+    def __init__(self, directory: str) -> None:
+        instances = f"{directory}/instances"
+        make_own_directory(instances)
         self.id, self._lock = _new(instances)
         self._path = f"{instances}/{self.id}"
         try:
@@ -68,19 +68,19 @@ def _new(instances: str) -> tuple[str, int]:
             continue
 
 
-def known(folder: str) -> set[str]:
+def known(directory: str) -> set[str]:
     """Return the id of every hsup that has a file here, whether it is running or has ended."""
-    instances = f"{folder}/instances"
+    instances = f"{directory}/instances"
     return set(os.listdir(instances)) if os.path.isdir(instances) else set()
 
 
-def dead(folder: str) -> Iterator[str]:
+def ended(directory: str) -> Iterator[str]:
     """Yield the id of every previous hsup, and remove its file when the caller asks for the next.
 
     Waits for one whose processes are still ending.
     """
-    instances = f"{folder}/instances"
-    for name in known(folder):
+    instances = f"{directory}/instances"
+    for name in known(directory):
         path = f"{instances}/{name}"
         try:
             lock = lock_file(path, EXCLUSIVE_NOW)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 
 from hsup.errors import DriverError
 from hsup.numerals import whole_number
-from hsup_driver_libcontainer.run_folders import make_own_folder
+from hsup_driver_libcontainer.run_directories import make_own_directory
 
 _CURSOR_BYTES = 20
 
@@ -37,7 +37,7 @@ class Leases:
         self._taken: set[int] = set()
         self._mutex = threading.Lock()
         self._is_closed = False
-        make_own_folder(os.path.dirname(path))
+        make_own_directory(os.path.dirname(path))
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self.descriptor = os.open(path, flags, 0o600)
 

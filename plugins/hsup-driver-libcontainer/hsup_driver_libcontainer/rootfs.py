@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from hsup.folders import make_folders
+from hsup.directories import make_directories
 from hsup.model import Author, Slug
 from hsup.slugs import SlugStore, Unpacked
 
@@ -34,7 +34,7 @@ class RootfsRef:
     @property
     def app(self) -> str | None:
         """Return the directory of the application's files, None for a release without a slug."""
-        return self._unpacked.folder if self._unpacked else None
+        return self._unpacked.directory if self._unpacked else None
 
     @property
     def is_current(self) -> bool:
@@ -78,11 +78,11 @@ class RootfsCache:
         return prepared
 
     def _root(self, stack: Stack) -> str:
-        if stack.folder is not None:
-            return stack.folder
+        if stack.directory is not None:
+            return stack.directory
         target = mount_point(stack, self._images)
         if target not in self._mounted:
-            make_folders(target)
+            make_directories(target)
             self._mount(stack.mount_command(target))
             self._mounted.add(target)
         return target

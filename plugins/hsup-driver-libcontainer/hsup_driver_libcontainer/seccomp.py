@@ -26,8 +26,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hsup.api import Finding
+from hsup.directories import make_directories
 from hsup.errors import DriverError
-from hsup.folders import make_folders
 from hsup_driver_libcontainer.requirements import how_to_install
 
 if TYPE_CHECKING:
@@ -125,14 +125,14 @@ _SECCOMP_DATA_NR = 0
 _SECCOMP_RET_ERRNO = 0x00050000
 
 
-def filter_program(folder: str) -> bytes:
+def filter_program(directory: str) -> bytes:
     """Return the filter for this machine, an array of struct sock_filter.
 
     Making it takes some 35 ms, most of them for loading libseccomp; so it is
-    cached in `folder`, which is made if it does not exist, readable by root only.
+    cached in `directory`, which is made if it does not exist, readable by root only.
     Raises DriverError.
     """
-    path = os.path.join(folder, _FILE)
+    path = os.path.join(directory, _FILE)
     program = _kept(path)
     if program is None:
         program = build(os.uname().machine)
@@ -261,13 +261,13 @@ def _kept(path: str) -> bytes | None:
 def _keep(path: str, program: bytes) -> None:
     from hsup.durable import write_durably  # rarely needed
 
-    folder = os.path.dirname(path)
+    directory = os.path.dirname(path)
     try:
-        make_folders(folder)
+        make_directories(directory)
         write_durably(path, _origin(_library_path()) + b"\n" + program)
     except OSError as error:
         raise DriverError(
-            f"cannot store the system call filter in {folder}: {error.strerror}",
+            f"cannot store the system call filter in {directory}: {error.strerror}",
             hint="set LIBCONTAINER_RUN_DIR to a directory that root can write to",
         ) from error
 

@@ -35,12 +35,12 @@ def uid_range(environ: Mapping[str, str]) -> range:
     return range(first, last + 1)
 
 
-def take(leases: Leases, folder: str = "/etc") -> int:
+def take(leases: Leases, directory: str = "/etc") -> int:
     """Lease a uid that neither a dyno nor an account of this machine has.
 
     A dyno's group has the same number. Raises DriverError if none is free.
     """
-    busy = list(_delegated(folder))
+    busy = list(_delegated(directory))
     while True:
         uid = leases.take(busy)
         if not _has_account(uid):
@@ -49,7 +49,7 @@ def take(leases: Leases, folder: str = "/etc") -> int:
         busy.append(range(uid, uid + 1))
 
 
-def examine(numbers: range, folder: str = "/etc") -> Finding:
+def examine(numbers: range, directory: str = "/etc") -> Finding:
     """Return whether accounts of this machine have uids that dynos could get."""
     subject = "uids of dynos"
     text = f"{numbers.start} to {numbers.stop - 1}"
@@ -63,7 +63,7 @@ def examine(numbers: range, folder: str = "/etc") -> Finding:
     ]
     owners += [
         f"subordinate ids from {ids.start}"
-        for ids in _delegated(folder)
+        for ids in _delegated(directory)
         if ids.start < numbers.stop and numbers.start < ids.stop
     ]
     if not owners:
@@ -84,10 +84,10 @@ def _has_account(number: int) -> bool:
     return False
 
 
-def _delegated(folder: str) -> Iterator[range]:
+def _delegated(directory: str) -> Iterator[range]:
     """Yield the ids that accounts may use in their containers, see man 5 subuid."""
     for name in ("subuid", "subgid"):
-        for line in _lines(f"{folder}/{name}"):
+        for line in _lines(f"{directory}/{name}"):
             first, _, count = line.partition(":")[2].strip().partition(":")
             start, length = whole_number(first), whole_number(count)
             if start is not None and length is not None:

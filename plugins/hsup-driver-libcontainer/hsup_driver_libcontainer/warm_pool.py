@@ -78,4 +78,4 @@ class WarmPool:
 
 
 def _is_usable(spare: ContainerDyno, size: Size) -> bool:
-    return spare.place.size == size and not spare.has_ended()
+    return spare.allocation.size == size and not spare.has_ended()

@@ -39,8 +39,8 @@ class Zygote:
     `null` is a descriptor of /dev/null, which dynos get as their input.
     """
 
-    def __init__(self, common: SharedSetup) -> None:
-        self._common = common
+    def __init__(self, shared_setup: SharedSetup) -> None:
+        self._shared_setup = shared_setup
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._mounted: list[tuple[str, ...]] = []
@@ -55,7 +55,7 @@ class Zygote:
     def fork(self, process_setup: ProcessSetup, descriptors: Sequence[int]) -> None:
         """Fork the first process of a dyno, or a process for an exec'd command.
 
-        `descriptors` are those of `init.fork` or `beside.fork`. Raises DriverError.
+        `descriptors` are those of `init.fork` or `exec_command.fork`. Raises DriverError.
         """
         with self._turn:
             self._request(process_setup.packet(), descriptors)
@@ -137,7 +137,7 @@ class Zygote:
     def _connection(self) -> socket.socket:
         if self._socket is None:
             self._socket = self._spawn()
-            self._socket.send(json.dumps(self._common).encode())
+            self._socket.send(json.dumps(self._shared_setup).encode())
             for argv in self._mounted:
                 socket.send_fds(self._socket, [json.dumps(argv).encode()], ())
                 self._check_mounted()
@@ -157,7 +157,7 @@ class Zygote:
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *self._common.kept),
+                pass_fds=(theirs.fileno(), *self._shared_setup.kept),
             )
             undo.pop_all()
         return ours

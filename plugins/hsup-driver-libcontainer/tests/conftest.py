@@ -91,4 +91,4 @@ def environ(stack: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 @pytest.fixture
 def settings(environ: Mapping[str, str], tmp_path: Path) -> Settings:
-    return Settings(folder=str(tmp_path), environ=environ)
+    return Settings(directory=str(tmp_path), environ=environ)

@@ -67,11 +67,11 @@ def ran(settings: Settings, one: Release, line: str, **given: Any) -> str:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    folder = tmp_path / "the app"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "sub/file").write_text("from the slug\n")
-    os.chown(folder / "sub/file", 1234, 1234)
-    return folder
+    directory = tmp_path / "the app"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "sub/file").write_text("from the slug\n")
+    os.chown(directory / "sub/file", 1234, 1234)
+    return directory
 
 
 def test_the_app_is_the_dynos_own_to_write(settings, app):
@@ -88,7 +88,7 @@ def test_a_file_of_another_owner_is_read_and_can_be_replaced(settings, app):
     assert ran(settings, release(slug=Slug(str(app))), line) == "1234\nx\n"
 
 
-def test_without_idmapped_mounts_the_dyno_is_given_what_is_the_folders_owners(settings, app):
+def test_without_idmapped_mounts_the_dyno_is_given_what_is_the_directories_owners(settings, app):
     """An overlay cannot be idmapped, and is the lower layer here; other users keep their files."""
 
     def run():
@@ -224,20 +224,20 @@ def test_what_was_mounted_below_a_bind_before_can_be_read_at_most_where_that_can
     assert in_child(apart) == f"{seen}Read-only\n"
 
 
-def test_a_dyno_starts_in_the_folder_that_its_release_was_read_from_wherever_it_is(
+def test_a_dyno_starts_in_the_directory_that_its_release_was_read_from_wherever_it_is(
     settings, tmp_path
 ):
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / "name").write_text("old\n")
-    one = release(slug=Slug(location=str(folder), inode=folder.stat().st_ino))
+    directory = tmp_path / "code"
+    directory.mkdir()
+    (directory / "name").write_text("old\n")
+    one = release(slug=Slug(location=str(directory), inode=directory.stat().st_ino))
 
     async def run():
         async with asyncio.timeout(60), built(settings, one) as driver:
             written = [await output_of(driver, one, "cat name")]
-            folder.rename(tmp_path / "aside")
-            folder.mkdir()
-            (folder / "name").write_text("new\n")
+            directory.rename(tmp_path / "aside")
+            directory.mkdir()
+            (directory / "name").write_text("new\n")
             written.append(await output_of(driver, one, "cat name"))
             shutil.rmtree(tmp_path / "aside")
             with pytest.raises(DynoStartError):
@@ -284,7 +284,7 @@ for module, name in (reaper, "serve"), (child_setup, "execute"), (child_setup, "
 
     asyncio.run(run())
     noted = set(sealed.read_text().splitlines())
-    assert noted == {"init True", "builder True", "beside True"}
+    assert noted == {"init True", "builder True", "exec_command True"}
 
 
 def lack(name: str) -> None:
@@ -309,10 +309,10 @@ def test_an_unexpected_failure_in_a_child_is_the_reason_that_is_told(settings, c
 
 
 def test_a_path_that_is_not_utf_8_can_be_bound(settings, tmp_path):
-    folder = tmp_path / os.fsdecode(b"caf\xe9")
-    folder.mkdir()
-    (folder / "file").write_text("seen\n")
-    binds = (Bind(folder, Path(os.fsdecode(b"/mnt/\xff"))),)
+    directory = tmp_path / os.fsdecode(b"caf\xe9")
+    directory.mkdir()
+    (directory / "file").write_text("seen\n")
+    binds = (Bind(directory, Path(os.fsdecode(b"/mnt/\xff"))),)
     assert ran(settings, release(), "cat /mnt/*/file", binds=binds) == "seen\n"
 
 

@@ -60,7 +60,7 @@ class Processes:
         self.released: list[Allocation] = []
         self.executed: list[object] = []
         held = f"socket:[{os.fstat(self.first.fileno()).st_ino}]"
-        place = Allocation(
+        allocation = Allocation(
             3000,
             "host",
             named("standard-1x"),
@@ -69,7 +69,7 @@ class Processes:
             (),
         )
         self.dyno = ContainerDyno(
-            place,
+            allocation,
             Channels(first, setup, held),
             self.executed.append,
             self._release,
@@ -97,8 +97,8 @@ class Processes:
         if seconds == math.inf:
             self.builder.close()
 
-    async def _release(self, place: Allocation) -> None:
-        self.released.append(place)
+    async def _release(self, allocation: Allocation) -> None:
+        self.released.append(allocation)
 
 
 @asynccontextmanager
@@ -128,7 +128,7 @@ def test_a_dyno_is_started_ends_and_gives_back_what_it_had():
     async def check(one):
         assert one.dyno.address is None
         one.dyno.launch(SPEC, [])
-        assert one.dyno.address == Address(one.dyno.place.subnet.dyno, 5000)
+        assert one.dyno.address == Address(one.dyno.allocation.subnet.dyno, 5000)
         assert protocol.receive(one.builder).message == Launch()
         one.watch()
         one.build()

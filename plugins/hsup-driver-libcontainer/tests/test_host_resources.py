@@ -15,30 +15,30 @@ from hsup_driver_libcontainer.host_resources import HostResources
 
 
 def resources(**environ: str) -> HostResources:
-    return HostResources(Settings(folder="/", environ=environ))
+    return HostResources(Settings(directory="/", environ=environ))
 
 
 @pytest.mark.parametrize("environ", [{}, {"LIBCONTAINER_RUN_DIR": ""}], ids=["unset", "empty"])
 def test_the_run_directory_is_below_run(environ: dict[str, str]) -> None:
     found = resources(**environ)
-    assert found.folder == "/run/hsup/libcontainer"
-    assert found.stage.startswith(f"{found.folder}/")
-    assert found.images.startswith(f"{found.folder}/")
+    assert found.directory == "/run/hsup/libcontainer"
+    assert found.stage.startswith(f"{found.directory}/")
+    assert found.images.startswith(f"{found.directory}/")
 
 
 def test_nothing_is_made_before_it_is_opened_nor_when_it_is_closed_then(tmp_path: Path) -> None:
     found = resources(LIBCONTAINER_RUN_DIR=f"{tmp_path}/run")
-    assert found.folder == f"{tmp_path}/run"
+    assert found.directory == f"{tmp_path}/run"
     found.close()
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("folder", ["run", "./run", "/a:b", "/a,b", "/a\\b"])
-def test_a_run_directory_that_no_overlay_can_be_in_is_bad_usage(folder: str) -> None:
+@pytest.mark.parametrize("directory", ["run", "./run", "/a:b", "/a,b", "/a\\b"])
+def test_a_run_directory_that_no_overlay_can_be_in_is_bad_usage(directory: str) -> None:
     with pytest.raises(UsageError) as caught:
-        resources(LIBCONTAINER_RUN_DIR=folder)
+        resources(LIBCONTAINER_RUN_DIR=directory)
     assert "LIBCONTAINER_RUN_DIR" in str(caught.value)
-    assert f'"{folder}"' in str(caught.value)
+    assert f'"{directory}"' in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from hsup_driver_libcontainer.instance import FIRST_BYTE, Instance, dead
+from hsup_driver_libcontainer.instance import FIRST_BYTE, Instance, ended
 
 
-def killed(folder: str, *, before: Callable[[Instance], object] = lambda _: None) -> str:
+def killed(directory: str, *, before: Callable[[Instance], object] = lambda _: None) -> str:
     """Return the id of an hsup that was killed; `before` is called in it."""
     told, tell = os.pipe()
     pid = os.fork()
     if not pid:
-        instance = Instance(folder)
+        instance = Instance(directory)
         before(instance)
         os.write(tell, instance.id.encode())
         signal.pause()
@@ -31,30 +31,30 @@ def killed(folder: str, *, before: Callable[[Instance], object] = lambda _: None
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> str:
+def directory(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def test_hsups_that_live_are_not_dead(folder):
-    one, other = Instance(folder), Instance(folder)
+def test_hsups_that_live_are_not_dead(directory):
+    one, other = Instance(directory), Instance(directory)
     assert one.id != other.id
-    assert list(dead(folder)) == []
+    assert list(ended(directory)) == []
     for each in (one, other):
         each.forget()
         each.close()
-    assert os.listdir(f"{folder}/instances") == []
+    assert os.listdir(f"{directory}/instances") == []
 
 
-def test_a_killed_hsup_is_dead_once(folder):
-    name = killed(folder)
-    living = Instance(folder)
-    assert list(dead(folder)) == [name]
-    assert list(dead(folder)) == []
+def test_a_killed_hsup_is_dead_once(directory):
+    name = killed(directory)
+    living = Instance(directory)
+    assert list(ended(directory)) == [name]
+    assert list(ended(directory)) == []
     living.forget()
     living.close()
 
 
-def test_the_processes_of_a_killed_hsup_are_waited_for(folder):
+def test_the_processes_of_a_killed_hsup_are_waited_for(directory):
     start, started = os.pipe()
 
     def leave_process(_):
@@ -62,13 +62,13 @@ def test_the_processes_of_a_killed_hsup_are_waited_for(folder):
             os.read(start, 1)
             os._exit(0)
 
-    name = killed(folder, before=leave_process)
-    path = f"{folder}/instances/{name}"
+    name = killed(directory, before=leave_process)
+    path = f"{directory}/instances/{name}"
     with open(path, "r+b") as file, pytest.raises(BlockingIOError):
         fcntl.fcntl(file, fcntl.F_OFD_SETLK, FIRST_BYTE)
     os.write(started, b".")
     deadline = time.monotonic() + 10
-    while not (found := list(dead(folder))):  # it has all descriptors of the killed one here
+    while not (found := list(ended(directory))):  # it has all descriptors of the killed one here
         assert time.monotonic() < deadline
     assert found == [name]
     assert not os.path.exists(path)
@@ -76,12 +76,12 @@ def test_the_processes_of_a_killed_hsup_are_waited_for(folder):
     os.close(started)
 
 
-def test_a_folder_that_nobody_has_used_has_no_dead(folder):
-    assert list(dead(f"{folder}/none")) == []
+def test_a_directory_that_nobody_has_used_has_no_dead(directory):
+    assert list(ended(f"{directory}/none")) == []
 
 
-def test_one_that_cannot_be_made_leaves_nothing(folder, descriptors_left):
-    os.mkdir(f"{folder}/instances", 0o700)
+def test_one_that_cannot_be_made_leaves_nothing(directory, descriptors_left):
+    os.mkdir(f"{directory}/instances", 0o700)
     with descriptors_left(1), pytest.raises(OSError, match="Too many open files"):
-        Instance(folder)
-    assert os.listdir(f"{folder}/instances") == []
+        Instance(directory)
+    assert os.listdir(f"{directory}/instances") == []

@@ -20,8 +20,8 @@ from hsup_driver_libcontainer.leases import Leases, without
 RANGE = range(3000, 3010)
 
 
-def leases_in(folder: Path, numbers: range = RANGE) -> Leases:
-    return Leases(f"{folder}/uids", numbers, kind="uid", remedy="have fewer dynos")
+def leases_in(directory: Path, numbers: range = RANGE) -> Leases:
+    return Leases(f"{directory}/uids", numbers, kind="uid", remedy="have fewer dynos")
 
 
 def forked(body: Callable[[], object]) -> int:
@@ -45,11 +45,11 @@ def kill(pid: int) -> None:
 class Holder:
     """Another hsup, which has taken numbers and sleeps."""
 
-    def __init__(self, folder: Path, count: int, numbers: range = RANGE) -> None:
+    def __init__(self, directory: Path, count: int, numbers: range = RANGE) -> None:
         reading, writing = os.pipe()
 
         def take():
-            leases = leases_in(folder, numbers)
+            leases = leases_in(directory, numbers)
             taken = [leases.take() for _ in range(count)]
             os.write(writing, " ".join(map(str, taken)).encode())
             os.close(writing)
@@ -180,12 +180,12 @@ def test_each_lease_is_found_at_the_first_try(tmp_path, monkeypatch):
     assert len(tried) == 400
 
 
-def test_the_folder_is_nobody_elses(tmp_path):
+def test_the_directory_is_nobody_elses(tmp_path):
     leases_in(tmp_path / "run" / "hsup")
     assert stat.S_IMODE((tmp_path / "run" / "hsup").stat().st_mode) == 0o700
 
 
-def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
+def test_a_directory_that_others_can_write_to_is_refused(tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(DriverError, match="is writable by other users; run chown root"):
         leases_in(tmp_path)

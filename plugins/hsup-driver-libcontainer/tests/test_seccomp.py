@@ -292,10 +292,10 @@ def test_programs_run(program, argv):
 @needs_root
 def test_git_commits(program):
     settings = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    with tempfile.TemporaryDirectory() as folder:
-        os.chown(folder, NOBODY, NOBODY)
-        run(program, ["git", "init", "-q", "."], folder)
-        run(program, ["git", *settings, "commit", "-q", "--allow-empty", "-m", "one"], folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chown(directory, NOBODY, NOBODY)
+        run(program, ["git", "init", "-q", "."], directory)
+        run(program, ["git", *settings, "commit", "-q", "--allow-empty", "-m", "one"], directory)
 
 
 @needs_root
@@ -303,7 +303,7 @@ def test_curl_fetches(program, website):
     run(program, ["curl", "-sSf", website])
 
 
-def run(program: bytes, argv: Sequence[str], folder: str = "/") -> None:
+def run(program: bytes, argv: Sequence[str], directory: str = "/") -> None:
     """Run a program as in a dyno: as an ordinary user without a home directory."""
     path = shutil.which(argv[0], path=os.defpath)
     if path is None:
@@ -313,8 +313,8 @@ def run(program: bytes, argv: Sequence[str], folder: str = "/") -> None:
         user=NOBODY,
         group=NOBODY,
         extra_groups=[],
-        cwd=folder,
-        env={"PATH": os.defpath, "HOME": folder},
+        cwd=directory,
+        env={"PATH": os.defpath, "HOME": directory},
         preexec_fn=lambda: confine(program),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -326,18 +326,18 @@ def run(program: bytes, argv: Sequence[str], folder: str = "/") -> None:
 
 
 def test_the_program_is_kept_for_root_alone(tmp_path, program):
-    folder = tmp_path / "run"
-    assert seccomp.filter_program(str(folder)) == program
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert [one.stat().st_mode & 0o777 for one in folder.iterdir()] == [0o600]
-    assert seccomp.filter_program(str(folder)) == program
+    directory = tmp_path / "run"
+    assert seccomp.filter_program(str(directory)) == program
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert [one.stat().st_mode & 0o777 for one in directory.iterdir()] == [0o600]
+    assert seccomp.filter_program(str(directory)) == program
 
 
-def kept_with(folder: Path, change: Callable[[Path], object]) -> bytes:
+def kept_with(directory: Path, change: Callable[[Path], object]) -> bytes:
     """Return the result of filter_program after the cached file was changed."""
-    seccomp.filter_program(str(folder))
-    change(next(folder.iterdir()))
-    return seccomp.filter_program(str(folder))
+    seccomp.filter_program(str(directory))
+    change(next(directory.iterdir()))
+    return seccomp.filter_program(str(directory))
 
 
 def test_what_is_kept_is_used(tmp_path):
@@ -382,7 +382,7 @@ def test_what_was_made_from_something_else_is_made_anew(tmp_path, program, origi
     assert kept_with(tmp_path / "run", change) == program
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+def test_a_directory_that_cannot_be_written_is_named(tmp_path):
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(

@@ -39,8 +39,8 @@ def test_an_empty_range_is_refused():
         uid_range({"LIBCONTAINER_DYNO_UID_MIN": "12000"})
 
 
-def leases(folder: Path, numbers: range) -> Leases:
-    return Leases(str(folder / "uids"), numbers, kind="uid", remedy="raise it")
+def leases(directory: Path, numbers: range) -> Leases:
+    return Leases(str(directory / "uids"), numbers, kind="uid", remedy="raise it")
 
 
 def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path):

@@ -30,7 +30,7 @@ class SimpleDriver:
 
     def __init__(self, settings: Settings) -> None:
         self._host_environment = settings.environ
-        self._folder = settings.folder
+        self._directory = settings.directory
         self._marks = Marks()
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._low = low_descriptors()  # before the pipes of the first dynos take low numbers
@@ -48,7 +48,7 @@ class SimpleDriver:
         """Run a dyno to its end on hsup's own streams."""
         from hsup_driver_simple import foreground
 
-        self._enter_folder(spec)
+        self._enter_directory(spec)
         what = program(spec, self._host_environment)
         return foreground.run(what, self._marks.next(), grace_seconds, self._open_files)
 
@@ -56,7 +56,7 @@ class SimpleDriver:
         """Start a dyno. Raises DynoStartError, also if the port of a web dyno is in use."""
         from hsup_driver_simple.dyno import watch
 
-        self._enter_folder(spec)
+        self._enter_directory(spec)
         what = program(spec, self._host_environment)
         address = Address(ip="127.0.0.1", port=_port(what.environment))
         if spec.name.type == "web":
@@ -67,13 +67,13 @@ class SimpleDriver:
             pid = what.spawn(actions=actions, session=True)
         return watch(pid, mark, counted_by=self._scanner, address=address)
 
-    def _enter_folder(self, spec: DynoSpec) -> None:
+    def _enter_directory(self, spec: DynoSpec) -> None:
         """Change to the directory that the release was read from, or else to hsup's own.
 
         Raises DynoStartError if it does not exist, or if another directory has its path now.
         """
         read_from = spec.slug if spec.slug and spec.slug.inode else None
-        path = read_from.location if read_from else self._folder
+        path = read_from.location if read_from else self._directory
         try:
             if not os.path.samefile(path, "."):
                 os.chdir(path)

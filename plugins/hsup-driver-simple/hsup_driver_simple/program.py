@@ -115,8 +115,8 @@ def inherited(host_environment: Mapping[str, str]) -> dict[str, str]:
 
 def bash(environment: Mapping[str, str]) -> str:
     """Return the path of bash. Raises DynoStartError if it is not installed."""
-    for folders in (environment.get("PATH", os.defpath), "/usr/local/bin:/usr/bin:/bin"):
-        for candidate in _candidates("bash", folders):
+    for directories in (environment.get("PATH", os.defpath), "/usr/local/bin:/usr/bin:/bin"):
+        for candidate in _candidates("bash", directories):
             if _is_executable(candidate):
                 return candidate
     raise DynoStartError(
@@ -126,9 +126,9 @@ def bash(environment: Mapping[str, str]) -> str:
     )
 
 
-def find(word: str, folders: str) -> str:
+def find(word: str, directories: str) -> str:
     """Return the path of a command, found in PATH as a shell does. Raises DynoStartError."""
-    candidates = _candidates(word, folders)
+    candidates = _candidates(word, directories)
     for candidate in candidates:
         if _is_executable(candidate):
             return candidate
@@ -138,14 +138,14 @@ def find(word: str, folders: str) -> str:
             hint=f"make it executable: chmod +x {word}",
             exit_code=_NOT_EXECUTABLE,
         )
-    reason = "no such file" if "/" in word else f'it is not in a directory of PATH, "{folders}"'
+    reason = "no such file" if "/" in word else f'it is not in a directory of PATH, "{directories}"'
     raise DynoStartError(f'cannot find "{word}": {reason}', exit_code=_NOT_FOUND)
 
 
-def _candidates(word: str, folders: str) -> list[str]:
+def _candidates(word: str, directories: str) -> list[str]:
     if "/" in word:
         return [word]
-    return [os.path.join(folder, word) for folder in folders.split(":")]
+    return [os.path.join(directory, word) for directory in directories.split(":")]
 
 
 def _is_executable(path: str) -> bool:

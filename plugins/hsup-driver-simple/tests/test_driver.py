@@ -25,7 +25,7 @@ from hsup_driver_simple.driver import SimpleDriver
 @pytest.fixture
 def driver() -> Iterator[SimpleDriver]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield SimpleDriver(Settings(folder=os.getcwd(), environ=dict(os.environ)))
+    yield SimpleDriver(Settings(directory=os.getcwd(), environ=dict(os.environ)))
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
@@ -44,7 +44,7 @@ async def output_of(driver: SimpleDriver, one: DynoSpec) -> tuple[Any, tuple[byt
 
 
 @pytest.fixture
-def two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+def two_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """Return two directories with their names in a file; hsup is started in the second one."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -53,32 +53,32 @@ def two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, 
     return tmp_path / "first", tmp_path / "second"
 
 
-def read_in(folder: Path, inode: int | None = None) -> DynoSpec:
-    slug = Slug(str(folder), inode=inode or folder.stat().st_ino)
+def read_in(directory: Path, inode: int | None = None) -> DynoSpec:
+    slug = Slug(str(directory), inode=inode or directory.stat().st_ino)
     return spec("cat name", kind="worker", port=5000)._replace(slug=slug)
 
 
-def test_a_dyno_runs_in_the_folder_that_its_release_was_read_from(two_folders):
-    driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
-    for folder in two_folders:
-        assert asyncio.run(output_of(driver, read_in(folder)))[1][0] == folder.name.encode()
+def test_a_dyno_runs_in_the_directory_that_its_release_was_read_from(two_directories):
+    driver = SimpleDriver(Settings(directory=str(two_directories[1]), environ=dict(os.environ)))
+    for directory in two_directories:
+        assert asyncio.run(output_of(driver, read_in(directory)))[1][0] == directory.name.encode()
 
 
-def test_a_dyno_does_not_start_in_another_folder_than_its_release_was_read_from(two_folders):
-    driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
-    one = read_in(two_folders[0], inode=1)
+def test_a_dyno_does_not_start_in_another_directory_than_its_release_was_read_from(two_directories):
+    driver = SimpleDriver(Settings(directory=str(two_directories[1]), environ=dict(os.environ)))
+    one = read_in(two_directories[0], inode=1)
     with pytest.raises(DynoStartError, match='first" has been replaced since v1 was read; start'):
         asyncio.run(output_of(driver, one))
-    two_folders[0].rename(two_folders[0].with_name("moved"))
+    two_directories[0].rename(two_directories[0].with_name("moved"))
     with pytest.raises(
         DynoStartError, match=r'cannot enter ".*first": No such file.*; restore the'
     ):
         asyncio.run(output_of(driver, one))
 
 
-def test_a_slug_that_is_elsewhere_does_not_count(two_folders):
-    driver = SimpleDriver(Settings(folder=str(two_folders[1]), environ=dict(os.environ)))
-    one = read_in(two_folders[0])._replace(slug=Slug(str(two_folders[0])))
+def test_a_slug_that_is_elsewhere_does_not_count(two_directories):
+    driver = SimpleDriver(Settings(directory=str(two_directories[1]), environ=dict(os.environ)))
+    one = read_in(two_directories[0])._replace(slug=Slug(str(two_directories[0])))
     assert asyncio.run(output_of(driver, one))[1][0] == b"second"
 
 
@@ -120,11 +120,11 @@ def test_a_dyno_has_no_descriptor_of_hsup_but_its_three_streams(driver):
     for inherited in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}:
         try:
             os.set_inheritable(inherited, False)
-        except OSError:  # the one that listed the folder
+        except OSError:  # the one that listed the directory
             pass
     line = "ls /proc/self/fd | sort -n | tr '\\n' ' '"
     _, (out, _) = asyncio.run(output_of(driver, spec(line, kind="worker", port=5999)))
-    assert out == b"0 1 2 3 "  # 3 is the folder that ls reads
+    assert out == b"0 1 2 3 "  # 3 is the directory that ls reads
 
 
 def test_signals_that_python_ignores_are_not_ignored_in_a_dyno(driver):
@@ -138,7 +138,7 @@ def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     low = max(map(int, os.listdir("/proc/self/fd"))) + 20
     resource.setrlimit(resource.RLIMIT_NOFILE, (low, hard))
-    limited = SimpleDriver(Settings(folder=os.getcwd(), environ=dict(os.environ)))
+    limited = SimpleDriver(Settings(directory=os.getcwd(), environ=dict(os.environ)))
     allow_many()  # as hsup does
     filling = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
     try:

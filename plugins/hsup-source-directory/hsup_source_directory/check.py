@@ -9,7 +9,7 @@ from hsup.api import Checked, Settings
 from hsup.errors import SourceError
 from hsup_source_directory.control_file import parse
 from hsup_source_directory.reading import find_obstacle, read_control_file
-from hsup_source_directory.source import control_folder
+from hsup_source_directory.source import control_directory
 
 _NAMES = {"new", "loaded", "rejected"}
 
@@ -21,8 +21,8 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     Raises SourceError if the file cannot be read, UsageError if no control
     directory is set.
     """
-    path = path or _next_control_file(control_folder(settings))
-    there = Path(settings.folder, path)
+    path = path or _next_control_file(control_directory(settings))
+    there = Path(settings.directory, path)
     if not _is_control_file(there):
         return None
     what = f'control file "{path}"'
@@ -34,11 +34,11 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     return Checked(what=what, faults=parsed.faults)
 
 
-def _next_control_file(folder: Path) -> Path:
-    for path in (folder / "new", folder / "loaded"):
+def _next_control_file(directory: Path) -> Path:
+    for path in (directory / "new", directory / "loaded"):
         if os.path.lexists(path):
             return path
-    text = f'control directory {folder} contains neither "new" nor "loaded"'
+    text = f'control directory {directory} contains neither "new" nor "loaded"'
     raise SourceError(text, hint='write a control file named "new" there')
 
 

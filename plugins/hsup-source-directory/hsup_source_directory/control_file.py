@@ -13,7 +13,7 @@ from hsup.model import Author, Command, Fault, ProcessType, Release, Slug
 from hsup.validation import (
     MAX_PROCESSES,
     MAX_QUANTITY,
-    Told,
+    FaultCounter,
     line_problem,
     type_problem,
     value_problem,
@@ -88,7 +88,7 @@ def parse(
     reader = _Reader()
     release = reader.release(value, app=app, default_app=default_app)
     faults = _faults(content, reader.findings) if isinstance(content, bytes) else ()
-    faults += reader.told.untold()
+    faults += reader.counter.untold()
     refused = any(not fault.is_warning for fault in faults)
     if release is not None:
         release = release._replace(author=author)
@@ -184,7 +184,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.findings: list[_Finding] = []
-        self.told = Told()
+        self.counter = FaultCounter()
         # The spelling in the file of the known key that a path ends with.
         self._written: dict[JsonPath, str] = {}
         self._is_image = False
@@ -224,7 +224,7 @@ class _Reader:
         self._note(path, f"{subject} {how}")
 
     def _note(self, path: JsonPath, problem: str, *, is_warning: bool = False) -> None:
-        if not self.told.count(is_warning=is_warning):
+        if not self.counter.count(is_warning=is_warning):
             return
         ends = range(1, len(path) + 1)
         written = tuple(self._written.get(path[:end], path[end - 1]) for end in ends)
@@ -238,8 +238,8 @@ class _Reader:
             name = names.get(key.lower())
             if name:
                 self._check_spelling((*path, name), key, owner)
-            elif not self.told.has_room(is_warning=True):
-                self.told.count(is_warning=True)  # without a suggestion, which is slow to find
+            elif not self.counter.has_room(is_warning=True):
+                self.counter.count(is_warning=True)  # without a suggestion, which is slow to find
             else:
                 text = f"unknown key {_shown(key)}{owner} is ignored{_suggestion(key, known)}"
                 self._note((*path, key), text, is_warning=True)

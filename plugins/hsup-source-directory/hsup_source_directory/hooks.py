@@ -27,10 +27,10 @@ class DirectorySourceFactory:
     def create(self, settings: Settings) -> Source:
         """Make the source. Raises UsageError without HSUP_CONTROL_DIR."""
         from hsup_source_directory.running import digests
-        from hsup_source_directory.source import DirectorySource, control_folder
+        from hsup_source_directory.source import DirectorySource, control_directory
 
-        folder = control_folder(settings)
-        return DirectorySource(folder, app=settings.app, digest_of=digests(settings))
+        directory = control_directory(settings)
+        return DirectorySource(directory, app=settings.app, digest_of=digests(settings))
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
         """Validate a control file; by default `new`, or `loaded` without one."""

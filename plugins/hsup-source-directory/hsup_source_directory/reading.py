@@ -42,7 +42,7 @@ def read_control_file(path: Path) -> bytes | Fault:
 
 
 def find_obstacle(
-    path: Path | str, folder: int | None = None, *, follows_links: bool = True
+    path: Path | str, directory: int | None = None, *, follows_links: bool = True
 ) -> Fault | None:
     """Return the fault of a path that must not even be opened, or None.
 
@@ -50,10 +50,10 @@ def find_obstacle(
     if there is no file.
     """
     try:
-        mode = os.stat(path, dir_fd=folder, follow_symlinks=follows_links).st_mode
+        mode = os.stat(path, dir_fd=directory, follow_symlinks=follows_links).st_mode
     except FileNotFoundError:
-        os.stat(path, dir_fd=folder, follow_symlinks=False)
-        target = os.readlink(path, dir_fd=folder)
+        os.stat(path, dir_fd=directory, follow_symlinks=False)
+        target = os.readlink(path, dir_fd=directory)
         problem = f'must be a file, got a link to "{visible(target)}", which is missing'
         return Fault(place="", problem=problem)
     kind = _KINDS.get(stat.S_IFMT(mode))
@@ -61,10 +61,10 @@ def find_obstacle(
 
 
 def open_control_file(
-    path: Path | str, folder: int | None = None, *, follows_links: bool = True
+    path: Path | str, directory: int | None = None, *, follows_links: bool = True
 ) -> int:
     """Open a control file for reading; never waits. Raises OSError."""
-    return os.open(path, _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+    return os.open(path, _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW, dir_fd=directory)
 
 
 def read_opened(descriptor: int, most_bytes: int = MAX_BYTES) -> bytes | Fault:

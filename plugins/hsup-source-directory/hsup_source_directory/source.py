@@ -41,12 +41,12 @@ _CANNOT_READ = 'cannot read control file "new"'
 _UNFINISHED = 'control file "new" is incomplete and open for writing; hsup waits until it is closed'
 
 
-def control_folder(settings: Settings) -> Path:
+def control_directory(settings: Settings) -> Path:
     """Return the control directory. Raises UsageError if none is set."""
     name = settings.environ.get(CONTROL_DIR)
     if not name:
         raise UsageError(f"{CONTROL_DIR} is not set", hint=f"set {CONTROL_DIR} to a directory")
-    return Path(settings.folder, name)
+    return Path(settings.directory, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +66,13 @@ class DirectorySource:
 
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         *,
         app: str | None = None,
         digest_of: DigestOf = no_digest,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._folder = folder
+        self._directory = directory
         self._app = app
         self._digest_of = digest_of
         self._sleep = sleep
@@ -95,7 +95,7 @@ class DirectorySource:
         Raises SourceError for a problem with the directory; the first time, returns the
         release in `loaded` with a warning instead.
         """
-        with opened_directory(self._folder, self._sleep) as directory:
+        with opened_directory(self._directory, self._sleep) as directory:
             try:
                 outcome = self._examine_new(directory)
             except SourceError as error:
@@ -116,7 +116,7 @@ class DirectorySource:
         running = pinned(release, self._digest_of)
         if running == self._kept:
             return
-        with opened_directory(self._folder, self._sleep) as directory:
+        with opened_directory(self._directory, self._sleep) as directory:
             self._require_home(directory, release)
             if directory.is_read_only:
                 return  # nobody can put a release there, either
@@ -126,11 +126,11 @@ class DirectorySource:
 
     def kept(self) -> Release | None:
         """Return the release that ran last. Raises SourceError."""
-        with opened_directory(self._folder, self._sleep) as directory:
+        with opened_directory(self._directory, self._sleep) as directory:
             stored = directory.read(RUNNING)
             if stored is None or directory.read(LOADED) is None:
                 return None  # removed by hand, so that no release should run
-            self._home = self._home or directory.folder.identity
+            self._home = self._home or directory.directory.identity
         parsed = self._parse(*stored)
         if parsed.release is None:
             logger.warning('ignoring control file ".running": %s', parsed.errors[0])
@@ -141,11 +141,11 @@ class DirectorySource:
 
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield at the start, and whenever `new` may have changed."""
-        from hsup.watch import folder_changes
+        from hsup.watch import directory_changes
 
         # A writer that opened `new` before it was taken and put back is
         # reported under the name that the file had in between.
-        return folder_changes(self._folder, (NEW, TAKEN), while_open=True)
+        return directory_changes(self._directory, (NEW, TAKEN), while_open=True)
 
     def _answer(self, directory: ControlDirectory, outcome: _Outcome) -> Fetched:
         warnings = self._load(directory)
@@ -154,7 +154,7 @@ class DirectorySource:
             rejected=outcome.rejected,
             warnings=(*warnings, *outcome.warnings),
             ask_again=outcome.ask_again,
-            remedy=None if self._release else f"write a release to {self._folder / NEW}",
+            remedy=None if self._release else f"write a release to {self._directory / NEW}",
         )
 
     def _load(self, directory: ControlDirectory) -> tuple[str, ...]:
@@ -176,25 +176,25 @@ class DirectorySource:
 
     def _settle_in(self, directory: ControlDirectory) -> None:
         """Remember the directory of the newest release."""
-        earlier, self._home = self._home, directory.folder.identity
+        earlier, self._home = self._home, directory.directory.identity
         self._has_moved |= earlier not in {None, self._home}
 
     def _is_elsewhere(self, directory: ControlDirectory) -> bool:
         """Tell whether this is another directory than that of the newest release."""
-        return self._home not in {None, directory.folder.identity}
+        return self._home not in {None, directory.directory.identity}
 
     def _require_home(self, directory: ControlDirectory, release: Release) -> None:
         """Raise SourceError unless this is the directory that a release came from."""
         is_older = self._has_moved and release != self._release
         if is_older or self._is_elsewhere(directory):
             text = (
-                f"cannot save {release}: {self._folder} has been replaced by another directory "
+                f"cannot save {release}: {self._directory} has been replaced by another directory "
                 f"since v{release.version} was read"
             )
-            raise SourceError(text, hint=f"write a release to {self._folder / NEW}")
+            raise SourceError(text, hint=f"write a release to {self._directory / NEW}")
 
     def _parse(self, content: bytes | Fault, author: Author) -> Parsed:
-        name = self._folder.resolve().name
+        name = self._directory.resolve().name
         default_app = name if name and line_problem(name) is None else "app"
         return parse(content, app=self._app, default_app=default_app, author=author)
 
@@ -213,7 +213,7 @@ class DirectorySource:
     def _attempt(self, directory: ControlDirectory) -> _Outcome | None:
         """Accept or reject `new`; return None if it was replaced meanwhile."""
         try:
-            with hold(directory.folder, NEW) as submission:
+            with hold(directory.directory, NEW) as submission:
                 return self._decide(directory, submission)
         except FileNotFoundError:
             return _Outcome()
@@ -241,13 +241,13 @@ class DirectorySource:
         seconds = submission.unsettled_seconds(time.time())
         if seconds:
             self._sleep(seconds)
-            if not submission.is_at(directory.folder, NEW):
+            if not submission.is_at(directory.directory, NEW):
                 raise BeingWrittenError
 
     def _wait(self, directory: ControlDirectory) -> _Outcome:
         """Leave `new` alone until its writer changes or closes it; warn once."""
         try:
-            status = directory.folder.stat(NEW)
+            status = directory.directory.stat(NEW)
         except FileNotFoundError:
             return _Outcome()
         known, self._unfinished = self._unfinished, (status.st_dev, status.st_ino)
@@ -258,7 +258,7 @@ class DirectorySource:
         known, self._left = self._left, submission.identity[:2]
         if known == self._left:
             return _Outcome()
-        hint = f"rename {self._folder / NEW}, which hsup leaves alone"
+        hint = f"rename {self._directory / NEW}, which hsup leaves alone"
         return _Outcome(rejected=ReleaseRejected(_CANNOT_READ, errors, hint=hint))
 
     def _reject(
@@ -276,6 +276,6 @@ class DirectorySource:
         ask_again = self._stuck is not None
         if is_known:
             return _Outcome(ask_again=ask_again)
-        hint = f"read all faults in {self._folder / LAST_ERROR}" if len(errors) > 1 else None
+        hint = f"read all faults in {self._directory / LAST_ERROR}" if len(errors) > 1 else None
         rejected = ReleaseRejected(_CANNOT_READ, errors, hint=hint)
         return _Outcome(rejected=rejected, warnings=warnings, ask_again=ask_again)

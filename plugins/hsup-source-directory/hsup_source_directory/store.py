@@ -26,7 +26,7 @@ from pathlib import Path
 
 from hsup.errors import SourceError
 from hsup.model import Author, Fault
-from hsup_source_directory.folder import Folder, advice, opened, temporary
+from hsup_source_directory.directory import Directory, advice, opened, temporary
 from hsup_source_directory.reading import MAX_BYTES
 from hsup_source_directory.submission import Submission
 
@@ -48,18 +48,20 @@ _PRIVATE, _PUBLIC = 0o600, 0o644
 class ControlDirectory:
     """The directory that releases are put into, and where hsup keeps those that it runs."""
 
-    def __init__(self, folder: Folder, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.folder = folder
+    def __init__(
+        self, directory: Directory, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.directory = directory
         self._sleep = sleep
 
     def has_work(self) -> bool:
         """Tell whether there is a file to accept, or a leftover of a crash."""
-        return any(map(self.folder.exists, (NEW, TAKEN, *_TEMPORARIES)))
+        return any(map(self.directory.exists, (NEW, TAKEN, *_TEMPORARIES)))
 
     @property
     def is_read_only(self) -> bool:
         """Tell whether the file system of the directory is read-only."""
-        return bool(os.fstatvfs(self.folder.descriptor).f_flag & os.ST_RDONLY)
+        return bool(os.fstatvfs(self.directory.descriptor).f_flag & os.ST_RDONLY)
 
     def lock(self) -> None:
         """Lock the directory against changes by another hsup until it is closed.
@@ -69,29 +71,29 @@ class ControlDirectory:
         """
         for _ in range(LOCK_TRIES):
             try:
-                fcntl.flock(self.folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self.directory.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._sleep(LOCK_RETRY_SECONDS)
             except OSError:
                 return  # NFS locks only files that are open for writing (man 2 flock)
             else:
                 return
-        path = self.folder.path
+        path = self.directory.path
         text = f"control directory {path} is locked by another process"
         raise SourceError(text, hint=f"run fuser {shlex.quote(str(path))} to find it")
 
     def failure(self, what: str, error: OSError) -> SourceError:
         """Return the error for an action that failed."""
-        text = f"cannot {what} in control directory {self.folder.path}: {error.strerror}"
+        text = f"cannot {what} in control directory {self.directory.path}: {error.strerror}"
         return SourceError(text, hint=advice(error))
 
     def recover(self) -> None:
         """Undo steps that a crash has interrupted. Raises SourceError."""
         with self._doing("remove the leftovers of a crash"):
             # Only existing ones: a read-only file system refuses to remove even a missing file.
-            for name in filter(self.folder.exists, _TEMPORARIES):
-                self.folder.unlink(name)
-            if self.folder.exists(TAKEN):
+            for name in filter(self.directory.exists, _TEMPORARIES):
+                self.directory.unlink(name)
+            if self.directory.exists(TAKEN):
                 self._put_back()
 
     def read(self, name: str) -> tuple[bytes | Fault, Author] | None:
@@ -99,15 +101,15 @@ class ControlDirectory:
         with self._doing(f'read "{name}"'):
             try:
                 most_bytes = _MOST_RUNNING_BYTES if name == RUNNING else MAX_BYTES
-                content, status = self.folder.read(name, most_bytes)
+                content, status = self.directory.read(name, most_bytes)
             except FileNotFoundError:
                 return None
-            return content, self.folder.author(status)
+            return content, self.directory.author(status)
 
     def keep(self, content: bytes, author: Author | None) -> None:
         """Keep the release that runs. Raises SourceError."""
         with self._doing('write ".running"'):
-            self.folder.write(RUNNING, content, _PRIVATE, author)
+            self.directory.write(RUNNING, content, _PRIVATE, author)
 
     def accept(self, submission: Submission, content: bytes) -> bool:
         """Make `new` the loaded release.
@@ -116,16 +118,16 @@ class ControlDirectory:
         `new` as it is.
         """
         with self._doing('write "loaded"'):
-            self.folder.write(LOADED, content, _PRIVATE, submission.author)
+            self.directory.write(LOADED, content, _PRIVATE, submission.author)
         for name in (REJECTED, LAST_ERROR):
             # They only inform, and must not keep a valid release from running.
             with suppress(OSError):
-                self.folder.unlink(name)
+                self.directory.unlink(name)
         with self._doing('remove "new"'):
             if not self._take(submission):
                 return False
-            self.folder.unlink(TAKEN)
-            self.folder.sync()
+            self.directory.unlink(TAKEN)
+            self.directory.sync()
         return True
 
     def reject(self, submission: Submission, text: str) -> bool:
@@ -135,15 +137,15 @@ class ControlDirectory:
         `new` as it is.
         """
         with self._doing('write "last_error"'):
-            self.folder.write(LAST_ERROR, text.encode(errors="backslashreplace"), _PUBLIC)
+            self.directory.write(LAST_ERROR, text.encode(errors="backslashreplace"), _PUBLIC)
         with self._doing('rename "new" to "rejected"'):
             if submission.descriptor is None:
-                self.folder.rename(NEW, REJECTED)
+                self.directory.rename(NEW, REJECTED)
             elif self._take(submission):
                 self._rename_taken(submission.descriptor)
             else:
                 return False
-            self.folder.sync()
+            self.directory.sync()
         return True
 
     @contextmanager
@@ -156,8 +158,8 @@ class ControlDirectory:
     def _take(self, submission: Submission) -> bool:
         """Rename `new` to `.new.taken` if it still is the file that was read."""
         try:
-            self.folder.rename(NEW, TAKEN)
-            if submission.is_at(self.folder, TAKEN):
+            self.directory.rename(NEW, TAKEN)
+            if submission.is_at(self.directory, TAKEN):
                 return True
         except FileNotFoundError:
             return False
@@ -166,7 +168,7 @@ class ControlDirectory:
 
     def _rename_taken(self, descriptor: int) -> None:
         try:
-            self.folder.rename(TAKEN, REJECTED)
+            self.directory.rename(TAKEN, REJECTED)
         except OSError:
             self._put_back()
             raise
@@ -177,16 +179,16 @@ class ControlDirectory:
     def _put_back(self) -> None:
         """Rename `.new.taken` back to `new`, unless there is a newer one."""
         try:
-            self.folder.link(TAKEN, NEW)
+            self.directory.link(TAKEN, NEW)
         except FileExistsError:
             pass
         except OSError:
             # This file system has no hard links, or another user's file cannot be linked to
             # (fs.protected_hardlinks, man 5 proc).
-            if not self.folder.exists(NEW):
-                self.folder.rename(TAKEN, NEW)
+            if not self.directory.exists(NEW):
+                self.directory.rename(TAKEN, NEW)
         with suppress(FileNotFoundError):
-            self.folder.unlink(TAKEN)
+            self.directory.unlink(TAKEN)
 
 
 @contextmanager
@@ -194,5 +196,5 @@ def opened_directory(
     path: Path, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[ControlDirectory]:
     """Open a control directory for the body of the `with`. Raises SourceError."""
-    with opened(path) as folder:
-        yield ControlDirectory(folder, sleep=sleep)
+    with opened(path) as directory:
+        yield ControlDirectory(directory, sleep=sleep)

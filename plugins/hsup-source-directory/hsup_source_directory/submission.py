@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from hsup.model import Author, Fault
-from hsup_source_directory.folder import Folder
+from hsup_source_directory.directory import Directory
 from hsup_source_directory.reading import read_opened
 
 #: If writers cannot be detected, a faulty file is rejected once it is this old.
@@ -53,9 +53,9 @@ class Submission:
     has_lease: bool = False
     has_writer: bool = False
 
-    def is_at(self, folder: Folder, name: str) -> bool:
+    def is_at(self, directory: Directory, name: str) -> bool:
         """Tell whether the file at a name is still this one, unchanged and without a writer."""
-        return _identity(folder.stat(name)) == self.identity and not self._writer_waits()
+        return _identity(directory.stat(name)) == self.identity and not self._writer_waits()
 
     def unsettled_seconds(self, now: float) -> float:
         """Return for how many seconds an undetected writer may still be at work."""
@@ -72,34 +72,34 @@ class Submission:
 
 
 @contextmanager
-def hold(folder: Folder, name: str) -> Iterator[Submission]:
+def hold(directory: Directory, name: str) -> Iterator[Submission]:
     """Read a file, and make writers wait during the body of the `with`.
 
     Raises BeingWrittenError if the file changes meanwhile, and OSError, which is
     FileNotFoundError if there is no file.
     """
-    obstacle = folder.find_obstacle(name)
+    obstacle = directory.find_obstacle(name)
     if obstacle:
-        status = folder.stat(name)
-        wrong_owner = folder.find_wrong_owner(status)
+        status = directory.stat(name)
+        wrong_owner = directory.find_wrong_owner(status)
         yield Submission(
             content=wrong_owner or obstacle,
             identity=_identity(status),
-            author=folder.author(status),
+            author=directory.author(status),
             is_strangers=wrong_owner is not None,
         )
         return
-    descriptor = _open(folder, name)
+    descriptor = _open(directory, name)
     try:
         with _leased(descriptor) as lease:
-            yield _read(folder, descriptor, lease)
+            yield _read(directory, descriptor, lease)
     finally:
         os.close(descriptor)
 
 
-def _open(folder: Folder, name: str) -> int:
+def _open(directory: Directory, name: str) -> int:
     try:
-        return folder.open(name)
+        return directory.open(name)
     except OSError as error:
         if error.errno == errno.ELOOP:  # it was replaced by a link
             raise BeingWrittenError from error
@@ -135,16 +135,16 @@ def _take_lease(descriptor: int) -> _Lease:
     return _Lease.HELD
 
 
-def _read(folder: Folder, descriptor: int, lease: _Lease) -> Submission:
+def _read(directory: Directory, descriptor: int, lease: _Lease) -> Submission:
     status = os.fstat(descriptor)
-    content = folder.find_stranger(status) or read_opened(descriptor)
+    content = directory.find_stranger(status) or read_opened(descriptor)
     is_same = _identity(os.fstat(descriptor)) == _identity(status)
     if not is_same or not stat.S_ISREG(status.st_mode):
         raise BeingWrittenError
     return Submission(
         content=content,
         identity=_identity(status),
-        author=folder.author(status),
+        author=directory.author(status),
         descriptor=descriptor,
         has_lease=lease == _Lease.HELD,
         has_writer=lease == _Lease.HAS_WRITER,

@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     control = tmp_path / "control"
     control.mkdir()
     return control

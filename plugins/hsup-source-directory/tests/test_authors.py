@@ -23,11 +23,11 @@ OWNER, STRANGER, GROUP = 61001, 61002, 12345
 
 
 @pytest.fixture
-def shared(folder: Path) -> Path:
+def shared(directory: Path) -> Path:
     """Return a directory of OWNER that all users may write to."""
-    os.chown(folder, OWNER, OWNER)
-    folder.chmod(0o777)
-    return folder
+    os.chown(directory, OWNER, OWNER)
+    directory.chmod(0o777)
+    return directory
 
 
 def write_as(uid: int, path: Path, content: bytes) -> None:
@@ -35,13 +35,13 @@ def write_as(uid: int, path: Path, content: bytes) -> None:
     os.chown(path, uid, uid)
 
 
-def as_user(uid: int, folder: Path, work: Callable[[], Any]) -> Any:
+def as_user(uid: int, directory: Path, work: Callable[[], Any]) -> Any:
     """Call a function in a process of a user, in the directory; return its result."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.chdir(folder)  # which root alone can find
+            os.chdir(directory)  # which root alone can find
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
@@ -68,40 +68,42 @@ def test_a_release_has_the_one_who_wrote_it_as_its_author_also_after_a_restart(
 @pytest.mark.parametrize("name", ["new", "loaded"])
 @pytest.mark.parametrize("rights", [(0, 0o2775), (0, 0o757), (OWNER, 0o755)])
 @pytest.mark.parametrize("mode", [0o664, 0o646])
-def test_what_others_may_write_to_is_no_release_of_root(folder, version, name, rights, mode):
-    os.chown(folder, rights[0], GROUP)
-    folder.chmod(rights[1])
-    (folder / name).write_bytes(version(1))
-    os.chown(folder / name, 0, GROUP)
-    (folder / name).chmod(mode)
+def test_what_others_may_write_to_is_no_release_of_root(directory, version, name, rights, mode):
+    os.chown(directory, rights[0], GROUP)
+    directory.chmod(rights[1])
+    (directory / name).write_bytes(version(1))
+    os.chown(directory / name, 0, GROUP)
+    (directory / name).chmod(mode)
     refused = f"as other users can write to this directory; its mode is 0{mode:o}"
     if name == "new":
-        assert refused in str(DirectorySource(folder).fetch().rejected)
+        assert refused in str(DirectorySource(directory).fetch().rejected)
     else:
         with pytest.raises(SourceError, match=refused):
-            DirectorySource(folder).fetch()
+            DirectorySource(directory).fetch()
 
 
-def test_where_root_alone_may_write_to_the_folder_a_group_may_write_to_new(folder, version):
-    folder.chmod(0o755)
-    (folder / "new").write_bytes(version(1))
-    (folder / "new").chmod(0o664)
-    assert DirectorySource(folder).fetch().release.author == Author(0, 0)
+def test_where_root_alone_may_write_to_the_directory_a_group_may_write_to_new(directory, version):
+    directory.chmod(0o755)
+    (directory / "new").write_bytes(version(1))
+    (directory / "new").chmod(0o664)
+    assert DirectorySource(directory).fetch().release.author == Author(0, 0)
 
 
 @pytest.mark.parametrize("group", [OWNER, GROUP])
-def test_without_root_new_may_be_writable_for_the_own_group_of_hsups_user(folder, version, group):
+def test_without_root_new_may_be_writable_for_the_own_group_of_hsups_user(
+    directory, version, group
+):
     """Directory and file have the modes that a umask of 002 gives."""
-    os.chown(folder, OWNER, group)
-    folder.chmod(0o775)
-    write_as(OWNER, folder / "new", version(1))
-    os.chown(folder / "new", OWNER, group)
-    (folder / "new").chmod(0o664)
+    os.chown(directory, OWNER, group)
+    directory.chmod(0o775)
+    write_as(OWNER, directory / "new", version(1))
+    os.chown(directory / "new", OWNER, group)
+    (directory / "new").chmod(0o664)
 
     def is_accepted():
         return DirectorySource(Path()).fetch().release is not None
 
-    assert as_user(OWNER, folder, is_accepted) == (group == OWNER)
+    assert as_user(OWNER, directory, is_accepted) == (group == OWNER)
 
 
 def test_a_new_of_somebody_else_is_refused(shared, version):
@@ -131,7 +133,7 @@ def test_a_hard_link_to_a_file_of_another_author_is_refused(shared, tmp_path, ve
 
 
 @pytest.mark.parametrize("name", ["new", "loaded"])
-def test_a_symbolic_link_in_a_folder_of_others_is_not_followed(shared, tmp_path, version, name):
+def test_a_symbolic_link_in_a_directory_of_others_is_not_followed(shared, tmp_path, version, name):
     secret = tmp_path / "another-application"
     secret.write_bytes(version(1, Env={"PASSWORD": "secret"}))
     (shared / name).symlink_to(secret)
@@ -143,7 +145,7 @@ def test_a_symbolic_link_in_a_folder_of_others_is_not_followed(shared, tmp_path,
             source.fetch()
 
 
-def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
+def test_who_turns_the_directory_while_new_is_read_has_nothing_written_elsewhere(
     shared, tmp_path, version, monkeypatch
 ):
     victim = tmp_path / "victim"
@@ -165,10 +167,10 @@ def test_who_turns_the_folder_while_new_is_read_has_nothing_written_elsewhere(
     assert [one.name for one in shared.iterdir()] == ["loaded"]
 
 
-def turn(link: Path, folder: Path) -> None:
+def turn(link: Path, directory: Path) -> None:
     """Redirect a link to another directory."""
     turned = link.with_name("turned")
-    turned.symlink_to(folder)
+    turned.symlink_to(directory)
     turned.rename(link)
 
 
@@ -186,7 +188,7 @@ def link(shared: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_who_turns_the_folder_before_a_release_runs_has_nothing_kept_elsewhere(
+def test_who_turns_the_directory_before_a_release_runs_has_nothing_kept_elsewhere(
     shared, link, tmp_path, version
 ):
     victim = tmp_path / "victim"
@@ -220,7 +222,7 @@ def test_an_older_release_is_not_kept_where_a_newer_one_came_from(shared, link, 
     assert DirectorySource(other).kept() == newer
 
 
-def test_a_folder_of_somebody_else_called_new_is_told_once_and_left(shared, version):
+def test_a_directory_of_somebody_else_called_new_is_told_once_and_left(shared, version):
     write_as(OWNER, shared / "loaded", version(1))
     (shared / "new").mkdir()
     os.chown(shared / "new", STRANGER, STRANGER)
@@ -231,7 +233,7 @@ def test_a_folder_of_somebody_else_called_new_is_told_once_and_left(shared, vers
     assert sorted(one.name for one in shared.iterdir()) == ["loaded", "new"]
 
 
-def test_a_folder_called_new_is_left_where_the_path_has_been_turned_to(
+def test_a_directory_called_new_is_left_where_the_path_has_been_turned_to(
     shared, link, tmp_path, version
 ):
     maildir = tmp_path / "Maildir"
@@ -246,7 +248,7 @@ def test_a_folder_called_new_is_left_where_the_path_has_been_turned_to(
     assert [one.name for one in maildir.iterdir()] == ["new"]
 
 
-def test_without_root_what_hsup_wrote_in_the_folder_of_another_counts_as_theirs(shared, version):
+def test_without_root_what_hsup_wrote_in_the_directory_of_another_counts_as_theirs(shared, version):
     write_as(OWNER, shared / "new", version(1))
     (shared / "new").chmod(0o644)
 

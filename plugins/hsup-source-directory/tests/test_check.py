@@ -17,31 +17,31 @@ FAULTY = '{\n"Version": "x", "Processes": []}'
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "control").mkdir()
-    return Settings(folder=str(tmp_path), environ={"HSUP_CONTROL_DIR": "control"})
+    return Settings(directory=str(tmp_path), environ={"HSUP_CONTROL_DIR": "control"})
 
 
 def test_new_is_checked_and_left_where_it_is(settings):
-    folder = Path(settings.folder) / "control"
-    (folder / "new").write_text(FAULTY)
-    (folder / "loaded").write_text(GOOD)
+    directory = Path(settings.directory) / "control"
+    (directory / "new").write_text(FAULTY)
+    (directory / "loaded").write_text(GOOD)
 
     checked = check(None, settings)
 
     assert checked is not None
-    assert checked.what == f'control file "{folder / "new"}"'
+    assert checked.what == f'control file "{directory / "new"}"'
     assert [fault.place for fault in checked.faults] == ["line 2"]
-    assert sorted(path.name for path in folder.iterdir()) == ["loaded", "new"]
+    assert sorted(path.name for path in directory.iterdir()) == ["loaded", "new"]
 
 
 def test_without_new_the_loaded_file_is_checked(settings):
-    (Path(settings.folder) / "control" / "loaded").write_text(GOOD)
+    (Path(settings.directory) / "control" / "loaded").write_text(GOOD)
     checked = check(None, settings)
     assert checked is not None
     assert checked.what.endswith('/loaded"')
     assert checked.faults == ()
 
 
-def test_an_empty_folder_has_nothing_to_check(settings):
+def test_an_empty_directory_has_nothing_to_check(settings):
     with pytest.raises(
         SourceError, match='contains neither "new" nor "loaded"; write a control file named "new"'
     ):
@@ -50,7 +50,7 @@ def test_an_empty_folder_has_nothing_to_check(settings):
 
 def test_without_a_control_directory_there_is_nothing_to_check(tmp_path):
     with pytest.raises(UsageError, match="HSUP_CONTROL_DIR is not set"):
-        check(None, Settings(folder=str(tmp_path), environ={}))
+        check(None, Settings(directory=str(tmp_path), environ={}))
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_without_a_control_directory_there_is_nothing_to_check(tmp_path):
     ],
 )
 def test_a_control_file_is_known_by_name_or_content(settings, name, content, is_ours):
-    (Path(settings.folder) / name).write_text(content)
+    (Path(settings.directory) / name).write_text(content)
     assert (check(Path(name), settings) is not None) is is_ours
 
 
-def test_a_folder_is_of_another_kind_unless_it_has_the_name(settings):
-    (Path(settings.folder) / "new").mkdir()
+def test_a_directory_is_of_another_kind_unless_it_has_the_name(settings):
+    (Path(settings.directory) / "new").mkdir()
     assert check(Path("control"), settings) is None
     checked = check(Path("new"), settings)
     assert checked is not None

@@ -13,10 +13,10 @@ from hsup_source_directory.source import DirectorySource
 
 class TestDirectorySource(SourceSuite):
     def make_source(self, settings: Settings) -> DirectorySource:
-        return DirectorySource(Path(settings.folder))
+        return DirectorySource(Path(settings.directory))
 
-    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
-        (folder / "new").write_text(json.dumps({"Env": config}))
+    def give_release(self, directory: Path, config: Mapping[str, str]) -> None:
+        (directory / "new").write_text(json.dumps({"Env": config}))
 
-    def give_fault(self, folder: Path) -> None:
-        (folder / "new").write_text("{")
+    def give_fault(self, directory: Path) -> None:
+        (directory / "new").write_text("{")

@@ -41,7 +41,7 @@ NO_PROCESSES = Fault(
 
 
 def parsed(content: bytes) -> Parsed:
-    return parse(content, app=None, default_app="folder")
+    return parse(content, app=None, default_app="directory")
 
 
 def with_process(**changed: object) -> bytes:
@@ -89,12 +89,12 @@ def test_every_key_has_its_place_in_the_release():
     ],
 )
 def test_what_is_left_out_null_or_empty_has_a_default(content):
-    assert parsed(content) == Parsed(release=Release(app="folder", version=0))
+    assert parsed(content) == Parsed(release=Release(app="directory", version=0))
 
 
 @pytest.mark.parametrize(("app", "expected"), [(None, "shop"), ("asked", "asked")])
 def test_the_app_that_was_asked_for_wins_over_the_name(app, expected):
-    release = parse(FULL, app=app, default_app="folder").release
+    release = parse(FULL, app=app, default_app="directory").release
     assert release is not None
     assert release.app == expected
 

@@ -66,18 +66,18 @@ def check_faults(found: Parsed) -> None:
 
 @given(st.binary())
 def test_bytes_give_faults_and_never_an_exception(content):
-    check_faults(parse(content, app=None, default_app="folder"))
+    check_faults(parse(content, app=None, default_app="directory"))
 
 
 @given(json_values | near_misses)
 def test_json_gives_a_release_or_faults_and_never_an_exception(value):
-    check_faults(parse(json.dumps(value).encode(), app=None, default_app="folder"))
+    check_faults(parse(json.dumps(value).encode(), app=None, default_app="directory"))
 
 
 @given(releases, st.sampled_from([None, 2]), st.booleans())
 def test_a_good_file_gives_what_it_says(value, indent, ensure_ascii):
     content = json.dumps(value, indent=indent, ensure_ascii=ensure_ascii).encode()
-    found = parse(content, app=None, default_app="folder")
+    found = parse(content, app=None, default_app="directory")
     assert found.faults == ()
     release = found.release
     assert release is not None

@@ -29,7 +29,7 @@ def wrap_steps(around: Callable[[str, Callable[[], object]], object]) -> None:
         setattr(os, name, wrapped(name, getattr(os, name)))
 
 
-def fetch_and_die(folder: Path, step: int, *, is_done: bool) -> bool:
+def fetch_and_die(directory: Path, step: int, *, is_done: bool) -> bool:
     """Fetch in a child that is killed before or after a step; tell whether it reached it."""
     child = os.fork()
     if child == 0:
@@ -49,7 +49,7 @@ def fetch_and_die(folder: Path, step: int, *, is_done: bool) -> bool:
         wrap_steps(die_at_step)
         code = 1
         try:
-            DirectorySource(folder).fetch()
+            DirectorySource(directory).fetch()
             code = 0
         finally:
             os._exit(code)
@@ -58,68 +58,70 @@ def fetch_and_die(folder: Path, step: int, *, is_done: bool) -> bool:
     return status != 0
 
 
-def parsed(content: bytes, folder: Path) -> Release | None:
+def parsed(content: bytes, directory: Path) -> Release | None:
     own = Author(os.geteuid(), os.getegid())
-    return parse(content, app=None, default_app=folder.name, author=own).release
+    return parse(content, app=None, default_app=directory.name, author=own).release
 
 
 def content_of(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
-def crashed_folders(tmp_path: Path, new: bytes, old: bytes, *leftovers: str) -> list[Path]:
+def crashed_directories(tmp_path: Path, new: bytes, old: bytes, *leftovers: str) -> list[Path]:
     """Return a directory for every point at which a child can be killed."""
-    folders: list[Path] = []
+    directories: list[Path] = []
     for step in range(1, 100):
         for is_done in (False, True):
-            folder = tmp_path / f"{step}{'after' if is_done else 'before'}"
-            folder.mkdir()
-            (folder / "loaded").write_bytes(old)
-            (folder / "new").write_bytes(new)
+            directory = tmp_path / f"{step}{'after' if is_done else 'before'}"
+            directory.mkdir()
+            (directory / "loaded").write_bytes(old)
+            (directory / "new").write_bytes(new)
             for name in leftovers:
-                (folder / name).write_bytes(b"before")
-            if not fetch_and_die(folder, step, is_done=is_done):
-                return folders
-            folders.append(folder)
+                (directory / name).write_bytes(b"before")
+            if not fetch_and_die(directory, step, is_done=is_done):
+                return directories
+            directories.append(directory)
     raise AssertionError("the child never came to its end")
 
 
 @pytest.mark.parametrize("leftovers", [(), ("rejected", "last_error")])
 def test_a_crash_while_accepting_loses_nothing(tmp_path, version, leftovers):
     old, new = version(1), version(2)
-    folders = crashed_folders(tmp_path, new, old, *leftovers)
-    assert len(folders) > 20
-    for folder in folders:
-        assert content_of(folder / "loaded") in (old, new)
-        assert new in [content_of(folder / name) for name in ("new", ".new.taken", "loaded")]
+    directories = crashed_directories(tmp_path, new, old, *leftovers)
+    assert len(directories) > 20
+    for directory in directories:
+        assert content_of(directory / "loaded") in (old, new)
+        assert new in [content_of(directory / name) for name in ("new", ".new.taken", "loaded")]
 
-        release = DirectorySource(folder).fetch().release
+        release = DirectorySource(directory).fetch().release
 
-        assert release == parsed(new, folder)
-        assert [path.name for path in folder.iterdir()] == ["loaded"]
+        assert release == parsed(new, directory)
+        assert [path.name for path in directory.iterdir()] == ["loaded"]
 
 
 def test_a_crash_while_rejecting_loses_nothing(tmp_path, version):
     old = version(1)
-    folders = crashed_folders(tmp_path, FAULTY, old)
-    assert len(folders) > 20
-    for folder in folders:
-        assert content_of(folder / "loaded") == old
-        assert FAULTY in [content_of(folder / name) for name in ("new", ".new.taken", "rejected")]
-        assert not (folder / "rejected").exists() or (folder / "last_error").exists()
+    directories = crashed_directories(tmp_path, FAULTY, old)
+    assert len(directories) > 20
+    for directory in directories:
+        assert content_of(directory / "loaded") == old
+        assert FAULTY in [
+            content_of(directory / name) for name in ("new", ".new.taken", "rejected")
+        ]
+        assert not (directory / "rejected").exists() or (directory / "last_error").exists()
 
-        release = DirectorySource(folder).fetch().release
+        release = DirectorySource(directory).fetch().release
 
-        assert release == parsed(old, folder)
-        assert sorted(path.name for path in folder.iterdir()) == [
+        assert release == parsed(old, directory)
+        assert sorted(path.name for path in directory.iterdir()) == [
             "last_error",
             "loaded",
             "rejected",
         ]
-        assert b'got "two"' in (folder / "last_error").read_bytes()
+        assert b'got "two"' in (directory / "last_error").read_bytes()
 
 
-def test_every_step_is_on_the_disk_before_the_next_begins(folder, version, monkeypatch):
+def test_every_step_is_on_the_disk_before_the_next_begins(directory, version, monkeypatch):
     for name in STEPS:
         monkeypatch.setattr(os, name, getattr(os, name))
     steps: list[str] = []
@@ -128,11 +130,11 @@ def test_every_step_is_on_the_disk_before_the_next_begins(folder, version, monke
         try:
             return call()
         finally:
-            steps.append(step.replace(f"{folder}/", ""))
+            steps.append(step.replace(f"{directory}/", ""))
 
-    (folder / "new").write_bytes(version(1))
+    (directory / "new").write_bytes(version(1))
     wrap_steps(note)
-    DirectorySource(folder).fetch()
+    DirectorySource(directory).fetch()
 
     shown = {"rename", "unlink", "link"}
     changing = [step.split(" ") for step in steps if not step.startswith("open")]

@@ -13,8 +13,8 @@ from hsup.errors import UsageError
 from hsup_source_directory.hooks import hsup_register_sources
 
 
-def settings(environ: dict[str, str], folder: Path = Path("/")) -> Settings:
-    return Settings(folder=str(folder), environ=environ)
+def settings(environ: dict[str, str], directory: Path = Path("/")) -> Settings:
+    return Settings(directory=str(directory), environ=environ)
 
 
 def test_the_source_says_what_to_do_for_it():
@@ -34,7 +34,7 @@ def test_the_source_applies_where_its_variable_is_set(environ, expected):
     assert hsup_register_sources()["directory"].applies(settings(environ)) is expected
 
 
-def test_a_relative_folder_is_found_from_where_hsup_was_called(tmp_path):
+def test_a_relative_directory_is_found_from_where_hsup_was_called(tmp_path):
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "new").write_text("{}")
     factory = hsup_register_sources()["directory"]

@@ -62,16 +62,16 @@ def largest(said: bytes) -> bytes:
     ],
     ids=["letters", "escapes", "words", "defaults", "brackets"],
 )
-def test_what_runs_of_the_largest_control_files_is_kept(folder, said):
+def test_what_runs_of_the_largest_control_files_is_kept(directory, said):
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
-    release = accept(folder, largest(text.encode()))
-    DirectorySource(folder).keep(release)
-    assert DirectorySource(folder).kept() == release
+    release = accept(directory, largest(text.encode()))
+    DirectorySource(directory).keep(release)
+    assert DirectorySource(directory).kept() == release
 
 
-def accept(folder: Path, content: bytes) -> Release:
-    (folder / "new").write_bytes(content)
-    return release_of(DirectorySource(folder))
+def accept(directory: Path, content: bytes) -> Release:
+    (directory / "new").write_bytes(content)
+    return release_of(DirectorySource(directory))
 
 
 def release_of(source: DirectorySource) -> Release:
@@ -80,49 +80,49 @@ def release_of(source: DirectorySource) -> Release:
     return release
 
 
-def test_what_was_kept_is_the_same_release_after_a_restart(folder, version):
-    release = accept(folder, version(1, Slug="slug.tgz"))
-    DirectorySource(folder).keep(release)
-    source = DirectorySource(folder)
+def test_what_was_kept_is_the_same_release_after_a_restart(directory, version):
+    release = accept(directory, version(1, Slug="slug.tgz"))
+    DirectorySource(directory).keep(release)
+    source = DirectorySource(directory)
     assert source.fetch().release == source.kept() == release
 
 
-def test_what_was_kept_is_private(folder, version):
-    source = DirectorySource(folder)
-    source.keep(accept(folder, version(1)))
-    assert stat.S_IMODE((folder / ".running").stat().st_mode) == 0o600
+def test_what_was_kept_is_private(directory, version):
+    source = DirectorySource(directory)
+    source.keep(accept(directory, version(1)))
+    assert stat.S_IMODE((directory / ".running").stat().st_mode) == 0o600
 
 
-def test_what_runs_stays_when_something_newer_is_accepted(folder, version):
-    release = accept(folder, version(1))
-    DirectorySource(folder).keep(release)
-    accept(folder, version(2))
-    source = DirectorySource(folder)
+def test_what_runs_stays_when_something_newer_is_accepted(directory, version):
+    release = accept(directory, version(1))
+    DirectorySource(directory).keep(release)
+    accept(directory, version(2))
+    source = DirectorySource(directory)
     assert source.fetch().release.version == 2
     assert source.kept() == release
 
 
-def test_what_was_kept_outlives_a_loaded_that_cannot_be_read(folder, version):
-    release = accept(folder, version(1))
-    DirectorySource(folder).keep(release)
-    (folder / "loaded").write_bytes(b"{")
-    source = DirectorySource(folder)
+def test_what_was_kept_outlives_a_loaded_that_cannot_be_read(directory, version):
+    release = accept(directory, version(1))
+    DirectorySource(directory).keep(release)
+    (directory / "loaded").write_bytes(b"{")
+    source = DirectorySource(directory)
     with pytest.raises(SourceError):
         source.fetch()
     assert source.kept() == release
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"Version": "two"}'])
-def test_what_is_no_release_was_not_kept(folder, version, content):
-    accept(folder, version(1))
-    (folder / ".running").write_bytes(content)
-    assert DirectorySource(folder).kept() is None
+def test_what_is_no_release_was_not_kept(directory, version, content):
+    accept(directory, version(1))
+    (directory / ".running").write_bytes(content)
+    assert DirectorySource(directory).kept() is None
 
 
-def test_nothing_was_kept_where_loaded_was_removed(folder, version):
-    source = DirectorySource(folder)
-    source.keep(accept(folder, version(1)))
-    (folder / "loaded").unlink()
+def test_nothing_was_kept_where_loaded_was_removed(directory, version):
+    source = DirectorySource(directory)
+    source.keep(accept(directory, version(1)))
+    (directory / "loaded").unlink()
     assert source.kept() is None
 
 
@@ -131,47 +131,49 @@ class TestArchiveThatIsReplaced:
 
     def keep(
         self,
-        folder: Path,
+        directory: Path,
         version: Callable[..., bytes],
         digests: Digests,
         location: str = "slug.tgz",
     ) -> Release:
-        release = accept(folder, version(1, Slug=location))
-        DirectorySource(folder, digest_of=digests).keep(release)
+        release = accept(directory, version(1, Slug=location))
+        DirectorySource(directory, digest_of=digests).keep(release)
         return release
 
-    def restarted(self, folder: Path, digests: Digests) -> Release | None:
-        source = DirectorySource(folder, digest_of=digests)
+    def restarted(self, directory: Path, digests: Digests) -> Release | None:
+        source = DirectorySource(directory, digest_of=digests)
         source.fetch()
         return source.kept()
 
-    def test_the_archive_is_the_same(self, folder, version):
+    def test_the_archive_is_the_same(self, directory, version):
         digests = Digests({"slug.tgz": "a" * 64})
-        release = self.keep(folder, version, digests)
-        assert self.restarted(folder, digests) == release
+        release = self.keep(directory, version, digests)
+        assert self.restarted(directory, digests) == release
 
     @pytest.mark.parametrize("digest", ["b" * 64, None])
-    def test_another_archive_is_another_release(self, folder, version, digest):
-        release = self.keep(folder, version, Digests({"slug.tgz": "a" * 64}))
-        kept = self.restarted(folder, Digests({"slug.tgz": digest}))
+    def test_another_archive_is_another_release(self, directory, version, digest):
+        release = self.keep(directory, version, Digests({"slug.tgz": "a" * 64}))
+        kept = self.restarted(directory, Digests({"slug.tgz": digest}))
         assert kept == release._replace(slug=Slug("slug.tgz", "SHA256:" + "a" * 64))
 
-    def test_a_newer_release_in_the_same_place_leaves_the_code_of_the_older(self, folder, version):
+    def test_a_newer_release_in_the_same_place_leaves_the_code_of_the_older(
+        self, directory, version
+    ):
         digests = Digests({"slug.tgz": "a" * 64})
-        self.keep(folder, version, digests)
-        accept(folder, version(2, Slug="slug.tgz"))
-        assert self.restarted(folder, digests).slug == Slug("slug.tgz", "SHA256:" + "a" * 64)
+        self.keep(directory, version, digests)
+        accept(directory, version(2, Slug="slug.tgz"))
+        assert self.restarted(directory, digests).slug == Slug("slug.tgz", "SHA256:" + "a" * 64)
 
-    def test_of_a_url_the_server_is_not_asked(self, folder, version):
-        release = self.keep(folder, version, Digests({"https://x/s": "a" * 64}), "https://x/s")
-        assert self.restarted(folder, Digests()) == release
+    def test_of_a_url_the_server_is_not_asked(self, directory, version):
+        release = self.keep(directory, version, Digests({"https://x/s": "a" * 64}), "https://x/s")
+        assert self.restarted(directory, Digests()) == release
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a file of another user")
-def test_what_is_kept_has_the_same_author_after_a_restart(folder, version):
-    os.chown(folder, 61001, 61001)
-    (folder / "new").write_bytes(version(1))
-    os.chown(folder / "new", 61001, 61001)
-    source = DirectorySource(folder)
+def test_what_is_kept_has_the_same_author_after_a_restart(directory, version):
+    os.chown(directory, 61001, 61001)
+    (directory / "new").write_bytes(version(1))
+    os.chown(directory / "new", 61001, 61001)
+    source = DirectorySource(directory)
     source.keep(release_of(source))
-    assert DirectorySource(folder).kept().author == (61001, 61001)
+    assert DirectorySource(directory).kept().author == (61001, 61001)

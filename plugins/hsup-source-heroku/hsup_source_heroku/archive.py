@@ -27,14 +27,14 @@ _ATTEMPTS = 3
 class Archives:
     """A directory of archives, by the ids of their slugs."""
 
-    def __init__(self, folder: str, url_of: Callable[[str], str], limits: Limits) -> None:
-        self._folder = folder
+    def __init__(self, directory: str, url_of: Callable[[str], str], limits: Limits) -> None:
+        self._directory = directory
         self._url_of = url_of
         self._limits = limits
 
     def path(self, part: Artifact) -> str:
         """Return the path of a slug's archive, whether or not it exists."""
-        return os.path.join(self._folder, f"{os.path.basename(part.id)}.tgz")
+        return os.path.join(self._directory, f"{os.path.basename(part.id)}.tgz")
 
     def has(self, part: Artifact) -> bool:
         """Tell whether the archive of a slug exists."""
@@ -71,8 +71,8 @@ class Archives:
     def keep_only(self, parts: Iterable[Artifact]) -> None:
         """Remove the archives of all other slugs, except those that are being downloaded."""
         kept = {os.path.basename(self.path(part)) for part in parts}
-        for name in set(os.listdir(self._folder)) - kept:
-            path = os.path.join(self._folder, name)
+        for name in set(os.listdir(self._directory)) - kept:
+            path = os.path.join(self._directory, name)
             if os.path.isdir(path):
                 _remove_unless_locked(path)
             else:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from hsup.directories import home
 from hsup.errors import UsageError
-from hsup.folders import home
 from hsup_source_heroku import API_URL, CREATE_KEY, DEFAULT_API_URL, TOKENS
 
 _NETRC = "NETRC"

@@ -22,9 +22,9 @@ import msgspec
 
 from hsup.archives.limits import read_limits
 from hsup.archives.progress import tell_of_waiting
+from hsup.directories import make_directories, state_directory
 from hsup.durable import UNFINISHED, write_durably
 from hsup.errors import SourceError
-from hsup.folders import make_folders, state_folder
 from hsup.locks import lock_or_make, unlock
 from hsup.model import Release
 from hsup_source_heroku import STATE_DIR, convert
@@ -43,12 +43,12 @@ class ReleaseCache:
     def __init__(
         self, environ: Mapping[str, str], url: str, app: str, url_of: Callable[[str], str]
     ) -> None:
-        base = environ.get(STATE_DIR) or state_folder("heroku", environ)
+        base = environ.get(STATE_DIR) or state_directory("heroku", environ)
         host = quote(urlsplit(url).netloc.rpartition("@")[2], safe=":")
-        self.folder = os.path.join(base, host, quote(app, safe=""))
-        self._newest = os.path.join(self.folder, "newest.json")
-        self._running = os.path.join(self.folder, "running.json")
-        self._slugs = os.path.join(self.folder, "slugs")
+        self.directory = os.path.join(base, host, quote(app, safe=""))
+        self._newest = os.path.join(self.directory, "newest.json")
+        self._running = os.path.join(self.directory, "running.json")
+        self._slugs = os.path.join(self.directory, "slugs")
         self.accepted: Snapshot | None = None
         self._archives = Archives(self._slugs, url_of, read_limits(environ))
 
@@ -67,8 +67,8 @@ class ReleaseCache:
         """
         archived = snapshot.archived
         with self._failures_told():
-            make_folders(self.folder)
-            make_folders(self._slugs)
+            make_directories(self.directory)
+            make_directories(self._slugs)
             if archived is None or self._archives.has(archived):
                 self._note(snapshot)
                 return
@@ -130,7 +130,7 @@ class ReleaseCache:
     def _locked(self) -> Iterator[None]:
         """Lock the directory, after making it if needed. Raises SourceError."""
         with self._failures_told():
-            make_folders(self.folder)
+            make_directories(self.directory)
             descriptor = lock_or_make(self._slugs, on_wait=tell_of_waiting)
             try:
                 yield
@@ -142,7 +142,9 @@ class ReleaseCache:
         try:
             yield
         except OSError as error:
-            text = f"cannot save the release for the next start in {self.folder}: {error.strerror}"
+            text = (
+                f"cannot save the release for the next start in {self.directory}: {error.strerror}"
+            )
             hint = f"free some space, or set {STATE_DIR} to a writable directory"
             raise SourceError(text, hint=hint) from error
 

@@ -66,7 +66,7 @@ class HerokuSource:
         self._seconds = seconds
         self._sleep = sleep
         self._clock = clock
-        self._turns = PollSchedule(seconds, clock())
+        self._schedule = PollSchedule(seconds, clock())
         self._snapshot: Snapshot | None = None
         self._adopted: tuple[Snapshot, ...] = ()  # whose slugs may be fetched, newest last
         self._faulty: str | None = None  # the id of a release that cannot be run
@@ -95,7 +95,7 @@ class HerokuSource:
             self._has_answered.clear()
             yield None
             await self._has_answered.wait()
-            await self._sleep(self._turns.wait_seconds(self._clock()))
+            await self._sleep(self._schedule.wait_seconds(self._clock()))
 
     def fetch_slug(self, release: Release) -> None:
         """Download the archive of a release, and keep the release. Raises HsupError."""
@@ -134,35 +134,35 @@ class HerokuSource:
 
     def _ask_for_one(self) -> Fetched:
         """Ask for what is due first, and for a release if none is known."""
-        if self._snapshot is not None and self._turns.next() == FORMATION:
+        if self._snapshot is not None and self._schedule.next() == FORMATION:
             return self._ask(FORMATION, self._scaled)
         try:
             return self._ask(RELEASES, self._newest)
         finally:
             if self._snapshot is None:
-                self._turns.skip_formation()
+                self._schedule.skip_formation()
 
     def _ask_for_all(self) -> Fetched:
         """Ask for release and formation, whatever is due; try a faulty release again."""
         self._faulty, known = None, self._snapshot
         fetched = self._ask(RELEASES, self._newest)
-        if self._turns.has_trouble or known is None or self._snapshot is not known:
+        if self._schedule.has_trouble or known is None or self._snapshot is not known:
             return fetched
         scaled = self._ask(FORMATION, self._scaled)
         return fetched._replace(release=scaled.release, failure=scaled.failure)
 
     def _ask(self, thing: str, ask: Callable[[], Fetched]) -> Fetched:
         """Return an answer, or the last known release after a failure."""
-        asked_at, was_in_trouble = self._clock(), self._turns.has_trouble
+        asked_at, was_in_trouble = self._clock(), self._schedule.has_trouble
         try:
             fetched = ask()
         except SourceError as error:
             if not isinstance(error, ApiError):
                 error = ApiError(error.args[0], hint=error.hint)
-            self._turns.failed(thing, error, self._clock(), random.random())
+            self._schedule.failed(thing, error, self._clock(), random.random())
             return self._go_on(error, is_first=not was_in_trouble)
-        self._turns.answered(thing, asked_at, self._client.remaining)
-        if was_in_trouble and not self._turns.has_trouble:
+        self._schedule.answered(thing, asked_at, self._client.remaining)
+        if was_in_trouble and not self._schedule.has_trouble:
             logger.info("%s answers again", self._client.url)
         return fetched
 

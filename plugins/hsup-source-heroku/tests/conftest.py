@@ -36,7 +36,7 @@ def make_source(environ: Mapping[str, str], tmp_path: Path) -> Iterator[Callable
     made = []
 
     def make(**changed):
-        settings = Settings(folder=str(tmp_path), environ={**environ, **changed}, app="shop")
+        settings = Settings(directory=str(tmp_path), environ={**environ, **changed}, app="shop")
         made.append(Followed(settings))
         return made[-1]
 

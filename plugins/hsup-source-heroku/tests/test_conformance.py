@@ -20,18 +20,18 @@ class TestHerokuSource(SourceSuite):
     def make_source(self, settings: Settings) -> Source:
         return HerokuSourceFactory().create(settings._replace(app="shop"))
 
-    def environ(self, folder: Path) -> Mapping[str, str]:
+    def environ(self, directory: Path) -> Mapping[str, str]:
         return {
             "HEROKU_API_URL": self.api.url,
             "HEROKU_ACCESS_TOKEN": self.api.token,
             "HSUP_HEROKU_CADENCE": "0.05",
-            "HSUP_HEROKU_DIR": str(folder / "heroku"),
+            "HSUP_HEROKU_DIR": str(directory / "heroku"),
         }
 
-    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
-        del folder
+    def give_release(self, directory: Path, config: Mapping[str, str]) -> None:
+        del directory
         self.app.release(config=config)
 
-    def give_fault(self, folder: Path) -> None:
-        del folder
+    def give_fault(self, directory: Path) -> None:
+        del directory
         self.app.release(archive=b"another").slug.checksum = "md5:0"

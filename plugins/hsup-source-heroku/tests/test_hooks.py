@@ -21,7 +21,7 @@ def claim(tmp_path: Path) -> Callable[..., object]:
         if netrc is not None:
             path.write_text(netrc)
         return factory.applies(
-            Settings(folder="/", environ={"NETRC": str(path), **environ}, app=app)
+            Settings(directory="/", environ={"NETRC": str(path), **environ}, app=app)
         )
 
     return claim
@@ -49,4 +49,4 @@ def test_without_a_key_nothing_is_claimed(claim, netrc):
 
 def test_what_is_wrong_with_a_key_is_told_by_who_uses_it(claim, tmp_path):
     assert claim("shop", netrc=NETRC.format('"a b"')) is Claim.FALLBACK
-    assert claim("shop", NETRC=str(tmp_path)) is Claim.FALLBACK  # a folder
+    assert claim("shop", NETRC=str(tmp_path)) is Claim.FALLBACK  # a directory

@@ -207,19 +207,19 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._turns: asyncio.Queue[None] = asyncio.Queue()
+        self._schedule: asyncio.Queue[None] = asyncio.Queue()
         self._sleeping = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
         self._sleeping.set()
-        await self._turns.get()
+        await self._schedule.get()
         self.now += seconds
 
     async def turn(self) -> None:
         """Return once hsup has asked for what was due, and is about to sleep again."""
         await self._sleeping.wait()
         self._sleeping.clear()
-        self._turns.put_nowait(None)
+        self._schedule.put_nowait(None)
         await self._sleeping.wait()
 
 
@@ -246,12 +246,12 @@ def is_good(release: apps.Release) -> bool:
 def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(happenings):
     hurried = mock.patch("hsup_source_heroku.archive._BACKOFF_SECONDS", 0.001)
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as directory,
         hurried,
         whose_threads_have_ended(),
         PlatformApi() as api,
     ):
-        asyncio.run(asyncio.wait_for(live_through(happenings, World(api), folder), 60))
+        asyncio.run(asyncio.wait_for(live_through(happenings, World(api), directory), 60))
         assert api.invalid == []
 
 
@@ -265,9 +265,9 @@ def whose_threads_have_ended() -> Iterator[None]:
         assert not thread.is_alive()
 
 
-async def live_through(happenings: Iterable[tuple[Any, ...]], world: World, folder: str) -> None:
+async def live_through(happenings: Iterable[tuple[Any, ...]], world: World, directory: str) -> None:
     clock, driver, budget = Clock(), JudgingDriver(world), Spent()
-    source = make_source(world.api, clock, budget, folder)
+    source = make_source(world.api, clock, budget, directory)
     calls, part = Calls(), Component("part", "memory", "hsup-memory", "1.2.3")
     supervisor = Supervisor(
         SupervisorOptions(
@@ -321,10 +321,10 @@ async def until(is_so: Callable[[], object]) -> None:
         await asyncio.sleep(0.005)
 
 
-def make_source(api: PlatformApi, clock: Clock, budget: Budget, folder: str) -> HerokuSource:
+def make_source(api: PlatformApi, clock: Clock, budget: Budget, directory: str) -> HerokuSource:
     client = Client(api.url, api.token, budget, clock=lambda: clock.now)
     reader = Reader(client, "shop")
-    kept = ReleaseCache({"HSUP_HEROKU_DIR": folder}, api.url, "shop", reader.archive_url)
+    kept = ReleaseCache({"HSUP_HEROKU_DIR": directory}, api.url, "shop", reader.archive_url)
     return HerokuSource(
         reader,
         client,

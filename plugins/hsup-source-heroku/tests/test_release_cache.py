@@ -134,7 +134,7 @@ def test_what_a_crash_left_half_written_is_replaced(make_source, tmp_path):
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_folder_that_cannot_be_written_is_told(make_source, tmp_path):
+def test_a_directory_that_cannot_be_written_is_told(make_source, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(HsupError, match="HSUP_HEROKU_DIR"):
         make_source(HSUP_HEROKU_DIR=str(tmp_path / "file")).fetch()

@@ -13,7 +13,7 @@ from hsup_source_heroku.releases import releases
 def test_releases_are_listed_without_what_is_only_shown(api, environ, tmp_path, capsys):
     for field in ("user", "description", "created_at"):
         api.fail(api.without(field, is_null=True), path="/releases")
-        settings = Settings(folder=str(tmp_path), environ=environ, app="shop")
+        settings = Settings(directory=str(tmp_path), environ=environ, app="shop")
         before = SimpleNamespace(settings=lambda settings=settings: settings)
         releases.main([], obj=before, standalone_mode=False)
         assert "v1" in capsys.readouterr().out

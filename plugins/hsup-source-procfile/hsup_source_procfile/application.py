@@ -47,16 +47,16 @@ class Application(NamedTuple):
         )
 
 
-def read_application(folder: str) -> Application:
+def read_application(directory: str) -> Application:
     """Read the three files; .env and app.json may be missing.
 
     Raises SourceError if a file cannot be read.
     """
-    processes, procfile_faults = read_procfile(os.path.join(folder, PROCFILE))
+    processes, procfile_faults = read_procfile(os.path.join(directory, PROCFILE))
     no_config: dict[str, str] = {}
-    config, env_faults = _read(os.path.join(folder, ENV), dotenv_file.parse, no_config, _ABSENT)
+    config, env_faults = _read(os.path.join(directory, ENV), dotenv_file.parse, no_config, _ABSENT)
     app, app_faults = _read(
-        os.path.join(folder, APP_JSON), app_json.parse, app_json.AppJson(), _ABSENT
+        os.path.join(directory, APP_JSON), app_json.parse, app_json.AppJson(), _ABSENT
     )
     unused = app_json.unused_quantities(app, [process.name for process in processes])
     return Application(

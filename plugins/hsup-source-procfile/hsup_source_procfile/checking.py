@@ -15,7 +15,7 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     a file is validated by itself. Returns None for a file whose name is not that
     of a Procfile. Raises SourceError.
     """
-    named = Path(settings.folder, path or "")
+    named = Path(settings.directory, path or "")
     if named.is_dir():
         if path is not None and not (named / PROCFILE).is_file():
             return None

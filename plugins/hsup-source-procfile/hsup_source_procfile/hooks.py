@@ -22,7 +22,7 @@ class ProcfileSourceFactory:
 
     def applies(self, settings: Settings) -> Claim:
         """Return `Claim.FOUND` if there is a Procfile in the current directory."""
-        is_here = os.path.isfile(os.path.join(settings.folder, "Procfile"))
+        is_here = os.path.isfile(os.path.join(settings.directory, "Procfile"))
         return Claim.FOUND if is_here else Claim.NONE
 
     def create(self, settings: Settings) -> Source:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+from hsup.directories import make_directories, state_directory
 from hsup.durable import UNFINISHED, write_durably
 from hsup.errors import SourceError
-from hsup.folders import make_folders, state_folder
 from hsup.model import Command, ProcessType, Release
 from hsup.validation import release_faults
 
@@ -31,11 +31,11 @@ _ROOT = quote("/", safe="")
 _MOST_KEPT = 100
 
 
-def keep(release: Release, folder: str, environ: Mapping[str, str]) -> None:
+def keep(release: Release, directory: str, environ: Mapping[str, str]) -> None:
     """Keep a release for the next hsup in a directory. Raises SourceError."""
-    path = _path(folder, environ)
+    path = _path(directory, environ)
     try:
-        make_folders(os.path.dirname(path))
+        make_directories(os.path.dirname(path))
         write_durably(path, json.dumps(_said(release)).encode("ascii"))
         _make_room(os.path.dirname(path))
     except OSError as error:
@@ -63,12 +63,12 @@ def _age(entry: os.DirEntry[str]) -> float:
         return 0.0
 
 
-def kept(folder: str, environ: Mapping[str, str]) -> Release | None:
+def kept(directory: str, environ: Mapping[str, str]) -> Release | None:
     """Return the release that ran last in a directory, None without one.
 
     Raises SourceError if its file cannot be read for now.
     """
-    path = _path(folder, environ)
+    path = _path(directory, environ)
     try:
         with open(path, encoding="ascii") as file:
             return _release(json.load(file))
@@ -124,10 +124,12 @@ def _number(found: Any) -> int:
     return found
 
 
-def _path(folder: str, environ: Mapping[str, str]) -> str:
-    name = quote(os.fsencode(folder), safe="")
+def _path(directory: str, environ: Mapping[str, str]) -> str:
+    name = quote(os.fsencode(directory), safe="")
     if len(name) > _LONGEST_NAME:
         import hashlib
 
         name = _ROOT + hashlib.sha256(name.encode()).hexdigest()
-    return os.path.join(environ.get(STATE_DIR) or state_folder("procfile", environ), f"{name}.json")
+    return os.path.join(
+        environ.get(STATE_DIR) or state_directory("procfile", environ), f"{name}.json"
+    )

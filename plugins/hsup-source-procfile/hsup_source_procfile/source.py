@@ -25,24 +25,24 @@ class ProcfileSource:
         self._settings = settings
         self._accepted: Release | None = None
         # Kept open, so that no other directory gets their inodes while they may be run.
-        self._folder: int | None = None  # of the release that was accepted last
-        self._kept_folder: int | None = None
+        self._directory: int | None = None  # of the release that was accepted last
+        self._kept_directory: int | None = None
 
     def fetch(self) -> Fetched:
         """Read the three files; the version counts from 1, up with every change of content.
 
         Raises SourceError if a file cannot be read, or there is no Procfile.
         """
-        folder = os.path.realpath(self._settings.folder)
-        opened = _opened(folder)
+        directory = os.path.realpath(self._settings.directory)
+        opened = _opened(directory)
         unneeded: int | None = opened
         try:
-            application = read_application(folder)
+            application = read_application(directory)
             faulty_file = application.faulty_file
             if faulty_file is not None:
                 return Fetched(release=self._accepted, rejected=_rejected(application, faulty_file))
-            self._accepted = self._release(application, _slug(folder, opened))
-            self._folder, unneeded = opened, self._folder
+            self._accepted = self._release(application, _slug(directory, opened))
+            self._directory, unneeded = opened, self._directory
         finally:
             _close(unneeded)
         warnings = tuple(str(fault) for fault in application.faults_seen_from(""))
@@ -52,35 +52,35 @@ class ProcfileSource:
         """Keep the release that runs, outside of its directory. Raises SourceError."""
         from hsup_source_procfile import kept
 
-        kept.keep(release, self._settings.folder, self._settings.environ)
+        kept.keep(release, self._settings.directory, self._settings.environ)
 
     def kept(self) -> Release | None:
         """Return the release that ran last here, with the current directory as its slug."""
         from hsup_source_procfile import kept
 
-        release = kept.kept(self._settings.folder, self._settings.environ)
+        release = kept.kept(self._settings.directory, self._settings.environ)
         if release is None:
             return None
-        folder = os.path.realpath(self._settings.folder)
-        opened = _opened(folder)
-        _close(self._kept_folder)
-        self._kept_folder = opened
-        return release._replace(slug=_slug(folder, opened))
+        directory = os.path.realpath(self._settings.directory)
+        opened = _opened(directory)
+        _close(self._kept_directory)
+        self._kept_directory = opened
+        return release._replace(slug=_slug(directory, opened))
 
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and whenever one of the three files may have changed."""
         # Not at the top: only watching needs asyncio.
         from pathlib import Path
 
-        from hsup.watch import folder_changes
+        from hsup.watch import directory_changes
 
-        return folder_changes(Path(self._settings.folder), (PROCFILE, ENV, APP_JSON))
+        return directory_changes(Path(self._settings.directory), (PROCFILE, ENV, APP_JSON))
 
     def _release(self, application: Application, slug: Slug) -> Release:
         """Return the last accepted release if its content is the same, else the next version."""
         last = self._accepted
         release = Release(
-            app=self._settings.app or application.name or self._folder_name(),
+            app=self._settings.app or application.name or self._directory_name(),
             version=last.version if last else 1,
             config=application.config,
             processes=application.processes,
@@ -90,16 +90,16 @@ class ProcfileSource:
             return release
         return release._replace(version=last.version + 1)
 
-    def _folder_name(self) -> str:
-        name = os.path.basename(os.path.realpath(self._settings.folder))
+    def _directory_name(self) -> str:
+        name = os.path.basename(os.path.realpath(self._settings.directory))
         return name if name and line_problem(name) is None else "app"
 
 
-def _opened(folder: str) -> int:
+def _opened(directory: str) -> int:
     try:
-        return os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise SourceError(f"cannot read {folder}: {error.strerror}") from error
+        raise SourceError(f"cannot read {directory}: {error.strerror}") from error
 
 
 def _close(descriptor: int | None) -> None:
@@ -107,8 +107,8 @@ def _close(descriptor: int | None) -> None:
         os.close(descriptor)
 
 
-def _slug(folder: str, opened: int) -> Slug:
-    return Slug(location=folder, inode=os.fstat(opened).st_ino)
+def _slug(directory: str, opened: int) -> Slug:
+    return Slug(location=directory, inode=os.fstat(opened).st_ino)
 
 
 def _rejected(application: Application, file: str) -> ReleaseRejected:

@@ -11,7 +11,7 @@ from hsup_source_procfile.checking import check
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(folder=str(tmp_path), environ={})
+    return Settings(directory=str(tmp_path), environ={})
 
 
 def faults_of(checked: Checked | None) -> list[str]:
@@ -52,7 +52,7 @@ def test_a_named_procfile_is_validated_by_itself(tmp_path, settings, name):
     assert faults_of(checked) == ['line 1: "web" must have a command']
 
 
-def test_a_named_folder_is_validated_with_its_three_files(tmp_path, settings):
+def test_a_named_directory_is_validated_with_its_three_files(tmp_path, settings):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "Procfile").write_text("web: ./serve\n")
     (tmp_path / "shop" / ".env").write_text("=2\n")
@@ -61,9 +61,9 @@ def test_a_named_folder_is_validated_with_its_three_files(tmp_path, settings):
     assert faults_of(checked) == ["shop/.env line 1: must be KEY=value, with every quote closed"]
 
 
-@pytest.mark.parametrize("name", ["new", "app.json", "Procfiles", "folder"])
+@pytest.mark.parametrize("name", ["new", "app.json", "Procfiles", "directory"])
 def test_what_is_no_procfile_is_left_to_others(tmp_path, settings, name):
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "directory").mkdir()
     assert check(Path(name), settings) is None
 
 

@@ -14,9 +14,11 @@ class TestProcfileSource(SourceSuite):
     def make_source(self, settings: Settings) -> Source:
         return ProcfileSourceFactory().create(settings)
 
-    def give_release(self, folder: Path, config: Mapping[str, str]) -> None:
-        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in config.items()))
-        (folder / "Procfile").write_text("web: true\n")
+    def give_release(self, directory: Path, config: Mapping[str, str]) -> None:
+        (directory / ".env").write_text(
+            "".join(f"{name}={value}\n" for name, value in config.items())
+        )
+        (directory / "Procfile").write_text("web: true\n")
 
-    def give_fault(self, folder: Path) -> None:
-        (folder / "Procfile").write_text("web:\n")
+    def give_fault(self, directory: Path) -> None:
+        (directory / "Procfile").write_text("web:\n")

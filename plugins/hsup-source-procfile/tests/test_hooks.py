@@ -17,7 +17,7 @@ def factory() -> SourceFactory:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(folder=str(tmp_path), environ={})
+    return Settings(directory=str(tmp_path), environ={})
 
 
 def test_it_applies_where_there_is_a_procfile(tmp_path, factory, settings):
@@ -26,12 +26,12 @@ def test_it_applies_where_there_is_a_procfile(tmp_path, factory, settings):
     assert factory.applies(settings) is Claim.FOUND
 
 
-def test_a_folder_called_procfile_is_none(tmp_path, factory, settings):
+def test_a_directory_called_procfile_is_none(tmp_path, factory, settings):
     (tmp_path / "Procfile").mkdir()
     assert factory.applies(settings) is Claim.NONE
 
 
-def test_it_makes_a_source_of_the_folder(tmp_path, factory, settings):
+def test_it_makes_a_source_of_the_directory(tmp_path, factory, settings):
     (tmp_path / "Procfile").write_text("web: ./serve\n")
     assert factory.create(settings).fetch().release.process("web") is not None
     assert factory.check(None, settings).faults == ()
@@ -56,6 +56,6 @@ def test_a_procfile_by_itself_is_fetched_without_what_is_heavy(tmp_path):
     loaded = loaded_after(
         "from pathlib import Path; from hsup.api import Settings;"
         "from hsup_source_procfile.source import ProcfileSource;"
-        f"ProcfileSource(Settings(folder=Path({str(tmp_path)!r}), environ={{}})).fetch()"
+        f"ProcfileSource(Settings(directory=Path({str(tmp_path)!r}), environ={{}})).fetch()"
     )
     assert not loaded & {"asyncio", "asyncinotify", "dotenv", "json", "difflib"}

@@ -19,12 +19,14 @@ from hsup_source_procfile.source import ProcfileSource
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    folder = tmp_path / "app"
-    folder.mkdir()
-    (folder / "Procfile").write_text("web: ./web\nrelease: rake db:migrate\n")
-    (folder / ".env").write_text("A=é\n")
-    (folder / "app.json").write_text('{"formation": {"web": {"quantity": 2, "size": "eco"}}}')
-    return Settings(folder=str(folder), environ={"HSUP_PROCFILE_DIR": str(tmp_path / "state")})
+    directory = tmp_path / "app"
+    directory.mkdir()
+    (directory / "Procfile").write_text("web: ./web\nrelease: rake db:migrate\n")
+    (directory / ".env").write_text("A=é\n")
+    (directory / "app.json").write_text('{"formation": {"web": {"quantity": 2, "size": "eco"}}}')
+    return Settings(
+        directory=str(directory), environ={"HSUP_PROCFILE_DIR": str(tmp_path / "state")}
+    )
 
 
 def release_of(source: ProcfileSource) -> Release:
@@ -34,8 +36,8 @@ def release_of(source: ProcfileSource) -> Release:
 
 
 def kept_files(settings: Settings) -> list[str]:
-    folder = settings.environ["HSUP_PROCFILE_DIR"]
-    return [os.path.join(folder, name) for name in os.listdir(folder)]
+    directory = settings.environ["HSUP_PROCFILE_DIR"]
+    return [os.path.join(directory, name) for name in os.listdir(directory)]
 
 
 def test_what_was_kept_is_the_same_release_after_a_restart(settings):
@@ -46,31 +48,31 @@ def test_what_was_kept_is_the_same_release_after_a_restart(settings):
     assert again.kept() == again.fetch().release == release
 
 
-def test_a_folder_that_was_made_again_is_the_one_that_is_run(settings, tmp_path):
+def test_a_directory_that_was_made_again_is_the_one_that_is_run(settings, tmp_path):
     source = ProcfileSource(settings)
     source.keep(release_of(source))
-    os.rename(settings.folder, tmp_path / "before")
-    os.mkdir(settings.folder)
-    assert ProcfileSource(settings).kept().slug.inode == os.stat(settings.folder).st_ino
+    os.rename(settings.directory, tmp_path / "before")
+    os.mkdir(settings.directory)
+    assert ProcfileSource(settings).kept().slug.inode == os.stat(settings.directory).st_ino
 
 
-def test_it_is_for_the_user_alone_and_nothing_is_in_the_folder(settings):
-    before = sorted(os.listdir(settings.folder))
+def test_it_is_for_the_user_alone_and_nothing_is_in_the_directory(settings):
+    before = sorted(os.listdir(settings.directory))
     source = ProcfileSource(settings)
     source.keep(release_of(source))
     (path,) = kept_files(settings)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
-    assert sorted(os.listdir(settings.folder)) == before
+    assert sorted(os.listdir(settings.directory)) == before
 
 
-def test_each_folder_has_its_own(settings, tmp_path):
+def test_each_directory_has_its_own(settings, tmp_path):
     source = ProcfileSource(settings)
     source.keep(release_of(source))
-    assert ProcfileSource(settings._replace(folder=str(tmp_path / "other"))).kept() is None
+    assert ProcfileSource(settings._replace(directory=str(tmp_path / "other"))).kept() is None
 
 
-def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touched(
+def test_no_more_is_kept_than_of_a_hundred_directories_and_nothing_of_others_is_touched(
     settings, tmp_path
 ):
     state = tmp_path / "state"
@@ -91,7 +93,7 @@ def test_no_more_is_kept_than_of_a_hundred_folders_and_nothing_of_others_is_touc
     assert source.kept() is not None
 
 
-def test_another_hsup_in_the_folder_keeps_its_release_meanwhile(settings, monkeypatch):
+def test_another_hsup_in_the_directory_keeps_its_release_meanwhile(settings, monkeypatch):
     """The other one runs after this one has written its file, and before it renames it."""
     source, other = ProcfileSource(settings), ProcfileSource(settings)
     release = release_of(source)
@@ -173,7 +175,7 @@ def test_what_a_broken_one_is_made_of_is_good(settings):
     assert replace_kept(settings, json.dumps(GOOD)).processes[0].command.words == ("./web",)
 
 
-def test_a_folder_that_cannot_be_written_is_told(settings, tmp_path):
+def test_a_directory_that_cannot_be_written_is_told(settings, tmp_path):
     (tmp_path / "state").write_text("")
     source = ProcfileSource(settings)
     with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a writable directory"):

@@ -17,23 +17,23 @@ LONG_ENOUGH_SECONDS = 60
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    (folder / "Procfile").write_text("web: ./serve\nworker: ./work\n")
-    return folder
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    (directory / "Procfile").write_text("web: ./serve\nworker: ./work\n")
+    return directory
 
 
 @pytest.fixture
-def source(folder: Path) -> ProcfileSource:
-    return ProcfileSource(Settings(folder=str(folder), environ={}))
+def source(directory: Path) -> ProcfileSource:
+    return ProcfileSource(Settings(directory=str(directory), environ={}))
 
 
-def inode_of(folder: Path) -> int:
-    return folder.stat().st_ino
+def inode_of(directory: Path) -> int:
+    return directory.stat().st_ino
 
 
-def test_a_folder_with_only_a_procfile_is_a_release(folder, source):
+def test_a_directory_with_only_a_procfile_is_a_release(directory, source):
     fetched = source.fetch()
     assert fetched.release == Release(
         app="shop",
@@ -42,22 +42,22 @@ def test_a_folder_with_only_a_procfile_is_a_release(folder, source):
             ProcessType(name="web", command=Command(words=("./serve",))),
             ProcessType(name="worker", command=Command(words=("./work",))),
         ),
-        slug=Slug(location=str(folder), inode=inode_of(folder)),
+        slug=Slug(location=str(directory), inode=inode_of(directory)),
     )
     assert fetched.rejected is None
     assert fetched.warnings == ()
 
 
-def test_the_three_files_together_are_a_release(folder, source):
-    (folder / "Procfile").write_text("release: ./migrate\nweb: ./serve\nworker: ./work\n")
-    (folder / ".env").write_text("A=1\n")
+def test_the_three_files_together_are_a_release(directory, source):
+    (directory / "Procfile").write_text("release: ./migrate\nweb: ./serve\nworker: ./work\n")
+    (directory / ".env").write_text("A=1\n")
     formation = {
         "release": {"size": "performance-m"},
         "web": {"quantity": 2, "size": "eco"},
         "worker": {"quantity": 0},
     }
     app_json = {"name": "store", "formation": formation}
-    (folder / "app.json").write_text(json.dumps(app_json))
+    (directory / "app.json").write_text(json.dumps(app_json))
     release = source.fetch().release
     assert release.app == "store"
     assert release.config == {"A": "1"}
@@ -67,33 +67,35 @@ def test_the_three_files_together_are_a_release(folder, source):
     assert sizes == {"release": "performance-m", "web": "eco", "worker": None}
 
 
-def test_a_quantity_of_the_release_phase_does_not_count(folder, source):
-    (folder / "Procfile").write_text("release: ./migrate\n")
-    (folder / "app.json").write_text('{"formation": {"release": {"quantity": 3}}}')
+def test_a_quantity_of_the_release_phase_does_not_count(directory, source):
+    (directory / "Procfile").write_text("release: ./migrate\n")
+    (directory / "app.json").write_text('{"formation": {"release": {"quantity": 3}}}')
     assert source.fetch().release.process("release").quantity == 0
 
 
-def test_the_name_that_the_user_gave_is_the_one_of_the_app(folder):
-    (folder / "app.json").write_text('{"name": "store"}')
-    source = ProcfileSource(Settings(folder=str(folder), environ={}, app="mine"))
+def test_the_name_that_the_user_gave_is_the_one_of_the_app(directory):
+    (directory / "app.json").write_text('{"name": "store"}')
+    source = ProcfileSource(Settings(directory=str(directory), environ={}, app="mine"))
     assert source.fetch().release.app == "mine"
 
 
-def test_the_version_counts_contents(folder, source):
+def test_the_version_counts_contents(directory, source):
     assert source.fetch().release.version == 1
     assert source.fetch().release.version == 1
-    (folder / ".env").write_text("A=1\n")
+    (directory / ".env").write_text("A=1\n")
     assert source.fetch().release.version == 2
-    (folder / "Procfile").write_text("# a comment changes nothing\nweb: ./serve\nworker: ./work\n")
+    (directory / "Procfile").write_text(
+        "# a comment changes nothing\nweb: ./serve\nworker: ./work\n"
+    )
     assert source.fetch().release.version == 2
-    (folder / ".env").unlink()
+    (directory / ".env").unlink()
     assert source.fetch().release.version == 3
 
 
-def test_warnings_name_their_file_and_keep_nothing_from_running(folder, source):
-    (folder / "Procfile").write_text("web ./serve\n")
-    (folder / ".env").write_text("A\n")
-    (folder / "app.json").write_text('{"formation": {"clock": {"quantity": 1}}}')
+def test_warnings_name_their_file_and_keep_nothing_from_running(directory, source):
+    (directory / "Procfile").write_text("web ./serve\n")
+    (directory / ".env").write_text("A\n")
+    (directory / "app.json").write_text('{"formation": {"clock": {"quantity": 1}}}')
     fetched = source.fetch()
     assert fetched.release is not None
     assert fetched.warnings == (
@@ -103,21 +105,21 @@ def test_warnings_name_their_file_and_keep_nothing_from_running(folder, source):
     )
 
 
-def test_a_faulty_first_procfile_is_no_release(folder, source):
-    (folder / "Procfile").write_text("web:\n")
+def test_a_faulty_first_procfile_is_no_release(directory, source):
+    (directory / "Procfile").write_text("web:\n")
     fetched = source.fetch()
     assert fetched.release is None
     assert str(fetched.rejected) == 'cannot read Procfile: line 1: "web" must have a command'
 
 
-def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(folder, source):
+def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(directory, source):
     good = source.fetch().release
-    (folder / "Procfile").write_text("web: ./new\nworker\n")
+    (directory / "Procfile").write_text("web: ./new\nworker\n")
     for _ in range(2):
         fetched = source.fetch()
         assert fetched.release == good
         assert str(fetched.rejected).startswith("cannot read Procfile: line 2: must be")
-    (folder / "Procfile").write_text("web: ./new\n")
+    (directory / "Procfile").write_text("web: ./new\n")
     fetched = source.fetch()
     assert fetched.rejected is None
     assert fetched.release.version == 2
@@ -142,23 +144,23 @@ def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(folder
         ("Procfile", "#" * 2_000_000, "cannot read Procfile: must not be larger than 1 MiB"),
     ],
 )
-def test_a_rejection_names_the_file_at_fault(folder, source, file, content, message):
-    (folder / file).write_text(content)
+def test_a_rejection_names_the_file_at_fault(directory, source, file, content, message):
+    (directory / file).write_text(content)
     assert str(source.fetch().rejected).startswith(message)
 
 
-def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(folder, source):
-    (folder / "Procfile").write_text("web ./serve\nworker\n")
-    (folder / ".env").write_text("=x\n")
+def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(directory, source):
+    (directory / "Procfile").write_text("web ./serve\nworker\n")
+    (directory / ".env").write_text("=x\n")
     rejected = source.fetch().rejected
     places = [(fault.file, fault.place) for fault in rejected.faults]
     assert places == [("", "line 2"), (".env", "line 1")]
 
 
 @pytest.mark.parametrize("file", ["Procfile", ".env", "app.json"])
-def test_a_file_that_cannot_be_opened_is_a_source_error(folder, source, file):
+def test_a_file_that_cannot_be_opened_is_a_source_error(directory, source, file):
     source.fetch()
-    path = folder / file
+    path = directory / file
     path.unlink(missing_ok=True)
     # A link to itself cannot be opened by anybody, root included.
     path.symlink_to(path)
@@ -166,28 +168,30 @@ def test_a_file_that_cannot_be_opened_is_a_source_error(folder, source, file):
         source.fetch()
 
 
-def test_a_deleted_procfile_is_a_source_error_and_may_come_back(folder, source):
+def test_a_deleted_procfile_is_a_source_error_and_may_come_back(directory, source):
     good = source.fetch().release
-    text = (folder / "Procfile").read_text()
-    (folder / "Procfile").unlink()
+    text = (directory / "Procfile").read_text()
+    (directory / "Procfile").unlink()
     with pytest.raises(SourceError, match=r"cannot read .*Procfile: No such file or directory"):
         source.fetch()
-    (folder / "Procfile").write_text(text)
+    (directory / "Procfile").write_text(text)
     assert source.fetch().release == good
 
 
 @pytest.mark.parametrize("file", ["Procfile", ".env", "app.json"])
-def test_a_fifo_in_place_of_a_file_is_rejected_and_the_last_release_goes_on(folder, source, file):
+def test_a_fifo_in_place_of_a_file_is_rejected_and_the_last_release_goes_on(
+    directory, source, file
+):
     good = source.fetch().release
-    (folder / file).unlink(missing_ok=True)
-    os.mkfifo(folder / file)
+    (directory / file).unlink(missing_ok=True)
+    os.mkfifo(directory / file)
     fetched = source.fetch()
     assert fetched.release == good
     assert str(fetched.rejected) == f"cannot read {file}: must be a file, got a FIFO"
 
 
-def test_a_virtual_environment_called_dot_env_is_no_config(folder, source):
-    (folder / ".env").mkdir()
+def test_a_virtual_environment_called_dot_env_is_no_config(directory, source):
+    (directory / ".env").mkdir()
     assert source.fetch().release.config == {}
 
 
@@ -199,13 +203,15 @@ def test_a_virtual_environment_called_dot_env_is_no_config(folder, source):
         ("app.json", '{"formation": {"web": {"quantity": 3}}}'),
     ],
 )
-def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(folder, source, file, content):
+def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(
+    directory, source, file, content
+):
     async def edit():
         changes = source.changes()
         async with asyncio.timeout(LONG_ENOUGH_SECONDS):
             await anext(changes)
             first = source.fetch().release
-            (folder / file).write_text(content)
+            (directory / file).write_text(content)
             await anext(changes)
         await changes.aclose()
         return first, source.fetch().release
@@ -215,13 +221,13 @@ def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(folder, sou
     assert first != second
 
 
-def test_a_procfile_that_an_editor_replaces_is_told(folder, source):
+def test_a_procfile_that_an_editor_replaces_is_told(directory, source):
     async def replace():
         changes = source.changes()
         async with asyncio.timeout(LONG_ENOUGH_SECONDS):
             await anext(changes)
-            (folder / "Procfile~new").write_text("web: ./other\n")
-            (folder / "Procfile~new").rename(folder / "Procfile")
+            (directory / "Procfile~new").write_text("web: ./other\n")
+            (directory / "Procfile~new").rename(directory / "Procfile")
             await anext(changes)
         await changes.aclose()
 
@@ -229,60 +235,60 @@ def test_a_procfile_that_an_editor_replaces_is_told(folder, source):
     assert str(source.fetch().release.process("web").command) == "./other"
 
 
-def test_the_same_files_in_a_folder_made_again_are_a_new_release(folder, source):
+def test_the_same_files_in_a_directory_made_again_are_a_new_release(directory, source):
     first = source.fetch().release
-    for _ in range(3):  # an inode that is free again is given to the next folder
-        procfile = (folder / "Procfile").read_text()
-        shutil.rmtree(folder)
-        folder.mkdir()
-        (folder / "Procfile").write_text(procfile)
+    for _ in range(3):  # an inode that is free again is given to the next directory
+        procfile = (directory / "Procfile").read_text()
+        shutil.rmtree(directory)
+        directory.mkdir()
+        (directory / "Procfile").write_text(procfile)
         last, first = first, source.fetch().release
         assert first.version == last.version + 1
         assert not first.differs_in_scale_only(last)
-        assert first.slug.inode == inode_of(folder) != last.slug.inode
+        assert first.slug.inode == inode_of(directory) != last.slug.inode
 
 
-def times_open(folder: os.stat_result) -> int:
+def times_open(directory: os.stat_result) -> int:
     """Return how many descriptors of this process refer to a directory, even a removed one."""
     with os.scandir("/proc/self/fd") as found:
         paths = [one.path for one in found]
-    return sum(os.path.samestat(os.stat(path), folder) for path in paths if os.path.exists(path))
+    return sum(os.path.samestat(os.stat(path), directory) for path in paths if os.path.exists(path))
 
 
-def test_the_folder_of_the_accepted_release_is_held_while_the_next_is_faulty(folder, source):
+def test_the_directory_of_the_accepted_release_is_held_while_the_next_is_faulty(directory, source):
     source.fetch()
-    accepted = folder.stat()
-    shutil.rmtree(folder)
-    folder.mkdir()
-    (folder / "Procfile").write_text("web\n")
+    accepted = directory.stat()
+    shutil.rmtree(directory)
+    directory.mkdir()
+    (directory / "Procfile").write_text("web\n")
     for _ in range(3):
         assert source.fetch().rejected is not None
-        assert (times_open(accepted), times_open(folder.stat())) == (1, 0)
-    (folder / "Procfile").write_text("web: ./serve\n")
+        assert (times_open(accepted), times_open(directory.stat())) == (1, 0)
+    (directory / "Procfile").write_text("web: ./serve\n")
     for _ in range(3):
-        assert source.fetch().release.slug.inode == inode_of(folder)
-        assert (times_open(accepted), times_open(folder.stat())) == (0, 1)
+        assert source.fetch().release.slug.inode == inode_of(directory)
+        assert (times_open(accepted), times_open(directory.stat())) == (0, 1)
 
 
-def test_the_folder_of_the_kept_release_is_held_while_there_is_no_procfile(folder, tmp_path):
+def test_the_directory_of_the_kept_release_is_held_while_there_is_no_procfile(directory, tmp_path):
     environ = {"HSUP_PROCFILE_DIR": str(tmp_path / "state")}
-    before, source = (ProcfileSource(Settings(str(folder), environ)) for _ in range(2))
+    before, source = (ProcfileSource(Settings(str(directory), environ)) for _ in range(2))
     release = before.fetch().release
     assert release
     before.keep(release)
-    (folder / "Procfile").unlink()
+    (directory / "Procfile").unlink()
     for _ in range(3):
-        assert source.kept().slug.inode == inode_of(folder)
+        assert source.kept().slug.inode == inode_of(directory)
         with pytest.raises(SourceError):
             source.fetch()
-        assert times_open(folder.stat()) == 1 + 1
+        assert times_open(directory.stat()) == 1 + 1
 
 
-def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(folder, tmp_path):
+def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(directory, tmp_path):
     other, link = tmp_path / "other", tmp_path / "current"
-    shutil.copytree(folder, other)
-    link.symlink_to(folder)
-    source = ProcfileSource(Settings(folder=str(link), environ={}))
+    shutil.copytree(directory, other)
+    link.symlink_to(directory)
+    source = ProcfileSource(Settings(directory=str(link), environ={}))
 
     async def turn():
         changes = source.changes()
@@ -299,11 +305,11 @@ def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(folder, tmp_pa
         return first, second, source.fetch().release
 
     first, second, third = asyncio.run(turn())
-    assert [one.slug.location for one in (first, second)] == [str(folder), str(other)]
+    assert [one.slug.location for one in (first, second)] == [str(directory), str(other)]
     assert (second.version, str(third.process("web").command)) == (2, "./third")
 
 
-def test_a_folder_that_is_gone_is_an_error(folder, source):
-    folder.rename(folder.with_name("moved"))
-    with pytest.raises(SourceError, match=f"cannot read {folder}: No such file"):
+def test_a_directory_that_is_gone_is_an_error(directory, source):
+    directory.rename(directory.with_name("moved"))
+    with pytest.raises(SourceError, match=f"cannot read {directory}: No such file"):
         source.fetch()

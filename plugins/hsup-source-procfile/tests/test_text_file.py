@@ -75,6 +75,6 @@ def test_a_fifo_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path, monke
     assert str(read_text(tmp_path / "Procfile")) == "must be a file, got a FIFO"
 
 
-def test_a_folder_is_an_os_error(tmp_path):
+def test_a_directory_is_an_os_error(tmp_path):
     with pytest.raises(IsADirectoryError):
         read_text(tmp_path)

@@ -15,12 +15,12 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from hsup.directories import make_directories, state_directory
 from hsup.durable import write_durably
 from hsup.errors import DriverError
-from hsup.folders import make_folders, state_folder
 from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file, unlock
 
-FOLDER = "HSUP_DOCKER_DIR"
+DIRECTORY = "HSUP_DOCKER_DIR"
 
 #: The suffix of the directory of an instance that is being removed.
 _REMOVING = ".going"
@@ -33,19 +33,19 @@ class InstanceRegistry:
     """
 
     def __init__(self, environ: Mapping[str, str], engine: str) -> None:
-        base = environ.get(FOLDER) or state_folder("docker", environ)
-        self.folder = f"{base}/{engine.replace('/', '-')}"
+        base = environ.get(DIRECTORY) or state_directory("docker", environ)
+        self.directory = f"{base}/{engine.replace('/', '-')}"
         self._locks: dict[str, int] = {}
         try:
-            make_folders(f"{self.folder}/instances")
-            for name in os.listdir(self.folder):
+            make_directories(f"{self.directory}/instances")
+            for name in os.listdir(self.directory):
                 if name.endswith(_REMOVING):  # by an hsup that was killed meanwhile
-                    _remove(f"{self.folder}/{name}")
+                    _remove(f"{self.directory}/{name}")
             self.id = self._read_id()
             self.instance = self._register()
         except OSError as error:
             text = f"cannot write to the directory {base}: {error.strerror}"
-            raise DriverError(text, hint=f"set {FOLDER} to another directory") from error
+            raise DriverError(text, hint=f"set {DIRECTORY} to another directory") from error
 
     @property
     def owner(self) -> str:
@@ -55,14 +55,14 @@ class InstanceRegistry:
     @property
     def owners(self) -> Sequence[str]:
         """Return the owners of all other hsups, running or ended."""
-        instances = os.listdir(f"{self.folder}/instances")
+        instances = os.listdir(f"{self.directory}/instances")
         return [self._owner(instance) for instance in instances if instance != self.instance]
 
     def position_file(self, owner: str, container: str) -> str:
         """Return the path of the position in the output of a container."""
         return f"{self._path(owner.rpartition('/')[2])}/{container}"
 
-    def inherit(self, owner: str, *, lost: bool = False) -> bool:
+    def adopt(self, owner: str, *, lost: bool = False) -> bool:
         """Claim an owner whose hsup has ended; tell whether this hsup has the claim.
 
         No other hsup gets it until it is given up, or this hsup ends. With `lost`, an owner
@@ -74,7 +74,7 @@ class InstanceRegistry:
         if instance in self._locks:
             return instance != self.instance
         if lost:
-            make_folders(self._path(instance))
+            make_directories(self._path(instance))
         try:
             lock = self._lock(instance)
         except FileNotFoundError:
@@ -112,7 +112,7 @@ class InstanceRegistry:
             self.give_up(owner, has_containers=owner in remaining)
 
     @property
-    def has_inherited(self) -> bool:
+    def has_adopted(self) -> bool:
         """Tell whether an owner is claimed, and not given up."""
         return len(self._locks) > 1
 
@@ -125,7 +125,7 @@ class InstanceRegistry:
         return instance if registry == self.id and instance.isalnum() else None
 
     def _path(self, instance: str) -> str:
-        return f"{self.folder}/instances/{instance}"
+        return f"{self.directory}/instances/{instance}"
 
     def _register(self) -> str:
         while True:
@@ -141,7 +141,7 @@ class InstanceRegistry:
 
     def _forget(self, instance: str) -> None:
         """Remove the directory of an instance, which others see whole or not at all."""
-        removing = f"{self.folder}/{instance}{_REMOVING}"
+        removing = f"{self.directory}/{instance}{_REMOVING}"
         try:
             os.rename(self._path(instance), removing)
         except FileNotFoundError:  # it was removed by hand
@@ -156,7 +156,7 @@ class InstanceRegistry:
             return None
 
     def _read_id(self) -> str:
-        path = f"{self.folder}/household"
+        path = f"{self.directory}/household"
         if not os.path.exists(path):
             made = f"{path}.{os.urandom(6).hex()}"
             write_durably(made, os.urandom(8).hex().encode("ascii"))
@@ -170,10 +170,10 @@ class InstanceRegistry:
             return file.read()
 
 
-def _remove(folder: str) -> None:
+def _remove(directory: str) -> None:
     """Remove a directory, which another hsup may be removing too."""
     with suppress(FileNotFoundError):
-        for name in os.listdir(folder):
+        for name in os.listdir(directory):
             with suppress(FileNotFoundError):
-                os.unlink(f"{folder}/{name}")
-        os.rmdir(folder)
+                os.unlink(f"{directory}/{name}")
+        os.rmdir(directory)

@@ -33,7 +33,7 @@ class Leftovers:
             surplus = _without_dynos(containers)
             if self._instances.has_left(owner):
                 self._discard(surplus)
-            elif (surplus or not containers) and self._instances.inherit(owner):
+            elif (surplus or not containers) and self._instances.adopt(owner):
                 containers = self._by_owner().get(owner, [])  # as it may have made more
                 surplus = _without_dynos(containers)
                 removed += self._remove(surplus)
@@ -46,7 +46,7 @@ class Leftovers:
         self._kept = {one: self._kept[one] for one in self._kept.keys() & set(fingerprints)}
         removed = []
         for owner, listed in self._by_owner().items():
-            if not _dynos(listed, app) or not self._instances.inherit(owner, lost=True):
+            if not _dynos(listed, app) or not self._instances.adopt(owner, lost=True):
                 continue
             containers = self._by_owner().get(owner, [])
             dynos = _dynos(containers, app)

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hsup.directories import home
 from hsup.errors import UsageError
-from hsup.folders import home
 
 HOST = "DOCKER_HOST"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -69,7 +69,7 @@ def find(environ: Mapping[str, str]) -> Endpoint:
     if address := environ.get(HOST):
         endpoint = Endpoint(address, _certificates(environ))
     elif (context := environ.get(_CONTEXT) or _current_context(environ)) not in {"", "default"}:
-        endpoint = _of_context(context, f"{_config_folder(environ)}/contexts")
+        endpoint = _of_context(context, f"{_config_directory(environ)}/contexts")
     else:
         endpoint = Endpoint(DEFAULT_HOST)
     _check(endpoint)
@@ -94,15 +94,15 @@ def _check(endpoint: Endpoint) -> None:
 
 def _certificates(environ: Mapping[str, str]) -> Certificates | None:
     """Return what DOCKER_TLS_VERIFY and DOCKER_CERT_PATH ask for; either turns TLS on."""
-    verify, folder = bool(environ.get(_TLS_VERIFY)), environ.get(_CERT_PATH)
-    if environ.get(HOST, "").startswith("unix:") or not (verify or folder):
+    verify, directory = bool(environ.get(_TLS_VERIFY)), environ.get(_CERT_PATH)
+    if environ.get(HOST, "").startswith("unix:") or not (verify or directory):
         return None
-    return _in_folder(folder or _config_folder(environ), verify=verify)
+    return _in_directory(directory or _config_directory(environ), verify=verify)
 
 
-def _in_folder(folder: str, *, verify: bool) -> Certificates:
-    own = (f"{folder}/cert.pem", f"{folder}/key.pem")
-    authority = f"{folder}/ca.pem"
+def _in_directory(directory: str, *, verify: bool) -> Certificates:
+    own = (f"{directory}/cert.pem", f"{directory}/key.pem")
+    authority = f"{directory}/ca.pem"
     return Certificates(
         authority=authority if os.path.exists(authority) else None,
         own=own if all(map(os.path.exists, own)) else None,
@@ -110,7 +110,7 @@ def _in_folder(folder: str, *, verify: bool) -> Certificates:
     )
 
 
-def _of_context(name: str, folder: str) -> Endpoint:
+def _of_context(name: str, directory: str) -> Endpoint:
     """Read a context that `docker context create` has stored. Raises UsageError.
 
     The SDK is slow to import, and finds no context without a config.json.
@@ -120,7 +120,7 @@ def _of_context(name: str, folder: str) -> Endpoint:
     key = sha256(name.encode()).hexdigest()
     hint = "list the contexts with docker context ls"
     try:
-        with open(f"{folder}/meta/{key}/meta.json", encoding="utf-8") as file:
+        with open(f"{directory}/meta/{key}/meta.json", encoding="utf-8") as file:
             settings = json.load(file)["Endpoints"]["docker"]
         address, is_unverified = str(settings["Host"]), bool(settings.get("SkipTLSVerify"))
     except FileNotFoundError:
@@ -131,14 +131,14 @@ def _of_context(name: str, folder: str) -> Endpoint:
     except (ValueError, KeyError, TypeError) as error:
         hint = "make it again with docker context create, or choose another one"
         raise UsageError(f'the Docker context "{name}" is damaged', hint=hint) from error
-    tls = f"{folder}/tls/{key}/docker"
+    tls = f"{directory}/tls/{key}/docker"
     has_tls = os.path.isdir(tls)
-    return Endpoint(address, _in_folder(tls, verify=not is_unverified) if has_tls else None)
+    return Endpoint(address, _in_directory(tls, verify=not is_unverified) if has_tls else None)
 
 
 def _current_context(environ: Mapping[str, str]) -> str:
     """Return the context that `docker context use` has chosen, "" for none."""
-    path = f"{_config_folder(environ)}/config.json"
+    path = f"{_config_directory(environ)}/config.json"
     try:
         with open(path, encoding="utf-8") as file:
             return str(json.load(file).get("currentContext") or "")
@@ -146,5 +146,5 @@ def _current_context(environ: Mapping[str, str]) -> str:
         return ""  # docker login reports it; dynos do not need the file
 
 
-def _config_folder(environ: Mapping[str, str]) -> str:
+def _config_directory(environ: Mapping[str, str]) -> str:
     return environ.get(_CONFIG) or os.path.join(home(environ), ".docker")

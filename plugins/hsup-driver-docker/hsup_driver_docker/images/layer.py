@@ -47,7 +47,7 @@ class Layer:
 
     passwd: File
     group: File
-    folder: str | None
+    directory: str | None
 
 
 @contextmanager
@@ -100,12 +100,12 @@ def _write(layer: Layer, file: _Counted) -> None:
         _add(archive, layer.passwd.path, _others(layer.passwd.content) + dyno)
         _add(archive, layer.group.path, f"{_others(layer.group.content)}{USER}:x:{uid}:\n")
         _add(archive, START_UP_FILE, START_UP)
-        if layer.folder is None:
+        if layer.directory is None:
             app = tarfile.TarInfo("app")
             app.type, app.mode, app.uid, app.gid = tarfile.DIRTYPE, 0o755, uid, uid
             archive.addfile(app)
         else:
-            _add_folder(archive, layer.folder, uid)
+            _add_directory(archive, layer.directory, uid)
 
 
 def _add(archive: tarfile.TarFile, path: str, content: str) -> None:
@@ -115,10 +115,10 @@ def _add(archive: tarfile.TarFile, path: str, content: str) -> None:
     archive.addfile(member, io.BytesIO(data))
 
 
-def _add_folder(archive: tarfile.TarFile, folder: str, uid: int) -> None:
+def _add_directory(archive: tarfile.TarFile, directory: str, uid: int) -> None:
     """Add a slug as /app; files of the owner of its directory become the dyno's."""
     owner = None
-    for entry in walk(folder):
+    for entry in walk(directory):
         owner = entry.status.st_uid if owner is None else owner
         try:
             _add_entry(archive, entry, partial(_given, owner=owner, uid=uid))

@@ -126,7 +126,7 @@ class Sdk:
         self,
         stack: str,
         base: str,
-        folder: str | None,
+        directory: str | None,
         *,
         labels: Mapping[str, str],
         tag: str,
@@ -144,7 +144,7 @@ class Sdk:
             if self._is_closed:
                 raise DriverError(f"the build of image {tag} was cancelled")
             self._require_bash(container, stack)
-            self._fill(container, folder, tag)
+            self._fill(container, directory, tag)
             return self._commit(container, labels, tag)
         finally:
             self._engine.remove(container)
@@ -166,10 +166,10 @@ class Sdk:
             text = f"image {stack} has no /bin/bash, with which hsup starts dynos"
             raise DriverError(text, hint="use another image for the stack") from error
 
-    def _fill(self, container: str, folder: str | None, tag: str) -> None:
+    def _fill(self, container: str, directory: str | None, tag: str) -> None:
         """Put the slug, the user and the start-up script into a container."""
         passwd, group = (self._find(container, f"/etc/{name}") for name in ("passwd", "group"))
-        added = layer.Layer(passwd=passwd, group=group, folder=folder)
+        added = layer.Layer(passwd=passwd, group=group, directory=directory)
         with (
             _failures_told(f"build the image {tag}"),
             bar(f"building {tag}", 0) as advance,

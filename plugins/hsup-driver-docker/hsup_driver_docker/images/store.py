@@ -77,11 +77,11 @@ class Images:
         digest = _announced_digest(slug) if _may_read_all(wanted.author) else None
         if digest and self._uses_cache and (image := self._find({**labels, _SLUG: digest})):
             return image
-        with self._unpacked(slug, wanted.author) as (folder, digest):
+        with self._unpacked(slug, wanted.author) as (directory, digest):
             labels[_SLUG] = digest
             image = self._find(labels) if self._uses_cache else None
             labels[_RELEASE] = f"v{release}"
-            return image or self._build(wanted, labels, folder, owner())
+            return image or self._build(wanted, labels, directory, owner())
 
     def close(self) -> None:
         """Close the SDK's connections, if it was needed."""
@@ -105,7 +105,7 @@ class Images:
         return Image(properties["Id"], _variables(config.get("Env") or ()))
 
     def _build(
-        self, wanted: Wanted, labels: Mapping[str, str], folder: str | None, owner: str
+        self, wanted: Wanted, labels: Mapping[str, str], directory: str | None, owner: str
     ) -> Image:
         stack = self._stacks.image(wanted.stack)
         base = self._engine.image(stack) or self._pulled(stack)
@@ -113,7 +113,7 @@ class Images:
         name = image_name(labels)
         older = self._engine.image(name)
         labels = {**labels, _BASE: base["Id"]}
-        built = self._sdk.build(stack, base["Id"], folder, labels=labels, tag=name, owner=owner)
+        built = self._sdk.build(stack, base["Id"], directory, labels=labels, tag=name, owner=owner)
         if older is not None and (older["Config"]["Labels"] or {}).get(_APP) == wanted.app:
             self._sdk.remove_image(older["Id"])  # its name is that of the new one now
         self._collect(wanted.app, built)
@@ -149,9 +149,9 @@ class Images:
         if slug is None:
             yield None, "none"
             return
-        folder = os.path.join(self._settings.folder, slug.location)
-        if _may_read_all(author) and os.path.isdir(folder):
-            yield folder, _read_digest(folder)
+        directory = os.path.join(self._settings.directory, slug.location)
+        if _may_read_all(author) and os.path.isdir(directory):
+            yield directory, _read_digest(directory)
             return
         from hsup.slugs import SlugStore  # slow to import, and rarely needed
 
@@ -159,7 +159,7 @@ class Images:
         for leftover in store.sweep():
             _log(leftover)
         with store.unpack(slug, author=author) as unpacked:
-            yield unpacked.folder, unpacked.digest or _read_digest(unpacked.folder)
+            yield unpacked.directory, unpacked.digest or _read_digest(unpacked.directory)
 
     @cached_property
     def _sdk(self) -> Sdk:
@@ -200,19 +200,19 @@ def _announced_digest(slug: Slug | None) -> str | None:
     return digest if digest and not digest.strip("0123456789abcdef") else None
 
 
-def _read_digest(folder: str) -> str:
+def _read_digest(directory: str) -> str:
     try:
-        return folder_digest(folder)
+        return directory_digest(directory)
     except OSError as error:
         raise unreadable(error) from error
 
 
-def folder_digest(folder: str) -> str:
+def directory_digest(directory: str) -> str:
     """Return a digest of the metadata of all files of a directory."""
     from hashlib import sha256
 
     digest = sha256()
-    for entry in walk(folder):
+    for entry in walk(directory):
         status = entry.status
         parts: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
         if not stat.S_ISDIR(status.st_mode):

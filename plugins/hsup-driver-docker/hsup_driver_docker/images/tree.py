@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hsup.errors import DriverError
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 #: A file may have been replaced by a link, a pipe without a writer, or a terminal.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 #: Each level holds a descriptor.
@@ -48,12 +48,12 @@ class _Level(NamedTuple):
     entries: Iterator[os.DirEntry[str]]
 
 
-def walk(folder: str) -> Iterator[Entry]:
+def walk(directory: str) -> Iterator[Entry]:
     """Yield a directory, with an empty path, and all that is below, directories before their files.
 
     Files that are removed meanwhile are left out. Raises OSError for one that is replaced.
     """
-    top = os.open(folder, _FOLDER)
+    top = os.open(directory, _DIRECTORY)
     levels = [_level("", top)]
     try:
         yield Entry("", top, ".", os.fstat(top))
@@ -111,7 +111,7 @@ def _descend(entry: Entry, depth: int) -> int | None:
         raise OSError(errno.ENAMETOOLONG, text, entry.path)
     try:
         with _told(entry.path):
-            return os.open(entry.name, _FOLDER | os.O_NOFOLLOW, dir_fd=entry.parent)
+            return os.open(entry.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=entry.parent)
     except FileNotFoundError:
         return None  # it was just removed
 

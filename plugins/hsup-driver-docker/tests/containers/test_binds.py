@@ -88,7 +88,7 @@ def test_an_engine_is_not_asked_for_what_it_would_refuse(lack):
 
 
 @pytest.mark.parametrize("host", ["/", "/var/lib", "/var/lib/docker/volumes/x"])
-def test_a_path_that_has_the_engines_own_folder_cannot_be_private(host):
+def test_a_path_that_has_the_engines_own_directory_cannot_be_private(host):
     (made,) = mounts(NEW, bind(host))
     assert made["ReadOnly"]
     assert "BindOptions" not in made

@@ -46,7 +46,7 @@ def dead(environ: Mapping[str, str]) -> str:
     return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
 
 
-def test_hsups_of_a_folder_have_one_registry_and_each_an_id_of_its_own(registry):
+def test_hsups_of_a_directory_have_one_registry_and_each_an_id_of_its_own(registry):
     one, other = registry(), registry()
     assert one.id == other.id
     assert one.instance != other.instance
@@ -54,32 +54,32 @@ def test_hsups_of_a_folder_have_one_registry_and_each_an_id_of_its_own(registry)
 
 def test_what_a_living_hsup_has_is_not_inherited(registry):
     one, other = registry(), registry()
-    assert not one.inherit(other.owner)
-    assert not one.inherit(one.owner)
+    assert not one.adopt(other.owner)
+    assert not one.adopt(one.owner)
 
 
 def test_what_a_dead_hsup_had_is_inherited_by_one(environ, registry):
     owner = dead(environ)
     one, other = registry(), registry()
-    assert one.inherit(owner)
-    assert one.inherit(owner)
-    assert not other.inherit(owner)
+    assert one.adopt(owner)
+    assert one.adopt(owner)
+    assert not other.adopt(owner)
 
 
 def test_what_was_inherited_and_stays_is_inherited_again(environ, registry):
     owner = dead(environ)
     one = registry()
-    assert one.inherit(owner)
+    assert one.adopt(owner)
     one.leave({owner})
-    assert registry().inherit(owner)
+    assert registry().adopt(owner)
 
 
 def test_what_was_given_up_is_inherited_by_another(environ, registry):
     owner = dead(environ)
     one, other = registry(), registry()
-    assert one.inherit(owner)
+    assert one.adopt(owner)
     one.give_up(owner, has_containers=True)
-    assert other.inherit(owner)
+    assert other.adopt(owner)
     other.give_up(owner, has_containers=False)
     assert owner not in one.owners
 
@@ -94,32 +94,32 @@ def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(environ, re
     assert not any(one.has_left(owner) for owner in owners)
     other.leave(set())
     assert one.has_left(other.owner)
-    assert not one.inherit(other.owner)
-    assert one.inherit(other.owner, lost=True)
+    assert not one.adopt(other.owner)
+    assert one.adopt(other.owner, lost=True)
 
 
 @pytest.mark.parametrize("owner", ["", "other/0123456789ab", "{id}/", "{id}/../../etc/passwd"])
 def test_what_is_not_of_this_registry_is_nobodys_business(registry, owner):
     one = registry()
-    assert not one.inherit(owner.format(id=one.id))
+    assert not one.adopt(owner.format(id=one.id))
     assert not one.has_left(owner.format(id=one.id))
 
 
 def test_nothing_is_left_of_one_that_has_left(registry):
     one = registry()
     one.leave(set())
-    assert os.listdir(f"{one.folder}/instances") == []
+    assert os.listdir(f"{one.directory}/instances") == []
 
 
 def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(registry):
-    going = Path(registry().folder) / "0123456789ab.going"
+    going = Path(registry().directory) / "0123456789ab.going"
     going.mkdir()
     (going / "lock").touch()
     registry()
     assert not going.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
+def test_a_directory_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DriverError, match=r"cannot write to the directory .*; set HSUP_DOCKER_DIR"):
         InstanceRegistry({"HSUP_DOCKER_DIR": str(tmp_path / "file/docker")}, ENGINE)

@@ -133,7 +133,7 @@ def test_a_previous_hsup_without_containers_is_forgotten(
     assert own.owners == [dead]
     leftovers.sweep()
     assert own.owners == []
-    assert not own.has_inherited
+    assert not own.has_adopted
 
 
 def test_a_previous_hsup_whose_dynos_run_can_be_inherited_by_another_one(
@@ -145,7 +145,7 @@ def test_a_previous_hsup_whose_dynos_run_can_be_inherited_by_another_one(
     containers.add("ended", dead)
     containers.add("runs", dead, spec="f1")
     leftovers.sweep()
-    assert registry().inherit(dead)
+    assert registry().adopt(dead)
 
 
 @pytest.mark.parametrize("is_stuck", [False, True])
@@ -198,11 +198,11 @@ def test_what_is_not_kept_any_more_is_removed_and_its_hsup_forgotten(
 ) -> None:
     containers.add("one", dead, spec="f1")
     leftovers.keep_only("shop", ["f1"])
-    assert own.has_inherited
+    assert own.has_adopted
     assert leftovers.keep_only("shop", ["f2"]) == ["the container hsup-one"]
     assert leftovers.find("f1") is None
     assert own.owners == []
-    assert not own.has_inherited
+    assert not own.has_adopted
 
 
 def test_dynos_of_another_application_are_left_for_others(
@@ -213,7 +213,7 @@ def test_dynos_of_another_application_are_left_for_others(
     leftovers.keep_only("shop", [])
     assert containers.left == {"blog"}
     assert own.owners == [dead]
-    assert not own.has_inherited
+    assert not own.has_adopted
 
 
 def test_a_dyno_that_was_adopted_is_not_found_again(

@@ -17,13 +17,13 @@ from hsup_driver_docker.engine.endpoint import Certificates
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an authority without a key usage, and a certificate for an engine."""
-    folder = tmp_path_factory.mktemp("tls")
-    (folder / "authority").write_text(
+    directory = tmp_path_factory.mktemp("tls")
+    (directory / "authority").write_text(
         "[req]\ndistinguished_name=name\nx509_extensions=its\n[name]\n"
         "[its]\nbasicConstraints=critical,CA:true\nsubjectKeyIdentifier=hash\n"
         "authorityKeyIdentifier=keyid\n"
     )
-    (folder / "extensions").write_text(
+    (directory / "extensions").write_text(
         "subjectAltName=DNS:engine\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
     )
     new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-config", "authority")
@@ -33,8 +33,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (*new, "-subj", "/CN=engine", "-keyout", "key.pem", "-out", "request"),
         (*sign, "-CAcreateserial", "-extfile", "extensions", "-out", "cert.pem"),
     ):
-        subprocess.run(words, cwd=folder, check=True, capture_output=True)
-    return folder
+        subprocess.run(words, cwd=directory, check=True, capture_output=True)
+    return directory
 
 
 @pytest.fixture

@@ -17,20 +17,20 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def certificates(folder: Path) -> Path:
+def certificates(directory: Path) -> Path:
     for name in ("ca", "cert", "key"):
-        (folder / f"{name}.pem").write_text("x")
-    return folder
+        (directory / f"{name}.pem").write_text("x")
+    return directory
 
 
 def context(home: Path, name: str, host: str) -> Path:
     """Write a context as `docker context create` does."""
     key = hashlib.sha256(name.encode()).hexdigest()
-    folder = home / ".docker/contexts/meta" / key
-    folder.mkdir(parents=True)
+    directory = home / ".docker/contexts/meta" / key
+    directory.mkdir(parents=True)
     endpoints = {"docker": {"Host": host, "SkipTLSVerify": False}}
     meta = {"Name": name, "Metadata": {}, "Endpoints": endpoints}
-    (folder / "meta.json").write_text(json.dumps(meta))
+    (directory / "meta.json").write_text(json.dumps(meta))
     return home / ".docker/contexts/tls" / key / "docker"
 
 
@@ -75,12 +75,12 @@ def test_a_context_that_there_is_not_is_bad_usage(home):
     ("variables", "verify"),
     [({"DOCKER_TLS_VERIFY": "1"}, True), ({}, False)],
 )
-def test_tls_is_spoken_with_the_certificates_of_the_folder(home, tmp_path, variables, verify):
-    folder = certificates(tmp_path)
-    environ = {"HOME": str(home), "DOCKER_HOST": "tcp://a:1", "DOCKER_CERT_PATH": str(folder)}
+def test_tls_is_spoken_with_the_certificates_of_the_directory(home, tmp_path, variables, verify):
+    directory = certificates(tmp_path)
+    environ = {"HOME": str(home), "DOCKER_HOST": "tcp://a:1", "DOCKER_CERT_PATH": str(directory)}
     found = find({**environ, **variables}).certificates
-    own = (f"{folder}/cert.pem", f"{folder}/key.pem")
-    assert found == Certificates(f"{folder}/ca.pem", own, verify=verify)
+    own = (f"{directory}/cert.pem", f"{directory}/key.pem")
+    assert found == Certificates(f"{directory}/ca.pem", own, verify=verify)
 
 
 def test_tls_looks_for_certificates_in_the_configuration(home):

@@ -22,9 +22,9 @@ _RENAME_EXCHANGE = 2
 PASSWD, GROUP = File("/etc/passwd", ""), File("/etc/group", "")
 
 
-def members(folder: Any, advance: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
+def members(directory: Any, advance: Callable[[int], None] = lambda _: None) -> dict[str, Any]:
     """Return the members of the layer of a directory, with their content."""
-    layer = Layer(passwd=PASSWD, group=GROUP, folder=str(folder))
+    layer = Layer(passwd=PASSWD, group=GROUP, directory=str(directory))
     found = {}
     with (
         streamed(layer, advance) as file,
@@ -45,18 +45,18 @@ def exchange(one: Path, other: Path) -> None:
 
 @pytest.fixture
 def slug(tmp_path: Path) -> Path:
-    folder = tmp_path / "slug"
-    folder.mkdir()
-    return folder
+    directory = tmp_path / "slug"
+    directory.mkdir()
+    return directory
 
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    folder = tmp_path / "secrets"
-    folder.mkdir()
+    directory = tmp_path / "secrets"
+    directory.mkdir()
     for number in range(40):
-        (folder / f"file{number}").write_bytes(b"root's")
-    return folder
+        (directory / f"file{number}").write_bytes(b"root's")
+    return directory
 
 
 def test_files_are_the_dynos_with_their_modes_and_links(slug):
@@ -103,20 +103,20 @@ def test_a_socket_is_left_out(slug):
         assert "app/socket" not in members(slug)
 
 
-def test_folders_that_are_exchanged_with_links_bring_in_nothing(slug, secrets):
+def test_directories_that_are_exchanged_with_links_bring_in_nothing(slug, secrets):
     """They are exchanged in a loop during the copy, as an attacker would do."""
-    folders, links = [], []
+    directories, links = [], []
     for number in range(200):
-        folders.append(slug / f"folder{number:03}")
+        directories.append(slug / f"directory{number:03}")
         links.append(slug / f"link{number:03}")
-        folders[-1].mkdir()
-        (folders[-1] / "file0").write_bytes(b"own")
+        directories[-1].mkdir()
+        (directories[-1] / "file0").write_bytes(b"own")
         links[-1].symlink_to(secrets if number % 2 else secrets / "file1")
     stopped = threading.Event()
 
     def attack():
         while not stopped.is_set():
-            for pair in zip(folders, links, strict=True):
+            for pair in zip(directories, links, strict=True):
                 exchange(*pair)
 
     attacker = threading.Thread(target=attack)
@@ -157,7 +157,7 @@ def test_a_file_that_becomes_shorter_while_it_is_copied_is_told(slug, size):
     def shorten(_):
         os.truncate(path, size)
 
-    layer = Layer(passwd=PASSWD, group=GROUP, folder=str(slug))
+    layer = Layer(passwd=PASSWD, group=GROUP, directory=str(slug))
     with (
         pytest.raises(DriverError, match=r"cannot read the files of the slug: .*: /log"),
         streamed(layer, shorten) as file,
@@ -185,7 +185,7 @@ def test_a_name_that_would_be_a_whiteout_is_told(slug):
         members(slug)
 
 
-def test_folders_nested_without_end_are_told(slug):
+def test_directories_nested_without_end_are_told(slug):
     here = os.open(slug, os.O_RDONLY)
     for _ in range(300):
         os.mkdir("a", dir_fd=here)
@@ -207,7 +207,7 @@ def test_descriptors_are_closed_whatever_happens(slug, secrets):
 
 
 @pytest.mark.parametrize("levels", [1, 2])
-def test_a_folder_that_cannot_be_listed_is_not_left_open(slug, levels):
+def test_a_directory_that_cannot_be_listed_is_not_left_open(slug, levels):
     """A listing takes one more descriptor than the directory itself."""
     (slug / "bin").mkdir()
     lowest = os.open("/", os.O_RDONLY)

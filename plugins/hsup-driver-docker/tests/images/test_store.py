@@ -18,7 +18,7 @@ from hsup_driver_docker.engine.client import Engine
 from hsup_driver_docker.engine.connection import Connection
 from hsup_driver_docker.engine.endpoint import find
 from hsup_driver_docker.images.image import Image
-from hsup_driver_docker.images.store import Images, Wanted, folder_digest, image_name
+from hsup_driver_docker.images.store import Images, Wanted, directory_digest, image_name
 
 STRANGER = Author(os.geteuid() + 61001, 61001)
 DIGEST = "a" * 64
@@ -53,7 +53,7 @@ def images(tmp_path: Path) -> Iterator[Callable[..., Images]]:
             image = {"Id": "sha256:1", "Config": {"Labels": labels}}
             threading.Thread(target=answer, args=[image], daemon=True).start()
             engine = Engine(Connection(find({"DOCKER_HOST": f"unix://{tmp_path}/sock"})))
-            return Images(Settings(folder=str(tmp_path), environ={}), engine)
+            return Images(Settings(directory=str(tmp_path), environ={}), engine)
 
         yield start
         listening.shutdown(socket.SHUT_RDWR)
@@ -110,33 +110,33 @@ def test_a_newer_base_or_release_has_the_same_name(label):
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib/one").write_text("1")
     (tmp_path / "link").symlink_to("lib/one")
     return tmp_path
 
 
-def test_a_folder_has_the_same_digest_each_time(folder):
-    digest = folder_digest(str(folder))
+def test_a_directory_has_the_same_digest_each_time(directory):
+    digest = directory_digest(str(directory))
     assert len(digest) == 64
-    assert folder_digest(str(folder)) == digest
+    assert directory_digest(str(directory)) == digest
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda folder: (folder / "lib/one").write_text("22"),
-        lambda folder: os.utime(folder / "lib/one", (1, 1)),
-        lambda folder: (folder / "lib/one").chmod(0o755),
-        lambda folder: (folder / "lib").chmod(0o700),
-        lambda folder: (folder / "lib/one").rename(folder / "lib/two"),
-        lambda folder: (folder / "lib/two").touch(),
-        lambda folder: ((folder / "link").unlink(), (folder / "link").symlink_to("lib")),
+        lambda directory: (directory / "lib/one").write_text("22"),
+        lambda directory: os.utime(directory / "lib/one", (1, 1)),
+        lambda directory: (directory / "lib/one").chmod(0o755),
+        lambda directory: (directory / "lib").chmod(0o700),
+        lambda directory: (directory / "lib/one").rename(directory / "lib/two"),
+        lambda directory: (directory / "lib/two").touch(),
+        lambda directory: ((directory / "link").unlink(), (directory / "link").symlink_to("lib")),
     ],
-    ids=["content", "time", "mode", "mode of a folder", "name", "another", "link"],
+    ids=["content", "time", "mode", "mode of a directory", "name", "another", "link"],
 )
-def test_whatever_changes_in_a_folder_changes_its_digest(folder, change):
-    before = folder_digest(str(folder))
-    change(folder)
-    assert folder_digest(str(folder)) != before
+def test_whatever_changes_in_a_directory_changes_its_digest(directory, change):
+    before = directory_digest(str(directory))
+    change(directory)
+    assert directory_digest(str(directory)) != before

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from hsup.api import Finding
 from hsup.errors import DriverError
 from hsup.sizes import Size
-from hsup_driver_libcontainer.cgroups.files import Folders, View, counters, process_ids, write
+from hsup_driver_libcontainer.cgroups.files import Directories, View, counters, process_ids, write
 from hsup_driver_libcontainer.cgroups.layout import Layout, survey
 from hsup_driver_libcontainer.requirements import is_container
 
@@ -40,20 +40,22 @@ _DESERTED_SECONDS = 60.0
 class Group:
     """The cgroups of one dyno, one for each hierarchy."""
 
-    def __init__(self, version: Version1 | Version2, folders: Folders, size: Size) -> None:
+    def __init__(self, version: Version1 | Version2, directories: Directories, size: Size) -> None:
         self._version = version
-        self._folders = folders
+        self._directories = directories
         self._size = size
 
     @property
     def join_files(self) -> tuple[str, ...]:
         """Return the files to which a process of one thread writes `0`, as root, to join."""
-        return tuple(f"{folder}/{self._version.join_file}" for folder in _once(self._folders))
+        return tuple(
+            f"{directory}/{self._version.join_file}" for directory in _once(self._directories)
+        )
 
     @property
     def view(self) -> View:
         """Return the content of the dyno's /sys/fs/cgroup."""
-        return self._version.view(self._folders, self._size)
+        return self._version.view(self._directories, self._size)
 
     def out_of_memory_event(self) -> int | None:
         """Return a new descriptor that becomes readable when the dyno's memory is used up.
@@ -62,16 +64,16 @@ class Group:
         is quick, `out_of_memory_kills` stays 0. Returns None if the kernel kills all of
         them itself. The descriptor becomes readable on `remove`, too. The caller closes it.
         """
-        return self._version.out_of_memory_event(self._folders)
+        return self._version.out_of_memory_event(self._directories)
 
     def out_of_memory_kills(self) -> int:
         """Return how many processes the kernel killed because memory was used up."""
-        path = f"{self._folders['memory']}/{self._version.oom_counters}"
+        path = f"{self._directories['memory']}/{self._version.oom_counters}"
         return counters(path).get("oom_kill", 0)
 
     def memory_used(self) -> dict[str, int]:
         """Return the bytes of `rss`, `cache` and `swap`."""
-        return self._version.memory_used(self._folders)
+        return self._version.memory_used(self._directories)
 
     def removing(self) -> Iterator[float]:
         """Kill the remaining processes and remove the cgroups, in steps.
@@ -79,7 +81,7 @@ class Group:
         Yields the seconds to wait before each next step. May be called again.
         Raises DriverError if a process does not end within ten seconds.
         """
-        return _removing(_once(self._folders))
+        return _removing(_once(self._directories))
 
     def remove(self) -> None:
         """Kill the remaining processes and remove the cgroups; blocks."""
@@ -110,42 +112,42 @@ class Cgroups:
 
         `instance` tells hsups apart. Raises DriverError, having made nothing.
         """
-        folders = self._folders(instance, dyno)
+        directories = self._directories(instance, dyno)
         made: list[str] = []
         try:
-            for folder in _once(folders):
-                self._make(folder)
-                made.append(folder)
-            self._version.complete(folders)
-            limits_swap = self._version.limits_swap(folders)
-            for path, value in self._version.limits(folders, size, limits_swap=limits_swap):
+            for directory in _once(directories):
+                self._make(directory)
+                made.append(directory)
+            self._version.complete(directories)
+            limits_swap = self._version.limits_swap(directories)
+            for path, value in self._version.limits(directories, size, limits_swap=limits_swap):
                 write(path, value)
         except OSError as error:
             _wait(_removing(made))
             text = f"cannot create a cgroup for {dyno}: {error.filename}: {error.strerror}"
             raise DriverError(text, hint="run hsup doctor") from error
-        return Group(self._version, folders, size)
+        return Group(self._version, directories, size)
 
     def planned(self, instance: str, dyno: str, size: Size) -> Group:
         """Return what `create` would return, without making anything."""
-        return Group(self._version, self._folders(instance, dyno), size)
+        return Group(self._version, self._directories(instance, dyno), size)
 
     def explain(self, instance: str, dyno: str, size: Size) -> Iterator[str]:
         """Yield the steps of `create`, in words."""
-        folders = self._folders(instance, dyno)
-        yield from (f"make the cgroup {folder}" for folder in _once(folders))
-        yield from self._version.explain_complete(folders)
+        directories = self._directories(instance, dyno)
+        yield from (f"make the cgroup {directory}" for directory in _once(directories))
+        yield from self._version.explain_complete(directories)
         limits_swap = self._version.will_limit_swap(self._layout.parents)
-        for path, value in self._version.limits(folders, size, limits_swap=limits_swap):
+        for path, value in self._version.limits(directories, size, limits_swap=limits_swap):
             yield f"write {value} to {path}"
 
-    def _folders(self, instance: str, dyno: str) -> Folders:
+    def _directories(self, instance: str, dyno: str) -> Directories:
         parents = {**self._layout.parents, **self._layout.shown}
         return {name: f"{parent}/{_PREFIX}{instance}/{dyno}" for name, parent in parents.items()}
 
     def instances(self) -> set[str]:
         """Return the ids of all hsups that have cgroups here, running or not."""
-        children = (name for folder in self._layout.folders for name in _children(folder))
+        children = (name for directory in self._layout.directories for name in _children(directory))
         return {name.removeprefix(_PREFIX) for name in children if name.startswith(_PREFIX)}
 
     def sweep(self, instance: str) -> list[str]:
@@ -154,7 +156,7 @@ class Cgroups:
         The hsup must have ended, or be about to end. Raises DriverError if a process does not
         end within ten seconds.
         """
-        roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.folders]
+        roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.directories]
         dynos = sorted({name for root in roots for name in _children(root)})
         for dyno in dynos:
             _wait(_removing([f"{root}/{dyno}" for root in roots]))
@@ -169,21 +171,21 @@ class Cgroups:
         """
         removed: dict[str, int] = {}
         for instance in filter(_INSTANCE.fullmatch, self.instances() - set(known)):
-            roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.folders]
+            roots = [f"{parent}/{_PREFIX}{instance}" for parent in self._layout.directories]
             dynos = {f"{root}/{name}" for root in roots for name in _children(root)}
             if all(map(_is_deserted, (*roots, *dynos))):
                 removed[instance] = len(self.sweep(instance))
         return removed
 
-    def _make(self, folder: str) -> None:
+    def _make(self, directory: str) -> None:
         try:
-            os.mkdir(folder)
+            os.mkdir(directory)
         except FileNotFoundError:  # the first dyno of this hsup
-            instance = os.path.dirname(folder)
+            instance = os.path.dirname(directory)
             self._version.prepare(os.path.dirname(instance))
             os.mkdir(instance)
             self._version.prepare(instance)
-            os.mkdir(folder)
+            os.mkdir(directory)
 
 
 def examine() -> Sequence[Finding]:
@@ -209,22 +211,22 @@ def _version(number: int) -> Version1 | Version2:
     return Version2()
 
 
-def _is_deserted(folder: str) -> bool:
+def _is_deserted(directory: str) -> bool:
     """Tell whether a cgroup is old, and has no process."""
     try:
-        age = time.time() - os.stat(folder).st_mtime
+        age = time.time() - os.stat(directory).st_mtime
     except FileNotFoundError:
         return True
-    return age > _DESERTED_SECONDS and not process_ids(folder)
+    return age > _DESERTED_SECONDS and not process_ids(directory)
 
 
-def _once(folders: Folders) -> list[str]:
-    return list(dict.fromkeys(folders.values()))
+def _once(directories: Directories) -> list[str]:
+    return list(dict.fromkeys(directories.values()))
 
 
-def _children(folder: str) -> list[str]:
+def _children(directory: str) -> list[str]:
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(directory) as entries:
             return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
@@ -235,14 +237,16 @@ def _wait(looks: Iterator[float]) -> None:
         time.sleep(seconds)
 
 
-def _removing(folders: Sequence[str]) -> Iterator[float]:
+def _removing(directories: Sequence[str]) -> Iterator[float]:
     """Remove the cgroups of one dyno, or of one hsup, with those below them."""
-    for folder in folders:
-        yield from _removing_empty([f"{folder}/{name}" for name in _children(folder)], folders)
-    yield from _removing_empty(folders, folders)
+    for directory in directories:
+        yield from _removing_empty(
+            [f"{directory}/{name}" for name in _children(directory)], directories
+        )
+    yield from _removing_empty(directories, directories)
 
 
-def _removing_empty(leaves: Iterable[str], folders: Sequence[str]) -> Iterator[float]:
+def _removing_empty(leaves: Iterable[str], directories: Sequence[str]) -> Iterator[float]:
     deadline = time.monotonic() + _DYING_SECONDS
     for leaf in leaves:
         while not _rmdir(leaf):
@@ -254,32 +258,32 @@ def _removing_empty(leaves: Iterable[str], folders: Sequence[str]) -> Iterator[f
                     f"cannot remove the cgroup {leaf}: {text}",
                     hint=f"see what it waits for in {where}",
                 )
-            _kill(folders)
+            _kill(directories)
             yield _LOOK_SECONDS
 
 
-def _rmdir(folder: str) -> bool:
+def _rmdir(directory: str) -> bool:
     """Remove a cgroup; tell whether that was possible, as it had no processes."""
     try:
-        os.rmdir(folder)
+        os.rmdir(directory)
     except FileNotFoundError:
         pass
     except OSError as error:
         if error.errno != EBUSY:
-            text = f"cannot remove the cgroup {folder}: {error.strerror}"
+            text = f"cannot remove the cgroup {directory}: {error.strerror}"
             raise DriverError(text, hint="run hsup doctor") from error
         return False
     return True
 
 
-def _kill(folders: Sequence[str]) -> None:
+def _kill(directories: Sequence[str]) -> None:
     """Kill every process in the cgroups, after keeping all of them from forking."""
-    for folder in folders:
+    for directory in directories:
         try:
-            write(f"{folder}/pids.max", "0")
+            write(f"{directory}/pids.max", "0")
         except FileNotFoundError:  # the controller is in another hierarchy
             pass
-    for pid in {pid for folder in folders for pid in process_ids(folder)}:
+    for pid in {pid for directory in directories for pid in process_ids(directory)}:
         try:
             os.kill(pid, SIGKILL)
         except ProcessLookupError:  # it has ended meanwhile

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 #: A dyno's cgroup directory by controller; in version 2 all are the same.
-Folders = Mapping[str, str]
+Directories = Mapping[str, str]
 
 
 class View(NamedTuple):
@@ -40,13 +40,13 @@ def counters(path: str) -> dict[str, int]:
         return {name: int(number) for name, number in map(str.split, file)}
 
 
-def process_ids(folder: str) -> list[int]:
+def process_ids(directory: str) -> list[int]:
     """Return the processes of a cgroup, none if the cgroup was removed.
 
     Processes outside of hsup's pid namespace, which the kernel lists as 0, are left out.
     """
     try:
-        with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+        with open(f"{directory}/cgroup.procs", encoding="ascii") as file:
             return [int(line) for line in file if line != "0\n"]
     except (FileNotFoundError, NotADirectoryError):
         return []

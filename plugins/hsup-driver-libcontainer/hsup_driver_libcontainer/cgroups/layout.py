@@ -41,7 +41,7 @@ class Layout(NamedTuple):
     shown: Mapping[str, str] = MappingProxyType({})
 
     @property
-    def folders(self) -> tuple[str, ...]:
+    def directories(self) -> tuple[str, ...]:
         """Return each directory once: two controllers of version 1 may share one."""
         return tuple(dict.fromkeys((*self.parents.values(), *self.shown.values())))
 
@@ -78,7 +78,7 @@ def _those(names: Sequence[str], parents: Mapping[str, str]) -> Mapping[str, str
 
 def _version_2(mountinfo: str, own_cgroup: str, *, is_container: bool) -> Layout:
     for root, point, _ in _mounts(mountinfo, "cgroup2"):
-        own = _own_folder(root, point, own_cgroup)
+        own = _own_directory(root, point, own_cgroup)
         parent = _delegated(point, own) or point
         if is_container and own.startswith(f"{point}/"):
             parent = own.removesuffix(f"/{LEAF}")
@@ -107,7 +107,7 @@ def _unescaped(path: str) -> str:
     return path
 
 
-def _own_folder(root: str, point: str, own_cgroup: str) -> str:
+def _own_directory(root: str, point: str, own_cgroup: str) -> str:
     own = next((line[3:] for line in own_cgroup.splitlines() if line.startswith("0::/")), "/")
     return os.path.normpath(f"{point}/{os.path.relpath(own, root)}")
 
@@ -123,9 +123,9 @@ def _delegated(point: str, own: str) -> str | None:
     return None
 
 
-def _is_delegated(folder: str) -> bool:
+def _is_delegated(directory: str) -> bool:
     try:
-        return os.getxattr(folder, _DELEGATED) == b"1"
+        return os.getxattr(directory, _DELEGATED) == b"1"
     except OSError:
         return False
 
@@ -145,13 +145,13 @@ def _remedy(name: str, layout: Layout) -> str:
 
 
 def _writable(layout: Layout, *, is_container: bool) -> Finding:
-    where = ", ".join(layout.folders)
-    for folder in layout.folders:
-        if os.statvfs(folder).f_flag & os.ST_RDONLY:
-            remedy = f"remount it read-write: mount -o remount,rw {folder}"
+    where = ", ".join(layout.directories)
+    for directory in layout.directories:
+        if os.statvfs(directory).f_flag & os.ST_RDONLY:
+            remedy = f"remount it read-write: mount -o remount,rw {directory}"
             if is_container:
                 remedy = "start this container with --privileged --cgroupns=private"
-            text = f"{folder} is mounted read-only"
+            text = f"{directory} is mounted read-only"
             return Finding("cgroups", is_good=False, text=text, remedy=remedy)
     return Finding("cgroups", is_good=True, text=f"version {layout.version}, in {where}")
 

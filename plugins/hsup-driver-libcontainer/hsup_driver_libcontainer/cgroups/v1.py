@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from hsup.sizes import Size
-from hsup_driver_libcontainer.cgroups.files import Folders, View, counters, write
+from hsup_driver_libcontainer.cgroups.files import Directories, View, counters, write
 
 #: The kernel's defaults: cpu.shares of a new cgroup, microseconds of a period.
 _SHARES = 1024
@@ -33,50 +33,50 @@ class Version1:
         """Let a cgroup have children with processes; controllers need not be enabled."""
         _inherit_processors(parent)
 
-    def complete(self, folders: Folders) -> None:
+    def complete(self, directories: Directories) -> None:
         """Let processes into a dyno's cgroups."""
-        if "cpuset" in folders:
-            _inherit_processors(folders["cpuset"])
+        if "cpuset" in directories:
+            _inherit_processors(directories["cpuset"])
 
-    def explain_complete(self, folders: Folders) -> Iterator[str]:
+    def explain_complete(self, directories: Directories) -> Iterator[str]:
         """Yield the steps of `complete`, in words."""
-        if "cpuset" in folders:
-            yield f"give {folders['cpuset']} the processors of its parent"
+        if "cpuset" in directories:
+            yield f"give {directories['cpuset']} the processors of its parent"
 
-    def limits_swap(self, folders: Folders) -> bool:
+    def limits_swap(self, directories: Directories) -> bool:
         """Tell whether the swap of a dyno can be limited."""
-        return os.path.exists(f"{folders['memory']}/memory.memsw.limit_in_bytes")
+        return os.path.exists(f"{directories['memory']}/memory.memsw.limit_in_bytes")
 
-    def will_limit_swap(self, parents: Folders) -> bool:
+    def will_limit_swap(self, parents: Directories) -> bool:
         """Tell whether the swap of new dynos can be limited."""
         return self.limits_swap(parents)
 
     def limits(
-        self, folders: Folders, size: Size, *, limits_swap: bool
+        self, directories: Directories, size: Size, *, limits_swap: bool
     ) -> Iterator[tuple[str, str]]:
         """Yield the files to write, in this order, with what to write."""
-        memory, cpu = folders["memory"], folders["cpu"]
+        memory, cpu = directories["memory"], directories["cpu"]
         yield f"{memory}/memory.limit_in_bytes", str(size.memory)
         if limits_swap:
             yield f"{memory}/memory.memsw.limit_in_bytes", str(size.hard_limit)
         else:  # booted with swapaccount=0: swap cannot be limited, so dynos do not get any
             yield f"{memory}/memory.swappiness", "0"
-        yield f"{folders['pids']}/pids.max", str(size.pids)
+        yield f"{directories['pids']}/pids.max", str(size.pids)
         yield f"{cpu}/cpu.shares", str(_SHARES * size.weight)
         if size.is_dedicated:
             yield f"{cpu}/cpu.cfs_quota_us", str(_PERIOD * size.cpus)
 
-    def view(self, folders: Folders, size: Size) -> View:
+    def view(self, directories: Directories, size: Size) -> View:
         """Return a view of each hierarchy where distributions mount it."""
         del size
-        return View(binds=tuple((folder, name) for name, folder in folders.items()))
+        return View(binds=tuple((directory, name) for name, directory in directories.items()))
 
-    def out_of_memory_event(self, folders: Folders) -> int | None:
+    def out_of_memory_event(self, directories: Directories) -> int | None:
         """Return an eventfd that becomes readable when memory is used up; None if there is none.
 
         See section 10 of the kernel's cgroup-v1/memory.rst.
         """
-        memory = folders["memory"]
+        memory = directories["memory"]
         event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         with ExitStack() as undo:
             undo.callback(os.close, event)
@@ -88,18 +88,18 @@ class Version1:
             undo.pop_all()
         return event
 
-    def memory_used(self, folders: Folders) -> dict[str, int]:
+    def memory_used(self, directories: Directories) -> dict[str, int]:
         """Return the bytes of `rss`, `cache` and `swap`."""
-        stat = counters(f"{folders['memory']}/memory.stat")
+        stat = counters(f"{directories['memory']}/memory.stat")
         return {"rss": stat["rss"], "cache": stat["cache"], "swap": stat.get("swap", 0)}
 
 
-def _inherit_processors(folder: str) -> None:
+def _inherit_processors(directory: str) -> None:
     """Copy the processors of the parent to a cgroup that has none, if it has that controller."""
     for name in _PROCESSORS:
         try:
-            if not _read(f"{folder}/{name}"):
-                write(f"{folder}/{name}", _read(f"{os.path.dirname(folder)}/{name}"))
+            if not _read(f"{directory}/{name}"):
+                write(f"{directory}/{name}", _read(f"{os.path.dirname(directory)}/{name}"))
         except FileNotFoundError:  # it has no cpuset controller
             return
 

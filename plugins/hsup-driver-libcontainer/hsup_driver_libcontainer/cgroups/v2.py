@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 
 from hsup.sizes import Size
-from hsup_driver_libcontainer.cgroups.files import Folders, View, counters, process_ids, write
+from hsup_driver_libcontainer.cgroups.files import Directories, View, counters, process_ids, write
 from hsup_driver_libcontainer.cgroups.layout import CONTROLLERS, LEAF
 
 #: The kernel's defaults: cpu.weight of a new cgroup, microseconds of a period.
@@ -31,70 +31,70 @@ class Version2:
         vacate(parent)
         write(f"{parent}/cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
 
-    def complete(self, folders: Folders) -> None:
+    def complete(self, directories: Directories) -> None:
         """Make the cgroup that `view` mounts a file on."""
-        os.mkdir(f"{folders['memory']}/{_V1_MEMORY}")
+        os.mkdir(f"{directories['memory']}/{_V1_MEMORY}")
 
-    def explain_complete(self, folders: Folders) -> Iterator[str]:
+    def explain_complete(self, directories: Directories) -> Iterator[str]:
         """Yield the steps of `complete`, in words."""
-        yield f"make the cgroup {folders['memory']}/{_V1_MEMORY}"
+        yield f"make the cgroup {directories['memory']}/{_V1_MEMORY}"
 
-    def limits_swap(self, folders: Folders) -> bool:
+    def limits_swap(self, directories: Directories) -> bool:
         """Tell whether the swap of a dyno can be limited: not if the kernel has no swap."""
-        return os.path.exists(f"{folders['memory']}/memory.swap.max")
+        return os.path.exists(f"{directories['memory']}/memory.swap.max")
 
-    def will_limit_swap(self, parents: Folders) -> bool:
+    def will_limit_swap(self, parents: Directories) -> bool:
         """Tell whether the swap of new dynos can be limited; the root cgroup has no such file."""
         return self.limits_swap(parents) or os.path.exists("/proc/swaps")
 
     def limits(
-        self, folders: Folders, size: Size, *, limits_swap: bool
+        self, directories: Directories, size: Size, *, limits_swap: bool
     ) -> Iterator[tuple[str, str]]:
         """Yield the files to write, in this order, with what to write.
 
         With memory.oom.group, running out of memory kills the whole dyno.
         """
-        folder = folders["memory"]
-        yield f"{folder}/memory.max", str(size.memory)
+        directory = directories["memory"]
+        yield f"{directory}/memory.max", str(size.memory)
         if limits_swap:
-            yield f"{folder}/memory.swap.max", str(size.swap)
-        yield f"{folder}/memory.oom.group", "1"
-        yield f"{folder}/pids.max", str(size.pids)
-        yield f"{folder}/cpu.weight", str(_WEIGHT * size.weight)
+            yield f"{directory}/memory.swap.max", str(size.swap)
+        yield f"{directory}/memory.oom.group", "1"
+        yield f"{directory}/pids.max", str(size.pids)
+        yield f"{directory}/cpu.weight", str(_WEIGHT * size.weight)
         if size.is_dedicated:
-            yield f"{folder}/cpu.max", f"{_PERIOD * size.cpus} {_PERIOD}"
+            yield f"{directory}/cpu.max", f"{_PERIOD * size.cpus} {_PERIOD}"
 
-    def view(self, folders: Folders, size: Size) -> View:
+    def view(self, directories: Directories, size: Size) -> View:
         """Return a view of the hierarchy, and of the one file of version 1 that buildpacks read."""
         limit = (f"{_V1_MEMORY}/memory.limit_in_bytes", f"{size.memory}\n")
-        return View(binds=((folders["memory"], ""),), files=(limit,))
+        return View(binds=((directories["memory"], ""),), files=(limit,))
 
-    def out_of_memory_event(self, folders: Folders) -> int | None:
+    def out_of_memory_event(self, directories: Directories) -> int | None:
         """Return None: the kernel kills the whole dyno by itself."""
-        del folders
+        del directories
         return None
 
-    def memory_used(self, folders: Folders) -> dict[str, int]:
+    def memory_used(self, directories: Directories) -> dict[str, int]:
         """Return the bytes of `rss`, `cache` and `swap`."""
-        folder = folders["memory"]
-        stat = counters(f"{folder}/memory.stat")
+        directory = directories["memory"]
+        stat = counters(f"{directory}/memory.stat")
         swap = 0
-        if os.path.exists(f"{folder}/memory.swap.current"):
-            with open(f"{folder}/memory.swap.current", encoding="ascii") as file:
+        if os.path.exists(f"{directory}/memory.swap.current"):
+            with open(f"{directory}/memory.swap.current", encoding="ascii") as file:
                 swap = int(file.read())
         return {"rss": stat["anon"], "cache": stat["file"], "swap": swap}
 
 
-def vacate(folder: str) -> None:
+def vacate(directory: str) -> None:
     """Move the processes of a cgroup, of a container or a service, to a leaf below it.
 
     A cgroup whose children have limits must not have processes itself, except for the
     root cgroup, which alone has no file cgroup.type.
     """
-    if not os.path.exists(f"{folder}/cgroup.type"):
+    if not os.path.exists(f"{directory}/cgroup.type"):
         return
-    leaf = f"{folder}/{LEAF}"
-    while pids := process_ids(folder):
+    leaf = f"{directory}/{LEAF}"
+    while pids := process_ids(directory):
         os.makedirs(leaf, exist_ok=True)
         for pid in pids:
             try:

@@ -40,12 +40,12 @@ class Builder:
         setup: socket.socket,
         unprivileged: int,
         process_setup: ProcessSetup,
-        common: SharedSetup,
+        shared_setup: SharedSetup,
     ) -> None:
         self._setup = setup
         self._unprivileged = unprivileged
         self._process_setup = process_setup
-        self._common = common
+        self._shared_setup = shared_setup
 
     def run(self) -> NoReturn:
         """Build what hsup asks for, and become the program."""
@@ -54,7 +54,7 @@ class Builder:
             protocol.send(self._setup, Watch(), [os.pidfd_open(os.getppid())])
             child_setup.lead_session()
             socket.sethostname(process_setup.hostname)
-            child_setup.limit(process_setup, self._common)
+            child_setup.limit(process_setup, self._shared_setup)
             self._owner = Owner(process_setup.uid)
             child_setup.join_cgroups(child_setup.open_joins(process_setup.join_files))
             self._execute(self._make_network_and_files())
@@ -87,7 +87,7 @@ class Builder:
             if os.readlink(f"/proc/self/fd/{stream}").startswith("pipe:"):
                 os.fchown(stream, uid, uid)
         dyno = plan.read_plan(plan_file)
-        steps = mount_steps.steps(dyno, uid, self._common.stage, facts.look(dyno, uid))
+        steps = mount_steps.steps(dyno, uid, self._shared_setup.stage, facts.look(dyno, uid))
         file_systems = FileSystems(self._owner)
         file_systems.make(steps)
         terminal = child_setup.open_terminal(self._setup, dyno.terminal, uid)
@@ -95,7 +95,7 @@ class Builder:
 
     def _execute(self, made: _Made) -> NoReturn:
         """Drop all privileges, and become the program."""
-        privileges.drop(self._process_setup.uid, self._common.seccomp)
+        privileges.drop(self._process_setup.uid, self._shared_setup.seccomp)
         program = plan.read_program(made.program_file)
         self._owner.reap()
         os.read(self._unprivileged, 1)

@@ -59,11 +59,11 @@ def join_cgroups(joins: Sequence[int]) -> None:
     kernel.unshare(kernel.CLONE_NEWCGROUP)
 
 
-def limit(process_setup: ProcessSetup, common: SharedSetup) -> None:
+def limit(process_setup: ProcessSetup, shared_setup: SharedSetup) -> None:
     """Set the limits of a dyno, and keep this process from gaining capabilities."""
     privileges.be_ordinary()
     privileges.set_limits(process_setup.open_files)
-    privileges.gain_none(common.highest_capability)
+    privileges.gain_none(shared_setup.highest_capability)
     if process_setup.cpus:
         os.sched_setaffinity(0, process_setup.cpus)
 

@@ -24,7 +24,11 @@ _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | k
 
 
 def fork(
-    channel: int, setup: int, process_setup: bytes, common: SharedSetup, leave: Callable[[], None]
+    channel: int,
+    setup: int,
+    process_setup: bytes,
+    shared_setup: SharedSetup,
+    leave: Callable[[], None],
 ) -> None:
     """Fork the first process of a dyno.
 
@@ -43,7 +47,7 @@ def fork(
             raise
         if is_first_process:
             os.close(here)
-            _be(channel, setup, process_setup, common, leave)
+            _be(channel, setup, process_setup, shared_setup, leave)
         kernel.setns(here, kernel.CLONE_NEWPID)
     finally:
         os.close(here)
@@ -77,7 +81,11 @@ def rehearse() -> None:
 
 
 def _be(
-    channel: int, setup: int, process_setup: bytes, common: SharedSetup, leave: Callable[[], None]
+    channel: int,
+    setup: int,
+    process_setup: bytes,
+    shared_setup: SharedSetup,
+    leave: Callable[[], None],
 ) -> NoReturn:
     """Run as PID 1 until the dyno ends."""
     try:
@@ -93,7 +101,7 @@ def _be(
             os._exit(1)
         if not program:
             os.close(privileged)
-            _build(setup, unprivileged, process_setup, common)
+            _build(setup, unprivileged, process_setup, shared_setup)
         os.close(setup)
         privileges.change_user(int(process_setup[: process_setup.index(b"\n")]))
         prctl.set_name("hsup-init")
@@ -106,7 +114,9 @@ def _be(
         os._exit(1)  # never return into the parent's code
 
 
-def _build(setup: int, unprivileged: int, process_setup: bytes, common: SharedSetup) -> NoReturn:
+def _build(
+    setup: int, unprivileged: int, process_setup: bytes, shared_setup: SharedSetup
+) -> NoReturn:
     Builder(
-        socket.socket(fileno=setup), unprivileged, ProcessSetup.read(process_setup), common
+        socket.socket(fileno=setup), unprivileged, ProcessSetup.read(process_setup), shared_setup
     ).run()

@@ -142,19 +142,19 @@ def _open_slug(directory: str) -> int:
     return tree
 
 
-def _path_of(folder: str) -> str:
+def _path_of(directory: str) -> str:
     """Return the current path of a directory that hsup may hold open (hsup.slugs.Unpacked).
 
     A directory of another mount namespace can only be mounted by its path.
     """
-    is_open = folder.startswith("/proc/") and os.path.islink(folder)
-    return os.readlink(folder) if is_open else folder
+    is_open = directory.startswith("/proc/") and os.path.islink(directory)
+    return os.readlink(directory) if is_open else directory
 
 
-def _require_same(folder: str, opened: os.stat_result) -> None:
+def _require_same(directory: str, opened: os.stat_result) -> None:
     """Raise OSError if the path of a directory leads to another one by now."""
-    if not os.path.samestat(os.stat(folder), opened):
-        raise OSError(errno.ESTALE, "another directory has just replaced it", _path_of(folder))
+    if not os.path.samestat(os.stat(directory), opened):
+        raise OSError(errno.ESTALE, "another directory has just replaced it", _path_of(directory))
 
 
 def _make_place(path: str, *, is_directory: bool, owner: int) -> None:
@@ -194,10 +194,10 @@ def _change_root(path: str) -> None:
     os.chdir("/")
 
 
-def _give_all(folder: str, owner: int, uid: int) -> None:
+def _give_all(directory: str, owner: int, uid: int) -> None:
     """Give a user what belongs to an owner, with the same result as an idmapped mount."""
-    for _, folders, files, here in os.fwalk(folder):
-        for name in (*folders, *files):
+    for _, directories, files, here in os.fwalk(directory):
+        for name in (*directories, *files):
             with suppress(FileNotFoundError):  # a directory of the host may change meanwhile
                 if os.stat(name, dir_fd=here, follow_symlinks=False).st_uid == owner:
                     os.chown(name, uid, uid, dir_fd=here, follow_symlinks=False)

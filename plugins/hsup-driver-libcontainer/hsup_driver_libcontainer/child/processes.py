@@ -43,8 +43,8 @@ def holders_of(path: str) -> Iterator[int]:
             yield int(name)
 
 
-def _open_files(folder: str) -> Iterator[str]:
+def _open_files(directory: str) -> Iterator[str]:
     """Yield the files that a process has open; stop when it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        for name in os.listdir(folder):
-            yield os.readlink(f"{folder}/{name}")
+        for name in os.listdir(directory):
+            yield os.readlink(f"{directory}/{name}")

@@ -45,7 +45,7 @@ FORWARDED = (
 
 #: Room for the largest message, `Connect`.
 _MOST_BYTES = 1 << 16
-#: Room for the most descriptors of one packet: those of an exec'd command, see `beside`.
+#: Room for the most descriptors of one packet: those of an exec'd command, see `ancillary`.
 _ROOM_BESIDE = socket.CMSG_SPACE(6 * 4)
 _CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 _TRUNCATED = int(socket.MSG_CTRUNC)
@@ -137,8 +137,8 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
     """Send a message. Raises OSError if the other side has ended."""
     rights = struct.pack(f"{len(descriptors)}i", *descriptors)
-    beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
-    channel.sendmsg([packet(message)], beside)
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
+    channel.sendmsg([packet(message)], ancillary)
 
 
 def say(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
@@ -169,9 +169,9 @@ def receive_packet(channel: socket.socket) -> tuple[bytes, Sequence[int]]:
     Raises OSError if too many files are open: the kernel then drops descriptors.
     socket.recv_fds would take 200 KiB in every dyno.
     """
-    received, beside, flags, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
+    received, ancillary, flags, _ = channel.recvmsg(_MOST_BYTES, _ROOM_BESIDE, _CLOSE_ON_EXEC)
     descriptors: Sequence[int] = ()
-    for _, _, rights in beside:
+    for _, _, rights in ancillary:
         descriptors = struct.unpack(f"{len(rights) // 4}i", rights)
     if flags & _TRUNCATED:
         for descriptor in descriptors:

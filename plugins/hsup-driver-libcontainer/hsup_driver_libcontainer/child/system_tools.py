@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 #: The directories of such tools, which not every user has in PATH.
-_SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
+_SYSTEM_DIRECTORIES = ("/usr/sbin", "/sbin")
 
 
 def find_tool(name: str, environ: Mapping[str, str]) -> str | None:
     """Return the path of a tool, or None."""
-    for folder in (*environ.get("PATH", "/usr/bin").split(":"), *_SYSTEM_FOLDERS):
-        path = f"{folder}/{name}"
-        if folder and os.access(path, os.X_OK) and os.path.isfile(path):
+    for directory in (*environ.get("PATH", "/usr/bin").split(":"), *_SYSTEM_DIRECTORIES):
+        path = f"{directory}/{name}"
+        if directory and os.access(path, os.X_OK) and os.path.isfile(path):
             return path
     return None
 

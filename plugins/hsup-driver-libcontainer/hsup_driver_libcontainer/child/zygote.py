@@ -5,7 +5,7 @@ memory as possible: a page that it writes to is no longer shared with the dynos 
 forked. It ends when hsup does.
 
 A packet with two descriptors is the `ProcessSetup` of a dyno to fork, see `init`; one with
-more descriptors execs a command in a dyno, see `beside`; and one without descriptors is a
+more descriptors execs a command in a dyno, see `exec_command`; and one without descriptors is a
 command to run in the zygote's mount namespace, in JSON.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from hsup_driver_libcontainer.child import beside, child_setup, init, kernel, protocol, reaper
+from hsup_driver_libcontainer.child import child_setup, exec_command, init, kernel, protocol, reaper
 from hsup_driver_libcontainer.child.plan import SharedSetup
 from hsup_driver_libcontainer.child.system_tools import RunningTool, find_tool
 
@@ -35,7 +35,7 @@ _OF_A_DYNO = 2
 def main() -> None:
     """Serve requests; the argument is the socket, the first packet the `SharedSetup`."""
     requests = socket.socket(fileno=int(sys.argv[1]))
-    common = SharedSetup(*json.loads(requests.recv(_MOST_BYTES)))
+    shared_setup = SharedSetup(*json.loads(requests.recv(_MOST_BYTES)))
     init.rehearse()
     child_setup.seal()
     os.umask(0o022)
@@ -59,12 +59,12 @@ def main() -> None:
         if len(descriptors) == _OF_A_DYNO:
             channel, setup = descriptors
             try:
-                init.fork(channel, setup, packet, common, leave)
+                init.fork(channel, setup, packet, shared_setup, leave)
             except OSError as error:  # such as too many processes
                 with socket.socket(fileno=os.dup(setup)) as news:
                     child_setup.fail(news, error)
         elif descriptors:
-            beside.fork(descriptors, packet, common)
+            exec_command.fork(descriptors, packet, shared_setup)
         else:
             requests.send(json.dumps(_run(json.loads(packet))).encode())
         for descriptor in descriptors:

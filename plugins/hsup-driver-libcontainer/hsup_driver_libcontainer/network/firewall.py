@@ -23,9 +23,9 @@ from hsup_driver_libcontainer.network.iptables import RULES, Iptables
 from hsup_driver_libcontainer.network.resolv import link_local_name_servers
 from hsup_driver_libcontainer.network.uplinks import uplinks
 from hsup_driver_libcontainer.requirements import how_to_install
-from hsup_driver_libcontainer.run_folders import make_own_folder
+from hsup_driver_libcontainer.run_directories import make_own_directory
 
-FOLDER = "/run/hsup/firewall"
+DIRECTORY = "/run/hsup/firewall"
 
 #: How long to wait for another hsup, which takes some 20 ms; and how often to look.
 _PATIENCE_SECONDS = 30.0
@@ -39,30 +39,30 @@ _INSTALL_NFT = how_to_install("nftables")
 class Firewall:
     """The rules, in use by this hsup from `begin` on, which does not wait for them to be made.
 
-    `folder` is the same for all hsups, whatever their run directories: they share the rules
+    `directory` is the same for all hsups, whatever their run directories: they share the rules
     if they share a network namespace.
     """
 
-    def __init__(self, environ: Mapping[str, str], folder: str = FOLDER) -> None:
+    def __init__(self, environ: Mapping[str, str], directory: str = DIRECTORY) -> None:
         self._environ = environ
-        self.folder = f"{folder}/{os.stat('/proc/self/ns/net').st_ino}"
-        self._made = f"{self.folder}/made"
-        self._forwarding = f"{self.folder}/ip_forward"
-        self._making_path = f"{self.folder}/making"
-        self._use_path = f"{self.folder}/use"
+        self.directory = f"{directory}/{os.stat('/proc/self/ns/net').st_ino}"
+        self._made = f"{self.directory}/made"
+        self._forwarding = f"{self.directory}/ip_forward"
+        self._making_path = f"{self.directory}/making"
+        self._use_path = f"{self.directory}/use"
         self._making = self._use = -1
         self._table: RunningTool | None = None
         self._is_new = False
         self._settling: socket.socket | None = None
         self._failure: DriverError | None = None
-        self._iptables = Iptables(environ, note=f"{self.folder}/iptables")
+        self._iptables = Iptables(environ, note=f"{self.directory}/iptables")
 
     def begin(self) -> None:
         """Begin to make the rules, unless that was done. Raises DriverError."""
         if self._use >= 0:
             return
         self._nft()
-        make_own_folder(self.folder)
+        make_own_directory(self.directory)
         self._making = _locked_in_time(self._making_path)
         try:
             self._use = lock_file(self._use_path, SHARED, MAKE)

@@ -56,9 +56,9 @@ def group_of(settings: NetworkSettings) -> int:
 class Links:
     """Makes the requests for the dynos of one hsup."""
 
-    def __init__(self, settings: NetworkSettings, run_folder: str) -> None:
+    def __init__(self, settings: NetworkSettings, run_directory: str) -> None:
         self._settings = settings
-        self._path = f"{run_folder}/links.json"
+        self._path = f"{run_directory}/links.json"
         self._template: LinkRequests | None = None
 
     def load(self) -> LinkRequests:

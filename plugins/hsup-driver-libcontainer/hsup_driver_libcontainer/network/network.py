@@ -10,7 +10,7 @@ from hsup.errors import DriverError
 from hsup_driver_libcontainer.child.netlink_apply import NetworkPlan
 from hsup_driver_libcontainer.leases import Leases, without
 from hsup_driver_libcontainer.network import resolv
-from hsup_driver_libcontainer.network.firewall import FOLDER, Firewall
+from hsup_driver_libcontainer.network.firewall import DIRECTORY, Firewall
 from hsup_driver_libcontainer.network.host_routes import HostRoute, read_routes
 from hsup_driver_libcontainer.network.link_watch import LinkWatch, wait_until_gone
 from hsup_driver_libcontainer.network.links import Links, number_of_link
@@ -33,14 +33,14 @@ class Network:
     """
 
     def __init__(
-        self, settings: Settings, run_folder: str, *, firewall_folder: str = FOLDER
+        self, settings: Settings, run_directory: str, *, firewall_directory: str = DIRECTORY
     ) -> None:
         self._settings = read_network_settings(settings.environ)
-        self._firewall = Firewall(settings.environ, firewall_folder)
-        self._links = Links(self._settings, run_folder)
+        self._firewall = Firewall(settings.environ, firewall_directory)
+        self._links = Links(self._settings, run_directory)
         self._watch = LinkWatch()
         self._numbers = numbers_of(self._settings.block)
-        self._leases_path = f"{self._firewall.folder}/subnets"
+        self._leases_path = f"{self._firewall.directory}/subnets"
         self._leases: Leases | None = None
 
     def examine(self) -> Sequence[Finding]:
@@ -97,9 +97,9 @@ class Network:
         return Subnet(self.leases().take(_numbers_of(read_routes())))
 
     @property
-    def folder(self) -> str:
+    def directory(self) -> str:
         """Return the directory of the leases that all hsups of this network namespace share."""
-        return self._firewall.folder
+        return self._firewall.directory
 
     @property
     def is_exclusive(self) -> bool:

@@ -11,13 +11,13 @@ _EVERYWHERE = "00000000"
 _NOWHERE = "*"
 
 
-def uplinks(folder: str = _NETWORK_DEVICES) -> Sequence[str]:
+def uplinks(directory: str = _NETWORK_DEVICES) -> Sequence[str]:
     """Return the interfaces of default routes, and the bridges with a network card as a port.
 
     A bridge that connects only containers or virtual machines is not an uplink.
     """
-    bridges = (name for name in _listed(folder) if os.path.isdir(f"{folder}/{name}/bridge"))
-    return sorted({*_default_routes(), *(name for name in bridges if _has_card(folder, name))})
+    bridges = (name for name in _listed(directory) if os.path.isdir(f"{directory}/{name}/bridge"))
+    return sorted({*_default_routes(), *(name for name in bridges if _has_card(directory, name))})
 
 
 def _default_routes() -> set[str]:
@@ -26,17 +26,17 @@ def _default_routes() -> set[str]:
     return {row[0] for row in rows if row[1] == row[7] == _EVERYWHERE} - {_NOWHERE}
 
 
-def _has_card(folder: str, name: str) -> bool:
+def _has_card(directory: str, name: str) -> bool:
     """Tell whether an interface is hardware, or has some below it: bridge, bond or VLAN."""
-    path = f"{folder}/{name}"
+    path = f"{directory}/{name}"
     if os.path.exists(f"{path}/device"):
         return True
     links = (link for link in _listed(path) if link.startswith("lower_"))
-    return any(_has_card(folder, link.removeprefix("lower_")) for link in links)
+    return any(_has_card(directory, link.removeprefix("lower_")) for link in links)
 
 
-def _listed(folder: str) -> Sequence[str]:
+def _listed(directory: str) -> Sequence[str]:
     try:
-        return os.listdir(folder)
+        return os.listdir(directory)
     except FileNotFoundError:  # no sysfs, or the interface has gone
         return ()

@@ -40,10 +40,10 @@ class Catalogue:
     time of `hsup run`.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.manifest_path = os.path.join(folder, "manifest.yml")
-        self._compiled_path = os.path.join(folder, ".manifest.json")
-        self._imported_path = os.path.join(folder, "imported.json")
+    def __init__(self, directory: str) -> None:
+        self.manifest_path = os.path.join(directory, "manifest.yml")
+        self._compiled_path = os.path.join(directory, ".manifest.json")
+        self._imported_path = os.path.join(directory, "imported.json")
 
     def find(self, wanted: str | None) -> Entry:
         """Return the stack `NAME[:VERSION]`; None asks for the primary one.

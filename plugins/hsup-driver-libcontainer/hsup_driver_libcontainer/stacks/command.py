@@ -110,7 +110,7 @@ def import_stack(
     from hsup_driver_libcontainer.stacks.progress import Progress
 
     settings = context.settings()
-    entry = entry_of(name, place, folder=settings.folder, checksum=checksum, primary=primary)
+    entry = entry_of(name, place, directory=settings.directory, checksum=checksum, primary=primary)
     with said():
         _store(context).add(entry, Progress())
     warn(f"imported stack {entry}")

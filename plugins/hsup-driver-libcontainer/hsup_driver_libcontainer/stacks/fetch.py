@@ -11,8 +11,8 @@ from hsup import long_work
 from hsup.archives.digest import url_key
 from hsup.archives.location import ArchiveURL, find
 from hsup.archives.progress import bar
+from hsup.directories import make_directories
 from hsup.errors import DriverError
-from hsup.folders import make_folders
 from hsup_driver_libcontainer.stacks.archive import capacity, recognize
 from hsup_driver_libcontainer.stacks.copying import copy
 from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
@@ -40,7 +40,7 @@ class Workspace:
     `min_rate` is in bytes a second.
     """
 
-    folder: str
+    directory: str
     tools: Tools
     progress: Progress
     min_rate: int
@@ -52,7 +52,7 @@ def fetch(entry: Entry, workspace: Workspace, current: str | None = None) -> str
     Returns None if a registry still has the image of the digest `current`.
     Raises DriverError.
     """
-    stack = os.path.join(workspace.folder, _STACK)
+    stack = os.path.join(workspace.directory, _STACK)
     # A killed process may have left an incomplete one; downloads and layers are kept.
     shutil.rmtree(stack, ignore_errors=True)
     os.mkdir(stack, 0o755)
@@ -85,7 +85,7 @@ def _from_registry(
     if image.digest == current:
         return None
     workspace.progress.say(f"pulling stack {entry} from {shown(entry.url)}")
-    layout = pull_image(image, workspace.folder, workspace.tools, workspace.progress)
+    layout = pull_image(image, workspace.directory, workspace.tools, workspace.progress)
     workspace.progress.say(f"unpacking stack {entry}")
     root = os.path.join(stack, ROOT)
     unpack_layers(layout, root, workspace.tools)
@@ -95,7 +95,7 @@ def _from_registry(
 def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
     path = entry.url if entry.url.startswith("/") else _download(entry, workspace)
     name = shown(entry.url)
-    _require_file(path, name, workspace.folder)
+    _require_file(path, name, workspace.directory)
     if entry.checksum:
         path = _verified(path, entry, entry.checksum, workspace)
     archive = recognize(path, name, workspace.tools)
@@ -110,7 +110,7 @@ def _from_archive(entry: Entry, stack: str, workspace: Workspace) -> Record:
     return _record(entry, filesystem=archive.format, size=os.path.getsize(image))
 
 
-def _require_file(path: str, name: str, folder: str) -> None:
+def _require_file(path: str, name: str, directory: str) -> None:
     """Raise DriverError for a file that cannot contain a stack, without reading it.
 
     FIFOs and devices block or have no end, as some files of /proc.
@@ -120,7 +120,7 @@ def _require_file(path: str, name: str, folder: str) -> None:
     if kind != "empty" or not status.st_size:
         hint = "use a tar, a disk image, or the directory of a root file system"
         raise DriverError(f"{name} is {kind}", hint=hint)
-    if status.st_size > capacity(folder):
+    if status.st_size > capacity(directory):
         text = f"{name} has {status.st_size} bytes, more than the whole file system for stacks"
         raise DriverError(
             text, hint="use a smaller one, or set HSUP_STACKS_DIR to a directory on a larger disk"
@@ -132,7 +132,7 @@ def _verified(path: str, entry: Entry, checksum: str, workspace: Workspace) -> s
     from hsup_driver_libcontainer.stacks.checksum import verify
 
     if path == entry.url:
-        path = os.path.join(workspace.folder, _COPY)
+        path = os.path.join(workspace.directory, _COPY)
         workspace.progress.say(f"copying {entry.url}")
         copy(entry.url, path, entry.url, workspace.tools, workspace.progress)
     verify(path, entry.url, checksum)
@@ -143,13 +143,13 @@ def _download(entry: Entry, workspace: Workspace) -> str:
     # Imported here, as importing it takes longer than all the rest.
     from hsup.archives.download import Download
 
-    archive = find(entry.url, workspace.folder, subject="stack")
+    archive = find(entry.url, workspace.directory, subject="stack")
     assert isinstance(archive, ArchiveURL), f"{entry.url} was refused by check_url"
     # A directory for this URL alone: a killed process may have left a download of another one.
-    folder = os.path.join(workspace.folder, DOWNLOAD, url_key(entry.url))
-    make_folders(folder)
+    directory = os.path.join(workspace.directory, DOWNLOAD, url_key(entry.url))
+    make_directories(directory)
     workspace.progress.say(f"downloading stack {entry} from {archive}")
-    download = Download(archive, folder, bar, min_rate=workspace.min_rate, subject="stack")
+    download = Download(archive, directory, bar, min_rate=workspace.min_rate, subject="stack")
     download.run(unless=None, backoff_seconds=BACKOFF_SECONDS)
     return download.path
 

@@ -9,7 +9,7 @@ from hsup.api import Finding, Settings
 from hsup.errors import HsupError
 from hsup_driver_libcontainer.requirements import how_to_install
 from hsup_driver_libcontainer.stacks.root import check_root
-from hsup_driver_libcontainer.stacks.store import Listed, StackStore, is_folder
+from hsup_driver_libcontainer.stacks.store import Listed, StackStore, is_directory
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -30,7 +30,7 @@ def _stack(stack: Listed) -> Finding:
     if is_local and not os.path.exists(stack.entry.url):
         text = f"{stack.entry} should be at {stack.entry.url}, but nothing exists there"
         return Finding("stack", is_good=False, text=text, remedy="change its url in the manifest")
-    if stack.path and is_folder(stack.entry):
+    if stack.path and is_directory(stack.entry):
         try:
             check_root(stack.path, str(stack.entry))
         except HsupError as error:

@@ -11,17 +11,19 @@ from hsup_driver_libcontainer.stacks.catalogue import split_wanted
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_url, normalized_checksum
 
 
-def entry_of(wanted: str, place: str, *, folder: str, checksum: str | None, primary: bool) -> Entry:
+def entry_of(
+    wanted: str, place: str, *, directory: str, checksum: str | None, primary: bool
+) -> Entry:
     """Return the entry of `NAME[:VERSION]` at a path or URL. Raises UsageError."""
     name, version = split_wanted(wanted)
     digits = normalized_checksum(checksum) if checksum else None
     if checksum and not digits:
         text = f'--checksum must be "sha256:" and 64 hexadecimal digits, got "{checksum}"'
         raise UsageError(text, hint="run sha256sum FILE to compute it")
-    return Entry(name, version, _url(place, folder), digits, primary)
+    return Entry(name, version, _url(place, directory), digits, primary)
 
 
-def _url(place: str, folder: str) -> str:
+def _url(place: str, directory: str) -> str:
     if "://" in place:
         problem = check_url(place)
         if problem:
@@ -29,7 +31,7 @@ def _url(place: str, folder: str) -> str:
         if not place.startswith("file://"):
             return place
         place = path_of_url(place)
-    path = os.path.abspath(os.path.join(folder, place))
+    path = os.path.abspath(os.path.join(directory, place))
     if not os.path.exists(path):
         text = f"cannot import {place}: there is no such file or directory"
         raise UsageError(text, hint=f"for an image in a registry, write {IMAGE_SCHEME}NAME")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from hsup.folders import make_folders
+from hsup.directories import make_directories
 from hsup.locks import SHARED, lock
 from hsup_driver_libcontainer.stacks.lock import if_unused, is_resumable
 from hsup_driver_libcontainer.stacks.manifest import Entry, check_word
@@ -22,14 +22,14 @@ from hsup_driver_libcontainer.stacks.stack import Record, Stack, read_record
 class Installed:
     """The installed stacks of a directory."""
 
-    def __init__(self, folder: str) -> None:
-        self._installed = os.path.join(folder, "installed")
-        self._fetching = os.path.join(folder, "fetching")
+    def __init__(self, directory: str) -> None:
+        self._installed = os.path.join(directory, "installed")
+        self._fetching = os.path.join(directory, "fetching")
 
     def open(self, entry: Entry) -> Stack | None:
         """Return a stack; None if it is not installed, or was fetched from elsewhere."""
-        while folder := self._newest(_key(entry)):
-            path = os.path.join(self._installed, folder)
+        while directory := self._newest(_key(entry)):
+            path = os.path.join(self._installed, directory)
             try:
                 descriptor = lock(path, SHARED)
             except FileNotFoundError:
@@ -46,16 +46,16 @@ class Installed:
         """Return the path of the directory to fetch a stack in, which has to be locked."""
         return os.path.join(self._fetching, _key(entry))
 
-    def place(self, folder: str, entry: Entry) -> None:
+    def place(self, directory: str, entry: Entry) -> None:
         """Install a complete stack in one step; the caller has the lock on its workspace."""
-        make_folders(self._installed)
+        make_directories(self._installed)
         newest = self._newest(_key(entry))
         number = _number(newest) + 1 if newest else 1
-        os.rename(folder, os.path.join(self._installed, f"{_key(entry)}+{number}"))
+        os.rename(directory, os.path.join(self._installed, f"{_key(entry)}+{number}"))
 
     def records(self) -> dict[str, Record]:
         """Return the newest directory of each stack with its record."""
-        paths = (os.path.join(self._installed, folder) for folder in self._newest_of_all())
+        paths = (os.path.join(self._installed, directory) for directory in self._newest_of_all())
         return {path: read_record(path) for path in paths}
 
     def remove(self, path: str) -> None:
@@ -63,7 +63,7 @@ class Installed:
 
         `sweep` deletes its files once that lock is released.
         """
-        make_folders(self._fetching)
+        make_directories(self._fetching)
         os.rename(path, os.path.join(self._fetching, os.path.basename(path)))
 
     def sweep(self) -> tuple[str, ...]:
@@ -100,13 +100,13 @@ def _key(entry: Entry) -> str:
     return f"{entry.name}@{entry.version or ''}"
 
 
-def _number(folder: str) -> int:
-    return int(folder.rpartition("+")[2])
+def _number(directory: str) -> int:
+    return int(directory.rpartition("+")[2])
 
 
-def _names(folder: str) -> list[str]:
+def _names(directory: str) -> list[str]:
     try:
-        return os.listdir(folder)
+        return os.listdir(directory)
     except FileNotFoundError:
         return []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hsup.cancellation import GivenUp
-from hsup.folders import make_folders
+from hsup.directories import make_directories
 from hsup.locks import EXCLUSIVE, EXCLUSIVE_NOW, lock, lock_or_make, unlock
 from hsup.slugs import SlugUnreachable
 
@@ -68,9 +68,9 @@ def rewriting(path: str) -> Iterator[Callable[[str], None]]:
     """Yield a function that replaces the content of a file; one process at a time has it."""
     from hsup.durable import UNFINISHED, write_durably  # rarely needed
 
-    folder = os.path.dirname(path)
-    make_folders(folder, 0o755)
-    descriptor = lock(folder, EXCLUSIVE)
+    directory = os.path.dirname(path)
+    make_directories(directory, 0o755)
+    descriptor = lock(directory, EXCLUSIVE)
     try:
         # A fixed name, so that the leftover of a killed process is replaced.
         yield lambda text: write_durably(path, text.encode(), work=f"{path}{UNFINISHED}")

@@ -66,12 +66,12 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
     return Image(reference=f"{repository}@{chosen}", digest=digest, size=size)
 
 
-def pull_image(image: Image, folder: str, tools: Tools, progress: Progress) -> str:
+def pull_image(image: Image, directory: str, tools: Tools, progress: Progress) -> str:
     """Fetch an image into a directory as an OCI layout; present layers are kept.
 
     Returns the layout's reference, for `unpack_image`.
     """
-    layout = os.path.join(folder, "layout")
+    layout = os.path.join(directory, "layout")
     tools.run(
         "skopeo",
         "copy",
@@ -157,10 +157,10 @@ def _wants_tls(reference: str) -> str:
 
 def _bytes_in(layout: str) -> int:
     sizes = 0
-    for folder, _, names in os.walk(layout):
+    for directory, _, names in os.walk(layout):
         for name in names:
             try:
-                sizes += os.lstat(os.path.join(folder, name)).st_size
+                sizes += os.lstat(os.path.join(directory, name)).st_size
             except FileNotFoundError:
                 # skopeo has just given it its final name.
                 continue

@@ -45,9 +45,9 @@ def settle(root: str) -> int:
     # The directory that was archived may have been a temporary one, closed to other users.
     os.chmod(root, 0o755)  # noqa: S103 - dynos run as users of their own
     size = 0
-    for folder, _, names in os.walk(root):
+    for directory, _, names in os.walk(root):
         for name in names:
-            path = os.path.join(folder, name)
+            path = os.path.join(directory, name)
             status = os.lstat(path)
             if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
                 os.unlink(path)

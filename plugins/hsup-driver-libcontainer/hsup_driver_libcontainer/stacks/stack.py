@@ -52,7 +52,7 @@ class Record(NamedTuple):
 class Stack:
     """A stack in use, which stays on the disk until it is closed.
 
-    `folder` is its root directory, None if there is an `image` to mount.
+    `directory` is its root directory, None if there is an `image` to mount.
     """
 
     def __init__(self, record: Record, path: str, descriptor: int) -> None:
@@ -64,15 +64,15 @@ class Stack:
         self.name = record.name
         self.version = record.version
         self.record = record
-        self.folder: str | None = None
+        self.directory: str | None = None
         self.image: str | None = None
         self._descriptor = descriptor
         if record.filesystem:
             self.image = os.path.join(path, IMAGE)
         elif path == record.url:
-            self.folder = path
+            self.directory = path
         else:
-            self.folder = os.path.join(path, ROOT)
+            self.directory = os.path.join(path, ROOT)
 
     def mount_command(self, target: str) -> tuple[str, ...]:
         """Return the command that mounts the image, read-only.
@@ -107,16 +107,16 @@ def mount_command(image: str, filesystem: str, target: str) -> tuple[str, ...]:
     return ("mount", "-t", filesystem, "-o", _MOUNT_OPTIONS[filesystem], image, target)
 
 
-def write_record(folder: str, record: Record) -> None:
+def write_record(directory: str, record: Record) -> None:
     """Write the record of a stack into its directory, before that is renamed into place."""
-    path = os.path.join(folder, RECORD)
+    path = os.path.join(directory, RECORD)
     with open(path, "w", encoding="utf-8", opener=_open_privately) as file:
         json.dump(record, file)
 
 
-def read_record(folder: str) -> Record:
+def read_record(directory: str) -> Record:
     """Read the record of a stack."""
-    with open(os.path.join(folder, RECORD), encoding="utf-8") as file:
+    with open(os.path.join(directory, RECORD), encoding="utf-8") as file:
         return Record(*json.load(file))
 
 

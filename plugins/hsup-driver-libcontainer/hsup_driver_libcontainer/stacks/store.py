@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.api import Settings
+from hsup.directories import SYSTEM_STATE
 from hsup.errors import DriverError, UsageError
-from hsup.folders import SYSTEM_STATE
 from hsup.locks import SHARED, lock
 from hsup_driver_libcontainer.stacks.catalogue import Catalogue, split_wanted
 from hsup_driver_libcontainer.stacks.installed import Installed
@@ -46,9 +46,9 @@ class StackStore:
 
     def __init__(self, settings: Settings) -> None:
         """Choose the directory. Raises UsageError if HSUP_STACKS_DIR is invalid."""
-        self._folder = _folder(settings)
-        self.catalogue = Catalogue(self._folder)
-        self._installed = Installed(self._folder)
+        self._directory = _directory(settings)
+        self.catalogue = Catalogue(self._directory)
+        self._installed = Installed(self._directory)
         self._environ = settings.environ
 
     def obtain(self, wanted: str | None = None, progress: Progress | None = None) -> Stack:
@@ -59,15 +59,15 @@ class StackStore:
         """
         with self._telling():
             entry = self.catalogue.find(wanted)
-            if is_folder(entry):
-                return _open_folder(entry)
+            if is_directory(entry):
+                return _open_directory(entry)
             return self._installed.open(entry) or self._fetch(entry, progress)
 
     def look(self, wanted: str | None) -> Stack | None:
         """Return a stack as `obtain` does, or None if it would have to be fetched."""
         with self._telling():
             entry = self.catalogue.find(wanted)
-            return _open_folder(entry) if is_folder(entry) else self._installed.open(entry)
+            return _open_directory(entry) if is_directory(entry) else self._installed.open(entry)
 
     def pull(self, wanted: str | None, progress: Progress | None = None) -> tuple[Entry, bool]:
         """Fetch a stack that is not installed, or whose image in a registry has changed.
@@ -76,8 +76,8 @@ class StackStore:
         """
         with self._telling():
             entry = self.catalogue.find(wanted)
-            if is_folder(entry):
-                _open_folder(entry).close()
+            if is_directory(entry):
+                _open_directory(entry).close()
                 return entry, False
             present = self._installed.open(entry)
             if present is None:
@@ -92,12 +92,12 @@ class StackStore:
     def add(self, entry: Entry, progress: Progress | None = None) -> None:
         """Import a stack: a directory is used where it is, anything else is fetched."""
         with self._telling():
-            if is_folder(entry):
+            if is_directory(entry):
                 if entry.checksum:
                     raise UsageError(
                         "a directory cannot have a checksum", hint="leave out --checksum"
                     )
-                _open_folder(entry).close()
+                _open_directory(entry).close()
             else:
                 self._fetch(entry, progress, is_anew=True).close()
             self.catalogue.add_import(entry)
@@ -166,14 +166,16 @@ class StackStore:
         from hsup_driver_libcontainer.stacks.tools import Tools
 
         reporter = progress or Progress()
-        folder = self._installed.workspace(entry)
+        directory = self._installed.workspace(entry)
         waiting = f"waiting for another hsup to fetch stack {entry}"
-        with workspace(folder, lambda: reporter.say(waiting)) as descriptor:
+        with workspace(directory, lambda: reporter.say(waiting)) as descriptor:
             stack = None if is_anew else self._installed.open(entry)
             if stack is None or stack.record == unless:
                 rate = read_limits(self._environ).rate
                 tools = Tools(self._environ, descriptor)
-                place = Workspace(folder=folder, tools=tools, progress=reporter, min_rate=rate)
+                place = Workspace(
+                    directory=directory, tools=tools, progress=reporter, min_rate=rate
+                )
                 with stack or nullcontext():
                     self._fetch_into(place, entry, stack.record.digest if stack else None)
                 stack = self._reopen(entry)
@@ -194,9 +196,9 @@ class StackStore:
         return stack
 
     def _remove(self, wanted: str, records: Mapping[str, Record], imports: Sequence[Entry]) -> None:
-        folders = [entry.url for entry in imports if is_folder(entry)]
+        directories = [entry.url for entry in imports if is_directory(entry)]
         with ExitStack() as locks:
-            for path in (*records, *folders):
+            for path in (*records, *directories):
                 if not locks.enter_context(if_unused(path)):
                     hint = "stop the hsup that runs dynos on it first"
                     raise DriverError(f'stack "{wanted}" is in use', hint=hint)
@@ -213,17 +215,17 @@ class StackStore:
             hint = f"set {STACKS_DIR} to another directory"
             if isinstance(error, PermissionError):
                 hint = "run hsup as root"
-            what = error.filename or self._folder
-            text = f"cannot use the stacks in {self._folder}: {what}: {error.strerror}"
+            what = error.filename or self._directory
+            text = f"cannot use the stacks in {self._directory}: {what}: {error.strerror}"
             raise DriverError(text, hint=hint) from error
 
 
-def is_folder(entry: Entry) -> bool:
+def is_directory(entry: Entry) -> bool:
     """Tell whether a stack is a directory of the operator's, which is used where it is."""
     return entry.url.startswith("/") and os.path.isdir(entry.url)
 
 
-def _open_folder(entry: Entry) -> Stack:
+def _open_directory(entry: Entry) -> Stack:
     from hsup_driver_libcontainer.stacks.root import check_root
 
     if _UNMOUNTABLE.search(entry.url):
@@ -238,7 +240,7 @@ def _open_folder(entry: Entry) -> Stack:
 
 
 def _listed(entry: Entry, records: Mapping[str, Record]) -> Listed:
-    if is_folder(entry):
+    if is_directory(entry):
         return Listed(entry, entry.url, is_in_use=_is_in_use(entry.url))
     path = next((path for path, record in records.items() if record.is_of(entry)), None)
     if path is None:
@@ -251,10 +253,10 @@ def _is_in_use(path: str) -> bool:
         return not is_unused
 
 
-def _folder(settings: Settings) -> str:
-    folder = settings.environ.get(STACKS_DIR) or DEFAULT_STACKS_DIR
-    if not folder.startswith("/") or _UNMOUNTABLE.search(folder):
+def _directory(settings: Settings) -> str:
+    directory = settings.environ.get(STACKS_DIR) or DEFAULT_STACKS_DIR
+    if not directory.startswith("/") or _UNMOUNTABLE.search(directory):
         # skopeo separates its arguments by colons as well.
-        problem = f"must be an absolute path without : , and \\, got {folder!r}"
+        problem = f"must be an absolute path without : , and \\, got {directory!r}"
         raise UsageError(f"{STACKS_DIR} {problem}", hint=f"set it to {DEFAULT_STACKS_DIR}")
-    return folder.rstrip("/") or "/"
+    return directory.rstrip("/") or "/"

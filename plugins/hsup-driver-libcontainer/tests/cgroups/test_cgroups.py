@@ -119,13 +119,17 @@ def start() -> Iterator[Callable[[Group, str], subprocess.Popen[bytes]]]:
         process.stdout.close()
 
 
-def folders_of(instance: str) -> list[Path]:
-    return [one for parent in LAYOUT.folders for one in Path(parent).glob(f"hsup-{instance}/*/")]
+def directories_of(instance: str) -> list[Path]:
+    return [
+        one for parent in LAYOUT.directories for one in Path(parent).glob(f"hsup-{instance}/*/")
+    ]
 
 
 def content(group: Group, controller: str, name: str) -> str:
-    folder = next(path for path in group.join_files if path.startswith(LAYOUT.parents[controller]))
-    return Path(folder).with_name(name).read_text().strip()
+    directory = next(
+        path for path in group.join_files if path.startswith(LAYOUT.parents[controller])
+    )
+    return Path(directory).with_name(name).read_text().strip()
 
 
 def test_the_machine_has_what_is_needed():
@@ -157,8 +161,8 @@ def test_limits_of_version_2_are_those_of_the_size(group):
 
 def test_a_dyno_finds_its_memory_where_buildpacks_look(group):
     places = dict(group.view.files)
-    for folder, place in group.view.binds:
-        for path in Path(folder).glob("memory.limit_in_bytes"):
+    for directory, place in group.view.binds:
+        for path in Path(directory).glob("memory.limit_in_bytes"):
             places[f"{place}/{path.name}"] = path.read_text()
     assert int(places["memory/memory.limit_in_bytes"]) == 32 * MIB
 
@@ -167,9 +171,9 @@ def test_a_dyno_finds_its_memory_where_buildpacks_look(group):
 @pytest.mark.skipif("cpuset" not in LAYOUT.shown, reason="this machine mounts no cpuset")
 def test_a_dyno_of_version_1_has_all_processors_of_the_machine(group):
     for name in ("cpuset.cpus", "cpuset.mems"):
-        (folder,) = (one for one, place in group.view.binds if place == "cpuset")
+        (directory,) = (one for one, place in group.view.binds if place == "cpuset")
         machine = Path(LAYOUT.shown["cpuset"], name).read_text()
-        assert Path(folder, name).read_text() == machine != "\n"
+        assert Path(directory, name).read_text() == machine != "\n"
 
 
 def test_a_process_joins_by_itself_and_its_children_are_in_there_too(group, start):
@@ -177,7 +181,7 @@ def test_a_process_joins_by_itself_and_its_children_are_in_there_too(group, star
     child = int(process.stdout.readline())
     for pid in (process.pid, child):
         cgroups_of = Path(f"/proc/{pid}/cgroup").read_text()
-        assert cgroups_of.count("/web.1\n") == len(LAYOUT.folders)
+        assert cgroups_of.count("/web.1\n") == len(LAYOUT.directories)
 
 
 def test_the_memory_of_a_dyno_is_told(group, start):
@@ -229,17 +233,17 @@ def test_a_dyno_has_no_more_processes_than_its_size(group, start):
 
 
 @pytest.mark.parametrize("code", [STAY, FORK, BOMB], ids=["sleeper", "forks", "bomb"])
-def test_whoever_is_left_is_killed_and_the_folders_are_gone(group, start, instance, code):
+def test_whoever_is_left_is_killed_and_the_directories_are_gone(group, start, instance, code):
     process = start(group, code)
     group.remove()
     assert process.wait() == -signal.SIGKILL
-    assert folders_of(instance) == []
+    assert directories_of(instance) == []
 
 
 def test_to_remove_again_does_nothing(group, instance):
     group.remove()
     group.remove()
-    assert folders_of(instance) == []
+    assert directories_of(instance) == []
 
 
 def test_a_dyno_that_is_there_already_is_not_touched_by_another(group, cgroups, instance):
@@ -251,7 +255,7 @@ def test_a_dyno_that_is_there_already_is_not_touched_by_another(group, cgroups, 
 def test_a_dyno_whose_limits_cannot_be_set_leaves_nothing(cgroups, instance):
     with pytest.raises(DriverError, match=r"pids.max: Invalid argument; run hsup doctor"):
         cgroups.create(instance, "web.1", SMALL._replace(pids=-1))
-    assert folders_of(instance) == []
+    assert directories_of(instance) == []
 
 
 def test_a_sweep_kills_and_removes_all_of_one_hsup_and_nothing_of_others(
@@ -273,7 +277,7 @@ def test_a_sweep_of_what_is_not_there_does_nothing(cgroups):
     assert cgroups.sweep("nobody") == []
 
 
-def test_folders_of_other_programs_are_nobodys(tmp_path):
+def test_directories_of_other_programs_are_nobodys(tmp_path):
     (tmp_path / "docker").mkdir()
     (tmp_path / "hsup-0a1b2c3d").mkdir()
     assert Cgroups(Layout(1, {"memory": str(tmp_path)})).instances() == {"0a1b2c3d"}
@@ -288,8 +292,8 @@ def unified(tmp_path: Path) -> Iterator[Path]:
     made = point / f"hsup-test{os.getpid()}"
     made.mkdir()
     yield made
-    for folder in (*made.glob("*/"), made):
-        folder.rmdir()
+    for directory in (*made.glob("*/"), made):
+        directory.rmdir()
     subprocess.run(["umount", point], check=True)
 
 
@@ -334,9 +338,11 @@ def test_cgroups_of_an_hsup_that_nobody_knows_are_removed_when_nobody_is_there(c
         return cgroups.sweep_deserted(known).get(one)  # others may run tests beside this one
 
     group = cgroups.create(one, "web.1", SMALL)
-    folders = [path for path in Path("/sys/fs/cgroup").glob(f"**/*hsup-{one}/**/") if path.is_dir()]
+    directories = [
+        path for path in Path("/sys/fs/cgroup").glob(f"**/*hsup-{one}/**/") if path.is_dir()
+    ]
     assert removed(()) is None  # it is new
-    for path in folders:
+    for path in directories:
         os.utime(path, (0, 0))
     assert removed([one]) is None
     process = start(group, HOLD)

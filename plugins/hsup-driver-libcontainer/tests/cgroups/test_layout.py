@@ -27,22 +27,22 @@ def v2(point: object, root: str = "/") -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Callable[..., Path]:
+def directory(tmp_path: Path) -> Callable[..., Path]:
     """Make a directory with the files of a cgroup that are looked at."""
 
     def make(name, controllers=""):
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        (folder / "cgroup.controllers").write_text(controllers + "\n")
-        (folder / "cgroup.procs").write_text("")
-        (folder / "memory.memsw.limit_in_bytes").write_text("")
-        return str(folder)
+        directory = tmp_path / name
+        directory.mkdir(parents=True)
+        (directory / "cgroup.controllers").write_text(controllers + "\n")
+        (directory / "cgroup.procs").write_text("")
+        (directory / "memory.memsw.limit_in_bytes").write_text("")
+        return str(directory)
 
     return make
 
 
-def test_each_controller_of_version_1_is_found_at_its_mount(folder):
-    points = {name: folder(name) for name in ("cpu,cpuacct", "memory", "pids")}
+def test_each_controller_of_version_1_is_found_at_its_mount(directory):
+    points = {name: directory(name) for name in ("cpu,cpuacct", "memory", "pids")}
     text = mounts("/ / rw - ext4 /dev/vda rw", *(v1(point, name) for name, point in points.items()))
     layout, findings = survey(text, "4:memory:/user.slice\n")
     assert layout.version == 1
@@ -54,56 +54,56 @@ def test_each_controller_of_version_1_is_found_at_its_mount(folder):
     assert [finding.is_good for finding in findings] == [True, True]
 
 
-def test_controllers_that_programs_look_for_are_shown_where_they_are_there(folder):
-    lines = [v1(folder(name), name) for name in ("cpu,cpuacct", "cpuset", "memory", "pids")]
+def test_controllers_that_programs_look_for_are_shown_where_they_are_there(directory):
+    lines = [v1(directory(name), name) for name in ("cpu,cpuacct", "cpuset", "memory", "pids")]
     layout, _ = survey(mounts(*lines), "")
     assert [os.path.basename(layout.shown[name]) for name in ("cpuset", "cpuacct")] == [
         "cpuset",
         "cpu,cpuacct",
     ]
-    assert len(layout.folders) == len(lines)
+    assert len(layout.directories) == len(lines)
 
 
-def test_controllers_that_are_only_shown_do_not_choose_the_version(folder):
-    unified = folder("unified", "cpu memory pids")
-    lines = [v1(folder(name), name) for name in ("memory", "cpuset", "cpuacct")]
+def test_controllers_that_are_only_shown_do_not_choose_the_version(directory):
+    unified = directory("unified", "cpu memory pids")
+    lines = [v1(directory(name), name) for name in ("memory", "cpuset", "cpuacct")]
     layout, _ = survey(mounts(v2(unified), *lines), "0::/\n")
-    assert (layout.version, layout.folders) == (2, (unified,))
+    assert (layout.version, layout.directories) == (2, (unified,))
 
 
-def test_controllers_that_share_a_hierarchy_share_a_folder(folder):
-    point = folder("all")
+def test_controllers_that_share_a_hierarchy_share_a_directory(directory):
+    point = directory("all")
     layout, _ = survey(mounts(v1(point, "cpu,memory,pids")), "")
-    assert layout.folders == (point,)
+    assert layout.directories == (point,)
 
 
-def test_beside_an_empty_version_2_version_1_is_used(folder):
-    lines = [v1(folder(name), name) for name in ("memory", "pids", "cpu")]
-    layout, _ = survey(mounts(v2(folder("unified")), *lines), "0::/\n")
+def test_beside_an_empty_version_2_version_1_is_used(directory):
+    lines = [v1(directory(name), name) for name in ("memory", "pids", "cpu")]
+    layout, _ = survey(mounts(v2(directory("unified")), *lines), "0::/\n")
     assert layout.version == 1
 
 
-def test_version_2_is_used_where_the_controllers_are_there(folder):
-    point = folder("cgroup", "cpuset cpu io memory hugetlb pids")
+def test_version_2_is_used_where_the_controllers_are_there(directory):
+    point = directory("cgroup", "cpuset cpu io memory hugetlb pids")
     layout, findings = survey(mounts(v2(point)), "0::/user.slice/session-1.scope\n")
-    assert (layout.version, layout.folders) == (2, (point,))
+    assert (layout.version, layout.directories) == (2, (point,))
     assert findings[0].text == f"version 2, in {point}"
 
 
-def test_of_several_mounts_the_first_is_used(folder):
-    first, second = (folder(name, "cpu memory pids") for name in ("first", "second"))
+def test_of_several_mounts_the_first_is_used(directory):
+    first, second = (directory(name, "cpu memory pids") for name in ("first", "second"))
     layout, _ = survey(mounts(v2(first), v2(second)), "0::/\n")
-    assert layout.folders == (first,)
+    assert layout.directories == (first,)
 
 
-def test_a_path_with_a_blank_is_read(folder):
-    point = folder("a b", "cpu memory pids")
+def test_a_path_with_a_blank_is_read(directory):
+    point = directory("a b", "cpu memory pids")
     layout, _ = survey(mounts(v2(point.replace(" ", "\\040"))), "0::/\n")
-    assert layout.folders == (point,)
+    assert layout.directories == (point,)
 
 
-def test_a_missing_controller_of_version_1_is_to_be_mounted(folder):
-    text = mounts(v1(folder("memory"), "memory"), v1(folder("cpu"), "cpu"))
+def test_a_missing_controller_of_version_1_is_to_be_mounted(directory):
+    text = mounts(v1(directory("memory"), "memory"), v1(directory("cpu"), "cpu"))
     there = "/sys/fs/cgroup/pids"
     _, findings = survey(text, "")
     assert [(one.is_good, one.text, one.remedy) for one in findings] == [
@@ -115,8 +115,8 @@ def test_a_missing_controller_of_version_1_is_to_be_mounted(folder):
     ]
 
 
-def test_a_missing_controller_of_version_2_is_to_be_booted_with(folder):
-    _, findings = survey(mounts(v2(folder("cgroup", "cpuset cpu pids"))), "0::/\n")
+def test_a_missing_controller_of_version_2_is_to_be_booted_with(directory):
+    _, findings = survey(mounts(v2(directory("cgroup", "cpuset cpu pids"))), "0::/\n")
     assert len(findings) == 1
     assert "memory" in findings[0].text
     assert "cgroup_enable=memory" in (findings[0].remedy or "")
@@ -133,15 +133,15 @@ def test_a_mount_that_is_hidden_by_another_is_not_there(tmp_path):
     assert len(findings) == 3
 
 
-def test_a_limit_of_swap_is_not_needed(folder):
-    point = folder("all")
+def test_a_limit_of_swap_is_not_needed(directory):
+    point = directory("all")
     os.unlink(f"{point}/memory.memsw.limit_in_bytes")
     _, findings = survey(mounts(v1(point, "cpu,memory,pids")), "")
     assert [(one.is_good, one.remedy) for one in findings] == [(True, None), (False, None)]
 
 
 @needs_root
-def test_folders_that_are_mounted_read_only_are_refused(tmp_path):
+def test_directories_that_are_mounted_read_only_are_refused(tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
     try:
         (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
@@ -158,46 +158,46 @@ def test_folders_that_are_mounted_read_only_are_refused(tmp_path):
 
 @needs_root
 @pytest.mark.parametrize("own", ["/service", "/service/leaf"])
-def test_what_systemd_delegated_is_used(folder, own):
-    point = folder("cgroup", "cpu")
-    service = folder("cgroup/service", "cpu memory pids")
+def test_what_systemd_delegated_is_used(directory, own):
+    point = directory("cgroup", "cpu")
+    service = directory("cgroup/service", "cpu memory pids")
     try:
         os.setxattr(service, "trusted.delegate", b"1")
     except OSError as error:
         pytest.skip(f"this file system has no such attributes: {error}")
     layout, _ = survey(mounts(v2(point)), f"0::{own}\n")
-    assert layout.folders == (service,)
+    assert layout.directories == (service,)
 
 
 @needs_root
-def test_in_a_container_what_is_delegated_is_found_below_the_root_of_the_mount(folder):
-    point = folder("cgroup", "cpu")
-    service = folder("cgroup/service", "cpu memory pids")
+def test_in_a_container_what_is_delegated_is_found_below_the_root_of_the_mount(directory):
+    point = directory("cgroup", "cpu")
+    service = directory("cgroup/service", "cpu memory pids")
     try:
         os.setxattr(service, "trusted.delegate", b"1")
     except OSError as error:
         pytest.skip(f"this file system has no such attributes: {error}")
     layout, _ = survey(mounts(v2(point, "/box")), "0::/box/service\n")
-    assert layout.folders == (service,)
+    assert layout.directories == (service,)
 
 
-def test_what_nobody_delegated_is_left_alone(folder):
-    point = folder("cgroup", "cpu memory pids")
-    folder("cgroup/service", "cpu memory pids")
+def test_what_nobody_delegated_is_left_alone(directory):
+    point = directory("cgroup", "cpu memory pids")
+    directory("cgroup/service", "cpu memory pids")
     layout, _ = survey(mounts(v2(point)), "0::/service\n")
-    assert layout.folders == (point,)
+    assert layout.directories == (point,)
 
 
 @pytest.mark.parametrize("own", ["/docker/box", "/docker/box/init"])
-def test_a_container_that_sees_the_hosts_cgroups_uses_its_own(folder, own):
-    point = folder("cgroup", "cpu memory pids")
-    box = folder("cgroup/docker/box", "cpu memory pids")
+def test_a_container_that_sees_the_hosts_cgroups_uses_its_own(directory, own):
+    point = directory("cgroup", "cpu memory pids")
+    box = directory("cgroup/docker/box", "cpu memory pids")
     layout, _ = survey(mounts(v2(point)), f"0::{own}\n", is_container=True)
-    assert layout.folders == (box,)
+    assert layout.directories == (box,)
 
 
 @pytest.mark.parametrize("own", ["/", "/init"])
-def test_a_container_with_a_cgroup_namespace_uses_its_root(folder, own):
-    point = folder("cgroup", "cpu memory pids")
+def test_a_container_with_a_cgroup_namespace_uses_its_root(directory, own):
+    point = directory("cgroup", "cpu memory pids")
     layout, _ = survey(mounts(v2(point)), f"0::{own}\n", is_container=True)
-    assert layout.folders == (point,)
+    assert layout.directories == (point,)

@@ -18,8 +18,8 @@ SIZE = SIZES["performance-m"]
 @pytest.fixture
 def v1(tmp_path: Path) -> Cgroups:
     parents = {name: str(tmp_path / name) for name in (*CONTROLLERS, *SHOWN_CONTROLLERS)}
-    for folder in parents.values():
-        os.mkdir(folder)
+    for directory in parents.values():
+        os.mkdir(directory)
     limiting = {name: parents[name] for name in CONTROLLERS}
     return Cgroups(Layout(1, limiting, {name: parents[name] for name in SHOWN_CONTROLLERS}))
 
@@ -53,11 +53,11 @@ def test_what_is_planned_is_seen_as_if_it_were_there(v1: Cgroups, tmp_path: Path
 
 
 def test_without_a_limit_of_swap_version_1_does_not_swap(tmp_path: Path) -> None:
-    folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
+    directories = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
     v1 = Version1()
     small = SIZES["standard-1x"]
-    written = dict(v1.limits(folders, small, limits_swap=v1.limits_swap(folders)))
+    written = dict(v1.limits(directories, small, limits_swap=v1.limits_swap(directories)))
     assert written[f"{tmp_path}/memory.swappiness"] == "0"
     (tmp_path / "memory.memsw.limit_in_bytes").touch()
-    written = dict(v1.limits(folders, SIZE, limits_swap=v1.limits_swap(folders)))
+    written = dict(v1.limits(directories, SIZE, limits_swap=v1.limits_swap(directories)))
     assert written[f"{tmp_path}/memory.memsw.limit_in_bytes"] == str(5 << 30)

@@ -36,9 +36,9 @@ def test_what_is_planned_is_seen_as_if_it_were_there(v2: Cgroups, tmp_path: Path
 
 def test_version_2_is_told_what_lies_beyond_the_quota_as_swap(tmp_path: Path) -> None:
     (tmp_path / "memory.swap.max").touch()
-    folders = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
+    directories = dict.fromkeys(("memory", "pids", "cpu"), str(tmp_path))
     v2, large = Version2(), SIZES["performance-2xl"]
-    written = dict(v2.limits(folders, large, limits_swap=v2.limits_swap(folders)))
+    written = dict(v2.limits(directories, large, limits_swap=v2.limits_swap(directories)))
     assert {path.removeprefix(f"{tmp_path}/"): value for path, value in written.items()} == {
         "memory.max": str(126 << 30),
         "memory.swap.max": str(25 << 30),

@@ -265,9 +265,9 @@ class TestBinds:
 class TestCgroups:
     def test_each_hierarchy_of_version_1_is_bound_and_read_only(self):
         found = told(**V1)
-        for folder, name in V1["cgroup_binds"]:
+        for directory, name in V1["cgroup_binds"]:
             bind, remount = at(f"/sys/fs/cgroup/{name}", found)
-            assert bind[1:] == (folder, f"{ROOT}/sys/fs/cgroup/{name}", "", MS_BIND, "")
+            assert bind[1:] == (directory, f"{ROOT}/sys/fs/cgroup/{name}", "", MS_BIND, "")
             assert remount.flags == MS_REMOUNT | MS_BIND | MS_RDONLY | SAFEST
 
     def test_the_hierarchy_of_version_2_is_bound_over_all(self):

@@ -31,13 +31,13 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files
 @pytest.fixture
 def slug(tmp_path: Path) -> Path:
     """Return a directory with files of OWNER, and one of root."""
-    folder = tmp_path / "slug"
-    (folder / "lib").mkdir(parents=True)
+    directory = tmp_path / "slug"
+    (directory / "lib").mkdir(parents=True)
     for name in ("bin", "lib/one", "lib/two", "others"):
-        (folder / name).write_text("")
+        (directory / name).write_text("")
     for name in ("lib", "bin", "lib/one", "lib/two"):
-        os.chown(folder / name, OWNER, OWNER)
-    return folder
+        os.chown(directory / name, OWNER, OWNER)
+    return directory
 
 
 def meet(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
@@ -79,7 +79,7 @@ def test_files_that_vanish_while_all_are_given_are_passed_over(slug, monkeypatch
 
 
 @needs_root
-def test_nothing_outside_is_given_where_a_folder_becomes_a_link(slug, tmp_path, monkeypatch):
+def test_nothing_outside_is_given_where_a_directory_becomes_a_link(slug, tmp_path, monkeypatch):
     other = tmp_path / "other"
     other.mkdir()
     for name in ("one", "two"):
@@ -205,7 +205,7 @@ def test_a_path_that_is_gone_is_named_when_it_is_opened(make, tmp_path):
         make(OpenBind("open it", bind, kernel.OPEN_TREE_CLOEXEC, attributes=0))
 
 
-def test_a_folder_that_something_else_took_the_place_of_is_not_mounted(tmp_path):
+def test_a_directory_that_something_else_took_the_place_of_is_not_mounted(tmp_path):
     with pytest.raises(OSError, match="has just replaced it"):
         _require_same(str(tmp_path), os.stat(tmp_path.parent))
     _require_same(str(tmp_path), os.stat(tmp_path))

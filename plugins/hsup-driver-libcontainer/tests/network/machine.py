@@ -97,8 +97,8 @@ class Machine:
 
     host_ip, world_ip, metadata_ip = HOST, WORLD, METADATA
 
-    def __init__(self, run_folder: Path, host: int) -> None:
-        self.run_folder = run_folder
+    def __init__(self, run_directory: Path, host: int) -> None:
+        self.run_directory = run_directory
         self.host = host
         self._undo: list[Callable[[], object]] = []
         self._names = 0
@@ -120,9 +120,9 @@ class Machine:
         return None if done.returncode else done.stdout
 
     def network(self, **environ: str) -> Network:
-        settings = Settings(folder="/", environ={"PATH": os.environ["PATH"], **environ})
-        folder = str(self.run_folder)
-        return Network(settings, folder, firewall_folder=folder)
+        settings = Settings(directory="/", environ={"PATH": os.environ["PATH"], **environ})
+        directory = str(self.run_directory)
+        return Network(settings, directory, firewall_directory=directory)
 
     def hsup(self, **environ: str) -> Network:
         """Return the network of a running hsup."""
@@ -132,7 +132,7 @@ class Machine:
         return network
 
     def firewall(self, **variables: str) -> Firewall:
-        return Firewall({**os.environ, **variables}, str(self.run_folder))
+        return Firewall({**os.environ, **variables}, str(self.run_directory))
 
     def dyno(self, network: Network) -> DynoNetwork:
         """Start a dyno of an hsup."""

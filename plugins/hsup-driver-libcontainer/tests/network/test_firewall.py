@@ -151,8 +151,8 @@ def test_rules_that_are_gone_already_do_not_keep_hsup_from_closing(machine):
     firewall.open()
     machine.run("nft flush ruleset")
     firewall.close()
-    assert list(machine.run_folder.rglob("ip_forward")) == []
-    assert list(machine.run_folder.rglob("made")) == []
+    assert list(machine.run_directory.rglob("ip_forward")) == []
+    assert list(machine.run_directory.rglob("made")) == []
 
 
 def test_forwarding_is_turned_on_and_off_again(machine):
@@ -282,7 +282,7 @@ def test_a_removal_that_fails_is_told_and_keeps_nobody_waiting(machine, monkeypa
 def test_rules_are_found_though_their_note_was_never_written(machine):
     before = machine.run("iptables -S")
     killed_hsup(machine)
-    (note,) = machine.run_folder.rglob("iptables")
+    (note,) = machine.run_directory.rglob("iptables")
     note.write_text("")
     machine.firewall().sweep()
     assert machine.run("iptables -S") == before
@@ -293,11 +293,11 @@ def test_iptables_that_do_not_use_nf_tables_are_changed_as_well(machine):
         legacy = shutil.which(f"{name.replace('iptables', 'iptables-legacy')}")
         if legacy is None:
             pytest.skip("needs iptables-legacy")
-        (machine.run_folder / name).symlink_to(legacy)
+        (machine.run_directory / name).symlink_to(legacy)
     if machine.run_or_none("iptables-legacy -P FORWARD DROP") is None:
         pytest.skip("needs a kernel with ip_tables")
     before = machine.run("iptables-legacy -S")
-    firewall = machine.firewall(PATH=f"{machine.run_folder}:{os.environ['PATH']}")
+    firewall = machine.firewall(PATH=f"{machine.run_directory}:{os.environ['PATH']}")
     firewall.open()
     assert machine.run("iptables-legacy -S").count("hsup") == 4
     firewall.close()
@@ -318,20 +318,20 @@ def test_a_table_that_nobody_has_told_of_is_replaced(machine):
 
 
 def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):
-    monkeypatch.setattr("hsup_driver_libcontainer.child.system_tools._SYSTEM_FOLDERS", ())
-    network = machine.network(PATH=str(machine.run_folder))
+    monkeypatch.setattr("hsup_driver_libcontainer.child.system_tools._SYSTEM_DIRECTORIES", ())
+    network = machine.network(PATH=str(machine.run_directory))
     expected = "^nft is not installed; install it: apt-get install nftables, or your system's "
     with pytest.raises(DriverError, match=expected):
         network.check()
     assert not next(iter(network.examine())).is_good
-    assert list(machine.run_folder.iterdir()) == []
+    assert list(machine.run_directory.iterdir()) == []
 
 
 def test_rules_that_the_kernel_refuses_are_told_and_not_left(machine):
-    tool = machine.run_folder / "nft"
+    tool = machine.run_directory / "nft"
     tool.write_text("#!/bin/sh\ncat > /dev/null\necho 'Error: no such thing'\nexit 1\n")
     tool.chmod(0o755)
-    network = machine.network(PATH=str(machine.run_folder))
+    network = machine.network(PATH=str(machine.run_directory))
     with pytest.raises(
         DriverError, match="cannot create the nftables table hsup: Error: no such thing"
     ):

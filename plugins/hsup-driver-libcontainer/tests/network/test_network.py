@@ -266,7 +266,7 @@ def test_a_busy_block_is_told_before_anything_is_made(machine):
     )
     with pytest.raises(DriverError, match=expected):
         network.check()
-    assert list(machine.run_folder.iterdir()) == []
+    assert list(machine.run_directory.iterdir()) == []
 
 
 def test_a_subnet_that_overlaps_a_route_is_never_taken(machine):

@@ -60,8 +60,8 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if busybox is None:
         pytest.skip("busybox is not installed (apt-get install busybox-static)")
     root = tmp_path_factory.mktemp("small") / "root"
-    for folder in ("usr/bin", "etc", "kept", "replaced"):
-        (root / folder).mkdir(parents=True)
+    for directory in ("usr/bin", "etc", "kept", "replaced"):
+        (root / directory).mkdir(parents=True)
     (root / "bin").symlink_to("usr/bin")
     shutil.copy(busybox, root / "usr/bin/busybox")
     (root / "usr/bin/sh").hardlink_to(root / "usr/bin/busybox")
@@ -97,15 +97,15 @@ def ext4(need: Callable[..., None], tmp_path: Path, small_root: Path) -> Path:
     return path
 
 
-def make_tar(folder: Path) -> bytes:
-    command = ["tar", "--xattrs", "--numeric-owner", "-C", str(folder), "-cf", "-", "."]
+def make_tar(directory: Path) -> bytes:
+    command = ["tar", "--xattrs", "--numeric-owner", "-C", str(directory), "-cf", "-", "."]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
-        folder=str(tmp_path),
+        directory=str(tmp_path),
         environ={
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
@@ -116,9 +116,9 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def stacks_dir(settings: Settings) -> Path:
-    folder = Path(settings.environ["HSUP_STACKS_DIR"])
-    folder.mkdir(exist_ok=True)
-    return folder
+    directory = Path(settings.environ["HSUP_STACKS_DIR"])
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 @pytest.fixture
@@ -226,19 +226,19 @@ def closed_registry(
 
 
 @contextmanager
-def _serving(folder: Path, stacks_dir: Path, *, auth: str) -> Iterator[Registry]:
-    folder.mkdir()
+def _serving(directory: Path, stacks_dir: Path, *, auth: str) -> Iterator[Registry]:
+    directory.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (folder / "config.yml").write_text(
+    (directory / "config.yml").write_text(
         "version: 0.1\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}\n"
         f"http: {{addr: '127.0.0.1:{port}'}}\n{auth}"
     )
-    log = folder / "log"
+    log = directory / "log"
     with log.open("wb") as file:
-        command = ["docker-registry", "serve", str(folder / "config.yml")]
+        command = ["docker-registry", "serve", str(directory / "config.yml")]
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:
         end = time.monotonic() + WAIT_SECONDS
@@ -246,7 +246,7 @@ def _serving(folder: Path, stacks_dir: Path, *, auth: str) -> Iterator[Registry]
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end
             time.sleep(0.01)
-        yield Registry(f"127.0.0.1:{port}", log, Layout(folder / "layout"), stacks_dir)
+        yield Registry(f"127.0.0.1:{port}", log, Layout(directory / "layout"), stacks_dir)
     finally:
         process.terminate()
         process.wait(WAIT_SECONDS)

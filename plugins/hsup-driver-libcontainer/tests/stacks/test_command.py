@@ -72,7 +72,7 @@ def test_a_stack_is_imported_listed_and_removed(run, small_root) -> None:
     assert run("remove", "mine")[0] == 1
 
 
-def test_a_relative_path_is_below_the_folder_of_the_call(run, tmp_path, small_root) -> None:
+def test_a_relative_path_is_below_the_directory_of_the_call(run, tmp_path, small_root) -> None:
     (tmp_path / "here").symlink_to(small_root)
 
     assert run("import", "mine", "here")[0] == 0
@@ -112,7 +112,7 @@ def test_every_fault_of_the_manifest_is_listed(run, stacks_dir, settings) -> Non
     program = (
         "import os; from types import SimpleNamespace; from hsup.api import Settings;"
         "from hsup_driver_libcontainer.stacks.command import stacks;"
-        "settings = Settings(folder='/', environ=dict(os.environ));"
+        "settings = Settings(directory='/', environ=dict(os.environ));"
         "stacks(['list'], obj=SimpleNamespace(settings=lambda: settings))"
     )
     done = subprocess.run(

@@ -53,7 +53,7 @@ def test_a_disk_image_is_mounted_read_only(
     store.add(Entry("disk", "2", str(path)))
 
     with store.obtain("disk") as stack:
-        assert stack.folder is None
+        assert stack.directory is None
         out, err = read_mounted(
             stack, tmp_path / "m", 'cat "$0/etc/kept" && ! touch "$0/new" && ! mknod "$0/d" c 1 3'
         )

@@ -28,7 +28,7 @@ OBTAIN = """
 import os, sys
 from hsup.api import Settings
 from hsup_driver_libcontainer.stacks.store import StackStore
-StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[1]).close()
+StackStore(Settings(directory="/", environ=dict(os.environ))).obtain(sys.argv[1]).close()
 """
 
 
@@ -39,7 +39,7 @@ import os, sys
 from hsup.api import Settings
 from hsup_driver_libcontainer.stacks.manifest import Entry
 from hsup_driver_libcontainer.stacks.store import StackStore
-store = StackStore(Settings(folder="/", environ=dict(os.environ)))
+store = StackStore(Settings(directory="/", environ=dict(os.environ)))
 try:
     store.add(Entry("a", None, sys.argv[1]))
 finally:

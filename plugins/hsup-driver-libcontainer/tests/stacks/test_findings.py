@@ -47,7 +47,7 @@ def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:
     assert found.remedy == "run hsup stacks list to list all faults"
 
 
-def test_a_folder_that_is_no_root_is_told(settings, stacks_dir, tmp_path) -> None:
+def test_a_directory_that_is_no_root_is_told(settings, stacks_dir, tmp_path) -> None:
     (tmp_path / "bare").mkdir(mode=0o755)
     for place, text in (("bare", "has no /bin/bash"), ("none", "nothing exists there")):
         line = f"- {{name: a, url: {tmp_path / place}, primary: true}}"

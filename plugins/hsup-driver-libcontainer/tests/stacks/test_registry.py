@@ -20,22 +20,22 @@ OBTAIN = """
 import os, sys
 from hsup.api import Settings
 from hsup_driver_libcontainer.stacks.store import StackStore
-with StackStore(Settings(folder="/", environ=dict(os.environ))).obtain(sys.argv[1]) as stack:
-    print(stack.folder)
+with StackStore(Settings(directory="/", environ=dict(os.environ))).obtain(sys.argv[1]) as stack:
+    print(stack.directory)
 """
 
 
 @pytest.fixture
 def second_layer(tmp_path: Path, pack: Callable[[Path], bytes]) -> bytes:
     """The content of a second layer: one file removed, a directory replaced."""
-    folder = tmp_path / "second"
-    (folder / "etc").mkdir(parents=True)
-    (folder / "etc/.wh.gone").touch()
-    (folder / "etc/added").write_text("second layer")
-    (folder / "replaced").mkdir()
-    (folder / "replaced/.wh..wh..opq").touch()
-    (folder / "replaced/new").write_text("second layer")
-    return pack(folder)
+    directory = tmp_path / "second"
+    (directory / "etc").mkdir(parents=True)
+    (directory / "etc/.wh.gone").touch()
+    (directory / "etc/added").write_text("second layer")
+    (directory / "replaced").mkdir()
+    (directory / "replaced/.wh..wh..opq").touch()
+    (directory / "replaced/new").write_text("second layer")
+    return pack(directory)
 
 
 @pytest.mark.parametrize("manifest_format", ["oci", "v2s2"])
@@ -46,8 +46,8 @@ def test_layers_of_an_image_are_unpacked_one_over_the_other(
     registry.publish(image, f"--format={manifest_format}")
 
     with store.obtain("small") as stack:
-        assert stack.folder
-        root = Path(stack.folder)
+        assert stack.directory
+        root = Path(stack.directory)
 
     assert stack.image is None
     assert not (root / "etc/gone").exists()
@@ -69,7 +69,7 @@ def test_layers_may_be_compressed_with_zstd(store, registry, need, root_tar) -> 
     registry.publish(registry.layout.put_image(root_tar, zstd_layer=layer))
 
     with store.obtain("small") as stack:
-        assert Path(stack.folder, "etc/kept").read_text() == "first layer"
+        assert Path(stack.directory, "etc/kept").read_text() == "first layer"
 
 
 def test_devices_of_a_layer_are_left_out(store, registry, root_tar, tmp_path) -> None:
@@ -80,8 +80,8 @@ def test_devices_of_a_layer_are_left_out(store, registry, root_tar, tmp_path) ->
     registry.publish(registry.layout.put_image(root_tar, devices))
 
     with store.obtain("small") as stack:
-        assert stack.folder
-        assert os.listdir(f"{stack.folder}/dev") == []
+        assert stack.directory
+        assert os.listdir(f"{stack.directory}/dev") == []
 
 
 def test_of_an_index_it_is_the_image_of_this_machine(
@@ -95,8 +95,8 @@ def test_of_an_index_it_is_the_image_of_this_machine(
     registry.publish(index)
 
     with store.obtain("small") as stack:
-        assert stack.folder
-        assert Path(stack.folder, "etc/gone").exists()
+        assert stack.directory
+        assert Path(stack.directory, "etc/gone").exists()
     assert stack.record.digest == index["digest"]
 
 
@@ -118,8 +118,8 @@ def test_what_an_index_has_for_no_platform_is_passed_over(store, registry, root_
     registry.publish(registry.layout.put_index(anywhere, image))
 
     with store.obtain("small") as stack:
-        assert stack.folder
-        assert Path(stack.folder, "etc/kept").exists()
+        assert stack.directory
+        assert Path(stack.directory, "etc/kept").exists()
 
 
 NO_IMAGES = ["{", "[]", '{"manifests": [{"platform": null}]}', "[" * 100_000]
@@ -164,16 +164,16 @@ def test_a_tag_that_has_moved_is_pulled_again(store, registry, root_tar, second_
 
         registry.publish(registry.layout.put_image(root_tar, second_layer))
         with store.obtain("small") as still:
-            assert still.folder == old.folder
+            assert still.directory == old.directory
         assert store.pull("small")[1]
 
         with store.obtain("small") as new:
-            assert new.folder != old.folder
-            assert Path(str(new.folder), "etc/added").exists()
-        assert Path(str(old.folder), "etc/gone").exists()
+            assert new.directory != old.directory
+            assert Path(str(new.directory), "etc/added").exists()
+        assert Path(str(old.directory), "etc/gone").exists()
     store.sweep()
-    assert not Path(str(old.folder)).exists()
-    assert Path(str(new.folder)).exists()
+    assert not Path(str(old.directory)).exists()
+    assert Path(str(new.directory)).exists()
 
 
 def test_a_checksum_is_the_digest_that_is_pulled(store, registry, root_tar, second_layer) -> None:
@@ -183,7 +183,7 @@ def test_a_checksum_is_the_digest_that_is_pulled(store, registry, root_tar, seco
     registry.publish(newer, checksum=image["digest"])
 
     with store.obtain("small") as stack:
-        assert Path(str(stack.folder), "etc/gone").exists()
+        assert Path(str(stack.directory), "etc/gone").exists()
 
 
 def test_a_damaged_layer_is_not_installed(store, stacks_dir, registry, root_tar) -> None:
@@ -246,7 +246,7 @@ def test_eight_that_need_a_stack_at_once_fetch_it_once(
     outputs = [program.communicate() for program in programs]
 
     assert [program.returncode for program in programs] == [0] * 8, outputs
-    assert {folder for folder, _ in outputs} == {f"{stacks_dir}/installed/small@+1/root\n"}
+    assert {directory for directory, _ in outputs} == {f"{stacks_dir}/installed/small@+1/root\n"}
     assert sum("pulling" in told for _, told in outputs) == 1
     assert registry.requests(layer) - before == 1
 

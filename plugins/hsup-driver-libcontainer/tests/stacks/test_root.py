@@ -12,12 +12,12 @@ from hsup_driver_libcontainer.stacks.root import check_root, find_file
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "outer/root"
-    (folder / "usr/bin").mkdir(parents=True)
-    (folder / "usr/bin/real").write_text("inside")
+    directory = tmp_path / "outer/root"
+    (directory / "usr/bin").mkdir(parents=True)
+    (directory / "usr/bin/real").write_text("inside")
     (tmp_path / "outer/secret").write_text("outside")
-    (folder / "bin").symlink_to("usr/bin")
-    return folder
+    (directory / "bin").symlink_to("usr/bin")
+    return directory
 
 
 @pytest.mark.parametrize(

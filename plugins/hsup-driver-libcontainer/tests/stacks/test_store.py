@@ -29,15 +29,15 @@ def installed(
     return store
 
 
-def test_a_folder_is_used_where_it_is(store, stacks_dir, small_root) -> None:
+def test_a_directory_is_used_where_it_is(store, stacks_dir, small_root) -> None:
     store.add(Entry("a", None, str(small_root)))
 
     with store.obtain("a") as stack:
-        assert (stack.folder, stack.image) == (str(small_root), None)
+        assert (stack.directory, stack.image) == (str(small_root), None)
     assert not (stacks_dir / "installed").exists()
 
 
-def test_a_folder_that_was_imported_is_only_forgotten(store, small_root) -> None:
+def test_a_directory_that_was_imported_is_only_forgotten(store, small_root) -> None:
     store.add(Entry("a", None, str(small_root)))
     assert store.remove("a") == ("a",)
 
@@ -46,19 +46,21 @@ def test_a_folder_that_was_imported_is_only_forgotten(store, small_root) -> None
         store.obtain("a")
 
 
-def test_a_folder_that_is_gone_is_told_and_can_be_forgotten(store, tmp_path, small_root) -> None:
-    folder = tmp_path / "gone"
-    shutil.copytree(small_root, folder, symlinks=True)
-    store.add(Entry("a", None, str(folder)))
-    shutil.rmtree(folder)
+def test_a_directory_that_is_gone_is_told_and_can_be_forgotten(store, tmp_path, small_root) -> None:
+    directory = tmp_path / "gone"
+    shutil.copytree(small_root, directory, symlinks=True)
+    store.add(Entry("a", None, str(directory)))
+    shutil.rmtree(directory)
 
-    with pytest.raises(DriverError, match=rf"{folder}: No such file or directory"):
+    with pytest.raises(DriverError, match=rf"{directory}: No such file or directory"):
         store.obtain("a")
     assert store.remove("a") == ("a",)
 
 
 @pytest.mark.parametrize("name", ["a:b", "a,b", "a\\b"])
-def test_a_folder_that_overlays_cannot_name_is_refused(name, store, tmp_path, small_root) -> None:
+def test_a_directory_that_overlays_cannot_name_is_refused(
+    name, store, tmp_path, small_root
+) -> None:
     shutil.copytree(small_root, tmp_path / name, symlinks=True)
     with pytest.raises(
         DriverError, match=r"overlays cannot have .* in paths; rename the directory"
@@ -75,13 +77,13 @@ def test_a_pull_that_fails_does_not_keep_the_stack_in_use(store, registry, root_
     assert [one.is_in_use for one in store.list() if one.record] == [False]
 
 
-def test_a_folder_without_bash_is_refused(store, tmp_path) -> None:
+def test_a_directory_without_bash_is_refused(store, tmp_path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(DriverError, match='stack "a" has no /bin/bash; use'):
         store.add(Entry("a", None, str(tmp_path)))
 
 
-def test_a_folder_that_dynos_may_not_enter_is_refused(store, tmp_path) -> None:
+def test_a_directory_that_dynos_may_not_enter_is_refused(store, tmp_path) -> None:
     tmp_path.chmod(0o700)
     expected = r'dynos cannot enter the root directory of stack "\w+"; run chmod 755'
     with pytest.raises(DriverError, match=expected):
@@ -92,7 +94,7 @@ def test_an_installed_stack_is_obtained_without_what_fetching_needs(installed, s
     program = (
         "import sys; from hsup.api import Settings;"
         "from hsup_driver_libcontainer.stacks.store import StackStore;"
-        "stack = StackStore(Settings(folder='/', environ={'HSUP_STACKS_DIR': sys.argv[1]}))"
+        "stack = StackStore(Settings(directory='/', environ={'HSUP_STACKS_DIR': sys.argv[1]}))"
         ".obtain('a');"
         "print(stack.version, [name for name in ('yaml', 'subprocess', 'requests', 'shutil',"
         " 'hashlib', 'hsup_driver_libcontainer.stacks.fetch') if name in sys.modules])"
@@ -125,7 +127,7 @@ def test_a_stack_used_by_a_killed_process_can_be_removed(installed, settings) ->
     program = (
         "import os, sys; from hsup.api import Settings;"
         "from hsup_driver_libcontainer.stacks.store import StackStore;"
-        "stack = StackStore(Settings(folder='/', environ=dict(os.environ))).obtain('a');"
+        "stack = StackStore(Settings(directory='/', environ=dict(os.environ))).obtain('a');"
         "print('up', flush=True); sys.stdin.read()"
     )
     user = subprocess.Popen(
@@ -162,9 +164,9 @@ def test_importing_again_takes_what_is_there_now(installed, tmp_path, small_root
         assert not installed.pull("a:1.9")[1]
         installed.add(Entry("a", "1.9", str(tmp_path / "a.tar")))
 
-        assert Path(old.folder, "etc/kept").read_text() == "first layer"
+        assert Path(old.directory, "etc/kept").read_text() == "first layer"
         with installed.obtain("a:1.9") as new:
-            assert Path(new.folder, "etc/kept").read_text() == "changed"
+            assert Path(new.directory, "etc/kept").read_text() == "changed"
 
 
 def test_what_an_unlisted_stack_takes_is_shown(installed, stacks_dir) -> None:
@@ -183,10 +185,10 @@ def test_sweeping_takes_nothing_that_is_worked_with(installed, stacks_dir) -> No
         assert len(os.listdir(stacks_dir / "installed")) == 2
 
 
-@pytest.mark.parametrize("folder", ["stacks", "/a:b", "/a,b", "/a\\b"])
-def test_a_store_that_makes_no_sense_is_a_usage_error(settings, folder) -> None:
+@pytest.mark.parametrize("directory", ["stacks", "/a:b", "/a,b", "/a\\b"])
+def test_a_store_that_makes_no_sense_is_a_usage_error(settings, directory) -> None:
     with pytest.raises(UsageError, match="HSUP_STACKS_DIR must be an absolute path"):
-        StackStore(settings._replace(environ={"HSUP_STACKS_DIR": folder}))
+        StackStore(settings._replace(environ={"HSUP_STACKS_DIR": directory}))
 
 
 def test_who_may_not_write_is_told_what_to_do(need, settings, stacks_dir) -> None:
@@ -197,7 +199,7 @@ def test_who_may_not_write_is_told_what_to_do(need, settings, stacks_dir) -> Non
         "from hsup_driver_libcontainer.stacks import fetch;"
         "from hsup_driver_libcontainer.stacks.store import StackStore\n"
         "os.chdir('/'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "try: StackStore(Settings(folder='/', environ=dict(os.environ)))"
+        "try: StackStore(Settings(directory='/', environ=dict(os.environ)))"
         ".add(Entry('a', None, '/etc/passwd'))\n"
         "except DriverError as error: print(error)"
     )
@@ -224,7 +226,7 @@ def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
     with store.obtain("a") as old:
         say(tar_path.rename(tmp_path / "moved.tar"))
         with store.obtain("a") as new:
-            assert new.folder != old.folder
-        assert Path(old.folder, "etc/kept").exists()
+            assert new.directory != old.directory
+        assert Path(old.directory, "etc/kept").exists()
     store.sweep()
     assert os.listdir(stacks_dir / "installed") == ["a@+2"]

@@ -38,7 +38,7 @@ def test_a_root_tar_is_unpacked_however_it_is_compressed(
     store.add(Entry("a", "1", str(tmp_path / "file")))
 
     with store.obtain("a") as stack:
-        root = Path(stack.folder)
+        root = Path(stack.directory)
     kept = (root / "etc/kept").stat()
     assert (kept.st_uid, kept.st_gid) == (12, 34)
     assert os.getxattr(root / "etc/kept", "user.colour") == b"blue"
@@ -54,7 +54,7 @@ def member(
     return found
 
 
-LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
+LINK, HARD, DIRECTORY = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
         ([member("out", LINK, "../../../../.."), member("out/tmp/evil")], "Not a directory"),
         ([member("evil", HARD, "VICTIM/precious"), member("evil")], "Cannot hard link"),
         ([member("evil", HARD, "../../precious"), member("evil")], "Cannot hard link"),
-        ([member("s", LINK, "VICTIM"), member("s", FOLDER), member("s/evil")], "Is a directory"),
-        ([member("bin/bash", FOLDER), member("bin/sh")], "has no /bin/bash"),
+        ([member("s", LINK, "VICTIM"), member("s", DIRECTORY), member("s/evil")], "Is a directory"),
+        ([member("bin/bash", DIRECTORY), member("bin/sh")], "has no /bin/bash"),
         ([member("bin/bash", LINK, "bash"), member("bin/sh")], "has no /bin/bash"),
         ([member("bin/bash", LINK, "/../../../bin/busybox")], "has no /bin/bash"),
         ([], "neither a tar nor"),
@@ -98,16 +98,16 @@ def test_a_hostile_or_useless_tar_is_refused_and_leaves_nothing(
     assert not (stacks_dir / "imported.json").exists()
 
 
-def test_devices_and_a_closed_root_folder_of_a_tar_do_not_stay(store, tar_path) -> None:
+def test_devices_and_a_closed_root_directory_of_a_tar_do_not_stay(store, tar_path) -> None:
     with tarfile.open(tar_path, "a") as tar:
-        tar.addfile(member("dev", FOLDER))
+        tar.addfile(member("dev", DIRECTORY))
         device = member("dev/sda", tarfile.BLKTYPE)
         device.devmajor = 8
         tar.addfile(device)
-        tar.addfile(member("./", FOLDER, mode=0o700))
+        tar.addfile(member("./", DIRECTORY, mode=0o700))
     store.add(Entry("a", None, str(tar_path)))
 
     with store.obtain("a") as stack:
-        root = Path(stack.folder)
+        root = Path(stack.directory)
     assert os.listdir(root / "dev") == []
     assert root.stat().st_mode & 0o777 == 0o755

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from hsup_source_heroku.testing.answers import Answer, Headers
 from hsup_source_heroku.testing.apps import Slug
 
-FOLDER = "/blobs/"
+DIRECTORY = "/blobs/"
 
 _RANGE = re.compile(r"bytes=(?P<start>\d+)-(?P<end>\d*)")
 _EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
@@ -27,7 +27,7 @@ class Blobs:
         """Return the path and query of a slug, which expire."""
         signature = secrets.token_hex(8)
         self._signatures[signature] = (slug, time.monotonic())
-        return f"{FOLDER}{slug.id}?signature={signature}"
+        return f"{DIRECTORY}{slug.id}?signature={signature}"
 
     def expire(self) -> None:
         """Let all signatures expire."""
@@ -44,7 +44,7 @@ class Blobs:
         parts = urlsplit(target)
         signature = parse_qs(parts.query).get("signature", [""])[0]
         slug, given = self._signatures.get(signature, (None, 0.0))
-        if slug is None or parts.path != f"{FOLDER}{slug.id}":
+        if slug is None or parts.path != f"{DIRECTORY}{slug.id}":
             return None
         return slug if time.monotonic() <= given + seconds else None
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from hsup_source_heroku.testing.answers import Answer, Fault, Headers, error, in_json, not_found
 from hsup_source_heroku.testing.apps import App
-from hsup_source_heroku.testing.blobs import FOLDER, Blobs
+from hsup_source_heroku.testing.blobs import DIRECTORY, Blobs
 from hsup_source_heroku.testing.bodies import (
     app_body,
     formation_body,
@@ -139,7 +139,7 @@ class PlatformApi(Faults):
         return None
 
     def _right_answer(self, method: str, target: str, path: str, headers: Headers) -> Answer:
-        if path.startswith(FOLDER):
+        if path.startswith(DIRECTORY):
             return self._blobs.answer(target, headers, self.blob_seconds)
         answer = self._limited(method, path, headers)
         more = {"Request-Id": str(uuid.uuid4()), "RateLimit-Remaining": str(self.rate_limit)}

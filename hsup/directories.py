@@ -12,7 +12,7 @@ _PRIVATE, _PASSABLE = 0o700, 0o755
 SYSTEM_STATE = "/var/lib/hsup"
 
 
-def state_folder(name: str, environ: Mapping[str, str]) -> str:
+def state_directory(name: str, environ: Mapping[str, str]) -> str:
     """Return the directory for state that outlives hsup: root's, or that of hsup's user.
 
     A user's directory follows the XDG Base Directory Specification, by which a relative path
@@ -38,7 +38,7 @@ def home(environ: Mapping[str, str]) -> str:
         return "/"
 
 
-def make_folders(path: str, mode: int = _PRIVATE) -> None:
+def make_directories(path: str, mode: int = _PRIVATE) -> None:
     """Create a directory and its missing parents, whatever the umask is.
 
     Everybody can pass through the parents, but only their owner can write to them;
@@ -48,11 +48,11 @@ def make_folders(path: str, mode: int = _PRIVATE) -> None:
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
-    for folder in reversed(missing):
-        folder_mode = mode if folder == missing[0] else _PASSABLE
+    for directory in reversed(missing):
+        directory_mode = mode if directory == missing[0] else _PASSABLE
         try:
-            os.mkdir(folder, folder_mode)
+            os.mkdir(directory, directory_mode)
         except FileExistsError:  # another hsup was faster
             continue
         with suppress(FileNotFoundError):  # another hsup has removed it again
-            os.chmod(folder, folder_mode)
+            os.chmod(directory, directory_mode)

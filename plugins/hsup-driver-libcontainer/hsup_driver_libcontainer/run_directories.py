@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
+from hsup.directories import make_directories
 from hsup.errors import DriverError
-from hsup.folders import make_folders
 
 
-def make_own_folder(path: str) -> None:
+def make_own_directory(path: str) -> None:
     """Make a directory unless it exists. Raises DriverError if others can write to it."""
-    make_folders(path)
+    make_directories(path)
     status = os.stat(path)
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
         text = f"the run directory {path} is writable by other users"

@@ -22,7 +22,7 @@ from hsup_source_directory.reading import (
     read_opened,
 )
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _HINTS = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space, or raise the quota",
@@ -34,7 +34,7 @@ _ROOT = 0
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Folder:
+class Directory:
     """An open directory, which stays the same if a link in its path changes, or it is moved."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -134,7 +134,7 @@ class Folder:
             mode=permissions,
             owner=(owner.uid, owner.gid) if owner and os.geteuid() == _ROOT else None,
             work=temporary(name),
-            folder=self.descriptor,
+            directory=self.descriptor,
         )
 
     def rename(self, name: str, other: str) -> None:
@@ -156,11 +156,11 @@ class Folder:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Folder]:
+def opened(path: Path) -> Iterator[Directory]:
     """Open a control directory for the body of the `with`. Raises SourceError."""
     descriptor = _open(path)
     try:
-        yield Folder(path, descriptor)
+        yield Directory(path, descriptor)
     finally:
         unlock(descriptor)
 
@@ -187,7 +187,7 @@ def _is_shared(status: os.stat_result) -> bool:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, _FOLDER_FLAGS)
+        return os.open(path, _DIRECTORY_FLAGS)
     except FileNotFoundError as error:
         hint = f"create it: mkdir -p {shlex.quote(str(path))}"
         raise SourceError(f"{CONTROL_DIR} is {path}, which does not exist", hint=hint) from error

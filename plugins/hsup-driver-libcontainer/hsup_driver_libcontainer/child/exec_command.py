@@ -26,7 +26,7 @@ _OF_THE_ENDING = frozenset({errno.ESRCH, errno.ENOMEM})
 _END_TIMEOUT_MS = 10_000
 
 
-def fork(descriptors: Sequence[int], process_setup: bytes, common: SharedSetup) -> None:
+def fork(descriptors: Sequence[int], process_setup: bytes, shared_setup: SharedSetup) -> None:
     """Fork a process that starts a command and reports its end to hsup.
 
     `descriptors` are a channel to hsup, a pidfd of the dyno's first process, the memory
@@ -36,13 +36,16 @@ def fork(descriptors: Sequence[int], process_setup: bytes, common: SharedSetup) 
     if os.fork():
         return
     try:
-        _start(socket.socket(fileno=descriptors[0]), descriptors, process_setup, common)
+        _start(socket.socket(fileno=descriptors[0]), descriptors, process_setup, shared_setup)
     finally:
         os._exit(1)  # never return into the parent's code
 
 
 def _start(
-    channel: socket.socket, descriptors: Sequence[int], process_setup: bytes, common: SharedSetup
+    channel: socket.socket,
+    descriptors: Sequence[int],
+    process_setup: bytes,
+    shared_setup: SharedSetup,
 ) -> None:
     first_process = descriptors[1]
     setup = ProcessSetup.read(process_setup)
@@ -54,7 +57,7 @@ def _start(
         reaper.have_children()
         command = os.fork()
         if not command:
-            _execute(channel, descriptors[2:], joins, setup, common)
+            _execute(channel, descriptors[2:], joins, setup, shared_setup)
         for descriptor in (*descriptors[2:], *joins):
             os.close(descriptor)
         reaper.serve(channel.fileno(), command, target=command)
@@ -69,13 +72,13 @@ def _execute(
     files: Sequence[int],
     joins: Sequence[int],
     process_setup: ProcessSetup,
-    common: SharedSetup,
+    shared_setup: SharedSetup,
 ) -> NoReturn:
     try:
         child_setup.lead_session()
-        child_setup.limit(process_setup, common)
+        child_setup.limit(process_setup, shared_setup)
         child_setup.join_cgroups(joins)
-        privileges.drop(process_setup.uid, common.seccomp)
+        privileges.drop(process_setup.uid, shared_setup.seccomp)
         file, *streams = files
         child_setup.execute(plan.read_program(file), streams, None, channel)
     except Exception as error:  # noqa: BLE001 - reported to hsup, which shows it

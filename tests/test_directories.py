@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.folders import home, make_folders, state_folder
+from hsup.directories import home, make_directories, state_directory
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def user(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 def test_roots_state_is_the_systems_whatever_its_variables(user):
     user(0)
-    assert state_folder("slugs", {"XDG_STATE_HOME": "/state"}) == "/var/lib/hsup/slugs"
+    assert state_directory("slugs", {"XDG_STATE_HOME": "/state"}) == "/var/lib/hsup/slugs"
 
 
 @pytest.mark.parametrize(
-    ("environ", "folder"),
+    ("environ", "directory"),
     [
         ({"XDG_STATE_HOME": "/state"}, "/state/hsup/slugs"),
         ({}, "/home/me/.local/state/hsup/slugs"),
@@ -32,9 +32,9 @@ def test_roots_state_is_the_systems_whatever_its_variables(user):
         ({"XDG_STATE_HOME": "~/state"}, "/home/me/.local/state/hsup/slugs"),
     ],
 )
-def test_a_users_state_is_where_the_specification_has_it(user, environ, folder):
+def test_a_users_state_is_where_the_specification_has_it(user, environ, directory):
     user(1000)
-    assert state_folder("slugs", {"HOME": "/home/me", **environ}) == folder
+    assert state_directory("slugs", {"HOME": "/home/me", **environ}) == directory
 
 
 @pytest.mark.parametrize("environ", [{}, {"HOME": ""}])
@@ -56,9 +56,9 @@ def mode_of(path: Path) -> int:
 def test_only_the_owner_may_write_whatever_the_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
-        make_folders(str(tmp_path / "above" / "own"))
-        make_folders(str(tmp_path / "above" / "passable"), 0o755)
-        make_folders(str(tmp_path / "above" / "everybodys"), 0o1777)
+        make_directories(str(tmp_path / "above" / "own"))
+        make_directories(str(tmp_path / "above" / "passable"), 0o755)
+        make_directories(str(tmp_path / "above" / "everybodys"), 0o1777)
     finally:
         os.umask(before)
     assert mode_of(tmp_path / "above") == 0o755
@@ -67,13 +67,13 @@ def test_only_the_owner_may_write_whatever_the_umask(tmp_path, umask):
     assert mode_of(tmp_path / "above" / "everybodys") == 0o1777
 
 
-def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
+def test_a_directory_that_is_there_stays_as_it_is(tmp_path):
     tmp_path.chmod(0o750)
-    make_folders(str(tmp_path))
+    make_directories(str(tmp_path))
     assert mode_of(tmp_path) == 0o750
 
 
-def test_what_cannot_be_a_folder_is_an_error(tmp_path):
+def test_what_cannot_be_a_directory_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
-        make_folders(str(tmp_path / "file/a"))
+        make_directories(str(tmp_path / "file/a"))

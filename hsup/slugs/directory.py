@@ -27,7 +27,7 @@ from hsup.archives.digest import KnownDigests, file_key
 from hsup.archives.errors import SlugError
 from hsup.archives.limits import read_keep, read_limits
 from hsup.archives.location import Archive, ArchiveFile
-from hsup.folders import SYSTEM_STATE
+from hsup.directories import SYSTEM_STATE
 from hsup.locks import SHARED, is_at, lock, unlock
 from hsup.slugs.disk import is_synced, is_whole
 
@@ -52,21 +52,21 @@ _HINTS = {
 class Unpacked:
     """A slug in use: no hsup collects it until it is closed.
 
-    `folder` is what a dyno sees as /app. It is the same for all dynos, and must not be
+    `directory` is what a dyno sees as /app. It is the same for all dynos, and must not be
     written to. Its symbolic links are not to be trusted: resolve none of them on the host.
     `digest` is the archive's SHA-256 in hexadecimal digits, None for a directory that is used
-    as it is. A directory that not every author may name is held open, and `folder` is the path
+    as it is. A directory that not every author may name is held open, and `directory` is the path
     of its descriptor, `/proc/PID/fd/N`.
     """
 
     def __init__(
         self,
-        folder: str,
+        directory: str,
         digest: str | None = None,
         descriptor: int | None = None,
         found_at: str | None = None,
     ) -> None:
-        self.folder = folder
+        self.directory = directory
         self.digest = digest
         self._descriptor = descriptor
         self._found_at = found_at
@@ -99,23 +99,23 @@ class Unpacked:
         self.close()
 
 
-class SlugFolder:
+class SlugDirectory:
     """The unpacked slugs of this machine; any number of processes and threads may use it."""
 
     def __init__(self, settings: Settings, backoff_seconds: float) -> None:
         """Read HSUP_SLUGS_*. Raises UsageError for an invalid value."""
-        folder = settings.environ.get(SLUGS_DIR) or DEFAULT_DIR
-        self.folder = os.path.join(settings.folder, folder)
+        directory = settings.environ.get(SLUGS_DIR) or DEFAULT_DIR
+        self.directory = os.path.join(settings.directory, directory)
         self.keep = read_keep(settings.environ)
         self.limits = read_limits(settings.environ)
         self.backoff_seconds = backoff_seconds
-        self.known = KnownDigests(os.path.join(self.folder, "known"))
+        self.known = KnownDigests(os.path.join(self.directory, "known"))
         self._unsynced: set[str] = set()
         self._syncing = Lock()
 
     def open(self, digest: str) -> Unpacked | None:
         """Return a slug in use, None if it is not in the store or not whole."""
-        path = os.path.join(self.folder, "unpacked", digest)
+        path = os.path.join(self.directory, "unpacked", digest)
         try:
             descriptor = lock(path, SHARED)
         except FileNotFoundError:
@@ -149,7 +149,7 @@ class SlugFolder:
 
     def sweep(self) -> list[str]:
         """Remove incomplete slugs of previous hsups; return a description of each."""
-        work = os.path.join(self.folder, "work")
+        work = os.path.join(self.directory, "work")
         with self.failures_told():
             if not os.path.isdir(work) or not os.listdir(work):
                 return []
@@ -175,9 +175,9 @@ class SlugFolder:
         with self._syncing:
             untried = set()
             while self._unsynced:
-                folder = self._unsynced.pop()
-                if not sync(folder):
-                    untried.add(folder)
+                directory = self._unsynced.pop()
+                if not sync(directory):
+                    untried.add(directory)
             self._unsynced |= untried
 
     @contextmanager
@@ -186,5 +186,5 @@ class SlugFolder:
         try:
             yield
         except OSError as error:
-            text = f'cannot store slugs in "{self.folder}": {error.strerror}'
+            text = f'cannot store slugs in "{self.directory}": {error.strerror}'
             raise SlugError(text, hint=_HINTS.get(error.errno or 0)) from error

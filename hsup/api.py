@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from hsup.errors import ReleaseRejected, SourceError
+from hsup.errors import InvalidRelease, SourceError
 from hsup.model import Address, Command, DynoSpec, ExitStatus, Fault, Release
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class Fetched(NamedTuple):
     """
 
     release: Release | None
-    rejected: ReleaseRejected | None = None
+    rejected: InvalidRelease | None = None
     warnings: tuple[str, ...] = ()
     ask_again: bool = False
     remedy: str | None = None

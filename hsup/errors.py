@@ -44,7 +44,7 @@ class SourceError(HsupError):
     """A source cannot be read at the moment; a later call may succeed."""
 
 
-class ReleaseRejected(HsupError):
+class InvalidRelease(HsupError):
     """The input of a source is faulty; its author has to correct it."""
 
     def __init__(self, what: str, faults: Sequence[Fault], *, hint: str | None = None) -> None:

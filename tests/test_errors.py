@@ -7,9 +7,9 @@ from hsup.errors import (
     DriverError,
     DynoStartError,
     HsupError,
+    InvalidRelease,
     PluginError,
     ReleaseFailed,
-    ReleaseRejected,
     SourceError,
     UsageError,
 )
@@ -36,14 +36,14 @@ def test_a_dyno_that_could_not_be_started_says_what_a_shell_would_end_with():
 
 
 def test_a_rejection_of_one_fault_tells_it():
-    error = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
+    error = InvalidRelease("cannot read new", [Fault("line 1", "no brace")])
     assert str(error) == "cannot read new: line 1: no brace"
     assert error.faults == (Fault("line 1", "no brace"),)
 
 
 def test_a_rejection_of_several_faults_tells_the_first_and_where_the_others_are():
     faults = [Fault("line 1", "a"), Fault("line 2", "b"), Fault("line 3", "c")]
-    error = ReleaseRejected("cannot read new", faults, hint="mend it")
+    error = InvalidRelease("cannot read new", faults, hint="mend it")
     assert str(error) == "cannot read new: line 1: a (and 2 more); mend it"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hsup.api import Checked, Claim, Fetched, Finding
-from hsup.errors import ReleaseRejected, SourceError
+from hsup.errors import InvalidRelease, SourceError
 from hsup.model import (
     Address,
     Author,
@@ -195,7 +195,7 @@ is_fetched = _value(
     "a Fetched",
     Fetched,
     release=unless_none(is_release),
-    rejected=unless_none(_is("a ReleaseRejected", ReleaseRejected)),
+    rejected=unless_none(_is("an InvalidRelease", InvalidRelease)),
     warnings=are_texts,
     ask_again=_flag,
     remedy=_maybe_text,

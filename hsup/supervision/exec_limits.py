@@ -6,7 +6,7 @@ import os
 import resource
 from collections.abc import Iterable, Iterator, Mapping
 
-from hsup.errors import ReleaseRejected
+from hsup.errors import InvalidRelease
 from hsup.launch import START_UP_FILE
 from hsup.model import Command, Fault, Release
 
@@ -24,9 +24,9 @@ _HINT = "keep large values in a file of the slug, or in a store that the applica
 
 
 def require_passable(release: Release, commands: Iterable[Command]) -> None:
-    """Raise ReleaseRejected where the kernel would refuse to execute one of the commands."""
+    """Raise InvalidRelease where the kernel would refuse to execute one of the commands."""
     if fault := next(_faults(release.config, tuple(commands)), None):
-        raise ReleaseRejected(str(release), [fault], hint=_HINT)
+        raise InvalidRelease(str(release), [fault], hint=_HINT)
 
 
 def _faults(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterator[Fault]:

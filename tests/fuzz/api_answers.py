@@ -30,7 +30,7 @@ with instrumented("hsup_source_heroku", "hsup.validation"):
     from hsup_source_heroku.snapshot import Reader
     from hsup_source_heroku.source import HerokuSource
 
-from hsup.errors import DriverError, ReleaseRejected, SourceError
+from hsup.errors import DriverError, InvalidRelease, SourceError
 from hsup.validation import release_faults
 from hsup_source_heroku.testing import TOKEN, PlatformApi, tiny_archive
 
@@ -142,7 +142,7 @@ class World:
             reader, client, kept, seconds=10.0, sleep=asyncio.sleep, clock=lambda: 0.0
         )
         for _ in range(2):
-            with suppress(SourceError, ReleaseRejected, DriverError):
+            with suppress(SourceError, InvalidRelease, DriverError):
                 fetched = source.fetch()
                 assert not (fetched.rejected and fetched.release)
                 if fetched.release is not None:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from hsup.errors import ReleaseRejected
+from hsup.errors import InvalidRelease
 from hsup.events import ReleaseReceived
 from hsup.model import Fault
 from hsup.supervision.policy import RetryPolicy
@@ -16,7 +16,7 @@ from hsup.testing import EventRecorder
 #: Starts a supervisor; returns it, and the task that ends with its exit status.
 Supervise = Callable[..., tuple[Supervisor, asyncio.Task[int]]]
 
-FAULTY = ReleaseRejected("cannot read new", [Fault("line 1", "no brace")])
+FAULTY = InvalidRelease("cannot read new", [Fault("line 1", "no brace")])
 
 #: Asks again at once where hsup asks again after a while.
 SOON = RetryPolicy(base_seconds=0.001)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from hsup.errors import ReleaseRejected
+from hsup.errors import InvalidRelease
 from hsup.model import Command, Release
 from hsup.supervision.exec_limits import require_passable
 
@@ -40,19 +40,19 @@ def test_a_variable_that_the_kernel_refuses_is_named():
         f'^v3 of shop: config var "BIG" has {LONGEST + 1} bytes with its name, '
         f"more than {LONGEST}; keep large values"
     )
-    with pytest.raises(ReleaseRejected, match=text):
+    with pytest.raises(InvalidRelease, match=text):
         require_passable(release({"SMALL": "1", "BIG": value}), [ECHO])
 
 
 def test_a_character_has_as_many_bytes_as_in_utf_8():
     require_passable(release({"BIG": "x" * 100_000}), [ECHO])
-    with pytest.raises(ReleaseRejected, match="has 200004 bytes with its name"):
+    with pytest.raises(InvalidRelease, match="has 200004 bytes with its name"):
         require_passable(release({"BIG": "é" * 100_000}), [ECHO])
 
 
 def test_a_word_of_a_command_is_refused_too():
     for words in ((f"echo {'x' * LONGEST}",), ("echo", "x" * (LONGEST + 1))):
-        with pytest.raises(ReleaseRejected, match=r'command "echo x+…" has a word of 131\d\d\d b'):
+        with pytest.raises(InvalidRelease, match=r'command "echo x+…" has a word of 131\d\d\d b'):
             require_passable(release(), [ECHO, Command(words)])
 
 
@@ -67,10 +67,10 @@ def test_what_all_variables_take_is_limited_by_the_stack():
             r"config vars and command together have 1200\d\d\d bytes; the limit is 1044480, "
             r'a quarter of the stack limit \(ulimit -s\)\. The largest is "V11"; keep'
         )
-        with pytest.raises(ReleaseRejected, match=told):
+        with pytest.raises(InvalidRelease, match=told):
             require_passable(release(config), [ECHO])
         resource.setrlimit(resource.RLIMIT_STACK, (256 << 10, limits[1]))
-        with pytest.raises(ReleaseRejected, match=r'is 126976\. The largest is "V11"; keep'):
+        with pytest.raises(InvalidRelease, match=r'is 126976\. The largest is "V11"; keep'):
             require_passable(release(config), [ECHO])
     finally:
         resource.setrlimit(resource.RLIMIT_STACK, limits)

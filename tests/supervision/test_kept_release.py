@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from hsup.api import Fetched
-from hsup.errors import DriverError, ReleaseFailed, ReleaseRejected, SourceError, UsageError
-from hsup.events import ReleaseRejected as RejectedEvent
-from hsup.events import SourceFailed
+from hsup.errors import DriverError, InvalidRelease, ReleaseFailed, SourceError, UsageError
+from hsup.events import ReleaseRejected, SourceFailed
 from hsup.model import Fault, Slug
 from hsup.slugs import ChecksumError
 from hsup.supervision.formation import ScaleRequest
@@ -22,7 +21,7 @@ async def test_a_source_keeps_what_runs(supervise, source, driver, told):
     await told.state("web.1", "up")
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
-    await told.until(lambda one: one.of(RejectedEvent))
+    await told.until(lambda one: one.of(ReleaseRejected))
     assert kept == [first]
     await end(supervisor, running)
 
@@ -42,7 +41,7 @@ async def test_what_was_kept_runs_where_the_first_release_fails(supervise, sourc
     source.release(version=2, web=1, release=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    (rejected,) = told.of(RejectedEvent)
+    (rejected,) = told.of(ReleaseRejected)
     assert rejected.running == 1
     assert received(told) == [1]
     await end(supervisor, running)
@@ -67,8 +66,8 @@ async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, worker=1, release=1)
     supervisor, running = supervise(stays=True, asked=ScaleRequest(quantities={"worker": 1}))
-    await told.until(lambda one: one.of(RejectedEvent))
-    assert told.of(RejectedEvent)[0].running is None
+    await told.until(lambda one: one.of(ReleaseRejected))
+    assert told.of(ReleaseRejected)[0].running is None
     fetches = source.fetches
     source.release(version=2, web=2, worker=1, release=1)
     await turn_until(lambda: source.fetches > fetches)
@@ -140,10 +139,10 @@ async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, sou
 
 async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, source, told, sink):
     source.keep_releases(source.release(silently=True, version=1, web=1))
-    source.give(Fetched(None, rejected=ReleaseRejected("cannot read Procfile", [Fault("", "x")])))
+    source.give(Fetched(None, rejected=InvalidRelease("cannot read Procfile", [Fault("", "x")])))
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    assert [one.running for one in told.of(RejectedEvent)] == [1]
+    assert [one.running for one in told.of(ReleaseRejected)] == [1]
     assert not [line for line in sink.said() if "no release yet" in line]
     await end(supervisor, running)
 
@@ -155,7 +154,7 @@ async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed
     source.release(version=2, web=1)
     supervisor, running = supervise(asked=ScaleRequest(quantities={"worker": 1}))
     await told.state("worker.1", "up")
-    assert [one.running for one in told.of(RejectedEvent)] == [1]
+    assert [one.running for one in told.of(ReleaseRejected)] == [1]
     await end(supervisor, running)
 
 
@@ -188,7 +187,7 @@ async def test_what_was_kept_runs_though_its_release_phase_fails_now(
     source.give(Fetched(release))
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    assert [one.running for one in told.of(RejectedEvent)] == [1]
+    assert [one.running for one in told.of(ReleaseRejected)] == [1]
     await end(supervisor, running)
 
 
@@ -236,7 +235,7 @@ async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
     source.release(version=2, command="better", web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    (rejected,) = told.of(RejectedEvent)
+    (rejected,) = told.of(ReleaseRejected)
     assert rejected.running == 1
     assert str(error) in str(rejected.error)
     assert driver.built == [kept]
@@ -246,7 +245,7 @@ async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
 
 async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervise, source, told):
     source.keep_releases(source.release(silently=True, version=1, web=1))
-    error = ReleaseRejected("cannot run v2", [Fault("the slug", "its checksum is wrong")])
+    error = InvalidRelease("cannot run v2", [Fault("the slug", "its checksum is wrong")])
 
     def fetch_slug(release):
         if release.version == 2:
@@ -256,7 +255,7 @@ async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervis
     source.release(version=2, command="better", web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    assert [(one.error, one.running) for one in told.of(RejectedEvent)] == [(error, 1)]
+    assert [(one.error, one.running) for one in told.of(ReleaseRejected)] == [(error, 1)]
     assert received(told) == [1]
     await end(supervisor, running)
 
@@ -278,7 +277,7 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_rel
     await told.state("web.1", "up")
     driver.statuses = {"release": 1}
     source.release(version=3, web=1, release=1)
-    await told.until(lambda one: one.of(RejectedEvent))
+    await told.until(lambda one: one.of(ReleaseRejected))
     is_full = False
     await sink.until(lambda one: f"Saved {runs} for the next start" in one.said())
     assert kept == [runs]
@@ -300,7 +299,7 @@ async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, dri
     await told.state("web.1", "up")
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
-    await told.until(lambda one: one.of(RejectedEvent))
+    await told.until(lambda one: one.of(ReleaseRejected))
     full += [SourceError("no space")] * 2
     source.release(version=2, web=2, release=1)
     await sink.until(lambda one: "Saved v1 of shop for the next start" in one.said())

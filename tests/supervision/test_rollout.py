@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from hsup.api import Fetched
-from hsup.errors import DriverError, ReleaseRejected, UsageError
-from hsup.events import ReleaseRejected as RejectedEvent
+from hsup.errors import DriverError, InvalidRelease, UsageError
+from hsup.events import ReleaseRejected
 from hsup.model import Author, Release
 from hsup.supervision.formation import ScaleRequest
 from hsup.testing import make_release
@@ -19,8 +19,8 @@ async def test_a_rejected_release_leaves_the_old_one_running(supervise, source, 
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(Fetched(release=release, rejected=FAULTY))
-    await told.until(lambda one: one.of(RejectedEvent))
-    assert told.of(RejectedEvent) == [RejectedEvent(error=FAULTY, running=1)]
+    await told.until(lambda one: one.of(ReleaseRejected))
+    assert told.of(ReleaseRejected) == [ReleaseRejected(error=FAULTY, running=1)]
     assert supervisor.dynos() == {"web.1": "up"}
     assert "Release rejected, still running v1: cannot read new: line 1: no brace" in sink.said()
     await end(supervisor, running)
@@ -31,7 +31,7 @@ async def test_a_good_release_after_a_rejected_one_is_run(supervise, source, tol
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(Fetched(release=old, rejected=FAULTY))
-    await told.until(lambda one: one.of(RejectedEvent))
+    await told.until(lambda one: one.of(ReleaseRejected))
     source.release(version=2, web=1, worker=1)
     await told.state("worker.1", "up")
     await end(supervisor, running)
@@ -44,8 +44,8 @@ async def test_what_the_kernel_would_not_execute_is_rejected_unbuilt(
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.release(version=2, config={"BIG": "x" * 131_072}, web=1)
-    await told.until(lambda one: one.of(RejectedEvent))
-    assert 'v2 of shop: config var "BIG"' in str(told.of(RejectedEvent)[0].error)
+    await told.until(lambda one: one.of(ReleaseRejected))
+    assert 'v2 of shop: config var "BIG"' in str(told.of(ReleaseRejected)[0].error)
     assert [one.version for one in driver.built] == [1]
     await end(supervisor, running)
 
@@ -53,7 +53,7 @@ async def test_what_the_kernel_would_not_execute_is_rejected_unbuilt(
 async def test_nothing_but_a_rejected_release_ends_hsup(supervise, source):
     source.give(Fetched(release=None, rejected=FAULTY))
     _, running = supervise()
-    with pytest.raises(ReleaseRejected, match="no brace"):
+    with pytest.raises(InvalidRelease, match="no brace"):
         await running
 
 
@@ -62,8 +62,8 @@ async def test_nothing_but_a_rejected_release_is_waited_over_where_hsup_stays(
 ):
     source.give(Fetched(release=None, rejected=FAULTY))
     supervisor, running = supervise(stays=True)
-    await told.until(lambda one: one.of(RejectedEvent))
-    assert told.of(RejectedEvent)[0].running is None
+    await told.until(lambda one: one.of(ReleaseRejected))
+    assert told.of(ReleaseRejected)[0].running is None
     source.release(web=1)
     await told.state("web.1", "up")
     await end(supervisor, running)
@@ -121,8 +121,8 @@ async def test_a_release_that_cannot_be_built_later_leaves_the_old_one_running(
     await told.state("web.1", "up")
     driver.build_failures = [DriverError("no space left")]
     source.release(version=2, web=1, worker=1)
-    await told.until(lambda one: one.of(RejectedEvent))
-    assert told.of(RejectedEvent)[0].running == 1
+    await told.until(lambda one: one.of(ReleaseRejected))
+    assert told.of(ReleaseRejected)[0].running == 1
     assert supervisor.dynos() == {"web.1": "up"}
     supervisor.reload()
     await told.state("worker.1", "up")
@@ -137,10 +137,10 @@ async def test_a_driver_that_raises_anything_leaves_the_old_release_running(
     await told.state("web.1", "up")
     driver.build_failures = [ValueError("a stranger's mistake")]
     source.release(version=2, web=1)
-    rejected = asyncio.create_task(told.until(lambda one: one.of(RejectedEvent)))
+    rejected = asyncio.create_task(told.until(lambda one: one.of(ReleaseRejected)))
     await asyncio.wait([rejected, running], return_when="FIRST_COMPLETED")
     assert not running.done(), running.exception()
-    error = told.of(RejectedEvent)[0].error
+    error = told.of(ReleaseRejected)[0].error
     assert isinstance(error, DriverError)
     assert str(error) == (
         'driver "fake" of hsup-driver-fake 1.2.3 failed to build v2 of shop: '
@@ -159,7 +159,7 @@ async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
     await told.state("web.1", "up")
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, worker=1, release=1)
-    await told.until(lambda one: one.of(RejectedEvent))
+    await told.until(lambda one: one.of(ReleaseRejected))
     attempts, fetches = driver.attempts, source.fetches
     source.release(version=2, web=1, worker=1, release=1)
     await turn_until(lambda: source.fetches > fetches)
@@ -179,7 +179,7 @@ async def test_a_release_that_failed_is_tried_again_when_another_author_writes_i
     driver.build_failures = [DriverError("the author of the release may not read it")]
     second = make_release(version=2, web=1, worker=1)
     source.give(Fetched(release=second._replace(author=Author(1000, 1000))))
-    await told.until(lambda one: one.of(RejectedEvent))
+    await told.until(lambda one: one.of(ReleaseRejected))
     source.give(Fetched(release=second._replace(author=Author(0, 0))))
     await told.state("worker.1", "up")
     await end(supervisor, running)
@@ -194,13 +194,13 @@ async def test_what_runs_is_scaled_while_a_release_is_passed_over(
     await told.state("web.1", "up")
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
-    await told.until(lambda one: one.of(RejectedEvent))
+    await told.until(lambda one: one.of(ReleaseRejected))
     source.release(version=2, web=2, release=1)
     await told.state("web.2", "up")
     source.release(version=2, web=3, release=1)
     await told.state("web.3", "up")
     assert received(told) == [1, 1, 1]
-    assert len(told.of(RejectedEvent)) == 1
+    assert len(told.of(ReleaseRejected)) == 1
     assert len([line for line in sink.said() if "failed before" in line]) == 1
     await end(supervisor, running)
 
@@ -217,7 +217,7 @@ async def test_a_release_that_cannot_be_built_is_not_built_each_time_that_a_sour
         source.release(version=2, command="better", web=quantity)
         await turn_until(lambda before=fetches: source.fetches > before)
     await told.state("web.3", "up")
-    assert len(told.of(RejectedEvent)) == 1
+    assert len(told.of(ReleaseRejected)) == 1
     assert len(driver.build_failures) <= 2
     await end(supervisor, running)
 
@@ -243,10 +243,10 @@ async def test_a_release_that_breaks_what_nobody_foresaw_leaves_the_old_one_runn
     supervisor, running = supervise()
     await told.state("web.1", "up")
     source.give(Fetched(Release("shop", 2, config=Changing(looks=1))))
-    rejected = asyncio.create_task(told.until(lambda one: one.of(RejectedEvent)))
+    rejected = asyncio.create_task(told.until(lambda one: one.of(ReleaseRejected)))
     await asyncio.wait([rejected, running], return_when="FIRST_COMPLETED")
     assert not running.done(), running.exception()
-    assert str(told.of(RejectedEvent)[0].error) == (
+    assert str(told.of(ReleaseRejected)[0].error) == (
         "cannot run v2 of shop: RuntimeError: dictionary changed size during iteration"
     )
     assert supervisor.dynos() == {"web.1": "up"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hsup.api import Fetched, Settings, Source
-from hsup.errors import ReleaseRejected
+from hsup.errors import InvalidRelease
 from hsup.model import Fault, Release
 from hsup.testing import SourceSuite
 
@@ -26,7 +26,7 @@ class FileSource:
         try:
             config = json.loads(self.path.read_bytes())
         except ValueError:
-            return Fetched(self.good, rejected=ReleaseRejected("cannot read it", [Fault("", "x")]))
+            return Fetched(self.good, rejected=InvalidRelease("cannot read it", [Fault("", "x")]))
         self.good = Release(app="shop", version=1, config=config)
         return Fetched(self.good)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsup.api import Fetched, Settings
-from hsup.errors import ReleaseRejected, SourceError, UsageError
+from hsup.errors import InvalidRelease, SourceError, UsageError
 from hsup.model import Author, Fault, Release
 from hsup.validation import line_problem
 from hsup_source_directory import CONTROL_DIR
@@ -53,7 +53,7 @@ def control_directory(settings: Settings) -> Path:
 class _Outcome:
     """The result of an attempt to accept `new`."""
 
-    rejected: ReleaseRejected | None = None
+    rejected: InvalidRelease | None = None
     warnings: tuple[str, ...] = ()
     ask_again: bool = False
 
@@ -167,7 +167,7 @@ class DirectorySource:
             return ()
         parsed = self._parse(*loaded)
         if parsed.release is None:
-            problem = ReleaseRejected('cannot read control file "loaded"', parsed.errors)
+            problem = InvalidRelease('cannot read control file "loaded"', parsed.errors)
             hint = 'write a valid one named "new" there, or remove "loaded"'
             raise SourceError(str(problem), hint=hint) from problem
         self._loaded, self._release = loaded, parsed.release
@@ -259,7 +259,7 @@ class DirectorySource:
         if known == self._left:
             return _Outcome()
         hint = f"rename {self._directory / NEW}, which hsup leaves alone"
-        return _Outcome(rejected=ReleaseRejected(_CANNOT_READ, errors, hint=hint))
+        return _Outcome(rejected=InvalidRelease(_CANNOT_READ, errors, hint=hint))
 
     def _reject(
         self, directory: ControlDirectory, submission: Submission, errors: Sequence[Fault]
@@ -277,5 +277,5 @@ class DirectorySource:
         if is_known:
             return _Outcome(ask_again=ask_again)
         hint = f"read all faults in {self._directory / LAST_ERROR}" if len(errors) > 1 else None
-        rejected = ReleaseRejected(_CANNOT_READ, errors, hint=hint)
+        rejected = InvalidRelease(_CANNOT_READ, errors, hint=hint)
         return _Outcome(rejected=rejected, warnings=warnings, ask_again=ask_again)

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from hsup.errors import ReleaseRejected
+from hsup.errors import InvalidRelease
 from hsup.model import Command, Fault, ProcessType, Release, Slug
 from hsup.validation import MOST_TOLD
 from hsup_source_directory.control_file import Parsed, parse
@@ -123,7 +123,7 @@ def test_a_faulty_command_of_a_container_image_is_told_that_none_would_do():
 
 
 def test_a_rejection_reads_as_a_sentence():
-    error = ReleaseRejected(
+    error = InvalidRelease(
         'cannot read control file "new"', parsed(with_process(Quantity="two")).errors
     )
     assert str(error) == (
@@ -285,7 +285,7 @@ def test_all_faults_are_told_in_the_order_of_the_file():
     )
     found = parsed(content).errors
     assert [fault.place for fault in found] == ["line 2", "line 5", "line 13", "line 16"]
-    assert str(ReleaseRejected("x", found)).endswith("(and 3 more)")
+    assert str(InvalidRelease("x", found)).endswith("(and 3 more)")
 
 
 @pytest.mark.parametrize(

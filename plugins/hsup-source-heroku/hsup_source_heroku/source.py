@@ -12,7 +12,7 @@ import msgspec
 
 from hsup.api import Fetched, Settings
 from hsup.archives.digest import expected_digest
-from hsup.errors import DriverError, ReleaseRejected, SourceError, UsageError
+from hsup.errors import DriverError, InvalidRelease, SourceError, UsageError
 from hsup.model import Fault, Release
 from hsup.slugs import ChecksumError, HostileSlug, SlugError
 from hsup.validation import release_faults
@@ -205,7 +205,7 @@ class HerokuSource:
         if faults:
             self._faulty = snapshot.release_id
             self._snapshot = self._snapshot or self._kept.running()
-            rejected = ReleaseRejected(f"cannot run v{snapshot.version}", faults)
+            rejected = InvalidRelease(f"cannot run v{snapshot.version}", faults)
             return self._same()._replace(rejected=rejected)
         self._snapshot = snapshot
         self._adopted = (*self._adopted[-1:], snapshot)
@@ -231,9 +231,9 @@ class HerokuSource:
         return None if snapshot is None else self._kept.release(snapshot)
 
 
-def _rejected(snapshot: Snapshot, error: SlugError) -> ReleaseRejected:
+def _rejected(snapshot: Snapshot, error: SlugError) -> InvalidRelease:
     faults = [Fault("the slug", str(error))]
-    rejected = ReleaseRejected(f"cannot run v{snapshot.version}", faults)
+    rejected = InvalidRelease(f"cannot run v{snapshot.version}", faults)
     rejected.code = error.code
     return rejected
 

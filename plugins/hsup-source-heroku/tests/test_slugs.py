@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hsup.cancellation import GivenUp, until
-from hsup.errors import DriverError, ReleaseRejected
+from hsup.errors import DriverError, InvalidRelease
 
 from .following import PROCESSES
 
@@ -27,7 +27,7 @@ def test_a_slug_with_another_checksum_is_rejected(make_source, shop, tmp_path):
     good = source.fetch().release
     shop.release(archive=b"\x1f\x8bsomething", processes=PROCESSES)
     shop.releases[-1].slug.checksum = "SHA256:" + "0" * 64
-    with pytest.raises(ReleaseRejected, match=r"Error R17 \(Checksum error\)") as caught:
+    with pytest.raises(InvalidRelease, match=r"Error R17 \(Checksum error\)") as caught:
         source.settled()
     assert caught.value.code == "R17"
     assert [str(path) for path in tmp_path.glob("state/*/shop/slugs/*")] == [good.slug.location]
@@ -65,7 +65,7 @@ def test_a_checksum_that_is_none_is_rejected_before_anything_is_downloaded(
 def test_a_slug_that_is_too_large_is_rejected(make_source, app, monkeypatch):
     monkeypatch.setattr("hsup.archives.limits.DEFAULT_MAX_SIZE", "1M")
     app.release(archive=os.urandom(1 << 21))
-    with pytest.raises(ReleaseRejected, match="HSUP_SLUGS_MAX_SIZE"):
+    with pytest.raises(InvalidRelease, match="HSUP_SLUGS_MAX_SIZE"):
         make_source().fetch()
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncGenerator
 
 from hsup.api import Fetched, Settings
-from hsup.errors import ReleaseRejected, SourceError
+from hsup.errors import InvalidRelease, SourceError
 from hsup.model import Release, Slug
 from hsup.validation import line_problem
 from hsup_source_procfile.application import (
@@ -111,7 +111,7 @@ def _slug(directory: str, opened: int) -> Slug:
     return Slug(location=directory, inode=os.fstat(opened).st_ino)
 
 
-def _rejected(application: Application, file: str) -> ReleaseRejected:
+def _rejected(application: Application, file: str) -> InvalidRelease:
     faults = [fault for fault in application.faults_seen_from(file) if not fault.is_warning]
     hint = "run hsup check to list all faults" if len(faults) > 1 else None
-    return ReleaseRejected(f"cannot read {file}", faults, hint=hint)
+    return InvalidRelease(f"cannot read {file}", faults, hint=hint)

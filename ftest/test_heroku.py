@@ -321,7 +321,7 @@ def test_scaling_runs_no_release_phase(hsup, shop):
 
 def test_a_build_is_enough_to_start_without_the_api(hsup, shop, api):
     shop.release(processes={"web": hsup.born})
-    assert "v1 of shop is built" in hsup.call("build").message
+    assert "built v1 of shop" in hsup.call("build").message
     api.stop()
     running = hsup.start()
     running.wait_for("born$")

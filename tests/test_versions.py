@@ -54,3 +54,8 @@ def test_every_distribution_tells_type_checkers_that_it_is_typed(directory):
     where = ROOT if directory == "hsup" else ROOT / "plugins" / directory
     assert "Typing :: Typed" in PROJECTS[directory]["classifiers"]
     assert (where / package / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("directory", PROJECTS)
+def test_all_distributions_name_the_same_addresses(directory):
+    assert PROJECTS[directory]["urls"] == PROJECTS["hsup"]["urls"]

@@ -28,6 +28,12 @@ PATIENCE = float(os.environ.get("FTEST_PATIENCE", "1"))
 WAIT_SECONDS = 25.0
 _LOOK_SECONDS = 0.005
 
+#: What hsup says of the processes that a killed hsup left. Whichever starts next ends and names
+#: them: where tests run side by side, also those of another test.
+_LEFT_BESIDE = re.compile(
+    rb"^hsup: removed a leftover of a previous hsup: process .*\n", re.MULTILINE
+)
+
 #: The stack of every test: the one that the example of the manual names.
 STACK = "cedar-14"
 
@@ -151,7 +157,8 @@ class Hsup:
             timeout=timeout * PATIENCE,
             check=False,
         )
-        return Finished(status=_shell_status(done.returncode), out=done.stdout, err=done.stderr)
+        status, err = _shell_status(done.returncode), _LEFT_BESIDE.sub(b"", done.stderr)
+        return Finished(status=status, out=done.stdout, err=err)
 
     def begin(
         self, *words: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None

@@ -155,7 +155,7 @@ def install(hsup: Hsup) -> Callable[..., None]:
     site.mkdir()
     hsup.environ["PYTHONPATH"] = str(site)
 
-    def write(name, code, version="1.2.3"):
+    def write(name: str, code: str, version: str = "1.2.3") -> None:
         module = name.replace("-", "_")
         (site / f"{module}.py").write_text(code)
         info = site / f"{module}-{version}.dist-info"
@@ -174,7 +174,12 @@ def terminal(hsup: Hsup) -> Iterator[Callable[..., Terminal]]:
     """Start hsup, or another program, in a pseudo terminal."""
     opened = []
 
-    def open_terminal(*words, argv=None, env=None, **size):
+    def open_terminal(
+        *words: str,
+        argv: list[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        **size: int,
+    ) -> Terminal:
         line = argv or hsup.words(*words)
         opened.append(Terminal(line, hsup.directory, {**hsup.environ, **(env or {})}, **size))
         return opened[-1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ftest.program import PATIENCE, eventually, process, replace
+from ftest.program import PATIENCE, Hsup, eventually, process, replace
 
 
 def release(**content: object) -> str:
@@ -71,7 +71,7 @@ def write(path: Path, content: bytes | str) -> None:
 
 
 @BY_NAME
-def test_check_names_what_is_wrong_with_a_control_file(hsup, case):
+def test_check_names_what_is_wrong_with_a_control_file(hsup: Hsup, case: str) -> None:
     content, expected = FAULTY[case]
     write(hsup.directory / "new", content)
     done = hsup.call("check", "new")
@@ -81,7 +81,7 @@ def test_check_names_what_is_wrong_with_a_control_file(hsup, case):
     assert_tells(said, ["new", *expected])
 
 
-def test_no_faulty_release_disturbs_the_running_one(hsup):
+def test_no_faulty_release_disturbs_the_running_one(hsup: Hsup) -> None:
     hsup.release(Processes=[process("steady", hsup.born)])
     running = hsup.start()
     before = hsup.sleepers()
@@ -104,7 +104,7 @@ def assert_tells(text: str, expected: Iterable[str]) -> None:
         assert re.search(pattern, text), f"no {pattern} in: {text}"
 
 
-def test_a_hundred_megabytes_are_refused_without_being_read(hsup):
+def test_a_hundred_megabytes_are_refused_without_being_read(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", "true")])
     with (hsup.control / "new").open("ab") as file:
         file.truncate(100_000_000)
@@ -115,7 +115,7 @@ def test_a_hundred_megabytes_are_refused_without_being_read(hsup):
     assert (hsup.control / "rejected").exists()
 
 
-def test_check_prints_every_fault_with_its_place(hsup):
+def test_check_prints_every_fault_with_its_place(hsup: Hsup) -> None:
     text = json.dumps(
         {
             "Version": "two",
@@ -131,13 +131,13 @@ def test_check_prints_every_fault_with_its_place(hsup):
     assert_tells(said, ["Version", "LIMIT", "Quantity", r"\.\./x", "line [0-9]"])
 
 
-def test_check_is_content_with_a_good_control_file(hsup):
+def test_check_is_content_with_a_good_control_file(hsup: Hsup) -> None:
     (hsup.directory / "release.json").write_text(release())
     done = hsup.call("check", "release.json")
     assert done.status == 0, done
 
 
-def test_check_without_a_path_takes_what_start_would(hsup):
+def test_check_without_a_path_takes_what_start_would(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     assert hsup.call("check").status == 0
     (hsup.directory / "Procfile").write_text("web: true\nnonsense without a colon\n")
@@ -145,7 +145,7 @@ def test_check_without_a_path_takes_what_start_would(hsup):
     assert_tells(done.text + done.message, ["line 2"])
 
 
-def test_check_of_a_file_that_is_not_there_names_it(hsup):
+def test_check_of_a_file_that_is_not_there_names_it(hsup: Hsup) -> None:
     done = hsup.call("check", "missing.json")
     assert done.status in {1, 2}
     assert "missing.json" in done.message
@@ -161,7 +161,7 @@ def test_check_of_a_file_that_is_not_there_names_it(hsup):
         ("web: tr\0ue\n", ["line 1", "NUL"]),
     ],
 )
-def test_a_faulty_procfile_is_an_error(hsup, content, expected):
+def test_a_faulty_procfile_is_an_error(hsup: Hsup, content: str, expected: list[str]) -> None:
     (hsup.directory / "Procfile").write_text(content)
     done = hsup.call("start")
     assert done.status == 1
@@ -169,7 +169,7 @@ def test_a_faulty_procfile_is_an_error(hsup, content, expected):
     assert_tells(done.message, expected)
 
 
-def test_a_procfile_that_is_a_directory_is_named(hsup):
+def test_a_procfile_that_is_a_directory_is_named(hsup: Hsup) -> None:
     (hsup.directory / "Procfile").mkdir()
     done = hsup.call("--source", "procfile", "start")
     assert done.status == 1
@@ -177,7 +177,9 @@ def test_a_procfile_that_is_a_directory_is_named(hsup):
     assert "Traceback" not in done.message
 
 
-def test_a_variable_that_the_kernel_does_not_pass_is_named_before_anything_is_up(hsup):
+def test_a_variable_that_the_kernel_does_not_pass_is_named_before_anything_is_up(
+    hsup: Hsup,
+) -> None:
     big = {"Env": {"SMALL": "1", "BIG": "x" * 131_072}, "Processes": [process("one", hsup.born)]}
     hsup.release(**big)
     told = 'hsup: v1 of .*: config var "BIG" has [0-9]+ bytes with its name, more than 131071'
@@ -187,7 +189,7 @@ def test_a_variable_that_the_kernel_does_not_pass_is_named_before_anything_is_up
         assert (done.status, "State changed" in done.text) == (1, False)
 
 
-def test_such_a_variable_in_a_new_release_leaves_the_old_one_running(hsup):
+def test_such_a_variable_in_a_new_release_leaves_the_old_one_running(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", hsup.born)])
     running = hsup.start()
     before = hsup.sleepers()
@@ -197,7 +199,7 @@ def test_such_a_variable_in_a_new_release_leaves_the_old_one_running(hsup):
     assert running.stop() == 0
 
 
-def test_a_command_that_does_not_exist_is_told_and_not_tried_in_a_loop(hsup):
+def test_a_command_that_does_not_exist_is_told_and_not_tried_in_a_loop(hsup: Hsup) -> None:
     replace(hsup.directory / "Procfile", "good: " + hsup.born + "\n")
     hsup.release(Processes=[process("bad", "/no/such/one", "x"), process("good", hsup.born)])
     running = hsup.start("bad=3", "good")
@@ -228,7 +230,7 @@ WITHOUT_BASH = (
 
 
 @pytest.mark.simple_only("bash of another driver is of the stack")
-def test_a_machine_without_bash_is_told(hsup):
+def test_a_machine_without_bash_is_told(hsup: Hsup) -> None:
     probe = [*WITHOUT_BASH, "sh", "-c", "! bash -c true 2>/dev/null"]
     if subprocess.run(probe, check=False, capture_output=True).returncode:
         pytest.skip("bash cannot be hidden: a mount namespace is needed, and one bash only")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def names(hsup: Hsup) -> set[str]:
     return {path.name for path in hsup.control.iterdir() if not path.name.startswith(".")}
 
 
-def test_the_example_of_the_old_manual_works_to_the_letter(hsup):
+def test_the_example_of_the_old_manual_works_to_the_letter(hsup: Hsup) -> None:
     hsup.control.mkdir()
     hsup.slug("sample-slug.tgz", {"web-server": "", "worker": ""})
     (hsup.control / "new").write_text(README_EXAMPLE)
@@ -62,20 +63,20 @@ def test_the_example_of_the_old_manual_works_to_the_letter(hsup):
     assert json.loads((hsup.control / "loaded").read_text()) == json.loads(README_EXAMPLE)
 
 
-def test_a_cold_start_reads_loaded(hsup):
+def test_a_cold_start_reads_loaded(hsup: Hsup) -> None:
     hsup.release(Env={"NAME": "kept"}, **one(hsup))
     assert hsup.call("run", "echo $NAME").text == "kept\n"
     assert names(hsup) == {"loaded"}
     assert hsup.call("run", "echo $NAME").text == "kept\n"
 
 
-def test_a_relative_control_directory_is_of_the_current_directory(hsup):
+def test_a_relative_control_directory_is_of_the_current_directory(hsup: Hsup) -> None:
     hsup.release(Env={"NAME": "kept"}, **one(hsup))
     done = hsup.call("run", "echo $NAME", env={"HSUP_CONTROL_DIR": "control"})
     assert done.text == "kept\n"
 
 
-def test_a_new_release_is_picked_up_in_under_a_second(hsup):
+def test_a_new_release_is_picked_up_in_under_a_second(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     running = hsup.start()
     running.wait_for("born$")
@@ -90,7 +91,7 @@ def test_a_new_release_is_picked_up_in_under_a_second(hsup):
     assert "fourth" in (hsup.control / "loaded").read_text()
 
 
-def test_a_faulty_release_is_rejected_and_the_running_one_goes_on(hsup):
+def test_a_faulty_release_is_rejected_and_the_running_one_goes_on(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     running = hsup.start()
     running.wait_for("born$")
@@ -108,7 +109,7 @@ def test_a_faulty_release_is_rejected_and_the_running_one_goes_on(hsup):
     assert running.count("born$") == 1
 
 
-def test_a_later_good_release_clears_the_error(hsup):
+def test_a_later_good_release_clears_the_error(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     running = hsup.start()
     running.wait_for("born$")
@@ -119,7 +120,7 @@ def test_a_later_good_release_clears_the_error(hsup):
     assert eventually(lambda: names(hsup) == {"loaded"})
 
 
-def test_a_faulty_release_at_the_start_leaves_the_loaded_one_running(hsup):
+def test_a_faulty_release_at_the_start_leaves_the_loaded_one_running(hsup: Hsup) -> None:
     hsup.release(**one(hsup, Env={"NAME": "kept"}))
     assert hsup.call("run", "true").status == 0
     replace(hsup.control / "new", '{"Version": "two"}')
@@ -129,7 +130,7 @@ def test_a_faulty_release_at_the_start_leaves_the_loaded_one_running(hsup):
     assert names(hsup) == {"loaded", "rejected", "last_error"}
 
 
-def test_a_faulty_release_with_none_before_it_is_an_error(hsup):
+def test_a_faulty_release_with_none_before_it_is_an_error(hsup: Hsup) -> None:
     hsup.release(Processes="web")
     done = hsup.call("run", "true")
     assert done.status == 1
@@ -137,7 +138,7 @@ def test_a_faulty_release_with_none_before_it_is_an_error(hsup):
     assert names(hsup) == {"rejected", "last_error"}
 
 
-def test_start_waits_for_the_first_release(hsup):
+def test_start_waits_for_the_first_release(hsup: Hsup) -> None:
     hsup.control.mkdir()
     hsup.environ["HSUP_CONTROL_DIR"] = str(hsup.control)
     running = hsup.start()
@@ -147,14 +148,14 @@ def test_start_waits_for_the_first_release(hsup):
     assert running.stop() == 0
 
 
-def test_run_without_any_release_says_where_it_was_looked_for(hsup):
+def test_run_without_any_release_says_where_it_was_looked_for(hsup: Hsup) -> None:
     hsup.control.mkdir()
     done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": str(hsup.control)})
     assert done.status == 1
     assert str(hsup.control) in done.message
 
 
-def test_a_slow_writer_is_never_read_half(hsup):
+def test_a_slow_writer_is_never_read_half(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     running = hsup.start()
     running.wait_for("born$")
@@ -166,7 +167,7 @@ def test_a_slow_writer_is_never_read_half(hsup):
     assert "reject" not in running.said
 
 
-def test_a_slow_writer_that_began_before_hsup_is_never_read_half(hsup):
+def test_a_slow_writer_that_began_before_hsup_is_never_read_half(hsup: Hsup) -> None:
     hsup.control.mkdir()
     hsup.environ["HSUP_CONTROL_DIR"] = str(hsup.control)
     running = write_slowly(hsup, None)
@@ -190,7 +191,7 @@ def write_slowly(hsup: Hsup, running: Running | None) -> Running:
     return running
 
 
-def test_a_shell_may_write_the_file_in_place(hsup):
+def test_a_shell_may_write_the_file_in_place(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     running = hsup.start()
     running.wait_for("born$")
@@ -202,7 +203,7 @@ def test_a_shell_may_write_the_file_in_place(hsup):
     assert running.stop() == 0
 
 
-def test_a_version_by_itself_restarts_nothing(hsup):
+def test_a_version_by_itself_restarts_nothing(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     running = hsup.start()
     running.wait_for("born$")
@@ -213,7 +214,7 @@ def test_a_version_by_itself_restarts_nothing(hsup):
     assert running.count(r"app\[one\.1\]: born") == 1
 
 
-def test_an_unknown_key_is_a_warning_that_names_the_nearest_known_one(hsup):
+def test_an_unknown_key_is_a_warning_that_names_the_nearest_known_one(hsup: Hsup) -> None:
     hsup.release(Enviroment={}, Stak="cedar-14", **one(hsup))
     done = hsup.call("run", "echo fine")
     assert (done.text, done.status) == ("fine\n", 0)
@@ -222,7 +223,7 @@ def test_an_unknown_key_is_a_warning_that_names_the_nearest_known_one(hsup):
 
 
 @pytest.mark.parametrize("changed", [{"Env": {"A": "1"}}, {"Stack": STACK}])
-def test_changed_config_or_stack_restarts_every_dyno(hsup, changed):
+def test_changed_config_or_stack_restarts_every_dyno(hsup: Hsup, changed: dict[str, Any]) -> None:
     processes = [process("one", hsup.born), process("two", hsup.born)]
     hsup.release(Processes=processes)
     running = hsup.start()
@@ -232,7 +233,7 @@ def test_changed_config_or_stack_restarts_every_dyno(hsup, changed):
     running.wait_for(r"app\[two\.1\]: born", count=2)
 
 
-def test_hsup_that_was_killed_goes_on_with_the_loaded_release(hsup):
+def test_hsup_that_was_killed_goes_on_with_the_loaded_release(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     first = hsup.start()
     first.wait_for("born$")
@@ -243,7 +244,7 @@ def test_hsup_that_was_killed_goes_on_with_the_loaded_release(hsup):
     assert second.stop() == 0
 
 
-def test_a_missing_control_directory_is_named(hsup):
+def test_a_missing_control_directory_is_named(hsup: Hsup) -> None:
     missing = str(hsup.directory / "missing")
     done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": missing})
     assert done.status == 1
@@ -251,7 +252,7 @@ def test_a_missing_control_directory_is_named(hsup):
     assert done.message.startswith("hsup: ")
 
 
-def test_a_control_directory_that_is_a_file_is_named(hsup):
+def test_a_control_directory_that_is_a_file_is_named(hsup: Hsup) -> None:
     (hsup.directory / "file").touch()
     done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": str(hsup.directory / "file")})
     assert done.status == 1
@@ -259,7 +260,7 @@ def test_a_control_directory_that_is_a_file_is_named(hsup):
     assert "Traceback" not in done.message
 
 
-def test_a_directory_named_new_is_named(hsup):
+def test_a_directory_named_new_is_named(hsup: Hsup) -> None:
     (hsup.control / "new").mkdir(parents=True)
     done = hsup.call("run", "true", env={"HSUP_CONTROL_DIR": str(hsup.control)})
     assert done.status == 1
@@ -267,7 +268,7 @@ def test_a_directory_named_new_is_named(hsup):
     assert "Traceback" not in done.message
 
 
-def test_sighup_asks_the_source_again(hsup):
+def test_sighup_asks_the_source_again(hsup: Hsup) -> None:
     """The directory behind a link is exchanged, which no watch on the directory reports."""
     for name in ("a", "b"):
         (hsup.directory / name).mkdir()
@@ -288,7 +289,7 @@ def test_sighup_asks_the_source_again(hsup):
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
-def test_a_read_only_control_directory_is_named_and_nothing_is_lost(hsup):
+def test_a_read_only_control_directory_is_named_and_nothing_is_lost(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     hsup.control.chmod(0o500)
     try:
@@ -300,7 +301,7 @@ def test_a_read_only_control_directory_is_named_and_nothing_is_lost(hsup):
     assert "Traceback" not in done.message
 
 
-def test_an_unreadable_control_directory_is_named(hsup):
+def test_an_unreadable_control_directory_is_named(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     hsup.control.chmod(0)
     try:
@@ -313,7 +314,7 @@ def test_an_unreadable_control_directory_is_named(hsup):
 
 
 @pytest.mark.simple_only("no file of any size can be written, of which other drivers need some")
-def test_a_full_disk_while_persisting_is_told_and_nothing_is_lost(hsup):
+def test_a_full_disk_while_persisting_is_told_and_nothing_is_lost(hsup: Hsup) -> None:
     hsup.release(**one(hsup))
     running = hsup.begin("start", prefix=("prlimit", "--fsize=0"))
     running.wait_for("loaded|File too large|persist|write")
@@ -339,7 +340,7 @@ class TestWhatRanYesterday:
         assert running.count(r"v2$") == 0
         return running
 
-    def test_it_runs_again_without_its_release_phase(self, hsup):
+    def test_it_runs_again_without_its_release_phase(self, hsup: Hsup) -> None:
         self.release(hsup, 1, "echo phase of 1")
         running = hsup.start("one")
         running.wait_for("born$")
@@ -347,7 +348,7 @@ class TestWhatRanYesterday:
         assert running.stop() == 0
         assert self.start_again(hsup).stop() == 0
 
-    def test_it_runs_again_after_a_release_phase_that_failed(self, hsup):
+    def test_it_runs_again_after_a_release_phase_that_failed(self, hsup: Hsup) -> None:
         self.release(hsup, 1, "echo phase of 1")
         running = hsup.start("one")
         running.wait_for("born$")
@@ -358,7 +359,7 @@ class TestWhatRanYesterday:
         assert again.count("Release rejected, .*v1: .*status 3") == 1
         assert again.stop() == 0
 
-    def test_it_runs_again_after_a_kill_in_a_release_phase(self, hsup):
+    def test_it_runs_again_after_a_kill_in_a_release_phase(self, hsup: Hsup) -> None:
         self.release(hsup, 1, "echo phase of 1")
         running = hsup.start("one")
         running.wait_for("born$")
@@ -372,7 +373,7 @@ class TestWhatRanYesterday:
         assert again.count("v2$") == again.count("phase of 1$") == 0
         assert again.stop() == 0
 
-    def test_it_runs_again_where_loaded_is_broken(self, hsup):
+    def test_it_runs_again_where_loaded_is_broken(self, hsup: Hsup) -> None:
         self.release(hsup, 1, "echo phase of 1")
         running = hsup.start("one")
         running.wait_for("born$")
@@ -383,7 +384,7 @@ class TestWhatRanYesterday:
         assert again.stop() == 0
 
 
-def test_a_slug_that_was_replaced_meanwhile_is_not_run_for_the_one_before(hsup):
+def test_a_slug_that_was_replaced_meanwhile_is_not_run_for_the_one_before(hsup: Hsup) -> None:
     if not hsup.has_containers:
         pytest.skip("the simple driver runs no slugs")
     hsup.slug("slug.tgz", {"code": "old"})

@@ -44,7 +44,7 @@ def numbers(running: Running) -> list[int]:
     return [int(line.split()[-1]) for line in lines]
 
 
-def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup):
+def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup: Hsup) -> None:
     hsup.procfile(web=SERVE, one=COUNT)
     first = hsup.start()
     first.wait_for("number 50$")
@@ -68,7 +68,7 @@ def test_dynos_are_taken_over_and_nothing_that_they_wrote_is_lost(hsup):
     assert numbers(second) == sorted(numbers(second))
 
 
-def test_what_was_taken_over_twice_is_still_whole(hsup):
+def test_what_was_taken_over_twice_is_still_whole(hsup: Hsup) -> None:
     hsup.procfile(one=COUNT)
     said: list[int] = []
     for _ in range(3):
@@ -80,7 +80,7 @@ def test_what_was_taken_over_twice_is_still_whole(hsup):
     assert sorted(set(said)) == list(range(1, max(said) + 1))
 
 
-def test_what_the_next_hsup_does_not_want_is_removed(hsup):
+def test_what_the_next_hsup_does_not_want_is_removed(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", hsup.born), process("two", hsup.born)])
     first = hsup.start("one=2", "two")
     first.wait_for("born$", count=3)
@@ -97,7 +97,7 @@ def test_what_the_next_hsup_does_not_want_is_removed(hsup):
     assert second.stop() == 0
 
 
-def test_a_run_leaves_the_dynos_of_a_dead_hsup_running(hsup):
+def test_a_run_leaves_the_dynos_of_a_dead_hsup_running(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     first = hsup.start()
     first.wait_for("born$")
@@ -108,7 +108,7 @@ def test_a_run_leaves_the_dynos_of_a_dead_hsup_running(hsup):
     assert second.stop() == 0
 
 
-def test_the_container_of_a_killed_run_is_removed_by_the_next(hsup):
+def test_the_container_of_a_killed_run_is_removed_by_the_next(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     running = hsup.begin("run", hsup.born)
     running.wait_for("born$")
@@ -118,7 +118,7 @@ def test_the_container_of_a_killed_run_is_removed_by_the_next(hsup):
     assert eventually(lambda: docker_engine.containers() == set())
 
 
-def test_what_the_engine_has_not_yet_removed_is_nothing_that_a_dead_hsup_left(hsup):
+def test_what_the_engine_has_not_yet_removed_is_nothing_that_a_dead_hsup_left(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     row = '"$@"; "$@"; "$@"; "$@"'  # each comes while the others' containers are being removed
     done = hsup.call("run", "true", prefix=("sh", "-c", f"({row}) & ({row}) & wait", "sh"))
@@ -126,7 +126,9 @@ def test_what_the_engine_has_not_yet_removed_is_nothing_that_a_dead_hsup_left(hs
     assert eventually(lambda: docker_engine.containers() == set())
 
 
-def test_the_next_start_leaves_what_belongs_to_a_living_hsup(hsup, tmp_path_factory):
+def test_the_next_start_leaves_what_belongs_to_a_living_hsup(
+    hsup: Hsup, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = hsup.another(tmp_path_factory.mktemp("other"))
     for one in (hsup, other):
         one.procfile(one=one.born)
@@ -143,7 +145,7 @@ def test_the_next_start_leaves_what_belongs_to_a_living_hsup(hsup, tmp_path_fact
     assert living.count("born$") == 2
 
 
-def test_kills_at_random_moments_leave_nothing_after_the_next_hsup(hsup):
+def test_kills_at_random_moments_leave_nothing_after_the_next_hsup(hsup: Hsup) -> None:
     before = leftovers.taken()
     hsup.procfile(one=hsup.born, two=COUNT)
     seed = random.randrange(1 << 32)
@@ -159,7 +161,7 @@ def test_kills_at_random_moments_leave_nothing_after_the_next_hsup(hsup):
     assert not leftovers.since(before), f"seed {seed}"
 
 
-def test_signals_at_random_moments_of_a_run_leave_nothing(hsup):
+def test_signals_at_random_moments_of_a_run_leave_nothing(hsup: Hsup) -> None:
     before = leftovers.taken()
     hsup.procfile(one="true")
     seed = random.randrange(1 << 32)

@@ -26,7 +26,9 @@ def own_engine(request: pytest.FixtureRequest, hsup: Hsup) -> Iterator[Callable[
     """Give what starts an engine for this test, and has hsup use it."""
     engines = []
 
-    def start(size="600m", options=(), host=None):
+    def start(
+        size: str = "600m", options: Sequence[str] = (), host: str | None = None
+    ) -> OwnEngine:
         engine = OwnEngine(size, options)
         engines.append(engine)
         engine.load(request.config.getoption("--stack"), IMAGE)
@@ -54,7 +56,9 @@ def is_gapless(said: Sequence[int]) -> bool:
 
 
 @pytest.mark.parametrize("words", [("run", "true"), ("start",), ("build",)])
-def test_without_an_engine_the_error_says_where_it_should_be_and_what_to_do(hsup, words):
+def test_without_an_engine_the_error_says_where_it_should_be_and_what_to_do(
+    hsup: Hsup, words: tuple[str, ...]
+) -> None:
     hsup.procfile(one="true")
     hsup.environ["DOCKER_HOST"] = "unix:///run/no-such-engine.sock"
     done = hsup.call(*words)
@@ -66,7 +70,9 @@ def test_without_an_engine_the_error_says_where_it_should_be_and_what_to_do(hsup
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_dynos_are_started_again_by_an_engine_that_was_restarted(hsup, own_engine, number):
+def test_dynos_are_started_again_by_an_engine_that_was_restarted(
+    hsup: Hsup, own_engine: Callable[..., OwnEngine], number: signal.Signals
+) -> None:
     engine = own_engine()
     hsup.procfile(one=COUNT)
     running = hsup.start()
@@ -80,7 +86,9 @@ def test_dynos_are_started_again_by_an_engine_that_was_restarted(hsup, own_engin
     assert engine.containers() == []
 
 
-def test_dynos_run_on_unseen_while_an_engine_that_lets_them_is_restarted(hsup, own_engine):
+def test_dynos_run_on_unseen_while_an_engine_that_lets_them_is_restarted(
+    hsup: Hsup, own_engine: Callable[..., OwnEngine]
+) -> None:
     engine = own_engine(options=["--live-restore"])
     hsup.procfile(one=COUNT)
     running = hsup.start()
@@ -96,7 +104,9 @@ def test_dynos_run_on_unseen_while_an_engine_that_lets_them_is_restarted(hsup, o
     assert engine.containers() == []
 
 
-def test_hsup_ends_also_where_the_engine_does_not_come_back(hsup, own_engine):
+def test_hsup_ends_also_where_the_engine_does_not_come_back(
+    hsup: Hsup, own_engine: Callable[..., OwnEngine]
+) -> None:
     engine = own_engine()
     hsup.procfile(one=COUNT)
     running = hsup.start("--grace", "1")
@@ -133,7 +143,7 @@ def break_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[OwnEngine
     """Give what does to an engine what becomes of one; it is whole again afterwards."""
     broken = []
 
-    def run(engine):
+    def run(engine: OwnEngine) -> None:
         broken.append(engine)
         request.param(engine)
 
@@ -147,7 +157,12 @@ AWAY_SECONDS, END_SECONDS = 10, 5
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_hsup_ends_in_time_whatever_becomes_of_the_engine(hsup, own_engine, break_engine, signals):
+def test_hsup_ends_in_time_whatever_becomes_of_the_engine(
+    hsup: Hsup,
+    own_engine: Callable[..., OwnEngine],
+    break_engine: Callable[[OwnEngine], None],
+    signals: int,
+) -> None:
     engine = own_engine()
     hsup.procfile(one=COUNT)
     start, run = hsup.start("one=3"), hsup.begin("--grace", "1", "run", COUNT)
@@ -178,7 +193,9 @@ def is_told(engine: OwnEngine, running: Running) -> bool:
     return away in running.said and bool(re.search(left, running.said, re.MULTILINE))
 
 
-def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(hsup, own_engine):
+def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(
+    hsup: Hsup, own_engine: Callable[..., OwnEngine]
+) -> None:
     engine = own_engine()
     hsup.procfile(one=COUNT, two=COUNT, three="exit 1")
     running = hsup.start()
@@ -197,7 +214,9 @@ def test_the_third_signal_ends_hsup_at_once_and_tells_which_dynos_are_left(hsup,
     assert eventually(lambda: is_swept(hsup, engine))
 
 
-def test_a_run_whose_engine_goes_away_ends_with_an_error(hsup, own_engine):
+def test_a_run_whose_engine_goes_away_ends_with_an_error(
+    hsup: Hsup, own_engine: Callable[..., OwnEngine]
+) -> None:
     engine = own_engine()
     hsup.procfile(one="true")
     running = hsup.begin("run", COUNT)
@@ -208,7 +227,9 @@ def test_a_run_whose_engine_goes_away_ends_with_an_error(hsup, own_engine):
     assert "Traceback" not in running.err
 
 
-def test_an_image_that_does_not_fit_on_the_disk_is_told(hsup, own_engine):
+def test_an_image_that_does_not_fit_on_the_disk_is_told(
+    hsup: Hsup, own_engine: Callable[..., OwnEngine]
+) -> None:
     engine = own_engine(size="160m")
     (hsup.directory / "large").write_bytes(bytes(120_000_000))
     hsup.procfile(one="true")
@@ -219,7 +240,9 @@ def test_an_image_that_does_not_fit_on_the_disk_is_told(hsup, own_engine):
     assert engine.containers() == []
 
 
-def test_a_dyno_that_fills_the_disk_is_told_so_itself(hsup, own_engine):
+def test_a_dyno_that_fills_the_disk_is_told_so_itself(
+    hsup: Hsup, own_engine: Callable[..., OwnEngine]
+) -> None:
     own_engine(size="160m")
     hsup.procfile(one="true")
     done = hsup.call("run", "head -c 200M /dev/zero > /app/x; echo status $?", timeout=60)
@@ -233,7 +256,9 @@ class TestRegistry:
         if shutil.which("docker-registry") is None:
             pytest.skip("docker-registry is not installed")
 
-    def test_a_stack_that_is_not_there_is_pulled(self, hsup, own_engine):
+    def test_a_stack_that_is_not_there_is_pulled(
+        self, hsup: Hsup, own_engine: Callable[..., OwnEngine]
+    ) -> None:
         engine = own_engine()
         hsup.procfile(one="true")
         with running_registry(hsup.directory) as address:
@@ -244,7 +269,9 @@ class TestRegistry:
             done = hsup.call("run", "echo pulled", timeout=60)
         assert (done.text, done.status) == ("pulled\n", 0), done
 
-    def test_an_image_that_a_registry_has_not_got_is_named(self, hsup, own_engine):
+    def test_an_image_that_a_registry_has_not_got_is_named(
+        self, hsup: Hsup, own_engine: Callable[..., OwnEngine]
+    ) -> None:
         own_engine()
         hsup.release(Stack="mine", Processes=[process("one", "true")])
         with running_registry(hsup.directory) as address:
@@ -275,7 +302,9 @@ class TestTLS:
             subprocess.run(words, cwd=directory, check=True, capture_output=True)
         return directory
 
-    def test_an_engine_is_reached_by_tls(self, hsup, own_engine, certificates):
+    def test_an_engine_is_reached_by_tls(
+        self, hsup: Hsup, own_engine: Callable[..., OwnEngine], certificates: Path
+    ) -> None:
         port = free_port()
         address = f"tcp://127.0.0.1:{port}"
         names = {"cacert": "ca", "cert": "server-cert", "key": "server-key"}

@@ -26,7 +26,7 @@ def own_image(hsup: Hsup) -> Iterator[str]:
     docker("rmi", name)
 
 
-def test_a_release_that_is_an_image_runs_as_it_is(hsup, own_image):
+def test_a_release_that_is_an_image_runs_as_it_is(hsup: Hsup, own_image: str) -> None:
     line = "echo $FROM $NAME $ENTERED $DYNO; pwd; whoami"
     processes = [process("line", line), process("words", "echo", "a  b"), process("own")]
     hsup.release(Slug=f"docker://{own_image}", Env={"NAME": "value"}, Processes=processes)
@@ -43,7 +43,7 @@ def test_a_release_that_is_an_image_runs_as_it_is(hsup, own_image):
     assert hsup.call("run", "id -un; exit 3").text == "nobody\n"
 
 
-def test_every_process_of_such_a_release_is_stopped(hsup, own_image):
+def test_every_process_of_such_a_release_is_stopped(hsup: Hsup, own_image: str) -> None:
     line = f"(trap 'echo told; exit' TERM; {hsup.sleep} & echo ready; wait) & wait"
     hsup.release(Slug=f"docker://{own_image}", Processes=[process("one", line)])
     running = hsup.start()
@@ -53,12 +53,12 @@ def test_every_process_of_such_a_release_is_stopped(hsup, own_image):
     assert "app[one.1]: told\n" in running.out
 
 
-def test_a_command_that_such_an_image_has_not_got_is_told(hsup, own_image):
+def test_a_command_that_such_an_image_has_not_got_is_told(hsup: Hsup, own_image: str) -> None:
     hsup.release(Slug=f"docker://{own_image}", Processes=[process("one", "true")])
     assert hsup.call("run", "--", "/no/such/program", "x").status == 127
 
 
-def test_the_images_of_an_application_are_few_and_those_of_others_stay(hsup):
+def test_the_images_of_an_application_are_few_and_those_of_others_stay(hsup: Hsup) -> None:
     foreign = set(docker("images", "--quiet", IMAGE).split())
     before = images()
     for number in range(5):
@@ -71,7 +71,7 @@ def test_the_images_of_an_application_are_few_and_those_of_others_stay(hsup):
     assert hsup.call("run", "cat number").text == "0"
 
 
-def test_a_second_build_makes_nothing(hsup):
+def test_a_second_build_makes_nothing(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     assert hsup.call("build").status == 0
     before = images()

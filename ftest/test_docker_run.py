@@ -17,14 +17,14 @@ def app(hsup: Hsup) -> None:
 
 
 @pytest.mark.parametrize("line", ["yes", "trap '' PIPE; while :; do echo line; sleep 0.05; done"])
-def test_a_run_whose_reader_goes_away_ends(hsup, line):
+def test_a_run_whose_reader_goes_away_ends(hsup: Hsup, line: str) -> None:
     words = ("sh", "-c", '"$@" | head -n 1', "sh")
     done = hsup.call("run", "--grace", "1", line, prefix=words)
     assert len(done.text.splitlines()) == 1
     assert "Traceback" not in done.message
 
 
-def test_a_run_whose_output_nobody_reads_is_ended_by_sigterm(hsup):
+def test_a_run_whose_output_nobody_reads_is_ended_by_sigterm(hsup: Hsup) -> None:
     fifo = hsup.directory / "fifo"
     os.mkfifo(fifo)
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -34,7 +34,7 @@ def test_a_run_whose_output_nobody_reads_is_ended_by_sigterm(hsup):
     os.close(reading)
 
 
-def test_a_dyno_is_taken_over_also_while_a_run_lasts(hsup):
+def test_a_dyno_is_taken_over_also_while_a_run_lasts(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     dying = hsup.start()
     dying.wait_for("born$")
@@ -48,7 +48,7 @@ def test_a_dyno_is_taken_over_also_while_a_run_lasts(hsup):
     assert running.stop() == 0
 
 
-def test_two_processes_may_write_to_one_file_in_order(hsup):
+def test_two_processes_may_write_to_one_file_in_order(hsup: Hsup) -> None:
     hsup.call(
         "run",
         "for i in {1..50}; do echo $i; echo $i >&2; done",

@@ -120,7 +120,9 @@ def release(hsup: Hsup, location: str, **more: object) -> None:
 
 @pytest.mark.parametrize("kind", ["here", "moved"])
 @pytest.mark.parametrize("form", ["heroku", "json"])
-def test_no_secret_of_a_url_is_told_of_a_slug_that_runs(hsup, server, kind, form):
+def test_no_secret_of_a_url_is_told_of_a_slug_that_runs(
+    hsup: Hsup, server: Server, kind: str, form: str
+) -> None:
     release(hsup, server.url(kind))
     running = hsup.start("-v", "--log-format", form)
     running.wait_for("hello")
@@ -133,7 +135,7 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_runs(hsup, server, kind, form
     assert running.stop() == 0
     require_untold(hsup, running.said)
     state = [hsup.environ[name] for name in hsup.environ if name.endswith("_DIR")]
-    assert "loaded" in kept(hsup.control, *(one for one in state if os.path.isdir(one)))
+    assert "loaded" in kept(str(hsup.control), *(one for one in state if os.path.isdir(one)))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,9 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_runs(hsup, server, kind, form
         ("image", {}, "cannot unpack a container image as a slug|passwords to docker login"),
     ],
 )
-def test_no_secret_of_a_url_is_told_of_a_slug_that_cannot_be_had(hsup, server, kind, more, text):
+def test_no_secret_of_a_url_is_told_of_a_slug_that_cannot_be_had(
+    hsup: Hsup, server: Server, kind: str, more: dict[str, str], text: str
+) -> None:
     url = server.url(kind)
     if kind == "p/w":
         url = f"http://me:p/{MARK}@127.0.0.1/slug.tgz"
@@ -158,11 +162,13 @@ def test_no_secret_of_a_url_is_told_of_a_slug_that_cannot_be_had(hsup, server, k
         assert done.status == 1
         assert re.search(text, done.message + done.text)
         require_untold(hsup, str(done))
-    assert kept(hsup.directory) == ["loaded"]
+    assert kept(str(hsup.directory)) == ["loaded"]
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "127.0.0.1:1"])
-def test_no_secret_of_a_url_is_told_of_a_server_that_is_not_there(hsup, host, server):
+def test_no_secret_of_a_url_is_told_of_a_server_that_is_not_there(
+    hsup: Hsup, host: str, server: Server
+) -> None:
     release(hsup, server.url("here", host))
     running = hsup.start("-v")
     running.wait_for(f"Fetching the slug of v1 from {host}: .*, retrying")
@@ -173,7 +179,9 @@ def test_no_secret_of_a_url_is_told_of_a_server_that_is_not_there(hsup, host, se
 
 
 @pytest.mark.parametrize("words", [["run", "./hello"], ["build"]])
-def test_how_far_a_slow_download_is_is_told_on_standard_error(hsup, server, words):
+def test_how_far_a_slow_download_is_is_told_on_standard_error(
+    hsup: Hsup, server: Server, words: list[str]
+) -> None:
     server.content += bytes(4 << 20)  # which tar's end is followed by
     release(hsup, server.url("slow"))
     running = hsup.begin(*words)
@@ -186,7 +194,7 @@ def test_how_far_a_slow_download_is_is_told_on_standard_error(hsup, server, word
 
 @pytest.mark.containers_only("only libcontainer has stacks")
 @pytest.mark.not_with("docker", "its stacks are images")
-def test_how_far_a_slow_stack_is_is_told_on_standard_error(hsup, server):
+def test_how_far_a_slow_stack_is_is_told_on_standard_error(hsup: Hsup, server: Server) -> None:
     server.content = b"no archive".ljust(4 << 20)
     running = hsup.begin("stacks", "import", "mine", server.url("slow"))
     host = f"127.0.0.1:{server.server_port}"
@@ -203,7 +211,9 @@ SMALL = (
 
 
 @pytest.mark.parametrize("what", ["download", "unpack"])
-def test_a_full_disk_takes_no_dyno_away_and_is_no_obstacle_later(hsup, server, what):
+def test_a_full_disk_takes_no_dyno_away_and_is_no_obstacle_later(
+    hsup: Hsup, server: Server, what: str
+) -> None:
     slugs = hsup.directory / "slugs"
     hsup.environ["HSUP_SLUGS_DIR"] = str(slugs)
     first = hsup.slug("first.tgz", {"hello": f"#!/bin/sh\necho first; exec {hsup.sleep}\n"})

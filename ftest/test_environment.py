@@ -6,13 +6,13 @@ import re
 
 import pytest
 
-from ftest.program import free_port, process
+from ftest.program import Hsup, free_port, process
 
 SAY = "echo $DYNO has $PORT"
 
 
 @pytest.mark.simple_only("dynos of other drivers have ports of their own")
-def test_every_dyno_has_a_port_of_its_own(hsup):
+def test_every_dyno_has_a_port_of_its_own(hsup: Hsup) -> None:
     hsup.procfile(alpha=SAY, beta=SAY, gamma=SAY)
     done = hsup.call("start", "--oneshot", "alpha=2", "gamma=2", "beta=1")
     assert done.status == 0
@@ -27,20 +27,20 @@ def test_every_dyno_has_a_port_of_its_own(hsup):
 
 
 @pytest.mark.simple_only("dynos of other drivers have ports of their own")
-def test_the_ports_of_a_type_do_not_depend_on_what_else_is_started(hsup):
+def test_the_ports_of_a_type_do_not_depend_on_what_else_is_started(hsup: Hsup) -> None:
     hsup.procfile(alpha=SAY, beta=SAY)
     assert "beta.1 has 5100" in hsup.call("start", "--oneshot", "beta").text
 
 
 @pytest.mark.simple_only("dynos of other drivers have ports of their own")
-def test_the_port_of_the_release_is_used_by_its_only_dyno(hsup):
+def test_the_port_of_the_release_is_used_by_its_only_dyno(hsup: Hsup) -> None:
     port = str(free_port())
     hsup.release(Env={"PORT": port}, Processes=[process("web", SAY)])
     assert f"web.1 has {port}" in hsup.call("start", "--oneshot").text
 
 
 @pytest.mark.simple_only("dynos of other drivers have ports of their own")
-def test_the_port_of_the_release_is_not_used_where_two_dynos_would_have_it(hsup):
+def test_the_port_of_the_release_is_not_used_where_two_dynos_would_have_it(hsup: Hsup) -> None:
     port = str(free_port())
     hsup.release(Env={"PORT": port}, Processes=[process("worker", SAY)])
     done = hsup.call("start", "--oneshot", "worker=2")
@@ -49,7 +49,7 @@ def test_the_port_of_the_release_is_not_used_where_two_dynos_would_have_it(hsup)
     assert port not in done.text
 
 
-def test_start_number_is_the_number_of_the_first_dyno(hsup):
+def test_start_number_is_the_number_of_the_first_dyno(hsup: Hsup) -> None:
     hsup.procfile(worker="echo I am $DYNO")
     done = hsup.call("start", "--oneshot", "--start-number", "5", "worker=2")
     assert "app[worker.5]: I am worker.5" in done.text
@@ -57,7 +57,7 @@ def test_start_number_is_the_number_of_the_first_dyno(hsup):
     assert "worker.1" not in done.text
 
 
-def test_config_vars_reach_every_dyno_and_variables_of_hsup_none(hsup):
+def test_config_vars_reach_every_dyno_and_variables_of_hsup_none(hsup: Hsup) -> None:
     hsup.release(
         Env={"NAME": "CONTENTS", "EMPTY": ""},
         Processes=[process("one", "echo $NAME${EMPTY-unset}$SECRET"), process("two", "env")],
@@ -69,17 +69,17 @@ def test_config_vars_reach_every_dyno_and_variables_of_hsup_none(hsup):
     assert "FTEST_TOKEN" not in done.text
 
 
-def test_a_command_of_several_words_is_no_line_for_the_shell(hsup):
+def test_a_command_of_several_words_is_no_line_for_the_shell(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", "echo", "a  b", "$HOME", "*")])
     assert "app[one.1]: a  b $HOME *\n" in hsup.call("start", "--oneshot").text
 
 
-def test_the_input_of_a_dyno_is_empty(hsup):
+def test_the_input_of_a_dyno_is_empty(hsup: Hsup) -> None:
     hsup.procfile(one="cat; echo over")
     assert "app[one.1]: over\n" in hsup.call("start", "--oneshot", stdin=b"not for it\n").text
 
 
-def test_a_locale_that_nobody_set_does_not_reach_dynos(hsup):
+def test_a_locale_that_nobody_set_does_not_reach_dynos(hsup: Hsup) -> None:
     hsup.procfile(one="env")
     without = ("env", "-u", "LANG", "-u", "LC_ALL", "-u", "LC_CTYPE")
     assert "LC_CTYPE" not in hsup.call("run", "--", "env", prefix=without).text
@@ -87,7 +87,7 @@ def test_a_locale_that_nobody_set_does_not_reach_dynos(hsup):
 
 
 @pytest.mark.simple_only("dynos of other drivers have the release's locale")
-def test_a_locale_that_the_user_set_reaches_dynos(hsup):
+def test_a_locale_that_the_user_set_reaches_dynos(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     for value in ("C", "C.UTF-8"):
         env = {"LANG": "", "LC_CTYPE": value}
@@ -97,7 +97,9 @@ def test_a_locale_that_the_user_set_reaches_dynos(hsup):
 @pytest.mark.parametrize(
     "env", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )
-def test_a_procfile_and_a_dotenv_are_utf_8_whatever_the_locale(hsup, env):
+def test_a_procfile_and_a_dotenv_are_utf_8_whatever_the_locale(
+    hsup: Hsup, env: dict[str, str]
+) -> None:
     hsup.procfile(one="echo é $NAME")
     (hsup.directory / ".env").write_text("NAME=ünï\n")
     expected = "é ünï\n"
@@ -111,7 +113,7 @@ def test_a_procfile_and_a_dotenv_are_utf_8_whatever_the_locale(hsup, env):
 
 
 @pytest.mark.simple_only("other drivers run the slug")
-def test_that_the_slug_is_not_run_is_said_once_on_standard_error(hsup):
+def test_that_the_slug_is_not_run_is_said_once_on_standard_error(hsup: Hsup) -> None:
     hsup.release(Slug="nosuch.tgz", Processes=[process("one", "echo on"), process("two", "true")])
     told = 'hsup: driver "simple" does not run the slug of v1 of .*-d libcontainer or -d docker'
     done = hsup.call("run", "--", "echo", "hello")
@@ -126,6 +128,6 @@ def test_that_the_slug_is_not_run_is_said_once_on_standard_error(hsup):
 
 
 @pytest.mark.simple_only("other drivers run the slug")
-def test_nothing_is_said_of_the_directory_of_a_procfile(hsup):
+def test_nothing_is_said_of_the_directory_of_a_procfile(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     assert hsup.call("run", "--", "true").message == ""

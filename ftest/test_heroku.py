@@ -54,14 +54,14 @@ def archive(**files: bytes) -> bytes:
 def polled(api: PlatformApi, times: int) -> None:
     """Return when hsup has asked for the releases so many times more."""
 
-    def asked():
+    def asked() -> int:
         return len([one for one in api.requests if one.path.endswith("/releases")])
 
     before = asked()
     assert eventually(lambda: asked() >= before + times)
 
 
-def test_as_many_dynos_run_as_on_the_platform_with_its_config(hsup, shop):
+def test_as_many_dynos_run_as_on_the_platform_with_its_config(hsup: Hsup, shop: App) -> None:
     web = f"echo hello $NAME from $DYNO; exec {hsup.sleep}"
     shop.release(config={"NAME": "value"}, processes={"web": web, "worker": hsup.born})
     shop.scale(web=2)
@@ -73,7 +73,7 @@ def test_as_many_dynos_run_as_on_the_platform_with_its_config(hsup, shop):
 
 
 @pytest.mark.containers_only("the simple driver runs what is in the current directory")
-def test_dynos_have_the_code_of_the_slug(hsup, shop):
+def test_dynos_have_the_code_of_the_slug(hsup: Hsup, shop: App) -> None:
     code = archive(hello=b"#!/bin/sh\necho hello from $PWD\n")
     shop.release(processes={"web": f"./hello; exec {hsup.sleep}"}, archive=code)
     running = hsup.start()
@@ -81,7 +81,9 @@ def test_dynos_have_the_code_of_the_slug(hsup, shop):
     assert running.stop() == 0
 
 
-def test_a_new_release_replaces_all_dynos_and_failed_ones_none(hsup, shop, api):
+def test_a_new_release_replaces_all_dynos_and_failed_ones_none(
+    hsup: Hsup, shop: App, api: PlatformApi
+) -> None:
     shop.release(processes={"web": hsup.born})
     running = hsup.start()
     running.wait_for("born$")
@@ -96,7 +98,7 @@ def test_a_new_release_replaces_all_dynos_and_failed_ones_none(hsup, shop, api):
     assert "never" not in running.out
 
 
-def test_scaling_touches_no_other_dyno(hsup, shop):
+def test_scaling_touches_no_other_dyno(hsup: Hsup, shop: App) -> None:
     shop.release(processes={"web": hsup.born, "worker": hsup.born})
     shop.scale(web=2, worker=0)
     running = hsup.start()
@@ -114,7 +116,7 @@ def test_scaling_touches_no_other_dyno(hsup, shop):
     assert running.count("born$") == 4
 
 
-def test_a_rollback_brings_back_what_was(hsup, shop):
+def test_a_rollback_brings_back_what_was(hsup: Hsup, shop: App) -> None:
     first = {"web": f"echo first $NAME; exec {hsup.sleep}"}
     shop.release(config={"NAME": "good"}, processes=first)
     running = hsup.start()
@@ -127,8 +129,10 @@ def test_a_rollback_brings_back_what_was(hsup, shop):
     assert running.stop() == 0
 
 
-def test_of_two_hundred_releases_none_is_a_mixture_and_the_last_one_runs(hsup, shop):
-    def release(number, status="succeeded"):
+def test_of_two_hundred_releases_none_is_a_mixture_and_the_last_one_runs(
+    hsup: Hsup, shop: App
+) -> None:
+    def release(number: int, status: str = "succeeded") -> None:
         web = f"echo code {number} config $NUMBER; exec {hsup.sleep}"
         shop.release(config={"NUMBER": str(number)}, processes={"web": web}, status=status)
 
@@ -144,7 +148,7 @@ def test_of_two_hundred_releases_none_is_a_mixture_and_the_last_one_runs(hsup, s
     assert all(code == config and int(code) % 3 for code, config in pairs)
 
 
-def test_a_success_behind_two_hundred_failures_runs(hsup, shop):
+def test_a_success_behind_two_hundred_failures_runs(hsup: Hsup, shop: App) -> None:
     shop.release(processes={"web": hsup.born})
     for _ in range(200):
         shop.release(status="failed", processes={"web": "echo never"})
@@ -154,7 +158,7 @@ def test_a_success_behind_two_hundred_failures_runs(hsup, shop):
     assert "never" not in running.out
 
 
-def test_an_application_without_a_release_code_or_dyno_is_waited_for(hsup, shop):
+def test_an_application_without_a_release_code_or_dyno_is_waited_for(hsup: Hsup, shop: App) -> None:
     running = hsup.start()
     running.wait_for("There is no release yet, waiting for one")
     shop.release(slug=None, config={"A": "1"}, description="Initial release")
@@ -171,7 +175,9 @@ def test_an_application_without_a_release_code_or_dyno_is_waited_for(hsup, shop)
     assert running.stop() == 0
 
 
-def test_dynos_have_the_metadata_of_the_platform_where_that_is_asked_for(hsup, shop):
+def test_dynos_have_the_metadata_of_the_platform_where_that_is_asked_for(
+    hsup: Hsup, shop: App
+) -> None:
     shop.release(config={"A": "1"}, processes={"web": "true"}, description="Deploy 2c3a0b2")
     shop.release(config={"A": "2"}, description="Set A config vars")
     show = ("run", "--", "sh", "-c", "env | sort | grep -E '^HEROKU_(APP|DYNO|REL|SLUG)'")
@@ -189,7 +195,9 @@ def test_dynos_have_the_metadata_of_the_platform_where_that_is_asked_for(hsup, s
     assert re.search(r"^HEROKU_DYNO_ID=[0-9a-f-]{36}$", shown, re.MULTILINE)
 
 
-def test_with_the_api_away_for_sixty_cadences_dynos_go_on(hsup, shop, api):
+def test_with_the_api_away_for_sixty_cadences_dynos_go_on(
+    hsup: Hsup, shop: App, api: PlatformApi
+) -> None:
     """At the default cadence, that is ten minutes."""
     seconds = 0.05
     hsup.environ["HSUP_HEROKU_CADENCE"] = str(seconds)
@@ -207,7 +215,9 @@ def test_with_the_api_away_for_sixty_cadences_dynos_go_on(hsup, shop, api):
     assert running.stop() == 0
 
 
-def test_with_the_api_away_dynos_go_on_and_start_again(hsup, shop, api):
+def test_with_the_api_away_dynos_go_on_and_start_again(
+    hsup: Hsup, shop: App, api: PlatformApi
+) -> None:
     shop.release(config={"NAME": "kept"}, processes={"web": f"echo $NAME; exec {hsup.sleep}"})
     first = hsup.start()
     first.wait_for("kept$")
@@ -225,7 +235,7 @@ def test_with_the_api_away_dynos_go_on_and_start_again(hsup, shop, api):
     assert second.stop() == 0
 
 
-def test_a_wrong_key_is_an_error_with_its_remedy(hsup, shop):
+def test_a_wrong_key_is_an_error_with_its_remedy(hsup: Hsup, shop: App) -> None:
     shop.release()
     done = hsup.call("start", env={"HEROKU_ACCESS_TOKEN": "wrong"})
     assert done.status == 1
@@ -234,7 +244,9 @@ def test_a_wrong_key_is_an_error_with_its_remedy(hsup, shop):
     assert "wrong" not in done.message
 
 
-def test_a_key_that_is_refused_later_is_told_and_dynos_go_on(hsup, shop, api):
+def test_a_key_that_is_refused_later_is_told_and_dynos_go_on(
+    hsup: Hsup, shop: App, api: PlatformApi
+) -> None:
     shop.release(processes={"web": hsup.born})
     running = hsup.start()
     running.wait_for("born$")
@@ -248,7 +260,7 @@ def test_a_key_that_is_refused_later_is_told_and_dynos_go_on(hsup, shop, api):
     assert running.stop() == 0
 
 
-def test_no_secret_is_in_any_log(hsup, shop, api):
+def test_no_secret_is_in_any_log(hsup: Hsup, shop: App, api: PlatformApi) -> None:
     shop.release(config={"DATABASE_PASSWORD": "s3cret"}, processes={"web": hsup.born})
     running = hsup.start("-v")
     running.wait_for("born$")
@@ -264,20 +276,20 @@ def test_no_secret_is_in_any_log(hsup, shop, api):
         assert secret not in running.said
 
 
-def test_a_slug_with_another_checksum_is_not_run(hsup, shop):
+def test_a_slug_with_another_checksum_is_not_run(hsup: Hsup, shop: App) -> None:
     shop.release(processes={"web": "echo never"}).slug.checksum = f"SHA256:{'0' * 64}"
     done = hsup.call("start")
     assert done.status == 1
     assert "Error R17 (Checksum error)" in done.message
 
 
-def test_a_run_has_the_config_and_takes_a_type_for_its_command(hsup, shop):
+def test_a_run_has_the_config_and_takes_a_type_for_its_command(hsup: Hsup, shop: App) -> None:
     shop.release(config={"NAME": "value"}, processes={"greet": "echo $NAME"})
     assert hsup.call("run", "greet", "a  b").text == "value a  b\n"
     assert hsup.call("run", "echo $NAME").text == "value\n"
 
 
-def test_a_release_phase_that_fails_keeps_the_old_release(hsup, shop):
+def test_a_release_phase_that_fails_keeps_the_old_release(hsup: Hsup, shop: App) -> None:
     shop.release(processes={"web": hsup.born, "release": "true"})
     running = hsup.start()
     running.wait_for("born$")
@@ -290,7 +302,7 @@ def test_a_release_phase_that_fails_keeps_the_old_release(hsup, shop):
     assert "never" not in running.out
 
 
-def test_a_release_that_fails_at_a_restart_leaves_what_ran_before(hsup, shop):
+def test_a_release_that_fails_at_a_restart_leaves_what_ran_before(hsup: Hsup, shop: App) -> None:
     shop.release(processes={"web": hsup.born, "release": "echo migrated"})
     first = hsup.start()
     first.wait_for("born$")
@@ -309,7 +321,7 @@ def test_a_release_that_fails_at_a_restart_leaves_what_ran_before(hsup, shop):
     assert "never" not in running.out
 
 
-def test_scaling_runs_no_release_phase(hsup, shop):
+def test_scaling_runs_no_release_phase(hsup: Hsup, shop: App) -> None:
     shop.release(processes={"web": hsup.born, "release": "echo migrated"})
     running = hsup.start()
     running.wait_for("born$")
@@ -319,7 +331,9 @@ def test_scaling_runs_no_release_phase(hsup, shop):
     assert running.count("migrated$") == 1
 
 
-def test_a_build_is_enough_to_start_without_the_api(hsup, shop, api):
+def test_a_build_is_enough_to_start_without_the_api(
+    hsup: Hsup, shop: App, api: PlatformApi
+) -> None:
     shop.release(processes={"web": hsup.born})
     assert "built v1 of shop" in hsup.call("build").message
     api.stop()
@@ -328,7 +342,7 @@ def test_a_build_is_enough_to_start_without_the_api(hsup, shop, api):
     assert running.stop() == 0
 
 
-def test_releases_are_listed(hsup, shop):
+def test_releases_are_listed(hsup: Hsup, shop: App) -> None:
     assert "no release yet" in hsup.call("releases").message
     shop.release(description="Deploy 5ca1e00")
     shop.release(config={"A": "1"}, description="Set A config vars")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ftest.program import Running, eventually
+from ftest.program import Hsup, Running, eventually
+from ftest.terminal import Terminal
 
 #: Runs hsup as process 1, after a line of shell.
 AS_INIT = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c")
@@ -44,7 +46,7 @@ def init_of(running: Running) -> int:
 
 
 @pytest.mark.parametrize("words", [("start",), ("run", "--", "sh", "-c", "echo born; sleep 100")])
-def test_orphans_are_reaped(hsup, words):
+def test_orphans_are_reaped(hsup: Hsup, words: tuple[str, ...]) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.begin(*words, prefix=(*AS_INIT, ORPHANS, "sh"))
     init = init_of(running)
@@ -54,7 +56,7 @@ def test_orphans_are_reaped(hsup, words):
     assert running.ended() == (0 if words == ("start",) else 143)
 
 
-def test_an_orphan_of_a_dyno_is_reaped_too(hsup):
+def test_an_orphan_of_a_dyno_is_reaped_too(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     line = "(setsid sleep 0.2 &); sleep 0.5; grep -h State: /proc/[0-9]*/status"
     done = hsup.call("run", line, prefix=(*AS_INIT, 'exec "$@"', "sh"))
@@ -63,13 +65,13 @@ def test_an_orphan_of_a_dyno_is_reaped_too(hsup):
 
 
 @pytest.mark.parametrize(("line", "status"), [("exit 7", 7), ("kill -KILL $$", 137)])
-def test_the_status_is_the_commands(hsup, line, status):
+def test_the_status_is_the_commands(hsup: Hsup, line: str, status: int) -> None:
     hsup.procfile(one="true")
     done = hsup.call("run", line, prefix=(*AS_INIT, 'exec "$@"', "sh"))
     assert (done.status, done.message.count("Traceback")) == (status, 0)
 
 
-def test_a_dyno_that_crashes_is_started_again(hsup):
+def test_a_dyno_that_crashes_is_started_again(hsup: Hsup) -> None:
     hsup.procfile(one="echo born; sleep 0.1; exit 3")
     running = hsup.begin("start", prefix=(*AS_INIT, ORPHANS, "sh"))
     init = init_of(running)
@@ -78,7 +80,7 @@ def test_a_dyno_that_crashes_is_started_again(hsup):
     assert running.ended() == 0
 
 
-def test_hsup_can_be_stopped_before_it_handles_signals(hsup):
+def test_hsup_can_be_stopped_before_it_handles_signals(hsup: Hsup) -> None:
     # As soon as process 1 has forked, nothing is kept from hsup.
     hsup.procfile(one=hsup.born)
     running = hsup.begin("start", prefix=(*AS_INIT, ORPHANS, "sh"))
@@ -86,7 +88,9 @@ def test_hsup_can_be_stopped_before_it_handles_signals(hsup):
     assert running.ended() in {0, 143}
 
 
-def test_what_is_typed_interrupts_the_command_once(hsup, terminal):
+def test_what_is_typed_interrupts_the_command_once(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
     hsup.procfile(one="true")
     line = "trap 'echo interrupted' INT; echo ready; sleep 0.5; sleep 0.5; echo over"
     words = hsup.words("run", line)

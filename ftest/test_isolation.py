@@ -312,7 +312,9 @@ def is_refused(end: tuple[str, str]) -> bool:
     return outcome == "refused" and "ENOENT" not in seen
 
 
-def test_every_attempt_to_get_out_or_to_harm_is_refused(hsup, request, harness, host, secret):
+def test_every_attempt_to_get_out_or_to_harm_is_refused(
+    hsup: Hsup, request: pytest.FixtureRequest, harness: Path, host: dict[str, object], secret: str
+) -> None:
     columns = {"hsup": ends_in_hsup(hsup, harness, host, secret)}
     if reason := why_no_docker():
         print(reason)
@@ -344,7 +346,9 @@ def core_files_of_set_id_programs() -> Iterator[None]:
 
 @pytest.mark.not_with("docker", "process 1 is an init of the engine's, which knows nothing")
 @pytest.mark.usefixtures("core_files_of_set_id_programs")
-def test_pid_1_keeps_its_memory_even_where_it_may_dump_core(hsup, harness, host, secret):
+def test_pid_1_keeps_its_memory_even_where_it_may_dump_core(
+    hsup: Hsup, harness: Path, host: dict[str, object], secret: str
+) -> None:
     facts = host | facts_of({"ip": "127.0.0.1", "uid": 0})
     words = [*knowing(secret, harness), "run", "--", "python3", SEEN, json.dumps(facts)]
     done = hsup.call(*words, *ATTEMPTS_ON_INIT)
@@ -353,7 +357,9 @@ def test_pid_1_keeps_its_memory_even_where_it_may_dump_core(hsup, harness, host,
     assert not [end for end in ends if end[1] != "refused"]
 
 
-def test_a_fork_bomb_ends_with_its_dyno_and_nothing_else_feels_it(hsup, harness):
+def test_a_fork_bomb_ends_with_its_dyno_and_nothing_else_feels_it(
+    hsup: Hsup, harness: Path
+) -> None:
     hsup.environ["HSUP_GRACE"] = "1"
     words = ["--bind", f"{harness}:{SEEN}:ro", "run", "--", "python3", f"{SEEN}/bomb.py"]
     bomb = hsup.begin(*words)
@@ -363,7 +369,7 @@ def test_a_fork_bomb_ends_with_its_dyno_and_nothing_else_feels_it(hsup, harness)
     assert bomb.stop() == KILLED
 
 
-def test_a_memory_bomb_ends_its_dyno_and_nothing_else_feels_it(hsup):
+def test_a_memory_bomb_ends_its_dyno_and_nothing_else_feels_it(hsup: Hsup) -> None:
     beside = hsup.begin("run", "--", "bash", "-c", "echo here; read; echo still here")
     beside.wait_for("^here$")
     greedy = "x = [bytearray(1 << 20) for _ in range(4096)]"
@@ -375,7 +381,7 @@ def test_a_memory_bomb_ends_its_dyno_and_nothing_else_feels_it(hsup):
     assert beside.ended() == 0
 
 
-def test_descriptors_of_hsup_are_closed(hsup):
+def test_descriptors_of_hsup_are_closed(hsup: Hsup) -> None:
     """Those that a careless program starts hsup with, too."""
     with open("/dev/null") as left:
         os.set_inheritable(left.fileno(), True)

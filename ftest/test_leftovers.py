@@ -37,7 +37,7 @@ def dynos(hsup: Hsup) -> set[int]:
         "trap '' TERM HUP; {sleep}",
     ],
 )
-def test_the_next_hsup_ends_what_a_killed_one_left(hsup, line):
+def test_the_next_hsup_ends_what_a_killed_one_left(hsup: Hsup, line: str) -> None:
     hsup.procfile(one="echo ready; " + line.format(sleep=hsup.sleep))
     first = hsup.start()
     first.wait_for("ready$")
@@ -47,7 +47,7 @@ def test_the_next_hsup_ends_what_a_killed_one_left(hsup, line):
     assert eventually(lambda: not dynos(hsup), 2), hsup.processes()
 
 
-def test_a_killed_run_leaves_nothing_to_the_next_hsup(hsup):
+def test_a_killed_run_leaves_nothing_to_the_next_hsup(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     first = hsup.begin("run", f"setsid {hsup.sleep} & echo ready; {hsup.sleep}")
     first.wait_for("ready$")
@@ -57,7 +57,7 @@ def test_a_killed_run_leaves_nothing_to_the_next_hsup(hsup):
 
 
 @pytest.mark.simple_only("the port of another driver's dyno is not the host's")
-def test_the_port_of_a_killed_hsup_is_free_for_the_next(hsup):
+def test_the_port_of_a_killed_hsup_is_free_for_the_next(hsup: Hsup) -> None:
     port = free_port()
     script = LISTEN.format(port=port, seconds=hsup.token)
     hsup.release(Env={"PORT": str(port)}, Processes=[process("web", hsup.python, "-c", script)])
@@ -72,7 +72,7 @@ def test_the_port_of_a_killed_hsup_is_free_for_the_next(hsup):
 
 
 @pytest.mark.simple_only("the port of another driver's dyno is not the host's")
-def test_a_port_in_use_is_named(hsup):
+def test_a_port_in_use_is_named(hsup: Hsup) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         hsup.release(Env={"PORT": str(port)}, Processes=[process("web", hsup.born)])
@@ -84,7 +84,9 @@ def test_a_port_in_use_is_named(hsup):
     assert running.stop() == 0
 
 
-def test_two_hsups_do_not_disturb_one_another(hsup, tmp_path_factory):
+def test_two_hsups_do_not_disturb_one_another(
+    hsup: Hsup, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     hsup.procfile(one=hsup.born)
     other = hsup.another(tmp_path_factory.mktemp("other"))
     other.procfile(two=other.born)
@@ -104,7 +106,7 @@ def test_two_hsups_do_not_disturb_one_another(hsup, tmp_path_factory):
         second.close()
 
 
-def test_two_hsups_of_one_directory_do_not_disturb_one_another(hsup):
+def test_two_hsups_of_one_directory_do_not_disturb_one_another(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     first, second = hsup.start(), hsup.start()
     first.wait_for("born$")
@@ -116,7 +118,7 @@ def test_two_hsups_of_one_directory_do_not_disturb_one_another(hsup):
     assert (first.count("born$"), second.count("born$")) == (1, 1)
 
 
-def test_hsup_does_not_touch_processes_that_are_not_its_own(hsup):
+def test_hsup_does_not_touch_processes_that_are_not_its_own(hsup: Hsup) -> None:
     """A process with the marks of a dyno, but of somebody else, survives."""
     hsup.procfile(one="true")
     stranger = os.posix_spawnp("sleep", ["sleep", "60"], {**os.environ, "DYNO": "one.1"})

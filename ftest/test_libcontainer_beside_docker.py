@@ -35,7 +35,7 @@ def inside(hsup: Hsup) -> Iterator[Sequence[str]]:
 @pytest.fixture
 def start_container(
     request: pytest.FixtureRequest, inside: Sequence[str]
-) -> Iterator[Callable[..., str]]:
+) -> Iterator[Callable[[], None]]:
     """Give what starts an engine, and on it a container that says hello."""
     needed = (*inside, "sh", "-c", "dockerd --version && iptables -t nat -S")
     tried = subprocess.run(needed, capture_output=True, text=True, check=False)
@@ -44,7 +44,7 @@ def start_container(
     stack = request.config.getoption("--stack").absolute()
     engines = []
 
-    def start():
+    def start() -> None:
         engines.append(engine := OwnEngine("600m", ("--iptables=true",), inside))
         engine.load(stack, "neighbour")
         docker("network", "create", *NETWORK, "foo", env=engine.environ)
@@ -58,7 +58,9 @@ def start_container(
 
 
 @pytest.mark.parametrize("first", ["docker", "hsup"])
-def test_a_dyno_does_not_reach_a_container_of_dockers(hsup, inside, start_container, first):
+def test_a_dyno_does_not_reach_a_container_of_dockers(
+    hsup: Hsup, inside: Sequence[str], start_container: Callable[[], None], first: str
+) -> None:
     hsup.procfile(web=PROBE)
     if first == "docker":
         start_container()

@@ -22,7 +22,7 @@ def kill(running: Running) -> None:
     running.child.wait()
 
 
-def test_the_dynos_of_a_killed_hsup_are_gone_within_a_second(hsup):
+def test_the_dynos_of_a_killed_hsup_are_gone_within_a_second(hsup: Hsup) -> None:
     hsup.procfile(one=f"trap '' TERM HUP; setsid {hsup.sleep} & echo born; {hsup.sleep}")
     running = hsup.start("one=5")
     running.wait_for("born$", count=5)
@@ -31,7 +31,7 @@ def test_the_dynos_of_a_killed_hsup_are_gone_within_a_second(hsup):
     clean_up(hsup)
 
 
-def test_the_program_of_a_killed_run_is_gone_within_a_second(hsup):
+def test_the_program_of_a_killed_run_is_gone_within_a_second(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     running = hsup.begin("run", f"echo born; {hsup.sleep}")
     running.wait_for("born$")
@@ -46,7 +46,7 @@ def clean_up(hsup: Hsup) -> None:
     assert hsup.call("start", "--oneshot").status == 0
 
 
-def test_the_next_start_removes_what_is_left(hsup):
+def test_the_next_start_removes_what_is_left(hsup: Hsup) -> None:
     before = leftovers.taken()
     hsup.procfile(one=hsup.born)
     running = hsup.start("one=5")
@@ -56,13 +56,15 @@ def test_the_next_start_removes_what_is_left(hsup):
     assert not leftovers.since(before)
 
 
-def test_the_next_start_leaves_what_belongs_to_a_living_hsup(hsup, tmp_path_factory):
+def test_the_next_start_leaves_what_belongs_to_a_living_hsup(
+    hsup: Hsup, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = hsup.another(tmp_path_factory.mktemp("other"))
     for one in (hsup, other):
         one.procfile(one=one.born)
     living, dying = hsup.start("one=3"), other.start("one=3")
-    for one in (living, dying):
-        one.wait_for("born$", count=3)
+    for running in (living, dying):
+        running.wait_for("born$", count=3)
     address = hsup.address("one.1")
     kill(dying)
     dying.close()
@@ -72,7 +74,7 @@ def test_the_next_start_leaves_what_belongs_to_a_living_hsup(hsup, tmp_path_fact
     assert living.count("born$") == 3
 
 
-def test_a_hundred_kills_at_random_moments_leave_nothing(hsup):
+def test_a_hundred_kills_at_random_moments_leave_nothing(hsup: Hsup) -> None:
     """Four at a time, within twice the time that they take to start a dyno on this machine."""
     before = leftovers.taken()
     hsup.procfile(one=hsup.born)
@@ -103,7 +105,7 @@ def seconds_until_born(hsup: Hsup) -> float:
     return seconds
 
 
-def test_signals_at_random_moments_of_a_run_leave_nothing(hsup):
+def test_signals_at_random_moments_of_a_run_leave_nothing(hsup: Hsup) -> None:
     before = leftovers.taken()
     hsup.procfile(one="true")
     seed = random.randrange(1 << 32)
@@ -117,7 +119,7 @@ def test_signals_at_random_moments_of_a_run_leave_nothing(hsup):
     assert not leftovers.since(before), f"seed {seed}"
 
 
-def test_eight_hsups_start_fifty_dynos_each_at_once(hsup):
+def test_eight_hsups_start_fifty_dynos_each_at_once(hsup: Hsup) -> None:
     hsup.procfile(one=f"echo $(id -u) $(hostname -I); exec {hsup.sleep}")
     running = [hsup.start("one=50") for _ in range(8)]
     for each in running:
@@ -132,7 +134,7 @@ def test_eight_hsups_start_fifty_dynos_each_at_once(hsup):
 
 
 @pytest.mark.parametrize("word", ["run", "start"])
-def test_two_hsups_at_once_have_users_and_addresses_of_their_own(hsup, word):
+def test_two_hsups_at_once_have_users_and_addresses_of_their_own(hsup: Hsup, word: str) -> None:
     line = f"echo $(id -u) $(hostname -I); exec {hsup.sleep}"
     hsup.procfile(one=line)
     running = [hsup.begin(*(("run", line) if word == "run" else ("start",))) for _ in range(2)]
@@ -142,7 +144,7 @@ def test_two_hsups_at_once_have_users_and_addresses_of_their_own(hsup, word):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
-def test_a_zygote_that_does_not_answer_is_replaced(hsup, number):
+def test_a_zygote_that_does_not_answer_is_replaced(hsup: Hsup, number: signal.Signals) -> None:
     """The process that dynos are forked from, which nobody but hsup has to do with."""
     hsup.procfile(one=hsup.born)
     running = hsup.start()
@@ -154,7 +156,7 @@ def test_a_zygote_that_does_not_answer_is_replaced(hsup, number):
     assert running.stop() == 0
 
 
-def test_hsup_ends_though_its_zygote_is_stopped(hsup):
+def test_hsup_ends_though_its_zygote_is_stopped(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -162,7 +164,7 @@ def test_hsup_ends_though_its_zygote_is_stopped(hsup):
     assert running.stop() == 0
 
 
-def test_a_dyno_that_is_stopped_while_it_starts_is_started_again(hsup):
+def test_a_dyno_that_is_stopped_while_it_starts_is_started_again(hsup: Hsup) -> None:
     """Of the dyno that is kept ready, the process that is to become the program."""
     hsup.procfile(one=hsup.born)
     running = hsup.start()
@@ -179,7 +181,7 @@ def test_a_dyno_that_is_stopped_while_it_starts_is_started_again(hsup):
     assert running.stop() == 0
 
 
-def test_a_stopped_zygote_of_a_killed_hsup_is_ended_by_the_next(hsup):
+def test_a_stopped_zygote_of_a_killed_hsup_is_ended_by_the_next(hsup: Hsup) -> None:
     before = leftovers.taken()
     hsup.procfile(one=hsup.born)
     running = hsup.start()

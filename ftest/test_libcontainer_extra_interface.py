@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,7 @@ def app(parent: str, hsup: Hsup) -> None:
     hsup.environ[INTERFACE] = f"{parent}:192.0.2.10/24"
 
 
-def test_it_is_an_ipvlan_with_the_address_beside_the_dynos_own(hsup):
+def test_it_is_an_ipvlan_with_the_address_beside_the_dynos_own(hsup: Hsup) -> None:
     line = "ip -brief -4 address show up; ip -details link show eth1"
     said = hsup.call("run", line).text
     assert "192.0.2.10/24" in said
@@ -58,7 +59,7 @@ def test_it_is_an_ipvlan_with_the_address_beside_the_dynos_own(hsup):
     assert "ipvlan  mode l3" in said
 
 
-def test_the_routes_lead_where_they_were_told_to(hsup):
+def test_the_routes_lead_where_they_were_told_to(hsup: Hsup) -> None:
     hsup.environ[ROUTES] = "198.51.100.0/24:192.0.2.1:eth1,203.0.113.0/24:default:eth0"
     routes = hsup.call("run", "ip route").text
     assert "198.51.100.0/24 via 192.0.2.1 dev eth1" in routes
@@ -68,7 +69,7 @@ def test_the_routes_lead_where_they_were_told_to(hsup):
     assert " dev eth0" in own
 
 
-def test_dynos_meet_on_it(hsup, parent, tmp_path):
+def test_dynos_meet_on_it(hsup: Hsup, parent: str, tmp_path: Path) -> None:
     hsup.procfile(web=f'exec python3 -c "{SERVE}"')
     running = hsup.start()
     running.wait_for("listening$")
@@ -78,7 +79,7 @@ def test_dynos_meet_on_it(hsup, parent, tmp_path):
     assert running.stop() == 0, running.said
 
 
-def test_an_address_that_another_dyno_has_is_told(hsup):
+def test_an_address_that_another_dyno_has_is_told(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -89,7 +90,7 @@ def test_an_address_that_another_dyno_has_is_told(hsup):
     assert running.stop() == 0, running.said
 
 
-def test_an_interface_that_the_host_has_not_got_is_named(hsup):
+def test_an_interface_that_the_host_has_not_got_is_named(hsup: Hsup) -> None:
     done = hsup.call("run", "true", env={INTERFACE: "ftest9:192.0.2.10/24"})
     assert done.status == 1
     assert "ftest9" in done.message

@@ -55,25 +55,25 @@ def refuse(hsup: Hsup, *expected: str, **surroundings: Any) -> None:
     assert not leftovers.since(before)
 
 
-def test_only_root_can_use_the_driver(hsup):
+def test_only_root_can_use_the_driver(hsup: Hsup) -> None:
     refuse(hsup, "root", prefix=ORDINARY)
 
 
-def test_a_machine_without_nft_is_told(hsup):
+def test_a_machine_without_nft_is_told(hsup: Hsup) -> None:
     refuse(hsup, "nft", "nftables", prefix=WITHOUT_NFT)
 
 
-def test_a_machine_without_cgroups_is_told(hsup):
+def test_a_machine_without_cgroups_is_told(hsup: Hsup) -> None:
     refuse(hsup, "cgroup", prefix=after("mount -t tmpfs none /sys/fs/cgroup"))
 
 
-def test_a_machine_without_a_controller_is_told(hsup):
+def test_a_machine_without_a_controller_is_told(hsup: Hsup) -> None:
     if not Path("/sys/fs/cgroup/pids").is_dir():
         pytest.skip("cgroup version 2 has all controllers in one file system")
     refuse(hsup, "pids", prefix=after("umount /sys/fs/cgroup/pids"))
 
 
-def test_a_subnet_that_the_host_uses_is_told(hsup):
+def test_a_subnet_that_the_host_uses_is_told(hsup: Hsup) -> None:
     name, block = "LIBCONTAINER_DYNO_SUBNET", "10.231.0.0/16"
     prefix = after(f"ip link set lo up; ip route add {block} dev lo", "--net")
     refuse(hsup, name, block, prefix=prefix, env={name: "10.231.1.0/24"})
@@ -92,22 +92,22 @@ def test_a_subnet_that_the_host_uses_is_told(hsup):
         ("LIBCONTAINER_DYNO_SIZE", "huge"),
     ],
 )
-def test_a_variable_that_makes_no_sense_is_named(hsup, name, value):
+def test_a_variable_that_makes_no_sense_is_named(hsup: Hsup, name: str, value: str) -> None:
     done = hsup.call("run", "true", env={name: value})
     assert_sentence(done, name, value)
     assert done.status == 2
 
 
-def test_a_stack_that_is_not_there_is_named(hsup):
+def test_a_stack_that_is_not_there_is_named(hsup: Hsup) -> None:
     hsup.release(Stack="no-such-stack", Processes=[process("one", "true")])
     refuse(hsup, "no-such-stack", "hsup stacks")
 
 
-def test_without_any_stack_the_remedy_is_told(hsup):
+def test_without_any_stack_the_remedy_is_told(hsup: Hsup) -> None:
     refuse(hsup, "hsup stacks", env={"HSUP_STACKS_DIR": str(hsup.directory / "none")})
 
 
-def test_a_stack_without_bash_is_told(hsup):
+def test_a_stack_without_bash_is_told(hsup: Hsup) -> None:
     """Both when it is imported and, a directory being used where it is, when it is used."""
     hsup.environ["HSUP_STACKS_DIR"] = str(hsup.directory / "stacks")
     root, words = hsup.directory / "root", ("stacks", "import", "bare")
@@ -120,20 +120,20 @@ def test_a_stack_without_bash_is_told(hsup):
     refuse(hsup, "bash", "bare")
 
 
-def test_the_stacks_are_listed(hsup):
+def test_the_stacks_are_listed(hsup: Hsup) -> None:
     done = hsup.call("stacks", "list")
     assert done.status == 0
     assert STACK in done.text
 
 
-def test_the_doctor_lists_what_the_driver_needs(hsup):
+def test_the_doctor_lists_what_the_driver_needs(hsup: Hsup) -> None:
     done = hsup.call("doctor")
     assert done.status == 0, done
     for subject in ("root", "nft", "cgroup", "stack"):
         assert subject in done.text.lower()
 
 
-def test_the_doctor_explains_how_a_dyno_is_started(hsup):
+def test_the_doctor_explains_how_a_dyno_is_started(hsup: Hsup) -> None:
     data = hsup.directory / "data"
     data.mkdir()
     done = hsup.call("--bind", f"{data}:/mnt/data:ro", "doctor", "--explain")
@@ -149,7 +149,7 @@ def test_the_doctor_explains_how_a_dyno_is_started(hsup):
     assert f"attach {hsup.directory}" in done.text
 
 
-def test_the_doctor_tells_what_is_missing_and_the_remedy(hsup):
+def test_the_doctor_tells_what_is_missing_and_the_remedy(hsup: Hsup) -> None:
     done = hsup.call("doctor", prefix=WITHOUT_NFT)
     assert done.status == 1
     assert "nftables" in done.text

@@ -35,7 +35,7 @@ def hears_hello(address: str, port: int = 5000) -> bool:
         return connection.recv(9) == b"hello"
 
 
-def test_a_dyno_is_reached_at_its_own_address(hsup):
+def test_a_dyno_is_reached_at_its_own_address(hsup: Hsup) -> None:
     running, address = serving(hsup)
     assert hears_hello(address)
     assert ipaddress.ip_address(address) in ipaddress.ip_network("172.16.0.0/12")
@@ -44,7 +44,7 @@ def test_a_dyno_is_reached_at_its_own_address(hsup):
         hears_hello(address)
 
 
-def test_dynos_of_one_port_have_addresses_of_their_own(hsup):
+def test_dynos_of_one_port_have_addresses_of_their_own(hsup: Hsup) -> None:
     running, first = serving(hsup)
     other = hsup.begin("start")
     other.wait_for("listening$")
@@ -55,12 +55,12 @@ def test_dynos_of_one_port_have_addresses_of_their_own(hsup):
     assert (running.stop(), other.stop()) == (0, 0)
 
 
-def test_the_subnet_can_be_chosen(hsup):
+def test_the_subnet_can_be_chosen(hsup: Hsup) -> None:
     _, address = serving(hsup, LIBCONTAINER_DYNO_SUBNET="10.231.7.0/24")
     assert ipaddress.ip_address(address) in ipaddress.ip_network("10.231.7.0/24")
 
 
-def test_a_dyno_has_loopback_and_one_interface(hsup):
+def test_a_dyno_has_loopback_and_one_interface(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     line = "ls /sys/class/net | sort | tr '\\n' ' '; ip -4 route show default | wc -l"
     names = hsup.call("run", line).text.split()
@@ -69,7 +69,7 @@ def test_a_dyno_has_loopback_and_one_interface(hsup):
     assert "lo" in names
 
 
-def test_a_dyno_reaches_the_host_and_what_is_beyond_through_it(hsup):
+def test_a_dyno_reaches_the_host_and_what_is_beyond_through_it(hsup: Hsup) -> None:
     """A server on every address of the host is asked at one that is not the dyno's gateway."""
     address = address_of_host()
     hsup.procfile(one="true")
@@ -95,7 +95,7 @@ def address_of_host() -> str:
         return probe.getsockname()[0]
 
 
-def test_dynos_do_not_reach_one_another(hsup):
+def test_dynos_do_not_reach_one_another(hsup: Hsup) -> None:
     running, address = serving(hsup)
     assert hears_hello(address)
     ask = hsup.call("run", "--", "python3", "-c", ASK, address, "5000")
@@ -104,7 +104,7 @@ def test_dynos_do_not_reach_one_another(hsup):
     assert running.stop() == 0
 
 
-def test_a_loopback_server_of_the_host_is_not_the_dynos(hsup):
+def test_a_loopback_server_of_the_host_is_not_the_dynos(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
@@ -113,7 +113,7 @@ def test_a_loopback_server_of_the_host_is_not_the_dynos(hsup):
     assert "refused" in ask.message
 
 
-def test_the_address_is_free_again_after_the_stop(hsup):
+def test_the_address_is_free_again_after_the_stop(hsup: Hsup) -> None:
     only = {"LIBCONTAINER_DYNO_SUBNET": "10.231.8.0/30"}
     for _ in range(2):
         running, address = serving(hsup, **only)
@@ -121,7 +121,7 @@ def test_the_address_is_free_again_after_the_stop(hsup):
         assert running.stop() == 0
 
 
-def test_more_dynos_than_subnets_are_told(hsup):
+def test_more_dynos_than_subnets_are_told(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.begin("start", "one=2", env={"LIBCONTAINER_DYNO_SUBNET": "10.231.9.0/30"})
     running.wait_for("born$")

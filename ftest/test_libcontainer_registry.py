@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ftest.program import Hsup
 from ftest.registry import running_registry
 
 
@@ -29,7 +30,9 @@ def push(stack: str, layout: Path, reference: str) -> None:
         subprocess.run(words, check=True, capture_output=True)
 
 
-def test_a_dyno_runs_on_a_debian_from_a_registry(hsup, request):
+def test_a_dyno_runs_on_a_debian_from_a_registry(
+    hsup: Hsup, request: pytest.FixtureRequest
+) -> None:
     hsup.procfile(one="true")
     hsup.environ["HSUP_STACKS_DIR"] = str(hsup.directory / "stacks")
     stack = str(request.config.getoption("--stack"))

@@ -46,7 +46,9 @@ def runtimes(hsup: Hsup, request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize(("size", "memory", "cpus"), SIZES)
-def test_java_takes_a_quarter_of_the_dynos_memory_for_its_heap(hsup, size, memory, cpus):
+def test_java_takes_a_quarter_of_the_dynos_memory_for_its_heap(
+    hsup: Hsup, size: str, memory: int, cpus: int
+) -> None:
     said = hsup.call("run", "--size", size, JAVA, timeout=60).text
     (heap,) = re.findall(r" MaxHeapSize += (\d+)", said)
     assert int(heap) == pytest.approx(memory * MIB // 4, abs=8 * MIB)
@@ -54,7 +56,9 @@ def test_java_takes_a_quarter_of_the_dynos_memory_for_its_heap(hsup, size, memor
 
 
 @pytest.mark.parametrize(("size", "memory", "cpus"), SIZES)
-def test_node_knows_the_dynos_memory_and_processors(hsup, size, memory, cpus):
+def test_node_knows_the_dynos_memory_and_processors(
+    hsup: Hsup, size: str, memory: int, cpus: int
+) -> None:
     found = json.loads(hsup.call("run", "--size", size, NODE, timeout=60).text)
     assert found["memory"] == memory * MIB
     assert memory * MIB // 4 < found["heap"] < memory * MIB
@@ -62,5 +66,7 @@ def test_node_knows_the_dynos_memory_and_processors(hsup, size, memory, cpus):
 
 
 @pytest.mark.parametrize(("size", "memory", "cpus"), SIZES)
-def test_python_reads_the_dynos_memory_and_processors(hsup, size, memory, cpus):
+def test_python_reads_the_dynos_memory_and_processors(
+    hsup: Hsup, size: str, memory: int, cpus: int
+) -> None:
     assert hsup.call("run", "--size", size, PYTHON).text == f"{memory * MIB} {min(cpus, CPUS)}\n"

@@ -33,18 +33,20 @@ def app(hsup: Hsup) -> None:
         ("private-s", 1024 * MIB, 2),
     ],
 )
-def test_a_dyno_is_told_the_memory_and_processors_of_its_size(hsup, size, memory, cpus):
+def test_a_dyno_is_told_the_memory_and_processors_of_its_size(
+    hsup: Hsup, size: str, memory: int, cpus: int
+) -> None:
     hsup.procfile(web=LIMITS)
     done = hsup.call("start", "--oneshot", f"web=1:{size}")
     assert f"app[web.1]: {memory}\n" in done.text
     assert f"app[web.1]: {min(cpus, CPUS)}\n" in done.text
 
 
-def test_the_size_of_a_dyno_that_was_given_none_is_the_smallest(hsup):
+def test_the_size_of_a_dyno_that_was_given_none_is_the_smallest(hsup: Hsup) -> None:
     assert hsup.call("run", LIMITS).text == f"{512 * MIB}\n{min(8, CPUS)}\n"
 
 
-def test_an_unknown_size_is_an_error_that_lists_the_known(hsup):
+def test_an_unknown_size_is_an_error_that_lists_the_known(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     done = hsup.call("start", "--oneshot", "web=1:huge")
     said = done.text + done.message
@@ -54,7 +56,7 @@ def test_an_unknown_size_is_an_error_that_lists_the_known(hsup):
     assert "Traceback" not in said
 
 
-def test_a_dyno_that_takes_too_much_memory_is_killed_and_that_is_told(hsup):
+def test_a_dyno_that_takes_too_much_memory_is_killed_and_that_is_told(hsup: Hsup) -> None:
     hsup.procfile(one=GREEDY)
     done = hsup.call("start", "--oneshot")
     assert done.status == 137
@@ -62,13 +64,13 @@ def test_a_dyno_that_takes_too_much_memory_is_killed_and_that_is_told(hsup):
     assert "Error R15 (Memory quota vastly exceeded)" in done.text
 
 
-def test_a_run_that_takes_too_much_memory_is_killed_and_that_is_told(hsup):
+def test_a_run_that_takes_too_much_memory_is_killed_and_that_is_told(hsup: Hsup) -> None:
     done = hsup.call("run", GREEDY)
     assert done.status == 137
     assert "memory" in done.message
 
 
-def test_the_greed_of_one_dyno_does_not_disturb_another(hsup):
+def test_the_greed_of_one_dyno_does_not_disturb_another(hsup: Hsup) -> None:
     hsup.procfile(good=hsup.born, bad=GREEDY)
     running = hsup.start()
     running.wait_for(r"hsup\[bad\.1\]: Process exited with status 137")
@@ -76,13 +78,13 @@ def test_the_greed_of_one_dyno_does_not_disturb_another(hsup):
     assert running.count("good.*born$") == 1
 
 
-def test_a_dyno_can_have_as_many_processes_as_its_size_allows_and_no_more(hsup):
+def test_a_dyno_can_have_as_many_processes_as_its_size_allows_and_no_more(hsup: Hsup) -> None:
     line = "for i in $(seq 400); do sleep 100 & done 2>&1 | grep -m1 -i resource; jobs -p | wc -l"
     done = hsup.call("run", line, timeout=60)
     assert "Resource temporarily unavailable" in done.text + done.message
 
 
-def test_a_fork_bomb_ends_with_its_dyno(hsup):
+def test_a_fork_bomb_ends_with_its_dyno(hsup: Hsup) -> None:
     hsup.procfile(one="echo ready; bomb() { bomb | bomb & }; bomb 2>/dev/null; wait")
     running = hsup.start("--grace", "0.5")
     running.wait_for("ready$")
@@ -90,17 +92,17 @@ def test_a_fork_bomb_ends_with_its_dyno(hsup):
     assert hsup.processes() == {}
 
 
-def test_files_in_memory_count_as_memory(hsup):
+def test_files_in_memory_count_as_memory(hsup: Hsup) -> None:
     line = "head -c 3G /dev/zero > /dev/shm/x; echo status $?"
     done = hsup.call("run", line, timeout=60)
     assert done.status == 137 or "No space left" in done.message
 
 
-def test_as_many_files_can_be_opened_as_on_the_platform(hsup):
+def test_as_many_files_can_be_opened_as_on_the_platform(hsup: Hsup) -> None:
     assert hsup.call("run", "ulimit -n; ulimit -c").text == "10000\n0\n"
 
 
 @pytest.mark.parametrize(("size", "mib"), [("standard-1x", 256), ("standard-2x", 512)])
-def test_half_of_the_memory_may_be_files_in_memory(hsup, size, mib):
+def test_half_of_the_memory_may_be_files_in_memory(hsup: Hsup, size: str, mib: int) -> None:
     line = "df --block-size=1M --output=size /dev/shm | tail -n 1"
     assert int(hsup.call("run", "--size", size, line).text) == mib

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from ftest.program import eventually
+from ftest.program import Hsup, eventually
 
 pytestmark = pytest.mark.not_with("docker", "its dynos' descriptors are the engine's")
 
@@ -35,7 +35,7 @@ def is_told(said: str) -> bool:
 
 @pytest.mark.parametrize("which", ["", "-S"])
 @pytest.mark.parametrize("number", LIMITS)
-def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup, number, which):
+def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup: Hsup, number: int, which: str) -> None:
     hsup.procfile(one="echo done")
     forget_links()
     done = hsup.call("start", "--oneshot", prefix=limited(number, which))
@@ -47,7 +47,7 @@ def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup, number, which):
         assert (done.status, "done" in done.text) == (0, True), said
 
 
-def test_more_dynos_start_than_the_soft_limit_has_files_for_together(hsup):
+def test_more_dynos_start_than_the_soft_limit_has_files_for_together(hsup: Hsup) -> None:
     hsup.procfile(worker="echo done")
     done = hsup.call("start", "--oneshot", "worker=30", prefix=limited(24, "-S"))
     assert done.status == 0
@@ -56,7 +56,7 @@ def test_more_dynos_start_than_the_soft_limit_has_files_for_together(hsup):
 
 @pytest.mark.parametrize("which", ["", "-S"])
 @pytest.mark.parametrize("number", LIMITS)
-def test_a_run_runs_its_command_or_says_what_it_lacks(hsup, number, which):
+def test_a_run_runs_its_command_or_says_what_it_lacks(hsup: Hsup, number: int, which: str) -> None:
     hsup.procfile(one="true")
     forget_links()
     done = hsup.call("run", "echo done", prefix=limited(number, which))
@@ -70,7 +70,7 @@ def test_a_run_runs_its_command_or_says_what_it_lacks(hsup, number, which):
 
 
 @pytest.mark.parametrize("number", [16, 24])
-def test_that_the_limit_is_lowered_costs_no_dyno_and_no_end(hsup, number):
+def test_that_the_limit_is_lowered_costs_no_dyno_and_no_end(hsup: Hsup, number: int) -> None:
     hsup.procfile(web=hsup.born, worker=hsup.born)
     running = hsup.start("web=2", "worker")
     running.wait_for("born$", count=3)
@@ -89,7 +89,7 @@ def test_that_the_limit_is_lowered_costs_no_dyno_and_no_end(hsup, number):
     is_told(running.said)
 
 
-def test_dynos_start_under_a_hard_limit_that_was_lowered(hsup):
+def test_dynos_start_under_a_hard_limit_that_was_lowered(hsup: Hsup) -> None:
     hsup.procfile(worker=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -100,7 +100,7 @@ def test_dynos_start_under_a_hard_limit_that_was_lowered(hsup):
     assert running.stop() == 0
 
 
-def test_what_can_hardly_open_a_file_ends_its_dynos_all_the_same(hsup):
+def test_what_can_hardly_open_a_file_ends_its_dynos_all_the_same(hsup: Hsup) -> None:
     hsup.procfile(web=hsup.born)
     running = hsup.start("web=2")
     running.wait_for("born$", count=2)

@@ -182,7 +182,7 @@ def bug(hsup: Hsup, install: Callable[..., None]) -> Callable[[str], None]:
     hsup.driver = "bug"
     hsup.procfile(web=hsup.born)
 
-    def choose(name):
+    def choose(name: str) -> None:
         hsup.environ["BUG"] = name
 
     return choose
@@ -210,7 +210,9 @@ def assert_named(done: Finished, name: str = NAME) -> None:
         ("examine_wrong", ("doctor",)),
     ],
 )
-def test_what_cannot_be_done_without_it_is_an_error_that_names_it(hsup, bug, fault, words):
+def test_what_cannot_be_done_without_it_is_an_error_that_names_it(
+    hsup: Hsup, bug: Callable[[str], None], fault: str, words: tuple[str, ...]
+) -> None:
     bug(fault)
     done = hsup.call(*words)
     assert done.status == 1, done
@@ -222,7 +224,9 @@ def test_what_cannot_be_done_without_it_is_an_error_that_names_it(hsup, bug, fau
     ["sweep_raises", "sweep_wrong", "close_raises", "applies_raises"],
 )
 @pytest.mark.parametrize("words", [("run", "true"), ("start", "--oneshot")])
-def test_what_can_be_done_without_it_is_done_and_the_fault_is_told(hsup, bug, fault, words):
+def test_what_can_be_done_without_it_is_done_and_the_fault_is_told(
+    hsup: Hsup, bug: Callable[[str], None], fault: str, words: tuple[str, str]
+) -> None:
     hsup.procfile(web="true")
     bug(fault)
     done = hsup.call(*words)
@@ -243,7 +247,7 @@ def test_what_can_be_done_without_it_is_done_and_the_fault_is_told(hsup, bug, fa
         "applies_raises",
     ],
 )
-def test_dynos_of_others_run_beside_it(hsup, bug, fault):
+def test_dynos_of_others_run_beside_it(hsup: Hsup, bug: Callable[[str], None], fault: str) -> None:
     hsup.driver = "simple"
     hsup.procfile(web="echo hello; exit 3")
     bug(fault)
@@ -254,7 +258,9 @@ def test_dynos_of_others_run_beside_it(hsup, bug, fault):
 
 
 @pytest.mark.parametrize("fault", ["start_raises", "start_wrong"])
-def test_a_start_that_fails_is_told_and_tried_again(hsup, bug, fault):
+def test_a_start_that_fails_is_told_and_tried_again(
+    hsup: Hsup, bug: Callable[[str], None], fault: str
+) -> None:
     bug(fault)
     running = hsup.start()
     running.wait_for(f"failed to start web.1(.|\n)*{NAME}|{NAME} failed to start web.1")
@@ -265,7 +271,9 @@ def test_a_start_that_fails_is_told_and_tried_again(hsup, bug, fault):
 
 @pytest.mark.parametrize("fault", ["signal_raises", "wait_raises", "kill_raises", "destroy_raises"])
 @pytest.mark.parametrize("signals", [1, 2])
-def test_a_dyno_whose_methods_fail_leaves_no_process(hsup, bug, fault, signals):
+def test_a_dyno_whose_methods_fail_leaves_no_process(
+    hsup: Hsup, bug: Callable[[str], None], fault: str, signals: int
+) -> None:
     bug(fault)
     hsup.procfile(web=f"echo born; trap '' TERM; {hsup.sleep} & wait; wait")
     running = hsup.start("--grace", "1.5")
@@ -279,7 +287,9 @@ def test_a_dyno_whose_methods_fail_leaves_no_process(hsup, bug, fault, signals):
     assert hsup.processes() == {}
 
 
-def test_a_command_whose_driver_fails_leaves_no_process(hsup, bug):
+def test_a_command_whose_driver_fails_leaves_no_process(
+    hsup: Hsup, bug: Callable[[str], None]
+) -> None:
     bug("run_raises")
     done = hsup.call("run", hsup.sleep)
     assert done.status == 1
@@ -287,7 +297,9 @@ def test_a_command_whose_driver_fails_leaves_no_process(hsup, bug):
     assert hsup.processes() == {}
 
 
-def test_a_plugin_that_blocks_hsup_is_named_after_some_seconds(hsup, bug):
+def test_a_plugin_that_blocks_hsup_is_named_after_some_seconds(
+    hsup: Hsup, bug: Callable[[str], None]
+) -> None:
     bug("start_blocks")
     running = hsup.start()
     text = r'hsup is blocked: driver "bug" has been trying to start web\.1 for 1. s'
@@ -301,7 +313,9 @@ def test_a_plugin_that_blocks_hsup_is_named_after_some_seconds(hsup, bug):
 @pytest.mark.parametrize(
     "fault", ["start_hangs", "start_blocks", "destroy_hangs", "destroy_blocks"]
 )
-def test_the_second_signal_ends_hsup_whatever_a_plugin_waits_for(hsup, bug, fault):
+def test_the_second_signal_ends_hsup_whatever_a_plugin_waits_for(
+    hsup: Hsup, bug: Callable[[str], None], fault: str
+) -> None:
     bug(fault)
     running = hsup.start("--grace", "0.5")
     running.wait_for("Starting process" if "start" in fault else "born$")
@@ -314,7 +328,9 @@ def test_the_second_signal_ends_hsup_whatever_a_plugin_waits_for(hsup, bug, faul
 
 
 @pytest.mark.parametrize("fault", ["destroy_hangs", "destroy_blocks"])
-def test_the_third_signal_ends_hsup_at_once_and_tells_what_it_killed(hsup, bug, fault):
+def test_the_third_signal_ends_hsup_at_once_and_tells_what_it_killed(
+    hsup: Hsup, bug: Callable[[str], None], fault: str
+) -> None:
     bug(fault)
     hsup.procfile(web=f"trap '' TERM; echo born; {hsup.sleep} & wait; wait")
     running = hsup.start("--grace", "0.5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +12,7 @@ from ftest.program import Hsup
 BUILT_IN = ["hsup-driver-simple", "hsup-source-directory", "hsup-source-procfile"]
 
 
-def test_the_listing_has_every_distribution_with_its_version(hsup):
+def test_the_listing_has_every_distribution_with_its_version(hsup: Hsup) -> None:
     done = hsup.call("plugins")
     assert done.status == 0
     for distribution in BUILT_IN:
@@ -20,7 +21,7 @@ def test_the_listing_has_every_distribution_with_its_version(hsup):
     assert "hsup_register_drivers" in done.text
 
 
-def test_the_listing_as_json(hsup):
+def test_the_listing_as_json(hsup: Hsup) -> None:
     done = hsup.call("plugins", "--json")
     assert done.status == 0
     listed = json.loads(done.text)
@@ -45,7 +46,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_plugin_is_reported_and_the_rest_works(hsup, install, how):
+def test_a_broken_plugin_is_reported_and_the_rest_works(
+    hsup: Hsup, install: Callable[..., None], how: str
+) -> None:
     code, cause = BROKEN[how]
     install("hsup-broken", code)
     listing = hsup.call("plugins")
@@ -69,7 +72,9 @@ def hsup_register_drivers():
 """
 
 
-def test_two_drivers_of_one_name_are_an_error_for_who_asks_for_it(hsup, install):
+def test_two_drivers_of_one_name_are_an_error_for_who_asks_for_it(
+    hsup: Hsup, install: Callable[..., None]
+) -> None:
     install("hsup-driver-frob", DRIVER)
     install("hsup-driver-other", DRIVER)
     hsup.driver = "frob"
@@ -90,7 +95,9 @@ def hsup_dyno_exited(event):
 """
 
 
-def test_an_observer_that_raises_disturbs_nothing_and_is_named(hsup, install):
+def test_an_observer_that_raises_disturbs_nothing_and_is_named(
+    hsup: Hsup, install: Callable[..., None]
+) -> None:
     install("hsup-observer", OBSERVER)
     hsup.procfile(one="echo hello; exit 3")
     done = hsup.call("start", "--oneshot")
@@ -108,7 +115,9 @@ def test_an_observer_that_raises_disturbs_nothing_and_is_named(hsup, install):
         (("run", "true"), {"HEROKU_ACCESS_TOKEN": "x"}, "hsup-source-heroku"),
     ],
 )
-def test_an_option_whose_plugin_is_missing_names_the_package(hsup, words, env, package):
+def test_an_option_whose_plugin_is_missing_names_the_package(
+    hsup: Hsup, words: tuple[str, ...], env: dict[str, str], package: str
+) -> None:
     skip_if_installed(hsup, package)
     done = hsup.call(*words, env=env)
     assert done.status in {1, 2}
@@ -125,7 +134,9 @@ def test_an_option_whose_plugin_is_missing_names_the_package(hsup, words, env, p
         (("start",), {"HSUP_LOGPLEX_URL": "https://x"}, "hsup-log-drain"),
     ],
 )
-def test_an_option_whose_plugin_is_not_published_says_so(hsup, words, env, package):
+def test_an_option_whose_plugin_is_not_published_says_so(
+    hsup: Hsup, words: tuple[str, ...], env: dict[str, str], package: str
+) -> None:
     skip_if_installed(hsup, package)
     done = hsup.call(*words, env=env)
     assert done.status == 1
@@ -141,7 +152,7 @@ def skip_if_installed(hsup: Hsup, package: str) -> None:
         pytest.skip(f"{package} is installed")
 
 
-def test_an_unknown_driver_is_an_error_that_lists_the_known(hsup):
+def test_an_unknown_driver_is_an_error_that_lists_the_known(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     hsup.driver = "nope"
     done = hsup.call("run", "true")
@@ -150,7 +161,7 @@ def test_an_unknown_driver_is_an_error_that_lists_the_known(hsup):
     assert "simple" in done.message
 
 
-def test_an_unknown_source_is_an_error_that_lists_the_known(hsup):
+def test_an_unknown_source_is_an_error_that_lists_the_known(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     done = hsup.call("--source", "nope", "run", "true")
     assert done.status in {1, 2}
@@ -158,7 +169,7 @@ def test_an_unknown_source_is_an_error_that_lists_the_known(hsup):
 
 
 @pytest.mark.simple_only("other drivers have a view of the files of their own")
-def test_a_bind_is_an_error_where_the_driver_has_none(hsup):
+def test_a_bind_is_an_error_where_the_driver_has_none(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     for words in (("--bind", "/tmp:/data", "run", "true"), ("start", "--bind", "/tmp")):
         done = hsup.call(*words)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ftest.program import Hsup, replace
 
 
-def test_start_runs_one_dyno_of_every_type(hsup):
+def test_start_runs_one_dyno_of_every_type(hsup: Hsup) -> None:
     hsup.procfile(worker=hsup.born, clock=hsup.born)
     running = hsup.start()
     running.wait_for(r"app\[worker\.1\]: born$")
@@ -17,7 +17,7 @@ def test_start_runs_one_dyno_of_every_type(hsup):
     assert running.count("born$") == 2
 
 
-def test_a_new_line_of_the_procfile_starts_its_dyno_and_no_other(hsup):
+def test_a_new_line_of_the_procfile_starts_its_dyno_and_no_other(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -27,7 +27,7 @@ def test_a_new_line_of_the_procfile_starts_its_dyno_and_no_other(hsup):
     assert running.count(r"app\[one\.1\]: born$") == 1
 
 
-def test_a_line_that_is_gone_stops_its_dyno(hsup):
+def test_a_line_that_is_gone_stops_its_dyno(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born, two=hsup.born)
     running = hsup.start()
     running.wait_for("born$", count=2)
@@ -48,7 +48,7 @@ def directories_of_releases(hsup: Hsup, *names: str) -> tuple[Path, tuple[str, .
     return current, ("sh", "-c", f'cd "{current}" && exec "$@"', "sh")
 
 
-def test_a_link_that_is_turned_has_the_dynos_started_in_the_new_directory(hsup):
+def test_a_link_that_is_turned_has_the_dynos_started_in_the_new_directory(hsup: Hsup) -> None:
     current, there = directories_of_releases(hsup, "v1", "v2")
     running = hsup.begin("start", prefix=there)
     running.wait_for(r"app\[one\.1\]: v1$")
@@ -58,7 +58,7 @@ def test_a_link_that_is_turned_has_the_dynos_started_in_the_new_directory(hsup):
     assert running.stop() == 0
 
 
-def test_a_directory_that_is_made_again_has_the_dynos_started_in_it(hsup):
+def test_a_directory_that_is_made_again_has_the_dynos_started_in_it(hsup: Hsup) -> None:
     _, there = directories_of_releases(hsup, "v1")
     running = hsup.begin("start", prefix=there)
     running.wait_for(r"app\[one\.1\]: v1$")
@@ -72,7 +72,7 @@ def test_a_directory_that_is_made_again_has_the_dynos_started_in_it(hsup):
     assert running.stop() == 0
 
 
-def test_an_editor_that_writes_in_place_is_followed(hsup):
+def test_an_editor_that_writes_in_place_is_followed(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -80,7 +80,7 @@ def test_an_editor_that_writes_in_place_is_followed(hsup):
     running.wait_for("second$")
 
 
-def test_a_changed_dotenv_restarts_every_dyno_with_it(hsup):
+def test_a_changed_dotenv_restarts_every_dyno_with_it(hsup: Hsup) -> None:
     line = f"echo NAME is $NAME; exec {hsup.sleep}"
     hsup.procfile(one=line, two=line)
     replace(hsup.directory / ".env", "NAME=first\n")
@@ -90,7 +90,7 @@ def test_a_changed_dotenv_restarts_every_dyno_with_it(hsup):
     running.wait_for("NAME is second$", count=2)
 
 
-def test_a_dotenv_that_appears_later_is_seen(hsup):
+def test_a_dotenv_that_appears_later_is_seen(hsup: Hsup) -> None:
     hsup.procfile(one=f"echo NAME is $NAME; exec {hsup.sleep}")
     running = hsup.start()
     running.wait_for(r"app\[one\.1\]: NAME is$")
@@ -103,7 +103,7 @@ def formation(hsup: Hsup, **quantities: int) -> None:
     replace(hsup.directory / "app.json", json.dumps({"formation": sizes}))
 
 
-def test_quantities_of_app_json_scale_where_they_are_asked_for(hsup):
+def test_quantities_of_app_json_scale_where_they_are_asked_for(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born, two=hsup.born)
     formation(hsup, one=2, two=1)
     running = hsup.start("--quantities", "release")
@@ -115,7 +115,7 @@ def test_quantities_of_app_json_scale_where_they_are_asked_for(hsup):
     assert running.count("born$") == 4
 
 
-def test_a_quantity_of_zero_in_app_json_is_not_started_by_itself(hsup):
+def test_a_quantity_of_zero_in_app_json_is_not_started_by_itself(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born, two=hsup.born)
     formation(hsup, two=0)
     running = hsup.start()
@@ -124,7 +124,7 @@ def test_a_quantity_of_zero_in_app_json_is_not_started_by_itself(hsup):
     assert running.count(r"two\.1") == 0
 
 
-def test_the_release_phase_comes_first(hsup):
+def test_the_release_phase_comes_first(hsup: Hsup) -> None:
     hsup.procfile(web="echo serving $PORT >/dev/null; echo up", release="echo migrating")
     done = hsup.call("start", "--oneshot")
     assert done.status == 0
@@ -132,7 +132,7 @@ def test_the_release_phase_comes_first(hsup):
     assert done.text.count("migrating\n") == 1
 
 
-def test_a_release_phase_that_fails_at_the_start_ends_with_its_status(hsup):
+def test_a_release_phase_that_fails_at_the_start_ends_with_its_status(hsup: Hsup) -> None:
     hsup.procfile(web=hsup.born, release="echo migrating; exit 7")
     done = hsup.call("start")
     assert done.status == 7
@@ -140,7 +140,7 @@ def test_a_release_phase_that_fails_at_the_start_ends_with_its_status(hsup):
     assert "born\n" not in done.text
 
 
-def test_a_release_phase_that_fails_later_keeps_the_previous_release(hsup):
+def test_a_release_phase_that_fails_later_keeps_the_previous_release(hsup: Hsup) -> None:
     line = f"echo NAME is $NAME; exec {hsup.sleep}"
     hsup.procfile(worker=line, release='echo migrating; test "$NAME" != bad || exit 7')
     replace(hsup.directory / ".env", "NAME=good\n")
@@ -156,7 +156,7 @@ def test_a_release_phase_that_fails_later_keeps_the_previous_release(hsup):
     assert running.count("NAME is good$") == 1
 
 
-def test_hsup_can_be_stopped_during_the_release_phase(hsup):
+def test_hsup_can_be_stopped_during_the_release_phase(hsup: Hsup) -> None:
     hsup.procfile(web="echo never", release=f"echo migrating; exec {hsup.sleep}")
     running = hsup.start()
     running.wait_for("migrating$")
@@ -164,7 +164,7 @@ def test_hsup_can_be_stopped_during_the_release_phase(hsup):
     assert "never\n" not in running.out
 
 
-def test_a_faulty_procfile_keeps_the_previous_release_running(hsup):
+def test_a_faulty_procfile_keeps_the_previous_release_running(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -176,14 +176,14 @@ def test_a_faulty_procfile_keeps_the_previous_release_running(hsup):
     assert running.count(r"app\[one\.1\]: born$") == 1
 
 
-def test_what_the_newer_specification_has_otherwise_is_a_warning(hsup):
+def test_what_the_newer_specification_has_otherwise_is_a_warning(hsup: Hsup) -> None:
     (hsup.directory / "Procfile").write_text("one: echo first\none: echo second\n")
     done = hsup.call("start", "--oneshot")
     assert "one" in done.message + done.text
     assert "line 2" in done.message + done.text
 
 
-def test_lines_as_people_write_them_are_accepted(hsup):
+def test_lines_as_people_write_them_are_accepted(hsup: Hsup) -> None:
     text = "# a remark\r\n\r\none:   echo first\r\ntwo:echo second\r\nthree-3_x: echo third"
     (hsup.directory / "Procfile").write_bytes(text.encode())
     done = hsup.call("start", "--oneshot")

@@ -7,13 +7,13 @@ import signal
 
 import pytest
 
-from ftest.program import PATIENCE, process
+from ftest.program import PATIENCE, Hsup, process
 
 CRASHED = r"hsup\[one\.1\]: State changed from (up|starting) to crashed"
 BEGUN = r"app\[one\.1\]: begun$"
 
 
-def test_the_first_restart_is_at_once_and_the_second_after_a_second(hsup):
+def test_the_first_restart_is_at_once_and_the_second_after_a_second(hsup: Hsup) -> None:
     hsup.procfile(one="echo begun; exit 3")
     running = hsup.start("one=3")
     dynos = ("one.1", "one.2", "one.3")
@@ -25,7 +25,7 @@ def test_the_first_restart_is_at_once_and_the_second_after_a_second(hsup):
     assert running.stop() == 0
 
 
-def test_an_exit_is_told_with_its_status(hsup):
+def test_an_exit_is_told_with_its_status(hsup: Hsup) -> None:
     hsup.procfile(one="exit 3")
     running = hsup.start()
     running.wait_for("State changed from up to crashed")
@@ -37,20 +37,20 @@ def test_an_exit_is_told_with_its_status(hsup):
     assert order == tuple(sorted(order))
 
 
-def test_a_clean_exit_is_followed_by_a_restart_too(hsup):
+def test_a_clean_exit_is_followed_by_a_restart_too(hsup: Hsup) -> None:
     hsup.procfile(one="echo begun")
     running = hsup.start()
     running.wait_for(BEGUN, count=2)
     assert "Process exited with status 0" in running.out
 
 
-def test_a_signal_is_told_as_a_shell_would(hsup):
+def test_a_signal_is_told_as_a_shell_would(hsup: Hsup) -> None:
     hsup.procfile(one="kill -KILL $$")
     running = hsup.start()
     running.wait_for(r"hsup\[one\.1\]: Process exited with status 137")
 
 
-def test_a_dyno_that_somebody_kills_is_started_again(hsup):
+def test_a_dyno_that_somebody_kills_is_started_again(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born, two=hsup.born)
     running = hsup.start()
     running.wait_for("born$", count=2)
@@ -59,7 +59,7 @@ def test_a_dyno_that_somebody_kills_is_started_again(hsup):
     running.wait_for("born$", count=3)
 
 
-def test_a_new_release_ends_the_waiting(hsup):
+def test_a_new_release_ends_the_waiting(hsup: Hsup) -> None:
     hsup.procfile(one="echo begun; exit 3")
     running = hsup.start()
     running.wait_for(CRASHED, count=5)  # the next restart is in 6 s or later
@@ -78,12 +78,14 @@ def test_a_new_release_ends_the_waiting(hsup):
         ({"one": "no-such-program-of-ftest", "two": "true"}, 127),
     ],
 )
-def test_oneshot_ends_with_the_highest_status(hsup, commands, status):
+def test_oneshot_ends_with_the_highest_status(
+    hsup: Hsup, commands: dict[str, str], status: int
+) -> None:
     hsup.procfile(**commands)
     assert hsup.call("start", "--oneshot").status == status
 
 
-def test_oneshot_restarts_nothing(hsup):
+def test_oneshot_restarts_nothing(hsup: Hsup) -> None:
     hsup.procfile(one="echo begun; exit 3")
     done = hsup.call("start", "--oneshot")
     assert done.status == 3
@@ -91,26 +93,26 @@ def test_oneshot_restarts_nothing(hsup):
     assert "crashed" not in done.text
 
 
-def test_oneshot_waits_for_the_last_dyno(hsup):
+def test_oneshot_waits_for_the_last_dyno(hsup: Hsup) -> None:
     hsup.procfile(one="true", two="sleep 0.3; echo last; exit 4")
     done = hsup.call("start", "--oneshot")
     assert (done.status, "app[two.1]: last\n" in done.text) == (4, True)
 
 
-def test_oneshot_ends_with_255_for_what_could_not_be_started(hsup):
+def test_oneshot_ends_with_255_for_what_could_not_be_started(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", "/no/such/one", "x"), process("two", "exit 3")])
     done = hsup.call("start", "--oneshot")
     assert done.status == (127 if hsup.has_containers else 255)  # bash finds out there
     assert "/no/such/one" in done.text + done.message
 
 
-def test_oneshot_may_be_a_variable_or_stand_before_the_command(hsup):
+def test_oneshot_may_be_a_variable_or_stand_before_the_command(hsup: Hsup) -> None:
     hsup.procfile(one="exit 3")
     assert hsup.call("--oneshot", "start").status == 3
     assert hsup.call("start", env={"HSUP_ONESHOT": "1"}).status == 3
 
 
-def test_oneshot_can_be_stopped(hsup):
+def test_oneshot_can_be_stopped(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start("--oneshot")
     running.wait_for("born$")

@@ -20,31 +20,31 @@ def app(hsup: Hsup) -> None:
     hsup.procfile(web="exec sleep 1")
 
 
-def test_one_word_is_a_line_for_the_shell(hsup):
+def test_one_word_is_a_line_for_the_shell(hsup: Hsup) -> None:
     done = hsup.call("run", "echo $((1 + 2)) | tr 3 x && echo y; exit 4")
     assert (done.out, done.status) == (b"x\ny\n", 4)
 
 
-def test_several_words_reach_the_program_as_they_are(hsup):
+def test_several_words_reach_the_program_as_they_are(hsup: Hsup) -> None:
     done = hsup.call("run", "--", "printf", "<%s>", "a  b", "$HOME", "", "*", "a\nb", "ü'\"\\")
     assert done.text == "<a  b><$HOME><><*><a\nb><ü'\"\\>"
 
 
-def test_echo_of_the_manual_prints_exactly_its_words(hsup):
+def test_echo_of_the_manual_prints_exactly_its_words(hsup: Hsup) -> None:
     assert hsup.call("run", "--", "echo", "a  b", "$HOME").out == b"a  b $HOME\n"
 
 
-def test_words_after_the_program_are_the_programs(hsup):
+def test_words_after_the_program_are_the_programs(hsup: Hsup) -> None:
     done = hsup.call("run", "echo", "--driver", "nope", "--help", "-v", "--", "-x")
     assert done.out == b"--driver nope --help -v -- -x\n"
 
 
-def test_options_are_accepted_before_and_after_the_command(hsup):
+def test_options_are_accepted_before_and_after_the_command(hsup: Hsup) -> None:
     assert hsup.call("-a", "shop", "run", "true").status == 0
     assert hsup.call("run", "-a", "shop", "--grace", "1", "true").status == 0
 
 
-def test_config_vars_and_dyno_are_in_the_environment(hsup):
+def test_config_vars_and_dyno_are_in_the_environment(hsup: Hsup) -> None:
     (hsup.directory / ".env").write_text("NAME=CONTENTS\nQUOTED='a  b'\n")
     done = hsup.call("run", 'echo "$NAME|$QUOTED|$DYNO"')
     assert done.text.startswith("CONTENTS|a  b|run.")
@@ -53,7 +53,7 @@ def test_config_vars_and_dyno_are_in_the_environment(hsup):
     assert dyno.isdigit()
 
 
-def test_config_vars_are_passed_byte_for_byte(hsup):
+def test_config_vars_are_passed_byte_for_byte(hsup: Hsup) -> None:
     odd = {"A": "two\nlines", "B": "$HOME `id` %s", "C": "", "D": " a=b ", "E": "ünï'\"\\"}
     hsup.release(Env=odd, Processes=[{"Type": "web", "Args": ["true"], "Quantity": 1}])
     done = hsup.call("run", "--", "env", "-0")
@@ -61,7 +61,7 @@ def test_config_vars_are_passed_byte_for_byte(hsup):
     assert {name: seen.get(name) for name in odd} == odd
 
 
-def test_no_variable_of_hsup_leaks(hsup):
+def test_no_variable_of_hsup_leaks(hsup: Hsup) -> None:
     secrets = {
         "HEROKU_ACCESS_TOKEN": "s3cret",
         "HEROKU_API_KEY": "s3cret",
@@ -80,13 +80,13 @@ def test_no_variable_of_hsup_leaks(hsup):
 
 
 @pytest.mark.simple_only("a container has a home and a PATH of its own")
-def test_what_a_shell_needs_is_passed_on(hsup):
+def test_what_a_shell_needs_is_passed_on(hsup: Hsup) -> None:
     wanted = {"TZ": "Asia/Kolkata", "LC_TIME": "C", "TERM": "vt100", "TMPDIR": "/var/tmp"}
     done = hsup.call("run", 'echo "$TZ $LC_TIME $TERM $TMPDIR $HOME"', env=wanted)
     assert done.text == f"Asia/Kolkata C vt100 /var/tmp {hsup.environ['HOME']}\n"
 
 
-def test_the_program_runs_in_the_directory_of_the_application(hsup):
+def test_the_program_runs_in_the_directory_of_the_application(hsup: Hsup) -> None:
     assert hsup.call("run", "--", "/bin/pwd").text.strip() == hsup.home
 
 
@@ -103,11 +103,11 @@ def test_the_program_runs_in_the_directory_of_the_application(hsup):
         ("/etc/passwd", 126),
     ],
 )
-def test_the_status_of_a_line_is_what_a_shell_would_say(hsup, line, status):
+def test_the_status_of_a_line_is_what_a_shell_would_say(hsup: Hsup, line: str, status: int) -> None:
     assert hsup.call("run", line).status == status
 
 
-def test_the_status_of_an_argv_is_what_a_shell_would_say(hsup):
+def test_the_status_of_an_argv_is_what_a_shell_would_say(hsup: Hsup) -> None:
     assert hsup.call("run", "--", "bash", "-c", "exit 7").status == 7
     assert hsup.call("run", "--", "bash", "-c", "kill -USR1 $$").status == 138
 
@@ -116,7 +116,7 @@ def test_the_status_of_an_argv_is_what_a_shell_would_say(hsup):
     ("program", "status"),
     [("no-such-program-of-ftest", 127), ("/no/such/one", 127), ("/etc/passwd", 126), ("/etc", 126)],
 )
-def test_a_program_that_cannot_be_executed_is_named(hsup, program, status):
+def test_a_program_that_cannot_be_executed_is_named(hsup: Hsup, program: str, status: int) -> None:
     done = hsup.call("run", "--", program, "word")
     assert done.status == status
     assert done.out == b""
@@ -125,28 +125,28 @@ def test_a_program_that_cannot_be_executed_is_named(hsup, program, status):
     assert "Traceback" not in done.message
 
 
-def test_hsup_says_nothing_where_all_is_well(hsup):
+def test_hsup_says_nothing_where_all_is_well(hsup: Hsup) -> None:
     done = hsup.call("run", "--", "true")
     assert (done.out, done.err, done.status) == (b"", b"", 0)
 
 
-def test_the_two_streams_stay_apart(hsup):
+def test_the_two_streams_stay_apart(hsup: Hsup) -> None:
     done = hsup.call("run", "echo out; echo err >&2")
     assert (done.out, done.err) == (b"out\n", b"err\n")
 
 
-def test_a_mebibyte_of_random_bytes_passes_unchanged(hsup):
+def test_a_mebibyte_of_random_bytes_passes_unchanged(hsup: Hsup) -> None:
     data = os.urandom(1 << 20)
     assert hsup.call("run", "cat", stdin=data).out == data
     assert hsup.call("run", "--", "cat", stdin=data).out == data
 
 
-def test_a_program_that_leaves_its_input_unread_ends_well(hsup):
+def test_a_program_that_leaves_its_input_unread_ends_well(hsup: Hsup) -> None:
     done = hsup.call("run", "--", "head", "-c", "1", stdin=b"x" * (1 << 20))
     assert (done.out, done.status) == (b"x", 0)
 
 
-def test_the_end_of_the_input_is_seen_while_hsup_runs(hsup):
+def test_the_end_of_the_input_is_seen_while_hsup_runs(hsup: Hsup) -> None:
     running = hsup.begin("run", "echo ready; cat; echo over")
     running.wait_for("^ready$")
     running.stdin.write(b"one\n")
@@ -157,7 +157,7 @@ def test_the_end_of_the_input_is_seen_while_hsup_runs(hsup):
     assert running.out == "ready\none\nover\n"
 
 
-def test_sigterm_goes_to_the_program(hsup):
+def test_sigterm_goes_to_the_program(hsup: Hsup) -> None:
     running = hsup.begin("run", f"trap 'echo told; exit 9' TERM; {hsup.sleep} & echo ready; wait")
     running.wait_for("^ready$")
     hsup.sleepers()  # else bash may lose the signal between fork and exec
@@ -165,7 +165,7 @@ def test_sigterm_goes_to_the_program(hsup):
     assert "told" in running.out
 
 
-def test_sighup_goes_to_the_program(hsup):
+def test_sighup_goes_to_the_program(hsup: Hsup) -> None:
     running = hsup.begin("run", f"trap 'echo told; exit 9' HUP; {hsup.sleep} & echo ready; wait")
     running.wait_for("^ready$")
     hsup.sleepers()
@@ -189,7 +189,7 @@ READY = "echo ready; while :; do wait; done"
         signal.SIGRTMAX,
     ],
 )
-def test_what_would_end_hsup_goes_to_the_program(hsup, number):
+def test_what_would_end_hsup_goes_to_the_program(hsup: Hsup, number: int) -> None:
     line = f"trap 'echo told; exit 9' {int(number)}; {hsup.sleep} & {READY}"
     running = hsup.begin("run", line)
     running.wait_for("^ready$")
@@ -198,7 +198,7 @@ def test_what_would_end_hsup_goes_to_the_program(hsup, number):
     assert running.out == "ready\ntold\n"
 
 
-def test_sigterm_that_is_sent_twice_at_once_is_one_and_leaves_the_grace(hsup):
+def test_sigterm_that_is_sent_twice_at_once_is_one_and_leaves_the_grace(hsup: Hsup) -> None:
     """As `timeout` sends one to the process, and one to its group."""
     tidy = "for _ in 1 2 3 4 5; do sleep 0.2; done; echo tidied; exit 9"
     running = hsup.begin("run", f"trap '{tidy}' TERM; {hsup.sleep} & {READY}")
@@ -209,26 +209,26 @@ def test_sigterm_that_is_sent_twice_at_once_is_one_and_leaves_the_grace(hsup):
     assert "tidied" in running.out
 
 
-def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(hsup):
+def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(hsup: Hsup) -> None:
     running = hsup.begin("--grace", "0.3", "run", f"trap '' TERM; echo ready; {hsup.sleep}")
     running.wait_for("^ready$")
     assert running.stop() == 137
 
 
 @pytest.mark.parametrize("wrapper", ["", "setsid ", "nohup ", "env -i "])
-def test_what_the_program_leaves_in_the_background_is_ended(hsup, wrapper):
+def test_what_the_program_leaves_in_the_background_is_ended(hsup: Hsup, wrapper: str) -> None:
     done = hsup.call("run", f"{wrapper}{hsup.sleep} >/dev/null 2>&1 & echo done")
     assert (done.out, done.status) == (b"done\n", 0)
     assert hsup.processes() == {}
 
 
-def test_run_needs_a_program(hsup):
+def test_run_needs_a_program(hsup: Hsup) -> None:
     done = hsup.call("run")
     assert done.status == 2
     assert done.out == b""
 
 
-def test_the_release_phase_is_not_run(hsup):
+def test_the_release_phase_is_not_run(hsup: Hsup) -> None:
     hsup.procfile(release="echo migrating; exit 5", web="true")
     done = hsup.call("run", "echo one")
     assert (done.out, done.status) == (b"one\n", 0)
@@ -238,7 +238,9 @@ UNBLOCK = "import os; [os.set_blocking(stream, False) for stream in (0, 1, 2)]"
 
 
 @pytest.mark.parametrize("how", ["ends", "is killed"])
-def test_the_callers_streams_block_as_before_whatever_the_program_did_to_them(hsup, how):
+def test_the_callers_streams_block_as_before_whatever_the_program_did_to_them(
+    hsup: Hsup, how: str
+) -> None:
     hsup.procfile(web="true")
     streams = [*os.pipe(), *os.pipe()]
     given = (streams[0], streams[3], streams[3])

@@ -47,40 +47,42 @@ def guestbook(request: pytest.FixtureRequest, hsup: Hsup) -> Guestbook:
     return Guestbook(hsup)
 
 
-def test_the_application_answers_at_the_address_of_its_dyno(guestbook):
+def test_the_application_answers_at_the_address_of_its_dyno(guestbook: Guestbook) -> None:
     assert "served by web.1" in guestbook.fetch("/")
     assert "max-width" in guestbook.fetch("/static/guestbook.css")
     guestbook.running.wait_for(r'app\[web\.1\]: .*"GET / HTTP/1.1" 200')
     assert guestbook.running.stop() == 0
 
 
-def test_the_application_keeps_what_it_writes_until_its_dyno_ends(guestbook, hsup):
+def test_the_application_keeps_what_it_writes_until_its_dyno_ends(
+    guestbook: Guestbook, hsup: Hsup
+) -> None:
     guestbook.fetch("/", name="Ada", said="hello")
     assert "Ada" in guestbook.fetch("/")
     assert guestbook.running.stop() == 0
     assert "Ada" not in Guestbook(hsup).fetch("/")
 
 
-def test_the_script_of_the_buildpack_finds_how_many_workers_fit(guestbook):
+def test_the_script_of_the_buildpack_finds_how_many_workers_fit(guestbook: Guestbook) -> None:
     """Two of 256 MiB in a dyno of 512 MiB, where one processor would take three."""
     assert guestbook.running.stop() == 0
     assert guestbook.running.count("Booting worker") == 2
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz", "tar.zst"])
-def test_a_slug_may_be_compressed_in_any_way(hsup, kind):
+def test_a_slug_may_be_compressed_in_any_way(hsup: Hsup, kind: str) -> None:
     slug = hsup.slug(f"slug.{kind}", FILES)
     hsup.release(Slug=str(slug), Processes=[process("one", "./hello")])
     assert hsup.call("run", "./hello && cat directory/data").text == "hello from the slug\ndata\n"
 
 
-def test_a_slug_may_be_named_relative_to_the_directory_of_hsup(hsup):
+def test_a_slug_may_be_named_relative_to_the_directory_of_hsup(hsup: Hsup) -> None:
     hsup.slug("slug.tgz", FILES)
     hsup.release(Slug="slug.tgz", Processes=[process("one", "./hello")])
     assert "hello from the slug" in hsup.call("start", "--oneshot").text
 
 
-def test_a_slug_may_be_a_file_url(hsup):
+def test_a_slug_may_be_a_file_url(hsup: Hsup) -> None:
     slug = hsup.slug("slug.tgz", FILES)
     hsup.release(Slug=slug.as_uri(), Processes=[process("one", "./hello")])
     assert "hello from the slug" in hsup.call("start", "--oneshot").text
@@ -110,7 +112,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     server.close()
 
 
-def test_a_downloaded_slug_is_used_where_the_network_is_down(hsup, served):
+def test_a_downloaded_slug_is_used_where_the_network_is_down(hsup: Hsup, served: Served) -> None:
     shutil.move(hsup.slug("slug.tgz", {**FILES, "own": hsup.token}), served.directory)
     hsup.release(Slug=f"{served.url}/slug.tgz", Processes=[process("one", "./hello")])
     assert hsup.call("run", "./hello").text == "hello from the slug\n"
@@ -148,7 +150,9 @@ def dripping() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_newer_release_does_not_wait_for_the_slug_of_an_older_one(hsup, dripping):
+def test_a_newer_release_does_not_wait_for_the_slug_of_an_older_one(
+    hsup: Hsup, dripping: str
+) -> None:
     processes = [process("one", "./program")]
     for name in ("first", "third"):
         line = f"#!/bin/sh\necho {name}; exec {hsup.sleep}\n"
@@ -165,7 +169,7 @@ def test_a_newer_release_does_not_wait_for_the_slug_of_an_older_one(hsup, drippi
     assert running.stop() == 0
 
 
-def test_a_slug_that_is_not_there_is_named(hsup, served):
+def test_a_slug_that_is_not_there_is_named(hsup: Hsup, served: Served) -> None:
     for location in (f"{served.url}/missing.tgz", str(hsup.directory / "missing.tgz")):
         hsup.release(Slug=location, Processes=[process("one", "./hello")])
         done = hsup.call("run", "true")
@@ -174,7 +178,7 @@ def test_a_slug_that_is_not_there_is_named(hsup, served):
         assert "Traceback" not in done.message
 
 
-def test_a_slug_of_another_checksum_is_refused(hsup):
+def test_a_slug_of_another_checksum_is_refused(hsup: Hsup) -> None:
     slug = hsup.slug("slug.tgz", {**FILES, "own": hsup.token})
     actual = f"SHA256:{hashlib.sha256(slug.read_bytes()).hexdigest()}"
     expected = f"SHA256:{'0' * 64}"
@@ -188,7 +192,7 @@ def test_a_slug_of_another_checksum_is_refused(hsup):
     assert hsup.call("run", "./hello").status == 0
 
 
-def test_what_is_no_slug_is_named(hsup):
+def test_what_is_no_slug_is_named(hsup: Hsup) -> None:
     (hsup.directory / "slug.tgz").write_text("no archive at all\n")
     hsup.release(Slug=str(hsup.directory / "slug.tgz"), Processes=[process("one", "./hello")])
     done = hsup.call("run", "true")
@@ -197,7 +201,7 @@ def test_what_is_no_slug_is_named(hsup):
     assert "Traceback" not in done.message
 
 
-def test_app_is_writable_private_and_owned_by_the_dynos_user(hsup):
+def test_app_is_writable_private_and_owned_by_the_dynos_user(hsup: Hsup) -> None:
     hsup.files(FILES)
     line = (
         "stat -c '%U %n' . hello directory/data; echo more >> directory/data; rm hello; ls; id -u"
@@ -212,7 +216,7 @@ def test_app_is_writable_private_and_owned_by_the_dynos_user(hsup):
     assert (hsup.directory / "hello").exists()
 
 
-def test_nothing_that_a_dyno_wrote_is_there_for_the_next(hsup):
+def test_nothing_that_a_dyno_wrote_is_there_for_the_next(hsup: Hsup) -> None:
     hsup.procfile(one="true")
     places = "/app/x /tmp/x /var/tmp/x /dev/shm/x"
     made = hsup.call("run", f"touch {places} && ls {places}")
@@ -221,12 +225,12 @@ def test_nothing_that_a_dyno_wrote_is_there_for_the_next(hsup):
     assert not (hsup.directory / "x").exists()
 
 
-def test_a_release_without_a_slug_has_an_empty_app(hsup):
+def test_a_release_without_a_slug_has_an_empty_app(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", "ls -A /app; touch /app/x && echo writable")])
     assert hsup.call("run", "ls -A /app; touch /app/x && echo writable").text == "writable\n"
 
 
-def test_a_new_slug_replaces_the_dynos(hsup):
+def test_a_new_slug_replaces_the_dynos(hsup: Hsup) -> None:
     for version in ("first", "second"):
         line = f"#!/bin/sh\necho {version}; exec {hsup.sleep}\n"
         hsup.slug(f"{version}.tgz", {"program": line})
@@ -249,7 +253,7 @@ def release_of_bob(hsup: Hsup) -> Callable[[object], None]:
     for directory in (hsup.directory, *hsup.directory.parents[:2]):
         directory.chmod(0o755)
 
-    def release(slug):
+    def release(slug: object) -> None:
         hsup.release(Slug=str(slug), Processes=[process("one", "true")])
         for path in (hsup.control, hsup.control / "new"):
             os.chown(path, BOB, BOB)
@@ -271,7 +275,9 @@ def directory_of_bob(hsup: Hsup) -> Path:
 
 
 @pytest.mark.parametrize("slug", ["/", "/etc", "/root", "file:///root", "link", "roots.tgz"])
-def test_the_author_of_a_release_sees_no_more_than_he_may_read(hsup, release_of_bob, slug):
+def test_the_author_of_a_release_sees_no_more_than_he_may_read(
+    hsup: Hsup, release_of_bob: Callable[[object], None], slug: str
+) -> None:
     (hsup.directory / "link").symlink_to("/root")
     hsup.slug("roots.tgz", FILES).chmod(0o600)
     release_of_bob(slug)
@@ -280,14 +286,18 @@ def test_the_author_of_a_release_sees_no_more_than_he_may_read(hsup, release_of_
     assert result.status == 1
 
 
-def test_the_author_of_a_release_may_name_his_own_directory(hsup, release_of_bob, directory_of_bob):
+def test_the_author_of_a_release_may_name_his_own_directory(
+    hsup: Hsup, release_of_bob: Callable[[object], None], directory_of_bob: Path
+) -> None:
     release_of_bob(directory_of_bob)
     result = hsup.call("run", "cat his; touch new && echo writable; cat roots")
     assert (result.text, result.status) == ("his\nwritable\n", 1)
     assert b"roots: Permission denied" in result.err
 
 
-def test_the_operator_allows_directories_to_all_authors(hsup, release_of_bob, directory_of_bob):
+def test_the_operator_allows_directories_to_all_authors(
+    hsup: Hsup, release_of_bob: Callable[[object], None], directory_of_bob: Path
+) -> None:
     os.chown(directory_of_bob, 0, 0)
     release_of_bob(directory_of_bob)
     assert b"author of the release" in hsup.call("run", "cat his").err

@@ -18,7 +18,7 @@ def environment(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-def test_the_environment_is_the_platforms(hsup):
+def test_the_environment_is_the_platforms(hsup: Hsup) -> None:
     (hsup.directory / ".env").write_text("NAME=value\n")
     seen = environment(hsup.call("run", "--", "env").text)
     assert seen["PATH"] == "/usr/local/bin:/usr/bin:/bin"
@@ -28,7 +28,7 @@ def test_the_environment_is_the_platforms(hsup):
     assert "\\w" in seen["PS1"]
 
 
-def test_a_dyno_has_a_port_and_its_name(hsup):
+def test_a_dyno_has_a_port_and_its_name(hsup: Hsup) -> None:
     hsup.procfile(web="env | sort", worker="env | sort")
     done = hsup.call("start", "--oneshot")
     for dyno in ("web.1", "worker.1"):
@@ -36,7 +36,7 @@ def test_a_dyno_has_a_port_and_its_name(hsup):
     assert "app[web.1]: PORT=" in done.text
 
 
-def test_config_vars_may_set_the_home_and_path_but_not_the_dyno(hsup):
+def test_config_vars_may_set_the_home_and_path_but_not_the_dyno(hsup: Hsup) -> None:
     config = {"PATH": "/bin:/app/bin", "LANG": "C", "DYNO": "mine"}
     hsup.release(Env=config, Processes=[process("one", "true")])
     seen = environment(hsup.call("run", "--", "/usr/bin/env").text)
@@ -44,7 +44,7 @@ def test_config_vars_may_set_the_home_and_path_but_not_the_dyno(hsup):
     assert seen["DYNO"].startswith("run.")
 
 
-def test_the_files_of_the_shell_are_read_in_order(hsup):
+def test_the_files_of_the_shell_are_read_in_order(hsup: Hsup) -> None:
     hsup.files(
         {
             ".profile.d/20-second.sh": 'export ORDER="$ORDER second"',
@@ -60,7 +60,7 @@ def test_the_files_of_the_shell_are_read_in_order(hsup):
     assert "app[one.1]: config first second last\n" in hsup.call("start", "--oneshot").text
 
 
-def test_a_program_of_the_slug_is_found_through_the_path_of_a_profile(hsup):
+def test_a_program_of_the_slug_is_found_through_the_path_of_a_profile(hsup: Hsup) -> None:
     hsup.files(
         {
             ".profile.d/path.sh": "export PATH=$HOME/bin:$PATH",
@@ -71,13 +71,13 @@ def test_a_program_of_the_slug_is_found_through_the_path_of_a_profile(hsup):
     assert hsup.call("run", "--", "greet", "all  of you").text == "greetings, all  of you\n"
 
 
-def test_a_profile_that_fails_does_not_keep_the_command_from_running(hsup):
+def test_a_profile_that_fails_does_not_keep_the_command_from_running(hsup: Hsup) -> None:
     hsup.files({".profile.d/bad.sh": "no-such-program-of-ftest\nfalse\n"})
     done = hsup.call("run", "echo on")
     assert (done.text, done.status) == ("on\n", 0)
 
 
-def test_what_a_profile_does_for_itself_changes_no_command(hsup):
+def test_what_a_profile_does_for_itself_changes_no_command(hsup: Hsup) -> None:
     script = "set -eu\n[ $# = 0 ] || shift\nset -- other words\nset -f\nexport SEEN=yes\nreturn 3\n"
     hsup.files({".profile.d/a.sh": script, ".profile": "set -o nounset; break\n"})
     argv = ("run", "--", "sh", "-c", 'echo "$SEEN" "$@"', "sh", "a  b", "c")
@@ -88,7 +88,7 @@ def test_what_a_profile_does_for_itself_changes_no_command(hsup):
     assert "app[one.1]: yes 0 /etc/passwd\n" in hsup.call("start", "--oneshot").text
 
 
-def test_that_a_profile_kept_the_command_from_running_is_told(hsup):
+def test_that_a_profile_kept_the_command_from_running_is_told(hsup: Hsup) -> None:
     hsup.files({".profile.d/a.sh": "exit 4\n"})
     done = hsup.call("run", "echo on")
     told = "hsup: /app/.profile.d/a.sh exited with status 4, so the command was not run\n"
@@ -108,11 +108,11 @@ def test_that_a_profile_kept_the_command_from_running_is_told(hsup):
         ("for i in a b; do\necho $i\ndone", "a\nb\n"),
     ],
 )
-def test_a_line_is_bashs(hsup, line, text):
+def test_a_line_is_bashs(hsup: Hsup, line: str, text: str) -> None:
     assert hsup.call("run", line).text == text
 
 
-def test_the_files_of_the_application_are_executed_by_name(hsup):
+def test_the_files_of_the_application_are_executed_by_name(hsup: Hsup) -> None:
     hsup.files({"bin/run": "#!/usr/bin/env python3\nprint('from python')\n"})
     assert hsup.call("run", "bin/run").text == "from python\n"
     assert hsup.call("run", "--", "./bin/run").text == "from python\n"

@@ -20,7 +20,7 @@ def stubborn(hsup: Hsup) -> str:
     return f"trap '' TERM INT; echo ready; {hsup.sleep}"
 
 
-def test_sigterm_stops_all_and_ends_with_zero(hsup):
+def test_sigterm_stops_all_and_ends_with_zero(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born, two=hsup.born)
     running = hsup.start()
     running.wait_for("born$", count=2)
@@ -30,7 +30,7 @@ def test_sigterm_stops_all_and_ends_with_zero(hsup):
         assert f"hsup[{dyno}]: Process exited with status 143\n" in running.out
 
 
-def test_sigint_stops_all_and_ends_with_130(hsup):
+def test_sigint_stops_all_and_ends_with_130(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -39,7 +39,7 @@ def test_sigint_stops_all_and_ends_with_130(hsup):
     assert "Traceback" not in running.err
 
 
-def test_a_dyno_that_ignores_sigterm_is_killed_after_the_grace(hsup):
+def test_a_dyno_that_ignores_sigterm_is_killed_after_the_grace(hsup: Hsup) -> None:
     hsup.procfile(one=stubborn(hsup))
     running = hsup.start("--grace", "1")
     running.wait_for("ready$")
@@ -49,7 +49,7 @@ def test_a_dyno_that_ignores_sigterm_is_killed_after_the_grace(hsup):
     assert "hsup[one.1]: Process exited with status 137\n" in running.out
 
 
-def test_dynos_are_stopped_side_by_side(hsup):
+def test_dynos_are_stopped_side_by_side(hsup: Hsup) -> None:
     hsup.procfile(one=stubborn(hsup))
     grace = 2.0
     running = hsup.start("--grace", f"{grace}", "one=8")
@@ -70,7 +70,9 @@ def test_dynos_are_stopped_side_by_side(hsup):
         (signal.SIGTERM, signal.SIGINT, 130),
     ],
 )
-def test_a_second_signal_stops_now(hsup, first, second, status):
+def test_a_second_signal_stops_now(
+    hsup: Hsup, first: signal.Signals, second: signal.Signals, status: int
+) -> None:
     hsup.procfile(one=stubborn(hsup))
     running = hsup.start()
     running.wait_for("ready$")
@@ -82,7 +84,7 @@ def test_a_second_signal_stops_now(hsup, first, second, status):
     assert time.monotonic() - before < WAIT_SECONDS
 
 
-def test_a_dyno_has_time_to_end_in_order(hsup):
+def test_a_dyno_has_time_to_end_in_order(hsup: Hsup) -> None:
     hsup.procfile(
         one=f"trap 'sleep 0.3; echo tidied; exit 0' TERM; {hsup.sleep} & echo ready; wait"
     )
@@ -94,7 +96,7 @@ def test_a_dyno_has_time_to_end_in_order(hsup):
     assert running.out.index("tidied") < running.out.index("Process exited with status 0")
 
 
-def test_a_config_var_path_does_not_take_the_grace_away(hsup):
+def test_a_config_var_path_does_not_take_the_grace_away(hsup: Hsup) -> None:
     """What ends the dyno's processes finds its programs wherever the dyno does."""
     tidying = "trap '/bin/sleep 1; echo tidied; exit 0' TERM; echo ready; while :; do wait; done"
     line = f"({hsup.sleep.replace('sleep', '/bin/sleep')} & {tidying}) & trap 'exit 0' TERM; wait"
@@ -119,7 +121,7 @@ HIDING = {
 
 
 @pytest.mark.parametrize("how", HIDING)
-def test_a_grandchild_is_gone_after_the_stop(hsup, how):
+def test_a_grandchild_is_gone_after_the_stop(hsup: Hsup, how: str) -> None:
     hidden = HIDING[how].format(sleep=hsup.sleep)
     hsup.release(Processes=[process("one", f"{hidden}\necho ready; exec {hsup.sleep}")])
     running = hsup.start("--grace", "0.5")
@@ -129,7 +131,7 @@ def test_a_grandchild_is_gone_after_the_stop(hsup, how):
 
 
 @pytest.mark.parametrize("how", HIDING)
-def test_a_grandchild_is_gone_after_the_dyno_has_ended_by_itself(hsup, how):
+def test_a_grandchild_is_gone_after_the_dyno_has_ended_by_itself(hsup: Hsup, how: str) -> None:
     hidden = HIDING[how].format(sleep=hsup.sleep)
     hsup.release(Processes=[process("one", f"{hidden}\necho over")])
     done = hsup.call("--grace", "0.5", "start", "--oneshot")
@@ -137,7 +139,7 @@ def test_a_grandchild_is_gone_after_the_dyno_has_ended_by_itself(hsup, how):
     assert hsup.processes() == {}
 
 
-def test_sigterm_reaches_every_process_of_a_dyno(hsup):
+def test_sigterm_reaches_every_process_of_a_dyno(hsup: Hsup) -> None:
     deep = f"(trap 'echo deep told; exit' TERM; {hsup.sleep} & echo deep ready; wait) & "
     hsup.procfile(one=f"{deep} trap 'wait; exit 0' TERM; wait")
     running = hsup.start()
@@ -147,7 +149,7 @@ def test_sigterm_reaches_every_process_of_a_dyno(hsup):
     assert "app[one.1]: deep told\n" in running.out
 
 
-def test_hsup_can_be_stopped_while_a_dyno_waits_for_its_restart(hsup):
+def test_hsup_can_be_stopped_while_a_dyno_waits_for_its_restart(hsup: Hsup) -> None:
     hsup.procfile(one="exit 3")
     running = hsup.start()
     running.wait_for("State changed from up to crashed", count=4)
@@ -155,7 +157,7 @@ def test_hsup_can_be_stopped_while_a_dyno_waits_for_its_restart(hsup):
     assert running.count("Starting process") == 4
 
 
-def test_dynos_that_end_at_the_moment_of_the_stop_are_not_started_again(hsup):
+def test_dynos_that_end_at_the_moment_of_the_stop_are_not_started_again(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start("one=8")
     running.wait_for("born$", count=8)
@@ -170,7 +172,7 @@ def test_dynos_that_end_at_the_moment_of_the_stop_are_not_started_again(hsup):
 
 
 @pytest.mark.parametrize("module", ["click", "asyncio", "hsup.supervision.supervisor"])
-def test_an_interrupt_while_hsup_itself_starts_ends_it_quietly(hsup, module):
+def test_an_interrupt_while_hsup_itself_starts_ends_it_quietly(hsup: Hsup, module: str) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.begin("start", env={"PYTHONPROFILEIMPORTTIME": "1"})
     running.wait_for(rf"\| +{module}$")
@@ -179,7 +181,7 @@ def test_an_interrupt_while_hsup_itself_starts_ends_it_quietly(hsup, module):
     assert "Aborted" not in running.err
 
 
-def test_hsup_can_be_stopped_while_it_starts_dynos(hsup):
+def test_hsup_can_be_stopped_while_it_starts_dynos(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start("one=20")
     running.wait_for("Starting process with command")
@@ -187,7 +189,7 @@ def test_hsup_can_be_stopped_while_it_starts_dynos(hsup):
     assert hsup.processes() == {}
 
 
-def test_sigusr1_prints_a_diagnostic_log(hsup):
+def test_sigusr1_prints_a_diagnostic_log(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -199,7 +201,7 @@ def test_sigusr1_prints_a_diagnostic_log(hsup):
     assert len(running.err) > len(quiet)
 
 
-def test_sighup_disturbs_no_dyno(hsup):
+def test_sighup_disturbs_no_dyno(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -210,7 +212,7 @@ def test_sighup_disturbs_no_dyno(hsup):
     assert running.count("born$") == 2
 
 
-def test_a_release_stops_the_old_dyno_before_the_new_one_starts(hsup):
+def test_a_release_stops_the_old_dyno_before_the_new_one_starts(hsup: Hsup) -> None:
     slow = "trap 'sleep 0.2; echo old gone; exit' TERM; {0} & echo old; wait"
     hsup.procfile(one=slow.format(hsup.sleep))
     running = hsup.start()
@@ -220,7 +222,7 @@ def test_a_release_stops_the_old_dyno_before_the_new_one_starts(hsup):
     assert running.out.index("old gone") < running.out.index("fresh\n")
 
 
-def test_hsup_can_be_stopped_while_nobody_reads_what_it_prints_and_logs(hsup):
+def test_hsup_can_be_stopped_while_nobody_reads_what_it_prints_and_logs(hsup: Hsup) -> None:
     hsup.procfile(one="while :; do echo a line; done", two="exit 1")
     reading, writing = os.pipe()
     try:
@@ -243,7 +245,7 @@ def test_hsup_can_be_stopped_while_nobody_reads_what_it_prints_and_logs(hsup):
 READY = "echo ready; while :; do wait; done"
 
 
-def test_a_signal_that_is_sent_twice_at_once_is_one(hsup):
+def test_a_signal_that_is_sent_twice_at_once_is_one(hsup: Hsup) -> None:
     """As `timeout` sends one to the process, and one to its group."""
     hsup.procfile(one=f"trap 'sleep 1; echo tidied; exit 0' TERM; {hsup.sleep} & {READY}")
     running = hsup.start()
@@ -255,7 +257,7 @@ def test_a_signal_that_is_sent_twice_at_once_is_one(hsup):
     assert "app[one.1]: tidied\n" in running.out
 
 
-def test_sigquit_stops_now(hsup):
+def test_sigquit_stops_now(hsup: Hsup) -> None:
     hsup.procfile(one=stubborn(hsup))
     running = hsup.start()
     running.wait_for("ready$")
@@ -265,7 +267,7 @@ def test_sigquit_stops_now(hsup):
     assert hsup.processes() == {}
 
 
-def test_what_means_nothing_to_hsup_ends_nothing(hsup):
+def test_what_means_nothing_to_hsup_ends_nothing(hsup: Hsup) -> None:
     hsup.procfile(one=hsup.born)
     running = hsup.start()
     running.wait_for("born$")
@@ -288,7 +290,7 @@ def test_what_means_nothing_to_hsup_ends_nothing(hsup):
 
 
 @pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGPWR])
-def test_what_the_system_warns_with_stops_in_order(hsup, number):
+def test_what_the_system_warns_with_stops_in_order(hsup: Hsup, number: signal.Signals) -> None:
     hsup.procfile(one=f"trap 'echo tidied; exit 0' TERM; {hsup.sleep} & {READY}")
     running = hsup.start()
     running.wait_for("ready$")
@@ -313,7 +315,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_what_the_caller_blocks_and_ignores_is_not_for_hsup_and_its_dynos(hsup):
+def test_what_the_caller_blocks_and_ignores_is_not_for_hsup_and_its_dynos(hsup: Hsup) -> None:
     hsup.procfile(one=f"grep -E '^Sig(Blk|Ign)' /proc/self/status; echo born; exec {hsup.sleep}")
     prefix = (sys.executable, "-c", BLOCKING)
     running = hsup.begin("start", prefix=prefix)

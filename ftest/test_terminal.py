@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 import pytest
 
 from ftest.program import Hsup, eventually
+from ftest.terminal import Terminal
 
 ESCAPE = "\x1b["
 
@@ -17,19 +19,19 @@ def app(hsup: Hsup) -> None:
     hsup.procfile(web="exec sleep 1")
 
 
-def test_all_three_streams_are_the_terminal(terminal):
+def test_all_three_streams_are_the_terminal(terminal: Callable[..., Terminal]) -> None:
     screen = terminal("run", "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all three")
     screen.wait_for("all three")
     assert screen.ended() == 0
 
 
-def test_the_program_sees_the_size_of_the_window(terminal):
+def test_the_program_sees_the_size_of_the_window(terminal: Callable[..., Terminal]) -> None:
     screen = terminal("run", "--", "stty", "size", rows=33, columns=101)
     screen.wait_for("33 101")
     assert screen.ended() == 0
 
 
-def test_a_change_of_the_window_reaches_the_program(terminal):
+def test_a_change_of_the_window_reaches_the_program(terminal: Callable[..., Terminal]) -> None:
     screen = terminal("run", "trap 'stty size' WINCH; echo ready; until read -t 0.05; do :; done")
     screen.wait_for("ready")
     screen.resize(50, 132)
@@ -38,7 +40,7 @@ def test_a_change_of_the_window_reaches_the_program(terminal):
     assert screen.ended() == 0
 
 
-def test_ctrl_c_goes_to_the_program(terminal):
+def test_ctrl_c_goes_to_the_program(terminal: Callable[..., Terminal]) -> None:
     screen = terminal("run", "trap 'echo told; exit 7' INT; echo ready; while :; do read; done")
     screen.wait_for("ready")
     screen.type("\x03")
@@ -47,7 +49,7 @@ def test_ctrl_c_goes_to_the_program(terminal):
     assert "Traceback" not in screen.seen
 
 
-def test_a_program_that_ignores_ctrl_c_runs_on(terminal):
+def test_a_program_that_ignores_ctrl_c_runs_on(terminal: Callable[..., Terminal]) -> None:
     screen = terminal("run", "trap '' INT; echo ready; read line; echo got $line")
     screen.wait_for("ready")
     screen.type("\x03")
@@ -56,7 +58,7 @@ def test_a_program_that_ignores_ctrl_c_runs_on(terminal):
     assert screen.ended() == 0
 
 
-def test_every_key_goes_to_the_program(terminal):
+def test_every_key_goes_to_the_program(terminal: Callable[..., Terminal]) -> None:
     """Also ^P^Q, which take a user off a container of Docker where nobody turns that off."""
     screen = terminal("run", "stty raw -echo; echo ready; head -c 4 | od -An -tx1; stty sane")
     screen.wait_for("ready")
@@ -65,7 +67,7 @@ def test_every_key_goes_to_the_program(terminal):
     assert screen.ended() == 0
 
 
-def test_ctrl_d_is_the_end_of_the_input(terminal):
+def test_ctrl_d_is_the_end_of_the_input(terminal: Callable[..., Terminal]) -> None:
     screen = terminal("run", "echo ready; cat; echo over")
     screen.wait_for("ready")
     screen.type("\x04")
@@ -73,7 +75,7 @@ def test_ctrl_d_is_the_end_of_the_input(terminal):
     assert screen.ended() == 0
 
 
-def test_an_interactive_bash_has_job_control(hsup, terminal):
+def test_an_interactive_bash_has_job_control(hsup: Hsup, terminal: Callable[..., Terminal]) -> None:
     screen = terminal("run", "bash", "--norc", "--noprofile", "-i")
     screen.type("PS1='> '; echo rea''dy\n")
     screen.wait_for("ready")
@@ -94,7 +96,9 @@ def test_an_interactive_bash_has_job_control(hsup, terminal):
 
 
 @pytest.mark.simple_only("^Z is for the terminal of the dyno where it has one of its own")
-def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(hsup, terminal):
+def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
     screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"])
     screen.type(f"{hsup.path} --driver {hsup.driver} run -- {hsup.sleep}\n")
     job = os.getpgid(hsup.sleepers().pop())
@@ -110,7 +114,9 @@ def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(hsup, termina
     assert screen.ended() == 0
 
 
-def test_the_terminal_is_given_back_to_the_caller(hsup, terminal):
+def test_the_terminal_is_given_back_to_the_caller(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
     call = f"{hsup.path} --driver {hsup.driver} run -- true"
     screen = terminal(argv=["bash", "-c", f"{call}; echo back; read line; echo got $line"])
     screen.wait_for("back")
@@ -119,7 +125,9 @@ def test_the_terminal_is_given_back_to_the_caller(hsup, terminal):
     assert screen.ended() == 0
 
 
-def test_the_settings_of_the_terminal_are_given_back(hsup, terminal):
+def test_the_settings_of_the_terminal_are_given_back(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
     call = f"{hsup.path} --driver {hsup.driver} run -- bash -c 'stty raw -echo; kill -9 $$'"
     before_and_after = f"stty -g; {call}; stty sane; echo; echo back"
     screen = terminal(argv=["bash", "-c", before_and_after])
@@ -128,14 +136,16 @@ def test_the_settings_of_the_terminal_are_given_back(hsup, terminal):
 
 
 @pytest.mark.not_with("docker", "an engine gives a terminal for all streams, or none")
-def test_a_stream_that_is_no_terminal_stays_none(hsup, terminal):
+def test_a_stream_that_is_no_terminal_stays_none(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
     call = f"{hsup.path} --driver {hsup.driver} run"
     screen = terminal(argv=["bash", "-c", f"{call} '[ -t 0 ] && ! [ -t 1 ] && echo mixed' | cat"])
     screen.wait_for("mixed")
     assert screen.ended() == 0
 
 
-def test_start_colours_the_dynos_apart(terminal, hsup):
+def test_start_colours_the_dynos_apart(terminal: Callable[..., Terminal], hsup: Hsup) -> None:
     hsup.procfile(one="echo first; exec sleep 1", two="echo second; exec sleep 1")
     screen = terminal("start", "--oneshot")
     assert screen.ended() == 0
@@ -154,7 +164,9 @@ def test_start_colours_the_dynos_apart(terminal, hsup):
         (("--log-format", "raw"), {}),
     ],
 )
-def test_start_does_not_colour_where_it_is_told_not_to(hsup, terminal, words, env):
+def test_start_does_not_colour_where_it_is_told_not_to(
+    hsup: Hsup, terminal: Callable[..., Terminal], words: tuple[str, str], env: dict[str, str]
+) -> None:
     hsup.procfile(one="echo first")
     screen = terminal("start", "--oneshot", *words, env=env)
     assert screen.ended() == 0
@@ -162,7 +174,7 @@ def test_start_does_not_colour_where_it_is_told_not_to(hsup, terminal, words, en
     assert "\x1b" not in screen.seen
 
 
-def test_ctrl_c_stops_everything(hsup, terminal):
+def test_ctrl_c_stops_everything(hsup: Hsup, terminal: Callable[..., Terminal]) -> None:
     hsup.procfile(one=hsup.born, two=hsup.born)
     screen = terminal("start")
     screen.wait_for(r"app\[\w+\.1\]:\S* born")

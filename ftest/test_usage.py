@@ -6,16 +6,18 @@ import re
 
 import pytest
 
+from ftest.program import Hsup
+
 COMMANDS = ["build", "check", "plugins", "run", "start"]
 
 
-def test_the_version_is_printed(hsup):
+def test_the_version_is_printed(hsup: Hsup) -> None:
     done = hsup.call("--version")
     assert done.status == 0
     assert re.search(r"\d+\.\d+\.\d+", done.text)
 
 
-def test_the_help_lists_the_commands_and_has_examples(hsup):
+def test_the_help_lists_the_commands_and_has_examples(hsup: Hsup) -> None:
     done = hsup.call("--help")
     assert done.status == 0
     assert all(command in done.text for command in COMMANDS)
@@ -23,7 +25,7 @@ def test_the_help_lists_the_commands_and_has_examples(hsup):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_a_help(hsup, command):
+def test_every_command_has_a_help(hsup: Hsup, command: str) -> None:
     done = hsup.call(command, "--help")
     assert done.status == 0
     assert "Usage: hsup" in done.text
@@ -42,7 +44,7 @@ def test_every_command_has_a_help(hsup, command):
         ("start", "--quantities", "some"),
     ],
 )
-def test_a_faulty_call_is_a_usage_error(hsup, words):
+def test_a_faulty_call_is_a_usage_error(hsup: Hsup, words: tuple[str, ...]) -> None:
     hsup.procfile(web="true")
     done = hsup.call(*words)
     assert done.status == 2
@@ -50,14 +52,14 @@ def test_a_faulty_call_is_a_usage_error(hsup, words):
     assert "Traceback" not in done.message
 
 
-def test_a_faulty_variable_is_a_usage_error_that_names_it(hsup):
+def test_a_faulty_variable_is_a_usage_error_that_names_it(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     done = hsup.call("start", env={"HSUP_GRACE": "soon"})
     assert done.status == 2
     assert "soon" in done.message
 
 
-def test_without_any_source_the_three_ways_are_listed(hsup):
+def test_without_any_source_the_three_ways_are_listed(hsup: Hsup) -> None:
     done = hsup.call("start")
     assert done.status in {1, 2}
     assert done.message.startswith("hsup: ")
@@ -65,7 +67,7 @@ def test_without_any_source_the_three_ways_are_listed(hsup):
         assert way in done.message
 
 
-def test_the_control_directory_comes_before_the_procfile(hsup):
+def test_the_control_directory_comes_before_the_procfile(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     (hsup.directory / ".env").write_text("NAME=procfile\n")
     hsup.release(Env={"NAME": "directory"}, Processes=[])
@@ -74,7 +76,7 @@ def test_the_control_directory_comes_before_the_procfile(hsup):
     assert hsup.call("run", "echo $NAME", env={"HSUP_SOURCE": "procfile"}).text == "procfile\n"
 
 
-def test_the_name_of_the_driver_option_of_the_go_program_works(hsup):
+def test_the_name_of_the_driver_option_of_the_go_program_works(hsup: Hsup) -> None:
     hsup.procfile(web="true")
     assert hsup.call("run", "--dynodriver", hsup.driver, "true").status == 0
     assert hsup.call("run", "-d", hsup.driver, "true").status == 0
@@ -82,7 +84,7 @@ def test_the_name_of_the_driver_option_of_the_go_program_works(hsup):
     assert hsup.call("run", "true").status in {1, 2}
 
 
-def test_build_prepares_the_release_and_runs_nothing(hsup):
+def test_build_prepares_the_release_and_runs_nothing(hsup: Hsup) -> None:
     hsup.procfile(web="echo never", release="echo never")
     done = hsup.call("build")
     assert done.status == 0

@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from hsup.api import Settings
+from hsup.events import Event
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import Calls, Component
 from hsup.plugins.guards import GuardedDriver, GuardedSource
@@ -31,6 +32,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("hsup")
 
 
+#: Lets the loop turn until something holds.
+TurnUntil = Callable[[Callable[[], object]], Awaitable[None]]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
     """Run an async test on a loop of its own, for a bounded time."""
@@ -39,7 +44,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
         return None
     given = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
 
-    async def in_time():
+    async def in_time() -> None:
         async with asyncio.timeout(LONG_ENOUGH_SECONDS):
             await test(**given)
 
@@ -65,10 +70,10 @@ def _no_release_is_kept_on_this_machine(
 
 
 @pytest.fixture
-def turn_until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+def turn_until() -> TurnUntil:
     """Return what lets the loop turn until something holds that nobody tells of."""
 
-    async def turn(is_so):
+    async def turn(is_so: Callable[[], object]) -> None:
         while not is_so():  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0)
 
@@ -125,7 +130,11 @@ def surround(
 ) -> Callable[..., ExecutorContext]:
     """Return a maker of surroundings: restarts are immediate unless the test has a policy."""
 
-    def make(policy=None, grace_seconds=30.0, tell=told):
+    def make(
+        policy: CrashPolicy | None = None,
+        grace_seconds: float = 30.0,
+        tell: Callable[[Event], None] = told,
+    ) -> ExecutorContext:
         return ExecutorContext(
             driver=guarded_driver(),
             router=router,

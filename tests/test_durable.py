@@ -4,7 +4,9 @@ import errno
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +25,8 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that records the system calls from now on."""
     made = []
 
-    def noted(name, real):
-        def call(*given, **named):
+    def noted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
             made.append(name)
             return real(*given, **named)
 
@@ -35,7 +37,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def test_a_file_is_written_for_its_owner_alone_and_replaced(path):
+def test_a_file_is_written_for_its_owner_alone_and_replaced(path: Path) -> None:
     for content in (b"first", b""):
         write_durably(str(path), content)
         assert path.read_bytes() == content
@@ -43,24 +45,30 @@ def test_a_file_is_written_for_its_owner_alone_and_replaced(path):
         assert os.listdir(path.parent) == ["file"]
 
 
-def test_a_file_has_the_mode_that_is_asked_for(path):
+def test_a_file_has_the_mode_that_is_asked_for(path: Path) -> None:
     write_durably(str(path), b"", mode=0o640)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_content_is_on_the_disk_before_it_has_its_name_and_the_name_at_the_end(path, steps):
+def test_content_is_on_the_disk_before_it_has_its_name_and_the_name_at_the_end(
+    path: Path, steps: list[str]
+) -> None:
     write_durably(str(path), b"content", owner=(os.geteuid(), os.getegid()))
     assert steps == ["fchown", "write", "fsync", "rename", "fsync"]
 
 
-def test_what_is_given_its_name_alone_is_on_the_disk_at_the_end(path, steps):
+def test_what_is_given_its_name_alone_is_on_the_disk_at_the_end(
+    path: Path, steps: list[str]
+) -> None:
     path.with_name("work").write_bytes(b"content")
     rename_durably(str(path.with_name("work")), str(path))
     assert path.read_bytes() == b"content"
     assert steps == ["rename", "fsync"]
 
 
-def test_a_name_without_a_directory_is_in_the_current_one(path, monkeypatch):
+def test_a_name_without_a_directory_is_in_the_current_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(path.parent)
     write_durably("file", b"content")
     os.rename("file", "work")
@@ -68,7 +76,7 @@ def test_a_name_without_a_directory_is_in_the_current_one(path, monkeypatch):
     assert path.read_bytes() == b"content"
 
 
-def test_names_are_in_an_open_directory_wherever_that_is_by_now(tmp_path):
+def test_names_are_in_an_open_directory_wherever_that_is_by_now(tmp_path: Path) -> None:
     (tmp_path / "before").mkdir()
     directory = os.open(tmp_path / "before", os.O_RDONLY)
     os.rename(tmp_path / "before", tmp_path / "after")
@@ -79,7 +87,7 @@ def test_names_are_in_an_open_directory_wherever_that_is_by_now(tmp_path):
 
 
 @pytest.mark.parametrize("leftover", ["file", "link"])
-def test_what_a_crash_left_is_replaced_and_no_link_is_followed(path, leftover):
+def test_what_a_crash_left_is_replaced_and_no_link_is_followed(path: Path, leftover: str) -> None:
     work, other = path.with_name("work"), path.with_name("other")
     other.write_bytes(b"of somebody else")
     work.write_bytes(b"half") if leftover == "file" else work.symlink_to(other)
@@ -91,10 +99,12 @@ def test_what_a_crash_left_is_replaced_and_no_link_is_followed(path, leftover):
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "rename"])
-def test_where_it_fails_the_old_file_is_there_and_nothing_else(path, monkeypatch, step):
+def test_where_it_fails_the_old_file_is_there_and_nothing_else(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     path.write_bytes(b"old")
 
-    def fail(*_given, **_named):
+    def fail(*_given: object, **_named: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, step, fail)
@@ -104,14 +114,16 @@ def test_where_it_fails_the_old_file_is_there_and_nothing_else(path, monkeypatch
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_a_file_that_is_written_in_pieces_is_whole(path, monkeypatch):
+def test_a_file_that_is_written_in_pieces_is_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
     write_durably(str(path), b"ten bytes.")
     assert path.read_bytes() == b"ten bytes."
 
 
-def test_any_number_may_write_at_the_same_time(path):
+def test_any_number_may_write_at_the_same_time(path: Path) -> None:
     contents = [bytes([letter]) * 100_000 for letter in b"abcdefgh"]
     writers = [threading.Thread(target=write_durably, args=(str(path), one)) for one in contents]
     for one in writers:
@@ -122,8 +134,10 @@ def test_any_number_may_write_at_the_same_time(path):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_a_file_system_without_directories_to_sync_does_without(tmp_path, monkeypatch):
-    def refuse(_descriptor):
+def test_a_file_system_without_directories_to_sync_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     before = os.listdir("/proc/self/fd")

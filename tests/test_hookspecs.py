@@ -11,13 +11,13 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("hsup_")]
 TESTS = [path for path in Path(__file__).parent.rglob("test_*.py") if path != Path(__file__)]
 
 
-def test_there_are_hooks_and_tests():
+def test_there_are_hooks_and_tests() -> None:
     assert "hsup_register_drivers" in HOOKS
     assert any(path.name == "test_manager.py" for path in TESTS)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_is_documented_with_an_example(hook):
+def test_every_hook_is_documented_with_an_example(hook: str) -> None:
     documentation = inspect.getdoc(getattr(hookspecs, hook)) or ""
     summary, *paragraphs = documentation.splitlines()
     assert summary.endswith(".")
@@ -25,16 +25,16 @@ def test_every_hook_is_documented_with_an_example(hook):
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_has_a_test_that_names_it(hook):
+def test_every_hook_has_a_test_that_names_it(hook: str) -> None:
     assert any(hook in path.read_text() for path in TESTS), f"no test in tests/ names {hook}"
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_is_a_plain_function(hook):
+def test_every_hook_is_a_plain_function(hook: str) -> None:
     assert not inspect.iscoroutinefunction(getattr(hookspecs, hook))
 
 
-def test_every_event_has_a_hook_and_every_observing_hook_an_event():
+def test_every_event_has_a_hook_and_every_observing_hook_an_event() -> None:
     told = {event.hook for event in events.Event.__args__}
     observing = {
         name for name in HOOKS if "event" in inspect.signature(vars(hookspecs)[name]).parameters
@@ -42,11 +42,11 @@ def test_every_event_has_a_hook_and_every_observing_hook_an_event():
     assert told == observing
 
 
-def test_plugins_mark_their_hooks_with_what_hsup_itself_gives_them():
+def test_plugins_mark_their_hooks_with_what_hsup_itself_gives_them() -> None:
     assert hookimpl is hookspecs.hookimpl
 
 
-def test_hsup_gives_nothing_else():
+def test_hsup_gives_nothing_else() -> None:
     import hsup
 
     with pytest.raises(AttributeError, match="module hsup has no attribute frob"):

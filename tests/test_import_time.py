@@ -17,14 +17,14 @@ def imported(*arguments: str, directory: Path | None = None) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines[1:]}
 
 
-def test_the_version_is_told_without_anything_heavy():
+def test_the_version_is_told_without_anything_heavy() -> None:
     modules = imported("-m", "hsup", "--version")
     assert "hsup.cli.commands" in modules
     assert modules.isdisjoint(HEAVY)
     assert modules.isdisjoint({"pluggy", "hsup.plugins.manager", "importlib.metadata"})
 
 
-def test_a_command_is_run_without_anything_heavy(tmp_path):
+def test_a_command_is_run_without_anything_heavy(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("worker: true\n")
     (tmp_path / ".env").write_text("NAME=value\n")
     modules = imported("-m", "hsup", "run", "--", "true", directory=tmp_path)
@@ -46,7 +46,9 @@ def test_a_command_is_run_without_anything_heavy(tmp_path):
     "words",
     [("run", "--", "true"), ("start", "--oneshot"), ("build",), ("check",), ("start", "--help")],
 )
-def test_a_plugin_that_is_not_used_costs_its_hooks_only(tmp_path, words):
+def test_a_plugin_that_is_not_used_costs_its_hooks_only(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
     (tmp_path / "Procfile").write_text("worker: true\n")
     modules = imported("-m", "hsup", *words, directory=tmp_path)
     of_plugins = {one for one in modules if one.startswith(("hsup_driver", "hsup_source"))}
@@ -61,5 +63,5 @@ def test_a_plugin_that_is_not_used_costs_its_hooks_only(tmp_path, words):
 @pytest.mark.parametrize(
     "module", ["hsup", "hsup.model", "hsup.api", "hsup.errors", "hsup.foreground", "hsup.slugs"]
 )
-def test_what_plugins_import_is_light(module):
+def test_what_plugins_import_is_light(module: str) -> None:
     assert imported("-c", f"import {module}").isdisjoint({*HEAVY, "click", "pluggy", "dataclasses"})

@@ -30,7 +30,9 @@ def imported(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize(
     "path", sorted((LIBCONTAINER / "child").glob("*.py")), ids=lambda p: p.name
 )
-def test_what_every_dyno_is_forked_from_needs_the_standard_library_and_prctl_alone(path):
+def test_what_every_dyno_is_forked_from_needs_the_standard_library_and_prctl_alone(
+    path: Path,
+) -> None:
     allowed = sys.stdlib_module_names | {"prctl"}
     names = {
         name
@@ -46,6 +48,6 @@ def reads_environment(path: Path) -> bool:
     return not names.isdisjoint({"os.environ", "os.environb", "os.getenv"})
 
 
-def test_one_module_reads_the_environment():
+def test_one_module_reads_the_environment() -> None:
     readers = {str(path.relative_to(ROOT)) for path in MODULES if reads_environment(path)}
     assert {path for path in readers if "/testing/" not in path} == {"hsup/cli/config.py"}

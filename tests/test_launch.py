@@ -13,22 +13,22 @@ from hsup.terminal import FORWARDED
 from hsup.testing import make_spec
 
 
-def test_a_dyno_has_the_config_and_its_port_and_name():
+def test_a_dyno_has_the_config_and_its_port_and_name() -> None:
     spec = make_spec("web.2", port=5001, config={"RACK_ENV": "production"})
     assert environment(spec) == {"RACK_ENV": "production", "PORT": "5001", "DYNO": "web.2"}
 
 
-def test_config_cannot_override_port_and_name():
+def test_config_cannot_override_port_and_name() -> None:
     spec = make_spec("web.2", port=5001, config={"PORT": "80", "DYNO": "me"})
     assert environment(spec) == {"PORT": "5001", "DYNO": "web.2"}
 
 
-def test_config_has_the_port_where_the_release_sets_it():
+def test_config_has_the_port_where_the_release_sets_it() -> None:
     spec = make_spec("web.2", port=None, config={"PORT": "80"})
     assert environment(spec) == {"PORT": "80", "DYNO": "web.2"}
 
 
-def test_the_config_of_a_release_is_left_as_it_is():
+def test_the_config_of_a_release_is_left_as_it_is() -> None:
     spec = make_spec(config={"A": "1"})
     environment(spec)
     assert spec.config == {"A": "1"}
@@ -67,14 +67,14 @@ OWN_AFFAIRS = [
 
 
 @pytest.mark.parametrize("script", OWN_AFFAIRS)
-def test_what_a_script_does_for_itself_changes_no_argv(tmp_path, script):
+def test_what_a_script_does_for_itself_changes_no_argv(tmp_path: Path, script: str) -> None:
     command = Command(("sh", "-c", 'echo "$NEXT" $# "$@"', "sh", "a  b", "", "c"))
     done = started(tmp_path, command, script, "export NEXT=next")
     assert (done.stdout, done.returncode) == ("next 3 a  b  c\n", 0)
 
 
 @pytest.mark.parametrize("script", OWN_AFFAIRS)
-def test_what_a_script_does_for_itself_changes_no_line(tmp_path, script):
+def test_what_a_script_does_for_itself_changes_no_line(tmp_path: Path, script: str) -> None:
     line = "false; A='xa  xb'; echo $NEXT $A $# $UNSET *nosuch {1,2} $-"
     done = started(tmp_path, Command((line,)), script, "NEXT=next")
     assert (done.stdout, done.returncode) == ("next xa xb 0 *nosuch 1 2 hBc\n", 0)
@@ -89,14 +89,16 @@ def test_what_a_script_does_for_itself_changes_no_line(tmp_path, script):
         ("exec nosuch", 127),
     ],
 )
-def test_that_a_script_kept_the_command_from_running_is_told(tmp_path, script, status):
+def test_that_a_script_kept_the_command_from_running_is_told(
+    tmp_path: Path, script: str, status: int
+) -> None:
     done = started(tmp_path, Command(("echo", "ran")), "true", script)
     told = f"/1.sh exited with status {status}, so the command was not run\n"
     assert (done.stdout, done.returncode) == ("", status)
     assert done.stderr.endswith(told)
 
 
-def test_a_trap_of_a_script_is_kept_for_a_line(tmp_path):
+def test_a_trap_of_a_script_is_kept_for_a_line(tmp_path: Path) -> None:
     done = started(tmp_path, Command(("echo line; exit 2",)), "trap 'echo bye' EXIT")
     assert (done.stdout, done.stderr, done.returncode) == ("line\nbye\n", "", 2)
 
@@ -107,7 +109,7 @@ PRINT_CAUGHT = (
 )
 
 
-def test_a_signal_ends_a_command_at_once_whatever_was_read_before_it(tmp_path):
+def test_a_signal_ends_a_command_at_once_whatever_was_read_before_it(tmp_path: Path) -> None:
     """What bash catches until it executes something is lost if it comes just then.
 
     It always catches SIGINT where it has had a trap for EXIT.
@@ -119,14 +121,14 @@ def test_a_signal_ends_a_command_at_once_whatever_was_read_before_it(tmp_path):
     assert (len(masks), caught) == (2, [])
 
 
-def test_a_command_that_fails_is_nothing_to_tell(tmp_path):
+def test_a_command_that_fails_is_nothing_to_tell(tmp_path: Path) -> None:
     for number, script in enumerate([(), ("export A=1",)]):
         done = started(tmp_path / str(number), Command(("exit 3",)), *script)
         assert (done.stderr, done.returncode) == ("", 3)
 
 
 @pytest.mark.parametrize("name", ["LANG", "LC_ALL", "LC_CTYPE"])
-def test_that_a_locale_is_missing_is_told_once_at_most(tmp_path, name):
+def test_that_a_locale_is_missing_is_told_once_at_most(tmp_path: Path, name: str) -> None:
     done = started(tmp_path, Command(("echo ran",)), "true", env={name: "xx_YY.UTF-8"})
     assert done.stdout == "ran\n"
     assert done.stderr.count("cannot change locale") <= 1

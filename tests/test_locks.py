@@ -27,10 +27,12 @@ from hsup.locks import (
 FILE, DIRECTORY = "file", "directory"
 
 
+#: What is locked: its path, what makes it, what removes it, what locks it.
+Thing = tuple[str, Callable[[], None], Callable[[], None], Callable[..., int]]
+
+
 @pytest.fixture(params=[FILE, DIRECTORY])
-def thing(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> tuple[str, Callable[[], None], Callable[[], None], Callable[..., int]]:
+def thing(request: pytest.FixtureRequest, tmp_path: Path) -> Thing:
     """Return a path, and functions that create, remove and lock the file or directory there."""
     path = tmp_path / "locked"
     is_file = request.param == FILE
@@ -40,7 +42,9 @@ def thing(
     return str(path), make, remove, locked
 
 
-def test_one_at_a_time_has_an_exclusive_lock(thing):
+def test_one_at_a_time_has_an_exclusive_lock(
+    thing: Thing,
+) -> None:
     path, _, _, locked = thing
     held = locked(path, EXCLUSIVE)
     with pytest.raises(BlockingIOError):
@@ -49,7 +53,9 @@ def test_one_at_a_time_has_an_exclusive_lock(thing):
     unlock(locked(path, EXCLUSIVE_NOW))
 
 
-def test_any_number_have_a_shared_lock(thing):
+def test_any_number_have_a_shared_lock(
+    thing: Thing,
+) -> None:
     path, _, _, locked = thing
     held = [locked(path, SHARED) for _ in range(2)]
     with pytest.raises(BlockingIOError):
@@ -59,7 +65,9 @@ def test_any_number_have_a_shared_lock(thing):
     unlock(locked(path, EXCLUSIVE_NOW))
 
 
-def test_a_lock_ends_though_a_process_that_was_forked_has_the_descriptor(thing):
+def test_a_lock_ends_though_a_process_that_was_forked_has_the_descriptor(
+    thing: Thing,
+) -> None:
     path, _, _, locked = thing
     held = locked(path, EXCLUSIVE)
     os.set_inheritable(held, True)
@@ -98,7 +106,9 @@ class Waiter(threading.Thread):
             self.error = error
 
 
-def test_what_was_made_again_meanwhile_is_locked_as_it_is_now(thing):
+def test_what_was_made_again_meanwhile_is_locked_as_it_is_now(
+    thing: Thing,
+) -> None:
     path, make, remove, locked = thing
     held = locked(path, EXCLUSIVE)
     waiter = Waiter(locked, path)
@@ -114,7 +124,9 @@ def test_what_was_made_again_meanwhile_is_locked_as_it_is_now(thing):
     unlock(waiter.descriptor)
 
 
-def test_what_was_removed_meanwhile_cannot_be_locked(thing):
+def test_what_was_removed_meanwhile_cannot_be_locked(
+    thing: Thing,
+) -> None:
     path, _, remove, locked = thing
     held = locked(path, EXCLUSIVE)
     waiter = Waiter(locked, path)
@@ -127,7 +139,9 @@ def test_what_was_removed_meanwhile_cannot_be_locked(thing):
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_a_lock_is_on_the_directory_that_is_there_when_it_is_had(tmp_path, is_replaced):
+def test_a_lock_is_on_the_directory_that_is_there_when_it_is_had(
+    tmp_path: Path, is_replaced: bool
+) -> None:
     """The directory that was locked when the wait began is not locked at its end."""
     path, aside = tmp_path / "directory", tmp_path / "aside"
     path.mkdir()
@@ -147,7 +161,9 @@ def test_a_lock_is_on_the_directory_that_is_there_when_it_is_had(tmp_path, is_re
     unlock(lock(str(aside), EXCLUSIVE_NOW))
 
 
-def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
+def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(
+    thing: Thing,
+) -> None:
     path, _, _, locked = thing
     held = locked(path, EXCLUSIVE)
     before = os.listdir("/proc/self/fd")
@@ -157,12 +173,12 @@ def test_a_lock_that_cannot_be_had_leaves_no_descriptor_open(thing):
     unlock(held)
 
 
-def test_a_directory_that_is_not_there_cannot_be_locked(tmp_path):
+def test_a_directory_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         lock(str(tmp_path / "nowhere"), SHARED)
 
 
-def test_a_file_is_made_for_its_owner_alone(tmp_path):
+def test_a_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     with pytest.raises(FileNotFoundError):
         lock_file(path, EXCLUSIVE)
@@ -173,21 +189,21 @@ def test_a_file_is_made_for_its_owner_alone(tmp_path):
     unlock(descriptor)
 
 
-def test_a_file_that_has_to_be_new_may_not_be_there(tmp_path):
+def test_a_file_that_has_to_be_new_may_not_be_there(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     unlock(lock_file(path, EXCLUSIVE, MAKE_NEW))
     with pytest.raises(FileExistsError):
         lock_file(path, EXCLUSIVE, MAKE_NEW)
 
 
-def test_no_link_is_followed(tmp_path):
+def test_no_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "target").touch()
     (tmp_path / "lock").symlink_to("target")
     with pytest.raises(OSError, match="symbolic links"):
         lock_file(str(tmp_path / "lock"), EXCLUSIVE, MAKE)
 
 
-def test_a_directory_that_is_missing_is_made_and_locked(tmp_path):
+def test_a_directory_that_is_missing_is_made_and_locked(tmp_path: Path) -> None:
     path = str(tmp_path / "a/b")
     descriptor = lock_or_make(path, on_wait=pytest.fail)
     with pytest.raises(BlockingIOError):
@@ -195,7 +211,9 @@ def test_a_directory_that_is_missing_is_made_and_locked(tmp_path):
     unlock(descriptor)
 
 
-def test_that_another_has_the_lock_is_told_once(tmp_path, monkeypatch):
+def test_that_another_has_the_lock_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(tmp_path)
     held = lock(path, EXCLUSIVE)
     told = []
@@ -206,12 +224,12 @@ def test_that_another_has_the_lock_is_told_once(tmp_path, monkeypatch):
     assert list(looks) == []
 
 
-def test_a_directory_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):
+def test_a_directory_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path: Path) -> None:
     path = str(tmp_path / "a" / "b")
     held = lock_or_make(path, on_wait=pytest.fail)
     told = []
 
-    def give_up():
+    def give_up() -> None:
         told.append("waiting")
         threading.Timer(0.25, lambda: (shutil.rmtree(path), unlock(held))).start()
 
@@ -221,7 +239,7 @@ def test_a_directory_is_made_and_who_has_to_wait_for_it_is_told_once(tmp_path):
     unlock(descriptor)
 
 
-def test_who_waits_for_a_lock_may_be_given_up(tmp_path):
+def test_who_waits_for_a_lock_may_be_given_up(tmp_path: Path) -> None:
     path = str(tmp_path / "locked")
     held = lock_or_make(path, on_wait=pytest.fail)
     given_up = threading.Event()

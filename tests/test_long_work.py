@@ -10,7 +10,7 @@ from hsup import long_work
 from hsup.long_work import LongWork, alarm, amount, current, said, waited_for
 
 
-def test_the_step_that_began_last_is_told():
+def test_the_step_that_began_last_is_told() -> None:
     work = LongWork()
     assert work.text() is None
     with work.doing(lambda: "fetching"):
@@ -20,14 +20,14 @@ def test_the_step_that_began_last_is_told():
     assert work.text() is None
 
 
-def test_a_step_that_fails_is_not_told_any_more():
+def test_a_step_that_fails_is_not_told_any_more() -> None:
     work = LongWork()
     with pytest.raises(ZeroDivisionError), work.doing(lambda: "dividing"):
         raise ZeroDivisionError
     assert work.text() is None
 
 
-def test_work_is_part_of_what_is_waited_for():
+def test_work_is_part_of_what_is_waited_for() -> None:
     with waited_for(LongWork("the slug of v2")) as work:
         assert current() is work
     assert current() is not work
@@ -44,7 +44,7 @@ def test_work_is_part_of_what_is_waited_for():
         (12_345_678, 0, "12 MB"),
     ],
 )
-def test_tenths_of_a_megabyte_are_told_of_few_only(done, total, text):
+def test_tenths_of_a_megabyte_are_told_of_few_only(done: int, total: int, text: str) -> None:
     assert amount(done, total) == text
 
 
@@ -53,7 +53,7 @@ def wait_for(is_so: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-def test_an_alarm_rings_again_after_as_long_as_it_says():
+def test_an_alarm_rings_again_after_as_long_as_it_says() -> None:
     rung: list[None] = []
     answers = [0.001, 0.001, 0.0]  # the last one ends it
     before = signal.getsignal(signal.SIGALRM)
@@ -64,7 +64,9 @@ def test_an_alarm_rings_again_after_as_long_as_it_says():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_what_takes_long_is_said_on_standard_error(capfd, monkeypatch):
+def test_what_takes_long_is_said_on_standard_error(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(long_work, "FIRST_SECONDS", 0.001)
     asked: list[None] = []
     with said(), current().doing(lambda: asked.append(None) or "pulling debian"):
@@ -72,7 +74,9 @@ def test_what_takes_long_is_said_on_standard_error(capfd, monkeypatch):
     assert capfd.readouterr() == ("", "hsup: pulling debian\n")
 
 
-def test_nothing_is_said_before_what_takes_long_has_begun(capfd, monkeypatch):
+def test_nothing_is_said_before_what_takes_long_has_begun(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(long_work, "FIRST_SECONDS", 0.001)
     asked: list[None] = []
     with said(), current().doing(lambda: asked.append(None) or ""):

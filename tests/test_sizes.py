@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import DynoStartError, UsageError
-from hsup.sizes import SIZES, cpu_set, default_size, named
+from hsup.sizes import SIZES, Size, cpu_set, default_size, named
 
 VARIABLE = "FROB_DYNO_SIZE"
 GIB = 1024**3
@@ -29,7 +29,9 @@ SIZE = st.sampled_from(sorted(SIZES.values()))
         ("private-2xl", 126, 126, 65536),
     ],
 )
-def test_a_size_has_the_limits_of_the_platform(name, memory, hard_limit, pids):
+def test_a_size_has_the_limits_of_the_platform(
+    name: str, memory: float, hard_limit: float, pids: int
+) -> None:
     size = SIZES[name]
     assert (size.memory / GIB, size.hard_limit / GIB, size.pids) == (memory, hard_limit, pids)
     assert size.memory + size.swap == size.hard_limit
@@ -47,22 +49,22 @@ def test_a_size_has_the_limits_of_the_platform(name, memory, hard_limit, pids):
         ("performance-2xl", 33),
     ],
 )
-def test_buildpacks_come_to_the_web_concurrency_of_the_platform(name, processes):
+def test_buildpacks_come_to_the_web_concurrency_of_the_platform(name: str, processes: int) -> None:
     size = SIZES[name]
     nproc = len(cpu_set(size, range(64), 0))
     assert min(nproc * 2 + 1, size.memory // 1024**2 // 256) == processes
 
 
-def test_there_is_no_performance_s():
+def test_there_is_no_performance_s() -> None:
     assert "performance-s" not in SIZES
 
 
 @pytest.mark.parametrize("name", ["Standard-1X", "standard-1x", "STANDARD-1X"])
-def test_a_name_is_known_in_any_case_of_letters(name):
+def test_a_name_is_known_in_any_case_of_letters(name: str) -> None:
     assert named(name) == SIZES["standard-1x"]
 
 
-def test_an_unknown_name_is_refused_with_those_that_there_are():
+def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(
         DynoStartError, match='no dyno size "huge"; choose from eco, basic, standard'
     ):
@@ -78,23 +80,27 @@ def test_an_unknown_name_is_refused_with_those_that_there_are():
     ],
     ids=str,
 )
-def test_the_default_is_the_variable_or_else_standard_1x(environ, name):
+def test_the_default_is_the_variable_or_else_standard_1x(
+    environ: dict[str, str], name: str
+) -> None:
     assert default_size(environ, VARIABLE).name == name
 
 
-def test_a_variable_with_an_unknown_name_is_bad_usage():
+def test_a_variable_with_an_unknown_name_is_bad_usage() -> None:
     with pytest.raises(UsageError, match=r'FROB_DYNO_SIZE: .* "x"; choose from'):
         default_size({VARIABLE: "x"}, VARIABLE)
 
 
 @given(size=SIZE, host=st.sets(st.integers(0, 300), min_size=1), number=st.integers(0, 10**6))
-def test_a_dyno_has_as_many_of_the_hosts_cpus_as_it_should(size, host, number):
+def test_a_dyno_has_as_many_of_the_hosts_cpus_as_it_should(
+    size: Size, host: set[int], number: int
+) -> None:
     chosen = cpu_set(size, host, number)
     assert chosen <= host
     assert len(chosen) == min(size.cpus, len(host))
 
 
-def test_dynos_spread_over_the_cpus():
+def test_dynos_spread_over_the_cpus() -> None:
     sets = [cpu_set(SIZES["performance-m"], {0, 2, 4, 6, 8, 10}, number) for number in range(4)]
     assert sets == [{0, 2}, {4, 6}, {8, 10}, {0, 2}]
 
@@ -113,11 +119,11 @@ def test_dynos_spread_over_the_cpus():
         ("Standard-1X", "standard-1x"),
     ],
 )
-def test_an_earlier_name_of_a_size_is_todays(name, today):
+def test_an_earlier_name_of_a_size_is_todays(name: str, today: str) -> None:
     assert named(name) == SIZES[today]
 
 
 @pytest.mark.parametrize("name", ["3x", "p", "dev", "production", ""])
-def test_what_has_never_been_a_size_is_refused(name):
+def test_what_has_never_been_a_size_is_refused(name: str) -> None:
     with pytest.raises(DynoStartError, match="eco, basic"):
         named(name)

@@ -1,5 +1,7 @@
 """The terminal and the signals of a command in the foreground."""
 
+from __future__ import annotations
+
 import os
 import signal
 
@@ -8,7 +10,7 @@ import pytest
 from hsup.terminal import FORWARDED, end_by_signals, signals_woken
 
 
-def test_after_a_failure_no_signal_ends_hsup_before_it_has_said_why():
+def test_after_a_failure_no_signal_ends_hsup_before_it_has_said_why() -> None:
     before = {one: signal.getsignal(one) for one in FORWARDED}
     try:
         with pytest.raises(ZeroDivisionError), signals_woken():
@@ -22,7 +24,7 @@ def test_after_a_failure_no_signal_ends_hsup_before_it_has_said_why():
 
 
 @pytest.mark.parametrize("number", [signal.SIGRTMIN, signal.SIGRTMIN + 5, signal.SIGRTMAX])
-def test_a_signal_for_real_time_wakes_and_does_not_end_hsup(number):
+def test_a_signal_for_real_time_wakes_and_does_not_end_hsup(number: int) -> None:
     with signals_woken() as woken:
         assert signal.getsignal(number) != signal.SIG_DFL
         os.kill(os.getpid(), number)

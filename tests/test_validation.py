@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hsup.model import Command, Fault, ProcessType, Release, Slug
@@ -15,34 +17,34 @@ from hsup.validation import (
 
 
 @pytest.mark.parametrize("name", ["web", "a_b-9", "x" * 128])
-def test_a_process_type_is_a_word(name):
+def test_a_process_type_is_a_word(name: str) -> None:
     assert type_problem(name) is None
 
 
 @pytest.mark.parametrize(
     "name", ["", "x" * 129, "a b", "a\n", "a\0", "../x", "ä", "a=b", "\033[2J"]
 )
-def test_a_process_type_is_nothing_else(name):
+def test_a_process_type_is_nothing_else(name: str) -> None:
     assert type_problem(name) == "must consist of 1 to 128 letters, digits, hyphens and underscores"
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "A\0", "A\nB", "\033[2J", "A\x85", "A\u2028"])
-def test_a_name_of_a_variable_that_would_be_another_one_is_refused(name):
+def test_a_name_of_a_variable_that_would_be_another_one_is_refused(name: str) -> None:
     assert variable_problem(name) == 'must not be empty or contain "=" or control characters'
 
 
 @pytest.mark.parametrize("text", ["", "two\nlines", "\033[1m", "a=b", "\t"])
-def test_a_value_may_be_all_that_an_environment_can_hold(text):
+def test_a_value_may_be_all_that_an_environment_can_hold(text: str) -> None:
     assert value_problem(text) is None
 
 
-def test_a_value_is_not_shown_where_it_is_refused():
+def test_a_value_is_not_shown_where_it_is_refused() -> None:
     assert value_problem("s3cret\0") == "must be text without NUL, got a NUL character"
     assert value_problem("s3cret\ud800") == "must be Unicode text, got a lone surrogate"
 
 
 @pytest.mark.parametrize("character", ["\0", "\n", "\033", "\x7f", "\x9b", "\u2028"])
-def test_a_line_has_no_control_character(character):
+def test_a_line_has_no_control_character(character: str) -> None:
     found = f"U+{ord(character):04X}"
     assert line_problem(f"https://s3cret{character}") == (
         f"must be one line of text, got the character {found}"
@@ -60,7 +62,7 @@ GOOD = Release(
 )
 
 
-def test_a_good_release_has_no_fault():
+def test_a_good_release_has_no_fault() -> None:
     assert [*release_faults(GOOD)] == []
 
 
@@ -90,11 +92,11 @@ def test_a_good_release_has_no_fault():
         ),
     ],
 )
-def test_each_text_of_a_release_is_looked_at(changes, place):
+def test_each_text_of_a_release_is_looked_at(changes: dict[str, Any], place: str) -> None:
     assert [fault.place for fault in release_faults(GOOD._replace(**changes))] == [place]
 
 
-def test_of_the_faults_of_a_file_the_first_of_each_kind_are_told():
+def test_of_the_faults_of_a_file_the_first_of_each_kind_are_told() -> None:
     counter = MOST_TOLD + 3
     faults = (Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * counter))
     found = most_told(faults)

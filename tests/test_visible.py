@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hsup.cli.diagnostics import VisibleFormatter
 from hsup.table import table
 from hsup.visible import visible
+from tests.conftest import Installer
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,12 @@ from hsup.visible import visible
         ("\uffff\U0001fffe", r"\uffff\U0001fffe"),
     ],
 )
-def test_what_would_do_something_is_shown_and_text_is_text(text, shown):
+def test_what_would_do_something_is_shown_and_text_is_text(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
 @given(text=st.text(st.characters()))
-def test_any_text_is_one_line_of_utf_8_that_does_nothing(text):
+def test_any_text_is_one_line_of_utf_8_that_does_nothing(text: str) -> None:
     shown = visible(text)
     assert len(shown.splitlines()) <= 1
     assert not any(ord(one) < 32 or 127 <= ord(one) < 160 for one in shown)
@@ -45,12 +46,12 @@ def test_any_text_is_one_line_of_utf_8_that_does_nothing(text):
     assert visible(shown) == shown
 
 
-def test_cells_of_a_table_are_as_wide_as_they_are_shown():
+def test_cells_of_a_table_are_as_wide_as_they_are_shown() -> None:
     rows = [("A", "B"), ("\x1b", "x")]
     assert list(table(rows)) == ["A     B", "\\x1b  x"]
 
 
-def test_a_record_is_one_line_and_its_exception_is_set_in():
+def test_a_record_is_one_line_and_its_exception_is_set_in() -> None:
     error = ValueError("evil\nhsup: forged \x1b[2J")
     record = logging.makeLogRecord({"msg": "a\nb", "exc_info": (ValueError, error, None)})
     first, *others = VisibleFormatter("hsup: %(message)s").format(record).split("\n")
@@ -83,7 +84,9 @@ EVIL = "\x1b]0;title\x07\x9b2J\nhsup: forged"
     ],
     ids=ascii,
 )
-def test_no_error_has_a_control_character_or_a_line_of_somebody_else(words, tmp_path):
+def test_no_error_has_a_control_character_or_a_line_of_somebody_else(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
     (tmp_path / "Procfile").write_text("web: true\n")
     done = hsup(*words, directory=tmp_path)
     assert done.returncode in (1, 2)
@@ -93,7 +96,7 @@ def test_no_error_has_a_control_character_or_a_line_of_somebody_else(words, tmp_
     assert "hsup: forged" not in text.splitlines()
 
 
-def test_what_a_plugin_is_called_and_says_is_visible(install, tmp_path):
+def test_what_a_plugin_is_called_and_says_is_visible(install: Installer, tmp_path: Path) -> None:
     install("evil-\x1b[2J", f"raise ValueError({EVIL!r})", version="1\x07")
     listed = hsup("plugins", directory=tmp_path)
     assert rb"evil-\x1b[2J" in listed.stdout
@@ -104,7 +107,7 @@ def test_what_a_plugin_is_called_and_says_is_visible(install, tmp_path):
     assert "evil-\x1b[2J" in [one["distribution"] for one in json.loads(as_json.stdout)["plugins"]]
 
 
-def test_a_mistake_of_hsups_own_is_shown_as_text():
+def test_a_mistake_of_hsups_own_is_shown_as_text() -> None:
     program = """
 import hsup.cli.commands
 import hsup.cli.main

@@ -33,19 +33,19 @@ async def watched(directory: Path, names: Sequence[str] = ("new",)) -> AsyncGene
     return changes
 
 
-async def test_the_first_value_comes_when_the_watch_is_set_up(directory):
+async def test_the_first_value_comes_when_the_watch_is_set_up(directory: Path) -> None:
     changes = await watched(directory)
     await changes.aclose()
 
 
-async def test_a_file_that_is_written_and_closed_is_told(directory):
+async def test_a_file_that_is_written_and_closed_is_told(directory: Path) -> None:
     changes = await watched(directory)
     (directory / "new").write_text("{}")
     await anext(changes)
     await changes.aclose()
 
 
-async def test_a_file_that_is_renamed_into_place_is_told(directory, tmp_path):
+async def test_a_file_that_is_renamed_into_place_is_told(directory: Path, tmp_path: Path) -> None:
     (tmp_path / "made").write_text("{}")
     changes = await watched(directory)
     (tmp_path / "made").rename(directory / "new")
@@ -53,7 +53,7 @@ async def test_a_file_that_is_renamed_into_place_is_told(directory, tmp_path):
     await changes.aclose()
 
 
-async def test_a_file_that_is_renamed_away_or_removed_is_told(directory):
+async def test_a_file_that_is_renamed_away_or_removed_is_told(directory: Path) -> None:
     (directory / "new").write_text("{}")
     (directory / "other").write_text("{}")
     changes = await watched(directory, ("new", "other"))
@@ -64,7 +64,7 @@ async def test_a_file_that_is_renamed_away_or_removed_is_told(directory):
     await changes.aclose()
 
 
-async def test_a_change_between_two_questions_is_not_missed(directory):
+async def test_a_change_between_two_questions_is_not_missed(directory: Path) -> None:
     changes = await watched(directory)
     (directory / "new").write_text("1")
     await anext(changes)
@@ -73,7 +73,7 @@ async def test_a_change_between_two_questions_is_not_missed(directory):
     await changes.aclose()
 
 
-async def test_a_file_that_is_still_being_written_is_not_told(directory):
+async def test_a_file_that_is_still_being_written_is_not_told(directory: Path) -> None:
     changes = await watched(directory)
     told = asyncio.ensure_future(anext(changes))
     with (directory / "new").open("w") as unfinished:
@@ -86,7 +86,7 @@ async def test_a_file_that_is_still_being_written_is_not_told(directory):
     await changes.aclose()
 
 
-async def test_a_file_that_appears_is_told_where_that_is_asked_for(directory):
+async def test_a_file_that_appears_is_told_where_that_is_asked_for(directory: Path) -> None:
     target = directory.parent / "made"
     target.write_text("{}")
     changes = directory_changes(directory, ("new",), while_open=True)
@@ -96,7 +96,9 @@ async def test_a_file_that_appears_is_told_where_that_is_asked_for(directory):
     await changes.aclose()
 
 
-async def test_what_is_written_to_an_open_file_is_told_where_that_is_asked_for(directory):
+async def test_what_is_written_to_an_open_file_is_told_where_that_is_asked_for(
+    directory: Path,
+) -> None:
     changes = directory_changes(directory, ("new",), while_open=True)
     await anext(changes)
     with (directory / "new").open("w") as unfinished:
@@ -107,7 +109,9 @@ async def test_what_is_written_to_an_open_file_is_told_where_that_is_asked_for(d
     await changes.aclose()
 
 
-async def test_a_directory_is_polled_while_inotify_is_used_up_and_watched_afterwards(directory):
+async def test_a_directory_is_polled_while_inotify_is_used_up_and_watched_afterwards(
+    directory: Path,
+) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest_free = os.open("/", os.O_RDONLY)
     os.close(lowest_free)
@@ -124,7 +128,7 @@ async def test_a_directory_is_polled_while_inotify_is_used_up_and_watched_afterw
     await changes.aclose()
 
 
-async def test_other_files_of_the_directory_are_not_told(directory):
+async def test_other_files_of_the_directory_are_not_told(directory: Path) -> None:
     changes = await watched(directory)
     told = asyncio.ensure_future(anext(changes))
     (directory / "other").write_text("")
@@ -136,7 +140,7 @@ async def test_other_files_of_the_directory_are_not_told(directory):
     await changes.aclose()
 
 
-async def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path):
+async def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     directory = tmp_path / "later"
     changes = await watched(directory)
     directory.mkdir()
@@ -145,7 +149,7 @@ async def test_a_directory_that_is_not_there_yet_is_waited_for(tmp_path):
     await changes.aclose()
 
 
-async def test_a_directory_that_is_removed_and_made_again_is_watched_again(directory):
+async def test_a_directory_that_is_removed_and_made_again_is_watched_again(directory: Path) -> None:
     changes = await watched(directory)
     shutil.rmtree(directory)
     directory.mkdir()
@@ -156,7 +160,9 @@ async def test_a_directory_that_is_removed_and_made_again_is_watched_again(direc
     await changes.aclose()
 
 
-async def test_a_file_system_that_reports_nothing_is_polled(directory, monkeypatch):
+async def test_a_file_system_that_reports_nothing_is_polled(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(watch, "SLOW_POLL_SECONDS", 0.001)
     target = directory.parent / "elsewhere"
     target.write_text("1")
@@ -167,7 +173,7 @@ async def test_a_file_system_that_reports_nothing_is_polled(directory, monkeypat
     await changes.aclose()
 
 
-async def test_nothing_stays_open_when_the_watch_ends(directory):
+async def test_nothing_stays_open_when_the_watch_ends(directory: Path) -> None:
     before = os.listdir("/proc/self/fd")
     changes = await watched(directory)
     await changes.aclose()

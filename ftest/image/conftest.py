@@ -31,7 +31,7 @@ def terminal(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Terminal]
     """Run hsup in a container with a terminal."""
     opened = []
 
-    def open_terminal(*hsup, **size):
+    def open_terminal(*hsup: str, **size: int) -> Terminal:
         line = ["docker", *engine.words(*hsup, more=("--rm", "-it"))]
         opened.append(Terminal(line, tmp_path, os.environ, **size))
         return opened[-1]

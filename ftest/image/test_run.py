@@ -6,24 +6,27 @@ import glob
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ftest.image.engine import Engine
 from ftest.program import eventually
+from ftest.terminal import Terminal
 
 #: What Docker's default profile leaves a container is too little, whoever is in it.
 PLAIN = [(), ("--user", "1000:1000"), ("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN")]
 
 
-def test_the_example_prints_its_environment(engine):
+def test_the_example_prints_its_environment(engine: Engine) -> None:
     done = engine.run()
     assert done.status == 0, done
     for line in ("NAME=CONTENTS", "DYNO=printenv.1", "HOME=/app"):
         assert f"app[printenv.1]: {line}\n" in done.text
 
 
-def test_a_command_runs_as_the_dynos_user(engine):
+def test_a_command_runs_as_the_dynos_user(engine: Engine) -> None:
     done = engine.run("run", "id -un; pwd")
     assert (done.text, done.status) == ("dyno\n/app\n", 0), done
 
@@ -32,17 +35,17 @@ def test_a_command_runs_as_the_dynos_user(engine):
     ("line", "status"),
     [("exit 7", 7), ("kill -TERM $$", 128 + signal.SIGTERM), ("exec /nowhere", 127)],
 )
-def test_the_exit_status_is_the_commands(engine, line, status):
+def test_the_exit_status_is_the_commands(engine: Engine, line: str, status: int) -> None:
     assert engine.run("run", line).status == status
 
 
-def test_a_command_line_that_makes_no_sense_is_told(engine):
+def test_a_command_line_that_makes_no_sense_is_told(engine: Engine) -> None:
     done = engine.run("strat")
     assert done.status == 2
     assert "No such command" in done.message
 
 
-def test_a_console_is_a_terminal_of_the_window_s_size(terminal):
+def test_a_console_is_a_terminal_of_the_window_s_size(terminal: Callable[..., Terminal]) -> None:
     console = terminal("run", "bash", rows=33, columns=111)
     console.wait_for(r"\$ ", timeout=30)
     console.type("stty size\n")
@@ -54,7 +57,7 @@ def test_a_console_is_a_terminal_of_the_window_s_size(terminal):
     assert console.ended() == 3
 
 
-def test_ctrl_c_in_a_console_ends_the_command_only(terminal):
+def test_ctrl_c_in_a_console_ends_the_command_only(terminal: Callable[..., Terminal]) -> None:
     console = terminal("run", "bash")
     console.wait_for(r"\$ ", timeout=30)
     command = f"sleep 1000.{os.getpid()}"
@@ -83,7 +86,9 @@ def cmdline(path: str) -> bytes:
 
 @pytest.mark.parametrize("options", PLAIN)
 @pytest.mark.parametrize("words", [(), ("run", "true")])
-def test_without_privileges_the_remedy_is_one_line(engine, options, words):
+def test_without_privileges_the_remedy_is_one_line(
+    engine: Engine, options: tuple[str, ...], words: tuple[str, str]
+) -> None:
     done = engine.run(*words, options=options)
     assert done.status == 1
     (line,) = done.message.splitlines()
@@ -92,7 +97,7 @@ def test_without_privileges_the_remedy_is_one_line(engine, options, words):
     assert "app[" not in done.text
 
 
-def test_the_simple_driver_needs_no_privileges(engine):
+def test_the_simple_driver_needs_no_privileges(engine: Engine) -> None:
     options = ("--user", "1000:1000", "--cap-drop", "ALL", "--read-only")
     done = engine.run("start", "--oneshot", "-d", "simple", options=options)
     assert done.status == 0, done
@@ -101,19 +106,19 @@ def test_the_simple_driver_needs_no_privileges(engine):
     assert (done.text, done.status) == ("1000\n", 7)
 
 
-def test_the_doctor_finds_all_that_dynos_need(engine):
+def test_the_doctor_finds_all_that_dynos_need(engine: Engine) -> None:
     done = engine.run("doctor")
     assert done.status == 0, done
     assert "libcontainer:" in done.text
 
 
-def test_no_control_socket_is_asked_for_without_hsup_control(engine):
+def test_no_control_socket_is_asked_for_without_hsup_control(engine: Engine) -> None:
     line = "ls -d /etc/hsup/containers/sockets; echo ${HSUP_CONTROL_SOCKET-none}"
     done = engine.run("run", "-d", "simple", "--", "sh", "-c", line)
     assert done.text == "/etc/hsup/containers/sockets\nnone\n"
 
 
-def test_dynos_reach_beyond_the_container(engine):
+def test_dynos_reach_beyond_the_container(engine: Engine) -> None:
     neighbour = engine.start("run", "-d", "simple", "sleep 1000", options=())
     with socket.create_server((neighbour.gateway, 0)) as server:
         host, port = server.getsockname()

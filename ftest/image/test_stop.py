@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ftest.image.engine import docker
+from ftest.image.conftest import Control
+from ftest.image.engine import Engine, docker
 
 
-def test_docker_stop_ends_dynos_in_order(engine, control):
+def test_docker_stop_ends_dynos_in_order(engine: Engine, control: Control) -> None:
     control.put("loaded", "trap 'echo ending; exit 0' TERM; echo born; while :; do sleep 0.1; done")
     container = engine.start("start", more=control.volume)
     container.wait_for("app[one.1]: born")
@@ -14,7 +15,7 @@ def test_docker_stop_ends_dynos_in_order(engine, control):
     assert "app[one.1]: ending" in container.said
 
 
-def test_docker_stop_ends_a_stubborn_dyno_in_time(engine, control):
+def test_docker_stop_ends_a_stubborn_dyno_in_time(engine: Engine, control: Control) -> None:
     control.put("loaded", "trap '' TERM; echo born; while :; do sleep 0.1; done")
     container = engine.start("start", more=control.volume)
     container.wait_for("app[one.1]: born")
@@ -23,20 +24,20 @@ def test_docker_stop_ends_a_stubborn_dyno_in_time(engine, control):
     assert "SIGKILL" in container.said
 
 
-def test_docker_stop_reaches_the_command_of_run(engine):
+def test_docker_stop_reaches_the_command_of_run(engine: Engine) -> None:
     container = engine.start("run", "trap 'exit 9' TERM; echo born; while :; do sleep 0.1; done")
     container.wait_for("born")
     container.stop()
     assert container.status == 9
 
 
-def test_docker_stop_is_heard_while_hsup_still_starts(engine):
+def test_docker_stop_is_heard_while_hsup_still_starts(engine: Engine) -> None:
     container = engine.start("start")
     container.stop()
     assert container.status in {0, 128 + 15}, container.said
 
 
-def test_a_container_that_was_killed_starts_again(engine, control):
+def test_a_container_that_was_killed_starts_again(engine: Engine, control: Control) -> None:
     control.put("loaded", "echo born; exec sleep 1000")
     container = engine.start("start", more=control.volume)
     container.wait_for("born")
@@ -48,7 +49,9 @@ def test_a_container_that_was_killed_starts_again(engine, control):
     assert container.status == 0
 
 
-def test_killing_hsup_in_a_container_ends_it_and_its_dynos(engine, control):
+def test_killing_hsup_in_a_container_ends_it_and_its_dynos(
+    engine: Engine, control: Control
+) -> None:
     control.put("loaded", "echo born; exec sleep 1000")
     container = engine.start("start", more=control.volume)
     container.wait_for("born")
@@ -58,7 +61,7 @@ def test_killing_hsup_in_a_container_ends_it_and_its_dynos(engine, control):
     assert docker("wait", container.name).text.strip() == "137"
 
 
-def test_orphans_of_the_simple_driver_are_reaped(engine, control):
+def test_orphans_of_the_simple_driver_are_reaped(engine: Engine, control: Control) -> None:
     control.put("loaded", "(sleep 0.1 & ) ; echo born; exec sleep 1000")
     container = engine.start("start", "-d", "simple", options=(), more=control.volume)
     container.wait_for("born")

@@ -5,6 +5,10 @@ import gzip
 import lzma
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -47,7 +51,9 @@ def zstd_as_its_tool(content: bytes) -> bytes:
         "two of zstd",
     ],
 )
-def test_every_compression_is_known_by_its_first_bytes(compress, build, unpacked):
+def test_every_compression_is_known_by_its_first_bytes(
+    compress: Callable[..., Any] | type[bytes], build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     content = os.urandom(3 << 19)
     app = unpacked(compress(build.tar(build.member("app/x", content))))
     assert (app / "x").read_bytes() == content
@@ -55,7 +61,9 @@ def test_every_compression_is_known_by_its_first_bytes(compress, build, unpacked
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd_as_its_tool])
 @pytest.mark.parametrize("damage", ["shorter", "changed"])
-def test_damaged_data_is_told(compress, damage, build, unpacked):
+def test_damaged_data_is_told(
+    compress: Callable[..., Any], damage: str, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     whole = bytearray(compress(build.tar(build.member("app/x", os.urandom(100_000)))))
     if damage == "shorter":
         del whole[-20_000:]
@@ -82,23 +90,29 @@ SKIPPABLE = b"\x50\x2a\x4d\x18" + bytes(4)
     ],
     ids=["gzip", "bzip2", "xz", "zstd", "skippable", "with a byte"],
 )
-def test_streams_of_next_to_nothing_are_refused(start, stream, unpacked):
+def test_streams_of_next_to_nothing_are_refused(
+    start: bytes, stream: bytes, unpacked: Callable[..., Path]
+) -> None:
     with pytest.raises(HostileSlug, match="that are almost empty; compress the archive again"):
         unpacked(start + stream * ((1 << 20) // len(stream)))
 
 
-def test_many_streams_that_have_something_are_taken(build, unpacked):
+def test_many_streams_that_have_something_are_taken(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     archive = build.tar(build.member("app/x", bytes(3 << 20)))
     blocks = [archive[at : at + 1024] for at in range(0, len(archive), 1024)]
     app = unpacked(b"".join(gzip.compress(block, 1) for block in blocks))
     assert (app / "x").stat().st_size == 3 << 20
 
 
-def test_the_end_of_a_stream_does_not_cost_all_that_follows(build, unpacked, monkeypatch):
+def test_the_end_of_a_stream_does_not_cost_all_that_follows(
+    build: ModuleType, unpacked: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = []
 
     class Counting(compression.Gzip):
-        def decompress(self, data, max_length):
+        def decompress(self, data: bytes, max_length: int) -> bytes:
             given.append(len(data))
             return super().decompress(data, max_length)
 
@@ -110,7 +124,9 @@ def test_the_end_of_a_stream_does_not_cost_all_that_follows(build, unpacked, mon
     assert sum(given) < len(packed) + len(blocks) * 4096
 
 
-def test_a_window_that_would_fill_memory_is_refused(build, unpacked):
+def test_a_window_that_would_fill_memory_is_refused(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 300 << 20, "mf": lzma.MF_HC3}]
     archive = build.tar(build.member("app/x", b"x"))
     with pytest.raises(SlugError, match="Memory usage limit"):

@@ -3,6 +3,9 @@ from __future__ import annotations
 import gzip
 import os
 import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -27,13 +30,17 @@ from hsup.slugs import SlugError
         (b"LZIP\1" + bytes(600), "it is a file compressed with lzip"),
     ],
 )
-def test_what_is_no_archive_is_called_what_it_is(content, text, unpacked):
+def test_what_is_no_archive_is_called_what_it_is(
+    content: bytes, text: str, unpacked: Callable[..., Path]
+) -> None:
     with pytest.raises(SlugError, match=re.escape(text)):
         unpacked(content)
 
 
 @pytest.mark.parametrize("start", [b"PK\3\4", b"{", b"<html", b"070701"])
-def test_an_archive_may_begin_as_something_else_does(start, build, unpacked):
+def test_an_archive_may_begin_as_something_else_does(
+    start: bytes, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     name = os.fsdecode(start)
     app = unpacked(build.tar(build.member(name, b""), build.member("app/x", b"")))
     assert os.listdir(app) == ["x"]

@@ -1,22 +1,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from hsup.archives.location import ArchiveFile, ArchiveURL, Directory, find, shown_url
 from hsup.model import Slug
-from hsup.slugs import SlugError
+from hsup.slugs import SlugError, SlugStore, Unpacked
 
 
 @pytest.mark.parametrize("form", ["slug.tgz", "{path}", "file://{path}", "file://localhost{path}"])
-def test_a_file_is_found_by_path_and_by_url(form, store, archive, read):
+def test_a_file_is_found_by_path_and_by_url(
+    form: str, store: SlugStore, archive: Path, read: Callable[[Unpacked, str], bytes]
+) -> None:
     location = form.format(path=archive)
     with store.unpack(Slug(location=location)) as unpacked:
         assert read(unpacked, "Procfile") == b"web: ./serve\n"
 
 
-def test_a_url_of_a_file_may_have_escapes(store, archive, read):
+def test_a_url_of_a_file_may_have_escapes(
+    store: SlugStore, archive: Path, read: Callable[[Unpacked, str], bytes]
+) -> None:
     archive.rename(archive.with_name("a slug.tgz"))
     url = f"file://{archive.parent}/a%20slug.tgz"
     with store.unpack(Slug(location=url)) as unpacked:
@@ -54,7 +60,9 @@ def test_a_url_of_a_file_may_have_escapes(store, archive, read):
         ("fifo", "neither a file nor a directory"),
     ],
 )
-def test_what_is_no_slug_is_told(location, text, store, tmp_path):
+def test_what_is_no_slug_is_told(
+    location: str, text: str, store: SlugStore, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(SlugError, match=text.format(tmp_path)) as caught:
         store.unpack(Slug(location=location))
@@ -78,10 +86,10 @@ def test_what_is_no_slug_is_told(location, text, store, tmp_path):
         ),
     ],
 )
-def test_what_a_location_means(location, found):
+def test_what_a_location_means(location: str, found: ArchiveFile | Directory | ArchiveURL) -> None:
     assert find(location, "/app") == found
 
 
-def test_a_url_is_shown_without_what_is_secret():
+def test_a_url_is_shown_without_what_is_secret() -> None:
     assert str(find("http://me:secret@host/x?key=secret", "/")) == "http://host/x"
     assert shown_url("https://me:secret@host/x?key=secret#secret") == "https://host/x"

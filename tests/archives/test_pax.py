@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from hsup.slugs import HostileSlug, SlugError
 
 
-def test_times_with_a_fraction_and_large_sizes_are_read(build, unpacked):
+def test_times_with_a_fraction_and_large_sizes_are_read(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     fields = {"mtime": 1_500_000_000.75, "pax_headers": {"comment": "ü", "SCHILY.xattr.a": "=\n"}}
     app = unpacked(build.tar(build.member("app/x", b"x", **fields), form=tarfile.PAX_FORMAT))
     assert (app / "x").stat().st_mtime == 1_500_000_000
 
 
-def test_a_fraction_before_1970_is_rounded_down_as_it_is_after(build, unpacked):
+def test_a_fraction_before_1970_is_rounded_down_as_it_is_after(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     files = [
         build.member("app/x", b"", pax_headers={"mtime": "-1.25"}),
         build.member("app/y", b"", pax_headers={"mtime": "-1.00"}),
@@ -23,13 +30,17 @@ def test_a_fraction_before_1970_is_rounded_down_as_it_is_after(build, unpacked):
 
 
 @pytest.mark.parametrize("content", [b"9" * 5000, b"9" * 30 + b" path=x\n", b"\xb2 path=x\n"])
-def test_the_length_of_a_record_is_bounded(content, build, unpacked):
+def test_the_length_of_a_record_is_bounded(
+    content: bytes, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     header = build.member("header", content, type=tarfile.XHDTYPE)
     with pytest.raises(SlugError, match="an extended header of the archive is damaged"):
         unpacked(build.tar(header, build.member("app/x", b"")))
 
 
-def test_a_header_that_would_fill_memory_is_refused(build, unpacked):
+def test_a_header_that_would_fill_memory_is_refused(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     headers = {"comment": "x" * (2 << 20)}
     with pytest.raises(HostileSlug, match="a header of the archive is too large: 2097"):
         unpacked(
@@ -52,7 +63,9 @@ def test_a_header_that_would_fill_memory_is_refused(build, unpacked):
         b"6 abc\n",
     ],
 )
-def test_an_extended_header_that_is_damaged_is_told(record, build, unpacked):
+def test_an_extended_header_that_is_damaged_is_told(
+    record: bytes, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     header = build.member("x", record, type=tarfile.XHDTYPE)
     with pytest.raises(SlugError, match="an extended header of the archive is damaged"):
         unpacked(build.tar(header, build.member("app/x", b"")))

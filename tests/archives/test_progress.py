@@ -6,14 +6,18 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+
+import pytest
 
 from hsup.archives.progress import Advance, bar, tell_of_waiting
 from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
-from tests.archives.server import url
+from hsup.slugs import SlugStore
+from tests.archives.server import Server, url
 
 
-def test_a_bar_is_drawn_on_a_terminal(monkeypatch):
+def test_a_bar_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     controller, terminal = pty.openpty()
     with open(terminal, "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
@@ -29,7 +33,7 @@ def test_a_bar_is_drawn_on_a_terminal(monkeypatch):
     assert b"100%" in drawn
 
 
-def test_who_waits_is_told_elsewhere(capfd):
+def test_who_waits_is_told_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
     with waited_for(LongWork()) as work:
         assert work.text() is None
         with bar("downloading slug.tgz", 100_000_000) as advance:
@@ -42,14 +46,16 @@ def test_who_waits_is_told_elsewhere(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_is_drawn_beside_a_log(monkeypatch):
+def test_nothing_is_drawn_beside_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with waited_for(LongWork(is_drawn=False)) as work, bar("unpacking slug.tgz", 0) as advance:
         advance(1)
         assert work.text() == "unpacking slug.tgz (0.0 MB)"
 
 
-def test_that_another_hsup_is_waited_for_is_logged(caplog, capfd):
+def test_that_another_hsup_is_waited_for_is_logged(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     tell_of_waiting()
     assert caplog.messages == ["waiting for another hsup to fetch or unpack the same slug"]
     assert capfd.readouterr() == ("", "")
@@ -68,7 +74,7 @@ class Seen:
         self.bars.append((label, length, sum(counts)))
 
 
-def test_both_bars_come_to_their_end(store, server):
+def test_both_bars_come_to_their_end(store: SlugStore, server: Server) -> None:
     seen = Seen()
     store.unpack(Slug(location=f"{server.origin}/slug.tgz?signature=secret"), seen).close()
     length = len(server.content)
@@ -89,14 +95,16 @@ class Watched:
     def __call__(self, label: str, length: int) -> Iterator[Advance]:
         with bar(label, length) as advance:
 
-            def advance_and_keep(count):
+            def advance_and_keep(count: int) -> None:
                 advance(count)
                 self.said.append(self._work.text())
 
             yield advance_and_keep
 
 
-def test_what_is_fetched_is_told_without_what_is_secret(store, large, build):
+def test_what_is_fetched_is_told_without_what_is_secret(
+    store: SlugStore, large: Server, build: ModuleType
+) -> None:
     location = url(large, "/x/y.tgz?signature=secret").replace("://", "://me:own@")
     slug = Slug(location=location, checksum=build.checksum(large.content))
     host = large.origin.removeprefix("http://")
@@ -108,7 +116,9 @@ def test_what_is_fetched_is_told_without_what_is_secret(store, large, build):
     assert seen.said[-1] == "unpacking the slug of v2 (2.0 of 2.0 MB)"
 
 
-def test_it_is_told_where_a_download_was_resumed(store, large, build):
+def test_it_is_told_where_a_download_was_resumed(
+    store: SlugStore, large: Server, build: ModuleType
+) -> None:
     large.breaks_after = [500_000]
     slug = Slug(location=url(large), checksum=build.checksum(large.content))
     with waited_for(LongWork("the slug of v2", is_drawn=False)) as work:
@@ -120,7 +130,9 @@ def test_it_is_told_where_a_download_was_resumed(store, large, build):
     assert f"{resumed} (2.0 of 2.0 MB)" in seen.said
 
 
-def test_it_is_told_why_a_download_is_tried_again(store, server, monkeypatch):
+def test_it_is_told_why_a_download_is_tried_again(
+    store: SlugStore, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.answers = [503]
     said = []
     monkeypatch.setattr("hsup.archives.download.pause", lambda _: said.append(current().text()))

@@ -9,7 +9,7 @@ import lzma
 import signal
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hypothesis import given, settings
@@ -30,7 +30,7 @@ else:
 def no_hang() -> Iterator[None]:
     """Fail a reader that would never end."""
 
-    def fail(*_):
+    def fail(*_: object) -> None:
         raise AssertionError("it neither advances nor fails")
 
     before = signal.signal(signal.SIGALRM, fail)
@@ -57,7 +57,7 @@ def assert_it_advances(content: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=3000))
-def test_a_reader_of_any_bytes_advances_or_fails(content):
+def test_a_reader_of_any_bytes_advances_or_fails(content: bytes) -> None:
     assert_it_advances(content)
 
 
@@ -72,7 +72,7 @@ RECORDS = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(KINDS_OF_HEADERS, RECORDS, st.integers(0, 2000)), max_size=6))
-def test_a_reader_of_any_headers_advances_or_fails(parts):
+def test_a_reader_of_any_headers_advances_or_fails(parts: list[tuple[int, bytes, int]]) -> None:
     archive = bytearray()
     for kind, content, size in parts:
         info = tarfile.TarInfo("app/x")
@@ -86,7 +86,9 @@ COMPRESS = st.sampled_from([gzip.compress, bz2.compress, lzma.compress, zstd.com
 
 @settings(max_examples=150, deadline=None)
 @given(COMPRESS, st.lists(st.binary(max_size=300), max_size=4), st.data())
-def test_a_decompressor_of_any_bytes_advances_or_fails(compress, contents, data):
+def test_a_decompressor_of_any_bytes_advances_or_fails(
+    compress: Callable[[bytes], bytes], contents: list[bytes], data: st.DataObject
+) -> None:
     packed = bytearray(b"".join(map(compress, contents)))
     for _ in range(data.draw(st.integers(0, 3)) if packed else 0):
         packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))

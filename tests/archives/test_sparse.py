@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -20,7 +21,9 @@ SPARSE_FORMATS = [
 
 @pytest.mark.parametrize("form", SPARSE_FORMATS)
 @pytest.mark.parametrize("parts", [0, 1, 3, 4, 5, 60], ids="{} parts".format)
-def test_sparse_files_keep_content_and_holes(form, parts, unpacked, tmp_path):
+def test_sparse_files_keep_content_and_holes(
+    form: str, parts: int, unpacked: Callable[..., Path], tmp_path: Path
+) -> None:
     """A GNU header has four parts, each block after it 21."""
     path = tmp_path / "tree/app/sparse"
     path.parent.mkdir(parents=True)
@@ -31,7 +34,16 @@ def test_sparse_files_keep_content_and_holes(form, parts, unpacked, tmp_path):
         file.truncate((parts << 16) + 8192)
     (path.parent / "after").write_bytes(b"after")
     options = [form] if form == "--format=gnu" else ["--format=pax", form]
-    command = ["tar", "--sparse", *options, "-C", path.parents[1], "-c", "app/sparse", "app/after"]
+    command = [
+        "tar",
+        "--sparse",
+        *options,
+        "-C",
+        str(path.parents[1]),
+        "-c",
+        "app/sparse",
+        "app/after",
+    ]
     app = unpacked(subprocess.run(command, check=True, capture_output=True).stdout)
     assert (app / "sparse").read_bytes() == path.read_bytes()
     assert (app / "after").read_bytes() == b"after"
@@ -69,14 +81,18 @@ NEW = {"major": "1", "minor": "0", "name": "app/x", "realsize": "10"}
         (b"9" * 30 + b"\n".ljust(482, b"\0"), NEW),
     ],
 )
-def test_a_map_that_is_damaged_is_told(content, headers, build, unpacked):
+def test_a_map_that_is_damaged_is_told(
+    content: bytes, headers: dict[str, str], build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     with pytest.raises(
         SlugError, match=r"(the map of a sparse file|an extended header) .* damaged"
     ):
         unpacked(sparse(build, content, headers))
 
 
-def test_a_map_that_would_fill_memory_is_refused(build, unpacked):
+def test_a_map_that_would_fill_memory_is_refused(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     content = b"1000000000\n" + b"0\n" * (1 << 20)
     with pytest.raises(
         HostileSlug, match="map of a sparse file in the archive is larger than 1048576 by"
@@ -84,7 +100,9 @@ def test_a_map_that_would_fill_memory_is_refused(build, unpacked):
         unpacked(sparse(build, content, NEW))
 
 
-def test_blocks_of_a_map_without_end_are_refused(build, unpacked):
+def test_blocks_of_a_map_without_end_are_refused(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     header = build.member("app/x", b"", type=tarfile.GNUTYPE_SPARSE)[0]
     archive = bytearray(header.tobuf(tarfile.GNU_FORMAT))
     archive[482] = 1

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hsup.model import Slug
-from hsup.slugs import SlugError, SlugUnreachable
-from tests.archives.server import url
+from hsup.slugs import SlugError, SlugStore, SlugUnreachable, Unpacked
+from tests.archives.server import Server, url
 
 
-def test_redirects_are_followed(store, server):
+def test_redirects_are_followed(store: SlugStore, server: Server) -> None:
     server.redirects["/here"] = "/there?signature=secret"
     store.unpack(Slug(location=url(server, "/here"))).close()
     assert [path for path, _ in server.requests] == ["/here", "/there?signature=secret"]
@@ -22,7 +24,7 @@ def test_redirects_are_followed(store, server):
 @pytest.mark.parametrize(
     "target", ["/here", "ftp://127.0.0.1/slug.tgz", "file:///etc/passwd", "http://[oops/"]
 )
-def test_redirects_to_nowhere_are_told(target, store, server):
+def test_redirects_to_nowhere_are_told(target: str, store: SlugStore, server: Server) -> None:
     server.redirects["/here"] = target
     with pytest.raises(
         SlugError,
@@ -49,7 +51,9 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
     ],
     ids=["nothing", "a stalled body", "a header", "interim answers", "chunks", "trailers"],
 )
-def test_a_server_that_does_not_come_to_an_end_is_given_up(pieces, store, server):
+def test_a_server_that_does_not_come_to_an_end_is_given_up(
+    pieces: list[bytes] | repeat[bytes], store: SlugStore, server: Server
+) -> None:
     server.raw["/slug.tgz"] = pieces
     with pytest.raises(
         SlugUnreachable,
@@ -59,7 +63,9 @@ def test_a_server_that_does_not_come_to_an_end_is_given_up(pieces, store, server
     assert len(server.requests) <= 1, "it was tried again"  # none where the server is slow itself
 
 
-def test_a_length_without_an_end_counts_for_none(store, server, read):
+def test_a_length_without_an_end_counts_for_none(
+    store: SlugStore, server: Server, read: Callable[[Unpacked, str], bytes]
+) -> None:
     length = b"Content-Length: " + b"9" * 5000
     server.raw["/slug.tgz"] = [OK + length + b"\r\nConnection: close\r\n\r\n" + server.content]
     server.stalled.set()
@@ -67,7 +73,7 @@ def test_a_length_without_an_end_counts_for_none(store, server, read):
         assert read(unpacked, "Procfile")
 
 
-def test_a_line_without_an_end_is_not_kept(store, server):
+def test_a_line_without_an_end_is_not_kept(store: SlugStore, server: Server) -> None:
     server.raw["/slug.tgz"] = [CHUNKED + b"5;", *repeat(b"x" * 100_000, 10)]
     with pytest.raises(SlugUnreachable, match="check the network"):
         store.unpack(Slug(location=url(server)))
@@ -76,7 +82,12 @@ def test_a_line_without_an_end_is_not_kept(store, server):
 @pytest.mark.parametrize(
     "told", ["50", lambda: formatdate(time.time() + 50), lambda: str(int(time.time() + 50))]
 )
-def test_a_busy_server_says_how_long_to_wait(told, store, server, monkeypatch):
+def test_a_busy_server_says_how_long_to_wait(
+    told: str | Callable[..., Any],
+    store: SlugStore,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     waits: list[float] = []
     monkeypatch.setattr("hsup.archives.download.pause", waits.append)
     value = told if isinstance(told, str) else told()
@@ -101,14 +112,14 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("netrc")
-def test_a_server_of_slugs_gets_nothing_of_netrc(store, server):
+def test_a_server_of_slugs_gets_nothing_of_netrc(store: SlugStore, server: Server) -> None:
     server.redirects["/here"] = url(server, "/there").replace("127.0.0.1", "localhost")
     store.unpack(Slug(location=url(server, "/here"))).close()
     assert [headers.get("Authorization") for _, headers in server.requests] == [None, None]
 
 
 @pytest.mark.usefixtures("netrc")
-def test_a_url_brings_its_own_password(store, server):
+def test_a_url_brings_its_own_password(store: SlugStore, server: Server) -> None:
     server.redirects["/here"] = "/there"
     location = url(server, "/here").replace("://", "://me:own%40@")
     store.unpack(Slug(location=location)).close()
@@ -117,7 +128,7 @@ def test_a_url_brings_its_own_password(store, server):
 
 
 @pytest.mark.usefixtures("netrc")
-def test_another_server_does_not_get_the_password(store, server):
+def test_another_server_does_not_get_the_password(store: SlugStore, server: Server) -> None:
     server.redirects["/here"] = url(server, "/there").replace("127.0.0.1", "localhost")
     server.redirects["/there"] = url(server, "/last").replace("://", "://you:other@")
     location = url(server, "/here").replace("://", "://me:own@")
@@ -126,7 +137,9 @@ def test_another_server_does_not_get_the_password(store, server):
     assert sent == [basic("me:own"), None, basic("you:other")]
 
 
-def test_a_proxy_of_the_environment_is_used(store, server, monkeypatch):
+def test_a_proxy_of_the_environment_is_used(
+    store: SlugStore, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("http_proxy", server.origin)
     store.unpack(Slug(location="http://me:own@slugs.invalid/slug.tgz")).close()
@@ -134,7 +147,9 @@ def test_a_proxy_of_the_environment_is_used(store, server, monkeypatch):
     assert (path, headers["Authorization"]) == ("http://slugs.invalid/slug.tgz", basic("me:own"))
 
 
-def test_a_redirect_is_followed_without_reading_what_it_brings(store, server):
+def test_a_redirect_is_followed_without_reading_what_it_brings(
+    store: SlugStore, server: Server
+) -> None:
     server.raw["/here"] = [
         b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Encoding: gzip\r\n\r\n",
         b"not gzip",

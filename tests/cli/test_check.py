@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.calling import call, failed
 
 
-def test_check_prints_every_fault_with_its_place(directory):
+def test_check_prints_every_fault_with_its_place(directory: Path) -> None:
     (directory / "Procfile").write_text("web: ./serve\nweb: ./serve\n: no name\nworker:\n")
     ended = call("check", "Procfile")
     assert ended.exit_code == 1
@@ -13,7 +15,7 @@ def test_check_prints_every_fault_with_its_place(directory):
     assert kinds == [["warning", "line 2"], ["fault", "line 3"], ["fault", "line 4"]]
 
 
-def test_check_prints_a_fault_below_the_name_of_its_file(directory):
+def test_check_prints_a_fault_below_the_name_of_its_file(directory: Path) -> None:
     (directory / ".env").write_text("A=1\nB\n")
     (directory / "app.json").write_text("[]")
     assert call("check").output.splitlines() == [
@@ -25,14 +27,14 @@ def test_check_prints_a_fault_below_the_name_of_its_file(directory):
 
 
 @pytest.mark.usefixtures("directory")
-def test_what_is_good_is_said_so():
+def test_what_is_good_is_said_so() -> None:
     ended = call("check")
     assert ended.exit_code == 0
     assert ended.output.endswith(": ok\n")
 
 
 @pytest.mark.usefixtures("directory")
-def test_a_file_that_is_not_there_is_bad_usage():
+def test_a_file_that_is_not_there_is_bad_usage() -> None:
     assert "cannot check gone: the file does not exist" in str(failed("check", "gone"))
 
 
@@ -42,8 +44,8 @@ def test_a_file_that_is_not_there_is_bad_usage():
     ids=str,
 )
 def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(
-    directory, words, who
-):
+    directory: Path, words: tuple[str, str], who: str
+) -> None:
     (directory / "other").mkdir()
     (directory / "app.json").write_text("{}")
     (directory / "other" / "app.json").write_text("{}")
@@ -58,5 +60,5 @@ def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(
 
 
 @pytest.mark.usefixtures("directory")
-def test_a_source_may_be_named():
+def test_a_source_may_be_named() -> None:
     assert call("check", "--source", "procfile", "Procfile").exit_code == 0

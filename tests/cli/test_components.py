@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,22 +43,26 @@ def hsup_register_sources():
 """
 
 
-def test_a_path_cannot_be_bound_by_a_driver_that_binds_none(directory):
+def test_a_path_cannot_be_bound_by_a_driver_that_binds_none(directory: Path) -> None:
     assert isinstance(failed("build", "--bind", str(directory)), DriverError)
 
 
-def test_paths_are_bound_by_a_driver_that_does(install, directory):
+def test_paths_are_bound_by_a_driver_that_does(install: Installer, directory: Path) -> None:
     install("hsup-driver-telling", TELLING)
     assert call("--bind", str(directory), "build", "-d", "telling").exit_code == 0
 
 
-def test_what_a_signal_handler_says_needs_no_stream_that_may_be_in_use(capfd, monkeypatch):
+def test_what_a_signal_handler_says_needs_no_stream_that_may_be_in_use(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     Components(Options({})).calls.say("waiting")
     assert capfd.readouterr().err == "hsup: waiting\n"
 
 
-def test_without_a_source_all_remedies_are_told(tmp_path, monkeypatch):
+def test_without_a_source_all_remedies_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     error = failed("build")
     assert isinstance(error, UsageError)
@@ -66,7 +71,9 @@ def test_without_a_source_all_remedies_are_told(tmp_path, monkeypatch):
     assert remedies == sorted(remedies)
 
 
-def test_a_variable_that_asks_for_a_missing_source_is_not_overlooked(directory, monkeypatch):
+def test_a_variable_that_asks_for_a_missing_source_is_not_overlooked(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     installed = [one for one in entry_points("hsup") if one.name != "source-heroku"]
     monkeypatch.setattr(plugin_manager, "entry_points", lambda _: installed)
     error = failed("build", HEROKU_ACCESS_TOKEN="secret", HSUP_CONTROL_DIR=str(directory))
@@ -75,7 +82,7 @@ def test_a_variable_that_asks_for_a_missing_source_is_not_overlooked(directory, 
 
 
 @pytest.mark.usefixtures("directory")
-def test_a_control_directory_comes_before_a_procfile(tmp_path):
+def test_a_control_directory_comes_before_a_procfile(tmp_path: Path) -> None:
     control = tmp_path / "control"
     control.mkdir()
     error = failed("build", HSUP_CONTROL_DIR=str(control))
@@ -84,7 +91,7 @@ def test_a_control_directory_comes_before_a_procfile(tmp_path):
 
 
 @pytest.mark.usefixtures("directory")
-def test_a_broken_plugin_is_told_and_the_rest_works(install):
+def test_a_broken_plugin_is_told_and_the_rest_works(install: Installer) -> None:
     install("hsup-driver-frob", "1 / 0\n", version="4.5", entry_point="driver-frob")
     ended = call("build")
     assert ended.exit_code == 0
@@ -92,7 +99,9 @@ def test_a_broken_plugin_is_told_and_the_rest_works(install):
 
 
 @pytest.mark.usefixtures("directory")
-def test_a_log_sink_hook_that_raises_is_told(install, capsys):
+def test_a_log_sink_hook_that_raises_is_told(
+    install: Installer, capsys: pytest.CaptureFixture[str]
+) -> None:
     install("hsup-log-frob", SINK, version="4.5", entry_point="log-frob")
     assert Components(Options({})).log_sinks() == []
     assert 'plugin "log-frob" of hsup-log-frob 4.5' in capsys.readouterr().err
@@ -108,7 +117,7 @@ def chosen(**options: Any) -> str:
     return Components(Options(options)).source_name()
 
 
-def test_the_order_of_claims_is_that_of_their_sources():
+def test_the_order_of_claims_is_that_of_their_sources() -> None:
     assert Claim.PLATFORM > Claim.NAMED > Claim.FOUND > Claim.FALLBACK > Claim.NONE
 
 
@@ -122,20 +131,29 @@ def test_the_order_of_claims_is_that_of_their_sources():
     ],
 )
 @pytest.mark.usefixtures("directory")
-def test_the_strongest_claim_is_used(have_source, capsys, claim, source):
+def test_the_strongest_claim_is_used(
+    have_source: Callable[[str, str], str],
+    capsys: pytest.CaptureFixture[str],
+    claim: str,
+    source: str,
+) -> None:
     have_source("git", claim)
     assert chosen() == source
     assert capsys.readouterr().err == ""
 
 
-def test_a_weak_claim_is_used_where_there_is_no_other(have_source, tmp_path, monkeypatch):
+def test_a_weak_claim_is_used_where_there_is_no_other(
+    have_source: Callable[[str, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     have_source("git", "Claim.FALLBACK")
     assert chosen() == "git"
 
 
 @pytest.mark.usefixtures("directory")
-def test_sources_that_claim_alike_are_told_and_the_first_by_name_is_used(have_source, capsys):
+def test_sources_that_claim_alike_are_told_and_the_first_by_name_is_used(
+    have_source: Callable[[str, str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
     have_source("tar", "Claim.FOUND")
     have_source("git", "Claim.FOUND")
     assert chosen() == "git"
@@ -146,7 +164,9 @@ def test_sources_that_claim_alike_are_told_and_the_first_by_name_is_used(have_so
 
 
 @pytest.mark.usefixtures("directory")
-def test_who_names_a_source_hears_of_no_clash(have_source, capsys):
+def test_who_names_a_source_hears_of_no_clash(
+    have_source: Callable[[str, str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
     have_source("git", "Claim.FOUND")
     assert chosen(source="procfile") == "procfile"
     assert capsys.readouterr().err == ""
@@ -155,14 +175,16 @@ def test_who_names_a_source_hears_of_no_clash(have_source, capsys):
 @pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize("claim", ["True", "1 / 0", "settings.nothing"])
 def test_a_claim_that_cannot_be_had_is_told_and_keeps_no_other_from_its_own(
-    have_source, capsys, claim
-):
+    have_source: Callable[[str, str], str], capsys: pytest.CaptureFixture[str], claim: str
+) -> None:
     have_source("git", claim)
     assert chosen() == "procfile"
     assert 'hsup: warning: source "git" of hsup-git 1.2.3' in capsys.readouterr().err
 
 
-def test_without_any_claim_all_remedies_are_told(have_source, tmp_path, monkeypatch):
+def test_without_any_claim_all_remedies_are_told(
+    have_source: Callable[[str, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     have_source("git", "Claim.NONE")
     with pytest.raises(

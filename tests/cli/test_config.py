@@ -5,13 +5,16 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hsup.cli.config import read_settings, wants_colour
 
 
-def test_settings_have_the_environment_of_the_moment(monkeypatch, tmp_path):
+def test_settings_have_the_environment_of_the_moment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FROB", "1")
     settings = read_settings(app="shop", control_socket=None, logplex_url="https://logs.example")
@@ -32,7 +35,9 @@ def test_settings_have_the_environment_of_the_moment(monkeypatch, tmp_path):
         ("", "v1"),
     ],
 )
-def test_the_directory_is_named_by_the_link_that_led_there(monkeypatch, tmp_path, pwd, expected):
+def test_the_directory_is_named_by_the_link_that_led_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pwd: str, expected: str
+) -> None:
     for name in ("v1", "v2"):
         (tmp_path / name).mkdir()
     (tmp_path / "current").symlink_to("v1")
@@ -58,7 +63,7 @@ print(read_settings(app=None, control_socket=None, logplex_url=None).environ.get
         ({"LC_CTYPE": "xx_YY.UTF-8"}, "xx_YY.UTF-8"),
     ],
 )
-def test_what_python_makes_of_the_locale_is_not_the_users(given, seen):
+def test_what_python_makes_of_the_locale_is_not_the_users(given: dict[str, str], seen: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SAY_LOCALE], env=given, capture_output=True, text=True, check=True
     )
@@ -74,13 +79,15 @@ def terminal() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("no_color", "wanted"), [(None, True), ("", True), ("1", False)])
-def test_a_terminal_is_coloured_unless_no_color_is_set(terminal, monkeypatch, no_color, wanted):
+def test_a_terminal_is_coloured_unless_no_color_is_set(
+    terminal: int, monkeypatch: pytest.MonkeyPatch, no_color: str | None, wanted: bool
+) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     if no_color is not None:
         monkeypatch.setenv("NO_COLOR", no_color)
     assert wants_colour(terminal) == wanted
 
 
-def test_a_pipe_is_not_coloured(pipe, monkeypatch):
+def test_a_pipe_is_not_coloured(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert not wants_colour(pipe[1])

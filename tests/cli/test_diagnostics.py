@@ -24,7 +24,7 @@ def dumped(handler: DiagnosticLog) -> list[str]:
     return handler.text().splitlines()
 
 
-def test_it_prints_what_was_logged_oldest_first(kept):
+def test_it_prints_what_was_logged_oldest_first(kept: tuple[logging.Logger, DiagnosticLog]) -> None:
     logger, handler = kept
     logger.debug("first %d", 1)
     logger.warning("second")
@@ -36,7 +36,7 @@ def test_it_prints_what_was_logged_oldest_first(kept):
     ]
 
 
-def test_a_record_has_its_time_in_utc(kept):
+def test_a_record_has_its_time_in_utc(kept: tuple[logging.Logger, DiagnosticLog]) -> None:
     logger, handler = kept
     record = logger.makeRecord("hsup", logging.INFO, "file", 1, "x", (), None)
     record.created, record.msecs = 1_767_366_245.123, 123.4
@@ -44,7 +44,7 @@ def test_a_record_has_its_time_in_utc(kept):
     assert dumped(handler)[1] == "15:04:05.123 INFO x"
 
 
-def test_only_the_last_records_are_kept(kept):
+def test_only_the_last_records_are_kept(kept: tuple[logging.Logger, DiagnosticLog]) -> None:
     logger, handler = kept
     for number in range(RECORDS + 5):
         logger.info("%d", number)
@@ -53,19 +53,19 @@ def test_only_the_last_records_are_kept(kept):
     assert records[0].endswith(" INFO 5")
 
 
-def test_a_long_record_is_cut(kept):
+def test_a_long_record_is_cut(kept: tuple[logging.Logger, DiagnosticLog]) -> None:
     logger, handler = kept
     logger.info("x" * 10**6)
     assert len(dumped(handler)[1]) == 500
 
 
-def test_dumping_keeps_the_records(kept):
+def test_dumping_keeps_the_records(kept: tuple[logging.Logger, DiagnosticLog]) -> None:
     logger, handler = kept
     logger.info("x")
     assert dumped(handler) == dumped(handler)
 
 
-def test_an_empty_log_says_so(kept):
+def test_an_empty_log_says_so(kept: tuple[logging.Logger, DiagnosticLog]) -> None:
     assert dumped(kept[1]) == ["--- the last 0 records of hsup, UTC ---"]
 
 
@@ -75,7 +75,11 @@ class Unprintable:
 
 
 @pytest.mark.parametrize("words", [("%d", "x"), ("%s", Unprintable())], ids=["format", "argument"])
-def test_who_logs_what_cannot_be_formatted_goes_on(kept, capsys, words):
+def test_who_logs_what_cannot_be_formatted_goes_on(
+    kept: tuple[logging.Logger, DiagnosticLog],
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str | Unprintable, ...],
+) -> None:
     logger, handler = kept
     form, *given = words
     record = logger.makeRecord("shop", logging.WARNING, "file", 1, form, tuple(given), None)

@@ -7,9 +7,10 @@ import pytest
 from hsup.errors import PluginError
 from tests.cli.calling import call, failed
 from tests.cli.telling import EXAMINING
+from tests.conftest import Installer
 
 
-def test_findings_are_marked_and_remedies_stand_beneath(install):
+def test_findings_are_marked_and_remedies_stand_beneath(install: Installer) -> None:
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "-d", "choosy")
     assert ended.exit_code == 1
@@ -22,12 +23,12 @@ def test_findings_are_marked_and_remedies_stand_beneath(install):
     )
 
 
-def test_what_is_not_needed_may_be_absent(install):
+def test_what_is_not_needed_may_be_absent(install: Installer) -> None:
     install("hsup-driver-choosy", EXAMINING)
     assert call("doctor", "-d", "content").exit_code == 0
 
 
-def test_a_driver_that_examines_nothing_says_so():
+def test_a_driver_that_examines_nothing_says_so() -> None:
     ended = call("doctor", HSUP_DRIVER="simple")
     assert (ended.exit_code, ended.output) == (0, "simple: has nothing to check\n")
 
@@ -39,7 +40,9 @@ def test_a_driver_that_examines_nothing_says_so():
         ("incomplete", "No module named 'no_such_library'", "pip install --force-reinstall"),
     ],
 )
-def test_a_driver_that_cannot_be_made_is_a_finding(install, name, text, remedy):
+def test_a_driver_that_cannot_be_made_is_a_finding(
+    install: Installer, name: str, text: str, remedy: str
+) -> None:
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "-d", name)
     assert ended.exit_code == 1
@@ -47,7 +50,7 @@ def test_a_driver_that_cannot_be_made_is_a_finding(install, name, text, remedy):
     assert remedy in ended.output
 
 
-def test_every_driver_is_examined_where_none_is_named(install):
+def test_every_driver_is_examined_where_none_is_named(install: Installer) -> None:
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "--json")
     assert ended.exit_code == 1
@@ -63,5 +66,5 @@ def test_every_driver_is_examined_where_none_is_named(install):
 
 
 @pytest.mark.parametrize("words", [(), ("--explain",)])
-def test_an_unknown_driver_is_an_error(words):
+def test_an_unknown_driver_is_an_error(words: tuple[str, ...]) -> None:
     assert isinstance(failed("doctor", "-d", "nothing", *words), PluginError)

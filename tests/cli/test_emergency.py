@@ -18,7 +18,7 @@ print(child.wait(), *pids)
 """
 
 
-def test_all_that_comes_from_hsup_is_killed_and_named():
+def test_all_that_comes_from_hsup_is_killed_and_named() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PARENT], capture_output=True, text=True, check=True, timeout=60
     )
@@ -29,7 +29,7 @@ def test_all_that_comes_from_hsup_is_killed_and_named():
         assert f"{pid} (" in done.stderr
 
 
-def test_nothing_is_said_where_nothing_is_left():
+def test_nothing_is_said_where_nothing_is_left() -> None:
     code = "from hsup.cli.emergency import kill_descendants; kill_descendants()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stderr == b""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from hsup.cli.explain import numbered
 from tests.cli.calling import call
 from tests.cli.telling import EXAMINING
+from tests.conftest import Installer
 
 
 def test_numbers_are_as_wide_as_the_last_one_of_the_driver() -> None:
@@ -18,7 +20,7 @@ def test_numbers_are_as_wide_as_the_last_one_of_the_driver() -> None:
     assert lines[-2:] == ["  10  do 10", "no:"]
 
 
-def test_the_steps_of_a_start_are_numbered(install, directory):
+def test_the_steps_of_a_start_are_numbered(install: Installer, directory: Path) -> None:
     install("hsup-driver-choosy", EXAMINING)
     binds = [word for name in "abcdefghi" for word in ("--bind", f"{directory}:/mnt/{name}")]
     ended = call("doctor", "--explain", "-d", "choosy", *binds)
@@ -33,14 +35,16 @@ def test_the_steps_of_a_start_are_numbered(install, directory):
 
 
 @pytest.mark.parametrize("driver", ["simple", "content"])
-def test_a_driver_that_has_no_steps_to_tell_says_so(install, driver):
+def test_a_driver_that_has_no_steps_to_tell_says_so(install: Installer, driver: str) -> None:
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "--explain", "-d", driver)
     assert ended.exit_code == 0
     assert ended.output == f"{driver}: does not explain how it starts a dyno\n"
 
 
-def test_one_that_cannot_tell_them_keeps_no_other_from_it(install, capsys):
+def test_one_that_cannot_tell_them_keeps_no_other_from_it(
+    install: Installer, capsys: pytest.CaptureFixture[str]
+) -> None:
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "--explain", "--json", "--size", "wrong")
     assert ended.exit_code == 1
@@ -53,7 +57,7 @@ def test_one_that_cannot_tell_them_keeps_no_other_from_it(install, capsys):
     assert 'hsup: broken: CHOOSY is "x"' in text
 
 
-def test_steps_are_a_list_for_programs(install, directory):
+def test_steps_are_a_list_for_programs(install: Installer, directory: Path) -> None:
     install("hsup-driver-choosy", EXAMINING)
     ended = call("doctor", "--explain", "--json", "-d", "choosy")
     assert json.loads(ended.output) == {"choosy": [f"make room for web.1 of {directory}"]}

@@ -39,12 +39,12 @@ def running(child: str) -> Iterator[subprocess.Popen[str]]:
     ("child", "status"),
     [("sys.exit(7)", 7), ("pass", 0), ("os.kill(os.getpid(), signal.SIGKILL)", 137)],
 )
-def test_it_ends_as_its_child_does(child, status):
+def test_it_ends_as_its_child_does(child: str, status: int) -> None:
     with running(child) as process:
         assert process.wait(TIMEOUT_SECONDS) == status
 
 
-def test_signals_are_passed_on():
+def test_signals_are_passed_on() -> None:
     child = """
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
 print("ready", flush=True)
@@ -57,7 +57,7 @@ time.sleep(600)
         assert process.wait(TIMEOUT_SECONDS) == 5
 
 
-def test_what_nobody_else_waits_for_is_waited_for():
+def test_what_nobody_else_waits_for_is_waited_for() -> None:
     child = """
 orphan = subprocess.run(["sh", "-c", "sleep 0.01 >&2 & echo $!"], stdout=subprocess.PIPE, text=True)
 while os.path.exists(f"/proc/{int(orphan.stdout)}"):
@@ -69,6 +69,6 @@ print("gone")
         assert process.wait(TIMEOUT_SECONDS) == 0
 
 
-def test_the_child_has_the_signals_that_were_blocked_before():
+def test_the_child_has_the_signals_that_were_blocked_before() -> None:
     with running("print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))") as process:
         assert process.communicate(timeout=TIMEOUT_SECONDS)[0] == "set()\n"

@@ -26,7 +26,9 @@ from tests.cli.calling import call
     ],
     ids=str,
 )
-def test_a_run_without_options_has_the_words_that_click_finds(arguments, words, monkeypatch):
+def test_a_run_without_options_has_the_words_that_click_finds(
+    arguments: list[str], words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = []
     monkeypatch.setattr("hsup.cli.run.run", lambda words, _: found.append(words))
     call(*arguments)
@@ -44,7 +46,13 @@ def test_a_run_without_options_has_the_words_that_click_finds(arguments, words, 
     ids=str,
 )
 @pytest.mark.usefixtures("directory")
-def test_an_error_is_told_in_one_line_with_its_status(monkeypatch, capsys, words, status, text):
+def test_an_error_is_told_in_one_line_with_its_status(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    status: int,
+    text: str,
+) -> None:
     monkeypatch.setattr(sys, "argv", ["hsup", *words])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -10,9 +10,10 @@ from hsup.errors import UsageError
 from hsup.model import Bind
 from tests.cli.calling import call, failed
 from tests.cli.telling import TELLING
+from tests.conftest import Installer
 
 
-def test_the_variables_of_all_options_are_known_without_click():
+def test_the_variables_of_all_options_are_known_without_click() -> None:
     shared = {one.envvar for one in command_line.params} - {None}
     assert shared | {"_HSUP_COMPLETE"} == VARIABLES
 
@@ -27,7 +28,7 @@ def test_the_variables_of_all_options_are_known_without_click():
     ],
     ids=str,
 )
-def test_plugins_get_what_was_asked_for(install, words, app):
+def test_plugins_get_what_was_asked_for(install: Installer, words: list[str], app: str) -> None:
     install("hsup-driver-telling", TELLING)
     ended = call("-d", "telling", *words, HSUP_APP="variable")
     assert ended.exit_code == 0, ended.exception
@@ -47,28 +48,28 @@ def test_plugins_get_what_was_asked_for(install, words, app):
     ],
     ids=str,
 )
-def test_a_path_that_cannot_be_bound_is_bad_usage(install, path, text):
+def test_a_path_that_cannot_be_bound_is_bad_usage(install: Installer, path: str, text: str) -> None:
     install("hsup-driver-telling", TELLING)
     error = failed("build", "-d", "telling", "--bind", path)
     assert isinstance(error, UsageError)
     assert text in str(error)
 
 
-def test_what_stands_after_the_command_counts_more():
+def test_what_stands_after_the_command_counts_more() -> None:
     before = Options({"driver": "a", "oneshot": True, "grace": 5.0, "verbose": None})
     options = before.refined({"driver": "b", "oneshot": False, "grace": 0.0, "verbose": True})
     assert (options.driver, options.one_shot, options.grace_seconds) == ("b", False, 0.0)
     assert options.is_verbose
 
 
-def test_what_does_not_stand_after_the_command_counts_from_before_it():
+def test_what_does_not_stand_after_the_command_counts_from_before_it() -> None:
     before = Options({"driver": "a", "oneshot": True, "start_number": 3, "log_format": "json"})
     options = before.refined({"driver": None, "oneshot": None, "start_number": None})
     assert (options.driver, options.one_shot, options.start_number) == ("a", True, 3)
     assert options.log_format == "json"
 
 
-def test_binds_of_both_places_count(tmp_path):
+def test_binds_of_both_places_count(tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     first.mkdir()
     second.mkdir()
@@ -89,13 +90,13 @@ def test_binds_of_both_places_count(tmp_path):
     ],
 )
 def test_a_path_is_bound_for_reading_and_writing_or_for_reading_only(
-    tmp_path, after, dyno, read_only
-):
+    tmp_path: Path, after: str, dyno: str | None, read_only: bool
+) -> None:
     bind = Options({"binds": (f"{tmp_path}{after}",)}).binds[0]
     assert bind == Bind(host=tmp_path, dyno=Path(dyno or tmp_path), read_only=read_only)
 
 
-def test_without_options_there_are_the_documented_defaults():
+def test_without_options_there_are_the_documented_defaults() -> None:
     options = Options({})
     assert (options.driver, options.source, options.log_format) == ("simple", None, "heroku")
     assert (options.grace_seconds, options.one_shot, options.start_number) == (30.0, False, None)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.cli.telling import SIZED
+from tests.conftest import Installer
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -20,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("directory")
     ],
     ids=str,
 )
-def test_a_one_off_has_the_size_that_was_asked_for(install, words, variable, size):
+def test_a_one_off_has_the_size_that_was_asked_for(
+    install: Installer, words: list[str], variable: str | None, size: str
+) -> None:
     install("hsup-driver-sized", SIZED)
     words = [sys.executable, "-m", "hsup", "run", "-d", "sized", *words, "true"]
     environ = {**os.environ, "HSUP_SIZE": variable or ""}

@@ -9,8 +9,8 @@ from tests.cli.calling import call
 
 @pytest.mark.parametrize("command", ["run", "start", "build", "check", "doctor"])
 def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(
-    command, monkeypatch
-):
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = {one.name: one for one in command_line.params}
     context = click.Context(command_line)
     found = command_line.get_command(context, command)
@@ -42,7 +42,9 @@ def test_every_option_is_accepted_after_the_command_and_told_with_its_variable(
     ],
     ids=str,
 )
-def test_the_one_after_the_command_wins_and_a_variable_loses(words, variable, driver):
+def test_the_one_after_the_command_wins_and_a_variable_loses(
+    words: list[str], variable: str | None, driver: str
+) -> None:
     ended = call(*words, HSUP_DRIVER=variable)
     if driver == "simple":
         assert 'hsup: built v1 of shop for driver "simple"' in ended.output

@@ -81,14 +81,16 @@ def handlers_as_before() -> Iterator[None]:
         (signal.SIGUSR1, "dump"),
     ],
 )
-async def test_a_signal_does_what_the_manual_says(number, call):
+async def test_a_signal_does_what_the_manual_says(
+    number: signal.Signals, call: tuple[str, signal.Signals] | str
+) -> None:
     made = Made()
     os.kill(os.getpid(), number)
     assert await made.next() == call
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_third_signal_that_stops_ends_hsup(number):
+async def test_a_third_signal_that_stops_ends_hsup(number: signal.Signals) -> None:
     made = Made()
     for expected in ("stop", "stop", "leave"):
         os.kill(os.getpid(), number)
@@ -97,7 +99,9 @@ async def test_a_third_signal_that_stops_ends_hsup(number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_what_comes_twice_within_two_tenths_of_a_second_is_one_signal(number):
+async def test_what_comes_twice_within_two_tenths_of_a_second_is_one_signal(
+    number: signal.Signals,
+) -> None:
     made = Made()
     os.kill(os.getpid(), number)
     assert await made.next() == ("stop", number)
@@ -110,14 +114,14 @@ async def test_what_comes_twice_within_two_tenths_of_a_second_is_one_signal(numb
     assert await made.next() == ("stop", number)
 
 
-async def test_two_signals_of_different_kinds_are_two_however_close():
+async def test_two_signals_of_different_kinds_are_two_however_close() -> None:
     made = Made()
     for number in (signal.SIGTERM, signal.SIGINT):
         os.kill(os.getpid(), number)
         assert await made.next() == ("stop", number)
 
 
-async def test_sigquit_stops_at_once_and_is_two_signals():
+async def test_sigquit_stops_at_once_and_is_two_signals() -> None:
     made = Made()
     os.kill(os.getpid(), signal.SIGQUIT)
     assert [await made.next(), await made.next()] == [("stop", signal.SIGQUIT)] * 2
@@ -126,7 +130,7 @@ async def test_sigquit_stops_at_once_and_is_two_signals():
 
 
 @pytest.mark.parametrize("number", [signal.SIGXCPU, signal.SIGPWR])
-async def test_what_the_system_says_again_and_again_stops_once(number):
+async def test_what_the_system_says_again_and_again_stops_once(number: signal.Signals) -> None:
     made = Made()
     for _ in range(3):
         os.kill(os.getpid(), number)
@@ -149,7 +153,9 @@ async def test_what_the_system_says_again_and_again_stops_once(number):
         signal.SIGRTMAX,
     ],
 )
-async def test_what_means_nothing_to_hsup_is_ignored_and_told_once(number, caplog):
+async def test_what_means_nothing_to_hsup_is_ignored_and_told_once(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
     made = Made()
     for _ in range(3):
         os.kill(os.getpid(), number)
@@ -158,14 +164,16 @@ async def test_what_means_nothing_to_hsup_is_ignored_and_told_once(number, caplo
     assert [one.getMessage().startswith("ignored ") for one in caplog.records] == [True]
 
 
-async def test_a_second_signal_breaks_off_a_call_that_blocks_the_loop(capfd, monkeypatch):
+async def test_a_second_signal_breaks_off_a_call_that_blocks_the_loop(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the handlers of signals are called while a plugin sleeps."""
     monkeypatch.setattr("hsup.plugins.calls.BLOCKED_SECONDS", 0.0)
     calls = Calls()
     made = Made(calls)
     part = Component("driver", "bug", "hsup-driver-bug", "1.0")
 
-    def block():
+    def block() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         made.now += 1
         os.kill(os.getpid(), signal.SIGTERM)
@@ -181,11 +189,11 @@ async def test_a_second_signal_breaks_off_a_call_that_blocks_the_loop(capfd, mon
 
 
 @pytest.fixture
-def on_terminal() -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
+def on_terminal() -> Iterator[Callable[..., tuple[subprocess.Popen[str], Callable[[], None]]]]:
     """Return a starter of children that a terminal of their own controls."""
     children, descriptors = [], []
 
-    def start(*, nohup):
+    def start(*, nohup: bool) -> tuple[subprocess.Popen[str], Callable[[], None]]:
         master, slave = pty.openpty()
         descriptors.append(master)
         child = subprocess.Popen(
@@ -200,7 +208,7 @@ def on_terminal() -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
         assert child.stdout
         assert child.stdout.readline() == "ready\n"
 
-        def hang_up():
+        def hang_up() -> None:
             os.close(descriptors.pop())
 
         return child, hang_up
@@ -213,7 +221,9 @@ def on_terminal() -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
         os.close(descriptor)
 
 
-def test_a_sighup_because_the_terminal_is_gone_stops(on_terminal):
+def test_a_sighup_because_the_terminal_is_gone_stops(
+    on_terminal: Callable[..., tuple[subprocess.Popen[str], Callable[[], None]]],
+) -> None:
     child, hang_up = on_terminal(nohup=False)
     child.send_signal(signal.SIGHUP)
     assert child.stdout.readline() == "reload\n"
@@ -222,7 +232,9 @@ def test_a_sighup_because_the_terminal_is_gone_stops(on_terminal):
     assert child.wait() == 0
 
 
-def test_with_nohup_a_terminal_may_go(on_terminal):
+def test_with_nohup_a_terminal_may_go(
+    on_terminal: Callable[..., tuple[subprocess.Popen[str], Callable[[], None]]],
+) -> None:
     child, hang_up = on_terminal(nohup=True)
     hang_up()
     assert child.stdout.readline() == "reload\n"

@@ -5,6 +5,7 @@ import pytest
 from hsup.errors import PluginError, UsageError
 from tests.cli.calling import call, failed
 from tests.cli.telling import SIZED
+from tests.conftest import Installer
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("directory")
     ],
     ids=str,
 )
-def test_what_it_does_not_understand_is_bad_usage(words, text):
+def test_what_it_does_not_understand_is_bad_usage(words: list[str], text: str) -> None:
     error = failed("start", *words)
     assert isinstance(error, UsageError)
     assert text in str(error)
@@ -34,7 +35,9 @@ def test_what_it_does_not_understand_is_bad_usage(words, text):
         ("quantities", "all", '"one" or "release"'),
     ],
 )
-def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(option, value, expected):
+def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(
+    option: str, value: str, expected: str
+) -> None:
     error = failed("start", f"--{option}", value)
     assert error.exit_code == 2
     assert str(error) == f'--{option} must be {expected}, got "{value}"'
@@ -44,13 +47,13 @@ def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(option, value
 
 
 @pytest.mark.parametrize("value", ["inf", "nan"])
-def test_a_grace_period_has_an_end(value):
+def test_a_grace_period_has_an_end(value: str) -> None:
     expected = f'--grace must be a number of seconds, 0 or more, got "{value}"'
     assert str(failed("start", "--grace", value)) == expected
 
 
 @pytest.mark.parametrize("option", ["ONESHOT", "STAY", "VERBOSE", "DYNO_METADATA"])
-def test_a_variable_that_is_neither_on_nor_off_is_bad_usage(option):
+def test_a_variable_that_is_neither_on_nor_off_is_bad_usage(option: str) -> None:
     variable = f"HSUP_{option}"
     assert str(failed("start", **{variable: "x"})) == f'{variable} must be 1 or 0, got "x"'
 
@@ -63,13 +66,13 @@ def test_a_variable_that_is_neither_on_nor_off_is_bad_usage(option):
     ],
     ids=str,
 )
-def test_an_option_whose_package_is_missing_names_it(words, package):
+def test_an_option_whose_package_is_missing_names_it(words: list[str], package: str) -> None:
     error = failed("start", *words)
     assert isinstance(error, PluginError)
     assert f"and {package} has not been published yet" in str(error)
 
 
-def test_nothing_is_wanted_where_every_quantity_is_0(capfd):
+def test_nothing_is_wanted_where_every_quantity_is_0(capfd: pytest.CaptureFixture[str]) -> None:
     assert call("start", "web=0").exit_code == 0
     assert "Nothing is left to run" in capfd.readouterr().out
 
@@ -84,12 +87,14 @@ def test_nothing_is_wanted_where_every_quantity_is_0(capfd):
     ],
     ids=str,
 )
-def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(install, capfd, words, told):
+def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(
+    install: Installer, capfd: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
     install("hsup-driver-sized", SIZED)
     assert call("start", "--oneshot", "-d", "sized", *words).exit_code == 255
     assert f"Cannot start: {told}" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["web=1:eco"], ["web=1", "--size", "eco"]], ids=str)
-def test_a_driver_that_limits_nothing_refuses_sizes(words):
+def test_a_driver_that_limits_nothing_refuses_sizes(words: list[str]) -> None:
     assert 'driver "simple" does not limit dynos' in str(call("start", *words).exception)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,7 +100,7 @@ def hsup_register_drivers():
 """
 
 
-def test_start_works_where_standard_error_is_closed(directory):
+def test_start_works_where_standard_error_is_closed(directory: Path) -> None:
     words = [sys.executable, "-m", "hsup", "start", "web=0"]
     ended = subprocess.run(
         ["sh", "-c", 'exec "$@" 2>&-', "sh", *words],
@@ -112,8 +113,8 @@ def test_start_works_where_standard_error_is_closed(directory):
 
 
 def test_start_ends_though_a_service_does_not_where_the_first_release_cannot_be_run(
-    directory, install
-):
+    directory: Path, install: Installer
+) -> None:
     install("hsup-stubborn", STUBBORN.format(error="DriverError('the engine is away')"))
     words = [sys.executable, "-m", "hsup", "start", "-d", "unable"]
     ended = subprocess.run(words, cwd=directory, capture_output=True, check=False, timeout=60)

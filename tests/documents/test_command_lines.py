@@ -52,11 +52,11 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("call", sorted(set(calls())))
-def test_every_call_of_hsup_is_one(call):
+def test_every_call_of_hsup_is_one(call: str) -> None:
     parse(shlex.split(call.partition(": ")[2], comments=True))
 
 
 @pytest.mark.parametrize("words", [["start", "--no-such"], ["stacks", "pul"], ["run"]])
-def test_a_wrong_call_is_found(words):
+def test_a_wrong_call_is_found(words: list[str]) -> None:
     with pytest.raises(click.UsageError):
         parse(words)

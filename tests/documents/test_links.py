@@ -39,11 +39,13 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_somewhere(page):
+def test_links_lead_somewhere(page: Path) -> None:
     assert not list(broken_links(page))
 
 
-def test_a_link_that_leads_nowhere_is_found(monkeypatch, tmp_path):
+def test_a_link_that_leads_nowhere_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(globals(), "name_of", lambda path: path.name)
     (tmp_path / "other.md").write_text("## A heading, here\n")
     page = tmp_path / "page.md"
@@ -52,11 +54,11 @@ def test_a_link_that_leads_nowhere_is_found(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("plugins/*/README.md")), ids=name_of)
-def test_the_readme_of_a_plugin_stands_by_itself(page):
+def test_the_readme_of_a_plugin_stands_by_itself(page: Path) -> None:
     assert all(one.startswith("https://") for one in LINK.findall(prose(page)))
 
 
-def test_what_a_package_index_shows_of_hsup_stands_by_itself():
+def test_what_a_package_index_shows_of_hsup_stands_by_itself() -> None:
     pytest.importorskip("hatch_fancy_pypi_readme", reason="what makes the text is not installed")
     make = [sys.executable, "-m", "hatch_fancy_pypi_readme"]
     shown = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -95,28 +95,28 @@ def names_in(module: Path) -> set[str]:
     return found
 
 
-def test_pages_and_modules_are_found():
+def test_pages_and_modules_are_found() -> None:
     assert {"README.md", "docs/index.md", "plugins/README.md"} <= set(map(name_of, PAGES))
     assert len(MODULES) > 200
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_what_a_page_names_exists(page):
+def test_what_a_page_names_exists(page: Path) -> None:
     assert not list(wrong_names(prose(page), name_of(page)))
 
 
-def test_what_docstrings_name_exists():
+def test_what_docstrings_name_exists() -> None:
     assert not [text for path in MODULES for text in wrong_names(docstrings(path), name_of(path))]
 
 
-def test_files_that_the_code_names_exist():
+def test_files_that_the_code_names_exist() -> None:
     """In comments and docstrings, with backticks or without."""
     named = {path for module in MODULES for path in OWN_FILE.findall(module.read_text())}
     assert named
     assert not {path for path in named if not (ROOT / path).exists()}
 
 
-def test_a_name_that_does_not_exist_is_found():
+def test_a_name_that_does_not_exist_is_found() -> None:
     text = "`hsup.model.Release`, `hsup.model.Relaese`, `hsup/model.py`, `hsup/modle.py`"
     assert list(wrong_names(text, "x")) == [
         "x: `hsup.model.Relaese` does not exist",

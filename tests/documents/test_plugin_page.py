@@ -68,7 +68,7 @@ def call(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_page_has_four_files_and_a_test(nice):
+def test_the_page_has_four_files_and_a_test(nice: Path) -> None:
     names = {str(path.relative_to(nice)) for path in nice.rglob("*.py")}
     assert names == {
         "hsup_driver_nice/__init__.py",
@@ -78,13 +78,13 @@ def test_the_page_has_four_files_and_a_test(nice):
     }
 
 
-def test_the_plugin_is_listed(nice):
+def test_the_plugin_is_listed(nice: Path) -> None:
     listed = json.loads(call(nice, "hsup", "plugins", "--json").stdout)
     assert "nice" in listed["drivers"]
     assert not listed["faults"]
 
 
-def test_the_driver_runs_dynos(nice):
+def test_the_driver_runs_dynos(nice: Path) -> None:
     (nice / "Procfile").write_text("worker: echo $DYNO has nice $(nice); exit 3\n")
     ended = call(nice, "hsup", "start", "-d", "nice", "--oneshot", "--log-format", "raw")
     own = os.nice(0)
@@ -92,7 +92,7 @@ def test_the_driver_runs_dynos(nice):
     assert ended.returncode == 3
 
 
-def test_the_checks_fail_that_the_page_names(nice):
+def test_the_checks_fail_that_the_page_names(nice: Path) -> None:
     ended = call(nice, "pytest", "-q", "-rfs", "-p", "no:cacheprovider", "test_nice_driver.py")
     failed = set(re.findall(r"^FAILED .*::(test_\w+)", ended.stdout, re.MULTILINE))
     text = PAGE.read_text()

@@ -23,19 +23,19 @@ def variables_in(text: str) -> set[str]:
     return {one for one in VARIABLE.findall(text) if not GIVEN.fullmatch(one)}
 
 
-def test_every_variable_is_in_the_reference():
+def test_every_variable_is_in_the_reference() -> None:
     read = {one for text in all_strings() if VARIABLE.fullmatch(text) for one in variables_in(text)}
     assert len(read) > 50
     page = (DOCS / "reference/variables.md").read_text()
     assert not read - variables_in(page + made("shared-options", "commands"))
 
 
-def test_every_variable_of_the_reference_is_one():
+def test_every_variable_of_the_reference_is_one() -> None:
     assert not {one for one in variables_in((DOCS / "reference/variables.md").read_text())
                 if one not in CODE}  # fmt: skip
 
 
-def test_every_event_is_in_the_reference():
+def test_every_event_is_in_the_reference() -> None:
     told = {event.hook.removeprefix("hsup_") for event in events.Supervision.__args__}
     told |= set(re.findall(r'LogEvent\("(\w+)"', CODE))
     page = (DOCS / "reference/log.md").read_text() + made("log-lines")
@@ -47,15 +47,15 @@ def made(*parts: str) -> str:
     return "\n".join(generated().PARTS[part]() for part in parts)
 
 
-def test_every_size_is_in_the_reference():
+def test_every_size_is_in_the_reference() -> None:
     assert not {name for name in SIZES if f"`{name}`" not in made("sizes")}
 
 
-def test_every_transition_is_in_the_concepts():
+def test_every_transition_is_in_the_concepts() -> None:
     assert len(made("lifecycle").splitlines()) == len(TABLE) + 2
 
 
-def test_the_architecture_has_every_contract_of_imports():
+def test_the_architecture_has_every_contract_of_imports() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = settings["tool"]["importlinter"]["contracts"]
     page = (DOCS / "architecture.md").read_text().partition("| contract | says |")[2]
@@ -63,14 +63,14 @@ def test_the_architecture_has_every_contract_of_imports():
     assert rows == ["---", *(contract["name"] for contract in contracts)]
 
 
-def test_every_part_that_is_made_is_on_a_page():
+def test_every_part_that_is_made_is_on_a_page() -> None:
     pages = "\n".join(path.read_text() for path in DOCS.rglob("*.md"))
     asked = set(re.findall(r"^<!-- generated: (.+) -->$", pages, re.MULTILINE))
     assert asked == set(generated().PARTS)
 
 
 @pytest.mark.parametrize("command", ["start", "run", "stacks import", "releases"])
-def test_every_command_has_its_section(command):
+def test_every_command_has_its_section(command: str) -> None:
     assert f"### hsup {command}\n" in made("commands")
 
 
@@ -89,11 +89,11 @@ def is_said(message: str) -> bool:
 
 
 @pytest.mark.parametrize("message", sorted(set(messages())))
-def test_every_message_of_troubleshooting_is_one_of_hsups(message):
+def test_every_message_of_troubleshooting_is_one_of_hsups(message: str) -> None:
     assert message.strip("…\" :,.'")
     assert is_said(message)
 
 
-def test_a_message_that_hsup_does_not_say_is_found():
+def test_a_message_that_hsup_does_not_say_is_found() -> None:
     assert is_said('there is no … "…"')
     assert not is_said("there is no … at all, whatever you do")

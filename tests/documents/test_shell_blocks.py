@@ -177,7 +177,7 @@ class Session:
         """Wait until the other terminal has what a page shows, in whichever order."""
         for shown in block.text.splitlines():
 
-            def is_there(printed, shown=shown):
+            def is_there(printed: str, shown: str = shown) -> bool:
                 return any(matches(shown, other) for other in printed.splitlines())
 
             self.wait_for(shown, is_there, block)
@@ -261,7 +261,9 @@ def reach_pypi(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_of_a_page_do_what_it_says(page, tmp_path, network):
+def test_the_blocks_of_a_page_do_what_it_says(
+    page: str, tmp_path: Path, network: tuple[str, ...]
+) -> None:
     if not network and port_is_taken(5000):
         pytest.skip("port 5000 is taken, and only root can have a network of its own")
     home = tmp_path / "home"
@@ -315,14 +317,14 @@ def port_is_taken(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_every_block_of_the_pages_is_run_or_says_why_not():
+def test_every_block_of_the_pages_is_run_or_says_why_not() -> None:
     for page in PAGES:
         for block in blocks_of((ROOT / page).read_text()):
             if block.language == "sh" and block.way.startswith("not"):
                 assert len(block.way) > len("not, because"), f"{page}:{block.line} gives no reason"
 
 
-def test_a_page_with_a_wrong_output_fails(tmp_path):
+def test_a_page_with_a_wrong_output_fails(tmp_path: Path) -> None:
     session = Session(tmp_path, tmp_path, ())
     session.run(Block(1, "sh", "echo one; echo two", ()))
     session.expect(Block(2, "text", "one\nt…", ("output",)))
@@ -332,7 +334,7 @@ def test_a_page_with_a_wrong_output_fails(tmp_path):
         session.run(Block(4, "sh", "echo one; false; echo two", ()))
 
 
-def test_a_session_keeps_its_directory_and_its_variables(tmp_path):
+def test_a_session_keeps_its_directory_and_its_variables(tmp_path: Path) -> None:
     session = Session(tmp_path, tmp_path, ())
     session.run(Block(1, "sh", "mkdir here; cd here; export NAME=value; OTHER=x", ()))
     session.run(Block(2, "sh", 'echo "${PWD##*/} $NAME ${OTHER-none}"', ()))

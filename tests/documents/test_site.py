@@ -33,20 +33,20 @@ def build(site: Path, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_a_page_whose_links_lead_somewhere_is_built(site):
+def test_a_page_whose_links_lead_somewhere_is_built(site: Path) -> None:
     built = build(site, "[one](other.md) [two](other.md#a-part)\n\n<!-- generated: sizes -->")
     assert built.returncode == 0, built.stderr
     assert "performance-2xl" in (site / "out/index.html").read_text()
 
 
 @pytest.mark.parametrize("link", ["none.md", "other.md#none", "#none"])
-def test_a_link_that_leads_nowhere_is_an_error(site, link):
+def test_a_link_that_leads_nowhere_is_an_error(site: Path, link: str) -> None:
     built = build(site, f"[one]({link})")
     assert built.returncode
     assert "xref_missing" in built.stderr
 
 
-def test_code_in_docstrings_is_set_as_code(site):
+def test_code_in_docstrings_is_set_as_code(site: Path) -> None:
     built = build(
         site, "```{eval-rst}\n.. autofunction:: hsup.hookspecs.hsup_register_drivers\n```"
     )

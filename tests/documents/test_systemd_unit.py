@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.documents.pages import DOCS
 UNIT, *_ = re.findall(r"```ini\n(.*?)```", (DOCS / "guides/systemd.md").read_text(), re.DOTALL)
 
 
-def test_systemd_knows_all_that_the_unit_says(tmp_path):
+def test_systemd_knows_all_that_the_unit_says(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze, which verifies units, is not installed")
     unit = tmp_path / "hsup.service"
@@ -24,7 +25,7 @@ def test_systemd_knows_all_that_the_unit_says(tmp_path):
     assert "hsup.service" not in told.stderr
 
 
-def test_a_wrong_line_of_a_unit_is_found(tmp_path):
+def test_a_wrong_line_of_a_unit_is_found(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze, which verifies units, is not installed")
     unit = tmp_path / "hsup.service"

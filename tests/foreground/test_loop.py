@@ -31,7 +31,7 @@ def fill(descriptor: int) -> None:
         pass
 
 
-def test_a_reader_is_called_when_there_is_something_to_read(pipe):
+def test_a_reader_is_called_when_there_is_something_to_read(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     loop, read = Loop(), []
     loop.add_reader(reading, lambda: read.append(os.read(reading, 100)))
@@ -41,7 +41,7 @@ def test_a_reader_is_called_when_there_is_something_to_read(pipe):
     assert read == [b"word"]
 
 
-def test_a_reader_and_a_writer_of_one_descriptor_are_called_for_what_is_theirs():
+def test_a_reader_and_a_writer_of_one_descriptor_are_called_for_what_is_theirs() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         loop, called = Loop(), []
@@ -59,7 +59,7 @@ def test_a_reader_and_a_writer_of_one_descriptor_are_called_for_what_is_theirs()
         assert called == ["write", "read", "write"]
 
 
-def test_the_end_of_the_other_side_is_told_to_both(pipe):
+def test_the_end_of_the_other_side_is_told_to_both(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     loop, called = Loop(), []
     loop.add_reader(reading, lambda: called.append("read"))
@@ -68,7 +68,7 @@ def test_the_end_of_the_other_side_is_told_to_both(pipe):
     assert called == ["read"]
 
 
-def test_a_writer_is_told_that_nobody_reads_any_more(pipe):
+def test_a_writer_is_told_that_nobody_reads_any_more(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     fill(writing)
     loop, called = Loop(), []
@@ -78,12 +78,12 @@ def test_a_writer_is_told_that_nobody_reads_any_more(pipe):
     assert called == ["write"]
 
 
-def test_what_was_removed_in_the_same_turn_is_not_called(pipe):
+def test_what_was_removed_in_the_same_turn_is_not_called(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     other = os.dup(reading)
     loop, called = Loop(), []
 
-    def take(own, others):
+    def take(own: int, others: int) -> None:
         called.append(own)
         loop.remove_reader(others)
 
@@ -95,13 +95,13 @@ def test_what_was_removed_in_the_same_turn_is_not_called(pipe):
     assert len(called) == 1
 
 
-def test_to_remove_what_is_not_there_is_nothing(pipe):
+def test_to_remove_what_is_not_there_is_nothing(pipe: tuple[int, int]) -> None:
     loop = Loop()
     loop.remove_reader(pipe[0])
     loop.remove_writer(-1)
 
 
-def test_timers_are_called_once_in_their_turn():
+def test_timers_are_called_once_in_their_turn() -> None:
     loop, called = Loop(), []
     loop.call_later(0.02, lambda: called.append("second"))
     loop.call_later(0, lambda: called.append("first"))
@@ -112,7 +112,7 @@ def test_timers_are_called_once_in_their_turn():
     assert called == ["first", "second"]
 
 
-def test_a_timer_may_be_further_away_than_the_kernel_waits(pipe):
+def test_a_timer_may_be_further_away_than_the_kernel_waits(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     loop, called = Loop(), []
     loop.call_later(1e9, lambda: called.append("never"))
@@ -122,7 +122,7 @@ def test_a_timer_may_be_further_away_than_the_kernel_waits(pipe):
     assert called == ["read"]
 
 
-def test_a_timer_may_set_another():
+def test_a_timer_may_set_another() -> None:
     loop, called = Loop(), []
     loop.call_later(0, lambda: loop.call_later(0, lambda: called.append("second")))
     loop.run_once()
@@ -131,7 +131,7 @@ def test_a_timer_may_set_another():
     assert called == ["second"]
 
 
-def test_a_wait_for_room_ends_with_it(pipe):
+def test_a_wait_for_room_ends_with_it(pipe: tuple[int, int]) -> None:
     _, writing = pipe
     woken, wake = os.pipe()
     os.write(wake, b"x")
@@ -140,7 +140,7 @@ def test_a_wait_for_room_ends_with_it(pipe):
     os.close(wake)
 
 
-def test_while_there_is_no_room_one_other_and_timers_are_called(pipe):
+def test_while_there_is_no_room_one_other_and_timers_are_called(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     fill(writing)
     woken, wake = os.pipe()
@@ -148,7 +148,7 @@ def test_while_there_is_no_room_one_other_and_timers_are_called(pipe):
     called: list[object] = []
     loop.add_reader(reading, lambda: called.append("never"))
 
-    def wait():
+    def wait() -> object:
         return loop.wait_writable(writing, woken, lambda: called.append(os.read(woken, 1)))
 
     os.write(wake, b"x")
@@ -162,7 +162,7 @@ def test_while_there_is_no_room_one_other_and_timers_are_called(pipe):
     os.close(wake)
 
 
-def test_a_last_look_for_room_takes_as_long_as_it_may(pipe):
+def test_a_last_look_for_room_takes_as_long_as_it_may(pipe: tuple[int, int]) -> None:
     _, writing = pipe
     assert is_writable(writing, 0)
     fill(writing)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,21 +52,21 @@ def ended(started: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.mark.parametrize(("line", "status"), [("exit 3", 3), ("kill -9 $$", 137), ("exit 0", 0)])
-def test_the_status_is_the_programs(line, status):
+def test_the_status_is_the_programs(line: str, status: int) -> None:
     assert run(line) == (b"", b"", status)
 
 
-def test_the_streams_stay_apart():
+def test_the_streams_stay_apart() -> None:
     assert run("echo out; echo err >&2") == (b"out\n", b"err\n", 0)
 
 
-def test_megabytes_pass_both_ways_unchanged():
+def test_megabytes_pass_both_ways_unchanged() -> None:
     data = os.urandom(3_000_000)
     out, err, status = run("cat", given=data)
     assert (out == data, err, status) == (True, b"", 0)
 
 
-def test_the_end_of_the_input_is_passed_on_while_it_runs():
+def test_the_end_of_the_input_is_passed_on_while_it_runs() -> None:
     with running("cat; echo over") as started:
         started.stdin.write(b"one\n")
         started.stdin.flush()
@@ -76,11 +76,11 @@ def test_the_end_of_the_input_is_passed_on_while_it_runs():
         assert ended(started) == 0
 
 
-def test_a_program_that_leaves_its_input_unread_ends_well():
+def test_a_program_that_leaves_its_input_unread_ends_well() -> None:
     assert run("head -c 1", given=b"x" * 3_000_000) == (b"x", b"", 0)
 
 
-def test_what_follows_in_the_input_is_left_to_others(tmp_path):
+def test_what_follows_in_the_input_is_left_to_others(tmp_path: Path) -> None:
     """Only a little is read ahead for a dyno that reads nothing."""
     file = tmp_path / "file"
     file.write_bytes(bytes(1 << 20))
@@ -90,7 +90,7 @@ def test_what_follows_in_the_input_is_left_to_others(tmp_path):
 
 
 @pytest.mark.parametrize(("path", "count"), [("/dev/null", b"0\n"), (SCRIPT, None)])
-def test_a_file_is_read_to_its_end(path, count):
+def test_a_file_is_read_to_its_end(path: str | Path, count: bytes | None) -> None:
     opened = os.open(path, os.O_RDONLY)
     try:
         out, _, status = run("wc -c", stdin=opened)
@@ -99,7 +99,7 @@ def test_a_file_is_read_to_its_end(path, count):
     assert (out, status) == (count or b"%d\n" % SCRIPT.stat().st_size, 0)
 
 
-def test_a_stream_that_was_made_non_blocking_loses_nothing():
+def test_a_stream_that_was_made_non_blocking_loses_nothing() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with running("head -c 3000000 /dev/zero", stdout=writing) as started:
@@ -113,7 +113,7 @@ def test_a_stream_that_was_made_non_blocking_loses_nothing():
     assert read == 3_000_000
 
 
-def test_sigterm_goes_to_the_program_which_has_its_grace():
+def test_sigterm_goes_to_the_program_which_has_its_grace() -> None:
     with running(f"trap 'sleep 0.3; echo told; exit 9' TERM; echo ready; {ENDLESS}") as started:
         started.stdout.readline()
         started.terminate()
@@ -121,7 +121,7 @@ def test_sigterm_goes_to_the_program_which_has_its_grace():
         assert ended(started) == 9
 
 
-def test_after_the_grace_it_is_killed():
+def test_after_the_grace_it_is_killed() -> None:
     with running(f"trap '' TERM; echo ready; {ENDLESS}", "--grace", 0.1) as started:
         started.stdout.readline()
         started.terminate()
@@ -129,7 +129,7 @@ def test_after_the_grace_it_is_killed():
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP], ids=str)
-def test_another_sigterm_ends_the_grace(first):
+def test_another_sigterm_ends_the_grace(first: signal.Signals) -> None:
     with running(f"trap 'echo told' TERM HUP; echo ready; {ENDLESS}") as started:
         started.stdout.readline()
         started.send_signal(first)
@@ -139,7 +139,7 @@ def test_another_sigterm_ends_the_grace(first):
         assert ended(started) == 137
 
 
-def test_a_sigterm_that_comes_twice_at_once_is_one():
+def test_a_sigterm_that_comes_twice_at_once_is_one() -> None:
     line = f"trap 'echo told; sleep 0.5; exit 9' TERM; echo ready; {ENDLESS}"
     with running(line) as started:
         started.stdout.readline()
@@ -149,7 +149,7 @@ def test_a_sigterm_that_comes_twice_at_once_is_one():
         assert ended(started) == 9
 
 
-def test_a_hang_up_comes_twice_and_the_program_has_its_grace_all_the_same():
+def test_a_hang_up_comes_twice_and_the_program_has_its_grace_all_the_same() -> None:
     line = f"trap 'echo told; trap - HUP; sleep 0.5; exit 9' HUP; echo ready; {ENDLESS}"
     with running(line) as started:
         started.stdout.readline()
@@ -159,7 +159,7 @@ def test_a_hang_up_comes_twice_and_the_program_has_its_grace_all_the_same():
         assert ended(started) == 9
 
 
-def test_other_signals_are_passed_on_also_during_the_grace():
+def test_other_signals_are_passed_on_also_during_the_grace() -> None:
     line = f"trap 'echo one' USR1; trap 'echo told' TERM; echo ready; {ENDLESS}"
     with running(line, "--grace", 600) as started:
         started.stdout.readline()
@@ -176,14 +176,14 @@ def test_other_signals_are_passed_on_also_during_the_grace():
         assert ended(started) == 137
 
 
-def test_what_the_program_leaves_running_is_killed():
+def test_what_the_program_leaves_running_is_killed() -> None:
     """Otherwise it would keep the output open for ever."""
     with running("sleep 600 & echo done") as started:
         assert started.stdout.read() == b"done\n"
         assert ended(started) == 0
 
 
-def test_what_is_left_has_its_grace_where_the_program_was_told_to_end():
+def test_what_is_left_has_its_grace_where_the_program_was_told_to_end() -> None:
     line = "(trap 'sleep 0.5; echo last; exit' TERM; echo ready; while :; do sleep 0.05; done) & "
     line += "trap 'exit 4' TERM; wait"
     with running(line) as started:
@@ -198,7 +198,9 @@ def test_what_is_left_has_its_grace_where_the_program_was_told_to_end():
     [(("--break-off",), {141, 143}), ((), {141})],
     ids=["told to end", "by its pipe"],
 )
-def test_a_reader_that_goes_away_ends_the_program_and_is_no_error(options, status):
+def test_a_reader_that_goes_away_ends_the_program_and_is_no_error(
+    options: tuple[str, ...], status: set[int]
+) -> None:
     with running("yes", *options) as started:
         assert started.stdout.readline() == b"y\n"
         started.stdout.close()
@@ -206,7 +208,7 @@ def test_a_reader_that_goes_away_ends_the_program_and_is_no_error(options, statu
         assert started.stderr.read() == b""
 
 
-def test_who_writes_nothing_more_is_told_that_nobody_reads():
+def test_who_writes_nothing_more_is_told_that_nobody_reads() -> None:
     """Only a signal can tell it; with a pipe of its own it would notice when it writes."""
     line = "trap 'exit 3' PIPE; trap '' TERM; echo ready; read; echo last; "
     line += "while :; do sleep 0.05; done"
@@ -218,7 +220,7 @@ def test_who_writes_nothing_more_is_told_that_nobody_reads():
         assert ended(started) == 3
 
 
-def test_who_ignores_that_nobody_reads_is_killed_after_the_grace():
+def test_who_ignores_that_nobody_reads_is_killed_after_the_grace() -> None:
     line = "trap '' PIPE TERM; while :; do echo line; sleep 0.01; done 2>/dev/null"
     with running(line, "--break-off", "--grace", 0.2) as started:
         started.stdout.readline()
@@ -227,7 +229,7 @@ def test_who_ignores_that_nobody_reads_is_killed_after_the_grace():
 
 
 @pytest.mark.parametrize("options", [("--break-off",), ()], ids=["told to end", "by its pipe"])
-def test_a_disk_that_is_full_is_told(options):
+def test_a_disk_that_is_full_is_told(options: tuple[str, ...]) -> None:
     with open("/dev/full", "wb") as full:
         _, err, status = run("yes", *options, stdout=full)
     hint = b"check where standard output goes\n"
@@ -235,8 +237,8 @@ def test_a_disk_that_is_full_is_told(options):
     assert status == 1
 
 
-def test_a_file_that_may_not_grow_is_told(tmp_path):
-    def limit():
+def test_a_file_that_may_not_grow_is_told(tmp_path: Path) -> None:
+    def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     with (tmp_path / "out").open("wb") as out:
@@ -248,14 +250,14 @@ def test_a_file_that_may_not_grow_is_told(tmp_path):
     assert (tmp_path / "out").stat().st_size == 100_000
 
 
-def test_signals_are_heard_where_nobody_reads():
+def test_signals_are_heard_where_nobody_reads() -> None:
     with running("trap '' PIPE; echo first; sleep 0.2; yes", "--grace", 0.2) as started:
         time.sleep(1)  # so that all pipes on the way are full
         started.terminate()
         assert ended(started) in {137, 143}
 
 
-def test_who_reads_late_gets_what_was_written_before_the_kill():
+def test_who_reads_late_gets_what_was_written_before_the_kill() -> None:
     line = f"trap '' TERM; head -c 200000 /dev/zero; echo over >&2; {ENDLESS}"
     with running(line, "--grace", 0.1) as started:
         assert os.read(started.stdout.fileno(), 1) == b"\0"
@@ -311,7 +313,7 @@ class Screen:
 def screen() -> Iterator[Callable[..., Screen]]:
     made = []
 
-    def make(line, *options, around=()):
+    def make(line: str, *options: object, around: Sequence[str] = ()) -> Screen:
         words = [sys.executable, str(SCRIPT), line, "--terminal", *map(str, options)]
         made.append(Screen(*around, *words))
         return made[0]
@@ -321,7 +323,7 @@ def screen() -> Iterator[Callable[..., Screen]]:
         one.close()
 
 
-def test_a_terminal_has_the_keys_that_are_typed(screen):
+def test_a_terminal_has_the_keys_that_are_typed(screen: Callable[..., Screen]) -> None:
     one = screen("stty raw -echo; echo ready; head -c 3 | od -An -tx1")
     one.wait_for(b"ready")
     one.type(b"\x03\x1ax")
@@ -329,7 +331,7 @@ def test_a_terminal_has_the_keys_that_are_typed(screen):
     assert one.ended() == 0
 
 
-def test_a_change_of_the_window_reaches_the_program(screen):
+def test_a_change_of_the_window_reaches_the_program(screen: Callable[..., Screen]) -> None:
     one = screen("trap 'stty size' WINCH; echo ready; until read -t 0.05; do :; done")
     one.wait_for(b"ready")
     one.resize(50, 132)
@@ -338,7 +340,7 @@ def test_a_change_of_the_window_reaches_the_program(screen):
     assert one.ended() == 0
 
 
-def test_the_modes_of_the_terminal_are_given_back(screen):
+def test_the_modes_of_the_terminal_are_given_back(screen: Callable[..., Screen]) -> None:
     one = screen("echo ready; read line")
     before = termios.tcgetattr(one.slave)
     one.wait_for(b"ready")
@@ -348,7 +350,7 @@ def test_the_modes_of_the_terminal_are_given_back(screen):
     assert termios.tcgetattr(one.slave) == before
 
 
-def test_a_terminal_of_another_job_is_left_alone(screen):
+def test_a_terminal_of_another_job_is_left_alone(screen: Callable[..., Screen]) -> None:
     background = 'set -m; "$@" & read line; echo got $line; read line; kill %1; wait %1'
     line = "trap 'exit 9' TERM; echo ready; while :; do echo alive; sleep 0.02; done"
     one = screen(line, around=("bash", "-c", background, "bash"))
@@ -364,7 +366,9 @@ def test_a_terminal_of_another_job_is_left_alone(screen):
 
 
 @pytest.mark.parametrize("goes_on", ["while :; do echo x; sleep 0.01; done", "sleep 600 & wait"])
-def test_a_program_has_its_grace_when_the_terminal_is_closed(screen, tmp_path, goes_on):
+def test_a_program_has_its_grace_when_the_terminal_is_closed(
+    screen: Callable[..., Screen], tmp_path: Path, goes_on: str
+) -> None:
     """Writing to the terminal fails then, and SIGHUP may come before or after that."""
     mark = tmp_path / "ended"
     one = screen(f"trap 'trap - HUP; sleep 0.5; touch {mark}; exit 9' HUP; echo ready; {goes_on}")
@@ -374,7 +378,9 @@ def test_a_program_has_its_grace_when_the_terminal_is_closed(screen, tmp_path, g
     assert mark.exists()
 
 
-def test_a_terminal_that_is_closed_ends_nothing_after_nohup(screen, tmp_path):
+def test_a_terminal_that_is_closed_ends_nothing_after_nohup(
+    screen: Callable[..., Screen], tmp_path: Path
+) -> None:
     mark = tmp_path / "ended"
     line = f"echo ready; for i in {{1..20}}; do echo x; sleep 0.02; done; touch {mark}; exit 5"
     one = screen(line, "--grace", 0.1, around=("env", "--ignore-signal=HUP"))
@@ -384,7 +390,7 @@ def test_a_terminal_that_is_closed_ends_nothing_after_nohup(screen, tmp_path):
     assert mark.exists()
 
 
-def test_the_last_words_on_a_terminal_are_not_lost(screen):
+def test_the_last_words_on_a_terminal_are_not_lost(screen: Callable[..., Screen]) -> None:
     one = screen("seq 20000")
     one.wait_for(b"\n20000\r\n")
     assert one.ended() == 0

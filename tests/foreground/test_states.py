@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from signal import SIGHUP, SIGTERM
+from signal import SIGHUP, SIGTERM, Signals
 from typing import Any
 
 import pytest
@@ -36,22 +36,24 @@ def expected(state: State, given: Input) -> tuple[State, Action]:
 
 
 @pytest.mark.parametrize(("state", "given"), [*itertools.product(State, Input)], ids=told)
-def test_each_cell_leads_where_it_should(state, given):
+def test_each_cell_leads_where_it_should(state: State, given: Input) -> None:
     assert step(state, given) == expected(state, given)
 
 
-def test_the_table_has_no_cell_that_changes_nothing():
+def test_the_table_has_no_cell_that_changes_nothing() -> None:
     assert all((state, Action.NOTHING) != result for (state, _), result in TABLE.items()), (
         "the rest is left out"
     )
 
 
 @pytest.mark.parametrize(("number", "given"), [(SIGHUP, Input.HANG_UP), (SIGTERM, Input.TERMINATE)])
-def test_it_agrees_with_what_the_signals_are_to_other_drivers(number, given):
+def test_it_agrees_with_what_the_signals_are_to_other_drivers(
+    number: Signals, given: Input
+) -> None:
     stopping, action = step(State.RUNNING, given)
     assert (number in ENDING) == (action is Action.STOP)
     assert (number in HURRYING) == (step(stopping, given)[1] is Action.KILL)
 
 
-def test_nothing_follows_the_kill():
+def test_nothing_follows_the_kill() -> None:
     assert {step(State.KILLED, given) for given in Input} == {(State.KILLED, Action.NOTHING)}

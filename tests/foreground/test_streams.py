@@ -19,7 +19,7 @@ def standard_input() -> Iterator[tuple[int, Callable[[], None]]]:
     os.close(reading)
     ends = [writing]
 
-    def close():
+    def close() -> None:
         os.close(ends.pop())
 
     yield writing, close
@@ -51,12 +51,12 @@ class Taken:
         self.has_ended = True
 
 
-def test_all_is_written_though_the_stream_takes_it_in_pieces(pipe):
+def test_all_is_written_though_the_stream_takes_it_in_pieces(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     os.set_blocking(writing, False)
     data, read = os.urandom(1 << 20), []
 
-    def drain():
+    def drain() -> None:
         while part := os.read(reading, 1 << 16):
             read.append(part)
 
@@ -69,7 +69,7 @@ def test_all_is_written_though_the_stream_takes_it_in_pieces(pipe):
     assert b"".join(read) == data
 
 
-def test_a_stream_that_takes_no_more_is_not_written_to_again(pipe):
+def test_a_stream_that_takes_no_more_is_not_written_to_again(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     os.close(reading)
     asked = []
@@ -80,15 +80,17 @@ def test_a_stream_that_takes_no_more_is_not_written_to_again(pipe):
     assert isinstance(output.broken[writing], BrokenPipeError)
 
 
-def test_a_stream_without_room_is_given_up_as_one_that_nobody_reads(pipe):
+def test_a_stream_without_room_is_given_up_as_one_that_nobody_reads(pipe: tuple[int, int]) -> None:
     _, writing = pipe
     output = Output(lambda _: False)
     assert not output.write(writing, b"one")
     assert isinstance(output.broken[writing], BrokenPipeError)
 
 
-def test_what_goes_wrong_while_there_is_no_room_is_no_fault_of_the_stream(pipe):
-    def fail(_):
+def test_what_goes_wrong_while_there_is_no_room_is_no_fault_of_the_stream(
+    pipe: tuple[int, int],
+) -> None:
+    def fail(_: int) -> bool:
         raise OSError("something else")
 
     output = Output(fail)
@@ -97,14 +99,16 @@ def test_what_goes_wrong_while_there_is_no_room_is_no_fault_of_the_stream(pipe):
     assert output.broken == {}
 
 
-def test_the_reason_that_a_stream_takes_no_more_is_kept():
+def test_the_reason_that_a_stream_takes_no_more_is_kept() -> None:
     with open("/dev/full", "wb", buffering=0) as full:
         output = Output(lambda _: True)
         assert not output.write(full.fileno(), b"x")
         assert output.broken[full.fileno()].strerror == "No space left on device"
 
 
-def test_the_input_is_passed_on_with_its_end(pipe, standard_input):
+def test_the_input_is_passed_on_with_its_end(
+    pipe: tuple[int, int], standard_input: tuple[int, Callable[[], None]]
+) -> None:
     typed, close = standard_input
     loop, sink = Loop(), Taken(pipe[1], 100)
     Feed(loop, sink)
@@ -116,7 +120,9 @@ def test_the_input_is_passed_on_with_its_end(pipe, standard_input):
     assert sink.has_ended
 
 
-def test_the_end_follows_what_the_dyno_had_no_room_for(pipe, standard_input):
+def test_the_end_follows_what_the_dyno_had_no_room_for(
+    pipe: tuple[int, int], standard_input: tuple[int, Callable[[], None]]
+) -> None:
     typed, close = standard_input
     loop, sink = Loop(), Taken(pipe[1], 3)
     Feed(loop, sink)
@@ -130,7 +136,9 @@ def test_the_end_follows_what_the_dyno_had_no_room_for(pipe, standard_input):
     assert (sink.taken, sink.has_ended) == (b"words", True)
 
 
-def test_no_more_is_read_than_the_dyno_may_be_behind(pipe, standard_input):
+def test_no_more_is_read_than_the_dyno_may_be_behind(
+    pipe: tuple[int, int], standard_input: tuple[int, Callable[[], None]]
+) -> None:
     typed, _ = standard_input
     loop, sink = Loop(), Taken(pipe[1], 0)
     Feed(loop, sink)
@@ -151,7 +159,9 @@ def test_no_more_is_read_than_the_dyno_may_be_behind(pipe, standard_input):
     assert len(sink.taken) == written
 
 
-def test_a_dyno_that_reads_no_more_has_nothing_read(pipe, standard_input):
+def test_a_dyno_that_reads_no_more_has_nothing_read(
+    pipe: tuple[int, int], standard_input: tuple[int, Callable[[], None]]
+) -> None:
     typed, _ = standard_input
     loop, sink = Loop(), Taken(pipe[1], -1)
     Feed(loop, sink)
@@ -164,7 +174,9 @@ def test_a_dyno_that_reads_no_more_has_nothing_read(pipe, standard_input):
     assert os.read(0, 100) == b"for others"
 
 
-def test_what_comes_when_it_is_stopped_is_left_to_others(pipe, standard_input):
+def test_what_comes_when_it_is_stopped_is_left_to_others(
+    pipe: tuple[int, int], standard_input: tuple[int, Callable[[], None]]
+) -> None:
     typed, _ = standard_input
     loop, sink = Loop(), Taken(pipe[1], 100)
     Feed(loop, sink).stop()
@@ -176,7 +188,9 @@ def test_what_comes_when_it_is_stopped_is_left_to_others(pipe, standard_input):
 
 @pytest.mark.parametrize(("path", "content"), [("/dev/null", b""), ("/", b""), (__file__, None)])
 @pytest.mark.usefixtures("standard_input")
-def test_a_file_is_read_to_its_end_and_a_directory_is_at_its_end(pipe, path, content):
+def test_a_file_is_read_to_its_end_and_a_directory_is_at_its_end(
+    pipe: tuple[int, int], path: str, content: bytes | None
+) -> None:
     opened = os.open(path, os.O_RDONLY)
     os.dup2(opened, 0)
     os.close(opened)

@@ -132,7 +132,7 @@ class World:
     def _follow(self, client: Client) -> None:
         reader = Reader(client, "shop")
 
-        def url_of(slug):
+        def url_of(slug: str) -> str:
             reader.archive_url(slug)
             return self.server.url + BLOB  # whatever address was made up
 

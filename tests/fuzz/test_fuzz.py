@@ -18,7 +18,7 @@ DONE = re.compile(r"^Done (\d+) runs in (\d+) second", re.MULTILINE)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_no_input_is_too_much(target, capsys):
+def test_no_input_is_too_much(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("atheris", reason="atheris, which mutates the input, is not installed")
     program = f"tests.fuzz.{target}"
     log = OUTPUT / target / "log"

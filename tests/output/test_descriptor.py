@@ -10,6 +10,7 @@ import termios
 import tracemalloc
 import tty
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ def broken() -> Broken:
 def of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be opened anew, as where the pipe or terminal is another user's."""
 
-    def refuse(path, *_):
+    def refuse(path: str, *_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     monkeypatch.setattr(os, "open", refuse)
@@ -61,7 +62,9 @@ def pieces(text: bytes, size: int = 10_000) -> list[bytes]:
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-async def test_a_slow_reader_of_a_pipe_gets_everything_in_order(pipe, broken):
+async def test_a_slow_reader_of_a_pipe_gets_everything_in_order(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     for piece in pieces(TEXT):
@@ -72,7 +75,7 @@ async def test_a_slow_reader_of_a_pipe_gets_everything_in_order(pipe, broken):
     assert broken.errors == []
 
 
-async def test_writing_never_waits_for_the_reader(pipe, broken):
+async def test_writing_never_waits_for_the_reader(pipe: tuple[int, int], broken: Broken) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(TEXT)  # would block for ever
@@ -80,7 +83,9 @@ async def test_writing_never_waits_for_the_reader(pipe, broken):
     await writer.close()
 
 
-async def test_it_is_full_when_more_waits_than_should_and_drained_at_half(pipe, broken):
+async def test_it_is_full_when_more_waits_than_should_and_drained_at_half(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     assert not writer.is_full
@@ -100,7 +105,7 @@ async def test_it_is_full_when_more_waits_than_should_and_drained_at_half(pipe, 
     assert len(await reader) == left
 
 
-async def test_what_fits_is_written_at_once(pipe, broken):
+async def test_what_fits_is_written_at_once(pipe: tuple[int, int], broken: Broken) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(b"now\n")
@@ -108,7 +113,7 @@ async def test_what_fits_is_written_at_once(pipe, broken):
     await writer.close()
 
 
-async def test_writing_nothing_does_nothing(pipe, broken):
+async def test_writing_nothing_does_nothing(pipe: tuple[int, int], broken: Broken) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(b"")
@@ -117,7 +122,9 @@ async def test_writing_nothing_does_nothing(pipe, broken):
     await writer.close()
 
 
-async def test_what_is_written_while_some_waits_comes_after_it(pipe, broken):
+async def test_what_is_written_while_some_waits_comes_after_it(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(b"a" * 100_000)
@@ -129,7 +136,9 @@ async def test_what_is_written_while_some_waits_comes_after_it(pipe, broken):
     assert await reader == b"a" * left + b"b"
 
 
-async def test_what_waits_in_tiny_pieces_costs_no_more_than_its_size(pipe, broken):
+async def test_what_waits_in_tiny_pieces_costs_no_more_than_its_size(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     writer = DescriptorWriter(pipe[1], broken)
     writer.write(b"x" * 200_000)
     tracemalloc.start()
@@ -143,7 +152,9 @@ async def test_what_waits_in_tiny_pieces_costs_no_more_than_its_size(pipe, broke
     assert await reader == b"x" * 200_000 + b"y" * 200_000
 
 
-async def test_the_flags_of_the_given_description_are_not_touched(pipe, broken):
+async def test_the_flags_of_the_given_description_are_not_touched(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     flags = fcntl.fcntl(writing_end, fcntl.F_GETFL)
     writer = DescriptorWriter(writing_end, broken)
@@ -155,14 +166,18 @@ async def test_the_flags_of_the_given_description_are_not_touched(pipe, broken):
     assert fcntl.fcntl(writing_end, fcntl.F_GETFL) == flags
 
 
-async def test_closing_leaves_the_given_descriptor_open_and_no_other(pipe, broken):
+async def test_closing_leaves_the_given_descriptor_open_and_no_other(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     writer = DescriptorWriter(pipe[1], broken)
     await writer.close()
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-async def test_a_reader_that_is_gone_is_reported_once(pipe, broken):
+async def test_a_reader_that_is_gone_is_reported_once(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     os.close(reading_end)
@@ -173,7 +188,9 @@ async def test_a_reader_that_is_gone_is_reported_once(pipe, broken):
     await writer.close()
 
 
-async def test_a_reader_that_goes_while_some_waits_is_reported_once(pipe, broken):
+async def test_a_reader_that_goes_while_some_waits_is_reported_once(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(TEXT)
@@ -186,7 +203,7 @@ async def test_a_reader_that_goes_while_some_waits_is_reported_once(pipe, broken
     await writer.close()
 
 
-async def test_closing_ends_when_the_reader_goes(pipe, broken):
+async def test_closing_ends_when_the_reader_goes(pipe: tuple[int, int], broken: Broken) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(TEXT)
@@ -197,7 +214,7 @@ async def test_closing_ends_when_the_reader_goes(pipe, broken):
     await closing
 
 
-async def test_a_slow_reader_of_a_socket_gets_everything_in_order(broken):
+async def test_a_slow_reader_of_a_socket_gets_everything_in_order(broken: Broken) -> None:
     near, far = socket.socketpair()
     with near, far:
         writer = DescriptorWriter(near.fileno(), broken)
@@ -213,7 +230,7 @@ async def test_a_slow_reader_of_a_socket_gets_everything_in_order(broken):
         assert far.recv(100) == b"still open"
 
 
-async def test_a_socket_whose_other_end_is_gone_is_reported_once(broken):
+async def test_a_socket_whose_other_end_is_gone_is_reported_once(broken: Broken) -> None:
     near, far = socket.socketpair()
     with near:
         writer = DescriptorWriter(near.fileno(), broken)
@@ -224,7 +241,7 @@ async def test_a_socket_whose_other_end_is_gone_is_reported_once(broken):
     assert broken.errors == [errno.EPIPE]
 
 
-async def test_a_file_is_appended_to_where_its_offset_is(tmp_path, broken):
+async def test_a_file_is_appended_to_where_its_offset_is(tmp_path: Path, broken: Broken) -> None:
     path = tmp_path / "log"
     with path.open("wb", buffering=0) as file:
         file.write(b"before\n")
@@ -237,7 +254,7 @@ async def test_a_file_is_appended_to_where_its_offset_is(tmp_path, broken):
     assert path.read_bytes() == b"before\n" + TEXT + b"end\nafter\n"
 
 
-async def test_dev_null_takes_everything(broken):
+async def test_dev_null_takes_everything(broken: Broken) -> None:
     descriptor = os.open(os.devnull, os.O_WRONLY)
     writer = DescriptorWriter(descriptor, broken)
     writer.write(TEXT)
@@ -246,7 +263,7 @@ async def test_dev_null_takes_everything(broken):
     assert broken.errors == []
 
 
-async def test_a_full_disk_is_reported_and_the_next_lines_are_tried_again(broken):
+async def test_a_full_disk_is_reported_and_the_next_lines_are_tried_again(broken: Broken) -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     writer = DescriptorWriter(descriptor, broken)
     writer.write(b"a\n")
@@ -260,7 +277,7 @@ async def test_a_full_disk_is_reported_and_the_next_lines_are_tried_again(broken
     assert broken.errors == [errno.ENOSPC]
 
 
-async def test_a_slow_terminal_gets_everything_in_order(broken):
+async def test_a_slow_terminal_gets_everything_in_order(broken: Broken) -> None:
     text = TEXT[:200_000]
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -276,7 +293,7 @@ async def test_a_slow_terminal_gets_everything_in_order(broken):
     os.close(slave)
 
 
-async def test_a_terminal_that_is_gone_is_reported_once(broken):
+async def test_a_terminal_that_is_gone_is_reported_once(broken: Broken) -> None:
     master, slave = pty.openpty()
     writer = DescriptorWriter(slave, broken)
     os.close(master)
@@ -287,7 +304,9 @@ async def test_a_terminal_that_is_gone_is_reported_once(broken):
     assert broken.errors == [errno.EIO]
 
 
-async def test_what_is_left_when_closing_is_cancelled_is_dropped(pipe, broken):
+async def test_what_is_left_when_closing_is_cancelled_is_dropped(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
@@ -307,7 +326,9 @@ async def test_what_is_left_when_closing_is_cancelled_is_dropped(pipe, broken):
     assert broken.errors == []
 
 
-async def test_it_tells_how_much_its_reader_has_taken(pipe, broken):
+async def test_it_tells_how_much_its_reader_has_taken(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(b"x" * 100_000)
@@ -319,7 +340,9 @@ async def test_it_tells_how_much_its_reader_has_taken(pipe, broken):
 
 
 @pytest.mark.usefixtures("of_another_user")
-async def test_a_slow_reader_of_another_users_pipe_gets_everything_in_order(pipe, broken):
+async def test_a_slow_reader_of_another_users_pipe_gets_everything_in_order(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     for piece in pieces(TEXT):
@@ -333,7 +356,9 @@ async def test_a_slow_reader_of_another_users_pipe_gets_everything_in_order(pipe
 
 
 @pytest.mark.usefixtures("of_another_user")
-async def test_another_users_pipe_that_its_owner_unblocked_gets_everything_in_order(pipe, broken):
+async def test_another_users_pipe_that_its_owner_unblocked_gets_everything_in_order(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     os.set_blocking(writing_end, False)
     fcntl.fcntl(writing_end, fcntl.F_SETPIPE_SZ, 4096)
@@ -346,7 +371,9 @@ async def test_another_users_pipe_that_its_owner_unblocked_gets_everything_in_or
 
 
 @pytest.mark.usefixtures("of_another_user")
-async def test_a_reader_of_another_users_pipe_that_goes_is_reported_once(pipe, broken):
+async def test_a_reader_of_another_users_pipe_that_goes_is_reported_once(
+    pipe: tuple[int, int], broken: Broken
+) -> None:
     reading_end, writing_end = pipe
     writer = DescriptorWriter(writing_end, broken)
     writer.write(TEXT)
@@ -359,7 +386,9 @@ async def test_a_reader_of_another_users_pipe_that_goes_is_reported_once(pipe, b
 
 @pytest.mark.usefixtures("of_another_user")
 @pytest.mark.parametrize("text", [TEXT[:200_000], b"\n" * 40_000], ids=["lines", "newlines"])
-async def test_a_slow_terminal_of_another_user_gets_everything_in_order(broken, text):
+async def test_a_slow_terminal_of_another_user_gets_everything_in_order(
+    broken: Broken, text: bytes
+) -> None:
     master, slave = pty.openpty()
     writer = DescriptorWriter(slave, broken)
     for piece in pieces(text):
@@ -374,7 +403,7 @@ async def test_a_slow_terminal_of_another_user_gets_everything_in_order(broken, 
 
 
 @pytest.mark.usefixtures("of_another_user")
-async def test_a_stopped_terminal_of_another_user_is_not_waited_for(broken):
+async def test_a_stopped_terminal_of_another_user_is_not_waited_for(broken: Broken) -> None:
     master, slave = pty.openpty()
     termios.tcflow(slave, termios.TCOOFF)  # as ^S does
     writer = DescriptorWriter(slave, broken)

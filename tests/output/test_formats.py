@@ -26,13 +26,13 @@ def printed(name: str, lines: bytes, **rest: Any) -> bytes:
     return formatter(name, coloured=False)(batch(lines, **rest))
 
 
-def test_heroku_prints_as_heroku_logs_does():
+def test_heroku_prints_as_heroku_logs_does() -> None:
     assert printed("heroku", b"hello\n") == (
         b"2026-01-02T15:04:05.123456+00:00 app[web.1]: hello\n"
     )
 
 
-def test_heroku_puts_time_and_dyno_before_every_line():
+def test_heroku_puts_time_and_dyno_before_every_line() -> None:
     assert printed("heroku", b"a\n\nb\n", source="hsup") == (
         b"2026-01-02T15:04:05.123456+00:00 hsup[web.1]: a\n"
         b"2026-01-02T15:04:05.123456+00:00 hsup[web.1]: \n"
@@ -40,7 +40,7 @@ def test_heroku_puts_time_and_dyno_before_every_line():
     )
 
 
-def test_heroku_has_a_time_of_its_own_for_every_batch():
+def test_heroku_has_a_time_of_its_own_for_every_batch() -> None:
     form = formatter("heroku", coloured=False)
     times = [MOMENT, MOMENT + 1000, MOMENT + 10**9, MOMENT, 0]
     stamps = [form(batch(b"x\n", time=time)).split()[0] for time in times]
@@ -53,22 +53,22 @@ def test_heroku_has_a_time_of_its_own_for_every_batch():
     ]
 
 
-def test_plain_prints_the_dyno_and_a_bar():
+def test_plain_prints_the_dyno_and_a_bar() -> None:
     assert printed("plain", b"a\nb\n") == b"web.1 | a\nweb.1 | b\n"
 
 
-def test_plain_marks_what_hsup_says():
+def test_plain_marks_what_hsup_says() -> None:
     assert printed("plain", b"up\n", source="hsup") == b"web.1 * up\n"
 
 
-def test_plain_lines_up_from_the_longest_name_on():
+def test_plain_lines_up_from_the_longest_name_on() -> None:
     form = formatter("plain", coloured=False)
     assert form(batch(b"a\n")) == b"web.1 | a\n"
     assert form(batch(b"b\n", dyno="worker.12")) == b"worker.12 | b\n"
     assert form(batch(b"c\n")) == b"web.1     | c\n"
 
 
-def test_json_prints_an_object_a_line():
+def test_json_prints_an_object_a_line() -> None:
     text = printed("json", b"a\nb\n", stream="stderr").decode()
     rest = {
         "time": "2026-01-02T15:04:05.123456+00:00",
@@ -84,18 +84,18 @@ def test_json_prints_an_object_a_line():
     ]
 
 
-def test_raw_prints_the_bytes():
+def test_raw_prints_the_bytes() -> None:
     assert printed("raw", b"\x00\xff\r\nhalf") == b"\x00\xff\r\nhalf"
 
 
 def i_json(line: bytes) -> dict[str, Any]:
     """Parse a line as RFC 7493 has it: no duplicates, no lone surrogates, exact numbers."""
 
-    def unique(pairs):
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         assert len({name for name, _ in pairs}) == len(pairs)
         return dict(pairs)
 
-    def refuse(number):
+    def refuse(number: str) -> None:
         raise AssertionError(number)
 
     found = json.loads(line.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
@@ -124,7 +124,9 @@ ANY_LINES = st.lists(st.one_of(st.binary(), ANY_TEXT, ODD, st.just(b"\n"))).map(
 
 
 @given(lines=ANY_LINES, is_partial=st.booleans(), app=st.text(st.characters()))
-def test_json_is_i_json_whatever_a_dyno_writes_and_loses_no_byte(lines, is_partial, app):
+def test_json_is_i_json_whatever_a_dyno_writes_and_loses_no_byte(
+    lines: bytes, is_partial: bool, app: str
+) -> None:
     is_partial = is_partial and not lines.endswith(b"\n")
     given_batch = batch(lines)._replace(is_partial=is_partial, app=app, release=2**60)
     text = formatter("json", coloured=False)(given_batch)
@@ -138,12 +140,12 @@ def test_json_is_i_json_whatever_a_dyno_writes_and_loses_no_byte(lines, is_parti
     ]
 
 
-def test_json_shows_a_byte_that_is_no_utf8_and_has_the_line_as_it_was():
+def test_json_shows_a_byte_that_is_no_utf8_and_has_the_line_as_it_was() -> None:
     found = i_json(printed("json", b"caf\xe9\n"))
     assert (found["message"], found["base64"]) == ("caf\ufffd", "Y2Fm6Q==")
 
 
-def test_json_has_what_a_line_of_hsups_own_tells():
+def test_json_has_what_a_line_of_hsups_own_tells() -> None:
     event = LogEvent("exited", status=137)
     told = batch(b"x\n", source="hsup")._replace(app="shop", release=42, event=event)
     found = i_json(formatter("json", coloured=False)(told))
@@ -164,26 +166,26 @@ def test_json_has_what_a_line_of_hsups_own_tells():
 
 @pytest.mark.parametrize("name", ["heroku", "plain"])
 @given(lines=st.lists(st.binary(max_size=9).map(lambda line: line.replace(b"\n", b"")), min_size=1))
-def test_lines_follow_their_prefix_byte_by_byte(name, lines):
+def test_lines_follow_their_prefix_byte_by_byte(name: str, lines: list[bytes]) -> None:
     text = b"".join(line + b"\n" for line in lines)
     prefix = printed(name, b"\n").removesuffix(b"\n")
     assert printed(name, text) == b"".join(prefix + line + b"\n" for line in lines)
 
 
 @pytest.mark.parametrize("name", ["heroku", "plain"])
-def test_a_carriage_return_is_the_dynos_own(name):
+def test_a_carriage_return_is_the_dynos_own(name: str) -> None:
     assert printed(name, b"a\r\nb\r\n").count(b"\r\n") == 2
     assert json.loads(printed("json", b"a\r\n"))["message"] == "a\r"
 
 
 @pytest.mark.parametrize("name", ["heroku", "plain", "json"])
-def test_a_half_line_is_ended_so_that_no_other_is_appended(name):
+def test_a_half_line_is_ended_so_that_no_other_is_appended(name: str) -> None:
     assert printed(name, b"half") == printed(name, b"half\n")
 
 
 @pytest.mark.parametrize("name", LOG_FORMATS)
 @pytest.mark.parametrize("lines", [b"x" * 1000 + b"\n", b"\xff\xfe\n", b"\x1b[1mbold\n", b"\n"])
-def test_every_choice_of_the_command_line_prints_any_line(name, lines):
+def test_every_choice_of_the_command_line_prints_any_line(name: str, lines: bytes) -> None:
     assert printed(name, lines).endswith(b"\n")
 
 
@@ -195,7 +197,7 @@ def colour(form: Formatter, dyno: str, source: str = "app") -> int:
 
 
 @pytest.mark.parametrize("name", ["heroku", "plain"])
-def test_every_dyno_has_a_colour_of_its_own_and_keeps_it(name):
+def test_every_dyno_has_a_colour_of_its_own_and_keeps_it(name: str) -> None:
     form = formatter(name, coloured=True)
     names = [f"web.{number}" for number in range(1, 11)]
     first = [colour(form, dyno) for dyno in names]
@@ -205,18 +207,18 @@ def test_every_dyno_has_a_colour_of_its_own_and_keeps_it(name):
 
 
 @pytest.mark.parametrize("name", ["heroku", "plain"])
-def test_hsup_speaks_in_grey_and_uses_no_dynos_colour(name):
+def test_hsup_speaks_in_grey_and_uses_no_dynos_colour(name: str) -> None:
     form = formatter(name, coloured=True)
     assert colour(form, "web.1", source="hsup") == 90
     assert colour(form, "web.1") == 36
 
 
-def test_colour_ends_before_the_line_and_starts_anew_on_each():
+def test_colour_ends_before_the_line_and_starts_anew_on_each() -> None:
     assert formatter("plain", coloured=True)(batch(b"a\nb\n")) == (
         b"\x1b[36mweb.1 |\x1b[0m a\n\x1b[36mweb.1 |\x1b[0m b\n"
     )
 
 
 @pytest.mark.parametrize("name", ["json", "raw"])
-def test_what_programs_read_has_no_colour(name):
+def test_what_programs_read_has_no_colour(name: str) -> None:
     assert formatter(name, coloured=True)(batch(b"a\n")) == printed(name, b"a\n")

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -28,20 +29,21 @@ from hsup.output.logs import (
     Unfinished,
 )
 from hsup.output.printer import Printer
+from hsup.testing import MemorySink
 
 PIECES = st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([b"\n", b"\r\n", b"ab\ncd"])))
 WEB = DynoName("web", 1)
 
 
 @given(pieces=PIECES)
-def test_any_pieces_of_any_bytes_come_out_as_they_went_in(pieces):
+def test_any_pieces_of_any_bytes_come_out_as_they_went_in(pieces: list[bytes]) -> None:
     framer = LineFramer()
     batches = [framer.feed(piece) for piece in pieces]
     assert b"".join([*batches, framer.finish()]) == b"".join(pieces)
 
 
 @given(pieces=PIECES)
-def test_before_the_end_there_are_only_whole_lines(pieces):
+def test_before_the_end_there_are_only_whole_lines(pieces: list[bytes]) -> None:
     framer = LineFramer()
     batches = [framer.feed(piece) for piece in pieces]
     assert all(batch.endswith(b"\n") for batch in batches if batch)
@@ -49,7 +51,7 @@ def test_before_the_end_there_are_only_whole_lines(pieces):
 
 
 @given(pieces=PIECES)
-def test_a_line_is_passed_on_as_soon_as_it_is_whole(pieces):
+def test_a_line_is_passed_on_as_soon_as_it_is_whole(pieces: list[bytes]) -> None:
     framer = LineFramer()
     given_out, taken_in = b"", b""
     for piece in pieces:
@@ -58,21 +60,21 @@ def test_a_line_is_passed_on_as_soon_as_it_is_whole(pieces):
         assert given_out == taken_in[: taken_in.rfind(b"\n") + 1]
 
 
-def test_what_is_left_is_given_once():
+def test_what_is_left_is_given_once() -> None:
     framer = LineFramer()
     framer.feed(b"no newline")
     assert framer.finish() == b"no newline"
     assert framer.finish() == b""
 
 
-def test_a_line_of_a_megabyte_stays_whole():
+def test_a_line_of_a_megabyte_stays_whole() -> None:
     framer = LineFramer()
     piece = b"x" * (1 << 16)
     assert not any(framer.feed(piece) for _ in range(15))
     assert len(framer.feed(b"\n")) == 15 * len(piece) + 1
 
 
-def test_a_longer_line_comes_in_pieces_the_last_of_which_has_something():
+def test_a_longer_line_comes_in_pieces_the_last_of_which_has_something() -> None:
     framer = LineFramer()
     piece = b"x" * (1 << 16)
     batches = [framer.feed(piece) for _ in range(161)]
@@ -82,7 +84,7 @@ def test_a_longer_line_comes_in_pieces_the_last_of_which_has_something():
 
 
 @given(text=st.text(min_size=1, max_size=30), cut=st.integers(1, 6))
-def test_a_long_line_is_cut_between_characters(text, cut):
+def test_a_long_line_is_cut_between_characters(text: str, cut: int) -> None:
     framer = LineFramer()
     data = b"x" * (LONGEST_LINE_BYTES - cut) + text.replace("\n", "").encode() * 7
     batches = [framer.feed(data[start : start + 65_535]) for start in range(0, len(data), 65_535)]
@@ -91,13 +93,13 @@ def test_a_long_line_is_cut_between_characters(text, cut):
     assert "".join(piece.decode() for piece in whole) == data.decode()
 
 
-def test_bytes_that_are_no_text_are_cut_somewhere():
+def test_bytes_that_are_no_text_are_cut_somewhere() -> None:
     framer = LineFramer()
     data = b"\x80" * (LONGEST_LINE_BYTES + 1)
     assert framer.feed(data) + framer.finish() == data
 
 
-def test_all_streams_together_keep_no_more_than_their_budget():
+def test_all_streams_together_keep_no_more_than_their_budget() -> None:
     kept = Unfinished()
     framers = [LineFramer(kept) for _ in range(100)]
     given_out = 0
@@ -110,7 +112,7 @@ def test_all_streams_together_keep_no_more_than_their_budget():
     assert kept.kept_bytes == 0
 
 
-def test_a_short_line_is_whole_whatever_others_keep():
+def test_a_short_line_is_whole_whatever_others_keep() -> None:
     kept = Unfinished()
     hogs = [LineFramer(kept) for _ in range(10)]
     for hog in hogs:
@@ -120,7 +122,7 @@ def test_a_short_line_is_whole_whatever_others_keep():
     assert modest.feed(b"\n") == b"y" * 4000 + b"\n"
 
 
-def test_what_is_written_two_bytes_at_a_time_costs_no_more_than_its_size():
+def test_what_is_written_two_bytes_at_a_time_costs_no_more_than_its_size() -> None:
     framer = LineFramer()
     tracemalloc.start()
     for _ in range(100_000):
@@ -136,7 +138,9 @@ def output(router: LogRouter) -> Callable[..., DynoOutput]:
     return lambda name=WEB: DynoOutput(name, router)
 
 
-async def test_what_a_dyno_writes_arrives_by_stream(output, sink):
+async def test_what_a_dyno_writes_arrives_by_stream(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     os.write(web.stdout, b"out\n")
     os.write(web.stderr, b"err\n")
@@ -148,7 +152,9 @@ async def test_what_a_dyno_writes_arrives_by_stream(output, sink):
     assert {(one.source, one.dyno) for one in sink.batches} == {("app", "web.1")}
 
 
-async def test_a_batch_has_the_time_when_it_was_read(output, sink):
+async def test_a_batch_has_the_time_when_it_was_read(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     before = time.time_ns()
     web = output()
     os.write(web.stdout, b"now\n")
@@ -157,7 +163,9 @@ async def test_a_batch_has_the_time_when_it_was_read(output, sink):
     assert before <= sink.batches[0].time <= time.time_ns()
 
 
-async def test_a_half_line_waits_for_its_other_half(output, sink):
+async def test_a_half_line_waits_for_its_other_half(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     os.write(web.stdout, b"whole\nha")
     await sink.until(lambda one: one.batches)
@@ -168,7 +176,9 @@ async def test_a_half_line_waits_for_its_other_half(output, sink):
     assert [one.lines for one in sink.batches] == [b"whole\n", b"half\n"]
 
 
-async def test_the_last_words_of_a_dyno_are_passed_on_at_its_end(output, sink):
+async def test_the_last_words_of_a_dyno_are_passed_on_at_its_end(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     os.write(web.stdout, b"one\ntwo\nlast words")
     web.close_writing_ends()
@@ -176,7 +186,9 @@ async def test_the_last_words_of_a_dyno_are_passed_on_at_its_end(output, sink):
     assert sink.written() == b"one\ntwo\nlast words"
 
 
-async def test_the_end_is_not_waited_for_where_somebody_still_holds_the_pipe(output, sink):
+async def test_the_end_is_not_waited_for_where_somebody_still_holds_the_pipe(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     held = os.dup(web.stdout)
     os.write(web.stdout, b"mine\n")
@@ -188,7 +200,9 @@ async def test_the_end_is_not_waited_for_where_somebody_still_holds_the_pipe(out
     os.close(held)
 
 
-async def test_a_dyno_that_closes_its_output_early_ends_all_the_same(output, sink):
+async def test_a_dyno_that_closes_its_output_early_ends_all_the_same(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     os.write(web.stdout, b"bye")
     web.close_writing_ends()
@@ -198,7 +212,7 @@ async def test_a_dyno_that_closes_its_output_early_ends_all_the_same(output, sin
     assert sink.written() == b"bye"
 
 
-async def test_nothing_stays_open_after_the_end(output):
+async def test_nothing_stays_open_after_the_end(output: Callable[..., DynoOutput]) -> None:
     before = os.listdir("/proc/self/fd")
     web = output()
     web.close_writing_ends()
@@ -221,7 +235,9 @@ def room_for_descriptors(number: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("room", [0, 1, 2, 3])
-async def test_nothing_stays_open_where_only_one_pipe_can_be_had(output, sink, room):
+async def test_nothing_stays_open_where_only_one_pipe_can_be_had(
+    output: Callable[..., DynoOutput], sink: MemorySink, room: int
+) -> None:
     await asyncio.sleep(0)
     before = os.listdir("/proc/self/fd")
     with room_for_descriptors(room), pytest.raises(OSError, match="Too many open files"):
@@ -234,7 +250,7 @@ async def test_nothing_stays_open_where_only_one_pipe_can_be_had(output, sink, r
     assert sink.written() == b"next time\n"
 
 
-async def test_the_pipes_are_not_inherited(output):
+async def test_the_pipes_are_not_inherited(output: Callable[..., DynoOutput]) -> None:
     web = output()
     assert not os.get_inheritable(web.stdout)
     assert not os.get_inheritable(web.stderr)
@@ -242,14 +258,18 @@ async def test_the_pipes_are_not_inherited(output):
     web.finish()
 
 
-async def test_a_dyno_blocks_when_it_writes_and_hsup_does_not_when_it_reads(output):
+async def test_a_dyno_blocks_when_it_writes_and_hsup_does_not_when_it_reads(
+    output: Callable[..., DynoOutput],
+) -> None:
     web = output()
     assert os.get_blocking(web.stdout)
     web.close_writing_ends()
     web.finish()
 
 
-async def test_a_pipe_that_a_dyno_fills_is_widened(pipe, router, sink):
+async def test_a_pipe_that_a_dyno_fills_is_widened(
+    pipe: tuple[int, int], router: LogRouter, sink: MemorySink
+) -> None:
     reading_end, writing_end = pipe
     reader = StreamReader(os.dup(reading_end), "web.1", "stdout", router)
     os.write(writing_end, b"x" * 0xFFFF + b"\n")
@@ -259,11 +279,13 @@ async def test_a_pipe_that_a_dyno_fills_is_widened(pipe, router, sink):
     reader.finish()
 
 
-async def test_a_lot_of_output_arrives_complete_and_in_order(output, sink):
+async def test_a_lot_of_output_arrives_complete_and_in_order(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     text = b"".join(b"%d\n" % number for number in range(200_000))
 
-    def write():
+    def write() -> None:
         with os.fdopen(os.dup(web.stdout), "wb") as stream:
             stream.write(text)
 
@@ -273,7 +295,7 @@ async def test_a_lot_of_output_arrives_complete_and_in_order(output, sink):
     assert sink.written() == text
 
 
-async def test_every_sink_gets_every_batch(sink):
+async def test_every_sink_gets_every_batch(sink: MemorySink) -> None:
     other = type(sink)()
     router = LogRouter([sink, other])
     router.say("web.1", "hello")
@@ -282,12 +304,16 @@ async def test_every_sink_gets_every_batch(sink):
     assert sink.written("hsup", dyno="web.1") == b"hello\n"
 
 
-async def test_what_hsup_says_is_one_line_of_text_whatever_it_tells_of(router, sink):
+async def test_what_hsup_says_is_one_line_of_text_whatever_it_tells_of(
+    router: LogRouter, sink: MemorySink
+) -> None:
     router.say("web.1", os.fsdecode(b"cannot run \xff\x1b[2J\nhsup[web.2]: up"))
     assert sink.written("hsup") == rb"cannot run \xff\x1b[2J\nhsup[web.2]: up" + b"\n"
 
 
-async def test_closing_the_router_closes_the_sinks_even_while_one_is_full(router, sink):
+async def test_closing_the_router_closes_the_sinks_even_while_one_is_full(
+    router: LogRouter, sink: MemorySink
+) -> None:
     sink.room.clear()
     router.say("web.1", "hello")
     await router.close()
@@ -299,7 +325,9 @@ def printer(pipe: tuple[int, int]) -> Printer:
     return Printer(pipe[1], formatter("raw", coloured=False))
 
 
-async def test_a_reader_that_is_stuck_is_given_up(pipe, printer, sink):
+async def test_a_reader_that_is_stuck_is_given_up(
+    pipe: tuple[int, int], printer: Printer, sink: MemorySink
+) -> None:
     router = LogRouter([printer, sink])
     router.say("web.1", "x" * 100_000)
     await router.close(stuck_seconds=0.01)
@@ -307,7 +335,9 @@ async def test_a_reader_that_is_stuck_is_given_up(pipe, printer, sink):
     assert len(os.read(pipe[0], 100_000)) == printer.taken_bytes < 100_000
 
 
-async def test_a_slow_reader_that_takes_some_gets_everything(pipe, printer):
+async def test_a_slow_reader_that_takes_some_gets_everything(
+    pipe: tuple[int, int], printer: Printer
+) -> None:
     router = LogRouter([printer])
     router.say("web.1", "x" * 300_000)
     # Nothing of a 64 KiB pipe is taken before a page of it is read.
@@ -319,7 +349,9 @@ async def test_a_slow_reader_that_takes_some_gets_everything(pipe, printer):
     assert printer.taken_bytes == 300_001
 
 
-async def test_closing_can_be_cancelled_and_drops_what_is_left(pipe, printer, sink):
+async def test_closing_can_be_cancelled_and_drops_what_is_left(
+    pipe: tuple[int, int], printer: Printer, sink: MemorySink
+) -> None:
     before = len(os.listdir("/proc/self/fd"))
     router = LogRouter([sink, printer])
     router.say("web.1", "x" * 100_000)
@@ -355,12 +387,14 @@ class CannotClose(NeverClosed):
         raise ValueError("no such host")
 
 
-async def test_a_sink_that_cannot_tell_has_as_long(sink):
+async def test_a_sink_that_cannot_tell_has_as_long(sink: MemorySink) -> None:
     await LogRouter([NeverClosed(), sink]).close(stuck_seconds=0.01)
     assert sink.is_closed
 
 
-async def test_a_sink_that_fails_to_close_is_logged_and_the_others_are_closed(sink, caplog):
+async def test_a_sink_that_fails_to_close_is_logged_and_the_others_are_closed(
+    sink: MemorySink, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR, logger="hsup"):
         await LogRouter([CannotClose(), sink]).close()
     assert sink.is_closed
@@ -374,7 +408,9 @@ async def pass_turns(turns: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def test_while_a_sink_is_full_the_dynos_have_to_wait(output, sink):
+async def test_while_a_sink_is_full_the_dynos_have_to_wait(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     sink.room.clear()
     os.write(web.stdout, b"first\n")
@@ -390,7 +426,9 @@ async def test_while_a_sink_is_full_the_dynos_have_to_wait(output, sink):
     web.finish()
 
 
-async def test_a_long_line_is_told_to_go_on(output, sink):
+async def test_a_long_line_is_told_to_go_on(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     for _ in range(24):
         await asyncio.to_thread(os.write, web.stdout, b"x" * (1 << 16))
@@ -401,10 +439,17 @@ async def test_a_long_line_is_told_to_go_on(output, sink):
     assert [one.is_partial for one in sink.batches] == [True, False, False]
 
 
-async def test_other_dynos_have_to_wait_in_the_same_turn(output, sink):
+async def test_other_dynos_have_to_wait_in_the_same_turn(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     dynos = [output(DynoName("web", number)) for number in range(1, 11)]
     write = sink.write
-    sink.write = lambda batch: (sink.room.clear(), write(batch))
+
+    def write_and_be_full(batch: LogBatch) -> None:
+        sink.room.clear()
+        write(batch)
+
+    sink.write = write_and_be_full
     for web in dynos:
         os.write(web.stdout, b"line\n")
     await sink.until(lambda one: one.batches)
@@ -418,7 +463,9 @@ async def test_other_dynos_have_to_wait_in_the_same_turn(output, sink):
         web.finish()
 
 
-async def test_what_is_in_the_pipe_is_drained_as_fast_as_it_is_taken(output, sink):
+async def test_what_is_in_the_pipe_is_drained_as_fast_as_it_is_taken(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     sink.room.clear()
     for _ in range(2):
@@ -434,7 +481,9 @@ async def test_what_is_in_the_pipe_is_drained_as_fast_as_it_is_taken(output, sin
     assert len(sink.written()) == 2 * 30_720
 
 
-async def test_every_line_tells_the_application_and_the_release(output, router, sink):
+async def test_every_line_tells_the_application_and_the_release(
+    output: Callable[..., DynoOutput], router: LogRouter, sink: MemorySink
+) -> None:
     router.say("supervisor", "Warning: nothing yet")
     router.runs("web.1", "shop", 3)
     web = output()
@@ -453,7 +502,9 @@ async def test_every_line_tells_the_application_and_the_release(output, router, 
     ]
 
 
-async def test_what_hsup_says_while_nobody_reads_is_bounded_and_counted(router, sink):
+async def test_what_hsup_says_while_nobody_reads_is_bounded_and_counted(
+    router: LogRouter, sink: MemorySink
+) -> None:
     sink.room.clear()
     line = "x" * 1023
     for _ in range(2 * UNREAD_BYTES // 1024):
@@ -471,7 +522,9 @@ async def test_what_hsup_says_while_nobody_reads_is_bounded_and_counted(router, 
     assert sink.said("web.1")[-1] == "read again"
 
 
-async def test_a_dyno_that_starts_while_a_sink_is_full_is_read_later(output, router, sink):
+async def test_a_dyno_that_starts_while_a_sink_is_full_is_read_later(
+    output: Callable[..., DynoOutput], router: LogRouter, sink: MemorySink
+) -> None:
     sink.room.clear()
     router.say("web.1", "full now")
     await pass_turns()
@@ -485,7 +538,9 @@ async def test_a_dyno_that_starts_while_a_sink_is_full_is_read_later(output, rou
     late.finish()
 
 
-async def test_a_dyno_that_ends_while_a_sink_is_full_loses_nothing(output, router, sink):
+async def test_a_dyno_that_ends_while_a_sink_is_full_loses_nothing(
+    output: Callable[..., DynoOutput], router: LogRouter, sink: MemorySink
+) -> None:
     web = output()
     sink.room.clear()
     router.say("web.1", "full now")
@@ -498,12 +553,18 @@ async def test_a_dyno_that_ends_while_a_sink_is_full_loses_nothing(output, route
     await pass_turns()
 
 
-async def test_a_sink_may_get_full_again_and_again(output, sink):
+def has_batches(count: int, sink: MemorySink) -> bool:
+    return len(sink.batches) == count
+
+
+async def test_a_sink_may_get_full_again_and_again(
+    output: Callable[..., DynoOutput], sink: MemorySink
+) -> None:
     web = output()
     for number in range(5):
         sink.room.clear()
         os.write(web.stdout, b"%d\n" % number)
-        await sink.until(lambda one, number=number: len(one.batches) == number + 1)
+        await sink.until(partial(has_batches, number + 1))
         await pass_turns()
         sink.room.set()
         await pass_turns()

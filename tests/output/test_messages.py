@@ -27,7 +27,7 @@ def texts(event: Event) -> tuple[str, ...]:
     return tuple(line.text for line in narrate(event)[1])
 
 
-def test_a_state_is_told_as_the_platform_does():
+def test_a_state_is_told_as_the_platform_does() -> None:
     assert changed(State.STARTING, State.UP) == ("State changed from starting to up",)
     assert changed(State.UP, State.CRASHED) == ("State changed from up to crashed",)
 
@@ -42,21 +42,21 @@ def test_a_state_is_told_as_the_platform_does():
     ],
     ids=str,
 )
-def test_a_state_that_the_platform_does_not_know_is_not_told(before, after):
+def test_a_state_that_the_platform_does_not_know_is_not_told(before: State, after: State) -> None:
     assert changed(before, after) == ()
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.permutations(State, 2)), ids=str)
-def test_why_a_dyno_cannot_start_is_told_in_any_case(before, after):
+def test_why_a_dyno_cannot_start_is_told_in_any_case(before: State, after: State) -> None:
     assert changed(before, after, "no such command")[0] == "Cannot start: no such command"
 
 
-def test_an_exit_is_told_with_the_status_that_a_shell_has():
+def test_an_exit_is_told_with_the_status_that_a_shell_has() -> None:
     event = DynoExited(dyno=WEB, status=ExitStatus(signal=9))
     assert texts(event) == ("Process exited with status 137",)
 
 
-def test_an_exit_for_want_of_memory_is_told_as_the_platform_does():
+def test_an_exit_for_want_of_memory_is_told_as_the_platform_does() -> None:
     status = ExitStatus(signal=9, out_of_memory=True)
     assert texts(DynoExited(dyno=WEB, status=status)) == (
         "Error R15 (Memory quota vastly exceeded)",
@@ -68,7 +68,7 @@ def test_an_exit_for_want_of_memory_is_told_as_the_platform_does():
 @pytest.mark.parametrize(
     ("running", "goes_on"), [(3, "still running v3"), (None, "nothing is running")]
 )
-def test_a_rejection_tells_what_goes_on(running, goes_on):
+def test_a_rejection_tells_what_goes_on(running: int | None, goes_on: str) -> None:
     event = ReleaseRejected(error=PluginError("no"), running=running)
     assert narrate(event)[0] == "supervisor"
     assert texts(event) == (f"Release rejected, {goes_on}: no",)
@@ -81,19 +81,19 @@ def test_a_rejection_tells_what_goes_on(running, goes_on):
         (None, "Cannot fetch a release, nothing is running"),
     ],
 )
-def test_a_failure_of_the_source_tells_what_goes_on(running, what):
+def test_a_failure_of_the_source_tells_what_goes_on(running: int | None, what: str) -> None:
     event = SourceFailed(error=PluginError("away"), running=running)
     assert narrate(event)[0] == "supervisor"
     assert texts(event) == (f"{what}: away",)
 
 
-def test_a_command_is_told_as_a_shell_would_read_it():
+def test_a_command_is_told_as_a_shell_would_read_it() -> None:
     assert messages.starting(Command(("echo", "a  b"))).text == (
         "Starting process with command `echo 'a  b'`"
     )
 
 
-def test_a_timeout_tells_how_long_was_waited():
+def test_a_timeout_tells_how_long_was_waited() -> None:
     assert "within 30 seconds of SIGTERM" in messages.exit_timeout(30.0).text
     assert "within 0.5 seconds of SIGTERM" in messages.exit_timeout(0.5).text
 
@@ -102,14 +102,14 @@ def events(event: Event) -> list[LogEvent]:
     return [line.event for line in narrate(event)[1]]
 
 
-def test_programs_are_told_the_state_that_people_are():
+def test_programs_are_told_the_state_that_people_are() -> None:
     crashed = DynoStateChanged(dyno=WEB, before=State.UP, after=State.CRASHED, reason="no")
     assert events(crashed) == [LogEvent("error"), LogEvent("state_changed", state="crashed")]
     stopped = DynoStateChanged(dyno=WEB, before=State.STOPPING, after=State.STOPPED)
     assert events(stopped) == [LogEvent("state_changed", state="down")]
 
 
-def test_programs_are_told_how_a_dyno_exited_and_the_codes_of_errors():
+def test_programs_are_told_how_a_dyno_exited_and_the_codes_of_errors() -> None:
     status = ExitStatus(signal=9, out_of_memory=True)
     assert events(DynoExited(dyno=WEB, status=status)) == [
         LogEvent("error", code="R15"),

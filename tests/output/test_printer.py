@@ -7,11 +7,13 @@ import resource
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsup.api import LogBatch
 from hsup.output.formats import formatter
 from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, UnmixedLines
 from hsup.testing import make_batch
@@ -25,7 +27,7 @@ def other_pipe() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
-async def test_both_streams_are_printed_on_one_in_their_order(pipe):
+async def test_both_streams_are_printed_on_one_in_their_order(pipe: tuple[int, int]) -> None:
     printer = Printer(pipe[1], formatter("plain", coloured=False))
     printer.write(make_batch(b"a\n"))
     printer.write(make_batch(b"b\n", stream="stderr"))
@@ -34,7 +36,9 @@ async def test_both_streams_are_printed_on_one_in_their_order(pipe):
     assert os.read(pipe[0], 100) == b"web.1 | a\nweb.1 | b\nweb.1 * c\n"
 
 
-async def test_raw_prints_each_stream_on_the_same_one_and_hsup_on_the_second(pipe, other_pipe):
+async def test_raw_prints_each_stream_on_the_same_one_and_hsup_on_the_second(
+    pipe: tuple[int, int], other_pipe: tuple[int, int]
+) -> None:
     printer = RawPrinter(pipe[1], other_pipe[1])
     printer.write(make_batch(b"\xffout"))
     printer.write(make_batch(b"err\n", stream="stderr"))
@@ -46,7 +50,9 @@ async def test_raw_prints_each_stream_on_the_same_one_and_hsup_on_the_second(pip
     )
 
 
-async def test_raw_keeps_lines_whole_and_in_order_where_both_streams_are_one_slow_file(pipe):
+async def test_raw_keeps_lines_whole_and_in_order_where_both_streams_are_one_slow_file(
+    pipe: tuple[int, int],
+) -> None:
     errors = os.dup(pipe[1])
     printer = RawPrinter(pipe[1], errors)
     wanted = []
@@ -72,7 +78,9 @@ async def test_raw_keeps_lines_whole_and_in_order_where_both_streams_are_one_slo
         make_batch(b"next\n", source="hsup"),
     ],
 )
-async def test_raw_gives_what_follows_a_half_line_of_another_a_line_of_its_own(pipe, following):
+async def test_raw_gives_what_follows_a_half_line_of_another_a_line_of_its_own(
+    pipe: tuple[int, int], following: LogBatch
+) -> None:
     printer = RawPrinter(pipe[1], pipe[1])
     printer.write(make_batch(b"whole\nhalf"))
     printer.write(following)
@@ -83,7 +91,9 @@ async def test_raw_gives_what_follows_a_half_line_of_another_a_line_of_its_own(p
     assert third.endswith(b"next\n")
 
 
-async def test_raw_joins_the_pieces_of_a_long_line(pipe, other_pipe):
+async def test_raw_joins_the_pieces_of_a_long_line(
+    pipe: tuple[int, int], other_pipe: tuple[int, int]
+) -> None:
     printer = RawPrinter(pipe[1], other_pipe[1])
     printer.write(make_batch(b"one ", is_partial=True))
     printer.write(make_batch(b"elsewhere\n", stream="stderr"))
@@ -94,7 +104,7 @@ async def test_raw_joins_the_pieces_of_a_long_line(pipe, other_pipe):
 
 
 @pytest.mark.parametrize("following", [b"end\n", b"end", b"", b"\n", b"end\nnext\n"])
-def test_the_pieces_of_a_line_have_one_prefix(following):
+def test_the_pieces_of_a_line_have_one_prefix(following: bytes) -> None:
     lines = UnmixedLines(formatter("plain", coloured=False))
     printed = lines(make_batch(b"first\none ", is_partial=True))
     printed += lines(make_batch(b"line ", is_partial=True))
@@ -104,7 +114,7 @@ def test_the_pieces_of_a_line_have_one_prefix(following):
     assert lines(make_batch(b"more\n")) == b"web.1 | more\n"
 
 
-def test_another_dyno_between_the_pieces_of_a_line_has_a_line_of_its_own():
+def test_another_dyno_between_the_pieces_of_a_line_has_a_line_of_its_own() -> None:
     lines = UnmixedLines(formatter("plain", coloured=False))
     printed = lines(make_batch(b"one ", is_partial=True))
     printed += lines(make_batch(b"hello\n", dyno="web.2"))
@@ -119,7 +129,9 @@ ORIGINS = st.tuples(st.sampled_from(["web.1", "web.2"]), st.sampled_from(["stdou
     batches=st.lists(st.tuples(ORIGINS, st.binary(min_size=1, max_size=9), st.booleans())),
     name=st.sampled_from(["heroku", "plain"]),
 )
-def test_whatever_comes_in_whatever_pieces_no_line_has_two_dynos_and_no_byte_is_lost(batches, name):
+def test_whatever_comes_in_whatever_pieces_no_line_has_two_dynos_and_no_byte_is_lost(
+    batches: list[tuple[tuple[str, str], bytes, bool]], name: str
+) -> None:
     lines = UnmixedLines(formatter(name, coloured=False))
     printed, wanted = b"", {"web.1": b"", "web.2": b""}
     for (dyno, stream), content, ends_late in batches:
@@ -134,7 +146,9 @@ def test_whatever_comes_in_whatever_pieces_no_line_has_two_dynos_and_no_byte_is_
     assert found == {dyno: text.replace(b"\n", b"") for dyno, text in wanted.items()}
 
 
-async def test_raw_does_not_go_on_with_the_last_words_of_a_dyno(pipe, other_pipe):
+async def test_raw_does_not_go_on_with_the_last_words_of_a_dyno(
+    pipe: tuple[int, int], other_pipe: tuple[int, int]
+) -> None:
     printer = RawPrinter(pipe[1], other_pipe[1])
     printer.write(make_batch(b"last words"))
     printer.write(make_batch(b"started again\n"))
@@ -142,7 +156,9 @@ async def test_raw_does_not_go_on_with_the_last_words_of_a_dyno(pipe, other_pipe
     assert os.read(pipe[0], 100) == b"last words\nstarted again\n"
 
 
-async def test_raw_tells_how_much_both_readers_have_taken(pipe, other_pipe):
+async def test_raw_tells_how_much_both_readers_have_taken(
+    pipe: tuple[int, int], other_pipe: tuple[int, int]
+) -> None:
     printer = RawPrinter(pipe[1], other_pipe[1])
     printer.write(make_batch(b"12\n"))
     printer.write(make_batch(b"1234\n", stream="stderr"))
@@ -150,7 +166,7 @@ async def test_raw_tells_how_much_both_readers_have_taken(pipe, other_pipe):
     await printer.close()
 
 
-async def test_a_printer_is_full_until_its_reader_has_caught_up(pipe):
+async def test_a_printer_is_full_until_its_reader_has_caught_up(pipe: tuple[int, int]) -> None:
     printer = Printer(pipe[1], formatter("raw", coloured=False))
     printer.write(make_batch(b"x" * (3 << 20)))
     assert printer.is_full
@@ -163,7 +179,9 @@ async def test_a_printer_is_full_until_its_reader_has_caught_up(pipe):
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-async def test_raw_is_full_when_either_reader_has_fallen_behind(pipe, other_pipe, stream):
+async def test_raw_is_full_when_either_reader_has_fallen_behind(
+    pipe: tuple[int, int], other_pipe: tuple[int, int], stream: str
+) -> None:
     printer = RawPrinter(pipe[1], other_pipe[1])
     assert not printer.is_full
     left = 3 << 20
@@ -193,8 +211,8 @@ def room_for(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("flags", [0, os.O_APPEND])
 async def test_a_file_that_had_no_room_has_all_that_comes_later_and_how_much_was_lost(
-    tmp_path, caplog, flags
-):
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, flags: int
+) -> None:
     path = tmp_path / "log"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | flags)
     printer = Printer(descriptor, formatter("plain", coloured=False))
@@ -216,7 +234,7 @@ async def test_a_file_that_had_no_room_has_all_that_comes_later_and_how_much_was
     os.close(descriptor)
 
 
-async def test_a_file_that_was_made_shorter_is_written_at_its_end(tmp_path):
+async def test_a_file_that_was_made_shorter_is_written_at_its_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
     printer = Printer(descriptor, formatter("raw", coloured=False))
@@ -229,7 +247,9 @@ async def test_a_file_that_was_made_shorter_is_written_at_its_end(tmp_path):
     os.close(descriptor)
 
 
-async def test_raw_has_no_line_of_hsups_own_where_some_is_lost(tmp_path, pipe, caplog):
+async def test_raw_has_no_line_of_hsups_own_where_some_is_lost(
+    tmp_path: Path, pipe: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "log"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
     printer = RawPrinter(descriptor, pipe[1])
@@ -246,7 +266,9 @@ async def test_raw_has_no_line_of_hsups_own_where_some_is_lost(tmp_path, pipe, c
     os.close(descriptor)
 
 
-async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, caplog):
+async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(
+    pipe: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
     printer = Printer(pipe[1], formatter("raw", coloured=False))
     os.close(pipe[0])
     with caplog.at_level(logging.WARNING, logger="hsup"):
@@ -258,7 +280,7 @@ async def test_a_reader_that_is_gone_is_told_once_and_printing_goes_on(pipe, cap
     ]
 
 
-async def test_what_hsup_logs_has_lines_of_its_own_beside_the_dynos(pipe):
+async def test_what_hsup_logs_has_lines_of_its_own_beside_the_dynos(pipe: tuple[int, int]) -> None:
     printer = Printer(pipe[1], formatter("plain", coloured=False))
     errors = ErrorPrinter(printer)
     printer.write(make_batch(b"half of", is_partial=True))
@@ -272,7 +294,7 @@ async def test_what_hsup_logs_has_lines_of_its_own_beside_the_dynos(pipe):
     )
 
 
-async def test_what_hsup_logs_waits_for_no_reader_and_is_bounded(pipe):
+async def test_what_hsup_logs_waits_for_no_reader_and_is_bounded(pipe: tuple[int, int]) -> None:
     errors = ErrorPrinter(Printer(pipe[1], formatter("raw", coloured=False)))
     tracemalloc.start()
     for _ in range(30):
@@ -283,7 +305,9 @@ async def test_what_hsup_logs_waits_for_no_reader_and_is_bounded(pipe):
     await errors.close(stuck_seconds=0.01)
 
 
-async def test_what_is_logged_at_the_very_end_is_printed_all_the_same(pipe, capfd):
+async def test_what_is_logged_at_the_very_end_is_printed_all_the_same(
+    pipe: tuple[int, int], capfd: pytest.CaptureFixture[str]
+) -> None:
     errors = ErrorPrinter(Printer(pipe[1], formatter("raw", coloured=False)))
     await errors.close(stuck_seconds=1)
     errors.print("hsup: too late\n")

@@ -14,7 +14,7 @@ from hsup.plugins.catalogue import REMEDIES, missing, source_asked_for
         ("source", "heroku", "hsup-source-heroku"),
     ],
 )
-def test_what_another_package_has_is_named_with_it(kind, name, package):
+def test_what_another_package_has_is_named_with_it(kind: str, name: str, package: str) -> None:
     error = missing(kind, name, ())
     assert isinstance(error, PluginError)
     assert str(error) == f'no {kind} "{name}" is installed; pip install {package}'
@@ -28,15 +28,15 @@ def test_what_another_package_has_is_named_with_it(kind, name, package):
     ],
 )
 def test_what_a_package_is_to_have_that_is_not_published_is_not_advised(
-    kind, name, option, variable, package
-):
+    kind: str, name: str, option: str, variable: str, package: str
+) -> None:
     assert str(missing(kind, name, ())) == (
         f"{option} needs a plugin that is not installed, and {package} has not been published "
         f"yet; leave out the option, or unset {variable}"
     )
 
 
-def test_what_no_package_has_is_answered_with_what_is_installed():
+def test_what_no_package_has_is_answered_with_what_is_installed() -> None:
     assert 'there is no driver "frob"; choose from a, b, or install a plugin' in str(
         missing("driver", "frob", "ba")
     )
@@ -54,9 +54,11 @@ def test_what_no_package_has_is_answered_with_what_is_installed():
         ({"HSUP_CONTROL_DIR": "/c"}, {"procfile"}, "directory"),
     ],
 )
-def test_a_variable_may_ask_for_a_source_that_is_not_installed(environ, installed, name):
+def test_a_variable_may_ask_for_a_source_that_is_not_installed(
+    environ: dict[str, str], installed: set[str], name: str | None
+) -> None:
     assert source_asked_for(environ, installed) == name
 
 
-def test_there_is_a_remedy_for_every_source_that_can_be_installed():
+def test_there_is_a_remedy_for_every_source_that_can_be_installed() -> None:
     assert list(REMEDIES) == ["heroku", "directory", "procfile"]

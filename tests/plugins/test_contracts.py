@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,7 +37,7 @@ def is_driver_or_none(value: object) -> contracts.Wrong | None:
         (contracts.is_release, GOOD),
     ],
 )
-def test_what_is_as_its_contract_says_is_taken(check, value):
+def test_what_is_as_its_contract_says_is_taken(check: Callable[..., Any], value: Any) -> None:
     assert check(value) is None
 
 
@@ -71,7 +72,9 @@ def test_what_is_as_its_contract_says_is_taken(check, value):
         ),
     ],
 )
-def test_what_is_not_is_told_with_what_it_should_be(check, value, told):
+def test_what_is_not_is_told_with_what_it_should_be(
+    check: Callable[..., Any], value: Any, told: str
+) -> None:
     assert str(check(value)).startswith(told)
 
 
@@ -96,7 +99,7 @@ def test_what_is_not_is_told_with_what_it_should_be(check, value, told):
     ],
     ids=str,
 )
-def test_every_field_of_a_release_has_its_type(fields, told):
+def test_every_field_of_a_release_has_its_type(fields: dict[str, Any], told: str) -> None:
     assert str(contracts.is_release(GOOD._replace(**fields))) == f"whose {told}"
 
 
@@ -109,7 +112,7 @@ def test_every_field_of_a_release_has_its_type(fields, told):
         (("serve", 1), "[1] is not a string"),
     ],
 )
-def test_the_words_of_a_command_are_a_tuple_of_texts(words, told):
+def test_the_words_of_a_command_are_a_tuple_of_texts(words: Any, told: str) -> None:
     process = GOOD.processes[0]._replace(command=Command(words))
     wrong = contracts.is_release(GOOD._replace(processes=(process,)))
     assert str(wrong) == f"whose processes[0].command.words{told}"

@@ -17,8 +17,10 @@ from hsup.api import (
     Fetched,
     Finding,
     KeepsReleases,
+    LogBatch,
     RunningDyno,
     RunsForeground,
+    Settings,
     SizesDynos,
     Sweeps,
 )
@@ -85,14 +87,14 @@ def of_command(command: Any) -> Fetched:
 
 
 def returning(value: object) -> Callable[..., Awaitable[Any]]:
-    async def method(*_):
+    async def method(*_: object) -> Any:
         return value
 
     return method
 
 
 def raising(error: BaseException) -> Callable[..., NoReturn]:
-    def method(*_):
+    def method(*_: object) -> NoReturn:
         raise error
 
     return method
@@ -107,11 +109,15 @@ def a_dyno(**more: object) -> Any:
     return of(**{"address": None, **methods, "destroy": returning(False), **more})
 
 
+#: Returns what a guarded driver makes of a dyno that is given to it.
+Started = Callable[[Any], Awaitable[RunningDyno]]
+
+
 @pytest.fixture
-def started(calls: Calls) -> Callable[[Any], Awaitable[RunningDyno]]:
+def started(calls: Calls) -> Started:
     """Return what has a guarded driver start a dyno."""
 
-    async def start(dyno):
+    async def start(dyno: Any) -> RunningDyno:
         driver = GuardedDriver(calls, BUG, of(build=None, start=returning(dyno)))
         return await driver.start(make_spec("web.1"), NOWHERE)
 
@@ -119,38 +125,42 @@ def started(calls: Calls) -> Callable[[Any], Awaitable[RunningDyno]]:
 
 
 class TestDriver:
-    def test_it_has_no_ability_that_the_drivers_has_not(self, calls):
+    def test_it_has_no_ability_that_the_drivers_has_not(self, calls: Calls) -> None:
         guarded = GuardedDriver(calls, BUG, a_driver())
         assert not [one for one in ABILITIES if isinstance(guarded, one)]
 
-    def test_it_has_every_ability_that_the_drivers_has(self, calls):
+    def test_it_has_every_ability_that_the_drivers_has(self, calls: Calls) -> None:
         names = ("run", "check_size", "sweep", "keep_only", "adopt", "close", "examine", "explain")
         driver = a_driver(binds_paths=True, **dict.fromkeys(names, returning(None)))
         guarded = GuardedDriver(calls, BUG, driver)
         assert [one for one in ABILITIES if isinstance(guarded, one)] == list(ABILITIES)
 
-    def test_an_ability_that_is_a_flag_counts_by_its_value(self, calls):
+    def test_an_ability_that_is_a_flag_counts_by_its_value(self, calls: Calls) -> None:
         driver = a_driver(binds_paths=False, sweep=None, close=False)
         guarded = GuardedDriver(calls, BUG, driver)
         assert not [one for one in ABILITIES if isinstance(guarded, one)]
 
     @pytest.mark.parametrize("made", [None, "driver", of(), of(build=print)], ids=repr)
-    def test_what_is_none_is_an_error(self, calls, settings, made):
+    def test_what_is_none_is_an_error(self, calls: Calls, settings: Settings, made: Any) -> None:
         with pytest.raises(DriverError, match=r"be created: it returned .* with build and start$"):
             create_driver(calls, BUG, lambda _: made, settings)
 
     @pytest.mark.parametrize("name", ["start", "run", "adopt", "binds_paths"])
-    def test_an_attribute_that_raises_names_the_driver(self, calls, settings, name):
+    def test_an_attribute_that_raises_names_the_driver(
+        self, calls: Calls, settings: Settings, name: str
+    ) -> None:
         driver = Raising(name, **vars(a_driver()))
         with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             create_driver(calls, BUG, lambda _: driver, settings)
 
-    def test_a_factory_that_raises_is_named(self, calls, settings):
+    def test_a_factory_that_raises_is_named(self, calls: Calls, settings: Settings) -> None:
         with pytest.raises(DriverError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             create_driver(calls, BUG, raising(KeyError("x")), settings)
 
     @pytest.mark.parametrize("dyno", [None, "dyno", of(wait=returning(0))], ids=repr)
-    async def test_a_start_that_returns_no_dyno_has_failed(self, started, dyno):
+    async def test_a_start_that_returns_no_dyno_has_failed(
+        self, started: Started, dyno: Any
+    ) -> None:
         with pytest.raises(DynoStartError, match=r"start web.1: it returned .* dyno with"):
             await started(dyno)
 
@@ -171,7 +181,9 @@ class TestDriver:
             ("explain", (None,), [1]),
         ],
     )
-    def test_a_wrong_value_is_an_error(self, calls, name, given, wrong):
+    def test_a_wrong_value_is_an_error(
+        self, calls: Calls, name: str, given: tuple[object, ...], wrong: Any
+    ) -> None:
         more = {"adopt": returning(None), name: lambda *_: wrong}
         guarded = GuardedDriver(calls, BUG, a_driver(**more))
         if None in given:
@@ -179,7 +191,7 @@ class TestDriver:
         with pytest.raises(DriverError, match=r"it returned .* (instead of|whose)"):
             getattr(guarded, name)(*given)
 
-    def test_what_is_right_is_returned(self, calls):
+    def test_what_is_right_is_returned(self, calls: Calls) -> None:
         findings = (Finding("kernel", is_good=True, text="Linux"),)
         driver = a_driver(sweep=lambda: ("one",), examine=lambda: findings)
         guarded = GuardedDriver(calls, BUG, driver)
@@ -188,7 +200,7 @@ class TestDriver:
 
 
 class TestDyno:
-    async def test_a_status_that_is_none_is_an_error(self, started):
+    async def test_a_status_that_is_none_is_an_error(self, started: Started) -> None:
         dyno = await started(a_dyno(wait=returning(3)))
         with pytest.raises(DriverError, match=r"web.1: it returned 3 instead of an Exit"):
             await dyno.wait()
@@ -201,21 +213,27 @@ class TestDyno:
             (lambda dyno: dyno.destroy(), "destroy"),
         ],
     )
-    async def test_what_it_raises_names_the_driver_and_the_dyno(self, started, call, what):
+    async def test_what_it_raises_names_the_driver_and_the_dyno(
+        self, started: Started, call: Callable[..., Any], what: str
+    ) -> None:
         fault = raising(ZeroDivisionError("x"))
         dyno = await started(a_dyno(wait=fault, signal=fault, destroy=fault))
         with pytest.raises(DriverError, match=f"0.1 failed to {what} web.1: ZeroDivisionError: x"):
             await call(dyno)
 
     @pytest.mark.parametrize(("killed", "told"), [(True, True), (False, False), (None, False)])
-    async def test_whether_it_had_to_be_killed_is_a_flag(self, started, killed, told):
+    async def test_whether_it_had_to_be_killed_is_a_flag(
+        self, started: Started, killed: bool | None, told: bool
+    ) -> None:
         dyno = await started(a_dyno(destroy=returning(killed)))
         assert await dyno.destroy() is told
 
-    async def test_one_that_exits_where_it_is_asked_for_its_address_has_none(self, started):
+    async def test_one_that_exits_where_it_is_asked_for_its_address_has_none(
+        self, started: Started
+    ) -> None:
         class Exits(Object):
             @property
-            def address(self):
+            def address(self) -> None:
                 raise SystemExit(3)
 
         methods = {name: returning(None) for name in ("wait", "signal", "destroy")}
@@ -224,14 +242,16 @@ class TestDyno:
     @pytest.mark.parametrize(
         "address", ["10.0.0.1", unchecked(Address, "10.0.0.1", "80"), unchecked(Address, 1, 80)]
     )
-    async def test_what_is_no_address_is_none(self, started, address):
+    async def test_what_is_no_address_is_none(
+        self, started: Started, address: str | Address
+    ) -> None:
         assert (await started(a_dyno(address=address))).address is None
 
-    async def test_an_attribute_that_raises_names_the_driver(self, started):
+    async def test_an_attribute_that_raises_names_the_driver(self, started: Started) -> None:
         with pytest.raises(DynoStartError, match=r"0.1 failed to start web.1: KeyError: 'x'"):
             await started(Raising("execute", **vars(a_dyno())))
 
-    async def test_it_executes_commands_only_where_the_drivers_does(self, started):
+    async def test_it_executes_commands_only_where_the_drivers_does(self, started: Started) -> None:
         assert not isinstance(await started(a_dyno()), ExecutesInside)
         dyno = await started(a_dyno(execute=returning(None)))
         assert isinstance(dyno, ExecutesInside)
@@ -274,18 +294,20 @@ class TestSource:
         ],
         ids=repr,
     )
-    def test_what_is_no_release_is_an_error(self, calls, fetched):
+    def test_what_is_no_release_is_an_error(
+        self, calls: Calls, fetched: dict[str, int] | Fetched | None
+    ) -> None:
         source = GuardedSource(calls, BUG, of(fetch=lambda: fetched, changes=None))
         with pytest.raises(SourceError, match=r"failed to fetch the release: it returned"):
             source.fetch()
 
-    def test_what_was_kept_is_looked_at_as_closely(self, calls):
+    def test_what_was_kept_is_looked_at_as_closely(self, calls: Calls) -> None:
         kept = GOOD._replace(slug="/slug")
         source = of(fetch=None, changes=None, keep=print, kept=lambda: kept)
         with pytest.raises(SourceError, match=r"it returned a Release whose slug is not a Slug$"):
             GuardedSource(calls, BUG, source).kept()
 
-    def test_a_release_is_a_release(self, calls):
+    def test_a_release_is_a_release(self, calls: Calls) -> None:
         source = GuardedSource(calls, BUG, of(fetch=lambda: Fetched(release=GOOD), changes=None))
         assert source.fetch().release == GOOD
 
@@ -294,7 +316,9 @@ class TestSource:
         [({}, False), ({"keep": print}, False), ({"keep": print, "kept": print}, True)],
         ids=repr,
     )
-    def test_it_keeps_releases_only_where_the_source_does(self, calls, abilities, keeps):
+    def test_it_keeps_releases_only_where_the_source_does(
+        self, calls: Calls, abilities: dict[str, Callable[..., Any]], keeps: bool
+    ) -> None:
         source = GuardedSource(calls, BUG, of(fetch=print, changes=None, **abilities))
         assert isinstance(source, KeepsReleases) == keeps
 
@@ -308,12 +332,16 @@ class TestSourceFactory:
     @pytest.mark.parametrize(
         ("flag", "follows"), [({}, False), ({"follows_formation": True}, True)]
     )
-    def test_the_formation_is_followed_where_the_flag_is_set(self, calls, flag, follows):
+    def test_the_formation_is_followed_where_the_flag_is_set(
+        self, calls: Calls, flag: dict[str, bool], follows: bool
+    ) -> None:
         assert self.factory(calls, **flag).follows_formation == follows
         assert not self.factory(calls, follows_formation=False).follows_formation
 
     @pytest.mark.parametrize("method", ["applies", "create", "check"])
-    def test_what_it_raises_names_the_source(self, calls, settings, method):
+    def test_what_it_raises_names_the_source(
+        self, calls: Calls, settings: Settings, method: str
+    ) -> None:
         factory = self.factory(calls, **{method: raising(KeyError("x"))})
         given = (None, settings) if method == "check" else (settings,)
         with pytest.raises(HsupError, match=r"hsup-bug 0.1 failed to .*: KeyError: 'x'"):
@@ -332,24 +360,30 @@ class TestSourceFactory:
         ],
         ids=repr,
     )
-    def test_what_was_not_checked_is_an_error(self, calls, settings, checked):
+    def test_what_was_not_checked_is_an_error(
+        self, calls: Calls, settings: Settings, checked: Checked | tuple[Any]
+    ) -> None:
         factory = self.factory(calls, check=lambda *_: checked)
         with pytest.raises(
             PluginFailed, match=r"it returned (.* instead of a Checked|a Checked whose)"
         ):
             factory.check(None, settings)
 
-    def test_an_attribute_that_raises_names_the_source(self, calls, settings):
+    def test_an_attribute_that_raises_names_the_source(
+        self, calls: Calls, settings: Settings
+    ) -> None:
         source = Raising("kept", fetch=print, changes=print)
         with pytest.raises(SourceError, match=r"hsup-bug 0.1 failed to be created: KeyError: 'x'"):
             self.factory(calls, create=lambda _: source).create(settings)
 
     @pytest.mark.parametrize("claim", [True, None, 2, "FOUND"])
-    def test_a_claim_that_is_none_is_an_error(self, calls, settings, claim):
+    def test_a_claim_that_is_none_is_an_error(
+        self, calls: Calls, settings: Settings, claim: int | str | None
+    ) -> None:
         with pytest.raises(SourceError, match=f"returned {claim!r} instead of a Claim"):
             self.factory(calls, applies=lambda _: claim).applies(settings)
 
-    def test_a_source_that_is_none_is_an_error(self, calls, settings):
+    def test_a_source_that_is_none_is_an_error(self, calls: Calls, settings: Settings) -> None:
         with pytest.raises(SourceError, match=r"instead of a source with fetch and changes"):
             self.factory(calls, create=lambda _: None).create(settings)
 
@@ -366,11 +400,13 @@ class TestSink:
         [raising(RuntimeError("x")), raising(SystemExit("x")), returning(None)],
         ids=["raises", "exits", "is async"],
     )
-    def test_one_that_fails_is_told_once_and_gets_no_more_lines(self, write):
+    def test_one_that_fails_is_told_once_and_gets_no_more_lines(
+        self, write: Callable[..., Any]
+    ) -> None:
         calls = Heard()
         written = []
 
-        def noting(batch):
+        def noting(batch: LogBatch) -> None:
             written.append(batch)
             return write(batch)
 
@@ -383,7 +419,9 @@ class TestSink:
         assert warned.startswith('part "bug" of hsup-bug 0.1 failed to write: ')
         assert warned.endswith("; it gets no more lines")
 
-    async def test_one_that_cannot_say_whether_it_is_full_or_drained_is_not_waited_for(self):
+    async def test_one_that_cannot_say_whether_it_is_full_or_drained_is_not_waited_for(
+        self,
+    ) -> None:
         for fault in ({}, {"is_full": True, "drained": raising(RuntimeError("x"))}):
             calls = Heard()
             sink = GuardedSink(calls, BUG, of(**fault))
@@ -392,13 +430,15 @@ class TestSink:
             assert not sink.is_full
             assert len(calls.warned) == 1
 
-    def test_one_that_exits_where_it_is_asked_whether_it_is_full_is_told(self, monkeypatch):
+    def test_one_that_exits_where_it_is_asked_whether_it_is_full_is_told(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("hsup.plugins.calls.BLOCKED_SECONDS", 0.0)
         calls, seen = Heard(), []
 
         class Exits:
             @property
-            def is_full(self):
+            def is_full(self) -> None:
                 seen.append(calls.blocking())
                 raise SystemExit(3)
 
@@ -408,13 +448,13 @@ class TestSink:
         (warned,) = calls.warned
         assert "failed to write: SystemExit: 3" in warned
 
-    async def test_one_that_cannot_be_closed_is_told(self):
+    async def test_one_that_cannot_be_closed_is_told(self) -> None:
         calls = Heard()
         await GuardedSink(calls, BUG, of(close=raising(RuntimeError("x")))).close()
         assert "failed to close: RuntimeError: x" in calls.warned[0]
 
     @pytest.mark.parametrize("made", ["sink", of(write=print, drained=print)], ids=repr)
-    def test_what_is_none_is_an_error(self, calls, settings, made):
+    def test_what_is_none_is_an_error(self, calls: Calls, settings: Settings, made: Any) -> None:
         with pytest.raises(PluginFailed, match=r"a log sink with write and drained and close"):
             create_sink(calls, BUG, lambda _: made, settings)
         assert create_sink(calls, BUG, lambda _: None, settings) is None
@@ -424,21 +464,25 @@ class TestService:
     @pytest.mark.parametrize(
         "run", [raising(RuntimeError("x")), lambda _: 1], ids=["", "not async"]
     )
-    async def test_what_it_raises_names_the_service(self, calls, run):
+    async def test_what_it_raises_names_the_service(
+        self, calls: Calls, run: Callable[..., Any]
+    ) -> None:
         with pytest.raises(PluginError, match=r"hsup-bug 0.1 failed to serve: "):
             await GuardedService(calls, BUG, of(run=run)).run(MemorySupervisor())
 
-    def test_what_is_none_is_an_error(self, calls, settings):
+    def test_what_is_none_is_an_error(self, calls: Calls, settings: Settings) -> None:
         with pytest.raises(PluginFailed, match=r"instead of a service with run"):
             create_service(calls, BUG, lambda _: unchecked(int), settings)
         assert create_service(calls, BUG, lambda _: None, settings) is None
 
 
-async def test_a_second_signal_ends_every_wait(calls, monkeypatch):
+async def test_a_second_signal_ends_every_wait(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a driver that never returns, whatever it was asked for."""
     monkeypatch.setattr("hsup.plugins.calls.LAST_SECONDS", 0.0)
 
-    async def hang(*_):
+    async def hang(*_: object) -> None:
         await asyncio.Event().wait()
 
     dyno = a_dyno(wait=hang, signal=hang, destroy=hang)

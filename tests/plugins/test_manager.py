@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 import pytest
 
+from hsup.api import Settings
 from hsup.errors import PluginError
 from hsup.events import (
     DynoExited,
@@ -23,6 +25,7 @@ from hsup.plugins.calls import Calls
 from hsup.plugins.entry_points import EntryPoint
 from hsup.plugins.manager import Plugin, PluginManager, Registered
 from hsup.testing import make_release
+from tests.conftest import Installer
 
 DRIVER = """
 from hsup import hookimpl
@@ -55,7 +58,7 @@ def assert_the_rest_works(manager: PluginManager) -> None:
     assert {"directory", "procfile"} <= manager.sources.keys()
 
 
-def test_a_plugin_is_loaded_and_listed(install, settings):
+def test_a_plugin_is_loaded_and_listed(install: Installer, settings: Settings) -> None:
     install("hsup-driver-frob", GOOD, version="4.5", entry_point="driver-frob")
     manager = PluginManager()
     plugin = plugin_of(manager, "hsup-driver-frob")
@@ -101,7 +104,9 @@ def test_a_plugin_is_loaded_and_listed(install, settings):
         "wrong argument of an observer",
     ],
 )
-def test_a_broken_plugin_is_reported_and_the_rest_works(install, code, causes):
+def test_a_broken_plugin_is_reported_and_the_rest_works(
+    install: Installer, code: str, causes: list[str]
+) -> None:
     install("hsup-driver-frob", code + "\n", version="4.5", entry_point="driver-frob")
     manager = PluginManager()
     assert_the_rest_works(manager)
@@ -114,7 +119,7 @@ def test_a_broken_plugin_is_reported_and_the_rest_works(install, code, causes):
     assert "\n" not in fault
 
 
-def test_what_a_broken_plugin_registered_before_is_gone(install):
+def test_what_a_broken_plugin_registered_before_is_gone(install: Installer) -> None:
     code = GOOD + "\n@hookimpl\ndef hsup_dyno_exits(event):\n    pass\n"
     install("hsup-driver-frob", code)
     manager = PluginManager()
@@ -122,7 +127,7 @@ def test_what_a_broken_plugin_registered_before_is_gone(install):
     assert "frob" not in manager.drivers
 
 
-def test_an_interrupt_while_plugins_are_imported_is_no_fault_of_theirs(install):
+def test_an_interrupt_while_plugins_are_imported_is_no_fault_of_theirs(install: Installer) -> None:
     install("hsup-driver-frob", "raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         PluginManager()
@@ -142,7 +147,7 @@ def registering(hook: str, body: str) -> str:
 
 
 @pytest.mark.parametrize("hook", REGISTERING)
-def test_a_hook_that_raises_is_reported_and_the_others_count(install, hook):
+def test_a_hook_that_raises_is_reported_and_the_others_count(install: Installer, hook: str) -> None:
     code = registering(hook, "raise ValueError('a slip')")
     install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
     manager = PluginManager()
@@ -155,7 +160,9 @@ def test_a_hook_that_raises_is_reported_and_the_others_count(install, hook):
 
 
 @pytest.mark.parametrize("hook", REGISTERING)
-def test_a_hook_that_raises_no_exception_is_reported_and_the_others_count(install, hook):
+def test_a_hook_that_raises_no_exception_is_reported_and_the_others_count(
+    install: Installer, hook: str
+) -> None:
     code = registering(hook, "raise GeneratorExit('a slip')")
     install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
     manager = PluginManager()
@@ -176,7 +183,9 @@ ANSWERING = registering("hsup_register_drivers", "import time; time.sleep(0.3); 
     [(IMPORTING, "be loaded"), (ANSWERING, "answer hsup_register_drivers")],
     ids=["import", "hook"],
 )
-def test_after_some_seconds_hsup_says_which_plugin_it_waits_for(install, monkeypatch, code, what):
+def test_after_some_seconds_hsup_says_which_plugin_it_waits_for(
+    install: Installer, monkeypatch: pytest.MonkeyPatch, code: str, what: str
+) -> None:
     install("hsup-driver-frob", code, entry_point="driver-frob")
     monkeypatch.setattr("hsup.plugins.calls.NOTICE_SECONDS", 0.1)
     said: list[str] = []
@@ -196,7 +205,9 @@ class Sly(Mapping):
 
 @pytest.mark.parametrize("returned", ["{3: print}", "{None: print}", "Sly()"])
 @pytest.mark.parametrize("hook", list(REGISTERING)[:-1])
-def test_a_mapping_of_other_names_is_reported_and_the_rest_works(install, hook, returned):
+def test_a_mapping_of_other_names_is_reported_and_the_rest_works(
+    install: Installer, hook: str, returned: str
+) -> None:
     code = MAPPINGS + registering(hook, f"return {returned}")
     install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
     manager = PluginManager()
@@ -208,7 +219,7 @@ def test_a_mapping_of_other_names_is_reported_and_the_rest_works(install, hook, 
 
 
 @pytest.mark.parametrize("name", ["remedy", "applies", "follows_formation"])
-def test_a_source_factory_that_raises_is_reported(install, name):
+def test_a_source_factory_that_raises_is_reported(install: Installer, name: str) -> None:
     factory = (
         "class Factory:\n"
         "    remedy = ''\n"
@@ -225,7 +236,7 @@ def test_a_source_factory_that_raises_is_reported(install, name):
     assert 'source "git" is not a SourceFactory' in fault_of(manager, "hsup-source-git")
 
 
-def test_a_hook_that_returns_no_mapping_is_told_what_it_must_return(install):
+def test_a_hook_that_returns_no_mapping_is_told_what_it_must_return(install: Installer) -> None:
     install("hsup-driver-frob", registering("hsup_register_drivers", "return ['frob']"))
     fault = fault_of(PluginManager(), "hsup-driver-frob")
     assert fault.endswith(": hook hsup_register_drivers must return a mapping, got a list")
@@ -233,7 +244,9 @@ def test_a_hook_that_returns_no_mapping_is_told_what_it_must_return(install):
 
 @pytest.mark.parametrize("returned", ["42", "['frob']", "{'frob': 42}"])
 @pytest.mark.parametrize("hook", REGISTERING)
-def test_a_hook_that_returns_a_wrong_type_is_reported_and_the_rest_works(install, hook, returned):
+def test_a_hook_that_returns_a_wrong_type_is_reported_and_the_rest_works(
+    install: Installer, hook: str, returned: str
+) -> None:
     code = registering(hook, f"return {returned}")
     install("hsup-driver-frob", code, version="4.5", entry_point="driver-frob")
     manager = PluginManager()
@@ -243,7 +256,7 @@ def test_a_hook_that_returns_a_wrong_type_is_reported_and_the_rest_works(install
     assert 'plugin "driver-frob" of hsup-driver-frob 4.5' in fault_of(manager, "hsup-driver-frob")
 
 
-def test_a_source_factory_that_lacks_something_is_reported(install):
+def test_a_source_factory_that_lacks_something_is_reported(install: Installer) -> None:
     code = registering(
         "hsup_register_sources", "return {'git': type('Factory', (), {'remedy': 'x'})}"
     )
@@ -256,7 +269,9 @@ def test_a_source_factory_that_lacks_something_is_reported(install):
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("hook", ["hsup_register_drivers()", "hsup_dyno_exited(event)"])
-def test_an_async_hook_is_reported_because_nobody_would_await_it(install, hook):
+def test_an_async_hook_is_reported_because_nobody_would_await_it(
+    install: Installer, hook: str
+) -> None:
     code = f"from hsup import hookimpl\n@hookimpl\nasync def {hook}:\n    return {{}}\n"
     install("hsup-driver-frob", code)
     manager = PluginManager()
@@ -264,7 +279,7 @@ def test_an_async_hook_is_reported_because_nobody_would_await_it(install, hook):
     assert re.search("async|coroutine", fault_of(manager, "hsup-driver-frob"))
 
 
-def test_a_command_is_registered(install):
+def test_a_command_is_registered(install: Installer) -> None:
     install(
         "hsup-releases",
         "import click\n" + registering("hsup_register_commands", "return [releases]") + "\n"
@@ -276,7 +291,7 @@ def test_a_command_is_registered(install):
 @pytest.mark.parametrize(
     "hook", ["hsup_register_log_sinks", "hsup_register_services", "hsup_register_sources"]
 )
-def test_what_a_hook_registers_is_found_by_its_name(install, hook):
+def test_what_a_hook_registers_is_found_by_its_name(install: Installer, hook: str) -> None:
     body = "return {'frob': Factory()}"
     factory = (
         "class Factory:\n"
@@ -289,7 +304,7 @@ def test_what_a_hook_registers_is_found_by_its_name(install, hook):
     assert manager.faults() == ()
 
 
-def test_two_drivers_of_one_name_are_an_error_that_names_both(install):
+def test_two_drivers_of_one_name_are_an_error_that_names_both(install: Installer) -> None:
     install("hsup-driver-frob", GOOD, version="4.5", entry_point="one")
     install("hsup-driver-brof", GOOD, version="6.7", entry_point="two")
     manager = PluginManager()
@@ -305,26 +320,26 @@ def test_two_drivers_of_one_name_are_an_error_that_names_both(install):
     assert str(caught.value).endswith("; uninstall one of them")
 
 
-def test_three_drivers_of_one_name_leave_none_of_them(install):
+def test_three_drivers_of_one_name_leave_none_of_them(install: Installer) -> None:
     for distribution in ("hsup-a", "hsup-b", "hsup-c"):
         install(distribution, GOOD)
     assert "frob" not in PluginManager().drivers
 
 
-def test_a_clash_is_reported_once(install):
+def test_a_clash_is_reported_once(install: Installer) -> None:
     install("hsup-driver-frob", GOOD)
     install("hsup-driver-brof", GOOD)
     assert len(PluginManager().faults()) == 1
 
 
-def test_what_was_registered_is_chosen_by_name(install):
+def test_what_was_registered_is_chosen_by_name(install: Installer) -> None:
     install("hsup-driver-frob", GOOD)
     manager = PluginManager()
     drivers = manager.drivers
     assert drivers.choose("frob") is drivers["frob"]
 
 
-def test_what_nobody_registered_is_an_error_that_lists_what_there_is():
+def test_what_nobody_registered_is_an_error_that_lists_what_there_is() -> None:
     drivers: Registered[Any] = Registered("driver")
     plugin = Plugin(EntryPoint("frob", "hsup_frob.hooks", "hsup_frob-1.dist-info"))
     drivers.add("b", print, plugin)
@@ -335,7 +350,7 @@ def test_what_nobody_registered_is_an_error_that_lists_what_there_is():
         drivers.choose("frob")
 
 
-def test_without_plugins_nothing_is_installed():
+def test_without_plugins_nothing_is_installed() -> None:
     with pytest.raises(PluginError, match='there is no driver "frob"; install a plugin'):
         PluginManager([]).drivers.choose("frob")
 
@@ -371,7 +386,9 @@ def {hook}(event):
         "hsup_supervisor_stopping",
     ],
 )
-def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make):
+def test_an_observer_that_raises_is_told_and_the_others_are_told(
+    install: Installer, make: Callable[..., Any]
+) -> None:
     event = make(make_release(web=1))
     failing = OBSERVING.format(hook=event.hook, body="raise ValueError('a slip')")
     telling = OBSERVING.format(hook=event.hook, body="seen.append(event)")
@@ -391,14 +408,14 @@ def test_an_observer_that_raises_is_told_and_the_others_are_told(install, make):
     assert_the_rest_works(manager)
 
 
-def test_an_observer_need_not_look_at_the_event(install):
+def test_an_observer_need_not_look_at_the_event(install: Installer) -> None:
     code = OBSERVING.format(hook="hsup_supervisor_stopping", body="seen.append('stopping')")
     module = install("hsup-frob", code.replace("(event):", "():"))
     PluginManager().observe(SupervisorStopping(reason="SIGTERM received"))
     assert sys.modules[module].seen == ["stopping"]
 
 
-def test_without_plugins_there_is_nothing():
+def test_without_plugins_there_is_nothing() -> None:
     manager = PluginManager([])
     manager.observe(ReleaseReceived(release=make_release()))
     assert (manager.plugins, manager.faults(), dict(manager.drivers)) == ((), (), {})

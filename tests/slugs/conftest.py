@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from hsup.api import Settings
+from hsup.archives.limits import Limits
 from hsup.archives.progress import Progress
 from hsup.model import Slug
 from hsup.slugs import SlugStore, Unpacked
@@ -29,7 +30,7 @@ def build() -> ModuleType:
 def make_store(tmp_path: Path) -> Callable[..., SlugStore]:
     """Return a maker of stores in one directory: `make_store(HSUP_SLUGS_KEEP="1")`."""
 
-    def make(**environ):
+    def make(**environ: str) -> SlugStore:
         directory = str(tmp_path / "slugs")
         settings = Settings(
             directory=str(tmp_path), environ={"HSUP_SLUGS_DIR": directory, **environ}
@@ -48,7 +49,7 @@ def store(make_store: Callable[..., SlugStore]) -> SlugStore:
 def left_over(tmp_path: Path) -> Callable[[], list[str]]:
     """Return a function that lists the directories left by work that has ended."""
 
-    def look():
+    def look() -> list[str]:
         work = tmp_path / "slugs" / "work"
         return sorted(path.name for path in work.iterdir()) if work.exists() else []
 
@@ -79,7 +80,7 @@ def silent() -> Progress:
 def unpacked(tmp_path: Path, silent: Progress) -> Callable[..., Path]:
     """Return a function that unpacks an archive, and returns the directory of ./app/."""
 
-    def do(content, limits=LIMITS):
+    def do(content: bytes, limits: Limits = LIMITS) -> Path:
         archive, directory = tmp_path / "slug", tmp_path / "new"
         archive.write_bytes(content)
         directory.mkdir()

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,6 +14,7 @@ from hsup.model import Slug
 from hsup.slugs import SlugStore, Unpacked
 from hsup.slugs.collect import KeptSlug, surplus
 from tests.archives import making
+from tests.archives.server import Server
 
 NOW = 1000.0
 SLUGS = [KeptSlug(990.0, "newest", 10), KeptSlug(500.0, "older", 20), KeptSlug(100.0, "oldest", 5)]
@@ -31,7 +33,7 @@ SLUGS = [KeptSlug(990.0, "newest", 10), KeptSlug(500.0, "older", 20), KeptSlug(1
         (Keep(slugs=2, age_seconds=100), ["older", "oldest"]),
     ],
 )
-def test_the_slugs_used_longest_ago_are_collected(keep, removed):
+def test_the_slugs_used_longest_ago_are_collected(keep: Keep, removed: list[str]) -> None:
     assert surplus(SLUGS[::-1], keep, NOW) == removed
 
 
@@ -39,7 +41,7 @@ def test_the_slugs_used_longest_ago_are_collected(keep, removed):
 def bring_in(tmp_path: Path) -> Callable[[SlugStore, str], Unpacked]:
     """Return a function that has a store unpack the slug of a text."""
 
-    def do(store, text):
+    def do(store: SlugStore, text: str) -> Unpacked:
         path = tmp_path / f"{text}.tgz"
         path.write_bytes(making.slug(text.encode()))
         return store.unpack(Slug(location=str(path), checksum=f"SHA256:{digest(text)}"))
@@ -55,7 +57,11 @@ def stored(store: SlugStore) -> set[str]:
     return set(os.listdir(Path(store.directory) / "unpacked"))
 
 
-def test_a_new_slug_makes_the_one_used_longest_ago_go(make_store, bring_in, left_over):
+def test_a_new_slug_makes_the_one_used_longest_ago_go(
+    make_store: Callable[..., SlugStore],
+    bring_in: Callable[[SlugStore, str], Unpacked],
+    left_over: Callable[[], list[str]],
+) -> None:
     store = make_store(HSUP_SLUGS_KEEP="2")
     for text in ("one", "two", "one", "three"):
         bring_in(store, text).close()
@@ -63,7 +69,11 @@ def test_a_new_slug_makes_the_one_used_longest_ago_go(make_store, bring_in, left
     assert left_over() == []
 
 
-def test_a_slug_in_use_is_never_collected(make_store, bring_in, read):
+def test_a_slug_in_use_is_never_collected(
+    make_store: Callable[..., SlugStore],
+    bring_in: Callable[[SlugStore, str], Unpacked],
+    read: Callable[[Unpacked, str], bytes],
+) -> None:
     store = make_store(HSUP_SLUGS_KEEP="0")
     with bring_in(store, "one") as used:
         bring_in(make_store(HSUP_SLUGS_KEEP="0"), "two").close()
@@ -72,7 +82,11 @@ def test_a_slug_in_use_is_never_collected(make_store, bring_in, read):
     assert stored(store) == {digest("three")}
 
 
-def test_what_was_collected_is_unpacked_again(make_store, bring_in, read):
+def test_what_was_collected_is_unpacked_again(
+    make_store: Callable[..., SlugStore],
+    bring_in: Callable[[SlugStore, str], Unpacked],
+    read: Callable[[Unpacked, str], bytes],
+) -> None:
     store = make_store(HSUP_SLUGS_KEEP="0")
     bring_in(store, "one").close()
     bring_in(store, "two").close()
@@ -80,7 +94,9 @@ def test_what_was_collected_is_unpacked_again(make_store, bring_in, read):
         assert read(unpacked, "Procfile") == b"one"
 
 
-def test_digests_of_what_was_collected_are_forgotten(make_store, server, build):
+def test_digests_of_what_was_collected_are_forgotten(
+    make_store: Callable[..., SlugStore], server: Server, build: ModuleType
+) -> None:
     store = make_store(HSUP_SLUGS_KEEP="0")
     for text in (b"one", b"two", b"three"):
         server.content = build.slug(text)
@@ -88,7 +104,11 @@ def test_digests_of_what_was_collected_are_forgotten(make_store, server, build):
     assert len(os.listdir(Path(store.directory) / "known")) <= 2
 
 
-def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
+def test_what_a_killed_hsup_left_is_removed(
+    store: SlugStore,
+    bring_in: Callable[[SlugStore, str], Unpacked],
+    left_over: Callable[[], list[str]],
+) -> None:
     work = Path(store.directory) / "work"
     (work / "half" / "slug" / "app").mkdir(parents=True)
     (work / "collected-x" / "app").mkdir(parents=True)
@@ -101,7 +121,11 @@ def test_what_a_killed_hsup_left_is_removed(store, bring_in, left_over):
 
 
 @pytest.mark.parametrize("size", [b"", b"\xff", b"9" * 5000])
-def test_a_slug_of_an_unknown_size_is_collected_like_others(size, make_store, bring_in):
+def test_a_slug_of_an_unknown_size_is_collected_like_others(
+    size: bytes,
+    make_store: Callable[..., SlugStore],
+    bring_in: Callable[[SlugStore, str], Unpacked],
+) -> None:
     store = make_store(HSUP_SLUGS_KEEP="1")
     bring_in(store, "one").close()
     (Path(store.directory) / "unpacked" / digest("one") / "size").write_bytes(size)
@@ -110,7 +134,9 @@ def test_a_slug_of_an_unknown_size_is_collected_like_others(size, make_store, br
 
 
 @pytest.mark.parametrize("rest", [b"\xff\xfe\n", b"\0\0\n", b"a\nb\n"])
-def test_what_a_power_cut_made_of_a_note_is_forgotten(rest, store, bring_in):
+def test_what_a_power_cut_made_of_a_note_is_forgotten(
+    rest: bytes, store: SlugStore, bring_in: Callable[[SlugStore, str], Unpacked]
+) -> None:
     bring_in(store, "one").close()
     known = Path(store.directory) / "known"
     note = known / "damaged"
@@ -120,8 +146,13 @@ def test_what_a_power_cut_made_of_a_note_is_forgotten(rest, store, bring_in):
     assert not note.exists()
 
 
-def test_a_slug_is_used_although_its_checksum_cannot_be_noted(store, server, monkeypatch, caplog):
-    def fail(*_):
+def test_a_slug_is_used_although_its_checksum_cannot_be_noted(
+    store: SlugStore,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(store.known, "put", fail)
@@ -129,8 +160,12 @@ def test_a_slug_is_used_although_its_checksum_cannot_be_noted(store, server, mon
     assert "cannot record the checksum of a slug in" in caplog.text
 
 
-def test_a_slug_is_given_up_where_something_fails_after_its_unpacking(store, bring_in, monkeypatch):
-    def fail(*_):
+def test_a_slug_is_given_up_where_something_fails_after_its_unpacking(
+    store: SlugStore,
+    bring_in: Callable[[SlugStore, str], Unpacked],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,14 +19,14 @@ def credentials() -> dict[str, str]:
         return dict(line.split(":\t") for line in file)
 
 
-def test_work_is_done_with_the_rights_of_another_user():
+def test_work_is_done_with_the_rights_of_another_user() -> None:
     seen = in_thread_of(BOB, [BOB, FRIENDS], credentials)
     assert (seen["Uid"].split()[3], seen["Gid"].split()[3]) == (str(BOB), str(BOB))
     assert seen["Groups"].split() == [str(BOB), str(FRIENDS)]
     assert int(seen["CapEff"], 16) == 0
 
 
-def test_what_is_roots_cannot_be_read_meanwhile(tmp_path):
+def test_what_is_roots_cannot_be_read_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "secret").chmod(0o600)
     with pytest.raises(PermissionError):
@@ -33,11 +34,11 @@ def test_what_is_roots_cannot_be_read_meanwhile(tmp_path):
     assert (tmp_path / "secret").read_text() == "secret"
 
 
-def test_other_threads_keep_the_rights_that_they_have():
+def test_other_threads_keep_the_rights_that_they_have() -> None:
     before = credentials()
     seen = []
 
-    def look_from_another():
+    def look_from_another() -> None:
         other = threading.Thread(target=lambda: seen.append(credentials()))
         begun.wait()
         other.start()

@@ -6,21 +6,22 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from hsup.archives.digest import file_key
-from hsup.archives.progress import Progress
+from hsup.archives.progress import Advance, Progress
 from hsup.locks import EXCLUSIVE_NOW, lock, unlock
 from hsup.model import Slug
-from hsup.slugs import ChecksumError, SlugError
+from hsup.slugs import ChecksumError, SlugError, SlugStore, Unpacked
+from tests.archives.server import Server
 
 
-def test_an_archive_that_has_not_changed_is_not_read_again(store, archive):
+def test_an_archive_that_has_not_changed_is_not_read_again(store: SlugStore, archive: Path) -> None:
     store.unpack(Slug(location=str(archive))).close()
     before = archive.stat()
     while os.stat(archive).st_ctime_ns + 200_000_000 > _now_of(archive.parent):
@@ -42,8 +43,8 @@ def _now_of(directory: Path) -> int:
 
 
 def test_another_archive_than_the_release_was_made_with_is_error_r17(
-    store, archive, build, left_over
-):
+    store: SlugStore, archive: Path, build: ModuleType, left_over: Callable[[], list[str]]
+) -> None:
     wrong = "0" * 64
     with pytest.raises(ChecksumError) as caught:
         store.unpack(Slug(location=str(archive), checksum=f"SHA256:{wrong}"))
@@ -70,7 +71,7 @@ def replacing(mapping: mmap.mmap) -> Progress:
     """Return a progress in which the author changes the file after hsup has opened it."""
 
     @contextmanager
-    def progress(*_):
+    def progress(*_: object) -> Iterator[Advance]:
         at = mapping.find(b"./serve")
         mapping[at : at + 7] = b"./steal"
         yield lambda _: None
@@ -80,8 +81,12 @@ def replacing(mapping: mmap.mmap) -> Progress:
 
 @pytest.mark.parametrize("has_checksum", [False, True])
 def test_what_its_author_changes_while_it_is_read_is_refused(
-    has_checksum, store, mapped, build, left_over
-):
+    has_checksum: bool,
+    store: SlugStore,
+    mapped: tuple[Path, mmap.mmap],
+    build: ModuleType,
+    left_over: Callable[[], list[str]],
+) -> None:
     path, mapping = mapped
     checksum = build.checksum(path.read_bytes()) if has_checksum else None
     before = file_key(path.stat())
@@ -94,8 +99,10 @@ def test_what_its_author_changes_while_it_is_read_is_refused(
     assert os.listdir(Path(store.directory) / "unpacked") == []
 
 
-def test_what_gets_another_time_while_it_is_read_is_used(store, archive, read):
-    def touching(*_):
+def test_what_gets_another_time_while_it_is_read_is_used(
+    store: SlugStore, archive: Path, read: Callable[[Unpacked, str], bytes]
+) -> None:
+    def touching(*_: object) -> AbstractContextManager[Advance]:
         os.utime(archive)
         return nullcontext(lambda _: None)
 
@@ -105,8 +112,8 @@ def test_what_gets_another_time_while_it_is_read_is_used(store, archive, read):
 
 @pytest.mark.parametrize("content", [b"<html>", b"\x1f\x8b damaged"])
 def test_what_cannot_be_unpacked_is_error_r17_where_another_was_expected(
-    content, store, archive, build
-):
+    content: bytes, store: SlugStore, archive: Path, build: ModuleType
+) -> None:
     expected = build.checksum(archive.read_bytes())
     archive.write_bytes(content)
     with pytest.raises(ChecksumError, match=f"Actual: SHA256:{build.sha256(content)}"):
@@ -115,7 +122,9 @@ def test_what_cannot_be_unpacked_is_error_r17_where_another_was_expected(
         store.unpack(Slug(location=str(archive), checksum=build.checksum(archive.read_bytes())))
 
 
-def test_an_archive_with_a_checksum_is_read_once(store, archive, build, monkeypatch):
+def test_an_archive_with_a_checksum_is_read_once(
+    store: SlugStore, archive: Path, build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup.slugs.intake.digest_of", None)
     store.unpack(Slug(location=str(archive), checksum=build.checksum(archive.read_bytes()))).close()
 
@@ -132,7 +141,13 @@ def small_file_system(path: Path) -> Iterator[None]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 @pytest.mark.parametrize("is_remote", [False, True])
-def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build, tmp_path):
+def test_a_full_disk_is_told_and_left_empty(
+    is_remote: bool,
+    make_store: Callable[..., SlugStore],
+    server: Server,
+    build: ModuleType,
+    tmp_path: Path,
+) -> None:
     server.content = build.slug(os.urandom(2 << 20))
     (tmp_path / "slug.tgz").write_bytes(server.content)
     location = f"{server.origin}/slug.tgz" if is_remote else "slug.tgz"
@@ -148,14 +163,16 @@ def test_a_full_disk_is_told_and_left_empty(is_remote, make_store, server, build
 def stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the removal of every work directory fail."""
 
-    def fail(path):
+    def fail(path: str) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
 
     monkeypatch.setattr("hsup.slugs.intake.shutil.rmtree", fail)
 
 
 @pytest.mark.usefixtures("stuck")
-def test_what_cannot_be_cleaned_up_is_not_kept_from_the_next_build(store, tmp_path, caplog):
+def test_what_cannot_be_cleaned_up_is_not_kept_from_the_next_build(
+    store: SlugStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "slug.tgz").write_bytes(b"<html>")
     with pytest.raises(SlugError, match="it is an HTML page"):
         store.unpack(Slug(location="slug.tgz"))
@@ -165,6 +182,8 @@ def test_what_cannot_be_cleaned_up_is_not_kept_from_the_next_build(store, tmp_pa
 
 
 @pytest.mark.usefixtures("stuck")
-def test_a_slug_is_used_although_its_work_directory_stays(store, slug, read):
+def test_a_slug_is_used_although_its_work_directory_stays(
+    store: SlugStore, slug: Slug, read: Callable[[Unpacked, str], bytes]
+) -> None:
     with store.unpack(slug) as unpacked:
         assert read(unpacked, "Procfile")

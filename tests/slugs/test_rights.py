@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -53,7 +53,7 @@ def opened(path: Path, author: Author | None = BOB, allowed: Sequence[Path] = ()
 
 @needs_root
 @pytest.mark.parametrize("path", ["/", "/etc", "/root", "/proc/self/root", "/proc/1/root"])
-def test_what_is_roots_is_not_shown_to_dynos_of_others(path, store):
+def test_what_is_roots_is_not_shown_to_dynos_of_others(path: str, store: SlugStore) -> None:
     with pytest.raises(
         SlugError,
         match=r"author of the release, uid 3000001.*parent directories to HSUP_SLUG_FOLDERS",
@@ -64,7 +64,7 @@ def test_what_is_roots_is_not_shown_to_dynos_of_others(path, store):
 
 
 @needs_root
-def test_a_link_is_followed_with_the_rights_of_the_author(store, world):
+def test_a_link_is_followed_with_the_rights_of_the_author(store: SlugStore, world: Path) -> None:
     link = world / "link"
     link.symlink_to("/root")
     os.lchown(link, *BOB)
@@ -74,7 +74,9 @@ def test_a_link_is_followed_with_the_rights_of_the_author(store, world):
 
 @needs_root
 @pytest.mark.parametrize("owner", [Author(3_000_002, 3_000_002), Author(BOB.uid, 42)])
-def test_a_directory_that_has_the_user_or_the_group_of_others_is_refused(store, world, owner):
+def test_a_directory_that_has_the_user_or_the_group_of_others_is_refused(
+    store: SlugStore, world: Path, owner: Author
+) -> None:
     directory = world / "app"
     directory.mkdir()
     give(directory, owner)
@@ -83,7 +85,9 @@ def test_a_directory_that_has_the_user_or_the_group_of_others_is_refused(store, 
 
 
 @needs_root
-def test_an_own_directory_is_what_was_opened_whatever_takes_its_place(store, world):
+def test_an_own_directory_is_what_was_opened_whatever_takes_its_place(
+    store: SlugStore, world: Path
+) -> None:
     directory = world / "app"
     directory.mkdir()
     (directory / "mine").write_text("mine")
@@ -97,7 +101,9 @@ def test_an_own_directory_is_what_was_opened_whatever_takes_its_place(store, wor
 
 
 @needs_root
-def test_a_directory_that_the_operator_allows_may_be_anybodys(make_store, world):
+def test_a_directory_that_the_operator_allows_may_be_anybodys(
+    make_store: Callable[..., SlugStore], world: Path
+) -> None:
     directory = world / "allowed" / "app"
     directory.mkdir(parents=True)
     directory.chmod(0o700)
@@ -111,7 +117,9 @@ def test_a_directory_that_the_operator_allows_may_be_anybodys(make_store, world)
 
 
 @needs_root
-def test_an_archive_has_to_be_readable_for_the_author(store, archive, build):
+def test_an_archive_has_to_be_readable_for_the_author(
+    store: SlugStore, archive: Path, build: ModuleType
+) -> None:
     os.chmod(archive, 0o600)
     with pytest.raises(SlugError, match=r'uid 3000001, is not allowed to read ".*slug.tgz"'):
         store.unpack(Slug(location=str(archive)), author=BOB)
@@ -126,7 +134,9 @@ def test_an_archive_has_to_be_readable_for_the_author(store, archive, build):
 
 
 @needs_root
-def test_the_other_groups_of_the_author_count(archive, monkeypatch):
+def test_the_other_groups_of_the_author_count(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.chown(archive, 0, 3_000_007)
     os.chmod(archive, 0o640)
     with pytest.raises(SlugError, match="is not allowed to read"):
@@ -139,8 +149,8 @@ def test_the_other_groups_of_the_author_count(archive, monkeypatch):
 
 
 @needs_root
-def test_the_rights_of_hsup_are_what_they_were(archive):
-    def credentials():
+def test_the_rights_of_hsup_are_what_they_were(archive: Path) -> None:
+    def credentials() -> list[str]:
         with open("/proc/thread-self/status") as file:
             return [line for line in file if line.startswith(("Uid", "Gid", "Groups", "Cap"))]
 
@@ -150,13 +160,13 @@ def test_the_rights_of_hsup_are_what_they_were(archive):
 
 
 @pytest.mark.parametrize("author", [None, Author(0, 0), Author(os.geteuid(), 7)])
-def test_who_is_trusted_may_name_whatever_hsup_may_read(author, world):
+def test_who_is_trusted_may_name_whatever_hsup_may_read(author: Author | None, world: Path) -> None:
     (world / "app").mkdir(mode=0o700)
     assert stat.S_ISDIR(opened(world / "app", author).st_mode)
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK])
-def test_what_is_neither_a_file_nor_a_directory_is_not_opened(kind, world):
+def test_what_is_neither_a_file_nor_a_directory_is_not_opened(kind: int, world: Path) -> None:
     os.mknod(world / "odd", kind | 0o666)
     with pytest.raises(SlugError, match="neither a file nor a directory"):
         opened(world / "odd", None)
@@ -166,12 +176,14 @@ def test_what_is_neither_a_file_nor_a_directory_is_not_opened(kind, world):
     ("path", "text"),
     [("/dev/zero", "neither"), ("/dev/tty", "neither"), ("/proc/version", "empty")],
 )
-def test_what_has_no_end_is_refused(path, text, store):
+def test_what_has_no_end_is_refused(path: str, text: str, store: SlugStore) -> None:
     with pytest.raises(SlugError, match=text):
         store.unpack(Slug(location=path))
 
 
-def test_a_file_that_is_larger_than_a_slug_may_be_is_not_read(store, world):
+def test_a_file_that_is_larger_than_a_slug_may_be_is_not_read(
+    store: SlugStore, world: Path
+) -> None:
     with open(world / "sparse.tgz", "wb") as file:
         file.truncate(8 << 40)
     with pytest.raises(SlugError, match="has 8796093022208 bytes, more than the limit"):
@@ -212,7 +224,9 @@ def checksum(store: SlugStore, world: Path, build: ModuleType) -> str:
 
 
 @needs_root
-def test_a_checksum_alone_gives_nothing_of_what_others_have(store, place, checksum, build):
+def test_a_checksum_alone_gives_nothing_of_what_others_have(
+    store: SlugStore, place: Place, checksum: str, build: ModuleType
+) -> None:
     place.has(build.slug(OWN))
     for _ in range(2):
         with pytest.raises(ChecksumError):
@@ -223,7 +237,9 @@ def test_a_checksum_alone_gives_nothing_of_what_others_have(store, place, checks
 
 
 @needs_root
-def test_who_has_shown_an_archive_once_needs_it_no_more(store, place, checksum, build):
+def test_who_has_shown_an_archive_once_needs_it_no_more(
+    store: SlugStore, place: Place, checksum: str, build: ModuleType
+) -> None:
     place.has(build.slug(SECRET))
     slug = Slug(location=place.location, checksum=checksum)
     store.unpack(slug, author=BOB).close()
@@ -235,7 +251,9 @@ def test_who_has_shown_an_archive_once_needs_it_no_more(store, place, checksum, 
 
 
 @needs_root
-def test_what_has_run_without_a_checksum_runs_with_it_later(store, world, build):
+def test_what_has_run_without_a_checksum_runs_with_it_later(
+    store: SlugStore, world: Path, build: ModuleType
+) -> None:
     """After a restart hsup runs the release from before, even if its archive has changed."""
     archive = world / "slug.tgz"
     archive.write_bytes(build.slug(OWN))
@@ -247,7 +265,9 @@ def test_what_has_run_without_a_checksum_runs_with_it_later(store, world, build)
 
 
 @needs_root
-def test_what_came_of_anothers_download_is_not_gone_on_with(store, server, build):
+def test_what_came_of_anothers_download_is_not_gone_on_with(
+    store: SlugStore, server: Server, build: ModuleType
+) -> None:
     """The server of a user who only knows the checksum could claim that nothing is missing."""
     server.content = build.slug(os.urandom(1 << 19))
     checksum = f"SHA256:{build.sha256(server.content)}"
@@ -259,7 +279,9 @@ def test_what_came_of_anothers_download_is_not_gone_on_with(store, server, build
 
 
 @needs_root
-def test_without_root_an_author_gets_of_others_nothing_that_hsups_user_could_read(store, world):
+def test_without_root_an_author_gets_of_others_nothing_that_hsups_user_could_read(
+    store: SlugStore, world: Path
+) -> None:
     own, anothers = world / "own", world / "anothers"
     for path, owner in ((own, BOB), (anothers, Author(3_000_002, 3_000_002))):
         path.mkdir()

@@ -16,6 +16,7 @@ import pytest
 
 from hsup.model import Slug
 from hsup.slugs import SlugStore
+from tests.archives.server import Server
 
 UNPACKS = """
 import sys
@@ -57,7 +58,9 @@ def many_files(build: ModuleType) -> bytes:
 
 
 @pytest.mark.parametrize("is_remote", [False, True])
-def test_eight_at_once_download_and_unpack_once(is_remote, store, server, many_files, tmp_path):
+def test_eight_at_once_download_and_unpack_once(
+    is_remote: bool, store: SlugStore, server: Server, many_files: bytes, tmp_path: Path
+) -> None:
     server.content = many_files
     (tmp_path / "slug.tar").write_bytes(many_files)
     location = f"{server.origin}/slug.tar" if is_remote else str(tmp_path / "slug.tar")
@@ -71,7 +74,9 @@ def test_eight_at_once_download_and_unpack_once(is_remote, store, server, many_f
     assert os.listdir(Path(store.directory) / "work") == []
 
 
-def test_kills_at_random_moments_leave_no_half_slug(store, many_files, tmp_path, left_over):
+def test_kills_at_random_moments_leave_no_half_slug(
+    store: SlugStore, many_files: bytes, tmp_path: Path, left_over: Callable[[], list[str]]
+) -> None:
     archive = tmp_path / "slug.tar"
     unpacked = Path(store.directory) / "unpacked"
     chance = random.Random(KILLS)
@@ -95,7 +100,9 @@ def test_kills_at_random_moments_leave_no_half_slug(store, many_files, tmp_path,
     assert left_over() == []
 
 
-def test_a_download_that_was_killed_goes_on(store, server, build):
+def test_a_download_that_was_killed_goes_on(
+    store: SlugStore, server: Server, build: ModuleType
+) -> None:
     server.content = build.slug(os.urandom(3_000_000))
     server.stalls_after = 1_000_000
     location = f"{server.origin}/slug.tgz"
@@ -121,7 +128,9 @@ def wait_until(is_so: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def test_the_half_of_a_slug_is_swept(store, many_files, tmp_path, left_over):
+def test_the_half_of_a_slug_is_swept(
+    store: SlugStore, many_files: bytes, tmp_path: Path, left_over: Callable[[], list[str]]
+) -> None:
     (tmp_path / "slug.tar").write_bytes(many_files)
     assert store.sweep() == []
     process = start(store, str(tmp_path / "slug.tar"), UNPACKS_HALF)

@@ -3,22 +3,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from hsup.errors import HsupError
 from hsup.model import Slug
-from hsup.slugs import SlugError
+from hsup.slugs import SlugError, SlugStore, Unpacked
 
 
-def test_a_directory_is_used_as_it_is(store, tmp_path):
+def test_a_directory_is_used_as_it_is(store: SlugStore, tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     with store.unpack(Slug(location="code")) as unpacked:
         assert unpacked.directory == str(tmp_path / "code")
     assert not (tmp_path / "slugs").exists()
 
 
-def test_the_directory_that_a_release_was_read_from_is_used_wherever_it_is(store, tmp_path):
+def test_the_directory_that_a_release_was_read_from_is_used_wherever_it_is(
+    store: SlugStore, tmp_path: Path
+) -> None:
     code = tmp_path / "code"
     code.mkdir()
     (code / "name").touch()
@@ -32,14 +37,18 @@ def test_the_directory_that_a_release_was_read_from_is_used_wherever_it_is(store
             store.unpack(slug)
 
 
-def test_a_slug_is_unpacked_once(store, make_store, archive):
+def test_a_slug_is_unpacked_once(
+    store: SlugStore, make_store: Callable[..., SlugStore], archive: Path
+) -> None:
     with store.unpack(Slug(location=str(archive))) as first:
         made = os.stat(first.directory).st_ino
     with make_store().unpack(Slug(location=str(archive))) as second:
         assert os.stat(second.directory).st_ino == made
 
 
-def test_a_slug_with_a_known_checksum_needs_its_archive_no_more(store, archive, build, read):
+def test_a_slug_with_a_known_checksum_needs_its_archive_no_more(
+    store: SlugStore, archive: Path, build: ModuleType, read: Callable[[Unpacked, str], bytes]
+) -> None:
     slug = Slug(location=str(archive), checksum=build.checksum(archive.read_bytes()))
     store.unpack(slug).close()
     archive.unlink()
@@ -47,19 +56,21 @@ def test_a_slug_with_a_known_checksum_needs_its_archive_no_more(store, archive, 
         assert read(unpacked, "Procfile")
 
 
-def test_a_changed_archive_is_unpacked_again(store, archive, build, read):
+def test_a_changed_archive_is_unpacked_again(
+    store: SlugStore, archive: Path, build: ModuleType, read: Callable[[Unpacked, str], bytes]
+) -> None:
     store.unpack(Slug(location=str(archive))).close()
     archive.write_bytes(build.slug(b"web: ./other\n"))
     with store.unpack(Slug(location=str(archive))) as unpacked:
         assert read(unpacked, "Procfile") == b"web: ./other\n"
 
 
-def test_errors_are_hsups(store):
+def test_errors_are_hsups(store: SlugStore) -> None:
     with pytest.raises(HsupError):
         store.unpack(Slug(location="absent"))
 
 
-def test_the_import_is_light():
+def test_the_import_is_light() -> None:
     command = [sys.executable, "-X", "importtime", "-c", "import hsup.slugs"]
     ended = subprocess.run(command, capture_output=True, check=True, text=True)
     lines = [line for line in ended.stderr.splitlines() if line.startswith("import time:")]

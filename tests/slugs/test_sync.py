@@ -4,9 +4,16 @@ import errno
 import os
 from pathlib import Path
 
+import pytest
 
-def test_a_slug_that_could_not_be_written_is_unpacked_again(store, slug, monkeypatch, caplog):
-    def fail(_):
+from hsup.model import Slug
+from hsup.slugs import SlugStore
+
+
+def test_a_slug_that_could_not_be_written_is_unpacked_again(
+    store: SlugStore, slug: Slug, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     unpacked = store.unpack(slug)
@@ -23,8 +30,10 @@ def test_a_slug_that_could_not_be_written_is_unpacked_again(store, slug, monkeyp
     assert (directory / "synced").exists()
 
 
-def test_a_slug_that_cannot_be_written_yet_is_written_later(store, slug, monkeypatch, caplog):
-    def fail(*_):
+def test_a_slug_that_cannot_be_written_yet_is_written_later(
+    store: SlugStore, slug: Slug, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     unpacked = store.unpack(slug)

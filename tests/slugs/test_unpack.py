@@ -5,7 +5,9 @@ import os
 import tarfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,9 @@ from tests.archives.making import LIMITS, Member
 
 
 @pytest.mark.parametrize("name", ["./app/bin/serve", "app/bin/serve", "./app//bin/./serve"])
-def test_a_file_keeps_content_permissions_and_time(name, build, unpacked):
+def test_a_file_keeps_content_permissions_and_time(
+    name: str, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     app = unpacked(build.tar(build.member(name, b"#!/bin/sh\n", mode=0o750, mtime=1_500_000_000)))
     found = (app / "bin/serve").stat()
     assert (app / "bin/serve").read_bytes() == b"#!/bin/sh\n"
@@ -23,7 +27,7 @@ def test_a_file_keeps_content_permissions_and_time(name, build, unpacked):
     assert found.st_uid == os.geteuid()
 
 
-def test_modes_do_not_depend_on_the_umask(build, unpacked):
+def test_modes_do_not_depend_on_the_umask(build: ModuleType, unpacked: Callable[..., Path]) -> None:
     before = os.umask(0o077)
     try:
         app = unpacked(build.tar(build.member("app/lib/x", b"", mode=0o666)))
@@ -33,14 +37,18 @@ def test_modes_do_not_depend_on_the_umask(build, unpacked):
     assert (app / "lib").stat().st_mode & 0o777 == 0o755
 
 
-def test_directories_keep_permissions_and_time_and_stay_removable(build, unpacked):
+def test_directories_keep_permissions_and_time_and_stay_removable(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     directory = build.member("app/read-only", None, mode=0o2555, mtime=1_500_000_000)
     app = unpacked(build.tar(directory, build.member("app/read-only/x", b"")))
     found = (app / "read-only").stat()
     assert (found.st_mode & 0o7777, found.st_mtime) == (0o755, 1_500_000_000)
 
 
-def test_what_is_not_under_app_is_left_out(build, unpacked):
+def test_what_is_not_under_app_is_left_out(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     outside = build.member("./etc/passwd", b"root"), build.member("apple", b"")
     app = unpacked(build.tar(*outside, build.member("./app/x", b"x")))
     assert os.listdir(app.parent) == ["app"]
@@ -52,12 +60,16 @@ def test_what_is_not_under_app_is_left_out(build, unpacked):
     [[], [("./app", None)], [("./etc/x", b"")]],
     ids=["no member", "the directory alone", "others only"],
 )
-def test_a_slug_with_nothing_under_app_is_told(members, build, unpacked):
+def test_a_slug_with_nothing_under_app_is_told(
+    members: list[Any], build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     with pytest.raises(SlugError, match=r"nothing under ./app/; make the archive with: tar"):
         unpacked(build.tar(*(build.member(*one) for one in members)))
 
 
-def test_an_empty_directory_under_app_is_something(build, unpacked):
+def test_an_empty_directory_under_app_is_something(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     assert os.listdir(unpacked(build.tar(build.member("app/tmp/pids")))) == ["tmp"]
 
 
@@ -77,19 +89,23 @@ def test_an_empty_directory_under_app_is_something(build, unpacked):
         ("app/a", "a"),
     ],
 )
-def test_links_are_kept_wherever_they_lead(at, target, build, unpacked):
+def test_links_are_kept_wherever_they_lead(
+    at: str, target: str, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     app = unpacked(build.tar(build.link(at, target)))
     assert os.readlink(app.parent / at) == target
 
 
-def test_hard_links_are_kept(build, unpacked):
+def test_hard_links_are_kept(build: ModuleType, unpacked: Callable[..., Path]) -> None:
     files = build.member("./app/a/x", b"x"), build.link("./app/y", "./app/a/x", tarfile.LNKTYPE)
     app = unpacked(build.tar(*files))
     assert (app / "y").samefile(app / "a/x")
 
 
 @pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o6755, 0o1755])
-def test_set_id_bits_are_not_kept(mode, build, unpacked):
+def test_set_id_bits_are_not_kept(
+    mode: int, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     app = unpacked(
         build.tar(build.member("app/x", b"", mode=mode), build.member("app/d", mode=mode))
     )
@@ -113,7 +129,9 @@ DUPLICATES: dict[str, tuple[list[tuple[str, Content]], Content]] = {
 
 
 @pytest.mark.parametrize("case", DUPLICATES)
-def test_of_a_name_twice_the_last_member_wins(case, build, unpacked):
+def test_of_a_name_twice_the_last_member_wins(
+    case: str, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     parts, last = DUPLICATES[case]
     members = [
         build.link(name, content) if isinstance(content, str) else build.member(name, content)
@@ -130,7 +148,9 @@ def test_of_a_name_twice_the_last_member_wins(case, build, unpacked):
         assert path.read_bytes() == last
 
 
-def test_what_a_hard_link_leads_to_survives_a_later_member(build, unpacked):
+def test_what_a_hard_link_leads_to_survives_a_later_member(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     app = unpacked(
         build.tar(
             build.member("app/x", b"old"),
@@ -141,7 +161,9 @@ def test_what_a_hard_link_leads_to_survives_a_later_member(build, unpacked):
     assert ((app / "x").read_bytes(), (app / "y").read_bytes()) == (b"new", b"old")
 
 
-def test_what_is_replaced_does_not_count_for_the_limit(build, unpacked):
+def test_what_is_replaced_does_not_count_for_the_limit(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     once = build.member("app/x", bytes(20_000))
     with pytest.raises(
         HostileSlug, match=r"unpacks to more than .* bytes; raise HSUP_SLUGS_MAX_SIZE"
@@ -149,20 +171,26 @@ def test_what_is_replaced_does_not_count_for_the_limit(build, unpacked):
         unpacked(build.tar(*[once] * 4), limits=Limits(size=70_000, files=10))
 
 
-def test_a_hard_link_to_itself_changes_nothing(build, unpacked):
+def test_a_hard_link_to_itself_changes_nothing(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     itself = build.link("app/x", "./app/x", tarfile.LNKTYPE)
     app = unpacked(build.tar(build.member("app/x", b"x"), itself))
     assert (app / "x").read_bytes() == b"x"
 
 
-def test_a_hard_link_replaces_what_is_there(build, unpacked):
+def test_a_hard_link_replaces_what_is_there(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     files = build.member("app/x", b"x"), build.member("app/y", b"y")
     app = unpacked(build.tar(*files, build.link("app/y", "app/x", tarfile.LNKTYPE)))
     assert (app / "y").samefile(app / "x")
     assert (app / "y").read_bytes() == b"x"
 
 
-def test_a_hard_link_to_a_link_is_that_link(build, unpacked):
+def test_a_hard_link_to_a_link_is_that_link(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     app = unpacked(
         build.tar(build.link("app/a/x", "../../y"), build.link("app/z", "app/a/x", tarfile.LNKTYPE))
     )
@@ -280,7 +308,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_hostile_member_is_refused_by_its_name(case, build, unpacked):
+def test_a_hostile_member_is_refused_by_its_name(
+    case: str, build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     makers, text = HOSTILE[case]
     members = [make(build) for make in makers]
     has_pax = any(info.pax_headers for info, _ in members)
@@ -292,7 +322,9 @@ def test_a_hostile_member_is_refused_by_its_name(case, build, unpacked):
     assert threading.active_count() == threads
 
 
-def test_nothing_is_written_through_a_link(build, unpacked, tmp_path):
+def test_nothing_is_written_through_a_link(
+    build: ModuleType, unpacked: Callable[..., Path], tmp_path: Path
+) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     members = build.link("app/d", str(outside)), build.member("app/d/x", b"harm")
@@ -301,7 +333,9 @@ def test_nothing_is_written_through_a_link(build, unpacked, tmp_path):
     assert os.listdir(outside) == []
 
 
-def test_nothing_is_linked_from_outside(build, unpacked, tmp_path):
+def test_nothing_is_linked_from_outside(
+    build: ModuleType, unpacked: Callable[..., Path], tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_text("secret")
     members = (
         build.link("app/d", str(tmp_path)),
@@ -312,13 +346,17 @@ def test_nothing_is_linked_from_outside(build, unpacked, tmp_path):
     assert (tmp_path / "secret").stat().st_nlink == 1
 
 
-def test_a_name_that_the_file_system_cannot_have_is_told(build, unpacked):
+def test_a_name_that_the_file_system_cannot_have_is_told(
+    build: ModuleType, unpacked: Callable[..., Path]
+) -> None:
     with pytest.raises(SlugError, match=r"cannot write its member app/ddd.*: File name too long"):
         unpacked(build.tar(build.member("app/" + "d" * 300, b"")))
 
 
 @pytest.mark.parametrize("place", ["in a file", "elsewhere", "after the end"])
-def test_a_bomb_is_refused_before_it_has_filled_the_disk(place, build, unpacked, tmp_path):
+def test_a_bomb_is_refused_before_it_has_filled_the_disk(
+    place: str, build: ModuleType, unpacked: Callable[..., Path], tmp_path: Path
+) -> None:
     zeros = bytes(LIMITS.size)
     members = [build.member("app/x", b"x")]
     if place != "after the end":

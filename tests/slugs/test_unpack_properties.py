@@ -8,6 +8,7 @@ from collections.abc import Container
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -71,10 +72,10 @@ def unpack_into(directory: Path, content: bytes) -> bool:
 
 def no_progress(_label: str, _length: int) -> AbstractContextManager[Advance]:
     class Silent:
-        def __enter__(self):
+        def __enter__(self) -> Advance:
             return lambda _: None
 
-        def __exit__(self, *_):
+        def __exit__(self, *_: object) -> None:
             pass
 
     return Silent()
@@ -102,7 +103,9 @@ def assert_harmless(directory: Path) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(any_member(), max_size=8), FORMS)
-def test_no_archive_changes_anything_outside(build, parts, form):
+def test_no_archive_changes_anything_outside(
+    build: ModuleType, parts: list[Member], form: int
+) -> None:
     with TemporaryDirectory(prefix="hsup-test-") as name:
         directory = Path(name)
         for info, _ in parts:
@@ -115,7 +118,9 @@ def test_no_archive_changes_anything_outside(build, parts, form):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data(), FORMS)
-def test_no_damage_does_more_than_being_refused(build, data, form):
+def test_no_damage_does_more_than_being_refused(
+    build: ModuleType, data: st.DataObject, form: int
+) -> None:
     content = bytearray(
         build.tar(
             build.member("app/" + "d" * 150 + "/x", b"x" * 700),
@@ -153,7 +158,9 @@ TREES = st.dictionaries(
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TREES, FORMS)
-def test_what_tarfile_writes_is_read_to_the_letter(build, tree, form):
+def test_what_tarfile_writes_is_read_to_the_letter(
+    build: ModuleType, tree: dict[str, bytes], form: int
+) -> None:
     # No file where another one needs a directory.
     tree = {
         name: content
@@ -169,7 +176,9 @@ def test_what_tarfile_writes_is_read_to_the_letter(build, tree, form):
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_the_damaged_archive_is_whole_without_damage(form, build, tmp_path):
+def test_the_damaged_archive_is_whole_without_damage(
+    form: int, build: ModuleType, tmp_path: Path
+) -> None:
     archive = build.tar(build.member("app/" + "d" * 150 + "/x", b"x"), form=form)
     assert unpack_into(tmp_path, archive)
 
@@ -205,7 +214,9 @@ def plain_member(draw: st.DrawFn) -> Member:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(plain_member(), min_size=1, max_size=8), FORMS)
-def test_the_result_is_what_gnu_tar_makes_of_it(build, parts, form):
+def test_the_result_is_what_gnu_tar_makes_of_it(
+    build: ModuleType, parts: list[Member], form: int
+) -> None:
     archive = build.tar(*parts, form=form)
     with TemporaryDirectory(prefix="hsup-test-") as name:
         directory = Path(name)
@@ -248,7 +259,9 @@ def found_in(top: Path, once: Container[str]) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def test_what_was_said_of_a_label_does_not_hold_for_the_member_after_it(build, tmp_path):
+def test_what_was_said_of_a_label_does_not_hold_for_the_member_after_it(
+    build: ModuleType, tmp_path: Path
+) -> None:
     label = build.member("./app/label", b"", type=b"V", mtime=-1)
     file = build.member("./app/file", b"x", mtime=0)
     assert unpack_into(tmp_path, build.tar(label, file, form=tarfile.PAX_FORMAT))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.policy import CrashPolicy
 from hsup.supervision.supervisor import Supervisor
-from hsup.testing import EventRecorder
+from hsup.testing import EventRecorder, MemoryDriver
 from tests.supervision.supervised import Supervise
 
 FOLLOWING = ScaleRequest(follows_release=True)
@@ -30,7 +31,13 @@ def supervise(
 ) -> Supervise:
     """Return a starter of supervisors: each with its task."""
 
-    def start(*, services=(), asked=FOLLOWING, other_driver=None, **plan):
+    def start(
+        *,
+        services: Sequence[Any] = (),
+        asked: ScaleRequest = FOLLOWING,
+        other_driver: MemoryDriver | None = None,
+        **plan: Any,
+    ) -> tuple[Supervisor, asyncio.Task[int]]:
         plan.setdefault("policy", CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
         supervisor = Supervisor(
             SupervisorOptions(source_name="memory", driver_name="fake", asked=asked, **plan),

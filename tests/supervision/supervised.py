@@ -11,7 +11,7 @@ from hsup.events import ReleaseReceived
 from hsup.model import Fault
 from hsup.supervision.policy import RetryPolicy
 from hsup.supervision.supervisor import Supervisor
-from hsup.testing import EventRecorder
+from hsup.testing import EventRecorder, MemorySource
 
 #: Starts a supervisor; returns it, and the task that ends with its exit status.
 Supervise = Callable[..., tuple[Supervisor, asyncio.Task[int]]]
@@ -28,6 +28,11 @@ async def end(
     """Stop a supervisor; return its exit status."""
     supervisor.stop(number)
     return await running
+
+
+def has_fetched(source: MemorySource, times: int) -> bool:
+    """Tell whether a source has been asked for its release so many times."""
+    return source.fetches >= times
 
 
 def received(told: EventRecorder) -> list[int]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from hsup.errors import DriverError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import DynoSpec, Release
 from hsup.supervision.formation import ScaleRequest
-from hsup.testing import MemoryDriver, MemoryDyno
+from hsup.testing import EventRecorder, MemoryDriver, MemoryDyno, MemorySink, MemorySource
+from tests.conftest import TurnUntil
 from tests.supervision.supervised import Supervise, end
 
 
@@ -32,8 +34,12 @@ class SweepingDriver:
 
 
 async def test_leftovers_are_removed_before_anything_is_started(
-    supervise, source, driver, told, sink
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     source.release(web=1)
     supervisor, running = supervise(other_driver=SweepingDriver(driver), asked=ScaleRequest())
     await told.state("web.1", "up")
@@ -44,12 +50,15 @@ async def test_leftovers_are_removed_before_anything_is_started(
 
 
 async def test_a_second_signal_does_not_wait_until_leftovers_are_removed(
-    supervise, source, driver, turn_until
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    turn_until: TurnUntil,
+) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     class SlowDriver(SweepingDriver):
-        def sweep(self):
+        def sweep(self) -> Sequence[str]:
             begun.set()
             may_end.wait()
             return super().sweep()
@@ -92,13 +101,17 @@ def supervise_adopting(supervise: Supervise, driver: MemoryDriver) -> Supervise:
 
 
 async def test_a_release_whose_dynos_cannot_be_adopted_takes_no_port_of_a_later_one(
-    supervise, source, driver, told, monkeypatch
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5000)
     failures = [DriverError("no engine")]
 
     class FailingOnce(AdoptingDriver):
-        def keep_only(self, specs):
+        def keep_only(self, specs: Any) -> Any:
             if failures:
                 raise failures.pop()
             return super().keep_only(specs)
@@ -112,8 +125,8 @@ async def test_a_release_whose_dynos_cannot_be_adopted_takes_no_port_of_a_later_
 
 
 async def test_dynos_of_a_dead_hsup_are_taken_over_and_others_started(
-    supervise_adopting, source, told, sink
-):
+    supervise_adopting: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.release(web=2)
     supervisor, running = supervise_adopting("web.1", "worker.1")
     await told.state("web.1", "up")
@@ -127,8 +140,8 @@ async def test_dynos_of_a_dead_hsup_are_taken_over_and_others_started(
 
 
 async def test_a_dyno_that_was_taken_over_and_ends_is_started_as_any_other(
-    supervise_adopting, source, driver, sink
-):
+    supervise_adopting: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
     source.release(web=1)
     supervisor, running = supervise_adopting("web.1")
     (await driver.dyno("web.1")).end(1)
@@ -137,7 +150,9 @@ async def test_a_dyno_that_was_taken_over_and_ends_is_started_as_any_other(
     assert await end(supervisor, running) == 0
 
 
-async def test_a_later_release_takes_nothing_over(supervise_adopting, source, driver, sink):
+async def test_a_later_release_takes_nothing_over(
+    supervise_adopting: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise_adopting("web.1", "worker.1")
     await driver.dyno("web.1")

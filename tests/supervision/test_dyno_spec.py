@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from hsup.supervision.dyno_spec import dyno_spec, one_off_command, one_off_name
 from hsup.testing import make_release
 
 
-def test_a_spec_has_all_of_its_release_that_matters(tmp_path):
+def test_a_spec_has_all_of_its_release_that_matters(tmp_path: Path) -> None:
     bind = Bind(host=tmp_path, dyno=tmp_path)
     release = make_release(version=9, config={"A": "1"})._replace(
         slug=Slug("slug.tgz"), stack="heroku-24"
@@ -30,7 +31,7 @@ def metadata_of(release: Release, number: int = 1) -> dict[str, str]:
     return {name: variables[name] for name in variables if name.startswith("HEROKU_")}
 
 
-def test_a_dyno_has_metadata_where_that_is_asked_for():
+def test_a_dyno_has_metadata_where_that_is_asked_for() -> None:
     commit = {"HEROKU_SLUG_COMMIT": "5ca1e"}
     release = make_release(version=42, config={"HEROKU_APP_NAME": "mine"})._replace(metadata=commit)
     metadata = metadata_of(release)
@@ -44,15 +45,15 @@ def test_a_dyno_has_metadata_where_that_is_asked_for():
     assert environment(spec) == {"HEROKU_APP_NAME": "mine", "PORT": "5000", "DYNO": "web.1"}
 
 
-def test_a_dyno_keeps_its_id_as_long_as_the_release_runs():
-    def ids(release):
+def test_a_dyno_keeps_its_id_as_long_as_the_release_runs() -> None:
+    def ids(release: Release) -> list[str]:
         return [metadata_of(release, number)["HEROKU_DYNO_ID"] for number in (1, 2)]
 
     assert ids(make_release(version=1)) == ids(make_release(version=1))
     assert len({*ids(make_release(version=1)), *ids(make_release(version=2))}) == 4
 
 
-def test_a_one_off_has_four_digits():
+def test_a_one_off_has_four_digits() -> None:
     name = one_off_name("run")
     assert name.type == "run"
     assert 1000 <= name.number <= 9999
@@ -74,7 +75,9 @@ def test_a_one_off_has_four_digits():
         ((" ",), (" ",)),
     ],
 )
-def test_a_type_stands_for_its_command_with_what_follows_it(words, expected):
+def test_a_type_stands_for_its_command_with_what_follows_it(
+    words: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
     commands = {"worker": ("work $QUEUE && true",), "argv": ("./serve", "a  b"), "own": ()}
     processes = tuple(ProcessType(name, Command(one)) for name, one in commands.items())
     release = Release(app="shop", version=1, processes=processes)

@@ -27,13 +27,13 @@ def kernel_takes(value: str) -> bool:
     return True
 
 
-def test_the_longest_variable_that_the_kernel_takes_is_taken():
+def test_the_longest_variable_that_the_kernel_takes_is_taken() -> None:
     value = "x" * (LONGEST - len("BIG="))
     assert kernel_takes(value)
     require_passable(release({"BIG": value}), [ECHO])
 
 
-def test_a_variable_that_the_kernel_refuses_is_named():
+def test_a_variable_that_the_kernel_refuses_is_named() -> None:
     value = "x" * (LONGEST + 1 - len("BIG="))
     assert not kernel_takes(value)
     text = (
@@ -44,19 +44,19 @@ def test_a_variable_that_the_kernel_refuses_is_named():
         require_passable(release({"SMALL": "1", "BIG": value}), [ECHO])
 
 
-def test_a_character_has_as_many_bytes_as_in_utf_8():
+def test_a_character_has_as_many_bytes_as_in_utf_8() -> None:
     require_passable(release({"BIG": "x" * 100_000}), [ECHO])
     with pytest.raises(InvalidRelease, match="has 200004 bytes with its name"):
         require_passable(release({"BIG": "é" * 100_000}), [ECHO])
 
 
-def test_a_word_of_a_command_is_refused_too():
+def test_a_word_of_a_command_is_refused_too() -> None:
     for words in ((f"echo {'x' * LONGEST}",), ("echo", "x" * (LONGEST + 1))):
         with pytest.raises(InvalidRelease, match=r'command "echo x+…" has a word of 131\d\d\d b'):
             require_passable(release(), [ECHO, Command(words)])
 
 
-def test_what_all_variables_take_is_limited_by_the_stack():
+def test_what_all_variables_take_is_limited_by_the_stack() -> None:
     limits = resource.getrlimit(resource.RLIMIT_STACK)
     config = {f"V{number}": "x" * (100_000 + number) for number in range(12)}
     try:
@@ -76,5 +76,5 @@ def test_what_all_variables_take_is_limited_by_the_stack():
         resource.setrlimit(resource.RLIMIT_STACK, limits)
 
 
-def test_what_is_not_utf_8_counts_as_it_is():
+def test_what_is_not_utf_8_counts_as_it_is() -> None:
     require_passable(release({"BYTES": "\udcff" * 120_000, "HALF": "\ud800"}), [ECHO])

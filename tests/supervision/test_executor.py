@@ -4,36 +4,49 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from hsup.api import OutputPipes, RunningDyno
 from hsup.errors import DynoStartError
-from hsup.events import DynoExited, DynoStateChanged
+from hsup.events import DynoExited, DynoStateChanged, Event
 from hsup.lifecycle import State
-from hsup.model import ExitStatus
+from hsup.model import DynoSpec, ExitStatus
 from hsup.output import messages
 from hsup.output.logs import LogRouter
 from hsup.supervision.executor import NOT_STARTED, Executor, ExecutorContext
 from hsup.supervision.policy import CrashPolicy
-from hsup.testing import MemoryDriver, MemorySink, make_spec
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, make_spec
 
 NEVER = CrashPolicy(base_seconds=10_000, cap_seconds=10_000)
+
+
+#: Runs an executor with the given surroundings.
+Execute = Callable[..., tuple[Executor, asyncio.Task[None]]]
 
 
 @pytest.fixture
 def execute(
     surround: Callable[..., ExecutorContext],
-) -> Callable[..., tuple[Executor, asyncio.Task[None]]]:
+) -> Execute:
     """Return a starter of executors: each with its task."""
 
-    def start(spec=None, *, one_off=False, **surroundings):
+    def start(
+        spec: DynoSpec | None = None, *, one_off: bool = False, **surroundings: Any
+    ) -> tuple[Executor, asyncio.Task[None]]:
         executor = Executor(spec or make_spec(), surround(**surroundings), one_off=one_off)
         return executor, asyncio.create_task(executor.run())
 
     return start
 
 
-async def test_a_dyno_goes_up_and_is_stopped(execute, driver, told, sink):
+async def test_a_dyno_goes_up_and_is_stopped(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     executor, running = execute()
     dyno = await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -50,7 +63,11 @@ async def test_a_dyno_goes_up_and_is_stopped(execute, driver, told, sink):
     ]
 
 
-async def test_a_dyno_that_crashes_is_started_again_at_once(execute, driver, told):
+async def test_a_dyno_that_crashes_is_started_again_at_once(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     executor, running = execute(policy=NEVER)
     (await driver.dyno("web.1")).end(1)
     await driver.dyno("web.1", nth=2)
@@ -60,7 +77,9 @@ async def test_a_dyno_that_crashes_is_started_again_at_once(execute, driver, tol
     assert told.states("web.1")[:5] == ["provisioning", "starting", "up", "crashed", "provisioning"]
 
 
-async def test_a_dyno_that_ends_well_is_started_again_too(execute, driver):
+async def test_a_dyno_that_ends_well_is_started_again_too(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     executor, running = execute(policy=NEVER)
     (await driver.dyno("web.1")).end(0)
     await driver.dyno("web.1", nth=2)
@@ -68,7 +87,11 @@ async def test_a_dyno_that_ends_well_is_started_again_too(execute, driver):
     await running
 
 
-async def test_a_dyno_that_crashes_twice_waits(execute, driver, told):
+async def test_a_dyno_that_crashes_twice_waits(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     executor, running = execute(policy=NEVER)
     (await driver.dyno("web.1")).end(1)
     (await driver.dyno("web.1", nth=2)).end(1)
@@ -80,7 +103,9 @@ async def test_a_dyno_that_crashes_twice_waits(execute, driver, told):
     assert driver.attempts == 2
 
 
-async def test_a_dyno_that_was_up_for_long_is_started_again_at_once(execute, driver):
+async def test_a_dyno_that_was_up_for_long_is_started_again_at_once(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     recovers_at_once = CrashPolicy(base_seconds=10_000, stable_seconds=0)
     executor, running = execute(policy=recovers_at_once)
     for nth in range(1, 6):
@@ -90,7 +115,12 @@ async def test_a_dyno_that_was_up_for_long_is_started_again_at_once(execute, dri
     await running
 
 
-async def test_a_dyno_that_cannot_be_started_is_tried_again(execute, driver, told, sink):
+async def test_a_dyno_that_cannot_be_started_is_tried_again(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     driver.failures = [DynoStartError("no such command: serve", exit_code=127)]
     executor, running = execute(policy=NEVER)
     await driver.dyno("web.1")
@@ -101,7 +131,11 @@ async def test_a_dyno_that_cannot_be_started_is_tried_again(execute, driver, tol
     assert sink.written() == b""
 
 
-async def test_a_start_that_fails_backs_off_as_a_crash_does(execute, driver, told):
+async def test_a_start_that_fails_backs_off_as_a_crash_does(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     executor, running = execute(policy=NEVER)
     await told.state("web.1", "crashed", times=2)
@@ -113,7 +147,9 @@ async def test_a_start_that_fails_backs_off_as_a_crash_does(execute, driver, tol
     assert told.of(DynoExited) == []
 
 
-async def test_a_dyno_that_starts_after_all_has_its_own_status(execute, driver):
+async def test_a_dyno_that_starts_after_all_has_its_own_status(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     driver.failures = [DynoStartError("no")]
     executor, running = execute(policy=NEVER)
     await driver.dyno("web.1")
@@ -122,7 +158,11 @@ async def test_a_dyno_that_starts_after_all_has_its_own_status(execute, driver):
     assert executor.status == ExitStatus(signal=signal.SIGTERM)
 
 
-async def test_a_driver_that_raises_anything_fails_only_to_start(execute, driver, told):
+async def test_a_driver_that_raises_anything_fails_only_to_start(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.failures = [ValueError("a stranger's mistake")]
     executor, running = execute()
     await driver.dyno("web.1")
@@ -135,11 +175,14 @@ async def test_a_driver_that_raises_anything_fails_only_to_start(execute, driver
 
 
 async def test_a_driver_that_closes_what_a_dyno_writes_to_loses_no_dyno(
-    execute, driver, told, monkeypatch
-):
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     start = driver.start
 
-    async def start_and_close(spec, output):
+    async def start_and_close(spec: DynoSpec, output: OutputPipes) -> RunningDyno:
         dyno = await start(spec, output)
         os.close(output.stdout)
         return dyno
@@ -153,7 +196,11 @@ async def test_a_driver_that_closes_what_a_dyno_writes_to_loses_no_dyno(
     assert told.states("web.1") == ["provisioning", "starting", "up", "stopping", "stopped"]
 
 
-async def test_a_dyno_that_waits_to_be_restarted_can_be_stopped(execute, driver, told):
+async def test_a_dyno_that_waits_to_be_restarted_can_be_stopped(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     executor, running = execute(policy=NEVER)
     await told.state("web.1", "crashed", times=2)
@@ -162,7 +209,11 @@ async def test_a_dyno_that_waits_to_be_restarted_can_be_stopped(execute, driver,
     assert told.states("web.1")[-2:] == ["crashed", "stopped"]
 
 
-async def test_a_dyno_that_waits_to_be_restarted_is_forgiven(execute, driver, told):
+async def test_a_dyno_that_waits_to_be_restarted_is_forgiven(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     executor, running = execute(policy=NEVER)
     await told.state("web.1", "crashed", times=2)
@@ -174,7 +225,11 @@ async def test_a_dyno_that_waits_to_be_restarted_is_forgiven(execute, driver, to
     await running
 
 
-async def test_to_forgive_a_dyno_that_is_up_disturbs_it_in_nothing(execute, driver, told):
+async def test_to_forgive_a_dyno_that_is_up_disturbs_it_in_nothing(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     executor, running = execute()
     dyno = await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -185,7 +240,11 @@ async def test_to_forgive_a_dyno_that_is_up_disturbs_it_in_nothing(execute, driv
     await running
 
 
-async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told):
+async def test_a_dyno_is_restarted_with_another_spec(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     executor, running = execute()
     first = await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -198,7 +257,9 @@ async def test_a_dyno_is_restarted_with_another_spec(execute, driver, told):
     assert told.states("web.1")[2:6] == ["up", "restarting", "provisioning", "starting"]
 
 
-async def test_a_restart_while_a_dyno_starts_is_done_when_it_has_started(execute, driver):
+async def test_a_restart_while_a_dyno_starts_is_done_when_it_has_started(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     driver.may_start.clear()
     executor, running = execute()
     await driver.attempted(1)
@@ -210,7 +271,11 @@ async def test_a_restart_while_a_dyno_starts_is_done_when_it_has_started(execute
     await running
 
 
-async def test_a_stop_while_a_dyno_starts_is_done_when_it_has_started(execute, driver, told):
+async def test_a_stop_while_a_dyno_starts_is_done_when_it_has_started(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.may_start.clear()
     executor, running = execute()
     await driver.attempted(1)
@@ -222,7 +287,11 @@ async def test_a_stop_while_a_dyno_starts_is_done_when_it_has_started(execute, d
     assert told.states("web.1")[-3:] == ["up", "stopping", "stopped"]
 
 
-async def test_a_stop_while_a_start_fails_is_not_forgotten(execute, driver, told):
+async def test_a_stop_while_a_start_fails_is_not_forgotten(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.may_start.clear()
     driver.failures = [DynoStartError("no")]
     executor, running = execute()
@@ -233,7 +302,9 @@ async def test_a_stop_while_a_start_fails_is_not_forgotten(execute, driver, told
     assert told.states("web.1")[-2:] == ["crashed", "stopped"]
 
 
-async def test_a_stop_before_anything_happened_starts_nothing(execute, driver):
+async def test_a_stop_before_anything_happened_starts_nothing(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     executor, running = execute()
     executor.stop()
     await running
@@ -242,7 +313,12 @@ async def test_a_stop_before_anything_happened_starts_nothing(execute, driver):
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_a_stop_at_the_moment_of_a_crash_is_not_forgotten(execute, driver, told, turns):
+async def test_a_stop_at_the_moment_of_a_crash_is_not_forgotten(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    turns: int,
+) -> None:
     executor, running = execute()
     dyno = await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -254,7 +330,11 @@ async def test_a_stop_at_the_moment_of_a_crash_is_not_forgotten(execute, driver,
     assert executor.state is State.STOPPED
 
 
-async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver, told):
+async def test_a_restart_while_a_dyno_stops_brings_nothing_back(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.obeys = False
     executor, running = execute()
     dyno = await driver.dyno("web.1")
@@ -268,7 +348,11 @@ async def test_a_restart_while_a_dyno_stops_brings_nothing_back(execute, driver,
     assert driver.attempts == 1
 
 
-async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told):
+async def test_a_stop_while_a_dyno_is_being_restarted_wins(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.obeys = False
     executor, running = execute()
     dyno = await driver.dyno("web.1")
@@ -283,7 +367,11 @@ async def test_a_stop_while_a_dyno_is_being_restarted_wins(execute, driver, told
     assert driver.attempts == 1
 
 
-async def test_to_stop_outweighs_to_restart(execute, driver, told):
+async def test_to_stop_outweighs_to_restart(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     executor, running = execute()
     await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -293,7 +381,12 @@ async def test_to_stop_outweighs_to_restart(execute, driver, told):
     assert driver.attempts == 1
 
 
-async def test_a_dyno_that_ignores_sigterm_is_killed_after_its_grace(execute, driver, told, sink):
+async def test_a_dyno_that_ignores_sigterm_is_killed_after_its_grace(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     driver.obeys = False
     executor, running = execute(grace_seconds=0.001)
     await driver.dyno("web.1")
@@ -309,7 +402,11 @@ async def test_a_dyno_that_ignores_sigterm_is_killed_after_its_grace(execute, dr
     ]
 
 
-async def test_a_dyno_that_is_stopping_can_be_killed(execute, driver, told):
+async def test_a_dyno_that_is_stopping_can_be_killed(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.obeys = False
     executor, running = execute(grace_seconds=10_000)
     dyno = await driver.dyno("web.1")
@@ -321,7 +418,9 @@ async def test_a_dyno_that_is_stopping_can_be_killed(execute, driver, told):
     assert dyno.has_ended
 
 
-async def test_killing_a_dyno_that_starts_gives_it_no_grace(execute, driver):
+async def test_killing_a_dyno_that_starts_gives_it_no_grace(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     driver.may_start.clear()
     driver.obeys = False
     executor, running = execute(grace_seconds=10_000)
@@ -332,7 +431,11 @@ async def test_killing_a_dyno_that_starts_gives_it_no_grace(execute, driver):
     assert (await driver.dyno("web.1")).graces == [0.0]
 
 
-async def test_killing_a_dyno_that_waits_to_be_restarted_stops_it(execute, driver, told):
+async def test_killing_a_dyno_that_waits_to_be_restarted_stops_it(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     executor, running = execute(policy=NEVER)
     await told.state("web.1", "crashed", times=2)
@@ -341,7 +444,7 @@ async def test_killing_a_dyno_that_waits_to_be_restarted_stops_it(execute, drive
     assert not executor.was_killed
 
 
-async def test_a_one_off_completes(execute, driver):
+async def test_a_one_off_completes(execute: Execute, driver: MemoryDriver) -> None:
     executor, running = execute(one_off=True)
     (await driver.dyno("web.1")).end(3)
     await running
@@ -350,7 +453,9 @@ async def test_a_one_off_completes(execute, driver):
     assert driver.attempts == 1
 
 
-async def test_a_one_off_that_cannot_be_started_is_complete_with_255(execute, driver):
+async def test_a_one_off_that_cannot_be_started_is_complete_with_255(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     driver.failures = [DynoStartError("no")]
     executor, running = execute(one_off=True)
     await running
@@ -358,7 +463,11 @@ async def test_a_one_off_that_cannot_be_started_is_complete_with_255(execute, dr
     assert executor.status == ExitStatus(code=255)
 
 
-async def test_a_one_off_can_be_stopped(execute, driver, told):
+async def test_a_one_off_can_be_stopped(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     executor, running = execute(one_off=True)
     await driver.dyno("web.1")
     await told.state("web.1", "up")
@@ -367,10 +476,15 @@ async def test_a_one_off_can_be_stopped(execute, driver, told):
     assert executor.state is State.STOPPED
 
 
-async def test_what_a_dyno_wrote_is_passed_on_before_its_exit_is_told(execute, driver, told, sink):
+async def test_what_a_dyno_wrote_is_passed_on_before_its_exit_is_told(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     seen = []
 
-    def observe(event):
+    def observe(event: Event) -> None:
         told(event)
         if isinstance(event, DynoExited):
             seen.append(sink.written(dyno="web.1"))
@@ -383,7 +497,9 @@ async def test_what_a_dyno_wrote_is_passed_on_before_its_exit_is_told(execute, d
     assert seen == [b"x" * 60_000 + b"\nlast words"]
 
 
-async def test_everything_of_a_dyno_is_removed_before_it_is_started_again(execute, driver):
+async def test_everything_of_a_dyno_is_removed_before_it_is_started_again(
+    execute: Execute, driver: MemoryDriver
+) -> None:
     executor, running = execute()
     first = await driver.dyno("web.1")
     first.end(1)
@@ -394,7 +510,7 @@ async def test_everything_of_a_dyno_is_removed_before_it_is_started_again(execut
 
 
 async def crashed_while_nobody_reads(
-    execute: Callable[..., tuple[Executor, asyncio.Task[None]]],
+    execute: Execute,
     driver: MemoryDriver,
     sink: MemorySink,
     router: LogRouter,
@@ -408,7 +524,12 @@ async def crashed_while_nobody_reads(
     return executor, running
 
 
-async def test_nothing_is_started_while_nobody_reads(execute, driver, sink, router):
+async def test_nothing_is_started_while_nobody_reads(
+    execute: Execute,
+    driver: MemoryDriver,
+    sink: MemorySink,
+    router: LogRouter,
+) -> None:
     executor, running = await crashed_while_nobody_reads(execute, driver, sink, router)
     for _ in range(20):
         await asyncio.sleep(0)
@@ -421,7 +542,12 @@ async def test_nothing_is_started_while_nobody_reads(execute, driver, sink, rout
     await running
 
 
-async def test_a_dyno_that_crashed_while_nobody_reads_can_be_stopped(execute, driver, sink, router):
+async def test_a_dyno_that_crashed_while_nobody_reads_can_be_stopped(
+    execute: Execute,
+    driver: MemoryDriver,
+    sink: MemorySink,
+    router: LogRouter,
+) -> None:
     executor, running = await crashed_while_nobody_reads(execute, driver, sink, router)
     await asyncio.sleep(0)
     executor.stop()
@@ -432,8 +558,11 @@ async def test_a_dyno_that_crashed_while_nobody_reads_can_be_stopped(execute, dr
 
 
 async def test_a_dyno_that_is_to_be_started_while_nobody_reads_can_be_stopped(
-    execute, driver, sink, router
-):
+    execute: Execute,
+    driver: MemoryDriver,
+    sink: MemorySink,
+    router: LogRouter,
+) -> None:
     sink.room.clear()
     router.say("web.1", "full now")
     executor, running = execute()
@@ -446,8 +575,12 @@ async def test_a_dyno_that_is_to_be_started_while_nobody_reads_can_be_stopped(
 
 
 async def test_a_reader_that_comes_back_does_not_shorten_the_back_off(
-    execute, driver, told, sink, router
-):
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+    router: LogRouter,
+) -> None:
     executor, running = execute(policy=NEVER)
     (await driver.dyno("web.1")).end(1)
     second = await driver.dyno("web.1", nth=2)

@@ -126,7 +126,7 @@ def lead(
 ) -> Callable[[Callable[[Life], Awaitable[None]]], Awaitable[State]]:
     """Return what leads a dyno through its life, and to its end."""
 
-    async def lead(way):
+    async def lead(way: Callable[[Life], Awaitable[None]]) -> State:
         policy = AT_ONCE if way is wait_for_the_restart_delay else NEVER
         executor = Executor(make_spec(), surround(policy=policy))
         running = asyncio.create_task(executor.run())
@@ -138,15 +138,20 @@ def lead(
     return lead
 
 
-def test_each_row_has_a_way_to_it():
+def test_each_row_has_a_way_to_it() -> None:
     assert set(WAYS) == set(TABLE)
 
 
 @pytest.mark.parametrize(("cell", "way"), WAYS.items(), ids=told_of)
-async def test_an_executor_comes_to_each_row(cell, way, lead, monkeypatch):
+async def test_an_executor_comes_to_each_row(
+    cell: tuple[State, Input],
+    way: Callable[..., Any],
+    lead: Callable[[Callable[[Life], Awaitable[None]]], Awaitable[State]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     taken = []
 
-    def take(*given, one_off=False):
+    def take(*given: Any, one_off: bool = False) -> Any:
         taken.append(given)
         return step(*given, one_off=one_off)
 

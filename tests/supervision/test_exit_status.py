@@ -6,12 +6,13 @@ import pytest
 
 from hsup.errors import DynoStartError
 from hsup.events import ReleaseReceived
-from tests.supervision.supervised import end, received
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource
+from tests.supervision.supervised import Supervise, end, received
 
 
 async def test_a_release_phase_that_had_to_be_killed_is_told_by_the_exit_status(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.obeys = False
     source.release(web=1, release=1)
     supervisor, running = supervise(grace_seconds=0.001)
@@ -23,15 +24,21 @@ async def test_a_release_phase_that_had_to_be_killed_is_told_by_the_exit_status(
     ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
 async def test_the_exit_status_tells_what_hsup_was_stopped_by(
-    supervise, source, told, number, status
-):
+    supervise: Supervise,
+    source: MemorySource,
+    told: EventRecorder,
+    number: signal.Signals,
+    status: int,
+) -> None:
     source.release(web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     assert await end(supervisor, running, number) == status
 
 
-async def test_a_dyno_that_had_to_be_killed_makes_the_status_1(supervise, source, driver, told):
+async def test_a_dyno_that_had_to_be_killed_makes_the_status_1(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.obeys = False
     source.release(web=1)
     supervisor, running = supervise(grace_seconds=0.001)
@@ -39,7 +46,9 @@ async def test_a_dyno_that_had_to_be_killed_makes_the_status_1(supervise, source
     assert await end(supervisor, running) == 1
 
 
-async def test_a_second_signal_waits_for_nobody(supervise, source, driver, told):
+async def test_a_second_signal_waits_for_nobody(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.obeys = False
     source.release(web=1, worker=1)
     supervisor, running = supervise(grace_seconds=10_000)
@@ -51,7 +60,9 @@ async def test_a_second_signal_waits_for_nobody(supervise, source, driver, told)
     assert await running == 130
 
 
-async def test_a_formation_of_none_is_waited_with_where_it_may_change(supervise, source, told):
+async def test_a_formation_of_none_is_waited_with_where_it_may_change(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     source.release(web=0)
     supervisor, running = supervise(follows_formation=True)
     await told.until(lambda one: one.of(ReleaseReceived))
@@ -60,13 +71,17 @@ async def test_a_formation_of_none_is_waited_with_where_it_may_change(supervise,
     await end(supervisor, running)
 
 
-async def test_a_stop_before_there_is_a_release_ends_hsup(supervise, sink):
+async def test_a_stop_before_there_is_a_release_ends_hsup(
+    supervise: Supervise, sink: MemorySink
+) -> None:
     supervisor, running = supervise()
     await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
     assert await end(supervisor, running) == 0
 
 
-async def test_one_shot_ends_with_the_highest_status(supervise, source, driver):
+async def test_one_shot_ends_with_the_highest_status(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
     driver.statuses = {"web": 0, "worker": 4, "clock": 2}
     source.release(web=1, worker=1, clock=1)
     _, running = supervise(one_shot=True)
@@ -75,8 +90,8 @@ async def test_one_shot_ends_with_the_highest_status(supervise, source, driver):
 
 
 async def test_one_shot_that_was_stopped_ends_as_what_ended_by_itself(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.statuses = {"clock": 3}
     source.release(web=1, clock=1)
     supervisor, running = supervise(one_shot=True)
@@ -88,8 +103,12 @@ async def test_one_shot_that_was_stopped_ends_as_what_ended_by_itself(
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 async def test_one_shot_that_was_stopped_ends_as_any_other(
-    supervise, source, driver, number, status
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    number: signal.Signals,
+    status: int,
+) -> None:
     source.release(web=1)
     supervisor, running = supervise(one_shot=True)
     await driver.dyno("web.1")
@@ -97,14 +116,18 @@ async def test_one_shot_that_was_stopped_ends_as_any_other(
     assert await running == status
 
 
-async def test_one_shot_ends_with_255_for_what_could_not_be_started(supervise, source, driver):
+async def test_one_shot_ends_with_255_for_what_could_not_be_started(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
     driver.failures = [DynoStartError("no such command")]
     source.release(web=1)
     _, running = supervise(one_shot=True)
     assert await running == 255
 
 
-async def test_one_shot_runs_no_second_release(supervise, source, driver, told):
+async def test_one_shot_runs_no_second_release(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     _, running = supervise(one_shot=True)
     dyno = await driver.dyno("web.1")
@@ -115,7 +138,9 @@ async def test_one_shot_runs_no_second_release(supervise, source, driver, told):
     assert received(told) == [1]
 
 
-async def test_hsup_ends_when_nothing_is_left_to_run(supervise, source, told, sink):
+async def test_hsup_ends_when_nothing_is_left_to_run(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.release(version=1, web=1)
     _, running = supervise()
     await told.state("web.1", "up")
@@ -124,7 +149,9 @@ async def test_hsup_ends_when_nothing_is_left_to_run(supervise, source, told, si
     assert sink.said("supervisor")[-1] == "Nothing is left to run"
 
 
-async def test_hsup_that_stays_waits_when_nothing_is_left_to_run(supervise, source, told):
+async def test_hsup_that_stays_waits_when_nothing_is_left_to_run(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     source.release(version=1, web=0)
     supervisor, running = supervise(stays=True)
     await told.until(lambda one: one.of(ReleaseReceived))

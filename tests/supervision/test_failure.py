@@ -30,7 +30,9 @@ def failure(clock: Clock) -> LastFailure:
     return LastFailure(RetryPolicy(), clock)
 
 
-def test_what_a_driver_could_not_do_is_tried_again_less_and_less_often(failure, clock):
+def test_what_a_driver_could_not_do_is_tried_again_less_and_less_often(
+    failure: LastFailure, clock: Clock
+) -> None:
     release = make_release(web=1)
     for wait in (10, 20, 40):
         failure.note(release, DriverError("engine away"))
@@ -42,7 +44,7 @@ def test_what_a_driver_could_not_do_is_tried_again_less_and_less_often(failure, 
     assert not failure.is_to_be_told()
 
 
-def test_what_failed_by_itself_is_not_tried_until_it_is_asked_for(failure):
+def test_what_failed_by_itself_is_not_tried_until_it_is_asked_for(failure: LastFailure) -> None:
     release = make_release(web=1, release=1)
     failure.note(release, ReleaseFailed(release, "exited with status 1"))
     assert failure.wait_seconds(release) == math.inf
@@ -51,7 +53,7 @@ def test_what_failed_by_itself_is_not_tried_until_it_is_asked_for(failure):
     assert failure.wait_seconds(release) == 0
 
 
-def test_another_release_is_tried_and_ends_the_memory(failure):
+def test_another_release_is_tried_and_ends_the_memory(failure: LastFailure) -> None:
     failed, other = make_release(web=1), make_release(web=1, version=2, config={"A": "b"})
     failure.note(failed, DriverError("no"))
     assert failure.wait_seconds(make_release(web=5)) == 10  # which differs in scale only
@@ -59,7 +61,7 @@ def test_another_release_is_tried_and_ends_the_memory(failure):
     assert failure.wait_seconds(failed) == 0
 
 
-def test_another_author_may_be_allowed_what_it_names(failure):
+def test_another_author_may_be_allowed_what_it_names(failure: LastFailure) -> None:
     failed = make_release(web=1)
     failure.note(failed, DriverError("no"))
     assert failure.wait_seconds(failed._replace(author=Author(1, 1))) == 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from hsup.model import DynoName, DynoSpec, ExitStatus
 from hsup.supervision.executor import ExecutorContext
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.policy import CrashPolicy
-from hsup.testing import make_spec
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, make_spec
+from tests.conftest import TurnUntil
 
 
 @pytest.fixture
@@ -19,11 +21,15 @@ def gone() -> list[str]:
     return []
 
 
+#: Makes the specs of dynos that run one command.
+MakeSpecs = Callable[..., dict[DynoName, DynoSpec]]
+
+
 @pytest.fixture
 def make_fleet(surround: Callable[..., ExecutorContext], gone: list[str]) -> Callable[..., Fleet]:
     """Return a maker of fleets that note whoever is gone."""
 
-    def make(*, one_shot=False, **surroundings):
+    def make(*, one_shot: bool = False, **surroundings: Any) -> Fleet:
         return Fleet(
             surround(**surroundings),
             one_shot=one_shot,
@@ -34,17 +40,21 @@ def make_fleet(surround: Callable[..., ExecutorContext], gone: list[str]) -> Cal
 
 
 @pytest.fixture
-def specs() -> Callable[..., dict[DynoName, DynoSpec]]:
+def specs() -> MakeSpecs:
     """Return a maker of what is wanted: `specs("web.1", "web.2")`."""
 
-    def make(*names, command="serve"):
+    def make(*names: str, command: str = "serve") -> dict[DynoName, DynoSpec]:
         made = (make_spec(name, command=command) for name in names)
         return {spec.name: spec for spec in made}
 
     return make
 
 
-async def test_what_is_wanted_is_started(make_fleet, specs, told):
+async def test_what_is_wanted_is_started(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    told: EventRecorder,
+) -> None:
     fleet = make_fleet()
     fleet.want(specs("web.1", "worker.1"))
     await told.state("web.1", "up")
@@ -54,7 +64,12 @@ async def test_what_is_wanted_is_started(make_fleet, specs, told):
     assert fleet.states() == {}
 
 
-async def test_what_runs_is_what_was_started_and_has_not_ended(make_fleet, specs, driver, told):
+async def test_what_runs_is_what_was_started_and_has_not_ended(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     fleet = make_fleet(policy=CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
     fleet.want(specs("crashing.1"))
@@ -68,7 +83,11 @@ async def test_what_runs_is_what_was_started_and_has_not_ended(make_fleet, specs
     await fleet.stop()
 
 
-async def test_a_fleet_is_idle_when_it_has_no_dyno(make_fleet, specs, driver):
+async def test_a_fleet_is_idle_when_it_has_no_dyno(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+) -> None:
     fleet = make_fleet()
     await fleet.idle()
     fleet.want(specs("web.1"))
@@ -79,7 +98,12 @@ async def test_a_fleet_is_idle_when_it_has_no_dyno(make_fleet, specs, driver):
     await idle
 
 
-async def test_to_want_the_same_again_changes_nothing(make_fleet, specs, driver, told):
+async def test_to_want_the_same_again_changes_nothing(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     fleet = make_fleet()
     fleet.want(specs("web.1"))
     await told.state("web.1", "up")
@@ -89,7 +113,12 @@ async def test_to_want_the_same_again_changes_nothing(make_fleet, specs, driver,
     await fleet.stop()
 
 
-async def test_what_changed_is_replaced_and_nothing_else(make_fleet, specs, driver, told):
+async def test_what_changed_is_replaced_and_nothing_else(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     fleet = make_fleet()
     fleet.want(specs("web.1", "web.2"))
     untouched = await driver.dyno("web.1")
@@ -101,7 +130,13 @@ async def test_what_changed_is_replaced_and_nothing_else(make_fleet, specs, driv
     await fleet.stop()
 
 
-async def test_what_is_not_wanted_any_more_is_stopped(make_fleet, specs, told, gone, turn_until):
+async def test_what_is_not_wanted_any_more_is_stopped(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    told: EventRecorder,
+    gone: list[str],
+    turn_until: TurnUntil,
+) -> None:
     fleet = make_fleet()
     fleet.want(specs("web.1", "web.2", "web.3"))
     for name in ("web.1", "web.2", "web.3"):
@@ -113,8 +148,12 @@ async def test_what_is_not_wanted_any_more_is_stopped(make_fleet, specs, told, g
 
 
 async def test_a_dyno_that_is_wanted_again_while_it_leaves_comes_back(
-    make_fleet, specs, driver, told, gone
-):
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    gone: list[str],
+) -> None:
     driver.obeys = False
     fleet = make_fleet()
     fleet.want(specs("web.1"))
@@ -132,8 +171,11 @@ async def test_a_dyno_that_is_wanted_again_while_it_leaves_comes_back(
 
 
 async def test_a_dyno_that_crashed_is_started_at_once_for_a_new_release(
-    make_fleet, specs, driver, told
-):
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.failures = [DynoStartError("no"), DynoStartError("no")]
     fleet = make_fleet(policy=CrashPolicy(base_seconds=10_000, cap_seconds=10_000))
     fleet.want(specs("web.1"))
@@ -143,7 +185,12 @@ async def test_a_dyno_that_crashed_is_started_at_once_for_a_new_release(
     await fleet.stop()
 
 
-async def test_dynos_are_stopped_in_parallel(make_fleet, specs, driver, told):
+async def test_dynos_are_stopped_in_parallel(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.obeys = False
     fleet = make_fleet()
     fleet.want(specs("web.1", "web.2"))
@@ -161,7 +208,12 @@ async def test_dynos_are_stopped_in_parallel(make_fleet, specs, driver, told):
     assert not fleet.was_killed
 
 
-async def test_a_stop_that_takes_too_long_can_be_cut_short(make_fleet, specs, driver, told):
+async def test_a_stop_that_takes_too_long_can_be_cut_short(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     driver.obeys = False
     fleet = make_fleet(grace_seconds=10_000)
     fleet.want(specs("web.1", "web.2"))
@@ -174,11 +226,16 @@ async def test_a_stop_that_takes_too_long_can_be_cut_short(make_fleet, specs, dr
     assert fleet.was_killed
 
 
-async def test_stopping_an_empty_fleet_returns_at_once(make_fleet):
+async def test_stopping_an_empty_fleet_returns_at_once(make_fleet: Callable[..., Fleet]) -> None:
     await make_fleet().stop()
 
 
-async def test_a_crash_at_the_moment_of_a_stop_brings_nothing_back(make_fleet, specs, driver, told):
+async def test_a_crash_at_the_moment_of_a_stop_brings_nothing_back(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    told: EventRecorder,
+) -> None:
     fleet = make_fleet()
     fleet.want(specs("web.1"))
     dyno = await driver.dyno("web.1")
@@ -188,7 +245,12 @@ async def test_a_crash_at_the_moment_of_a_stop_brings_nothing_back(make_fleet, s
     assert fleet.states() == {}
 
 
-async def test_in_one_shot_a_dyno_that_ended_is_gone(make_fleet, specs, driver, gone):
+async def test_in_one_shot_a_dyno_that_ended_is_gone(
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    gone: list[str],
+) -> None:
     driver.statuses = {"web": 3, "worker": 1}
     fleet = make_fleet(one_shot=True)
     fleet.want(specs("web.1", "worker.1"))
@@ -200,8 +262,10 @@ async def test_in_one_shot_a_dyno_that_ended_is_gone(make_fleet, specs, driver, 
 
 
 async def test_in_one_shot_a_dyno_that_was_killed_counts_as_a_shell_has_it(
-    make_fleet, specs, driver
-):
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+) -> None:
     fleet = make_fleet(one_shot=True)
     fleet.want(specs("web.1"))
     (await driver.dyno("web.1")).end(number=signal.SIGSEGV)
@@ -210,8 +274,10 @@ async def test_in_one_shot_a_dyno_that_was_killed_counts_as_a_shell_has_it(
 
 
 async def test_in_one_shot_a_dyno_that_could_not_be_started_counts_as_255(
-    make_fleet, specs, driver
-):
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+) -> None:
     driver.failures = [DynoStartError("no")]
     fleet = make_fleet(one_shot=True)
     fleet.want(specs("web.1"))
@@ -219,7 +285,9 @@ async def test_in_one_shot_a_dyno_that_could_not_be_started_counts_as_255(
     assert fleet.highest_status == 255
 
 
-async def test_a_dyno_besides_runs_to_its_end(make_fleet, driver, gone):
+async def test_a_dyno_besides_runs_to_its_end(
+    make_fleet: Callable[..., Fleet], driver: MemoryDriver, gone: list[str]
+) -> None:
     fleet = make_fleet()
     running = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
     (await driver.dyno("release.4711")).end(7)
@@ -228,7 +296,9 @@ async def test_a_dyno_besides_runs_to_its_end(make_fleet, driver, gone):
     assert gone == []
 
 
-async def test_a_dyno_besides_is_stopped_when_nobody_waits_for_it(make_fleet, driver, told):
+async def test_a_dyno_besides_is_stopped_when_nobody_waits_for_it(
+    make_fleet: Callable[..., Fleet], driver: MemoryDriver, told: EventRecorder
+) -> None:
     fleet = make_fleet()
     running = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
     dyno = await driver.dyno("release.4711")
@@ -240,7 +310,9 @@ async def test_a_dyno_besides_is_stopped_when_nobody_waits_for_it(make_fleet, dr
     assert running.cancelled()
 
 
-async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, told):
+async def test_a_dyno_besides_is_stopped_with_the_rest(
+    make_fleet: Callable[..., Fleet], told: EventRecorder
+) -> None:
     fleet = make_fleet()
     running = asyncio.create_task(fleet.run_one(make_spec("release.4711")))
     await told.state("release.4711", "up")
@@ -249,8 +321,12 @@ async def test_a_dyno_besides_is_stopped_with_the_rest(make_fleet, told):
 
 
 async def test_a_driver_that_cannot_signal_has_its_dyno_destroyed_all_the_same(
-    make_fleet, specs, driver, sink, turn_until
-):
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    sink: MemorySink,
+    turn_until: TurnUntil,
+) -> None:
     fleet = make_fleet(grace_seconds=0)
     fleet.want(specs("web.1", "worker.1"))
     await turn_until(lambda: fleet.states() == {"web.1": "up", "worker.1": "up"})
@@ -267,8 +343,12 @@ async def test_a_driver_that_cannot_signal_has_its_dyno_destroyed_all_the_same(
 
 
 async def test_a_driver_that_cannot_destroy_loses_one_dyno_and_no_other(
-    make_fleet, specs, driver, caplog, turn_until
-):
+    make_fleet: Callable[..., Fleet],
+    specs: MakeSpecs,
+    driver: MemoryDriver,
+    caplog: pytest.LogCaptureFixture,
+    turn_until: TurnUntil,
+) -> None:
     fleet = make_fleet()
     fleet.want(specs("web.1", "worker.1"))
     await turn_until(lambda: fleet.states() == {"web.1": "up", "worker.1": "up"})

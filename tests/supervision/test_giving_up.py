@@ -6,26 +6,28 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from hsup.api import Fetched
+from hsup.api import Fetched, LogBatch
 from hsup.cancellation import pause
 from hsup.errors import DriverError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.long_work import current
-from hsup.testing import MemoryDriver, MemorySource
-from tests.supervision.supervised import end, received
+from hsup.model import Release
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource
+from tests.conftest import TurnUntil
+from tests.supervision.supervised import Supervise, end, received
 
 
 @pytest.fixture
 def blocking_build(
     driver: MemoryDriver,
     monkeypatch: pytest.MonkeyPatch,
-    turn_until: Callable[[Callable[[], object]], Awaitable[None]],
+    turn_until: TurnUntil,
 ) -> Callable[[], Awaitable[None]]:
     """Have the build of v2 wait until it is not wanted; give what waits for its begin."""
     begun = threading.Event()
     build = driver.build
 
-    def block(release):
+    def block(release: Release) -> None:
         if release.version == 2:
             begun.set()
             pause(60.0)
@@ -36,8 +38,12 @@ def blocking_build(
 
 
 async def test_a_newer_release_gives_up_the_build_of_an_older_one(
-    supervise, source, told, sink, blocking_build
-):
+    supervise: Supervise,
+    source: MemorySource,
+    told: EventRecorder,
+    sink: MemorySink,
+    blocking_build: Callable[[], Awaitable[None]],
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -51,15 +57,19 @@ async def test_a_newer_release_gives_up_the_build_of_an_older_one(
 
 
 async def test_however_many_releases_supersede_one_another_hsup_needs_no_more_stack(
-    supervise, source, driver, sink, turn_until
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    sink: MemorySink,
+    turn_until: TurnUntil,
+) -> None:
     begun, depths = [], []
 
-    def block(release):
+    def block(release: Release) -> None:
         begun.append(release.version)
         pause(60.0)
 
-    def write(batch):
+    def write(batch: LogBatch) -> None:
         if batch.lines.startswith(b"Warning: answer"):
             depths.append(len(inspect.stack(0)))
 
@@ -75,10 +85,16 @@ async def test_however_many_releases_supersede_one_another_hsup_needs_no_more_st
     await end(supervisor, running)
 
 
-async def test_a_stop_gives_up_a_build(supervise, source, turn_until, monkeypatch, driver):
+async def test_a_stop_gives_up_a_build(
+    supervise: Supervise,
+    source: MemorySource,
+    turn_until: TurnUntil,
+    monkeypatch: pytest.MonkeyPatch,
+    driver: MemoryDriver,
+) -> None:
     begun, ended = threading.Event(), threading.Event()
 
-    def block(_):
+    def block(_: Release) -> None:
         begun.set()
         try:
             pause(60.0)
@@ -94,7 +110,13 @@ async def test_a_stop_gives_up_a_build(supervise, source, turn_until, monkeypatc
 
 
 @pytest.mark.usefixtures("blocking_build")
-async def test_a_build_that_takes_long_is_told(supervise, source, sink, turn_until, monkeypatch):
+async def test_a_build_that_takes_long_is_told(
+    supervise: Supervise,
+    source: MemorySource,
+    sink: MemorySink,
+    turn_until: TurnUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("hsup.supervision.build.FIRST_SECONDS", 0.0)
     source.release(version=2, web=1)
     supervisor, running = supervise()
@@ -105,13 +127,19 @@ async def test_a_build_that_takes_long_is_told(supervise, source, sink, turn_unt
 
 
 async def test_a_build_that_takes_long_says_how_far_it_is(
-    supervise, source, sink, *, turn_until, monkeypatch, driver
-):
+    supervise: Supervise,
+    source: MemorySource,
+    sink: MemorySink,
+    *,
+    turn_until: TurnUntil,
+    monkeypatch: pytest.MonkeyPatch,
+    driver: MemoryDriver,
+) -> None:
     monkeypatch.setattr("hsup.supervision.build.FIRST_SECONDS", 0.0)
     monkeypatch.setattr("hsup.supervision.build.EVERY_SECONDS", 0.001)
     done = iter(range(1000))
 
-    def block(_):
+    def block(_: Release) -> None:
         work = current()
         with work.doing(lambda: f"fetching {work.slug} ({next(done)} of 1000 MB)"):
             pause(60.0)
@@ -130,7 +158,7 @@ def fetching(source: MemorySource, monkeypatch: pytest.MonkeyPatch) -> list[int]
     """Have the source fetch slugs itself; return the versions that it was asked for."""
     asked = []
 
-    def fetch_slug(release):
+    def fetch_slug(release: Release) -> None:
         asked.append(release.version)
         if release.version == 2:
             pause(60.0)
@@ -142,8 +170,15 @@ def fetching(source: MemorySource, monkeypatch: pytest.MonkeyPatch) -> list[int]
 
 
 async def test_a_newer_release_gives_up_what_a_source_fetches(
-    supervise, source, told, *, fetching, turn_until, driver, monkeypatch
-):
+    supervise: Supervise,
+    source: MemorySource,
+    told: EventRecorder,
+    *,
+    fetching: list[int],
+    turn_until: TurnUntil,
+    driver: MemoryDriver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     built = []
     monkeypatch.setattr(driver, "build", lambda release: built.append(release.version))
     source.release(version=1, web=1)

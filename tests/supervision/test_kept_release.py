@@ -7,13 +7,17 @@ import pytest
 from hsup.api import Fetched
 from hsup.errors import DriverError, InvalidRelease, ReleaseFailed, SourceError, UsageError
 from hsup.events import ReleaseRejected, SourceFailed
-from hsup.model import Fault, Slug
+from hsup.model import Fault, Release, Slug
 from hsup.slugs import ChecksumError
 from hsup.supervision.formation import ScaleRequest
-from tests.supervision.supervised import SOON, end, received
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource
+from tests.conftest import TurnUntil
+from tests.supervision.supervised import SOON, Supervise, end, received
 
 
-async def test_a_source_keeps_what_runs(supervise, source, driver, told):
+async def test_a_source_keeps_what_runs(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     kept = source.keep_releases()
     driver.statuses = {"release": 0}
     first = source.release(version=1, web=1, release=1)
@@ -26,7 +30,9 @@ async def test_a_source_keeps_what_runs(supervise, source, driver, told):
     await end(supervisor, running)
 
 
-async def test_what_was_kept_starts_without_its_release_phase(supervise, source, driver, told):
+async def test_what_was_kept_starts_without_its_release_phase(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.keep_releases(source.release(silently=True, web=1, release=1))
     source.release(web=1, release=1)
     supervisor, running = supervise()
@@ -35,7 +41,9 @@ async def test_what_was_kept_starts_without_its_release_phase(supervise, source,
     await end(supervisor, running)
 
 
-async def test_what_was_kept_runs_where_the_first_release_fails(supervise, source, driver, told):
+async def test_what_was_kept_runs_where_the_first_release_fails(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=1, release=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
@@ -48,8 +56,8 @@ async def test_what_was_kept_runs_where_the_first_release_fails(supervise, sourc
 
 
 async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=3, release=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, release=1)
@@ -60,8 +68,12 @@ async def test_what_was_kept_has_the_formation_of_the_release_that_fails(
 
 
 async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_fails(
-    supervise, source, driver, told, turn_until
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    turn_until: TurnUntil,
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=1))
     driver.statuses = {"release": 1}
     source.release(version=2, web=1, worker=1, release=1)
@@ -77,7 +89,9 @@ async def test_a_release_phase_that_failed_is_not_run_again_where_what_was_kept_
     await end(supervisor, running)
 
 
-async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, source, driver):
+async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
     source.keep_releases(source.release(silently=True, web=1))
     driver.build_failures = [DriverError("no space")]
     source.release(web=1)
@@ -86,11 +100,13 @@ async def test_what_was_kept_and_cannot_be_built_any_more_ends_hsup(supervise, s
         await running
 
 
-async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source, sink):
+async def test_what_cannot_be_kept_is_kept_when_there_is_room(
+    supervise: Supervise, source: MemorySource, sink: MemorySink
+) -> None:
     kept = source.keep_releases()
     full = [SourceError("no space"), SourceError("no space"), SourceError("no space")]
 
-    def fail(release):
+    def fail(release: Release) -> None:
         if full:
             raise full.pop()
         kept.append(release)
@@ -105,8 +121,10 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room(supervise, source,
 
 
 @pytest.mark.parametrize("ability", ["keep", "kept"])
-async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, sink, ability):
-    def fail(*_):
+async def test_a_source_that_fails_to_keep_disturbs_nothing(
+    supervise: Supervise, source: MemorySource, sink: MemorySink, ability: str
+) -> None:
+    def fail(*_: object) -> None:
         raise ValueError("a slip")
 
     source.keep_releases()
@@ -124,7 +142,9 @@ async def test_a_source_that_fails_to_keep_disturbs_nothing(supervise, source, s
     await end(supervisor, running)
 
 
-async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, source, told):
+async def test_what_was_kept_runs_where_the_source_cannot_be_read(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=1))
     source.give(SourceError("loaded is broken"))
     supervisor, running = supervise()
@@ -137,7 +157,9 @@ async def test_what_was_kept_runs_where_the_source_cannot_be_read(supervise, sou
     await end(supervisor, running)
 
 
-async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, source, told, sink):
+async def test_what_was_kept_runs_where_the_source_has_a_fault_only(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=1))
     source.give(Fetched(None, rejected=InvalidRelease("cannot read Procfile", [Fault("", "x")])))
     supervisor, running = supervise()
@@ -148,8 +170,8 @@ async def test_what_was_kept_runs_where_the_source_has_a_fault_only(supervise, s
 
 
 async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed(
-    supervise, source, told
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, worker=1))
     source.release(version=2, web=1)
     supervisor, running = supervise(asked=ScaleRequest(quantities={"worker": 1}))
@@ -164,8 +186,12 @@ def directory_slug(request: pytest.FixtureRequest, tmp_path: Path) -> Slug:
 
 
 async def test_a_release_phase_runs_again_where_the_code_is_a_directory(
-    supervise, source, driver, told, directory_slug
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    directory_slug: Slug,
+) -> None:
     release = source.release(silently=True, web=1, release=1)
     release = release._replace(slug=directory_slug)
     source.keep_releases(release)
@@ -178,8 +204,12 @@ async def test_a_release_phase_runs_again_where_the_code_is_a_directory(
 
 
 async def test_what_was_kept_runs_though_its_release_phase_fails_now(
-    supervise, source, driver, told, tmp_path
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    tmp_path: Path,
+) -> None:
     release = source.release(silently=True, web=1, release=1)
     release = release._replace(slug=Slug(str(tmp_path)))
     source.keep_releases(release)
@@ -192,8 +222,8 @@ async def test_what_was_kept_runs_though_its_release_phase_fails_now(
 
 
 async def test_a_release_phase_that_has_passed_is_not_run_again_where_dynos_run_once(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     release = source.release(web=1, release=1)
     source.keep_releases(release)
     supervisor, running = supervise(one_shot=True)
@@ -203,8 +233,8 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_where_dynos_run_
 
 
 async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
-    supervise, source, driver
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=1))
     driver.statuses = {"release": 3}
     source.release(version=2, web=1, release=1)
@@ -213,7 +243,9 @@ async def test_what_was_kept_does_not_run_once_instead_of_what_was_asked_for(
         await running
 
 
-async def test_a_type_that_is_none_is_an_error_whatever_was_kept(supervise, source):
+async def test_a_type_that_is_none_is_an_error_whatever_was_kept(
+    supervise: Supervise, source: MemorySource
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=1))
     source.release(version=2, web=1)
     _, running = supervise(asked=ScaleRequest(quantities={"wbe": 1}))
@@ -227,8 +259,12 @@ async def test_a_type_that_is_none_is_an_error_whatever_was_kept(supervise, sour
     ids=repr,
 )
 async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
-    supervise, source, driver, told, error
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    error: Exception,
+) -> None:
     kept = source.release(silently=True, version=1, web=1)
     source.keep_releases(kept)
     driver.build_failures = [error]
@@ -243,15 +279,17 @@ async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
     await end(supervisor, running)
 
 
-async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervise, source, told):
+async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source.keep_releases(source.release(silently=True, version=1, web=1))
     error = InvalidRelease("cannot run v2", [Fault("the slug", "its checksum is wrong")])
 
-    def fetch_slug(release):
+    def fetch_slug(release: Release) -> None:
         if release.version == 2:
             raise error
 
-    source.fetch_slug = fetch_slug
+    monkeypatch.setattr(source, "fetch_slug", fetch_slug, raising=False)
     source.release(version=2, command="better", web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -261,12 +299,16 @@ async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(supervis
 
 
 async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_release_fails(
-    supervise, source, driver, told, sink
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     kept = source.keep_releases()
     is_full = True
 
-    def fail(release):
+    def fail(release: Release) -> None:
         if is_full:
             raise SourceError("no space")
         kept.append(release)
@@ -284,11 +326,17 @@ async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_a_later_rel
     await end(supervisor, running)
 
 
-async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, driver, told, sink):
+async def test_what_was_scaled_is_kept_when_there_is_room(
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     kept = source.keep_releases()
     full: list[SourceError] = []
 
-    def fail(release):
+    def fail(release: Release) -> None:
         if full:
             raise full.pop()
         kept.append(release)
@@ -308,12 +356,12 @@ async def test_what_was_scaled_is_kept_when_there_is_room(supervise, source, dri
 
 
 async def test_what_cannot_be_kept_is_kept_when_there_is_room_though_the_source_fails(
-    supervise, source, told, sink
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     kept = source.keep_releases()
     is_full = True
 
-    def fail(release):
+    def fail(release: Release) -> None:
         if is_full:
             raise SourceError("no space")
         kept.append(release)

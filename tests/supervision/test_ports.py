@@ -8,7 +8,8 @@ from hsup.errors import DriverError
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import DynoName
 from hsup.supervision.ports import Ports
-from tests.supervision.supervised import end
+from hsup.testing import EventRecorder, MemoryDriver, MemorySource
+from tests.supervision.supervised import Supervise, end
 
 DYNO_NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 250))
 LEASES = st.lists(st.tuples(st.booleans(), DYNO_NAMES), max_size=60)
@@ -25,48 +26,48 @@ LEASES = st.lists(st.tuples(st.booleans(), DYNO_NAMES), max_size=60)
     ],
     ids=str,
 )
-def test_a_port_is_known_beforehand(name, port):
+def test_a_port_is_known_beforehand(name: DynoName, port: int) -> None:
     assert Ports(["web", "worker", "clock"]).lease(name) == port
 
 
-def test_a_dyno_keeps_its_port():
+def test_a_dyno_keeps_its_port() -> None:
     ports = Ports(["web"])
     assert ports.lease(DynoName("web", 1)) == ports.lease(DynoName("web", 1))
 
 
-def test_a_type_keeps_its_index_when_others_come():
+def test_a_type_keeps_its_index_when_others_come() -> None:
     ports = Ports(["web", "worker"])
     ports.know(["admin", "worker", "web"])
     assert ports.lease(DynoName("worker", 1)) == 5100
     assert ports.lease(DynoName("admin", 1)) == 5200
 
 
-def test_a_type_that_nobody_named_before_gets_the_next_index():
+def test_a_type_that_nobody_named_before_gets_the_next_index() -> None:
     assert Ports(["web"]).lease(DynoName("run", 1)) == 5100
 
 
-def test_a_port_that_another_type_has_reached_is_skipped():
+def test_a_port_that_another_type_has_reached_is_skipped() -> None:
     ports = Ports(["web", "worker"])
     assert ports.lease(DynoName("web", 101)) == 5100
     assert ports.lease(DynoName("worker", 1)) == 5101
     assert ports.lease(DynoName("worker", 2)) == 5102
 
 
-def test_a_port_that_was_given_back_is_leased_again():
+def test_a_port_that_was_given_back_is_leased_again() -> None:
     ports = Ports(["web"])
     ports.lease(DynoName("web", 1))
     ports.release(DynoName("web", 1))
     assert ports.lease(DynoName("web", 1)) == 5000
 
 
-def test_giving_back_what_was_never_taken_does_nothing():
+def test_giving_back_what_was_never_taken_does_nothing() -> None:
     ports = Ports(["web"])
     ports.release(DynoName("web", 9))
     assert ports.lease(DynoName("web", 9)) == 5008
 
 
 @given(calls=LEASES)
-def test_no_two_dynos_have_the_same_port(calls):
+def test_no_two_dynos_have_the_same_port(calls: list[tuple[bool, DynoName]]) -> None:
     ports = Ports(["web", "worker"])
     leases: dict[DynoName, int] = {}
     for is_lease, name in calls:
@@ -80,12 +81,12 @@ def test_no_two_dynos_have_the_same_port(calls):
 
 
 @given(number=st.integers(1, 10**6), types=st.integers(1, 1000))
-def test_a_port_is_one_that_there_is(number, types):
+def test_a_port_is_one_that_there_is(number: int, types: int) -> None:
     names = [f"type{index}" for index in range(types)]
     assert 5000 <= Ports(names).lease(DynoName(names[-1], number)) <= 65535
 
 
-def test_when_no_port_is_left_it_is_said():
+def test_when_no_port_is_left_it_is_said() -> None:
     ports = Ports(["web"])
     for number in range(1, 65535 - 5000 + 2):
         ports.lease(DynoName("web", number))
@@ -94,7 +95,9 @@ def test_when_no_port_is_left_it_is_said():
         ports.lease(DynoName("web", 70_000))
 
 
-async def test_a_port_that_was_given_back_is_given_again(supervise, source, driver, told):
+async def test_a_port_that_was_given_back_is_given_again(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=2)
     supervisor, running = supervise()
     await told.state("web.2", "up")
@@ -106,8 +109,8 @@ async def test_a_port_that_was_given_back_is_given_again(supervise, source, driv
 
 
 async def test_a_release_with_too_many_dynos_takes_no_port_of_a_later_one(
-    supervise, source, told, monkeypatch
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5001)
     source.release(version=1, web=1)
     supervisor, running = supervise()

@@ -7,10 +7,13 @@ import pytest
 from hsup.errors import DriverError, DynoStartError, ReleaseFailed
 from hsup.events import ReleaseReceived
 from hsup.events import ReleaseRejected as RejectedEvent
-from tests.supervision.supervised import SOON, end, received
+from hsup.testing import EventRecorder, MemoryDriver, MemorySource
+from tests.supervision.supervised import SOON, Supervise, end, received
 
 
-async def test_the_release_phase_runs_once_and_first(supervise, source, driver, told):
+async def test_the_release_phase_runs_once_and_first(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.statuses = {"release": 0}
     source.release(web=1, release=1)
     supervisor, running = supervise()
@@ -23,8 +26,8 @@ async def test_the_release_phase_runs_once_and_first(supervise, source, driver, 
 
 
 async def test_a_release_phase_that_fails_at_first_ends_hsup_with_its_status(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.statuses = {"release": 7}
     source.release(version=3, web=1, release=1)
     _, running = supervise()
@@ -36,8 +39,8 @@ async def test_a_release_phase_that_fails_at_first_ends_hsup_with_its_status(
 
 
 async def test_a_release_phase_that_fails_later_leaves_the_old_release_running(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.statuses = {"release": 0}
     source.release(version=1, web=1, release=1)
     supervisor, running = supervise()
@@ -51,7 +54,9 @@ async def test_a_release_phase_that_fails_later_leaves_the_old_release_running(
     assert received(told) == [1]
 
 
-async def test_scaling_runs_no_release_phase(supervise, source, driver, told):
+async def test_scaling_runs_no_release_phase(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     driver.statuses = {"release": 0}
     source.release(web=1, release=1)
     supervisor, running = supervise()
@@ -63,17 +68,22 @@ async def test_scaling_runs_no_release_phase(supervise, source, driver, told):
 
 
 async def test_a_release_phase_that_has_passed_is_not_run_again_after_a_failure(
-    supervise, source, driver, told
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     driver.statuses = {"release": 0}
     fail = [DriverError("engine away")]
 
-    def keep_only(_):
+    def keep_only(_: object) -> tuple[()]:
         if fail:
             raise fail.pop()
         return ()
 
-    driver.keep_only, driver.adopt = keep_only, None
+    monkeypatch.setattr(driver, "keep_only", keep_only, raising=False)
+    monkeypatch.setattr(driver, "adopt", None, raising=False)
     source.release(web=0, release=1)
     supervisor, running = supervise(retry=SOON, stays=True)
     await told.until(lambda one: one.of(ReleaseReceived))
@@ -81,7 +91,9 @@ async def test_a_release_phase_that_has_passed_is_not_run_again_after_a_failure(
     await end(supervisor, running)
 
 
-async def test_a_release_phase_that_cannot_be_started_fails(supervise, source, driver):
+async def test_a_release_phase_that_cannot_be_started_fails(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
     driver.failures = [DynoStartError("no such command")]
     source.release(web=1, release=1)
     _, running = supervise()
@@ -90,8 +102,11 @@ async def test_a_release_phase_that_cannot_be_started_fails(supervise, source, d
 
 
 async def test_a_release_phase_that_lasts_too_long_is_stopped_and_has_failed(
-    supervise, source, driver, monkeypatch
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("hsup.supervision.rollout.RELEASE_PHASE_SECONDS", 0.2)
     source.release(web=1, release=1)
     _, running = supervise()
@@ -101,7 +116,9 @@ async def test_a_release_phase_that_lasts_too_long_is_stopped_and_has_failed(
     assert phases[0].signals == [signal.SIGTERM]
 
 
-async def test_a_stop_during_the_release_phase_stops_it(supervise, source, driver, told):
+async def test_a_stop_during_the_release_phase_stops_it(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(web=1, release=1)
     supervisor, running = supervise()
     await told.until(lambda one: any("up" in one.states(name) for name in driver.started))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from hsup.errors import DriverError, InvalidRelease, UsageError
 from hsup.events import ReleaseRejected
 from hsup.model import Author, Release
 from hsup.supervision.formation import ScaleRequest
-from hsup.testing import make_release
-from tests.supervision.supervised import FAULTY, end, received
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource, make_release
+from tests.conftest import TurnUntil
+from tests.supervision.supervised import FAULTY, Supervise, end, has_fetched, received
 
 
-async def test_a_rejected_release_leaves_the_old_one_running(supervise, source, told, sink):
+async def test_a_rejected_release_leaves_the_old_one_running(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     release = source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -26,7 +30,9 @@ async def test_a_rejected_release_leaves_the_old_one_running(supervise, source, 
     await end(supervisor, running)
 
 
-async def test_a_good_release_after_a_rejected_one_is_run(supervise, source, told):
+async def test_a_good_release_after_a_rejected_one_is_run(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     old = source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -38,8 +44,8 @@ async def test_a_good_release_after_a_rejected_one_is_run(supervise, source, tol
 
 
 async def test_what_the_kernel_would_not_execute_is_rejected_unbuilt(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -50,7 +56,9 @@ async def test_what_the_kernel_would_not_execute_is_rejected_unbuilt(
     await end(supervisor, running)
 
 
-async def test_nothing_but_a_rejected_release_ends_hsup(supervise, source):
+async def test_nothing_but_a_rejected_release_ends_hsup(
+    supervise: Supervise, source: MemorySource
+) -> None:
     source.give(Fetched(release=None, rejected=FAULTY))
     _, running = supervise()
     with pytest.raises(InvalidRelease, match="no brace"):
@@ -58,8 +66,8 @@ async def test_nothing_but_a_rejected_release_ends_hsup(supervise, source):
 
 
 async def test_nothing_but_a_rejected_release_is_waited_over_where_hsup_stays(
-    supervise, source, told
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     source.give(Fetched(release=None, rejected=FAULTY))
     supervisor, running = supervise(stays=True)
     await told.until(lambda one: one.of(ReleaseRejected))
@@ -71,8 +79,8 @@ async def test_nothing_but_a_rejected_release_is_waited_over_where_hsup_stays(
 
 @pytest.mark.parametrize(("has_drain", "warnings"), [(False, 1), (True, 0)])
 async def test_a_logplex_url_that_nothing_serves_is_warned_of(
-    supervise, source, sink, has_drain, warnings
-):
+    supervise: Supervise, source: MemorySource, sink: MemorySink, has_drain: bool, warnings: int
+) -> None:
     source.release(web=1, logplex_url="https://t:s@logs.example")
     supervisor, running = supervise(has_drain=has_drain)
     await sink.until(lambda one: "State changed from starting to up" in one.said("web.1"))
@@ -86,7 +94,9 @@ async def test_a_logplex_url_that_nothing_serves_is_warned_of(
     assert not any("logs.example" in line for line in sink.said())
 
 
-async def test_an_unknown_type_ends_hsup_at_its_start(supervise, source):
+async def test_an_unknown_type_ends_hsup_at_its_start(
+    supervise: Supervise, source: MemorySource
+) -> None:
     source.release(web=1)
     _, running = supervise(asked=ScaleRequest(quantities={"wroker": 1}))
     with pytest.raises(UsageError, match="wroker"):
@@ -94,8 +104,8 @@ async def test_an_unknown_type_ends_hsup_at_its_start(supervise, source):
 
 
 async def test_a_type_that_a_new_release_has_not_got_any_more_is_told(
-    supervise, source, told, sink
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.release(version=1, web=1, worker=1)
     supervisor, running = supervise(asked=ScaleRequest(quantities={"web": 1, "worker": 1}))
     await told.state("worker.1", "up")
@@ -105,7 +115,9 @@ async def test_a_type_that_a_new_release_has_not_got_any_more_is_told(
     await end(supervisor, running)
 
 
-async def test_a_release_that_cannot_be_built_ends_hsup_at_its_start(supervise, source, driver):
+async def test_a_release_that_cannot_be_built_ends_hsup_at_its_start(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
     driver.build_failures = [DriverError("no space left")]
     source.release(web=1)
     _, running = supervise()
@@ -114,8 +126,8 @@ async def test_a_release_that_cannot_be_built_ends_hsup_at_its_start(supervise, 
 
 
 async def test_a_release_that_cannot_be_built_later_leaves_the_old_one_running(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -130,8 +142,8 @@ async def test_a_release_that_cannot_be_built_later_leaves_the_old_one_running(
 
 
 async def test_a_driver_that_raises_anything_leaves_the_old_release_running(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -151,8 +163,12 @@ async def test_a_driver_that_raises_anything_leaves_the_old_release_running(
 
 
 async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
-    supervise, source, driver, told, turn_until
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    turn_until: TurnUntil,
+) -> None:
     driver.statuses = {"release": 0}
     source.release(version=1, web=1, release=1)
     supervisor, running = supervise()
@@ -171,8 +187,8 @@ async def test_a_release_that_failed_is_tried_again_only_when_asked_for(
 
 
 async def test_a_release_that_failed_is_tried_again_when_another_author_writes_it(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -186,8 +202,12 @@ async def test_a_release_that_failed_is_tried_again_when_another_author_writes_i
 
 
 async def test_what_runs_is_scaled_while_a_release_is_passed_over(
-    supervise, source, driver, told, sink
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> None:
     driver.statuses = {"release": 0}
     source.release(version=1, web=1, release=1)
     supervisor, running = supervise()
@@ -206,8 +226,12 @@ async def test_what_runs_is_scaled_while_a_release_is_passed_over(
 
 
 async def test_a_release_that_cannot_be_built_is_not_built_each_time_that_a_source_answers(
-    supervise, source, driver, told, turn_until
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    turn_until: TurnUntil,
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -215,7 +239,7 @@ async def test_a_release_that_cannot_be_built_is_not_built_each_time_that_a_sour
     for quantity in (1, 2, 3):
         fetches = source.fetches
         source.release(version=2, command="better", web=quantity)
-        await turn_until(lambda before=fetches: source.fetches > before)
+        await turn_until(partial(has_fetched, source, fetches + 1))
     await told.state("web.3", "up")
     assert len(told.of(ReleaseRejected)) == 1
     assert len(driver.build_failures) <= 2
@@ -237,8 +261,8 @@ class Changing(dict[str, str]):
 
 
 async def test_a_release_that_breaks_what_nobody_foresaw_leaves_the_old_one_running(
-    supervise, source, told
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")

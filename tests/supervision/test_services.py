@@ -3,9 +3,10 @@ from __future__ import annotations
 import asyncio
 
 from hsup.api import SupervisorView
-from hsup.plugins.calls import Component
+from hsup.plugins.calls import Calls, Component
 from hsup.plugins.guards import GuardedService
-from tests.supervision.supervised import end
+from hsup.testing import EventRecorder, MemorySink, MemorySource
+from tests.supervision.supervised import Supervise, end
 
 
 class Service:
@@ -26,7 +27,9 @@ class Service:
             self.was_cancelled = True
 
 
-async def test_a_service_runs_beside_and_is_cancelled_at_the_end(supervise, source, told):
+async def test_a_service_runs_beside_and_is_cancelled_at_the_end(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     service = Service()
     source.release(web=1)
     supervisor, running = supervise(services=[service])
@@ -36,7 +39,9 @@ async def test_a_service_runs_beside_and_is_cancelled_at_the_end(supervise, sour
     assert service.was_cancelled
 
 
-async def test_a_service_that_fails_ends_alone(supervise, source, told, sink, calls):
+async def test_a_service_that_fails_ends_alone(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink, calls: Calls
+) -> None:
     source.release(web=1)
     part = Component("service", "bug", "hsup-bug", "1.0")
     failing = GuardedService(calls, part, Service(ValueError("a stranger's mistake")))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,16 +12,18 @@ from hsup.api import Fetched
 from hsup.errors import SourceError
 from hsup.events import SourceFailed, SupervisorStarted, SupervisorStopping
 from hsup.model import Command, ProcessType, Release
-from hsup.testing import make_release
-from tests.supervision.supervised import SOON, end, received
+from hsup.plugins.calls import Calls
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource, make_release
+from tests.conftest import TurnUntil
+from tests.supervision.supervised import SOON, Supervise, end, has_fetched, received
 
 #: Of a release whose source has mistaken a location for a slug.
 WRONG: dict[str, Any] = {"slug": "here"}
 
 
 async def test_the_first_release_is_built_and_its_dynos_are_started(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     release = source.release(web=2, worker=1)
     supervisor, running = supervise()
     for name in ("web.1", "web.2", "worker.1"):
@@ -30,7 +34,9 @@ async def test_the_first_release_is_built_and_its_dynos_are_started(
     assert supervisor.dynos() == {}
 
 
-async def test_events_tell_the_story_in_its_order(supervise, source, told, sink):
+async def test_events_tell_the_story_in_its_order(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.release(version=4, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -45,8 +51,12 @@ async def test_events_tell_the_story_in_its_order(supervise, source, told, sink)
 
 
 async def test_a_new_release_scales_and_leaves_the_others_alone(
-    supervise, source, driver, told, turn_until
-):
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    turn_until: TurnUntil,
+) -> None:
     source.release(version=1, web=1, worker=2)
     supervisor, running = supervise()
     for name in ("web.1", "worker.1", "worker.2"):
@@ -59,13 +69,15 @@ async def test_a_new_release_scales_and_leaves_the_others_alone(
     await end(supervisor, running)
 
 
-async def test_a_new_release_restarts_only_what_it_changed(supervise, source, driver, told):
+async def test_a_new_release_restarts_only_what_it_changed(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     before = source.release(version=1, web=1, worker=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
     await told.state("worker.1", "up")
     better = ProcessType(name="worker", command=Command(("work better",)))
-    processes = (before.process("web"), better)
+    processes = (before.processes[0], better)
     source.give(Fetched(release=before._replace(version=2, processes=processes)))
     replaced = await driver.dyno("worker.1", nth=2)
     assert str(replaced.spec.command) == "work better"
@@ -73,7 +85,9 @@ async def test_a_new_release_restarts_only_what_it_changed(supervise, source, dr
     await end(supervisor, running)
 
 
-async def test_new_config_restarts_everything(supervise, source, driver, told):
+async def test_new_config_restarts_everything(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=1, worker=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -84,7 +98,13 @@ async def test_new_config_restarts_everything(supervise, source, driver, told):
     await end(supervisor, running)
 
 
-async def test_an_equal_answer_changes_nothing(supervise, source, driver, told, turn_until):
+async def test_an_equal_answer_changes_nothing(
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    turn_until: TurnUntil,
+) -> None:
     source.release(web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -97,8 +117,8 @@ async def test_an_equal_answer_changes_nothing(supervise, source, driver, told, 
 
 
 async def test_a_dyno_that_crashed_for_long_is_started_at_once_by_a_new_release(
-    supervise, source, driver, told
-):
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     (await driver.dyno("web.1")).end(1)
@@ -109,7 +129,9 @@ async def test_a_dyno_that_crashed_for_long_is_started_at_once_by_a_new_release(
     await end(supervisor, running)
 
 
-async def test_warnings_are_told_and_keep_nothing_from_running(supervise, source, told, sink):
+async def test_warnings_are_told_and_keep_nothing_from_running(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.give(Fetched(release=make_release(web=1), warnings=("line 3: tabs",)))
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -117,7 +139,9 @@ async def test_warnings_are_told_and_keep_nothing_from_running(supervise, source
     await end(supervisor, running)
 
 
-async def test_a_source_that_cannot_be_read_at_first_ends_hsup(supervise, source):
+async def test_a_source_that_cannot_be_read_at_first_ends_hsup(
+    supervise: Supervise, source: MemorySource
+) -> None:
     source.give(SourceError("cannot read the control directory /nowhere"))
     _, running = supervise()
     with pytest.raises(SourceError, match="/nowhere"):
@@ -125,8 +149,8 @@ async def test_a_source_that_cannot_be_read_at_first_ends_hsup(supervise, source
 
 
 async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
-    supervise, source, told, sink
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -141,8 +165,8 @@ async def test_a_source_that_cannot_be_read_later_leaves_the_dynos_running(
 
 
 async def test_a_source_that_could_not_be_read_is_asked_again_by_itself(
-    supervise, source, told, sink
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise(retry=SOON)
     await told.state("web.1", "up")
@@ -153,7 +177,9 @@ async def test_a_source_that_could_not_be_read_is_asked_again_by_itself(
     await end(supervisor, running)
 
 
-async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, told):
+async def test_a_source_may_answer_and_tell_that_it_failed(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     failure = SourceError("gone for a moment")
     source.give(Fetched(release=make_release(web=1), failure=failure))
     supervisor, running = supervise()
@@ -163,7 +189,9 @@ async def test_a_source_may_answer_and_tell_that_it_failed(supervise, source, to
     await end(supervisor, running)
 
 
-async def test_a_source_that_wants_to_be_asked_again_is(supervise, source, told):
+async def test_a_source_that_wants_to_be_asked_again_is(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     release = make_release(version=1, web=1)
     source.give(Fetched(release=release, ask_again=True))
     supervisor, running = supervise(retry=SOON)
@@ -173,16 +201,23 @@ async def test_a_source_that_wants_to_be_asked_again_is(supervise, source, told)
     await end(supervisor, running)
 
 
-async def test_that_there_is_no_release_yet_is_said_once(supervise, source, sink, turn_until):
+async def test_that_there_is_no_release_yet_is_said_once(
+    supervise: Supervise,
+    source: MemorySource,
+    sink: MemorySink,
+    turn_until: TurnUntil,
+) -> None:
     supervisor, running = supervise()
     for fetches in (1, 2, 3):
-        await turn_until(lambda fetches=fetches: source.fetches >= fetches)
+        await turn_until(partial(has_fetched, source, fetches))
         source.give(Fetched(release=None))
     await end(supervisor, running)
     assert sink.said().count("There is no release yet, waiting for one") == 1
 
 
-async def test_the_first_release_is_waited_for(supervise, source, told, sink):
+async def test_the_first_release_is_waited_for(
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     supervisor, running = supervise()
     await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
     source.release(web=1)
@@ -191,8 +226,8 @@ async def test_the_first_release_is_waited_for(supervise, source, told, sink):
 
 
 async def test_a_failure_while_a_first_release_is_waited_for_does_not_end_hsup(
-    supervise, source, told, sink
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     supervisor, running = supervise()
     await sink.until(lambda one: "There is no release yet, waiting for one" in one.said())
     source.give(SourceError("away"))
@@ -204,7 +239,9 @@ async def test_a_failure_while_a_first_release_is_waited_for_does_not_end_hsup(
     await end(supervisor, running)
 
 
-async def test_reload_asks_the_source_again(supervise, source, told):
+async def test_reload_asks_the_source_again(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -215,11 +252,15 @@ async def test_reload_asks_the_source_again(supervise, source, told):
 
 
 async def test_a_watch_that_does_not_heed_its_end_is_abandoned(
-    supervise, source, told, calls, monkeypatch
-):
+    supervise: Supervise,
+    source: MemorySource,
+    told: EventRecorder,
+    calls: Calls,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("hsup.supervision.supervisor.LAST_SECONDS", 0.0)
 
-    async def changes():
+    async def changes() -> AsyncGenerator[None, None]:
         while not calls.has_abandoned:
             try:
                 yield None
@@ -236,11 +277,11 @@ async def test_a_watch_that_does_not_heed_its_end_is_abandoned(
 
 
 async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
-    supervise, source, told, sink
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink
+) -> None:
     source.release(web=1)
 
-    async def changes():
+    async def changes() -> AsyncGenerator[None, None]:
         yield None
         await told.state("web.1", "up")
         raise OSError("no more watches")
@@ -257,8 +298,11 @@ async def test_a_source_that_can_no_longer_be_watched_leaves_the_dynos_running(
 
 
 async def test_a_source_that_raises_anything_leaves_the_dynos_running(
-    supervise, source, told, turn_until
-):
+    supervise: Supervise,
+    source: MemorySource,
+    told: EventRecorder,
+    turn_until: TurnUntil,
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
@@ -272,14 +316,16 @@ async def test_a_source_that_raises_anything_leaves_the_dynos_running(
     assert await end(supervisor, running) == 0
 
 
-async def test_a_reload_and_a_change_at_once_ask_for_both(supervise, source, told):
+async def test_a_reload_and_a_change_at_once_ask_for_both(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
     """A source may look for no more than what has changed."""
     begun, may_go_on, enough = (threading.Event() for _ in range(3))
     answer = Fetched(release=source.release(web=1))
     supervisor, running = supervise()
     await told.state("web.1", "up")
 
-    def slow():
+    def slow() -> None:
         begun.set()
         may_go_on.wait()
         if source.fetches == before + 2:
@@ -308,8 +354,8 @@ async def test_a_reload_and_a_change_at_once_ask_for_both(supervise, source, tol
     ids=repr,
 )
 async def test_a_source_that_answers_something_wrong_leaves_the_dynos_running(
-    supervise, source, told, wrong
-):
+    supervise: Supervise, source: MemorySource, told: EventRecorder, wrong: dict[str, Any]
+) -> None:
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")

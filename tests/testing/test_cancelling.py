@@ -8,10 +8,10 @@ from hsup.testing.cancelling import Moment, Outcome, cancel
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-async def test_a_coroutine_is_cancelled_as_it_waits_for_the_time_of_a_number(is_late):
+async def test_a_coroutine_is_cancelled_as_it_waits_for_the_time_of_a_number(is_late: bool) -> None:
     passed = []
 
-    async def work():
+    async def work() -> str:
         for number in range(1, 4):
             await asyncio.sleep(0.001)
             passed.append(number)
@@ -22,7 +22,7 @@ async def test_a_coroutine_is_cancelled_as_it_waits_for_the_time_of_a_number(is_
     assert await cancel(Moment(4, is_late), work()) == Outcome(was_cancelled=False, result="done")
 
 
-async def test_what_is_cancelled_late_has_what_it_waited_for():
+async def test_what_is_cancelled_late_has_what_it_waited_for() -> None:
     waiting = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(waiting.set_result, "here")
     await cancel(Moment(1, is_late=True), waiting)

@@ -84,11 +84,11 @@ class Suite(DriverSuite):
         return self._driver
 
 
-def test_a_driver_that_ends_what_it_has_begun_passes():
+def test_a_driver_that_ends_what_it_has_begun_passes() -> None:
     Suite(Driver()).test_a_start_that_is_cancelled_leaves_nothing()
 
 
-def test_a_driver_that_leaves_a_process_fails(monkeypatch):
+def test_a_driver_that_leaves_a_process_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hsup.testing.driver_suite._TIMEOUT_SECONDS", 1.0)
     driver = Forgetful()
     with pytest.raises(TimeoutError):
@@ -98,14 +98,14 @@ def test_a_driver_that_leaves_a_process_fails(monkeypatch):
     asyncio.run(left.destroy())
 
 
-def test_a_driver_that_goes_on_though_it_was_cancelled_fails():
+def test_a_driver_that_goes_on_though_it_was_cancelled_fails() -> None:
     with pytest.raises(AssertionError, match="it kept running"):
         Suite(Stubborn()).test_a_start_that_is_cancelled_leaves_nothing()
 
 
-def test_what_stays_behind_is_named():
+def test_what_stays_behind_is_named() -> None:
     class Littering(Suite):
-        def leftovers(self):
+        def leftovers(self) -> list[str]:
             self.count = getattr(self, "count", 0) + 1
             return [f"container {self.count}"]
 

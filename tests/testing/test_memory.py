@@ -28,20 +28,20 @@ from hsup.testing import (
 )
 
 
-def test_a_release_has_the_types_that_are_named():
+def test_a_release_has_the_types_that_are_named() -> None:
     release = make_release(version=3, config={"A": "1"}, web=2, worker=0)
     assert (str(release), release.config) == ("v3 of shop", {"A": "1"})
     types = [(one.name, str(one.command), one.quantity) for one in release.processes]
     assert types == [("web", "serve web", 2), ("worker", "serve worker", 0)]
 
 
-def test_a_spec_has_the_name_and_command_of_a_dyno():
+def test_a_spec_has_the_name_and_command_of_a_dyno() -> None:
     spec = make_spec("worker.12", "work", port=None)
     assert (str(spec.name), str(spec.command), spec.port) == ("worker.12", "work", None)
 
 
 class TestDriver:
-    async def test_a_dyno_writes_and_ends_as_the_test_says(self):
+    async def test_a_dyno_writes_and_ends_as_the_test_says(self) -> None:
         driver: Driver = MemoryDriver()
         driver.build(make_release(web=1))
         async with Recorder() as recorder:
@@ -55,7 +55,7 @@ class TestDriver:
         assert await dyno.wait() == ExitStatus(code=3)
 
     @pytest.mark.parametrize("obeys", [True, False])
-    async def test_a_dyno_may_obey_signals_or_has_to_be_killed(self, obeys):
+    async def test_a_dyno_may_obey_signals_or_has_to_be_killed(self, obeys: bool) -> None:
         async with Recorder() as output:
             dyno: RunningDyno = MemoryDyno(make_spec(), output, obeys=obeys)
             await dyno.signal(signal.SIGTERM)
@@ -64,7 +64,7 @@ class TestDriver:
             assert await dyno.wait() == ExitStatus(signal=number)
 
     @pytest.mark.parametrize("method", ["wait", "signal", "destroy"])
-    async def test_every_method_of_a_dyno_may_fail(self, method):
+    async def test_every_method_of_a_dyno_may_fail(self, method: str) -> None:
         async with Recorder() as output:
             dyno = MemoryDyno(make_spec(), output)
             setattr(dyno, f"{method}_fault", DriverError("away"))
@@ -72,7 +72,7 @@ class TestDriver:
                 await getattr(dyno, method)(*[signal.SIGTERM] * (method == "signal"))
             dyno.end()
 
-    async def test_builds_and_starts_fail_as_often_as_they_are_to(self):
+    async def test_builds_and_starts_fail_as_often_as_they_are_to(self) -> None:
         driver = MemoryDriver()
         driver.build_failures = [DriverError("no space")]
         driver.failures = [DynoStartError("no such command")]
@@ -86,7 +86,7 @@ class TestDriver:
         await driver.attempted(2)
         assert (driver.built, driver.attempts) == ([make_release(web=1)], 2)
 
-    async def test_a_dyno_is_given_once_it_is_started(self):
+    async def test_a_dyno_is_given_once_it_is_started(self) -> None:
         driver = MemoryDriver()
         driver.statuses = {"release": 7}
         driver.may_start.clear()
@@ -100,7 +100,7 @@ class TestDriver:
 
 
 class TestSource:
-    async def test_a_change_comes_at_the_start_and_with_each_answer(self):
+    async def test_a_change_comes_at_the_start_and_with_each_answer(self) -> None:
         source = MemorySource()
         known: Source = source
         changes = known.changes()
@@ -117,7 +117,7 @@ class TestSource:
         assert (waiting.done(), source.fetches) == (False, 3)
         waiting.cancel()
 
-    async def test_releases_are_kept_where_they_are_to_be(self):
+    async def test_releases_are_kept_where_they_are_to_be(self) -> None:
         source = MemorySource()
         assert not isinstance(source, KeepsReleases)
         kept = source.keep_releases()
@@ -128,7 +128,7 @@ class TestSource:
         assert source.kept() == kept[0]
 
 
-async def test_a_sink_keeps_what_it_is_given_and_is_full_for_as_long_as_it_is_to_be():
+async def test_a_sink_keeps_what_it_is_given_and_is_full_for_as_long_as_it_is_to_be() -> None:
     sink = MemorySink()
     known: LogSink = sink
     arriving = asyncio.create_task(sink.until(lambda one: one.written()))
@@ -147,7 +147,7 @@ async def test_a_sink_keeps_what_it_is_given_and_is_full_for_as_long_as_it_is_to
     assert sink.is_closed
 
 
-async def test_events_are_kept_and_waited_for():
+async def test_events_are_kept_and_waited_for() -> None:
     told, name = EventRecorder(), DynoName("web", 1)
     waiting = asyncio.create_task(told.state("web.1", "up"))
     told(DynoStateChanged(dyno=name, before=State.STARTING, after=State.UP))
@@ -159,14 +159,14 @@ async def test_events_are_kept_and_waited_for():
     assert told.of(SupervisorStopping) == [SupervisorStopping(reason="done")]
 
 
-def test_a_supervisor_has_the_dynos_that_it_is_to_have():
+def test_a_supervisor_has_the_dynos_that_it_is_to_have() -> None:
     supervisor = MemorySupervisor(**{"web.1": "up"})
     known: SupervisorView = supervisor
     known.reload()
     assert (known.dynos(), supervisor.reloads) == ({"web.1": "up"}, 1)
 
 
-def test_it_takes_no_more_than_pytest():
+def test_it_takes_no_more_than_pytest() -> None:
     code = "import sys, hsup.testing; print(*sorted({'hypothesis', 'click'} & {*sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"\n"

@@ -8,7 +8,7 @@ import pytest
 from hsup.testing import Recorder
 
 
-async def test_what_is_written_is_read_while_it_comes():
+async def test_what_is_written_is_read_while_it_comes() -> None:
     async with Recorder() as recorder:
         os.write(recorder.stdout, b"one\n")
         await recorder.until(b"one\n")
@@ -18,7 +18,7 @@ async def test_what_is_written_is_read_while_it_comes():
         assert await recorder.all() == (b"one\n", b"two\n")
 
 
-async def test_what_a_dyno_keeps_open_is_waited_for():
+async def test_what_a_dyno_keeps_open_is_waited_for() -> None:
     async with Recorder() as recorder:
         kept = os.dup(recorder.stdout)
         recorder.close_writing_ends()
@@ -30,7 +30,7 @@ async def test_what_a_dyno_keeps_open_is_waited_for():
         assert await reading == (b"last", b"")
 
 
-async def test_an_output_that_ends_without_what_it_was_to_have_fails():
+async def test_an_output_that_ends_without_what_it_was_to_have_fails() -> None:
     async with Recorder() as recorder:
         os.write(recorder.stdout, b"something else")
         recorder.close_writing_ends()
@@ -38,7 +38,7 @@ async def test_an_output_that_ends_without_what_it_was_to_have_fails():
             await recorder.until(b"ready")
 
 
-async def test_no_descriptor_is_left_open():
+async def test_no_descriptor_is_left_open() -> None:
     before = os.listdir("/proc/self/fd")
     async with Recorder():
         pass

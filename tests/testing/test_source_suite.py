@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ OVERRIDDEN = "test_every_overridden_check_says_why"
 
 
 @pytest.mark.parametrize("check", sorted(CHECKS - {OVERRIDDEN}))
-def test_a_source_that_works_passes(check, tmp_path):
+def test_a_source_that_works_passes(check: str, tmp_path: Path) -> None:
     getattr(Suite(), check)(tmp_path)
 
 
@@ -105,24 +106,26 @@ def test_a_source_that_works_passes(check, tmp_path):
         (Silent, "test_a_fault_leaves_the_good_release"),
     ],
 )
-def test_a_source_that_does_not_fails(kind, check, tmp_path):
+def test_a_source_that_does_not_fails(kind: Any, check: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         getattr(suite_of(kind), check)(tmp_path)
 
 
-def test_a_source_that_sees_no_change_fails(tmp_path, monkeypatch):
+def test_a_source_that_sees_no_change_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup.testing.source_suite._TIMEOUT_SECONDS", 0.1)
     with pytest.raises(TimeoutError):
         suite_of(Blind).test_changes_come_at_once_and_then_when_there_is_one(tmp_path)
 
 
-def test_who_overrides_a_check_says_why():
+def test_who_overrides_a_check_says_why() -> None:
     class Excused(Suite):
-        def test_a_fault_leaves_the_good_release(self, tmp_path):
+        def test_a_fault_leaves_the_good_release(self, tmp_path: Path) -> None:
             """No content of the file is invalid."""
 
     class Silenced(Suite):
-        def test_a_fault_leaves_the_good_release(self, tmp_path):
+        def test_a_fault_leaves_the_good_release(self, tmp_path: Path) -> None:
             pass
 
     Excused().test_every_overridden_check_says_why()

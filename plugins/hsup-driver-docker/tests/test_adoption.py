@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
+import docker
 import pytest
 
 from hsup.api import Settings
@@ -17,6 +19,7 @@ from hsup.model import DynoSpec, Release
 from hsup.testing import Recorder
 from hsup_driver_docker.containers.handle import Handle
 from hsup_driver_docker.driver import DockerDriver
+from hsup_driver_docker.engine.client import Engine
 from hsup_driver_docker.engine.connection import EngineAway, EngineError
 from hsup_driver_docker.images.image import Image
 
@@ -58,7 +61,7 @@ asyncio.run(main())
 def killed(settings: Settings, release: Release) -> Callable[..., str]:
     """Run a line in an hsup that is killed; return the container and its port."""
 
-    def run_killed(line, until, port=None):
+    def run_killed(line: str, until: str, port: int | None = None) -> str:
         told = [dict(settings.environ), release.app, release.stack, line, port, until]
         words = [sys.executable, "-c", KILLED_HSUP, json.dumps(told)]
         return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout
@@ -66,13 +69,15 @@ def killed(settings: Settings, release: Release) -> Callable[..., str]:
     return run_killed
 
 
-def test_a_running_dyno_is_taken_over_with_what_it_wrote_meanwhile(killed, driver, release):
+def test_a_running_dyno_is_taken_over_with_what_it_wrote_meanwhile(
+    killed: Callable[..., str], driver: DockerDriver, release: Release
+) -> None:
     line = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
     port = free_port()
     _, published, last = killed(line, "\n20\n", port).split()
     wanted = spec(release, line, port=port)
 
-    async def check():
+    async def check() -> None:
         await asyncio.sleep(0.5)
         assert driver.sweep() == []
         assert driver.keep_only([wanted]) == []
@@ -94,16 +99,22 @@ def test_a_running_dyno_is_taken_over_with_what_it_wrote_meanwhile(killed, drive
 
 
 @pytest.mark.parametrize("error", [EngineAway("gone"), EngineError("down", status=503)])
-def test_an_engine_that_fails_at_it_is_asked_again(killed, driver, release, monkeypatch, error):
+def test_an_engine_that_fails_at_it_is_asked_again(
+    killed: Callable[..., str],
+    driver: DockerDriver,
+    release: Release,
+    monkeypatch: pytest.MonkeyPatch,
+    error: EngineAway | EngineError,
+) -> None:
     line = "echo ready; sleep 60"
     name = killed(line, "ready").split()[0]
     wanted = spec(release, line)
 
-    def fail(*_):
+    def fail(*_: object) -> None:
         monkeypatch.undo()
         raise error
 
-    async def check():
+    async def check() -> None:
         driver.sweep()
         driver.keep_only([wanted])
         monkeypatch.setattr("hsup_driver_docker.containers.handle.Handle.resume", fail)
@@ -118,7 +129,9 @@ def test_an_engine_that_fails_at_it_is_asked_again(killed, driver, release, monk
     run(check())
 
 
-def test_what_was_kept_is_kept_when_that_is_asked_for_again(killed, driver, release):
+def test_what_was_kept_is_kept_when_that_is_asked_for_again(
+    killed: Callable[..., str], driver: DockerDriver, release: Release
+) -> None:
     line = "echo ready; sleep 60"
     name = killed(line, "ready").split()[0]
     wanted = spec(release, line)
@@ -128,12 +141,14 @@ def test_what_was_kept_is_kept_when_that_is_asked_for_again(killed, driver, rele
     assert driver.keep_only([spec(release, "true")]) == [f"the container {name}"]
 
 
-def test_what_would_run_differently_is_removed(killed, driver, release):
+def test_what_would_run_differently_is_removed(
+    killed: Callable[..., str], driver: DockerDriver, release: Release
+) -> None:
     line = "echo ready; sleep 60"
     name = killed(line, "ready").split()[0]
     changed = spec(release, line, config={"A": "1"})
 
-    async def check():
+    async def check() -> None:
         assert driver.sweep() == []
         assert driver.keep_only([changed]) == [f"the container {name}"]
         assert await driver.adopt(changed, Pipes()) is None
@@ -141,14 +156,16 @@ def test_what_would_run_differently_is_removed(killed, driver, release):
     run(check())
 
 
-def test_what_has_ended_is_removed_at_once(killed, driver):
+def test_what_has_ended_is_removed_at_once(
+    killed: Callable[..., str], driver: DockerDriver
+) -> None:
     name = killed("exit 3", None).split()[0]
     assert driver.sweep() == [f"the container {name}"]
 
 
 def test_what_an_hsup_that_has_left_could_not_remove_is_removed_without_a_word(
-    killed, driver, engine, tmp_path
-):
+    killed: Callable[..., str], driver: DockerDriver, engine: Engine, tmp_path: Path
+) -> None:
     name = killed("exit 3", None).split()[0]
     for directory in tmp_path.glob("docker/*/instances/*"):
         shutil.rmtree(directory)
@@ -157,15 +174,15 @@ def test_what_an_hsup_that_has_left_could_not_remove_is_removed_without_a_word(
 
 
 def test_a_running_dyno_is_taken_over_also_where_its_owners_directory_is_lost(
-    killed, driver, release, tmp_path
-):
+    killed: Callable[..., str], driver: DockerDriver, release: Release, tmp_path: Path
+) -> None:
     line = "echo ready; sleep 60"
     killed(line, "ready")
     for directory in tmp_path.glob("docker/*/instances/*"):
         shutil.rmtree(directory)
     wanted = spec(release, line)
 
-    async def check():
+    async def check() -> None:
         assert driver.sweep() == []
         assert driver.keep_only([wanted]) == []
         async with Recorder() as recorder:
@@ -176,7 +193,9 @@ def test_a_running_dyno_is_taken_over_also_where_its_owners_directory_is_lost(
     run(check())
 
 
-def test_what_nobody_has_taken_over_is_there_for_the_next(killed, settings, driver):
+def test_what_nobody_has_taken_over_is_there_for_the_next(
+    killed: Callable[..., str], settings: Settings, driver: DockerDriver
+) -> None:
     line = "echo ready; sleep 60"
     name = killed(line, "ready").split()[0]
     with closing(DockerDriver(settings)) as other:
@@ -185,8 +204,10 @@ def test_what_nobody_has_taken_over_is_there_for_the_next(killed, settings, driv
     assert driver.keep_only([]) == [f"the container {name}"]
 
 
-def test_what_a_living_hsup_has_is_left_alone(settings, driver, release):
-    async def check():
+def test_what_a_living_hsup_has_is_left_alone(
+    settings: Settings, driver: DockerDriver, release: Release
+) -> None:
+    async def check() -> None:
         with closing(DockerDriver(settings)) as other:
             other.build(release)
             wanted = spec(release, "sleep 60")
@@ -205,7 +226,9 @@ async def image_of(driver: DockerDriver, wanted: DynoSpec) -> str:
         return dyno.handle.image.id
 
 
-def test_nothing_that_is_not_hsups_is_touched(killed, driver, release, sdk):
+def test_nothing_that_is_not_hsups_is_touched(
+    killed: Callable[..., str], driver: DockerDriver, release: Release, sdk: docker.APIClient
+) -> None:
     """Not even containers of hsup's images, or of an image made from a dyno, with its labels."""
     line = "echo ready; sleep 60"
     dyno = killed(line, "ready").split()[0]
@@ -226,7 +249,9 @@ def test_nothing_that_is_not_hsups_is_touched(killed, driver, release, sdk):
         sdk.remove_image(copy)
 
 
-def test_dynos_of_another_application_are_left_to_its_hsup(killed, settings, driver, release):
+def test_dynos_of_another_application_are_left_to_its_hsup(
+    killed: Callable[..., str], settings: Settings, driver: DockerDriver, release: Release
+) -> None:
     line = "echo ready; sleep 60"
     name = killed(line, "ready").split()[0]
     other = release._replace(app="another")
@@ -238,7 +263,9 @@ def test_dynos_of_another_application_are_left_to_its_hsup(killed, settings, dri
         assert driver.keep_only([]) == [f"the container {name}"]
 
 
-def test_a_dyno_that_was_ending_has_ended_when_it_is_taken_over(killed, driver, release, engine):
+def test_a_dyno_that_was_ending_has_ended_when_it_is_taken_over(
+    killed: Callable[..., str], driver: DockerDriver, release: Release, engine: Engine
+) -> None:
     """Its hsup was killed between SIGTERM and the end of all processes."""
     line = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done"
     name = killed(line, "ready").split()[0]
@@ -246,7 +273,7 @@ def test_a_dyno_that_was_ending_has_ended_when_it_is_taken_over(killed, driver, 
     finish = handle.end(15)
     wanted = spec(release, line)
 
-    async def check():
+    async def check() -> None:
         driver.sweep()
         driver.keep_only([wanted])
         async with Recorder() as recorder:

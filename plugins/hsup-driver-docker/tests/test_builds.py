@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import pytest
+
+from hsup.api import Settings
 from hsup.errors import DriverError
-from hsup.model import Slug
+from hsup.model import Release, Slug
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.engine.client import Engine
 from hsup_driver_docker.images.sdk import Sdk
 
 
 def test_a_build_that_is_under_way_at_the_end_leaves_no_container(
-    settings, release, engine, monkeypatch
-):
+    settings: Settings, release: Release, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun, may_go_on = threading.Event(), threading.Event()
 
-    def wait(*_):
+    def wait(*_: object) -> None:
         begun.set()
         may_go_on.wait()
         raise OSError
@@ -26,7 +31,7 @@ def test_a_build_that_is_under_way_at_the_end_leaves_no_container(
     monkeypatch.setattr("hsup_driver_docker.images.sdk.Sdk._fill", wait)
     driver = DockerDriver(settings)
 
-    def build():
+    def build() -> None:
         with suppress(OSError):
             driver.build(release)
 
@@ -48,8 +53,12 @@ def build_containers(engine: Engine) -> set[str]:
 
 
 def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
-    settings, release, engine, tmp_path, monkeypatch
-):
+    settings: Settings,
+    release: Release,
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """An engine removes a container only after an upload to it."""
     begun, closed = threading.Event(), threading.Event()
     slug = tmp_path / "slug"
@@ -60,17 +69,17 @@ def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
     driver = DockerDriver(settings)
     closes = Sdk.close
 
-    def close(sdk):
+    def close(sdk: Sdk) -> None:
         closed.set()
         closes(sdk)
 
-    def wait(size):
+    def wait(size: int) -> None:
         written.append(size)
         begun.set()
         closed.wait(60)
 
     @contextmanager
-    def slow_bar(*_):
+    def slow_bar(*_: object) -> Iterator[Callable[[int], None]]:
         yield wait
 
     monkeypatch.setattr("hsup_driver_docker.images.sdk.bar", slow_bar)
@@ -78,7 +87,7 @@ def test_an_upload_that_is_under_way_at_the_end_is_broken_off(
     failed: list[DriverError] = []
     written: list[int] = []
 
-    def build():
+    def build() -> None:
         try:
             driver.build(release._replace(slug=Slug(str(slug))))
         except DriverError as error:

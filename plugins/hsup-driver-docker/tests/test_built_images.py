@@ -15,16 +15,19 @@ from pathlib import Path
 import docker
 import pytest
 
+from hsup.api import Settings
 from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, UsageError
-from hsup.model import Slug
+from hsup.model import Release, Slug
 from hsup_driver_docker.driver import DockerDriver
 
 from .running import output_of, run, spec, started
 
 
-def test_an_image_that_somebody_removes_is_built_again(driver, release, sdk):
-    async def check():
+def test_an_image_that_somebody_removes_is_built_again(
+    driver: DockerDriver, release: Release, sdk: docker.APIClient
+) -> None:
+    async def check() -> None:
         async with started(driver, spec(release, "sleep 60")) as (dyno, _):
             image = dyno.handle.image.id
         sdk.remove_image(image, force=True)
@@ -37,7 +40,7 @@ def test_an_image_that_somebody_removes_is_built_again(driver, release, sdk):
 def slug(tmp_path: Path) -> Callable[[int], Slug]:
     """A slug with a file that contains its number."""
 
-    def make(number):
+    def make(number: int) -> Slug:
         directory = tmp_path / f"slug-{number}"
         (directory / "app").mkdir(parents=True)
         (directory / "app/number").write_text(str(number))
@@ -54,7 +57,9 @@ def images(sdk: docker.APIClient, app: str) -> list[str]:
     return sorted(one["Id"] for one in found)
 
 
-def test_a_release_is_built_once(settings, driver, release, sdk):
+def test_a_release_is_built_once(
+    settings: Settings, driver: DockerDriver, release: Release, sdk: docker.APIClient
+) -> None:
     driver.build(release)
     before = images(sdk, release.app)
     with closing(DockerDriver(settings)) as another:
@@ -64,7 +69,9 @@ def test_a_release_is_built_once(settings, driver, release, sdk):
     assert images(sdk, release.app) == before
 
 
-def test_it_is_built_each_time_where_images_are_not_to_be_reused(settings, driver, release, sdk):
+def test_it_is_built_each_time_where_images_are_not_to_be_reused(
+    settings: Settings, driver: DockerDriver, release: Release, sdk: docker.APIClient
+) -> None:
     driver.build(release)
     before = images(sdk, release.app)
     environ = {**settings.environ, "DOCKER_IMAGE_CACHE": "0"}
@@ -74,7 +81,9 @@ def test_it_is_built_each_time_where_images_are_not_to_be_reused(settings, drive
     assert images(sdk, release.app) != before
 
 
-def test_a_changed_file_of_a_directory_makes_another_image(driver, release, tmp_path, sdk):
+def test_a_changed_file_of_a_directory_makes_another_image(
+    driver: DockerDriver, release: Release, tmp_path: Path, sdk: docker.APIClient
+) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code/one").write_text("1")
     directory = release._replace(slug=Slug(str(tmp_path / "code")))
@@ -87,7 +96,9 @@ def test_a_changed_file_of_a_directory_makes_another_image(driver, release, tmp_
     assert set(images(sdk, release.app)) > first
 
 
-def test_an_application_keeps_its_newest_images(settings, release, slug, sdk):
+def test_an_application_keeps_its_newest_images(
+    settings: Settings, release: Release, slug: Callable[[int], Slug], sdk: docker.APIClient
+) -> None:
     environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "2"}
     with closing(DockerDriver(settings._replace(environ=environ))) as driver:
         built = []
@@ -97,7 +108,7 @@ def test_an_application_keeps_its_newest_images(settings, release, slug, sdk):
         assert [len(one) for one in built] == [1, 2, 2, 2]
         assert built[3] - built[2]
 
-        async def check():
+        async def check() -> None:
             last = release._replace(version=3, slug=slug_of_last)
             assert (await output_of(driver, spec(last, "cat number")))[0] == b"3"
 
@@ -105,10 +116,12 @@ def test_an_application_keeps_its_newest_images(settings, release, slug, sdk):
         run(check())
 
 
-def test_an_image_in_use_is_not_collected(settings, release, slug, sdk):
+def test_an_image_in_use_is_not_collected(
+    settings: Settings, release: Release, slug: Callable[[int], Slug], sdk: docker.APIClient
+) -> None:
     environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "1"}
 
-    async def check():
+    async def check() -> None:
         with closing(DockerDriver(settings._replace(environ=environ))) as driver:
             first = release._replace(slug=slug(0))
             await asyncio.to_thread(driver.build, first)
@@ -121,7 +134,9 @@ def test_an_image_in_use_is_not_collected(settings, release, slug, sdk):
     run(check())
 
 
-def test_an_image_with_a_name_of_an_older_hsup_is_collected_too(settings, release, slug, sdk):
+def test_an_image_with_a_name_of_an_older_hsup_is_collected_too(
+    settings: Settings, release: Release, slug: Callable[[int], Slug], sdk: docker.APIClient
+) -> None:
     environ = {**settings.environ, "DOCKER_IMAGES_KEEP": "1"}
     with closing(DockerDriver(settings._replace(environ=environ))) as driver:
         driver.build(release._replace(slug=slug(0)))
@@ -134,7 +149,9 @@ def test_an_image_with_a_name_of_an_older_hsup_is_collected_too(settings, releas
         assert built != older
 
 
-def test_the_files_of_a_directory_are_the_dynos_and_have_no_set_id_bits(driver, release, tmp_path):
+def test_the_files_of_a_directory_are_the_dynos_and_have_no_set_id_bits(
+    driver: DockerDriver, release: Release, tmp_path: Path
+) -> None:
     directory = tmp_path / "code"
     directory.mkdir()
     (directory / "tool").write_text("#!/bin/sh\necho run\n")
@@ -144,7 +161,7 @@ def test_the_files_of_a_directory_are_the_dynos_and_have_no_set_id_bits(driver, 
     (directory / "link").symlink_to("tool")
     (tmp_path / "current").symlink_to("code")
 
-    async def check():
+    async def check() -> None:
         code = release._replace(slug=Slug(str(tmp_path / "current")))
         line = "stat -c '%U %a' tool; stat -c '%u %g' others; ./link"
         assert (await output_of(driver, spec(code, line)))[0] == b"dyno 755\n4711 4712\nrun\n"
@@ -152,7 +169,13 @@ def test_the_files_of_a_directory_are_the_dynos_and_have_no_set_id_bits(driver, 
     run(check())
 
 
-def test_a_stack_that_has_changed_makes_another_image(settings, driver, release, sdk, root_archive):
+def test_a_stack_that_has_changed_makes_another_image(
+    settings: Settings,
+    driver: DockerDriver,
+    release: Release,
+    sdk: docker.APIClient,
+    root_archive: Callable[..., bytes],
+) -> None:
     name = f"{release.stack}-other"
     sdk.import_image_from_data(root_archive(), repository=name, tag="1")
     before = images(sdk, release.app)
@@ -169,7 +192,9 @@ def test_a_stack_that_has_changed_makes_another_image(settings, driver, release,
         sdk.remove_image(f"{name}:1")
 
 
-def test_users_that_are_a_link_in_the_stack_are_found(settings, release, sdk):
+def test_users_that_are_a_link_in_the_stack_are_found(
+    settings: Settings, release: Release, sdk: docker.APIClient
+) -> None:
     name = f"{release.stack}-linked"
     made = sdk.create_container(settings.environ["DOCKER_STACKS"].partition("=")[2], "true")
     links = io.BytesIO()
@@ -187,7 +212,7 @@ def test_users_that_are_a_link_in_the_stack_are_found(settings, release, sdk):
     environ = {**settings.environ, "DOCKER_STACKS": f"linked={name}:1"}
     linked = release._replace(stack="linked")
 
-    async def check():
+    async def check() -> None:
         with closing(DockerDriver(settings._replace(environ=environ))) as another:
             await asyncio.to_thread(another.build, linked)
             wanted = spec(linked, "whoami; tail -n 2 /usr/users | head -n 1")
@@ -202,7 +227,9 @@ def test_users_that_are_a_link_in_the_stack_are_found(settings, release, sdk):
         sdk.remove_image(f"{name}:1")
 
 
-def test_a_stack_without_bash_is_refused(settings, release, sdk, root_archive):
+def test_a_stack_without_bash_is_refused(
+    settings: Settings, release: Release, sdk: docker.APIClient, root_archive: Callable[..., bytes]
+) -> None:
     name = f"{release.stack}-bare"
     sdk.import_image_from_data(root_archive("true"), repository=name, tag="1")
     environ = {**settings.environ, "DOCKER_STACKS": f"bare={name}:1"}
@@ -216,7 +243,9 @@ def test_a_stack_without_bash_is_refused(settings, release, sdk, root_archive):
         sdk.remove_image(f"{name}:1")
 
 
-def test_a_stack_with_a_volume_for_the_slug_is_refused(settings, release, sdk, root_archive):
+def test_a_stack_with_a_volume_for_the_slug_is_refused(
+    settings: Settings, release: Release, sdk: docker.APIClient, root_archive: Callable[..., bytes]
+) -> None:
     name = f"{release.stack}-volume"
     change = ["VOLUME /app/"]
     sdk.import_image_from_data(root_archive(), repository=name, tag="1", changes=change)
@@ -231,7 +260,9 @@ def test_a_stack_with_a_volume_for_the_slug_is_refused(settings, release, sdk, r
         sdk.remove_image(f"{name}:1")
 
 
-def test_an_image_that_cannot_be_pulled_is_an_error_that_names_it(settings, release):
+def test_an_image_that_cannot_be_pulled_is_an_error_that_names_it(
+    settings: Settings, release: Release
+) -> None:
     environ = {**settings.environ, "DOCKER_STACKS": "gone=127.0.0.1:1/no/such:1"}
     with (
         closing(DockerDriver(settings._replace(environ=environ))) as driver,
@@ -240,10 +271,12 @@ def test_an_image_that_cannot_be_pulled_is_an_error_that_names_it(settings, rele
         driver.build(release._replace(stack="gone"))
 
 
-def test_a_pull_from_a_registry_that_says_nothing_is_given_up(settings, release):
+def test_a_pull_from_a_registry_that_says_nothing_is_given_up(
+    settings: Settings, release: Release
+) -> None:
     given_up, is_over = threading.Event(), threading.Event()
 
-    def be_silent():
+    def be_silent() -> None:
         with registry.accept()[0] as connection:
             connection.recv(1)
             given_up.set()
@@ -264,7 +297,12 @@ def test_a_pull_from_a_registry_that_says_nothing_is_given_up(settings, release)
         silent.join()
 
 
-def test_a_release_that_is_an_image_runs_as_it_is(driver, release, sdk, root_archive):
+def test_a_release_that_is_an_image_runs_as_it_is(
+    driver: DockerDriver,
+    release: Release,
+    sdk: docker.APIClient,
+    root_archive: Callable[..., bytes],
+) -> None:
     name = f"{release.stack}-own"
     change = [
         "USER 12:34",
@@ -275,7 +313,7 @@ def test_a_release_that_is_an_image_runs_as_it_is(driver, release, sdk, root_arc
     sdk.import_image_from_data(root_archive(), repository=name, tag="1", changes=change)
     own = release._replace(slug=Slug(f"docker://{name}:1"))
 
-    async def check():
+    async def check() -> None:
         line = "echo $FROM $A $PORT; pwd; id -u; id -g"
         wanted = spec(own, line, port=5000, config={"A": "b"})
         assert (await output_of(driver, wanted))[0] == b"image b 5000\n/tmp\n12\n34\n"
@@ -289,7 +327,7 @@ def test_a_release_that_is_an_image_runs_as_it_is(driver, release, sdk, root_arc
 
 
 @pytest.mark.parametrize("value", ["x", "0", "-1"])
-def test_a_rule_that_makes_no_sense_is_bad_usage(settings, value):
+def test_a_rule_that_makes_no_sense_is_bad_usage(settings: Settings, value: str) -> None:
     environ = {**settings.environ, "DOCKER_IMAGES_KEEP": value}
     with pytest.raises(
         UsageError, match=f'DOCKER_IMAGES_KEEP: "{value}" must be a number, 1 or more'

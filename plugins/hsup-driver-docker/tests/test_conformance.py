@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.api import ExecutesInside, Settings
+from hsup.api import Driver, ExecutesInside, Settings
 from hsup.model import Command, DynoName, ExitStatus, Release
 from hsup.testing import DriverSuite, Recorder
 from hsup_driver_docker.driver import DockerDriver
@@ -29,13 +29,13 @@ class TestDockerDriver(DriverSuite):
         """The directory of an instance exists while it has containers."""
         return list(map(str, Path(self.environ["HSUP_DOCKER_DIR"]).glob("*/instances/*")))
 
-    def test_a_command_that_does_not_exist_is_an_error_127(self):
+    def test_a_command_that_does_not_exist_is_an_error_127(self) -> None:
         """bash searches for it in the dyno, after .profile.d has set PATH, and exits with 127."""
         assert self._status_of("nosuch").code == 127
         assert self._status_of("/etc/passwd").code == 126
 
-    def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self):
-        async def check(driver):
+    def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self) -> None:
+        async def check(driver: Driver) -> None:
             async with self._started(driver, "sleep 60") as (dyno, _), Recorder() as recorder:
                 assert isinstance(dyno, ExecutesInside)
                 null = os.open(os.devnull, os.O_RDONLY)
@@ -51,8 +51,8 @@ class TestDockerDriver(DriverSuite):
 
         self._run(check)
 
-    def test_dynos_that_start_at_once_have_containers_and_ports_of_their_own(self):
-        async def check(driver):
+    def test_dynos_that_start_at_once_have_containers_and_ports_of_their_own(self) -> None:
+        async def check(driver: Driver) -> None:
             specs = [
                 self._spec("sleep", "60")._replace(name=DynoName("web", n), port=5900 + n)
                 for n in range(10)

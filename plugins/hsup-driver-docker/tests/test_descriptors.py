@@ -26,7 +26,7 @@ def opened() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))
 
 
-def test_a_command_whose_last_stream_cannot_be_duplicated_leaves_none_open():
+def test_a_command_whose_last_stream_cannot_be_duplicated_leaves_none_open() -> None:
     engine = Engine(Connection(find({"DOCKER_HOST": "unix:///none"})))
     spec = DynoSpec(DynoName("web", 1), COMMAND, app="shop", release_version=1, config={})
     handle = Handle(engine, "c1", "hsup-shop-web.1", spec, Image("i1"))
@@ -36,7 +36,7 @@ def test_a_command_whose_last_stream_cannot_be_duplicated_leaves_none_open():
     assert opened() == before
 
 
-def test_outputs_of_which_the_last_cannot_be_duplicated_leave_none_open():
+def test_outputs_of_which_the_last_cannot_be_duplicated_leave_none_open() -> None:
     before = opened()
     with pytest.raises(OSError, match="Bad file descriptor"):
         Outputs(SimpleNamespace(stdout=1, stderr=NONE), None)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from hsup.api import Settings
 from hsup.errors import DriverError
+from hsup.model import Release
 from hsup_driver_docker.driver import DockerDriver
 
 from .running import output_of, run, spec
 
 
-def test_the_environment_is_what_the_release_and_hsup_say_and_nothing_else(driver, release):
-    async def check():
+def test_the_environment_is_what_the_release_and_hsup_say_and_nothing_else(
+    driver: DockerDriver, release: Release
+) -> None:
+    async def check() -> None:
         config = {"GREETING": "hello", "LANG": "C.UTF-8"}
         wanted = spec(release, "printenv", "-0", port=5000, config=config)
         out, _ = await output_of(driver, wanted)
@@ -34,8 +39,10 @@ def test_the_environment_is_what_the_release_and_hsup_say_and_nothing_else(drive
     run(check())
 
 
-def test_a_dyno_is_the_user_dyno_with_a_number_that_the_stack_has_given_to_nobody(driver, release):
-    async def check():
+def test_a_dyno_is_the_user_dyno_with_a_number_that_the_stack_has_given_to_nobody(
+    driver: DockerDriver, release: Release
+) -> None:
+    async def check() -> None:
         line = "id -u; whoami; pwd; stat -c '%U %a' /app; touch /app/x && echo mine"
         out, _ = await output_of(driver, spec(release, line))
         assert out == b"3001\ndyno\n/app\ndyno 755\nmine\n"
@@ -43,7 +50,9 @@ def test_a_dyno_is_the_user_dyno_with_a_number_that_the_stack_has_given_to_nobod
     run(check())
 
 
-def test_where_there_is_no_engine_the_error_says_what_to_do(settings, tmp_path, release):
+def test_where_there_is_no_engine_the_error_says_what_to_do(
+    settings: Settings, tmp_path: Path, release: Release
+) -> None:
     environ = {**settings.environ, "DOCKER_HOST": f"unix://{tmp_path}/nosuch.sock"}
     text = r"cannot reach the Docker Engine at unix://.*/nosuch\.sock: No such file or directory; "
     with (
@@ -53,14 +62,14 @@ def test_where_there_is_no_engine_the_error_says_what_to_do(settings, tmp_path, 
         driver.build(release)
 
 
-def test_doctor_finds_the_engine(driver):
+def test_doctor_finds_the_engine(driver: DockerDriver) -> None:
     findings = {one.subject: one for one in driver.examine()}
     assert findings["engine"].is_good
     assert findings["init"].is_good
     assert json.dumps([one._asdict() for one in findings.values()])
 
 
-def test_doctor_tells_what_to_do_without_an_engine(settings, tmp_path):
+def test_doctor_tells_what_to_do_without_an_engine(settings: Settings, tmp_path: Path) -> None:
     environ = {**settings.environ, "DOCKER_HOST": f"unix://{tmp_path}/nosuch.sock"}
     (finding,) = DockerDriver(settings._replace(environ=environ)).examine()
     assert not finding.is_good

@@ -6,23 +6,27 @@ import asyncio
 import os
 from pathlib import Path
 
+import docker
 import pytest
 
 from hsup.errors import DynoStartError
-from hsup.model import ExitStatus
+from hsup.model import ExitStatus, Release
 from hsup_driver_docker.containers.position import PositionFile
+from hsup_driver_docker.driver import DockerDriver
 
 from .running import run, spec, started
 
 
-def test_a_dyno_whose_output_cannot_be_read_leaves_nothing(driver, release, monkeypatch):
+def test_a_dyno_whose_output_cannot_be_read_leaves_nothing(
+    driver: DockerDriver, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = []
     monkeypatch.setattr(
         "hsup_driver_docker.containers.position.PositionFile",
         lambda path: made.append(Path(path)) or PositionFile(path),
     )
 
-    async def check():
+    async def check() -> None:
         class NoPipes:
             stdout = stderr = -1
 
@@ -34,8 +38,10 @@ def test_a_dyno_whose_output_cannot_be_read_leaves_nothing(driver, release, monk
     run(check())
 
 
-def test_a_container_that_somebody_removes_has_ended(driver, release, sdk):
-    async def check():
+def test_a_container_that_somebody_removes_has_ended(
+    driver: DockerDriver, release: Release, sdk: docker.APIClient
+) -> None:
+    async def check() -> None:
         async with started(driver, spec(release, "sleep 60")) as (dyno, _):
             sdk.remove_container(dyno.handle.id, force=True)
             assert (await dyno.wait()).status == 137
@@ -43,8 +49,8 @@ def test_a_container_that_somebody_removes_has_ended(driver, release, sdk):
     run(check())
 
 
-def test_a_dyno_that_closes_its_outputs_runs_on(driver, release):
-    async def check():
+def test_a_dyno_that_closes_its_outputs_runs_on(driver: DockerDriver, release: Release) -> None:
+    async def check() -> None:
         line = "exec >&- 2>&-; sleep 0.5; exit 7"
         async with started(driver, spec(release, line)) as (dyno, recorder):
             assert await recorder.all() == (b"", b"")
@@ -53,8 +59,10 @@ def test_a_dyno_that_closes_its_outputs_runs_on(driver, release):
     run(check())
 
 
-def test_processes_that_outlive_the_program_have_the_grace_too(driver, release):
-    async def check():
+def test_processes_that_outlive_the_program_have_the_grace_too(
+    driver: DockerDriver, release: Release
+) -> None:
+    async def check() -> None:
         child = (
             "(trap 'sleep 0.5; echo tidied; exit' TERM; echo ready; while :; do sleep 0.1; done)"
         )
@@ -68,8 +76,10 @@ def test_processes_that_outlive_the_program_have_the_grace_too(driver, release):
     run(check())
 
 
-def test_a_dyno_that_takes_too_much_memory_is_killed_as_a_whole(driver, release):
-    async def check():
+def test_a_dyno_that_takes_too_much_memory_is_killed_as_a_whole(
+    driver: DockerDriver, release: Release
+) -> None:
+    async def check() -> None:
         line = "tail /dev/zero; echo survived; sleep 60"
         async with started(driver, spec(release, line)) as (dyno, _):
             status = await dyno.wait()
@@ -78,8 +88,10 @@ def test_a_dyno_that_takes_too_much_memory_is_killed_as_a_whole(driver, release)
     run(check())
 
 
-def test_a_reader_that_is_stuck_does_not_keep_a_dyno_from_ending(driver, release):
-    async def check():
+def test_a_reader_that_is_stuck_does_not_keep_a_dyno_from_ending(
+    driver: DockerDriver, release: Release
+) -> None:
+    async def check() -> None:
         reading, writing = os.pipe()
         other = os.open(os.devnull, os.O_WRONLY)
 

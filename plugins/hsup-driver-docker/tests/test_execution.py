@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 
-from hsup.model import Command, ExitStatus
+from hsup.model import Command, ExitStatus, Release
 from hsup.terminal import write_all
 from hsup.testing import Recorder
+from hsup_driver_docker.driver import DockerDriver
 
 from .running import run, spec, started
 
 
-def test_a_lot_is_passed_through_a_command_beside_the_program(driver, release):
-    async def check():
+def test_a_lot_is_passed_through_a_command_beside_the_program(
+    driver: DockerDriver, release: Release
+) -> None:
+    async def check() -> None:
         async with started(driver, spec(release, "sleep 60")) as (dyno, _), Recorder() as recorder:
             reading, writing = os.pipe()
             streams = (reading, recorder.stdout, recorder.stderr)

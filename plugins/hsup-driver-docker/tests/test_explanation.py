@@ -25,7 +25,7 @@ def explain(
     return driver.explain(spec._replace(**given))
 
 
-def test_the_image_has_stack_and_slug(tmp_path):
+def test_the_image_has_stack_and_slug(tmp_path: Path) -> None:
     first, second, *_ = explain(tmp_path)
     assert first == (
         "build an image from heroku/heroku:24, with /srv/shop in /app, unless there is one"
@@ -38,7 +38,7 @@ def test_the_image_has_stack_and_slug(tmp_path):
     )
 
 
-def test_options_are_those_of_the_engine_api(tmp_path):
+def test_options_are_those_of_the_engine_api(tmp_path: Path) -> None:
     binds = (Bind(Path("/srv"), Path("/data"), read_only=True),)
     found = explain(tmp_path, size="standard-2x", binds=binds)
     mount = '{"Type": "bind", "Source": "/srv", "Target": "/data", "ReadOnly": true}'
@@ -51,7 +51,7 @@ def test_options_are_those_of_the_engine_api(tmp_path):
     assert not any(one.startswith("with CpusetCpus") for one in found)
 
 
-def test_what_the_user_has_set_is_heeded(tmp_path):
+def test_what_the_user_has_set_is_heeded(tmp_path: Path) -> None:
     environ = {"DOCKER_NETWORK": "own", "DOCKER_PUBLISH": "0.0.0.0"}
     found = explain(tmp_path, environ=environ, size="performance-m")
     assert 'with NetworkMode "own"' in found
@@ -59,6 +59,6 @@ def test_what_the_user_has_set_is_heeded(tmp_path):
     assert 'with CpusetCpus "2 of the engine\'s cpus"' in found
 
 
-def test_a_stack_that_nobody_knows_is_an_error(tmp_path):
+def test_a_stack_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DriverError, match="nosuch"):
         explain(tmp_path, stack="nosuch")

@@ -36,7 +36,11 @@ class Answers:
         (PODMAN, "Podman 4.3.1 at unix:///x", ["images", "init", "log"]),
     ],
 )
-def test_what_an_engine_lacks_is_told(answers, engine, missing):
+def test_what_an_engine_lacks_is_told(
+    answers: tuple[dict[str, str | list[dict[str, str]]], dict[str, str | dict[str, list[str]]]],
+    engine: str,
+    missing: list[str],
+) -> None:
     found = examine(cast(Engine, Answers(*answers)))
     assert found[0].text == engine
     assert [one.subject for one in found if not one.is_good] == missing

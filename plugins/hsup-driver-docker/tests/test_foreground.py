@@ -80,17 +80,17 @@ def told(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Told]]:
     assert capfd.readouterr() == ("out", "err")
 
 
-def test_it_ends_with_the_status_before_the_container_is_removed(told):
+def test_it_ends_with_the_status_before_the_container_is_removed(told: Callable[..., Told]) -> None:
     one = told()
     one.events.sendall(died(3).encode())
     assert one.run() == ExitStatus(code=3)
 
 
-def test_an_end_may_be_told_right_behind_the_answer(told):
+def test_an_end_may_be_told_right_behind_the_answer(told: Callable[..., Told]) -> None:
     assert told(died(4).encode()).run() == ExitStatus(code=4)
 
 
-def test_whoever_was_killed_is_asked_about_until_it_is_removed(told):
+def test_whoever_was_killed_is_asked_about_until_it_is_removed(told: Callable[..., Told]) -> None:
     one = told()
     one.events.sendall((died(137) + line("oom")).encode())
     one.removal.sendall(REMOVED % 137)
@@ -98,21 +98,23 @@ def test_whoever_was_killed_is_asked_about_until_it_is_removed(told):
     assert one.run() == ExitStatus(signal=9, out_of_memory=True)
 
 
-def test_a_kill_that_has_another_cause_is_a_status(told):
+def test_a_kill_that_has_another_cause_is_a_status(told: Callable[..., Told]) -> None:
     one = told(died(137).encode())
     one.removal.sendall(REMOVED % 137)
     one.removal.close()
     assert one.run() == ExitStatus(code=137)
 
 
-def test_memory_that_ran_out_is_told_whatever_the_status(told):
+def test_memory_that_ran_out_is_told_whatever_the_status(told: Callable[..., Told]) -> None:
     one = told()
     one.events.sendall((died(0) + line("oom")).encode())
     assert one.run() == ExitStatus(code=0, out_of_memory=True)
 
 
 @pytest.mark.parametrize(("said", "known"), [(255, 3), (255, 255)])
-def test_what_the_engine_did_not_know_at_first_is_corrected(told, said, known):
+def test_what_the_engine_did_not_know_at_first_is_corrected(
+    told: Callable[..., Told], said: int, known: int
+) -> None:
     one = told()
     one.events.sendall(died(said).encode())
     one.removal.sendall(REMOVED % known)
@@ -120,7 +122,7 @@ def test_what_the_engine_did_not_know_at_first_is_corrected(told, said, known):
     assert one.run() == ExitStatus(code=known)
 
 
-def test_an_end_that_was_not_told_is_seen_by_the_removal(told):
+def test_an_end_that_was_not_told_is_seen_by_the_removal(told: Callable[..., Told]) -> None:
     one = told()
     one.removal.sendall(REMOVED % 5)
     one.removal.close()
@@ -128,7 +130,9 @@ def test_an_end_that_was_not_told_is_seen_by_the_removal(told):
 
 
 @pytest.mark.parametrize("known", [None, 3])
-def test_a_status_that_the_engine_does_not_know_is_no_status(told, known):
+def test_a_status_that_the_engine_does_not_know_is_no_status(
+    told: Callable[..., Told], known: int | None
+) -> None:
     one = told()
     if known is not None:
         one.events.sendall(died(known).encode())
@@ -142,7 +146,9 @@ def test_a_status_that_the_engine_does_not_know_is_no_status(told, known):
 
 
 @pytest.mark.parametrize("state", [State(is_running=False, code=7), None], ids=str)
-def test_an_end_that_podman_missed_is_asked_for(told, monkeypatch, state):
+def test_an_end_that_podman_missed_is_asked_for(
+    told: Callable[..., Told], monkeypatch: pytest.MonkeyPatch, state: State | None
+) -> None:
     monkeypatch.setattr("hsup_driver_docker.foreground._LOOK_SECONDS", 0.01)
     monkeypatch.setattr(Engine, "is_podman", True)
     states = [State(is_running=True), state]
@@ -159,10 +165,12 @@ def test_an_end_that_podman_missed_is_asked_for(told, monkeypatch, state):
 
 
 @pytest.mark.parametrize(("number", "done"), [(15, ["ended by 15"]), (10, ["signalled 10"])])
-def test_a_signal_is_passed_on_where_no_thread_may_be_had(told, monkeypatch, number, done):
+def test_a_signal_is_passed_on_where_no_thread_may_be_had(
+    told: Callable[..., Told], monkeypatch: pytest.MonkeyPatch, number: int, done: list[str]
+) -> None:
     """No thread would relay the output of processes that hsup waits for."""
 
-    def refuse(_):
+    def refuse(_: object) -> None:
         raise RuntimeError("can't start new thread")
 
     asked = []
@@ -184,7 +192,9 @@ def unignored() -> Iterator[None]:
 
 @pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR2, signal.SIGRTMIN + 5])
-def test_a_signal_to_hsup_is_the_containers(told, monkeypatch, number):
+def test_a_signal_to_hsup_is_the_containers(
+    told: Callable[..., Told], monkeypatch: pytest.MonkeyPatch, number: signal.Signals | int
+) -> None:
     passed_on: queue.Queue[int] = queue.Queue()
     monkeypatch.setattr(Handle, "signal", lambda _, it: passed_on.put(it))
     one = told(died(4).encode())
@@ -195,7 +205,7 @@ def test_a_signal_to_hsup_is_the_containers(told, monkeypatch, number):
     assert passed_on.get(timeout=30) == number
 
 
-def test_the_input_reaches_the_container_with_its_end(told):
+def test_the_input_reaches_the_container_with_its_end(told: Callable[..., Told]) -> None:
     kept, (reading, writing) = os.dup(0), os.pipe()
     os.write(writing, b"words")
     os.close(writing)
@@ -203,7 +213,7 @@ def test_the_input_reaches_the_container_with_its_end(told):
     one = told()
     read = []
 
-    def be_the_container():
+    def be_the_container() -> None:
         while part := one.output.recv(100):
             read.append(part)
         one.events.sendall(died(4).encode())
@@ -223,7 +233,9 @@ def test_the_input_reaches_the_container_with_its_end(told):
     assert b"".join(read) == b"words"
 
 
-def test_whoever_still_writes_gets_sigpipe_and_others_end_where_the_disk_is_full(told, monkeypatch):
+def test_whoever_still_writes_gets_sigpipe_and_others_end_where_the_disk_is_full(
+    told: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     has_ended = threading.Event()
     monkeypatch.setattr(Handle, "signal", lambda _, it: asked.append(f"signalled {it}"))
@@ -245,14 +257,16 @@ def test_whoever_still_writes_gets_sigpipe_and_others_end_where_the_disk_is_full
     assert asked == ["signalled 13", "ended by 15"]
 
 
-def test_an_engine_that_is_away_when_it_is_to_kill_is_an_error(told, monkeypatch):
+def test_an_engine_that_is_away_when_it_is_to_kill_is_an_error(
+    told: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup_driver_docker.foreground._LOOK_SECONDS", 0.01)
     one = told()
     with pytest.raises(EngineAway, match="cannot reach the Docker Engine"):
         one.run(signals=bytes([1, 15]))
 
 
-def test_an_engine_that_goes_away_is_an_error(told):
+def test_an_engine_that_goes_away_is_an_error(told: Callable[..., Told]) -> None:
     one = told()
     one.events.close()
     one.removal.close()
@@ -260,7 +274,7 @@ def test_an_engine_that_goes_away_is_an_error(told):
         one.run()
 
 
-def test_events_come_in_pieces_and_together():
+def test_events_come_in_pieces_and_together() -> None:
     data = (died(1) + line("oom") + died(2)).encode()
     expected = [Event("die", "c1", 1), Event("oom", "c1", None), Event("die", "c1", 2)]
     lines = Lines(data[:10])

@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ def _descriptors_left(count: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def descriptors_left() -> Callable[[int], object]:
+def descriptors_left() -> Callable[[int], AbstractContextManager[None]]:
     return _descriptors_left
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.api import ExecutesInside, Settings
+from hsup.api import Driver, ExecutesInside, Settings
 from hsup.model import Command, DynoName, ExitStatus
 from hsup.testing import DriverSuite, Recorder
 from hsup_driver_libcontainer.driver import LibcontainerDriver
@@ -25,13 +25,13 @@ class TestLibcontainerDriver(DriverSuite):
         """The instance file of an hsup stays while it has cgroups."""
         return list(map(str, Path(self.environ["LIBCONTAINER_RUN_DIR"]).glob("instances/*")))
 
-    def test_a_command_that_does_not_exist_is_an_error_127(self):
+    def test_a_command_that_does_not_exist_is_an_error_127(self) -> None:
         """bash looks it up in the dyno, once .profile.d has set PATH, and exits with 127."""
         assert self._status_of("nosuch").code == 127
         assert self._status_of("/etc/passwd").code == 126
 
-    def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self):
-        async def check(driver):
+    def test_a_command_is_executed_beside_the_dyno_with_its_user_and_limits(self) -> None:
+        async def check(driver: Driver) -> None:
             async with self._started(driver, "sleep 60") as (dyno, _), Recorder() as recorder:
                 assert isinstance(dyno, ExecutesInside)
                 null = os.open(os.devnull, os.O_RDONLY)
@@ -46,8 +46,8 @@ class TestLibcontainerDriver(DriverSuite):
 
         self._run(check)
 
-    def test_dynos_that_start_at_once_have_users_and_addresses_of_their_own(self):
-        async def check(driver):
+    def test_dynos_that_start_at_once_have_users_and_addresses_of_their_own(self) -> None:
+        async def check(driver: Driver) -> None:
             specs = [self._spec("sleep", "60")._replace(name=DynoName("web", n)) for n in range(20)]
             async with Recorder() as recorder:
                 dynos = await asyncio.gather(*(driver.start(one, recorder) for one in specs))

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
@@ -70,7 +70,7 @@ def told() -> Iterator[Told]:
         yield Told(opened)
 
 
-def test_the_builder_is_heard_and_gone_before_what_follows_it(told):
+def test_the_builder_is_heard_and_gone_before_what_follows_it(told: Told) -> None:
     told.watch()
     told.heard.clear()
     protocol.send(told.builder, Failed("no such file"))
@@ -83,7 +83,7 @@ def test_the_builder_is_heard_and_gone_before_what_follows_it(told):
     ]
 
 
-def test_all_that_was_said_is_heard_before_the_end(told):
+def test_all_that_was_said_is_heard_before_the_end(told: Told) -> None:
     told.watch()
     protocol.send(told.builder, Built(has_copied_owner=True))
     protocol.send(told.first, Exited(0, is_last=False))
@@ -100,13 +100,13 @@ def test_all_that_was_said_is_heard_before_the_end(told):
     assert told.readers == {}
 
 
-def test_without_a_first_process_the_end_of_the_builder_is_the_end(told):
+def test_without_a_first_process_the_end_of_the_builder_is_the_end(told: Told) -> None:
     told.builder.close()
     told.hear_builder()
     assert told.heard == ["BuilderGone()", "AllGone()"]
 
 
-def test_the_builder_may_end_and_the_first_process_live_on(told):
+def test_the_builder_may_end_and_the_first_process_live_on(told: Told) -> None:
     told.watch()
     told.builder.close()
     told.hear_builder()
@@ -115,7 +115,7 @@ def test_the_builder_may_end_and_the_first_process_live_on(told):
     assert told.heard[2:] == ["AllGone()"]
 
 
-def test_an_end_is_seen_before_anybody_is_called_for_it(told):
+def test_an_end_is_seen_before_anybody_is_called_for_it(told: Told) -> None:
     told.watch()
     told.conversation.catch_up()
     assert told.heard == ["Watch()"]
@@ -126,13 +126,13 @@ def test_an_end_is_seen_before_anybody_is_called_for_it(told):
         assert told.heard == ["Watch()", "BuilderGone()", "AllGone()"]
 
 
-def test_the_end_of_who_was_never_seen_is_no_end_of_a_program(told):
+def test_the_end_of_who_was_never_seen_is_no_end_of_a_program(told: Told) -> None:
     protocol.send(told.first, Exited(0, is_last=True))
     told.hear_first()
     assert told.heard == ["BuilderGone()", "AllGone()"]
 
 
-def test_a_first_process_that_is_not_known_yet_is_waited_for(told):
+def test_a_first_process_that_is_not_known_yet_is_waited_for(told: Told) -> None:
     told.conversation.leave()
     assert told.readers == {}
     assert not told.conversation.await_first_process(0.01)
@@ -145,7 +145,7 @@ def test_a_first_process_that_is_not_known_yet_is_waited_for(told):
     assert told.heard == []
 
 
-def test_one_that_will_never_be_known_is_not_waited_for(told):
+def test_one_that_will_never_be_known_is_not_waited_for(told: Told) -> None:
     told.conversation.leave()
     told.builder.close()
     assert told.conversation.await_first_process(None)
@@ -153,7 +153,7 @@ def test_one_that_will_never_be_known_is_not_waited_for(told):
     assert protocol.receive(told.first) is None
 
 
-def test_a_first_process_is_killed(told):
+def test_a_first_process_is_killed(told: Told) -> None:
     told.watch()
     told.conversation.kill()
     assert told.process.wait() == -signal.SIGKILL
@@ -162,7 +162,7 @@ def test_a_first_process_is_killed(told):
     told.conversation.kill()
 
 
-def test_one_that_nobody_has_seen_is_left_alone_and_hears_so(told):
+def test_one_that_nobody_has_seen_is_left_alone_and_hears_so(told: Told) -> None:
     told.conversation.kill()
     assert protocol.receive(told.first) is None
     assert protocol.receive(told.builder) is None
@@ -171,7 +171,9 @@ def test_one_that_nobody_has_seen_is_left_alone_and_hears_so(told):
     assert told.process.poll() is None
 
 
-def test_descriptors_that_cannot_be_taken_are_told_and_the_rest_is_heard(told, descriptors_left):
+def test_descriptors_that_cannot_be_taken_are_told_and_the_rest_is_heard(
+    told: Told, descriptors_left: Callable[[int], AbstractContextManager[None]]
+) -> None:
     protocol.send(told.builder, Watch(), [0])
     protocol.send(told.builder, Built(has_copied_owner=False))
     with descriptors_left(0):
@@ -181,7 +183,7 @@ def test_descriptors_that_cannot_be_taken_are_told_and_the_rest_is_heard(told, d
     assert built == "Built(has_copied_owner=0)"
 
 
-def test_a_signal_is_sent_unless_too_many_of_them_wait(told):
+def test_a_signal_is_sent_unless_too_many_of_them_wait(told: Told) -> None:
     for _ in range(10_000):
         told.conversation.signal(signal.SIGUSR1)
     assert protocol.receive(told.first).message == Signal(signal.SIGUSR1)

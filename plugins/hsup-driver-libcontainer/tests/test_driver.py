@@ -58,7 +58,7 @@ async def built(settings: Settings, one: Release) -> AsyncIterator[LibcontainerD
 
 
 def ran(settings: Settings, one: Release, line: str, **given: Any) -> str:
-    async def run():
+    async def run() -> str:
         async with asyncio.timeout(60), built(settings, one) as driver:
             return await output_of(driver, one, line, **given)
 
@@ -74,7 +74,7 @@ def app(tmp_path: Path) -> Path:
     return directory
 
 
-def test_the_app_is_the_dynos_own_to_write(settings, app):
+def test_the_app_is_the_dynos_own_to_write(settings: Settings, app: Path) -> None:
     one = release(slug=Slug(str(app)))
     line = "cat sub/file; echo mine > new; mkdir sub/more; stat -c '%U %n' . sub sub/more new"
     expected = "from the slug\ndyno .\ndyno sub\ndyno sub/more\ndyno new\n"
@@ -83,15 +83,17 @@ def test_the_app_is_the_dynos_own_to_write(settings, app):
     assert ran(settings, one, "ls") == "sub\n"
 
 
-def test_a_file_of_another_owner_is_read_and_can_be_replaced(settings, app):
+def test_a_file_of_another_owner_is_read_and_can_be_replaced(settings: Settings, app: Path) -> None:
     line = "stat -c %u sub/file; echo x > sub/other && ln -f sub/other sub/file && cat sub/file"
     assert ran(settings, release(slug=Slug(str(app))), line) == "1234\nx\n"
 
 
-def test_without_idmapped_mounts_the_dyno_is_given_what_is_the_directories_owners(settings, app):
+def test_without_idmapped_mounts_the_dyno_is_given_what_is_the_directories_owners(
+    settings: Settings, app: Path
+) -> None:
     """An overlay cannot be idmapped, and is the lower layer here; other users keep their files."""
 
-    def run():
+    def run() -> str:
         kernel.unshare(kernel.CLONE_NEWNS)
         kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
         layers = ("upper", "work", "merged")
@@ -122,7 +124,9 @@ def in_child(function: Callable[[], str]) -> str:
     return said
 
 
-def test_a_disk_image_is_a_stack(settings, environ, stack, tmp_path):
+def test_a_disk_image_is_a_stack(
+    settings: Settings, environ: dict[str, str], stack: Path, tmp_path: Path
+) -> None:
     if shutil.which("mkfs.ext4", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
         pytest.skip("mkfs.ext4 is not installed (apt-get install e2fsprogs)")
     image = tmp_path / "stack.img"
@@ -145,7 +149,7 @@ def output_of_losetup() -> str:
     return subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
 
 
-def test_a_path_of_the_host_is_seen_in_a_dyno(settings, tmp_path):
+def test_a_path_of_the_host_is_seen_in_a_dyno(settings: Settings, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     os.chmod(shared, 0o777)
@@ -167,8 +171,8 @@ def test_a_path_of_the_host_is_seen_in_a_dyno(settings, tmp_path):
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("kernel_lacks", ["nothing", "mount_setattr"])
 def test_what_is_mounted_below_a_bind_later_stays_outside(
-    settings, tmp_path, read_only, kernel_lacks
-):
+    settings: Settings, tmp_path: Path, read_only: bool, kernel_lacks: str
+) -> None:
     """The host shares its mounts, as with systemd: without care they would appear in dynos.
 
     Without mount_setattr the kernel is as before Linux 5.12.
@@ -180,7 +184,7 @@ def test_what_is_mounted_below_a_bind_later_stays_outside(
     binds = (Bind(shared, Path("/mnt/shared"), read_only=read_only),)
     line = "echo ready; read < /mnt/shared/mounted; ls /mnt/shared/late; grep -c /mnt /proc/mounts"
 
-    async def run():
+    async def run() -> str:
         one = release()
         spec = dyno_spec(one, NAME, Command((line,)), port=None)._replace(binds=binds)
         async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
@@ -193,7 +197,7 @@ def test_what_is_mounted_below_a_bind_later_stays_outside(
             await dyno.destroy()
             return b"".join(await recorder.all()).decode()
 
-    def apart():
+    def apart() -> str:
         kernel.unshare(kernel.CLONE_NEWNS)
         kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
         kernel.mount("none", "/", flags=kernel.MS_REC | MS_SHARED)
@@ -205,14 +209,14 @@ def test_what_is_mounted_below_a_bind_later_stays_outside(
 
 @pytest.mark.parametrize(("kernel_lacks", "seen"), [("nothing", "early\n"), ("mount_setattr", "")])
 def test_what_was_mounted_below_a_bind_before_can_be_read_at_most_where_that_can(
-    settings, tmp_path, kernel_lacks, seen
-):
+    settings: Settings, tmp_path: Path, kernel_lacks: str, seen: str
+) -> None:
     shared = tmp_path / "shared"
     (shared / "early").mkdir(parents=True)
     binds = (Bind(shared, Path("/mnt/shared"), read_only=True),)
     line = "cd /mnt/shared/early; cat file 2> /dev/null; (echo x > new) 2>&1 | grep -o Read-only"
 
-    def apart():
+    def apart() -> str:
         kernel.unshare(kernel.CLONE_NEWNS)
         kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
         kernel.mount("none", str(shared / "early"), "tmpfs")
@@ -225,14 +229,14 @@ def test_what_was_mounted_below_a_bind_before_can_be_read_at_most_where_that_can
 
 
 def test_a_dyno_starts_in_the_directory_that_its_release_was_read_from_wherever_it_is(
-    settings, tmp_path
-):
+    settings: Settings, tmp_path: Path
+) -> None:
     directory = tmp_path / "code"
     directory.mkdir()
     (directory / "name").write_text("old\n")
     one = release(slug=Slug(location=str(directory), inode=directory.stat().st_ino))
 
-    async def run():
+    async def run() -> list[str]:
         async with asyncio.timeout(60), built(settings, one) as driver:
             written = [await output_of(driver, one, "cat name")]
             directory.rename(tmp_path / "aside")
@@ -247,7 +251,9 @@ def test_a_dyno_starts_in_the_directory_that_its_release_was_read_from_wherever_
     assert asyncio.run(run()) == ["old\n", "old\n"]
 
 
-def test_every_process_that_hsup_forks_for_a_dyno_is_sealed(settings, tmp_path, monkeypatch):
+def test_every_process_that_hsup_forks_for_a_dyno_is_sealed(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From then on it imports nothing: the files that it would find belong to the dyno."""
     sealed = tmp_path / "sealed"
     record = f"""
@@ -271,7 +277,7 @@ for module, name in (reaper, "serve"), (child_setup, "execute"), (child_setup, "
     program = zygote_client.MAIN.replace("z.main()", f"{escaped}z.main()")
     monkeypatch.setattr(zygote_client, "MAIN", program)
 
-    async def run():
+    async def run() -> None:
         one = release()
         spec = dyno_spec(one, NAME, Command(("sleep 600",)), port=None)
         async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
@@ -295,20 +301,22 @@ def lack(name: str) -> None:
         filtering.load()
 
 
-def test_a_path_of_the_host_that_is_gone_is_named(settings, tmp_path):
+def test_a_path_of_the_host_that_is_gone_is_named(settings: Settings, tmp_path: Path) -> None:
     binds = (Bind(tmp_path / "gone", Path("/mnt")),)
     with pytest.raises(DynoStartError, match=r"cannot open /.*/gone: No such file"):
         ran(settings, release(), "true", binds=binds)
 
 
-def test_an_unexpected_failure_in_a_child_is_the_reason_that_is_told(settings, capfd):
+def test_an_unexpected_failure_in_a_child_is_the_reason_that_is_told(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
     one = release(config={"NUL": "a\0b"})
     with pytest.raises(DynoStartError, match="ValueError: embedded null byte"):
         ran(settings, one, "true")
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_path_that_is_not_utf_8_can_be_bound(settings, tmp_path):
+def test_a_path_that_is_not_utf_8_can_be_bound(settings: Settings, tmp_path: Path) -> None:
     directory = tmp_path / os.fsdecode(b"caf\xe9")
     directory.mkdir()
     (directory / "file").write_text("seen\n")
@@ -316,8 +324,8 @@ def test_a_path_that_is_not_utf_8_can_be_bound(settings, tmp_path):
     assert ran(settings, release(), "cat /mnt/*/file", binds=binds) == "seen\n"
 
 
-def test_a_zygote_that_was_killed_is_started_again(settings):
-    async def run():
+def test_a_zygote_that_was_killed_is_started_again(settings: Settings) -> None:
+    async def run() -> str:
         one = release()
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
@@ -338,8 +346,8 @@ def children(argument: str) -> list[int]:
     ]
 
 
-def test_a_dyno_that_runs_out_of_memory_is_killed_as_a_whole(settings):
-    async def run():
+def test_a_dyno_that_runs_out_of_memory_is_killed_as_a_whole(settings: Settings) -> None:
+    async def run() -> ExitStatus:
         one = release()
         line = 'tail /dev/zero; echo "the shell goes on"; sleep 60'
         async with asyncio.timeout(60), built(settings, one) as driver, Recorder() as recorder:
@@ -354,7 +362,9 @@ def test_a_dyno_that_runs_out_of_memory_is_killed_as_a_whole(settings):
     assert status.out_of_memory
 
 
-def test_the_start_up_files_are_read_in_order_before_the_command(settings, app):
+def test_the_start_up_files_are_read_in_order_before_the_command(
+    settings: Settings, app: Path
+) -> None:
     profiles = app / ".profile.d"
     profiles.mkdir()
     for name in ("b.sh", "B.sh", "a file.sh", "0.sh"):
@@ -367,7 +377,7 @@ def test_the_start_up_files_are_read_in_order_before_the_command(settings, app):
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_the_umask_of_hsup_is_its_own(settings, umask):
+def test_the_umask_of_hsup_is_its_own(settings: Settings, umask: int) -> None:
     before = os.umask(umask)
     try:
         said = ran(settings, release(), "umask; touch new; stat -c %a new /app")
@@ -376,8 +386,8 @@ def test_the_umask_of_hsup_is_its_own(settings, umask):
     assert said == "0022\n644\n755\n"
 
 
-def test_a_named_pipe_of_the_host_keeps_its_owner(settings, tmp_path):
-    async def run():
+def test_a_named_pipe_of_the_host_keeps_its_owner(settings: Settings, tmp_path: Path) -> None:
+    async def run() -> None:
         one = release()
         os.mkfifo(tmp_path / "fifo")
         fifo = os.open(tmp_path / "fifo", os.O_RDWR)
@@ -398,8 +408,8 @@ class Output(NamedTuple):
     stderr: int
 
 
-def test_a_spare_that_was_killed_does_no_harm(settings):
-    async def run():
+def test_a_spare_that_was_killed_does_no_harm(settings: Settings) -> None:
+    async def run() -> None:
         one = release()
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
@@ -412,10 +422,12 @@ def test_a_spare_that_was_killed_does_no_harm(settings):
     asyncio.run(run())
 
 
-def test_a_command_that_comes_too_late_ends_with_the_dyno(settings, monkeypatch):
+def test_a_command_that_comes_too_late_ends_with_the_dyno(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(zygote_client, "is_stopped", lambda _: False)  # nobody replaces it
 
-    async def run():
+    async def run() -> None:
         one = release()
         spec = dyno_spec(one, NAME, Command(("sleep 600",)), port=None)
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -437,8 +449,8 @@ def test_a_command_that_comes_too_late_ends_with_the_dyno(settings, monkeypatch)
 
 
 @pytest.mark.parametrize("is_taken", [True, False])
-def test_a_spare_whose_builder_was_killed_does_no_harm(settings, is_taken):
-    async def run():
+def test_a_spare_whose_builder_was_killed_does_no_harm(settings: Settings, is_taken: bool) -> None:
+    async def run() -> None:
         one = release()
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"
@@ -481,11 +493,11 @@ async def starts(
 
 
 def test_accounts_that_cannot_be_looked_up_keep_nobody_but_the_dyno_that_is_started(
-    settings, monkeypatch
-):
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     accounts = Accounts(monkeypatch)
 
-    async def run():
+    async def run() -> None:
         async with starts(settings) as start:
             starting = asyncio.ensure_future(start())
             await until(accounts.is_asked.is_set)
@@ -503,13 +515,13 @@ def test_accounts_that_cannot_be_looked_up_keep_nobody_but_the_dyno_that_is_star
 
 
 def test_a_start_that_is_cancelled_while_accounts_are_looked_up_gives_the_uid_back(
-    settings, environ, monkeypatch
-):
+    settings: Settings, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     accounts = Accounts(monkeypatch)
     numbers = {"LIBCONTAINER_DYNO_UID_MIN": "3000", "LIBCONTAINER_DYNO_UID_MAX": "3000"}
     settings = settings._replace(environ={**environ, **numbers})
 
-    async def run():
+    async def run() -> None:
         async with starts(settings) as start:
             starting = asyncio.ensure_future(start())
             await until(accounts.is_asked.is_set)
@@ -525,8 +537,8 @@ def test_a_start_that_is_cancelled_while_accounts_are_looked_up_gives_the_uid_ba
     asyncio.run(run())
 
 
-def test_closing_the_driver_closes_each_channel_whatever_runs(settings):
-    async def run():
+def test_closing_the_driver_closes_each_channel_whatever_runs(settings: Settings) -> None:
+    async def run() -> None:
         one = release()
         spec = dyno_spec(one, NAME, Command(("sleep 600",)), port=None)
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -577,12 +589,12 @@ print(pid)
 
 @pytest.mark.parametrize("is_taken", [True, False])
 def test_what_is_stopped_before_hsup_knows_it_is_ended_as_soon_as_what_it_knows(
-    settings, monkeypatch, is_taken
-):
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
     monkeypatch.setattr(lookout, "_LOOK_SECONDS", 0.3)
     monkeypatch.setattr(warm_pool, "_COUNT", 1)
 
-    async def run():
+    async def run() -> None:
         one = release()
         async with asyncio.timeout(60), built(settings, one) as driver:
             assert await output_of(driver, one, "echo one") == "one\n"

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any, NamedTuple, cast
 
 import pytest
@@ -58,7 +58,7 @@ class Processes:
         self.memory_event = os.eventfd(0)
         self.is_stuck_for: list[float] = []
         self.released: list[Allocation] = []
-        self.executed: list[object] = []
+        self.executed: list[Any] = []
         held = f"socket:[{os.fstat(self.first.fileno()).st_ino}]"
         allocation = Allocation(
             3000,
@@ -112,7 +112,7 @@ async def begun(**given: Any) -> AsyncIterator[Processes]:
 
 
 def run(check: Callable[[Processes], Awaitable[None]], **given: Any) -> None:
-    async def checked():
+    async def checked() -> None:
         async with begun(**given) as one:
             await check(one)
 
@@ -124,8 +124,8 @@ async def until(true: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_dyno_is_started_ends_and_gives_back_what_it_had():
-    async def check(one):
+def test_a_dyno_is_started_ends_and_gives_back_what_it_had() -> None:
+    async def check(one: Processes) -> None:
         assert one.dyno.address is None
         one.dyno.launch(SPEC, [])
         assert one.dyno.address == Address(one.dyno.allocation.subnet.dyno, 5000)
@@ -142,8 +142,8 @@ def test_a_dyno_is_started_ends_and_gives_back_what_it_had():
     run(check)
 
 
-def test_a_dyno_that_lives_on_after_its_grace_is_killed():
-    async def check(one):
+def test_a_dyno_that_lives_on_after_its_grace_is_killed() -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         one.watch()
         one.build()
@@ -156,8 +156,8 @@ def test_a_dyno_that_lives_on_after_its_grace_is_killed():
     run(check)
 
 
-def test_a_dyno_whose_first_process_alone_is_left_needs_no_kill():
-    async def check(one):
+def test_a_dyno_whose_first_process_alone_is_left_needs_no_kill() -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         one.watch()
         one.build()
@@ -168,8 +168,8 @@ def test_a_dyno_whose_first_process_alone_is_left_needs_no_kill():
     run(check)
 
 
-def test_what_the_program_leaves_running_is_killed():
-    async def check(one):
+def test_what_the_program_leaves_running_is_killed() -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         one.watch()
         one.build()
@@ -181,8 +181,8 @@ def test_what_the_program_leaves_running_is_killed():
 
 
 @pytest.mark.parametrize("is_seen_first", [True, False])
-def test_why_it_cannot_be_started_is_told(is_seen_first):
-    async def check(one):
+def test_why_it_cannot_be_started_is_told(is_seen_first: bool) -> None:
+    async def check(one: Processes) -> None:
         if is_seen_first:
             one.watch()
             await asyncio.sleep(0)
@@ -200,8 +200,8 @@ def test_why_it_cannot_be_started_is_told(is_seen_first):
 
 
 @pytest.mark.parametrize("is_seen", [True, False])
-def test_one_that_is_killed_while_it_starts_says_so(is_seen):
-    async def check(one):
+def test_one_that_is_killed_while_it_starts_says_so(is_seen: bool) -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         if is_seen:
             one.watch()
@@ -213,8 +213,8 @@ def test_one_that_is_killed_while_it_starts_says_so(is_seen):
     run(check)
 
 
-def test_one_whose_builder_was_killed_after_it_was_built_counts_as_started_and_killed():
-    async def check(one):
+def test_one_whose_builder_was_killed_after_it_was_built_counts_as_started_and_killed() -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         one.watch()
         protocol.send(one.builder, Built(has_copied_owner=False))
@@ -225,8 +225,10 @@ def test_one_whose_builder_was_killed_after_it_was_built_counts_as_started_and_k
     run(check)
 
 
-def test_a_dyno_of_which_too_many_open_files_keep_hsup_from_hearing_is_none(descriptors_left):
-    async def check(one):
+def test_a_dyno_of_which_too_many_open_files_keep_hsup_from_hearing_is_none(
+    descriptors_left: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         with descriptors_left(1):
             one.watch()
@@ -240,8 +242,8 @@ def test_a_dyno_of_which_too_many_open_files_keep_hsup_from_hearing_is_none(desc
     run(check)
 
 
-def test_one_that_is_ready_can_be_launched_until_it_has_ended():
-    async def check(one):
+def test_one_that_is_ready_can_be_launched_until_it_has_ended() -> None:
+    async def check(one: Processes) -> None:
         assert not one.dyno.has_ended()
         one.watch()
         assert not one.dyno.has_ended()
@@ -253,8 +255,8 @@ def test_one_that_is_ready_can_be_launched_until_it_has_ended():
     run(check)
 
 
-def test_one_that_is_ready_cannot_be_launched_when_its_builder_has_ended():
-    async def check(one):
+def test_one_that_is_ready_cannot_be_launched_when_its_builder_has_ended() -> None:
+    async def check(one: Processes) -> None:
         one.watch()
         one.builder.close()
         assert one.dyno.has_ended()
@@ -263,8 +265,8 @@ def test_one_that_is_ready_cannot_be_launched_when_its_builder_has_ended():
     run(check)
 
 
-def test_memory_that_ran_out_ends_all_processes_and_is_told():
-    async def check(one):
+def test_memory_that_ran_out_ends_all_processes_and_is_told() -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         one.watch()
         one.build()
@@ -278,8 +280,8 @@ def test_memory_that_ran_out_ends_all_processes_and_is_told():
     run(check)
 
 
-def test_memory_that_ran_out_is_told_where_the_kernel_has_ended_all():
-    async def check(one):
+def test_memory_that_ran_out_is_told_where_the_kernel_has_ended_all() -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         one.watch()
         one.build()
@@ -289,10 +291,12 @@ def test_memory_that_ran_out_is_told_where_the_kernel_has_ended_all():
     run(check, kills=1)
 
 
-def test_a_first_process_that_is_stopped_while_the_dyno_starts_costs_it_its_start(monkeypatch):
+def test_a_first_process_that_is_stopped_while_the_dyno_starts_costs_it_its_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(lookout, "_LOOK_SECONDS", 0.05)
 
-    async def check(one):
+    async def check(one: Processes) -> None:
         os.kill(one.process.pid, signal.SIGSTOP)
         one.dyno.launch(SPEC, [])
         one.watch()
@@ -304,10 +308,12 @@ def test_a_first_process_that_is_stopped_while_the_dyno_starts_costs_it_its_star
     run(check)
 
 
-def test_a_zygote_that_does_not_get_on_is_told_of_until_the_first_process_is_there(monkeypatch):
+def test_a_zygote_that_does_not_get_on_is_told_of_until_the_first_process_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(lookout, "_LOOK_SECONDS", 0.05)
 
-    async def check(one):
+    async def check(one: Processes) -> None:
         await until(lambda: len(one.is_stuck_for) >= 2)
         assert one.is_stuck_for[:2] == [0.05, 0.1]
         one.dyno.launch(SPEC, [])  # counts anew
@@ -324,10 +330,10 @@ def test_a_zygote_that_does_not_get_on_is_told_of_until_the_first_process_is_the
     run(check)
 
 
-def test_nobody_looks_at_a_dyno_that_is_ready(monkeypatch):
+def test_nobody_looks_at_a_dyno_that_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookout, "_LOOK_SECONDS", 0.05)
 
-    async def check(one):
+    async def check(one: Processes) -> None:
         one.watch()
         await asyncio.sleep(0.01)
         before = len(one.is_stuck_for)
@@ -339,8 +345,8 @@ def test_nobody_looks_at_a_dyno_that_is_ready(monkeypatch):
     run(check)
 
 
-def test_a_command_is_started_in_a_dyno_that_runs_and_ends_with_it():
-    async def check(one):
+def test_a_command_is_started_in_a_dyno_that_runs_and_ends_with_it() -> None:
+    async def check(one: Processes) -> None:
         one.dyno.launch(SPEC, [])
         one.watch()
         one.build()
@@ -361,10 +367,10 @@ def test_a_command_is_started_in_a_dyno_that_runs_and_ends_with_it():
 
 @pytest.mark.parametrize("is_closed", [True, False], ids=["loop closed", "loop runs"])
 @pytest.mark.parametrize("is_launched", [True, False])
-def test_a_dyno_that_is_abandoned_ends(is_launched, is_closed):
+def test_a_dyno_that_is_abandoned_ends(is_launched: bool, is_closed: bool) -> None:
     with ExitStack() as opened:
 
-        async def begin():
+        async def begin() -> Processes:
             one = Processes(opened)
             one.watch()
             if is_launched:
@@ -383,10 +389,12 @@ def test_a_dyno_that_is_abandoned_ends(is_launched, is_closed):
         assert one.is_stuck_for == []
 
 
-def test_one_that_is_abandoned_before_anybody_has_seen_it_is_not_waited_for(monkeypatch):
+def test_one_that_is_abandoned_before_anybody_has_seen_it_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(lookout, "_LOOK_SECONDS", 0.05)
 
-    async def abandon():
+    async def abandon() -> None:
         with ExitStack() as opened:
             one = Processes(opened)
             one.dyno.abandon()

@@ -76,11 +76,11 @@ WHOLE, RDONLY, NODEV = kernel.AT_RECURSIVE, kernel.MOUNT_ATTR_RDONLY, kernel.MOU
         (ChangeRoot("change to it", "/new"), "change to it (/new)"),
     ],
 )
-def test_a_step_is_told_with_what_it_is_taken_with(step, text):
+def test_a_step_is_told_with_what_it_is_taken_with(step: Any, text: str) -> None:
     assert [*told([step], "/new")] == [text]
 
 
-def test_both_ways_of_a_choice_are_told():
+def test_both_ways_of_a_choice_are_told() -> None:
     one, other = MountPoint("make it", "/x"), MountPoint("make another", "/y", owner=1)
     assert [*told([Choice((one,), (), (other,)), one], "/new")] == [
         "make it",
@@ -98,7 +98,9 @@ def explain(settings: Settings, tmp_path: Path, **given: Any) -> Sequence[str]:
     return driver.explain(spec._replace(**given))
 
 
-def test_cgroups_network_and_files_are_told_in_the_order_in_which_they_are_made(settings, tmp_path):
+def test_cgroups_network_and_files_are_told_in_the_order_in_which_they_are_made(
+    settings: Settings, tmp_path: Path
+) -> None:
     found = explain(settings, tmp_path)
     firsts = ("make the cgroup ", "on the host: ", "in the dyno: ", "make the host's mounts ")
     numbers = [next(n for n, one in enumerate(found) if one.startswith(each)) for each in firsts]
@@ -106,12 +108,14 @@ def test_cgroups_network_and_files_are_told_in_the_order_in_which_they_are_made(
     assert found[-1].startswith("change to the new root")
 
 
-def test_nothing_is_made_or_leased_for_it(settings, tmp_path):
+def test_nothing_is_made_or_leased_for_it(settings: Settings, tmp_path: Path) -> None:
     explain(settings, tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def test_stack_slug_and_binds_are_those_of_the_dyno(settings, stack, tmp_path):
+def test_stack_slug_and_binds_are_those_of_the_dyno(
+    settings: Settings, stack: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     binds = (
         Bind(tmp_path, Path("/bin/data")),
@@ -128,13 +132,15 @@ def test_stack_slug_and_binds_are_those_of_the_dyno(settings, stack, tmp_path):
     ]
 
 
-def test_a_stack_that_is_not_here_is_told_as_one_to_be_pulled(settings, tmp_path):
+def test_a_stack_that_is_not_here_is_told_as_one_to_be_pulled(
+    settings: Settings, tmp_path: Path
+) -> None:
     environ = {**settings.environ, "HSUP_STACKS_DIR": str(tmp_path / "none")}
     found = explain(settings._replace(environ=environ), tmp_path)
     assert any("heroku-24, which is pulled first" in one for one in found)
 
 
-def test_the_size_limits_memory_and_scratch(settings, tmp_path):
+def test_the_size_limits_memory_and_scratch(settings: Settings, tmp_path: Path) -> None:
     found = explain(settings, tmp_path, size="standard-2x")
     assert any("1073741824" in one for one in found)
     assert any("mount tmpfs at /tmp (" in one and f"size={512 << 20}," in one for one in found)
@@ -149,8 +155,12 @@ HAS_USER_NAMESPACES = any(
     ("release", "is_idmapped"), [("6.1.0", HAS_USER_NAMESPACES), ("5.18.0-1-amd64", False)]
 )
 def test_where_the_kernel_maps_no_ids_files_are_given_one_by_one(
-    settings, tmp_path, monkeypatch, release, is_idmapped
-):
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    release: str,
+    is_idmapped: bool,
+) -> None:
     name = os.uname()
     like = os.uname_result((*name[:2], release, *name[3:]))
     monkeypatch.setattr(os, "uname", lambda: like)

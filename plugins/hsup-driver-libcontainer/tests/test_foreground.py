@@ -9,7 +9,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,7 +101,9 @@ def dyno() -> Iterator[Callable[..., Dyno]]:
         yield lambda terminal=None: Dyno(opened, terminal)
 
 
-def test_it_ends_as_the_program_did_having_shown_all_that_it_wrote(dyno, capfd):
+def test_it_ends_as_the_program_did_having_shown_all_that_it_wrote(
+    dyno: Callable[..., Dyno], capfd: pytest.CaptureFixture[str]
+) -> None:
     one = dyno()
     one.launch()
     for output, words in zip(one.outputs, (b"out", b"err"), strict=True):
@@ -111,7 +114,9 @@ def test_it_ends_as_the_program_did_having_shown_all_that_it_wrote(dyno, capfd):
     assert one.is_firewall_closed
 
 
-def test_both_streams_into_one_file_keep_their_order(dyno, tmp_path):
+def test_both_streams_into_one_file_keep_their_order(
+    dyno: Callable[..., Dyno], tmp_path: Path
+) -> None:
     kept = [os.dup(1), os.dup(2)]
     with (tmp_path / "out").open("wb") as file:
         for stream in (1, 2):
@@ -130,7 +135,7 @@ def test_both_streams_into_one_file_keep_their_order(dyno, tmp_path):
     assert (tmp_path / "out").read_bytes() == b"0123456789"
 
 
-def test_what_the_program_leaves_running_is_killed(dyno):
+def test_what_the_program_leaves_running_is_killed(dyno: Callable[..., Dyno]) -> None:
     one = dyno()
     one.launch()
     one.exit(0, is_last=False)
@@ -139,7 +144,9 @@ def test_what_the_program_leaves_running_is_killed(dyno):
     assert not one.is_firewall_closed
 
 
-def test_whoever_was_told_to_end_has_its_grace_and_is_killed_then(dyno):
+def test_whoever_was_told_to_end_has_its_grace_and_is_killed_then(
+    dyno: Callable[..., Dyno],
+) -> None:
     one = dyno()
     one.launch()
     one.close_outputs()
@@ -149,12 +156,12 @@ def test_whoever_was_told_to_end_has_its_grace_and_is_killed_then(dyno):
     assert list(one.told()) == [Signal(signal.SIGUSR1), Signal(signal.SIGTERM)]
 
 
-def test_others_have_the_grace_where_the_program_was_told_to_end(dyno):
+def test_others_have_the_grace_where_the_program_was_told_to_end(dyno: Callable[..., Dyno]) -> None:
     one = dyno()
     one.launch()
     one.close_outputs()
 
-    def end():
+    def end() -> None:
         protocol.receive(one.first)  # SIGTERM
         protocol.send(one.first, Exited(7 << 8, is_last=False))
 
@@ -166,7 +173,9 @@ def test_others_have_the_grace_where_the_program_was_told_to_end(dyno):
     program.join()
 
 
-def test_one_that_is_told_twice_while_it_is_made_is_not_waited_for(dyno):
+def test_one_that_is_told_twice_while_it_is_made_is_not_waited_for(
+    dyno: Callable[..., Dyno],
+) -> None:
     one = dyno()
     one.close_outputs()
     status = one.run(signals=[signal.SIGHUP, signal.SIGTERM])
@@ -175,14 +184,14 @@ def test_one_that_is_told_twice_while_it_is_made_is_not_waited_for(dyno):
     assert protocol.receive(one.builder) is None
 
 
-def test_one_whose_builder_was_killed_counts_as_killed(dyno):
+def test_one_whose_builder_was_killed_counts_as_killed(dyno: Callable[..., Dyno]) -> None:
     one = dyno()
     one.close_outputs()
     one.builder.close()
     assert one.run() == ExitStatus(signal=signal.SIGKILL)
 
 
-def test_why_it_could_not_be_started_is_told(dyno):
+def test_why_it_could_not_be_started_is_told(dyno: Callable[..., Dyno]) -> None:
     one = dyno()
     one.watch()
     protocol.send(one.builder, Failed("no such file"))
@@ -190,7 +199,9 @@ def test_why_it_could_not_be_started_is_told(dyno):
         one.run()
 
 
-def test_too_many_open_files_are_an_error_that_says_so(dyno, descriptors_left):
+def test_too_many_open_files_are_an_error_that_says_so(
+    dyno: Callable[..., Dyno], descriptors_left: Callable[[int], AbstractContextManager[None]]
+) -> None:
     one = dyno()
     one.watch()
     woken, wake = os.pipe()
@@ -201,7 +212,7 @@ def test_too_many_open_files_are_an_error_that_says_so(dyno, descriptors_left):
     os.close(wake)
 
 
-def test_memory_that_ran_out_ends_all_processes_and_is_told(dyno):
+def test_memory_that_ran_out_ends_all_processes_and_is_told(dyno: Callable[..., Dyno]) -> None:
     one = dyno()
     one.launch()
     os.eventfd_write(one.memory_event, 1)
@@ -210,7 +221,9 @@ def test_memory_that_ran_out_ends_all_processes_and_is_told(dyno):
     assert list(one.told()) == [Signal(signal.SIGKILL)]
 
 
-def test_what_is_written_on_a_terminal_is_shown(dyno, capfd):
+def test_what_is_written_on_a_terminal_is_shown(
+    dyno: Callable[..., Dyno], capfd: pytest.CaptureFixture[str]
+) -> None:
     one = dyno(Terminal((1,), 24, 80))
     master, slave = os.openpty()
     one.watch()
@@ -224,7 +237,9 @@ def test_what_is_written_on_a_terminal_is_shown(dyno, capfd):
     assert capfd.readouterr().out == "word\r\n"
 
 
-def test_signals_are_dropped_where_the_first_process_does_not_read_them(dyno):
+def test_signals_are_dropped_where_the_first_process_does_not_read_them(
+    dyno: Callable[..., Dyno],
+) -> None:
     """It may have been stopped; hsup does not wait for it."""
     one = dyno()
     one.launch()

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def directory(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def test_hsups_that_live_are_not_dead(directory):
+def test_hsups_that_live_are_not_dead(directory: str) -> None:
     one, other = Instance(directory), Instance(directory)
     assert one.id != other.id
     assert list(ended(directory)) == []
@@ -45,7 +46,7 @@ def test_hsups_that_live_are_not_dead(directory):
     assert os.listdir(f"{directory}/instances") == []
 
 
-def test_a_killed_hsup_is_dead_once(directory):
+def test_a_killed_hsup_is_dead_once(directory: str) -> None:
     name = killed(directory)
     living = Instance(directory)
     assert list(ended(directory)) == [name]
@@ -54,10 +55,10 @@ def test_a_killed_hsup_is_dead_once(directory):
     living.close()
 
 
-def test_the_processes_of_a_killed_hsup_are_waited_for(directory):
+def test_the_processes_of_a_killed_hsup_are_waited_for(directory: str) -> None:
     start, started = os.pipe()
 
-    def leave_process(_):
+    def leave_process(_: object) -> None:
         if not os.fork():
             os.read(start, 1)
             os._exit(0)
@@ -76,11 +77,13 @@ def test_the_processes_of_a_killed_hsup_are_waited_for(directory):
     os.close(started)
 
 
-def test_a_directory_that_nobody_has_used_has_no_dead(directory):
+def test_a_directory_that_nobody_has_used_has_no_dead(directory: str) -> None:
     assert list(ended(f"{directory}/none")) == []
 
 
-def test_one_that_cannot_be_made_leaves_nothing(directory, descriptors_left):
+def test_one_that_cannot_be_made_leaves_nothing(
+    directory: str, descriptors_left: Callable[[int], AbstractContextManager[None]]
+) -> None:
     os.mkdir(f"{directory}/instances", 0o700)
     with descriptors_left(1), pytest.raises(OSError, match="Too many open files"):
         Instance(directory)

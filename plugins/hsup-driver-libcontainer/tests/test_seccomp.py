@@ -104,7 +104,7 @@ def nonsense(name: str) -> Callable[[], int]:
 
 @needs_root
 @pytest.mark.parametrize("names", REFUSED_CALLS.values(), ids=REFUSED_CALLS)
-def test_what_reaches_beyond_a_dyno_is_refused(program, names):
+def test_what_reaches_beyond_a_dyno_is_refused(program: bytes, names: str) -> None:
     free = {name: in_child(nonsense(name)) for name in names.split()}
     confined = {name: in_child(nonsense(name), program) for name in names.split()}
     assert errno.EPERM not in free.values(), free
@@ -112,28 +112,28 @@ def test_what_reaches_beyond_a_dyno_is_refused(program, names):
 
 
 @needs_x86
-def test_what_only_old_programs_need_is_refused(program):
+def test_what_only_old_programs_need_is_refused(program: bytes) -> None:
     confined = {name: in_child(nonsense(name), program) for name in X86_CALLS.split()}
     assert set(confined.values()) == {errno.EPERM}, confined
 
 
 @pytest.mark.parametrize("flag", ["NEWNS", "NEWCGROUP", "NEWUTS", "NEWIPC", "NEWUSER", "NEWPID"])
-def test_clone_makes_no_namespace(program, flag):
+def test_clone_makes_no_namespace(program: bytes, flag: str) -> None:
     clone = call("clone", getattr(kernel, f"CLONE_{flag}") | signal.SIGCHLD, 0, 0, 0, 0)
     assert in_child(clone, program) == errno.EPERM
 
 
-def test_clone3_is_not_there_so_that_libc_uses_clone(program):
+def test_clone3_is_not_there_so_that_libc_uses_clone(program: bytes) -> None:
     assert in_child(nonsense("clone3"), program) == errno.ENOSYS
 
 
-def test_a_call_newer_than_libseccomp_is_not_there(program):
+def test_a_call_newer_than_libseccomp_is_not_there(program: bytes) -> None:
     newer = lambda: ctypes.get_errno() if LIBC.syscall(ctypes.c_long(1000)) < 0 else 0  # noqa: E731
     assert in_child(newer, program) == errno.ENOSYS
 
 
 @pytest.mark.parametrize("family", ["AF_PACKET", "AF_VSOCK", "AF_ALG", "AF_CAN", "AF_TIPC"])
-def test_sockets_of_other_families_are_refused(program, family):
+def test_sockets_of_other_families_are_refused(program: bytes, family: str) -> None:
     number = getattr(socket, family)
     assert in_child(call("socket", number, socket.SOCK_DGRAM, 0), program) == errno.EPERM
     beyond_32_bits = call("socket", number | 1 << 32, socket.SOCK_DGRAM, 0)
@@ -141,19 +141,21 @@ def test_sockets_of_other_families_are_refused(program, family):
 
 
 @pytest.mark.parametrize("family", ["AF_INET", "AF_TIPC", "AF_RDS", "AF_VSOCK", "AF_NETLINK"])
-def test_pairs_of_sockets_of_other_families_than_unix_are_refused(program, family):
+def test_pairs_of_sockets_of_other_families_than_unix_are_refused(
+    program: bytes, family: str
+) -> None:
     pair = call("socketpair", getattr(socket, family), socket.SOCK_STREAM, 0, 0)
     assert in_child(pair, program) == errno.EPERM
     beyond_32_bits = call("socketpair", socket.AF_UNIX | 1 << 32, socket.SOCK_STREAM, 0, 0)
     assert in_child(beyond_32_bits, program) == errno.EPERM
 
 
-def test_a_pair_of_unix_sockets_can_be_made(program):
+def test_a_pair_of_unix_sockets_can_be_made(program: bytes) -> None:
     assert in_child(lambda: len(socket.socketpair()) - 2, program) == 0
 
 
 @pytest.mark.parametrize("protocol", [9, 12, 15], ids=["audit", "netfilter", "uevent"])
-def test_netlink_is_for_routes_and_sockets_only(program, protocol):
+def test_netlink_is_for_routes_and_sockets_only(program: bytes, protocol: int) -> None:
     netlink = call("socket", socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     assert in_child(netlink, program) == errno.EPERM
 
@@ -162,38 +164,40 @@ def test_netlink_is_for_routes_and_sockets_only(program, protocol):
     ("family", "protocol"),
     [("AF_UNIX", 0), ("AF_INET", 0), ("AF_INET6", 0), ("AF_NETLINK", 0), ("AF_NETLINK", 4)],
 )
-def test_sockets_that_applications_use_are_allowed(program, family, protocol):
+def test_sockets_that_applications_use_are_allowed(
+    program: bytes, family: str, protocol: int
+) -> None:
     opening = call("socket", getattr(socket, family), socket.SOCK_DGRAM, protocol)
     assert in_child(opening, program) == 0
 
 
 @pytest.mark.parametrize("high_bits", [0, 1 << 32, -1 << 32])
-def test_nothing_can_be_typed_into_a_terminal(program, high_bits):
+def test_nothing_can_be_typed_into_a_terminal(program: bytes, high_bits: int) -> None:
     typing = call("ioctl", -1, high_bits | 0x5412, 0)
     assert in_child(typing) == errno.EBADF
     assert in_child(typing, program) == errno.EPERM
 
 
 @pytest.mark.parametrize("request_number", [0x5411, 0x5413, 0x5401, 0x541B, 0x80045430])
-def test_other_requests_reach_a_terminal(program, request_number):
+def test_other_requests_reach_a_terminal(program: bytes, request_number: int) -> None:
     assert in_child(call("ioctl", -1, request_number, 0), program) == errno.EBADF
 
 
-def test_only_usual_personalities_are_allowed(program):
+def test_only_usual_personalities_are_allowed(program: bytes) -> None:
     address_without_random = 0x40000
     assert in_child(call("personality", address_without_random), program) == errno.EPERM
     assert in_child(call("personality", 0), program) == 0
 
 
 @needs_x86
-def test_a_32_bit_call_kills(program):
-    def call_getpid_of_i386():
+def test_a_32_bit_call_kills(program: bytes) -> None:
+    def call_getpid_of_i386() -> int:
         code = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"  # mov eax, 20; int 0x80; ret
         with mmap.mmap(-1, len(code), prot=mmap.PROT_WRITE | mmap.PROT_EXEC) as memory:
             memory.write(code)
             held = ctypes.c_char.from_buffer(memory)
             ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(held))()
-            os._exit(0)
+        return 0
 
     if in_child(call_getpid_of_i386) != 0:
         pytest.skip("this kernel has no 32-bit calls")
@@ -201,7 +205,7 @@ def test_a_32_bit_call_kills(program):
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_exactly_the_listed_calls_are_allowed_on_every_machine(machine):
+def test_exactly_the_listed_calls_are_allowed_on_every_machine(machine: str) -> None:
     built = seccomp.build(machine)
     architecture = getattr(pyseccomp.Arch, machine.upper())
     listed = {pyseccomp.resolve_syscall(architecture, name) for name in seccomp.allowed_names()}
@@ -212,11 +216,11 @@ def test_exactly_the_listed_calls_are_allowed_on_every_machine(machine):
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_answers_are_the_same_on_every_machine(machine):
+def test_the_answers_are_the_same_on_every_machine(machine: str) -> None:
     built = seccomp.build(machine)
     architecture = getattr(pyseccomp.Arch, machine.upper())
 
-    def answer_to(name):
+    def answer_to(name: str) -> int:
         number = pyseccomp.resolve_syscall(architecture, name)
         return answer(built, architecture, number)
 
@@ -285,12 +289,12 @@ PROGRAMS = {
 
 @needs_root
 @pytest.mark.parametrize("argv", PROGRAMS.values(), ids=PROGRAMS)
-def test_programs_run(program, argv):
+def test_programs_run(program: bytes, argv: list[str]) -> None:
     run(program, argv)
 
 
 @needs_root
-def test_git_commits(program):
+def test_git_commits(program: bytes) -> None:
     settings = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     with tempfile.TemporaryDirectory() as directory:
         os.chown(directory, NOBODY, NOBODY)
@@ -299,7 +303,7 @@ def test_git_commits(program):
 
 
 @needs_root
-def test_curl_fetches(program, website):
+def test_curl_fetches(program: bytes, website: str) -> None:
     run(program, ["curl", "-sSf", website])
 
 
@@ -325,7 +329,7 @@ def run(program: bytes, argv: Sequence[str], directory: str = "/") -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_program_is_kept_for_root_alone(tmp_path, program):
+def test_the_program_is_kept_for_root_alone(tmp_path: Path, program: bytes) -> None:
     directory = tmp_path / "run"
     assert seccomp.filter_program(str(directory)) == program
     assert directory.stat().st_mode & 0o777 == 0o700
@@ -340,16 +344,18 @@ def kept_with(directory: Path, change: Callable[[Path], object]) -> bytes:
     return seccomp.filter_program(str(directory))
 
 
-def test_what_is_kept_is_used(tmp_path):
-    def shorten(file):
+def test_what_is_kept_is_used(tmp_path: Path) -> None:
+    def shorten(file: Path) -> None:
         file.write_bytes(file.read_bytes().partition(b"\n")[0] + b"\n" + bytes(8))
 
     assert kept_with(tmp_path / "run", shorten) == bytes(8)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660])
-def test_what_others_may_read_or_write_is_not_used(tmp_path, program, mode):
-    def spoil(file):
+def test_what_others_may_read_or_write_is_not_used(
+    tmp_path: Path, program: bytes, mode: int
+) -> None:
+    def spoil(file: Path) -> None:
         file.write_bytes(file.read_bytes().partition(b"\n")[0] + b"\n" + bytes(8))
         file.chmod(mode)
 
@@ -357,16 +363,16 @@ def test_what_others_may_read_or_write_is_not_used(tmp_path, program, mode):
 
 
 @needs_root
-def test_what_belongs_to_another_user_is_not_used(tmp_path, program):
-    def give_away(file):
+def test_what_belongs_to_another_user_is_not_used(tmp_path: Path, program: bytes) -> None:
+    def give_away(file: Path) -> None:
         file.write_bytes(file.read_bytes().partition(b"\n")[0] + b"\n" + bytes(8))
         os.chown(file, NOBODY, NOBODY)
 
     assert kept_with(tmp_path / "run", give_away) == program
 
 
-def test_a_link_is_not_followed(tmp_path, program):
-    def replace(file):
+def test_a_link_is_not_followed(tmp_path: Path, program: bytes) -> None:
+    def replace(file: Path) -> None:
         elsewhere = file.rename(tmp_path / "elsewhere")
         elsewhere.write_bytes(elsewhere.read_bytes().partition(b"\n")[0] + b"\n" + bytes(8))
         file.symlink_to(elsewhere)
@@ -375,14 +381,16 @@ def test_a_link_is_not_followed(tmp_path, program):
 
 
 @pytest.mark.parametrize("origin", [b"", b"no library", b"00000000 x86_64 1 1 /usr/lib/libc.so"])
-def test_what_was_made_from_something_else_is_made_anew(tmp_path, program, origin):
-    def change(file):
+def test_what_was_made_from_something_else_is_made_anew(
+    tmp_path: Path, program: bytes, origin: bytes
+) -> None:
+    def change(file: Path) -> None:
         file.write_bytes(origin + b"\n" + bytes(8))
 
     assert kept_with(tmp_path / "run", change) == program
 
 
-def test_a_directory_that_cannot_be_written_is_named(tmp_path):
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(
@@ -391,12 +399,12 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path):
         seccomp.filter_program(str(file / "run"))
 
 
-def test_another_kind_of_machine_is_refused():
+def test_another_kind_of_machine_is_refused() -> None:
     with pytest.raises(DriverError, match=r"machines of type riscv64; .* x86_64 or aarch64"):
         seccomp.build("riscv64")
 
 
-def test_the_doctor_finds_the_kernel_and_the_library():
+def test_the_doctor_finds_the_kernel_and_the_library() -> None:
     findings = seccomp.examine()
     assert [one.subject for one in findings] == ["system call filter of the kernel", "libseccomp"]
     assert all(one.is_good for one in findings)

@@ -47,22 +47,22 @@ def expected(state: State, given: Input) -> Any:
 
 
 @pytest.mark.parametrize(("state", "given"), [*itertools.product(State, Input)], ids=told)
-def test_each_cell_leads_where_it_should(state, given):
+def test_each_cell_leads_where_it_should(state: State, given: Input) -> None:
     assert step(state, given) == expected(state, given)
 
 
 @pytest.mark.parametrize(("state", "given"), [*TABLE], ids=told)
-def test_a_cell_of_the_table_leads_to_another_state(state, given):
+def test_a_cell_of_the_table_leads_to_another_state(state: State, given: Input) -> None:
     assert step(state, given)[0] is not state
 
 
-def test_only_a_dyno_that_waits_can_be_launched():
+def test_only_a_dyno_that_waits_can_be_launched() -> None:
     launched = {state for state in State if step(state, Input.LAUNCH)[1] is Action.LOOK}
     assert launched == {state for state in State if state.is_waiting}
 
 
 @pytest.mark.parametrize("state", [*State], ids=told)
-def test_every_dyno_is_gone_in_the_end_whatever_it_was(state):
+def test_every_dyno_is_gone_in_the_end_whatever_it_was(state: State) -> None:
     """A conversation reports the builder's end before that of all processes."""
     without_builder, _ = step(state, Input.BUILDER_GONE)
     end, _ = step(without_builder, Input.ALL_GONE)

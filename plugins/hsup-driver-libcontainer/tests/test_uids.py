@@ -21,19 +21,19 @@ from hsup_driver_libcontainer.uids import examine, take, uid_range
         (" 77 ", "77", range(77, 78)),
     ],
 )
-def test_the_range_is_what_the_variables_say(first, last, expected):
+def test_the_range_is_what_the_variables_say(first: str, last: str, expected: range) -> None:
     environ = {"LIBCONTAINER_DYNO_UID_MIN": first, "LIBCONTAINER_DYNO_UID_MAX": last}
     assert uid_range(environ) == expected
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "3e3", "٣", "4294967295"])
-def test_what_is_no_uid_is_refused(text):
+def test_what_is_no_uid_is_refused(text: str) -> None:
     expected = f'LIBCONTAINER_DYNO_UID_MIN must be a uid, 1 or more, got "{text}"'
     with pytest.raises(UsageError, match=expected):
         uid_range({"LIBCONTAINER_DYNO_UID_MIN": text})
 
 
-def test_an_empty_range_is_refused():
+def test_an_empty_range_is_refused() -> None:
     expected = "UID_MAX must not be less than LIBCONTAINER_DYNO_UID_MIN, got 11000 and 12000"
     with pytest.raises(UsageError, match=expected):
         uid_range({"LIBCONTAINER_DYNO_UID_MIN": "12000"})
@@ -43,7 +43,7 @@ def leases(directory: Path, numbers: range) -> Leases:
     return Leases(str(directory / "uids"), numbers, kind="uid", remedy="raise it")
 
 
-def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path):
+def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path: Path) -> None:
     """Accounts and groups are looked up by the C library; every machine has daemon."""
     (tmp_path / "subuid").write_text("me:2:2\nfaulty\n\nroot:70000:5\n")
     (tmp_path / "subgid").write_text("me:4:1\n")
@@ -56,7 +56,9 @@ def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path):
     assert take(leases(tmp_path, free), str(tmp_path)) == 70006
 
 
-def test_uids_that_others_have_are_a_finding_that_keeps_nobody_from_starting(tmp_path):
+def test_uids_that_others_have_are_a_finding_that_keeps_nobody_from_starting(
+    tmp_path: Path,
+) -> None:
     os.mkdir(tmp_path / "none")
     assert examine(range(70000, 70010), str(tmp_path / "none")).is_good
     (tmp_path / "subuid").write_text("me:70005:65536\n")

@@ -45,7 +45,9 @@ def wait_until_forked(setup: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("is_mounting", [False, True], ids=["idle", "mounting"])
-def test_a_first_process_that_ends_is_reaped_whatever_the_zygote_does(tmp_path, is_mounting):
+def test_a_first_process_that_ends_is_reaped_whatever_the_zygote_does(
+    tmp_path: Path, is_mounting: bool
+) -> None:
     before = children("self")
     zygote = Zygote(SharedSetup(kept=(), stage=str(tmp_path), seccomp="", highest_capability=0))
     mounting = threading.Thread(target=zygote.mount, args=[("sleep", "1")])

@@ -58,13 +58,17 @@ def read_in(directory: Path, inode: int | None = None) -> DynoSpec:
     return spec("cat name", kind="worker", port=5000)._replace(slug=slug)
 
 
-def test_a_dyno_runs_in_the_directory_that_its_release_was_read_from(two_directories):
+def test_a_dyno_runs_in_the_directory_that_its_release_was_read_from(
+    two_directories: tuple[Path, Path],
+) -> None:
     driver = SimpleDriver(Settings(directory=str(two_directories[1]), environ=dict(os.environ)))
     for directory in two_directories:
         assert asyncio.run(output_of(driver, read_in(directory)))[1][0] == directory.name.encode()
 
 
-def test_a_dyno_does_not_start_in_another_directory_than_its_release_was_read_from(two_directories):
+def test_a_dyno_does_not_start_in_another_directory_than_its_release_was_read_from(
+    two_directories: tuple[Path, Path],
+) -> None:
     driver = SimpleDriver(Settings(directory=str(two_directories[1]), environ=dict(os.environ)))
     one = read_in(two_directories[0], inode=1)
     with pytest.raises(DynoStartError, match='first" has been replaced since v1 was read; start'):
@@ -76,7 +80,7 @@ def test_a_dyno_does_not_start_in_another_directory_than_its_release_was_read_fr
         asyncio.run(output_of(driver, one))
 
 
-def test_a_slug_that_is_elsewhere_does_not_count(two_directories):
+def test_a_slug_that_is_elsewhere_does_not_count(two_directories: tuple[Path, Path]) -> None:
     driver = SimpleDriver(Settings(directory=str(two_directories[1]), environ=dict(os.environ)))
     one = read_in(two_directories[0])._replace(slug=Slug(str(two_directories[0])))
     assert asyncio.run(output_of(driver, one))[1][0] == b"second"
@@ -88,35 +92,37 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_it_sweeps_and_runs_in_the_foreground_and_binds_nothing(driver):
+def test_it_sweeps_and_runs_in_the_foreground_and_binds_nothing(driver: SimpleDriver) -> None:
     assert isinstance(driver, Sweeps)
     assert isinstance(driver, RunsForeground)
     assert not isinstance(driver, BindsPaths)
 
 
-def test_a_web_dyno_whose_port_is_taken_is_not_started(driver, taken_port):
+def test_a_web_dyno_whose_port_is_taken_is_not_started(
+    driver: SimpleDriver, taken_port: int
+) -> None:
     with pytest.raises(DynoStartError, match=f"port {taken_port} is taken by another program"):
         asyncio.run(output_of(driver, spec("true", port=taken_port)))
 
 
-def test_another_type_may_have_a_port_that_is_taken(driver, taken_port):
+def test_another_type_may_have_a_port_that_is_taken(driver: SimpleDriver, taken_port: int) -> None:
     one = spec("echo $PORT", kind="worker", port=taken_port)
     _, (out, _) = asyncio.run(output_of(driver, one))
     assert out == b"%d\n" % taken_port
 
 
-def test_the_address_is_on_the_loopback(driver):
+def test_the_address_is_on_the_loopback(driver: SimpleDriver) -> None:
     address, _ = asyncio.run(output_of(driver, spec("true", kind="worker", port=5999)))
     assert (address.ip, address.port) == ("127.0.0.1", 5999)
 
 
-def test_a_dyno_has_the_limit_of_open_files_that_hsup_had(driver):
+def test_a_dyno_has_the_limit_of_open_files_that_hsup_had(driver: SimpleDriver) -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     _, (out, _) = asyncio.run(output_of(driver, spec("ulimit -Sn", kind="worker", port=5999)))
     assert int(out) == soft
 
 
-def test_a_dyno_has_no_descriptor_of_hsup_but_its_three_streams(driver):
+def test_a_dyno_has_no_descriptor_of_hsup_but_its_three_streams(driver: SimpleDriver) -> None:
     for inherited in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}:
         try:
             os.set_inheritable(inherited, False)
@@ -127,14 +133,14 @@ def test_a_dyno_has_no_descriptor_of_hsup_but_its_three_streams(driver):
     assert out == b"0 1 2 3 "  # 3 is the directory that ls reads
 
 
-def test_signals_that_python_ignores_are_not_ignored_in_a_dyno(driver):
+def test_signals_that_python_ignores_are_not_ignored_in_a_dyno(driver: SimpleDriver) -> None:
     line = "yes | head -1; echo ${PIPESTATUS[0]}"
     _, (out, _) = asyncio.run(output_of(driver, spec(line, kind="worker", port=5999)))
     assert out == b"y\n141\n"
 
 
 @pytest.mark.usefixtures("driver")
-def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files():
+def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     low = max(map(int, os.listdir("/proc/self/fd"))) + 20
     resource.setrlimit(resource.RLIMIT_NOFILE, (low, hard))
@@ -150,10 +156,12 @@ def test_a_dyno_starts_though_its_pipes_are_above_its_limit_of_open_files():
             os.close(descriptor)
 
 
-def test_a_dyno_that_cannot_have_its_output_is_refused_as_files_are_what_it_lacks(driver):
+def test_a_dyno_that_cannot_have_its_output_is_refused_as_files_are_what_it_lacks(
+    driver: SimpleDriver,
+) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
-    async def start_limited():
+    async def start_limited() -> None:
         async with Recorder() as recorder:
             resource.setrlimit(resource.RLIMIT_NOFILE, (low_descriptors().highest, hard))
             await driver.start(spec("true", kind="worker", port=5999), recorder)
@@ -163,8 +171,8 @@ def test_a_dyno_that_cannot_have_its_output_is_refused_as_files_are_what_it_lack
     assert shortage(caught.value) == "too many open files"
 
 
-def test_a_dyno_is_destroyed_where_no_more_files_may_be_open(driver):
-    async def check(filling):
+def test_a_dyno_is_destroyed_where_no_more_files_may_be_open(driver: SimpleDriver) -> None:
+    async def check(filling: list[int]) -> None:
         async with Recorder() as recorder, asyncio.timeout(60):
             dyno = await driver.start(spec("sleep 600", kind="worker", port=5999), recorder)
             _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -183,10 +191,10 @@ def test_a_dyno_is_destroyed_where_no_more_files_may_be_open(driver):
             os.close(descriptor)
 
 
-def test_a_dyno_whose_first_process_lost_its_mark_is_stopped(driver):
+def test_a_dyno_whose_first_process_lost_its_mark_is_stopped(driver: SimpleDriver) -> None:
     line = "ulimit -S -x 5; trap '' TERM; echo ready; while :; do sleep 600; done"
 
-    async def check():
+    async def check() -> None:
         async with Recorder() as recorder, asyncio.timeout(60):
             dyno = await driver.start(spec(line, kind="worker", port=5999), recorder)
             recorder.close_writing_ends()

@@ -25,7 +25,7 @@ def start(a_mark: int, *words: str) -> int:
         return os.posix_spawn(words[0], words, dict(os.environ))
 
 
-def test_marks_of_one_hsup_differ_and_have_the_same_owner():
+def test_marks_of_one_hsup_differ_and_have_the_same_owner() -> None:
     marks = mark.Marks()
     made = [marks.next() for _ in range(1000)]
     assert len(set(made)) == 1000
@@ -34,28 +34,28 @@ def test_marks_of_one_hsup_differ_and_have_the_same_owner():
 
 
 @pytest.mark.parametrize("limit", [0, 1, 1024, 2**32, 2**62, 2**63 - 1, -1])
-def test_an_ordinary_limit_is_no_mark(limit):
+def test_an_ordinary_limit_is_no_mark(limit: int) -> None:
     assert not mark.is_mark(limit)
 
 
-def test_the_owner_of_a_mark_made_here_is_alive():
+def test_the_owner_of_a_mark_made_here_is_alive() -> None:
     assert mark.owner_is_alive(mark.Marks().next())
 
 
-def test_the_owner_of_a_mark_made_by_a_process_that_ended_is_not():
+def test_the_owner_of_a_mark_made_by_a_process_that_ended_is_not() -> None:
     code = "from hsup_driver_simple.mark import Marks; print(Marks().next())"
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     assert mark.is_mark(int(made))
     assert not mark.owner_is_alive(int(made))
 
 
-def test_a_detached_grandchild_without_environment_carries_the_mark(a_mark):
+def test_a_detached_grandchild_without_environment_carries_the_mark(a_mark: int) -> None:
     line = "setsid env -i /bin/sh -c 'exec /bin/sleep 600 >/dev/null 2>&1 </dev/null' & echo"
     os.waitpid(start(a_mark, "/bin/bash", "-c", line), 0)
     assert len(processes.Snapshot().members(a_mark)) == 1
 
 
-def test_children_get_leaves_the_limits_of_this_process_alone(a_mark):
+def test_children_get_leaves_the_limits_of_this_process_alone(a_mark: int) -> None:
     before = resource.getrlimit(mark.RLIMIT_LOCKS), resource.getrlimit(resource.RLIMIT_NOFILE)
     pid = start(a_mark, "/bin/true")
     os.waitpid(pid, 0)
@@ -63,7 +63,7 @@ def test_children_get_leaves_the_limits_of_this_process_alone(a_mark):
     assert before == after
 
 
-def test_children_get_limits_the_open_files_of_the_child_only(a_mark):
+def test_children_get_limits_the_open_files_of_the_child_only(a_mark: int) -> None:
     read, write = os.pipe()
     limit = write + 1  # what is given to the child has to be below it (posix_spawn of glibc)
     with mark.children_get(a_mark, limit):

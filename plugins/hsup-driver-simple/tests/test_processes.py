@@ -50,13 +50,17 @@ def running(made: int) -> set[int]:
     return {pid for pid in processes.Snapshot().members(made) if mark.is_running(pid)}
 
 
-def test_sweep_leaves_the_processes_of_a_living_hsup_alone(living):
+def test_sweep_leaves_the_processes_of_a_living_hsup_alone(
+    living: tuple[subprocess.Popen[bytes], int],
+) -> None:
     _, made = living
     processes.sweep()
     assert running(made)
 
 
-def test_sweep_ends_the_processes_of_an_hsup_that_was_killed(living):
+def test_sweep_ends_the_processes_of_an_hsup_that_was_killed(
+    living: tuple[subprocess.Popen[bytes], int],
+) -> None:
     child, made = living
     pids = running(made)
     child.kill()
@@ -66,7 +70,7 @@ def test_sweep_ends_the_processes_of_an_hsup_that_was_killed(living):
     assert all(any(f"process {pid}," in one for one in told) for pid in pids)
 
 
-def test_sweep_kills_a_leftover_that_ignores_sigterm(monkeypatch):
+def test_sweep_kills_a_leftover_that_ignores_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_SWEEP_GRACE_SECONDS", 0.1)
     child, made = hsup_that_dies("trap '' TERM; echo ready; while :; do sleep 600; done >&2")
     child.kill()
@@ -75,7 +79,9 @@ def test_sweep_kills_a_leftover_that_ignores_sigterm(monkeypatch):
     assert not running(made)
 
 
-def test_clear_waits_as_long_as_it_is_told_before_it_kills(living):
+def test_clear_waits_as_long_as_it_is_told_before_it_kills(
+    living: tuple[subprocess.Popen[bytes], int],
+) -> None:
     _, made = living
     began = time.monotonic()
     processes.clear(made, None, 0.2)
@@ -83,7 +89,7 @@ def test_clear_waits_as_long_as_it_is_told_before_it_kills(living):
     assert not running(made)
 
 
-def test_what_a_marked_process_starts_belongs_to_its_dyno_though_it_lost_the_mark():
+def test_what_a_marked_process_starts_belongs_to_its_dyno_though_it_lost_the_mark() -> None:
     line = "(ulimit -S -x 5; echo ready; exec sleep 600) & wait"
     child, made = hsup_that_dies(line)
     snapshot = processes.Snapshot()
@@ -95,7 +101,7 @@ def test_what_a_marked_process_starts_belongs_to_its_dyno_though_it_lost_the_mar
     assert not running(made)
 
 
-def test_the_first_process_belongs_to_its_dyno_though_it_lost_the_mark():
+def test_the_first_process_belongs_to_its_dyno_though_it_lost_the_mark() -> None:
     pid = os.posix_spawn("/bin/bash", ["bash", "-c", "ulimit -S -x 5; sleep 600"], {})
     made = mark.Marks().next()
     try:
@@ -106,13 +112,15 @@ def test_the_first_process_belongs_to_its_dyno_though_it_lost_the_mark():
         os.waitpid(pid, 0)
 
 
-def test_the_dynos_of_an_hsup_in_a_dyno_belong_to_that_dyno(living):
+def test_the_dynos_of_an_hsup_in_a_dyno_belong_to_that_dyno(
+    living: tuple[subprocess.Popen[bytes], int],
+) -> None:
     child, made = living
     outer = mark.Marks().next()
     assert running(made) <= processes.Snapshot().members(outer, child.pid)
 
 
-def test_is_running_is_false_for_a_zombie():
+def test_is_running_is_false_for_a_zombie() -> None:
     read, write = os.pipe()
     pid = os.posix_spawn("/bin/true", ["true"], {})
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -124,7 +132,7 @@ def test_is_running_is_false_for_a_zombie():
         os.close(write)
 
 
-def test_parents_are_signalled_before_their_children(monkeypatch):
+def test_parents_are_signalled_before_their_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell whose child ends first continues its script, and prints "Killed"."""
     signalled = []
     monkeypatch.setattr(os, "kill", lambda pid, _: signalled.append(pid))

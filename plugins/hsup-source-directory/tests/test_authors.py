@@ -56,8 +56,8 @@ def as_user(uid: int, directory: Path, work: Callable[[], Any]) -> Any:
 
 @pytest.mark.parametrize("uid", [0, OWNER])
 def test_a_release_has_the_one_who_wrote_it_as_its_author_also_after_a_restart(
-    shared, version, uid
-):
+    shared: Path, version: Callable[..., bytes], uid: int
+) -> None:
     write_as(uid, shared / "new", version(1))
     (shared / "new").chmod(0o666 if uid == OWNER else 0o644)
     assert DirectorySource(shared).fetch().release.author == Author(uid, uid)
@@ -68,7 +68,9 @@ def test_a_release_has_the_one_who_wrote_it_as_its_author_also_after_a_restart(
 @pytest.mark.parametrize("name", ["new", "loaded"])
 @pytest.mark.parametrize("rights", [(0, 0o2775), (0, 0o757), (OWNER, 0o755)])
 @pytest.mark.parametrize("mode", [0o664, 0o646])
-def test_what_others_may_write_to_is_no_release_of_root(directory, version, name, rights, mode):
+def test_what_others_may_write_to_is_no_release_of_root(
+    directory: Path, version: Callable[..., bytes], name: str, rights: tuple[int, int], mode: int
+) -> None:
     os.chown(directory, rights[0], GROUP)
     directory.chmod(rights[1])
     (directory / name).write_bytes(version(1))
@@ -82,7 +84,9 @@ def test_what_others_may_write_to_is_no_release_of_root(directory, version, name
             DirectorySource(directory).fetch()
 
 
-def test_where_root_alone_may_write_to_the_directory_a_group_may_write_to_new(directory, version):
+def test_where_root_alone_may_write_to_the_directory_a_group_may_write_to_new(
+    directory: Path, version: Callable[..., bytes]
+) -> None:
     directory.chmod(0o755)
     (directory / "new").write_bytes(version(1))
     (directory / "new").chmod(0o664)
@@ -91,8 +95,8 @@ def test_where_root_alone_may_write_to_the_directory_a_group_may_write_to_new(di
 
 @pytest.mark.parametrize("group", [OWNER, GROUP])
 def test_without_root_new_may_be_writable_for_the_own_group_of_hsups_user(
-    directory, version, group
-):
+    directory: Path, version: Callable[..., bytes], group: int
+) -> None:
     """Directory and file have the modes that a umask of 002 gives."""
     os.chown(directory, OWNER, group)
     directory.chmod(0o775)
@@ -100,13 +104,13 @@ def test_without_root_new_may_be_writable_for_the_own_group_of_hsups_user(
     os.chown(directory / "new", OWNER, group)
     (directory / "new").chmod(0o664)
 
-    def is_accepted():
+    def is_accepted() -> bool:
         return DirectorySource(Path()).fetch().release is not None
 
     assert as_user(OWNER, directory, is_accepted) == (group == OWNER)
 
 
-def test_a_new_of_somebody_else_is_refused(shared, version):
+def test_a_new_of_somebody_else_is_refused(shared: Path, version: Callable[..., bytes]) -> None:
     write_as(OWNER, shared / "loaded", version(1))
     write_as(STRANGER, shared / "new", version(2))
     fetched = DirectorySource(shared).fetch()
@@ -117,13 +121,15 @@ def test_a_new_of_somebody_else_is_refused(shared, version):
     assert fetched.release.version == 1
 
 
-def test_a_loaded_of_somebody_else_is_refused(shared, version):
+def test_a_loaded_of_somebody_else_is_refused(shared: Path, version: Callable[..., bytes]) -> None:
     write_as(STRANGER, shared / "loaded", version(2))
     with pytest.raises(SourceError, match="got the user 61002"):
         DirectorySource(shared).fetch()
 
 
-def test_a_hard_link_to_a_file_of_another_author_is_refused(shared, tmp_path, version):
+def test_a_hard_link_to_a_file_of_another_author_is_refused(
+    shared: Path, tmp_path: Path, version: Callable[..., bytes]
+) -> None:
     secret = tmp_path / "another-application"
     secret.write_bytes(version(1, Env={"PASSWORD": "secret"}))
     (shared / "new").hardlink_to(secret)
@@ -133,7 +139,9 @@ def test_a_hard_link_to_a_file_of_another_author_is_refused(shared, tmp_path, ve
 
 
 @pytest.mark.parametrize("name", ["new", "loaded"])
-def test_a_symbolic_link_in_a_directory_of_others_is_not_followed(shared, tmp_path, version, name):
+def test_a_symbolic_link_in_a_directory_of_others_is_not_followed(
+    shared: Path, tmp_path: Path, version: Callable[..., bytes], name: str
+) -> None:
     secret = tmp_path / "another-application"
     secret.write_bytes(version(1, Env={"PASSWORD": "secret"}))
     (shared / name).symlink_to(secret)
@@ -146,8 +154,8 @@ def test_a_symbolic_link_in_a_directory_of_others_is_not_followed(shared, tmp_pa
 
 
 def test_who_turns_the_directory_while_new_is_read_has_nothing_written_elsewhere(
-    shared, tmp_path, version, monkeypatch
-):
+    shared: Path, tmp_path: Path, version: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     victim = tmp_path / "victim"
     victim.mkdir(0o700)
     path = tmp_path / "link"
@@ -155,7 +163,7 @@ def test_who_turns_the_directory_while_new_is_read_has_nothing_written_elsewhere
     write_as(OWNER, shared / "new", version(2))
     real = control_file.parse
 
-    def turn(*given, **options):
+    def turn(*given: Any, **options: Any) -> control_file.Parsed:
         if path.readlink() == shared:
             (tmp_path / "turned").symlink_to(victim)
             (tmp_path / "turned").rename(path)
@@ -189,8 +197,8 @@ def link(shared: Path, tmp_path: Path) -> Path:
 
 
 def test_who_turns_the_directory_before_a_release_runs_has_nothing_kept_elsewhere(
-    shared, link, tmp_path, version
-):
+    shared: Path, link: Path, tmp_path: Path, version: Callable[..., bytes]
+) -> None:
     victim = tmp_path / "victim"
     victim.mkdir(0o700)
     write_as(OWNER, shared / "new", version(1))
@@ -205,7 +213,9 @@ def test_who_turns_the_directory_before_a_release_runs_has_nothing_kept_elsewher
     assert (shared / ".running").exists()
 
 
-def test_an_older_release_is_not_kept_where_a_newer_one_came_from(shared, link, tmp_path, version):
+def test_an_older_release_is_not_kept_where_a_newer_one_came_from(
+    shared: Path, link: Path, tmp_path: Path, version: Callable[..., bytes]
+) -> None:
     other = tmp_path / "other"
     other.mkdir(0o700)
     (other / "loaded").write_bytes(version(2))
@@ -222,7 +232,9 @@ def test_an_older_release_is_not_kept_where_a_newer_one_came_from(shared, link, 
     assert DirectorySource(other).kept() == newer
 
 
-def test_a_directory_of_somebody_else_called_new_is_told_once_and_left(shared, version):
+def test_a_directory_of_somebody_else_called_new_is_told_once_and_left(
+    shared: Path, version: Callable[..., bytes]
+) -> None:
     write_as(OWNER, shared / "loaded", version(1))
     (shared / "new").mkdir()
     os.chown(shared / "new", STRANGER, STRANGER)
@@ -234,8 +246,8 @@ def test_a_directory_of_somebody_else_called_new_is_told_once_and_left(shared, v
 
 
 def test_a_directory_called_new_is_left_where_the_path_has_been_turned_to(
-    shared, link, tmp_path, version
-):
+    shared: Path, link: Path, tmp_path: Path, version: Callable[..., bytes]
+) -> None:
     maildir = tmp_path / "Maildir"
     (maildir / "new").mkdir(parents=True)
     for path in (maildir, maildir / "new"):
@@ -248,11 +260,13 @@ def test_a_directory_called_new_is_left_where_the_path_has_been_turned_to(
     assert [one.name for one in maildir.iterdir()] == ["new"]
 
 
-def test_without_root_what_hsup_wrote_in_the_directory_of_another_counts_as_theirs(shared, version):
+def test_without_root_what_hsup_wrote_in_the_directory_of_another_counts_as_theirs(
+    shared: Path, version: Callable[..., bytes]
+) -> None:
     write_as(OWNER, shared / "new", version(1))
     (shared / "new").chmod(0o644)
 
-    def authors():
+    def authors() -> list[object]:
         return [DirectorySource(Path()).fetch().release.author for _ in range(2)]
 
     assert as_user(STRANGER, shared, authors) == [Author(OWNER, OWNER)] * 2

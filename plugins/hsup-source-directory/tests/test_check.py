@@ -20,7 +20,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(directory=str(tmp_path), environ={"HSUP_CONTROL_DIR": "control"})
 
 
-def test_new_is_checked_and_left_where_it_is(settings):
+def test_new_is_checked_and_left_where_it_is(settings: Settings) -> None:
     directory = Path(settings.directory) / "control"
     (directory / "new").write_text(FAULTY)
     (directory / "loaded").write_text(GOOD)
@@ -33,7 +33,7 @@ def test_new_is_checked_and_left_where_it_is(settings):
     assert sorted(path.name for path in directory.iterdir()) == ["loaded", "new"]
 
 
-def test_without_new_the_loaded_file_is_checked(settings):
+def test_without_new_the_loaded_file_is_checked(settings: Settings) -> None:
     (Path(settings.directory) / "control" / "loaded").write_text(GOOD)
     checked = check(None, settings)
     assert checked is not None
@@ -41,14 +41,14 @@ def test_without_new_the_loaded_file_is_checked(settings):
     assert checked.faults == ()
 
 
-def test_an_empty_directory_has_nothing_to_check(settings):
+def test_an_empty_directory_has_nothing_to_check(settings: Settings) -> None:
     with pytest.raises(
         SourceError, match='contains neither "new" nor "loaded"; write a control file named "new"'
     ):
         check(None, settings)
 
 
-def test_without_a_control_directory_there_is_nothing_to_check(tmp_path):
+def test_without_a_control_directory_there_is_nothing_to_check(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="HSUP_CONTROL_DIR is not set"):
         check(None, Settings(directory=str(tmp_path), environ={}))
 
@@ -65,12 +65,14 @@ def test_without_a_control_directory_there_is_nothing_to_check(tmp_path):
         ("empty", "", False),
     ],
 )
-def test_a_control_file_is_known_by_name_or_content(settings, name, content, is_ours):
+def test_a_control_file_is_known_by_name_or_content(
+    settings: Settings, name: str, content: str, is_ours: bool
+) -> None:
     (Path(settings.directory) / name).write_text(content)
     assert (check(Path(name), settings) is not None) is is_ours
 
 
-def test_a_directory_is_of_another_kind_unless_it_has_the_name(settings):
+def test_a_directory_is_of_another_kind_unless_it_has_the_name(settings: Settings) -> None:
     (Path(settings.directory) / "new").mkdir()
     assert check(Path("control"), settings) is None
     checked = check(Path("new"), settings)
@@ -78,7 +80,9 @@ def test_a_directory_is_of_another_kind_unless_it_has_the_name(settings):
     assert [str(fault) for fault in checked.faults] == ["must be a file, got a directory"]
 
 
-def test_a_file_that_is_not_there_is_of_another_kind_unless_it_has_the_name(settings):
+def test_a_file_that_is_not_there_is_of_another_kind_unless_it_has_the_name(
+    settings: Settings,
+) -> None:
     assert check(Path("Procfile"), settings) is None
     with pytest.raises(SourceError, match=r'cannot read control file "x\.json": No such file'):
         check(Path("x.json"), settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def faults_of(content: bytes) -> list[str]:
     return [str(fault) for fault in found.errors]
 
 
-def test_every_key_has_its_place_in_the_release():
+def test_every_key_has_its_place_in_the_release() -> None:
     assert parsed(FULL) == Parsed(
         release=Release(
             app="shop",
@@ -88,25 +89,25 @@ def test_every_key_has_its_place_in_the_release():
         b'{"Name": "", "Env": {}, "Slug": "", "Stack": "", "Processes": [], "LogplexURL": ""}',
     ],
 )
-def test_what_is_left_out_null_or_empty_has_a_default(content):
+def test_what_is_left_out_null_or_empty_has_a_default(content: bytes) -> None:
     assert parsed(content) == Parsed(release=Release(app="directory", version=0))
 
 
 @pytest.mark.parametrize(("app", "expected"), [(None, "shop"), ("asked", "asked")])
-def test_the_app_that_was_asked_for_wins_over_the_name(app, expected):
+def test_the_app_that_was_asked_for_wins_over_the_name(app: str | None, expected: str) -> None:
     release = parse(FULL, app=app, default_app="directory").release
     assert release is not None
     assert release.app == expected
 
 
 @pytest.mark.parametrize("size", [..., None, ""])
-def test_a_process_without_a_size_is_left_to_the_driver(size):
+def test_a_process_without_a_size_is_left_to_the_driver(size: object) -> None:
     release = parsed(with_process(Size=size)).release
     assert release is not None
     assert release.processes[0].size is None
 
 
-def test_a_release_that_is_a_container_image_may_leave_the_command_to_it():
+def test_a_release_that_is_a_container_image_may_leave_the_command_to_it() -> None:
     process = {"Type": "web", "Quantity": 1, "Args": []}
     content = {"Slug": "docker://registry.example/shop:1", "Processes": [process]}
     release = parsed(json.dumps(content).encode()).release
@@ -114,7 +115,7 @@ def test_a_release_that_is_a_container_image_may_leave_the_command_to_it():
     assert release.slug == Slug("docker://registry.example/shop:1")
 
 
-def test_a_faulty_command_of_a_container_image_is_told_that_none_would_do():
+def test_a_faulty_command_of_a_container_image_is_told_that_none_would_do() -> None:
     process = {"Type": "web", "Quantity": 1, "Args": "./web"}
     content = {"Slug": "docker://registry.example/shop:1", "Processes": [process]}
     assert faults_of(json.dumps(content).encode()) == [
@@ -122,7 +123,7 @@ def test_a_faulty_command_of_a_container_image_is_told_that_none_would_do():
     ]
 
 
-def test_a_rejection_reads_as_a_sentence():
+def test_a_rejection_reads_as_a_sentence() -> None:
     error = InvalidRelease(
         'cannot read control file "new"', parsed(with_process(Quantity="two")).errors
     )
@@ -148,7 +149,7 @@ def test_a_rejection_reads_as_a_sentence():
         (b"9" * 5000, "contains a number with too many digits"),
     ],
 )
-def test_what_is_not_json_is_told_with_line_and_column(content, expected):
+def test_what_is_not_json_is_told_with_line_and_column(content: bytes, expected: str) -> None:
     (fault,) = faults_of(content)
     assert fault.startswith(expected)
     assert "secret" not in fault
@@ -158,7 +159,7 @@ def test_what_is_not_json_is_told_with_line_and_column(content, expected):
     ("content", "found"),
     [(b"[]", "an empty list"), (b"null", "null"), (b'"x"', '"x"'), (b"NaN", "NaN"), (b"-1", "-1")],
 )
-def test_the_top_level_is_an_object(content, found):
+def test_the_top_level_is_an_object(content: bytes, found: str) -> None:
     assert faults_of(content) == [f"line 1: the file must be a JSON object, got {found}"]
 
 
@@ -217,7 +218,7 @@ def test_the_top_level_is_an_object(content, found):
         ('"Version": 1, "Version": 2', '"Version" is given more than once'),
     ],
 )
-def test_a_faulty_member_is_told_with_its_line(member, expected):
+def test_a_faulty_member_is_told_with_its_line(member: str, expected: str) -> None:
     assert faults_of(f"{{\n\n{member}}}".encode()) == [f"line 3: {expected}"]
 
 
@@ -260,7 +261,7 @@ def test_a_faulty_member_is_told_with_its_line(member, expected):
         ),
     ],
 )
-def test_a_faulty_process_is_told_by_its_type(changed, expected):
+def test_a_faulty_process_is_told_by_its_type(changed: dict[str, Any], expected: str) -> None:
     text = expected.format(
         whole="a whole number, 0 or more",
         list="a list of one or more strings",
@@ -270,13 +271,13 @@ def test_a_faulty_process_is_told_by_its_type(changed, expected):
     assert faults_of(with_process(**changed)) == [f"line 1: {text}"]
 
 
-def test_a_type_is_given_once():
+def test_a_type_is_given_once() -> None:
     process = b'{"Args": ["x"], "Quantity": 1, "Type": "web"}'
     content = b'{"Processes": [\n' + process + b",\n" + process + b"\n]}"
     assert faults_of(content) == ['line 3: "Type" of process 2 is "web" again; types must differ']
 
 
-def test_all_faults_are_told_in_the_order_of_the_file():
+def test_all_faults_are_told_in_the_order_of_the_file() -> None:
     content = (
         FULL.replace(b'"Quantity": 2', b'"Quantity": -2')
         .replace(b'"Version": 1', b'"Version": "one"')
@@ -300,13 +301,13 @@ def test_all_faults_are_told_in_the_order_of_the_file():
         ),
     ],
 )
-def test_an_oddity_warns_and_is_accepted(member, expected):
+def test_an_oddity_warns_and_is_accepted(member: str, expected: str) -> None:
     found = parsed(f'{{"Processes": [],\n{member}}}'.encode())
     assert found.release is not None
     assert found.faults == (Fault(place="line 2", problem=expected, is_warning=True),)
 
 
-def test_an_unknown_key_of_a_process_warns_and_is_accepted():
+def test_an_unknown_key_of_a_process_warns_and_is_accepted() -> None:
     found = parsed(with_process(Quanttiy=2))
     assert found.release is not None
     (fault,) = found.warnings
@@ -314,7 +315,7 @@ def test_an_unknown_key_of_a_process_warns_and_is_accepted():
     assert fault.problem == expected
 
 
-def test_known_keys_may_have_any_case_with_a_warning_for_each():
+def test_known_keys_may_have_any_case_with_a_warning_for_each() -> None:
     content = (
         FULL.replace(b'"Version"', b'"version"')
         .replace(b'"LogplexURL"', b'"LogplexUrl"')
@@ -333,7 +334,7 @@ def test_known_keys_may_have_any_case_with_a_warning_for_each():
     ]
 
 
-def test_config_vars_that_differ_in_case_are_different():
+def test_config_vars_that_differ_in_case_are_different() -> None:
     release = parsed(b'{"Env": {"a": "1", "A": "2"}}').release
     assert release is not None
     assert release.config == {"a": "1", "A": "2"}
@@ -356,13 +357,13 @@ def test_config_vars_that_differ_in_case_are_different():
         ),
     ],
 )
-def test_a_key_is_given_in_one_spelling(content, expected):
+def test_a_key_is_given_in_one_spelling(content: bytes, expected: str) -> None:
     found = parsed(content)
     assert found.release is None
     assert [str(fault) for fault in found.errors] == [f"line 2: {expected}"]
 
 
-def test_a_fault_of_a_misspelt_member_is_on_its_line():
+def test_a_fault_of_a_misspelt_member_is_on_its_line() -> None:
     content = b'{"processes":\n[{"type": "web", "args": ["x"],\n"quantity": -1}]}'
     assert [fault.place for fault in parsed(content).errors] == ["line 3"]
 
@@ -370,7 +371,7 @@ def test_a_fault_of_a_misspelt_member_is_on_its_line():
 @pytest.mark.parametrize(
     "content", [b"{}", b'\xef\xbb\xbf{"Env": {"A": "1"}}', b'{\n"Version": 2}']
 )
-def test_a_release_without_processes_warns_unless_it_says_so(content):
+def test_a_release_without_processes_warns_unless_it_says_so(content: bytes) -> None:
     found = parsed(content)
     assert found.release is not None
     assert found.faults == (NO_PROCESSES,)
@@ -378,7 +379,7 @@ def test_a_release_without_processes_warns_unless_it_says_so(content):
 
 @pytest.mark.parametrize("character", ["x", r"\n"])
 @pytest.mark.parametrize("member", ['"{}": "x"', '"Zebra": "{}"'])
-def test_a_long_text_takes_no_more_than_some_copies_of_it(member, character):
+def test_a_long_text_takes_no_more_than_some_copies_of_it(member: str, character: str) -> None:
     text = character * (15_000_000 // len(character))
     content = f'{{"Processes": [], {member.format(text)}}}'.encode()
     tracemalloc.start()
@@ -391,12 +392,12 @@ def test_a_long_text_takes_no_more_than_some_copies_of_it(member, character):
     assert peak_bytes < 90_000_000
 
 
-def test_the_faults_of_a_file_that_cannot_be_read_are_its_own():
+def test_the_faults_of_a_file_that_cannot_be_read_are_its_own() -> None:
     fault = Fault(place="", problem="must be a file, got a directory")
     assert parse(fault, app=None, default_app="x") == Parsed(release=None, faults=(fault,))
 
 
-def test_a_slug_has_its_checksum():
+def test_a_slug_has_its_checksum() -> None:
     checksum = f"SHA256:{'0a' * 32}"
     content = json.dumps({"Slug": "a.tgz", "SlugChecksum": checksum, "Processes": []}).encode()
     release = parsed(content).release
@@ -405,7 +406,7 @@ def test_a_slug_has_its_checksum():
 
 
 @pytest.mark.parametrize("checksum", ["md5:0", "SHA256:0", f"SHA256:{'g' * 64}"])
-def test_what_is_no_checksum_is_named(checksum):
+def test_what_is_no_checksum_is_named(checksum: str) -> None:
     content = json.dumps({"SlugChecksum": checksum, "Processes": []}).encode()
     (fault,) = parsed(content).errors
     assert "64 hexadecimal digits" in fault.problem
@@ -423,7 +424,7 @@ def many(key: str, count: int = 25_000) -> str:
     ],
     ids=["near misses", "config vars"],
 )
-def test_of_what_is_wrong_very_often_only_the_first_is_told(content, problem):
+def test_of_what_is_wrong_very_often_only_the_first_is_told(content: str, problem: str) -> None:
     faults = parse(content.encode(), app=None, default_app="shop").faults
     told = [fault for fault in faults if fault.place]
     assert problem in told[0].problem
@@ -434,14 +435,14 @@ def test_of_what_is_wrong_very_often_only_the_first_is_told(content, problem):
     )
 
 
-def test_more_process_types_than_any_application_has_are_one_fault():
+def test_more_process_types_than_any_application_has_are_one_fault() -> None:
     content = b'{"Processes": [' + b"{}," * 1000 + b"{}]}"
     (fault,) = parse(content, app=None, default_app="shop").faults
     assert str(fault) == 'line 1: "Processes" must have at most 1000 elements, got 1001'
 
 
 @pytest.mark.parametrize("element", ["{}", "[]"])
-def test_more_objects_and_lists_than_any_release_has_are_not_even_read(element):
+def test_more_objects_and_lists_than_any_release_has_are_not_even_read(element: str) -> None:
     content = f'{{"x": [{element}{f",{element}" * 100_000}]}}'.encode()
     (fault,) = parse(content, app=None, default_app="shop").faults
     assert str(fault) == "must have at most 20000 of the brackets { and [, got 100003"

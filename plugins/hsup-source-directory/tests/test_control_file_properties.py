@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,17 +66,19 @@ def check_faults(found: Parsed) -> None:
 
 
 @given(st.binary())
-def test_bytes_give_faults_and_never_an_exception(content):
+def test_bytes_give_faults_and_never_an_exception(content: bytes) -> None:
     check_faults(parse(content, app=None, default_app="directory"))
 
 
 @given(json_values | near_misses)
-def test_json_gives_a_release_or_faults_and_never_an_exception(value):
+def test_json_gives_a_release_or_faults_and_never_an_exception(value: object) -> None:
     check_faults(parse(json.dumps(value).encode(), app=None, default_app="directory"))
 
 
 @given(releases, st.sampled_from([None, 2]), st.booleans())
-def test_a_good_file_gives_what_it_says(value, indent, ensure_ascii):
+def test_a_good_file_gives_what_it_says(
+    value: dict[str, Any], indent: int | None, ensure_ascii: bool
+) -> None:
     content = json.dumps(value, indent=indent, ensure_ascii=ensure_ascii).encode()
     found = parse(content, app=None, default_app="directory")
     assert found.faults == ()

@@ -85,7 +85,9 @@ def crashed_directories(tmp_path: Path, new: bytes, old: bytes, *leftovers: str)
 
 
 @pytest.mark.parametrize("leftovers", [(), ("rejected", "last_error")])
-def test_a_crash_while_accepting_loses_nothing(tmp_path, version, leftovers):
+def test_a_crash_while_accepting_loses_nothing(
+    tmp_path: Path, version: Callable[..., bytes], leftovers: tuple[str, str]
+) -> None:
     old, new = version(1), version(2)
     directories = crashed_directories(tmp_path, new, old, *leftovers)
     assert len(directories) > 20
@@ -99,7 +101,9 @@ def test_a_crash_while_accepting_loses_nothing(tmp_path, version, leftovers):
         assert [path.name for path in directory.iterdir()] == ["loaded"]
 
 
-def test_a_crash_while_rejecting_loses_nothing(tmp_path, version):
+def test_a_crash_while_rejecting_loses_nothing(
+    tmp_path: Path, version: Callable[..., bytes]
+) -> None:
     old = version(1)
     directories = crashed_directories(tmp_path, FAULTY, old)
     assert len(directories) > 20
@@ -121,7 +125,9 @@ def test_a_crash_while_rejecting_loses_nothing(tmp_path, version):
         assert b'got "two"' in (directory / "last_error").read_bytes()
 
 
-def test_every_step_is_on_the_disk_before_the_next_begins(directory, version, monkeypatch):
+def test_every_step_is_on_the_disk_before_the_next_begins(
+    directory: Path, version: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in STEPS:
         monkeypatch.setattr(os, name, getattr(os, name))
     steps: list[str] = []

@@ -17,7 +17,7 @@ def settings(environ: dict[str, str], directory: Path = Path("/")) -> Settings:
     return Settings(directory=str(directory), environ=environ)
 
 
-def test_the_source_says_what_to_do_for_it():
+def test_the_source_says_what_to_do_for_it() -> None:
     factory = hsup_register_sources()["directory"]
     assert factory.remedy == "set HSUP_CONTROL_DIR to a control directory"
 
@@ -30,11 +30,13 @@ def test_the_source_says_what_to_do_for_it():
         ({"HSUP_CONTROL_DIR": "/x"}, Claim.NAMED),
     ],
 )
-def test_the_source_applies_where_its_variable_is_set(environ, expected):
+def test_the_source_applies_where_its_variable_is_set(
+    environ: dict[str, str], expected: Claim
+) -> None:
     assert hsup_register_sources()["directory"].applies(settings(environ)) is expected
 
 
-def test_a_relative_directory_is_found_from_where_hsup_was_called(tmp_path):
+def test_a_relative_directory_is_found_from_where_hsup_was_called(tmp_path: Path) -> None:
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "new").write_text("{}")
     factory = hsup_register_sources()["directory"]
@@ -46,7 +48,7 @@ def test_a_relative_directory_is_found_from_where_hsup_was_called(tmp_path):
     assert release.app == "control"
 
 
-def test_without_its_variable_the_source_cannot_be_made():
+def test_without_its_variable_the_source_cannot_be_made() -> None:
     factory = hsup_register_sources()["directory"]
     with pytest.raises(UsageError, match="HSUP_CONTROL_DIR is not set; set HSUP_CONTROL_DIR"):
         factory.create(settings({}))
@@ -60,10 +62,10 @@ def imported_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_the_hooks_import_nothing_heavy():
+def test_the_hooks_import_nothing_heavy() -> None:
     heavy = {"json", "asyncio", "asyncinotify", "hsup_source_directory.source"}
     assert not imported_by("import hsup_source_directory.hooks") & heavy
 
 
-def test_a_fetch_needs_no_event_loop():
+def test_a_fetch_needs_no_event_loop() -> None:
     assert not imported_by("import hsup_source_directory.source") & {"asyncio", "asyncinotify"}

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class Digests(dict[str, str | None]):
 
 
 @pytest.mark.parametrize("release", [WHOLE, Release("shop", 0)])
-def test_a_control_file_of_a_release_gives_it_again(release):
+def test_a_control_file_of_a_release_gives_it_again(release: Release) -> None:
     assert parse(control_file(release), app=None, default_app="").release == release
 
 
@@ -62,7 +63,9 @@ def largest(said: bytes) -> bytes:
     ],
     ids=["letters", "escapes", "words", "defaults", "brackets"],
 )
-def test_what_runs_of_the_largest_control_files_is_kept(directory, said):
+def test_what_runs_of_the_largest_control_files_is_kept(
+    directory: Path, said: dict[str, Any]
+) -> None:
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
     release = accept(directory, largest(text.encode()))
     DirectorySource(directory).keep(release)
@@ -80,20 +83,24 @@ def release_of(source: DirectorySource) -> Release:
     return release
 
 
-def test_what_was_kept_is_the_same_release_after_a_restart(directory, version):
+def test_what_was_kept_is_the_same_release_after_a_restart(
+    directory: Path, version: Callable[..., bytes]
+) -> None:
     release = accept(directory, version(1, Slug="slug.tgz"))
     DirectorySource(directory).keep(release)
     source = DirectorySource(directory)
     assert source.fetch().release == source.kept() == release
 
 
-def test_what_was_kept_is_private(directory, version):
+def test_what_was_kept_is_private(directory: Path, version: Callable[..., bytes]) -> None:
     source = DirectorySource(directory)
     source.keep(accept(directory, version(1)))
     assert stat.S_IMODE((directory / ".running").stat().st_mode) == 0o600
 
 
-def test_what_runs_stays_when_something_newer_is_accepted(directory, version):
+def test_what_runs_stays_when_something_newer_is_accepted(
+    directory: Path, version: Callable[..., bytes]
+) -> None:
     release = accept(directory, version(1))
     DirectorySource(directory).keep(release)
     accept(directory, version(2))
@@ -102,7 +109,9 @@ def test_what_runs_stays_when_something_newer_is_accepted(directory, version):
     assert source.kept() == release
 
 
-def test_what_was_kept_outlives_a_loaded_that_cannot_be_read(directory, version):
+def test_what_was_kept_outlives_a_loaded_that_cannot_be_read(
+    directory: Path, version: Callable[..., bytes]
+) -> None:
     release = accept(directory, version(1))
     DirectorySource(directory).keep(release)
     (directory / "loaded").write_bytes(b"{")
@@ -113,13 +122,17 @@ def test_what_was_kept_outlives_a_loaded_that_cannot_be_read(directory, version)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"Version": "two"}'])
-def test_what_is_no_release_was_not_kept(directory, version, content):
+def test_what_is_no_release_was_not_kept(
+    directory: Path, version: Callable[..., bytes], content: bytes
+) -> None:
     accept(directory, version(1))
     (directory / ".running").write_bytes(content)
     assert DirectorySource(directory).kept() is None
 
 
-def test_nothing_was_kept_where_loaded_was_removed(directory, version):
+def test_nothing_was_kept_where_loaded_was_removed(
+    directory: Path, version: Callable[..., bytes]
+) -> None:
     source = DirectorySource(directory)
     source.keep(accept(directory, version(1)))
     (directory / "loaded").unlink()
@@ -145,32 +158,38 @@ class TestArchiveThatIsReplaced:
         source.fetch()
         return source.kept()
 
-    def test_the_archive_is_the_same(self, directory, version):
+    def test_the_archive_is_the_same(self, directory: Path, version: Callable[..., bytes]) -> None:
         digests = Digests({"slug.tgz": "a" * 64})
         release = self.keep(directory, version, digests)
         assert self.restarted(directory, digests) == release
 
     @pytest.mark.parametrize("digest", ["b" * 64, None])
-    def test_another_archive_is_another_release(self, directory, version, digest):
+    def test_another_archive_is_another_release(
+        self, directory: Path, version: Callable[..., bytes], digest: str | None
+    ) -> None:
         release = self.keep(directory, version, Digests({"slug.tgz": "a" * 64}))
         kept = self.restarted(directory, Digests({"slug.tgz": digest}))
         assert kept == release._replace(slug=Slug("slug.tgz", "SHA256:" + "a" * 64))
 
     def test_a_newer_release_in_the_same_place_leaves_the_code_of_the_older(
-        self, directory, version
-    ):
+        self, directory: Path, version: Callable[..., bytes]
+    ) -> None:
         digests = Digests({"slug.tgz": "a" * 64})
         self.keep(directory, version, digests)
         accept(directory, version(2, Slug="slug.tgz"))
         assert self.restarted(directory, digests).slug == Slug("slug.tgz", "SHA256:" + "a" * 64)
 
-    def test_of_a_url_the_server_is_not_asked(self, directory, version):
+    def test_of_a_url_the_server_is_not_asked(
+        self, directory: Path, version: Callable[..., bytes]
+    ) -> None:
         release = self.keep(directory, version, Digests({"https://x/s": "a" * 64}), "https://x/s")
         assert self.restarted(directory, Digests()) == release
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a file of another user")
-def test_what_is_kept_has_the_same_author_after_a_restart(directory, version):
+def test_what_is_kept_has_the_same_author_after_a_restart(
+    directory: Path, version: Callable[..., bytes]
+) -> None:
     os.chown(directory, 61001, 61001)
     (directory / "new").write_bytes(version(1))
     os.chown(directory / "new", 61001, 61001)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from hsup.api import Settings
 from hsup_source_heroku.testing import App, PlatformApi
 
-from .following import PROCESSES, Followed
+from .following import PROCESSES, Followed, MakeSource
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def environ(api: PlatformApi, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def make_source(environ: Mapping[str, str], tmp_path: Path) -> Iterator[Callable[..., Followed]]:
+def make_source(environ: Mapping[str, str], tmp_path: Path) -> Iterator[MakeSource]:
     made = []
 
-    def make(**changed):
+    def make(**changed: str) -> Followed:
         settings = Settings(directory=str(tmp_path), environ={**environ, **changed}, app="shop")
         made.append(Followed(settings))
         return made[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from hsup.api import Fetched, Settings
 from hsup.model import Release
@@ -35,6 +36,12 @@ class Followed:
             self.source.fetch_slug(fetched.release)
         return fetched
 
+    def released(self) -> Release:
+        """Fetch the release, of which there is one, and its slug; return it."""
+        release = self.fetch().release
+        assert release is not None
+        return release
+
     def tick(self) -> Fetched:
         """Wait, and ask for what is due, releases or formation."""
         self._await_change()
@@ -43,9 +50,8 @@ class Followed:
     def settled(self) -> Release:
         """Ask for releases and formation; return the release."""
         self.tick()
-        release = self.tick().release
-        assert release is not None
-        return release
+        self._await_change()
+        return self.released()
 
     def _await_change(self) -> None:
         self._loop.run_until_complete(asyncio.wait_for(anext(self._changes), 60))
@@ -53,6 +59,10 @@ class Followed:
     async def _sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.now += seconds
+
+
+#: Makes sources; what it is given by name is added to their environment.
+MakeSource = Callable[..., Followed]
 
 
 def quantities(release: Release) -> dict[str, int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,13 @@ ENDLESS, ELSEWHERE = " is too long", " elsewhere"
     [(oversized, ENDLESS), (PlatformApi.drip(0.1), ENDLESS), (PlatformApi.redirect(), ELSEWHERE)],
     ids=["large", "slow", "redirected"],
 )
-def test_each_request_is_bounded(api, apps, monkeypatch, request_kind, fault):
+def test_each_request_is_bounded(
+    api: PlatformApi,
+    apps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request_kind: str,
+    fault: tuple[Callable[..., Any], str],
+) -> None:
     ask(api, apps)
     assert {kind(one) for one in api.requests} == set(REQUESTS)
     assert {one.method for one in api.requests} == {"GET"}
@@ -78,7 +85,7 @@ def test_each_request_is_bounded(api, apps, monkeypatch, request_kind, fault):
     assert len(api.requests) == before + 1
 
 
-def test_a_list_that_begins_again_is_given_up(api, apps):
+def test_a_list_that_begins_again_is_given_up(api: PlatformApi, apps: list[str]) -> None:
     again = {"Next-Range": "version ..; max=100, order=desc"}
     api.fail(lambda one: one._replace(headers={**one.headers, **again}), times=100)
     client = Client(api.url, api.token, Budget())
@@ -88,7 +95,7 @@ def test_a_list_that_begins_again_is_given_up(api, apps):
 
 
 @pytest.mark.parametrize("host", ["[bad:1", "/cret@proxy:1", ":1"])
-def test_the_password_of_a_proxy_is_not_told(monkeypatch, host):
+def test_the_password_of_a_proxy_is_not_told(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", f"http://me:s3{'' if host[0] == '/' else 'cret@'}{host}")

@@ -14,32 +14,34 @@ CHANCES = st.floats(0, 1)
 FAILURES = st.integers(1, 10_000)
 
 
-def test_with_plenty_left_the_cadence_is_kept():
+def test_with_plenty_left_the_cadence_is_kept() -> None:
     assert cadence.unchanged(10, None) == 10
     assert cadence.unchanged(10, 4499) == 10
     assert cadence.unchanged(10, 1500) == 10
 
 
-def test_with_little_left_it_is_stretched():
+def test_with_little_left_it_is_stretched() -> None:
     assert cadence.unchanged(10, 150) == 100
     assert cadence.unchanged(10, 0) == 300
     assert cadence.unchanged(600, 0) == 600
 
 
 @given(FAILURES, CHANCES)
-def test_failures_wait_longer_and_longer_up_to_a_cap(failures, chance):
+def test_failures_wait_longer_and_longer_up_to_a_cap(failures: int, chance: float) -> None:
     wait = cadence.failed(10, failures, chance)
     assert 7.5 <= wait <= 375
     assert wait <= cadence.failed(10, failures + 1, chance)
 
 
 @given(FAILURES, CHANCES)
-def test_the_limit_waits_from_half_a_minute_to_a_quarter_of_an_hour(failures, chance):
+def test_the_limit_waits_from_half_a_minute_to_a_quarter_of_an_hour(
+    failures: int, chance: float
+) -> None:
     assert 22.5 <= cadence.limited(10, failures, chance) <= 1125
 
 
 @given(st.floats(0, 1e9), CHANCES)
-def test_what_the_api_asks_for_is_waited_for_up_to_an_hour(seconds, chance):
+def test_what_the_api_asks_for_is_waited_for_up_to_an_hour(seconds: float, chance: float) -> None:
     assert min(seconds, 3600) <= cadence.asked_for(seconds, chance) <= 4500
 
 
@@ -53,7 +55,9 @@ def test_what_the_api_asks_for_is_waited_for_up_to_an_hour(seconds, chance):
         max_size=40,
     )
 )
-def test_a_thing_that_fails_waits_longer_and_the_other_is_asked_for(outcomes):
+def test_a_thing_that_fails_waits_longer_and_the_other_is_asked_for(
+    outcomes: list[tuple[type[ApiError] | None, float | None, float]],
+) -> None:
     turns, now, in_a_row = PollSchedule(10, 0), 0.0, 0
     for kind, retry_after, chance in outcomes:
         now += turns.wait_seconds(now)
@@ -72,7 +76,7 @@ def test_a_thing_that_fails_waits_longer_and_the_other_is_asked_for(outcomes):
 
 
 @given(st.lists(st.floats(0, 60), max_size=300), st.integers(1, 20))
-def test_in_no_hour_is_more_sent_than_the_budget_has(pauses, hourly):
+def test_in_no_hour_is_more_sent_than_the_budget_has(pauses: list[float], hourly: int) -> None:
     budget, now, sent = Budget(hourly), 0.0, []
     for pause in pauses:
         now += pause

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from hsup_source_heroku.convert import release, scaled_like
 from hsup_source_heroku.snapshot import Artifact, Quantity, Snapshot
 from hsup_source_heroku.testing import App
 
-from .following import Followed
+from .following import MakeSource
 
 SLUG = Artifact(
     id="5ca1e",
@@ -104,9 +104,7 @@ def test_what_the_platform_does_not_say_is_no_metadata() -> None:
         assert release(one, "").metadata == {"HEROKU_APP_ID": "a-1"}
 
 
-def test_a_release_has_the_metadata_of_the_platform(
-    make_source: Callable[..., Followed], app: App
-) -> None:
+def test_a_release_has_the_metadata_of_the_platform(make_source: MakeSource, app: App) -> None:
     app.release(description="Deploy 2c3a0b2")
     made = make_source().fetch().release
     assert made is not None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from hsup_source_heroku.errors import ApiError, Unauthorized
+from hsup_source_heroku.testing import App, PlatformApi
 
-from .following import quantities
+from .following import MakeSource, quantities
 
 
-def test_failures_before_the_first_release_wait_longer_and_longer(api, make_source, app):
+def test_failures_before_the_first_release_wait_longer_and_longer(
+    api: PlatformApi, make_source: MakeSource, app: App
+) -> None:
     source = make_source()
     source.fetch()
     api.fail(api.status(503), times=3)
@@ -27,7 +30,9 @@ def test_failures_before_the_first_release_wait_longer_and_longer(api, make_sour
 
 @pytest.mark.parametrize("status", [500, 503])
 @pytest.mark.usefixtures("shop")
-def test_what_is_known_goes_on_while_the_api_fails_and_that_is_told_once(api, make_source, status):
+def test_what_is_known_goes_on_while_the_api_fails_and_that_is_told_once(
+    api: PlatformApi, make_source: MakeSource, status: int
+) -> None:
     source = make_source()
     known = source.fetch().release
     api.fail(api.status(status), times=3)
@@ -37,7 +42,9 @@ def test_what_is_known_goes_on_while_the_api_fails_and_that_is_told_once(api, ma
     assert str(status) in str(answers[0].failure)
 
 
-def test_with_the_api_away_at_the_start_the_last_release_runs(api, make_source, shop):
+def test_with_the_api_away_at_the_start_the_last_release_runs(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     known = make_source().fetch().release
     api.stop()
     source = make_source()
@@ -51,7 +58,9 @@ def test_with_the_api_away_at_the_start_the_last_release_runs(api, make_source, 
 
 
 @pytest.mark.usefixtures("shop")
-def test_with_the_api_away_and_nothing_known_the_error_says_where_it_is(api, make_source):
+def test_with_the_api_away_and_nothing_known_the_error_says_where_it_is(
+    api: PlatformApi, make_source: MakeSource
+) -> None:
     api.stop()
     with pytest.raises(ApiError, match=f"cannot reach {api.url}: "):
         make_source().fetch()
@@ -59,7 +68,9 @@ def test_with_the_api_away_and_nothing_known_the_error_says_where_it_is(api, mak
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.usefixtures("shop")
-def test_a_refusal_is_an_error_at_the_start_and_told_each_time_later(api, make_source, status):
+def test_a_refusal_is_an_error_at_the_start_and_told_each_time_later(
+    api: PlatformApi, make_source: MakeSource, status: int
+) -> None:
     running = make_source()
     known = running.fetch().release
     api.fail(api.status(status), times=3)
@@ -72,20 +83,24 @@ def test_a_refusal_is_an_error_at_the_start_and_told_each_time_later(api, make_s
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_wrong_key_is_told_with_its_remedy_and_not_shown(make_source):
+def test_a_wrong_key_is_told_with_its_remedy_and_not_shown(
+    make_source: MakeSource,
+) -> None:
     with pytest.raises(Unauthorized, match="HEROKU_ACCESS_TOKEN") as caught:
         make_source(HEROKU_ACCESS_TOKEN="wrong-key").fetch()
     assert "wrong-key" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("api")
-def test_an_application_that_is_not_there_is_named(make_source):
+def test_an_application_that_is_not_there_is_named(make_source: MakeSource) -> None:
     with pytest.raises(Unauthorized, match="/apps/shop"):
         make_source().fetch()
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_connection_that_was_closed_meanwhile_is_no_failure(api, make_source):
+def test_a_connection_that_was_closed_meanwhile_is_no_failure(
+    api: PlatformApi, make_source: MakeSource
+) -> None:
     source = make_source()
     known = source.fetch().release
     api.fail(api.hang_up())
@@ -106,8 +121,8 @@ def test_a_connection_that_was_closed_meanwhile_is_no_failure(api, make_source):
     ],
 )
 def test_an_answer_that_is_none_is_an_error_and_changes_nothing(
-    api, make_source, shop, fault, times
-):
+    api: PlatformApi, make_source: MakeSource, shop: App, fault: str, times: int
+) -> None:
     source = make_source()
     known = source.fetch().release
     shop.scale(web=5)
@@ -118,7 +133,9 @@ def test_an_answer_that_is_none_is_an_error_and_changes_nothing(
 
 
 @pytest.mark.usefixtures("shop")
-def test_the_limit_is_waited_for_as_long_as_the_api_says(api, make_source):
+def test_the_limit_is_waited_for_as_long_as_the_api_says(
+    api: PlatformApi, make_source: MakeSource
+) -> None:
     source = make_source()
     source.fetch()
     api.fail(api.status(429, {"Retry-After": "70"}))
@@ -132,7 +149,9 @@ def test_the_limit_is_waited_for_as_long_as_the_api_says(api, make_source):
 
 
 @pytest.mark.usefixtures("shop")
-def test_with_few_requests_left_they_are_left_to_others(api, make_source):
+def test_with_few_requests_left_they_are_left_to_others(
+    api: PlatformApi, make_source: MakeSource
+) -> None:
     source = make_source()
     source.fetch()
     api.rate_limit = 100
@@ -142,7 +161,9 @@ def test_with_few_requests_left_they_are_left_to_others(api, make_source):
 
 
 @pytest.mark.usefixtures("shop")
-def test_no_server_can_make_hsup_ask_without_a_pause(api, make_source):
+def test_no_server_can_make_hsup_ask_without_a_pause(
+    api: PlatformApi, make_source: MakeSource
+) -> None:
     source = make_source()
     source.fetch()
     api.fail(api.status(503, {"Retry-After": "0"}), times=20)
@@ -152,8 +173,8 @@ def test_no_server_can_make_hsup_ask_without_a_pause(api, make_source):
 
 
 def test_a_part_that_cannot_be_had_waits_longer_and_the_formation_is_followed(
-    api, make_source, shop
-):
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     source = make_source()
     first = source.fetch().release
     shop.release(config={"NAME": "second"})
@@ -168,7 +189,9 @@ def test_a_part_that_cannot_be_had_waits_longer_and_the_formation_is_followed(
 
 
 @pytest.mark.usefixtures("shop")
-def test_certificates_that_are_not_there_are_told(make_source, monkeypatch):
+def test_certificates_that_are_not_there_are_told(
+    make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
     source = make_source(HEROKU_API_URL="https://127.0.0.1:1")
     with pytest.raises(ApiError, match=r"/nowhere\.pem"):
@@ -176,7 +199,9 @@ def test_certificates_that_are_not_there_are_told(make_source, monkeypatch):
 
 
 @pytest.mark.usefixtures("shop")
-def test_an_answer_that_comes_in_drops_ends(api, make_source, monkeypatch):
+def test_an_answer_that_comes_in_drops_ends(
+    api: PlatformApi, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = make_source()
     source.fetch()
     monkeypatch.setattr("hsup_source_heroku.client._ANSWER_SECONDS", 0.3)
@@ -186,7 +211,12 @@ def test_an_answer_that_comes_in_drops_ends(api, make_source, monkeypatch):
     assert " is too long" in str(failure)
 
 
-def test_a_list_without_an_end_is_given_up(api, make_source, app, monkeypatch):
+def test_a_list_without_an_end_is_given_up(
+    api: PlatformApi,
+    make_source: MakeSource,
+    app: App,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("hsup_source_heroku.snapshot._MOST_PAGES", 5)
     app.release(status="failed")
     api.fail(api.endless(), times=100, path="/releases")

@@ -33,7 +33,7 @@ HEROKU = "machine api.heroku.com\n  login me@example.com\n  password k3y\n"
         f"stray words in it\n{HEROKU}",
     ],
 )
-def test_the_password_of_the_api_is_found(text):
+def test_the_password_of_the_api_is_found(text: str) -> None:
     assert password_of("api.heroku.com", text) == "k3y"
 
 
@@ -48,5 +48,5 @@ def test_the_password_of_the_api_is_found(text):
         "machine\npassword k3y\n",
     ],
 )
-def test_no_other_password_is_taken(text):
+def test_no_other_password_is_taken(text: str) -> None:
     assert password_of("api.heroku.com", text) is None

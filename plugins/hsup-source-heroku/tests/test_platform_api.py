@@ -28,7 +28,7 @@ def get(api: PlatformApi) -> Iterator[Callable[..., requests.Response]]:
     """Return a function that asks the API over one connection."""
     with requests.Session() as session:
 
-        def ask(path, *, token=None, **headers):
+        def ask(path: str, *, token: str | None = None, **headers: str) -> requests.Response:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             named["Authorization"] = f"Bearer {token or api.token}"
             return session.get(api.url + path, headers=named, timeout=60)
@@ -45,14 +45,16 @@ def versions(answer: requests.Response) -> list[int]:
     return [release["version"] for release in answer.json()]
 
 
-def test_an_application_has_an_id_and_a_name(get, app):
+def test_an_application_has_an_id_and_a_name(
+    get: Callable[..., requests.Response], app: App
+) -> None:
     by_name = get("/apps/shop").json()
     assert get(f"/apps/{app.id}").json() == by_name
     assert (by_name["id"], by_name["stack"]["name"]) == (app.id, "heroku-24")
 
 
 @pytest.mark.usefixtures("app")
-def test_only_the_right_key_is_accepted(get):
+def test_only_the_right_key_is_accepted(get: Callable[..., requests.Response]) -> None:
     answer = get("/apps/shop", token="another")
     assert answer.status_code == 401
     assert answer.json() == {"id": "unauthorized", "message": "Invalid credentials provided."}
@@ -69,7 +71,9 @@ def test_only_the_right_key_is_accepted(get):
         ("/", "app"),
     ],
 )
-def test_what_is_not_there_is_not_found(get, app, path, resource):
+def test_what_is_not_there_is_not_found(
+    get: Callable[..., requests.Response], app: App, path: str, resource: str
+) -> None:
     app.release()
     answer = get(path)
     assert answer.status_code == 404
@@ -77,7 +81,7 @@ def test_what_is_not_there_is_not_found(get, app, path, resource):
 
 
 @pytest.mark.usefixtures("app")
-def test_nothing_can_be_changed(api):
+def test_nothing_can_be_changed(api: PlatformApi) -> None:
     headers = {"Authorization": f"Bearer {api.token}"}
     with requests.Session() as session:
         for _ in range(2):
@@ -86,10 +90,11 @@ def test_nothing_can_be_changed(api):
             assert answer.status_code == 404
 
 
-def test_a_list_is_given_page_by_page(get, app):
+def test_a_list_is_given_page_by_page(get: Callable[..., requests.Response], app: App) -> None:
     for _ in range(5):
         app.release()
-    wanted, pages = "version ..; max=2, order=desc", []
+    wanted: str | None = "version ..; max=2, order=desc"
+    pages = []
     while wanted:
         answer = get("/apps/shop/releases", Range=wanted)
         wanted = answer.headers.get("Next-Range")
@@ -99,7 +104,9 @@ def test_a_list_is_given_page_by_page(get, app):
     assert answer.headers["Content-Range"].startswith("version 1..1")
 
 
-def test_a_list_begins_with_the_oldest_unless_asked_otherwise(get, app):
+def test_a_list_begins_with_the_oldest_unless_asked_otherwise(
+    get: Callable[..., requests.Response], app: App
+) -> None:
     app.release()
     app.release()
     assert versions(get("/apps/shop/releases")) == [1, 2]
@@ -108,16 +115,20 @@ def test_a_list_begins_with_the_oldest_unless_asked_otherwise(get, app):
 
 
 @pytest.mark.usefixtures("app")
-def test_an_application_without_a_release_has_empty_lists(get):
+def test_an_application_without_a_release_has_empty_lists(
+    get: Callable[..., requests.Response],
+) -> None:
     assert get("/apps/shop/releases", Range=NEWEST).json() == []
     assert get("/apps/shop/formation").json() == []
 
 
-def test_a_release_becomes_the_current_one_when_it_succeeds(get, app):
+def test_a_release_becomes_the_current_one_when_it_succeeds(
+    get: Callable[..., requests.Response], app: App
+) -> None:
     app.release(processes={"web": "./old"})
     second = app.release(status="pending", processes={"web": "./new"})
 
-    def current():
+    def current() -> str:
         return get("/apps/shop/formation").json()[0]["command"]
 
     assert get("/apps/shop/releases/2").json()["current"] is False
@@ -127,7 +138,9 @@ def test_a_release_becomes_the_current_one_when_it_succeeds(get, app):
     assert current() == "./new"
 
 
-def test_a_change_of_the_config_keeps_the_slug(get, app):
+def test_a_change_of_the_config_keeps_the_slug(
+    get: Callable[..., requests.Response], app: App
+) -> None:
     app.release(config={"A": "1"}, processes={"web": "./serve"})
     app.release(config={"A": "2"})
     app.release()
@@ -140,13 +153,15 @@ def test_a_change_of_the_config_keeps_the_slug(get, app):
     assert slug["process_types"] == {"web": "./serve"}
 
 
-def test_a_release_may_have_no_slug(get, app):
+def test_a_release_may_have_no_slug(get: Callable[..., requests.Response], app: App) -> None:
     app.release(slug=None)
     release = get("/apps/shop/releases/1").json()
     assert (release["slug"], release["artifacts"]) == (None, [])
 
 
-def test_only_a_variant_tells_the_image_of_a_release(api, get):
+def test_only_a_variant_tells_the_image_of_a_release(
+    api: PlatformApi, get: Callable[..., requests.Response]
+) -> None:
     app = api.create_app("fir-shop", stack="cnb")
     app.image_release("registry/builds", {"web": "/cnb/process/web"})
     app.release()
@@ -164,10 +179,12 @@ def test_only_a_variant_tells_the_image_of_a_release(api, get):
     assert get(f"/apps/fir-shop/slugs/{image['id']}").status_code == 404
 
 
-def test_the_formation_changes_without_a_release(get, app):
+def test_the_formation_changes_without_a_release(
+    get: Callable[..., requests.Response], app: App
+) -> None:
     app.release(processes={"web": "./serve", "worker": "./work"})
 
-    def formation():
+    def formation() -> dict[str, tuple[int, str]]:
         found = get("/apps/shop/formation").json()
         return {one["type"]: (one["quantity"], one["dyno_size"]["name"]) for one in found}
 
@@ -178,7 +195,7 @@ def test_the_formation_changes_without_a_release(get, app):
     assert len(versions(get("/apps/shop/releases"))) == 1
 
 
-def test_sizes_tell_their_memory(get):
+def test_sizes_tell_their_memory(get: Callable[..., requests.Response]) -> None:
     memory = {one["name"]: one["memory"] for one in get("/dyno-sizes").json()}
     assert memory["Standard-2X"] == 1
 
@@ -188,7 +205,9 @@ def slug_of(get: Callable[..., requests.Response]) -> Any:
     return get(f"/apps/shop/slugs/{release['slug']['id']}").json()
 
 
-def test_an_archive_can_be_had_without_a_key(get, app):
+def test_an_archive_can_be_had_without_a_key(
+    get: Callable[..., requests.Response], app: App
+) -> None:
     app.release()
     slug = slug_of(get)
     answer = requests.get(slug["blob"]["url"], timeout=60)
@@ -198,11 +217,11 @@ def test_an_archive_can_be_had_without_a_key(get, app):
         assert archive.getnames() == ["./app/ok"]
 
 
-def test_a_part_of_an_archive_can_be_had(get, app):
+def test_a_part_of_an_archive_can_be_had(get: Callable[..., requests.Response], app: App) -> None:
     app.release(archive=b"0123456789")
     url = slug_of(get)["blob"]["url"]
 
-    def part(wanted, **headers):
+    def part(wanted: str, **headers: str) -> tuple[int, bytes, str | None]:
         answer = requests.get(url, headers={"Range": wanted, **headers}, timeout=60)
         return answer.status_code, answer.content, answer.headers.get("Content-Range")
 
@@ -212,7 +231,9 @@ def test_a_part_of_an_archive_can_be_had(get, app):
     assert part("bytes=4-", **{"If-Range": '"another"'}) == (200, b"0123456789", None)
 
 
-def test_every_address_of_an_archive_expires(api, get, app):
+def test_every_address_of_an_archive_expires(
+    api: PlatformApi, get: Callable[..., requests.Response], app: App
+) -> None:
     app.release()
     first, second = (slug_of(get)["blob"]["url"] for _ in range(2))
     assert first != second
@@ -223,13 +244,15 @@ def test_every_address_of_an_archive_expires(api, get, app):
     assert requests.get(second.partition("?")[0], timeout=60).status_code == 403
 
 
-def test_an_archive_may_have_no_checksum(get, app):
+def test_an_archive_may_have_no_checksum(get: Callable[..., requests.Response], app: App) -> None:
     app.has_checksums = False
     app.release()
     assert slug_of(get)["checksum"] is None
 
 
-def test_an_answer_that_is_known_is_not_repeated(get, app):
+def test_an_answer_that_is_known_is_not_repeated(
+    get: Callable[..., requests.Response], app: App
+) -> None:
     app.release()
     path = "/apps/shop/releases"
     known = get(path, Range=NEWEST).headers["ETag"]
@@ -240,7 +263,9 @@ def test_an_answer_that_is_known_is_not_repeated(get, app):
     assert get(path, Range=NEWEST, If_None_Match=known).status_code == 206
 
 
-def test_a_status_may_be_without_an_etag(api, get, app):
+def test_a_status_may_be_without_an_etag(
+    api: PlatformApi, get: Callable[..., requests.Response], app: App
+) -> None:
     app.release()
     app.release()
     api.without_etag = {206}
@@ -249,7 +274,9 @@ def test_a_status_may_be_without_an_etag(api, get, app):
 
 
 @pytest.mark.usefixtures("app")
-def test_every_answer_costs_one_of_the_limit(api, get):
+def test_every_answer_costs_one_of_the_limit(
+    api: PlatformApi, get: Callable[..., requests.Response]
+) -> None:
     api.rate_limit = 3
     known = get("/apps/shop").headers["ETag"]
     assert get("/apps/shop", If_None_Match=known).headers["RateLimit-Remaining"] == "1"
@@ -260,7 +287,7 @@ def test_every_answer_costs_one_of_the_limit(api, get):
 
 
 @pytest.mark.usefixtures("app")
-def test_requests_are_remembered(api, get):
+def test_requests_are_remembered(api: PlatformApi, get: Callable[..., requests.Response]) -> None:
     before = time.monotonic()
     get("/apps/shop")
     get("/apps/other")
@@ -271,7 +298,9 @@ def test_requests_are_remembered(api, get):
     assert before <= api.requests[0].time <= api.requests[1].time <= time.monotonic()
 
 
-def test_something_may_happen_between_two_requests(api, get, app):
+def test_something_may_happen_between_two_requests(
+    api: PlatformApi, get: Callable[..., requests.Response], app: App
+) -> None:
     app.release(config={"A": "1"})
     api.watch = lambda seen: app.release(config={"A": seen.path})
     assert versions(get("/apps/shop/releases")) == [1]
@@ -279,7 +308,9 @@ def test_something_may_happen_between_two_requests(api, get, app):
 
 
 @pytest.mark.usefixtures("app")
-def test_a_fault_hits_as_many_requests_as_it_is_told(api, get):
+def test_a_fault_hits_as_many_requests_as_it_is_told(
+    api: PlatformApi, get: Callable[..., requests.Response]
+) -> None:
     api.fail(api.status(503), times=2, path="/formation")
     api.fail(api.status(429, {"Retry-After": "7"}))
     limited = get("/apps/shop")
@@ -289,7 +320,7 @@ def test_a_fault_hits_as_many_requests_as_it_is_told(api, get):
 
 
 @pytest.mark.usefixtures("app")
-def test_an_answer_may_be_no_json(api, get):
+def test_an_answer_may_be_no_json(api: PlatformApi, get: Callable[..., requests.Response]) -> None:
     api.fail(api.broken_json())
     with pytest.raises(json.JSONDecodeError):
         get("/apps/shop").json()
@@ -297,7 +328,9 @@ def test_an_answer_may_be_no_json(api, get):
 
 @pytest.mark.parametrize("fault", ["cut", "hang_up"])
 @pytest.mark.usefixtures("app")
-def test_a_connection_may_end_too_early(api, get, fault):
+def test_a_connection_may_end_too_early(
+    api: PlatformApi, get: Callable[..., requests.Response], fault: str
+) -> None:
     api.fail(getattr(api, fault)())
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         get("/apps/shop")
@@ -305,7 +338,7 @@ def test_a_connection_may_end_too_early(api, get, fault):
 
 
 @pytest.mark.usefixtures("app")
-def test_an_answer_may_be_late(api, get):
+def test_an_answer_may_be_late(api: PlatformApi, get: Callable[..., requests.Response]) -> None:
     api.fail(api.slow(0.2))
     start = time.monotonic()
     assert get("/apps/shop").ok
@@ -313,7 +346,9 @@ def test_an_answer_may_be_late(api, get):
 
 
 @pytest.mark.usefixtures("app")
-def test_an_api_that_was_away_comes_back_where_it_was(api, get):
+def test_an_api_that_was_away_comes_back_where_it_was(
+    api: PlatformApi, get: Callable[..., requests.Response]
+) -> None:
     url = api.url
     assert get("/apps/shop").ok
     api.stop()
@@ -325,7 +360,7 @@ def test_an_api_that_was_away_comes_back_where_it_was(api, get):
     assert api.url == url
 
 
-def test_an_answer_that_is_not_as_published_is_noticed(tmp_path):
+def test_an_answer_that_is_not_as_published_is_noticed(tmp_path: Path) -> None:
     pytest.importorskip("jsonschema")
     app = {
         "strictProperties": True,
@@ -346,7 +381,7 @@ def test_an_answer_that_is_not_as_published_is_noticed(tmp_path):
     assert schema.problems("/other", {}) == ["/other: no such path is published"]
 
 
-def test_whoever_tests_a_program_from_outside_needs_nothing_else_for_it():
+def test_whoever_tests_a_program_from_outside_needs_nothing_else_for_it() -> None:
     program = f"""
 import sys
 before = {{*sys.modules}}

@@ -30,6 +30,7 @@ from hsup_source_heroku.release_cache import ReleaseCache
 from hsup_source_heroku.snapshot import Reader
 from hsup_source_heroku.source import HerokuSource
 from hsup_source_heroku.testing import PlatformApi, apps
+from hsup_source_heroku.testing.platform_api import Seen
 
 BUDGET, HOUR_SECONDS = 25, 3600.0
 CADENCE_SECONDS = 60.0
@@ -107,7 +108,7 @@ class World:
         self.supervisor.reload()
 
     def deploy_while_asked(self, path: str) -> None:
-        def deploy(request):
+        def deploy(request: Seen) -> None:
             if path in request.path:
                 self.api.watch = None
                 self.deploy("succeeded")
@@ -243,7 +244,9 @@ def is_good(release: apps.Release) -> bool:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(HAPPENINGS, max_size=15))
-def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(happenings):
+def test_no_sequence_of_answers_stops_a_healthy_dyno_or_mixes_releases(
+    happenings: list[tuple[str, Any]],
+) -> None:
     hurried = mock.patch("hsup_source_heroku.archive._BACKOFF_SECONDS", 0.001)
     with (
         tempfile.TemporaryDirectory() as directory,

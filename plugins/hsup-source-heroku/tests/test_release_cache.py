@@ -9,6 +9,9 @@ import pytest
 
 from hsup.errors import HsupError, SourceError
 from hsup_source_heroku.errors import ApiError
+from hsup_source_heroku.testing import App, PlatformApi
+
+from .following import MakeSource
 
 
 def kept_files(tmp_path: Path) -> dict[str, Path]:
@@ -16,9 +19,9 @@ def kept_files(tmp_path: Path) -> dict[str, Path]:
 
 
 @pytest.mark.usefixtures("shop")
-def test_what_is_kept_is_for_the_user_alone(make_source, tmp_path):
+def test_what_is_kept_is_for_the_user_alone(make_source: MakeSource, tmp_path: Path) -> None:
     source = make_source()
-    source.keep(source.fetch().release)
+    source.keep(source.released())
     kept = kept_files(tmp_path)
     assert kept.keys() == {"newest.json", "running.json"}
     for path in kept.values():
@@ -29,10 +32,12 @@ def test_what_is_kept_is_for_the_user_alone(make_source, tmp_path):
     assert [stat.S_IMODE(path.stat().st_mode) for path in archives] == [0o600]
 
 
-def test_what_was_accepted_is_kept_until_something_newer_is(make_source, shop):
+def test_what_was_accepted_is_kept_until_something_newer_is(
+    make_source: MakeSource, shop: App
+) -> None:
     source = make_source()
     assert source.kept() is None
-    first = source.fetch().release
+    first = source.released()
     source.keep(first)
     shop.release(config={"NAME": "second"}, processes={"web": "second"})
     second = source.settled()
@@ -42,18 +47,20 @@ def test_what_was_accepted_is_kept_until_something_newer_is(make_source, shop):
 
 
 @pytest.mark.usefixtures("shop")
-def test_what_runs_beside_the_newest_release_is_not_kept(make_source):
+def test_what_runs_beside_the_newest_release_is_not_kept(
+    make_source: MakeSource,
+) -> None:
     source = make_source()
-    release = source.fetch().release
+    release = source.released()
     source.keep(release._replace(version=0))
     assert source.kept() is None
 
 
 def test_what_runs_is_kept_though_newer_releases_were_fetched_and_failed(
-    make_source, shop, tmp_path
-):
+    make_source: MakeSource, shop: App, tmp_path: Path
+) -> None:
     source = make_source()
-    runs = source.fetch().release
+    runs = source.released()
     (running,) = {path.with_name("running.json.new") for path in kept_files(tmp_path).values()}
     running.mkdir()  # in the way, as a full disk would be
     with pytest.raises(SourceError, match="cannot save the release for the next start in"):
@@ -68,19 +75,23 @@ def test_what_runs_is_kept_though_newer_releases_were_fetched_and_failed(
     assert os.path.exists(runs.slug.location)
 
 
-def test_what_runs_is_kept_though_a_newer_release_was_fetched_before(make_source, shop):
+def test_what_runs_is_kept_though_a_newer_release_was_fetched_before(
+    make_source: MakeSource, shop: App
+) -> None:
     source = make_source()
-    runs = source.fetch().release
+    runs = source.released()
     shop.release(processes={"web": "second"})
     source.settled()
     source.keep(runs)
     assert make_source().kept() == runs
 
 
-def test_the_archives_are_those_of_what_runs_and_of_the_two_newest(make_source, shop, tmp_path):
+def test_the_archives_are_those_of_what_runs_and_of_the_two_newest(
+    make_source: MakeSource, shop: App, tmp_path: Path
+) -> None:
     """Another hsup on the same directory may be unpacking the last but one."""
     source = make_source()
-    releases = [source.fetch().release]
+    releases = [source.released()]
     source.keep(releases[0])
     for command in ("second", "third", "fourth"):
         shop.release(processes={"web": command})
@@ -90,9 +101,17 @@ def test_the_archives_are_those_of_what_runs_and_of_the_two_newest(make_source, 
 
 
 @pytest.mark.parametrize("end", [b"", b"\xff"])
-def test_a_broken_kept_release_is_passed_over(api, make_source, shop, tmp_path, *, caplog, end):
+def test_a_broken_kept_release_is_passed_over(
+    api: PlatformApi,
+    make_source: MakeSource,
+    shop: App,
+    tmp_path: Path,
+    *,
+    caplog: pytest.LogCaptureFixture,
+    end: bytes,
+) -> None:
     source = make_source()
-    first = source.fetch().release
+    first = source.released()
     source.keep(first)
     shop.release(config={"NAME": "second"})
     source.settled()
@@ -107,14 +126,16 @@ def test_a_broken_kept_release_is_passed_over(api, make_source, shop, tmp_path, 
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_kept_release_that_is_nested_too_deep_is_passed_over(make_source, tmp_path):
+def test_a_kept_release_that_is_nested_too_deep_is_passed_over(
+    make_source: MakeSource, tmp_path: Path
+) -> None:
     make_source().fetch()
     kept_files(tmp_path)["newest.json"].write_text('{"x": ' + "[" * 200_000)
     assert make_source().fetch().release.version == 1
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_kept_release_without_its_slug_is_none(api, make_source):
+def test_a_kept_release_without_its_slug_is_none(api: PlatformApi, make_source: MakeSource) -> None:
     os.unlink(make_source().fetch().release.slug.location)
     api.stop()
     with pytest.raises(ApiError, match="cannot reach"):
@@ -122,7 +143,9 @@ def test_a_kept_release_without_its_slug_is_none(api, make_source):
 
 
 @pytest.mark.usefixtures("shop")
-def test_what_a_crash_left_half_written_is_replaced(make_source, tmp_path):
+def test_what_a_crash_left_half_written_is_replaced(
+    make_source: MakeSource, tmp_path: Path
+) -> None:
     make_source().fetch()
     newest = kept_files(tmp_path)["newest.json"]
     (newest.parent / "newest.json.new").write_bytes(b"x" * 1_000_000)
@@ -134,7 +157,9 @@ def test_what_a_crash_left_half_written_is_replaced(make_source, tmp_path):
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_directory_that_cannot_be_written_is_told(make_source, tmp_path):
+def test_a_directory_that_cannot_be_written_is_told(
+    make_source: MakeSource, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HsupError, match="HSUP_HEROKU_DIR"):
         make_source(HSUP_HEROKU_DIR=str(tmp_path / "file")).fetch()

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hsup.api import Settings
 from hsup_source_heroku.releases import releases
+from hsup_source_heroku.testing import PlatformApi
 
 
 @pytest.mark.usefixtures("shop")
-def test_releases_are_listed_without_what_is_only_shown(api, environ, tmp_path, capsys):
+def test_releases_are_listed_without_what_is_only_shown(
+    api: PlatformApi, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for field in ("user", "description", "created_at"):
         api.fail(api.without(field, is_null=True), path="/releases")
         settings = Settings(directory=str(tmp_path), environ=environ, app="shop")

@@ -6,23 +6,28 @@ import contextvars
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, InvalidRelease
+from hsup_source_heroku.testing import App, PlatformApi
+from hsup_source_heroku.testing.platform_api import Seen
 
-from .following import PROCESSES
+from .following import PROCESSES, MakeSource
 
 
-def test_a_slug_without_a_checksum_is_taken_as_it_is(make_source, shop):
+def test_a_slug_without_a_checksum_is_taken_as_it_is(make_source: MakeSource, shop: App) -> None:
     shop.has_checksums = False
     release = make_source().fetch().release
     assert release.slug.checksum is None
 
 
 @pytest.mark.usefixtures("api")
-def test_a_slug_with_another_checksum_is_rejected(make_source, shop, tmp_path):
+def test_a_slug_with_another_checksum_is_rejected(
+    make_source: MakeSource, shop: App, tmp_path: Path
+) -> None:
     source = make_source()
     good = source.fetch().release
     shop.release(archive=b"\x1f\x8bsomething", processes=PROCESSES)
@@ -34,7 +39,9 @@ def test_a_slug_with_another_checksum_is_rejected(make_source, shop, tmp_path):
     assert make_source().source.kept() is None
 
 
-def test_of_a_new_release_each_part_is_asked_for_once(api, make_source, shop):
+def test_of_a_new_release_each_part_is_asked_for_once(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     source = make_source()
     source.fetch()
     before = len(api.requests)
@@ -49,8 +56,8 @@ def test_of_a_new_release_each_part_is_asked_for_once(api, make_source, shop):
 
 @pytest.mark.parametrize("checksum", ["SHA256:abc", "md5:0", "none"])
 def test_a_checksum_that_is_none_is_rejected_before_anything_is_downloaded(
-    api, make_source, shop, checksum
-):
+    api: PlatformApi, make_source: MakeSource, shop: App, checksum: str
+) -> None:
     source = make_source()
     good = source.fetch().release
     shop.release(processes=PROCESSES).slug.checksum = checksum
@@ -62,7 +69,9 @@ def test_a_checksum_that_is_none_is_rejected_before_anything_is_downloaded(
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_slug_that_is_too_large_is_rejected(make_source, app, monkeypatch):
+def test_a_slug_that_is_too_large_is_rejected(
+    make_source: MakeSource, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup.archives.limits.DEFAULT_MAX_SIZE", "1M")
     app.release(archive=os.urandom(1 << 21))
     with pytest.raises(InvalidRelease, match="HSUP_SLUGS_MAX_SIZE"):
@@ -70,8 +79,8 @@ def test_a_slug_that_is_too_large_is_rejected(make_source, app, monkeypatch):
 
 
 @pytest.mark.usefixtures("shop")
-def test_an_expired_url_is_asked_for_again(api, make_source):
-    def expire(request):
+def test_an_expired_url_is_asked_for_again(api: PlatformApi, make_source: MakeSource) -> None:
+    def expire(request: Seen) -> None:
         if "/slugs/" in request.path:
             api.expire_blobs()
             api.watch = None
@@ -80,7 +89,9 @@ def test_an_expired_url_is_asked_for_again(api, make_source):
     assert make_source().fetch().release.version == 1
 
 
-def test_two_at_once_have_one_archive_between_them(api, make_source, shop):
+def test_two_at_once_have_one_archive_between_them(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     api.fail(api.slow(0.2), path="/blobs/")
     with ThreadPoolExecutor() as pool:
         sources = [make_source() for _ in range(4)]
@@ -91,7 +102,9 @@ def test_two_at_once_have_one_archive_between_them(api, make_source, shop):
     ]
 
 
-def test_a_slug_that_is_not_there_is_no_reason_to_end(api, make_source, shop):
+def test_a_slug_that_is_not_there_is_no_reason_to_end(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     known = make_source().fetch().release
     shop.release(processes={"web": "second"})
     api.fail(api.status(404), path="/slugs/")
@@ -100,12 +113,15 @@ def test_a_slug_that_is_not_there_is_no_reason_to_end(api, make_source, shop):
     assert "/slugs/" in str(fetched.failure)
 
 
-def test_a_newer_release_is_seen_while_a_slug_is_fetched_which_is_given_up(api, make_source, shop):
+def test_a_newer_release_is_seen_while_a_slug_is_fetched_which_is_given_up(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     source = make_source()
     source.fetch()
     shop.release(archive=os.urandom(200_000), processes=PROCESSES)
     source.now += 3600
     second = source.source.fetch().release
+    assert second is not None
     api.fail(api.drip(0.01), path="/blobs/")
     given_up = threading.Event()
     with ThreadPoolExecutor() as pool, until(given_up):
@@ -121,11 +137,17 @@ def test_a_newer_release_is_seen_while_a_slug_is_fetched_which_is_given_up(api, 
     assert os.path.exists(second.slug.location)
 
 
-def test_a_slug_that_comes_too_slowly_is_an_error_of_this_time(api, make_source, shop, monkeypatch):
+def test_a_slug_that_comes_too_slowly_is_an_error_of_this_time(
+    api: PlatformApi,
+    make_source: MakeSource,
+    shop: App,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("hsup.archives.download.MIN_RATE_SECONDS", 0.1)
     source = make_source(HSUP_SLUGS_MIN_RATE="99999999")
     shop.release(archive=os.urandom(200_000), processes=PROCESSES)
     release = source.source.fetch().release
+    assert release is not None
     api.fail(api.drip(0.01), path="/blobs/")
     with pytest.raises(DriverError, match="less than 99999999 bytes a second") as caught:
         source.source.fetch_slug(release)
@@ -133,8 +155,8 @@ def test_a_slug_that_comes_too_slowly_is_an_error_of_this_time(api, make_source,
 
 
 def test_a_release_that_was_fetched_without_its_slug_is_not_run_without_the_api(
-    api, make_source, shop
-):
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     source = make_source()
     first = source.fetch().release
     shop.release(processes={"web": "second"})

@@ -6,14 +6,19 @@ import pytest
 
 from hsup.errors import UsageError
 from hsup.model import Command, ProcessType
+from hsup_source_heroku.testing import App, PlatformApi
+from hsup_source_heroku.testing.platform_api import Seen
 
-from .following import PROCESSES, quantities
+from .following import PROCESSES, MakeSource, quantities
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_release_has_the_config_code_and_formation_of_the_platform(make_source):
+def test_a_release_has_the_config_code_and_formation_of_the_platform(
+    make_source: MakeSource,
+) -> None:
     fetched = make_source().fetch()
     release = fetched.release
+    assert release is not None
     assert (release.app, release.version, release.stack) == ("shop", 1, "heroku-24")
     assert release.config == {"NAME": "value"}
     assert release.processes[0] == ProcessType("web", Command(("serve $PORT",)), 2, "Standard-1X")
@@ -24,7 +29,7 @@ def test_a_release_has_the_config_code_and_formation_of_the_platform(make_source
     assert not fetched.warnings
 
 
-def test_the_newest_release_that_has_succeeded_is_run(make_source, shop):
+def test_the_newest_release_that_has_succeeded_is_run(make_source: MakeSource, shop: App) -> None:
     source = make_source()
     pending = shop.release(status="pending", config={"NAME": "later"})
     shop.release(status="failed", config={"NAME": "never"})
@@ -34,7 +39,9 @@ def test_the_newest_release_that_has_succeeded_is_run(make_source, shop):
     assert source.settled().config == {"NAME": "later"}
 
 
-def test_a_success_is_found_behind_two_hundred_failures(api, make_source, shop):
+def test_a_success_is_found_behind_two_hundred_failures(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     for _ in range(200):
         shop.release(status="failed")
     assert make_source().fetch().release.version == 1
@@ -42,7 +49,9 @@ def test_a_success_is_found_behind_two_hundred_failures(api, make_source, shop):
 
 
 @pytest.mark.usefixtures("shop")
-def test_what_has_not_changed_costs_one_304_each_time(api, make_source):
+def test_what_has_not_changed_costs_one_304_each_time(
+    api: PlatformApi, make_source: MakeSource
+) -> None:
     source = make_source()
     first = source.fetch().release
     before = len(api.requests)
@@ -52,7 +61,9 @@ def test_what_has_not_changed_costs_one_304_each_time(api, make_source):
     assert {one.path.rpartition("/")[2] for one in asked} == {"releases", "formation"}
 
 
-def test_an_api_that_gives_no_etags_is_followed_all_the_same(api, make_source, shop):
+def test_an_api_that_gives_no_etags_is_followed_all_the_same(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     api.without_etag = {200, 206}
     source = make_source()
     first = source.fetch().release
@@ -61,7 +72,7 @@ def test_an_api_that_gives_no_etags_is_followed_all_the_same(api, make_source, s
     assert source.settled().version == 2
 
 
-def test_the_formation_is_followed_without_a_release(make_source, shop):
+def test_the_formation_is_followed_without_a_release(make_source: MakeSource, shop: App) -> None:
     source = make_source()
     before = source.fetch().release
     shop.scale(web=1, worker=3)
@@ -70,7 +81,7 @@ def test_the_formation_is_followed_without_a_release(make_source, shop):
     assert after._replace(processes=()) == before._replace(processes=())
 
 
-def test_a_config_change_keeps_the_slug_where_it_is(make_source, shop):
+def test_a_config_change_keeps_the_slug_where_it_is(make_source: MakeSource, shop: App) -> None:
     source = make_source()
     before = source.fetch().release
     shop.release(config={"NAME": "other"})
@@ -79,7 +90,7 @@ def test_a_config_change_keeps_the_slug_where_it_is(make_source, shop):
     assert after.slug == before.slug
 
 
-def test_a_rollback_is_a_release(make_source, shop):
+def test_a_rollback_is_a_release(make_source: MakeSource, shop: App) -> None:
     source = make_source()
     source.fetch()
     shop.release(config={"NAME": "worse"}, processes={"web": "broken"})
@@ -90,11 +101,13 @@ def test_a_rollback_is_a_release(make_source, shop):
     assert release.process("worker") is not None
 
 
-def test_a_release_that_comes_while_another_is_read_leaves_no_mixture(api, make_source, shop):
+def test_a_release_that_comes_while_another_is_read_leaves_no_mixture(
+    api: PlatformApi, make_source: MakeSource, shop: App
+) -> None:
     """It arrives right after the config of the first one."""
     source = make_source()
 
-    def between(request):
+    def between(request: Seen) -> None:
         if request.path.endswith("/config-vars") and shop.releases[-1].version == 1:
             shop.release(config={"NAME": "second"}, processes={"web": "second"})
 
@@ -105,14 +118,18 @@ def test_a_release_that_comes_while_another_is_read_leaves_no_mixture(api, make_
 
 
 @pytest.mark.usefixtures("app")
-def test_an_application_without_a_release_is_waited_for(make_source):
+def test_an_application_without_a_release_is_waited_for(
+    make_source: MakeSource,
+) -> None:
     fetched = make_source().fetch()
     assert fetched.release is None
-    assert "git push heroku" in fetched.remedy
+    assert "git push heroku" in str(fetched.remedy)
 
 
 @pytest.mark.usefixtures("app")
-def test_a_first_release_is_looked_for_once_in_a_cadence(api, make_source):
+def test_a_first_release_is_looked_for_once_in_a_cadence(
+    api: PlatformApi, make_source: MakeSource
+) -> None:
     source = make_source()
     source.fetch()
     for _ in range(5):
@@ -121,7 +138,7 @@ def test_a_first_release_is_looked_for_once_in_a_cadence(api, make_source):
     assert len(api.requests) == 6
 
 
-def test_an_older_release_is_none(api, make_source, shop):
+def test_an_older_release_is_none(api: PlatformApi, make_source: MakeSource, shop: App) -> None:
     source = make_source()
     source.fetch()
     shop.release(config={"NAME": "second"})
@@ -135,6 +152,6 @@ def test_an_older_release_is_none(api, make_source, shop):
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "inf", "nan"])
-def test_a_cadence_that_is_none_is_refused(make_source, text):
+def test_a_cadence_that_is_none_is_refused(make_source: MakeSource, text: str) -> None:
     with pytest.raises(UsageError, match="HSUP_HEROKU_CADENCE"):
         make_source(HSUP_HEROKU_CADENCE=text)

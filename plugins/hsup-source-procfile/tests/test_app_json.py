@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,9 @@ JSON = st.recursive(
         ({"formation": {"web": {"size": "eco"}}}, AppJson(sizes={"web": "eco"})),
     ],
 )
-def test_names_quantities_and_sizes_are_read_and_the_rest_is_ignored(content, expected):
+def test_names_quantities_and_sizes_are_read_and_the_rest_is_ignored(
+    content: dict[str, Any], expected: AppJson
+) -> None:
     assert parse(json.dumps(content)) == (expected, ())
 
 
@@ -74,7 +77,7 @@ def test_names_quantities_and_sizes_are_read_and_the_rest_is_ignored(content, ex
         ),
     ],
 )
-def test_what_cannot_be_used_is_a_fault_with_its_place(text, message):
+def test_what_cannot_be_used_is_a_fault_with_its_place(text: str, message: str) -> None:
     _, faults = parse(text)
     assert [str(fault) for fault in faults] == [message]
     assert not faults[0].is_warning
@@ -87,13 +90,13 @@ def test_what_cannot_be_used_is_a_fault_with_its_place(text, message):
         ('{"a": ' + "1" * 5_000 + "}", "contains a number with too many digits"),
     ],
 )
-def test_json_that_python_refuses_to_read_is_a_fault(text, problem):
+def test_json_that_python_refuses_to_read_is_a_fault(text: str, problem: str) -> None:
     _, faults = parse(text)
     assert [fault.problem for fault in faults] == [problem]
 
 
 @pytest.mark.parametrize("name", ["", 3, "two\nlines", "\ud800"])
-def test_an_unusable_name_is_a_warning(name):
+def test_an_unusable_name_is_a_warning(name: str | int) -> None:
     app, faults = parse(json.dumps({"name": name}))
     assert app.name is None
     assert [str(fault) for fault in faults] == [
@@ -110,7 +113,7 @@ def test_an_unusable_name_is_a_warning(name):
         ("release", "the release phase runs once for every release"),
     ],
 )
-def test_a_quantity_that_nothing_can_have_is_a_warning(name, reason):
+def test_a_quantity_that_nothing_can_have_is_a_warning(name: str, reason: str) -> None:
     app = AppJson(quantities={"web": 1, name: 1})
     faults = list(unused_quantities(app, ["web", "release"]))
     assert [str(fault) for fault in faults] == [f'"quantity" of "{name}": is ignored: {reason}']
@@ -119,32 +122,32 @@ def test_a_quantity_that_nothing_can_have_is_a_warning(name, reason):
 
 @IMPORTING
 @given(JSON)
-def test_no_json_is_too_much_for_the_reader(content):
+def test_no_json_is_too_much_for_the_reader(content: object) -> None:
     app, _ = parse(json.dumps(content))
     assert all(0 <= quantity <= MAX_QUANTITY for quantity in app.quantities.values())
 
 
 @IMPORTING
 @given(st.text())
-def test_no_text_is_too_much_for_the_reader(text):
+def test_no_text_is_too_much_for_the_reader(text: str) -> None:
     app, faults = parse(text)
     assert faults or app == AppJson()
 
 
 @pytest.mark.parametrize("text", ["a\u200db", "a\u00a0b", "a\ue000b"], ids=ascii)
-def test_a_name_and_a_size_may_have_what_a_control_file_may(text):
+def test_a_name_and_a_size_may_have_what_a_control_file_may(text: str) -> None:
     content = {"name": text, "formation": {"web": {"size": text}}}
     assert parse(json.dumps(content)) == (AppJson(name=text, sizes={"web": text}), ())
 
 
 @pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "\ud800"], ids=ascii)
-def test_a_name_and_a_size_may_not_have_what_a_control_file_may_not(text):
+def test_a_name_and_a_size_may_not_have_what_a_control_file_may_not(text: str) -> None:
     app, faults = parse(json.dumps({"name": text, "formation": {"web": {"size": text}}}))
     assert app == AppJson()
     assert [one.place for one in faults] == ['"name"', '"size" of "web"']
 
 
-def test_of_what_is_wrong_very_often_only_the_first_is_told():
+def test_of_what_is_wrong_very_often_only_the_first_is_told() -> None:
     names = [f"web{number}" for number in range(40_000)]
     _, faults = parse(json.dumps({"formation": dict.fromkeys(names, 3)}))
     assert len(faults) == MOST_TOLD + 1
@@ -152,7 +155,7 @@ def test_of_what_is_wrong_very_often_only_the_first_is_told():
     assert not faults[-1].is_warning
 
 
-def test_to_name_types_that_are_none_takes_no_time(monkeypatch):
+def test_to_name_types_that_are_none_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
     monkeypatch.setattr("difflib.get_close_matches", lambda name, *_, **__: compared.append(name))
     app = AppJson(quantities=dict.fromkeys([f"web{number}" for number in range(40_000)], 1))

@@ -18,7 +18,7 @@ def faults_of(checked: Checked | None) -> list[str]:
     return [str(fault) for fault in checked.faults]
 
 
-def test_without_a_path_all_three_files_are_validated(tmp_path, settings):
+def test_without_a_path_all_three_files_are_validated(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "Procfile").write_text("web ./serve\nworker\n")
     (tmp_path / ".env").write_text("A=1\n=2\n")
     (tmp_path / "app.json").write_text('{"formation": {"web": {"quantity": -1}}}')
@@ -32,19 +32,21 @@ def test_without_a_path_all_three_files_are_validated(tmp_path, settings):
     ]
 
 
-def test_a_fault_of_a_whole_file_names_it(tmp_path, settings):
+def test_a_fault_of_a_whole_file_names_it(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "Procfile").write_text("web: ./serve\n")
     (tmp_path / "app.json").write_text("[]")
     assert faults_of(check(None, settings)) == ["app.json: must be an object, got a list"]
 
 
-def test_without_a_path_a_missing_procfile_is_a_source_error(settings):
+def test_without_a_path_a_missing_procfile_is_a_source_error(settings: Settings) -> None:
     with pytest.raises(SourceError, match=r"cannot read .*/Procfile: No such file or directory"):
         check(None, settings)
 
 
 @pytest.mark.parametrize("name", ["Procfile", "Procfile.dev", "shop.procfile"])
-def test_a_named_procfile_is_validated_by_itself(tmp_path, settings, name):
+def test_a_named_procfile_is_validated_by_itself(
+    tmp_path: Path, settings: Settings, name: str
+) -> None:
     (tmp_path / name).write_text("web:\n")
     (tmp_path / ".env").write_text("=2\n")
     checked = check(Path(name), settings)
@@ -52,7 +54,9 @@ def test_a_named_procfile_is_validated_by_itself(tmp_path, settings, name):
     assert faults_of(checked) == ['line 1: "web" must have a command']
 
 
-def test_a_named_directory_is_validated_with_its_three_files(tmp_path, settings):
+def test_a_named_directory_is_validated_with_its_three_files(
+    tmp_path: Path, settings: Settings
+) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "Procfile").write_text("web: ./serve\n")
     (tmp_path / "shop" / ".env").write_text("=2\n")
@@ -62,11 +66,13 @@ def test_a_named_directory_is_validated_with_its_three_files(tmp_path, settings)
 
 
 @pytest.mark.parametrize("name", ["new", "app.json", "Procfiles", "directory"])
-def test_what_is_no_procfile_is_left_to_others(tmp_path, settings, name):
+def test_what_is_no_procfile_is_left_to_others(
+    tmp_path: Path, settings: Settings, name: str
+) -> None:
     (tmp_path / "directory").mkdir()
     assert check(Path(name), settings) is None
 
 
-def test_a_named_procfile_that_is_not_there_is_a_source_error(settings):
+def test_a_named_procfile_that_is_not_there_is_a_source_error(settings: Settings) -> None:
     with pytest.raises(SourceError, match=r"cannot read .*/Procfile.dev: "):
         check(Path("Procfile.dev"), settings)

@@ -34,7 +34,7 @@ def messages_of(text: str) -> list[str]:
         ("URL=postgres://u:p@h/d?a=b", {"URL": "postgres://u:p@h/d?a=b"}),
     ],
 )
-def test_config_vars_are_read_literally(text, config):
+def test_config_vars_are_read_literally(text: str, config: dict[str, str]) -> None:
     assert parse(text) == (config, ())
 
 
@@ -49,11 +49,11 @@ def test_config_vars_are_read_literally(text, config):
         ("A=1\ns3cret\n", 'warning: line 2: has no "=" and is ignored'),
     ],
 )
-def test_a_faulty_line_is_told_by_its_number_and_never_shown(text, message):
+def test_a_faulty_line_is_told_by_its_number_and_never_shown(text: str, message: str) -> None:
     assert messages_of(text) == [message]
 
 
-def test_the_last_of_two_lines_with_one_name_counts():
+def test_the_last_of_two_lines_with_one_name_counts() -> None:
     config, _ = parse("A=first\nB=x\nA=second\n")
     assert config == {"A": "second", "B": "x"}
     assert messages_of("A=first\nB=x\nA=second\n") == [
@@ -61,14 +61,14 @@ def test_the_last_of_two_lines_with_one_name_counts():
     ]
 
 
-def test_a_line_without_an_equals_sign_sets_nothing():
+def test_a_line_without_an_equals_sign_sets_nothing() -> None:
     assert parse("A\nB=1\n")[0] == {"B": "1"}
 
 
 @settings(IMPORTING, max_examples=500)
 @given(st.lists(st.text(alphabet="AB1= \t'\"#\\$_x\x0b\u2028", max_size=12)))
 @example(["A='x # y'", 'B="x y"', "# c", "", "C=x#y", "D=x # y", "E=x\x0b"])
-def test_plain_lines_mean_what_the_library_takes_them_for(lines):
+def test_plain_lines_mean_what_the_library_takes_them_for(lines: list[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     config, faults = parse(text)
     assert parse(f"{text}LAST=a b") == ({**config, "LAST": "a b"}, faults)  # this one is not plain
@@ -77,7 +77,7 @@ def test_plain_lines_mean_what_the_library_takes_them_for(lines):
 @pytest.mark.parametrize(
     "text", ["A=1\n", "# c\n\nA='x y'\nB=\"#\"", "A=\nexport=postgres://h:1/?a=$b"]
 )
-def test_a_plain_file_is_read_without_the_library(text):
+def test_a_plain_file_is_read_without_the_library(text: str) -> None:
     program = f"import sys; from hsup_source_procfile.dotenv_file import parse; parse({text!r}); "
     program += "sys.exit('importlib.util' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -85,7 +85,7 @@ def test_a_plain_file_is_read_without_the_library(text):
 
 @IMPORTING
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r")))
-def test_no_text_is_too_much_for_the_parser(text):
+def test_no_text_is_too_much_for_the_parser(text: str) -> None:
     config, _ = parse(text)
     assert all(isinstance(value, str) for value in config.values())
 
@@ -97,7 +97,7 @@ def test_no_text_is_too_much_for_the_parser(text):
         st.text(alphabet=st.characters(exclude_characters="'\\\r\0", codec="utf-8")),
     )
 )
-def test_what_is_written_in_single_quotes_comes_back(config):
+def test_what_is_written_in_single_quotes_comes_back(config: dict[str, str]) -> None:
     text = "".join(f"{name}='{value}'\n" for name, value in config.items())
     assert parse(text) == (config, ())
 
@@ -105,7 +105,7 @@ def test_what_is_written_in_single_quotes_comes_back(config):
 @pytest.mark.parametrize(
     ("line", "is_warning"), [("A", True), ("B=1", True), ('C="x" y', False)], ids=repr
 )
-def test_of_what_is_wrong_very_often_only_the_first_is_told(line, is_warning):
+def test_of_what_is_wrong_very_often_only_the_first_is_told(line: str, is_warning: bool) -> None:
     lines = 1_000 + (line == "B=1")  # the first of those is none too many
     config, faults = parse("\n".join(["# first", *[line] * lines]) + "\n")
     assert config == ({"B": "1"} if line == "B=1" else {})

@@ -20,18 +20,24 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(directory=str(tmp_path), environ={})
 
 
-def test_it_applies_where_there_is_a_procfile(tmp_path, factory, settings):
+def test_it_applies_where_there_is_a_procfile(
+    tmp_path: Path, factory: SourceFactory, settings: Settings
+) -> None:
     assert factory.applies(settings) is Claim.NONE
     (tmp_path / "Procfile").write_text("")
     assert factory.applies(settings) is Claim.FOUND
 
 
-def test_a_directory_called_procfile_is_none(tmp_path, factory, settings):
+def test_a_directory_called_procfile_is_none(
+    tmp_path: Path, factory: SourceFactory, settings: Settings
+) -> None:
     (tmp_path / "Procfile").mkdir()
     assert factory.applies(settings) is Claim.NONE
 
 
-def test_it_makes_a_source_of_the_directory(tmp_path, factory, settings):
+def test_it_makes_a_source_of_the_directory(
+    tmp_path: Path, factory: SourceFactory, settings: Settings
+) -> None:
     (tmp_path / "Procfile").write_text("web: ./serve\n")
     assert factory.create(settings).fetch().release.process("web") is not None
     assert factory.check(None, settings).faults == ()
@@ -44,14 +50,14 @@ def loaded_after(code: str) -> set[str]:
     return set(result.stdout.split())
 
 
-def test_registering_loads_none_of_the_rest():
+def test_registering_loads_none_of_the_rest() -> None:
     loaded = loaded_after("import hsup_source_procfile.hooks")
     assert {name for name in loaded if name.startswith("hsup_source_procfile.")} == {
         "hsup_source_procfile.hooks"
     }
 
 
-def test_a_procfile_by_itself_is_fetched_without_what_is_heavy(tmp_path):
+def test_a_procfile_by_itself_is_fetched_without_what_is_heavy(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("web: ./serve\n")
     loaded = loaded_after(
         "from pathlib import Path; from hsup.api import Settings;"

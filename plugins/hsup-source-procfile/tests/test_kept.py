@@ -40,7 +40,7 @@ def kept_files(settings: Settings) -> list[str]:
     return [os.path.join(directory, name) for name in os.listdir(directory)]
 
 
-def test_what_was_kept_is_the_same_release_after_a_restart(settings):
+def test_what_was_kept_is_the_same_release_after_a_restart(settings: Settings) -> None:
     source = ProcfileSource(settings)
     release = release_of(source)
     source.keep(release)
@@ -48,7 +48,9 @@ def test_what_was_kept_is_the_same_release_after_a_restart(settings):
     assert again.kept() == again.fetch().release == release
 
 
-def test_a_directory_that_was_made_again_is_the_one_that_is_run(settings, tmp_path):
+def test_a_directory_that_was_made_again_is_the_one_that_is_run(
+    settings: Settings, tmp_path: Path
+) -> None:
     source = ProcfileSource(settings)
     source.keep(release_of(source))
     os.rename(settings.directory, tmp_path / "before")
@@ -56,7 +58,7 @@ def test_a_directory_that_was_made_again_is_the_one_that_is_run(settings, tmp_pa
     assert ProcfileSource(settings).kept().slug.inode == os.stat(settings.directory).st_ino
 
 
-def test_it_is_for_the_user_alone_and_nothing_is_in_the_directory(settings):
+def test_it_is_for_the_user_alone_and_nothing_is_in_the_directory(settings: Settings) -> None:
     before = sorted(os.listdir(settings.directory))
     source = ProcfileSource(settings)
     source.keep(release_of(source))
@@ -66,15 +68,15 @@ def test_it_is_for_the_user_alone_and_nothing_is_in_the_directory(settings):
     assert sorted(os.listdir(settings.directory)) == before
 
 
-def test_each_directory_has_its_own(settings, tmp_path):
+def test_each_directory_has_its_own(settings: Settings, tmp_path: Path) -> None:
     source = ProcfileSource(settings)
     source.keep(release_of(source))
     assert ProcfileSource(settings._replace(directory=str(tmp_path / "other"))).kept() is None
 
 
 def test_no_more_is_kept_than_of_a_hundred_directories_and_nothing_of_others_is_touched(
-    settings, tmp_path
-):
+    settings: Settings, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     state.mkdir()
     (state / "mine.json").write_text("{}")
@@ -93,13 +95,15 @@ def test_no_more_is_kept_than_of_a_hundred_directories_and_nothing_of_others_is_
     assert source.kept() is not None
 
 
-def test_another_hsup_in_the_directory_keeps_its_release_meanwhile(settings, monkeypatch):
+def test_another_hsup_in_the_directory_keeps_its_release_meanwhile(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The other one runs after this one has written its file, and before it renames it."""
     source, other = ProcfileSource(settings), ProcfileSource(settings)
     release = release_of(source)
     fsync = os.fsync
 
-    def meet(descriptor):
+    def meet(descriptor: int) -> None:
         monkeypatch.setattr(os, "fsync", fsync)
         other.keep(release._replace(version=7))
         assert other.kept().version == 7
@@ -111,8 +115,10 @@ def test_another_hsup_in_the_directory_keeps_its_release_meanwhile(settings, mon
     assert len(kept_files(settings)) == 1
 
 
-def test_nothing_is_left_of_what_cannot_be_kept(settings, monkeypatch):
-    def fail(_descriptor):
+def test_nothing_is_left_of_what_cannot_be_kept(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     source = ProcfileSource(settings)
@@ -154,15 +160,19 @@ def replace_kept(settings: Settings, content: str) -> Release | None:
 
 
 @pytest.mark.parametrize("content", [*BROKEN, *(json.dumps({**GOOD, **odd}) for odd in ODD)])
-def test_what_is_broken_is_removed(settings, content, caplog):
+def test_what_is_broken_is_removed(
+    settings: Settings, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
     assert replace_kept(settings, content) is None
     assert kept_files(settings) == []
     assert caplog.messages[0].startswith("removed ")
     assert caplog.messages[0].endswith(".json, which is damaged")
 
 
-def test_what_is_broken_and_cannot_be_removed_is_ignored(settings, caplog, monkeypatch):
-    def refuse(_path):
+def test_what_is_broken_and_cannot_be_removed_is_ignored(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(os, "unlink", refuse)
@@ -171,18 +181,18 @@ def test_what_is_broken_and_cannot_be_removed_is_ignored(settings, caplog, monke
     assert caplog.messages[0].endswith(".json, which is damaged: Permission denied")
 
 
-def test_what_a_broken_one_is_made_of_is_good(settings):
+def test_what_a_broken_one_is_made_of_is_good(settings: Settings) -> None:
     assert replace_kept(settings, json.dumps(GOOD)).processes[0].command.words == ("./web",)
 
 
-def test_a_directory_that_cannot_be_written_is_told(settings, tmp_path):
+def test_a_directory_that_cannot_be_written_is_told(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     source = ProcfileSource(settings)
     with pytest.raises(SourceError, match="set HSUP_PROCFILE_DIR to a writable directory"):
         source.keep(release_of(source))
 
 
-def test_what_cannot_be_read_now_stays_kept(settings):
+def test_what_cannot_be_read_now_stays_kept(settings: Settings) -> None:
     """If too many files are open, for example: the next start can read it."""
     source = ProcfileSource(settings)
     release = release_of(source)

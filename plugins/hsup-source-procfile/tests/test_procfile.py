@@ -27,14 +27,14 @@ def messages_of(text: str) -> list[str]:
     return [f"{'warning: ' if fault.is_warning else ''}{fault}" for fault in faults]
 
 
-def test_a_line_is_a_process_type_with_a_shell_line_and_one_dyno():
+def test_a_line_is_a_process_type_with_a_shell_line_and_one_dyno() -> None:
     processes, faults = parse("web: python3 web.py --port $PORT | tee log\n")
     command = Command(words=("python3 web.py --port $PORT | tee log",))
     assert processes == (ProcessType(name="web", command=command, quantity=1),)
     assert faults == ()
 
 
-def test_the_release_phase_has_no_dyno():
+def test_the_release_phase_has_no_dyno() -> None:
     processes, _ = parse("release: ./migrate\nweb: ./serve")
     assert [(process.name, process.quantity) for process in processes] == [
         ("release", 0),
@@ -42,17 +42,17 @@ def test_the_release_phase_has_no_dyno():
     ]
 
 
-def test_comments_empty_lines_and_indentation_are_nothing_special():
+def test_comments_empty_lines_and_indentation_are_nothing_special() -> None:
     text = "# what runs\n\n   \t\n  # more\n\t web: ./serve # not a comment  \nworker-2:\t./work"
     assert commands_of(text) == {"web": "./serve # not a comment", "worker-2": "./work"}
     assert messages_of(text) == []
 
 
-def test_a_command_may_have_colons_and_names_in_it():
+def test_a_command_may_have_colons_and_names_in_it() -> None:
     assert commands_of("web: env A=1 web: x: y") == {"web": "env A=1 web: x: y"}
 
 
-def test_a_name_of_63_characters_is_fine():
+def test_a_name_of_63_characters_is_fine() -> None:
     assert messages_of(f"{'a' * 63}: ./serve") == []
 
 
@@ -107,7 +107,9 @@ def test_a_name_of_63_characters_is_fine():
         ),
     ],
 )
-def test_what_one_format_only_accepts_is_accepted_with_a_warning(line, name, command, warnings):
+def test_what_one_format_only_accepts_is_accepted_with_a_warning(
+    line: str, name: str, command: str, warnings: list[str]
+) -> None:
     assert commands_of(line) == {name: command}
     assert messages_of(line) == [f"warning: line 1: {warning}" for warning in warnings]
 
@@ -126,13 +128,15 @@ def test_what_one_format_only_accepts_is_accepted_with_a_warning(line, name, com
         (f"{'a' * 129}: x", "a name must have at most 128 characters, got 129"),
     ],
 )
-def test_a_line_that_neither_format_accepts_is_a_fault_with_its_number(line, problem):
+def test_a_line_that_neither_format_accepts_is_a_fault_with_its_number(
+    line: str, problem: str
+) -> None:
     text = f"first: ok\n\n{line}\nlast: ok\n"
     assert messages_of(text) == [f"line 3: {problem}"]
     assert commands_of(text) == {"first": "ok", "last": "ok"}
 
 
-def test_the_last_of_two_lines_with_one_name_counts():
+def test_the_last_of_two_lines_with_one_name_counts() -> None:
     text = "web: old\nworker: x\nweb: new\n"
     assert commands_of(text) == {"web": "new", "worker": "x"}
     assert messages_of(text) == [
@@ -141,18 +145,18 @@ def test_the_last_of_two_lines_with_one_name_counts():
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# web: ./serve\n"])
-def test_a_procfile_without_a_process_is_a_fault(text):
+def test_a_procfile_without_a_process_is_a_fault(text: str) -> None:
     assert messages_of(text) == ['Procfile has no process type; write a line like "web: command"']
 
 
 @given(st.text())
-def test_no_text_is_too_much_for_the_parser(text):
+def test_no_text_is_too_much_for_the_parser(text: str) -> None:
     processes, faults = parse(text)
     assert processes or faults
 
 
 @given(st.text(alphabet="aB-_:# \t\n"))
-def test_names_that_are_read_are_unique_and_within_the_limit(text):
+def test_names_that_are_read_are_unique_and_within_the_limit(text: str) -> None:
     processes, _ = parse(text)
     names = [process.name for process in processes]
     assert len(set(names)) == len(names)
@@ -160,21 +164,21 @@ def test_names_that_are_read_are_unique_and_within_the_limit(text):
 
 
 @given(st.dictionaries(NAMES, COMMANDS, min_size=1), st.sampled_from([": ", ":\t", ":   "]))
-def test_what_is_written_as_valid_comes_back(commands, separator):
+def test_what_is_written_as_valid_comes_back(commands: dict[str, str], separator: str) -> None:
     text = "\n".join(f"{name}{separator}{command}" for name, command in commands.items())
     assert commands_of(text) == commands
     assert all(message.startswith("warning: ") for message in messages_of(text))
 
 
 @pytest.mark.parametrize(("line", "is_warning"), [("=", False), ("Web: serve", True)], ids=repr)
-def test_of_what_is_wrong_very_often_only_the_first_is_told(line, is_warning):
+def test_of_what_is_wrong_very_often_only_the_first_is_told(line: str, is_warning: bool) -> None:
     _, faults = parse(f"{line}\n" * 1_000)
     assert len(faults) == MOST_TOLD + 1
     assert str(faults[-1]).endswith(" more like these are not shown")
     assert {one.is_warning for one in faults} == {is_warning}
 
 
-def test_there_are_no_more_process_types_than_in_a_control_file():
+def test_there_are_no_more_process_types_than_in_a_control_file() -> None:
     lines = [f"web{number}: serve" for number in range(MAX_PROCESSES)]
     assert len(parse("\n".join(lines))[0]) == MAX_PROCESSES
     processes, (fault,) = parse("\n".join([*lines, "one: more"]))

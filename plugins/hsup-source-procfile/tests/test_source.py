@@ -33,7 +33,9 @@ def inode_of(directory: Path) -> int:
     return directory.stat().st_ino
 
 
-def test_a_directory_with_only_a_procfile_is_a_release(directory, source):
+def test_a_directory_with_only_a_procfile_is_a_release(
+    directory: Path, source: ProcfileSource
+) -> None:
     fetched = source.fetch()
     assert fetched.release == Release(
         app="shop",
@@ -48,7 +50,7 @@ def test_a_directory_with_only_a_procfile_is_a_release(directory, source):
     assert fetched.warnings == ()
 
 
-def test_the_three_files_together_are_a_release(directory, source):
+def test_the_three_files_together_are_a_release(directory: Path, source: ProcfileSource) -> None:
     (directory / "Procfile").write_text("release: ./migrate\nweb: ./serve\nworker: ./work\n")
     (directory / ".env").write_text("A=1\n")
     formation = {
@@ -67,19 +69,21 @@ def test_the_three_files_together_are_a_release(directory, source):
     assert sizes == {"release": "performance-m", "web": "eco", "worker": None}
 
 
-def test_a_quantity_of_the_release_phase_does_not_count(directory, source):
+def test_a_quantity_of_the_release_phase_does_not_count(
+    directory: Path, source: ProcfileSource
+) -> None:
     (directory / "Procfile").write_text("release: ./migrate\n")
     (directory / "app.json").write_text('{"formation": {"release": {"quantity": 3}}}')
     assert source.fetch().release.process("release").quantity == 0
 
 
-def test_the_name_that_the_user_gave_is_the_one_of_the_app(directory):
+def test_the_name_that_the_user_gave_is_the_one_of_the_app(directory: Path) -> None:
     (directory / "app.json").write_text('{"name": "store"}')
     source = ProcfileSource(Settings(directory=str(directory), environ={}, app="mine"))
     assert source.fetch().release.app == "mine"
 
 
-def test_the_version_counts_contents(directory, source):
+def test_the_version_counts_contents(directory: Path, source: ProcfileSource) -> None:
     assert source.fetch().release.version == 1
     assert source.fetch().release.version == 1
     (directory / ".env").write_text("A=1\n")
@@ -92,7 +96,9 @@ def test_the_version_counts_contents(directory, source):
     assert source.fetch().release.version == 3
 
 
-def test_warnings_name_their_file_and_keep_nothing_from_running(directory, source):
+def test_warnings_name_their_file_and_keep_nothing_from_running(
+    directory: Path, source: ProcfileSource
+) -> None:
     (directory / "Procfile").write_text("web ./serve\n")
     (directory / ".env").write_text("A\n")
     (directory / "app.json").write_text('{"formation": {"clock": {"quantity": 1}}}')
@@ -105,14 +111,16 @@ def test_warnings_name_their_file_and_keep_nothing_from_running(directory, sourc
     )
 
 
-def test_a_faulty_first_procfile_is_no_release(directory, source):
+def test_a_faulty_first_procfile_is_no_release(directory: Path, source: ProcfileSource) -> None:
     (directory / "Procfile").write_text("web:\n")
     fetched = source.fetch()
     assert fetched.release is None
     assert str(fetched.rejected) == 'cannot read Procfile: line 1: "web" must have a command'
 
 
-def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(directory, source):
+def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(
+    directory: Path, source: ProcfileSource
+) -> None:
     good = source.fetch().release
     (directory / "Procfile").write_text("web: ./new\nworker\n")
     for _ in range(2):
@@ -144,12 +152,16 @@ def test_a_faulty_edit_leaves_the_last_good_release_until_it_is_corrected(direct
         ("Procfile", "#" * 2_000_000, "cannot read Procfile: must not be larger than 1 MiB"),
     ],
 )
-def test_a_rejection_names_the_file_at_fault(directory, source, file, content, message):
+def test_a_rejection_names_the_file_at_fault(
+    directory: Path, source: ProcfileSource, file: str, content: str, message: str
+) -> None:
     (directory / file).write_text(content)
     assert str(source.fetch().rejected).startswith(message)
 
 
-def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(directory, source):
+def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(
+    directory: Path, source: ProcfileSource
+) -> None:
     (directory / "Procfile").write_text("web ./serve\nworker\n")
     (directory / ".env").write_text("=x\n")
     rejected = source.fetch().rejected
@@ -158,7 +170,9 @@ def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(directory, sour
 
 
 @pytest.mark.parametrize("file", ["Procfile", ".env", "app.json"])
-def test_a_file_that_cannot_be_opened_is_a_source_error(directory, source, file):
+def test_a_file_that_cannot_be_opened_is_a_source_error(
+    directory: Path, source: ProcfileSource, file: str
+) -> None:
     source.fetch()
     path = directory / file
     path.unlink(missing_ok=True)
@@ -168,7 +182,9 @@ def test_a_file_that_cannot_be_opened_is_a_source_error(directory, source, file)
         source.fetch()
 
 
-def test_a_deleted_procfile_is_a_source_error_and_may_come_back(directory, source):
+def test_a_deleted_procfile_is_a_source_error_and_may_come_back(
+    directory: Path, source: ProcfileSource
+) -> None:
     good = source.fetch().release
     text = (directory / "Procfile").read_text()
     (directory / "Procfile").unlink()
@@ -180,8 +196,8 @@ def test_a_deleted_procfile_is_a_source_error_and_may_come_back(directory, sourc
 
 @pytest.mark.parametrize("file", ["Procfile", ".env", "app.json"])
 def test_a_fifo_in_place_of_a_file_is_rejected_and_the_last_release_goes_on(
-    directory, source, file
-):
+    directory: Path, source: ProcfileSource, file: str
+) -> None:
     good = source.fetch().release
     (directory / file).unlink(missing_ok=True)
     os.mkfifo(directory / file)
@@ -190,7 +206,9 @@ def test_a_fifo_in_place_of_a_file_is_rejected_and_the_last_release_goes_on(
     assert str(fetched.rejected) == f"cannot read {file}: must be a file, got a FIFO"
 
 
-def test_a_virtual_environment_called_dot_env_is_no_config(directory, source):
+def test_a_virtual_environment_called_dot_env_is_no_config(
+    directory: Path, source: ProcfileSource
+) -> None:
     (directory / ".env").mkdir()
     assert source.fetch().release.config == {}
 
@@ -204,9 +222,9 @@ def test_a_virtual_environment_called_dot_env_is_no_config(directory, source):
     ],
 )
 def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(
-    directory, source, file, content
-):
-    async def edit():
+    directory: Path, source: ProcfileSource, file: str, content: str
+) -> None:
+    async def edit() -> tuple[Release | None, Release | None]:
         changes = source.changes()
         async with asyncio.timeout(LONG_ENOUGH_SECONDS):
             await anext(changes)
@@ -221,8 +239,10 @@ def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(
     assert first != second
 
 
-def test_a_procfile_that_an_editor_replaces_is_told(directory, source):
-    async def replace():
+def test_a_procfile_that_an_editor_replaces_is_told(
+    directory: Path, source: ProcfileSource
+) -> None:
+    async def replace() -> None:
         changes = source.changes()
         async with asyncio.timeout(LONG_ENOUGH_SECONDS):
             await anext(changes)
@@ -235,14 +255,18 @@ def test_a_procfile_that_an_editor_replaces_is_told(directory, source):
     assert str(source.fetch().release.process("web").command) == "./other"
 
 
-def test_the_same_files_in_a_directory_made_again_are_a_new_release(directory, source):
+def test_the_same_files_in_a_directory_made_again_are_a_new_release(
+    directory: Path, source: ProcfileSource
+) -> None:
     first = source.fetch().release
+    assert first is not None
     for _ in range(3):  # an inode that is free again is given to the next directory
         procfile = (directory / "Procfile").read_text()
         shutil.rmtree(directory)
         directory.mkdir()
         (directory / "Procfile").write_text(procfile)
         last, first = first, source.fetch().release
+        assert first is not None
         assert first.version == last.version + 1
         assert not first.differs_in_scale_only(last)
         assert first.slug.inode == inode_of(directory) != last.slug.inode
@@ -255,7 +279,9 @@ def times_open(directory: os.stat_result) -> int:
     return sum(os.path.samestat(os.stat(path), directory) for path in paths if os.path.exists(path))
 
 
-def test_the_directory_of_the_accepted_release_is_held_while_the_next_is_faulty(directory, source):
+def test_the_directory_of_the_accepted_release_is_held_while_the_next_is_faulty(
+    directory: Path, source: ProcfileSource
+) -> None:
     source.fetch()
     accepted = directory.stat()
     shutil.rmtree(directory)
@@ -270,7 +296,9 @@ def test_the_directory_of_the_accepted_release_is_held_while_the_next_is_faulty(
         assert (times_open(accepted), times_open(directory.stat())) == (0, 1)
 
 
-def test_the_directory_of_the_kept_release_is_held_while_there_is_no_procfile(directory, tmp_path):
+def test_the_directory_of_the_kept_release_is_held_while_there_is_no_procfile(
+    directory: Path, tmp_path: Path
+) -> None:
     environ = {"HSUP_PROCFILE_DIR": str(tmp_path / "state")}
     before, source = (ProcfileSource(Settings(str(directory), environ)) for _ in range(2))
     release = before.fetch().release
@@ -284,13 +312,15 @@ def test_the_directory_of_the_kept_release_is_held_while_there_is_no_procfile(di
         assert times_open(directory.stat()) == 1 + 1
 
 
-def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(directory, tmp_path):
+def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(
+    directory: Path, tmp_path: Path
+) -> None:
     other, link = tmp_path / "other", tmp_path / "current"
     shutil.copytree(directory, other)
     link.symlink_to(directory)
     source = ProcfileSource(Settings(directory=str(link), environ={}))
 
-    async def turn():
+    async def turn() -> tuple[Release | None, Release | None, Release | None]:
         changes = source.changes()
         async with asyncio.timeout(LONG_ENOUGH_SECONDS):
             await anext(changes)
@@ -309,7 +339,7 @@ def test_a_link_that_is_turned_is_told_and_leads_to_a_new_release(directory, tmp
     assert (second.version, str(third.process("web").command)) == (2, "./third")
 
 
-def test_a_directory_that_is_gone_is_an_error(directory, source):
+def test_a_directory_that_is_gone_is_an_error(directory: Path, source: ProcfileSource) -> None:
     directory.rename(directory.with_name("moved"))
     with pytest.raises(SourceError, match=f"cannot read {directory}: No such file"):
         source.fetch()

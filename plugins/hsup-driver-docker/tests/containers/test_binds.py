@@ -66,7 +66,9 @@ def bind(host: Path | str, *, read_only: bool = True) -> Bind:
 
 
 @pytest.mark.parametrize(("information", "options"), [(OLD, None), (NEW, RECURSIVELY)])
-def test_what_is_mounted_below_is_read_only_too_where_the_engine_can(information, options):
+def test_what_is_mounted_below_is_read_only_too_where_the_engine_can(
+    information: dict[str, Any], options: dict[str, bool | str] | None
+) -> None:
     (made,) = mounts(information, bind("/srv"))
     assert made["ReadOnly"]
     assert made.get("BindOptions") == options
@@ -82,19 +84,19 @@ def test_what_is_mounted_below_is_read_only_too_where_the_engine_can(information
     ],
     ids=["kernel", "no kernel", "runtime", "feature"],
 )
-def test_an_engine_is_not_asked_for_what_it_would_refuse(lack):
+def test_an_engine_is_not_asked_for_what_it_would_refuse(lack: dict[str, Any]) -> None:
     (made,) = mounts(NEW | lack, bind("/srv"))
     assert "BindOptions" not in made
 
 
 @pytest.mark.parametrize("host", ["/", "/var/lib", "/var/lib/docker/volumes/x"])
-def test_a_path_that_has_the_engines_own_directory_cannot_be_private(host):
+def test_a_path_that_has_the_engines_own_directory_cannot_be_private(host: str) -> None:
     (made,) = mounts(NEW, bind(host))
     assert made["ReadOnly"]
     assert "BindOptions" not in made
 
 
-def test_a_path_to_write_to_is_asked_for_as_ever():
+def test_a_path_to_write_to_is_asked_for_as_ever() -> None:
     (made,) = mounts(NEW, bind("/srv", read_only=False))
     assert "BindOptions" not in made
     assert not made["ReadOnly"]

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -49,7 +49,9 @@ def executed(init: subprocess.Popen[str], body: Mapping[str, Any]) -> subprocess
 
 
 @pytest.mark.parametrize("script", [inside.signal_all, inside.end_all])
-def test_a_signal_waits_for_the_program_to_begin(late_init, script):
+def test_a_signal_waits_for_the_program_to_begin(
+    late_init: subprocess.Popen[str], script: Callable[..., Any]
+) -> None:
     with executed(late_init, script(signal.SIGTERM)) as sent:
         assert sent.poll() is None
         print("begin", file=late_init.stdin, flush=True)
@@ -58,13 +60,17 @@ def test_a_signal_waits_for_the_program_to_begin(late_init, script):
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGRTMIN + 5, signal.SIGRTMAX])
-def test_any_signal_may_be_sent_by_its_number(late_init, number):
+def test_any_signal_may_be_sent_by_its_number(
+    late_init: subprocess.Popen[str], number: signal.Signals | int
+) -> None:
     print("begin", file=late_init.stdin, flush=True)
     with executed(late_init, inside.signal_all(number)) as sent:
         assert sent.stdout.readline() == "told\n"
         assert late_init.stdout.readline() == f"{-number}\n"
 
 
-def test_a_signal_to_a_command_that_has_not_begun_is_not_told_as_sent(late_init):
+def test_a_signal_to_a_command_that_has_not_begun_is_not_told_as_sent(
+    late_init: subprocess.Popen[str],
+) -> None:
     with executed(late_init, inside.signal_marked(signal.SIGTERM, inside.new_mark())) as sent:
         assert sent.stdout.read() == ""

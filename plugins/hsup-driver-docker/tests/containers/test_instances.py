@@ -26,7 +26,7 @@ def registry(environ: Mapping[str, str]) -> Iterator[Callable[..., InstanceRegis
     """Return a maker of registries, which are closed at the end."""
     made = []
 
-    def make(engine=ENGINE):
+    def make(engine: str = ENGINE) -> InstanceRegistry:
         made.append(InstanceRegistry(environ, engine))
         return made[-1]
 
@@ -46,19 +46,23 @@ def dead(environ: Mapping[str, str]) -> str:
     return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
 
 
-def test_hsups_of_a_directory_have_one_registry_and_each_an_id_of_its_own(registry):
+def test_hsups_of_a_directory_have_one_registry_and_each_an_id_of_its_own(
+    registry: Callable[..., InstanceRegistry],
+) -> None:
     one, other = registry(), registry()
     assert one.id == other.id
     assert one.instance != other.instance
 
 
-def test_what_a_living_hsup_has_is_not_inherited(registry):
+def test_what_a_living_hsup_has_is_not_inherited(registry: Callable[..., InstanceRegistry]) -> None:
     one, other = registry(), registry()
     assert not one.adopt(other.owner)
     assert not one.adopt(one.owner)
 
 
-def test_what_a_dead_hsup_had_is_inherited_by_one(environ, registry):
+def test_what_a_dead_hsup_had_is_inherited_by_one(
+    environ: dict[str, str], registry: Callable[..., InstanceRegistry]
+) -> None:
     owner = dead(environ)
     one, other = registry(), registry()
     assert one.adopt(owner)
@@ -66,7 +70,9 @@ def test_what_a_dead_hsup_had_is_inherited_by_one(environ, registry):
     assert not other.adopt(owner)
 
 
-def test_what_was_inherited_and_stays_is_inherited_again(environ, registry):
+def test_what_was_inherited_and_stays_is_inherited_again(
+    environ: dict[str, str], registry: Callable[..., InstanceRegistry]
+) -> None:
     owner = dead(environ)
     one = registry()
     assert one.adopt(owner)
@@ -74,7 +80,9 @@ def test_what_was_inherited_and_stays_is_inherited_again(environ, registry):
     assert registry().adopt(owner)
 
 
-def test_what_was_given_up_is_inherited_by_another(environ, registry):
+def test_what_was_given_up_is_inherited_by_another(
+    environ: dict[str, str], registry: Callable[..., InstanceRegistry]
+) -> None:
     owner = dead(environ)
     one, other = registry(), registry()
     assert one.adopt(owner)
@@ -84,11 +92,15 @@ def test_what_was_given_up_is_inherited_by_another(environ, registry):
     assert owner not in one.owners
 
 
-def test_hsups_of_another_engine_are_another_registry(registry):
+def test_hsups_of_another_engine_are_another_registry(
+    registry: Callable[..., InstanceRegistry],
+) -> None:
     assert registry().id != registry("tcp://10.0.0.1:2375").id
 
 
-def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(environ, registry):
+def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(
+    environ: dict[str, str], registry: Callable[..., InstanceRegistry]
+) -> None:
     one, other = registry(), registry()
     owners = [one.owner, other.owner, dead(environ)]
     assert not any(one.has_left(owner) for owner in owners)
@@ -99,19 +111,23 @@ def test_one_that_has_left_is_told_from_those_that_are_dead_or_alive(environ, re
 
 
 @pytest.mark.parametrize("owner", ["", "other/0123456789ab", "{id}/", "{id}/../../etc/passwd"])
-def test_what_is_not_of_this_registry_is_nobodys_business(registry, owner):
+def test_what_is_not_of_this_registry_is_nobodys_business(
+    registry: Callable[..., InstanceRegistry], owner: str
+) -> None:
     one = registry()
     assert not one.adopt(owner.format(id=one.id))
     assert not one.has_left(owner.format(id=one.id))
 
 
-def test_nothing_is_left_of_one_that_has_left(registry):
+def test_nothing_is_left_of_one_that_has_left(registry: Callable[..., InstanceRegistry]) -> None:
     one = registry()
     one.leave(set())
     assert os.listdir(f"{one.directory}/instances") == []
 
 
-def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(registry):
+def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(
+    registry: Callable[..., InstanceRegistry],
+) -> None:
     going = Path(registry().directory) / "0123456789ab.going"
     going.mkdir()
     (going / "lock").touch()
@@ -119,7 +135,9 @@ def test_what_a_killed_hsup_had_half_forgotten_is_removed_by_the_next(registry):
     assert not going.exists()
 
 
-def test_a_directory_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
+def test_a_directory_that_cannot_be_written_is_an_error_that_says_what_to_set(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DriverError, match=r"cannot write to the directory .*; set HSUP_DOCKER_DIR"):
         InstanceRegistry({"HSUP_DOCKER_DIR": str(tmp_path / "file/docker")}, ENGINE)

@@ -32,7 +32,7 @@ def answering(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         listening.listen()
         asked = []
 
-        def answer(with_what):
+        def answer(with_what: bytes) -> None:
             while True:
                 try:
                     connected, _ = listening.accept()
@@ -42,7 +42,7 @@ def answering(tmp_path: Path) -> Iterator[Callable[..., Any]]:
                     asked.append(connected.recv(1 << 16).split(b" HTTP")[0].decode())
                     connected.sendall(with_what)
 
-        def start(with_what):
+        def start(with_what: bytes) -> tuple[Engine, list[str]]:
             threading.Thread(target=answer, args=[with_what], daemon=True).start()
             return Engine(Connection(find({"DOCKER_HOST": f"unix://{tmp_path}/sock"}))), asked
 
@@ -53,13 +53,15 @@ def answering(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 @pytest.mark.parametrize(
     ("header", "condition"), [(DOCKER, "removed"), (PODMAN, "next-exit")], ids=["docker", "podman"]
 )
-def test_an_end_is_waited_for_where_its_status_is_told(answering, header, condition):
+def test_an_end_is_waited_for_where_its_status_is_told(
+    answering: Callable[..., Any], header: bytes, condition: str
+) -> None:
     engine, asked = answering(header + b'{"Id": "c1"}')
     engine.removal(engine.create("name", {})).socket.close()
     assert asked[1] == f"POST /containers/c1/wait?condition=%{condition.encode().hex('%')}"
 
 
-def test_a_query_says_to_others_what_was_asked(answering):
+def test_a_query_says_to_others_what_was_asked(answering: Callable[..., Any]) -> None:
     engine, asked = answering(DOCKER + b"[]")
     labels = {"shop & co": "é=%2F+ /?#\n"}
     assert engine.images(labels) == []
@@ -67,12 +69,14 @@ def test_a_query_says_to_others_what_was_asked(answering):
     assert [json.loads(one) for one in query["filters"]] == [{"label": ["shop & co=é=%2F+ /?#\n"]}]
 
 
-def test_a_container_that_podman_knows_no_processes_of_has_none(answering):
+def test_a_container_that_podman_knows_no_processes_of_has_none(
+    answering: Callable[..., Any],
+) -> None:
     engine, _ = answering(PODMAN + b"null")
     assert engine.count("c1") == 0
 
 
-def test_an_answer_that_says_nothing_is_one_that_was_cut(answering):
+def test_an_answer_that_says_nothing_is_one_that_was_cut(answering: Callable[..., Any]) -> None:
     engine, _ = answering(DOCKER)
     with pytest.raises(EngineAway, match=r"cannot reach .*: the connection was cut"):
         engine.state("c1")

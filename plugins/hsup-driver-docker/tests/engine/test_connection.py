@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ssl.SSLContext]:
     """Make Python as strict as 3.13, and return its default context."""
     usual = ssl.create_default_context
 
-    def create(**options):
+    def create(**options: Any) -> ssl.SSLContext:
         context = usual(**options)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
@@ -66,8 +67,8 @@ def shake_hands(client_context: ssl.SSLContext, certificates: Path) -> None:
 
 
 def test_an_authority_without_key_usage_is_believed_also_by_a_python_that_is_strict(
-    strict, certificates
-):
+    strict: Callable[..., ssl.SSLContext], certificates: Path
+) -> None:
     authority = str(certificates / "ca.pem")
     with pytest.raises(ssl.SSLCertVerificationError, match=r"(?i)key usage"):
         shake_hands(strict(cafile=authority), certificates)

@@ -34,29 +34,29 @@ def context(home: Path, name: str, host: str) -> Path:
     return home / ".docker/contexts/tls" / key / "docker"
 
 
-def test_without_any_variable_it_is_the_local_socket(home):
+def test_without_any_variable_it_is_the_local_socket(home: Path) -> None:
     assert find({"HOME": str(home)}) == Endpoint("unix:///var/run/docker.sock")
 
 
-def test_docker_host_comes_first(home):
+def test_docker_host_comes_first(home: Path) -> None:
     context(home, "there", "tcp://10.0.0.1:2375")
     environ = {"HOME": str(home), "DOCKER_CONTEXT": "there", "DOCKER_HOST": "unix:///x.sock"}
     assert find(environ).path == "/x.sock"
 
 
-def test_a_context_is_chosen_by_its_variable(home):
+def test_a_context_is_chosen_by_its_variable(home: Path) -> None:
     context(home, "there", "tcp://10.0.0.1:2375")
     assert find({"HOME": str(home), "DOCKER_CONTEXT": "there"}).address == "tcp://10.0.0.1:2375"
 
 
-def test_the_current_context_is_used(home):
+def test_the_current_context_is_used(home: Path) -> None:
     context(home, "there", "unix:///there.sock")
     (home / ".docker/config.json").write_text('{"currentContext": "there"}')
     assert find({"HOME": str(home)}) == Endpoint("unix:///there.sock")
     assert find({"HOME": str(home), "DOCKER_CONTEXT": "default"}).path == "/var/run/docker.sock"
 
 
-def test_the_certificates_of_a_context_are_used(home):
+def test_the_certificates_of_a_context_are_used(home: Path) -> None:
     tls = context(home, "there", "tcp://10.0.0.1:2376")
     tls.mkdir(parents=True)
     certificates(tls)
@@ -66,7 +66,7 @@ def test_the_certificates_of_a_context_are_used(home):
     )
 
 
-def test_a_context_that_there_is_not_is_bad_usage(home):
+def test_a_context_that_there_is_not_is_bad_usage(home: Path) -> None:
     with pytest.raises(UsageError, match='no Docker context "gone"; list the contexts with'):
         find({"HOME": str(home), "DOCKER_CONTEXT": "gone"})
 
@@ -75,7 +75,9 @@ def test_a_context_that_there_is_not_is_bad_usage(home):
     ("variables", "verify"),
     [({"DOCKER_TLS_VERIFY": "1"}, True), ({}, False)],
 )
-def test_tls_is_spoken_with_the_certificates_of_the_directory(home, tmp_path, variables, verify):
+def test_tls_is_spoken_with_the_certificates_of_the_directory(
+    home: Path, tmp_path: Path, variables: dict[str, str], verify: bool
+) -> None:
     directory = certificates(tmp_path)
     environ = {"HOME": str(home), "DOCKER_HOST": "tcp://a:1", "DOCKER_CERT_PATH": str(directory)}
     found = find({**environ, **variables}).certificates
@@ -83,7 +85,7 @@ def test_tls_is_spoken_with_the_certificates_of_the_directory(home, tmp_path, va
     assert found == Certificates(f"{directory}/ca.pem", own, verify=verify)
 
 
-def test_tls_looks_for_certificates_in_the_configuration(home):
+def test_tls_looks_for_certificates_in_the_configuration(home: Path) -> None:
     certificates(home / ".docker")
     environ = {"HOME": str(home), "DOCKER_HOST": "tcp://a", "DOCKER_TLS_VERIFY": "1"}
     found = find(environ)
@@ -91,7 +93,7 @@ def test_tls_looks_for_certificates_in_the_configuration(home):
     assert found.certificates.authority == f"{home}/.docker/ca.pem"
 
 
-def test_a_port_that_is_not_given_is_dockers():
+def test_a_port_that_is_not_given_is_dockers() -> None:
     assert find({"DOCKER_HOST": "tcp://a"}).host_port == ("a", 2375)
 
 
@@ -104,12 +106,12 @@ def test_a_port_that_is_not_given_is_dockers():
         ("tcp://a:port", "is not the address of a Docker Engine"),
     ],
 )
-def test_an_address_that_hsup_cannot_use_is_bad_usage(address, text):
+def test_an_address_that_hsup_cannot_use_is_bad_usage(address: str, text: str) -> None:
     with pytest.raises(UsageError, match=text):
         find({"DOCKER_HOST": address})
 
 
-def test_a_damaged_context_is_bad_usage(home):
+def test_a_damaged_context_is_bad_usage(home: Path) -> None:
     context(home, "there", "unix:///x")
     for meta in home.glob(".docker/contexts/meta/*/meta.json"):
         meta.write_text("{}")
@@ -117,7 +119,7 @@ def test_a_damaged_context_is_bad_usage(home):
         find({"HOME": str(home), "DOCKER_CONTEXT": "there"})
 
 
-def test_a_context_that_cannot_be_read_is_bad_usage(home):
+def test_a_context_that_cannot_be_read_is_bad_usage(home: Path) -> None:
     context(home, "there", "unix:///x")
     for meta in home.glob(".docker/contexts/meta/*/meta.json"):
         meta.unlink()

@@ -17,7 +17,9 @@ def stream_of(frames: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 @given(frames=FRAMES, cuts=st.lists(st.integers(0, 2000)))
-def test_every_byte_comes_out_on_its_stream_however_the_pieces_are_cut(frames, cuts):
+def test_every_byte_comes_out_on_its_stream_however_the_pieces_are_cut(
+    frames: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
     stream = stream_of(frames)
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     demultiplexer = Demultiplexer()
@@ -29,7 +31,7 @@ def test_every_byte_comes_out_on_its_stream_however_the_pieces_are_cut(frames, c
         assert data == b"".join(content for stream_, content in frames if stream_ == one)
 
 
-def test_nothing_is_kept_back_until_a_frame_is_whole():
+def test_nothing_is_kept_back_until_a_frame_is_whole() -> None:
     demultiplexer = Demultiplexer()
     stream = stream_of([(STDOUT, b"a prompt")])
     assert [bytes(piece) for _, piece in demultiplexer.feed(stream[:11])] == [b"a p"]

@@ -23,7 +23,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
         "a/" * 100 + "b:" + "t" * 128,
     ],
 )
-def test_a_name_of_the_grammar_is_taken(name):
+def test_a_name_of_the_grammar_is_taken(name: str) -> None:
     reference.check(name)
 
 
@@ -54,7 +54,7 @@ def test_a_name_of_the_grammar_is_taken(name):
         "a/" * 130 + "b",
     ],
 )
-def test_another_is_refused(name):
+def test_another_is_refused(name: str) -> None:
     with pytest.raises(DriverError, match="is not a valid image name; write a name such as debian"):
         reference.check(name)
 
@@ -62,13 +62,13 @@ def test_another_is_refused(name):
 @pytest.mark.parametrize(
     "name", ["me:secret@registry.example.com/shop", f"me:secret@shop@{DIGEST}", "secret@sha256:12"]
 )
-def test_what_may_be_a_password_is_not_told(name):
+def test_what_may_be_a_password_is_not_told(name: str) -> None:
     with pytest.raises(DriverError, match="passwords to docker login") as caught:
         reference.check(name)
     assert "secret" not in str(caught.value)
 
 
-def test_a_refused_name_is_told_without_its_control_characters():
+def test_a_refused_name_is_told_without_its_control_characters() -> None:
     with pytest.raises(DriverError) as caught:
         reference.check("a\x1b[31m")
     assert str(caught.value).startswith(r'"a\x1b[31m" is not')

@@ -59,7 +59,7 @@ def secrets(tmp_path: Path) -> Path:
     return directory
 
 
-def test_files_are_the_dynos_with_their_modes_and_links(slug):
+def test_files_are_the_dynos_with_their_modes_and_links(slug: Path) -> None:
     (slug / "bin").mkdir(mode=0o750)
     (slug / "bin/run").write_bytes(b"run")
     (slug / "bin/run").chmod(0o6755)
@@ -78,15 +78,17 @@ def test_files_are_the_dynos_with_their_modes_and_links(slug):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_who_has_the_dynos_number_on_this_machine_gives_the_dyno_nothing(slug):
+def test_who_has_the_dynos_number_on_this_machine_gives_the_dyno_nothing(slug: Path) -> None:
     (slug / "private").touch(mode=0o640)
     os.chown(slug / "private", 3000, 3000)
     private, _ = members(slug)["app/private"]
     assert (private.uid, private.gid) == (65534, 65534)
 
 
-def test_a_dyno_has_the_number_of_nobody_on_this_machine(slug, monkeypatch):
-    def accounts(uid):
+def test_a_dyno_has_the_number_of_nobody_on_this_machine(
+    slug: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accounts(uid: int) -> None:
         if uid not in {3000, 3001}:
             raise KeyError(uid)
 
@@ -97,13 +99,15 @@ def test_a_dyno_has_the_number_of_nobody_on_this_machine(slug, monkeypatch):
     assert found["etc/passwd"][1].startswith(b"dyno:x:3002:3002:")
 
 
-def test_a_socket_is_left_out(slug):
+def test_a_socket_is_left_out(slug: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(slug / "socket"))
         assert "app/socket" not in members(slug)
 
 
-def test_directories_that_are_exchanged_with_links_bring_in_nothing(slug, secrets):
+def test_directories_that_are_exchanged_with_links_bring_in_nothing(
+    slug: Path, secrets: Path
+) -> None:
     """They are exchanged in a loop during the copy, as an attacker would do."""
     directories, links = [], []
     for number in range(200):
@@ -114,7 +118,7 @@ def test_directories_that_are_exchanged_with_links_bring_in_nothing(slug, secret
         links[-1].symlink_to(secrets if number % 2 else secrets / "file1")
     stopped = threading.Event()
 
-    def attack():
+    def attack() -> None:
         while not stopped.is_set():
             for pair in zip(directories, links, strict=True):
                 exchange(*pair)
@@ -136,7 +140,7 @@ def test_directories_that_are_exchanged_with_links_bring_in_nothing(slug, secret
     ]
 
 
-def test_a_file_that_becomes_a_link_before_it_is_opened_is_told(slug, secrets):
+def test_a_file_that_becomes_a_link_before_it_is_opened_is_told(slug: Path, secrets: Path) -> None:
     (slug / "file").write_bytes(b"own")
     (slug / "link").symlink_to(secrets / "file1")
     *_, entry, _ = walk(str(slug))
@@ -150,11 +154,11 @@ def test_a_file_that_becomes_a_link_before_it_is_opened_is_told(slug, secrets):
 
 
 @pytest.mark.parametrize("size", [1, 1 << 20])
-def test_a_file_that_becomes_shorter_while_it_is_copied_is_told(slug, size):
+def test_a_file_that_becomes_shorter_while_it_is_copied_is_told(slug: Path, size: int) -> None:
     path = slug / "log"
     path.write_bytes(bytes(8 << 20))
 
-    def shorten(_):
+    def shorten(_: object) -> None:
         os.truncate(path, size)
 
     layer = Layer(passwd=PASSWD, group=GROUP, directory=str(slug))
@@ -165,11 +169,11 @@ def test_a_file_that_becomes_shorter_while_it_is_copied_is_told(slug, size):
         file.read()
 
 
-def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug):
+def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug: Path) -> None:
     path = slug / "log"
     path.write_bytes(b"x" * (8 << 20))
 
-    def append(_):
+    def append(_: object) -> None:
         with path.open("ab") as file:
             file.write(b"y" * 4096)
 
@@ -178,14 +182,14 @@ def test_of_a_file_that_becomes_longer_as_much_is_copied_as_its_header_says(slug
     assert content == path.read_bytes()[: member.size]
 
 
-def test_a_name_that_would_be_a_whiteout_is_told(slug):
+def test_a_name_that_would_be_a_whiteout_is_told(slug: Path) -> None:
     (slug / "sub").mkdir()
     (slug / "sub/.wh.file").touch()
     with pytest.raises(DriverError, match=r'file whose name begins with "\.wh\.": /sub/\.wh\.file'):
         members(slug)
 
 
-def test_directories_nested_without_end_are_told(slug):
+def test_directories_nested_without_end_are_told(slug: Path) -> None:
     here = os.open(slug, os.O_RDONLY)
     for _ in range(300):
         os.mkdir("a", dir_fd=here)
@@ -197,7 +201,7 @@ def test_directories_nested_without_end_are_told(slug):
         members(slug)
 
 
-def test_descriptors_are_closed_whatever_happens(slug, secrets):
+def test_descriptors_are_closed_whatever_happens(slug: Path, secrets: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in walk(str(secrets)):
         break
@@ -207,7 +211,7 @@ def test_descriptors_are_closed_whatever_happens(slug, secrets):
 
 
 @pytest.mark.parametrize("levels", [1, 2])
-def test_a_directory_that_cannot_be_listed_is_not_left_open(slug, levels):
+def test_a_directory_that_cannot_be_listed_is_not_left_open(slug: Path, levels: int) -> None:
     """A listing takes one more descriptor than the directory itself."""
     (slug / "bin").mkdir()
     lowest = os.open("/", os.O_RDONLY)
@@ -224,8 +228,10 @@ def test_a_directory_that_cannot_be_listed_is_not_left_open(slug, levels):
             os.fstat(descriptor)
 
 
-def test_nothing_stays_open_where_no_more_threads_may_be_had(slug, monkeypatch):
-    def refuse(_thread):
+def test_nothing_stays_open_where_no_more_threads_may_be_had(
+    slug: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def images(tmp_path: Path) -> Iterator[Callable[..., Images]]:
         listening.bind(str(tmp_path / "sock"))
         listening.listen()
 
-        def answer(image):
+        def answer(image: dict[str, Any]) -> None:
             while True:
                 try:
                     connected, _ = listening.accept()
@@ -49,7 +50,7 @@ def images(tmp_path: Path) -> Iterator[Callable[..., Images]]:
                     connected.recv(1 << 16)
                     connected.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(image).encode())
 
-        def start(labels):
+        def start(labels: dict[str, str]) -> Images:
             image = {"Id": "sha256:1", "Config": {"Labels": labels}}
             threading.Thread(target=answer, args=[image], daemon=True).start()
             engine = Engine(Connection(find({"DOCKER_HOST": f"unix://{tmp_path}/sock"})))
@@ -65,7 +66,9 @@ def obtain(images: Images, name: str, author: Author | None) -> Image:
 
 
 @pytest.mark.parametrize("name", ["hsup/shop:0123456789abcdef", DIGEST, "renamed:1"])
-def test_an_image_that_hsup_built_is_refused_to_an_author_who_may_not_read_all(images, name):
+def test_an_image_that_hsup_built_is_refused_to_an_author_who_may_not_read_all(
+    images: Callable[..., Images], name: str
+) -> None:
     ours = images({"hsup.image.app": "shop", "hsup.image.slug": DIGEST})
     with pytest.raises(DriverError, match="has a slug in it") as refused:
         obtain(ours, name, STRANGER)
@@ -73,17 +76,21 @@ def test_an_image_that_hsup_built_is_refused_to_an_author_who_may_not_read_all(i
 
 
 @pytest.mark.parametrize("author", [None, Author(0, 0), Author(os.geteuid(), 61001)])
-def test_an_image_that_hsup_built_runs_for_an_author_who_may_read_all(images, author):
+def test_an_image_that_hsup_built_runs_for_an_author_who_may_read_all(
+    images: Callable[..., Images], author: Author | None
+) -> None:
     ours = images({"hsup.image.app": "shop"})
     assert obtain(ours, "hsup/shop:0123456789abcdef", author).id == "sha256:1"
 
 
 @pytest.mark.parametrize("labels", [None, {}, {"maintainer": "somebody"}])
-def test_an_image_of_somebody_else_runs_for_every_author(images, labels):
+def test_an_image_of_somebody_else_runs_for_every_author(
+    images: Callable[..., Images], labels: dict[str, str] | None
+) -> None:
     assert obtain(images(labels), "shop:1", STRANGER).is_own
 
 
-def test_an_image_is_named_after_its_application_and_a_digest():
+def test_an_image_is_named_after_its_application_and_a_digest() -> None:
     repository, _, tag = image_name(LABELS).partition(":")
     assert repository == "hsup/shop-co"
     assert len(tag) == 32
@@ -100,12 +107,12 @@ def test_an_image_is_named_after_its_application_and_a_digest():
         ("format", "2"),
     ],
 )
-def test_what_is_built_of_something_else_has_another_name(label, value):
+def test_what_is_built_of_something_else_has_another_name(label: str, value: str) -> None:
     assert image_name({**LABELS, f"hsup.image.{label}": value}) != image_name(LABELS)
 
 
 @pytest.mark.parametrize("label", ["base", "release"])
-def test_a_newer_base_or_release_has_the_same_name(label):
+def test_a_newer_base_or_release_has_the_same_name(label: str) -> None:
     assert image_name({**LABELS, f"hsup.image.{label}": "other"}) == image_name(LABELS)
 
 
@@ -117,7 +124,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_directory_has_the_same_digest_each_time(directory):
+def test_a_directory_has_the_same_digest_each_time(directory: Path) -> None:
     digest = directory_digest(str(directory))
     assert len(digest) == 64
     assert directory_digest(str(directory)) == digest
@@ -136,7 +143,9 @@ def test_a_directory_has_the_same_digest_each_time(directory):
     ],
     ids=["content", "time", "mode", "mode of a directory", "name", "another", "link"],
 )
-def test_whatever_changes_in_a_directory_changes_its_digest(directory, change):
+def test_whatever_changes_in_a_directory_changes_its_digest(
+    directory: Path, change: Callable[..., Any]
+) -> None:
     before = directory_digest(str(directory))
     change(directory)
     assert directory_digest(str(directory)) != before

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,10 @@ pytestmark = [
 only_v1 = pytest.mark.skipif(LAYOUT.version != 1, reason="this machine has cgroups version 2")
 
 
+#: Starts a Python script inside a cgroup, and waits until it is there.
+StartInside = Callable[[Group, str], subprocess.Popen[bytes]]
+
+
 @pytest.fixture(scope="module")
 def cgroups() -> Cgroups:
     return Cgroups.detect()
@@ -101,11 +106,11 @@ def group(cgroups: Cgroups, instance: str) -> Group:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[Group, str], subprocess.Popen[bytes]]]:
+def start() -> Iterator[StartInside]:
     """Start Python code in a group; it has joined when this returns."""
     started = []
 
-    def start(group, code):
+    def start(group: Group, code: str) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-c", JOIN + code, *group.join_files]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
         started.append(process)
@@ -132,12 +137,12 @@ def content(group: Group, controller: str, name: str) -> str:
     return Path(directory).with_name(name).read_text().strip()
 
 
-def test_the_machine_has_what_is_needed():
+def test_the_machine_has_what_is_needed() -> None:
     assert {finding.subject for finding in examine()} == {"cgroups", "swap limit"}
 
 
 @only_v1
-def test_limits_of_version_1_are_those_of_the_size(group):
+def test_limits_of_version_1_are_those_of_the_size(group: Group) -> None:
     assert content(group, "memory", "memory.limit_in_bytes") == str(32 * MIB)
     assert content(group, "pids", "pids.max") == "12"
     assert content(group, "cpu", "cpu.shares") == "1024"
@@ -145,21 +150,21 @@ def test_limits_of_version_1_are_those_of_the_size(group):
 
 
 @only_v1
-def test_a_dedicated_size_of_version_1_has_a_quota_of_cpu(cgroups, instance):
+def test_a_dedicated_size_of_version_1_has_a_quota_of_cpu(cgroups: Cgroups, instance: str) -> None:
     group = cgroups.create(instance, "web.1", SIZES["performance-2xl"])
     assert content(group, "cpu", "cpu.shares") == "102400"
     assert content(group, "cpu", "cpu.cfs_quota_us") == "1600000"
 
 
 @pytest.mark.skipif(LAYOUT.version != 2, reason="this machine has cgroups version 1")
-def test_limits_of_version_2_are_those_of_the_size(group):
+def test_limits_of_version_2_are_those_of_the_size(group: Group) -> None:
     assert content(group, "memory", "memory.max") == str(32 * MIB)
     assert content(group, "memory", "memory.oom.group") == "1"
     assert content(group, "pids", "pids.max") == "12"
     assert content(group, "cpu", "cpu.weight") == "100"
 
 
-def test_a_dyno_finds_its_memory_where_buildpacks_look(group):
+def test_a_dyno_finds_its_memory_where_buildpacks_look(group: Group) -> None:
     places = dict(group.view.files)
     for directory, place in group.view.binds:
         for path in Path(directory).glob("memory.limit_in_bytes"):
@@ -169,14 +174,16 @@ def test_a_dyno_finds_its_memory_where_buildpacks_look(group):
 
 @only_v1
 @pytest.mark.skipif("cpuset" not in LAYOUT.shown, reason="this machine mounts no cpuset")
-def test_a_dyno_of_version_1_has_all_processors_of_the_machine(group):
+def test_a_dyno_of_version_1_has_all_processors_of_the_machine(group: Group) -> None:
     for name in ("cpuset.cpus", "cpuset.mems"):
         (directory,) = (one for one, place in group.view.binds if place == "cpuset")
         machine = Path(LAYOUT.shown["cpuset"], name).read_text()
         assert Path(directory, name).read_text() == machine != "\n"
 
 
-def test_a_process_joins_by_itself_and_its_children_are_in_there_too(group, start):
+def test_a_process_joins_by_itself_and_its_children_are_in_there_too(
+    group: Group, start: StartInside
+) -> None:
     process = start(group, FORK_ONCE)
     child = int(process.stdout.readline())
     for pid in (process.pid, child):
@@ -184,20 +191,22 @@ def test_a_process_joins_by_itself_and_its_children_are_in_there_too(group, star
         assert cgroups_of.count("/web.1\n") == len(LAYOUT.directories)
 
 
-def test_the_memory_of_a_dyno_is_told(group, start):
+def test_the_memory_of_a_dyno_is_told(group: Group, start: StartInside) -> None:
     process = start(group, HOLD)
     assert process.stdout.readline() == b"held\n"
     assert 15 * MIB <= group.memory_used()["rss"] < 32 * MIB
 
 
-def test_who_uses_up_the_memory_is_killed_and_counted(group, start):
+def test_who_uses_up_the_memory_is_killed_and_counted(group: Group, start: StartInside) -> None:
     process = start(group, EAT)
     assert process.wait() == -signal.SIGKILL
     assert process.stdout.read() == b""
     assert group.out_of_memory_kills() >= 1
 
 
-def test_who_stays_below_the_limit_is_neither(cgroups, instance, start):
+def test_who_stays_below_the_limit_is_neither(
+    cgroups: Cgroups, instance: str, start: StartInside
+) -> None:
     group = cgroups.create(
         instance, "web.2", SMALL._replace(memory=256 * MIB, hard_limit=256 * MIB)
     )
@@ -208,7 +217,9 @@ def test_who_stays_below_the_limit_is_neither(cgroups, instance, start):
 
 @only_v1
 @pytest.mark.parametrize("left", [1, 2])
-def test_where_too_many_files_are_open_that_leaves_none(group, descriptors_left, left):
+def test_where_too_many_files_are_open_that_leaves_none(
+    group: Group, descriptors_left: Callable[[int], AbstractContextManager[None]], left: int
+) -> None:
     with descriptors_left(left):
         with pytest.raises(OSError, match="Too many open files"):
             group.out_of_memory_event()
@@ -217,8 +228,9 @@ def test_where_too_many_files_are_open_that_leaves_none(group, descriptors_left,
 
 
 @only_v1
-def test_that_memory_is_used_up_can_be_waited_for(group, start):
+def test_that_memory_is_used_up_can_be_waited_for(group: Group, start: StartInside) -> None:
     event = group.out_of_memory_event()
+    assert event is not None
     try:
         assert not select.select([event], [], [], 0)[0]
         start(group, EAT).wait()
@@ -227,40 +239,47 @@ def test_that_memory_is_used_up_can_be_waited_for(group, start):
         os.close(event)
 
 
-def test_a_dyno_has_no_more_processes_than_its_size(group, start):
+def test_a_dyno_has_no_more_processes_than_its_size(group: Group, start: StartInside) -> None:
     process = start(group, FORK)
     assert int(process.stdout.readline()) == SMALL.pids - 1
 
 
 @pytest.mark.parametrize("code", [STAY, FORK, BOMB], ids=["sleeper", "forks", "bomb"])
-def test_whoever_is_left_is_killed_and_the_directories_are_gone(group, start, instance, code):
+def test_whoever_is_left_is_killed_and_the_directories_are_gone(
+    group: Group, start: StartInside, instance: str, code: str
+) -> None:
     process = start(group, code)
     group.remove()
     assert process.wait() == -signal.SIGKILL
     assert directories_of(instance) == []
 
 
-def test_to_remove_again_does_nothing(group, instance):
+def test_to_remove_again_does_nothing(group: Group, instance: str) -> None:
     group.remove()
     group.remove()
     assert directories_of(instance) == []
 
 
-def test_a_dyno_that_is_there_already_is_not_touched_by_another(group, cgroups, instance):
+def test_a_dyno_that_is_there_already_is_not_touched_by_another(
+    group: Group, cgroups: Cgroups, instance: str
+) -> None:
     with pytest.raises(DriverError, match=r"cannot create a cgroup for web.1: .*File exists"):
         cgroups.create(instance, "web.1", SIZES["performance-m"])
     assert content(group, "pids", "pids.max") == "12"
 
 
-def test_a_dyno_whose_limits_cannot_be_set_leaves_nothing(cgroups, instance):
+def test_a_dyno_whose_limits_cannot_be_set_leaves_nothing(cgroups: Cgroups, instance: str) -> None:
     with pytest.raises(DriverError, match=r"pids.max: Invalid argument; run hsup doctor"):
         cgroups.create(instance, "web.1", SMALL._replace(pids=-1))
     assert directories_of(instance) == []
 
 
 def test_a_sweep_kills_and_removes_all_of_one_hsup_and_nothing_of_others(
-    cgroups, instance, group, start
-):
+    cgroups: Cgroups,
+    instance: str,
+    group: Group,
+    start: StartInside,
+) -> None:
     other = f"{instance}x"
     cgroups.create(instance, "worker.1", SMALL)
     process = start(group, FORK)
@@ -273,11 +292,11 @@ def test_a_sweep_kills_and_removes_all_of_one_hsup_and_nothing_of_others(
     assert cgroups.sweep(other) == ["web.1"]
 
 
-def test_a_sweep_of_what_is_not_there_does_nothing(cgroups):
+def test_a_sweep_of_what_is_not_there_does_nothing(cgroups: Cgroups) -> None:
     assert cgroups.sweep("nobody") == []
 
 
-def test_directories_of_other_programs_are_nobodys(tmp_path):
+def test_directories_of_other_programs_are_nobodys(tmp_path: Path) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "hsup-0a1b2c3d").mkdir()
     assert Cgroups(Layout(1, {"memory": str(tmp_path)})).instances() == {"0a1b2c3d"}
@@ -297,7 +316,7 @@ def unified(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", point], check=True)
 
 
-def test_processes_of_a_cgroup_that_is_to_be_divided_move_to_a_leaf(unified):
+def test_processes_of_a_cgroup_that_is_to_be_divided_move_to_a_leaf(unified: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         (unified / "cgroup.procs").write_text(str(process.pid))
         vacate(str(unified))
@@ -307,14 +326,14 @@ def test_processes_of_a_cgroup_that_is_to_be_divided_move_to_a_leaf(unified):
         process.kill()
 
 
-def test_the_root_of_all_cgroups_keeps_its_processes(unified):
+def test_the_root_of_all_cgroups_keeps_its_processes(unified: Path) -> None:
     root = unified.parent
     vacate(str(root))
     assert str(os.getpid()) in (root / "cgroup.procs").read_text() or LAYOUT.version == 2
     assert not (root / "init").is_dir() or LAYOUT.version == 2
 
 
-def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
+def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified: Path) -> None:
     """It is mounted on a cgroup: nothing else can be made in that file system."""
     Version2().complete({"memory": str(unified)})
     place, text = Version2().view({"memory": str(unified)}, SMALL).files[0]
@@ -322,7 +341,7 @@ def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
         'mount --bind "$1" /mnt && mount -t tmpfs none "/mnt/$(dirname "$2")" '
         '&& printf %s "$3" > "/mnt/$2" && cat "/mnt/$2"'
     )
-    words = ["unshare", "-m", "sh", "-ec", script, "sh", unified, place, text]
+    words = ["unshare", "-m", "sh", "-ec", script, "sh", str(unified), place, text]
     told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     assert told == f"{32 * MIB}\n"
     with subprocess.Popen(["sleep", "60"]) as process:
@@ -331,10 +350,12 @@ def test_a_dyno_of_version_2_can_have_a_file_of_version_1(unified):
     assert Counter(path.name for path in unified.glob("*/")) == {"memory": 1}
 
 
-def test_cgroups_of_an_hsup_that_nobody_knows_are_removed_when_nobody_is_there(cgroups, start):
+def test_cgroups_of_an_hsup_that_nobody_knows_are_removed_when_nobody_is_there(
+    cgroups: Cgroups, start: StartInside
+) -> None:
     one = "0badcafe"
 
-    def removed(known):
+    def removed(known: Collection[str]) -> int | None:
         return cgroups.sweep_deserted(known).get(one)  # others may run tests beside this one
 
     group = cgroups.create(one, "web.1", SMALL)

@@ -27,10 +27,10 @@ def v2(point: object, root: str = "/") -> str:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Callable[..., Path]:
+def directory(tmp_path: Path) -> Callable[..., str]:
     """Make a directory with the files of a cgroup that are looked at."""
 
-    def make(name, controllers=""):
+    def make(name: str, controllers: str = "") -> str:
         directory = tmp_path / name
         directory.mkdir(parents=True)
         (directory / "cgroup.controllers").write_text(controllers + "\n")
@@ -41,7 +41,7 @@ def directory(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def test_each_controller_of_version_1_is_found_at_its_mount(directory):
+def test_each_controller_of_version_1_is_found_at_its_mount(directory: Callable[..., str]) -> None:
     points = {name: directory(name) for name in ("cpu,cpuacct", "memory", "pids")}
     text = mounts("/ / rw - ext4 /dev/vda rw", *(v1(point, name) for name, point in points.items()))
     layout, findings = survey(text, "4:memory:/user.slice\n")
@@ -54,7 +54,9 @@ def test_each_controller_of_version_1_is_found_at_its_mount(directory):
     assert [finding.is_good for finding in findings] == [True, True]
 
 
-def test_controllers_that_programs_look_for_are_shown_where_they_are_there(directory):
+def test_controllers_that_programs_look_for_are_shown_where_they_are_there(
+    directory: Callable[..., str],
+) -> None:
     lines = [v1(directory(name), name) for name in ("cpu,cpuacct", "cpuset", "memory", "pids")]
     layout, _ = survey(mounts(*lines), "")
     assert [os.path.basename(layout.shown[name]) for name in ("cpuset", "cpuacct")] == [
@@ -64,45 +66,49 @@ def test_controllers_that_programs_look_for_are_shown_where_they_are_there(direc
     assert len(layout.directories) == len(lines)
 
 
-def test_controllers_that_are_only_shown_do_not_choose_the_version(directory):
+def test_controllers_that_are_only_shown_do_not_choose_the_version(
+    directory: Callable[..., str],
+) -> None:
     unified = directory("unified", "cpu memory pids")
     lines = [v1(directory(name), name) for name in ("memory", "cpuset", "cpuacct")]
     layout, _ = survey(mounts(v2(unified), *lines), "0::/\n")
     assert (layout.version, layout.directories) == (2, (unified,))
 
 
-def test_controllers_that_share_a_hierarchy_share_a_directory(directory):
+def test_controllers_that_share_a_hierarchy_share_a_directory(
+    directory: Callable[..., str],
+) -> None:
     point = directory("all")
     layout, _ = survey(mounts(v1(point, "cpu,memory,pids")), "")
     assert layout.directories == (point,)
 
 
-def test_beside_an_empty_version_2_version_1_is_used(directory):
+def test_beside_an_empty_version_2_version_1_is_used(directory: Callable[..., str]) -> None:
     lines = [v1(directory(name), name) for name in ("memory", "pids", "cpu")]
     layout, _ = survey(mounts(v2(directory("unified")), *lines), "0::/\n")
     assert layout.version == 1
 
 
-def test_version_2_is_used_where_the_controllers_are_there(directory):
+def test_version_2_is_used_where_the_controllers_are_there(directory: Callable[..., str]) -> None:
     point = directory("cgroup", "cpuset cpu io memory hugetlb pids")
     layout, findings = survey(mounts(v2(point)), "0::/user.slice/session-1.scope\n")
     assert (layout.version, layout.directories) == (2, (point,))
     assert findings[0].text == f"version 2, in {point}"
 
 
-def test_of_several_mounts_the_first_is_used(directory):
+def test_of_several_mounts_the_first_is_used(directory: Callable[..., str]) -> None:
     first, second = (directory(name, "cpu memory pids") for name in ("first", "second"))
     layout, _ = survey(mounts(v2(first), v2(second)), "0::/\n")
     assert layout.directories == (first,)
 
 
-def test_a_path_with_a_blank_is_read(directory):
+def test_a_path_with_a_blank_is_read(directory: Callable[..., str]) -> None:
     point = directory("a b", "cpu memory pids")
     layout, _ = survey(mounts(v2(point.replace(" ", "\\040"))), "0::/\n")
     assert layout.directories == (point,)
 
 
-def test_a_missing_controller_of_version_1_is_to_be_mounted(directory):
+def test_a_missing_controller_of_version_1_is_to_be_mounted(directory: Callable[..., str]) -> None:
     text = mounts(v1(directory("memory"), "memory"), v1(directory("cpu"), "cpu"))
     there = "/sys/fs/cgroup/pids"
     _, findings = survey(text, "")
@@ -115,25 +121,27 @@ def test_a_missing_controller_of_version_1_is_to_be_mounted(directory):
     ]
 
 
-def test_a_missing_controller_of_version_2_is_to_be_booted_with(directory):
+def test_a_missing_controller_of_version_2_is_to_be_booted_with(
+    directory: Callable[..., str],
+) -> None:
     _, findings = survey(mounts(v2(directory("cgroup", "cpuset cpu pids"))), "0::/\n")
     assert len(findings) == 1
     assert "memory" in findings[0].text
     assert "cgroup_enable=memory" in (findings[0].remedy or "")
 
 
-def test_without_cgroups_every_controller_is_missing():
+def test_without_cgroups_every_controller_is_missing() -> None:
     _, findings = survey(mounts("/ / rw - ext4 /dev/vda rw"), "")
     assert len(findings) == 3
     assert all(finding.remedy for finding in findings)
 
 
-def test_a_mount_that_is_hidden_by_another_is_not_there(tmp_path):
+def test_a_mount_that_is_hidden_by_another_is_not_there(tmp_path: Path) -> None:
     _, findings = survey(mounts(v1(str(tmp_path), "cpu,memory,pids")), "")
     assert len(findings) == 3
 
 
-def test_a_limit_of_swap_is_not_needed(directory):
+def test_a_limit_of_swap_is_not_needed(directory: Callable[..., str]) -> None:
     point = directory("all")
     os.unlink(f"{point}/memory.memsw.limit_in_bytes")
     _, findings = survey(mounts(v1(point, "cpu,memory,pids")), "")
@@ -141,7 +149,7 @@ def test_a_limit_of_swap_is_not_needed(directory):
 
 
 @needs_root
-def test_directories_that_are_mounted_read_only_are_refused(tmp_path):
+def test_directories_that_are_mounted_read_only_are_refused(tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
     try:
         (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
@@ -158,7 +166,7 @@ def test_directories_that_are_mounted_read_only_are_refused(tmp_path):
 
 @needs_root
 @pytest.mark.parametrize("own", ["/service", "/service/leaf"])
-def test_what_systemd_delegated_is_used(directory, own):
+def test_what_systemd_delegated_is_used(directory: Callable[..., str], own: str) -> None:
     point = directory("cgroup", "cpu")
     service = directory("cgroup/service", "cpu memory pids")
     try:
@@ -170,7 +178,9 @@ def test_what_systemd_delegated_is_used(directory, own):
 
 
 @needs_root
-def test_in_a_container_what_is_delegated_is_found_below_the_root_of_the_mount(directory):
+def test_in_a_container_what_is_delegated_is_found_below_the_root_of_the_mount(
+    directory: Callable[..., str],
+) -> None:
     point = directory("cgroup", "cpu")
     service = directory("cgroup/service", "cpu memory pids")
     try:
@@ -181,7 +191,7 @@ def test_in_a_container_what_is_delegated_is_found_below_the_root_of_the_mount(d
     assert layout.directories == (service,)
 
 
-def test_what_nobody_delegated_is_left_alone(directory):
+def test_what_nobody_delegated_is_left_alone(directory: Callable[..., str]) -> None:
     point = directory("cgroup", "cpu memory pids")
     directory("cgroup/service", "cpu memory pids")
     layout, _ = survey(mounts(v2(point)), "0::/service\n")
@@ -189,7 +199,9 @@ def test_what_nobody_delegated_is_left_alone(directory):
 
 
 @pytest.mark.parametrize("own", ["/docker/box", "/docker/box/init"])
-def test_a_container_that_sees_the_hosts_cgroups_uses_its_own(directory, own):
+def test_a_container_that_sees_the_hosts_cgroups_uses_its_own(
+    directory: Callable[..., str], own: str
+) -> None:
     point = directory("cgroup", "cpu memory pids")
     box = directory("cgroup/docker/box", "cpu memory pids")
     layout, _ = survey(mounts(v2(point)), f"0::{own}\n", is_container=True)
@@ -197,7 +209,9 @@ def test_a_container_that_sees_the_hosts_cgroups_uses_its_own(directory, own):
 
 
 @pytest.mark.parametrize("own", ["/", "/init"])
-def test_a_container_with_a_cgroup_namespace_uses_its_root(directory, own):
+def test_a_container_with_a_cgroup_namespace_uses_its_root(
+    directory: Callable[..., str], own: str
+) -> None:
     point = directory("cgroup", "cpu memory pids")
     layout, _ = survey(mounts(v2(point)), f"0::{own}\n", is_container=True)
     assert layout.directories == (point,)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 SEALED = """
 import sys
@@ -16,7 +17,7 @@ raise TypeError("shown by nobody")
 """
 
 
-def test_a_sealed_process_imports_nothing_and_shows_no_traceback(tmp_path):
+def test_a_sealed_process_imports_nothing_and_shows_no_traceback(tmp_path: Path) -> None:
     """Python would look for both in files that belong to the dyno by then."""
     (tmp_path / "planted.py").write_text("print('imported')")
     line = [sys.executable, "-c", SEALED, str(tmp_path)]

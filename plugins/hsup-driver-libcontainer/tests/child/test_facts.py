@@ -29,23 +29,23 @@ def plan(tmp_path: Path) -> ContainerPlan:
     return ContainerPlan("web.1", str(stack), None, {}, binds, 1, (), ())
 
 
-def test_links_are_followed_within_the_stack(plan):
+def test_links_are_followed_within_the_stack(plan: ContainerPlan) -> None:
     found = facts.look(plan, 3007).targets
     assert [one.bind for one in found] == [*plan.binds]
     assert [one.path for one in found] == ["/data/one", "/two", "/three"]
 
 
-def test_what_is_bound_is_a_directory_or_not(plan):
+def test_what_is_bound_is_a_directory_or_not(plan: ContainerPlan) -> None:
     assert [one.is_directory for one in facts.look(plan, 3007).targets] == [True, False, False]
 
 
-def test_the_dynos_user_is_among_those_of_the_stack(plan):
+def test_the_dynos_user_is_among_those_of_the_stack(plan: ContainerPlan) -> None:
     passwd = facts.look(plan, 3007).users["/etc/passwd"]
     assert passwd.startswith("root:x:0:0:")
     assert passwd.endswith("dyno:x:3007:3007:dyno:/app:/bin/bash\n")
 
 
-def test_a_path_that_leads_in_circles_is_named(plan):
+def test_a_path_that_leads_in_circles_is_named(plan: ContainerPlan) -> None:
     binds = (BindMount("/srv", "/circle/x", read_only=True),)
     expected = "Too many levels of symbolic links: 'cannot find /circle/x in the stack'"
     with pytest.raises(OSError, match=re.escape(expected)):
@@ -55,10 +55,10 @@ def test_a_path_that_leads_in_circles_is_named(plan):
 @pytest.mark.parametrize(
     ("refusal", "is_known"), [(errno.ENOSYS, False), (errno.EPERM, True), (errno.EBADF, True)]
 )
-def test_a_kernel_that_knows_no_mount_setattr_is_recognized(refusal, is_known):
+def test_a_kernel_that_knows_no_mount_setattr_is_recognized(refusal: int, is_known: bool) -> None:
     """A refusal is something else: the error of the step that needs the call."""
 
-    def look():
+    def look() -> bool:
         filtering = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
         filtering.add_rule(pyseccomp.ERRNO(refusal), "mount_setattr")
         filtering.load()

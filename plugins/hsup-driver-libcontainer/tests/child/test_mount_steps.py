@@ -98,32 +98,32 @@ def at(target: str, found: Iterable[object]) -> list[Mount]:
     return [one for one in of(Mount, found) if one.target == f"{ROOT}{target}"]
 
 
-def test_nothing_of_the_host_arrives_from_the_first_step_on():
+def test_nothing_of_the_host_arrives_from_the_first_step_on() -> None:
     first = told()[0]
     assert first[1:] == ("none", "/", "", MS_REC | MS_PRIVATE, "")
 
 
-def test_the_root_is_changed_last_of_all_but_the_binds():
+def test_the_root_is_changed_last_of_all_but_the_binds() -> None:
     found = bound(DATA, SECRET)
     changed = found.index(*of(ChangeRoot, found))
     assert found[changed].path == ROOT
     assert [type(one) for one in found[changed + 1 :]] == [AttachBind, AttachBind]
 
 
-def test_the_root_is_a_read_only_overlay_of_own_files_above_the_stack():
+def test_the_root_is_a_read_only_overlay_of_own_files_above_the_stack() -> None:
     (root,) = at("", told())
     assert root.does == "mount the stack at /"
     assert root[3:] == ("overlay", SAFE | MS_RDONLY, f"lowerdir={STAGE}/files:/stacks/debian")
 
 
-def test_files_of_the_plan_and_the_stacks_users_are_beneath_it():
+def test_files_of_the_plan_and_the_stacks_users_are_beneath_it() -> None:
     files = {one.path: one.content for one in of(File, told())}
     assert files == {f"{STAGE}/files/etc/hosts": PLAN.files["/etc/hosts"]} | {
         f"{STAGE}/files{path}": content for path, content in FACTS.users.items()
     }
 
 
-def test_no_file_system_of_a_dyno_but_the_devices_has_devices_or_heeds_set_id():
+def test_no_file_system_of_a_dyno_but_the_devices_has_devices_or_heeds_set_id() -> None:
     mounts = [one for one in told(**V2) if isinstance(one, Mount) and one.kind]
     assert len(mounts) > 10
     assert {one.target for one in mounts if one.flags & SAFE != SAFE} == {
@@ -133,7 +133,7 @@ def test_no_file_system_of_a_dyno_but_the_devices_has_devices_or_heeds_set_id():
     assert all(one.flags & MS_NOSUID for one in mounts)
 
 
-def test_there_are_few_devices_and_no_disk():
+def test_there_are_few_devices_and_no_disk() -> None:
     devices = {one.path.removeprefix(ROOT): one[2:] for one in of(Device, told())}
     assert devices == {
         "/dev/null": (1, 3),
@@ -145,7 +145,7 @@ def test_there_are_few_devices_and_no_disk():
     }
 
 
-def test_what_docker_hides_of_the_kernel_is_hidden_and_the_same_is_read_only():
+def test_what_docker_hides_of_the_kernel_is_hidden_and_the_same_is_read_only() -> None:
     found = told()
     hidden = {one.path.removeprefix(ROOT) for one in of(Hide, found)}
     assert {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"} <= hidden
@@ -159,7 +159,7 @@ def test_what_docker_hides_of_the_kernel_is_hidden_and_the_same_is_read_only():
 
 
 @pytest.mark.parametrize("size", [4096, 1 << 30])
-def test_what_a_dyno_writes_is_limited_by_its_scratch_size(size):
+def test_what_a_dyno_writes_is_limited_by_its_scratch_size(size: int) -> None:
     found = told(scratch_bytes=size)
     for target in ("/dev/shm", "/tmp", "/var/tmp"):
         (mount,) = at(target, found)
@@ -171,7 +171,7 @@ def test_what_a_dyno_writes_is_limited_by_its_scratch_size(size):
 
 
 class TestSlug:
-    def test_it_is_idmapped_or_else_each_file_is_given(self):
+    def test_it_is_idmapped_or_else_each_file_is_given(self) -> None:
         (choice,) = of(Choice, steps(PLAN, UID, STAGE, FACTS))
         attached, mounted = choice.steps
         assert attached == AttachSlug(attached.does, "/slugs/one", f"{STAGE}/slug", True)
@@ -183,14 +183,14 @@ class TestSlug:
         assert copied[1].data == f"{mounted.data},metacopy=on"
         assert copied[2] == GiveFiles(copied[2].does, f"{ROOT}/app", f"{STAGE}/slug", UID)
 
-    def test_each_file_is_given_at_once_where_no_mount_is_idmapped(self):
+    def test_each_file_is_given_at_once_where_no_mount_is_idmapped(self) -> None:
         found = steps(PLAN, UID, STAGE, FACTS._replace(may_map_ids=False))
         assert not of(Choice, found)
         (attached,) = of(AttachSlug, found)
         assert not attached.is_idmapped
         assert of(GiveFiles, found)
 
-    def test_what_the_dyno_writes_is_above_it_and_belongs_to_the_dyno(self):
+    def test_what_the_dyno_writes_is_above_it_and_belongs_to_the_dyno(self) -> None:
         found = told()
         owned = {one.path for one in of(MountPoint, found) if one.owner}
         assert owned == {f"{STAGE}/scratch/upper", f"{STAGE}/scratch/work"}
@@ -200,7 +200,7 @@ class TestSlug:
         )
         assert at("/app", found)[0].data == layers
 
-    def test_a_release_without_one_has_an_empty_app(self):
+    def test_a_release_without_one_has_an_empty_app(self) -> None:
         found = told(app=None)
         assert not of(AttachSlug, found)
         assert not of(GiveFiles, found)
@@ -208,13 +208,13 @@ class TestSlug:
 
 
 class TestBinds:
-    def test_all_below_a_path_is_copied_without_set_id_and_devices(self):
+    def test_all_below_a_path_is_copied_without_set_id_and_devices(self) -> None:
         (opened,) = of(OpenBind, bound(DATA))
         assert opened.bind == DATA
         assert opened.flags & AT_RECURSIVE
         assert opened.attributes == MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
 
-    def test_one_for_reading_only_is_read_only_before_it_is_attached(self):
+    def test_one_for_reading_only_is_read_only_before_it_is_attached(self) -> None:
         found = bound(SECRET)
         (opened,) = of(OpenBind, found)
         assert opened.attributes == MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY
@@ -222,7 +222,9 @@ class TestBinds:
         assert not attached.remount
 
     @pytest.mark.parametrize(("bind", "more"), [(DATA, 0), (SECRET, MS_RDONLY)])
-    def test_before_linux_5_12_only_the_path_itself_is_copied_and_remounted(self, bind, more):
+    def test_before_linux_5_12_only_the_path_itself_is_copied_and_remounted(
+        self, bind: BindMount, more: int
+    ) -> None:
         found = bound(bind, has_mount_setattr=False)
         (opened,) = of(OpenBind, found)
         assert not opened.flags & AT_RECURSIVE
@@ -230,24 +232,24 @@ class TestBinds:
         (attached,) = of(AttachBind, found)
         assert attached.remount == MS_REMOUNT | MS_BIND | SAFE | more
 
-    def test_they_are_attached_in_the_order_in_which_they_were_opened(self):
+    def test_they_are_attached_in_the_order_in_which_they_were_opened(self) -> None:
         found = bound(SECRET, DATA)
         assert [one.bind for one in of(OpenBind, found)] == [SECRET, DATA]
         assert [one.bind for one in of(AttachBind, found)] == [SECRET, DATA]
 
-    def test_they_are_opened_while_the_hosts_files_are_there_and_all_mounts_private(self):
+    def test_they_are_opened_while_the_hosts_files_are_there_and_all_mounts_private(self) -> None:
         found = bound(DATA)
         opened = found.index(*of(OpenBind, found))
         assert 0 < opened < found.index(*of(ChangeRoot, found))
 
-    def test_a_mount_point_is_made_above_the_stack(self):
+    def test_a_mount_point_is_made_above_the_stack(self) -> None:
         found = bound(DATA, SECRET)
         places = {one.path: one for one in of(MountPoint, found)}
         assert places[f"{STAGE}/files/mnt/data"].is_directory
         assert not places[f"{STAGE}/files/run/secret"].is_directory
         assert {places[f"{STAGE}/files{one.dyno}"].owner for one in (DATA, SECRET)} == {0}
 
-    def test_it_is_made_where_links_of_the_stack_lead(self):
+    def test_it_is_made_where_links_of_the_stack_lead(self) -> None:
         targets = [BindTarget(DATA, "/usr/mnt/data", is_directory=True)]
         found = told(FACTS._replace(targets=targets), binds=(DATA,))
         paths = {one.path for one in of(MountPoint, found)}
@@ -255,7 +257,7 @@ class TestBinds:
         assert f"{STAGE}/files/mnt/data" not in paths
 
     @pytest.mark.parametrize("dyno", ["/app/data", "/tmp/data", "/var/tmp/data", "/dev/data"])
-    def test_none_is_made_above_the_stack_where_the_dyno_may_write(self, dyno):
+    def test_none_is_made_above_the_stack_where_the_dyno_may_write(self, dyno: str) -> None:
         bind = DATA._replace(dyno=dyno)
         found = bound(bind)
         assert f"{STAGE}/files{dyno}" not in {one.path for one in of(MountPoint, found)}
@@ -263,20 +265,20 @@ class TestBinds:
 
 
 class TestCgroups:
-    def test_each_hierarchy_of_version_1_is_bound_and_read_only(self):
+    def test_each_hierarchy_of_version_1_is_bound_and_read_only(self) -> None:
         found = told(**V1)
         for directory, name in V1["cgroup_binds"]:
             bind, remount = at(f"/sys/fs/cgroup/{name}", found)
             assert bind[1:] == (directory, f"{ROOT}/sys/fs/cgroup/{name}", "", MS_BIND, "")
             assert remount.flags == MS_REMOUNT | MS_BIND | MS_RDONLY | SAFEST
 
-    def test_the_hierarchy_of_version_2_is_bound_over_all(self):
+    def test_the_hierarchy_of_version_2_is_bound_over_all(self) -> None:
         found = told(**V2)
         kinds = [(one.kind, one.flags) for one in at("/sys/fs/cgroup", found)]
         read_only = ("", MS_REMOUNT | MS_BIND | MS_RDONLY | SAFEST)
         assert kinds == [("tmpfs", SAFEST), ("", MS_BIND), read_only, read_only]
 
-    def test_a_file_of_version_1_is_in_memory_within_version_2(self):
+    def test_a_file_of_version_1_is_in_memory_within_version_2(self) -> None:
         found = told(**V2)
         mounted, remounted = at("/sys/fs/cgroup/memory", found)
         path = f"{ROOT}/sys/fs/cgroup/memory/memory.limit_in_bytes"
@@ -287,7 +289,7 @@ class TestCgroups:
         assert remounted.flags & MS_RDONLY
 
     @pytest.mark.parametrize("view", [V1, V2])
-    def test_sys_is_read_only_in_the_end(self, view):
+    def test_sys_is_read_only_in_the_end(self, view: dict[str, Any]) -> None:
         found = told(**view)
         last = [one for one in of(Mount, found) if "/sys" in one.target][-1]
         assert last.target == f"{ROOT}/sys"
@@ -302,11 +304,11 @@ class TestCgroups:
         {"name": "run.4711"},
     ],
 )
-def test_a_console_has_the_file_systems_of_any_other_dyno(changes):
+def test_a_console_has_the_file_systems_of_any_other_dyno(changes: dict[str, Any]) -> None:
     assert told(**changes) == told()
 
 
-def test_an_own_network_is_seen_by_its_files_alone():
+def test_an_own_network_is_seen_by_its_files_alone() -> None:
     files = {**PLAN.files, "/etc/hosts": "172.16.0.30\tweb\n", "/etc/resolv.conf": "\n"}
     changed = [one for one in told(files=files) if one not in told()]
     paths = [f"{STAGE}/files/etc/hosts", f"{STAGE}/files/etc/resolv.conf"]
@@ -315,7 +317,9 @@ def test_an_own_network_is_seen_by_its_files_alone():
 
 @pytest.mark.parametrize("view", [V1, V2])
 @pytest.mark.parametrize("app", [None, "/slugs/one"])
-def test_every_step_says_what_it_does_in_words_of_its_own(view, app):
+def test_every_step_says_what_it_does_in_words_of_its_own(
+    view: dict[str, Any], app: str | None
+) -> None:
     facts = FACTS._replace(targets=[BindTarget(DATA, DATA.dyno, is_directory=True)])
     found = [one.does for one in told(facts, binds=(DATA,), app=app, **view)]
     assert [one for one in found if len(one.split()) < 2 or one[0].isupper()] == []

@@ -44,7 +44,7 @@ def meet(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
     """Do something when a file is first looked at, right before its owner is changed."""
     real = {name: getattr(os, name) for name in ("chown", "lchown")}
 
-    def changed(path, *given, **options):
+    def changed(path: str, *given: int, **options: Any) -> None:
         for name, function in real.items():
             monkeypatch.setattr(os, name, function)
         work()
@@ -55,7 +55,7 @@ def meet(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
 
 
 @needs_root
-def test_what_belongs_to_the_owner_is_given_and_nothing_else(slug, tmp_path):
+def test_what_belongs_to_the_owner_is_given_and_nothing_else(slug: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("")
     os.chown(outside, OWNER, OWNER)
@@ -68,8 +68,10 @@ def test_what_belongs_to_the_owner_is_given_and_nothing_else(slug, tmp_path):
 
 
 @needs_root
-def test_files_that_vanish_while_all_are_given_are_passed_over(slug, monkeypatch):
-    def remove():
+def test_files_that_vanish_while_all_are_given_are_passed_over(
+    slug: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove() -> None:
         for name in ("lib/one", "bin"):
             (slug / name).unlink()
 
@@ -79,7 +81,9 @@ def test_files_that_vanish_while_all_are_given_are_passed_over(slug, monkeypatch
 
 
 @needs_root
-def test_nothing_outside_is_given_where_a_directory_becomes_a_link(slug, tmp_path, monkeypatch):
+def test_nothing_outside_is_given_where_a_directory_becomes_a_link(
+    slug: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     for name in ("one", "two"):
@@ -88,7 +92,7 @@ def test_nothing_outside_is_given_where_a_directory_becomes_a_link(slug, tmp_pat
     os.chown(slug / "bin", 0, 0)  # so that the first that is given is in lib
     os.chown(slug / "lib", 0, 0)
 
-    def turn():
+    def turn() -> None:
         (slug / "lib").rename(tmp_path / "before")
         (slug / "lib").symlink_to(other)
 
@@ -127,7 +131,7 @@ def failing(does: str = "fail") -> Mount:
     return Mount(does, "none", "/no/such/directory", "tmpfs")
 
 
-def test_steps_are_taken_in_their_order(make, tmp_path):
+def test_steps_are_taken_in_their_order(make: Callable[..., Any], tmp_path: Path) -> None:
     make(
         MountPoint("make it", str(tmp_path / "one/two")),
         MountPoint("make a file", str(tmp_path / "one/file"), is_directory=False),
@@ -140,7 +144,9 @@ def test_steps_are_taken_in_their_order(make, tmp_path):
     assert (tmp_path / "link").read_text() == "last"
 
 
-def test_a_step_that_fails_is_told_in_words_with_its_cause(make, tmp_path):
+def test_a_step_that_fails_is_told_in_words_with_its_cause(
+    make: Callable[..., Any], tmp_path: Path
+) -> None:
     with pytest.raises(OSError, match="cannot") as failed:
         make(failing("mount the slug at /app"), writing(tmp_path / "later", ""))
     assert failed.value.filename == "cannot mount the slug at /app"
@@ -149,7 +155,7 @@ def test_a_step_that_fails_is_told_in_words_with_its_cause(make, tmp_path):
     assert not (tmp_path / "later").exists()
 
 
-def test_what_is_refused_is_done_another_way(make, tmp_path):
+def test_what_is_refused_is_done_another_way(make: Callable[..., Any], tmp_path: Path) -> None:
     first, instead, after = (tmp_path / name for name in ("first", "instead", "after"))
     make(
         Choice((writing(first, ""), failing()), (errno.ENOENT,), (writing(instead, ""),)),
@@ -158,30 +164,32 @@ def test_what_is_refused_is_done_another_way(make, tmp_path):
     assert all(one.exists() for one in (first, instead, after))
 
 
-def test_what_is_not_refused_is_done_one_way_only(make, tmp_path):
+def test_what_is_not_refused_is_done_one_way_only(make: Callable[..., Any], tmp_path: Path) -> None:
     first, instead = tmp_path / "first", tmp_path / "instead"
     make(Choice((writing(first, ""),), (errno.ENOENT,), (writing(instead, ""),)))
     assert [one.exists() for one in (first, instead)] == [True, False]
 
 
-def test_another_failure_than_a_refusal_is_one(make, tmp_path):
+def test_another_failure_than_a_refusal_is_one(make: Callable[..., Any], tmp_path: Path) -> None:
     instead = tmp_path / "instead"
     with pytest.raises(FileNotFoundError, match="cannot mount it"):
         make(Choice((failing("mount it"),), (errno.EINVAL,), (writing(instead, ""),)))
     assert not instead.exists()
 
 
-def test_the_other_way_may_fail_too_and_is_told_then(make):
+def test_the_other_way_may_fail_too_and_is_told_then(make: Callable[..., Any]) -> None:
     with pytest.raises(FileNotFoundError, match="cannot do the other"):
         make(Choice((failing("do the one"),), (errno.ENOENT,), (failing("do the other"),)))
 
 
-def test_nobody_owns_the_slug_any_more_when_all_is_made(make, owner):
+def test_nobody_owns_the_slug_any_more_when_all_is_made(
+    make: Callable[..., Any], owner: UnneededOwner
+) -> None:
     make()
     assert owner.ends == 1
 
 
-def test_a_place_that_is_there_stays_as_it_is(make, tmp_path):
+def test_a_place_that_is_there_stays_as_it_is(make: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     (tmp_path / "file").chmod(0o600)
     make(
@@ -192,20 +200,24 @@ def test_a_place_that_is_there_stays_as_it_is(make, tmp_path):
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
 
 
-def test_what_is_not_there_is_neither_hidden_nor_protected(make, tmp_path):
+def test_what_is_not_there_is_neither_hidden_nor_protected(
+    make: Callable[..., Any], tmp_path: Path
+) -> None:
     path = str(tmp_path / "none")
     make(Hide("hide it", path, "/dev/null", 0), Protect("make it read-only", path, 0))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_path_that_is_gone_is_named_when_it_is_opened(make, tmp_path):
+def test_a_path_that_is_gone_is_named_when_it_is_opened(
+    make: Callable[..., Any], tmp_path: Path
+) -> None:
     path = str(tmp_path / "gone")
     bind = BindMount(path, "/mnt", read_only=True)
     with pytest.raises(OSError, match="cannot open it"):
         make(OpenBind("open it", bind, kernel.OPEN_TREE_CLOEXEC, attributes=0))
 
 
-def test_a_directory_that_something_else_took_the_place_of_is_not_mounted(tmp_path):
+def test_a_directory_that_something_else_took_the_place_of_is_not_mounted(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="has just replaced it"):
         _require_same(str(tmp_path), os.stat(tmp_path.parent))
     _require_same(str(tmp_path), os.stat(tmp_path))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pyseccomp  # type: ignore[import-untyped]
 import pytest
@@ -13,7 +14,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root maps the id
 
 
 @pytest.mark.parametrize(("owner", "user"), [(0, 3000), (1000, 3000), (3000, 1000), (5, 6), (7, 7)])
-def test_an_id_map_exchanges_two_ids_and_keeps_all_others(owner, user):
+def test_an_id_map_exchanges_two_ids_and_keeps_all_others(owner: int, user: int) -> None:
     shown = {}
     for line in exchange_map(owner, user).splitlines():
         inside, outside, count = map(int, line.split())
@@ -35,8 +36,10 @@ def test_an_id_map_exchanges_two_ids_and_keeps_all_others(owner, user):
         (errno.EMFILE, errno.EMFILE),
     ],
 )
-def test_where_no_mount_can_be_idmapped_that_is_told_apart_from_failures(tmp_path, answer, told):
-    def own():
+def test_where_no_mount_can_be_idmapped_that_is_told_apart_from_failures(
+    tmp_path: Path, answer: int, told: int
+) -> None:
+    def own() -> int:
         filtering = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
         filtering.add_rule(pyseccomp.ERRNO(answer), "mount_setattr")
         filtering.load()
@@ -44,7 +47,7 @@ def test_where_no_mount_can_be_idmapped_that_is_told_apart_from_failures(tmp_pat
         try:
             owner.own(os.open(tmp_path, os.O_PATH))
         except OSError as error:
-            return error.errno
+            return error.errno or 0
         finally:
             owner.end()
             owner.reap()

@@ -30,20 +30,20 @@ def root(tmp_path: Path) -> str:
         ("/", "/"),
     ],
 )
-def test_a_path_is_resolved_within_its_root(root, path, target):
+def test_a_path_is_resolved_within_its_root(root: str, path: str, target: str) -> None:
     assert resolve(root, path) == target
 
 
-def test_links_in_a_circle_are_an_error(root):
+def test_links_in_a_circle_are_an_error(root: str) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         resolve(root, "/circle/x")
 
 
 @pytest.mark.parametrize("path", ["/app/x", "/tmp/x", "/var/tmp/x/y", "/dev/x"])
-def test_what_is_in_memory_of_the_dynos_can_be_written_to(path):
+def test_what_is_in_memory_of_the_dynos_can_be_written_to(path: str) -> None:
     assert is_writable(path)
 
 
 @pytest.mark.parametrize("path", ["/", "/app", "/application/x", "/mnt/app/x", "/var/x"])
-def test_all_else_cannot(path):
+def test_all_else_cannot(path: str) -> None:
     assert not is_writable(path)

@@ -20,7 +20,7 @@ PROGRAM = Program(
 )
 
 
-def test_a_plan_arrives_as_it_was_sent():
+def test_a_plan_arrives_as_it_was_sent() -> None:
     sent = ContainerPlan(
         name="web.1",
         stack="/stack",
@@ -39,14 +39,14 @@ def test_a_plan_arrives_as_it_was_sent():
 
 @pytest.mark.parametrize("cpus", [[], [0, 1]])
 @pytest.mark.parametrize("join_files", [[], ["/sys/fs/cgroup/pids/x/tasks", "/a b/tasks"]])
-def test_the_process_setup_arrives_as_it_was_sent(cpus, join_files):
+def test_the_process_setup_arrives_as_it_was_sent(cpus: list[int], join_files: list[str]) -> None:
     sent = ProcessSetup(
         uid=3000, hostname="host", open_files=10_000, cpus=cpus, join_files=join_files
     )
     assert ProcessSetup.read(sent.packet()) == sent
 
 
-def test_a_program_arrives_as_it_was_sent():
+def test_a_program_arrives_as_it_was_sent() -> None:
     file = plan.write(PROGRAM)
     assert plan.read_program(file) == PROGRAM
     os.close(file)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
@@ -29,13 +31,15 @@ def channel() -> Iterator[tuple[socket.socket, socket.socket]]:
         Failed(""),
     ],
 )
-def test_a_message_arrives_as_it_was_sent(channel, message):
+def test_a_message_arrives_as_it_was_sent(
+    channel: tuple[socket.socket, socket.socket], message: Any
+) -> None:
     here, there = channel
     protocol.send(here, message)
     assert protocol.receive(there) == (message, ())
 
 
-def test_descriptors_arrive_with_a_message(channel):
+def test_descriptors_arrive_with_a_message(channel: tuple[socket.socket, socket.socket]) -> None:
     here, there = channel
     reading, writing = os.pipe()
     protocol.send(here, Launch(), [writing])
@@ -46,13 +50,15 @@ def test_descriptors_arrive_with_a_message(channel):
         os.close(descriptor)
 
 
-def test_the_end_of_the_other_one_is_no_message(channel):
+def test_the_end_of_the_other_one_is_no_message(
+    channel: tuple[socket.socket, socket.socket],
+) -> None:
     here, there = channel
     here.close()
     assert protocol.receive(there) is None
 
 
-def test_the_last_words_of_one_that_ended_before_it_read_all_are_heard():
+def test_the_last_words_of_one_that_ended_before_it_read_all_are_heard() -> None:
     ours, theirs = protocol.pair()
     with ours:
         protocol.send(ours, Connect("never read"))
@@ -64,7 +70,10 @@ def test_the_last_words_of_one_that_ended_before_it_read_all_are_heard():
         assert protocol.receive(ours) is None
 
 
-def test_descriptors_that_find_no_room_are_an_error_and_none_is_left(channel, descriptors_left):
+def test_descriptors_that_find_no_room_are_an_error_and_none_is_left(
+    channel: tuple[socket.socket, socket.socket],
+    descriptors_left: Callable[[int], AbstractContextManager[None]],
+) -> None:
     here, there = channel
     protocol.send(here, Launch(), [0, 1, 2])
     protocol.send(here, Signal(15))

@@ -39,7 +39,7 @@ def unignored() -> Iterator[None]:
 @pytest.mark.parametrize(
     "number", [signal.SIGQUIT, signal.SIGUSR2, signal.SIGRTMIN, signal.SIGRTMIN + 5]
 )
-def test_a_signal_to_it_is_the_programs(number):
+def test_a_signal_to_it_is_the_programs(number: signal.Signals | int) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     line = f"trap 'kill $!; exit 7' {int(number)}; sleep 60 & echo ready; wait"
     words = [sys.executable, "-c", SERVE, str(theirs.fileno()), line]

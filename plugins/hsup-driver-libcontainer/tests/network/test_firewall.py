@@ -40,7 +40,7 @@ def killed_hsup(machine: Machine) -> None:
     """Make the leftovers of an hsup that was killed."""
     reading, writing = os.pipe()
 
-    def live():
+    def live() -> None:
         machine.firewall().open()
         os.write(writing, b"open")
         signal.pause()
@@ -66,7 +66,7 @@ def docker(machine: Machine) -> None:
         machine.run(command)
 
 
-def test_the_last_hsup_takes_the_rules_away(machine):
+def test_the_last_hsup_takes_the_rules_away(machine: Machine) -> None:
     one, other = machine.firewall(), machine.firewall()
     one.open()
     other.open()
@@ -76,7 +76,7 @@ def test_the_last_hsup_takes_the_rules_away(machine):
     assert not has_table(machine)
 
 
-def test_opening_and_closing_twice_changes_nothing(machine):
+def test_opening_and_closing_twice_changes_nothing(machine: Machine) -> None:
     firewall = machine.firewall()
     firewall.open()
     firewall.open()
@@ -86,7 +86,7 @@ def test_opening_and_closing_twice_changes_nothing(machine):
     assert not has_table(machine)
 
 
-def test_what_was_only_begun_can_be_closed(machine):
+def test_what_was_only_begun_can_be_closed(machine: Machine) -> None:
     firewall = machine.firewall()
     firewall.begin()
     firewall.close()
@@ -94,10 +94,10 @@ def test_what_was_only_begun_can_be_closed(machine):
 
 
 @pytest.mark.usefixtures("docker")
-def test_eight_hsups_at_once_have_rules_and_leave_none(machine):
+def test_eight_hsups_at_once_have_rules_and_leave_none(machine: Machine) -> None:
     before = machine.run("iptables -S")
 
-    def live():
+    def live() -> None:
         for _ in range(3):
             firewall = machine.firewall()
             firewall.open()
@@ -112,7 +112,7 @@ def test_eight_hsups_at_once_have_rules_and_leave_none(machine):
 
 
 @pytest.mark.usefixtures("docker")
-def test_what_a_killed_hsup_left_is_swept(machine):
+def test_what_a_killed_hsup_left_is_swept(machine: Machine) -> None:
     before = machine.run("iptables -S")
     killed_hsup(machine)
     assert has_table(machine)
@@ -124,7 +124,7 @@ def test_what_a_killed_hsup_left_is_swept(machine):
     assert machine.firewall().sweep() == ()
 
 
-def test_a_sweep_leaves_alone_what_a_living_hsup_uses(machine):
+def test_a_sweep_leaves_alone_what_a_living_hsup_uses(machine: Machine) -> None:
     killed_hsup(machine)
     living = machine.firewall()
     living.open()
@@ -135,7 +135,7 @@ def test_a_sweep_leaves_alone_what_a_living_hsup_uses(machine):
 
 
 @pytest.mark.parametrize("command", ["nft flush ruleset", "nft flush table inet hsup"])
-def test_rules_that_an_administrator_removed_are_made_again(machine, command):
+def test_rules_that_an_administrator_removed_are_made_again(machine: Machine, command: str) -> None:
     first, second = machine.firewall(), machine.firewall()
     first.open()
     machine.run(command)
@@ -146,7 +146,7 @@ def test_rules_that_an_administrator_removed_are_made_again(machine, command):
     assert not has_table(machine)
 
 
-def test_rules_that_are_gone_already_do_not_keep_hsup_from_closing(machine):
+def test_rules_that_are_gone_already_do_not_keep_hsup_from_closing(machine: Machine) -> None:
     firewall = machine.firewall()
     firewall.open()
     machine.run("nft flush ruleset")
@@ -155,7 +155,7 @@ def test_rules_that_are_gone_already_do_not_keep_hsup_from_closing(machine):
     assert list(machine.run_directory.rglob("made")) == []
 
 
-def test_forwarding_is_turned_on_and_off_again(machine):
+def test_forwarding_is_turned_on_and_off_again(machine: Machine) -> None:
     assert not forwarding.is_on()
     one, other = machine.firewall(), machine.firewall()
     one.open()
@@ -167,7 +167,7 @@ def test_forwarding_is_turned_on_and_off_again(machine):
     assert not forwarding.is_on()
 
 
-def test_forwarding_that_was_on_stays_on(machine):
+def test_forwarding_that_was_on_stays_on(machine: Machine) -> None:
     machine.set("net.ipv4.ip_forward", 1)
     firewall = machine.firewall()
     firewall.open()
@@ -175,7 +175,7 @@ def test_forwarding_that_was_on_stays_on(machine):
     assert forwarding.is_on()
 
 
-def test_forwarding_stays_on_for_docker_which_came_later(machine):
+def test_forwarding_stays_on_for_docker_which_came_later(machine: Machine) -> None:
     firewall = machine.firewall()
     firewall.open()
     for command in DOCKER:
@@ -186,14 +186,14 @@ def test_forwarding_stays_on_for_docker_which_came_later(machine):
 
 
 @pytest.mark.usefixtures("docker")
-def test_dynos_reach_the_world_beside_docker(machine):
+def test_dynos_reach_the_world_beside_docker(machine: Machine) -> None:
     world = machine.world()
     dyno = machine.dyno(machine.hsup())
     machine.listen(world, machine.world_ip)
     machine.connect(dyno.namespace, machine.world_ip).close()
 
 
-def test_dynos_reach_the_world_where_iptables_drops_by_default(machine):
+def test_dynos_reach_the_world_where_iptables_drops_by_default(machine: Machine) -> None:
     if machine.run_or_none("iptables -P FORWARD DROP") is None:
         pytest.skip("needs iptables")
     world = machine.world()
@@ -203,7 +203,7 @@ def test_dynos_reach_the_world_where_iptables_drops_by_default(machine):
 
 
 @pytest.mark.usefixtures("docker")
-def test_networks_of_docker_stay_closed(machine):
+def test_networks_of_docker_stay_closed(machine: Machine) -> None:
     world = machine.world()
     machine.run("ip link set up0 down")
     machine.run("ip link set up0 name docker0")
@@ -217,7 +217,7 @@ def test_networks_of_docker_stay_closed(machine):
 
 
 @pytest.mark.usefixtures("docker")
-def test_rules_beside_docker_are_there_once_and_gone_with_the_last(machine):
+def test_rules_beside_docker_are_there_once_and_gone_with_the_last(machine: Machine) -> None:
     before = machine.run("iptables -S")
     one, other = machine.firewall(), machine.firewall()
     one.open()
@@ -230,7 +230,9 @@ def test_rules_beside_docker_are_there_once_and_gone_with_the_last(machine):
 
 @pytest.mark.usefixtures("docker")
 @pytest.mark.parametrize("command", ["iptables -D DOCKER-USER 1", "iptables -F DOCKER-USER"])
-def test_rules_that_an_administrator_has_taken_away_keep_none_of_the_others(machine, command):
+def test_rules_that_an_administrator_has_taken_away_keep_none_of_the_others(
+    machine: Machine, command: str
+) -> None:
     firewall = machine.firewall()
     firewall.open()
     machine.run(command)
@@ -240,7 +242,7 @@ def test_rules_that_an_administrator_has_taken_away_keep_none_of_the_others(mach
 
 
 @pytest.mark.usefixtures("docker")
-def test_rules_of_others_stay_whatever_their_comment(machine):
+def test_rules_of_others_stay_whatever_their_comment(machine: Machine) -> None:
     machine.run("iptables -I DOCKER-USER -m comment --comment xhsup -j RETURN")
     before = machine.run("iptables -S")
     firewall = machine.firewall()
@@ -250,7 +252,7 @@ def test_rules_of_others_stay_whatever_their_comment(machine):
 
 
 @pytest.mark.usefixtures("docker")
-def test_a_rule_about_an_interface_of_that_name_is_not_ours(machine):
+def test_a_rule_about_an_interface_of_that_name_is_not_ours(machine: Machine) -> None:
     machine.run("iptables -I DOCKER-USER -i hsup -j RETURN")
     before = machine.run("iptables -S")
     firewall = machine.firewall()
@@ -260,8 +262,10 @@ def test_a_rule_about_an_interface_of_that_name_is_not_ours(machine):
     assert machine.run("iptables -S") == before
 
 
-def test_a_removal_that_fails_is_told_and_keeps_nobody_waiting(machine, monkeypatch):
-    def refuse(*_):
+def test_a_removal_that_fails_is_told_and_keeps_nobody_waiting(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     firewall = machine.firewall()
@@ -279,7 +283,7 @@ def test_a_removal_that_fails_is_told_and_keeps_nobody_waiting(machine, monkeypa
 
 
 @pytest.mark.usefixtures("docker")
-def test_rules_are_found_though_their_note_was_never_written(machine):
+def test_rules_are_found_though_their_note_was_never_written(machine: Machine) -> None:
     before = machine.run("iptables -S")
     killed_hsup(machine)
     (note,) = machine.run_directory.rglob("iptables")
@@ -288,7 +292,7 @@ def test_rules_are_found_though_their_note_was_never_written(machine):
     assert machine.run("iptables -S") == before
 
 
-def test_iptables_that_do_not_use_nf_tables_are_changed_as_well(machine):
+def test_iptables_that_do_not_use_nf_tables_are_changed_as_well(machine: Machine) -> None:
     for name in ("iptables", "iptables-restore"):
         legacy = shutil.which(f"{name.replace('iptables', 'iptables-legacy')}")
         if legacy is None:
@@ -304,7 +308,7 @@ def test_iptables_that_do_not_use_nf_tables_are_changed_as_well(machine):
     assert machine.run("iptables-legacy -S") == before
 
 
-def test_a_table_that_nobody_has_told_of_is_replaced(machine):
+def test_a_table_that_nobody_has_told_of_is_replaced(machine: Machine) -> None:
     firewall = machine.firewall()
     machine.run(
         "nft -f -",
@@ -317,7 +321,9 @@ def test_a_table_that_nobody_has_told_of_is_replaced(machine):
     assert not has_table(machine)
 
 
-def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):
+def test_a_missing_nft_is_told_with_the_remedy(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup_driver_libcontainer.child.system_tools._SYSTEM_DIRECTORIES", ())
     network = machine.network(PATH=str(machine.run_directory))
     expected = "^nft is not installed; install it: apt-get install nftables, or your system's "
@@ -327,7 +333,7 @@ def test_a_missing_nft_is_told_with_the_remedy(machine, monkeypatch):
     assert list(machine.run_directory.iterdir()) == []
 
 
-def test_rules_that_the_kernel_refuses_are_told_and_not_left(machine):
+def test_rules_that_the_kernel_refuses_are_told_and_not_left(machine: Machine) -> None:
     tool = machine.run_directory / "nft"
     tool.write_text("#!/bin/sh\ncat > /dev/null\necho 'Error: no such thing'\nexit 1\n")
     tool.chmod(0o755)
@@ -338,7 +344,9 @@ def test_rules_that_the_kernel_refuses_are_told_and_not_left(machine):
         network.open()
 
 
-def test_a_name_server_with_a_link_local_address_can_be_asked_for_names_only(machine):
+def test_a_name_server_with_a_link_local_address_can_be_asked_for_names_only(
+    machine: Machine,
+) -> None:
     world = machine.world()
     dyno = machine.dyno(machine.hsup())
     machine.run("nft -f -", nft.ruleset([machine.metadata_ip]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,9 @@ VALUES = LinkValues(
 
 @pytest.mark.parametrize("environ", SETTINGS)
 @pytest.mark.parametrize("has_ipv6", [True, False])
-def test_a_filled_template_is_what_pyroute2_encodes(environ, has_ipv6):
+def test_a_filled_template_is_what_pyroute2_encodes(
+    environ: dict[str, str], has_ipv6: bool
+) -> None:
     settings = read_network_settings(environ)
     template = encode(settings, group_of(settings), PLACEHOLDERS, has_ipv6=has_ipv6)
     direct = encode(settings, group_of(settings), VALUES, has_ipv6=has_ipv6)
@@ -47,12 +50,12 @@ def test_a_filled_template_is_what_pyroute2_encodes(environ, has_ipv6):
     assert "make the interface hs0123456799999" in filled.plan.host_steps
 
 
-def test_each_subnet_has_a_number_of_its_own_that_fits_the_kernel():
+def test_each_subnet_has_a_number_of_its_own_that_fits_the_kernel() -> None:
     assert number_of_link(Subnet(0)) == 1 << 30
     assert number_of_link(Subnet((1 << 30) - 1)) == (1 << 31) - 1
 
 
-def test_a_template_is_kept_and_pyroute2_not_imported_again(tmp_path):
+def test_a_template_is_kept_and_pyroute2_not_imported_again(tmp_path: Path) -> None:
     settings = read_network_settings({})
     Links(settings, str(tmp_path)).load()
     program = (
@@ -66,7 +69,7 @@ def test_a_template_is_kept_and_pyroute2_not_imported_again(tmp_path):
     assert printed.stdout == b"False\n"
 
 
-def test_a_sample_has_the_steps_of_a_dyno_and_leaves_no_template(tmp_path):
+def test_a_sample_has_the_steps_of_a_dyno_and_leaves_no_template(tmp_path: Path) -> None:
     links = Links(read_network_settings({}), str(tmp_path))
     subnet = Subnet(7)
     plan = links.sample(subnet, "hs1").plan
@@ -77,7 +80,7 @@ def test_a_sample_has_the_steps_of_a_dyno_and_leaves_no_template(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["", "{", '["other", [["", "", [], "", []], ""]]'])
-def test_a_damaged_or_old_template_is_made_again(tmp_path, damage):
+def test_a_damaged_or_old_template_is_made_again(tmp_path: Path, damage: str) -> None:
     settings = read_network_settings({})
     expected = Links(settings, str(tmp_path)).load()
     (tmp_path / "links.json").write_text(damage)
@@ -85,7 +88,7 @@ def test_a_damaged_or_old_template_is_made_again(tmp_path, damage):
     assert Links(settings, str(tmp_path)).load() == expected
 
 
-def test_other_settings_have_another_template(tmp_path):
+def test_other_settings_have_another_template(tmp_path: Path) -> None:
     one, other = (read_network_settings(environ) for environ in SETTINGS[:2])
     subnet = Subnet(numbers_of(one.block)[0])
     plans = {

@@ -41,7 +41,7 @@ def send(within: AbstractContextManager[None], text: bytes, *, to: str, source: 
         client.sendto(text, (to, 99))
 
 
-def test_a_dyno_has_its_addresses_and_a_default_route(machine):
+def test_a_dyno_has_its_addresses_and_a_default_route(machine: Machine) -> None:
     dyno = machine.dyno(machine.hsup())
 
     with machine.inside(dyno.namespace):
@@ -57,7 +57,7 @@ def test_a_dyno_has_its_addresses_and_a_default_route(machine):
     assert "default via 172.16.0.29 dev eth0" in routes
 
 
-def test_the_host_reaches_a_dyno_at_its_address(machine):
+def test_the_host_reaches_a_dyno_at_its_address(machine: Machine) -> None:
     dyno = machine.dyno(machine.hsup())
     server = machine.listen(dyno.namespace, dyno.subnet.dyno)
     machine.connect(machine.host, dyno.subnet.dyno)
@@ -66,7 +66,7 @@ def test_the_host_reaches_a_dyno_at_its_address(machine):
     assert peer[0] == dyno.subnet.gateway
 
 
-def test_the_world_sees_the_address_of_the_host(machine):
+def test_the_world_sees_the_address_of_the_host(machine: Machine) -> None:
     world = machine.world()
     dyno = machine.dyno(machine.hsup())
     server = machine.listen(world, machine.world_ip)
@@ -78,14 +78,14 @@ def test_the_world_sees_the_address_of_the_host(machine):
     assert peer[0] == machine.host_ip
 
 
-def test_dynos_do_not_reach_one_another(machine):
+def test_dynos_do_not_reach_one_another(machine: Machine) -> None:
     network = machine.hsup()
     one, other = machine.dyno(network), machine.dyno(network)
     machine.listen(other.namespace, other.subnet.dyno)
     assert is_refused(machine, one.namespace, other.subnet.dyno)
 
 
-def test_dynos_do_not_reach_one_another_through_a_port_of_the_host(machine):
+def test_dynos_do_not_reach_one_another_through_a_port_of_the_host(machine: Machine) -> None:
     machine.world()
     network = machine.hsup()
     one, other = machine.dyno(network), machine.dyno(network)
@@ -98,7 +98,7 @@ def test_dynos_do_not_reach_one_another_through_a_port_of_the_host(machine):
     assert is_refused(machine, one.namespace, machine.host_ip)
 
 
-def test_the_world_reaches_a_dyno_that_was_published_and_no_other(machine):
+def test_the_world_reaches_a_dyno_that_was_published_and_no_other(machine: Machine) -> None:
     world = machine.world()
     network = machine.hsup()
     published, other = machine.dyno(network), machine.dyno(network)
@@ -133,14 +133,14 @@ def bridged(machine: Machine, request: pytest.FixtureRequest) -> int:
 
 
 @pytest.mark.usefixtures("bridged")
-def test_dynos_do_not_reach_containers_whatever_their_bridge_is_called(machine):
+def test_dynos_do_not_reach_containers_whatever_their_bridge_is_called(machine: Machine) -> None:
     dyno = machine.dyno(machine.hsup())
     machine.connect(machine.host, machine.world_ip)
     assert is_refused(machine, dyno.namespace, machine.world_ip)
 
 
 @pytest.mark.usefixtures("bridged")
-def test_dynos_reach_what_a_container_publishes(machine):
+def test_dynos_reach_what_a_container_publishes(machine: Machine) -> None:
     machine.run("nft add table ip published")
     chain = "{ type nat hook prerouting priority dstnat ; }"
     machine.run(f"nft add chain ip published in {chain}")
@@ -151,13 +151,13 @@ def test_dynos_reach_what_a_container_publishes(machine):
 
 
 @pytest.mark.usefixtures("bridged")
-def test_dynos_reach_the_world_by_a_bridge_that_has_the_default_route(machine):
+def test_dynos_reach_the_world_by_a_bridge_that_has_the_default_route(machine: Machine) -> None:
     machine.run(f"ip route add default via {machine.world_ip}")
     dyno = machine.dyno(machine.hsup())
     machine.connect(dyno.namespace, machine.world_ip)
 
 
-def test_dynos_of_hsups_that_allow_it_reach_one_another(machine):
+def test_dynos_of_hsups_that_allow_it_reach_one_another(machine: Machine) -> None:
     one, other = (machine.hsup(LIBCONTAINER_DYNO_ALLOW_PEERS="1") for _ in "12")
     strict = machine.dyno(machine.hsup())
     a, b = machine.dyno(one), machine.dyno(other)
@@ -169,7 +169,7 @@ def test_dynos_of_hsups_that_allow_it_reach_one_another(machine):
     assert is_refused(machine, strict.namespace, a.subnet.dyno)
 
 
-def test_the_metadata_of_a_cloud_is_out_of_reach_unless_allowed(machine):
+def test_the_metadata_of_a_cloud_is_out_of_reach_unless_allowed(machine: Machine) -> None:
     world = machine.world()
     strict = machine.dyno(machine.hsup())
     allowed = machine.dyno(machine.hsup(LIBCONTAINER_DYNO_ALLOW_METADATA="1"))
@@ -179,7 +179,7 @@ def test_the_metadata_of_a_cloud_is_out_of_reach_unless_allowed(machine):
     machine.connect(allowed.namespace, machine.metadata_ip)
 
 
-def test_a_dyno_cannot_send_with_an_address_of_another(machine):
+def test_a_dyno_cannot_send_with_an_address_of_another(machine: Machine) -> None:
     world = machine.world()
     network = machine.hsup()
     dyno, other = machine.dyno(network), machine.dyno(network)
@@ -193,7 +193,7 @@ def test_a_dyno_cannot_send_with_an_address_of_another(machine):
         assert server.recv(100) == HONEST
 
 
-def test_a_dyno_cannot_use_ipv6_even_with_an_address(machine):
+def test_a_dyno_cannot_use_ipv6_even_with_an_address(machine: Machine) -> None:
     dyno = machine.dyno(machine.hsup())
     machine.run(f"ip address add fd00::1/64 dev {dyno.name} nodad")
     with machine.inside(dyno.namespace):
@@ -206,7 +206,7 @@ def test_a_dyno_cannot_use_ipv6_even_with_an_address(machine):
         assert server.recv(100) == HONEST
 
 
-def test_a_subnet_can_be_used_again_at_once_when_its_link_is_gone(machine):
+def test_a_subnet_can_be_used_again_at_once_when_its_link_is_gone(machine: Machine) -> None:
     network = machine.hsup(LIBCONTAINER_DYNO_SUBNET="192.168.200.0/30")
     for _ in range(3):
         dyno = machine.dyno(network)
@@ -218,14 +218,16 @@ def test_a_subnet_can_be_used_again_at_once_when_its_link_is_gone(machine):
         network.give_back(dyno.subnet)
 
 
-def test_many_links_are_waited_for_at_the_same_time(machine, monkeypatch):
+def test_many_links_are_waited_for_at_the_same_time(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup_driver_libcontainer.network.link_watch._PATIENCE_SECONDS", 60)
     network = machine.hsup()
     dynos = [machine.dyno(network) for _ in range(20)]
     for dyno in dynos:
         dyno.end()
 
-    async def wait():
+    async def wait() -> None:
         async with asyncio.timeout(10):
             await asyncio.gather(*(network.gone(dyno.subnet) for dyno in dynos))
 
@@ -234,7 +236,9 @@ def test_many_links_are_waited_for_at_the_same_time(machine, monkeypatch):
 
 
 @pytest.mark.parametrize("blocks", [True, False])
-def test_a_link_that_something_keeps_alive_is_removed(machine, monkeypatch, blocks):
+def test_a_link_that_something_keeps_alive_is_removed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, blocks: bool
+) -> None:
     monkeypatch.setattr("hsup_driver_libcontainer.network.link_watch._PATIENCE_SECONDS", 0.05)
     network = machine.hsup()
     dyno = machine.dyno(network)
@@ -246,7 +250,7 @@ def test_a_link_that_something_keeps_alive_is_removed(machine, monkeypatch, bloc
     assert dyno.name not in machine.run("ip -brief link")
 
 
-def test_a_refused_step_is_named(machine):
+def test_a_refused_step_is_named(machine: Machine) -> None:
     network = machine.hsup()
     dyno = machine.dyno(network)
     network.give_back(dyno.subnet)
@@ -255,7 +259,7 @@ def test_a_refused_step_is_named(machine):
     assert again.problem == f"[Errno 17] File exists: 'cannot make the interface {dyno.name}'\n"
 
 
-def test_a_busy_block_is_told_before_anything_is_made(machine):
+def test_a_busy_block_is_told_before_anything_is_made(machine: Machine) -> None:
     machine.run("ip link add up0 type veth")
     machine.run("ip address add 10.1.0.1/16 dev up0")
     machine.run("ip link set up0 up")
@@ -269,21 +273,21 @@ def test_a_busy_block_is_told_before_anything_is_made(machine):
     assert list(machine.run_directory.iterdir()) == []
 
 
-def test_a_subnet_that_overlaps_a_route_is_never_taken(machine):
+def test_a_subnet_that_overlaps_a_route_is_never_taken(machine: Machine) -> None:
     machine.run("ip link add up0 type veth")
     machine.run("ip address add 172.16.0.1/26 dev up0")
     machine.run("ip link set up0 up")
     assert str(machine.hsup().take_subnet()) == "172.16.0.64/30"
 
 
-def test_a_missing_interface_is_told_before_anything_is_made(machine):
+def test_a_missing_interface_is_told_before_anything_is_made(machine: Machine) -> None:
     network = machine.network(LIBCONTAINER_DYNO_EXTRA_INTERFACE="eth7:10.0.0.10/24")
     expected = 'names "eth7", but this host has no such interface; run ip -brief link'
     with pytest.raises(DriverError, match=expected):
         network.check()
 
 
-def test_the_extra_interface_is_eth1_with_its_routes(machine):
+def test_the_extra_interface_is_eth1_with_its_routes(machine: Machine) -> None:
     made = machine.run_or_none("ip link add up1 type dummy")
     probe = machine.run_or_none("ip link add link up1 name probe type ipvlan mode l3")
     if made is None or probe is None:
@@ -307,7 +311,7 @@ def test_the_extra_interface_is_eth1_with_its_routes(machine):
     assert "7.7.7.0/24 via 172.16.0.29 dev eth0" in routes
 
 
-def test_the_first_connection_of_a_dyno_is_not_slow(machine):
+def test_the_first_connection_of_a_dyno_is_not_slow(machine: Machine) -> None:
     world = machine.world()
     network = machine.hsup()
     machine.listen(world, machine.world_ip)
@@ -317,5 +321,5 @@ def test_the_first_connection_of_a_dyno_is_not_slow(machine):
         machine.connect(dyno.namespace, machine.world_ip, timeout=0.9)
 
 
-def test_a_host_without_any_route_has_all_subnets_free(machine):
+def test_a_host_without_any_route_has_all_subnets_free(machine: Machine) -> None:
     assert "262137 are free" in machine.network().examine()[1].text

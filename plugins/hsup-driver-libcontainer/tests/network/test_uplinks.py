@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hsup_driver_libcontainer.network.uplinks import uplinks
 
+from .machine import Machine
 
-def test_bridges_with_a_card_below_them_lead_out_and_others_do_not(tmp_path):
+
+def test_bridges_with_a_card_below_them_lead_out_and_others_do_not(tmp_path: Path) -> None:
     """One has the card itself, one a VLAN of bonded cards, one the end of a container."""
     ports = {
         "br0": "eth0",
@@ -26,7 +30,7 @@ def test_bridges_with_a_card_below_them_lead_out_and_others_do_not(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "blackhole", "prohibit"])
-def test_a_default_route_that_leads_nowhere_has_no_interface(machine, kind):
+def test_a_default_route_that_leads_nowhere_has_no_interface(machine: Machine, kind: str) -> None:
     machine.run(f"ip route add {kind} default")
     assert uplinks("/nonexistent") == []
     machine.firewall().open()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from hsup_driver_libcontainer.stacks.command import stacks
 def run(settings: Settings) -> Callable[..., tuple[int, str, str]]:
     options = SimpleNamespace(settings=lambda: settings)
 
-    def call(*words):
+    def call(*words: str) -> tuple[int, str, str]:
         result = CliRunner().invoke(stacks, words, obj=options)
         if isinstance(result.exception, HsupError):
             return result.exception.exit_code, result.stdout, str(result.exception)
@@ -40,14 +41,18 @@ def test_the_commands_are_imported_without_what_they_need() -> None:
     assert done.stdout == b"[]\n"
 
 
-def test_a_new_machine_lists_the_stack_that_would_be_pulled(run) -> None:
+def test_a_new_machine_lists_the_stack_that_would_be_pulled(
+    run: Callable[..., tuple[int, str, str]],
+) -> None:
     assert run("list")[1] == (
         "NAME         VERSION  STATE          SIZE  FROM\n"
         "heroku-24 *           not installed        docker://docker.io/heroku/heroku:24\n"
     )
 
 
-def test_a_stack_is_imported_listed_and_removed(run, small_root) -> None:
+def test_a_stack_is_imported_listed_and_removed(
+    run: Callable[..., tuple[int, str, str]], small_root: Path
+) -> None:
     assert run("import", "mine:1.2", str(small_root), "--primary") == (
         0,
         "",
@@ -72,14 +77,21 @@ def test_a_stack_is_imported_listed_and_removed(run, small_root) -> None:
     assert run("remove", "mine")[0] == 1
 
 
-def test_a_relative_path_is_below_the_directory_of_the_call(run, tmp_path, small_root) -> None:
+def test_a_relative_path_is_below_the_directory_of_the_call(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, small_root: Path
+) -> None:
     (tmp_path / "here").symlink_to(small_root)
 
     assert run("import", "mine", "here")[0] == 0
     assert run("import", "mine", f"file://{small_root}")[0] == 0
 
 
-def test_a_tar_is_imported_and_its_size_is_shown(run, need, tmp_path, root_tar) -> None:
+def test_a_tar_is_imported_and_its_size_is_shown(
+    run: Callable[..., tuple[int, str, str]],
+    need: Callable[..., None],
+    tmp_path: Path,
+    root_tar: bytes,
+) -> None:
     need()
     (tmp_path / "a.tar").write_bytes(root_tar)
 
@@ -100,14 +112,18 @@ def test_a_tar_is_imported_and_its_size_is_shown(run, need, tmp_path, root_tar) 
         (("remove", "../a"), "the name of a stack must be letters"),
     ],
 )
-def test_a_wrong_command_line_ends_with_2(run, words, complaint) -> None:
+def test_a_wrong_command_line_ends_with_2(
+    run: Callable[..., tuple[int, str, str]], words: tuple[str, ...], complaint: str
+) -> None:
     code, _, told = run(*words)
 
     assert code == 2
     assert told.startswith(complaint)
 
 
-def test_every_fault_of_the_manifest_is_listed(run, stacks_dir, settings) -> None:
+def test_every_fault_of_the_manifest_is_listed(
+    run: Callable[..., tuple[int, str, str]], stacks_dir: Path, settings: Settings
+) -> None:
     (stacks_dir / "manifest.yml").write_text("- {name: a}\n- {url: /b}\n")
     program = (
         "import os; from types import SimpleNamespace; from hsup.api import Settings;"
@@ -131,7 +147,9 @@ def test_every_fault_of_the_manifest_is_listed(run, stacks_dir, settings) -> Non
     assert run("list")[0] == 1
 
 
-def test_warnings_do_not_keep_the_list_from_being_read(run, stacks_dir) -> None:
+def test_warnings_do_not_keep_the_list_from_being_read(
+    run: Callable[..., tuple[int, str, str]], stacks_dir: Path
+) -> None:
     (stacks_dir / "manifest.yml").write_text("- {name: a, url: 'http://example.com/a.tar'}\n")
 
     code, listed, told = run("list")
@@ -142,7 +160,9 @@ def test_warnings_do_not_keep_the_list_from_being_read(run, stacks_dir) -> None:
 
 
 @pytest.mark.parametrize("command", ["list", "pull", "import", "remove"])
-def test_every_command_has_a_help_text(run, command) -> None:
+def test_every_command_has_a_help_text(
+    run: Callable[..., tuple[int, str, str]], command: str
+) -> None:
     code, text, _ = run(command, "--help")
 
     assert code == 0

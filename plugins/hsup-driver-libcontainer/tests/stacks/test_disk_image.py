@@ -12,6 +12,7 @@ import pytest
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.manifest import Entry
 from hsup_driver_libcontainer.stacks.stack import Stack
+from hsup_driver_libcontainer.stacks.store import StackStore
 
 pytestmark = pytest.mark.usefixtures("as_root")
 
@@ -44,7 +45,13 @@ def loops_of(image: Path) -> bytes:
 @pytest.mark.parametrize("filesystem", ["ext4", "squashfs"])
 @pytest.mark.parametrize("compressor", ["gzip", None])
 def test_a_disk_image_is_mounted_read_only(
-    store, request, tmp_path, *, filesystem, compressor, wait_until
+    store: StackStore,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    *,
+    filesystem: str,
+    compressor: str | None,
+    wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     path = request.getfixturevalue(filesystem)
     if compressor:
@@ -59,13 +66,16 @@ def test_a_disk_image_is_mounted_read_only(
         )
     assert out == "first layer"
     assert "Read-only file system" in err
-    wait_until(lambda: loops_of(stack.image) == b"")
-    assert os.stat(stack.image).st_blocks * 512 < 8 << 20, "it has holes where it is empty"
+    image = Path(str(stack.image))
+    wait_until(lambda: loops_of(image) == b"")
+    assert image.stat().st_blocks * 512 < 8 << 20, "it has holes where it is empty"
 
 
-def test_an_image_that_was_in_use_when_it_was_made_is_mounted(store, need, tmp_path, ext4) -> None:
+def test_an_image_that_was_in_use_when_it_was_made_is_mounted(
+    store: StackStore, need: Callable[..., None], tmp_path: Path, ext4: Path
+) -> None:
     need("debugfs")
-    dirty = ["debugfs", "-w", "-R", "feature needs_recovery", ext4]
+    dirty = ["debugfs", "-w", "-R", "feature needs_recovery", str(ext4)]
     subprocess.run(dirty, check=True, capture_output=True)
     store.add(Entry("disk", None, str(ext4)))
 
@@ -74,25 +84,31 @@ def test_an_image_that_was_in_use_when_it_was_made_is_mounted(store, need, tmp_p
 
 
 def test_two_use_the_same_image_and_nothing_is_left_of_one_that_was_killed(
-    store, tmp_path, ext4, wait_until
+    store: StackStore,
+    tmp_path: Path,
+    ext4: Path,
+    wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     store.add(Entry("disk", None, str(ext4)))
     with store.obtain("disk") as stack, store.obtain("disk") as same:
+        image = Path(str(stack.image))
         (tmp_path / "m").mkdir()
         mount = stack.mount_command(str(tmp_path / "m"))
         command = ["unshare", "--mount", "sh", "-c", '"$@" && echo up && exec sleep 1000', "sh"]
         holder = subprocess.Popen([*command, *mount], stdout=subprocess.PIPE)
         try:
             assert holder.stdout.readline() == b"up\n"
-            assert loops_of(stack.image) != b""
+            assert loops_of(image) != b""
             assert read_mounted(same, tmp_path / "m2", 'cat "$0/etc/kept"')[0] == "first layer"
         finally:
             holder.kill()
             holder.communicate()
-        wait_until(lambda: loops_of(stack.image) == b"")
+        wait_until(lambda: loops_of(image) == b"")
 
 
-def test_an_image_that_is_no_root_is_refused(store, need, stacks_dir, tmp_path) -> None:
+def test_an_image_that_is_no_root_is_refused(
+    store: StackStore, need: Callable[..., None], stacks_dir: Path, tmp_path: Path
+) -> None:
     need("mkfs.ext4")
     path = tmp_path / "empty.img"
     subprocess.run(["mkfs.ext4", "-q", path, "4M"], check=True)
@@ -102,7 +118,9 @@ def test_an_image_that_is_no_root_is_refused(store, need, stacks_dir, tmp_path) 
     assert os.listdir(stacks_dir / "fetching") == []
 
 
-def test_a_broken_image_is_refused(store, stacks_dir, tmp_path, ext4) -> None:
+def test_a_broken_image_is_refused(
+    store: StackStore, stacks_dir: Path, tmp_path: Path, ext4: Path
+) -> None:
     with ext4.open("r+b") as file:
         file.seek(1024)
         file.write(bytes(56))

@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hsup.api import Settings
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks import checksum
 from hsup_driver_libcontainer.stacks.checksum import verify
@@ -32,7 +34,7 @@ StackStore(Settings(directory="/", environ=dict(os.environ))).obtain(sys.argv[1]
 """
 
 
-def test_a_full_disk_is_told_and_nothing_stays(settings, tar_path) -> None:
+def test_a_full_disk_is_told_and_nothing_stays(settings: Settings, tar_path: Path) -> None:
     """Run in a mount namespace with a store on a file system of two MiB, half full."""
     program = """
 import os, sys
@@ -122,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
 def serve() -> Iterator[Callable[..., Server]]:
     servers = []
 
-    def start(content, **how):
+    def start(content: bytes, **how: Any) -> Server:
         servers.append(Server(content, **how))
         return servers[-1]
 
@@ -135,7 +137,9 @@ def sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def test_a_download_is_verified(store, stacks_dir, serve, root_tar) -> None:
+def test_a_download_is_verified(
+    store: StackStore, stacks_dir: Path, serve: Callable[..., Server], root_tar: bytes
+) -> None:
     url = serve(root_tar).url
     store.add(Entry("a", None, url, sha256(root_tar)))
     store.obtain("a").close()
@@ -150,7 +154,9 @@ def test_a_download_is_verified(store, stacks_dir, serve, root_tar) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tar_path", "ext4"])
-def test_what_is_unpacked_is_what_was_verified(store, request, monkeypatch, kind) -> None:
+def test_what_is_unpacked_is_what_was_verified(
+    store: StackStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     path = request.getfixturevalue(kind)
     content = path.read_bytes()
 
@@ -164,7 +170,9 @@ def test_what_is_unpacked_is_what_was_verified(store, request, monkeypatch, kind
     store.obtain("a").close()
 
 
-def test_a_download_that_was_cut_off_goes_on_where_it_ended(store, serve, root_tar) -> None:
+def test_a_download_that_was_cut_off_goes_on_where_it_ended(
+    store: StackStore, serve: Callable[..., Server], root_tar: bytes
+) -> None:
     server = serve(root_tar, stops=True)
     server.go_on.set()
 
@@ -174,7 +182,11 @@ def test_a_download_that_was_cut_off_goes_on_where_it_ended(store, serve, root_t
 
 
 def test_a_download_that_was_killed_is_not_taken_for_a_stack_and_goes_on(
-    settings, stacks_dir, serve, root_tar, wait_until
+    settings: Settings,
+    stacks_dir: Path,
+    serve: Callable[..., Server],
+    root_tar: bytes,
+    wait_until: Callable[[Callable[[], object]], None],
 ) -> None:
     server = serve(root_tar, stops=True)
     manifest = f"- {{name: a, url: '{server.url}', checksum: '{sha256(root_tar)}'}}"
@@ -184,7 +196,7 @@ def test_a_download_that_was_killed_is_not_taken_for_a_stack_and_goes_on(
     )
     half = len(root_tar) // 2
 
-    def received():
+    def received() -> int:
         partial = stacks_dir.glob("fetching/a@/download/*/archive")
         return sum(path.stat().st_size for path in partial)
 
@@ -202,7 +214,9 @@ def test_a_download_that_was_killed_is_not_taken_for_a_stack_and_goes_on(
     assert os.listdir(stacks_dir / "fetching") == []
 
 
-def test_a_server_without_the_file_is_told_at_once(store, serve) -> None:
+def test_a_server_without_the_file_is_told_at_once(
+    store: StackStore, serve: Callable[..., Server]
+) -> None:
     server = serve(b"")
     url = server.url.replace("root.tar", "none.tar")
     told = rf'cannot download stack "{url}": the server answered 404 Not Found'
@@ -211,7 +225,9 @@ def test_a_server_without_the_file_is_told_at_once(store, serve) -> None:
     assert server.ranges == [0]
 
 
-def test_a_server_that_cannot_be_reached_is_told(store, monkeypatch, caplog) -> None:
+def test_a_server_that_cannot_be_reached_is_told(
+    store: StackStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("hsup_driver_libcontainer.stacks.fetch.BACKOFF_SECONDS", 0.001)
     caplog.set_level(logging.DEBUG)
     told = r'cannot download stack "http://127.0.0.1:1/x": .*refused'
@@ -222,14 +238,16 @@ def test_a_server_that_cannot_be_reached_is_told(store, monkeypatch, caplog) -> 
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_server_is_asked_again(store, serve, root_tar, status) -> None:
+def test_a_busy_server_is_asked_again(
+    store: StackStore, serve: Callable[..., Server], root_tar: bytes, status: int
+) -> None:
     server = serve(root_tar)
     server.answers = [status]
     store.add(Entry("a", None, server.url))
     assert server.ranges == [0, 0]
 
 
-def test_a_url_of_no_host_is_told(store) -> None:
+def test_a_url_of_no_host_is_told(store: StackStore) -> None:
     with pytest.raises(DriverError, match="the stack's URL has an invalid host"):
         store.add(Entry("a", None, "http://[oops/root.tar"))
 
@@ -280,7 +298,9 @@ def odd(tmp_path: Path, root_tar: bytes) -> Callable[[str], str]:
         ("dots", "has no /bin/bash"),
     ],
 )
-def test_what_is_no_root_is_told_at_once(store, stacks_dir, odd, kind, complaint) -> None:
+def test_what_is_no_root_is_told_at_once(
+    store: StackStore, stacks_dir: Path, odd: Callable[[str], str], kind: str, complaint: str
+) -> None:
     with pytest.raises(DriverError, match=complaint):
         store.add(Entry("a", None, odd(kind)))
     assert os.listdir(stacks_dir / "fetching") == []
@@ -288,7 +308,9 @@ def test_what_is_no_root_is_told_at_once(store, stacks_dir, odd, kind, complaint
 
 
 @pytest.mark.parametrize("what", ["/dev/zero", "/proc/kcore", "/proc/kmsg", "fifo", "sparse"])
-def test_what_has_no_end_is_not_read_for_its_checksum(store, odd, what) -> None:
+def test_what_has_no_end_is_not_read_for_its_checksum(
+    store: StackStore, odd: Callable[[str], str], what: str
+) -> None:
     path = what if what.startswith("/") else odd(what)
     if not os.path.exists(path):
         pytest.skip(f"this kernel has no {path}")
@@ -296,7 +318,9 @@ def test_what_has_no_end_is_not_read_for_its_checksum(store, odd, what) -> None:
         store.add(Entry("a", None, path, f"sha256:{'0' * 64}"))
 
 
-def test_what_was_written_down_of_a_url_is_its_owners(store, stacks_dir, tar_path) -> None:
+def test_what_was_written_down_of_a_url_is_its_owners(
+    store: StackStore, stacks_dir: Path, tar_path: Path
+) -> None:
     server = Server(tar_path.read_bytes())
     try:
         url = server.url.replace("//", "//me:marker@")

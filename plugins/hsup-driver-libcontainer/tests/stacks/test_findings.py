@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from hsup.api import Settings
 from hsup_driver_libcontainer.stacks.findings import examine
 from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.store import StackStore
 
 
-def test_a_stack_that_is_there_is_good(settings, store, small_root) -> None:
+def test_a_stack_that_is_there_is_good(
+    settings: Settings, store: StackStore, small_root: Path
+) -> None:
     store.add(Entry("mine", None, str(small_root), primary=True))
 
     found = examine(settings)[0]
@@ -14,7 +19,9 @@ def test_a_stack_that_is_there_is_good(settings, store, small_root) -> None:
     assert (found.is_good, found.text) == (True, f"mine is in {small_root}")
 
 
-def test_a_new_machine_is_told_what_will_be_pulled_and_what_to_install(settings, tmp_path) -> None:
+def test_a_new_machine_is_told_what_will_be_pulled_and_what_to_install(
+    settings: Settings, tmp_path: Path
+) -> None:
     poor = settings._replace(environ={**settings.environ, "PATH": str(tmp_path)})
 
     stack, tools = examine(poor)
@@ -29,7 +36,9 @@ def test_a_new_machine_is_told_what_will_be_pulled_and_what_to_install(settings,
     assert os.listdir(tmp_path) == []
 
 
-def test_tools_that_no_stack_needs_are_not_missed(settings, store, small_root, tmp_path) -> None:
+def test_tools_that_no_stack_needs_are_not_missed(
+    settings: Settings, store: StackStore, small_root: Path, tmp_path: Path
+) -> None:
     store.add(Entry("mine", None, str(small_root), primary=True))
 
     _, tools = examine(settings._replace(environ={**settings.environ, "PATH": str(tmp_path)}))
@@ -37,7 +46,7 @@ def test_tools_that_no_stack_needs_are_not_missed(settings, store, small_root, t
     assert (tools.is_good, tools.remedy) == (False, None)
 
 
-def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:
+def test_a_faulty_manifest_is_told(settings: Settings, stacks_dir: Path) -> None:
     (stacks_dir / "manifest.yml").write_text("x")
 
     found = examine(settings)[0]
@@ -47,7 +56,9 @@ def test_a_faulty_manifest_is_told(settings, stacks_dir) -> None:
     assert found.remedy == "run hsup stacks list to list all faults"
 
 
-def test_a_directory_that_is_no_root_is_told(settings, stacks_dir, tmp_path) -> None:
+def test_a_directory_that_is_no_root_is_told(
+    settings: Settings, stacks_dir: Path, tmp_path: Path
+) -> None:
     (tmp_path / "bare").mkdir(mode=0o755)
     for place, text in (("bare", "has no /bin/bash"), ("none", "nothing exists there")):
         line = f"- {{name: a, url: {tmp_path / place}, primary: true}}"

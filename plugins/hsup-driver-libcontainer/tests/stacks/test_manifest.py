@@ -168,7 +168,7 @@ def test_passwords_and_tokens_of_a_url_are_not_shown() -> None:
         "file://me:secret@example.com/a.tar",
     ],
 )
-def test_a_url_that_is_refused_is_not_shown_with_its_password(url) -> None:
+def test_a_url_that_is_refused_is_not_shown_with_its_password(url: str) -> None:
     (fault,) = faults(f"- {{name: a, url: '{url}'}}")
     assert "secret" not in fault
 

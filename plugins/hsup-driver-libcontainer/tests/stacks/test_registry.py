@@ -16,6 +16,8 @@ from hsup.api import Settings
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.store import StackStore
 
+from .conftest import Registry
+
 OBTAIN = """
 import os, sys
 from hsup.api import Settings
@@ -40,14 +42,18 @@ def second_layer(tmp_path: Path, pack: Callable[[Path], bytes]) -> bytes:
 
 @pytest.mark.parametrize("manifest_format", ["oci", "v2s2"])
 def test_layers_of_an_image_are_unpacked_one_over_the_other(
-    store, registry, root_tar, second_layer, manifest_format
+    store: StackStore,
+    registry: Registry,
+    root_tar: bytes,
+    second_layer: bytes,
+    manifest_format: str,
 ) -> None:
     image = registry.layout.put_image(root_tar, second_layer)
     registry.publish(image, f"--format={manifest_format}")
 
     with store.obtain("small") as stack:
         assert stack.directory
-        root = Path(stack.directory)
+        root = Path(str(stack.directory))
 
     assert stack.image is None
     assert not (root / "etc/gone").exists()
@@ -63,16 +69,20 @@ def test_layers_of_an_image_are_unpacked_one_over_the_other(
     assert os.listdir(registry.stacks_dir / "fetching") == []
 
 
-def test_layers_may_be_compressed_with_zstd(store, registry, need, root_tar) -> None:
+def test_layers_may_be_compressed_with_zstd(
+    store: StackStore, registry: Registry, need: Callable[..., None], root_tar: bytes
+) -> None:
     need("zstd")
     layer = subprocess.run(["zstd", "-qc"], input=root_tar, capture_output=True, check=True).stdout
     registry.publish(registry.layout.put_image(root_tar, zstd_layer=layer))
 
     with store.obtain("small") as stack:
-        assert Path(stack.directory, "etc/kept").read_text() == "first layer"
+        assert Path(str(stack.directory), "etc/kept").read_text() == "first layer"
 
 
-def test_devices_of_a_layer_are_left_out(store, registry, root_tar, tmp_path) -> None:
+def test_devices_of_a_layer_are_left_out(
+    store: StackStore, registry: Registry, root_tar: bytes, tmp_path: Path
+) -> None:
     (tmp_path / "dev").mkdir()
     os.mknod(tmp_path / "dev/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     packed = ["tar", "-C", str(tmp_path), "-cf", "-", "dev"]
@@ -85,7 +95,7 @@ def test_devices_of_a_layer_are_left_out(store, registry, root_tar, tmp_path) ->
 
 
 def test_of_an_index_it_is_the_image_of_this_machine(
-    store, registry, root_tar, second_layer
+    store: StackStore, registry: Registry, root_tar: bytes, second_layer: bytes
 ) -> None:
     own, other = ("arm64", "amd64") if os.uname().machine == "aarch64" else ("amd64", "arm64")
     index = registry.layout.put_index(
@@ -96,11 +106,13 @@ def test_of_an_index_it_is_the_image_of_this_machine(
 
     with store.obtain("small") as stack:
         assert stack.directory
-        assert Path(stack.directory, "etc/gone").exists()
+        assert Path(str(stack.directory), "etc/gone").exists()
     assert stack.record.digest == index["digest"]
 
 
-def test_an_index_without_this_machine_is_refused(store, registry, root_tar) -> None:
+def test_an_index_without_this_machine_is_refused(
+    store: StackStore, registry: Registry, root_tar: bytes
+) -> None:
     index = registry.layout.put_index(registry.layout.put_image(root_tar, architecture="s390x"))
     registry.publish(index)
 
@@ -110,7 +122,9 @@ def test_an_index_without_this_machine_is_refused(store, registry, root_tar) -> 
         store.obtain("small")
 
 
-def test_what_an_index_has_for_no_platform_is_passed_over(store, registry, root_tar) -> None:
+def test_what_an_index_has_for_no_platform_is_passed_over(
+    store: StackStore, registry: Registry, root_tar: bytes
+) -> None:
     own = "arm64" if os.uname().machine == "aarch64" else "amd64"
     image = registry.layout.put_image(root_tar, architecture=own)
     anywhere = {**registry.layout.put_image(root_tar, architecture="s390x")}
@@ -119,14 +133,16 @@ def test_what_an_index_has_for_no_platform_is_passed_over(store, registry, root_
 
     with store.obtain("small") as stack:
         assert stack.directory
-        assert Path(stack.directory, "etc/kept").exists()
+        assert Path(str(stack.directory), "etc/kept").exists()
 
 
 NO_IMAGES = ["{", "[]", '{"manifests": [{"platform": null}]}', "[" * 100_000]
 
 
 @pytest.mark.parametrize("answer", NO_IMAGES, ids=["half", "list", "no platform", "deep"])
-def test_an_answer_that_is_no_image_is_one_sentence(answer, settings, stacks_dir, tmp_path) -> None:
+def test_an_answer_that_is_no_image_is_one_sentence(
+    answer: str, settings: Settings, stacks_dir: Path, tmp_path: Path
+) -> None:
     store = store_whose_registry_answers(answer, settings, stacks_dir, tmp_path)
     with pytest.raises(DriverError, match=r"cannot pull example.com/a:1: .* is not an image; "):
         store.obtain("a")
@@ -135,7 +151,9 @@ def test_an_answer_that_is_no_image_is_one_sentence(answer, settings, stacks_dir
 @pytest.mark.parametrize(
     "size", ["-1", "1e400", "9223372036854775808", '"1"', "1.5", "true", "null"]
 )
-def test_a_layer_without_a_number_of_bytes_is_named(size, settings, stacks_dir, tmp_path) -> None:
+def test_a_layer_without_a_number_of_bytes_is_named(
+    size: str, settings: Settings, stacks_dir: Path, tmp_path: Path
+) -> None:
     answer = (
         f'{{"layers": [{{"digest": "sha256:1", "size": 1}}, {{"digest": "x", "size": {size}}}]}}'
     )
@@ -157,7 +175,9 @@ def store_whose_registry_answers(
     return StackStore(settings._replace(environ={**settings.environ, "PATH": path}))
 
 
-def test_a_tag_that_has_moved_is_pulled_again(store, registry, root_tar, second_layer) -> None:
+def test_a_tag_that_has_moved_is_pulled_again(
+    store: StackStore, registry: Registry, root_tar: bytes, second_layer: bytes
+) -> None:
     registry.publish(registry.layout.put_image(root_tar))
     with store.obtain("small") as old:
         assert not store.pull("small")[1]
@@ -176,7 +196,9 @@ def test_a_tag_that_has_moved_is_pulled_again(store, registry, root_tar, second_
     assert Path(str(new.directory)).exists()
 
 
-def test_a_checksum_is_the_digest_that_is_pulled(store, registry, root_tar, second_layer) -> None:
+def test_a_checksum_is_the_digest_that_is_pulled(
+    store: StackStore, registry: Registry, root_tar: bytes, second_layer: bytes
+) -> None:
     image = registry.layout.put_image(root_tar)
     registry.publish(image)
     newer = registry.layout.put_image(root_tar, second_layer)
@@ -186,7 +208,9 @@ def test_a_checksum_is_the_digest_that_is_pulled(store, registry, root_tar, seco
         assert Path(str(stack.directory), "etc/gone").exists()
 
 
-def test_a_damaged_layer_is_not_installed(store, stacks_dir, registry, root_tar) -> None:
+def test_a_damaged_layer_is_not_installed(
+    store: StackStore, stacks_dir: Path, registry: Registry, root_tar: bytes
+) -> None:
     registry.publish(registry.layout.put_image(root_tar))
     blobs = registry.log.parent.glob("data/docker/registry/v2/blobs/sha256/*/*/data")
     largest = max(blobs, key=lambda path: path.stat().st_size)
@@ -202,7 +226,7 @@ def test_a_damaged_layer_is_not_installed(store, stacks_dir, registry, root_tar)
 
 
 def test_credentials_are_taken_from_the_usual_place(
-    settings, closed_registry, root_tar, tmp_path
+    settings: Settings, closed_registry: Registry, root_tar: bytes, tmp_path: Path
 ) -> None:
     image = closed_registry.layout.put_image(root_tar)
     closed_registry.publish(image, "--dest-creds=dyno:secret")
@@ -223,7 +247,7 @@ def test_credentials_are_taken_from_the_usual_place(
 
 
 def test_eight_that_need_a_stack_at_once_fetch_it_once(
-    settings, stacks_dir, registry, root_tar
+    settings: Settings, stacks_dir: Path, registry: Registry, root_tar: bytes
 ) -> None:
     image = registry.layout.put_image(root_tar)
     registry.publish(image)
@@ -252,7 +276,13 @@ def test_eight_that_need_a_stack_at_once_fetch_it_once(
 
 
 def test_a_pull_that_was_killed_leaves_nothing_that_counts(
-    settings, stacks_dir, registry, *, root_tar, wait_until, tmp_path
+    settings: Settings,
+    stacks_dir: Path,
+    registry: Registry,
+    *,
+    root_tar: bytes,
+    wait_until: Callable[[Callable[[], object]], None],
+    tmp_path: Path,
 ) -> None:
     registry.publish(registry.layout.put_image(root_tar))
     work = stacks_dir / "fetching/small@"
@@ -279,7 +309,9 @@ def test_a_pull_that_was_killed_leaves_nothing_that_counts(
     store.obtain("small").close()
 
 
-def test_missing_tools_are_one_sentence_with_the_package(settings, stacks_dir, tmp_path) -> None:
+def test_missing_tools_are_one_sentence_with_the_package(
+    settings: Settings, stacks_dir: Path, tmp_path: Path
+) -> None:
     (stacks_dir / "manifest.yml").write_text("- {name: a, url: 'docker://example.com/a:1'}")
     (tmp_path / "bin").mkdir()
     poor = settings._replace(environ={**settings.environ, "PATH": str(tmp_path / "bin")})

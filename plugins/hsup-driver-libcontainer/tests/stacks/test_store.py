@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from hsup.api import Settings
 from hsup.errors import DriverError, UsageError
 from hsup_driver_libcontainer.stacks.manifest import Entry
 from hsup_driver_libcontainer.stacks.store import StackStore
+
+from .conftest import Registry
 
 
 @pytest.fixture
@@ -29,7 +32,9 @@ def installed(
     return store
 
 
-def test_a_directory_is_used_where_it_is(store, stacks_dir, small_root) -> None:
+def test_a_directory_is_used_where_it_is(
+    store: StackStore, stacks_dir: Path, small_root: Path
+) -> None:
     store.add(Entry("a", None, str(small_root)))
 
     with store.obtain("a") as stack:
@@ -37,7 +42,9 @@ def test_a_directory_is_used_where_it_is(store, stacks_dir, small_root) -> None:
     assert not (stacks_dir / "installed").exists()
 
 
-def test_a_directory_that_was_imported_is_only_forgotten(store, small_root) -> None:
+def test_a_directory_that_was_imported_is_only_forgotten(
+    store: StackStore, small_root: Path
+) -> None:
     store.add(Entry("a", None, str(small_root)))
     assert store.remove("a") == ("a",)
 
@@ -46,7 +53,9 @@ def test_a_directory_that_was_imported_is_only_forgotten(store, small_root) -> N
         store.obtain("a")
 
 
-def test_a_directory_that_is_gone_is_told_and_can_be_forgotten(store, tmp_path, small_root) -> None:
+def test_a_directory_that_is_gone_is_told_and_can_be_forgotten(
+    store: StackStore, tmp_path: Path, small_root: Path
+) -> None:
     directory = tmp_path / "gone"
     shutil.copytree(small_root, directory, symlinks=True)
     store.add(Entry("a", None, str(directory)))
@@ -59,7 +68,7 @@ def test_a_directory_that_is_gone_is_told_and_can_be_forgotten(store, tmp_path, 
 
 @pytest.mark.parametrize("name", ["a:b", "a,b", "a\\b"])
 def test_a_directory_that_overlays_cannot_name_is_refused(
-    name, store, tmp_path, small_root
+    name: str, store: StackStore, tmp_path: Path, small_root: Path
 ) -> None:
     shutil.copytree(small_root, tmp_path / name, symlinks=True)
     with pytest.raises(
@@ -68,7 +77,9 @@ def test_a_directory_that_overlays_cannot_name_is_refused(
         store.add(Entry("a", None, str(tmp_path / name)))
 
 
-def test_a_pull_that_fails_does_not_keep_the_stack_in_use(store, registry, root_tar):
+def test_a_pull_that_fails_does_not_keep_the_stack_in_use(
+    store: StackStore, registry: Registry, root_tar: bytes
+) -> None:
     registry.publish(registry.layout.put_image(root_tar))
     store.obtain("small").close()
     registry.publish(registry.layout.put_image(b"no tar"))
@@ -77,20 +88,22 @@ def test_a_pull_that_fails_does_not_keep_the_stack_in_use(store, registry, root_
     assert [one.is_in_use for one in store.list() if one.record] == [False]
 
 
-def test_a_directory_without_bash_is_refused(store, tmp_path) -> None:
+def test_a_directory_without_bash_is_refused(store: StackStore, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(DriverError, match='stack "a" has no /bin/bash; use'):
         store.add(Entry("a", None, str(tmp_path)))
 
 
-def test_a_directory_that_dynos_may_not_enter_is_refused(store, tmp_path) -> None:
+def test_a_directory_that_dynos_may_not_enter_is_refused(store: StackStore, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     expected = r'dynos cannot enter the root directory of stack "\w+"; run chmod 755'
     with pytest.raises(DriverError, match=expected):
         store.add(Entry("a", None, str(tmp_path)))
 
 
-def test_an_installed_stack_is_obtained_without_what_fetching_needs(installed, stacks_dir) -> None:
+def test_an_installed_stack_is_obtained_without_what_fetching_needs(
+    installed: StackStore, stacks_dir: Path
+) -> None:
     program = (
         "import sys; from hsup.api import Settings;"
         "from hsup_driver_libcontainer.stacks.store import StackStore;"
@@ -107,7 +120,7 @@ def test_an_installed_stack_is_obtained_without_what_fetching_needs(installed, s
     assert done.stdout == "1.10 []\n"
 
 
-def test_a_stack_in_use_is_not_removed(installed, settings) -> None:
+def test_a_stack_in_use_is_not_removed(installed: StackStore, settings: Settings) -> None:
     other = StackStore(settings)
     with installed.obtain("a:1.9"):
         with pytest.raises(DriverError) as caught:
@@ -123,7 +136,9 @@ def test_a_stack_in_use_is_not_removed(installed, settings) -> None:
     assert other.remove("a") == ("a:1.9",)
 
 
-def test_a_stack_used_by_a_killed_process_can_be_removed(installed, settings) -> None:
+def test_a_stack_used_by_a_killed_process_can_be_removed(
+    installed: StackStore, settings: Settings
+) -> None:
     program = (
         "import os, sys; from hsup.api import Settings;"
         "from hsup_driver_libcontainer.stacks.store import StackStore;"
@@ -145,7 +160,7 @@ def test_a_stack_used_by_a_killed_process_can_be_removed(installed, settings) ->
     assert installed.remove("a") == ("a:1.10", "a:1.9")
 
 
-def test_a_removed_stack_leaves_nothing(installed, stacks_dir) -> None:
+def test_a_removed_stack_leaves_nothing(installed: StackStore, stacks_dir: Path) -> None:
     installed.remove("a")
 
     assert os.listdir(stacks_dir / "installed") == []
@@ -155,7 +170,9 @@ def test_a_removed_stack_leaves_nothing(installed, stacks_dir) -> None:
         installed.remove("a")
 
 
-def test_importing_again_takes_what_is_there_now(installed, tmp_path, small_root, pack) -> None:
+def test_importing_again_takes_what_is_there_now(
+    installed: StackStore, tmp_path: Path, small_root: Path, pack: Callable[[Path], bytes]
+) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(small_root, changed, symlinks=True)
     (changed / "etc/kept").write_text("changed")
@@ -164,12 +181,12 @@ def test_importing_again_takes_what_is_there_now(installed, tmp_path, small_root
         assert not installed.pull("a:1.9")[1]
         installed.add(Entry("a", "1.9", str(tmp_path / "a.tar")))
 
-        assert Path(old.directory, "etc/kept").read_text() == "first layer"
+        assert Path(str(old.directory), "etc/kept").read_text() == "first layer"
         with installed.obtain("a:1.9") as new:
-            assert Path(new.directory, "etc/kept").read_text() == "changed"
+            assert Path(str(new.directory), "etc/kept").read_text() == "changed"
 
 
-def test_what_an_unlisted_stack_takes_is_shown(installed, stacks_dir) -> None:
+def test_what_an_unlisted_stack_takes_is_shown(installed: StackStore, stacks_dir: Path) -> None:
     (stacks_dir / "imported.json").unlink()
     default, *others = installed.list()
 
@@ -178,7 +195,9 @@ def test_what_an_unlisted_stack_takes_is_shown(installed, stacks_dir) -> None:
     assert all(one.record.size > 100_000 for one in others)
 
 
-def test_sweeping_takes_nothing_that_is_worked_with(installed, stacks_dir) -> None:
+def test_sweeping_takes_nothing_that_is_worked_with(
+    installed: StackStore, stacks_dir: Path
+) -> None:
     (stacks_dir / "fetching/left@1+3").mkdir()
     with installed.obtain("a:1.9"):
         assert installed.sweep() == ("stack left@1+3",)
@@ -186,12 +205,14 @@ def test_sweeping_takes_nothing_that_is_worked_with(installed, stacks_dir) -> No
 
 
 @pytest.mark.parametrize("directory", ["stacks", "/a:b", "/a,b", "/a\\b"])
-def test_a_store_that_makes_no_sense_is_a_usage_error(settings, directory) -> None:
+def test_a_store_that_makes_no_sense_is_a_usage_error(settings: Settings, directory: str) -> None:
     with pytest.raises(UsageError, match="HSUP_STACKS_DIR must be an absolute path"):
         StackStore(settings._replace(environ={"HSUP_STACKS_DIR": directory}))
 
 
-def test_who_may_not_write_is_told_what_to_do(need, settings, stacks_dir) -> None:
+def test_who_may_not_write_is_told_what_to_do(
+    need: Callable[..., None], settings: Settings, stacks_dir: Path
+) -> None:
     program = (
         "import os, sys; from hsup.api import Settings;"
         "from hsup.errors import DriverError;"
@@ -217,9 +238,9 @@ def test_who_may_not_write_is_told_what_to_do(need, settings, stacks_dir) -> Non
 
 @pytest.mark.usefixtures("as_root")
 def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
-    store, stacks_dir, tar_path, tmp_path
+    store: StackStore, stacks_dir: Path, tar_path: Path, tmp_path: Path
 ) -> None:
-    def say(url):
+    def say(url: object) -> None:
         (stacks_dir / "manifest.yml").write_text(json.dumps([{"name": "a", "url": str(url)}]))
 
     say(tar_path)
@@ -227,6 +248,6 @@ def test_a_stack_from_elsewhere_takes_the_place_of_one_of_that_name(
         say(tar_path.rename(tmp_path / "moved.tar"))
         with store.obtain("a") as new:
             assert new.directory != old.directory
-        assert Path(old.directory, "etc/kept").exists()
+        assert Path(str(old.directory), "etc/kept").exists()
     store.sweep()
     assert os.listdir(stacks_dir / "installed") == ["a@+2"]

@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.manifest import Entry
+from hsup_driver_libcontainer.stacks.store import StackStore
 
 pytestmark = pytest.mark.usefixtures("as_root")
 
@@ -27,7 +29,11 @@ COMPRESSORS = {
 
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_a_root_tar_is_unpacked_however_it_is_compressed(
-    store, need, tmp_path, root_tar, compressor
+    store: StackStore,
+    need: Callable[..., None],
+    tmp_path: Path,
+    root_tar: bytes,
+    compressor: str | None,
 ) -> None:
     if compressor:
         need(compressor)
@@ -38,7 +44,7 @@ def test_a_root_tar_is_unpacked_however_it_is_compressed(
     store.add(Entry("a", "1", str(tmp_path / "file")))
 
     with store.obtain("a") as stack:
-        root = Path(stack.directory)
+        root = Path(str(stack.directory))
     kept = (root / "etc/kept").stat()
     assert (kept.st_uid, kept.st_gid) == (12, 34)
     assert os.getxattr(root / "etc/kept", "user.colour") == b"blue"
@@ -74,7 +80,11 @@ LINK, HARD, DIRECTORY = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
     ],
 )
 def test_a_hostile_or_useless_tar_is_refused_and_leaves_nothing(
-    store, stacks_dir, tmp_path, members, complaint
+    store: StackStore,
+    stacks_dir: Path,
+    tmp_path: Path,
+    members: list[tarfile.TarInfo],
+    complaint: str,
 ) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
@@ -98,7 +108,9 @@ def test_a_hostile_or_useless_tar_is_refused_and_leaves_nothing(
     assert not (stacks_dir / "imported.json").exists()
 
 
-def test_devices_and_a_closed_root_directory_of_a_tar_do_not_stay(store, tar_path) -> None:
+def test_devices_and_a_closed_root_directory_of_a_tar_do_not_stay(
+    store: StackStore, tar_path: Path
+) -> None:
     with tarfile.open(tar_path, "a") as tar:
         tar.addfile(member("dev", DIRECTORY))
         device = member("dev/sda", tarfile.BLKTYPE)
@@ -108,6 +120,6 @@ def test_devices_and_a_closed_root_directory_of_a_tar_do_not_stay(store, tar_pat
     store.add(Entry("a", None, str(tar_path)))
 
     with store.obtain("a") as stack:
-        root = Path(stack.directory)
+        root = Path(str(stack.directory))
     assert os.listdir(root / "dev") == []
     assert root.stat().st_mode & 0o777 == 0o755

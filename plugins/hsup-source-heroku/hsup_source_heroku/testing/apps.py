@@ -46,7 +46,7 @@ class Image(NamedTuple):
     """A container image with its process types."""
 
     id: str
-    processes: Mapping[str, str]
+    processes: Mapping[str, str | None]
     repository: str
     digest: str
 
@@ -113,7 +113,7 @@ class App:
     def image_release(
         self,
         image: str,
-        processes: Mapping[str, str],
+        processes: Mapping[str, str | None],
         *,
         status: str = "succeeded",
         config: Mapping[str, str] | None = None,

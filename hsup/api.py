@@ -476,7 +476,7 @@ class SupervisorView(Protocol):
 
 
 class Service(Protocol):
-    """Something that runs beside the supervisor, for example a control socket."""
+    """Something that runs alongside the supervisor, for example a control socket."""
 
     async def run(self, supervisor: SupervisorView) -> None:
         """Serve until cancelled; an exception is logged and ends only the service."""

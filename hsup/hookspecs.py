@@ -80,7 +80,7 @@ def hsup_register_log_sinks() -> Mapping[str, LogSinkFactory]:
 
 @hookspec
 def hsup_register_services() -> Mapping[str, ServiceFactory]:
-    """Called once, before the command runs, for services that run beside the supervisor.
+    """Called once, before the command runs, for services that run alongside the supervisor.
 
     `hsup start` uses them. A factory returns a `hsup.api.Service`, or None if the
     Settings do not ask for one. The name `control` is for the service that serves
@@ -126,7 +126,7 @@ def hsup_release_rejected(event: events.ReleaseRejected) -> None:
 
 @hookspec
 def hsup_source_failed(event: events.SourceFailed) -> None:
-    """Called when the source cannot be read: it is unreachable, or rejects its key.
+    """Called when the source cannot be read: it is unreachable, or rejects hsup's key.
 
     The current release, `event.running`, keeps running if there is one. For example:
 

@@ -10,7 +10,7 @@
 
 Control characters are those of Unicode, including newlines, NUL and ESC, and its two line
 separators. Each function returns what is wrong, to be put after the name of the thing, or
-None. At most MOST_TOLD faults of one file are shown.
+None. At most MOST_SHOWN faults of one file are shown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_QUANTITY = 10_000
 #: The most process types; the largest applications have some dozens.
 MAX_PROCESSES = 1000
 #: The most errors, and the most warnings, of one file that are shown.
-MOST_TOLD = 100
+MOST_SHOWN = 100
 
 _LONGEST_TYPE = 128
 # Compiling a regular expression takes as long as checking hundreds of texts.
@@ -60,23 +60,23 @@ def release_faults(release: Release) -> Iterator[Fault]:
 
 
 class FaultCounter:
-    """Counts the errors and the warnings of a file; at most MOST_TOLD of each are shown."""
+    """Counts the errors and the warnings of a file; at most MOST_SHOWN of each are shown."""
 
     def __init__(self) -> None:
         self._counts = {False: 0, True: 0}
 
     def has_room(self, *, is_warning: bool) -> bool:
         """Tell whether another one will be shown."""
-        return self._counts[is_warning] < MOST_TOLD
+        return self._counts[is_warning] < MOST_SHOWN
 
     def count(self, *, is_warning: bool) -> bool:
         """Count another one; return whether to show it."""
         self._counts[is_warning] += 1
-        return self._counts[is_warning] <= MOST_TOLD
+        return self._counts[is_warning] <= MOST_SHOWN
 
-    def untold(self) -> tuple[Fault, ...]:
+    def unshown(self) -> tuple[Fault, ...]:
         """Return faults that say how many errors and warnings are not shown."""
-        more = {kind: count - MOST_TOLD for kind, count in self._counts.items()}
+        more = {kind: count - MOST_SHOWN for kind, count in self._counts.items()}
         return tuple(
             Fault(place="", problem=f"{count} more like these are not shown", is_warning=kind)
             for kind, count in more.items()
@@ -84,11 +84,11 @@ class FaultCounter:
         )
 
 
-def most_told(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+def bounded_faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
     """Return the faults of a file to show, and how many more there are."""
     counter = FaultCounter()
     first = [one for one in faults if counter.count(is_warning=one.is_warning)]
-    return (*first, *counter.untold())
+    return (*first, *counter.unshown())
 
 
 def _process_faults(process: ProcessType) -> Iterator[Fault]:

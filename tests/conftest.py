@@ -16,7 +16,7 @@ import pytest
 from hsup.api import Settings
 from hsup.events import Event
 from hsup.output.logs import LogRouter
-from hsup.plugins.calls import Calls, Component
+from hsup.plugins.calls import Calls, PluginPart
 from hsup.plugins.guards import GuardedDriver, GuardedSource
 from hsup.supervision.executor import ExecutorContext
 from hsup.supervision.policy import CrashPolicy
@@ -113,14 +113,14 @@ def calls() -> Calls:
 @pytest.fixture
 def guarded_driver(calls: Calls, driver: MemoryDriver) -> Callable[..., GuardedDriver]:
     """Return the driver as hsup calls it; made when it is asked for, with its abilities then."""
-    part = Component("driver", "fake", "hsup-driver-fake", "1.2.3")
+    part = PluginPart("driver", "fake", "hsup-driver-fake", "1.2.3")
     return lambda other=None: GuardedDriver(calls, part, other or driver)
 
 
 @pytest.fixture
 def guarded_source(calls: Calls, source: MemorySource) -> Callable[[], GuardedSource]:
     """Return the source as hsup calls it, likewise."""
-    part = Component("source", "memory", "hsup-source-memory", "1.2.3")
+    part = PluginPart("source", "memory", "hsup-source-memory", "1.2.3")
     return lambda: GuardedSource(calls, part, source)
 
 

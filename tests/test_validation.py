@@ -6,9 +6,9 @@ import pytest
 
 from hsup.model import Command, Fault, ProcessType, Release, Slug
 from hsup.validation import (
-    MOST_TOLD,
+    MOST_SHOWN,
+    bounded_faults,
     line_problem,
-    most_told,
     release_faults,
     type_problem,
     value_problem,
@@ -97,12 +97,12 @@ def test_each_text_of_a_release_is_looked_at(changes: dict[str, Any], place: str
 
 
 def test_of_the_faults_of_a_file_the_first_of_each_kind_are_told() -> None:
-    counter = MOST_TOLD + 3
+    counter = MOST_SHOWN + 3
     faults = (Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * counter))
-    found = most_told(faults)
-    assert found[: 2 * MOST_TOLD] == tuple(
-        Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * MOST_TOLD)
+    found = bounded_faults(faults)
+    assert found[: 2 * MOST_SHOWN] == tuple(
+        Fault(f"line {n}", "x", is_warning=n % 2 == 0) for n in range(2 * MOST_SHOWN)
     )
     text = "3 more like these are not shown"
-    assert found[2 * MOST_TOLD :] == (Fault("", text), Fault("", text, is_warning=True))
-    assert most_told(found[:3]) == found[:3]
+    assert found[2 * MOST_SHOWN :] == (Fault("", text), Fault("", text, is_warning=True))
+    assert bounded_faults(found[:3]) == found[:3]

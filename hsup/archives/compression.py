@@ -61,7 +61,7 @@ def decompressed(
     """
     with ThreadPoolExecutor(1) as ahead:
         try:
-            pieces = _pieces(_Source(file, see))
+            pieces = _pieces(_PushbackReader(file, see))
             coming = deque([_first(ahead, pieces)])
             coming.extend(ahead.submit(next, pieces, b"") for _ in range(1, _AHEAD))
             while piece := coming.popleft().result():
@@ -89,7 +89,7 @@ def _damage(error: Exception) -> SlugError:
     return SlugError(f"its compressed data is damaged: {error}", hint=hint)
 
 
-def _pieces(source: _Source) -> Iterator[bytes]:
+def _pieces(source: _PushbackReader) -> Iterator[bytes]:
     magic = source.read(6)
     source.give_back(len(magic))
     if magic.startswith(b"\x1f\x8b"):
@@ -131,7 +131,7 @@ class Gzip:
         return piece
 
 
-def _streams(source: _Source, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
+def _streams(source: _PushbackReader, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
     """Yield the content of concatenated streams, which all these formats allow."""
     allowance = _STREAMS_AT_LEAST * _BYTES_PER_STREAM
     while source.skip_zeros():
@@ -152,7 +152,7 @@ def _streams(source: _Source, make: Callable[[], _Decompressor]) -> Iterator[byt
             raise HostileSlug(text, hint="compress the archive again, as one stream")
 
 
-class _Source:
+class _PushbackReader:
     """The bytes of a file; the last ones that were read can be given back."""
 
     def __init__(self, file: BinaryIO, see: Callable[[bytes], None] | None) -> None:

@@ -115,7 +115,7 @@ class Download:
                     raise self._unreachable(text, hint=hint) from None
                 except _Useless:
                     continue  # with a request for all of it; this run has not failed yet
-                except _Failed as error:
+                except _IncompleteDownload as error:
                     empty_tries = 0 if self._size() > largest else empty_tries + 1
                     if empty_tries > retries or tries >= MAX_TRIES:
                         raise self._unreachable(error.reason) from None
@@ -130,7 +130,7 @@ class Download:
         return f"{self._label}{self._trouble}"
 
     def _try(self, asking: requests.Session, unless: str | None) -> None:
-        """Fetch what is missing. Raises _Failed if a later try may succeed."""
+        """Fetch what is missing. Raises _IncompleteDownload if a later try may succeed."""
         self._pace.begin()
         start = self._size() if self.validator else 0
         try:
@@ -139,7 +139,7 @@ class Download:
                     raise SlugUnchanged(f"{self._name} has not changed")
                 if _is_other_part(response, start):
                     if not start:
-                        raise _Failed("the server sent only a part of the archive")
+                        raise _IncompleteDownload("the server sent only a part of the archive")
                     os.truncate(self.path, 0)
                     raise _Useless
                 self._require_content(response)
@@ -150,7 +150,7 @@ class Download:
                 self._receive(response, start)
         except urllib3.exceptions.HTTPError as error:
             # The error may quote the URL, with a signature or a password.
-            raise _Failed(_reason(error)) from None
+            raise _IncompleteDownload(_reason(error)) from None
 
     def _request(
         self, asking: requests.Session, start: int, unless: str | None
@@ -165,7 +165,7 @@ class Download:
         try:
             return self._follow(asking, headers)
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise _Failed(_reason(error)) from None
+            raise _IncompleteDownload(_reason(error)) from None
         except (requests.RequestException, ValueError) as error:
             # A redirect to a malformed URL is a ValueError (urllib.parse.urlsplit).
             text = f"cannot download {self._name}: {_reason(error)}"
@@ -193,9 +193,9 @@ class Download:
                 return response
             response.close()
             target = urljoin(url, target)
-            own = get_auth_from_url(target)
-            if any(own) or _origin(target) != _origin(url):
-                user = own
+            credentials = get_auth_from_url(target)
+            if any(credentials) or _origin(target) != _origin(url):
+                user = credentials
             url = target
         raise requests.TooManyRedirects
 
@@ -205,7 +205,7 @@ class Download:
         answer = f"{response.status_code} {response.reason}".strip()
         if response.status_code in _BUSY:
             wait = retry_after_seconds(response) or 0.0
-            raise _Failed(f"the server answered {answer}", wait)
+            raise _IncompleteDownload(f"the server answered {answer}", wait)
         text = f"cannot download {self._name}: the server answered {answer}"
         if response.status_code in _DENIED:
             raise SlugDenied(text, hint="check the URL; if it is signed, get a new one")
@@ -250,7 +250,7 @@ class Download:
         return SlugUnreachable(f"cannot download {self._name}: {reason}", hint=hint)
 
 
-class _Failed(Exception):
+class _IncompleteDownload(Exception):
     """A try that did not complete the download; the next one may."""
 
     def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:

@@ -40,7 +40,7 @@ _EPOCH_SECONDS = 1_000_000_000
 
 def session(watch: Watch) -> requests.Session:
     """Return a session whose connections are watched; it follows no redirects."""
-    made = _Session()
+    made = _WebSession()
     for scheme in ("http://", "https://"):
         made.mount(scheme, _Adapter(watch))
     return made
@@ -72,7 +72,7 @@ def retry_after_seconds(response: requests.Response) -> float | None:
     return max(0.0, moment.timestamp() - time.time())
 
 
-class _Session(requests.Session):
+class _WebSession(requests.Session):
     def get_redirect_target(self, _: requests.Response) -> None:
         """Report no redirect: requests would first read and decompress the answer."""
 
@@ -127,13 +127,13 @@ class _Watched(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        before = self._socket.gettimeout()
+        timeout = self._socket.gettimeout()
         self._socket.settimeout(_TICK_SECONDS)
         try:
             while (count := self._receive(buffer)) is None:
                 self._watch(0)
         finally:
-            self._socket.settimeout(before)
+            self._socket.settimeout(timeout)
         self._watch(count)
         return count
 

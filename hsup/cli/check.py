@@ -35,8 +35,8 @@ def command(outer: Options, /, path: Path | None, **given: Any) -> None:
     """
     checked = _check(Components(outer.refined(given)), path)
     for fault in checked.faults:
-        kind = "warning" if fault.is_warning else "fault"
-        tell(f"{fault.file or checked.what}: {kind}: {fault._replace(file='')}")
+        severity = "warning" if fault.is_warning else "fault"
+        tell(f"{fault.file or checked.what}: {severity}: {fault._replace(file='')}")
     faults = sum(not fault.is_warning for fault in checked.faults)
     if faults:
         sys.exit(1)

@@ -26,7 +26,7 @@ from hsup.errors import DriverError, HsupError, SourceError, UsageError
 from hsup.long_work import LongWork, waited_for
 from hsup.model import Release
 from hsup.plugins import catalogue
-from hsup.plugins.calls import Calls, Component
+from hsup.plugins.calls import Calls, PluginPart
 from hsup.plugins.guards import (
     GuardedSourceFactory,
     PluginFailed,
@@ -151,7 +151,7 @@ class Components:
     def _made(
         self,
         factories: Registered[_Factory],
-        create: Callable[[Calls, Component, _Factory, Settings], _Made | None],
+        create: Callable[[Calls, PluginPart, _Factory, Settings], _Made | None],
     ) -> list[_Made]:
         parts = []
         for name, factory in factories.items():

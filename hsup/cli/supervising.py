@@ -52,14 +52,14 @@ async def supervise(request: Request) -> int:
     printer = log_printer(request.options.log_format)
     errors = error_printer(printer)
     try:
-        session = _Session(request, printer, errors)
+        session = _Supervision(request, printer, errors)
         session.handle_signals()
         return await session.run()
     finally:
         await errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
 
 
-class _Session:
+class _Supervision:
     """A supervisor with everything that it needs. Raises HsupError if something is missing."""
 
     def __init__(self, request: Request, printer: LogSink, errors: ErrorPrinter) -> None:

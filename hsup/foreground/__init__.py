@@ -2,7 +2,7 @@
 
                       ┌────────────────── Session ──────────────────┐
     signals ────────▶ │ states ──▶ stop, send, kill, resize ──────▶ │
-    standard input ─▶ │ Feed ────▶ Sink.write ────────────────────▶ │  ForegroundDyno
+    standard input ─▶ │ Feed ────▶ DynoInput.write ───────────────▶ │  ForegroundDyno
     terminal, or   ◀─ │ Output ◀── Session.show, Session.write ◀─── │
     output streams    │ Loop: calls for descriptors and timers ◀──▶ │
                       └─────────────────────────────────────────────┘
@@ -19,6 +19,6 @@ from __future__ import annotations
 from hsup.foreground.loop import Loop
 from hsup.foreground.session import ForegroundDyno, Session
 from hsup.foreground.states import Input
-from hsup.foreground.streams import Feed, Sink
+from hsup.foreground.streams import DynoInput, Feed
 
-__all__ = ["Feed", "ForegroundDyno", "Input", "Loop", "Session", "Sink"]
+__all__ = ["DynoInput", "Feed", "ForegroundDyno", "Input", "Loop", "Session"]

@@ -12,7 +12,7 @@ from typing import Protocol
 from hsup.errors import DriverError
 from hsup.foreground.loop import Loop, is_writable
 from hsup.foreground.states import Action, Input, State, step
-from hsup.foreground.streams import Feed, Output, Sink
+from hsup.foreground.streams import DynoInput, Feed, Output
 from hsup.model import ExitStatus
 from hsup.terminal import Repeats, WindowSize, hears_hang_ups, raw_mode, window_size
 
@@ -97,9 +97,9 @@ class Session:
         self._check_output()
         return self._dyno.status()
 
-    def feed(self, sink: Sink) -> Feed:
+    def feed(self, dyno_input: DynoInput) -> Feed:
         """Pass hsup's standard input to the dyno, unless another job has the terminal."""
-        return Feed(self.loop, sink)
+        return Feed(self.loop, dyno_input)
 
     def write(self, stream: int, data: bytes | memoryview) -> bool:
         """Write output of the dyno to a stream; tell whether the stream still accepts any.
@@ -156,7 +156,7 @@ class Session:
         return is_writable(stream, _LAST_SECONDS)
 
     def _check_output(self) -> None:
-        """Raise DriverError for a broken stream that is no terminal and did not lose its reader."""
+        """Raise DriverError for a broken stream, unless it is a terminal or its reader has gone."""
         for stream, error in self._output.broken.items():
             if stream not in self._terminal and not isinstance(error, BrokenPipeError):
                 text = f"cannot write the output of the dyno: {error.strerror}"

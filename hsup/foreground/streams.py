@@ -1,4 +1,4 @@
-"""hsup's own streams while it relays those of a dyno; none of them blocks hsup for ever."""
+"""hsup's own streams while it relays those of a dyno; none of them blocks hsup forever."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Output:
         return 0
 
 
-class Sink(Protocol):
+class DynoInput(Protocol):
     """The input of a dyno, implemented by its driver."""
 
     def fileno(self) -> int:
@@ -64,9 +64,9 @@ class Sink(Protocol):
 class Feed:
     """Passes hsup's standard input to a dyno, no faster than the dyno reads it."""
 
-    def __init__(self, loop: Loop, sink: Sink) -> None:
+    def __init__(self, loop: Loop, dyno_input: DynoInput) -> None:
         self._loop = loop
-        self._sink = sink
+        self._dyno_input = dyno_input
         self._pending = b""
         self._has_all = False
         if not os.isatty(0) or is_foreground():
@@ -75,7 +75,7 @@ class Feed:
     def stop(self) -> None:
         """Stop reading; the rest of the input is left to other processes."""
         self._loop.remove_reader(0)
-        self._loop.remove_writer(self._sink.fileno())
+        self._loop.remove_writer(self._dyno_input.fileno())
 
     def _read(self) -> None:
         try:
@@ -95,23 +95,23 @@ class Feed:
             self._pending, self._has_all = b"", True
         if self._has_all and not self._pending:
             self.stop()
-            self._sink.end()
+            self._dyno_input.end()
         else:
             self._wait()
 
     def _write(self) -> None:
         if self._pending:
             try:
-                self._pending = self._pending[self._sink.write(self._pending) :]
+                self._pending = self._pending[self._dyno_input.write(self._pending) :]
             except BlockingIOError:
                 pass
 
     def _wait(self) -> None:
         """Register for the next input, and for room to write what is pending."""
         if self._pending:
-            self._loop.add_writer(self._sink.fileno(), self._pass_on)
+            self._loop.add_writer(self._dyno_input.fileno(), self._pass_on)
         else:
-            self._loop.remove_writer(self._sink.fileno())
+            self._loop.remove_writer(self._dyno_input.fileno())
         if self._has_all or len(self._pending) >= _MOST_PENDING_BYTES:
             self._loop.remove_reader(0)
         else:

@@ -38,7 +38,7 @@ _MOST_CHARACTERS = 80
 _VOWELS = frozenset("AEIOUaeiou")
 
 
-class Component(NamedTuple):
+class PluginPart(NamedTuple):
     """Something that a plugin registered: `driver "simple" of hsup-driver-simple 0.1`."""
 
     kind: str
@@ -64,7 +64,7 @@ class Call:
 
     __slots__ = ("began", "is_told", "part", "wait", "was_hurried", "what")
 
-    def __init__(self, part: Component, what: str, *, is_told: bool = True) -> None:
+    def __init__(self, part: PluginPart, what: str, *, is_told: bool = True) -> None:
         self.part = part
         self.what = what
         self.is_told = is_told
@@ -150,7 +150,7 @@ class Calls:
 
     def run(
         self,
-        part: Component,
+        part: PluginPart,
         what: str,
         work: Callable[[], Any],
         *,
@@ -175,7 +175,7 @@ class Calls:
 
     async def await_(
         self,
-        part: Component,
+        part: PluginPart,
         what: str,
         begin: Callable[[], Awaitable[Any]],
         *,
@@ -213,7 +213,7 @@ class Calls:
 
     async def iterate(
         self,
-        part: Component,
+        part: PluginPart,
         what: str,
         begin: Callable[[], AsyncGenerator[_Result, None]],
         *,
@@ -348,7 +348,7 @@ class Calls:
         return result
 
     @contextmanager
-    def _pending_call(self, part: Component, what: str, *, is_told: bool = True) -> Iterator[Call]:
+    def _pending_call(self, part: PluginPart, what: str, *, is_told: bool = True) -> Iterator[Call]:
         call = Call(part, what, is_told=is_told)
         self._pending[id(call)] = call
         try:
@@ -446,7 +446,7 @@ class Blocking(Generic[_Given, _Result]):
     def __init__(
         self,
         calls: Calls,
-        part: Component,
+        part: PluginPart,
         what: Callable[..., str],
         method: Callable[_Given, _Result],
         *,

@@ -66,7 +66,7 @@ def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
     )
 
 
-def missing(kind: str, name: str, found: Iterable[str]) -> PluginError:
+def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
     """Return the error for something that no installed plugin provides."""
     if unpublished := _UNPUBLISHED.get((kind, name)):
         option, variable, unpublished_package = unpublished
@@ -74,7 +74,7 @@ def missing(kind: str, name: str, found: Iterable[str]) -> PluginError:
         return PluginError(text, hint=f"leave out the option, or unset {variable}")
     if package := _PACKAGES.get((kind, name)):
         return PluginError(f'no {kind} "{name}" is installed', hint=f"pip install {package}")
-    listing = ", ".join(sorted(found))
+    listing = ", ".join(sorted(installed))
     choice = f"choose from {listing}, or " if listing else ""
     hint = f"{choice}install a plugin that provides it (see hsup plugins --help)"
     return PluginError(f'there is no {kind} "{name}"', hint=hint)

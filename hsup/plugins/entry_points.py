@@ -40,10 +40,10 @@ class EntryPoint(NamedTuple):
         """Import the object that the entry point names; raises whatever that raises."""
         module_name, _, attribute = self.value.partition(":")
         __import__(module_name)
-        found: object = sys.modules[module_name]
+        target: object = sys.modules[module_name]
         for name in filter(None, attribute.split(".")):
-            found = getattr(found, name)
-        return found
+            target = getattr(target, name)
+        return target
 
     @property
     def _distribution(self) -> tuple[str, str]:

@@ -35,7 +35,7 @@ from hsup.model import (
     ExitStatus,
     Release,
 )
-from hsup.plugins.calls import NOTICE_SECONDS, Blocking, Call, Calls, Component
+from hsup.plugins.calls import NOTICE_SECONDS, Blocking, Call, Calls, PluginPart
 from hsup.plugins.contracts import (
     Check,
     are_findings,
@@ -74,7 +74,7 @@ class GuardedDriver:
     binds_paths: bool
     ignores_slugs: bool
 
-    def __init__(self, calls: Calls, part: Component, driver: Driver) -> None:
+    def __init__(self, calls: Calls, part: PluginPart, driver: Driver) -> None:
         self._calls = calls
         self._part = part
         self._driver: Any = driver
@@ -141,7 +141,7 @@ class GuardedDyno:
     #: Only set if the dyno can do this.
     execute: Callable[[Command, Sequence[int]], Any]
 
-    def __init__(self, calls: Calls, part: Component, dyno: RunningDyno, name: str) -> None:
+    def __init__(self, calls: Calls, part: PluginPart, dyno: RunningDyno, name: str) -> None:
         self._calls = calls
         self._part = part
         self._dyno: Any = dyno
@@ -214,7 +214,7 @@ class GuardedSource:
     #: Only set if the source fetches slugs.
     fetch_slug: Callable[[Release], None]
 
-    def __init__(self, calls: Calls, part: Component, source: Source) -> None:
+    def __init__(self, calls: Calls, part: PluginPart, source: Source) -> None:
         self._calls = calls
         self._part = part
         self._source: Any = source
@@ -267,7 +267,7 @@ class GuardedSource:
 class GuardedSourceFactory:
     """A source factory of a plugin; `follows_formation` is the ability of that name."""
 
-    def __init__(self, calls: Calls, part: Component, factory: SourceFactory) -> None:
+    def __init__(self, calls: Calls, part: PluginPart, factory: SourceFactory) -> None:
         self._calls = calls
         self._part = part
         self.remedy = factory.remedy
@@ -302,7 +302,7 @@ class GuardedSourceFactory:
 class GuardedSink:
     """A log sink of a plugin; its first failure is reported, and it gets no more lines."""
 
-    def __init__(self, calls: Calls, part: Component, sink: LogSink) -> None:
+    def __init__(self, calls: Calls, part: PluginPart, sink: LogSink) -> None:
         self._calls = calls
         self._part = part
         self._sink: Any = sink
@@ -365,7 +365,7 @@ class GuardedSink:
 class GuardedService:
     """A service of a plugin."""
 
-    def __init__(self, calls: Calls, part: Component, service: Service) -> None:
+    def __init__(self, calls: Calls, part: PluginPart, service: Service) -> None:
         self._calls = calls
         self._part = part
         self._service: Any = service
@@ -382,7 +382,7 @@ class GuardedService:
 
 
 def create_driver(
-    calls: Calls, part: Component, factory: DriverFactory, settings: Settings
+    calls: Calls, part: PluginPart, factory: DriverFactory, settings: Settings
 ) -> GuardedDriver:
     """Create a driver. Raises HsupError."""
     make = Blocking(calls, part, _create, factory, failure=DriverError, check=is_driver)
@@ -390,7 +390,7 @@ def create_driver(
 
 
 def create_sink(
-    calls: Calls, part: Component, factory: LogSinkFactory, settings: Settings
+    calls: Calls, part: PluginPart, factory: LogSinkFactory, settings: Settings
 ) -> LogSink | None:
     """Create a log sink; return None if the settings ask for none. Raises HsupError."""
     is_sink = unless_none(has("write", "drained", "close", what="a log sink"))
@@ -400,7 +400,7 @@ def create_sink(
 
 
 def create_service(
-    calls: Calls, part: Component, factory: ServiceFactory, settings: Settings
+    calls: Calls, part: PluginPart, factory: ServiceFactory, settings: Settings
 ) -> Service | None:
     """Create a service; return None if the settings ask for none. Raises HsupError."""
     is_service = unless_none(has("run", what="a service"))

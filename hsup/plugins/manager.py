@@ -11,7 +11,7 @@ import pluggy
 from hsup import hookspecs
 from hsup.errors import HsupError, PluginError
 from hsup.plugins import catalogue
-from hsup.plugins.calls import Calls, Component, shortened
+from hsup.plugins.calls import Calls, PluginPart, shortened
 from hsup.plugins.entry_points import EntryPoint, entry_points
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class Plugin(NamedTuple):
     hooks: tuple[str, ...] = ()
     fault: str | None = None
 
-    def part(self, kind: str, name: str) -> Component:
+    def part(self, kind: str, name: str) -> PluginPart:
         """Return the component that the plugin registered under a name."""
         point = self.entry_point
-        return Component(kind, name, point.distribution, point.version)
+        return PluginPart(kind, name, point.distribution, point.version)
 
     def __str__(self) -> str:
         return str(self.part("plugin", self.entry_point.name))
@@ -69,7 +69,7 @@ class Registered(Mapping[str, _Value]):
             raise catalogue.missing(self.kind, name, self._found)
         return self._found[name]
 
-    def part(self, name: str) -> Component:
+    def part(self, name: str) -> PluginPart:
         """Return the component that was registered under a name."""
         return self._plugins[name].part(self.kind, name)
 

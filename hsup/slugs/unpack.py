@@ -54,14 +54,16 @@ _HINTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class UnpackResult:
     """The bytes of the files that were created, and the SHA-256 of the archive that was read."""
 
     size: int
     digest: str
 
 
-def unpack(path: str, directory: str, limits: Limits, progress: Progress, name: str) -> Outcome:
+def unpack(
+    path: str, directory: str, limits: Limits, progress: Progress, name: str
+) -> UnpackResult:
     """Unpack the archive at `path` into `directory`/app, reading it once and to its end.
 
     `directory` exists and is empty. `name` is the slug's name for the user. Raises
@@ -71,7 +73,7 @@ def unpack(path: str, directory: str, limits: Limits, progress: Progress, name: 
     label, length = f"unpacking {name}", os.path.getsize(path)
     with (
         open(path, "rb") as file,
-        # After a refused member the rest is not read, and the thread would wait for ever.
+        # After a refused member the rest is not read, and the thread would wait forever.
         closing(decompressed(file, digest.update)) as pieces,
         progress(label, length) as advance,
     ):
@@ -80,7 +82,7 @@ def unpack(path: str, directory: str, limits: Limits, progress: Progress, name: 
         for member in members(stream):
             tree.add(member, stream)
         tree.finish()
-    return Outcome(size=tree.size, digest=digest.hexdigest())
+    return UnpackResult(size=tree.size, digest=digest.hexdigest())
 
 
 def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Iterator[bytes]:
@@ -94,7 +96,7 @@ def _watched(file: BinaryIO, pieces: Iterator[bytes], advance: Advance) -> Itera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Directory:
+class _DirectoryAttributes:
     """The mode and time of a directory, set once it is complete; without a time, it is kept."""
 
     mode: int = 0o755
@@ -112,7 +114,7 @@ class _Tree:
         self._is_empty = True
         self._granted = _granted(root)
         # By their paths below the root, such as `app/lib`.
-        self._directories: dict[bytes, _Directory] = {}
+        self._directories: dict[bytes, _DirectoryAttributes] = {}
         self._makers = {
             Kind.FILE: self._make_file,
             Kind.SYMLINK: self._make_symlink,
@@ -154,7 +156,7 @@ class _Tree:
     def _make(self, member: Member, path: bytes, stream: Stream) -> None:
         if member.kind is Kind.DIRECTORY:
             self._make_directories(member, path, is_parent=False)
-            self._directories[path] = _Directory(mode=member.mode, mtime=member.mtime)
+            self._directories[path] = _DirectoryAttributes(mode=member.mode, mtime=member.mtime)
             return
         maker = self._makers.get(member.kind)
         if not maker:
@@ -186,7 +188,7 @@ class _Tree:
                 raise _refusal(member, text) from error
             self._remove(member, path)
             os.mkdir(self._root + path, _OWNER_PERMISSIONS)
-        self._directories[path] = _Directory()
+        self._directories[path] = _DirectoryAttributes()
         self._count_one(member)
 
     def _remove(self, member: Member, path: bytes) -> None:

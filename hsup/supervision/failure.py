@@ -12,7 +12,7 @@ from hsup.supervision.policy import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Failed:
+class _FailedRelease:
     """A release that is not tried before `until`; infinity means not before a user asks."""
 
     release: Release
@@ -27,7 +27,7 @@ class LastFailure:
     def __init__(self, policy: RetryPolicy, now: Callable[[], float]) -> None:
         self._policy = policy
         self._now = now
-        self._failed: _Failed | None = None
+        self._failed: _FailedRelease | None = None
 
     def forget(self) -> None:
         """Allow every release to be tried."""
@@ -36,11 +36,11 @@ class LastFailure:
     def note(self, release: Release, error: HsupError) -> None:
         """Remember a failure: a driver's may pass by itself, any other lasts until a user asks."""
         if not isinstance(error, DriverError):
-            self._failed = _Failed(release=release, until=math.inf)
+            self._failed = _FailedRelease(release=release, until=math.inf)
             return
         times = self._failed.times + 1 if self._failed else 1
         wait = self._policy.wait_seconds(times)
-        self._failed = _Failed(release=release, until=self._now() + wait, times=times)
+        self._failed = _FailedRelease(release=release, until=self._now() + wait, times=times)
 
     def wait_seconds(self, release: Release) -> float:
         """Return how long not to try a release; forget the failure of a different release."""

@@ -43,7 +43,7 @@ class Ports:
         if name not in self._leases:
             port = self._next_free(self._preferred(name))
             if port is None:
-                text = f"no port is left for {name}: dynos have all from {BASE_PORT} up"
+                text = f"no port is left for {name}: dynos use every port from {BASE_PORT} up"
                 raise DriverError(text, hint="start fewer dynos")
             self._leases[name] = port
             self._taken[port] = 1
@@ -52,11 +52,11 @@ class Ports:
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
         """Release all ports leased in the `with` block if it raises."""
-        before = set(self._leases)
+        held = set(self._leases)
         try:
             yield
         except BaseException:
-            for name in self._leases.keys() - before:
+            for name in self._leases.keys() - held:
                 self.release(name)
             raise
 

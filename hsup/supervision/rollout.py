@@ -118,12 +118,8 @@ class Rollout:
         Raises `error` if no release runs or was kept, unless hsup may wait for another release.
         """
         await self._keeper.try_again()
-        other = None
-        if self._running is None:
-            kept = await self._keeper.kept()
-            other = None if kept is None else await self._prepared(kept, error)
-        if self._running is None and other is None and not (may_wait or self._options.stays):
-            raise error
+        kept = await self._keeper.kept() if self._running is None else None
+        other = await self._fallback(kept, error, may_wait=may_wait)
         await self._go_on(other, telling)
         return self._outcome()
 
@@ -172,14 +168,24 @@ class Rollout:
 
     async def _fail(self, release: Release, error: HsupError, kept: Release | None) -> float:
         """Continue without a release; return for how long it is passed over."""
-        other = None
-        if kept is not None and (kept != release or isinstance(error, ReleaseFailed)):
-            other = await self._prepared(kept.scaled_like(release), error)
-        if self._running is None and other is None and not self._options.stays:
-            raise error
+        if kept == release and not isinstance(error, ReleaseFailed):
+            kept = None  # it would fail again
+        other = await self._fallback(kept and kept.scaled_like(release), error)
         self._failure.note(release, error)
         await self._go_on(other, partial(rejection, error))
         return self._failure.wait_seconds(release)
+
+    async def _fallback(
+        self, kept: Release | None, error: HsupError, *, may_wait: bool = False
+    ) -> _Prepared | None:
+        """Return the kept release, ready to run instead of what failed.
+
+        Raises `error` if it cannot run, and none runs, unless hsup may wait for another one.
+        """
+        other = None if kept is None else await self._prepared(kept, error)
+        if self._running is None and other is None and not (may_wait or self._options.stays):
+            raise error
+        return other
 
     async def _go_on(self, other: _Prepared | None, telling: Telling) -> None:
         """Report what failed, and run the other release instead, if there is one."""

@@ -22,22 +22,22 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome(Generic[_Result]):
+class CancelResult(Generic[_Result]):
     """How a coroutine ended: `result` is set if it ended before it could be cancelled."""
 
     was_cancelled: bool
     result: _Result | None = None
 
 
-async def cancel(moment: Moment, work: Awaitable[_Result]) -> Outcome[_Result]:
+async def cancel(moment: Moment, work: Awaitable[_Result]) -> CancelResult[_Result]:
     """Cancel a coroutine at a moment; fail if it ignores the cancellation."""
     driven = _Driven(work, moment)
     task = asyncio.ensure_future(driven.run())
     await asyncio.wait({task})
     if not driven.is_cancelled:
-        return Outcome(was_cancelled=False, result=task.result())
+        return CancelResult(was_cancelled=False, result=task.result())
     assert task.cancelled(), f"cancelled at {moment}, it kept running: {task}"
-    return Outcome(was_cancelled=True)
+    return CancelResult(was_cancelled=True)
 
 
 class _Driven(Generic[_Result]):

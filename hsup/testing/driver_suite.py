@@ -15,7 +15,7 @@ from hsup.api import Closes, Driver, ExecutesInside, Execution, RunningDyno, Set
 from hsup.errors import DynoStartError
 from hsup.model import Command, DynoName, DynoSpec, ExitStatus, Release
 from hsup.supervision.dyno_spec import dyno_spec
-from hsup.testing.cancelling import Moment, Outcome, cancel
+from hsup.testing.cancelling import CancelResult, Moment, cancel
 from hsup.testing.recorder import Recorder
 
 #: No check takes nearly as long with a driver that works.
@@ -233,7 +233,7 @@ class DriverSuite:
 
         self._run(check)
 
-    def test_a_command_beside_the_program_has_streams_and_a_status_of_its_own(self) -> None:
+    def test_a_command_inside_the_dyno_has_streams_and_a_status_of_its_own(self) -> None:
         """An exec'd command reads its input to the end (`ExecutesInside`)."""
 
         async def check(driver: Driver) -> None:
@@ -250,7 +250,7 @@ class DriverSuite:
 
         self._run(check)
 
-    def test_a_command_beside_the_program_is_signalled_alone_and_ends_with_it(self) -> None:
+    def test_a_command_inside_the_dyno_is_signalled_alone_and_ends_with_it(self) -> None:
         """An exec'd command ends at the latest when its dyno is destroyed (`ExecutesInside`)."""
 
         async def check(driver: Driver) -> None:
@@ -333,7 +333,7 @@ class DriverSuite:
             async with self._started(driver, line) as (dyno, recorder):
                 await recorder.until(b"ready")
                 called = dyno.signal(SIGTERM) if call == "signal" else dyno.destroy(0.1)
-                outcome: Outcome[object] = await cancel(moment, called)
+                outcome: CancelResult[object] = await cancel(moment, called)
                 await dyno.destroy()
                 assert await dyno.wait() == ExitStatus(signal=SIGKILL)
                 assert (await recorder.all())[0] == b"ready\n"
@@ -385,10 +385,10 @@ class DriverSuite:
         async def run(driver: Driver) -> None:
             returned.append(await check(driver, moment))
 
-        before = set(self.leftovers())
+        earlier = set(self.leftovers())
         self._run(run)
         self._sweep()
-        left = set(self.leftovers()) - before
+        left = set(self.leftovers()) - earlier
         assert not left, f"cancelled at {moment}, it left behind: {sorted(left)}"
         return returned[0]
 

@@ -13,7 +13,7 @@ import pytest
 
 from hsup.cli.signals import SignalHandlers
 from hsup.errors import DriverError
-from hsup.plugins.calls import Calls, Component
+from hsup.plugins.calls import Calls, PluginPart
 
 CHILD = """
 import asyncio, fcntl, signal, termios
@@ -171,7 +171,7 @@ async def test_a_second_signal_breaks_off_a_call_that_blocks_the_loop(
     monkeypatch.setattr("hsup.plugins.calls.BLOCKED_SECONDS", 0.0)
     calls = Calls()
     made = Made(calls)
-    part = Component("driver", "bug", "hsup-driver-bug", "1.0")
+    part = PluginPart("driver", "bug", "hsup-driver-bug", "1.0")
 
     def block() -> None:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -270,8 +270,9 @@ def test_the_blocks_of_a_page_do_what_it_says(
     home.mkdir()
     directory = clone(home / "clone") if page == "README.md" else home
     blocks = blocks_of((ROOT / page).read_text())
+    assert {block.language for block in blocks} <= {"sh", "text", "interrupt"}
     if any(block.way == "network" for block in blocks):
-        reach_pypi(tmp_path / "pypi")
+        reach_pypi(tmp_path / "pypi")  # the other blocks run what that one installs
     session = Session(home, directory, network)
     if directory != home:  # what `make` does first, and for which it needs PyPI
         session.run(Block(0, "sh", "make .venv/ready", ("run: network",)))

@@ -11,11 +11,11 @@ import pytest
 
 from hsup.errors import DriverError, DynoStartError, HsupError, SourceError
 from hsup.long_work import LongWork, waited_for
-from hsup.plugins.calls import Blocking, Call, Calls, Component, Interrupted, call_plugin
+from hsup.plugins.calls import Blocking, Call, Calls, Interrupted, PluginPart, call_plugin
 from hsup.plugins.contracts import Wrong
 from tests.conftest import TurnUntil
 
-BUG = Component("driver", "bug", "hsup-driver-bug", "0.1")
+BUG = PluginPart("driver", "bug", "hsup-driver-bug", "0.1")
 
 
 class Heard:

@@ -26,7 +26,7 @@ from hsup.api import (
 )
 from hsup.errors import DriverError, DynoStartError, HsupError, PluginError, SourceError
 from hsup.model import Address, Author, Command, ExitStatus, Fault, ProcessType, Release, Slug
-from hsup.plugins.calls import Calls, Component
+from hsup.plugins.calls import Calls, PluginPart
 from hsup.plugins.guards import (
     GuardedDriver,
     GuardedService,
@@ -40,7 +40,7 @@ from hsup.plugins.guards import (
 )
 from hsup.testing import MemorySupervisor, make_batch, make_spec
 
-BUG = Component("part", "bug", "hsup-bug", "0.1")
+BUG = PluginPart("part", "bug", "hsup-bug", "0.1")
 ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Examines, Explains)
 #: Of another type than the contracts say, as a plugin may give it.
 NOWHERE: Any = None

@@ -90,7 +90,7 @@ def test_when_no_port_is_left_it_is_said() -> None:
     ports = Ports(["web"])
     for number in range(1, 65535 - 5000 + 2):
         ports.lease(DynoName("web", number))
-    told = r"^no port is left for web\.70000: dynos have all from 5000 up; start fewer dynos$"
+    told = r"^no port is left for web\.70000: dynos use every port from 5000 up; start fewer dynos$"
     with pytest.raises(DriverError, match=told):
         ports.lease(DynoName("web", 70_000))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from hsup.api import SupervisorView
-from hsup.plugins.calls import Calls, Component
+from hsup.plugins.calls import Calls, PluginPart
 from hsup.plugins.guards import GuardedService
 from hsup.testing import EventRecorder, MemorySink, MemorySource
 from tests.supervision.supervised import Supervise, end
@@ -43,7 +43,7 @@ async def test_a_service_that_fails_ends_alone(
     supervise: Supervise, source: MemorySource, told: EventRecorder, sink: MemorySink, calls: Calls
 ) -> None:
     source.release(web=1)
-    part = Component("service", "bug", "hsup-bug", "1.0")
+    part = PluginPart("service", "bug", "hsup-bug", "1.0")
     failing = GuardedService(calls, part, Service(ValueError("a stranger's mistake")))
     other = Service()
     supervisor, running = supervise(services=[failing, other])

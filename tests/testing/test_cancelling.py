@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hsup.testing.cancelling import Moment, Outcome, cancel
+from hsup.testing.cancelling import CancelResult, Moment, cancel
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -17,9 +17,11 @@ async def test_a_coroutine_is_cancelled_as_it_waits_for_the_time_of_a_number(is_
             passed.append(number)
         return "done"
 
-    assert await cancel(Moment(2, is_late), work()) == Outcome(was_cancelled=True)
+    assert await cancel(Moment(2, is_late), work()) == CancelResult(was_cancelled=True)
     assert passed == [1]
-    assert await cancel(Moment(4, is_late), work()) == Outcome(was_cancelled=False, result="done")
+    assert await cancel(Moment(4, is_late), work()) == CancelResult(
+        was_cancelled=False, result="done"
+    )
 
 
 async def test_what_is_cancelled_late_has_what_it_waited_for() -> None:

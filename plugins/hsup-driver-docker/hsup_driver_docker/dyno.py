@@ -16,7 +16,7 @@ from hsup.terminal import ENDING
 from hsup.threads import in_thread_or_here, start_thread
 from hsup_driver_docker.containers.handle import Launched
 from hsup_driver_docker.engine.client import State, exit_status
-from hsup_driver_docker.engine.connection import EngineAway, EngineError
+from hsup_driver_docker.engine.connection import EngineError, EngineUnreachable
 from hsup_driver_docker.execution import Execution, execute
 from hsup_driver_docker.relay import Outputs, Relay
 
@@ -68,7 +68,7 @@ class DockerDyno:
                 await self._persist(partial(self.handle.signal, number))
                 return
             await self._persist(partial(self._end_all, number))
-        except EngineAway as error:
+        except EngineUnreachable as error:
             logger.warning("cannot signal %s: %s", self.handle.spec.name, error)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
@@ -170,7 +170,7 @@ class DockerDyno:
                 was_slow = loop.time() - began >= _END_SECONDS
                 is_running = state is not None and state.is_running
                 return state, is_running or was_slow or bool(wait_seconds)
-            except (EngineAway, EngineError) as error:
+            except (EngineUnreachable, EngineError) as error:
                 if not wait_seconds:
                     logger.warning(
                         "%s; %s keeps running, its output is not being read",
@@ -194,13 +194,13 @@ class DockerDyno:
             )
 
     async def _persist(self, ask: Callable[[], _Result]) -> _Result:
-        """Ask again while the engine restarts. Raises EngineAway if that takes too long."""
+        """Ask again while the engine restarts. Raises EngineUnreachable if that takes too long."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _AWAY_SECONDS
         while True:
             try:
                 return await self._answered(ask)
-            except (EngineAway, EngineError) as error:
+            except (EngineUnreachable, EngineError) as error:
                 if isinstance(error, EngineError) and error.status < _FIRST_FAULT:
                     raise
                 if self.handle.engine.is_given_up or loop.time() > deadline:
@@ -209,7 +209,7 @@ class DockerDyno:
                 await asyncio.sleep(_FIRST_RETRY_SECONDS)
 
     async def _answered(self, ask: Callable[[], _Result]) -> _Result:
-        """Wait for an answer while the engine answers pings. Raises EngineAway."""
+        """Wait for an answer while the engine answers pings. Raises EngineUnreachable."""
         work = asyncio.ensure_future(in_thread_or_here(ask))
         try:
             while not (await asyncio.wait({work}, timeout=_SLOW_SECONDS))[0]:

@@ -20,8 +20,8 @@ from hsup_driver_docker.containers.handle import Handle, has_signalled, start_er
 from hsup_driver_docker.descriptors import duplicate
 from hsup_driver_docker.engine.client import NOT_EXECUTABLE
 from hsup_driver_docker.engine.connection import (
-    EngineAway,
     EngineError,
+    EngineUnreachable,
     Stream,
     end_writing,
     read_some,
@@ -84,7 +84,7 @@ async def execute(handle: Handle, command: Command, streams: Sequence[int]) -> E
         copying.stream.set_result(stream)
     except EngineError as error:
         raise start_error(error, _EXECUTE) from error
-    except EngineAway as error:
+    except EngineUnreachable as error:
         raise DynoStartError(f"cannot {_EXECUTE}: {error}") from error
     finally:
         copying.stream.cancel()  # has no effect once it has a result

@@ -44,7 +44,7 @@ class AttachedContainer:
         """Follow the engine's streams, and show the output that has arrived already."""
         self._loop = session.loop
         has_terminal = bool(self.terminal)
-        self._relay = _Relay(
+        self._relay = ForegroundRelay(
             session, self._attached.stream, self._see_output_end, has_terminal=has_terminal
         )
         for stream, action in (
@@ -60,7 +60,7 @@ class AttachedContainer:
         return self._ending.is_sure and not self._relay.is_open
 
     def status(self) -> ExitStatus:
-        """Return how the program ended. Raises EngineAway if the engine did not report it."""
+        """Return how the program ended. Raises EngineUnreachable if the engine did not say."""
         self._hear()  # an event "oom" may come after that of the end
         status = self._ending.status()
         if status is None:
@@ -134,7 +134,7 @@ class AttachedContainer:
         self._loop.call_later(_LOOK_SECONDS, partial(self._look, deadline))
 
     def _look(self, deadline: float) -> None:
-        """Raise EngineAway if the engine does not answer, DriverError if it is late to kill."""
+        """Raise EngineUnreachable if the engine is silent, DriverError if it is late to kill."""
         engine = self._handle.engine
         try:
             engine.ping(_PING_SECONDS)
@@ -147,7 +147,7 @@ class AttachedContainer:
         self._look_later(deadline)
 
 
-class _Relay:
+class ForegroundRelay:
     """Copies between a container's stream and hsup's own; `ended` is called at the end of it."""
 
     def __init__(
@@ -159,7 +159,7 @@ class _Relay:
         self._ended = ended
         self._socket.settimeout(0)
         session.loop.add_reader(self._socket.fileno(), self._read)
-        self._feed = session.feed(_StreamSink(self._socket))
+        self._feed = session.feed(_StreamInput(self._socket))
         self._show(stream.first)
 
     @property
@@ -168,7 +168,7 @@ class _Relay:
         return self._socket.fileno() >= 0
 
     def stop_input(self) -> None:
-        """Stop reading hsup's input, as it has no reader any more."""
+        """Stop reading hsup's input, because nothing reads it any longer."""
         self._feed.stop()
 
     def _read(self) -> None:
@@ -193,7 +193,7 @@ class _Relay:
                 self._session.take(Input.OUTPUT_BROKEN)
 
 
-class _StreamSink:
+class _StreamInput:
     """The stream of a container, as a sink for its input."""
 
     def __init__(self, connected: socket.socket) -> None:

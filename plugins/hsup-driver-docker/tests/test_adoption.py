@@ -20,7 +20,7 @@ from hsup.testing import Recorder
 from hsup_driver_docker.containers.handle import Handle
 from hsup_driver_docker.driver import DockerDriver
 from hsup_driver_docker.engine.client import Engine
-from hsup_driver_docker.engine.connection import EngineAway, EngineError
+from hsup_driver_docker.engine.connection import EngineError, EngineUnreachable
 from hsup_driver_docker.images.image import Image
 
 from .running import Pipes, free_port, run, spec, started
@@ -98,13 +98,13 @@ def test_a_running_dyno_is_taken_over_with_what_it_wrote_meanwhile(
     run(check())
 
 
-@pytest.mark.parametrize("error", [EngineAway("gone"), EngineError("down", status=503)])
+@pytest.mark.parametrize("error", [EngineUnreachable("gone"), EngineError("down", status=503)])
 def test_an_engine_that_fails_at_it_is_asked_again(
     killed: Callable[..., str],
     driver: DockerDriver,
     release: Release,
     monkeypatch: pytest.MonkeyPatch,
-    error: EngineAway | EngineError,
+    error: EngineUnreachable | EngineError,
 ) -> None:
     line = "echo ready; sleep 60"
     name = killed(line, "ready").split()[0]

@@ -13,7 +13,7 @@ from hsup_driver_docker.driver import DockerDriver
 from .running import run, spec, started
 
 
-def test_a_lot_is_passed_through_a_command_beside_the_program(
+def test_a_lot_is_passed_through_a_command_inside_the_dyno(
     driver: DockerDriver, release: Release
 ) -> None:
     async def check() -> None:

@@ -20,7 +20,7 @@ from hsup.terminal import signals_woken
 from hsup.testing import make_spec
 from hsup_driver_docker.containers.handle import AttachedRun, Handle
 from hsup_driver_docker.engine.client import Engine, State
-from hsup_driver_docker.engine.connection import Connection, EngineAway, EngineError, Stream
+from hsup_driver_docker.engine.connection import Connection, EngineError, EngineUnreachable, Stream
 from hsup_driver_docker.engine.endpoint import find
 from hsup_driver_docker.engine.events import Event, Lines
 from hsup_driver_docker.foreground import AttachedContainer
@@ -262,7 +262,7 @@ def test_an_engine_that_is_away_when_it_is_to_kill_is_an_error(
 ) -> None:
     monkeypatch.setattr("hsup_driver_docker.foreground._LOOK_SECONDS", 0.01)
     one = told()
-    with pytest.raises(EngineAway, match="cannot reach the Docker Engine"):
+    with pytest.raises(EngineUnreachable, match="cannot reach the Docker Engine"):
         one.run(signals=bytes([1, 15]))
 
 
@@ -270,7 +270,7 @@ def test_an_engine_that_goes_away_is_an_error(told: Callable[..., Told]) -> None
     one = told()
     one.events.close()
     one.removal.close()
-    with pytest.raises(EngineAway, match="cannot reach the Docker Engine"):
+    with pytest.raises(EngineUnreachable, match="cannot reach the Docker Engine"):
         one.run()
 
 

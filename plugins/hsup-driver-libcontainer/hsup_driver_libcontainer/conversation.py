@@ -115,7 +115,7 @@ class Conversation:
             self._readers.remove_reader(descriptor)
 
     def await_first_process(self, seconds: float | None) -> bool:
-        """Block until the first process is known, or cannot be any more; tell if that was in time.
+        """Block until the first process is known, or can no longer be; tell if that was in time.
 
         `leave` was called before. None waits without a limit.
         """

@@ -81,8 +81,8 @@ def _told(step: Step, root: str) -> str:
 
 def _details(step: Step, root: str) -> Iterator[str]:
     match step:
-        case Mount(does, _, _, kind, flags, data):
-            yield kind if kind not in does.split() else ""
+        case Mount(does, _, _, what, flags, data):
+            yield what if what not in does.split() else ""
             yield from _names(flags, _MOUNT_FLAGS)
             yield data
         case MountPoint() | File() | Device() | Link():
@@ -105,8 +105,8 @@ def _details(step: Step, root: str) -> Iterator[str]:
 def _of_file(step: MountPoint | File | Device | Link) -> str:
     match step:
         case MountPoint(_, _, is_directory, owner):
-            kind = "" if is_directory else "an empty file"
-            return f"owner {owner}" if owner else kind
+            what = "" if is_directory else "an empty file"
+            return f"owner {owner}" if owner else what
         case File():
             return f"{len(os.fsencode(step.content))} bytes"
         case Device():

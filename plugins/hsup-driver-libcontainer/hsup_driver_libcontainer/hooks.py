@@ -21,13 +21,13 @@ def create(settings: Settings) -> Driver:
 
 @hookimpl
 def hsup_register_drivers() -> Mapping[str, DriverFactory]:
-    """Offer `--driver libcontainer`."""
+    """Register the driver `libcontainer`."""
     return {"libcontainer": create}
 
 
 @hookimpl
 def hsup_register_commands() -> Sequence[click.Command]:
-    """Offer `hsup stacks`."""
+    """Register the command `hsup stacks`."""
     from hsup_driver_libcontainer.stacks.command import stacks
 
     return [stacks]

@@ -247,7 +247,7 @@ class HostResources:
     @cached_property
     def _uids(self) -> Leases:
         remedy = f"raise {UID_MAX}"
-        return Leases(UIDS, self._uid_range, kind="uid", remedy=remedy)
+        return Leases(UIDS, self._uid_range, resource="uid", remedy=remedy)
 
 
 def _highest_capability() -> int:

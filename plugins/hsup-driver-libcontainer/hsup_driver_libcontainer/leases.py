@@ -25,14 +25,14 @@ _CURSOR_BYTES = 20
 class Leases:
     """The leases of one hsup on numbers of a range.
 
-    `kind` ("uid") and `remedy` are for the error message when none is free. Every process
+    `resource` ("uid") and `remedy` are for the error message when none is free. Every process
     that must keep the leases has to keep `descriptor` open. Raises DriverError for a
     directory that others can write to.
     """
 
-    def __init__(self, path: str, numbers: range, *, kind: str, remedy: str) -> None:
+    def __init__(self, path: str, numbers: range, *, resource: str, remedy: str) -> None:
         self._numbers = numbers
-        self._kind = kind
+        self._resource = resource
         self._remedy = remedy
         self._taken: set[int] = set()
         self._mutex = threading.Lock()
@@ -48,13 +48,13 @@ class Leases:
         """
         with self._mutex:
             if self._is_closed:
-                raise DriverError(f"cannot lease a {self._kind}: the driver is closed")
+                raise DriverError(f"cannot lease a {self._resource}: the driver is closed")
             for number in self._candidates(busy):
                 if number not in self._taken and self._lock(number):
                     self._taken.add(number)
                     os.pwrite(self.descriptor, b"%-*d" % (_CURSOR_BYTES, number + 1), 0)
                     return number
-        raise DriverError(f"no {self._kind} is free", hint=self._remedy)
+        raise DriverError(f"no {self._resource} is free", hint=self._remedy)
 
     def give_back(self, number: int) -> None:
         """Make a number available again; do nothing if it is not leased."""
@@ -101,6 +101,6 @@ def without(numbers: range, busy: Iterable[range]) -> Iterator[range]:
         yield range(start, numbers.stop)
 
 
-def lock_of_byte(kind: int, number: int) -> bytes:
+def lock_of_byte(lock_type: int, number: int) -> bytes:
     """Return a struct flock (man 2 fcntl) for one byte of a file."""
-    return struct.pack("hhqqi4x", kind, os.SEEK_SET, number, 1, 0)
+    return struct.pack("hhqqi4x", lock_type, os.SEEK_SET, number, 1, 0)

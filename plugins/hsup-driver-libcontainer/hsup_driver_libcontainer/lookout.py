@@ -63,7 +63,7 @@ class Lookout:
             logger.debug("cannot look for the processes of a dyno", exc_info=True)
 
     def see_first_process(self) -> None:
-        """Block until the first process is known, or cannot be any more."""
+        """Block until the first process is known, or can no longer become known."""
         if not self._conversation.await_first_process(_LOOK_SECONDS):
             self._end_stuck(math.inf)
             self.end_stopped()

@@ -34,7 +34,7 @@ _LOOK_MS = 500
 
 
 class Zygote:
-    """The process that dynos are forked from; it is started again if it does not serve any more.
+    """The process that dynos are forked from; it is restarted if it stops serving.
 
     `null` is a descriptor of /dev/null, which dynos get as their input.
     """
@@ -125,14 +125,14 @@ class Zygote:
         connection = self._connection()
         try:
             self._await(connection, select.POLLIN)
-            said = json.loads(connection.recv(1 << 16) or b'"hsup\'s helper process ended"')
+            answer = json.loads(connection.recv(1 << 16) or b'"hsup\'s helper process ended"')
         except (BrokenPipeError, ConnectionResetError):
-            said = (
+            answer = (
                 "hsup's helper process was stopped, "
                 f"or did not answer within {_PATIENCE_SECONDS:g} s"
             )
-        if said:
-            raise DriverError(f"cannot mount a stack image: {said}")
+        if answer:
+            raise DriverError(f"cannot mount a stack image: {answer}")
 
     def _connection(self) -> socket.socket:
         if self._socket is None:

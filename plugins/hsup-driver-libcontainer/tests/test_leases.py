@@ -22,7 +22,7 @@ RANGE = range(3000, 3010)
 
 
 def leases_in(directory: Path, numbers: range = RANGE) -> Leases:
-    return Leases(f"{directory}/uids", numbers, kind="uid", remedy="have fewer dynos")
+    return Leases(f"{directory}/uids", numbers, resource="uid", remedy="have fewer dynos")
 
 
 def forked(body: Callable[[], object]) -> int:

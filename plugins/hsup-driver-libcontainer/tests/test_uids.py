@@ -40,7 +40,7 @@ def test_an_empty_range_is_refused() -> None:
 
 
 def leases(directory: Path, numbers: range) -> Leases:
-    return Leases(str(directory / "uids"), numbers, kind="uid", remedy="raise it")
+    return Leases(str(directory / "uids"), numbers, resource="uid", remedy="raise it")
 
 
 def test_the_uids_of_accounts_and_of_their_containers_are_passed_over(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def parse(
     reader = _Reader()
     release = reader.release(value, app=app, default_app=default_app)
     faults = _faults(content, reader.findings) if isinstance(content, bytes) else ()
-    faults += reader.counter.untold()
+    faults += reader.counter.unshown()
     refused = any(not fault.is_warning for fault in faults)
     if release is not None:
         release = release._replace(author=author)
@@ -342,7 +342,7 @@ class _Reader:
             if process and process.name in processes:
                 path = ("Processes", index, "Type")
                 subject = f'"Type" of process {index + 1}'
-                self._note(path, f'{subject} is "{process.name}" again; types must differ')
+                self._note(path, f'{subject} is "{process.name}", which an earlier process has')
             elif process:
                 processes[process.name] = process
         return tuple(processes.values())

@@ -56,8 +56,8 @@ def find_obstacle(
         target = os.readlink(path, dir_fd=directory)
         problem = f'must be a file, got a link to "{visible(target)}", which is missing'
         return Fault(place="", problem=problem)
-    kind = _KINDS.get(stat.S_IFMT(mode))
-    return Fault(place="", problem=f"must be a file, got {kind}") if kind else None
+    file_type = _KINDS.get(stat.S_IFMT(mode))
+    return Fault(place="", problem=f"must be a file, got {file_type}") if file_type else None
 
 
 def open_control_file(

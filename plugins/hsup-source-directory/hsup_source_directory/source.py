@@ -254,7 +254,7 @@ class DirectorySource:
         return _Outcome(warnings=(_UNFINISHED,) if known != self._unfinished else ())
 
     def _leave(self, submission: Submission, errors: Sequence[Fault]) -> _Outcome:
-        """Reject once, and change nothing: it may be the directory `new` of a Maildir."""
+        """Reject it once and leave it in place: it may be a Maildir's `new`."""
         known, self._left = self._left, submission.identity[:2]
         if known == self._left:
             return _Outcome()

@@ -10,7 +10,7 @@ import pytest
 
 from hsup.errors import InvalidRelease
 from hsup.model import Command, Fault, ProcessType, Release, Slug
-from hsup.validation import MOST_TOLD
+from hsup.validation import MOST_SHOWN
 from hsup_source_directory.control_file import Parsed, parse
 
 FULL = b"""{
@@ -274,7 +274,9 @@ def test_a_faulty_process_is_told_by_its_type(changed: dict[str, Any], expected:
 def test_a_type_is_given_once() -> None:
     process = b'{"Args": ["x"], "Quantity": 1, "Type": "web"}'
     content = b'{"Processes": [\n' + process + b",\n" + process + b"\n]}"
-    assert faults_of(content) == ['line 3: "Type" of process 2 is "web" again; types must differ']
+    assert faults_of(content) == [
+        'line 3: "Type" of process 2 is "web", which an earlier process has'
+    ]
 
 
 def test_all_faults_are_told_in_the_order_of_the_file() -> None:
@@ -429,9 +431,9 @@ def test_of_what_is_wrong_very_often_only_the_first_is_told(content: str, proble
     told = [fault for fault in faults if fault.place]
     assert problem in told[0].problem
     kinds = {fault.is_warning for fault in told}
-    assert len(told) == MOST_TOLD * len(kinds)
+    assert len(told) == MOST_SHOWN * len(kinds)
     assert [str(fault) for fault in faults if not fault.place] == (
-        [f"{25_000 - MOST_TOLD} more like these are not shown"] * len(kinds)
+        [f"{25_000 - MOST_SHOWN} more like these are not shown"] * len(kinds)
     )
 
 

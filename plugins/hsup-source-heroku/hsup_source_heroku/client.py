@@ -61,7 +61,7 @@ class Answer:
 
 
 class _EndlessError(Exception):
-    """An answer takes more time, or has more bytes, than any of the API does."""
+    """An answer is slower or larger than any real answer of the API."""
 
 
 class _SilentError(Exception):
@@ -167,7 +167,7 @@ class Client:
         if (wait := self._budget.wait_seconds(now)) > 0:
             share = f"{HOURLY_LIMIT // 3:,} requests an hour"
             text = f"hsup's share of the API rate limit ({share}) is used up"
-            hint = f"hsup asks again in {math.ceil(wait)} s"
+            hint = f"wait {math.ceil(wait)} s; hsup then asks again"
             raise OverBudget(text, hint=hint, retry_after=wait)
 
     def _send_reliably(
@@ -231,9 +231,9 @@ class Client:
 
     def _refusal(self, response: requests.Response, body: bytes, path: str) -> ApiError:
         status = response.status_code
-        message = _said(body, "message") or f"status {status}"
+        message = _field(body, "message") or f"status {status}"
         if response.headers.get(_TWO_FACTOR_HEADER) or (
-            status in {_UNAUTHORIZED, _FORBIDDEN} and _said(body, "id") == _TWO_FACTOR
+            status in {_UNAUTHORIZED, _FORBIDDEN} and _field(body, "id") == _TWO_FACTOR
         ):
             hint = f"set {TOKENS[0]} to a key that needs no second factor ({CREATE_KEY})"
             text = f"{self.url} asks for a second factor, which hsup cannot give: {message}"
@@ -258,15 +258,15 @@ class Client:
         return error_type(text, retry_after=retry_after)
 
 
-def _said(body: bytes, key: str) -> str:
+def _field(body: bytes, key: str) -> str:
     """Return a field of the body of an error, "" without one."""
     import json
 
     try:
-        said = json.loads(body)[key]
+        field = json.loads(body)[key]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return " ".join(str(said).split())[:_MOST_CHARACTERS]
+    return " ".join(str(field).split())[:_MOST_CHARACTERS]
 
 
 def _is_dropped(error: Exception) -> bool:

@@ -39,7 +39,7 @@ class NotFound(ApiError):
 
 
 class Unauthorized(ApiError):
-    """The key is invalid or does not give access to the application, or that does not exist."""
+    """The key is invalid or gives no access to the application, or there is no such application."""
 
     is_for_all = True
 

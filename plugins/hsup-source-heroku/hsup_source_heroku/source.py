@@ -99,8 +99,8 @@ class HerokuSource:
 
     def fetch_slug(self, release: Release) -> None:
         """Download the archive of a release, and keep the release. Raises HsupError."""
-        found = (one for one in self._adopted if self._is_of(one, release))
-        snapshot = next(found, None)
+        matching = (one for one in self._adopted if self._is_of(one, release))
+        snapshot = next(matching, None)
         if snapshot is None:  # it was kept with its archive
             return
         try:
@@ -212,7 +212,7 @@ class HerokuSource:
         return self._same()
 
     def _go_on(self, error: ApiError, *, is_first: bool) -> Fetched:
-        """Return the last known release; report the failure once, one of access each time."""
+        """Return the last known release; report a failure once, but a refused access every time."""
         if self._snapshot is not None:
             is_told = is_first or isinstance(error, Unauthorized)
             return self._same()._replace(failure=error if is_told else None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from hsup.model import Command
 from hsup_source_heroku.errors import ApiError
 from hsup_source_heroku.testing import App, PlatformApi
-from hsup_source_heroku.testing.answers import Answer
+from hsup_source_heroku.testing.answers import HttpAnswer
 
 from .following import MakeSource, quantities
 
@@ -109,11 +110,11 @@ def test_a_release_does_not_run_without_what_counts(
 def test_an_id_that_no_path_can_have_is_an_error(
     api: PlatformApi, make_source: MakeSource, path: str, text: str
 ) -> None:
-    def change(answer: Answer) -> Answer:
+    def change(answer: HttpAnswer) -> HttpAnswer:
         content = json.loads(answer.body)
         for one in content if isinstance(content, list) else [content]:
             one["id"] = text
-        return answer._replace(body=json.dumps(content).encode())
+        return replace(answer, body=json.dumps(content).encode())
 
     api.fail(change, 20, path)
     with pytest.raises(ApiError, match="is malformed"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.errors import ApiError, BrokenAnswer
 from hsup_source_heroku.snapshot import Reader
-from hsup_source_heroku.testing import Answer, PlatformApi, Seen
+from hsup_source_heroku.testing import HttpAnswer, PlatformApi, SeenRequest
 
 REQUESTS = ["releases", "apps/*", "config-vars", "formation", "dyno-sizes", "slugs", "oci-images"]
 
@@ -41,7 +42,7 @@ def ask(api: PlatformApi, apps: Iterable[str]) -> None:
                 reader.archive_url(snapshot.part.id)
 
 
-def kind(seen: Seen) -> str:
+def kind(seen: SeenRequest) -> str:
     """Return the kind of a request: the last word of its path that is not an id."""
     words = seen.path.split("/")[1:]
     if len(words) == 2:
@@ -49,8 +50,8 @@ def kind(seen: Seen) -> str:
     return words[-1] if words[-1] in REQUESTS else words[2]
 
 
-def oversized(answer: Answer) -> Answer:
-    return answer._replace(body=answer.body + b" " * (1 << 20))
+def oversized(answer: HttpAnswer) -> HttpAnswer:
+    return replace(answer, body=answer.body + b" " * (1 << 20))
 
 
 ENDLESS, ELSEWHERE = " is too long", " elsewhere"
@@ -87,7 +88,7 @@ def test_each_request_is_bounded(
 
 def test_a_list_that_begins_again_is_given_up(api: PlatformApi, apps: list[str]) -> None:
     again = {"Next-Range": "version ..; max=100, order=desc"}
-    api.fail(lambda one: one._replace(headers={**one.headers, **again}), times=100)
+    api.fail(lambda one: replace(one, headers={**one.headers, **again}), times=100)
     client = Client(api.url, api.token, Budget())
     with closing(client), pytest.raises(BrokenAnswer, match="has no end"):
         Reader(client, apps[0]).history(10**9)

@@ -19,7 +19,7 @@ from hsup.api import OutputPipes
 from hsup.errors import DriverError
 from hsup.model import DynoName, DynoSpec, ExitStatus, Release
 from hsup.output.logs import LogRouter
-from hsup.plugins.calls import Calls, Component
+from hsup.plugins.calls import Calls, PluginPart
 from hsup.plugins.guards import GuardedDriver, GuardedSource
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
@@ -30,7 +30,7 @@ from hsup_source_heroku.release_cache import ReleaseCache
 from hsup_source_heroku.snapshot import Reader
 from hsup_source_heroku.source import HerokuSource
 from hsup_source_heroku.testing import PlatformApi, apps
-from hsup_source_heroku.testing.platform_api import Seen
+from hsup_source_heroku.testing.platform_api import SeenRequest
 
 BUDGET, HOUR_SECONDS = 25, 3600.0
 CADENCE_SECONDS = 60.0
@@ -108,7 +108,7 @@ class World:
         self.supervisor.reload()
 
     def deploy_while_asked(self, path: str) -> None:
-        def deploy(request: Seen) -> None:
+        def deploy(request: SeenRequest) -> None:
             if path in request.path:
                 self.api.watch = None
                 self.deploy("succeeded")
@@ -271,7 +271,7 @@ def whose_threads_have_ended() -> Iterator[None]:
 async def live_through(happenings: Iterable[tuple[Any, ...]], world: World, directory: str) -> None:
     clock, driver, budget = Clock(), JudgingDriver(world), Spent()
     source = make_source(world.api, clock, budget, directory)
-    calls, part = Calls(), Component("part", "memory", "hsup-memory", "1.2.3")
+    calls, part = Calls(), PluginPart("part", "memory", "hsup-memory", "1.2.3")
     supervisor = Supervisor(
         SupervisorOptions(
             source_name="heroku",

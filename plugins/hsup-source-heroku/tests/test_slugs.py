@@ -13,7 +13,7 @@ import pytest
 from hsup.cancellation import GivenUp, until
 from hsup.errors import DriverError, InvalidRelease
 from hsup_source_heroku.testing import App, PlatformApi
-from hsup_source_heroku.testing.platform_api import Seen
+from hsup_source_heroku.testing.platform_api import SeenRequest
 
 from .following import PROCESSES, MakeSource
 
@@ -80,7 +80,7 @@ def test_a_slug_that_is_too_large_is_rejected(
 
 @pytest.mark.usefixtures("shop")
 def test_an_expired_url_is_asked_for_again(api: PlatformApi, make_source: MakeSource) -> None:
-    def expire(request: Seen) -> None:
+    def expire(request: SeenRequest) -> None:
         if "/slugs/" in request.path:
             api.expire_blobs()
             api.watch = None

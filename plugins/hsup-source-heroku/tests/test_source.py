@@ -7,7 +7,7 @@ import pytest
 from hsup.errors import UsageError
 from hsup.model import Command, ProcessType
 from hsup_source_heroku.testing import App, PlatformApi
-from hsup_source_heroku.testing.platform_api import Seen
+from hsup_source_heroku.testing.platform_api import SeenRequest
 
 from .following import PROCESSES, MakeSource, quantities
 
@@ -107,7 +107,7 @@ def test_a_release_that_comes_while_another_is_read_leaves_no_mixture(
     """It arrives right after the config of the first one."""
     source = make_source()
 
-    def between(request: Seen) -> None:
+    def between(request: SeenRequest) -> None:
         if request.path.endswith("/config-vars") and shop.releases[-1].version == 1:
             shop.release(config={"NAME": "second"}, processes={"web": "second"})
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 
 from hsup.model import RELEASE_TYPE, Fault
-from hsup.validation import MAX_QUANTITY, line_problem, most_told
+from hsup.validation import MAX_QUANTITY, bounded_faults, line_problem
 
 _MAX_SHOWN_LENGTH = 60
 #: To find one suggestion takes as long as to read a whole file.
@@ -48,7 +48,7 @@ def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
 
 def unused_quantities(app: AppJson, known: Collection[str]) -> tuple[Fault, ...]:
     """Return a warning for every quantity of an unknown process type, or the release phase."""
-    return most_told(_unused_quantities(app, frozenset(known)))
+    return bounded_faults(_unused_quantities(app, frozenset(known)))
 
 
 def _unused_quantities(app: AppJson, known: frozenset[str]) -> Iterator[Fault]:
@@ -90,7 +90,7 @@ def _read(content: dict[str, object]) -> tuple[AppJson, tuple[Fault, ...]]:
             quantities[process] = value
         else:
             sizes[process] = value
-    return AppJson(name=name, quantities=quantities, sizes=sizes), most_told(faults)
+    return AppJson(name=name, quantities=quantities, sizes=sizes), bounded_faults(faults)
 
 
 def _read_name(name: object) -> str | Fault | None:

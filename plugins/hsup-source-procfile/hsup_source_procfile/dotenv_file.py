@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.model import Fault
-from hsup.validation import most_told, variable_problem
+from hsup.validation import bounded_faults, variable_problem
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,7 +42,7 @@ def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
     Lines end with "\n".
     """
     config: dict[str, str] = {}
-    faults = most_told(_read(_plain_lines(text) or _lines(text), config))
+    faults = bounded_faults(_read(_plain_lines(text) or _lines(text), config))
     return config, faults
 
 

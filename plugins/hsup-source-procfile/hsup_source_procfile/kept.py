@@ -36,7 +36,7 @@ def keep(release: Release, directory: str, environ: Mapping[str, str]) -> None:
     path = _path(directory, environ)
     try:
         make_directories(os.path.dirname(path))
-        write_durably(path, json.dumps(_said(release)).encode("ascii"))
+        write_durably(path, json.dumps(_kept_fields(release)).encode("ascii"))
         _make_room(os.path.dirname(path))
     except OSError as error:
         text = f"cannot save the release for the next start in {path}: {error.strerror}"
@@ -91,7 +91,7 @@ def _remove_damaged(path: str) -> None:
         logger.warning("removed %s, which is damaged", path)
 
 
-def _said(release: Release) -> dict[str, Any]:
+def _kept_fields(release: Release) -> dict[str, Any]:
     """Return the fields of a release that come from files; its code is the directory itself."""
     fields = release._asdict()
     return {name: fields[name] for name in ("app", "version", "config", "processes")}
@@ -112,16 +112,16 @@ def _release(fields: dict[str, Any]) -> Release:
     return release
 
 
-def _texts(found: list[Any]) -> list[str]:
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+def _texts(value: list[Any]) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise TypeError
-    return found
+    return value
 
 
-def _number(found: Any) -> int:
-    if type(found) is not int:  # isinstance would accept True
+def _number(value: Any) -> int:
+    if type(value) is not int:  # isinstance would accept True
         raise TypeError
-    return found
+    return value
 
 
 def _path(directory: str, environ: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hsup.model import RELEASE_TYPE, Command, Fault, ProcessType
-from hsup.validation import MAX_PROCESSES, most_told
+from hsup.validation import MAX_PROCESSES, bounded_faults
 
 MAX_NAME_LENGTH = 128
 _MAX_NEWER_NAME_LENGTH = 63
@@ -39,7 +39,7 @@ def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
     the shell. A process type has the quantity 1, the release phase 0.
     """
     entries: dict[str, _Entry] = {}
-    faults = most_told(_read(text, entries))
+    faults = bounded_faults(_read(text, entries))
     if not entries and not faults:
         problem = 'Procfile has no process type; write a line like "web: command"'
         return (), (Fault(place="", problem=problem),)

@@ -37,9 +37,9 @@ def read_text(path: str) -> str | Fault:
     return decode(content)
 
 
-def _obstacle(found: os.stat_result) -> Fault | None:
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
-    return Fault(place="", problem=f"must be a file, got {kind}") if kind else None
+def _obstacle(status: os.stat_result) -> Fault | None:
+    file_type = _KINDS.get(stat.S_IFMT(status.st_mode))
+    return Fault(place="", problem=f"must be a file, got {file_type}") if file_type else None
 
 
 def _open_at_once(path: str, flags: int) -> int:

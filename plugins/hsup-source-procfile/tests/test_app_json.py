@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsup.validation import MAX_QUANTITY, MOST_TOLD
+from hsup.validation import MAX_QUANTITY, MOST_SHOWN
 from hsup_source_procfile.app_json import AppJson, parse, unused_quantities
 
 # The first example imports the parser, which may take longer than an example should.
@@ -150,8 +150,8 @@ def test_a_name_and_a_size_may_not_have_what_a_control_file_may_not(text: str) -
 def test_of_what_is_wrong_very_often_only_the_first_is_told() -> None:
     names = [f"web{number}" for number in range(40_000)]
     _, faults = parse(json.dumps({"formation": dict.fromkeys(names, 3)}))
-    assert len(faults) == MOST_TOLD + 1
-    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not shown"
+    assert len(faults) == MOST_SHOWN + 1
+    assert str(faults[-1]) == f"{40_000 - MOST_SHOWN} more like these are not shown"
     assert not faults[-1].is_warning
 
 
@@ -160,10 +160,10 @@ def test_to_name_types_that_are_none_takes_no_time(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("difflib.get_close_matches", lambda name, *_, **__: compared.append(name))
     app = AppJson(quantities=dict.fromkeys([f"web{number}" for number in range(40_000)], 1))
     faults = unused_quantities(app, ["web", "worker"])
-    assert len(faults) == MOST_TOLD + 1
+    assert len(faults) == MOST_SHOWN + 1
     assert all(one.is_warning for one in faults)
-    assert str(faults[-1]) == f"{40_000 - MOST_TOLD} more like these are not shown"
-    assert len(compared) <= MOST_TOLD
+    assert str(faults[-1]) == f"{40_000 - MOST_SHOWN} more like these are not shown"
+    assert len(compared) <= MOST_SHOWN
     compared.clear()
     unused_quantities(AppJson(quantities={"w" * 100_000: 1}), ["web"])
     assert compared == []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hsup.validation import MOST_TOLD
+from hsup.validation import MOST_SHOWN
 from hsup_source_procfile.dotenv_file import parse
 
 # The first example imports the parser, which may take longer than an example should.
@@ -109,6 +109,6 @@ def test_of_what_is_wrong_very_often_only_the_first_is_told(line: str, is_warnin
     lines = 1_000 + (line == "B=1")  # the first of those is none too many
     config, faults = parse("\n".join(["# first", *[line] * lines]) + "\n")
     assert config == ({"B": "1"} if line == "B=1" else {})
-    assert len(faults) == MOST_TOLD + 1
-    assert str(faults[-1]) == f"{1_000 - MOST_TOLD} more like these are not shown"
+    assert len(faults) == MOST_SHOWN + 1
+    assert str(faults[-1]) == f"{1_000 - MOST_SHOWN} more like these are not shown"
     assert {one.is_warning for one in faults} == {is_warning}

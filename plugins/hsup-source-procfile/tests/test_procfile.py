@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.model import Command, ProcessType
-from hsup.validation import MAX_PROCESSES, MOST_TOLD
+from hsup.validation import MAX_PROCESSES, MOST_SHOWN
 from hsup_source_procfile.procfile import MAX_NAME_LENGTH, parse
 
 NEWER = "newer platforms (Cloud Native Buildpacks)"
@@ -173,7 +173,7 @@ def test_what_is_written_as_valid_comes_back(commands: dict[str, str], separator
 @pytest.mark.parametrize(("line", "is_warning"), [("=", False), ("Web: serve", True)], ids=repr)
 def test_of_what_is_wrong_very_often_only_the_first_is_told(line: str, is_warning: bool) -> None:
     _, faults = parse(f"{line}\n" * 1_000)
-    assert len(faults) == MOST_TOLD + 1
+    assert len(faults) == MOST_SHOWN + 1
     assert str(faults[-1]).endswith(" more like these are not shown")
     assert {one.is_warning for one in faults} == {is_warning}
 

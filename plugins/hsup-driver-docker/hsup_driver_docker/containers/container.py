@@ -73,7 +73,7 @@ def new_name(spec: DynoSpec) -> str:
 
 
 def port(spec: DynoSpec) -> int | None:
-    """Return the port that a dyno listens on, None if the release sets PORT to no port."""
+    """Return the port that a dyno listens on, None if the release's PORT is not a port number."""
     return port_number(str(spec.port or spec.config.get("PORT", "")))
 
 

@@ -13,7 +13,7 @@ from hsup.model import Address, DynoSpec
 from hsup_driver_docker.containers import inside
 from hsup_driver_docker.containers.position import Position
 from hsup_driver_docker.engine.client import NOT_EXECUTABLE, NOT_FOUND, Engine, State
-from hsup_driver_docker.engine.connection import EngineAway, EngineError, Stream
+from hsup_driver_docker.engine.connection import EngineError, EngineUnreachable, Stream
 from hsup_driver_docker.engine.frames import Demultiplexer
 from hsup_driver_docker.images.image import Image
 
@@ -84,7 +84,7 @@ class Handle(NamedTuple):
             return None
 
     def wait(self, patience_seconds: float) -> State | None:
-        """Wait until it ends, or the patience does; return its state, None if it is removed."""
+        """Wait until it ends or the timeout expires; return its state, None if it is removed."""
         try:
             self.engine.wait(self.id, patience_seconds)
         except EngineError as error:
@@ -150,22 +150,22 @@ class Handle(NamedTuple):
 
     def kill(self) -> bool:
         """End every process at once; tell whether there was one."""
-        with self._told_if_left():
+        with self._leftover_named():
             return self.engine.kill(self.id, signal.SIGKILL)
 
     def remove(self) -> None:
         """Remove the container, and wait until it is removed."""
-        with self._told_if_left():
+        with self._leftover_named():
             self.engine.remove(self.id)
 
     @contextmanager
-    def _told_if_left(self) -> Iterator[None]:
+    def _leftover_named(self) -> Iterator[None]:
         """Add the name of this container to an error for an engine that cannot be reached."""
         try:
             yield
-        except EngineAway as error:
+        except EngineUnreachable as error:
             text = f"{error.args[0]}; container {self.name} is left behind"
-            raise EngineAway(text, hint="start hsup again to remove it") from error
+            raise EngineUnreachable(text, hint="start hsup again to remove it") from error
 
 
 def start_error(error: EngineError, doing: str = "start the dyno") -> DynoStartError:
@@ -187,13 +187,13 @@ def start_error(error: EngineError, doing: str = "start the dyno") -> DynoStartE
 def has_signalled(stream: Stream) -> bool:
     """Tell whether a script reports that it has signalled; an engine writes its error instead."""
     stream.socket.settimeout(_TOLD_SECONDS)
-    said = stream.first
+    received = stream.first
     frames = Demultiplexer()
     try:
-        while said or (said := stream.socket.recv(_READ_BYTES)):
-            for _, piece in frames.feed(said):
+        while received or (received := stream.socket.recv(_READ_BYTES)):
+            for _, piece in frames.feed(received):
                 return bytes(piece).startswith(inside.TOLD)
-            said = b""
+            received = b""
     except OSError:
         pass  # the waiter for the dyno gets the error
     return False

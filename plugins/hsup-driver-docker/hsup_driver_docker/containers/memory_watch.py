@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from hsup.errors import TooManyProcesses
 from hsup.threads import in_thread
 from hsup_driver_docker.engine.client import Engine
-from hsup_driver_docker.engine.connection import EngineAway, EngineError, Stream, read_some
+from hsup_driver_docker.engine.connection import EngineError, EngineUnreachable, Stream, read_some
 from hsup_driver_docker.engine.events import OUT_OF_MEMORY, Event, Lines
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class MemoryWatch:
         while True:
             try:
                 stream = await in_thread(self._ask)
-            except (EngineAway, EngineError, TooManyProcesses) as error:
+            except (EngineUnreachable, EngineError, TooManyProcesses) as error:
                 logger.debug("cannot watch for dynos that are out of memory: %s", error)
                 self._is_connected.set()
             else:

@@ -1,7 +1,7 @@
 """The requests to a Docker Engine that running a dyno takes.
 
-All methods block. They raise EngineError if the engine answers with an error, and EngineAway if
-it cannot be reached. See the Engine API, version 1.41 or later.
+All methods block. They raise EngineError if the engine answers with an error, and
+EngineUnreachable if it cannot be reached. See the Engine API, version 1.41 or later.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from hsup.model import ExitStatus
 from hsup_driver_docker.engine import reference
 from hsup_driver_docker.engine.connection import (
     Connection,
-    EngineAway,
     EngineError,
     EngineSlow,
+    EngineUnreachable,
     Stream,
 )
 from hsup_driver_docker.engine.endpoint import Endpoint
@@ -58,7 +58,7 @@ class Engine:
         """Return the address of the engine."""
         return self._connection.endpoint
 
-    def cut(self) -> EngineAway:
+    def cut(self) -> EngineUnreachable:
         """Return the error for an answer that ended before it was complete."""
         return self._connection.cut()
 
@@ -77,7 +77,7 @@ class Engine:
         self._connection.is_given_up = True
 
     def ping(self, patience_seconds: float) -> None:
-        """Raise EngineAway unless it answers in time."""
+        """Raise EngineUnreachable unless it answers in time."""
         self._open("GET", "/_ping", patience_seconds=patience_seconds).socket.close()
 
     def version(self) -> Mapping[str, Any]:
@@ -104,7 +104,7 @@ class Engine:
         return self._open("POST", f"/containers/{container}/attach", query)
 
     def logs(self, container: str, since: str) -> Stream:
-        """Return the stream of both outputs from a time on, also of the past.
+        """Return the stream of both outputs since a given time, past output included.
 
         `since` is in seconds since the epoch, with up to nine decimals.
         """
@@ -112,7 +112,7 @@ class Engine:
         return self._open("GET", f"/containers/{container}/logs", query)
 
     def wait(self, container: str, patience_seconds: float) -> None:
-        """Wait until a container has ended, or the patience has."""
+        """Wait until a container has ended or the timeout has expired."""
         path = f"/containers/{container}/wait"
         try:
             self._learn("POST", path, patience_seconds=patience_seconds)
@@ -236,7 +236,7 @@ class Engine:
         self._ask("HEAD", f"/containers/{container}/archive", {"path": path})
 
     def _learn(self, *asked: Any, **options: Any) -> Any:
-        """Return an answer, which must not be empty. Raises EngineAway if it is."""
+        """Return an answer, which must not be empty. Raises EngineUnreachable if it is."""
         answer = self._ask(*asked, **options)
         if answer is None:
             raise self.cut()

@@ -26,7 +26,7 @@ from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
 from hsup.threads import start_thread
 from hsup_driver_docker.engine.client import NOT_FOUND
-from hsup_driver_docker.engine.connection import EngineAway, EngineError, tls_context
+from hsup_driver_docker.engine.connection import EngineError, EngineUnreachable, tls_context
 from hsup_driver_docker.engine.endpoint import Certificates, Endpoint
 from hsup_driver_docker.images import layer
 from hsup_driver_docker.labels import NAME, OWNER, new_token
@@ -52,12 +52,12 @@ class Sdk:
     """Docker's SDK for one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        """Connect. Raises EngineAway."""
+        """Connect. Raises EngineUnreachable."""
         self._engine = engine
         self._containers: set[str] = set()  # those in which images are being built
         self._is_closed = False
         endpoint = engine.endpoint
-        with _failures_told(f"reach the Docker Engine at {endpoint.address}"):
+        with _as_hsup_errors(f"reach the Docker Engine at {endpoint.address}"):
             self._client = docker.APIClient(
                 base_url=_address(endpoint),
                 version=str(engine.version()["ApiVersion"]),
@@ -83,7 +83,7 @@ class Sdk:
         """Fetch an image from its registry, with the credentials of `docker login`."""
         logger.info("pulling the image %s", name)
         repository, tag = parse_repository_tag(name)
-        with _failures_told(f"pull the image {name}"), bar(f"pulling {name}", 0) as advance:
+        with _as_hsup_errors(f"pull the image {name}"), bar(f"pulling {name}", 0) as advance:
             done: dict[str, int] = {}
             for event in self._events_of_pull(repository, tag or "latest"):
                 if "error" in event:
@@ -171,7 +171,7 @@ class Sdk:
         passwd, group = (self._find(container, f"/etc/{name}") for name in ("passwd", "group"))
         added = layer.Layer(passwd=passwd, group=group, directory=directory)
         with (
-            _failures_told(f"build the image {tag}"),
+            _as_hsup_errors(f"build the image {tag}"),
             bar(f"building {tag}", 0) as advance,
         ):
 
@@ -211,7 +211,7 @@ class Sdk:
             "Healthcheck": {"Test": ["NONE"]},
             "Labels": {OWNER: "", NAME: "", **labels},  # containers of others are not hsup's
         }
-        with _failures_told(f"build the image {tag}"):
+        with _as_hsup_errors(f"build the image {tag}"):
             made = str(self._client.commit(container, repository, version, conf=config)["Id"])
         settings = (self._engine.image(tag) or {}).get("Config") or {}
         if settings.get("User") != layer.USER:
@@ -242,7 +242,7 @@ class _TlsAdapter(HTTPAdapter):
 
 
 @contextmanager
-def _failures_told(doing: str) -> Iterator[None]:
+def _as_hsup_errors(doing: str) -> Iterator[None]:
     """Turn errors of the SDK into errors of hsup."""
     try:
         yield
@@ -255,7 +255,7 @@ def _failures_told(doing: str) -> Iterator[None]:
             hint = "check its name, or log in with docker login"
         raise DriverError(f"cannot {doing}: {reason}", hint=hint) from error
     except (DockerException, requests.RequestException) as error:
-        raise EngineAway(f"cannot {doing}: {error}") from error
+        raise EngineUnreachable(f"cannot {doing}: {error}") from error
 
 
 def _address(endpoint: Endpoint) -> str:

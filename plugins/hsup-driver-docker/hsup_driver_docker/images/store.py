@@ -225,7 +225,7 @@ def directory_digest(directory: str) -> str:
 def _log(leftover: str) -> None:
     import logging  # slow to import, and rarely needed
 
-    logging.getLogger(__name__).info("removed what a previous hsup left: %s", leftover)
+    logging.getLogger(__name__).info("removed a leftover of a previous hsup: %s", leftover)
 
 
 def _variables(environment: Iterable[str]) -> tuple[str, ...]:

@@ -29,12 +29,12 @@ class Entry(NamedTuple):
 
     def target(self) -> str:
         """Return the target of a symbolic link. Raises OSError."""
-        with _told(self.path):
+        with _path_added(self.path):
             return os.readlink(self.name, dir_fd=self.parent)
 
     def open(self) -> int:
         """Open a regular file for reading. Raises OSError if it was replaced."""
-        with _told(self.path):
+        with _path_added(self.path):
             descriptor = os.open(self.name, _FILE, dir_fd=self.parent)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor
@@ -110,13 +110,13 @@ def _descend(entry: Entry, depth: int) -> int | None:
         text = f"directories are nested more than {_MOST_LEVELS} deep"
         raise OSError(errno.ENAMETOOLONG, text, entry.path)
     try:
-        with _told(entry.path):
+        with _path_added(entry.path):
             return os.open(entry.name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=entry.parent)
     except FileNotFoundError:
         return None  # it was just removed
 
 
-class _told:  # noqa: N801 - used like contextlib's; faster, as every file enters it
+class _path_added:  # noqa: N801 - used like contextlib's; faster, as every file enters it
     """Put the path below the directory into an OSError."""
 
     def __init__(self, path: str) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hsup_driver_docker.engine.client import Engine
-from hsup_driver_docker.engine.connection import Connection, EngineAway
+from hsup_driver_docker.engine.connection import Connection, EngineUnreachable
 from hsup_driver_docker.engine.endpoint import find
 
 DOCKER = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24 (linux)\r\n\r\n"
@@ -58,7 +58,7 @@ def test_an_end_is_waited_for_where_its_status_is_told(
 ) -> None:
     engine, asked = answering(header + b'{"Id": "c1"}')
     engine.removal(engine.create("name", {})).socket.close()
-    assert asked[1] == f"POST /containers/c1/wait?condition=%{condition.encode().hex('%')}"
+    assert asked[1] == f"POST /containers/c1/wait?condition={condition}"
 
 
 def test_a_query_says_to_others_what_was_asked(answering: Callable[..., Any]) -> None:
@@ -78,7 +78,7 @@ def test_a_container_that_podman_knows_no_processes_of_has_none(
 
 def test_an_answer_that_says_nothing_is_one_that_was_cut(answering: Callable[..., Any]) -> None:
     engine, _ = answering(DOCKER)
-    with pytest.raises(EngineAway, match=r"cannot reach .*: the connection was cut"):
+    with pytest.raises(EngineUnreachable, match=r"cannot reach .*: the connection was cut"):
         engine.state("c1")
-    with pytest.raises(EngineAway, match="the connection was cut"):
+    with pytest.raises(EngineUnreachable, match="the connection was cut"):
         engine.create("name", {})

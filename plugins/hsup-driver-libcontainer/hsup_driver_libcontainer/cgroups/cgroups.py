@@ -47,7 +47,7 @@ class Group:
 
     @property
     def join_files(self) -> tuple[str, ...]:
-        """Return the files to which a process of one thread writes `0`, as root, to join."""
+        """Return the files to which a single-threaded process writes `0`, as root, to join."""
         return tuple(
             f"{directory}/{self._version.join_file}" for directory in _once(self._directories)
         )

@@ -78,16 +78,16 @@ def _those(names: Sequence[str], parents: Mapping[str, str]) -> Mapping[str, str
 
 def _version_2(mountinfo: str, own_cgroup: str, *, is_container: bool) -> Layout:
     for root, point, _ in _mounts(mountinfo, "cgroup2"):
-        own = _own_directory(root, point, own_cgroup)
-        parent = _delegated(point, own) or point
-        if is_container and own.startswith(f"{point}/"):
-            parent = own.removesuffix(f"/{LEAF}")
+        own_path = _own_directory(root, point, own_cgroup)
+        parent = _delegated(point, own_path) or point
+        if is_container and own_path.startswith(f"{point}/"):
+            parent = own_path.removesuffix(f"/{LEAF}")
         available = _read(f"{parent}/cgroup.controllers").split()
         return Layout(2, {name: parent for name in CONTROLLERS if name in available})
     return Layout(2, {})
 
 
-def _mounts(mountinfo: str, kind: str) -> Iterator[tuple[str, str, list[str]]]:
+def _mounts(mountinfo: str, filesystem: str) -> Iterator[tuple[str, str, list[str]]]:
     """Yield the mounts of a kind: the cgroup that each shows, its mount point and options.
 
     See man 5 proc_pid_mountinfo. Mounts that another one hides are left out.
@@ -95,7 +95,7 @@ def _mounts(mountinfo: str, kind: str) -> Iterator[tuple[str, str, list[str]]]:
     for line in mountinfo.splitlines():
         mount, _, file_system = line.partition(" - ")
         name, _, options = file_system.split(" ", 2)
-        if name == kind:
+        if name == filesystem:
             root, point = map(_unescaped, mount.split(" ")[3:5])
             if os.path.exists(f"{point}/cgroup.procs"):
                 yield root, point, options.split(",")
@@ -108,16 +108,16 @@ def _unescaped(path: str) -> str:
 
 
 def _own_directory(root: str, point: str, own_cgroup: str) -> str:
-    own = next((line[3:] for line in own_cgroup.splitlines() if line.startswith("0::/")), "/")
-    return os.path.normpath(f"{point}/{os.path.relpath(own, root)}")
+    own_path = next((line[3:] for line in own_cgroup.splitlines() if line.startswith("0::/")), "/")
+    return os.path.normpath(f"{point}/{os.path.relpath(own_path, root)}")
 
 
-def _delegated(point: str, own: str) -> str | None:
+def _delegated(point: str, own_path: str) -> str | None:
     """Return the cgroup that systemd delegated to hsup: its own, or the parent of that.
 
     It is the parent with DelegateSubgroup=, and if hsup was moved to a leaf.
     """
-    for candidate in (own, os.path.dirname(own)):
+    for candidate in (own_path, os.path.dirname(own_path)):
         if candidate.startswith(f"{point}/") and _is_delegated(candidate):
             return candidate
     return None
@@ -157,11 +157,11 @@ def _writable(layout: Layout, *, is_container: bool) -> Finding:
 
 
 def _swap_limit(layout: Layout) -> Finding:
-    """Return whether swap can be limited; dynos run without that, too."""
+    """Return whether swap can be limited; where it cannot, dynos run without swap."""
     subject = "swap limit"
     v1_file = f"{layout.parents['memory']}/memory.memsw.limit_in_bytes"
     if layout.version == 1 and not os.path.exists(v1_file):
-        text = "the kernel cannot limit swap, so dynos get none; boot with swapaccount=1"
+        text = "the kernel cannot limit swap, so dynos get no swap; boot with swapaccount=1"
         return Finding(subject, is_good=False, text=text)  # with a remedy, it would be needed
     return Finding(subject, is_good=True, text="memory and swap are both limited")
 

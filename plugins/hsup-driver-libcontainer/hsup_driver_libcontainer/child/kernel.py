@@ -87,7 +87,7 @@ def setns(descriptor: int, flags: int) -> None:
 
 
 def reset_signal(number: int) -> None:
-    """Have a signal's default action, see man 2 signal; Python still tells the former one.
+    """Restore a signal's default action, see man 2 signal; Python still reports the former one.
 
     Python's own function goes through enumerations, which costs every first process 80 KiB.
     """
@@ -95,7 +95,7 @@ def reset_signal(number: int) -> None:
 
 
 def has_ended(pidfd: int, timeout_ms: int | None = 0) -> bool:
-    """Tell whether a process has ended, after waiting up to a timeout; None waits for ever."""
+    """Tell whether a process has ended, after waiting up to a timeout; None waits forever."""
     return is_ready(pidfd, timeout_ms)
 
 
@@ -106,12 +106,12 @@ def is_ready(descriptor: int, timeout_ms: int | None, event: int = select.POLLIN
     return bool(ready.poll(timeout_ms))
 
 
-def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+def mount(source: str, target: str, filesystem: str = "", flags: int = 0, data: str = "") -> None:
     """Mount, see man 2 mount."""
     result = _libc.mount(
         os.fsencode(source),
         os.fsencode(target),
-        kind.encode() or None,
+        filesystem.encode() or None,
         ctypes.c_ulong(flags),
         os.fsencode(data) or None,
     )
@@ -173,7 +173,7 @@ def join_new_session_keyring() -> None:
     _syscall("keyctl", _number("keyctl"), _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
-def have_default_io_priority() -> None:
+def reset_io_priority() -> None:
     """Reset the I/O priority, which then follows that of the process, see man 2 ioprio_set."""
     _syscall("ioprio_set", _number("ioprio_set"), _IOPRIO_WHO_PROCESS, 0, 0)
 

@@ -256,9 +256,11 @@ def _slug(stage: str, more: str = "") -> Mount:
     return Mount("mount the slug at /app", "overlay", target, "overlay", _SAFE, layers)
 
 
-def _mount(kind: str, root: str, where: str, flags: int, data: str = "") -> Mount:
+def _mount(filesystem: str, root: str, where: str, flags: int, data: str = "") -> Mount:
     """Return the step that mounts a kernel file system in the dyno's root."""
-    return Mount(f"mount {kind} at /{where}", kind, f"{root}/{where}", kind, flags, data)
+    return Mount(
+        f"mount {filesystem} at /{where}", filesystem, f"{root}/{where}", filesystem, flags, data
+    )
 
 
 def _read_only(root: str, where: str) -> Mount:

@@ -66,7 +66,7 @@ class Owner:
         is_there = os.read(self._ready, 1)
         os.close(self._ready)
         if not is_there:  # user.max_user_namespaces is 0
-            raise OSError(errno.EOPNOTSUPP, "there are no user namespaces")
+            raise OSError(errno.EOPNOTSUPP, "the kernel allows no user namespaces")
         for name, number in (("uid_map", owner.st_uid), ("gid_map", owner.st_gid)):
             file = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._process)
             os.write(file, exchange_map(number, self._uid).encode())

@@ -53,7 +53,7 @@ def be_ordinary() -> None:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, 0)
-    kernel.have_default_io_priority()
+    kernel.reset_io_priority()
 
 
 def gain_none(highest: int) -> None:

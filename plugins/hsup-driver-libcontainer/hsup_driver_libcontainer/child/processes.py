@@ -28,7 +28,7 @@ def pid_of(pidfd: int) -> int:
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the children of a process of one thread, none once it has ended."""
+    """Return the children of a single-threaded process, none once it has ended."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as file:
             return [*map(int, file.read().split())]
@@ -39,7 +39,7 @@ def children_of(pid: int) -> list[int]:
 def holders_of(path: str) -> Iterator[int]:
     """Yield the processes that have a file open, of those that may be looked at."""
     for name in os.listdir("/proc"):
-        if name.isdigit() and any(file == path for file in _open_files(f"/proc/{name}/fd")):
+        if name.isdecimal() and any(file == path for file in _open_files(f"/proc/{name}/fd")):
             yield int(name)
 
 

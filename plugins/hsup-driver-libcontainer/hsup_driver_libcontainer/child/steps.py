@@ -17,7 +17,7 @@ class Mount(NamedTuple):
     does: str
     source: str
     target: str
-    kind: str = ""
+    filesystem: str = ""
     flags: int = 0
     data: str = ""
 

@@ -85,8 +85,10 @@ class Network:
     def leases(self) -> Leases:
         """Return the leases of subnets; the processes of dynos keep their descriptor open."""
         if self._leases is None:
-            kind = f"subnet in {self._settings.block}"
-            self._leases = Leases(self._leases_path, self._numbers, kind=kind, remedy=_REMEDY)
+            resource = f"subnet in {self._settings.block}"
+            self._leases = Leases(
+                self._leases_path, self._numbers, resource=resource, remedy=_REMEDY
+            )
         return self._leases
 
     def take_subnet(self) -> Subnet:

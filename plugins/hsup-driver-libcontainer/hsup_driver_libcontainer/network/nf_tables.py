@@ -72,17 +72,20 @@ def remove(chain: str | None, rules: int) -> Removal:
 
 
 def _remove(netlink: socket.socket, chain: str, handles: Sequence[bytes]) -> None:
-    place = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
+    chain_attributes = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
     table = _text(_TABLE_NAME, TABLE)
     batch = [
         (_BATCH_BEGIN, 0, 0, b""),
-        *((_DELETE_RULE, 0, _IPV4, place + _attribute(_RULE_HANDLE, handle)) for handle in handles),
+        *(
+            (_DELETE_RULE, 0, _IPV4, chain_attributes + _attribute(_RULE_HANDLE, handle))
+            for handle in handles
+        ),
         (_NEW_TABLE, _CREATE, _INET, table),  # deleting a missing table is an error
         (_DELETE_TABLE, _ACK, _INET, table),
     ]
     packet = b"".join(
-        _message(kind, flags, number, family, attributes)
-        for number, (kind, flags, family, attributes) in enumerate(batch)
+        _message(type_number, flags, number, family, attributes)
+        for number, (type_number, flags, family, attributes) in enumerate(batch)
     )
     packet += _message(_BATCH_END, 0, len(batch), 0, b"")
     request(netlink, packet, [f"message {number}" for number in range(len(batch))])
@@ -90,45 +93,47 @@ def _remove(netlink: socket.socket, chain: str, handles: Sequence[bytes]) -> Non
 
 def _own_rules(netlink: socket.socket, chain: str) -> list[bytes]:
     """Return the handles of hsup's rules, in the kernel's encoding; none if the chain changes."""
-    place = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
-    netlink.send(_message(_GET_RULE, _DUMP, 0, _IPV4, place))
+    chain_attributes = _text(_RULE_TABLE, "filter") + _text(_RULE_CHAIN, chain)
+    netlink.send(_message(_GET_RULE, _DUMP, 0, _IPV4, chain_attributes))
     handles: list[bytes] = []
     is_whole = True
     while True:
-        for kind, flags, content in _messages(netlink.recv(_PACKET_BYTES)):
+        for type_number, flags, content in _messages(netlink.recv(_PACKET_BYTES)):
             is_whole = is_whole and not flags & _INTERRUPTED
-            if kind in (_DONE, _ERROR):
+            if type_number in (_DONE, _ERROR):
                 (number,) = struct.unpack_from("=i", content)
                 return handles if is_whole and not number else []
-            if kind == _NEW_RULE and _OURS.search(content):
+            if type_number == _NEW_RULE and _OURS.search(content):
                 handles += [value for name, value in _attributes(content) if name == _RULE_HANDLE]
 
 
-def _message(kind: int, flags: int, number: int, family: int, attributes: bytes) -> bytes:
+def _message(type_number: int, flags: int, number: int, family: int, attributes: bytes) -> bytes:
     size = _HEADER.size + len(attributes)
-    header = (size, kind, _REQUEST | flags, number, 0, family, 0, _RESOURCE)
+    header = (size, type_number, _REQUEST | flags, number, 0, family, 0, _RESOURCE)
     return _HEADER.pack(*header) + attributes
 
 
-def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
+def _text(type_number: int, value: str) -> bytes:
+    return _attribute(type_number, value.encode() + b"\0")
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+def _attribute(type_number: int, value: bytes) -> bytes:
+    return (
+        _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), type_number) + value + bytes(-len(value) % 4)
+    )
 
 
 def _messages(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield the kind, the flags and the content of each message."""
     while packet:
-        size, kind, flags = struct.unpack_from("=IHH", packet)
-        yield kind, flags, packet[16:size]
+        size, type_number, flags = struct.unpack_from("=IHH", packet)
+        yield type_number, flags, packet[16:size]
         packet = packet[-(-size // 4) * 4 :]
 
 
 def _attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
     content = content[4:]  # struct nfgenmsg
     while content:
-        size, kind = _ATTRIBUTE.unpack_from(content)
-        yield kind & _ATTRIBUTE_KIND, content[_ATTRIBUTE.size : size]
+        size, type_number = _ATTRIBUTE.unpack_from(content)
+        yield type_number & _ATTRIBUTE_KIND, content[_ATTRIBUTE.size : size]
         content = content[-(-size // 4) * 4 :]

@@ -72,12 +72,12 @@ def pull(context: CommandContext, /, names: tuple[str, ...]) -> None:
     REGISTRY_AUTH_FILE.
     """
     from hsup.long_work import said
-    from hsup_driver_libcontainer.stacks.progress import Progress
+    from hsup_driver_libcontainer.stacks.progress import StepPrinter
 
     store = _store(context)
     for name in names or (None,):
         with said():
-            entry, is_new = store.pull(name, Progress())
+            entry, is_new = store.pull(name, StepPrinter())
         warn(f"stack {entry} is {'installed' if is_new else 'up to date'}")
 
 
@@ -107,12 +107,12 @@ def import_stack(
     """
     from hsup.long_work import said
     from hsup_driver_libcontainer.stacks.imports import entry_of
-    from hsup_driver_libcontainer.stacks.progress import Progress
+    from hsup_driver_libcontainer.stacks.progress import StepPrinter
 
     settings = context.settings()
     entry = entry_of(name, place, directory=settings.directory, checksum=checksum, primary=primary)
     with said():
-        _store(context).add(entry, Progress())
+        _store(context).add(entry, StepPrinter())
     warn(f"imported stack {entry}")
 
 
@@ -141,8 +141,8 @@ def _store(context: CommandContext) -> StackStore:
 def _list_with_faults(store: StackStore) -> tuple[Listed, ...]:
     path = store.catalogue.manifest_path
     for fault in store.catalogue.parse_manifest().faults:
-        kind = "warning" if fault.is_warning else "fault"
-        warn(f"{path}: {kind}: {fault}")
+        severity = "warning" if fault.is_warning else "fault"
+        warn(f"{path}: {severity}: {fault}")
     return store.list()
 
 

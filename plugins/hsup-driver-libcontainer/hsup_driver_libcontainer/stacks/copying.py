@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.progress import StepPrinter
 from hsup_driver_libcontainer.stacks.tools import Tools
 
 
-def copy(path: str, target: str, name: str, tools: Tools, progress: Progress) -> None:
+def copy(path: str, target: str, name: str, tools: Tools, progress: StepPrinter) -> None:
     """Copy a file; `name` is its name in error messages. Raises DriverError and GivenUp."""
     total = os.path.getsize(path)
 

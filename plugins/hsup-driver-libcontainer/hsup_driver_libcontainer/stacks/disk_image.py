@@ -10,7 +10,7 @@ from hsup.cancellation import require_wanted
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.archive import MAKE_AGAIN, Archive, capacity
 from hsup_driver_libcontainer.stacks.copying import copy
-from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.progress import StepPrinter
 from hsup_driver_libcontainer.stacks.root import check_root
 from hsup_driver_libcontainer.stacks.stack import mount_command
 from hsup_driver_libcontainer.stacks.tools import Tools, stop
@@ -22,7 +22,7 @@ _ZEROES = bytes(_BLOCK_BYTES)
 _MOUNT_AND_STAY = '"$@" && echo mounted && exec sleep infinity'
 
 
-def unpack_image(archive: Archive, image: str, tools: Tools, progress: Progress) -> None:
+def unpack_image(archive: Archive, image: str, tools: Tools, progress: StepPrinter) -> None:
     """Write the image that an archive contains, with holes where it has only zeroes."""
     if not archive.compression:
         copy(archive.path, image, archive.name, tools, progress)

@@ -18,7 +18,7 @@ from hsup_driver_libcontainer.stacks.copying import copy
 from hsup_driver_libcontainer.stacks.disk_image import check_image, unpack_image
 from hsup_driver_libcontainer.stacks.lock import DOWNLOAD
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
-from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.progress import StepPrinter
 from hsup_driver_libcontainer.stacks.registry import pull_image, resolve_image, unpack_layers
 from hsup_driver_libcontainer.stacks.root import check_root, settle
 from hsup_driver_libcontainer.stacks.stack import IMAGE, ROOT, Record, write_record
@@ -42,7 +42,7 @@ class Workspace:
 
     directory: str
     tools: Tools
-    progress: Progress
+    progress: StepPrinter
     min_rate: int
 
 

@@ -12,7 +12,7 @@ from hsup_driver_libcontainer.stacks.manifest import Entry, check_url, normalize
 
 
 def entry_of(
-    wanted: str, place: str, *, directory: str, checksum: str | None, primary: bool
+    wanted: str, location: str, *, directory: str, checksum: str | None, primary: bool
 ) -> Entry:
     """Return the entry of `NAME[:VERSION]` at a path or URL. Raises UsageError."""
     name, version = split_wanted(wanted)
@@ -20,19 +20,19 @@ def entry_of(
     if checksum and not digits:
         text = f'--checksum must be "sha256:" and 64 hexadecimal digits, got "{checksum}"'
         raise UsageError(text, hint="run sha256sum FILE to compute it")
-    return Entry(name, version, _url(place, directory), digits, primary)
+    return Entry(name, version, _url(location, directory), digits, primary)
 
 
-def _url(place: str, directory: str) -> str:
-    if "://" in place:
-        problem = check_url(place)
+def _url(location: str, directory: str) -> str:
+    if "://" in location:
+        problem = check_url(location)
         if problem:
             raise UsageError(problem)
-        if not place.startswith("file://"):
-            return place
-        place = path_of_url(place)
-    path = os.path.abspath(os.path.join(directory, place))
+        if not location.startswith("file://"):
+            return location
+        location = path_of_url(location)
+    path = os.path.abspath(os.path.join(directory, location))
     if not os.path.exists(path):
-        text = f"cannot import {place}: there is no such file or directory"
+        text = f"cannot import {location}: there is no such file or directory"
         raise UsageError(text, hint=f"for an image in a registry, write {IMAGE_SCHEME}NAME")
     return path

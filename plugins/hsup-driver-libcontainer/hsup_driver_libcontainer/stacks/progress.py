@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
 
-class Progress:
+class StepPrinter:
     """Prints steps as lines, and on a terminal a progress bar for each long step."""
 
     def __init__(self, stream: TextIO | None = None) -> None:

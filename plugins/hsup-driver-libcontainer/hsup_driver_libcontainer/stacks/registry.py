@@ -19,7 +19,7 @@ from typing import Any
 
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.stacks.manifest import Entry, shown
-from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.progress import StepPrinter
 from hsup_driver_libcontainer.stacks.tools import Tools
 
 #: TLS is not required on loopback addresses, as in Docker, see https://docs.docker.com/reference/cli/dockerd/#insecure-registries.
@@ -56,7 +56,7 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
     repository, reference = _references(entry)
     top = _manifest(reference, tools)
     digest = f"sha256:{hashlib.sha256(top).hexdigest()}"
-    with _nonsense_told(reference):
+    with _invalid_answers_named(reference):
         manifest = json.loads(top)
         chosen = digest
         if "manifests" in manifest:
@@ -66,7 +66,7 @@ def resolve_image(entry: Entry, tools: Tools) -> Image:
     return Image(reference=f"{repository}@{chosen}", digest=digest, size=size)
 
 
-def pull_image(image: Image, directory: str, tools: Tools, progress: Progress) -> str:
+def pull_image(image: Image, directory: str, tools: Tools, progress: StepPrinter) -> str:
     """Fetch an image into a directory as an OCI layout; present layers are kept.
 
     Returns the layout's reference, for `unpack_image`.
@@ -117,7 +117,7 @@ def _manifest(reference: str, tools: Tools) -> bytes:
 
 
 @contextmanager
-def _nonsense_told(reference: str) -> Iterator[None]:
+def _invalid_answers_named(reference: str) -> Iterator[None]:
     """Raise DriverError if a registry's answer is not JSON, or not as in OCI's image-spec."""
     try:
         yield

@@ -16,7 +16,7 @@ from hsup_driver_libcontainer.stacks.catalogue import Catalogue, split_wanted
 from hsup_driver_libcontainer.stacks.installed import Installed
 from hsup_driver_libcontainer.stacks.lock import if_unused, workspace
 from hsup_driver_libcontainer.stacks.manifest import Entry
-from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.progress import StepPrinter
 from hsup_driver_libcontainer.stacks.stack import Record, Stack
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class StackStore:
         self._installed = Installed(self._directory)
         self._environ = settings.environ
 
-    def obtain(self, wanted: str | None = None, progress: Progress | None = None) -> Stack:
+    def obtain(self, wanted: str | None = None, progress: StepPrinter | None = None) -> Stack:
         """Return a stack that is ready for use; fetch it first if it is not installed.
 
         `wanted` is `NAME` or `NAME:VERSION`, None the primary stack. Blocks.
@@ -69,7 +69,7 @@ class StackStore:
             entry = self.catalogue.find(wanted)
             return _open_directory(entry) if is_directory(entry) else self._installed.open(entry)
 
-    def pull(self, wanted: str | None, progress: Progress | None = None) -> tuple[Entry, bool]:
+    def pull(self, wanted: str | None, progress: StepPrinter | None = None) -> tuple[Entry, bool]:
         """Fetch a stack that is not installed, or whose image in a registry has changed.
 
         Returns its entry, and whether anything was fetched. Raises DriverError.
@@ -89,7 +89,7 @@ class StackStore:
             with self._fetch(entry, progress, unless=present.record) as stack:
                 return entry, stack.record != present.record
 
-    def add(self, entry: Entry, progress: Progress | None = None) -> None:
+    def add(self, entry: Entry, progress: StepPrinter | None = None) -> None:
         """Import a stack: a directory is used where it is, anything else is fetched."""
         with self._telling():
             if is_directory(entry):
@@ -150,7 +150,7 @@ class StackStore:
     def _fetch(
         self,
         entry: Entry,
-        progress: Progress | None,
+        progress: StepPrinter | None,
         *,
         unless: Record | None = None,
         is_anew: bool = False,
@@ -165,7 +165,7 @@ class StackStore:
         from hsup_driver_libcontainer.stacks.fetch import Workspace
         from hsup_driver_libcontainer.stacks.tools import Tools
 
-        reporter = progress or Progress()
+        reporter = progress or StepPrinter()
         directory = self._installed.workspace(entry)
         waiting = f"waiting for another hsup to fetch stack {entry}"
         with workspace(directory, lambda: reporter.say(waiting)) as descriptor:
@@ -182,11 +182,11 @@ class StackStore:
         self._installed.sweep()
         return stack
 
-    def _fetch_into(self, place: Workspace, entry: Entry, current: str | None) -> None:
+    def _fetch_into(self, workspace: Workspace, entry: Entry, current: str | None) -> None:
         """Install a stack, unless it is an image whose digest is still `current`."""
         from hsup_driver_libcontainer.stacks.fetch import fetch
 
-        made = fetch(entry, place, current)
+        made = fetch(entry, workspace, current)
         if made is not None:
             self._installed.place(made, entry)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 
 from hsup_driver_libcontainer.stacks.archive import MAKE_AGAIN, Archive
-from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.progress import StepPrinter
 from hsup_driver_libcontainer.stacks.tools import Tools
 
 
-def unpack_tar(archive: Archive, root: str, tools: Tools, progress: Progress) -> None:
+def unpack_tar(archive: Archive, root: str, tools: Tools, progress: StepPrinter) -> None:
     """Unpack into a new directory, keeping owners, modes and extended attributes."""
     os.mkdir(root, 0o755)
     if archive.compression:

@@ -124,7 +124,7 @@ def test_files_of_the_plan_and_the_stacks_users_are_beneath_it() -> None:
 
 
 def test_no_file_system_of_a_dyno_but_the_devices_has_devices_or_heeds_set_id() -> None:
-    mounts = [one for one in told(**V2) if isinstance(one, Mount) and one.kind]
+    mounts = [one for one in told(**V2) if isinstance(one, Mount) and one.filesystem]
     assert len(mounts) > 10
     assert {one.target for one in mounts if one.flags & SAFE != SAFE} == {
         f"{ROOT}/dev",
@@ -204,7 +204,7 @@ class TestSlug:
         found = told(app=None)
         assert not of(AttachSlug, found)
         assert not of(GiveFiles, found)
-        assert [one.kind for one in at("/app", found)] == ["tmpfs"]
+        assert [one.filesystem for one in at("/app", found)] == ["tmpfs"]
 
 
 class TestBinds:
@@ -274,7 +274,7 @@ class TestCgroups:
 
     def test_the_hierarchy_of_version_2_is_bound_over_all(self) -> None:
         found = told(**V2)
-        kinds = [(one.kind, one.flags) for one in at("/sys/fs/cgroup", found)]
+        kinds = [(one.filesystem, one.flags) for one in at("/sys/fs/cgroup", found)]
         read_only = ("", MS_REMOUNT | MS_BIND | MS_RDONLY | SAFEST)
         assert kinds == [("tmpfs", SAFEST), ("", MS_BIND), read_only, read_only]
 

@@ -5,12 +5,12 @@ import io
 import os
 import pty
 
-from hsup_driver_libcontainer.stacks.progress import Progress
+from hsup_driver_libcontainer.stacks.progress import StepPrinter
 
 
 def test_a_file_gets_the_steps_and_no_bar() -> None:
     stream = io.StringIO()
-    progress = Progress(stream)
+    progress = StepPrinter(stream)
 
     progress.say("pulling stack a")
     progress.show(1, 2)
@@ -31,7 +31,7 @@ def read_all(terminal: int) -> str:
 def test_a_terminal_gets_a_bar_for_a_step_that_takes_long() -> None:
     ours, theirs = pty.openpty()
     with open(theirs, "w", encoding="utf-8") as terminal:
-        progress = Progress(terminal)
+        progress = StepPrinter(terminal)
         progress.say("pulling")
         progress.show(1 << 20, 4 << 20)
         progress.show(2 << 20, 4 << 20)

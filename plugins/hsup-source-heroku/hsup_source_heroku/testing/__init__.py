@@ -12,18 +12,18 @@ not even hsup, so that tests can also run hsup from outside.
 
 from __future__ import annotations
 
-from hsup_source_heroku.testing.answers import Answer, Fault
+from hsup_source_heroku.testing.answers import Fault, HttpAnswer
 from hsup_source_heroku.testing.apps import App, tiny_archive
-from hsup_source_heroku.testing.platform_api import TOKEN, PlatformApi, Seen
+from hsup_source_heroku.testing.platform_api import TOKEN, PlatformApi, SeenRequest
 from hsup_source_heroku.testing.schema import PublishedSchema
 
 __all__ = [
     "TOKEN",
-    "Answer",
     "App",
     "Fault",
+    "HttpAnswer",
     "PlatformApi",
     "PublishedSchema",
-    "Seen",
+    "SeenRequest",
     "tiny_archive",
 ]

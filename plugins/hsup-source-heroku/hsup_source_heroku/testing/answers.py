@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 _MESSAGES = {
     401: ("unauthorized", "Invalid credentials provided."),
@@ -24,7 +25,8 @@ class Headers(Protocol):
         """Return a header."""
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
     """An answer; only the first half of a body that is cut is sent.
 
     With a pause, the body is sent byte by byte.
@@ -32,27 +34,29 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = field(default_factory=dict)
     is_cut: bool = False
     pause_seconds: float = 0.0
 
 
 #: Turns a correct answer into a wrong one, or into None for no answer.
-Fault = Callable[[Answer], Answer | None]
+Fault = Callable[[HttpAnswer], HttpAnswer | None]
 
 
-def in_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def in_json(
+    content: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HttpAnswer:
     """Return an answer with JSON."""
     body = json.dumps(content).encode()
-    return Answer(status, body, {"Content-Type": "application/json", **(headers or {})})
+    return HttpAnswer(status, body, {"Content-Type": "application/json", **(headers or {})})
 
 
-def error(status: int, headers: Mapping[str, str] | None = None) -> Answer:
+def error(status: int, headers: Mapping[str, str] | None = None) -> HttpAnswer:
     """Return the platform's error for a status."""
     name, message = _MESSAGES.get(status, ("error", f"Status {status}."))
     return in_json({"id": name, "message": message}, status, headers)
 
 
-def not_found(resource: str) -> Answer:
+def not_found(resource: str) -> HttpAnswer:
     """Return the platform's error for a resource that does not exist."""
     return in_json({"id": "not_found", "message": f"Couldn't find that {resource}."}, 404)

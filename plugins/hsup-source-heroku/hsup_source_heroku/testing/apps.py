@@ -10,7 +10,6 @@ import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 IMAGE_STACK = "cnb"
 DEFAULT_SIZE = "Standard-1X"
@@ -42,7 +41,8 @@ class Slug:
     checksum: str | None
 
 
-class Image(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Image:
     """A container image with its process types."""
 
     id: str

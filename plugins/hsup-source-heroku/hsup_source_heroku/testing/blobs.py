@@ -8,7 +8,7 @@ import secrets
 import time
 from urllib.parse import parse_qs, urlsplit
 
-from hsup_source_heroku.testing.answers import Answer, Headers
+from hsup_source_heroku.testing.answers import Headers, HttpAnswer
 from hsup_source_heroku.testing.apps import Slug
 
 DIRECTORY = "/blobs/"
@@ -33,11 +33,11 @@ class Blobs:
         """Let all signatures expire."""
         self._signatures.clear()
 
-    def answer(self, target: str, headers: Headers, seconds: float) -> Answer:
+    def answer(self, target: str, headers: Headers, seconds: float) -> HttpAnswer:
         """Return the archive of a signed target, or the error for an expired one."""
         slug = self._signed(target, seconds)
         if slug is None:
-            return Answer(403, _EXPIRED, {"Content-Type": "application/xml"})
+            return HttpAnswer(403, _EXPIRED, {"Content-Type": "application/xml"})
         return _part(slug.archive, headers)
 
     def _signed(self, target: str, seconds: float) -> Slug | None:
@@ -49,16 +49,16 @@ class Blobs:
         return slug if time.monotonic() <= given + seconds else None
 
 
-def _part(archive: bytes, headers: Headers) -> Answer:
+def _part(archive: bytes, headers: Headers) -> HttpAnswer:
     """Return an archive, or the requested range of it."""
     etag = f'"{hashlib.md5(archive, usedforsecurity=False).hexdigest()}"'  # as in S3
     size = len(archive)
     more = {"ETag": etag, "Accept-Ranges": "bytes"}
     wanted = _RANGE.fullmatch(headers.get("Range", ""))
     if wanted is None or headers.get("If-Range", etag) != etag:
-        return Answer(200, archive, more)
+        return HttpAnswer(200, archive, more)
     start, end = int(wanted["start"]), min(int(wanted["end"] or size), size - 1)
     if start > end:
-        return Answer(416, headers={"Content-Range": f"bytes */{size}"})
+        return HttpAnswer(416, headers={"Content-Range": f"bytes */{size}"})
     more["Content-Range"] = f"bytes {start}-{end}/{size}"
-    return Answer(206, archive[start : end + 1], more)
+    return HttpAnswer(206, archive[start : end + 1], more)

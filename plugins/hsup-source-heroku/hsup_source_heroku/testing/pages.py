@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from hsup_source_heroku.testing.answers import Answer, error, in_json
+from hsup_source_heroku.testing.answers import HttpAnswer, error, in_json
 from hsup_source_heroku.testing.apps import App, Release
 from hsup_source_heroku.testing.bodies import release_body
 
@@ -13,7 +13,7 @@ _LENGTH, _LONGEST = 200, 1000
 _RANGE = re.compile(r"version (?:(?P<exclusive>\]?)(?P<start>\d+))?\.\.(?P<options>;.*)?")
 
 
-def page(app: App, wanted: str, *, with_image: bool) -> Answer:
+def page(app: App, wanted: str, *, with_image: bool) -> HttpAnswer:
     """Return the releases of a Range header."""
     match = _RANGE.fullmatch(wanted)
     if match is None:
@@ -21,9 +21,9 @@ def page(app: App, wanted: str, *, with_image: bool) -> Answer:
     options = dict(re.findall(r"(max|order)=(\w+)", match["options"] or ""))
     order = options.get("order", "asc")
     length = min(int(options.get("max", _LENGTH)), _LONGEST)
-    found = _from(app.releases, match, -1 if order == "desc" else 1)
-    chosen = found[:length]
-    has_more = len(found) > len(chosen) > 0
+    matching = _from(app.releases, match, -1 if order == "desc" else 1)
+    chosen = matching[:length]
+    has_more = len(matching) > len(chosen) > 0
     headers = _headers(chosen, f"; max={length}, order={order}", has_more=has_more)
     content = [release_body(app, one, with_image=with_image) for one in chosen]
     return in_json(content, 206 if has_more else 200, headers)

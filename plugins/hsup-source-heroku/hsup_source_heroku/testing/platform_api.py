@@ -10,10 +10,11 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Self
+from dataclasses import dataclass, replace
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from hsup_source_heroku.testing.answers import Answer, Fault, Headers, error, in_json, not_found
+from hsup_source_heroku.testing.answers import Fault, Headers, HttpAnswer, error, in_json, not_found
 from hsup_source_heroku.testing.apps import App
 from hsup_source_heroku.testing.blobs import DIRECTORY, Blobs
 from hsup_source_heroku.testing.bodies import (
@@ -38,7 +39,8 @@ _RATE_LIMITS = "/account/rate-limits"
 _SCHEMA_VARIABLE = "HSUP_PLATFORM_API_SCHEMA"
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
     """A request with its time and the status of its answer, 0 for no answer."""
 
     method: str
@@ -61,9 +63,9 @@ class PlatformApi(Faults):
         self.rate_limit = _HOURLY_LIMIT
         self.blob_seconds = _BLOB_SECONDS
         self.without_etag: set[int] = set()
-        self.requests: list[Seen] = []
+        self.requests: list[SeenRequest] = []
         self.invalid: list[str] = []
-        self.watch: Callable[[Seen], object] | None = None
+        self.watch: Callable[[SeenRequest], object] | None = None
         self.apps: dict[str, App] = {}
         self.lock = threading.RLock()
         self._faults: list[tuple[Fault, str]] = []
@@ -117,14 +119,14 @@ class PlatformApi(Faults):
         with self.lock:
             self._blobs.expire()
 
-    def answer(self, method: str, target: str, headers: Headers) -> Answer | None:
+    def answer(self, method: str, target: str, headers: Headers) -> HttpAnswer | None:
         """Return the answer to a request, None to close the connection."""
         arrival, path = time.monotonic(), urlsplit(target).path
         with self.lock:
             right = self._right_answer(method, target, path, headers)
             fault = self._take_fault(path)
         answer = right if fault is None else fault(right)
-        seen = Seen(method, path, answer.status if answer else 0, arrival)
+        seen = SeenRequest(method, path, answer.status if answer else 0, arrival)
         with self.lock:
             self.requests.append(seen)
         if self.watch is not None:
@@ -138,7 +140,7 @@ class PlatformApi(Faults):
                 return fault
         return None
 
-    def _right_answer(self, method: str, target: str, path: str, headers: Headers) -> Answer:
+    def _right_answer(self, method: str, target: str, path: str, headers: Headers) -> HttpAnswer:
         if path.startswith(DIRECTORY):
             return self._blobs.answer(target, headers, self.blob_seconds)
         answer = self._limited(method, path, headers)
@@ -149,10 +151,10 @@ class PlatformApi(Faults):
             if self._schema:
                 self.invalid += self._schema.problems(path, json.loads(answer.body))
             if "ETag" in more and headers.get("If-None-Match", "") == more["ETag"]:
-                return Answer(304, headers=more)
-        return answer._replace(headers={**answer.headers, **more})
+                return HttpAnswer(304, headers=more)
+        return replace(answer, headers={**answer.headers, **more})
 
-    def _limited(self, method: str, path: str, headers: Headers) -> Answer:
+    def _limited(self, method: str, path: str, headers: Headers) -> HttpAnswer:
         if headers.get("Authorization", "") != f"Bearer {self.token}":
             return error(401)
         if path == _RATE_LIMITS:  # not counted itself
@@ -162,7 +164,7 @@ class PlatformApi(Faults):
         self.rate_limit -= 1
         return self._of_path(method, path, headers)
 
-    def _of_path(self, method: str, path: str, headers: Headers) -> Answer:
+    def _of_path(self, method: str, path: str, headers: Headers) -> HttpAnswer:
         resource = "app"
         with suppress(LookupError):
             match [method, *(unquote(part) for part in path[1:].split("/"))]:
@@ -201,7 +203,7 @@ class PlatformApi(Faults):
 def _images(app: App, wanted: str) -> list[dict[str, object]]:
     """Return the images with an id or a digest, as a list. Raises LookupError."""
     images = [one.image for one in app.releases if one.image]
-    found = {one.id: one for one in images if wanted in {one.id, one.digest}}
-    if not found:
+    matching = {one.id: one for one in images if wanted in {one.id, one.digest}}
+    if not matching:
         raise LookupError
-    return [image_body(app, one) for one in found.values()]
+    return [image_body(app, one) for one in matching.values()]

@@ -25,10 +25,10 @@ class PublishedSchema:
 
     def problems(self, path: str, content: object) -> list[str]:
         """Return the faults of an answer."""
-        found = [(link, name) for href, link, name in self._links if href.fullmatch(path)]
-        if not found:
+        links = [(link, name) for href, link, name in self._links if href.fullmatch(path)]
+        if not links:
             return [f"{path}: no such path is published"]
-        link, name = found[0]
+        link, name = links[0]
         if name == "release":
             content = _without_variant_field(content)
         target = link.get("targetSchema", {"$ref": f"#/definitions/{name}"})

@@ -11,10 +11,10 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from hsup_source_heroku.testing.answers import Answer, Headers
+from hsup_source_heroku.testing.answers import Headers, HttpAnswer
 
 #: Returns the answer to method, target and headers, None for no answer.
-Respond = Callable[[str, str, Headers], Answer | None]
+Respond = Callable[[str, str, Headers], HttpAnswer | None]
 
 _LOOK_SECONDS = 0.02
 _NOT_MODIFIED = 304
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - named by the library
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: HttpAnswer) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

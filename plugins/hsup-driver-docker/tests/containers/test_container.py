@@ -18,7 +18,14 @@ from hsup.sizes import SIZES
 from hsup_driver_docker.containers import container
 from hsup_driver_docker.driver import DockerDriver
 
-from .running import Pipes, free_port, output_of, run, spec, started
+from ..running import (  # noqa: TID252 - the name above is no name of a package
+    Pipes,
+    free_port,
+    output_of,
+    run,
+    spec,
+    started,
+)
 
 
 def test_a_dyno_has_no_privileges_and_the_limits_of_its_size(

@@ -341,8 +341,8 @@ class _Reader:
             process = self._process(index, one)
             if process and process.name in processes:
                 path = ("Processes", index, "Type")
-                subject = f'"Type" of process {index + 1}'
-                self._note(path, f'{subject} is "{process.name}", which an earlier process has')
+                text = f'"Type" of process {index + 1} is "{process.name}", which is already used'
+                self._note(path, f"{text}; process types must be unique")
             elif process:
                 processes[process.name] = process
         return tuple(processes.values())

@@ -275,7 +275,7 @@ def test_a_type_is_given_once() -> None:
     process = b'{"Args": ["x"], "Quantity": 1, "Type": "web"}'
     content = b'{"Processes": [\n' + process + b",\n" + process + b"\n]}"
     assert faults_of(content) == [
-        'line 3: "Type" of process 2 is "web", which an earlier process has'
+        'line 3: "Type" of process 2 is "web", which is already used; process types must be unique'
     ]
 
 

@@ -80,7 +80,7 @@ def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpe
     types = (process.name for process in release.processes if process.name != RELEASE_TYPE)
     port = None if "PORT" in release.config else Ports(types).lease(name)
     command = one_off_command(release, words)
-    require_passable(release, [command])
+    require_passable(release, [command], has_metadata=options.has_metadata)
     return dyno_spec(
         release,
         name,

@@ -299,6 +299,10 @@ class GuardedSourceFactory:
         return GuardedSource(self._calls, self._part, self._make(settings))
 
 
+#: How long a sink of a plugin may keep hsup from reading what dynos write.
+_FULL_SECONDS = 30.0
+
+
 class GuardedSink:
     """A log sink of a plugin; its first failure is reported, and it gets no more lines."""
 
@@ -342,9 +346,24 @@ class GuardedSink:
             return False
 
     async def drained(self) -> None:
-        """Return when the sink has room for more."""
-        if not self._is_broken:
-            await self._await("take more", self._sink.drained)
+        """Return when the sink has room for more; give it up if it has none for half a minute.
+
+        No output is read while it is full. hsup's own sinks may be full for longer: their
+        readers are the user's.
+        """
+        import asyncio  # `hsup run` has no sinks
+
+        if self._is_broken:
+            return
+        draining = asyncio.ensure_future(self._await("take more", self._sink.drained))
+        try:
+            await asyncio.wait({draining}, timeout=_FULL_SECONDS)
+        finally:
+            draining.cancel()
+        if draining.done():
+            draining.result()
+        else:
+            self._give_up(PluginError(f"{self._part} was full for {_FULL_SECONDS:g} s"))
 
     async def close(self) -> None:
         """Deliver what is left; also called after a failure, to release resources."""

@@ -28,7 +28,7 @@ from hsup.archives.errors import SlugError
 from hsup.archives.limits import read_keep, read_limits
 from hsup.archives.location import Archive, ArchiveFile
 from hsup.directories import SYSTEM_STATE
-from hsup.locks import SHARED, is_at, lock, unlock
+from hsup.locks import SHARED, lock, unlock
 from hsup.slugs.disk import is_synced, is_whole
 
 if TYPE_CHECKING:
@@ -64,22 +64,10 @@ class Unpacked:
         directory: str,
         digest: str | None = None,
         descriptor: int | None = None,
-        found_at: str | None = None,
     ) -> None:
         self.directory = directory
         self.digest = digest
         self._descriptor = descriptor
-        self._found_at = found_at
-
-    @property
-    def is_current(self) -> bool:
-        """Tell whether a directory that is used as it is still has the path it was found at."""
-        if self._found_at is None or self._descriptor is None:
-            return True
-        try:
-            return is_at(self._found_at, self._descriptor)
-        except OSError:
-            return False
 
     def close(self) -> None:
         """End the use of the slug; may be called more than once."""

@@ -52,7 +52,7 @@ class SlugStore(SlugDirectory):
             return self._unpack(location, slug, progress, uid=author.uid)
         descriptor = self._open(location.path, author)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            return _held(descriptor, location.path)
+            return _held(descriptor)
         try:
             file = ArchiveFile(location.path)
             return self._unpack(file, slug, progress, opened=descriptor, uid=author.uid)
@@ -74,7 +74,7 @@ class SlugStore(SlugDirectory):
             raise SlugError(
                 text, hint="send SIGHUP to fetch the release again, or start hsup again"
             )
-        return _held(descriptor, path)
+        return _held(descriptor)
 
     def _open(self, path: str, author: Author | None) -> int:
         try:
@@ -132,7 +132,7 @@ class SlugStore(SlugDirectory):
         return Intake(self, progress, uid).take(archive, expected, opened)
 
 
-def _held(descriptor: int, path: str) -> Unpacked:
+def _held(descriptor: int) -> Unpacked:
     """Return a directory by its descriptor's path, which always leads to it, in any process."""
     name = f"/proc/{os.getpid()}/fd/{descriptor}"
-    return Unpacked(name, descriptor=descriptor, found_at=path)
+    return Unpacked(name, descriptor=descriptor)

@@ -23,9 +23,12 @@ _ADDED_BYTES = 4 << 10
 _HINT = "keep large values in a file of the slug, or in a store that the application reads"
 
 
-def require_passable(release: Release, commands: Iterable[Command]) -> None:
+def require_passable(
+    release: Release, commands: Iterable[Command], *, has_metadata: bool = False
+) -> None:
     """Raise InvalidRelease where the kernel would refuse to execute one of the commands."""
-    if fault := next(_faults(release.config, tuple(commands)), None):
+    variables = {**release.config, **release.metadata} if has_metadata else release.config
+    if fault := next(_faults(variables, tuple(commands)), None):
         raise InvalidRelease(str(release), [fault], hint=_HINT)
 
 

@@ -217,7 +217,8 @@ class Rollout:
         is_first = self._running is None
         self._specs.check_types(release, is_first=is_first)
         self._tell_ignored_slug(release)
-        require_passable(release, (one.command for one in release.processes))
+        commands = (one.command for one in release.processes)
+        require_passable(release, commands, has_metadata=self._options.has_metadata)
         await self.builder.build(release)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):

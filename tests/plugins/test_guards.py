@@ -430,6 +430,24 @@ class TestSink:
             assert not sink.is_full
             assert len(calls.warned) == 1
 
+    async def test_one_that_stays_full_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("hsup.plugins.guards._FULL_SECONDS", 0.05)
+        calls = Heard()
+        written: list[LogBatch] = []
+        sink = GuardedSink(
+            calls,
+            BUG,
+            of(write=written.append, is_full=True, drained=asyncio.Event().wait),
+        )
+        await sink.drained()
+        assert calls.warned == [
+            'part "bug" of hsup-bug 0.1 was full for 0.05 s; it gets no more lines'
+        ]
+        assert not sink.is_full
+        sink.write(BATCH)
+        assert written == []
+        await sink.drained()
+
     def test_one_that_exits_where_it_is_asked_whether_it_is_full_is_told(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hsup.api import Finding, OutputPipes, Settings
 from hsup.errors import DriverError, DynoStartError
-from hsup.model import DynoSpec, ExitStatus, Release
+from hsup.model import RELEASE_TYPE, DynoSpec, ExitStatus, Release
 from hsup.sizes import Size, default_size, named
 from hsup_driver_docker.engine import endpoint
 from hsup_driver_docker.engine.client import Engine
@@ -46,7 +46,9 @@ class DockerDriver:
         self._size = default_size(settings.environ, _SIZE)
         self._engine = Engine(Connection(endpoint.find(settings.environ)))
         self._images = Images(settings, self._engine)
-        self._known: dict[Wanted, Image] = {}
+        # By version, too: the same path may have another slug by the next release.
+        self._known: dict[tuple[Wanted, int], Image] = {}
+        self._running_version: int | None = None  # that of the dyno started last
         self._app = ""
         self._turn = threading.Lock()  # a release is built in a thread
         self._dynos: dict[str, DockerDyno] = {}
@@ -103,8 +105,10 @@ class DockerDriver:
         wanted = Wanted(release.app, release.slug, release.stack, release.author)
         image = self._images.obtain(wanted, release.version, self._owner)
         self._app = release.app
+        kept = {release.version, self._running_version}  # the new release may fail
         with self._turn:
-            self._known = {wanted: image}
+            self._known = {key: one for key, one in self._known.items() if key[1] in kept}
+            self._known[wanted, release.version] = image
 
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
@@ -255,6 +259,8 @@ class DockerDriver:
             if file is not None:
                 file.remove()
             raise
+        if handle.spec.name.type != RELEASE_TYPE:
+            self._running_version = handle.spec.release_version
         self._dynos[handle.id] = dyno = DockerDyno(launched, outputs, self._forget_dyno)
         return dyno
 
@@ -293,11 +299,11 @@ class DockerDriver:
     def _image(self, spec: DynoSpec) -> Image:
         """Return the image of a dyno; blocks while it is built again."""
         wanted = Wanted(spec.app, spec.slug, spec.stack, spec.author)
+        key = (wanted, spec.release_version)
         with self._turn:
-            if wanted not in self._known:
-                version = spec.release_version
-                self._known[wanted] = self._images.obtain(wanted, version, self._owner)
-            return self._known[wanted]
+            if key not in self._known:
+                self._known[key] = self._images.obtain(wanted, spec.release_version, self._owner)
+            return self._known[key]
 
     def _forget_images(self) -> None:
         with self._turn:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from hsup.api import Finding, OutputPipes, Settings
-from hsup.model import Author, DynoSpec, ExitStatus, Release, Slug
+from hsup.model import RELEASE_TYPE, Author, DynoSpec, ExitStatus, Release, Slug
 from hsup.sizes import Size, named
 from hsup.slugs import SlugStore
 from hsup_driver_libcontainer.allocation import Allocation
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.zygote_client import Zygote
 
 #: What dynos share: a slug, the name of a stack, and the author who named them.
-_Key = tuple[Slug | None, str | None, Author | None]
+#: The last one is the release's version: the same path may have another slug by the next one.
+_Key = tuple[Slug | None, str | None, Author | None, int]
 
 # Only `start` imports what needs asyncio: importing that takes a good part of the time of
 # a whole `hsup run`.
@@ -52,6 +53,7 @@ class LibcontainerDriver:
         self._stacks = StackStore(settings)
         self._slugs = SlugStore(settings)
         self._prepared: dict[_Key, RootfsRef] = {}
+        self._running_version: int | None = None  # that of the dyno started last
         self._replaced: list[RootfsRef] = []  # their path leads to another directory by now
         self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
@@ -99,7 +101,7 @@ class LibcontainerDriver:
             if process.size:
                 self.check_size(process.size)
         self._host.open()
-        key = (release.slug, release.stack, release.author)
+        key = (release.slug, release.stack, release.author, release.version)
         self._prepare(key)
         self._forget_unused(key)
 
@@ -128,7 +130,7 @@ class LibcontainerDriver:
         from hsup.terminal import open_streams
         from hsup_driver_libcontainer.streams import Streams, terminal_of
 
-        prepared = self._prepared[spec.slug, spec.stack, spec.author]
+        prepared = self._prepared[_key(spec)]
         descriptors = open_streams()
         terminal, streams = terminal_of(descriptors), Streams(descriptors)
         terminal_type = self._settings.environ.get("TERM")
@@ -155,7 +157,7 @@ class LibcontainerDriver:
         size = self._host.size_of(spec)
         await self._open_network()
         zygote, spares = self._need_zygote(), self._need_warm_pool()
-        prepared = await self._claim((spec.slug, spec.stack, spec.author))
+        prepared = await self._claim(_key(spec))
         try:
             dyno = spares.take(size) or await self._make(size)
         except BaseException:
@@ -171,6 +173,8 @@ class LibcontainerDriver:
             raise
         if self._host.can_have_spares:
             spares.want(size)
+        if spec.name.type != RELEASE_TYPE:
+            self._running_version = spec.release_version
         self._begin_sync()
         return dyno
 
@@ -323,10 +327,10 @@ class LibcontainerDriver:
             )  # dropped: an old release's, unused for a while
 
     def _prepare(self, key: _Key) -> None:
+        """Look for a slug and a stack as they are now: a file may have been replaced."""
+        slug, stack, author, _ = key
         known = self._prepared.get(key)
-        if known is not None and known.is_current:
-            return
-        prepared = self._preparation.prepare(*key)
+        prepared = self._preparation.prepare(slug, stack, author)
         with self._turn:
             if self._prepared.get(key) is not known:
                 prepared.close()  # another thread was quicker
@@ -336,10 +340,14 @@ class LibcontainerDriver:
                 self._replaced.append(known)
 
     def _forget_unused(self, current: _Key) -> None:
-        """Release the slugs and stacks of old releases that no dyno uses any more."""
+        """Release the slugs and stacks of old releases that no dyno uses any more.
+
+        Those of the running release stay, whether or not a dyno uses them at this moment: the new
+        one may fail.
+        """
         with self._turn:
             for key, rootfs in list(self._prepared.items()):
-                if key != current and not rootfs.users:
+                if key != current and key[-1] != self._running_version and not rootfs.users:
                     self._prepared.pop(key).close()
             for rootfs in [rootfs for rootfs in self._replaced if not rootfs.users]:
                 self._replaced.remove(rootfs)
@@ -365,6 +373,10 @@ class LibcontainerDriver:
 
             self._warm_pool = WarmPool(self._make)
         return self._warm_pool
+
+
+def _key(spec: DynoSpec) -> _Key:
+    return (spec.slug, spec.stack, spec.author, spec.release_version)
 
 
 def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:

@@ -36,11 +36,6 @@ class RootfsRef:
         """Return the directory of the application's files, None for a release without a slug."""
         return self._unpacked.directory if self._unpacked else None
 
-    @property
-    def is_current(self) -> bool:
-        """Tell whether the path of a slug still leads to the directory that was opened."""
-        return self._unpacked is None or self._unpacked.is_current
-
     def leave(self, gone: object = None) -> None:
         """Count one dyno less; `gone` is the future that calls this as its callback."""
         del gone

@@ -142,7 +142,7 @@ class ControlDirectory:
             if submission.descriptor is None:
                 self.directory.rename(NEW, REJECTED)
             elif self._take(submission):
-                self._rename_taken(submission.descriptor)
+                self._keep_rejected(submission, submission.descriptor)
             else:
                 return False
             self.directory.sync()
@@ -166,13 +166,20 @@ class ControlDirectory:
         self._put_back()
         return False
 
-    def _rename_taken(self, descriptor: int) -> None:
+    def _keep_rejected(self, submission: Submission, descriptor: int) -> None:
+        """Keep `.new.taken` as `rejected`, for its author alone."""
+        has_links = os.fstat(descriptor).st_nlink > 1
         try:
-            self.directory.rename(TAKEN, REJECTED)
+            if has_links:  # the mode is theirs, too
+                content = os.pread(descriptor, MAX_BYTES, 0)
+                self.directory.write(REJECTED, content, _PRIVATE, submission.author)
+                self.directory.unlink(TAKEN)
+            else:
+                self.directory.rename(TAKEN, REJECTED)
         except OSError:
             self._put_back()
             raise
-        if os.fstat(descriptor).st_nlink == 1:
+        if not has_links:
             with suppress(OSError):  # it belongs to another user
                 os.fchmod(descriptor, _PRIVATE)
 

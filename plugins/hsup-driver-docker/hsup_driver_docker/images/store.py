@@ -23,6 +23,7 @@ from hsup_driver_docker.images.tree import unreadable, walk
 
 if TYPE_CHECKING:
     from hsup.api import Settings
+    from hsup.archives.limits import Limits
     from hsup_driver_docker.engine.client import Engine
     from hsup_driver_docker.images.sdk import Sdk
 
@@ -151,7 +152,8 @@ class Images:
             return
         directory = os.path.join(self._settings.directory, slug.location)
         if _may_read_all(author) and os.path.isdir(directory):
-            yield directory, _read_digest(directory)
+            with _held(directory, slug.inode) as held:
+                yield held, _read_digest(held)
             return
         from hsup.slugs import SlugStore  # slow to import, and rarely needed
 
@@ -159,7 +161,8 @@ class Images:
         for leftover in store.sweep():
             _log(leftover)
         with store.unpack(slug, author=author) as unpacked:
-            yield unpacked.directory, unpacked.digest or _read_digest(unpacked.directory)
+            digest = unpacked.digest or _read_digest(unpacked.directory, store.limits)
+            yield unpacked.directory, digest
 
     @cached_property
     def _sdk(self) -> Sdk:
@@ -200,26 +203,68 @@ def _announced_digest(slug: Slug | None) -> str | None:
     return digest if digest and not digest.strip("0123456789abcdef") else None
 
 
-def _read_digest(directory: str) -> str:
+@contextmanager
+def _held(path: str, inode: int | None) -> Iterator[str]:
+    """Yield a path that always leads to a directory, wherever `path` leads by now.
+
+    Raises DriverError if another directory than that of the inode has the path.
+    """
     try:
-        return directory_digest(directory)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise unreadable(error) from error
+    try:
+        if inode is not None and os.fstat(descriptor).st_ino != inode:
+            text = f'slug "{path}" is no longer the directory that the release was read from'
+            hint = "send SIGHUP to fetch the release again, or start hsup again"
+            raise DriverError(text, hint=hint)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _read_digest(directory: str, limits: Limits | None = None) -> str:
+    try:
+        return directory_digest(directory, limits)
     except OSError as error:
         raise unreadable(error) from error
 
 
-def directory_digest(directory: str) -> str:
-    """Return a digest of the metadata of all files of a directory."""
+def directory_digest(directory: str, limits: Limits | None = None) -> str:
+    """Return a digest of the metadata of all files of a directory.
+
+    Raises DriverError if there are more of them, or more bytes, than the limits allow.
+    """
     from hashlib import sha256
 
     digest = sha256()
-    for entry in walk(directory):
+    size = 0
+    for files, entry in enumerate(walk(directory), 1):
         status = entry.status
+        size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+        if limits is not None:
+            _require_within(limits, files, size)
         parts: list[object] = [entry.path, status.st_mode, status.st_uid, status.st_gid]
         if not stat.S_ISDIR(status.st_mode):
             link = entry.target() if stat.S_ISLNK(status.st_mode) else ""
             parts += [link, status.st_size, status.st_mtime_ns]
         digest.update(repr(parts).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _require_within(limits: Limits, files: int, size: int) -> None:
+    """Raise DriverError for a directory that is larger than an archive may be.
+
+    An image has the zeros of sparse files, too.
+    """
+    from hsup.archives.limits import MAX_FILES, MAX_SIZE
+
+    if files > limits.files:
+        text = f"the slug has more than {limits.files} files"
+        raise DriverError(text, hint=f"raise {MAX_FILES} if you trust its author")
+    if size > limits.size:
+        text = f"the files of the slug have more than {limits.size} bytes"
+        raise DriverError(text, hint=f"raise {MAX_SIZE} if you trust its author")
 
 
 def _log(leftover: str) -> None:

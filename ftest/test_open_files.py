@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from ftest.program import Hsup, eventually
+from ftest.program import Hsup, eventually, replace
 
 pytestmark = pytest.mark.not_with("docker", "its dynos' descriptors are the engine's")
 
@@ -87,6 +87,18 @@ def test_that_the_limit_is_lowered_costs_no_dyno_and_no_end(hsup: Hsup, number: 
     assert running.stop() == 0
     assert running.count("Process exited with status 143") == 3
     is_told(running.said)
+
+
+def test_at_the_limit_of_open_files_a_release_that_scales_down_is_taken(hsup: Hsup) -> None:
+    hsup.procfile(web=hsup.born)
+    hsup.files({"app.json": '{"formation": {"web": {"quantity": 40}}}'})
+    running = hsup.begin("start", "--quantities", "release", prefix=limited(64))
+    running.wait_for(rf"Cannot start: .*{re.escape(REMEDY)}$")
+    replace(hsup.directory / "app.json", '{"formation": {"web": {"quantity": 1}}}')
+    running.wait_for("Process exited with status 143")
+    assert eventually(lambda: len(hsup.sleepers()) == 1), hsup.processes()
+    assert running.stop() == 0
+    assert is_told(running.said)
 
 
 def test_dynos_start_under_a_hard_limit_that_was_lowered(hsup: Hsup) -> None:

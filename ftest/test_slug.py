@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import os
 import shutil
+import signal
 import threading
 import time
 import urllib.parse
@@ -86,6 +87,30 @@ def test_a_slug_may_be_a_file_url(hsup: Hsup) -> None:
     slug = hsup.slug("slug.tgz", FILES)
     hsup.release(Slug=slug.as_uri(), Processes=[process("one", "./hello")])
     assert "hello from the slug" in hsup.call("start", "--oneshot").text
+
+
+def test_each_release_runs_the_code_that_its_slug_had_when_it_came(hsup: Hsup) -> None:
+    """The same path has another archive each time, and no checksum tells."""
+
+    def release(version: int, *more: dict[str, object]) -> None:
+        hsup.slug("slug.tgz", {"code": f"code of {version}\n"})
+        one = process("one", f"cat code; {hsup.born}")
+        hsup.release(Version=version, Slug="slug.tgz", Processes=[one, *more])
+
+    release(1)
+    running = hsup.start()
+    running.wait_for(r"one\.1\]: code of 1$")
+    running.wait_for("born$")
+    release(2, process("release", "cat code; exit 3"))
+    running.wait_for("Release rejected, .*v1: ")
+    assert running.count(r"release\.\d+\]: code of 2$") == 1
+    os.kill(hsup.sleepers().pop(), signal.SIGKILL)
+    running.wait_for("born$", count=2)
+    assert running.count(r"one\.1\]: code of 1$") == 2
+    release(3)
+    running.wait_for(r"one\.1\]: code of 3$")
+    assert running.count(r"one\.1\]: code of 2$") == 0
+    assert running.stop() == 0
 
 
 class Served:

@@ -44,6 +44,13 @@ def test_a_variable_that_the_kernel_refuses_is_named() -> None:
         require_passable(release({"SMALL": "1", "BIG": value}), [ECHO])
 
 
+def test_the_platforms_variables_count_if_dynos_get_them() -> None:
+    one = release()._replace(metadata={"HEROKU_SLUG_DESCRIPTION": "x" * (1 << 17)})
+    require_passable(one, [ECHO])
+    with pytest.raises(InvalidRelease, match='"HEROKU_SLUG_DESCRIPTION" has'):
+        require_passable(one, [ECHO], has_metadata=True)
+
+
 def test_a_character_has_as_many_bytes_as_in_utf_8() -> None:
     require_passable(release({"BIG": "x" * 100_000}), [ECHO])
     with pytest.raises(InvalidRelease, match="has 200004 bytes with its name"):

@@ -136,6 +136,10 @@ def test_a_hard_link_to_a_file_of_another_author_is_refused(
     fetched = DirectorySource(shared).fetch()
     assert "must have only one hard link, has 2" in str(fetched.rejected)
     assert stat.S_IMODE(secret.stat().st_mode) != 0o600  # it is none of hsup's
+    rejected = (shared / "rejected").stat()
+    assert (stat.S_IMODE(rejected.st_mode), rejected.st_uid) == (0o600, secret.stat().st_uid)
+    assert not os.path.samefile(shared / "rejected", secret)
+    assert not (shared / ".new.taken").exists()
 
 
 @pytest.mark.parametrize("name", ["new", "loaded"])

@@ -152,8 +152,8 @@ class Images:
             return
         directory = os.path.join(self._settings.directory, slug.location)
         if _may_read_all(author) and os.path.isdir(directory):
-            with _held(directory, slug.inode) as held:
-                yield held, _read_digest(held)
+            with held(directory, slug.inode) as opened:
+                yield opened, _read_digest(opened)
             return
         from hsup.slugs import SlugStore  # slow to import, and rarely needed
 
@@ -204,7 +204,7 @@ def _announced_digest(slug: Slug | None) -> str | None:
 
 
 @contextmanager
-def _held(path: str, inode: int | None) -> Iterator[str]:
+def held(path: str, inode: int | None) -> Iterator[str]:
     """Yield a path that always leads to a directory, wherever `path` leads by now.
 
     Raises DriverError if another directory than that of the inode has the path.

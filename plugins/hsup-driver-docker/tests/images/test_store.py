@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 from hsup.api import Settings
+from hsup.archives.limits import Limits
 from hsup.errors import DriverError
 from hsup.model import Author, Slug
 from hsup_driver_docker.engine.client import Engine
 from hsup_driver_docker.engine.connection import Connection
 from hsup_driver_docker.engine.endpoint import find
 from hsup_driver_docker.images.image import Image
-from hsup_driver_docker.images.store import Images, Wanted, directory_digest, image_name
+from hsup_driver_docker.images.store import Images, Wanted, directory_digest, held, image_name
+from hsup_driver_docker.images.tree import walk
 
 STRANGER = Author(os.geteuid() + 61001, 61001)
 DIGEST = "a" * 64
@@ -149,3 +151,59 @@ def test_whatever_changes_in_a_directory_changes_its_digest(
     before = directory_digest(str(directory))
     change(directory)
     assert directory_digest(str(directory)) != before
+
+
+class TestADirectory:
+    """A slug that is a directory, of an author who may read everything."""
+
+    @pytest.fixture
+    def app(self, tmp_path: Path) -> Path:
+        app = tmp_path / "app"
+        app.mkdir()
+        (app / "mine").write_text("mine")
+        (tmp_path / "secrets").mkdir()
+        (tmp_path / "secrets/key").write_text("secret")
+        return app
+
+    def test_it_stays_what_was_opened_wherever_its_path_leads_meanwhile(self, app: Path) -> None:
+        with held(str(app), app.stat().st_ino) as directory:
+            digest = directory_digest(directory)
+            app.rename(app.with_name("aside"))
+            app.symlink_to(app.with_name("secrets"))
+            assert [entry.path for entry in walk(directory)] == ["", "/mine"]
+            assert directory_digest(directory) == digest
+
+    def test_another_one_than_the_release_was_read_from_is_refused(self, app: Path) -> None:
+        inode = app.stat().st_ino
+        app.rename(app.with_name("aside"))
+        app.symlink_to(app.with_name("secrets"))
+        refused = pytest.raises(DriverError, match="is no longer the directory that the release")
+        with refused, held(str(app), inode):
+            pass
+
+    def test_one_that_cannot_be_opened_is_an_error(self, app: Path) -> None:
+        refused = pytest.raises(
+            DriverError, match="cannot read the files of the slug: No such file"
+        )
+        with refused, held(str(app / "none"), None):
+            pass
+
+    @pytest.mark.parametrize(
+        ("limits", "problem"),
+        [
+            (Limits(size=1 << 40, files=2), "more than 2 files; raise HSUP_SLUGS_MAX_FILES"),
+            (
+                Limits(size=1 << 30, files=9),
+                "more than 1073741824 bytes; raise HSUP_SLUGS_MAX",
+            ),
+        ],
+        ids=["files", "bytes"],
+    )
+    def test_one_that_is_larger_than_an_archive_may_be_is_refused(
+        self, app: Path, limits: Limits, problem: str
+    ) -> None:
+        with (app / "sparse").open("wb") as file:
+            file.truncate(8 << 40)
+        with pytest.raises(DriverError, match=problem):
+            directory_digest(str(app), limits)
+        assert directory_digest(str(app))  # of an author who is trusted

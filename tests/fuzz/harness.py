@@ -43,9 +43,15 @@ def instrumented(*packages: str) -> AbstractContextManager[object]:
 
 
 def fuzz(
-    execute: Callable[[bytes], object], seeds: Iterable[bytes], max_bytes: int = 1 << 16
+    execute: Callable[[bytes], object],
+    seeds: Iterable[bytes],
+    max_bytes: int = 1 << 16,
+    rate: int = 1000,
 ) -> None:
     """Call `execute` with input after input, and end the process.
+
+    The seeds, of which it takes at least `rate` a second, do not count as time spent on mutating
+    them.
 
     It ends with another status than 0 where `execute` raises, takes too long or
     too much memory; the input is saved beside the corpus.
@@ -62,8 +68,10 @@ def fuzz(
     if arguments.inputs:
         inputs = arguments.inputs
     else:
-        options.append(f"-max_total_time={arguments.seconds}")
-        inputs = [_sow(directory / "corpus", seeds)]
+        corpus = _sow(directory / "corpus", seeds)
+        sowing_seconds = len(os.listdir(corpus)) // rate
+        options.append(f"-max_total_time={arguments.seconds + sowing_seconds}")
+        inputs = [corpus]
     atheris.Setup([sys.argv[0], *options, *map(str, inputs)], execute)
     atheris.Fuzz()
 

@@ -178,7 +178,9 @@ def _sections(command: click.Command, called: str) -> Iterator[str]:
 
 
 def _section(command: click.Command, called: str) -> str:
-    context = click.Context(command, info_name=called)
+    # Commands inherit the names of the help option; click keeps what it has found.
+    above = click.Context(hsup, **hsup.context_settings)
+    context = click.Context(command, info_name=called, parent=above)
     usage = f"{called} {' '.join(command.collect_usage_pieces(context))}"
     own = [
         one for one in command.params if isinstance(one, click.Option) and one not in SHARED_OPTIONS

@@ -38,7 +38,8 @@ def parse(words: Sequence[str]) -> None:
 
 
 def _parse(command: click.Command, name: str, words: Sequence[str]) -> None:
-    context = command.make_context(name, list(words))
+    above = click.Context(hsup, **hsup.context_settings)
+    context = command.make_context(name, list(words), parent=above)
     if isinstance(command, click.Group):
         name_of_inner, inner, rest = command.resolve_command(context, list(words))
         assert inner

@@ -1,120 +1,136 @@
 """Read the config vars of a .env file.
 
-The format is that of python-dotenv, without its interpolation: `$NAME` and
-`${NAME}` stay as they are, as foreman and `heroku local` leave them. No message
-has a value in it, nor a line of the file: they are secrets.
+The format is that of foreman, honcho and dotenv, as far as they agree; quotes and backslashes
+mean what they mean to a POSIX shell (`shell_value`). `$NAME` and `${NAME}` stay as they are
+unless they are to be replaced, as foreman and `heroku local` leave them. No message has a
+value in it, nor a line of the file: they are secrets.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from hsup.model import Fault
 from hsup.validation import bounded_faults, variable_problem
+from hsup_source_procfile.shell_value import OpenQuote, Value, read_value
 
-if TYPE_CHECKING:
-    from types import ModuleType
+#: What begins a line, up to its value. A name may have quotes around it, as dotenv has it.
+_BEGIN = re.compile(
+    r"(?:export[ \t]++)?+(?P<name>'[^'\n]++'|[^\s=]++)[ \t]*+=(?P<blank>[ \t]*+)", re.ASCII
+)
+_BLANK = re.compile(r"\s*+", re.ASCII)
+_LINE = re.compile(r"[^\n]*+")
+_QUOTES = "must be KEY=value, with every quote closed"
 
-    from dotenv.parser import Original
-
-#: Lines that all readers of such files read alike: blank, a comment, a value without escapes.
-_PLAIN_LINE = r"""[ \t]*(?:\#[^\r\n]*)?
-    |(?P<key>[A-Za-z_][A-Za-z0-9_]*)=
-    (?P<quote>['"])?(?P<value>(?(quote)[^'"\\\r\n]*|[^\s'"\#\\]*))(?(quote)(?P=quote))"""
+#: What is rarely meant literally after a dollar sign, though no braces are around it.
+_USUAL_REFERENCES = frozenset({"PATH", "HOME", "PWD", "USER"})
 
 
 class _Line(NamedTuple):
-    """A variable and its line; key and value are None if they are missing."""
+    """A line with its name and value; without both it has a problem, or no `=`."""
 
     number: int
-    key: str | None
-    value: str | None
-    is_faulty: bool = False
+    name: str = ""
+    value: Value | None = None
+    problem: str = ""
 
 
-def parse(text: str) -> tuple[dict[str, str], tuple[Fault, ...]]:
+def parse(
+    text: str, environ: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], tuple[Fault, ...]]:
     r"""Parse a .env file; return its config vars and its faults.
 
-    Lines end with "\n".
+    Lines end with "\n". If `environ` is given, references are replaced by the values of
+    earlier lines, or else by those of these variables.
     """
+    if text.lstrip().startswith("{"):
+        return {}, (Fault(place="", problem="must be lines like KEY=value, got JSON"),)
     config: dict[str, str] = {}
-    faults = bounded_faults(_read(_plain_lines(text) or _lines(text), config))
+    faults = bounded_faults(_read(_lines(text), config, environ))
     return config, faults
 
 
-def _read(lines: Iterable[_Line], config: dict[str, str]) -> Iterator[Fault]:
+def _read(
+    lines: Iterator[_Line], config: dict[str, str], environ: Mapping[str, str] | None
+) -> Iterator[Fault]:
     """Collect the config vars of all lines in `config`; yield the faults."""
     numbers: dict[str, int] = {}
     for line in lines:
-        fault = _fault(line, numbers)
-        if fault is not None:
-            yield fault
-        if line.key is not None and line.value is not None:
-            config[line.key] = line.value
-            numbers[line.key] = line.number
-
-
-def _plain_lines(text: str) -> list[_Line]:
-    """Return the variables of a file; none if a line is not plain.
-
-    Most files are plain, and the library takes a twentieth of the time of a whole `hsup run`.
-    """
-    plain_lines = []
-    plain = re.compile(
-        _PLAIN_LINE, re.VERBOSE
-    )  # not at import: most applications have no such file
-    for number, line in enumerate(text.split("\n"), 1):
-        match = plain.fullmatch(line)
-        if not match:
-            return []
-        if match["key"]:
-            plain_lines.append(_Line(number, match["key"], match["value"]))
-    return plain_lines
+        place = f"line {line.number}"
+        if line.value is None:
+            problem = line.problem or 'has no "=" and is ignored'
+            yield Fault(place=place, problem=problem, is_warning=not line.problem)
+            continue
+        if problem := variable_problem(line.name):
+            yield Fault(place=place, problem=f"a name {problem}")
+            continue
+        for warning in _warnings(line.name, line.value, numbers, is_expanded=environ is not None):
+            yield Fault(place=place, problem=warning, is_warning=True)
+        if environ is None:
+            config[line.name] = line.value.text
+        else:
+            config[line.name] = line.value.expanded({**environ, **config})
+        numbers[line.name] = line.number
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    for binding in _parser().parse_stream(io.StringIO(text)):
-        yield _Line(_number_of(binding.original), binding.key, binding.value, binding.error)
+    """Yield each line that is neither blank nor a comment; a value in quotes may have several."""
+    at, number = 0, 1
+    while True:
+        start = _end(_BLANK, text, at)
+        number += text.count("\n", at, start)
+        if start == len(text):
+            return
+        at = _end(_LINE, text, start)
+        if text[start] == "#":
+            continue
+        try:
+            line, end = _line(text[start:at], text, start, number)
+        except OpenQuote as error:
+            if error.end > at:  # what is a name, and what is a value, nobody can tell from here
+                yield _Line(number, problem=f"{_QUOTES}; what follows is not read")
+                return
+            line, end = _Line(number, problem=_QUOTES), at
+        yield line
+        number += text.count("\n", start, end)
+        at = end
 
 
-def _parser() -> ModuleType:
-    """Import only the parser: the rest of its package, with logging and tempfile, takes 12 ms."""
-    from importlib.util import find_spec, module_from_spec, spec_from_file_location
-
-    package = find_spec("dotenv")
-    assert package is not None
-    assert package.submodule_search_locations
-    path = os.path.join(package.submodule_search_locations[0], "parser.py")
-    spec = spec_from_file_location("dotenv.parser", path)
-    assert spec is not None
-    assert spec.loader is not None
-    parser = module_from_spec(spec)
-    spec.loader.exec_module(parser)
-    return parser
+def _line(line: str, text: str, start: int, number: int) -> tuple[_Line, int]:
+    """Return a line that begins at `start`, and where its value ends. Raises OpenQuote."""
+    end = start + len(line)
+    begin = _BEGIN.match(text, start, end)
+    if begin is None:
+        return _Line(number, problem=_QUOTES if "=" in line else ""), end
+    name = begin["name"].strip("'")
+    if begin["blank"] and text.startswith("#", begin.end()):
+        return _Line(number, name, Value((), end, is_quoted=False)), end
+    value = read_value(text, begin.end())
+    return _Line(number, name, value), value.end
 
 
-def _number_of(original: Original) -> int:
-    """Return the number of the first line of a binding that is not blank."""
-    blank = len(original.string) - len(original.string.lstrip())
-    return original.line + original.string.count("\n", 0, blank)
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.match(text, start)
+    assert match  # it matches nothing, too
+    return match.end()
 
 
-def _fault(line: _Line, numbers: dict[str, int]) -> Fault | None:
-    place = f"line {line.number}"
-    if line.is_faulty:
-        return Fault(place=place, problem="must be KEY=value, with every quote closed")
-    if line.key is None:
-        return None
-    if line.value is None:
-        return Fault(place=place, problem='has no "=" and is ignored', is_warning=True)
-    problem = variable_problem(line.key.strip()) or variable_problem(line.key)
-    if problem:
-        return Fault(place=place, problem=f"a name {problem}")
-    if line.key in numbers:
-        problem = f'"{line.key}" is also on line {numbers[line.key]}; this line takes precedence'
-        return Fault(place=place, problem=problem, is_warning=True)
-    return None
+def _warnings(
+    name: str, value: Value, numbers: Mapping[str, int], *, is_expanded: bool
+) -> Iterator[str]:
+    if name in numbers:
+        yield f'"{name}" is also on line {numbers[name]}; this line takes precedence'
+    if value.unclosed:
+        yield (
+            f'the value of "{name}" begins with "{value.unclosed}" and is not closed on its '
+            "line, or is cut at a #: put it in single quotes"
+        )
+    if not is_expanded:
+        known = _USUAL_REFERENCES | numbers.keys()
+        if any(in_braces or refers_to in known for refers_to, in_braces in value.references()):
+            yield (
+                f'the value of "{name}" refers to another variable, which is not replaced: '
+                "use --expand-env, or put it in single quotes to keep it as it is"
+            )

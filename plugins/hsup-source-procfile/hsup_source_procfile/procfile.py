@@ -5,7 +5,10 @@ There are two formats. The classic one is a regular expression,
 Native Buildpacks, is specified in
 https://github.com/heroku/buildpacks-procfile/blob/main/SPEC.md. A line is
 accepted if either format accepts it, with a warning if the other one does not. A line
-that neither accepts is a fault, although the classic format ignores it.
+that neither accepts is a fault, although the classic format ignores it. So is what the
+classic format takes for a process that its author did not name: a line without a colon,
+which is prose, a blank before the colon, which becomes part of the command, and a name that
+begins with `-`, which is the rest of a command that was continued with a backslash.
 """
 
 from __future__ import annotations
@@ -22,13 +25,14 @@ _MAX_NEWER_NAME_LENGTH = 63
 _MAX_SHOWN_LENGTH = 60
 _NEWER = "newer platforms (Cloud Native Buildpacks)"
 
-_ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?P<separator>:\s*|\s+)(?P<command>.*)")
+_ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_-]+):(?P<blank>\s*)(?P<command>.*)")
+_BLANK_BEFORE_COLON = re.compile(r"[A-Za-z0-9_-]+\s+:")
 
 
 class _Entry(NamedTuple):
     line: int
     name: str
-    separator: str
+    blank: str
     command: str
 
 
@@ -61,22 +65,38 @@ def _read(text: str, entries: dict[str, _Entry]) -> Iterator[Fault]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield every line that is neither empty nor a comment, with its number."""
+    """Yield every line that is neither empty nor a comment, with its number.
+
+    What follows a backslash at the end of a line is left out: it is part of a fault.
+    """
+    is_continued = False
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
-        if stripped and not stripped.startswith("#"):
+        is_part, is_continued = is_continued, _is_continued(stripped)
+        if stripped and not stripped.startswith("#") and not is_part:
             yield number, stripped
+
+
+def _is_continued(line: str) -> bool:
+    """Tell whether a line ends with a backslash that a shell would not take literally."""
+    return (len(line) - len(line.rstrip("\\"))) % 2 == 1 and not line.startswith("#")
 
 
 def _parse_line(number: int, line: str) -> _Entry | Fault:
     match = _ENTRY.fullmatch(line)
     if match is None:
         problem = f'must be "name: command", got {_shown(line)}'
+        if _BLANK_BEFORE_COLON.match(line):
+            problem = f"must have no blank before its colon, got {_shown(line)}"
+    elif match["name"].startswith("-"):
+        problem = f'a name must not begin with "-", got {_shown(match["name"])}'
     elif len(match["name"]) > MAX_NAME_LENGTH:
         length = len(match["name"])
         problem = f"a name must have at most {MAX_NAME_LENGTH} characters, got {length}"
     elif not match["command"]:
         problem = f'"{match["name"]}" must have a command'
+    elif _is_continued(line):
+        problem = f'the command of "{match["name"]}" must be on one line, without "\\" at its end'
     else:
         return _Entry(line=number, **match.groupdict())
     return Fault(place=f"line {number}", problem=problem)
@@ -87,7 +107,9 @@ def _shown(line: str) -> str:
 
 
 def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:
-    problems = [*_separator_problems(entry), *_name_problems(entry.name)]
+    problems = [*_name_problems(entry.name)]
+    if not entry.blank:
+        problems.insert(0, f'classic Heroku needs a space after "{entry.name}:"')
     if earlier is not None:
         problems.append(
             f'"{entry.name}" is also on line {earlier.line}; this line takes precedence'
@@ -96,19 +118,12 @@ def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:
         yield Fault(place=f"line {entry.line}", problem=problem, is_warning=True)
 
 
-def _separator_problems(entry: _Entry) -> Iterator[str]:
-    if not entry.separator.startswith(":"):
-        yield f'{_NEWER} need a colon after "{entry.name}"'
-    elif entry.separator == ":":
-        yield f'classic Heroku needs a space after "{entry.name}:"'
-
-
 def _name_problems(name: str) -> Iterator[str]:
     newer_name = name.lower().replace("_", "-")
     if newer_name != name:
         yield f'on {_NEWER} "{name}" becomes "{newer_name}"'
     if newer_name.startswith("-") or newer_name.endswith("-"):
-        yield f'{_NEWER} do not accept "{name}", which begins or ends with "-" or "_"'
+        yield f'{_NEWER} do not accept "{name}", which begins with "_", or ends with "-" or "_"'
     if len(name) > _MAX_NEWER_NAME_LENGTH:
         yield (
             f"{_NEWER} accept names of at most {_MAX_NEWER_NAME_LENGTH} characters, "

@@ -49,6 +49,8 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def decode(content: bytes) -> str | Fault:
     r"""Decode UTF-8 without its byte order mark, and with "\n" for "\r\n" and "\r"."""
+    if _is_utf_16(content):
+        return Fault(place="", problem="must be UTF-8 text, got UTF-16: save it as UTF-8")
     content = content.removeprefix(codecs.BOM_UTF8)
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     nul = content.find(b"\0")
@@ -61,6 +63,14 @@ def decode(content: bytes) -> str | Fault:
             place=_line_of(content, error.start),
             problem=f"must be UTF-8 text, got the byte 0x{content[error.start]:02x}",
         )
+
+
+def _is_utf_16(content: bytes) -> bool:
+    """Tell whether a file has a byte order mark of UTF-16, or begins with ASCII in it."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    nuls = [byte == 0 for byte in content[:4]]
+    return nuls in ([False, True, False, True], [True, False, True, False])
 
 
 def _line_of(content: bytes, offset: int) -> str:

@@ -1,17 +1,33 @@
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
-import sys
+import time
+from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.validation import MOST_SHOWN
 from hsup_source_procfile.dotenv_file import parse
 
-# The first example imports the parser, which may take longer than an example should.
-IMPORTING = settings(deadline=None)
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)
+VALUES = st.text(alphabet=st.characters(exclude_characters="\r\0", codec="utf-8"))
+OPEN = "must be KEY=value, with every quote closed"
+
+
+def in_double_quotes(value: str) -> str:
+    return '"' + "".join(f"\\{char}" if char in '"\\$`' else char for char in value) + '"'
+
+
+def escaped(value: str) -> str:
+    """Write a value as Heroku's CLI does (npm: shell-escape), for `heroku config --shell`."""
+    quoted = "'" + value.replace("'", "'\\''") + "'"
+    while quoted.startswith("''") and len(quoted) > 2:
+        quoted = quoted[2:]
+    return quoted.replace("\\'''", "\\'")
 
 
 def messages_of(text: str) -> list[str]:
@@ -30,7 +46,14 @@ def messages_of(text: str) -> list[str]:
         ("A=x # comment\nB=x#y\n", {"A": "x", "B": "x#y"}),
         ("A='x # y'\nB=\"a\\nb\"\nC='a\\nb'", {"A": "x # y", "B": "a\nb", "C": "a\\nb"}),
         ('KEY="-----BEGIN\nxyz\n-----END"\nB=1', {"KEY": "-----BEGIN\nxyz\n-----END", "B": "1"}),
-        ("A=$HOME\nB=${A}-${C:-d}\n", {"A": "$HOME", "B": "${A}-${C:-d}"}),
+        ("A='$HOME'\nB=pa$$word\nC=a$b\n", {"A": "$HOME", "B": "pa$$word", "C": "a$b"}),
+        ("A= # comment\nB=#x", {"A": "", "B": "#x"}),
+        ("A='it'\"'\"'s'\nB='it'\\''s'\nC=it\\'s", dict.fromkeys("ABC", "it's")),
+        ('A="\\"\\\\\\$\\`\\x"\nB="a\\\nb"\nC=a\\ b', {"A": '"\\$`\\x', "B": "ab", "C": "a b"}),
+        ("A=C:\\Users\\x\nB=x\\", {"A": "C:\\Users\\x", "B": "x\\"}),
+        ('A={"a":"b\\"c"}', {"A": '{"a":"b\\"c"}'}),
+        ("A=don't\nB=a'b'", {"A": "don't", "B": "a'b'"}),
+        ("A='x'#y\nB='x' # y\n\tC=1", {"A": "x#y", "B": "x", "C": "1"}),
         ("URL=postgres://u:p@h/d?a=b", {"URL": "postgres://u:p@h/d?a=b"}),
     ],
 )
@@ -41,7 +64,11 @@ def test_config_vars_are_read_literally(text: str, config: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("A=1\n\n\nB='s3cret\n", "line 4: must be KEY=value, with every quote closed"),
+        ("A=1\n\n\nB='s3cret\n", f"line 4: {OPEN}"),
+        ("A='s3cret' x\nB=1\n", f"line 1: {OPEN}"),
+        ("A: s3cret=1\n", f"line 1: {OPEN}"),
+        ("A='s3cret\n' x\nB='y'", f"line 1: {OPEN}; what follows is not read"),
+        ('\n{"A": "s3cret"}', "must be lines like KEY=value, got JSON"),
         (
             "'A\033[2J'=s3cret\n",
             'line 1: a name must not be empty or contain "=" or control characters',
@@ -65,41 +92,100 @@ def test_a_line_without_an_equals_sign_sets_nothing() -> None:
     assert parse("A\nB=1\n")[0] == {"B": "1"}
 
 
-@settings(IMPORTING, max_examples=500)
-@given(st.lists(st.text(alphabet="AB1= \t'\"#\\$_x\x0b\u2028", max_size=12)))
-@example(["A='x # y'", 'B="x y"', "# c", "", "C=x#y", "D=x # y", "E=x\x0b"])
-def test_plain_lines_mean_what_the_library_takes_them_for(lines: list[str]) -> None:
-    text = "".join(f"{line}\n" for line in lines)
-    config, faults = parse(text)
-    assert parse(f"{text}LAST=a b") == ({**config, "LAST": "a b"}, faults)  # this one is not plain
+@pytest.mark.parametrize(
+    "text", ["A=${B}", 'A="${B:-x}"', "A=$PATH", 'A="$HOME/x"', "B=1\nA=$B"], ids=repr
+)
+def test_a_reference_that_is_not_replaced_is_told(text: str) -> None:
+    (message,) = messages_of(text)
+    assert re.fullmatch(
+        r'warning: line \d: the value of "A" refers to another variable, which is not replaced: '
+        "use --expand-env, or put it in single quotes to keep it as it is",
+        message,
+    )
+
+
+@pytest.mark.parametrize("text", ["A='${B}'", 'A="\\${B}"', "A=pa$$word", "A=$B", "A=x$"], ids=repr)
+def test_what_is_meant_literally_is_no_reference(text: str) -> None:
+    assert messages_of(text) == []
 
 
 @pytest.mark.parametrize(
-    "text", ["A=1\n", "# c\n\nA='x y'\nB=\"#\"", "A=\nexport=postgres://h:1/?a=$b"]
+    ("value", "expanded"),
+    [
+        ("${X}/$Y", "file/caller"),
+        ('"${X}" # c', "file"),
+        ("'${X}'", "${X}"),
+        ('"\\${X}"', "${X}"),
+        ("$NONE|${NONE:-default}|${NONE-other}|${X:-default}", "|default|other|file"),
+        ("a$|$1|${}|${X", "a$|$1|${}|${X"),
+    ],
 )
-def test_a_plain_file_is_read_without_the_library(text: str) -> None:
-    program = f"import sys; from hsup_source_procfile.dotenv_file import parse; parse({text!r}); "
-    program += "sys.exit('importlib.util' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)
+def test_references_are_replaced_by_what_was_read_before_or_the_environment(
+    value: str, expanded: str
+) -> None:
+    config, faults = parse(f"X=file\nA={value}", {"X": "caller", "Y": "caller"})
+    assert (config["A"], faults) == (expanded, ())
 
 
-@IMPORTING
+@pytest.mark.parametrize("value", ['{"a": 1} # b', "[1,2]", "'{'", '"[" # c'])
+def test_json_may_be_a_value(value: str) -> None:
+    assert messages_of(f"A={value}") == []
+
+
+@pytest.mark.parametrize("value", ['{"url": "x #y"}', "{", "[1,\n2]=x"])
+def test_json_that_is_cut_off_is_told(value: str) -> None:
+    assert messages_of(f"A={value}")[0] == (
+        f'warning: line 1: the value of "A" begins with "{value[0]}" and is not closed on its '
+        "line, or is cut at a #: put it in single quotes"
+    )
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r")))
 def test_no_text_is_too_much_for_the_parser(text: str) -> None:
-    config, _ = parse(text)
-    assert all(isinstance(value, str) for value in config.values())
+    for environ in (None, {"A": "x"}):
+        config, _ = parse(text, environ)
+        assert all(isinstance(value, str) for value in config.values())
 
 
-@IMPORTING
-@given(
-    st.dictionaries(
-        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True),
-        st.text(alphabet=st.characters(exclude_characters="'\\\r\0", codec="utf-8")),
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A=" + " " * 1_000_000,
+        "A=" + "a" * 1_000_000 + " b\\ ",
+        "A=" + "\\'" * 500_000 + " x",
+        "A='\nK=\"'" * 100_000,
+        'A="\\' * 300_000,
+        "A" * 1_000_000,
+        "A=" + "${" * 500_000,
+    ],
+    ids=lambda text: repr(text[:8]),
 )
-def test_what_is_written_in_single_quotes_comes_back(config: dict[str, str]) -> None:
-    text = "".join(f"{name}='{value}'\n" for name, value in config.items())
+def test_no_text_takes_longer_than_it_is_long(text: str) -> None:
+    """A reader that went back for each character would take hours; a slow machine, seconds."""
+    begin = time.process_time()
+    parse(text, {})
+    assert time.process_time() - begin < 60
+
+
+@pytest.mark.parametrize("write", [shlex.quote, in_double_quotes, escaped])
+@given(config=st.dictionaries(NAMES, VALUES))
+def test_what_a_shells_quoting_writes_comes_back(
+    write: Callable[[str], str], config: dict[str, str]
+) -> None:
+    text = "".join(f"{name}={write(value)}\n" for name, value in config.items())
     assert parse(text) == (config, ())
+
+
+def test_what_bash_escapes_comes_back() -> None:
+    values = ["it's", "a b", "$5", "`x`", '"', "a;b&c|d", "(x) [y] {z}", "~ # !", "*?", "\\\\ "]
+    done = subprocess.run(
+        ["bash", "-c", 'printf "%q\\n" "$@"', "bash", *values],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for value, written in zip(values, done.stdout.splitlines(), strict=True):
+        assert parse(f"A={written}") == ({"A": value}, ()), written
 
 
 @pytest.mark.parametrize(

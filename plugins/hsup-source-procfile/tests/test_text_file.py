@@ -31,7 +31,10 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter(content: bytes, text: str
         (b"a: b\r\nc\xff: d", "line 2: must be UTF-8 text, got the byte 0xff"),
         (b"\xef\xbb\xbfa\n\nb\xc3\n", "line 3: must be UTF-8 text, got the byte 0xc3"),
         (b"a: b\nc: d\0\n", "line 2: must be text, got a NUL byte"),
-        ("web: x\n".encode("utf-16-le"), "line 1: must be text, got a NUL byte"),
+        *(
+            ("web: x\n".encode(encoding), "must be UTF-8 text, got UTF-16: save it as UTF-8")
+            for encoding in ("utf-16", "utf-16-le", "utf-16-be")
+        ),
     ],
 )
 def test_what_is_not_text_is_a_fault_with_its_line(content: bytes, message: str) -> None:

@@ -1,0 +1,135 @@
+r"""Read one value of a .env file: its quotes, its backslashes, and its references.
+
+What a shell's own quoting writes is read as a shell reads it (POSIX.1-2017, Shell Command
+Language, 2.2 Quoting): words of quoted parts and of characters after a backslash, side by
+side. In double quotes, `\n`, `\r` and `\t` are control characters besides, as foreman,
+honcho and dotenv have it; a shell writes a backslash as two there, so that nothing of its
+own is lost. Any other value is the text as it stands, to the end of the line or to a
+comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+#: A part of a shell's word. Outside of quotes a shell escapes no letter and no digit: C:\Users is
+#: no word. All repetitions are possessive: no text takes longer than it is long.
+_PART = r"""'[^']*+'|"(?:[^"\\]++|\\[\s\S])*+"|\\[^\nA-Za-z0-9]|[^\s'"\\]++"""
+_WORD = re.compile(rf"(?:{_PART})++", re.ASCII)
+_PARTS = re.compile(_PART, re.ASCII)
+_LINE = re.compile(r"[^\n]*+")
+_COMMENT = re.compile(r"[ \t]#")
+_AFTER_WORD = re.compile(r"[ \t]*+(?:(?<=[ \t])#[^\n]*+)?+(?=\n|\Z)")
+
+_IN_DOUBLE_QUOTES = re.compile(r"\\([\s\S])|[^\\]+")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\n": "", **{char: char for char in '"\\$`'}}
+
+_REFERENCE = re.compile(
+    r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^{}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))"
+)
+
+_CLOSING = {"{": "}", "[": "]"}
+
+
+class Piece(NamedTuple):
+    """A part of a value; `refers` tells whether a reference in it counts in a shell."""
+
+    text: str
+    refers: bool
+
+
+class Value(NamedTuple):
+    """A value, and where it ends in its file.
+
+    `is_quoted` tells whether a shell's quoting was found.
+    """
+
+    pieces: tuple[Piece, ...]
+    end: int
+    is_quoted: bool
+
+    @property
+    def text(self) -> str:
+        """Return the value with its references as they stand."""
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def unclosed(self) -> str:
+        """Return the bracket that a value like JSON begins with, and lacks at its end."""
+        text = self.text
+        opening = text[:1]
+        if self.is_quoted or opening not in _CLOSING or text.endswith(_CLOSING[opening]):
+            return ""
+        return opening
+
+    def references(self) -> Iterator[tuple[str, bool]]:
+        """Yield the name of each reference, and whether it is in braces."""
+        for piece in self.pieces:
+            for match in _REFERENCE.finditer(piece.text if piece.refers else ""):
+                yield match[1] or match[3], match[1] is not None
+
+    def expanded(self, variables: Mapping[str, str]) -> str:
+        """Return the value with each reference replaced, by nothing if it has no value."""
+
+        def replaced(match: re.Match[str]) -> str:
+            name, default = match[1] or match[3], match[2] or ""
+            return variables.get(name) or default
+
+        return "".join(
+            _REFERENCE.sub(replaced, piece.text) if piece.refers else piece.text
+            for piece in self.pieces
+        )
+
+
+class OpenQuote(Exception):
+    """A value has a quote that is not closed, or text after its quotes; `end` is where it is."""
+
+    def __init__(self, end: int) -> None:
+        super().__init__(end)
+        self.end = end
+
+
+def read_value(text: str, start: int) -> Value:
+    """Return the value that begins at `start`, after `=` and blanks. Raises OpenQuote."""
+    line = _LINE.match(text, start)
+    assert line  # it matches anything
+    is_quoted = text.startswith(("'", '"', "\\'", '\\"'), start)
+    if is_quoted or _is_escaped(line[0]):
+        word = _WORD.match(text, start)
+        after = _AFTER_WORD.match(text, word.end()) if word else None
+        if word and after:
+            return Value(tuple(_pieces(word[0])), after.end(), is_quoted=True)
+        if is_quoted:
+            raise OpenQuote(word.end() if word else start)
+    comment = _COMMENT.search(line[0])
+    plain = line[0][: comment.start()] if comment else line[0]
+    return Value((Piece(plain.rstrip(), refers=True),), line.end(), is_quoted=False)
+
+
+def _is_escaped(line: str) -> bool:
+    """Tell whether a value without quotes around it may be one that a shell has escaped."""
+    return "\\" in line and not re.search(r"""(?<!\\)['"]""", line)
+
+
+def _pieces(word: str) -> Iterator[Piece]:
+    for match in _PARTS.finditer(word):
+        part = match[0]
+        if part.startswith("'"):
+            yield Piece(part[1:-1], refers=False)
+        elif part.startswith('"'):
+            yield from _double_quoted(_IN_DOUBLE_QUOTES.finditer(part[1:-1]))
+        elif part.startswith("\\"):
+            yield Piece(part[1:], refers=False)
+        else:
+            yield Piece(part, refers=True)
+
+
+def _double_quoted(matches: Iterable[re.Match[str]]) -> Iterator[Piece]:
+    for match in matches:
+        escaped = match[1]
+        if escaped is None:
+            yield Piece(match[0], refers=True)
+        else:
+            yield Piece(_ESCAPED.get(escaped, match[0]), refers=False)

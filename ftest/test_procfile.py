@@ -191,3 +191,23 @@ def test_lines_as_people_write_them_are_accepted(hsup: Hsup) -> None:
     assert "app[one.1]: first\n" in done.text
     assert "app[two.1]: second\n" in done.text
     assert "app[three-3_x.1]: third\n" in done.text
+
+
+def test_the_files_that_the_user_names_are_run_and_followed(hsup: Hsup) -> None:
+    hsup.procfile(web="echo other")
+    hsup.files({"Procfile.dev": f"web: echo $A $B; exec {hsup.sleep}\n", ".env": "A=usual\n"})
+    hsup.files({"one.env": "A='it'\\''s'\nB=1\n", "two.env": "B=${A}\n"})
+    running = hsup.start("-f", "Procfile.dev", "-e", "one.env,two.env", "--expand-env")
+    running.wait_for("it's it's$")
+    hsup.files({"two.env": "B=2\n"})
+    running.wait_for("it's 2$")
+    assert running.stop() == 0
+
+
+def test_a_procfile_above_is_found_and_its_directory_is_run(hsup: Hsup) -> None:
+    hsup.procfile(web="echo in $(basename $PWD)")
+    (hsup.directory / "lib/sub").mkdir(parents=True)
+    below = hsup.another(hsup.directory / "lib/sub")
+    done = below.call("start", "--oneshot")
+    assert done.status == 0
+    assert f"in {'app' if hsup.has_containers else hsup.directory.name}\n" in done.text

@@ -29,8 +29,10 @@ class Settings(NamedTuple):
     """What the user asked for, as far as plugins need it.
 
     `environ` is hsup's own environment as it was at the start: plugins read
-    their variables from here. `directory` is hsup's working directory, as text: importing
-    pathlib would take a twentieth of the time of `hsup run`.
+    their variables from here. `directory` is the application's directory: hsup's working
+    directory, unless the user named another one. `procfile` and `env_files` are absolute paths
+    of files that the user named, and `expands_env` tells whether references in env files are
+    replaced. Paths are text: importing pathlib would take a twentieth of the time of `hsup run`.
     """
 
     directory: str
@@ -38,6 +40,9 @@ class Settings(NamedTuple):
     app: str | None = None
     control_socket: str | None = None
     logplex_url: str | None = None
+    procfile: str | None = None
+    env_files: tuple[str, ...] = ()
+    expands_env: bool = False
 
 
 class OutputPipes(Protocol):
@@ -354,6 +359,8 @@ class Claim(IntEnum):
     NAMED = 3
     #: A variable has the key to a platform: HEROKU_ACCESS_TOKEN.
     PLATFORM = 4
+    #: An option names what it reads: --procfile.
+    ASKED = 5
 
 
 class SourceFactory(Protocol):

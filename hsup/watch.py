@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Collection
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,6 +54,32 @@ async def directory_changes(
             before, seen = seen, _signature(directory, names)
             if reported is not False or seen != before:
                 yield None
+
+
+async def changes_of(paths: Collection[str]) -> AsyncGenerator[None, None]:
+    """Yield as `directory_changes` does, for files of several directories."""
+    names: dict[str, list[str]] = {}
+    for path in paths:
+        names.setdefault(os.path.dirname(path), []).append(os.path.basename(path))
+    watches = [directory_changes(Path(directory), of) for directory, of in names.items()]
+    for watch in watches:
+        await anext(watch)
+    yield None
+    waiting = {asyncio.ensure_future(anext(watch)): watch for watch in watches}
+    try:
+        while True:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+                watch = waiting.pop(one)
+                waiting[asyncio.ensure_future(anext(watch))] = watch
+            yield None
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for watch in watches:
+            await watch.aclose()
 
 
 def _watch(stack: ExitStack, directory: Path, mask: Mask) -> Inotify | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hsup import watch
-from hsup.watch import directory_changes
+from hsup.watch import changes_of, directory_changes
 
 
 @pytest.fixture(autouse=True)
@@ -178,3 +178,14 @@ async def test_nothing_stays_open_when_the_watch_ends(directory: Path) -> None:
     changes = await watched(directory)
     await changes.aclose()
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+async def test_files_of_several_directories_are_watched(directory: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    changes = changes_of([str(directory / "a"), str(other / "b"), str(directory / "c")])
+    await anext(changes)
+    for path in (directory / "a", other / "b", directory / "c"):
+        path.write_text("1")
+        await anext(changes)
+    await changes.aclose()

@@ -11,10 +11,14 @@ import click
 from hsup.api import Checked
 from hsup.cli.components import Components
 from hsup.cli.options import Options
-from hsup.cli.shared import SharingCommand
+from hsup.cli.shared import CheckedOption, SharingCommand, alternatives
 from hsup.errors import UsageError
+from hsup.model import Fault
+from hsup.numerals import are_digits
 from hsup.plugins.guards import PluginFailed
 from hsup.visible import tell
+
+_FORMATS = ("text", "github")
 
 
 @click.command(
@@ -24,23 +28,55 @@ from hsup.visible import tell
 Examples:
   hsup check                    what `hsup start` would read
   hsup check Procfile
-  hsup check /etc/hsup/new      a control file""",
+  hsup check /etc/hsup/new      a control file
+  hsup check -f Procfile.dev -e dev.env
+  hsup check --strict --format github    in a workflow of GitHub Actions""",
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Let a warning count as a fault.")
+@click.option(
+    "--format",
+    "form",
+    cls=CheckedOption,
+    type=click.Choice(_FORMATS),
+    expected=alternatives(_FORMATS),
+    default="text",
+    show_default=True,
+    help="How faults are printed. github: as annotations of a workflow of GitHub Actions.",
+)
 @click.pass_obj
-def command(outer: Options, /, path: Path | None, **given: Any) -> None:
+def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **given: Any) -> None:
     """Validate a control file or a Procfile, and print every fault and where it is.
 
-    Exits with status 1 if there is a fault; a warning is not a fault.
+    Exits with status 1 if there is a fault; a warning is none, unless --strict is given.
     """
     checked = _check(Components(outer.refined(given)), path)
+    shown = _annotation if form == "github" else _line
     for fault in checked.faults:
-        severity = "warning" if fault.is_warning else "fault"
-        tell(f"{fault.file or checked.what}: {severity}: {fault._replace(file='')}")
-    faults = sum(not fault.is_warning for fault in checked.faults)
-    if faults:
+        tell(shown(fault, fault.file or checked.what))
+    if any(strict or not fault.is_warning for fault in checked.faults):
         sys.exit(1)
-    tell(f"{checked.what}: ok")
+    if form == "text":
+        tell(f"{checked.what}: ok")
+
+
+def _line(fault: Fault, file: str) -> str:
+    severity = "warning" if fault.is_warning else "fault"
+    return f"{file}: {severity}: {fault._replace(file='')}"
+
+
+def _annotation(fault: Fault, file: str) -> str:
+    """Return a fault as a workflow command (GitHub's documentation, Workflow commands)."""
+    severity = "warning" if fault.is_warning else "error"
+    number = fault.place.removeprefix("line ").partition(",")[0]
+    line = f",line={number}" if fault.place.startswith("line ") and are_digits(number) else ""
+    text = str(fault._replace(file=""))
+    return f"::{severity} file={_escaped(file, ',:')}{line}::{_escaped(text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Escape what ends a command or one of its properties: a percent sign and two digits."""
+    return "".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in text)
 
 
 def _check(parts: Components, path: Path | None) -> Checked:

@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from hsup.api import Settings
 from hsup.errors import UsageError
 
 
 def read_settings(
-    *, app: str | None, control_socket: str | None, logplex_url: str | None
+    *,
+    root: str | None = None,
+    procfile: str | None = None,
+    env_files: tuple[str, ...] = (),
+    **given: Any,
 ) -> Settings:
-    """Return the settings that plugins get, with a copy of hsup's environment."""
+    """Return the settings that plugins get, with a copy of hsup's environment.
+
+    `root` is the application's directory; without it, it is that of a Procfile with a path.
+    """
+    here = _current_directory()
+    directory = here
+    if root is not None:
+        directory = os.path.normpath(os.path.join(here, root))
+        _require_directory(directory, root)
+    elif procfile is not None:
+        directory = os.path.normpath(os.path.join(here, os.path.dirname(procfile)))
     return Settings(
-        directory=_current_directory(),
+        directory=directory,
         environ=_environment(),
-        app=app,
-        control_socket=control_socket,
-        logplex_url=logplex_url,
+        procfile=None if procfile is None else os.path.normpath(os.path.join(here, procfile)),
+        env_files=tuple(os.path.normpath(os.path.join(here, path)) for path in env_files),
+        **given,
     )
+
+
+def _require_directory(path: str, given: str) -> None:
+    if not os.path.isdir(path):
+        text = f'--root must be a directory, got "{given}"'
+        raise UsageError(text, hint="name the directory of the application")
 
 
 def variables() -> Iterable[str]:

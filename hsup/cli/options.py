@@ -26,6 +26,10 @@ VARIABLES = frozenset(
         "HSUP_APP",
         "HSUP_DRIVER",
         "HSUP_SOURCE",
+        "HSUP_PROCFILE",
+        "HSUP_ENV_FILE",
+        "HSUP_EXPAND_ENV",
+        "HSUP_ROOT",
         "HSUP_ONESHOT",
         "HSUP_START_NUMBER",
         "HSUP_CONTROL_SOCKET",
@@ -114,10 +118,19 @@ class Options:
     def settings(self) -> Settings:
         """Return the settings that plugins get."""
         return read_settings(
+            root=self._given.get("root"),
+            procfile=self._given.get("procfile"),
+            env_files=self._env_files(),
+            expands_env=bool(self._given.get("expand_env")),
             app=self._given.get("app"),
             control_socket=self._given.get("control_socket"),
             logplex_url=self._given.get("logplex_url"),
         )
+
+    def _env_files(self) -> tuple[str, ...]:
+        """Return the paths of env files; a value may have several, with commas between them."""
+        given = self._given.get("env_files") or ()
+        return tuple(path for value in given for path in value.split(",") if path)
 
 
 #: Directories that a bind would break, and trees in which no mount point can be created.

@@ -79,6 +79,38 @@ SHARED_OPTIONS = (
         "directory if HSUP_CONTROL_DIR is set, procfile if ./Procfile exists]",
     ),
     _Shared(
+        "-f",
+        "--procfile",
+        variable="HSUP_PROCFILE",
+        metavar="FILE",
+        help="Read this Procfile, for example Procfile.dev.  [default: the Procfile here, or in "
+        "the nearest directory above]",
+    ),
+    _Shared(
+        "-e",
+        "--env-file",
+        "--env",
+        "env_files",
+        variable="HSUP_ENV_FILE",
+        multiple=True,
+        metavar="FILE[,FILE]...",
+        help="Read config vars from this file; can be repeated, later files take precedence.  "
+        "[default: the .env beside the Procfile]",
+    ),
+    _Shared(
+        "--expand-env/--no-expand-env",
+        variable="HSUP_EXPAND_ENV",
+        default=None,
+        expected=ON_OR_OFF,
+        help="Replace references such as ${NAME} in env files.",
+    ),
+    _Shared(
+        "--root",
+        variable="HSUP_ROOT",
+        metavar="DIRECTORY",
+        help="The application's directory.  [default: the Procfile's]",
+    ),
+    _Shared(
         "--oneshot/--no-oneshot",
         variable="HSUP_ONESHOT",
         default=None,

@@ -62,3 +62,36 @@ def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(
 @pytest.mark.usefixtures("directory")
 def test_a_source_may_be_named() -> None:
     assert call("check", "--source", "procfile", "Procfile").exit_code == 0
+
+
+def test_with_strict_a_warning_is_a_fault(directory: Path) -> None:
+    (directory / ".env").write_text("A=1\nB\n")
+    assert call("check").exit_code == 0
+    assert call("check", "--strict").exit_code == 1
+
+
+def test_faults_can_be_annotations_of_github(directory: Path) -> None:
+    (directory / "Procfile").write_text("web: ./serve\nnone 100%\n")
+    (directory / "a,b.env").write_text("A\n")
+    (directory / "app.json").write_text("[]")
+    ended = call("check", "--format", "github", "-e", "a,b.env", "-e", str(directory / "c.env"))
+    assert "cannot read" in str(ended.exception)  # a comma separates two files
+    (directory / "a:b.env").write_text("A\n")
+    ended = call("check", "--format", "github", "-e", "a:b.env")
+    assert ended.exit_code == 1
+    assert ended.output.splitlines() == [
+        (
+            "::error file=Procfile,line=2::line 2: "
+            """must be "name: command", got 'none 100%25'"""
+        ),
+        '::warning file=a%3Ab.env,line=1::line 1: has no "=" and is ignored',
+        "::error file=app.json::must be an object, got a list",
+    ]
+
+
+def test_a_check_reads_what_start_would(directory: Path) -> None:
+    (directory / "Procfile.dev").write_text("nonsense\n")
+    assert call("check").exit_code == 0
+    ended = call("check", "-f", "Procfile.dev")
+    assert ended.exit_code == 1
+    assert ended.output.startswith("Procfile.dev: fault: line 1: must be")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hsup.cli.config import read_settings, wants_colour
+from hsup.errors import UsageError
 
 
 def test_settings_have_the_environment_of_the_moment(
@@ -45,6 +46,38 @@ def test_the_directory_is_named_by_the_link_that_led_there(
     monkeypatch.setenv("PWD", str(tmp_path / pwd) if pwd else "relative")
     settings = read_settings(app=None, control_socket=None, logplex_url=None)
     assert settings.directory == str(tmp_path / expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "directory", "procfile"),
+    [
+        ({"procfile": "Procfile.dev"}, "app", "app/Procfile.dev"),
+        ({"procfile": "sub/Procfile"}, "app/sub", "app/sub/Procfile"),
+        ({"procfile": "../Procfile"}, "", "Procfile"),
+        ({"root": "sub"}, "app/sub", None),
+        ({"root": "sub", "procfile": "Procfile.dev"}, "app/sub", "app/Procfile.dev"),
+    ],
+    ids=str,
+)
+def test_files_are_named_from_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    given: dict[str, str],
+    directory: str,
+    procfile: str | None,
+) -> None:
+    (tmp_path / "app/sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "app")
+    monkeypatch.delenv("PWD", raising=False)
+    settings = read_settings(env_files=("a.env", "/b.env"), **given)
+    assert settings.directory == os.path.normpath(tmp_path / directory)
+    assert settings.procfile == (procfile and str(tmp_path / procfile))
+    assert settings.env_files == (str(tmp_path / "app/a.env"), "/b.env")
+
+
+def test_a_root_that_is_no_directory_is_bad_usage() -> None:
+    with pytest.raises(UsageError, match='--root must be a directory, got "/no/such"'):
+        read_settings(root="/no/such")
 
 
 SAY_LOCALE = """

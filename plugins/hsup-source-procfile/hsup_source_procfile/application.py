@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 
+from hsup.api import Settings
 from hsup.errors import SourceError
 from hsup.model import RELEASE_TYPE, Fault, ProcessType
-from hsup_source_procfile import app_json, dotenv_file, procfile
+from hsup_source_procfile import app_json, procfile
 from hsup_source_procfile.text_file import read_text
 
 PROCFILE = "Procfile"
@@ -20,6 +22,40 @@ _Content = TypeVar("_Content")
 
 #: A directory called .env is not a file of config vars, but a virtual environment.
 _ABSENT = (FileNotFoundError, IsADirectoryError)
+
+
+class Files(NamedTuple):
+    """The paths of an application's files.
+
+    `env` are those of the user, in the order in which they take precedence; without any, the
+    .env in the directory is read if it is there. `environ` are the variables by which
+    references in them are replaced, None if they are to stay.
+    """
+
+    directory: str
+    procfile: str
+    env: tuple[str, ...] = ()
+    environ: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Files:
+        """Return the files that the settings ask for."""
+        return cls(
+            directory=settings.directory,
+            procfile=settings.procfile or os.path.join(settings.directory, PROCFILE),
+            env=settings.env_files,
+            environ=settings.environ if settings.expands_env else None,
+        )
+
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths of all files that count, whether or not they are there."""
+        env = self.env or (os.path.join(self.directory, ENV),)
+        return (self.procfile, *env, os.path.join(self.directory, APP_JSON))
+
+    def name(self, path: str) -> str:
+        """Return what a message calls a file: its path from the directory, if it is below."""
+        relative = os.path.relpath(path, self.directory)
+        return path if relative.startswith("../") else relative
 
 
 class Application(NamedTuple):
@@ -47,16 +83,15 @@ class Application(NamedTuple):
         )
 
 
-def read_application(directory: str) -> Application:
-    """Read the three files; .env and app.json may be missing.
+def read_application(files: Files) -> Application:
+    """Read the files; .env and app.json may be missing.
 
     Raises SourceError if a file cannot be read.
     """
-    processes, procfile_faults = read_procfile(os.path.join(directory, PROCFILE))
-    no_config: dict[str, str] = {}
-    config, env_faults = _read(os.path.join(directory, ENV), dotenv_file.parse, no_config, _ABSENT)
+    processes, procfile_faults = read_procfile(files.procfile)
+    config, env_faults = _read_config(files)
     app, app_faults = _read(
-        os.path.join(directory, APP_JSON), app_json.parse, app_json.AppJson(), _ABSENT
+        os.path.join(files.directory, APP_JSON), app_json.parse, app_json.AppJson(), _ABSENT
     )
     unused = app_json.unused_quantities(app, [process.name for process in processes])
     return Application(
@@ -64,11 +99,30 @@ def read_application(directory: str) -> Application:
         config=config,
         processes=tuple(_scaled(process, app) for process in processes),
         faults={
-            PROCFILE: procfile_faults,
-            ENV: env_faults,
+            files.name(files.procfile): procfile_faults,
+            **env_faults,
             APP_JSON: (*app_faults, *unused),
         },
     )
+
+
+def _read_config(files: Files) -> tuple[dict[str, str], dict[str, Faults]]:
+    """Return the config vars of the env files, and the faults of each by its name."""
+    config: dict[str, str] = {}
+    faults: dict[str, Faults] = {}
+    nothing: dict[str, str] = {}
+    for path in files.env or (os.path.join(files.directory, ENV),):
+        parse = partial(_parse_env, files, config)
+        more, its_faults = _read(path, parse, nothing, () if files.env else _ABSENT)
+        config = {**config, **more}
+        faults[files.name(path)] = its_faults
+    return config, faults
+
+
+def _parse_env(files: Files, config: Mapping[str, str], text: str) -> tuple[dict[str, str], Faults]:
+    from hsup_source_procfile import dotenv_file  # not every application has such a file
+
+    return dotenv_file.parse(text, None if files.environ is None else {**files.environ, **config})
 
 
 def read_procfile(path: str) -> tuple[tuple[ProcessType, ...], Faults]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hsup.api import Checked, Settings
-from hsup_source_procfile.application import PROCFILE, read_application, read_procfile
+from hsup_source_procfile.application import PROCFILE, Files, read_application, read_procfile
 
 
 def check(path: Path | None, settings: Settings) -> Checked | None:
@@ -15,13 +15,16 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     a file is validated by itself. Returns None for a file whose name is not that
     of a Procfile. Raises SourceError.
     """
-    named = Path(settings.directory, path or "")
+    if path is None:
+        files = Files.of(settings)
+        what = files.name(files.procfile)
+        return Checked(what=what, faults=read_application(files).faults_seen_from(what))
+    named = Path(settings.directory, path)
     if named.is_dir():
-        if path is not None and not (named / PROCFILE).is_file():
+        if not (named / PROCFILE).is_file():
             return None
-        faults = read_application(str(named)).faults_seen_from(PROCFILE)
-        if path is None:
-            return Checked(what=PROCFILE, faults=faults)
+        files = Files(directory=str(named), procfile=str(named / PROCFILE))
+        faults = read_application(files).faults_seen_from(PROCFILE)
         faults = tuple(one._replace(file=one.file and str(path / one.file)) for one in faults)
         return Checked(what=str(path / PROCFILE), faults=faults)
     if not _is_procfile(named.name):

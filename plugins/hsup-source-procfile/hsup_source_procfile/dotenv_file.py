@@ -63,8 +63,8 @@ def _read(
             problem = line.problem or 'has no "=" and is ignored'
             yield Fault(place=place, problem=problem, is_warning=not line.problem)
             continue
-        if problem := variable_problem(line.name):
-            yield Fault(place=place, problem=f"a name {problem}")
+        if name_problem := variable_problem(line.name):
+            yield Fault(place=place, problem=f"a name {name_problem}")
             continue
         for warning in _warnings(line.name, line.value, numbers, is_expanded=environ is not None):
             yield Fault(place=place, problem=warning, is_warning=True)

@@ -16,26 +16,58 @@ if TYPE_CHECKING:
 
 
 class ProcfileSourceFactory:
-    """Makes the source for the Procfile in the current directory."""
+    """Makes the source for a Procfile."""
 
     remedy = 'write a Procfile here, with a line like "web: command"'
 
     def applies(self, settings: Settings) -> Claim:
-        """Return `Claim.FOUND` if there is a Procfile in the current directory."""
-        is_here = os.path.isfile(os.path.join(settings.directory, "Procfile"))
-        return Claim.FOUND if is_here else Claim.NONE
+        """Return `ASKED` if the user named a Procfile, `FOUND` if one is here or above."""
+        if settings.procfile is not None:
+            return Claim.ASKED
+        return Claim.FOUND if _found(settings) else Claim.NONE
 
     def create(self, settings: Settings) -> Source:
         """Make the source, whose `fetch` raises SourceError if there is no Procfile."""
         from hsup_source_procfile.source import ProcfileSource
 
-        return ProcfileSource(settings)
+        return ProcfileSource(_at_procfile(settings))
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
         """Validate a Procfile, or a directory with one; see `checking.check`."""
         from hsup_source_procfile.checking import check
 
-        return check(path, settings)
+        return check(path, _at_procfile(settings))
+
+
+def _at_procfile(settings: Settings) -> Settings:
+    """Return the settings with the directory of the nearest Procfile."""
+    path = None if settings.procfile else _found(settings)
+    return settings._replace(directory=os.path.dirname(path)) if path else settings
+
+
+def _found(settings: Settings) -> str | None:
+    """Return the path of the Procfile here, or of the nearest one above; None without one.
+
+    Above, those of other users do not count: their commands would be run as this user.
+    """
+    directory = settings.directory
+    while True:
+        path = os.path.join(directory, "Procfile")
+        if os.path.isfile(path) and (directory == settings.directory or _is_trusted(path)):
+            return path
+        if (above := os.path.dirname(directory)) == directory:
+            return None
+        directory = above
+
+
+def _is_trusted(path: str) -> bool:
+    """Tell whether only root and this user can have written a Procfile."""
+    owners = {0, os.geteuid()}
+    for one in (path, os.path.dirname(path)):
+        status = os.stat(one)
+        if status.st_uid not in owners or status.st_mode & 0o002:
+            return False
+    return True
 
 
 @hookimpl

@@ -9,17 +9,11 @@ from hsup.api import Fetched, Settings
 from hsup.errors import InvalidRelease, SourceError
 from hsup.model import Release, Slug
 from hsup.validation import line_problem
-from hsup_source_procfile.application import (
-    APP_JSON,
-    ENV,
-    PROCFILE,
-    Application,
-    read_application,
-)
+from hsup_source_procfile.application import Application, Files, read_application
 
 
 class ProcfileSource:
-    """The source for the application in the current directory."""
+    """The source for the application in a directory."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -37,7 +31,7 @@ class ProcfileSource:
         opened = _opened(directory)
         unneeded: int | None = opened
         try:
-            application = read_application(directory)
+            application = read_application(Files.of(self._settings._replace(directory=directory)))
             faulty_file = application.faulty_file
             if faulty_file is not None:
                 return Fetched(release=self._accepted, rejected=_rejected(application, faulty_file))
@@ -52,13 +46,13 @@ class ProcfileSource:
         """Keep the release that runs, outside of its directory. Raises SourceError."""
         from hsup_source_procfile import kept
 
-        kept.keep(release, self._settings.directory, self._settings.environ)
+        kept.keep(release, self._of(), self._settings.environ)
 
     def kept(self) -> Release | None:
         """Return the release that ran last here, with the current directory as its slug."""
         from hsup_source_procfile import kept
 
-        release = kept.kept(self._settings.directory, self._settings.environ)
+        release = kept.kept(self._of(), self._settings.environ)
         if release is None:
             return None
         directory = os.path.realpath(self._settings.directory)
@@ -68,13 +62,15 @@ class ProcfileSource:
         return release._replace(slug=_slug(directory, opened))
 
     def changes(self) -> AsyncGenerator[None, None]:
-        """Yield once at the start, and whenever one of the three files may have changed."""
+        """Yield once at the start, and whenever one of the files may have changed."""
         # Not at the top: only watching needs asyncio.
-        from pathlib import Path
+        from hsup.watch import changes_of
 
-        from hsup.watch import directory_changes
+        return changes_of(Files.of(self._settings).paths())
 
-        return directory_changes(Path(self._settings.directory), (PROCFILE, ENV, APP_JSON))
+    def _of(self) -> str:
+        """Return what a release is kept under: the directory, or a Procfile of another name."""
+        return self._settings.procfile or self._settings.directory
 
     def _release(self, application: Application, slug: Slug) -> Release:
         """Return the last accepted release if its content is the same, else the next version."""

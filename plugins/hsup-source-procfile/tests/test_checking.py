@@ -19,13 +19,13 @@ def faults_of(checked: Checked | None) -> list[str]:
 
 
 def test_without_a_path_all_three_files_are_validated(tmp_path: Path, settings: Settings) -> None:
-    (tmp_path / "Procfile").write_text("web ./serve\nworker\n")
+    (tmp_path / "Procfile").write_text("web:./serve\nworker\n")
     (tmp_path / ".env").write_text("A=1\n=2\n")
     (tmp_path / "app.json").write_text('{"formation": {"web": {"quantity": -1}}}')
     checked = check(None, settings)
     assert checked.what == "Procfile"
     assert faults_of(checked) == [
-        'line 1: newer platforms (Cloud Native Buildpacks) need a colon after "web"',
+        'line 1: classic Heroku needs a space after "web:"',
         """line 2: must be "name: command", got 'worker'""",
         ".env line 2: must be KEY=value, with every quote closed",
         'app.json, "quantity" of "web": must be a whole number, 0 or more, got -1',

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,45 @@ def test_a_directory_called_procfile_is_none(
 ) -> None:
     (tmp_path / "Procfile").mkdir()
     assert factory.applies(settings) is Claim.NONE
+
+
+def test_a_procfile_that_is_named_counts_more_than_any_variable(
+    factory: SourceFactory, settings: Settings
+) -> None:
+    assert factory.applies(settings._replace(procfile="/x/Procfile.dev")) is Claim.ASKED
+
+
+def test_the_nearest_procfile_above_is_found(
+    tmp_path: Path, factory: SourceFactory, settings: Settings
+) -> None:
+    (tmp_path / "app/lib/sub").mkdir(parents=True)
+    (tmp_path / "Procfile").write_text("web: ./far\n")
+    (tmp_path / "app/Procfile").write_text("web: ./near\n")
+    below = settings._replace(directory=str(tmp_path / "app/lib/sub"))
+    assert factory.applies(below) is Claim.FOUND
+    release = factory.create(below).fetch().release
+    assert release is not None
+    assert release.slug is not None
+    assert (release.app, release.slug.location) == ("app", str(tmp_path / "app"))
+    assert [str(one.command) for one in release.processes] == ["./near"]
+    assert factory.check(None, below) is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", ["Procfile", "."])
+@pytest.mark.parametrize("way", ["owned by another user", "writable by all"])
+def test_one_above_that_another_user_may_have_written_is_not(
+    tmp_path: Path, factory: SourceFactory, settings: Settings, what: str, way: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "Procfile").write_text("web: ./serve\n")
+    if way == "writable by all":
+        (tmp_path / what).chmod(0o777)
+    else:
+        os.chown(tmp_path / what, 65534, 65534)
+    below = settings._replace(directory=str(tmp_path / "sub"))
+    assert factory.applies(below) is Claim.NONE
+    assert factory.applies(settings) is Claim.FOUND  # in the directory itself it is
 
 
 def test_it_makes_a_source_of_the_directory(

@@ -99,13 +99,13 @@ def test_the_version_counts_contents(directory: Path, source: ProcfileSource) ->
 def test_warnings_name_their_file_and_keep_nothing_from_running(
     directory: Path, source: ProcfileSource
 ) -> None:
-    (directory / "Procfile").write_text("web ./serve\n")
+    (directory / "Procfile").write_text("web:./serve\n")
     (directory / ".env").write_text("A\n")
     (directory / "app.json").write_text('{"formation": {"clock": {"quantity": 1}}}')
     fetched = source.fetch()
     assert fetched.release is not None
     assert fetched.warnings == (
-        'Procfile line 1: newer platforms (Cloud Native Buildpacks) need a colon after "web"',
+        'Procfile line 1: classic Heroku needs a space after "web:"',
         '.env line 1: has no "=" and is ignored',
         'app.json, "quantity" of "clock": is ignored: the Procfile has no such process type',
     )
@@ -162,7 +162,7 @@ def test_a_rejection_names_the_file_at_fault(
 def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(
     directory: Path, source: ProcfileSource
 ) -> None:
-    (directory / "Procfile").write_text("web ./serve\nworker\n")
+    (directory / "Procfile").write_text("web:./serve\nworker\n")
     (directory / ".env").write_text("=x\n")
     rejected = source.fetch().rejected
     places = [(fault.file, fault.place) for fault in rejected.faults]
@@ -343,3 +343,80 @@ def test_a_directory_that_is_gone_is_an_error(directory: Path, source: ProcfileS
     directory.rename(directory.with_name("moved"))
     with pytest.raises(SourceError, match=f"cannot read {directory}: No such file"):
         source.fetch()
+
+
+class TestFilesThatTheUserNamed:
+    def test_another_procfile_is_run_in_the_applications_directory(self, directory: Path) -> None:
+        (directory / "Procfile.dev").write_text("web: ./watch\n")
+        source = ProcfileSource(
+            Settings(str(directory), environ={}, procfile=str(directory / "Procfile.dev"))
+        )
+        release = source.fetch().release
+        assert release is not None
+        assert release.slug == Slug(location=str(directory), inode=inode_of(directory))
+        assert [str(one.command) for one in release.processes] == ["./watch"]
+
+    def test_its_faults_are_told_with_its_name(self, directory: Path) -> None:
+        (directory / "Procfile.dev").write_text("nonsense\n")
+        named = str(directory / "Procfile.dev")
+        rejected = ProcfileSource(Settings(str(directory), {}, procfile=named)).fetch().rejected
+        assert "cannot read Procfile.dev: line 1" in str(rejected)
+
+    def test_later_env_files_take_precedence_and_the_usual_one_is_not_read(
+        self, directory: Path, tmp_path: Path
+    ) -> None:
+        (directory / ".env").write_text("A=usual\nD=usual\n")
+        (directory / "one.env").write_text("A=one\nB=one\n")
+        (tmp_path / "two.env").write_text("B=two\nC=two\nnonsense\n")
+        files = (str(directory / "one.env"), str(tmp_path / "two.env"))
+        fetched = ProcfileSource(Settings(str(directory), {}, env_files=files)).fetch()
+        assert fetched.release is not None
+        assert fetched.release.config == {"A": "one", "B": "two", "C": "two"}
+        assert fetched.warnings == (f'{files[1]} line 3: has no "=" and is ignored',)
+
+    def test_an_env_file_that_is_not_there_is_an_error(self, directory: Path) -> None:
+        settings = Settings(str(directory), {}, env_files=(str(directory / "no.env"),))
+        with pytest.raises(SourceError, match=r"cannot read .*/no.env: No such file"):
+            ProcfileSource(settings).fetch()
+
+    def test_references_are_replaced_if_that_is_asked_for(self, directory: Path) -> None:
+        (directory / "one.env").write_text("A=1$HOME\n")
+        (directory / "two.env").write_text("B=${A}/2\n")
+        files = (str(directory / "one.env"), str(directory / "two.env"))
+        settings = Settings(str(directory), {"HOME": "/h"}, env_files=files, expands_env=True)
+        release = ProcfileSource(settings).fetch().release
+        assert release is not None
+        assert release.config == {"A": "1/h", "B": "1/h/2"}
+
+    def test_each_of_them_is_watched(self, directory: Path, tmp_path: Path) -> None:
+        (directory / "Procfile.dev").write_text("web: ./watch\n")
+        (tmp_path / "two.env").write_text("A=1\n")
+        settings = Settings(
+            str(directory),
+            {},
+            procfile=str(directory / "Procfile.dev"),
+            env_files=(str(tmp_path / "two.env"),),
+        )
+
+        async def edit() -> None:
+            changes = ProcfileSource(settings).changes()
+            async with asyncio.timeout(LONG_ENOUGH_SECONDS):
+                await anext(changes)
+                for path in (directory / "Procfile.dev", tmp_path / "two.env"):
+                    path.write_text("web: x\n")
+                    await anext(changes)
+            await changes.aclose()
+
+        asyncio.run(edit())
+
+    def test_what_ran_is_kept_for_each_procfile(self, directory: Path, tmp_path: Path) -> None:
+        (directory / "Procfile.dev").write_text("web: ./watch\n")
+        settings = Settings(str(directory), {"HSUP_PROCFILE_DIR": str(tmp_path / "kept")})
+        dev = settings._replace(procfile=str(directory / "Procfile.dev"))
+        for one in (settings, dev):
+            source = ProcfileSource(one)
+            release = source.fetch().release
+            assert release is not None
+            source.keep(release)
+        kept = [ProcfileSource(one).kept() for one in (settings, dev)]
+        assert [str(one and one.processes[0].command) for one in kept] == ["./serve", "./watch"]

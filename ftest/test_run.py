@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from ftest.program import Hsup
+from ftest.program import Hsup, process
 
 #: What a dyno may see beside its config vars, and what bash adds by itself.
 PASSED = {"PATH", "HOME", "USER", "SHELL", "LANG", "TERM", "TMPDIR", "TZ", "DYNO", "PORT"}
@@ -72,11 +72,45 @@ def test_no_variable_of_hsup_leaks(hsup: Hsup) -> None:
         "LD_LIBRARY_PATH": "/s3cret",
         "CONTROL_DIR": "/s3cret",
     }
-    done = hsup.call("--source", "procfile", "run", "--", "env", env=secrets)
+    done = hsup.call("--source", "procfile", "run", "--clean-env", "--", "env", env=secrets)
     assert done.status == 0
     assert "s3cret" not in done.text
     names = {line.split("=", 1)[0] for line in done.text.splitlines()}
     assert {name for name in names if not name.startswith("LC_")} <= PASSED | BASH
+
+
+@pytest.mark.parametrize("way", ["procfile", "control file"])
+def test_the_callers_variables_reach_what_runs_where_its_procfile_is(hsup: Hsup, way: str) -> None:
+    if way == "control file":
+        hsup.release(Processes=[process("one", "true")])
+    theirs = {"GREETING": "hello", "FORCE_COLOR": "1", "NOTIFY_SOCKET": "/x", "HEROKU_API_KEY": "x"}
+    seen = hsup.call("run", "--", "env", env=theirs).text.splitlines()
+    runs_in_place = way == "procfile" and not hsup.has_containers
+    wanted = {"GREETING=hello", "FORCE_COLOR=1"}
+    assert wanted & {*seen} == (wanted if runs_in_place else set())
+    assert not [line for line in seen if line.startswith(("NOTIFY_", "HEROKU_API", "HSUP_PROC"))]
+
+
+def test_config_vars_outweigh_the_callers_variables(hsup: Hsup) -> None:
+    hsup.files({".env": "GREETING=of the application\n"})
+    done = hsup.call("run", "echo $GREETING", env={"GREETING": "hello"})
+    assert done.text == "of the application\n"
+
+
+@pytest.mark.simple_only("a container has an environment of its own")
+def test_python_prints_at_once_where_hsup_relays_it(hsup: Hsup) -> None:
+    hsup.procfile(one='echo "unbuffered: $PYTHONUNBUFFERED"')
+    assert "]: unbuffered: 1\n" in hsup.call("start", "--oneshot").text
+    assert hsup.call("run", "one").text == "unbuffered: \n"
+
+
+def test_variables_are_passed_on_by_name_or_pattern(hsup: Hsup) -> None:
+    hsup.release(Processes=[process("one", "true")])
+    theirs = {"AWS_KEY": "1", "AWS_NAME": "2", "OTHER": "3", "NEITHER": "4", "HSUP_X": "5"}
+    words = ("run", "--pass-env", "AWS_*,OTHER", "--pass-env", "HSUP_*", "--", "env")
+    seen = hsup.call(*words, env=theirs).text.splitlines()
+    assert {"AWS_KEY=1", "AWS_NAME=2", "OTHER=3"} <= {*seen}
+    assert not {"NEITHER=4", "HSUP_X=5"} & {*seen}
 
 
 @pytest.mark.simple_only("a container has a home and a PATH of its own")
@@ -245,7 +279,7 @@ def test_the_callers_streams_block_as_before_whatever_the_program_did_to_them(
     streams = [*os.pipe(), *os.pipe()]
     given = (streams[0], streams[3], streams[3])
     try:
-        code = f"{UNBLOCK}; print('done', flush=True)"
+        code = f"{UNBLOCK}; os.write(1, b'done\\n')"
         if how != "ends":
             code += "; import time; time.sleep(1000)"
         words = hsup.words("--grace", "0", "run", "--", hsup.python, "-c", code)

@@ -9,12 +9,12 @@ from hsup.model import Command, DynoSpec
 
 
 def environment(spec: DynoSpec) -> dict[str, str]:
-    """Return the variables of a dyno: the release's config, then metadata, PORT and DYNO.
+    """Return the variables of a dyno: what is passed on, config, metadata, PORT and DYNO.
 
-    Config vars cannot override the others. A driver adds defaults such as PATH and
-    HOME, which all of these override.
+    Each overrides those before it. A driver adds defaults such as PATH and HOME, which all of
+    these override.
     """
-    variables = {**spec.config, **spec.metadata}
+    variables = {**spec.passed, **spec.config, **spec.metadata}
     if spec.port is not None:
         variables["PORT"] = str(spec.port)
     variables["DYNO"] = str(spec.name)

@@ -158,7 +158,8 @@ class DynoSpec(NamedTuple):
     """All that a driver needs to start one dyno.
 
     `port` is None if the release sets PORT itself. `metadata` are the platform's
-    variables, empty unless the user asks for them. `author` is the release's.
+    variables, empty unless the user asks for them. `author` is the release's. `passed` are
+    variables of hsup's caller, which all others override.
     """
 
     name: DynoName
@@ -173,6 +174,7 @@ class DynoSpec(NamedTuple):
     size: str | None = None
     metadata: Mapping[str, str] = _NO_VARIABLES
     author: Author | None = None
+    passed: Mapping[str, str] = _NO_VARIABLES
 
     def runs_like(self, other: "DynoSpec") -> bool:
         """Tell whether a dyno of this spec can keep running as a dyno of the other.

@@ -14,6 +14,7 @@ from hsup.api import (
     Driver,
     Fetched,
     FetchesSlugs,
+    IgnoresSlugs,
     LogSink,
     Service,
     Settings,
@@ -35,6 +36,7 @@ from hsup.plugins.guards import (
     create_sink,
 )
 from hsup.plugins.manager import PluginManager, Registered
+from hsup.supervision.passing import Passing
 from hsup.visible import say_at_once, warn, warn_of
 
 _Factory = TypeVar("_Factory")
@@ -67,6 +69,16 @@ class Components:
         """Create the chosen source, else the one with the strongest claim; return its name too."""
         name = self.source_name()
         return name, self.source_factory(name).create(self.settings)
+
+    def passing(self, driver: Driver, *, relayed: bool = False) -> Passing:
+        """Return what dynos get of the caller's environment; see `Passing`."""
+        in_place = isinstance(driver, IgnoresSlugs) and driver.ignores_slugs
+        return Passing(
+            environ=self.settings.environ,
+            patterns=self.options.passed_names,
+            in_place=in_place and not self.options.has_clean_environment,
+            relayed=relayed,
+        )
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
         """Return the factory of a source. Raises PluginError if it is not installed."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hsup.api import RunsForeground
+from hsup.api import Driver, RunsForeground
 from hsup.cli.components import Components, closing, sweep
 from hsup.cli.options import Options
 from hsup.descriptors import allow_many, require_least
@@ -29,7 +29,7 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
     release = parts.current_release()
     driver = parts.driver()
     allow_many()
-    spec = _spec(release, words, options)
+    spec = _spec(release, words, parts, driver)
     if warning := catalogue.ignored_slug(options.driver, driver, release):
         warn(warning)
     if not isinstance(driver, RunsForeground):
@@ -73,7 +73,8 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpec:
+def _spec(release: Release, words: tuple[str, ...], parts: Components, driver: Driver) -> DynoSpec:
+    options = parts.options
     name = one_off_name("run")
     if options.start_number is not None:
         name = DynoName("run", options.start_number)
@@ -89,4 +90,5 @@ def _spec(release: Release, words: tuple[str, ...], options: Options) -> DynoSpe
         size=options.size,
         binds=options.binds,
         has_metadata=options.has_metadata,
+        passing=parts.passing(driver),
     )

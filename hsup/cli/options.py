@@ -30,6 +30,8 @@ VARIABLES = frozenset(
         "HSUP_ENV_FILE",
         "HSUP_EXPAND_ENV",
         "HSUP_ROOT",
+        "HSUP_CLEAN_ENV",
+        "HSUP_PASS_ENV",
         "HSUP_ONESHOT",
         "HSUP_START_NUMBER",
         "HSUP_CONTROL_SOCKET",
@@ -45,6 +47,10 @@ VARIABLES = frozenset(
 )
 
 
+#: Options that can be given several times.
+_REPEATED = ("binds", "pass_env")
+
+
 class Options:
     """The values of the shared options, given before or after the command."""
 
@@ -52,10 +58,12 @@ class Options:
         self._given = dict(given)
 
     def refined(self, given: Mapping[str, Any]) -> Options:
-        """Return these options overridden by those after the command; binds add up."""
+        """Return these options overridden by those after the command; what repeats adds up."""
         after = {name: value for name, value in given.items() if value not in (None, ())}
-        binds = (*(self._given.get("binds") or ()), *(after.get("binds") or ()))
-        return Options({**self._given, **after, "binds": binds})
+        added = {
+            name: (*(self._given.get(name) or ()), *(after.get(name) or ())) for name in _REPEATED
+        }
+        return Options({**self._given, **after, **added})
 
     @property
     def driver(self) -> str:
@@ -126,6 +134,17 @@ class Options:
             control_socket=self._given.get("control_socket"),
             logplex_url=self._given.get("logplex_url"),
         )
+
+    @property
+    def has_clean_environment(self) -> bool:
+        """Tell whether dynos get nothing of the caller's environment."""
+        return bool(self._given.get("clean_env"))
+
+    @property
+    def passed_names(self) -> tuple[str, ...]:
+        """Return the names, or patterns of them, of variables that dynos get."""
+        given = self._given.get("pass_env") or ()
+        return tuple(name for value in given for name in value.split(",") if name)
 
     def _env_files(self) -> tuple[str, ...]:
         """Return the paths of env files; a value may have several, with commas between them."""

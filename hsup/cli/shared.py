@@ -105,6 +105,22 @@ SHARED_OPTIONS = (
         help="Replace references such as ${NAME} in env files.",
     ),
     _Shared(
+        "--clean-env/--no-clean-env",
+        variable="HSUP_CLEAN_ENV",
+        default=None,
+        expected=ON_OR_OFF,
+        help="Keep the caller's environment from dynos that run where the Procfile is; all "
+        "others never get it.",
+    ),
+    _Shared(
+        "--pass-env",
+        "pass_env",
+        variable="HSUP_PASS_ENV",
+        multiple=True,
+        metavar="NAME[,NAME]...",
+        help="Pass a variable of the caller on to dynos, or several: AWS_*; can be repeated.",
+    ),
+    _Shared(
         "--root",
         variable="HSUP_ROOT",
         metavar="DIRECTORY",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hsup.model import Bind, Command, DynoName, DynoSpec, Release
+from hsup.supervision.passing import Passing
 
 
 def dyno_spec(
@@ -16,6 +17,7 @@ def dyno_spec(
     size: str | None = None,
     binds: tuple[Bind, ...] = (),
     has_metadata: bool = False,
+    passing: Passing | None = None,
 ) -> DynoSpec:
     """Return what a driver needs to run a command as a dyno of a release."""
     return DynoSpec(
@@ -31,6 +33,7 @@ def dyno_spec(
         release_version=release.version,
         metadata=_metadata(release, name) if has_metadata else {},
         author=release.author,
+        passed=passing.variables(release) if passing else {},
     )
 
 

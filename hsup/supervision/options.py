@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hsup.model import Bind
 from hsup.supervision.formation import ScaleRequest
+from hsup.supervision.passing import Passing
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
 
 
@@ -16,7 +17,8 @@ class SupervisorOptions:
     `one_shot` ends it when every dyno has ended once. `stays` keeps it running
     when nothing is left to run, or when not even a first release can run. If
     `follows_formation` is set, it also keeps running without dynos, since the
-    formation may change. `has_metadata` gives dynos the platform's variables.
+    formation may change. `has_metadata` gives dynos the platform's variables, and `passing`
+    those of hsup's caller.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -25,6 +27,7 @@ class SupervisorOptions:
     asked: ScaleRequest
     binds: tuple[Bind, ...] = ()
     has_metadata: bool = False
+    passing: Passing = field(default_factory=Passing)
     one_shot: bool = False
     stays: bool = False
     follows_formation: bool = False

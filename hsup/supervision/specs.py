@@ -57,4 +57,5 @@ class SpecMaker:
             size=options.asked.size_of(process),
             binds=options.binds,
             has_metadata=options.has_metadata,
+            passing=options.passing,
         )

@@ -1,0 +1,56 @@
+"""Decide which variables of hsup's caller a dyno gets, beneath those of its release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from hsup.model import Release
+
+#: hsup's own variables and keys, and what is meant for hsup alone: by the service manager
+#: (man 3 sd_notify, sd_listen_fds; man 5 systemd.exec), and by the shell that started it.
+_OWN_PREFIX = "HSUP_"
+_OWN = frozenset(
+    {
+        *("HEROKU_ACCESS_TOKEN", "HEROKU_API_KEY", "HEROKU_API_URL", "_HSUP_COMPLETE"),
+        *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "MAINPID", "INVOCATION_ID"),
+        *("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "JOURNAL_STREAM"),
+        *("PWD", "OLDPWD", "SHLVL", "_"),
+    }
+)
+
+
+class Passing(NamedTuple):
+    """What is passed on of the environment of hsup's caller.
+
+    `patterns` are names, in which `*` stands for any characters. If `in_place` is set, the
+    driver runs commands in the directory that a release was read from, as a developer would:
+    all variables are passed on then. With `relayed`, hsup passes their output on, so that
+    Python should not buffer it, as it does for a pipe.
+    """
+
+    environ: Mapping[str, str] = MappingProxyType({})
+    patterns: tuple[str, ...] = ()
+    in_place: bool = False
+    relayed: bool = False
+
+    def variables(self, release: Release) -> dict[str, str]:
+        """Return what the dynos of a release get, hsup's own variables never."""
+        is_read_from = release.slug is not None and release.slug.inode is not None
+        if self.in_place and is_read_from:
+            theirs = {name: v for name, v in self.environ.items() if not _is_own(name)}
+            return {"PYTHONUNBUFFERED": "1", **theirs} if self.relayed else theirs
+        if not self.patterns:
+            return {}
+        from fnmatch import fnmatchcase  # slow to import, rarely needed
+
+        return {
+            name: value
+            for name, value in self.environ.items()
+            if not _is_own(name) and any(fnmatchcase(name, one) for one in self.patterns)
+        }
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN or name.startswith(_OWN_PREFIX)

@@ -40,6 +40,7 @@ from hsup.supervision.failure import LastFailure
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.keeping import Keeper
 from hsup.supervision.options import SupervisorOptions
+from hsup.supervision.pinning import Pins
 from hsup.supervision.ports import Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.threads import in_thread
@@ -91,6 +92,7 @@ class Rollout:
         self._fleet = fleet
         self._ports = ports
         self._specs = SpecMaker(options, ports, self._say)
+        self._pins = Pins(options.digest_of)
         self._failure = LastFailure(options.retry, asyncio.get_running_loop().time)
         self._keeper = Keeper(source, self._say)
         self._running: Release | None = None
@@ -142,7 +144,7 @@ class Rollout:
             return
         try:
             with _as_hsup_error(scaled):
-                specs = self._specs.specs(scaled)
+                specs = self._specs.specs(self._pins.pinned(scaled))
         except HsupError as error:
             self._around.tell(ReleaseRejected(error=error, running=running.version))
         else:
@@ -220,12 +222,13 @@ class Rollout:
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
         await self.builder.build(release)
+        await self._pins.note(release, self._running)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):
             await self._release_phase(release)
             self._passed = release
         with self._ports.all_or_none():
-            specs = self._specs.specs(release)
+            specs = self._specs.specs(self._pins.pinned(release))
             if is_first:
                 await self._keep_only(specs.values())
         return _Prepared(release=release, specs=specs)
@@ -241,7 +244,7 @@ class Rollout:
         await self._keeper.keep(release)
 
     async def _release_phase(self, release: Release) -> None:
-        if (spec := self._specs.release_phase(release)) is None:
+        if (spec := self._specs.release_phase(self._pins.pinned(release))) is None:
             return
         try:
             async with asyncio.timeout(RELEASE_PHASE_SECONDS):

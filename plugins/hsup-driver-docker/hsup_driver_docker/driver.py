@@ -108,7 +108,7 @@ class DockerDriver:
         kept = {release.version, self._running_version}  # the new release may fail
         with self._turn:
             self._known = {key: one for key, one in self._known.items() if key[1] in kept}
-            self._known[wanted, release.version] = image
+            self._known[_key(wanted, release.version)] = image
 
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
@@ -299,7 +299,7 @@ class DockerDriver:
     def _image(self, spec: DynoSpec) -> Image:
         """Return the image of a dyno; blocks while it is built again."""
         wanted = Wanted(spec.app, spec.slug, spec.stack, spec.author)
-        key = (wanted, spec.release_version)
+        key = _key(wanted, spec.release_version)
         with self._turn:
             if key not in self._known:
                 self._known[key] = self._images.obtain(wanted, spec.release_version, self._owner)
@@ -341,3 +341,9 @@ def _discard(launched: Launched | None) -> None:
     if launched is not None:
         launched.stream.socket.close()
         launched.handle.remove()
+
+
+def _key(wanted: Wanted, version: int) -> tuple[Wanted, int]:
+    """Return what an image is known by: the checksum of a slug may be known after the build."""
+    slug = wanted.slug
+    return wanted._replace(slug=slug and slug._replace(checksum=None)), version

@@ -101,8 +101,8 @@ class LibcontainerDriver:
             if process.size:
                 self.check_size(process.size)
         self._host.open()
-        key = (release.slug, release.stack, release.author, release.version)
-        self._prepare(key)
+        key = _key(release.slug, release.stack, release.author, release.version)
+        self._prepare(key, release.slug)
         self._forget_unused(key)
 
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
@@ -130,7 +130,7 @@ class LibcontainerDriver:
         from hsup.terminal import open_streams
         from hsup_driver_libcontainer.streams import Streams, terminal_of
 
-        prepared = self._prepared[_key(spec)]
+        prepared = self._prepared[_key_of(spec)]
         descriptors = open_streams()
         terminal, streams = terminal_of(descriptors), Streams(descriptors)
         terminal_type = self._settings.environ.get("TERM")
@@ -157,7 +157,7 @@ class LibcontainerDriver:
         size = self._host.size_of(spec)
         await self._open_network()
         zygote, spares = self._need_zygote(), self._need_warm_pool()
-        prepared = await self._claim(_key(spec))
+        prepared = await self._claim(_key_of(spec), spec.slug)
         try:
             dyno = spares.take(size) or await self._make(size)
         except BaseException:
@@ -313,7 +313,7 @@ class LibcontainerDriver:
             if task.done() and task.exception() is not None:
                 self._network = None
 
-    async def _claim(self, key: _Key) -> RootfsRef:
+    async def _claim(self, key: _Key, slug: Slug | None) -> RootfsRef:
         """Return a slug and a stack, counting one more dyno that uses them."""
         from hsup.threads import in_thread
 
@@ -323,12 +323,12 @@ class LibcontainerDriver:
                     self._prepared[key].users += 1
                     return self._prepared[key]
             await in_thread(
-                partial(self._prepare, key)
+                partial(self._prepare, key, slug)
             )  # dropped: an old release's, unused for a while
 
-    def _prepare(self, key: _Key) -> None:
+    def _prepare(self, key: _Key, slug: Slug | None) -> None:
         """Look for a slug and a stack as they are now: a file may have been replaced."""
-        slug, stack, author, _ = key
+        _, stack, author, _ = key
         known = self._prepared.get(key)
         prepared = self._preparation.prepare(slug, stack, author)
         with self._turn:
@@ -375,8 +375,13 @@ class LibcontainerDriver:
         return self._warm_pool
 
 
-def _key(spec: DynoSpec) -> _Key:
-    return (spec.slug, spec.stack, spec.author, spec.release_version)
+def _key_of(spec: DynoSpec) -> _Key:
+    return _key(spec.slug, spec.stack, spec.author, spec.release_version)
+
+
+def _key(slug: Slug | None, stack: str | None, author: Author | None, version: int) -> _Key:
+    """Return what is known by it: the checksum of a slug may be known after the build."""
+    return slug and slug._replace(checksum=None), stack, author, version
 
 
 def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:

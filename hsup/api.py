@@ -30,9 +30,10 @@ class Settings(NamedTuple):
 
     `environ` is hsup's own environment as it was at the start: plugins read
     their variables from here. `directory` is the application's directory: hsup's working
-    directory, unless the user named another one. `procfile` and `env_files` are absolute paths
-    of files that the user named, and `expands_env` tells whether references in env files are
-    replaced. Paths are text: importing pathlib would take a twentieth of the time of `hsup run`.
+    directory, unless the user named another one; with `has_root`, it is looked for nowhere
+    else. `procfile` and `env_files` are absolute paths of files that the user named, and
+    `expands_env` tells whether references in env files are replaced. Paths are text: importing
+    pathlib would take a twentieth of the time of `hsup run`.
     """
 
     directory: str
@@ -43,6 +44,7 @@ class Settings(NamedTuple):
     procfile: str | None = None
     env_files: tuple[str, ...] = ()
     expands_env: bool = False
+    has_root: bool = False
 
 
 class OutputPipes(Protocol):
@@ -459,7 +461,11 @@ class LogSink(Protocol):
         """
 
     async def drained(self) -> None:
-        """Return when the sink has room for more."""
+        """Return when the sink has room for more.
+
+        No output of any dyno is read until then: a plugin's sink that takes longer than 30 s
+        gets no more lines.
+        """
 
     async def close(self) -> None:
         """Deliver what is left, and release everything; called once, last.

@@ -109,7 +109,9 @@ class Components:
         """
         if self.options.source:
             return self.options.source
-        if missing := catalogue.source_asked_for(self.settings.environ, self._sources):
+        is_named = self.settings.procfile is not None
+        missing = catalogue.source_asked_for(self.settings.environ, self._sources)
+        if missing and not is_named:
             return missing
         claims = {name: self._claim(name) for name in self.source_names()}
         strongest = max(claims.values(), default=Claim.NONE)

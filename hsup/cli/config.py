@@ -31,6 +31,7 @@ def read_settings(
     return Settings(
         directory=directory,
         environ=_environment(),
+        has_root=root is not None,
         procfile=None if procfile is None else os.path.normpath(os.path.join(here, procfile)),
         env_files=tuple(os.path.normpath(os.path.join(here, path)) for path in env_files),
         **given,

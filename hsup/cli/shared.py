@@ -52,8 +52,23 @@ class _Shared(CheckedOption):
     So an option takes precedence over its variable, before and after the command.
     """
 
-    def __init__(self, *names: str, variable: str, help: str, **rest: Any) -> None:  # noqa: A002
+    def __init__(
+        self,
+        *names: str,
+        variable: str,
+        help: str,  # noqa: A002
+        has_commas: bool = False,
+        **rest: Any,
+    ) -> None:
         super().__init__(names, envvar=variable, help=f"{help}  [{variable}]", **rest)
+        self._has_commas = has_commas
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        """Return the value of the variable; one with commas is split later, at these alone."""
+        if not self._has_commas:
+            return super().value_from_envvar(ctx)
+        value = self.resolve_envvar_value(ctx)
+        return None if value is None else (value,)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         return super().resolve_envvar_value(ctx) if ctx.parent is None else None
@@ -76,7 +91,7 @@ SHARED_OPTIONS = (
         variable="HSUP_SOURCE",
         metavar="NAME",
         help="The source of releases.  [default: heroku if HEROKU_ACCESS_TOKEN is set, "
-        "directory if HSUP_CONTROL_DIR is set, procfile if ./Procfile exists]",
+        "directory if HSUP_CONTROL_DIR is set, procfile if a Procfile is here or above]",
     ),
     _Shared(
         "-f",
@@ -92,6 +107,7 @@ SHARED_OPTIONS = (
         "--env",
         "env_files",
         variable="HSUP_ENV_FILE",
+        has_commas=True,
         multiple=True,
         metavar="FILE[,FILE]...",
         help="Read config vars from this file; can be repeated, later files take precedence.  "
@@ -116,6 +132,7 @@ SHARED_OPTIONS = (
         "--pass-env",
         "pass_env",
         variable="HSUP_PASS_ENV",
+        has_commas=True,
         multiple=True,
         metavar="NAME[,NAME]...",
         help="Pass a variable of the caller on to dynos, or several: AWS_*; can be repeated.",

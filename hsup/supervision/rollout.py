@@ -30,7 +30,7 @@ from functools import partial
 from hsup.api import SUPERVISOR, Adopts, LogEvent, Source
 from hsup.errors import HsupError, ReleaseFailed, UsageError
 from hsup.events import Event, ReleaseReceived, ReleaseRejected
-from hsup.model import DynoName, DynoSpec, Release
+from hsup.model import DynoName, DynoSpec, Release, Slug
 from hsup.plugins import catalogue
 from hsup.plugins.calls import call_plugin
 from hsup.supervision.build import Builder, Superseded
@@ -40,7 +40,7 @@ from hsup.supervision.failure import LastFailure
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.keeping import Keeper
 from hsup.supervision.options import SupervisorOptions
-from hsup.supervision.pinning import Pins
+from hsup.supervision.pinning import pinned
 from hsup.supervision.ports import Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.threads import in_thread
@@ -65,9 +65,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prepared:
-    """A release that is ready to run, and the specs of its dynos."""
+    """A release that is ready to run, its slug with a checksum, and the specs of its dynos."""
 
     release: Release
+    slug: Slug | None
     specs: Mapping[DynoName, DynoSpec]
 
 
@@ -92,7 +93,7 @@ class Rollout:
         self._fleet = fleet
         self._ports = ports
         self._specs = SpecMaker(options, ports, self._say)
-        self._pins = Pins(options.digest_of)
+        self._running_slug: Slug | None = None  # with its checksum
         self._failure = LastFailure(options.retry, asyncio.get_running_loop().time)
         self._keeper = Keeper(source, self._say)
         self._running: Release | None = None
@@ -144,11 +145,11 @@ class Rollout:
             return
         try:
             with _as_hsup_error(scaled):
-                specs = self._specs.specs(self._pins.pinned(scaled))
+                specs = self._specs.specs(scaled._replace(slug=self._running_slug))
         except HsupError as error:
             self._around.tell(ReleaseRejected(error=error, running=running.version))
         else:
-            await self._run(_Prepared(release=scaled, specs=specs))
+            await self._run(_Prepared(release=scaled, slug=self._running_slug, specs=specs))
 
     async def _adopt(self, release: Release) -> float:
         """Run a release, or continue without it; return for how long it is passed over."""
@@ -222,20 +223,22 @@ class Rollout:
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
         await self.builder.build(release)
-        await self._pins.note(release, self._running)
+        slug = await pinned(release.slug, self._options.digest_of)
+        built = release._replace(slug=slug)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):
-            await self._release_phase(release)
+            await self._release_phase(built)
             self._passed = release
         with self._ports.all_or_none():
-            specs = self._specs.specs(self._pins.pinned(release))
+            specs = self._specs.specs(built)
             if is_first:
                 await self._keep_only(specs.values())
-        return _Prepared(release=release, specs=specs)
+        return _Prepared(release=release, slug=slug, specs=specs)
 
     async def _run(self, prepared: _Prepared) -> None:
         """Run the dynos of a release, and have it kept for the next start."""
         self._running = release = prepared.release
+        self._running_slug = prepared.slug
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         self._around.tell(ReleaseReceived(release=release))
         if release.logplex_url and not self._options.has_drain:
@@ -244,7 +247,7 @@ class Rollout:
         await self._keeper.keep(release)
 
     async def _release_phase(self, release: Release) -> None:
-        if (spec := self._specs.release_phase(self._pins.pinned(release))) is None:
+        if (spec := self._specs.release_phase(release)) is None:
             return
         try:
             async with asyncio.timeout(RELEASE_PHASE_SECONDS):

@@ -95,3 +95,21 @@ def test_a_check_reads_what_start_would(directory: Path) -> None:
     ended = call("check", "-f", "Procfile.dev")
     assert ended.exit_code == 1
     assert ended.output.startswith("Procfile.dev: fault: line 1: must be")
+
+
+def test_files_are_named_as_seen_from_here(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "backend").mkdir()
+    (directory / "backend/Procfile").write_text("web:x\n")
+    (directory / "backend/app.json").write_text("[]")
+    ended = call("check", "-f", "backend/Procfile", "--format", "github")
+    assert [
+        line.partition(",line")[0].partition("::m")[0] for line in ended.output.splitlines()
+    ] == [
+        "::warning file=backend/Procfile",
+        "::error file=backend/app.json",
+    ]
+    monkeypatch.chdir(directory / "backend")
+    (directory / "Procfile.dev").write_text("nonsense\n")
+    assert call("check", "../Procfile.dev").output.startswith("../Procfile.dev: fault: line 1")

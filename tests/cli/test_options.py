@@ -101,3 +101,14 @@ def test_without_options_there_are_the_documented_defaults() -> None:
     assert (options.driver, options.source, options.log_format) == ("simple", None, "heroku")
     assert (options.grace_seconds, options.one_shot, options.start_number) == (30.0, False, None)
     assert (options.binds, options.is_verbose, options.size) == ((), False, None)
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_variable_with_several_files_is_split_at_commas_alone(directory: Path) -> None:
+    (directory / "a b.env").write_text("A\n")
+    (directory / "c.env").write_text("C\n")
+    ended = call("check", HSUP_ENV_FILE="a b.env,c.env")
+    assert [line.partition(":")[0] for line in ended.output.splitlines()[:2]] == [
+        "a b.env",
+        "c.env",
+    ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hsup.api import Fetched
-from hsup.events import ReleaseReceived
-from hsup.model import Release, Slug
-from hsup.supervision.pinning import Pins
+from hsup.events import ReleaseReceived, ReleaseRejected
+from hsup.model import Slug
+from hsup.supervision.pinning import pinned
 from hsup.testing import EventRecorder, MemoryDriver, MemorySource, make_release
 from tests.supervision.supervised import Supervise, end, received
 
@@ -25,50 +25,28 @@ class Disk:
         return self.digest
 
 
-def release(version: int = 1, slug: Slug | None = SLUG) -> Release:
-    return Release(app="shop", version=version, slug=slug)
+async def test_a_slug_has_the_checksum_of_what_was_built() -> None:
+    assert await pinned(SLUG, Disk().digest_of) == SLUG._replace(checksum=f"SHA256:{OLD}")
 
 
-class TestPins:
-    async def test_a_release_has_the_archive_that_it_was_built_from(self) -> None:
-        disk = Disk()
-        pins = Pins(disk.digest_of)
-        first, second = release(1), release(2)
-        await pins.note(first, None)
-        disk.digest = NEW
-        await pins.note(second, first)
-        assert pins.pinned(first) == release(1, SLUG._replace(checksum=f"SHA256:{OLD}"))
-        assert pins.pinned(second) == release(2, SLUG._replace(checksum=f"SHA256:{NEW}"))
+async def test_what_is_not_known_stays_as_it_is() -> None:
+    disk = Disk()
+    disk.digest = None
+    assert await pinned(SLUG, disk.digest_of) == SLUG
 
-    async def test_only_what_runs_and_what_was_built_last_are_remembered(self) -> None:
-        pins = Pins(Disk().digest_of)
-        await pins.note(release(1), None)
-        await pins.note(release(2), release(1))
-        await pins.note(release(3), release(1))
-        assert pins.pinned(release(2)) == release(2)
-        assert pins.pinned(release(1)) != release(1)
 
-    async def test_what_is_not_known_stays_as_it_is(self) -> None:
-        disk = Disk()
-        disk.digest = None
-        pins = Pins(disk.digest_of)
-        await pins.note(release(), None)
-        assert pins.pinned(release()) == release()
-
-    @pytest.mark.parametrize(
-        "slug",
-        [
-            None,
-            SLUG._replace(checksum="SHA256:x"),
-            Slug(location="docker://x"),
-            Slug(location="/srv/shop", inode=7),
-        ],
-        ids=["none", "checksum", "image", "directory of the release"],
-    )
-    async def test_what_needs_no_checksum_gets_none(self, slug: Slug | None) -> None:
-        pins = Pins(Disk().digest_of)
-        await pins.note(release(slug=slug), None)
-        assert pins.pinned(release(slug=slug)) == release(slug=slug)
+@pytest.mark.parametrize(
+    "slug",
+    [
+        None,
+        SLUG._replace(checksum="SHA256:x"),
+        Slug(location="docker://x"),
+        Slug(location="/srv/shop", inode=7),
+    ],
+    ids=["none", "checksum", "image", "directory of the release"],
+)
+async def test_what_needs_no_checksum_gets_none(slug: Slug | None) -> None:
+    assert await pinned(slug, Disk().digest_of) == slug
 
 
 @pytest.mark.parametrize(("digest", "restarts"), [(NEW, True), (OLD, False)])
@@ -94,4 +72,26 @@ async def test_another_archive_at_the_same_path_changes_a_release(
         replaced = await driver.dyno("web.1", nth=2)
         assert replaced.spec.slug == SLUG._replace(checksum=f"SHA256:{NEW}")
     assert driver.attempts == 2 + restarts
+    await end(supervisor, running)
+
+
+async def test_what_runs_keeps_its_archive_whatever_a_failed_release_was_built_from(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
+    """Versions need not differ: a control file without one has version 0."""
+    disk = Disk()
+    driver.statuses = {"release": 1}
+    source.give(Fetched(release=make_release(version=0, web=1)._replace(slug=SLUG)))
+    supervisor, running = supervise(digest_of=disk.digest_of)
+    await told.state("web.1", "up")
+    disk.digest = NEW
+    failing = make_release(version=0, web=2, release=1)._replace(slug=SLUG)
+    source.give(Fetched(release=failing))
+    await told.until(lambda one: one.of(ReleaseRejected))
+    source.give(Fetched(release=failing))  # passed over, but for its scale
+    await told.state("web.2", "up")
+    old = SLUG._replace(checksum=f"SHA256:{OLD}")
+    assert (await driver.dyno("web.2")).spec.slug == old
+    assert driver.started["web.1"][-1].spec.slug == old
+    assert len(driver.started["web.1"]) == 1
     await end(supervisor, running)

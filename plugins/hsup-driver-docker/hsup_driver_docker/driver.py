@@ -46,9 +46,8 @@ class DockerDriver:
         self._size = default_size(settings.environ, _SIZE)
         self._engine = Engine(Connection(endpoint.find(settings.environ)))
         self._images = Images(settings, self._engine)
-        # By version, too: the same path may have another slug by the next release.
-        self._known: dict[tuple[Wanted, int], Image] = {}
-        self._running_version: int | None = None  # that of the dyno started last
+        self._known: dict[Wanted, Image] = {}
+        self._running: Wanted | None = None  # the image of the dyno started last
         self._app = ""
         self._turn = threading.Lock()  # a release is built in a thread
         self._dynos: dict[str, DockerDyno] = {}
@@ -105,10 +104,12 @@ class DockerDriver:
         wanted = Wanted(release.app, release.slug, release.stack, release.author)
         image = self._images.obtain(wanted, release.version, self._owner)
         self._app = release.app
-        kept = {release.version, self._running_version}  # the new release may fail
         with self._turn:
-            self._known = {key: one for key, one in self._known.items() if key[1] in kept}
-            self._known[_key(wanted, release.version)] = image
+            # What runs may be started again, as the new release may fail.
+            running = self._known.get(self._running) if self._running else None
+            self._known = {wanted: image, _pinned(wanted, image): image}
+            if self._running and running:
+                self._known.setdefault(self._running, running)
 
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
@@ -260,7 +261,7 @@ class DockerDriver:
                 file.remove()
             raise
         if handle.spec.name.type != RELEASE_TYPE:
-            self._running_version = handle.spec.release_version
+            self._running = _wanted(handle.spec)
         self._dynos[handle.id] = dyno = DockerDyno(launched, outputs, self._forget_dyno)
         return dyno
 
@@ -298,12 +299,12 @@ class DockerDriver:
 
     def _image(self, spec: DynoSpec) -> Image:
         """Return the image of a dyno; blocks while it is built again."""
-        wanted = Wanted(spec.app, spec.slug, spec.stack, spec.author)
-        key = _key(wanted, spec.release_version)
+        wanted = _wanted(spec)
         with self._turn:
-            if key not in self._known:
-                self._known[key] = self._images.obtain(wanted, spec.release_version, self._owner)
-            return self._known[key]
+            if wanted not in self._known:
+                version = spec.release_version
+                self._known[wanted] = self._images.obtain(wanted, version, self._owner)
+            return self._known[wanted]
 
     def _forget_images(self) -> None:
         with self._turn:
@@ -343,7 +344,13 @@ def _discard(launched: Launched | None) -> None:
         launched.handle.remove()
 
 
-def _key(wanted: Wanted, version: int) -> tuple[Wanted, int]:
-    """Return what an image is known by: the checksum of a slug may be known after the build."""
+def _wanted(spec: DynoSpec) -> Wanted:
+    return Wanted(spec.app, spec.slug, spec.stack, spec.author)
+
+
+def _pinned(wanted: Wanted, image: Image) -> Wanted:
+    """Return what dynos want: their slug has the checksum of the archive that was built."""
     slug = wanted.slug
-    return wanted._replace(slug=slug and slug._replace(checksum=None)), version
+    if slug is None or slug.checksum or image.digest is None:
+        return wanted
+    return wanted._replace(slug=slug._replace(checksum=f"SHA256:{image.digest}"))

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.zygote_client import Zygote
 
 #: What dynos share: a slug, the name of a stack, and the author who named them.
-#: The last one is the release's version: the same path may have another slug by the next one.
-_Key = tuple[Slug | None, str | None, Author | None, int]
+_Key = tuple[Slug | None, str | None, Author | None]
 
 # Only `start` imports what needs asyncio: importing that takes a good part of the time of
 # a whole `hsup run`.
@@ -53,8 +52,8 @@ class LibcontainerDriver:
         self._stacks = StackStore(settings)
         self._slugs = SlugStore(settings)
         self._prepared: dict[_Key, RootfsRef] = {}
-        self._running_version: int | None = None  # that of the dyno started last
-        self._replaced: list[RootfsRef] = []  # their path leads to another directory by now
+        self._running: _Key | None = None  # that of the dyno started last
+        self._opened: set[RootfsRef] = set()
         self._turn = threading.Lock()  # a release is built in a thread
         self._zygote: Zygote | None = None
         self._warm_pool: WarmPool | None = None
@@ -101,9 +100,12 @@ class LibcontainerDriver:
             if process.size:
                 self.check_size(process.size)
         self._host.open()
-        key = _key(release.slug, release.stack, release.author, release.version)
-        self._prepare(key, release.slug)
-        self._forget_unused(key)
+        key = (release.slug, release.stack, release.author)
+        prepared = self._prepare(key)
+        with self._turn:
+            # Dynos ask for the archive that was built: see hsup.supervision.pinning.
+            self._prepared[_pinned(key, prepared)] = prepared
+        self._forget_unused(prepared)
 
     def run(self, spec: DynoSpec, grace_seconds: float) -> ExitStatus:
         """Run a dyno to its end on hsup's own streams."""
@@ -130,7 +132,7 @@ class LibcontainerDriver:
         from hsup.terminal import open_streams
         from hsup_driver_libcontainer.streams import Streams, terminal_of
 
-        prepared = self._prepared[_key_of(spec)]
+        prepared = self._prepared[_key(spec)]
         descriptors = open_streams()
         terminal, streams = terminal_of(descriptors), Streams(descriptors)
         terminal_type = self._settings.environ.get("TERM")
@@ -157,7 +159,7 @@ class LibcontainerDriver:
         size = self._host.size_of(spec)
         await self._open_network()
         zygote, spares = self._need_zygote(), self._need_warm_pool()
-        prepared = await self._claim(_key_of(spec), spec.slug)
+        prepared = await self._claim(_key(spec))
         try:
             dyno = spares.take(size) or await self._make(size)
         except BaseException:
@@ -174,7 +176,7 @@ class LibcontainerDriver:
         if self._host.can_have_spares:
             spares.want(size)
         if spec.name.type != RELEASE_TYPE:
-            self._running_version = spec.release_version
+            self._running = _key(spec)
         self._begin_sync()
         return dyno
 
@@ -185,7 +187,7 @@ class LibcontainerDriver:
             steps.callback(self._host.close)
             if self._zygote is not None:
                 steps.callback(self._zygote.close)
-            for prepared in (*self._prepared.values(), *self._replaced):
+            for prepared in self._opened:
                 steps.callback(prepared.close)
             for dyno in list(self._dynos):
                 if not dyno.is_launched:
@@ -313,7 +315,7 @@ class LibcontainerDriver:
             if task.done() and task.exception() is not None:
                 self._network = None
 
-    async def _claim(self, key: _Key, slug: Slug | None) -> RootfsRef:
+    async def _claim(self, key: _Key) -> RootfsRef:
         """Return a slug and a stack, counting one more dyno that uses them."""
         from hsup.threads import in_thread
 
@@ -323,35 +325,33 @@ class LibcontainerDriver:
                     self._prepared[key].users += 1
                     return self._prepared[key]
             await in_thread(
-                partial(self._prepare, key, slug)
+                partial(self._prepare, key)
             )  # dropped: an old release's, unused for a while
 
-    def _prepare(self, key: _Key, slug: Slug | None) -> None:
-        """Look for a slug and a stack as they are now: a file may have been replaced."""
-        _, stack, author, _ = key
-        known = self._prepared.get(key)
-        prepared = self._preparation.prepare(slug, stack, author)
+    def _prepare(self, key: _Key) -> RootfsRef:
+        """Return a slug and a stack as they are now: what is at their paths may have changed."""
+        prepared = self._preparation.prepare(*key)
         with self._turn:
-            if self._prepared.get(key) is not known:
-                prepared.close()  # another thread was quicker
-                return
+            self._opened.add(prepared)
             self._prepared[key] = prepared
-            if known is not None:
-                self._replaced.append(known)
+        return prepared
 
-    def _forget_unused(self, current: _Key) -> None:
+    def _forget_unused(self, built: RootfsRef) -> None:
         """Release the slugs and stacks of old releases that no dyno uses any more.
 
         Those of the running release stay, whether or not a dyno uses them at this moment: the new
         one may fail.
         """
         with self._turn:
-            for key, rootfs in list(self._prepared.items()):
-                if key != current and key[-1] != self._running_version and not rootfs.users:
-                    self._prepared.pop(key).close()
-            for rootfs in [rootfs for rootfs in self._replaced if not rootfs.users]:
-                self._replaced.remove(rootfs)
-                rootfs.close()
+            self._prepared = {
+                key: one
+                for key, one in self._prepared.items()
+                if one is built or one.users or key == self._running
+            }
+            for one in self._opened - {*self._prepared.values()}:
+                if not one.users:
+                    self._opened.remove(one)
+                    one.close()
 
     @cached_property
     def _preparation(self) -> RootfsCache:
@@ -375,13 +375,16 @@ class LibcontainerDriver:
         return self._warm_pool
 
 
-def _key_of(spec: DynoSpec) -> _Key:
-    return _key(spec.slug, spec.stack, spec.author, spec.release_version)
+def _key(spec: DynoSpec) -> _Key:
+    return (spec.slug, spec.stack, spec.author)
 
 
-def _key(slug: Slug | None, stack: str | None, author: Author | None, version: int) -> _Key:
-    """Return what is known by it: the checksum of a slug may be known after the build."""
-    return slug and slug._replace(checksum=None), stack, author, version
+def _pinned(key: _Key, prepared: RootfsRef) -> _Key:
+    """Return a key whose slug has the checksum of the archive that was unpacked."""
+    slug, stack, author = key
+    if slug is None or slug.checksum or prepared.digest is None:
+        return key
+    return slug._replace(checksum=f"SHA256:{prepared.digest}"), stack, author
 
 
 def _pair(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:

@@ -36,6 +36,11 @@ class RootfsRef:
         """Return the directory of the application's files, None for a release without a slug."""
         return self._unpacked.directory if self._unpacked else None
 
+    @property
+    def digest(self) -> str | None:
+        """Return the digest of the archive with the slug, None if it is no archive."""
+        return self._unpacked.digest if self._unpacked else None
+
     def leave(self, gone: object = None) -> None:
         """Count one dyno less; `gone` is the future that calls this as its callback."""
         del gone

@@ -21,8 +21,11 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     Raises SourceError if the file cannot be read, UsageError if no control
     directory is set.
     """
-    path = path or _next_control_file(control_directory(settings))
-    there = Path(settings.directory, path)
+    if path is None:
+        path = _next_control_file(control_directory(settings))
+        there = Path(settings.directory, path)
+    else:
+        there = path.absolute()  # as it was typed, wherever the application is
     if not _is_control_file(there):
         return None
     what = f'control file "{path}"'

@@ -32,7 +32,7 @@ from hsup_source_directory.submission import Submission
 
 NEW, TAKEN, LOADED = "new", ".new.taken", "loaded"
 RUNNING, REJECTED, LAST_ERROR = ".running", "rejected", "last_error"
-_TEMPORARIES = tuple(map(temporary, (LOADED, RUNNING, LAST_ERROR)))
+_TEMPORARIES = tuple(map(temporary, (LOADED, RUNNING, REJECTED, LAST_ERROR)))
 
 #: hsup writes all keys of a process type to it, of which other control files may leave some out.
 _MOST_RUNNING_BYTES = 2 * MAX_BYTES

@@ -15,7 +15,8 @@ FAULTY = '{\n"Version": "x", "Processes": []}'
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)  # typed paths are relative to it
     (tmp_path / "control").mkdir()
     return Settings(directory=str(tmp_path), environ={"HSUP_CONTROL_DIR": "control"})
 

@@ -9,6 +9,7 @@ value in it, nor a line of the file: they are secrets.
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -48,12 +49,13 @@ def parse(
     if text.lstrip().startswith("{"):
         return {}, (Fault(place="", problem="must be lines like KEY=value, got JSON"),)
     config: dict[str, str] = {}
-    faults = bounded_faults(_read(_lines(text), config, environ))
+    variables = None if environ is None else dict(environ)
+    faults = bounded_faults(_read(_lines(text), config, variables))
     return config, faults
 
 
 def _read(
-    lines: Iterator[_Line], config: dict[str, str], environ: Mapping[str, str] | None
+    lines: Iterator[_Line], config: dict[str, str], environ: dict[str, str] | None
 ) -> Iterator[Fault]:
     """Collect the config vars of all lines in `config`; yield the faults."""
     numbers: dict[str, int] = {}
@@ -71,7 +73,7 @@ def _read(
         if environ is None:
             config[line.name] = line.value.text
         else:
-            config[line.name] = line.value.expanded({**environ, **config})
+            config[line.name] = line.value.expanded(ChainMap(config, environ))
         numbers[line.name] = line.number
 
 
@@ -127,6 +129,8 @@ def _warnings(
             f'the value of "{name}" begins with "{value.unclosed}" and is not closed on its '
             "line, or is cut at a #: put it in single quotes"
         )
+    if not value.is_quoted and value.text.startswith("$'"):
+        yield f'the value of "{name}" is in quotes of bash, $\'…\', which are not read: use "…"'
     if not is_expanded:
         known = _USUAL_REFERENCES | numbers.keys()
         if any(in_braces or refers_to in known for refers_to, in_braces in value.references()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class ProcfileSourceFactory:
         """Validate a Procfile, or a directory with one; see `checking.check`."""
         from hsup_source_procfile.checking import check
 
-        return check(path, _at_procfile(settings))
+        return check(path, _at_procfile(settings) if path is None else settings)
 
 
 def _at_procfile(settings: Settings) -> Settings:
@@ -53,21 +54,33 @@ def _found(settings: Settings) -> str | None:
     directory = settings.directory
     while True:
         path = os.path.join(directory, "Procfile")
-        if os.path.isfile(path) and (directory == settings.directory or _is_trusted(path)):
+        if os.path.isfile(path) and (directory == settings.directory or _is_trusted(directory)):
             return path
-        if (above := os.path.dirname(directory)) == directory:
+        if settings.has_root or (above := os.path.dirname(directory)) == directory:
             return None
         directory = above
 
 
-def _is_trusted(path: str) -> bool:
-    """Tell whether only root and this user can have written a Procfile."""
-    owners = {0, os.geteuid()}
-    for one in (path, os.path.dirname(path)):
-        status = os.stat(one)
-        if status.st_uid not in owners or status.st_mode & 0o002:
+def _is_trusted(directory: str) -> bool:
+    """Tell whether nobody but root and this user may write what an application is read from."""
+    for name in (".", "Procfile", ".env", "app.json"):
+        try:
+            status = os.stat(os.path.join(directory, name))
+        except FileNotFoundError:
+            continue
+        if status.st_uid not in {0, os.geteuid()} or _is_shared(status):
             return False
     return True
+
+
+def _is_shared(status: os.stat_result) -> bool:
+    """Tell whether others than its owner may write to a file.
+
+    A group with the number of the owner has no other members, except root's (man 8 pam_umask).
+    """
+    has_own_group = status.st_uid == status.st_gid != 0
+    others = stat.S_IWOTH if has_own_group else stat.S_IWOTH | stat.S_IWGRP
+    return bool(status.st_mode & others)
 
 
 @hookimpl

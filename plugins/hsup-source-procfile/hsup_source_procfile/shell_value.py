@@ -3,9 +3,9 @@ r"""Read one value of a .env file: its quotes, its backslashes, and its referenc
 What a shell's own quoting writes is read as a shell reads it (POSIX.1-2017, Shell Command
 Language, 2.2 Quoting): words of quoted parts and of characters after a backslash, side by
 side. In double quotes, `\n`, `\r` and `\t` are control characters besides, as foreman,
-honcho and dotenv have it; a shell writes a backslash as two there, so that nothing of its
-own is lost. Any other value is the text as it stands, to the end of the line or to a
-comment.
+honcho, dotenv and Heroku's CLI have it, and `\!` is what that CLI writes for `!`; a shell
+writes a backslash as two there, so that nothing of its own is lost. Any other value is the
+text as it stands, to the end of the line or to a comment.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _COMMENT = re.compile(r"[ \t]#")
 _AFTER_WORD = re.compile(r"[ \t]*+(?:(?<=[ \t])#[^\n]*+)?+(?=\n|\Z)")
 
 _IN_DOUBLE_QUOTES = re.compile(r"\\([\s\S])|[^\\]+")
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\n": "", **{char: char for char in '"\\$`'}}
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\n": "", **{char: char for char in '"\\$`!'}}
 
 _REFERENCE = re.compile(
-    r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^{}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))"
+    r"(?<!\\)\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^{}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))"
 )
 
 _CLOSING = {"{": "}", "[": "]"}

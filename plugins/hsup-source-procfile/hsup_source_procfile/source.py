@@ -69,8 +69,10 @@ class ProcfileSource:
         return changes_of(Files.of(self._settings).paths())
 
     def _of(self) -> str:
-        """Return what a release is kept under: the directory, or a Procfile of another name."""
-        return self._settings.procfile or self._settings.directory
+        """Return what a release is kept under: its directory, or what the user named instead."""
+        given = self._settings
+        named = [given.procfile or given.directory, *given.env_files]
+        return "?".join(named) + ("?expanded" if given.expands_env else "")
 
     def _release(self, application: Application, slug: Slug) -> Release:
         """Return the last accepted release if its content is the same, else the next version."""

@@ -10,7 +10,8 @@ from hsup_source_procfile.checking import check
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)  # typed paths are relative to it
     return Settings(directory=str(tmp_path), environ={})
 
 

@@ -22,12 +22,14 @@ def in_double_quotes(value: str) -> str:
     return '"' + "".join(f"\\{char}" if char in '"\\$`' else char for char in value) + '"'
 
 
-def escaped(value: str) -> str:
-    """Write a value as Heroku's CLI does (npm: shell-escape), for `heroku config --shell`."""
-    quoted = "'" + value.replace("'", "'\\''") + "'"
-    while quoted.startswith("''") and len(quoted) > 2:
-        quoted = quoted[2:]
-    return quoted.replace("\\'''", "\\'")
+def of_heroku(value: str) -> str:
+    """Write a value as `heroku config --shell` does (npm: heroku 11, dist/lib/config/quote.js)."""
+    if not re.search(r"""["\s#!$&'()*,:;<=>?@\[\\\]^`{|}]""", value):
+        return value
+    if not re.search(r"['\n]", value):
+        return f"'{value}'"
+    escaped = re.sub(r'(["\\$`!])', r"\\\1", value)
+    return '"' + escaped.replace("\n", "\\n") + '"'
 
 
 def messages_of(text: str) -> list[str]:
@@ -118,6 +120,7 @@ def test_what_is_meant_literally_is_no_reference(text: str) -> None:
         ('"\\${X}"', "${X}"),
         ("$NONE|${NONE:-default}|${NONE-other}|${X:-default}", "|default|other|file"),
         ("a$|$1|${}|${X", "a$|$1|${}|${X"),
+        (r"costs \$X now", r"costs \$X now"),
     ],
 )
 def test_references_are_replaced_by_what_was_read_before_or_the_environment(
@@ -125,6 +128,11 @@ def test_references_are_replaced_by_what_was_read_before_or_the_environment(
 ) -> None:
     config, faults = parse(f"X=file\nA={value}", {"X": "caller", "Y": "caller"})
     assert (config["A"], faults) == (expanded, ())
+
+
+def test_quotes_of_bash_are_told_to_be_none() -> None:
+    told = "is in quotes of bash, $'…', which are not read: use \"…\""
+    assert messages_of(r"A=$'a\nb'") == [f'warning: line 1: the value of "A" {told}']
 
 
 @pytest.mark.parametrize("value", ['{"a": 1} # b', "[1,2]", "'{'", '"[" # c'])
@@ -167,7 +175,7 @@ def test_no_text_takes_longer_than_it_is_long(text: str) -> None:
     assert time.process_time() - begin < 60
 
 
-@pytest.mark.parametrize("write", [shlex.quote, in_double_quotes, escaped])
+@pytest.mark.parametrize("write", [shlex.quote, in_double_quotes, of_heroku])
 @given(config=st.dictionaries(NAMES, VALUES))
 def test_what_a_shells_quoting_writes_comes_back(
     write: Callable[[str], str], config: dict[str, str]

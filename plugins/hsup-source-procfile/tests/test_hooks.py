@@ -59,20 +59,31 @@ def test_the_nearest_procfile_above_is_found(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-@pytest.mark.parametrize("what", ["Procfile", "."])
-@pytest.mark.parametrize("way", ["owned by another user", "writable by all"])
+@pytest.mark.parametrize("what", ["Procfile", ".env", "app.json", "."])
+@pytest.mark.parametrize("mode", [None, 0o777, 0o775], ids=["of another user", "all", "group"])
 def test_one_above_that_another_user_may_have_written_is_not(
-    tmp_path: Path, factory: SourceFactory, settings: Settings, what: str, way: str
+    tmp_path: Path, factory: SourceFactory, settings: Settings, what: str, mode: int | None
+) -> None:
+    (tmp_path / "sub").mkdir()
+    for name in ("Procfile", ".env", "app.json"):
+        (tmp_path / name).write_text("")
+    below = settings._replace(directory=str(tmp_path / "sub"))
+    assert factory.applies(below) is Claim.FOUND
+    if mode is None:
+        os.chown(tmp_path / what, 65534, 65534)
+    else:
+        (tmp_path / what).chmod(mode)
+    assert factory.applies(below) is Claim.NONE
+    assert factory.applies(settings) is Claim.FOUND  # in the directory itself it is
+
+
+def test_nothing_is_looked_for_above_a_root_that_is_named(
+    tmp_path: Path, factory: SourceFactory, settings: Settings
 ) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "Procfile").write_text("web: ./serve\n")
-    if way == "writable by all":
-        (tmp_path / what).chmod(0o777)
-    else:
-        os.chown(tmp_path / what, 65534, 65534)
-    below = settings._replace(directory=str(tmp_path / "sub"))
+    below = settings._replace(directory=str(tmp_path / "sub"), has_root=True)
     assert factory.applies(below) is Claim.NONE
-    assert factory.applies(settings) is Claim.FOUND  # in the directory itself it is
 
 
 def test_it_makes_a_source_of_the_directory(

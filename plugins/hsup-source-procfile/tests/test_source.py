@@ -409,14 +409,20 @@ class TestFilesThatTheUserNamed:
 
         asyncio.run(edit())
 
-    def test_what_ran_is_kept_for_each_procfile(self, directory: Path, tmp_path: Path) -> None:
+    def test_what_ran_is_kept_for_each_choice_of_files(
+        self, directory: Path, tmp_path: Path
+    ) -> None:
         (directory / "Procfile.dev").write_text("web: ./watch\n")
         settings = Settings(str(directory), {"HSUP_PROCFILE_DIR": str(tmp_path / "kept")})
+        (directory / "dev.env").write_text("A=1\n")
         dev = settings._replace(procfile=str(directory / "Procfile.dev"))
-        for one in (settings, dev):
+        more = dev._replace(env_files=(str(directory / "dev.env"),))
+        for one in (settings, dev, more):
             source = ProcfileSource(one)
             release = source.fetch().release
             assert release is not None
             source.keep(release)
-        kept = [ProcfileSource(one).kept() for one in (settings, dev)]
-        assert [str(one and one.processes[0].command) for one in kept] == ["./serve", "./watch"]
+        kept = [ProcfileSource(one).kept() for one in (settings, dev, more)]
+        commands = [str(one and one.processes[0].command) for one in kept]
+        assert commands == ["./serve", "./watch", "./watch"]
+        assert [one and dict(one.config) for one in kept] == [{}, {}, {"A": "1"}]

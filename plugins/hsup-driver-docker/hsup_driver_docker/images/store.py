@@ -82,7 +82,8 @@ class Images:
             labels[_SLUG] = digest
             image = self._find(labels) if self._uses_cache else None
             labels[_RELEASE] = f"v{release}"
-            return image or self._build(wanted, labels, directory, owner())
+            image = image or self._build(wanted, labels, directory, owner())
+            return image._replace(digest=digest)
 
     def close(self) -> None:
         """Close the SDK's connections, if it was needed."""

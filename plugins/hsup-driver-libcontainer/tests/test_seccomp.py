@@ -82,10 +82,13 @@ def in_child(act: Callable[[], int], program: bytes | None = None) -> int:
     """Return the status of a child that installs the filter and exits with the result of act()."""
     pid = os.fork()
     if pid == 0:
-        os.setsid()
-        if program is not None:
-            confine(program)
-        os._exit(act())
+        try:
+            os.setsid()
+            if program is not None:
+                confine(program)
+            os._exit(act())
+        finally:  # whatever is raised, this is no test any more
+            os._exit(255)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -197,7 +200,7 @@ def test_a_32_bit_call_kills(program: bytes) -> None:
             memory.write(code)
             held = ctypes.c_char.from_buffer(memory)
             ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(held))()
-        return 0
+            os._exit(0)  # what is held cannot be closed
 
     if in_child(call_getpid_of_i386) != 0:
         pytest.skip("this kernel has no 32-bit calls")

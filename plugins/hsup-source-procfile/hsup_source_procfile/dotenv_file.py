@@ -19,7 +19,7 @@ from hsup_source_procfile.shell_value import OpenQuote, Value, read_value
 
 #: What begins a line, up to its value. A name may have quotes around it, as dotenv has it.
 _BEGIN = re.compile(
-    r"(?:export[ \t]++)?+(?P<name>'[^'\n]++'|[^\s=]++)[ \t]*+=(?P<blank>[ \t]*+)", re.ASCII
+    r"(?:export[ \t]++)?(?P<name>'[^'\n]++'|[^\s=]++)[ \t]*+=(?P<blank>[ \t]*+)", re.ASCII
 )
 _BLANK = re.compile(r"\s*+", re.ASCII)
 _LINE = re.compile(r"[^\n]*+")

@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 #: A part of a shell's word. Outside of quotes a shell escapes no letter and no digit: C:\Users is
-#: no word. All repetitions are possessive: no text takes longer than it is long.
-_PART = r"""'[^']*+'|"(?:[^"\\]++|\\[\s\S])*+"|\\[^\nA-Za-z0-9]|[^\s'"\\]++"""
-_WORD = re.compile(rf"(?:{_PART})++", re.ASCII)
-_PARTS = re.compile(_PART, re.ASCII)
+#: no word. No text takes longer than it is long: what is repeated is possessive, or begins with a
+#: backslash. (Python 3.11.2, Debian 12's, matches possessive groups wrongly.)
+_PART = re.compile(
+    r"""'[^']*+'|"[^"\\]*+(?:\\[\s\S][^"\\]*+)*"|\\[^\nA-Za-z0-9]|[^\s'"\\]++""", re.ASCII
+)
 _LINE = re.compile(r"[^\n]*+")
 _COMMENT = re.compile(r"[ \t]#")
-_AFTER_WORD = re.compile(r"[ \t]*+(?:(?<=[ \t])#[^\n]*+)?+(?=\n|\Z)")
+_AFTER_WORD = re.compile(r"[ \t]*+(?:(?<=[ \t])#[^\n]*+)?(?=\n|\Z)")
 
 _IN_DOUBLE_QUOTES = re.compile(r"\\([\s\S])|[^\\]+")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\n": "", **{char: char for char in '"\\$`!'}}
@@ -97,12 +98,13 @@ def read_value(text: str, start: int) -> Value:
     assert line  # it matches anything
     is_quoted = text.startswith(("'", '"', "\\'", '\\"'), start)
     if is_quoted or _is_escaped(line[0]):
-        word = _WORD.match(text, start)
-        after = _AFTER_WORD.match(text, word.end()) if word else None
-        if word and after:
-            return Value(tuple(_pieces(word[0])), after.end(), is_quoted=True)
+        parts = [*_parts(text, start)]
+        end = parts[-1].end() if parts else start
+        after = _AFTER_WORD.match(text, end)
+        if parts and after:
+            return Value(tuple(_pieces(parts)), after.end(), is_quoted=True)
         if is_quoted:
-            raise OpenQuote(word.end() if word else start)
+            raise OpenQuote(end)
     comment = _COMMENT.search(line[0])
     plain = line[0][: comment.start()] if comment else line[0]
     return Value((Piece(plain.rstrip(), refers=True),), line.end(), is_quoted=False)
@@ -113,8 +115,15 @@ def _is_escaped(line: str) -> bool:
     return "\\" in line and not re.search(r"""(?<!\\)['"]""", line)
 
 
-def _pieces(word: str) -> Iterator[Piece]:
-    for match in _PARTS.finditer(word):
+def _parts(text: str, start: int) -> Iterator[re.Match[str]]:
+    """Yield the parts of the word that begins at `start`."""
+    while match := _PART.match(text, start):
+        yield match
+        start = match.end()
+
+
+def _pieces(parts: Iterable[re.Match[str]]) -> Iterator[Piece]:
+    for match in parts:
         part = match[0]
         if part.startswith("'"):
             yield Piece(part[1:-1], refers=False)

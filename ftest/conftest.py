@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,9 @@ from ftest.program import STACK, Hsup, Running, eventually
 from ftest.terminal import Terminal
 
 BUILD = Path(__file__).parent.with_name("build")
+
+#: How much of each stream of hsup the report of a failed test shows.
+_SHOWN = 6000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -100,6 +103,20 @@ def _why_not(marker: pytest.Mark, driver: str) -> str | None:
         case "not_with" if marker.args[0] == driver:
             return marker.args[1]
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what hsup has written to the report of a test that failed."""
+    report = yield
+    program = getattr(item, "funcargs", {}).get("hsup")
+    if report.failed and isinstance(program, Hsup):
+        for running in program.started:
+            report.sections.append(("stdout of hsup", running.out[-_SHOWN:]))
+            report.sections.append(("stderr of hsup", running.err[-_SHOWN:]))
+    return report
 
 
 @pytest.fixture(scope="session")

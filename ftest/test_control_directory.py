@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ftest.program import PATIENCE, STACK, Hsup, Running, eventually, process, replace
+from ftest.program import PATIENCE, STACK, Hsup, Running, eventually, process, replace, touched
 
 #: The example of the Go program's README, to the letter.
 README_EXAMPLE = """{
@@ -387,10 +387,10 @@ class TestWhatRanYesterday:
 def test_a_slug_that_was_replaced_meanwhile_is_not_run_for_the_one_before(hsup: Hsup) -> None:
     if not hsup.has_containers:
         pytest.skip("the simple driver runs no slugs")
-    hsup.slug("slug.tgz", {"code": "old"})
     hsup.release(Version=1, Slug="slug.tgz", Processes=[process("one", f"cat code; {hsup.born}")])
-    running = hsup.start()
-    running.wait_for("born$")
+    with touched(hsup.slug("slug.tgz", {"code": "old"})):
+        running = hsup.start()
+        running.wait_for("born$")
     hsup.slug("slug.tgz", {"code": "new"})
     release = process("release", "exit 3")
     hsup.release(Version=2, Slug="slug.tgz", Processes=[process("one", "cat code"), release])

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ftest.program import Hsup, eventually, process
+from ftest.program import Hsup, eventually, process, touched
 
 pytestmark = pytest.mark.containers_only("the simple driver runs what is in the current directory")
 
@@ -90,17 +90,18 @@ def test_a_slug_may_be_a_file_url(hsup: Hsup) -> None:
 
 
 def test_each_release_runs_the_code_that_its_slug_had_when_it_came(hsup: Hsup) -> None:
-    """The same path has another archive each time, and no checksum tells."""
+    """The same path has another archive each time, written just before, and no checksum tells."""
 
-    def release(version: int, *more: dict[str, object]) -> None:
-        hsup.slug("slug.tgz", {"code": f"code of {version}\n"})
+    def release(version: int, *more: dict[str, object]) -> Path:
+        slug = hsup.slug("slug.tgz", {"code": f"code of {version}\n"})
         one = process("one", f"cat code; {hsup.born}")
         hsup.release(Version=version, Slug="slug.tgz", Processes=[one, *more])
+        return slug
 
-    release(1)
-    running = hsup.start()
-    running.wait_for(r"one\.1\]: code of 1$")
-    running.wait_for("born$")
+    with touched(release(1)):
+        running = hsup.start()
+        running.wait_for(r"one\.1\]: code of 1$")
+        running.wait_for("born$")
     release(2, process("release", "cat code; exit 3"))
     running.wait_for("Release rejected, .*v1: ")
     assert running.count(r"release\.\d+\]: code of 2$") == 1

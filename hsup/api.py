@@ -322,7 +322,9 @@ class KeepsReleases(Protocol):
     def keep(self, release: Release) -> None:
         """Keep a release that is about to run: its release phase has passed.
 
-        May block. Raises SourceError if it cannot be kept; it runs all the same.
+        A slug without a checksum has got that of the archive which the release runs, if a driver
+        unpacks it with `hsup.slugs`. May block. Raises SourceError if it cannot be kept; it runs
+        all the same.
         """
 
     def kept(self) -> Release | None:

@@ -23,12 +23,14 @@ _MANY_BYTES = 10_000_000
 class LongWork:
     """Work that a caller waits for; `slug` is the name of its slug: `the slug of v2`.
 
-    `is_drawn` says whether the work may draw progress bars on a terminal.
+    `is_drawn` says whether the work may draw progress bars on a terminal. `archive` is the SHA-256
+    of the archive that the work has unpacked, or found unpacked, None if there was none.
     """
 
     def __init__(self, slug: str | None = None, *, is_drawn: bool = True) -> None:
         self.slug = slug
         self.is_drawn = is_drawn
+        self.archive: str | None = None
         self._steps: list[Callable[[], str]] = []
 
     @contextmanager

@@ -25,7 +25,7 @@ from hsup.api import (
 from hsup.cli.options import Options
 from hsup.errors import DriverError, HsupError, SourceError, UsageError
 from hsup.long_work import LongWork, waited_for
-from hsup.model import Release, Slug
+from hsup.model import Release
 from hsup.plugins import catalogue
 from hsup.plugins.calls import Calls, PluginPart
 from hsup.plugins.guards import (
@@ -37,7 +37,6 @@ from hsup.plugins.guards import (
 )
 from hsup.plugins.manager import PluginManager, Registered
 from hsup.supervision.passing import Passing
-from hsup.supervision.pinning import DigestOf
 from hsup.visible import say_at_once, warn, warn_of
 
 _Factory = TypeVar("_Factory")
@@ -80,22 +79,6 @@ class Components:
             in_place=in_place and not self.options.has_clean_environment,
             relayed=relayed,
         )
-
-    def digest_of(self, driver: Driver) -> DigestOf:
-        """Return what finds the digest of a slug that the driver has unpacked."""
-        ignores_slugs = isinstance(driver, IgnoresSlugs) and driver.ignores_slugs
-
-        def digest_of(slug: Slug) -> str | None:
-            if ignores_slugs:
-                return None
-            from hsup.slugs import SlugStore  # slow to import, rarely needed
-
-            try:
-                return SlugStore(self.settings).digest_of(slug)
-            except (HsupError, OSError):
-                return None  # then the release counts as the same whatever is at the path
-
-        return digest_of
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
         """Return the factory of a source. Raises PluginError if it is not installed."""

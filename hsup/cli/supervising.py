@@ -70,9 +70,7 @@ class _Supervision:
             logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
         plan, source = _planned(request, parts)
         self._driver = driver = parts.driver()
-        plan = replace(
-            plan, passing=parts.passing(driver, relayed=True), digest_of=parts.digest_of(driver)
-        )
+        plan = replace(plan, passing=parts.passing(driver, relayed=True))
         allow_many()
         parts.check_sizes(driver, plan.asked.sizes.values())
         sinks, self._services = parts.log_sinks(), parts.services()

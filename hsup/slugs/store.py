@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hsup.archives.digest import expected_digest, share_key, url_key
+from hsup.archives.digest import (
+    Known,
+    digest_of,
+    expected_digest,
+    file_key,
+    is_settled,
+    share_key,
+    url_key,
+)
 from hsup.archives.errors import SlugError
 from hsup.archives.location import Archive, ArchiveFile, ArchiveURL, Directory, find
 from hsup.archives.progress import Progress, bar
+from hsup.long_work import current
 from hsup.slugs.directory import SlugDirectory, Unpacked
 from hsup.slugs.rights import open_slug, read_directories
 
@@ -43,6 +53,11 @@ class SlugStore(SlugDirectory):
         the release may not read is not used; a checksum from that author is enough only once
         the author has named an archive with it. Raises SlugError, and GivenUp.
         """
+        unpacked = self._unpacked(slug, progress, author)
+        current().archive = unpacked.digest
+        return unpacked
+
+    def _unpacked(self, slug: Slug, progress: Progress, author: Author | None) -> Unpacked:
         location = find(slug.location, self._current_directory)
         if author is None or author.is_trusted:
             if isinstance(location, Directory):
@@ -101,23 +116,30 @@ class SlugStore(SlugDirectory):
             unpacked = self.open(digest) if digest else None
             return unpacked or self._bring_in(archive, expected, progress, opened, uid)
 
-    def digest_of(self, slug: Slug) -> str | None:
-        """Return the digest of an archive whose slug is in the store, None if it is not known.
+    def digest_of(self, slug: Slug, *, author: Author | None = None) -> str | None:
+        """Return the digest of an archive, None if it is not known.
 
-        This neither reads the archive nor asks a server. Raises SlugError.
+        A file is read if it is not known, with the rights of the author of the release; no server
+        is asked. May block. Raises SlugError, and GivenUp.
         """
         location = find(slug.location, self._current_directory)
         if isinstance(location, Directory):
             return None
         digest = expected_digest(slug.checksum) or self.known_digest(location)
-        if digest is None and isinstance(location, ArchiveURL):
+        if digest is not None:
+            return digest
+        if isinstance(location, ArchiveURL):
             known = self.known.get(url_key(location.url))
-            digest = known.digest if known else None
-        unpacked = self.open(digest) if digest else None
-        if unpacked is None:
-            return None
-        unpacked.close()
-        return digest
+            return known.digest if known else None
+        descriptor = self._open(location.path, author)
+        try:
+            digest = digest_of(descriptor)
+            if is_settled(status := os.fstat(descriptor)):
+                with suppress(OSError):  # the store has not been made yet
+                    self.known.put(file_key(status), Known(digest))
+            return digest
+        finally:
+            os.close(descriptor)
 
     def _bring_in(
         self,

@@ -10,8 +10,9 @@ from hsup.api import Driver, FetchesSlugs, LogEvent, Source
 from hsup.cancellation import until
 from hsup.errors import HsupError
 from hsup.long_work import EVERY_SECONDS, FIRST_SECONDS, LongWork, waited_for
-from hsup.model import Release
+from hsup.model import Release, Slug
 from hsup.plugins.calls import call_plugin
+from hsup.supervision.pinning import pinned
 
 #: How long a build that is cancelled at a stop may take to clean up.
 GIVE_UP_SECONDS = 1.0
@@ -44,11 +45,11 @@ class Builder:
         self._newer = newer
         self._given_up.set()
 
-    async def build(self, release: Release) -> None:
+    async def build(self, release: Release) -> Slug | None:
         """Fetch the slug of a release and have the driver build it; report a long build.
 
-        Raises HsupError, and Superseded if the driver stops for a newer release: some drivers
-        finish their build.
+        Returns the slug with the checksum of its archive. Raises HsupError, and Superseded if the
+        driver stops for a newer release: some drivers finish their build.
         """
         self._given_up, self._newer = threading.Event(), None
         work = LongWork(f"the slug of v{release.version}", is_drawn=False)
@@ -69,6 +70,7 @@ class Builder:
         finally:
             notices.end()
             self.under_way.clear()
+        return pinned(release.slug, work.archive)
 
     async def _fetch_and_build(self, release: Release) -> None:
         if isinstance(self._source, FetchesSlugs):

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hsup.model import Bind, Slug
+from hsup.model import Bind
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.passing import Passing
-from hsup.supervision.pinning import DigestOf
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
-
-
-def _no_digest(_slug: Slug) -> None:
-    """Return None, as no digest is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +19,7 @@ class SupervisorOptions:
     `follows_formation` is set, it also keeps running without dynos, since the
     formation may change. `has_metadata` gives dynos the platform's variables, and `passing`
     those of hsup's caller.
-    `has_drain` says that a plugin serves the release's `logplex_url`. `digest_of` tells which
-    archive the driver has built a release from.
+    `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
     source_name: str
@@ -38,7 +32,6 @@ class SupervisorOptions:
     stays: bool = False
     follows_formation: bool = False
     has_drain: bool = False
-    digest_of: DigestOf = _no_digest
     grace_seconds: float = 30.0
     policy: CrashPolicy = field(default_factory=CrashPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -40,7 +40,6 @@ from hsup.supervision.failure import LastFailure
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.keeping import Keeper
 from hsup.supervision.options import SupervisorOptions
-from hsup.supervision.pinning import pinned
 from hsup.supervision.ports import Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.threads import in_thread
@@ -222,8 +221,7 @@ class Rollout:
         self._tell_ignored_slug(release)
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
-        await self.builder.build(release)
-        slug = await pinned(release.slug, self._options.digest_of)
+        slug = await self.builder.build(release)
         built = release._replace(slug=slug)
         known = (one for one in (before, self._passed) if one is not None)
         if not any(map(release.differs_in_scale_only, known)):
@@ -244,7 +242,7 @@ class Rollout:
         if release.logplex_url and not self._options.has_drain:
             self._say(f"Warning: {catalogue.IGNORED_LOGPLEX_URL}")
         self._fleet.want(prepared.specs)
-        await self._keeper.keep(release)
+        await self._keeper.keep(release._replace(slug=prepared.slug))
 
     async def _release_phase(self, release: Release) -> None:
         if (spec := self._specs.release_phase(release)) is None:

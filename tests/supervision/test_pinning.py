@@ -6,7 +6,8 @@ import pytest
 
 from hsup.api import Fetched
 from hsup.events import ReleaseReceived, ReleaseRejected
-from hsup.model import Slug
+from hsup.long_work import current
+from hsup.model import Release, Slug
 from hsup.supervision.pinning import pinned
 from hsup.testing import EventRecorder, MemoryDriver, MemorySource, make_release
 from tests.supervision.supervised import Supervise, end, received
@@ -15,24 +16,23 @@ OLD, NEW = "a" * 64, "b" * 64
 SLUG = Slug(location="slug.tgz")
 
 
-class Disk:
-    """Has an archive, of which only the digest matters."""
+class UnpackingDriver(MemoryDriver):
+    """Finds an archive at the path of a slug, of which only the digest matters."""
 
     digest: str | None = OLD
 
-    def digest_of(self, slug: Slug) -> str | None:
-        assert slug == SLUG
-        return self.digest
+    def build(self, release: Release) -> None:
+        super().build(release)
+        current().archive = self.digest
 
 
-async def test_a_slug_has_the_checksum_of_what_was_built() -> None:
-    assert await pinned(SLUG, Disk().digest_of) == SLUG._replace(checksum=f"SHA256:{OLD}")
+@pytest.fixture
+def driver() -> UnpackingDriver:
+    return UnpackingDriver()
 
 
-async def test_what_is_not_known_stays_as_it_is() -> None:
-    disk = Disk()
-    disk.digest = None
-    assert await pinned(SLUG, disk.digest_of) == SLUG
+def test_a_slug_has_the_checksum_of_what_was_built() -> None:
+    assert pinned(SLUG, OLD) == SLUG._replace(checksum=f"SHA256:{OLD}")
 
 
 @pytest.mark.parametrize(
@@ -40,30 +40,31 @@ async def test_what_is_not_known_stays_as_it_is() -> None:
     [
         None,
         SLUG._replace(checksum="SHA256:x"),
-        Slug(location="docker://x"),
-        Slug(location="/srv/shop", inode=7),
     ],
-    ids=["none", "checksum", "image", "directory of the release"],
+    ids=["none", "checksum"],
 )
-async def test_what_needs_no_checksum_gets_none(slug: Slug | None) -> None:
-    assert await pinned(slug, Disk().digest_of) == slug
+def test_what_needs_no_checksum_gets_none(slug: Slug | None) -> None:
+    assert pinned(slug, OLD) == slug
+
+
+def test_what_was_no_archive_stays_as_it_is() -> None:
+    assert pinned(SLUG, None) == SLUG
 
 
 @pytest.mark.parametrize(("digest", "restarts"), [(NEW, True), (OLD, False)])
 async def test_another_archive_at_the_same_path_changes_a_release(
     supervise: Supervise,
     source: MemorySource,
-    driver: MemoryDriver,
+    driver: UnpackingDriver,
     told: EventRecorder,
     *,
     digest: str,
     restarts: bool,
 ) -> None:
-    disk = Disk()
     source.give(Fetched(release=make_release(version=1, web=1)._replace(slug=SLUG)))
-    supervisor, running = supervise(digest_of=disk.digest_of)
+    supervisor, running = supervise()
     await told.state("web.1", "up")
-    disk.digest = digest
+    driver.digest = digest
     source.give(Fetched(release=make_release(version=2, web=2)._replace(slug=SLUG)))
     await told.state("web.2", "up")
     await told.until(lambda one: len(one.of(ReleaseReceived)) == 2)
@@ -76,15 +77,14 @@ async def test_another_archive_at_the_same_path_changes_a_release(
 
 
 async def test_what_runs_keeps_its_archive_whatever_a_failed_release_was_built_from(
-    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+    supervise: Supervise, source: MemorySource, driver: UnpackingDriver, told: EventRecorder
 ) -> None:
     """Versions need not differ: a control file without one has version 0."""
-    disk = Disk()
     driver.statuses = {"release": 1}
     source.give(Fetched(release=make_release(version=0, web=1)._replace(slug=SLUG)))
-    supervisor, running = supervise(digest_of=disk.digest_of)
+    supervisor, running = supervise()
     await told.state("web.1", "up")
-    disk.digest = NEW
+    driver.digest = NEW
     failing = make_release(version=0, web=2, release=1)._replace(slug=SLUG)
     source.give(Fetched(release=failing))
     await told.until(lambda one: one.of(ReleaseRejected))
@@ -95,3 +95,15 @@ async def test_what_runs_keeps_its_archive_whatever_a_failed_release_was_built_f
     assert driver.started["web.1"][-1].spec.slug == old
     assert len(driver.started["web.1"]) == 1
     await end(supervisor, running)
+
+
+async def test_a_release_is_kept_with_the_archive_that_it_runs(
+    supervise: Supervise, source: MemorySource, driver: UnpackingDriver, told: EventRecorder
+) -> None:
+    kept = source.keep_releases()
+    source.give(Fetched(release=make_release(version=1, web=1)._replace(slug=SLUG)))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    driver.digest = NEW  # somebody puts another one at its path
+    await end(supervisor, running)
+    assert [one.slug for one in kept] == [SLUG._replace(checksum=f"SHA256:{OLD}")]

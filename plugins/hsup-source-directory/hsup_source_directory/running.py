@@ -13,7 +13,7 @@ from hsup.model import Release
 if TYPE_CHECKING:
     from hsup.api import Settings
 
-#: Returns the SHA-256 of the archive that a release runs from, None if it is not known.
+#: Returns the SHA-256 of the archive that a release would run now, None if it is not known.
 DigestOf = Callable[[Release], str | None]
 
 logger = logging.getLogger(__name__)
@@ -48,15 +48,11 @@ def control_file(release: Release) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def pinned(release: Release, digest_of: DigestOf) -> Release:
-    """Return a release with the checksum of the archive that it runs from, if that is known.
-
-    The archive may have been replaced when the release is needed again.
-    """
-    digest = digest_of(release)
-    if digest is None or release.slug is None:
+def unpinned(release: Release) -> Release:
+    """Return a release without the checksum of its slug."""
+    if release.slug is None:
         return release
-    return release._replace(slug=release.slug._replace(checksum=f"SHA256:{digest}"))
+    return release._replace(slug=release.slug._replace(checksum=None))
 
 
 def unpinned_like(kept: Release, newest: Release, digest_of: DigestOf) -> Release:
@@ -66,16 +62,17 @@ def unpinned_like(kept: Release, newest: Release, digest_of: DigestOf) -> Releas
     """
     if kept.slug is None or newest.slug is None or newest.slug.checksum is not None:
         return kept
-    same = kept._replace(slug=kept.slug._replace(checksum=None))
+    same = unpinned(kept)
     if not same.differs_in_scale_only(newest):
         return kept
-    if "://" not in newest.slug.location and pinned(newest, digest_of).slug != kept.slug:
-        return kept
-    return same
+    if "://" in newest.slug.location or kept.slug.checksum is None:
+        return same
+    digest = digest_of(newest)
+    return same if kept.slug.checksum == f"SHA256:{digest}" else kept
 
 
 def digests(settings: Settings) -> DigestOf:
-    """Return a function that returns the digest that a driver found for a release's slug."""
+    """Return a function that returns the digest of the archive at the path of a release's slug."""
 
     def digest_of(release: Release) -> str | None:
         if release.slug is None or release.slug.image is not None:
@@ -83,7 +80,7 @@ def digests(settings: Settings) -> DigestOf:
         from hsup.slugs import SlugStore  # slow to import, and rarely needed
 
         try:
-            return SlugStore(settings).digest_of(release.slug)
+            return SlugStore(settings).digest_of(release.slug, author=release.author)
         except (HsupError, OSError) as error:
             logger.info("cannot determine the digest of the slug of %s: %s", release, error)
             return None

@@ -18,7 +18,7 @@ from hsup_source_directory.running import (
     DigestOf,
     control_file,
     no_digest,
-    pinned,
+    unpinned,
     unpinned_like,
 )
 from hsup_source_directory.store import (
@@ -108,21 +108,20 @@ class DirectorySource:
             return self._answer(directory, outcome)
 
     def keep(self, release: Release) -> None:
-        """Keep the release that runs in `.running`.
+        """Keep the release that runs, with the checksum of its archive, in `.running`.
 
         Raises SourceError, also if the path leads to another directory by now: a user who can
         redirect it must not choose where hsup writes.
         """
-        running = pinned(release, self._digest_of)
-        if running == self._kept:
+        if release == self._kept:
             return
         with opened_directory(self._directory, self._sleep) as directory:
             self._require_home(directory, release)
             if directory.is_read_only:
                 return  # nobody can put a release there, either
             directory.lock()
-            directory.keep(control_file(running), running.author)
-        self._kept, self._has_moved = running, False
+            directory.keep(control_file(release), release.author)
+        self._kept, self._has_moved = release, False
 
     def kept(self) -> Release | None:
         """Return the release that ran last. Raises SourceError."""
@@ -185,7 +184,8 @@ class DirectorySource:
 
     def _require_home(self, directory: ControlDirectory, release: Release) -> None:
         """Raise SourceError unless this is the directory that a release came from."""
-        is_older = self._has_moved and release != self._release
+        newest = self._release and unpinned(self._release)
+        is_older = self._has_moved and unpinned(release) != newest
         if is_older or self._is_elsewhere(directory):
             text = (
                 f"cannot save {release}: {self._directory} has been replaced by another directory "

@@ -150,7 +150,10 @@ class TestArchiveThatIsReplaced:
         location: str = "slug.tgz",
     ) -> Release:
         release = accept(directory, version(1, Slug=location))
-        DirectorySource(directory, digest_of=digests).keep(release)
+        slug = release.slug
+        assert slug is not None
+        running = slug._replace(checksum=f"SHA256:{digests(release)}")
+        DirectorySource(directory).keep(release._replace(slug=running))
         return release
 
     def restarted(self, directory: Path, digests: Digests) -> Release | None:

@@ -225,7 +225,10 @@ class HerokuSource:
         return self._same()._replace(failure=error, warnings=(text,))
 
     def _is_of(self, snapshot: Snapshot, release: Release) -> bool:
-        return release.differs_in_scale_only(self._kept.release(snapshot))
+        ours = self._kept.release(snapshot)
+        if ours.slug and not ours.slug.checksum and release.slug:  # hsup has added one
+            release = release._replace(slug=release.slug._replace(checksum=None))
+        return release.differs_in_scale_only(ours)
 
     def _release(self, snapshot: Snapshot | None) -> Release | None:
         return None if snapshot is None else self._kept.release(snapshot)

@@ -46,6 +46,18 @@ def test_what_was_accepted_is_kept_until_something_newer_is(
     assert make_source().kept() == second
 
 
+def test_what_runs_is_kept_with_the_checksum_that_hsup_has_found(
+    make_source: MakeSource, shop: App
+) -> None:
+    """Slugs that were made long ago have none."""
+    shop.has_checksums = False
+    source = make_source()
+    runs = source.released()
+    slug = runs.slug._replace(checksum="SHA256:" + "a" * 64)
+    source.keep(runs._replace(slug=slug))
+    assert make_source().kept() == runs
+
+
 @pytest.mark.usefixtures("shop")
 def test_what_runs_beside_the_newest_release_is_not_kept(
     make_source: MakeSource,

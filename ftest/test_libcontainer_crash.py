@@ -7,12 +7,11 @@ import random
 import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from ftest import leftovers
-from ftest.program import PATIENCE, Hsup, Running, eventually
+from ftest.program import PATIENCE, Hsup, Running, children_of, eventually, of_process
 
 SAY = r"app\[one\.\d+\]: (\d+) ([\d.]+)$"
 
@@ -196,10 +195,8 @@ def test_a_stopped_zygote_of_a_killed_hsup_is_ended_by_the_next(hsup: Hsup) -> N
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process has not ended, whoever its parent is and whether that knows."""
-    try:
-        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    status = of_process(pid, "stat")
+    return bool(status) and ") Z" not in status
 
 
 def zygote_of(running: Running) -> int:
@@ -215,12 +212,8 @@ def spare_of(running: Running, program: int) -> int | None:
 
 
 def has_joined(pid: int) -> bool:
-    return "/hsup-" in Path(f"/proc/{pid}/cgroup").read_text()
-
-
-def children_of(pid: int) -> list[int]:
-    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    return "/hsup-" in of_process(pid, "cgroup")
 
 
 def name_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text()
+    return of_process(pid, "comm")

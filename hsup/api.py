@@ -148,6 +148,16 @@ class IgnoresSlugs(Protocol):
 
 
 @runtime_checkable
+class SharesPorts(Protocol):
+    """The ability of a driver to run dynos that listen on the ports of this machine itself.
+
+    hsup warns the user of ports that other programs have.
+    """
+
+    shares_ports: bool
+
+
+@runtime_checkable
 class SizesDynos(Protocol):
     """The ability of a driver to honour `DynoSpec.size`."""
 
@@ -394,10 +404,15 @@ class SourceFactory(Protocol):
 
 
 class Checked(NamedTuple):
-    """What was validated, in the user's words, and all its faults."""
+    """What was validated, in the user's words, and all its faults.
+
+    `release` is what it describes, if that is a release and nothing is wrong with it. hsup looks
+    at what it refuses of any release, such as a PORT that is no port.
+    """
 
     what: str
     faults: tuple[Fault, ...]
+    release: Release | None = None
 
 
 #: Replaces a dyno's name in lines that concern no single dyno.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import click
 from hsup.api import Checked
 from hsup.cli.components import Components
 from hsup.cli.options import Options
+from hsup.cli.quantities import scale_request
 from hsup.cli.shared import CheckedOption, SharingCommand, alternatives
-from hsup.errors import UsageError
-from hsup.model import Fault
+from hsup.errors import InvalidRelease, UsageError
+from hsup.model import Fault, Release
 from hsup.numerals import are_digits
 from hsup.plugins.guards import PluginFailed
+from hsup.supervision.exec_limits import require_passable
+from hsup.supervision.ports import base_of
 from hsup.visible import tell
 
 _FORMATS = ("text", "github")
@@ -50,14 +54,35 @@ def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **
 
     Exits with status 1 if there is a fault; a warning is none, unless --strict is given.
     """
-    checked = _check(Components(outer.refined(given)), path)
+    options = outer.refined(given)
+    checked = _check(Components(options), path)
+    faults = [*checked.faults, *_refusals(checked.release, options)]
     shown = _annotation if form == "github" else _line
-    for fault in checked.faults:
+    for fault in faults:
         tell(shown(fault, fault.file or checked.what))
-    if any(strict or not fault.is_warning for fault in checked.faults):
+    if any(strict or not fault.is_warning for fault in faults):
         sys.exit(1)
     if form == "text":
         tell(f"{checked.what}: ok")
+
+
+def _refusals(release: Release | None, options: Options) -> Iterator[Fault]:
+    """Yield the reasons for which `start` would not run a release, whatever its source."""
+    if release is None:
+        return
+    commands = (process.command for process in release.processes)
+    checks = (
+        lambda: base_of(release) if options.port is None else None,
+        lambda: require_passable(release, commands, has_metadata=options.has_metadata),
+        lambda: scale_request(options).require_known_types(release),
+    )
+    for check in checks:
+        try:
+            check()
+        except InvalidRelease as error:
+            yield from error.faults
+        except UsageError as error:
+            yield Fault(place="", problem=str(error))
 
 
 def _line(fault: Fault, file: str) -> str:

@@ -10,11 +10,14 @@ from hsup.api import Settings
 from hsup.cli.config import read_settings
 from hsup.errors import UsageError
 from hsup.model import Bind
+from hsup.numerals import HIGHEST_PORT, port_number
+from hsup.supervision.ports import AUTO, Base
 
 DEFAULT_DRIVER = "simple"
 #: The grace period of the platform: the time between SIGTERM and SIGKILL.
 DEFAULT_GRACE_SECONDS = 30.0
-#: What `--grace` takes, for messages.
+#: What `--port` and `--grace` take, for messages.
+PORTS = f'"{AUTO}" or a number from 1 to {HIGHEST_PORT}'
 SECONDS = "a number of seconds, 0 or more"
 DEFAULT_LOG_FORMAT = "heroku"
 _READ_ONLY = ":ro"
@@ -32,6 +35,8 @@ VARIABLES = frozenset(
         "HSUP_ROOT",
         "HSUP_CLEAN_ENV",
         "HSUP_PASS_ENV",
+        "HSUP_PORT",
+        "HSUP_FORMATION",
         "HSUP_ONESHOT",
         "HSUP_START_NUMBER",
         "HSUP_CONTROL_SOCKET",
@@ -89,6 +94,23 @@ class Options:
     def start_number(self) -> int | None:
         """Return the number of the first dyno of each type, None if it was not set."""
         return self._given.get("start_number")
+
+    @property
+    def formation(self) -> tuple[str, ...]:
+        """Return the words of the formation, such as `web=2`."""
+        given = self._given.get("formation") or ""
+        return tuple(word for part in given.split(",") if (word := part.strip()))
+
+    @property
+    def port(self) -> Base | None:
+        """Return the base of the dynos' ports, None for the release's. Raises UsageError."""
+        given = self._given.get("port")
+        if given is None or given == AUTO:
+            return AUTO if given else None
+        number = port_number(str(given))
+        if number is None:
+            raise UsageError(f'--port must be {PORTS}, got "{given}"')
+        return number
 
     @property
     def grace_seconds(self) -> float:

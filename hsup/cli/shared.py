@@ -144,6 +144,24 @@ SHARED_OPTIONS = (
         help="The application's directory.  [default: the Procfile's]",
     ),
     _Shared(
+        "-p",
+        "--port",
+        variable="HSUP_PORT",
+        metavar="N|auto",
+        help="The PORT of the first dyno; each process type has a hundred ports from there. auto: "
+        "the first of 5000, 5500, … whose ports are free.  [default: the release's PORT, or 5000]",
+    ),
+    _Shared(
+        "-m",
+        "-c",
+        "--formation",
+        "--concurrency",
+        "formation",
+        variable="HSUP_FORMATION",
+        metavar="TYPE=N[,TYPE=N]...",
+        help="How many dynos of each type `start` runs, as after it; all=N for those not named.",
+    ),
+    _Shared(
         "--oneshot/--no-oneshot",
         variable="HSUP_ONESHOT",
         default=None,

@@ -12,12 +12,11 @@ import click
 from click.core import ParameterSource
 
 from hsup.cli.options import Options
-from hsup.cli.quantities import parse_types
+from hsup.cli.quantities import scale_request
 from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
 from hsup.cli.supervising import Request, supervise
 from hsup.descriptors import require_least
 from hsup.errors import UsageError
-from hsup.supervision.formation import ScaleRequest
 
 _STDERR = 2  # also if Python has no stream open there
 _QUANTITIES = ("one", "release")
@@ -31,7 +30,9 @@ Examples:
   hsup start                        one dyno of every type
   hsup start web=2 worker           two of web, one of worker, none of others
   hsup start web=2:standard-2x      two of web, with more memory each
+  hsup start -m all=1,web=2         two of web, one of every other type
   hsup start --quantities release   as many as the release says
+  hsup start -p 7000                web.1 listens on port 7000
   hsup start --oneshot              each once; exit when all have ended
 
 \b
@@ -75,30 +76,24 @@ def command(
     """
     options = outer.refined(given)
     said_by = click.get_current_context().get_parameter_source("quantities")
-    if types and quantities == "release" and said_by == ParameterSource.COMMANDLINE:
-        raise UsageError("--quantities release cannot be used together with TYPE")
+    if (
+        (types or options.formation)
+        and quantities == "release"
+        and said_by == ParameterSource.COMMANDLINE
+    ):
+        raise UsageError("--quantities release cannot be used together with TYPE or --formation")
+    asked = scale_request(options, types, follows_release=quantities == "release")
     request = Request(
         options=options,
-        asked=_asked(options, types, follows_release=not types and quantities == "release"),
+        asked=asked,
         stays=stay,
-        may_follow=not types and quantities is None,
+        may_follow=asked.quantities is None and quantities is None,
     )
     require_least()
     _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
     sys.exit(asyncio.run(supervise(request)))
-
-
-def _asked(options: Options, types: tuple[str, ...], *, follows_release: bool) -> ScaleRequest:
-    wanted = parse_types(types)
-    return ScaleRequest(
-        quantities={name: quantity for name, (quantity, _) in wanted.items()} or None,
-        sizes={name: size for name, (_, size) in wanted.items() if size},
-        size=options.size,
-        follows_release=follows_release,
-        start_number=options.start_number or 1,
-    )
 
 
 def _keep_descriptors_from_dynos() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from signal import Signals
 from typing import NoReturn
 
-from hsup.api import SUPERVISOR, Adopts, LogSink, Source
+from hsup.api import SUPERVISOR, Adopts, LogSink, SharesPorts, Source
 from hsup.cli.components import Components, closing
 from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
@@ -70,7 +70,11 @@ class _Supervision:
             logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
         plan, source = _planned(request, parts)
         self._driver = driver = parts.driver()
-        plan = replace(plan, passing=parts.passing(driver, relayed=True))
+        plan = replace(
+            plan,
+            passing=parts.passing(driver, relayed=True),
+            shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
+        )
         allow_many()
         parts.check_sizes(driver, plan.asked.sizes.values())
         sinks, self._services = parts.log_sinks(), parts.services()
@@ -149,6 +153,7 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         asked=replace(asked, follows_release=True) if follows else asked,
         binds=options.binds,
         has_metadata=options.has_metadata,
+        port=options.port,
         one_shot=options.one_shot,
         stays=request.stays,
         follows_formation=follows,

@@ -73,6 +73,7 @@ class GuardedDriver:
     explain: Callable[[DynoSpec], Sequence[str]]
     binds_paths: bool
     ignores_slugs: bool
+    shares_ports: bool
 
     def __init__(self, calls: Calls, part: PluginPart, driver: Driver) -> None:
         self._calls = calls
@@ -101,7 +102,7 @@ class GuardedDriver:
         if method(driver, "keep_only") and method(driver, "adopt"):
             blocking("keep_only", lambda _: "keep the dynos of a previous hsup", are_texts)
             self.adopt = self._adopt
-        for flag in ("binds_paths", "ignores_slugs"):
+        for flag in ("binds_paths", "ignores_slugs", "shares_ports"):
             if getattr(driver, flag, False):
                 setattr(self, flag, True)
         self._build = Blocking(

@@ -49,6 +49,11 @@ class Fleet:
         everyone = (*self._executors.values(), *self._one_offs)
         return [str(one.spec.name) for one in everyone if one.is_running]
 
+    def ports(self) -> set[int]:
+        """Return the ports of all dynos that have not ended for good."""
+        everyone = (*self._executors.values(), *self._one_offs)
+        return {one.spec.port for one in everyone if one.spec.port is not None}
+
     async def idle(self) -> None:
         """Return when no dyno is left."""
         await self._idle.wait()

@@ -8,6 +8,7 @@ from hsup.model import Bind
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.passing import Passing
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
+from hsup.supervision.ports import Base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class SupervisorOptions:
     `follows_formation` is set, it also keeps running without dynos, since the
     formation may change. `has_metadata` gives dynos the platform's variables, and `passing`
     those of hsup's caller.
+    `port` is the base of the dynos' ports, AUTO for a free one, None for the release's; with
+    `shares_ports`, the dynos listen on the ports of this machine, which others may have.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -28,6 +31,8 @@ class SupervisorOptions:
     binds: tuple[Bind, ...] = ()
     has_metadata: bool = False
     passing: Passing = field(default_factory=Passing)
+    port: Base | None = None
+    shares_ports: bool = False
     one_shot: bool = False
     stays: bool = False
     follows_formation: bool = False

@@ -42,7 +42,7 @@ from hsup.supervision.keeping import Keeper
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
 from hsup.supervision.specs import SpecMaker
-from hsup.threads import in_thread
+from hsup.threads import in_thread, in_thread_or_here
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ class Rollout:
         The release phase is skipped if the release ran `before`, or has passed it already.
         """
         is_first = self._running is None
-        self._specs.check_types(release, is_first=is_first)
+        self._specs.check(release, is_first=is_first)
         self._tell_ignored_slug(release)
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
@@ -231,7 +231,13 @@ class Rollout:
             specs = self._specs.specs(built)
             if is_first:
                 await self._keep_only(specs.values())
+        await self._warn_of_ports(specs)
         return _Prepared(release=release, slug=slug, specs=specs)
+
+    async def _warn_of_ports(self, specs: Mapping[DynoName, DynoSpec]) -> None:
+        held = self._fleet.ports()
+        if text := await in_thread_or_here(partial(self._specs.port_warning, specs, held)):
+            self._say(f"Warning: {text}")
 
     async def _run(self, prepared: _Prepared) -> None:
         """Run the dynos of a release, and have it kept for the next start."""

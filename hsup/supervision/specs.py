@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.supervision import port_conflicts
 from hsup.supervision.dyno_spec import dyno_spec, one_off_name
 from hsup.supervision.options import SupervisorOptions
-from hsup.supervision.ports import Ports
+from hsup.supervision.ports import AUTO, Ports, base_of
 
 
 class SpecMaker:
@@ -19,9 +20,15 @@ class SpecMaker:
         self._options = options
         self._ports = ports
         self._say = say
+        self._free_base: int | None = None  # of AUTO
 
-    def check_types(self, release: Release, *, is_first: bool) -> None:
-        """Raise UsageError for a requested type that is missing; warn after the first release."""
+    def check(self, release: Release, *, is_first: bool) -> None:
+        """Raise HsupError where a release cannot run as it was asked for.
+
+        A requested type that is missing is an error at the first release, later a warning.
+        """
+        if not isinstance(self._options.port, int):
+            base_of(release)
         asked = self._options.asked
         if is_first:
             asked.require_known_types(release)
@@ -30,22 +37,56 @@ class SpecMaker:
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
 
     def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
-        """Return the dynos of a release, each with a port. Raises DriverError if none is left."""
+        """Return the dynos of a release, each with a port.
+
+        Raises DriverError if none is left, and InvalidRelease for a PORT that is none.
+        """
         names = self._options.asked.names(release)
-        has_port = "PORT" in release.config and len(names) == 1
-        if "PORT" in release.config and len(names) > 1:
-            self._say(f"Warning: the release's PORT is ignored: {len(names)} dynos cannot share it")
         with self._ports.all_or_none():
-            return {name: self._spec(release, name, has_port=has_port) for name in names}
+            self._ports.base = self._base(release, names)
+            return {name: self._spec(release, name) for name in names}
+
+    def port_warning(self, specs: Mapping[DynoName, DynoSpec], held: Collection[int]) -> str | None:
+        """Return a warning about ports that others have, None without any; may take some time.
+
+        `held` are those of the dynos that run already.
+        """
+        if not self._options.shares_ports:
+            return None
+        ports = {
+            name: spec.port
+            for name, spec in specs.items()
+            if spec.port is not None and spec.port not in held
+        }
+        text = port_conflicts.warning(ports, port_conflicts.probe)
+        if text is None:
+            return None
+        every = {name: spec.port for name, spec in specs.items() if spec.port is not None}
+        free = port_conflicts.free_base(every, self._ports.base, port_conflicts.probe, after=True)
+        return text if free is None else f"{text}; choose free ports with -p {free}, or -p {AUTO}"
 
     def release_phase(self, release: Release) -> DynoSpec | None:
         """Return the dyno of the release phase; the caller releases its port."""
         if release.process(RELEASE_TYPE) is None:
             return None
-        has_port = "PORT" in release.config
+        has_port = bool(release.config.get("PORT"))
         return self._spec(release, one_off_name(RELEASE_TYPE), has_port=has_port)
 
-    def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
+    def _base(self, release: Release, names: Iterable[DynoName]) -> int:
+        options = self._options
+        if isinstance(options.port, int):
+            return options.port
+        if self._free_base is not None:
+            return self._free_base
+        base = base_of(release)
+        if options.port != AUTO or not options.shares_ports:
+            return base
+        self._ports.base = base
+        wanted = {name: self._ports.preferred(name) for name in names}
+        self._free_base = port_conflicts.free_base(wanted, base, port_conflicts.probe)
+        return self._free_base or base
+
+    def _spec(self, release: Release, name: DynoName, *, has_port: bool = False) -> DynoSpec:
         process = release.process(name.type)
         assert process is not None
         options = self._options

@@ -33,6 +33,7 @@ Examples:
   hsup start -m all=1,web=2         two of web, one of every other type
   hsup start --quantities release   as many as the release says
   hsup start -p 7000                web.1 listens on port 7000
+  hsup start --exit-code-from test  for CI: end with test, and with its status
   hsup start --oneshot              each once; exit when all have ended
 
 \b
@@ -58,6 +59,21 @@ the release from the source again. USR1 prints a diagnostic log.""",
     envvar="HSUP_STAY",
     help="Wait for another release when nothing is left to run.  [HSUP_STAY]",
 )
+@click.option(
+    "--abort-on-exit/--no-abort-on-exit",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    envvar="HSUP_ABORT_ON_EXIT",
+    help="Stop all dynos when one ends, and exit with its status.  [HSUP_ABORT_ON_EXIT]",
+)
+@click.option(
+    "--exit-code-from",
+    "status_from",
+    metavar="TYPE",
+    envvar="HSUP_EXIT_CODE_FROM",
+    help="Stop all dynos when one ends, and exit with the status of the first of this type.  "
+    "[HSUP_EXIT_CODE_FROM]",
+)
 @click.pass_obj
 def command(
     outer: Options,
@@ -66,6 +82,8 @@ def command(
     quantities: str | None,
     *,
     stay: bool,
+    abort_on_exit: bool,
+    status_from: str | None,
     **given: Any,
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
@@ -87,6 +105,8 @@ def command(
         options=options,
         asked=asked,
         stays=stay,
+        aborts_on_exit=abort_on_exit or status_from is not None,
+        status_from=status_from,
         may_follow=asked.quantities is None and quantities is None,
     )
     require_least()

@@ -38,13 +38,16 @@ class Request:
     """What the user asked `hsup start` for.
 
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
-    hsup waits for another release when nothing is left to run.
+    hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
+    `status_from` see SupervisorOptions.
     """
 
     options: Options
     asked: ScaleRequest
     stays: bool
     may_follow: bool
+    aborts_on_exit: bool = False
+    status_from: str | None = None
 
 
 async def supervise(request: Request) -> int:
@@ -155,6 +158,8 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         has_metadata=options.has_metadata,
         port=options.port,
         one_shot=options.one_shot,
+        aborts_on_exit=request.aborts_on_exit,
+        status_from=request.status_from,
         stays=request.stays,
         follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,

@@ -31,6 +31,16 @@ class Line:
 STOPPING = Line("Stopping all processes with SIGTERM", LogEvent("stopping"))
 KILLING = Line("Stopping remaining processes with SIGKILL", LogEvent("killing"))
 ADOPTED = Line("Adopted a process left running by a previous hsup", LogEvent("adopted"))
+DETACHED = Line(
+    "Warning: the command went into the background, and hsup ended the processes that it left; "
+    "have it stay in the foreground, often by an option such as --foreground or --nodaemon",
+    LogEvent("warning"),
+)
+ENDED_AT_ONCE = Line(
+    "Notice: the command ended within a second, without an error, and will be started again; "
+    "what is to end is for hsup run, or hsup start --oneshot",
+    LogEvent("notice"),
+)
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
 _OUT_OF_MEMORY = Line(OUT_OF_MEMORY, LogEvent("error", code="R15"))
 _KILLED = Line("Stopping process with SIGKILL", LogEvent("killing"))

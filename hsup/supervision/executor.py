@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 #: How many dynos may start in one turn of the event loop.
 _AT_ONCE = 10
 
+#: A program that is to keep running, and ends sooner, was probably not written for that.
+_AT_ONCE_SECONDS = 1.0
+_SUCCESS = ExitStatus()
+
 #: The status of a dyno that could not be started, as in the Go program.
 NOT_STARTED = ExitStatus(code=255)
 
@@ -68,6 +72,7 @@ class Executor:
         self._crashes = 0
         self._grace_seconds = around.grace_seconds
         self._reason = ""
+        self._has_said_suspicion = False
 
     @property
     def is_leaving(self) -> bool:
@@ -247,9 +252,24 @@ class Executor:
             self._wake.clear()
         if not ended.cancelled():
             ended.exception()  # `_status` reports it
-        self._count_crash(time.monotonic() - started)
-        await self._clean_up(grace_seconds=0.0)
+        up_seconds = time.monotonic() - started
+        self._count_crash(up_seconds)
+        has_left = await self._clean_up(grace_seconds=0.0)
+        if self.status == _SUCCESS and not self._one_off:
+            self._say_suspicion(up_seconds, has_left=has_left)
         return Input.EXITED
+
+    def _say_suspicion(self, up_seconds: float, *, has_left: bool) -> None:
+        """Say, once, why a program that was to keep running may have ended without an error."""
+        if self._has_said_suspicion:
+            return
+        if has_left:
+            self._say(messages.DETACHED)
+        elif up_seconds < _AT_ONCE_SECONDS:
+            self._say(messages.ENDED_AT_ONCE)
+        else:
+            return
+        self._has_said_suspicion = True
 
     async def _terminate(self) -> Input:
         assert self._dyno is not None
@@ -265,8 +285,11 @@ class Executor:
                 self._take(Input.STOP)
         return Input.EXITED
 
-    async def _clean_up(self, grace_seconds: float) -> None:
-        """Destroy the dyno, relay its last output, and report how it ended."""
+    async def _clean_up(self, grace_seconds: float) -> bool:
+        """Destroy the dyno, relay its last output, and report how it ended.
+
+        Return whether something had to be killed.
+        """
         assert self._dyno is not None
         assert self._output is not None
         killed = await self._dyno.destroy(grace_seconds)
@@ -279,6 +302,7 @@ class Executor:
         self._output.finish()
         self._dyno = self._output = None
         self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))
+        return killed
 
     async def _status(self) -> ExitStatus:
         """Return how the dyno ended, or NOT_STARTED if its driver cannot say."""

@@ -15,7 +15,8 @@ from hsup.supervision.ports import Base
 class SupervisorOptions:
     """The options of a supervisor.
 
-    `one_shot` ends it when every dyno has ended once. `stays` keeps it running
+    `one_shot` ends it when every dyno has ended once; `aborts_on_exit` ends it when one has, with
+    that dyno's status, or with the one of the type `status_from`. `stays` keeps it running
     when nothing is left to run, or when not even a first release can run. If
     `follows_formation` is set, it also keeps running without dynos, since the
     formation may change. `has_metadata` gives dynos the platform's variables, and `passing`
@@ -34,6 +35,8 @@ class SupervisorOptions:
     port: Base | None = None
     shares_ports: bool = False
     one_shot: bool = False
+    aborts_on_exit: bool = False
+    status_from: str | None = None
     stays: bool = False
     follows_formation: bool = False
     has_drain: bool = False

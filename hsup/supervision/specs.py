@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from hsup.errors import UsageError
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.supervision import port_conflicts
 from hsup.supervision.dyno_spec import dyno_spec, one_off_name
@@ -34,7 +35,16 @@ class SpecMaker:
             asked.require_known_types(release)
         for missing in asked.unknown_types(release):
             self._say(f'Warning: {release} no longer has process type "{missing}"')
+        self._require_status_type(release)
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+
+    def _require_status_type(self, release: Release) -> None:
+        name = self._options.status_from
+        types = {one.type for one in self._options.asked.names(release)}
+        if name is not None and name not in types:
+            text = f'--exit-code-from: no dyno of process type "{name}" is started'
+            hint = f"choose from {', '.join(sorted(types))}" if types else None
+            raise UsageError(text, hint=hint)
 
     def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
         """Return the dynos of a release, each with a port.

@@ -17,12 +17,12 @@ from hsup.events import (
     SupervisorStarted,
     SupervisorStopping,
 )
-from hsup.model import Release
+from hsup.model import DynoName, ExitStatus, Release
 from hsup.output import messages
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
 from hsup.supervision.asking import Asking
-from hsup.supervision.executor import ExecutorContext
+from hsup.supervision.executor import NOT_STARTED, ExecutorContext
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
@@ -62,7 +62,12 @@ class Supervisor:
             tell=self._tell,
         )
         ports = Ports()
-        self._fleet = fleet = Fleet(around, one_shot=options.one_shot, on_gone=ports.release)
+        self._fleet = fleet = Fleet(
+            around,
+            one_shot=options.one_shot or options.aborts_on_exit,
+            on_gone=ports.release,
+            on_end=self._take_end,
+        )
         self._rollout = Rollout(options, source=source, around=around, fleet=fleet, ports=ports)
         self._outcome = Outcome()
         self._is_waiting = False
@@ -129,10 +134,21 @@ class Supervisor:
         return self._options.stays or self._options.follows_formation
 
     def _exit_status(self) -> int:
-        fleet = self._fleet
-        highest = fleet.highest_status if self._options.one_shot else 0
+        fleet, options = self._fleet, self._options
+        if self._stopping.is_aborted and not self.is_hurried:
+            return fleet.first_status(options.status_from) or int(fleet.has_failed)
+        highest = fleet.highest_status if options.one_shot else 0
         has_killed = fleet.was_killed or fleet.has_failed
         return self._stopping.exit_status(highest=highest, has_killed=has_killed)
+
+    def _take_end(self, name: DynoName, status: ExitStatus) -> None:
+        if self._options.aborts_on_exit:
+            how = (
+                "could not be started"
+                if status is NOT_STARTED
+                else f"exited with status {status.status}"
+            )
+            self._stopping.abort(f"{name} {how}")
 
     async def _until_stopped(self) -> None:
         await self._stopping.begun.wait()

@@ -104,7 +104,7 @@ class Driver(Protocol):
         """
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
-        """Start a dyno; what it writes goes to `output`, its input is empty.
+        """Start a dyno; what it writes goes to `output`, what it reads is `spec.input`.
 
         Raises DynoStartError, and then leaves nothing behind. May be cancelled wherever it
         waits: it then undoes what it has begun, also in a thread (see
@@ -155,6 +155,13 @@ class SharesPorts(Protocol):
     """
 
     shares_ports: bool
+
+
+@runtime_checkable
+class SharesInput(Protocol):
+    """The ability of a driver to give a dyno hsup's own standard input: `DynoSpec.input`."""
+
+    shares_input: bool
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ from hsup.api import (
     LogSink,
     Service,
     Settings,
+    SharesInput,
     SizesDynos,
     Source,
     Sweeps,
@@ -153,6 +154,14 @@ class Components:
                 driver.check_size(size)
             except DriverError as error:
                 raise UsageError(str(error)) from error
+
+    def require_shared_input(self, driver: Driver) -> None:
+        """Raise UsageError if no dyno of the driver can have hsup's own input."""
+        if not (isinstance(driver, SharesInput) and driver.shares_input):
+            raise UsageError(
+                f'driver "{self.options.driver}" cannot give a dyno hsup\'s own input',
+                hint="leave out --stdin, use -d simple, or debug with hsup run",
+            )
 
     def log_sinks(self) -> list[LogSink]:
         """Create the log sinks that the settings ask for, besides the terminal."""

@@ -17,6 +17,8 @@ from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternativ
 from hsup.cli.supervising import Request, supervise
 from hsup.descriptors import require_least
 from hsup.errors import UsageError
+from hsup.model import DynoName
+from hsup.numerals import whole_number
 
 _STDERR = 2  # also if Python has no stream open there
 _QUANTITIES = ("one", "release")
@@ -74,6 +76,14 @@ the release from the source again. USR1 prints a diagnostic log.""",
     help="Stop all dynos when one ends, and exit with the status of the first of this type.  "
     "[HSUP_EXIT_CODE_FROM]",
 )
+@click.option(
+    "--stdin",
+    "reader",
+    metavar="DYNO",
+    envvar="HSUP_STDIN",
+    help="Give one dyno hsup's standard input, for a debugger for example: web, or web.2.  "
+    "[HSUP_STDIN]",
+)
 @click.pass_obj
 def command(
     outer: Options,
@@ -84,6 +94,7 @@ def command(
     stay: bool,
     abort_on_exit: bool,
     status_from: str | None,
+    reader: str | None,
     **given: Any,
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
@@ -107,6 +118,7 @@ def command(
         stays=stay,
         aborts_on_exit=abort_on_exit or status_from is not None,
         status_from=status_from,
+        reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
     )
     require_least()
@@ -114,6 +126,17 @@ def command(
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
     sys.exit(asyncio.run(supervise(request)))
+
+
+def _dyno_name(text: str, first_number: int) -> DynoName:
+    """Return the dyno that a user means: `web.2`, or the first of `web`. Raises UsageError."""
+    name, dot, digits = text.rpartition(".")
+    if not dot:
+        return DynoName(text, first_number)
+    number = whole_number(digits)
+    if not name or not number:
+        raise UsageError(f'--stdin must be the name of a dyno, as in web or web.2, got "{text}"')
+    return DynoName(name, number)
 
 
 def _keep_descriptors_from_dynos() -> None:

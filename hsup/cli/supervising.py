@@ -17,6 +17,7 @@ from hsup.cli.printers import error_printer, log_printer, log_to_memory
 from hsup.cli.signals import SignalHandlers
 from hsup.descriptors import allow_many
 from hsup.errors import HsupError
+from hsup.model import DynoName
 from hsup.output.logs import LogRouter
 from hsup.output.printer import ErrorPrinter
 from hsup.plugins.calls import Calls
@@ -39,7 +40,7 @@ class Request:
 
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
     hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
-    `status_from` see SupervisorOptions.
+    `status_from` see SupervisorOptions; `reader` is the dyno that reads hsup's own input.
     """
 
     options: Options
@@ -48,6 +49,7 @@ class Request:
     may_follow: bool
     aborts_on_exit: bool = False
     status_from: str | None = None
+    reader: DynoName | None = None
 
 
 async def supervise(request: Request) -> int:
@@ -79,6 +81,8 @@ class _Supervision:
             shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
         )
         allow_many()
+        if request.reader is not None:
+            parts.require_shared_input(driver)
         parts.check_sizes(driver, plan.asked.sizes.values())
         sinks, self._services = parts.log_sinks(), parts.services()
         self._router = LogRouter([printer, *sinks])
@@ -160,6 +164,7 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         one_shot=options.one_shot,
         aborts_on_exit=request.aborts_on_exit,
         status_from=request.status_from,
+        reads_own_input=request.reader,
         stays=request.stays,
         follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,

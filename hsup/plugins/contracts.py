@@ -146,6 +146,7 @@ is_driver = has(
         "binds_paths",
         "ignores_slugs",
         "shares_ports",
+        "shares_input",
     ),
 )
 is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hsup.model import Bind
+from hsup.model import Bind, DynoName
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.passing import Passing
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
@@ -23,6 +23,7 @@ class SupervisorOptions:
     those of hsup's caller.
     `port` is the base of the dynos' ports, AUTO for a free one, None for the release's; with
     `shares_ports`, the dynos listen on the ports of this machine, which others may have.
+    The dyno `reads_own_input` has hsup's own standard input.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -34,6 +35,7 @@ class SupervisorOptions:
     passing: Passing = field(default_factory=Passing)
     port: Base | None = None
     shares_ports: bool = False
+    reads_own_input: DynoName | None = None
     one_shot: bool = False
     aborts_on_exit: bool = False
     status_from: str | None = None

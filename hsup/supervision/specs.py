@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hsup.errors import UsageError
-from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.model import RELEASE_TYPE, DynoInput, DynoName, DynoSpec, Release
 from hsup.supervision import port_conflicts
 from hsup.supervision.dyno_spec import dyno_spec, one_off_name
 from hsup.supervision.options import SupervisorOptions
@@ -35,16 +35,21 @@ class SpecMaker:
             asked.require_known_types(release)
         for missing in asked.unknown_types(release):
             self._say(f'Warning: {release} no longer has process type "{missing}"')
-        self._require_status_type(release)
+        if is_first:
+            self._require_named_dynos(release)
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
 
-    def _require_status_type(self, release: Release) -> None:
-        name = self._options.status_from
-        types = {one.type for one in self._options.asked.names(release)}
-        if name is not None and name not in types:
-            text = f'--exit-code-from: no dyno of process type "{name}" is started'
-            hint = f"choose from {', '.join(sorted(types))}" if types else None
-            raise UsageError(text, hint=hint)
+    def _require_named_dynos(self, release: Release) -> None:
+        """Raise UsageError for an option that names a dyno, or a type, that is not started."""
+        options = self._options
+        names = options.asked.names(release)
+        types = dict.fromkeys(name.type for name in names)
+        if options.status_from is not None and options.status_from not in types:
+            text = f'--exit-code-from: no dyno of process type "{options.status_from}" is started'
+            raise UsageError(text, hint=_choice(types))
+        if options.reads_own_input is not None and options.reads_own_input not in names:
+            text = f'--stdin: dyno "{options.reads_own_input}" is not started'
+            raise UsageError(text, hint=_choice(map(str, names)))
 
     def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
         """Return the dynos of a release, each with a port.
@@ -109,4 +114,17 @@ class SpecMaker:
             binds=options.binds,
             has_metadata=options.has_metadata,
             passing=options.passing,
+            input=self._input(name),
         )
+
+    def _input(self, name: DynoName) -> DynoInput:
+        """Return what a dyno reads; one that is to end gets no chance to wait for more."""
+        options = self._options
+        if name == options.reads_own_input:
+            return "own"
+        return "empty" if options.one_shot or name.type == RELEASE_TYPE else "open"
+
+
+def _choice(names: Iterable[str]) -> str | None:
+    listed = ", ".join(names)
+    return f"choose from {listed}" if listed else None

@@ -28,6 +28,7 @@ class SimpleDriver:
 
     ignores_slugs = True
     shares_ports = True
+    shares_input = True
 
     def __init__(self, settings: Settings) -> None:
         self._host_environment = settings.environ
@@ -61,7 +62,7 @@ class SimpleDriver:
         what = program(spec, self._host_environment)
         address = Address(ip="127.0.0.1", port=_port(what.environment))
         mark = self._marks.next()
-        lent = self._low.lent(output, self._open_files)
+        lent = self._low.lent(output, self._open_files, spec.input)
         with lent as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
         return watch(pid, mark, counted_by=self._scanner, address=address)

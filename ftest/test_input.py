@@ -71,4 +71,20 @@ def test_a_driver_with_containers_refuses_to_give_a_dyno_the_input_of_hsup(hsup:
     hsup.procfile(web="true")
     done = hsup.call("start", "--stdin", "web")
     assert done.status == 2
-    assert "cannot give a dyno hsup's own input" in done.message
+    assert "cannot be used with --stdin; leave it out, use -d simple" in done.message
+
+
+@pytest.mark.simple_only("the streams of a container are no terminals of hsup")
+def test_dynos_may_write_to_terminals(hsup: Hsup) -> None:
+    """A program may then colour what it writes; nothing of it is changed or lost."""
+    look = "import sys; print(sys.stdout.isatty(), sys.stderr.isatty())"
+    hsup.procfile(one=f"{hsup.python} -c '{look}'; seq 50000; printf 'no newline'")
+    done = hsup.call("start", "--oneshot", "--tty", "--log-format", "raw")
+    numbers = "".join(f"{number}\n" for number in range(1, 50001))
+    assert done.text == f"True True\n{numbers}no newline"
+
+
+@pytest.mark.containers_only("the simple driver can do it")
+def test_a_driver_with_containers_refuses_to_give_dynos_terminals(hsup: Hsup) -> None:
+    hsup.procfile(web="true")
+    assert "cannot be used with --tty" in hsup.call("start", "--tty").message

@@ -158,10 +158,14 @@ class SharesPorts(Protocol):
 
 
 @runtime_checkable
-class SharesInput(Protocol):
-    """The ability of a driver to give a dyno hsup's own standard input: `DynoSpec.input`."""
+class SharesStreams(Protocol):
+    """The ability of a driver to give dynos the descriptors of hsup themselves.
 
-    shares_input: bool
+    So one may have hsup's own standard input (see `DynoSpec.input`), and the ends of `output` may
+    be terminals: isatty(3) tells a dyno.
+    """
+
+    shares_streams: bool
 
 
 @runtime_checkable

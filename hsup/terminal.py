@@ -39,8 +39,9 @@ HURRYING = (signal.SIGTERM,)
 
 
 #: Two signals closer together count as one: `timeout` and `sudo` send one to the process and
-#: one to its group, and so do a terminal and a wrapper; nobody types that fast.
-REPEAT_SECONDS = 0.2
+#: one to its group, and so do a terminal and a wrapper. On a busy machine, a fifth of a second
+#: may pass between the two; who types ^C again on purpose looks first.
+REPEAT_SECONDS = 0.5
 _STOPPING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 

@@ -18,7 +18,7 @@ from hsup.api import (
     LogSink,
     Service,
     Settings,
-    SharesInput,
+    SharesStreams,
     SizesDynos,
     Source,
     Sweeps,
@@ -155,12 +155,12 @@ class Components:
             except DriverError as error:
                 raise UsageError(str(error)) from error
 
-    def require_shared_input(self, driver: Driver) -> None:
-        """Raise UsageError if no dyno of the driver can have hsup's own input."""
-        if not (isinstance(driver, SharesInput) and driver.shares_input):
+    def require_shared_streams(self, driver: Driver, option: str) -> None:
+        """Raise UsageError if dynos of the driver cannot have what an option gives them."""
+        if not (isinstance(driver, SharesStreams) and driver.shares_streams):
             raise UsageError(
-                f'driver "{self.options.driver}" cannot give a dyno hsup\'s own input',
-                hint="leave out --stdin, use -d simple, or debug with hsup run",
+                f'driver "{self.options.driver}" cannot be used with {option}',
+                hint="leave it out, use -d simple, or start the command with hsup run",
             )
 
     def log_sinks(self) -> list[LogSink]:

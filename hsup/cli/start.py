@@ -84,6 +84,14 @@ the release from the source again. USR1 prints a diagnostic log.""",
     help="Give one dyno hsup's standard input, for a debugger for example: web, or web.2.  "
     "[HSUP_STDIN]",
 )
+@click.option(
+    "--tty/--no-tty",
+    "has_terminals",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    envvar="HSUP_TTY",
+    help="Have dynos write to terminals, as many programs print colours only there.  [HSUP_TTY]",
+)
 @click.pass_obj
 def command(
     outer: Options,
@@ -95,6 +103,7 @@ def command(
     abort_on_exit: bool,
     status_from: str | None,
     reader: str | None,
+    has_terminals: bool,
     **given: Any,
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
@@ -118,6 +127,7 @@ def command(
         stays=stay,
         aborts_on_exit=abort_on_exit or status_from is not None,
         status_from=status_from,
+        has_terminals=has_terminals,
         reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
     )

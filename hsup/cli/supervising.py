@@ -24,6 +24,7 @@ from hsup.plugins.calls import Calls
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.supervisor import Supervisor
+from hsup.terminal import WindowSize, window_size
 from hsup.visible import say_at_once, warn, warn_of
 
 logger = logging.getLogger(__name__)
@@ -34,13 +35,18 @@ _STUCK_SECONDS = 5.0
 _STUCK_ERRORS_SECONDS = 0.5
 
 
+#: What hsup puts before a line on a terminal, and what is left to the line even so.
+_PREFIX_COLUMNS, _LEAST_COLUMNS = 22, 40
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user asked `hsup start` for.
 
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
     hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
-    `status_from` see SupervisorOptions; `reader` is the dyno that reads hsup's own input.
+    `status_from` see SupervisorOptions; `reader` is the dyno that reads hsup's own input, and with
+    `has_terminals` all dynos write to terminals.
     """
 
     options: Options
@@ -50,6 +56,7 @@ class Request:
     aborts_on_exit: bool = False
     status_from: str | None = None
     reader: DynoName | None = None
+    has_terminals: bool = False
 
 
 async def supervise(request: Request) -> int:
@@ -81,8 +88,9 @@ class _Supervision:
             shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
         )
         allow_many()
-        if request.reader is not None:
-            parts.require_shared_input(driver)
+        for option, is_given in (("--stdin", request.reader), ("--tty", request.has_terminals)):
+            if is_given:
+                parts.require_shared_streams(driver, option)
         parts.check_sizes(driver, plan.asked.sizes.values())
         sinks, self._services = parts.log_sinks(), parts.services()
         self._router = LogRouter([printer, *sinks])
@@ -165,12 +173,22 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         aborts_on_exit=request.aborts_on_exit,
         status_from=request.status_from,
         reads_own_input=request.reader,
+        window=_window() if request.has_terminals else None,
         stays=request.stays,
         follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,
         grace_seconds=options.grace_seconds,
     )
     return plan, source
+
+
+def _window() -> WindowSize:
+    """Return the size of a dyno's terminal: that of hsup's own without the prefix of a line."""
+    try:
+        rows, columns = window_size(1)
+    except OSError:  # it is no terminal
+        return WindowSize(rows=24, columns=80)
+    return WindowSize(rows, max(columns - _PREFIX_COLUMNS, _LEAST_COLUMNS))
 
 
 def _log_calls(calls: Calls, router: LogRouter) -> None:

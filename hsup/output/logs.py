@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
+import struct
+import termios
 import time
+import tty
 from collections.abc import Sequence
 from contextlib import suppress
 from select import PIPE_BUF
@@ -14,6 +18,7 @@ from typing import Protocol, runtime_checkable
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent, LogSink
 from hsup.model import DynoName
+from hsup.terminal import WindowSize
 from hsup.visible import visible
 
 logger = logging.getLogger(__name__)
@@ -292,6 +297,10 @@ class StreamReader:
             data = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            data = b""  # a terminal that nobody writes to any more
         if not data:
             self._close()
             return False
@@ -336,14 +345,20 @@ class StreamReader:
 class DynoOutput:
     """Both streams of one dyno, from before its start until after its end.
 
-    `stdout` and `stderr` are the writing ends, which its driver gets. Raises
-    OSError if no pipe can be created, and leaves nothing open then.
+    `stdout` and `stderr` are the writing ends, which its driver gets: of two pipes, or with a
+    `window` of one terminal. Raises OSError if they cannot be created, and leaves nothing open
+    then.
     """
 
     __slots__ = ("_readers", "_router", "stderr", "stdout")
 
-    def __init__(self, name: DynoName, router: LogRouter) -> None:
+    def __init__(self, name: DynoName, router: LogRouter, window: WindowSize | None = None) -> None:
         self._router = router
+        self._readers: tuple[StreamReader, ...]
+        if window is not None:
+            self.stdout, self.stderr, reader = _terminal(str(name), router, window)
+            self._readers = (reader,)
+            return
         self.stdout, stdout_reader = _pipe(str(name), "stdout", router)
         try:
             self.stderr, stderr_reader = _pipe(str(name), "stderr", router)
@@ -377,3 +392,20 @@ def _pipe(dyno: str, stream: str, router: LogRouter) -> tuple[int, StreamReader]
     reader = StreamReader(reading_end, dyno, stream, router)
     router.add(reader)
     return writing_end, reader
+
+
+def _terminal(dyno: str, router: LogRouter, window: WindowSize) -> tuple[int, int, StreamReader]:
+    """Return two descriptors of a new terminal, which passes on what is written as it is."""
+    reading_end, writing_end = os.openpty()
+    try:
+        tty.setraw(writing_end)
+        size = struct.pack("HHHH", window.rows, window.columns, 0, 0)
+        fcntl.ioctl(writing_end, termios.TIOCSWINSZ, size)
+        again = os.dup(writing_end)
+    except OSError:
+        os.close(reading_end)
+        os.close(writing_end)
+        raise
+    reader = StreamReader(reading_end, dyno, "stdout", router)
+    router.add(reader)
+    return writing_end, again, reader

@@ -146,7 +146,7 @@ is_driver = has(
         "binds_paths",
         "ignores_slugs",
         "shares_ports",
-        "shares_input",
+        "shares_streams",
     ),
 )
 is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute",))

@@ -74,7 +74,7 @@ class GuardedDriver:
     binds_paths: bool
     ignores_slugs: bool
     shares_ports: bool
-    shares_input: bool
+    shares_streams: bool
 
     def __init__(self, calls: Calls, part: PluginPart, driver: Driver) -> None:
         self._calls = calls
@@ -103,7 +103,7 @@ class GuardedDriver:
         if method(driver, "keep_only") and method(driver, "adopt"):
             blocking("keep_only", lambda _: "keep the dynos of a previous hsup", are_texts)
             self.adopt = self._adopt
-        for flag in ("binds_paths", "ignores_slugs", "shares_ports", "shares_input"):
+        for flag in ("binds_paths", "ignores_slugs", "shares_ports", "shares_streams"):
             if getattr(driver, flag, False):
                 setattr(self, flag, True)
         self._build = Blocking(

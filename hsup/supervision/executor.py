@@ -21,6 +21,7 @@ from hsup.model import DynoSpec, ExitStatus
 from hsup.output import messages
 from hsup.output.logs import DynoOutput, LogRouter
 from hsup.supervision.policy import CrashPolicy
+from hsup.terminal import WindowSize
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ NOT_STARTED = ExitStatus(code=255)
 class ExecutorContext:
     """What all executors of a supervisor share.
 
-    `tell` passes an event on; `gate` limits how many dynos start at once.
+    `tell` passes an event on; `gate` limits how many dynos start at once. With a `window`, dynos
+    write to terminals of that size.
     """
 
     driver: Driver
@@ -47,6 +49,7 @@ class ExecutorContext:
     policy: CrashPolicy
     grace_seconds: float
     tell: Callable[[Event], None]
+    window: WindowSize | None = None
     descriptors: Descriptors = field(default_factory=Descriptors)
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -219,9 +222,9 @@ class Executor:
     ) -> RunningDyno | None:
         """Return the dyno that `begin` gives, with its output pipes being read."""
         try:
-            output = DynoOutput(self.spec.name, self._around.router)
+            output = DynoOutput(self.spec.name, self._around.router, self._around.window)
         except OSError as error:
-            text = f"cannot create a pipe: {error.strerror}"
+            text = f"cannot create a pipe or a terminal: {error.strerror}"
             raise DriverError(text, hint=REMEDY) from error
         try:
             dyno = await begin(output)

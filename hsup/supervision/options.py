@@ -9,6 +9,7 @@ from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.passing import Passing
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
 from hsup.supervision.ports import Base
+from hsup.terminal import WindowSize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class SupervisorOptions:
     those of hsup's caller.
     `port` is the base of the dynos' ports, AUTO for a free one, None for the release's; with
     `shares_ports`, the dynos listen on the ports of this machine, which others may have.
-    The dyno `reads_own_input` has hsup's own standard input.
+    The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
+    terminals of that size.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -36,6 +38,7 @@ class SupervisorOptions:
     port: Base | None = None
     shares_ports: bool = False
     reads_own_input: DynoName | None = None
+    window: WindowSize | None = None
     one_shot: bool = False
     aborts_on_exit: bool = False
     status_from: str | None = None

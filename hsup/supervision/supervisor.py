@@ -59,6 +59,7 @@ class Supervisor:
             router=router,
             policy=options.policy,
             grace_seconds=options.grace_seconds,
+            window=options.window,
             tell=self._tell,
         )
         ports = Ports()

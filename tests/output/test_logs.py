@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -28,6 +29,7 @@ from hsup.output.logs import (
     StreamReader,
     Unfinished,
 )
+from hsup.terminal import WindowSize
 from hsup.output.printer import Printer
 from hsup.testing import MemorySink
 
@@ -150,6 +152,34 @@ async def test_what_a_dyno_writes_arrives_by_stream(
     assert sink.written(stream="stdout") == b"out\n"
     assert sink.written(stream="stderr") == b"err\n"
     assert {(one.source, one.dyno) for one in sink.batches} == {("app", "web.1")}
+
+
+async def test_a_dyno_may_write_to_a_terminal_of_a_size(
+    router: LogRouter, sink: MemorySink
+) -> None:
+    web = DynoOutput(WEB, router, WindowSize(rows=24, columns=58))
+    for descriptor in (web.stdout, web.stderr):
+        assert os.isatty(descriptor)
+        assert os.get_terminal_size(descriptor) == (58, 24)
+    os.write(web.stdout, b"out\n")
+    os.write(web.stderr, b"a\tb\r\n\xff")
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written(stream="stdout") == b"out\na\tb\r\n\xff"
+    assert sink.written(stream="stderr") == b""
+
+
+async def test_a_terminal_that_cannot_be_had_leaves_nothing_open(
+    router: LogRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> int:
+        raise OSError(errno.EMFILE, "too many")
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "dup", fail)
+    with pytest.raises(OSError, match="too many"):
+        DynoOutput(WEB, router, WindowSize(rows=24, columns=80))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_a_batch_has_the_time_when_it_was_read(

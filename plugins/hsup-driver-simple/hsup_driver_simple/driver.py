@@ -28,7 +28,7 @@ class SimpleDriver:
 
     ignores_slugs = True
     shares_ports = True
-    shares_input = True
+    shares_streams = True
 
     def __init__(self, settings: Settings) -> None:
         self._host_environment = settings.environ

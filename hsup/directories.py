@@ -1,8 +1,9 @@
-"""The directories of hsup itself: where they are, and how to create them for its user alone."""
+"""The directories of hsup itself, and who else may write to those of others."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -56,3 +57,28 @@ def make_directories(path: str, mode: int = _PRIVATE) -> None:
             continue
         with suppress(FileNotFoundError):  # another hsup has removed it again
             os.chmod(directory, directory_mode)
+
+
+def is_trusted(directory: str, *names: str) -> bool:
+    """Tell whether nobody but root and this user may write to a directory, and to files in it.
+
+    Files that are missing do not count.
+    """
+    for name in (".", *names):
+        try:
+            status = os.stat(os.path.join(directory, name))
+        except FileNotFoundError:
+            continue
+        if status.st_uid not in {0, os.geteuid()} or _is_shared(status):
+            return False
+    return True
+
+
+def _is_shared(status: os.stat_result) -> bool:
+    """Tell whether others than its owner may write to a file.
+
+    A group with the number of the owner has no other members, except root's (man 8 pam_umask).
+    """
+    has_own_group = status.st_uid == status.st_gid != 0
+    others = stat.S_IWOTH if has_own_group else stat.S_IWOTH | stat.S_IWGRP
+    return bool(status.st_mode & others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +70,12 @@ def _refusals(release: Release | None, options: Options) -> Iterator[Fault]:
     """Yield the reasons for which `start` would not run a release, whatever its source."""
     if release is None:
         return
+    asked = scale_request(options)
     commands = (process.command for process in release.processes)
-    checks = (
+    checks: tuple[Callable[[], object], ...] = (
         lambda: base_of(release) if options.port is None else None,
         lambda: require_passable(release, commands, has_metadata=options.has_metadata),
-        lambda: scale_request(options).require_known_types(release),
+        lambda: asked.require_known_types(release),
     )
     for check in checks:
         try:

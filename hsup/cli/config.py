@@ -22,11 +22,8 @@ def read_settings(
     `root` is the application's directory; without it, it is that of a Procfile with a path.
     """
     here = _current_directory()
-    directory = here
-    if root is not None:
-        directory = os.path.normpath(os.path.join(here, root))
-        _require_directory(directory, root)
-    elif procfile is not None:
+    directory = working_directory(root)
+    if root is None and procfile is not None:
         directory = os.path.normpath(os.path.join(here, os.path.dirname(procfile)))
     return Settings(
         directory=directory,
@@ -36,6 +33,19 @@ def read_settings(
         env_files=tuple(os.path.normpath(os.path.join(here, path)) for path in env_files),
         **given,
     )
+
+
+def working_directory(root: str | None) -> str:
+    """Return the path of the application's directory, or else of the current one.
+
+    Raises UsageError if it is none.
+    """
+    here = _current_directory()
+    if root is None:
+        return here
+    directory = os.path.normpath(os.path.join(here, root))
+    _require_directory(directory, root)
+    return directory
 
 
 def _require_directory(path: str, given: str) -> None:

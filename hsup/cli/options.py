@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from hsup.api import Settings
-from hsup.cli.config import read_settings
+from hsup.cli import options_file
+from hsup.cli.config import read_settings, working_directory
 from hsup.errors import UsageError
 from hsup.model import Bind
-from hsup.numerals import HIGHEST_PORT, port_number
+from hsup.numerals import HIGHEST_PORT
 from hsup.supervision.ports import AUTO, Base
 
 DEFAULT_DRIVER = "simple"
@@ -60,15 +62,27 @@ class Options:
     """The values of the shared options, given before or after the command."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = dict(given)
+        self._said = _said(given)
 
     def refined(self, given: Mapping[str, Any]) -> Options:
         """Return these options overridden by those after the command; what repeats adds up."""
-        after = {name: value for name, value in given.items() if value not in (None, ())}
-        added = {
-            name: (*(self._given.get(name) or ()), *(after.get(name) or ())) for name in _REPEATED
-        }
-        return Options({**self._given, **after, **added})
+        after = _said(given)
+        added = {name: (*self._said.get(name, ()), *after.get(name, ())) for name in _REPEATED}
+        return Options({**self._said, **after, **added})
+
+    @cached_property
+    def _given(self) -> Mapping[str, Any]:
+        """The options that the user said, and those of the application's file beneath them.
+
+        Raises UsageError for a faulty file.
+        """
+        root = self._said.get("root")
+        path = options_file.find(working_directory(root), looks_above=root is None)
+        if path is None:
+            return self._said
+        from hsup.cli.options_reader import read  # slow to import, rarely needed
+
+        return {**read(path), **self._said}
 
     @property
     def driver(self) -> str:
@@ -103,14 +117,8 @@ class Options:
 
     @property
     def port(self) -> Base | None:
-        """Return the base of the dynos' ports, None for the release's. Raises UsageError."""
-        given = self._given.get("port")
-        if given is None or given == AUTO:
-            return AUTO if given else None
-        number = port_number(str(given))
-        if number is None:
-            raise UsageError(f'--port must be {PORTS}, got "{given}"')
-        return number
+        """Return the base of the dynos' ports, None for the release's."""
+        return self._given.get("port")
 
     @property
     def grace_seconds(self) -> float:
@@ -172,6 +180,10 @@ class Options:
         """Return the paths of env files; a value may have several, with commas between them."""
         given = self._given.get("env_files") or ()
         return tuple(path for value in given for path in value.split(",") if path)
+
+
+def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value not in (None, ())}
 
 
 #: Directories that a bind would break, and trees in which no mount point can be created.

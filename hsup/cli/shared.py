@@ -13,9 +13,12 @@ from hsup.cli.options import (
     DEFAULT_GRACE_SECONDS,
     DEFAULT_LOG_FORMAT,
     LOG_FORMATS,
+    PORTS,
     SECONDS,
 )
 from hsup.errors import UsageError
+from hsup.numerals import port_number
+from hsup.supervision.ports import AUTO, Base
 
 ON_OR_OFF = "1 or 0"
 
@@ -44,6 +47,16 @@ class CheckedOption(click.Option):
             if ctx.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT:
                 name = str(self.envvar)
             raise UsageError(f'{name} must be {self._expected}, got "{value}"') from None
+
+
+def _port(text: str) -> Base:
+    """Return the base of the dynos' ports: a number, or AUTO. Raises ValueError."""
+    if text == AUTO:
+        return AUTO
+    number = port_number(text)
+    if number is None:
+        raise ValueError(text)
+    return number
 
 
 class _Shared(CheckedOption):
@@ -148,6 +161,8 @@ SHARED_OPTIONS = (
         "--port",
         variable="HSUP_PORT",
         metavar="N|auto",
+        type=_port,
+        expected=PORTS,
         help="The PORT of the first dyno; each process type has a hundred ports from there. auto: "
         "the first of 5000, 5500, … whose ports are free.  [default: the release's PORT, or 5000]",
     ),

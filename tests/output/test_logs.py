@@ -29,8 +29,8 @@ from hsup.output.logs import (
     StreamReader,
     Unfinished,
 )
-from hsup.terminal import WindowSize
 from hsup.output.printer import Printer
+from hsup.terminal import WindowSize
 from hsup.testing import MemorySink
 
 PIECES = st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([b"\n", b"\r\n", b"ab\ncd"])))

@@ -16,6 +16,7 @@ COMMANDS = ("run", "start", "build", "check", "doctor", "plugins", "port", "root
         ("prot", "port"),
         ("plugin", "plugins"),
         ("docter", "doctor"),
+        ("plug", "plugins"),
         ("xyzzy", None),
         ("", None),
     ],

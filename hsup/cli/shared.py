@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ from hsup.cli.options import (
     PORTS,
     SECONDS,
 )
-from hsup.errors import UsageError
+from hsup.errors import HsupError, UsageError
 from hsup.numerals import port_number
 from hsup.supervision.ports import AUTO, Base
 
@@ -257,6 +258,14 @@ SHARED_OPTIONS = (
 )
 
 
+#: What only drivers with containers can do.
+_OF_CONTAINERS = ("binds", "size")
+
+#: Where a context keeps the arguments of its command, which help looks at before they are parsed.
+_ARGUMENTS = "hsup.arguments"
+_DRIVER_OPTIONS = ("-d", "--driver", "--dynodriver")
+
+
 class SharingCommand(click.Command):
     """A command that takes the shared options, listed after its own options."""
 
@@ -264,3 +273,61 @@ class SharingCommand(click.Command):
         self, name: str | None, *, params: Sequence[click.Parameter] | None = None, **rest: Any
     ) -> None:
         super().__init__(name, params=[*(params or ()), *SHARED_OPTIONS], **rest)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments of the command."""
+        ctx.meta[_ARGUMENTS] = (*ctx.meta.get(_ARGUMENTS, ()), *args)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, the commands of a group, and then the shared options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        shows_containers = _has_containers(_driver_named(ctx))
+        for param in self.get_params(ctx):
+            title = _section_of(param)
+            record = param.get_help_record(ctx)
+            if record and (title is not _CONTAINERS or shows_containers):
+                sections.setdefault(title, []).append(record)
+        for title, records in sorted(sections.items(), key=lambda one: _TITLES.index(one[0])):
+            with formatter.section(title):
+                formatter.write_dl(records)
+            if title is _OWN and isinstance(self, click.Group):
+                self.format_commands(ctx, formatter)
+
+
+_OWN = "Options"
+_SHARED = "Options of every command, before or after its name"
+_CONTAINERS = "Options of every command, for drivers with containers"
+_TITLES = (_OWN, _SHARED, _CONTAINERS)
+
+
+def _section_of(param: click.Parameter) -> str:
+    if param not in SHARED_OPTIONS:
+        return _OWN
+    return _CONTAINERS if param.name in _OF_CONTAINERS else _SHARED
+
+
+def _driver_named(ctx: click.Context) -> str | None:
+    """Return the driver that the user names on the command line or by its variable, or None."""
+    words: tuple[str, ...] = ctx.meta.get(_ARGUMENTS, ())
+    for option, value in pairwise((*words, "")):
+        name, equals, rest = option.partition("=")
+        if name in _DRIVER_OPTIONS:
+            return rest if equals else value
+    driver = next(one for one in SHARED_OPTIONS if one.name == "driver")
+    variable: str | None = driver.resolve_envvar_value(ctx.find_root())
+    return variable
+
+
+def _has_containers(driver: str | None) -> bool:
+    """Tell whether dynos of a driver can have paths bound and sizes; also if it cannot be asked."""
+    if not driver:
+        return False
+    from hsup.api import BindsPaths, SizesDynos  # slow to import, and help is rarely wanted
+    from hsup.cli.components import Components
+    from hsup.cli.options import Options
+
+    try:
+        return isinstance(Components(Options({})).named_driver(driver), BindsPaths | SizesDynos)
+    except HsupError:
+        return True

@@ -93,6 +93,15 @@ class RunningDyno(Protocol):
         """
 
 
+@runtime_checkable
+class HasPid(Protocol):
+    """The ability of a running dyno to say which process of this machine it is."""
+
+    @property
+    def pid(self) -> int:
+        """Return the id of its main process."""
+
+
 class Driver(Protocol):
     """Runs dynos in one particular way."""
 
@@ -438,13 +447,15 @@ class LogEvent(NamedTuple):
     `supervisor_started`, `supervisor_stopping`, `preparing` and `fetching` for a release that
     takes long, and `warning` or `notice` for everything else.
     `state` is the new state of a dyno, in the platform's words; `status` is its exit
-    status, as in a shell; `code` is the platform's code for an error, for example R15.
+    status, as in a shell; `code` is the platform's code for an error, for example R15. `of` is
+    the value of `hsup.events` that the line tells, None if there is none.
     """
 
     name: str
     state: str | None = None
     status: int | None = None
     code: str | None = None
+    of: object = None
 
 
 class LogBatch(NamedTuple):

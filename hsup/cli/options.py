@@ -21,9 +21,11 @@ DEFAULT_GRACE_SECONDS = 30.0
 #: What `--port` and `--grace` take, for messages.
 PORTS = f'"{AUTO}" or a number from 1 to {HIGHEST_PORT}'
 SECONDS = "a number of seconds, 0 or more"
-DEFAULT_LOG_FORMAT = "heroku"
+#: Where someone reads, and anywhere else.
+SCREEN_FORMAT, DEFAULT_LOG_FORMAT = "screen", "heroku"
 _READ_ONLY = ":ro"
-LOG_FORMATS = ("heroku", "plain", "json", "raw")
+_STDOUT = 1
+LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw")
 
 #: The variable of each shared option, and the one by which a shell asks for completions.
 VARIABLES = frozenset(
@@ -130,8 +132,9 @@ class Options:
 
     @property
     def log_format(self) -> str:
-        """Return the format of log lines."""
-        return self._given.get("log_format") or DEFAULT_LOG_FORMAT
+        """Return the format of log lines: on a terminal, one for reading."""
+        default = SCREEN_FORMAT if os.isatty(_STDOUT) else DEFAULT_LOG_FORMAT
+        return self._given.get("log_format") or default
 
     @property
     def is_verbose(self) -> bool:

@@ -15,6 +15,7 @@ from hsup.cli.options import (
     DEFAULT_LOG_FORMAT,
     LOG_FORMATS,
     PORTS,
+    SCREEN_FORMAT,
     SECONDS,
 )
 from hsup.errors import HsupError, UsageError
@@ -245,7 +246,8 @@ SHARED_OPTIONS = (
         variable="HSUP_LOG_FORMAT",
         type=click.Choice(LOG_FORMATS),
         expected=alternatives(LOG_FORMATS),
-        help=f"The format of log lines.  [default: {DEFAULT_LOG_FORMAT}]",
+        help=f"The format of log lines.  [default: {SCREEN_FORMAT} on a "
+        f"terminal, {DEFAULT_LOG_FORMAT} elsewhere]",
     ),
     _Shared(
         "-v",

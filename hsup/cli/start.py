@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hsup.cli.options import Options
+from hsup.cli.options import SCREEN_FORMAT, Options
 from hsup.cli.quantities import scale_request
 from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
 from hsup.cli.supervising import Request, supervise
@@ -92,6 +92,34 @@ the release from the source again. USR1 prints a diagnostic log.""",
     envvar="HSUP_TTY",
     help="Have dynos write to terminals, as many programs print colours only there.  [HSUP_TTY]",
 )
+@click.option(
+    "--only",
+    cls=CheckedOption,
+    metavar="TYPE[,TYPE]...",
+    envvar="HSUP_ONLY",
+    help="Print only the lines of these process types, or of these dynos: web, worker.2.  "
+    "[HSUP_ONLY]",
+)
+@click.option(
+    "--prefix/--no-prefix",
+    "has_prefix",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    default=None,
+    envvar="HSUP_PREFIX",
+    help="Print the time and the dyno before each line, in the format for the screen.  "
+    "[default: prefix]  [HSUP_PREFIX]",
+)
+@click.option(
+    "--timestamps/--no-timestamps",
+    "has_times",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    default=None,
+    envvar="HSUP_TIMESTAMPS",
+    help="Print the time before each line, in the format for the screen.  [default: timestamps]  "
+    "[HSUP_TIMESTAMPS]",
+)
 @click.pass_obj
 def command(
     outer: Options,
@@ -104,6 +132,9 @@ def command(
     status_from: str | None,
     reader: str | None,
     has_terminals: bool,
+    only: str | None,
+    has_prefix: bool | None,
+    has_times: bool | None,
     **given: Any,
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
@@ -128,6 +159,8 @@ def command(
         aborts_on_exit=abort_on_exit or status_from is not None,
         status_from=status_from,
         has_terminals=has_terminals,
+        only=tuple(filter(None, (only or "").split(","))),
+        look=_look(options, has_prefix=has_prefix, has_times=has_times),
         reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
     )
@@ -136,6 +169,15 @@ def command(
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
     sys.exit(asyncio.run(supervise(request)))
+
+
+def _look(options: Options, **given: bool | None) -> dict[str, bool]:
+    """Return how lines are printed; only the format for the screen can be changed."""
+    look = {name: value for name, value in given.items() if value is not None}
+    if look and options.log_format != SCREEN_FORMAT:
+        text = f"--prefix and --timestamps cannot be used with --log-format {options.log_format}"
+        raise UsageError(text, hint=f"add --log-format {SCREEN_FORMAT}")
+    return look
 
 
 def _dyno_name(text: str, first_number: int) -> DynoName:

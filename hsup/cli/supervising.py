@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from signal import Signals
 from typing import NoReturn
 
-from hsup.api import SUPERVISOR, Adopts, LogSink, SharesPorts, Source
+from hsup.api import SUPERVISOR, Adopts, SharesPorts, Source
 from hsup.cli.components import Components, closing
 from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
@@ -19,7 +20,8 @@ from hsup.descriptors import allow_many
 from hsup.errors import HsupError
 from hsup.model import DynoName
 from hsup.output.logs import LogRouter
-from hsup.output.printer import ErrorPrinter
+from hsup.output.only import Only
+from hsup.output.printer import ErrorPrinter, Printer, RawPrinter
 from hsup.plugins.calls import Calls
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
@@ -46,7 +48,8 @@ class Request:
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
     hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
     `status_from` see SupervisorOptions; `reader` is the dyno that reads hsup's own input, and with
-    `has_terminals` all dynos write to terminals.
+    `has_terminals` all dynos write to terminals. `only` are the types and dynos whose lines are
+    printed, all if there are none, and `look` says how: see `hsup.output.formats.formatter`.
     """
 
     options: Options
@@ -57,11 +60,13 @@ class Request:
     status_from: str | None = None
     reader: DynoName | None = None
     has_terminals: bool = False
+    only: tuple[str, ...] = ()
+    look: Mapping[str, bool] = field(default_factory=dict)
 
 
 async def supervise(request: Request) -> int:
     """Run dynos until hsup is stopped or nothing is left to run; return the exit status."""
-    printer = log_printer(request.options.log_format)
+    printer = log_printer(request.options.log_format, **request.look)
     errors = error_printer(printer)
     try:
         session = _Supervision(request, printer, errors)
@@ -74,7 +79,9 @@ async def supervise(request: Request) -> int:
 class _Supervision:
     """A supervisor with everything that it needs. Raises HsupError if something is missing."""
 
-    def __init__(self, request: Request, printer: LogSink, errors: ErrorPrinter) -> None:
+    def __init__(
+        self, request: Request, printer: Printer | RawPrinter, errors: ErrorPrinter
+    ) -> None:
         self._errors = errors
         self._diagnostics = log_to_memory(errors, verbose=request.options.is_verbose)
         self._parts = parts = Components(request.options)
@@ -93,7 +100,8 @@ class _Supervision:
                 parts.require_shared_streams(driver, option)
         parts.check_sizes(driver, plan.asked.sizes.values())
         sinks, self._services = parts.log_sinks(), parts.services()
-        self._router = LogRouter([printer, *sinks])
+        shown = Only(printer, request.only) if request.only else printer
+        self._router = LogRouter([shown, *sinks])
         _log_calls(parts.calls, self._router)
         self._supervisor = Supervisor(
             plan,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hsup.api import SUPERVISOR, LogEvent
 from hsup.events import (
@@ -76,6 +76,11 @@ def exit_timeout(grace_seconds: float) -> Line:
 
 def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:
     """Return the subject of an event, a dyno or the supervisor, and its lines."""
+    about, lines = _narrated(event)
+    return about, tuple(replace(one, event=one.event._replace(of=event)) for one in lines)
+
+
+def _narrated(event: Event) -> tuple[str, tuple[Line, ...]]:
     match event:
         case DynoStateChanged():
             return str(event.dyno), _state_changed(event)

@@ -149,7 +149,7 @@ is_driver = has(
         "shares_streams",
     ),
 )
-is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute",))
+is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute", "pid"))
 is_source = has("fetch", "changes", what="a source", may_have=("keep", "kept", "fetch_slug"))
 
 _text = _is("a string", str)

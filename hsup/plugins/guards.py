@@ -140,8 +140,9 @@ class GuardedDriver:
 class GuardedDyno:
     """A running dyno of a plugin; `name` is its name."""
 
-    #: Only set if the dyno can do this.
+    #: Only set if the dyno can do this, or has it.
     execute: Callable[[Command, Sequence[int]], Any]
+    pid: int
 
     def __init__(self, calls: Calls, part: PluginPart, dyno: RunningDyno, name: str) -> None:
         self._calls = calls
@@ -150,6 +151,9 @@ class GuardedDyno:
         self._name = name
         if method(dyno, "execute"):
             self.execute = self._execute
+        pid = getattr(dyno, "pid", None)
+        if isinstance(pid, int):
+            self.pid = pid
 
     @property
     def address(self) -> Address | None:

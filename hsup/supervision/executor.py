@@ -12,7 +12,7 @@ from functools import partial
 from signal import SIGTERM
 from typing import Any
 
-from hsup.api import Adopts, Driver, OutputPipes, RunningDyno
+from hsup.api import Adopts, Driver, HasPid, OutputPipes, RunningDyno
 from hsup.descriptors import REMEDY, Descriptors
 from hsup.errors import DriverError, HsupError
 from hsup.events import DynoExited, DynoStateChanged, Event
@@ -73,6 +73,7 @@ class Executor:
         self._requests: list[Input] = []
         self._wake = asyncio.Event()
         self._crashes = 0
+        self._wait_seconds = 0.0
         self._grace_seconds = around.grace_seconds
         self._reason = ""
         self._has_said_suspicion = False
@@ -147,12 +148,27 @@ class Executor:
         transition = step(before, given, one_off=self._one_off)
         self.state = transition.state
         if self.state is not before:
-            event = DynoStateChanged(
-                dyno=self.spec.name, before=before, after=self.state, reason=self._reason
-            )
+            self._around.tell(self._change(before))
             self._reason = ""
-            self._around.tell(event)
         return transition.action
+
+    def _change(self, before: State) -> DynoStateChanged:
+        """Return the event of having entered a state; a dyno that crashed gets its delay."""
+        state, dyno = self.state, self._dyno
+        is_up = state is State.UP and dyno is not None
+        has_crashed = state is State.CRASHED
+        if has_crashed:
+            self._wait_seconds = self._around.policy.wait_seconds(self._crashes, random.random())
+        return DynoStateChanged(
+            dyno=self.spec.name,
+            before=before,
+            after=state,
+            reason=self._reason,
+            pid=dyno.pid if is_up and isinstance(dyno, HasPid) else None,
+            address=dyno.address if is_up and dyno is not None else None,
+            status=self.status if has_crashed or state.is_final else None,
+            restart_seconds=self._wait_seconds if has_crashed else None,
+        )
 
     def _request(self, given: Input) -> None:
         self._requests.append(given)
@@ -320,7 +336,7 @@ class Executor:
         self._around.router.say(str(self.spec.name), f"Error: {error}")
 
     async def _back_off(self) -> Input:
-        wait = self._around.policy.wait_seconds(self._crashes, random.random())
+        wait = self._wait_seconds
         logger.info(
             "%s crashed %d times in a row, restart delay %.3f s",
             self.spec.name,

@@ -244,7 +244,8 @@ class Rollout:
         self._running = release = prepared.release
         self._running_slug = prepared.slug
         self._around.router.runs(SUPERVISOR, release.app, release.version)
-        self._around.tell(ReleaseReceived(release=release))
+        ports = {str(name): spec.port for name, spec in prepared.specs.items()}
+        self._around.tell(ReleaseReceived(release=release, ports=ports))
         if release.logplex_url and not self._options.has_drain:
             self._say(f"Warning: {catalogue.IGNORED_LOGPLEX_URL}")
         self._fleet.want(prepared.specs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from signal import SIGTERM, Signals
+from signal import SIGINT, SIGTERM, Signals
 
 
 class Stopping:
@@ -37,6 +37,11 @@ class Stopping:
     def is_hurried(self) -> bool:
         """Tell whether hsup was told to stop more than once."""
         return len(self._signals) > 1
+
+    @property
+    def is_typed(self) -> bool:
+        """Tell whether someone at a terminal stops hsup: with ^C."""
+        return self._signals[:1] == [SIGINT]
 
     @property
     def reason(self) -> str:

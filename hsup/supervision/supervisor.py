@@ -31,6 +31,9 @@ from hsup.supervision.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
+#: How long someone who typed ^C waits without a word.
+_PATIENT_SECONDS = 2.0
+
 #: What to do if a source cannot be watched.
 _HINT = "; send SIGHUP to fetch the release again"
 
@@ -122,7 +125,9 @@ class Supervisor:
         finally:
             for task in (following, *tasks):
                 task.cancel()
+            patience = asyncio.create_task(self._say_what_is_waited_for())
             await self._fleet.stop()
+            patience.cancel()
             # A task of a plugin may ignore its cancellation.
             left = await asyncio.wait([following, *tasks], timeout=2 * LAST_SECONDS)
             self._calls.has_abandoned |= bool(left[1])
@@ -154,6 +159,14 @@ class Supervisor:
     async def _until_stopped(self) -> None:
         await self._stopping.begun.wait()
         self._tell(SupervisorStopping(reason=self._stopping.reason))
+
+    async def _say_what_is_waited_for(self) -> None:
+        """Tell whoever typed ^C why hsup has not ended yet."""
+        await asyncio.sleep(_PATIENT_SECONDS)
+        if self._stopping.is_typed and (names := self._fleet.running()):
+            left = max(self._options.grace_seconds - _PATIENT_SECONDS, 0)
+            text = f"Waiting for {', '.join(names)}, killed in {left:g} s; ^C again kills at once"
+            self._say(text)
 
     async def _sweep(self) -> None:
         """Sweep the leftovers of previous hsups; a second signal ends the wait for it."""

@@ -1,0 +1,214 @@
+"""Format log lines for a person who reads them on a terminal."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from signal import SIGTERM, Signals
+
+from hsup.api import SUPERVISOR, LogBatch, LogEvent
+from hsup.events import (
+    DynoStateChanged,
+    ReleaseReceived,
+    SupervisorStarted,
+    SupervisorStopping,
+)
+from hsup.lifecycle import State
+from hsup.model import ExitStatus, Release
+from hsup.output.paint import Paint, prefixed
+from hsup.visible import visible
+
+_ESCAPE, _RESET = b"\x1b", b"\x1b[0m"
+#: A carriage return inside a line: what follows is written over it.
+_RETURN = re.compile(rb"\r(?!\r*\n|\r*\Z)")
+#: What was written over since, of a line that goes on.
+_LAST_WRITTEN = re.compile(rb"\A[^\n]*\r(?=[^\r\n])")
+#: What the name column says of lines of hsup's own.
+_OWN_NAME = "hsup"
+#: Events that others say in fewer words: see `_changed`.
+_UNSAID = frozenset({"starting", "stopping", "exited"})
+_NO_EVENT = LogEvent("notice")
+
+
+class ScreenFormatter:
+    """`12:28:33 web.1    | line`: local time, a name in a colour of its own, the line.
+
+    A change has one line of hsup's own, and not one for each step. Whatever a line does to the
+    terminal's colours ends with it, and what is written over a line begins with its prefix.
+    Without a prefix, the lines of dynos are as these wrote them.
+    """
+
+    def __init__(self, *, coloured: bool, has_times: bool = True, has_prefix: bool = True) -> None:
+        self._paint = Paint() if coloured else None
+        self._has_times = has_times
+        self._has_prefix = has_prefix
+        self._second, self._clock = -1, b""
+        self._width = len(_OWN_NAME)
+        self._own_words = _OwnWords()
+
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
+        """Return what is printed for a batch, b"" for nothing."""
+        name = batch.dyno
+        if batch.source == "hsup":
+            lines = self._own_words(batch)
+            if not lines:
+                return b""
+            self._width = max(self._width, *map(len, self._own_words.dynos or (_OWN_NAME,)))
+            batch = batch._replace(lines=lines)
+            name = _OWN_NAME
+        elif batch.is_partial and not goes_on:
+            batch = batch._replace(lines=_LAST_WRITTEN.sub(b"", batch.lines, count=1))
+        prefix = self._prefix(batch, name) if self._has_prefix else b""
+        return _contained(prefix, batch, goes_on=goes_on)
+
+    def _prefix(self, batch: LogBatch, name: str) -> bytes:
+        self._width = max(self._width, len(name))
+        prefix = name.ljust(self._width).encode() + b" |"
+        if self._has_times:
+            prefix = self._time(batch.time) + b" " + prefix
+        if self._paint:
+            prefix = self._paint(batch, prefix)
+        return prefix + b" "
+
+    def _time(self, nanoseconds: int) -> bytes:
+        second = nanoseconds // 1_000_000_000
+        if second != self._second:
+            self._second = second
+            self._clock = time.strftime("%H:%M:%S", time.localtime(second)).encode()
+        return self._clock
+
+
+def _contained(prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
+    """Put a prefix before every line, which may neither write over it nor colour the next one."""
+    lines = batch.lines
+    if b"\r" in lines:
+        lines = _RETURN.sub(b"\r" + prefix, lines)
+    if _ESCAPE in lines:
+        lines = lines.replace(b"\n", _RESET + b"\n")
+        if not lines.endswith(b"\n"):
+            lines += _RESET
+    return prefixed(prefix, batch._replace(lines=lines), goes_on=goes_on)
+
+
+class _OwnWords:
+    """Says a change in one line, and says first what runs here.
+
+    `dynos` are the names of those that are to run.
+    """
+
+    def __init__(self) -> None:
+        self.dynos: tuple[str, ...] = ()
+        self._started: SupervisorStarted | None = None
+        self._has_told = False
+
+    def __call__(self, batch: LogBatch) -> bytes:
+        """Return the lines for a line of hsup's own, b"" if another one says it."""
+        event = batch.event or _NO_EVENT
+        if event.name in _UNSAID:
+            return b""
+        match event.of:
+            case SupervisorStarted() as started:
+                self._started = started
+                return b""
+            case ReleaseReceived() as received:
+                return self._received(received).encode()
+            case DynoStateChanged() as changed:  # else the line says why it could not start
+                return _lines(_changed(changed) if event.name == "state_changed" else None)
+            case SupervisorStopping() as stopping:
+                return _lines(f"stopping all dynos: {stopping.reason}")
+        return batch.lines if batch.dyno == SUPERVISOR else f"{batch.dyno}: ".encode() + batch.lines
+
+    def _received(self, event: ReleaseReceived) -> str:
+        self.dynos = tuple(event.ports)
+        release = event.release
+        if self._has_told or self._started is None:
+            return f"release v{release.version}\n"
+        self._has_told = True
+        names = ", ".join(event.ports) or "no dynos"
+        return "".join(
+            (
+                visible(f"{release.app}, release v{release.version}: {names}") + "\n",
+                visible(f"source {_source(self._started, release)}, driver {self._started.driver}")
+                + "\n",
+                f"{_serving(event.ports)}^C stops all\n",
+            )
+        )
+
+
+def _lines(text: str | None) -> bytes:
+    return visible(text).encode() + b"\n" if text else b""
+
+
+def _source(started: SupervisorStarted, release: Release) -> str:
+    slug = release.slug
+    is_read_from = slug is not None and slug.inode is not None
+    return f"{started.source} in {slug.location}" if slug and is_read_from else started.source
+
+
+def _serving(ports: Mapping[str, int | None]) -> str:
+    """Return where the application serves: the ports of its web dynos."""
+    web = [port for name, port in ports.items() if name.startswith("web.") and port is not None]
+    if not web:
+        return ""
+    shown = f"port {web[0]}" if len(web) == 1 else f"ports {web[0]} to {web[-1]}"
+    return f"web serves on {shown}; "
+
+
+def _changed(event: DynoStateChanged) -> str | None:
+    """Return the line for a new state, None if another line says it."""
+    dyno = event.dyno
+    match event.after:
+        case State.UP:
+            where = (None if event.pid is None else f"pid {event.pid}", _address(event))
+            told = ", ".join(filter(None, where))
+            return f"{dyno} started ({told})" if told else f"{dyno} started"
+        case State.CRASHED:
+            return f"{_end(event)}, {_restart(event.restart_seconds)}"
+        case State.COMPLETE:
+            return _end(event)
+        case State.STOPPED:
+            has_run = event.before is State.STOPPING
+            return f"{dyno} stopped{_unusual(event.status) if has_run else ''}"
+        case _:
+            return None
+
+
+def _address(event: DynoStateChanged) -> str | None:
+    if event.address is None:
+        return None
+    ip, port = event.address
+    host = "localhost" if ip == "127.0.0.1" else ip
+    is_web = event.dyno.type == "web"
+    return f"http://{host}:{port}" if is_web else f"port {port}"
+
+
+def _end(event: DynoStateChanged) -> str:
+    if event.reason:
+        return f"{event.dyno} cannot start: {event.reason}"
+    status = event.status
+    if status is None:
+        return f"{event.dyno} ended"
+    if status.signal is not None:
+        return f"{event.dyno} was killed by {_signal(status.signal)}"
+    return f"{event.dyno} exited with status {status.status}"
+
+
+def _restart(seconds: float | None) -> str:
+    return "restarts" if not seconds else f"restarts in {max(seconds, 1):.0f} s"
+
+
+def _unusual(status: ExitStatus | None) -> str:
+    """Return how a dyno that was asked to stop has ended, if that tells anything."""
+    if status is None or status.signal == SIGTERM or status.status in {0, 128 + SIGTERM}:
+        return ""
+    if status.signal is not None:
+        return f", killed by {_signal(status.signal)}"
+    return f" with status {status.status}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"

@@ -182,6 +182,31 @@ async def test_a_terminal_that_cannot_be_had_leaves_nothing_open(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+async def test_a_sink_may_show_a_line_before_it_ends(
+    sink: MemorySink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[bytes] = []
+    has_shown = asyncio.Event()
+
+    def show(_: MemorySink, batch: LogBatch) -> None:
+        shown.append(batch.lines)
+        has_shown.set()
+
+    monkeypatch.setattr(MemorySink, "show", show, raising=False)
+    web = DynoOutput(WEB, LogRouter([sink]))
+    os.write(web.stdout, b"whole\nContinue? ")
+    await has_shown.wait()
+    assert shown == [b"Continue? "]
+    assert sink.written() == b"whole\n"
+    os.write(web.stdout, b"yes\n")
+    await sink.until(lambda one: len(one.batches) == 2)
+    await asyncio.sleep(0.15)
+    web.close_writing_ends()
+    web.finish()
+    assert shown == [b"Continue? "]
+    assert sink.written() == b"whole\nContinue? yes\n"
+
+
 async def test_a_batch_has_the_time_when_it_was_read(
     output: Callable[..., DynoOutput], sink: MemorySink
 ) -> None:

@@ -26,7 +26,7 @@ _SHOWN_BY_CLICK: tuple[type[Exception], ...] = tuple(
 )
 
 #: Each has a module of its own, imported when the command is called.
-COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
+COMMANDS = ("run", "start", "build", "check", "doctor", "plugins", "completion")
 
 
 class _Commands(SharingCommand, click.Group):
@@ -74,8 +74,7 @@ Examples:
   HSUP_CONTROL_DIR=/etc/hsup hsup start
 
 Options are accepted before and after the command; each can also be set by its
-environment variable. Shell completion: eval "$(_HSUP_COMPLETE=bash_source hsup)",
-and likewise for zsh and fish.""",
+environment variable. hsup completion --install has your shell complete them.""",
 )
 @click.version_option(__version__, prog_name="hsup")
 @click.pass_context

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from hsup.cli import completing
 from hsup.cli.options import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
@@ -99,12 +100,14 @@ SHARED_OPTIONS = (
         "driver",
         variable="HSUP_DRIVER",
         metavar="NAME",
+        shell_complete=completing.drivers,
         help=f"The dyno driver.  [default: {DEFAULT_DRIVER}]",
     ),
     _Shared(
         "--source",
         variable="HSUP_SOURCE",
         metavar="NAME",
+        shell_complete=completing.sources,
         help="The source of releases.  [default: heroku if HEROKU_ACCESS_TOKEN is set, "
         "directory if HSUP_CONTROL_DIR is set, procfile if a Procfile is here or above]",
     ),
@@ -113,6 +116,7 @@ SHARED_OPTIONS = (
         "--procfile",
         variable="HSUP_PROCFILE",
         metavar="FILE",
+        type=click.Path(),
         help="Read this Procfile, for example Procfile.dev.  [default: the Procfile here, or in "
         "the nearest directory above]",
     ),
@@ -125,6 +129,7 @@ SHARED_OPTIONS = (
         has_commas=True,
         multiple=True,
         metavar="FILE[,FILE]...",
+        type=click.Path(),
         help="Read config vars from this file; can be repeated, later files take precedence.  "
         "[default: the .env beside the Procfile]",
     ),
@@ -156,6 +161,7 @@ SHARED_OPTIONS = (
         "--root",
         variable="HSUP_ROOT",
         metavar="DIRECTORY",
+        type=click.Path(),
         help="The application's directory.  [default: the Procfile's]",
     ),
     _Shared(
@@ -220,6 +226,7 @@ SHARED_OPTIONS = (
         "--size",
         variable="HSUP_SIZE",
         metavar="SIZE",
+        shell_complete=completing.sizes,
         help="The size of dynos to which the release gives none, for example standard-2x; "
         "for drivers with containers.  [default: the driver's]",
     ),

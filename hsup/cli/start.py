@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from hsup.cli import completing
 from hsup.cli.options import SCREEN_FORMAT, Options
 from hsup.cli.quantities import scale_request
 from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
@@ -43,7 +44,7 @@ Signals: TERM and INT stop all dynos and end hsup; a second one (or QUIT)
 kills them at once; a third one makes hsup exit without waiting. HUP fetches
 the release from the source again. USR1 prints a diagnostic log.""",
 )
-@click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1)
+@click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1, shell_complete=completing.types)
 @click.option(
     "--quantities",
     cls=CheckedOption,
@@ -72,6 +73,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     "--exit-code-from",
     "status_from",
     metavar="TYPE",
+    shell_complete=completing.types,
     envvar="HSUP_EXIT_CODE_FROM",
     help="Stop all dynos when one ends, and exit with the status of the first of this type.  "
     "[HSUP_EXIT_CODE_FROM]",
@@ -80,6 +82,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     "--stdin",
     "reader",
     metavar="DYNO",
+    shell_complete=completing.types,
     envvar="HSUP_STDIN",
     help="Give one dyno hsup's standard input, for a debugger for example: web, or web.2.  "
     "[HSUP_STDIN]",
@@ -96,6 +99,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     "--only",
     cls=CheckedOption,
     metavar="TYPE[,TYPE]...",
+    shell_complete=completing.types,
     envvar="HSUP_ONLY",
     help="Print only the lines of these process types, or of these dynos: web, worker.2.  "
     "[HSUP_ONLY]",

@@ -7,7 +7,7 @@ from hsup.cli.usage import ELSEWHERE, no_such_command
 from tests.cli.calling import call, failed
 from tests.conftest import Installer
 
-COMMANDS = ["run", "start", "build", "check", "doctor", "plugins"]
+COMMANDS = ["run", "start", "build", "check", "doctor", "plugins", "completion"]
 
 
 def test_the_version_is_told() -> None:
@@ -18,7 +18,7 @@ def test_help_lists_the_commands_and_examples() -> None:
     text = call("--help").output
     assert all(f"\n  {name} " in text for name in COMMANDS)
     assert "  Examples:\n    hsup start " in text
-    assert "_HSUP_COMPLETE=bash_source" in text
+    assert "hsup completion --install" in text
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -124,7 +124,7 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
         ('oneshot = "yes"\n', '"oneshot" must be true or false, got "yes"'),
         ("[driver]\na = 1\n", '"driver" must be a string or a number, got a table'),
         ("bind = [[]]\n", '"bind" must be a string or a number, got a list'),
-        ('log-format = "x"\n', '"log-format": --log-format must be "heroku"'),
+        ('log-format = "x"\n', '"log-format": --log-format must be "screen", "heroku"'),
         ("grace = -1\n", '"grace": --grace must be a number of seconds, 0 or more, got "-1"'),
         ("port = \n", "Invalid value (at line 1, column 8)"),
     ],

@@ -60,7 +60,7 @@ def test_of_a_port_that_is_taken_hsup_tells_who_has_it_and_what_is_free(hsup: Hs
         hsup.procfile(web=SAY)
         done = hsup.call("start", "--oneshot", "-p", str(port))
         assert f"web.1 has {port}\n" in done.text
-        free = int(re.search(r"choose free ports with -p (\d+), or -p auto", done.text)[1])
+        (free,) = re.findall(r"choose free ports with -p (\d+), or -p auto", done.text)
         assert f"port {port} of web.1 is taken by " in done.text
         assert f"(pid {os.getpid()})" in done.text
         (hsup.directory / ".env").write_text(f"PORT={port}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hsup.errors import UsageError
@@ -37,13 +38,29 @@ class SpecMaker:
             self._say(f'Warning: {release} no longer has process type "{missing}"')
         if is_first:
             self._require_named_dynos(release)
+            self._tell_of_quantities(release)
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+
+    def _tell_of_quantities(self, release: Release) -> None:
+        """Say how many dynos the release asks for where fewer are started."""
+        names = self._options.asked.names(release)
+        if self._options.asked.quantities is not None:
+            return
+        started = Counter(name.type for name in names)
+        wanted = [
+            f"{one.name}={one.quantity}"
+            for one in release.processes
+            if one.quantity > started[one.name] > 0
+        ]
+        if wanted:
+            text = f"the release asks for {', '.join(wanted)}; --quantities release starts as many"
+            self._say(f"Notice: {text}")
 
     def _require_named_dynos(self, release: Release) -> None:
         """Raise UsageError for an option that names a dyno, or a type, that is not started."""
         options = self._options
         names = options.asked.names(release)
-        types = dict.fromkeys(name.type for name in names)
+        types = _types(names)
         if options.status_from is not None and options.status_from not in types:
             text = f'--exit-code-from: no dyno of process type "{options.status_from}" is started'
             raise UsageError(text, hint=_choice(types))
@@ -128,3 +145,7 @@ class SpecMaker:
 def _choice(names: Iterable[str]) -> str | None:
     listed = ", ".join(names)
     return f"choose from {listed}" if listed else None
+
+
+def _types(names: Iterable[DynoName]) -> list[str]:
+    return list(dict.fromkeys(name.type for name in names))

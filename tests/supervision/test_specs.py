@@ -96,6 +96,28 @@ def test_a_port_of_the_release_that_is_none_matters_only_where_it_is_used(
     make(port=7000).check(release, is_first=True)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ScaleRequest(),
+            ["Notice: the release asks for web=3; --quantities release starts as many"],
+        ),
+        (AS_RELEASED, []),
+        (ScaleRequest(quantities={"web": 1}), []),
+    ],
+    ids=["one of each", "as released", "typed"],
+)
+def test_where_fewer_dynos_are_started_than_the_release_asks_for_it_is_said(
+    make: Callable[..., SpecMaker], said: list[str], asked: ScaleRequest, told: list[str]
+) -> None:
+    maker = make(asked)
+    maker.check(make_release(web=3, worker=1, clock=0, release=1), is_first=True)
+    assert said == told
+    maker.check(make_release(web=4), is_first=False)
+    assert said[len(told) :] == []
+
+
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Return the ports that other programs have."""

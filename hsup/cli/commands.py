@@ -26,7 +26,7 @@ _SHOWN_BY_CLICK: tuple[type[Exception], ...] = tuple(
 )
 
 #: Each has a module of its own, imported when the command is called.
-COMMANDS = ("run", "start", "build", "check", "doctor", "plugins", "completion")
+COMMANDS = ("run", "start", "build", "check", "doctor", "export", "plugins", "completion")
 
 
 class _Commands(SharingCommand, click.Group):

@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 60
 PROGRAM = """
 import ctypes, os, signal, subprocess, sys, time
 ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-from hsup.cli.init import fork_below
+from hsup.cli.process_one import fork_below
 fork_below()
 {child}
 """

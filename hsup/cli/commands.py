@@ -11,19 +11,28 @@ import click
 
 from hsup import __version__
 from hsup.api import CommandContext
+from hsup.cli import completing
+from hsup.cli.installed import plugin_manager
 from hsup.cli.options import Options
-from hsup.cli.shared import SharingCommand
+from hsup.cli.shared import INSTALLED, SharingCommand
 from hsup.cli.usage import in_own_words, no_such_command
 from hsup.errors import HsupError, PluginError
-from hsup.visible import say_at_once, visible
+from hsup.visible import visible
 
 if TYPE_CHECKING:
-    from hsup.plugins.manager import PluginManager, Registered
+    from hsup.plugins.manager import Registered
 
 #: A group without a command prints its help (click calls this an error since 8.2).
 _SHOWN_BY_CLICK: tuple[type[Exception], ...] = tuple(
     filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
 )
+
+INSTALLED.names = {
+    "driver": completing.drivers,
+    "source": completing.sources,
+    "size": completing.sizes,
+}
+INSTALLED.has_containers = completing.has_containers
 
 #: Each has a module of its own, imported when the command is called.
 COMMANDS = ("run", "start", "build", "check", "doctor", "export", "plugins", "completion")
@@ -116,14 +125,6 @@ def _plugin_errors(ctx: click.Context) -> Iterator[None]:
             raise
         part = _of_plugins().part(name)
         raise PluginError(f"{part} failed: {type(error).__name__}: {error}") from error
-
-
-def plugin_manager() -> PluginManager:
-    """Return the manager of all plugins, which says which plugin it waits for."""
-    from hsup.plugins.calls import Calls
-    from hsup.plugins.manager import PluginManager
-
-    return PluginManager(calls=Calls(say=say_at_once, has_alarm=True))
 
 
 def _of_plugins() -> Registered[click.Command]:

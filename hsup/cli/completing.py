@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import click
 
+from hsup.cli.installed import plugin_manager
 from hsup.errors import HsupError
 
 
@@ -24,15 +25,11 @@ def _complete(names: Callable[[click.Context], Iterable[str]]) -> Callable[..., 
 
 def _drivers(ctx: click.Context) -> Iterable[str]:
     del ctx
-    from hsup.cli.commands import plugin_manager  # whatever is imported here is rarely needed
-
     return plugin_manager().drivers
 
 
 def _sources(ctx: click.Context) -> Iterable[str]:
     del ctx
-    from hsup.cli.commands import plugin_manager
-
     return plugin_manager().sources
 
 
@@ -45,7 +42,7 @@ def _sizes(ctx: click.Context) -> Iterable[str]:
 
 def _types(ctx: click.Context) -> Iterable[str]:
     """Return the process types of what is in the current directory; no server is asked."""
-    from hsup.cli.components import Components
+    from hsup.cli.components import Components  # slow to import, rarely needed
     from hsup.cli.options import Options
     from hsup.model import RELEASE_TYPE
 
@@ -61,3 +58,17 @@ drivers = _complete(_drivers)
 sources = _complete(_sources)
 sizes = _complete(_sizes)
 types = _complete(_types)
+
+
+def has_containers(driver: str | None) -> bool:
+    """Tell whether dynos of a driver can have paths bound and sizes; also if it cannot be asked."""
+    if not driver:
+        return False
+    from hsup.api import BindsPaths, SizesDynos  # slow to import, and help is rarely wanted
+    from hsup.cli.components import Components
+    from hsup.cli.options import Options
+
+    try:
+        return isinstance(Components(Options({})).named_driver(driver), BindsPaths | SizesDynos)
+    except HsupError:
+        return True

@@ -10,51 +10,19 @@ from typing import Any
 from hsup.api import Settings
 from hsup.cli import options_file
 from hsup.cli.config import read_settings, working_directory
+from hsup.cli.defaults import (
+    DEFAULT_DRIVER,
+    DEFAULT_GRACE_SECONDS,
+    DEFAULT_LOG_FORMAT,
+    SCREEN_FORMAT,
+    SECONDS,
+)
 from hsup.errors import UsageError
 from hsup.model import Bind
-from hsup.numerals import HIGHEST_PORT
-from hsup.supervision.ports import AUTO, Base
+from hsup.supervision.ports import Base
 
-DEFAULT_DRIVER = "simple"
-#: The grace period of the platform: the time between SIGTERM and SIGKILL.
-DEFAULT_GRACE_SECONDS = 30.0
-#: What `--port` and `--grace` take, for messages.
-PORTS = f'"{AUTO}" or a number from 1 to {HIGHEST_PORT}'
-SECONDS = "a number of seconds, 0 or more"
-#: Where someone reads, and anywhere else.
-SCREEN_FORMAT, DEFAULT_LOG_FORMAT = "screen", "heroku"
 _READ_ONLY = ":ro"
 _STDOUT = 1
-LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw")
-
-#: The variable of each shared option, and the one by which a shell asks for completions.
-VARIABLES = frozenset(
-    {
-        "HSUP_APP",
-        "HSUP_DRIVER",
-        "HSUP_SOURCE",
-        "HSUP_PROCFILE",
-        "HSUP_ENV_FILE",
-        "HSUP_EXPAND_ENV",
-        "HSUP_ROOT",
-        "HSUP_CLEAN_ENV",
-        "HSUP_PASS_ENV",
-        "HSUP_PORT",
-        "HSUP_FORMATION",
-        "HSUP_ONESHOT",
-        "HSUP_START_NUMBER",
-        "HSUP_CONTROL_SOCKET",
-        "HSUP_LOGPLEX_URL",
-        "HSUP_BIND",
-        "HSUP_SIZE",
-        "HSUP_DYNO_METADATA",
-        "HSUP_GRACE",
-        "HSUP_LOG_FORMAT",
-        "HSUP_VERBOSE",
-        "_HSUP_COMPLETE",
-    }
-)
-
 
 #: Options that can be given several times.
 _REPEATED = ("binds", "pass_env")

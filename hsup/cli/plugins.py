@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from hsup.cli.commands import COMMANDS, plugin_manager
+from hsup.cli.commands import COMMANDS
+from hsup.cli.installed import plugin_manager
 from hsup.cli.options import Options
 from hsup.plugins.manager import Plugin
 from hsup.table import table

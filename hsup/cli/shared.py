@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from hsup.cli import completing
-from hsup.cli.options import (
+from hsup.cli.defaults import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
     DEFAULT_LOG_FORMAT,
@@ -19,7 +20,7 @@ from hsup.cli.options import (
     SCREEN_FORMAT,
     SECONDS,
 )
-from hsup.errors import HsupError, UsageError
+from hsup.errors import UsageError
 from hsup.numerals import port_number
 from hsup.supervision.ports import AUTO, Base
 
@@ -52,6 +53,24 @@ class CheckedOption(click.Option):
             raise UsageError(f'{name} must be {self._expected}, got "{value}"') from None
 
 
+#: Completes what was typed of the value of an option.
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+class Installed:
+    """What is known of installed plugins; `hsup.cli.commands` fills it in, which is above this.
+
+    `names` complete the values of options, by the names of their parameters; `has_containers` tells
+    whether a driver, given by its name or None, can do what only containers can.
+    """
+
+    names: Mapping[str, Completion] = MappingProxyType({})
+    has_containers: Callable[[str | None], bool] = staticmethod(bool)
+
+
+INSTALLED = Installed()
+
+
 def _port(text: str) -> Base:
     """Return the base of the dynos' ports: a number, or AUTO. Raises ValueError."""
     if text == AUTO:
@@ -79,6 +98,13 @@ class _Shared(CheckedOption):
         super().__init__(names, envvar=variable, help=f"{help}  [{variable}]", **rest)
         self._has_commas = has_commas
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what the value may be."""
+        complete = INSTALLED.names.get(self.name or "")
+        if complete is None:
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(value) for value in complete(ctx, self, incomplete)]
+
     def value_from_envvar(self, ctx: click.Context) -> Any:
         """Return the value of the variable; one with commas is split later, at these alone."""
         if not self._has_commas:
@@ -100,14 +126,12 @@ SHARED_OPTIONS = (
         "driver",
         variable="HSUP_DRIVER",
         metavar="NAME",
-        shell_complete=completing.drivers,
         help=f"The dyno driver.  [default: {DEFAULT_DRIVER}]",
     ),
     _Shared(
         "--source",
         variable="HSUP_SOURCE",
         metavar="NAME",
-        shell_complete=completing.sources,
         help="The source of releases.  [default: heroku if HEROKU_ACCESS_TOKEN is set, "
         "directory if HSUP_CONTROL_DIR is set, procfile if a Procfile is here or above]",
     ),
@@ -226,7 +250,6 @@ SHARED_OPTIONS = (
         "--size",
         variable="HSUP_SIZE",
         metavar="SIZE",
-        shell_complete=completing.sizes,
         help="The size of dynos to which the release gives none, for example standard-2x; "
         "for drivers with containers.  [default: the driver's]",
     ),
@@ -291,7 +314,7 @@ class SharingCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, the commands of a group, and then the shared options."""
         sections: dict[str, list[tuple[str, str]]] = {}
-        shows_containers = _has_containers(_driver_named(ctx))
+        shows_containers = INSTALLED.has_containers(_driver_named(ctx))
         for param in self.get_params(ctx):
             title = _section_of(param)
             record = param.get_help_record(ctx)
@@ -326,17 +349,3 @@ def _driver_named(ctx: click.Context) -> str | None:
     driver = next(one for one in SHARED_OPTIONS if one.name == "driver")
     variable: str | None = driver.resolve_envvar_value(ctx.find_root())
     return variable
-
-
-def _has_containers(driver: str | None) -> bool:
-    """Tell whether dynos of a driver can have paths bound and sizes; also if it cannot be asked."""
-    if not driver:
-        return False
-    from hsup.api import BindsPaths, SizesDynos  # slow to import, and help is rarely wanted
-    from hsup.cli.components import Components
-    from hsup.cli.options import Options
-
-    try:
-        return isinstance(Components(Options({})).named_driver(driver), BindsPaths | SizesDynos)
-    except HsupError:
-        return True

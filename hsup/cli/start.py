@@ -12,7 +12,8 @@ import click
 from click.core import ParameterSource
 
 from hsup.cli import completing
-from hsup.cli.options import SCREEN_FORMAT, Options
+from hsup.cli.defaults import SCREEN_FORMAT
+from hsup.cli.options import Options
 from hsup.cli.quantities import scale_request
 from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
 from hsup.cli.supervising import Request, supervise

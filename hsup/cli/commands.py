@@ -35,7 +35,7 @@ INSTALLED.names = {
 INSTALLED.has_containers = completing.has_containers
 
 #: Each has a module of its own, imported when the command is called.
-COMMANDS = ("run", "start", "build", "check", "doctor", "export", "plugins", "completion")
+COMMANDS = ("run", "start", "build", "check", "doctor", "init", "export", "plugins", "completion")
 
 
 class _Commands(SharingCommand, click.Group):

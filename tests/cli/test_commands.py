@@ -7,7 +7,7 @@ from hsup.cli.usage import ELSEWHERE, no_such_command
 from tests.cli.calling import call, failed
 from tests.conftest import Installer
 
-COMMANDS = ["run", "start", "build", "check", "doctor", "export", "plugins", "completion"]
+COMMANDS = ["run", "start", "build", "check", "doctor", "init", "export", "plugins", "completion"]
 
 
 def test_the_version_is_told() -> None:

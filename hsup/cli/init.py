@@ -1,0 +1,122 @@
+"""`hsup init`: write the files of an application for what is in its directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from hsup.cli.options import Options
+from hsup.errors import HsupError, UsageError
+from hsup.scaffold.compose import compose
+from hsup.scaffold.guess import Files, Guess
+from hsup.scaffold.languages import LANGUAGES
+from hsup.visible import tell, warn
+
+#: Files with examples of config vars, which are copied.
+_EXAMPLES = (".env.example", ".env.sample", ".env.template")
+_PLAIN = re.compile(r"[\w./:@%+,-]*", re.ASCII)
+
+
+@click.command(
+    "init",
+    epilog="""\b
+Examples:
+  hsup init             shows the files, and asks before it writes them
+  hsup init --yes       writes them""",
+)
+@click.option("-y", "--yes", "is_sure", is_flag=True, help="Write the files without asking.")
+@click.pass_obj
+def command(outer: Options, /, *, is_sure: bool) -> None:
+    """Write a Procfile, .env and app.json for what is in this directory.
+
+    The process types are guessed from package.json, Gemfile, manage.py, requirements.txt,
+    compose.yaml and others like them. What is there already is left as it is.
+    """
+    directory = Path(outer.settings().directory)
+    guess = _guess(Files(directory))
+    new = {name: text for name, text in _contents(directory, guess).items() if text is not None}
+    for name in list(new):
+        if (directory / name).exists():
+            warn(f"{name} is there already, and is left as it is")
+            del new[name]
+    if not new:
+        tell("there is nothing to write; hsup start starts the application")
+        return
+    tell(f"guessed from {guess.found}:")
+    for name, text in new.items():
+        tell("")
+        tell(f"--- {name}")
+        for line in text.splitlines():
+            tell(line)
+    tell("")
+    for remark in guess.remarks:
+        warn(remark)
+    _require_consent(new, is_sure=is_sure)
+    _write(directory, new)
+    tell(f"wrote {', '.join(new)}; hsup start starts the application")
+
+
+def _guess(files: Files) -> Guess:
+    """Return the guess that says most. Raises UsageError if nothing can be guessed."""
+    guesses = [one for look in (*LANGUAGES, compose) if (one := look(files)) is not None]
+    best = next((one for one in guesses if one.types), None)
+    if best is None:
+        seen = (
+            f"{guesses[0].found} does not say how it is started" if guesses else "no file is known"
+        )
+        raise UsageError(
+            f"cannot guess how the application in {files.directory} is started: {seen}",
+            hint='write a Procfile, with a line like "web: command"',
+        )
+    others = [
+        one for one in guesses if one is not best and one.found.startswith(("compose", "docker"))
+    ]
+    return best._replace(
+        config={key: value for one in (*others, best) for key, value in one.config.items()},
+        remarks=(*best.remarks, *(remark for one in others for remark in one.remarks)),
+    )
+
+
+def _contents(directory: Path, guess: Guess) -> Mapping[str, str | None]:
+    """Return the files to write, None for one that is not needed."""
+    example = next((name for name in _EXAMPLES if (directory / name).is_file()), None)
+    env = Files(directory).text(example) if example else _env(guess.config)
+    name = re.sub(r"[^a-z0-9-]+", "-", directory.name.lower()).strip("-") or "app"
+    formation = {one: {"quantity": 1} for one in guess.types if one != "release"}
+    return {
+        "Procfile": "".join(f"{one}: {line}\n" for one, line in guess.types.items()),
+        ".env": env or None,
+        "app.json": json.dumps({"name": name, "formation": formation}, indent=2) + "\n",
+    }
+
+
+def _env(config: Mapping[str, str]) -> str:
+    import shlex
+
+    quoted = (value if _PLAIN.fullmatch(value) else shlex.quote(value) for value in config.values())
+    return "".join(f"{name}={value}\n" for name, value in zip(config, quoted, strict=True))
+
+
+def _require_consent(new: Mapping[str, str], *, is_sure: bool) -> None:
+    """Return if the user wants the files; end hsup if not. Raises UsageError without a terminal."""
+    if is_sure:
+        return
+    if not (os.isatty(0) and os.isatty(1)):
+        raise UsageError("nothing was written: nobody can be asked here", hint="add --yes")
+    if not click.confirm(f"Write {', '.join(new)}?", default=True):
+        sys.exit(1)
+
+
+def _write(directory: Path, new: Mapping[str, str]) -> None:
+    for name, text in new.items():
+        try:
+            with (directory / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise HsupError(f"cannot write {directory / name}: {error.strerror}") from error

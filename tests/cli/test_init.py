@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import call, failed
+
+
+@pytest.fixture
+def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a directory with an application, but no Procfile, the current one."""
+    directory = tmp_path / "My Shop"
+    directory.mkdir()
+    (directory / "package.json").write_text('{"scripts": {"start": "x", "worker": "y"}}')
+    monkeypatch.chdir(directory)
+    return directory
+
+
+def test_the_files_are_shown_and_written(application: Path) -> None:
+    ended = call("init", "--yes")
+    assert ended.exit_code == 0, ended.exception
+    assert (application / "Procfile").read_text() == "web: npm start\nworker: npm run worker\n"
+    content = json.loads((application / "app.json").read_text())
+    formation = {"web": {"quantity": 1}, "worker": {"quantity": 1}}
+    assert content == {"name": "my-shop", "formation": formation}
+    assert not (application / ".env").exists()
+    assert ended.output.startswith(
+        "guessed from package.json:\n\n--- Procfile\nweb: npm start\nworker: npm run worker\n"
+    )
+    assert ended.output.endswith("wrote Procfile, app.json; hsup start starts the application\n")
+    assert call("check").output == "Procfile: ok\n"
+
+
+def test_what_is_there_is_left_as_it_is(application: Path) -> None:
+    (application / "Procfile").write_text("web: mine\n")
+    (application / ".env").write_text("A=1\n")
+    assert call("init", "--yes").exit_code == 0
+    assert (application / "Procfile").read_text() == "web: mine\n"
+    assert (application / ".env").read_text() == "A=1\n"
+    assert (application / "app.json").exists()
+    assert "there is nothing to write" in call("init").output
+
+
+def test_an_example_of_config_vars_is_copied(application: Path) -> None:
+    (application / ".env.example").write_text("# the key\nKEY=\n")
+    call("init", "--yes")
+    assert (application / ".env").read_text() == "# the key\nKEY=\n"
+
+
+def test_variables_of_compose_are_config_vars(application: Path) -> None:
+    (application / "compose.yaml").write_text(
+        "services:\n  db: {image: postgres}\n"
+        '  app: {command: x, environment: {A: "it\'s $1", B: plain}}\n'
+    )
+    ended = call("init", "--yes")
+    assert (application / ".env").read_text() == "A='it'\"'\"'s $1'\nB=plain\n"
+    assert 'service "db" runs the image postgres as it is: start it yourself' in ended.output
+    assert call("check").output == "Procfile: ok\n"
+
+
+def test_without_a_terminal_nothing_is_written_unless_that_is_said(application: Path) -> None:
+    assert str(failed("init")) == "nothing was written: nobody can be asked here; add --yes"
+    assert not (application / "Procfile").exists()
+
+
+def test_what_cannot_be_guessed_is_told(application: Path) -> None:
+    (application / "package.json").write_text("{}")
+    assert "package.json does not say how it is started" in str(failed("init"))
+    (application / "package.json").unlink()
+    told = str(failed("init"))
+    assert f"cannot guess how the application in {application} is started: no file is known" in told
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_cannot_be_written_is_told(application: Path) -> None:
+    application.chmod(0o555)
+    told = str(failed("init", "--yes"))
+    assert told == f"cannot write {application}/Procfile: Permission denied"

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "hsup_driver_nice/__init__.py",
     "hsup_driver_nice/driver.py",
     "hsup_driver_nice/hooks.py",
+    "manage.py",
     "manifest.yml",
     "test_nice_driver.py",
 }

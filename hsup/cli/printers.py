@@ -10,6 +10,7 @@ from hsup.cli.config import wants_colour
 from hsup.cli.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
 from hsup.output.formats import formatter
 from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, ScreenPrinter
+from hsup.output.screen import ScreenFormatter
 
 _STDOUT, _STDERR = 1, 2  # also if Python has no stream open there
 
@@ -19,8 +20,7 @@ def log_printer(log_format: str, **look: bool) -> Printer | RawPrinter:
     if log_format == "raw":
         return RawPrinter(_STDOUT, _STDERR)
     if log_format == "screen":
-        form = formatter(log_format, coloured=wants_colour(_STDOUT), **look)
-        return ScreenPrinter(_STDOUT, form)
+        return ScreenPrinter(_STDOUT, ScreenFormatter(coloured=wants_colour(_STDOUT), **look))
     return Printer(_STDOUT, formatter(log_format, coloured=wants_colour(_STDOUT)))
 
 

@@ -21,7 +21,7 @@ from hsup.errors import HsupError
 from hsup.model import DynoName
 from hsup.output.logs import LogRouter
 from hsup.output.only import Only
-from hsup.output.printer import ErrorPrinter, Printer, RawPrinter
+from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, ScreenPrinter
 from hsup.plugins.calls import Calls
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
@@ -99,6 +99,9 @@ class _Supervision:
             if is_given:
                 parts.require_shared_streams(driver, option)
         parts.check_sizes(driver, plan.asked.sizes.values())
+        if isinstance(printer, ScreenPrinter):
+            announce = partial(printer.announce, plan.source_name, plan.driver_name)
+            plan = replace(plan, announce=announce)
         sinks, self._services = parts.log_sinks(), parts.services()
         shown = Only(printer, request.only) if request.only else printer
         self._router = LogRouter([shown, *sinks])

@@ -29,12 +29,9 @@ _ENDS_OF_PLANES = (
 _NONCHARACTERS = re.compile(f"[\ufdd0-\ufdef{''.join(_ENDS_OF_PLANES)}]")
 
 
-def formatter(name: str, *, coloured: bool, **look: bool) -> Formatter:
-    """Return the formatter of that name: a value of `--log-format`.
-
-    `look` are the options of the one for the screen: see ScreenFormatter.
-    """
-    return _FORMATTERS[name](coloured=coloured, **look)
+def formatter(name: str, *, coloured: bool) -> Formatter:
+    """Return the formatter of that name: a value of `--log-format`."""
+    return _FORMATTERS[name](coloured=coloured)
 
 
 class HerokuFormatter:

@@ -8,11 +8,14 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
+from hsup.model import Release
 from hsup.output.descriptor import DescriptorWriter
 from hsup.output.formats import Formatter, formatter
+from hsup.output.screen import ScreenFormatter
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +79,16 @@ class Printer:
 
 class ScreenPrinter(Printer):
     """Prints for a person, who also wants to see lines that have not ended yet."""
+
+    def __init__(self, descriptor: int, form: ScreenFormatter) -> None:
+        super().__init__(descriptor, form)
+        self._form = form
+
+    def announce(
+        self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
+    ) -> None:
+        """Print what runs here; see ScreenFormatter."""
+        self.write_own(self._form.announce(source, driver, release, ports))
 
     def show(self, batch: LogBatch) -> None:
         """Show the beginning of a line, which comes again with its end."""

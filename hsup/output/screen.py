@@ -44,6 +44,8 @@ class ScreenFormatter:
         self._has_times = has_times
         self._has_prefix = has_prefix
         self._second, self._clock = -1, b""
+        self._is_coloured = False  # where the last line has not ended
+        self._returned: set[tuple[str, str]] = set()  # who writes over a line from its start
         self._width = len(_OWN_NAME)
         self._own_words = _OwnWords()
 
@@ -60,7 +62,42 @@ class ScreenFormatter:
         elif batch.is_partial and not goes_on:
             batch = batch._replace(lines=_LAST_WRITTEN.sub(b"", batch.lines, count=1))
         prefix = self._prefix(batch, name) if self._has_prefix else b""
-        return _contained(prefix, batch, goes_on=goes_on)
+        return self._contained(prefix, batch, goes_on=goes_on)
+
+    def announce(
+        self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
+    ) -> bytes:
+        """Return what is printed at the start: the application, where it is from, where it serves.
+
+        `ports` has the names of the dynos that are to run, and the port of each.
+        """
+        lines = self._own_words.announce(source, driver, release, ports)
+        self._width = max(self._width, *map(len, ports), len(_OWN_NAME))
+        return self(LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines))
+
+    def _contained(self, prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
+        """Put a prefix before every line, which may neither write over it nor colour the next one.
+
+        A carriage return at the end of a piece is printed with the next one: only that shows
+        whether it belongs to the end of the line.
+        """
+        origin, lines = (batch.dyno, batch.stream), batch.lines
+        if origin in self._returned:
+            self._returned.discard(origin)
+            lines = b"\r" + lines if goes_on else lines
+        if batch.is_partial and lines.endswith(b"\r"):
+            self._returned.add(origin)
+            lines = lines.rstrip(b"\r")
+        if b"\r" in lines:
+            lines = _RETURN.sub(b"\r" + prefix, lines)
+        was_coloured, self._is_coloured = self._is_coloured, False
+        if _ESCAPE in lines or (was_coloured and goes_on):
+            lines = lines.replace(b"\n", _RESET + b"\n")
+            self._is_coloured = batch.is_partial and not lines.endswith(b"\n")
+            if not (self._is_coloured or lines.endswith(b"\n")):
+                lines += _RESET
+        printed = prefixed(prefix, batch._replace(lines=lines), goes_on=goes_on)
+        return _RESET + printed if was_coloured and not goes_on else printed
 
     def _prefix(self, batch: LogBatch, name: str) -> bytes:
         self._width = max(self._width, len(name))
@@ -79,18 +116,6 @@ class ScreenFormatter:
         return self._clock
 
 
-def _contained(prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
-    """Put a prefix before every line, which may neither write over it nor colour the next one."""
-    lines = batch.lines
-    if b"\r" in lines:
-        lines = _RETURN.sub(b"\r" + prefix, lines)
-    if _ESCAPE in lines:
-        lines = lines.replace(b"\n", _RESET + b"\n")
-        if not lines.endswith(b"\n"):
-            lines += _RESET
-    return prefixed(prefix, batch._replace(lines=lines), goes_on=goes_on)
-
-
 class _OwnWords:
     """Says a change in one line, and says first what runs here.
 
@@ -99,8 +124,7 @@ class _OwnWords:
 
     def __init__(self) -> None:
         self.dynos: tuple[str, ...] = ()
-        self._started: SupervisorStarted | None = None
-        self._has_told = False
+        self._announced: int | None = None
 
     def __call__(self, batch: LogBatch) -> bytes:
         """Return the lines for a line of hsup's own, b"" if another one says it."""
@@ -108,42 +132,43 @@ class _OwnWords:
         if event.name in _UNSAID:
             return b""
         match event.of:
-            case SupervisorStarted() as started:
-                self._started = started
+            case SupervisorStarted():
                 return b""
             case ReleaseReceived() as received:
-                return self._received(received).encode()
+                return self._received(received)
             case DynoStateChanged() as changed:  # else the line says why it could not start
                 return _lines(_changed(changed) if event.name == "state_changed" else None)
             case SupervisorStopping() as stopping:
                 return _lines(f"stopping all dynos: {stopping.reason}")
         return batch.lines if batch.dyno == SUPERVISOR else f"{batch.dyno}: ".encode() + batch.lines
 
-    def _received(self, event: ReleaseReceived) -> str:
-        self.dynos = tuple(event.ports)
-        release = event.release
-        if self._has_told or self._started is None:
-            return f"release v{release.version}\n"
-        self._has_told = True
-        names = ", ".join(event.ports) or "no dynos"
-        return "".join(
-            (
-                visible(f"{release.app}, release v{release.version}: {names}") + "\n",
-                visible(f"source {_source(self._started, release)}, driver {self._started.driver}")
-                + "\n",
-                f"{_serving(event.ports)}^C stops all\n",
-            )
+    def announce(
+        self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
+    ) -> bytes:
+        """Return the lines that say what runs here."""
+        self._announced = release.version
+        names = ", ".join(ports) or "no dynos"
+        return (
+            _lines(f"{release.app}, release v{release.version}: {names}")
+            + _lines(f"source {_source(source, release)}, driver {driver}")
+            + _lines(f"{_serving(ports)}^C stops all")
         )
+
+    def _received(self, event: ReleaseReceived) -> bytes:
+        """Return the line for a release, unless it was the one that was announced."""
+        self.dynos = tuple(event.ports)
+        announced, self._announced = self._announced, None
+        version = event.release.version
+        return b"" if version == announced else _lines(f"release v{version}")
 
 
 def _lines(text: str | None) -> bytes:
     return visible(text).encode() + b"\n" if text else b""
 
 
-def _source(started: SupervisorStarted, release: Release) -> str:
+def _source(name: str, release: Release) -> str:
     slug = release.slug
-    is_read_from = slug is not None and slug.inode is not None
-    return f"{started.source} in {slug.location}" if slug and is_read_from else started.source
+    return f"{name} in {slug.location}" if slug is not None and slug.inode is not None else name
 
 
 def _serving(ports: Mapping[str, int | None]) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from hsup.model import Bind, DynoName
+from hsup.model import Bind, DynoName, Release
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.passing import Passing
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
 from hsup.supervision.ports import Base
 from hsup.terminal import WindowSize
+
+
+def _announce_nothing(_release: Release, _ports: Mapping[str, int | None]) -> None:
+    """Announce nothing, as nobody reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class SupervisorOptions:
     `shares_ports`, the dynos listen on the ports of this machine, which others may have.
     The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
     terminals of that size.
+    `announce` is told the first release before it is built, and the ports of its dynos.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -45,6 +51,7 @@ class SupervisorOptions:
     stays: bool = False
     follows_formation: bool = False
     has_drain: bool = False
+    announce: Callable[[Release, Mapping[str, int | None]], None] = _announce_nothing
     grace_seconds: float = 30.0
     policy: CrashPolicy = field(default_factory=CrashPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

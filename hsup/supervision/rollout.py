@@ -98,6 +98,7 @@ class Rollout:
         self._running: Release | None = None
         self._passed: Release | None = None  # its release phase
         self._has_told_of_slug = False
+        self._has_announced = False
         self.builder = Builder(source, around.driver, self._say)
 
     async def take(self, release: Release) -> Outcome:
@@ -218,6 +219,8 @@ class Rollout:
         """
         is_first = self._running is None
         self._specs.check(release, is_first=is_first)
+        if is_first:
+            self._announce(release)
         self._tell_ignored_slug(release)
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
@@ -233,6 +236,15 @@ class Rollout:
                 await self._keep_only(specs.values())
         await self._warn_of_ports(specs)
         return _Prepared(release=release, slug=slug, specs=specs)
+
+    def _announce(self, release: Release) -> None:
+        """Say once what is going to run."""
+        if self._has_announced:
+            return
+        self._has_announced = True
+        ports = {str(name): spec.port for name, spec in self._specs.specs(release).items()}
+        self._options.announce(release, ports)
+        self._specs.tell_of_quantities(release)
 
     async def _warn_of_ports(self, specs: Mapping[DynoName, DynoSpec]) -> None:
         held = self._fleet.ports()

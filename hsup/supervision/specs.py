@@ -38,10 +38,9 @@ class SpecMaker:
             self._say(f'Warning: {release} no longer has process type "{missing}"')
         if is_first:
             self._require_named_dynos(release)
-            self._tell_of_quantities(release)
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
 
-    def _tell_of_quantities(self, release: Release) -> None:
+    def tell_of_quantities(self, release: Release) -> None:
         """Say how many dynos the release asks for where fewer are started."""
         names = self._options.asked.names(release)
         if self._options.asked.quantities is not None:

@@ -75,29 +75,33 @@ def test_the_column_fits_the_names_of_all_that_is_to_run(form: ScreenFormatter) 
     assert form(make_batch(b"a\n", dyno="release.1234")) == b"release.1234 | a\n"
 
 
+def announced(form: ScreenFormatter, *given: Any) -> list[str]:
+    return [line.partition(" | ")[2] for line in form.announce(*given).decode().splitlines()]
+
+
 def test_it_is_said_first_what_runs_here(form: ScreenFormatter) -> None:
-    slug = Slug("/srv/shop", inode=7)
-    release = make_release(web=2, worker=1)._replace(slug=slug)
+    release = make_release(web=2, worker=1)._replace(slug=Slug("/srv/shop", inode=7))
     ports = {"web.1": 5000, "web.2": 5001, "worker.1": 5100}
-    started = SupervisorStarted(source="procfile", driver="simple")
-    assert told(form, started, ReleaseReceived(release=release, ports=ports)) == [
+    assert announced(form, "procfile", "simple", release, ports) == [
         "shop, release v1: web.1, web.2, worker.1",
         "source procfile in /srv/shop, driver simple",
         "web serves on ports 5000 to 5001; ^C stops all",
     ]
+    assert told(form, SupervisorStarted(source="procfile", driver="simple")) == []
+    assert told(form, ReleaseReceived(release=release, ports=ports)) == []
     later = release._replace(version=2)
     assert told(form, ReleaseReceived(release=later, ports=ports)) == ["release v2"]
+    assert form(make_batch(b"a\n")) == b"web.1    | a\n"
 
 
 def test_what_serves_nothing_does_not_say_where(form: ScreenFormatter) -> None:
-    started = SupervisorStarted(source="directory", driver="docker")
-    received = ReleaseReceived(release=make_release(worker=1), ports={"worker.1": None})
-    assert told(form, started, received) == [
+    release = make_release(worker=1)
+    assert announced(form, "directory", "docker", release, {"worker.1": None}) == [
         "shop, release v1: worker.1",
         "source directory, driver docker",
         "^C stops all",
     ]
-    assert told(ScreenFormatter(coloured=False, has_times=False), started) == []
+    assert announced(form, "directory", "docker", release, {})[0] == "shop, release v1: no dynos"
 
 
 LOCAL = Address("127.0.0.1", 5000)
@@ -215,8 +219,7 @@ def test_running_out_of_memory_is_told(form: ScreenFormatter) -> None:
 
 def test_control_characters_in_names_are_made_visible(form: ScreenFormatter) -> None:
     release = make_release(web=1)._replace(app="sh\x1b[2Jop")
-    started = SupervisorStarted(source="procfile", driver="simple")
-    lines = told(form, started, ReleaseReceived(release=release, ports={"web.1": 1}))
+    lines = announced(form, "procfile", "simple", release, {"web.1": 1})
     assert lines[0] == r"sh\x1b[2Jop, release v1: web.1"
 
 
@@ -230,8 +233,26 @@ def test_the_colours_of_a_line_end_with_it() -> None:
 
 def test_what_is_written_over_a_line_has_its_prefix(form: ScreenFormatter) -> None:
     assert form(make_batch(b"10%\r20%\r\n")) == b"web.1 | 10%\rweb.1 | 20%\r\n"
-    begun = form(make_batch(b"10%\r20%\r", is_partial=True))
-    assert begun == b"web.1 | 20%\r"
+
+
+def test_a_bar_that_is_drawn_piece_by_piece_keeps_its_prefix(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    assert lines.unfinished(begun(b"10%\r")) == b"web.1 | 10%"
+    assert lines.unfinished(begun(b"10%\r20%\r")) == b"\rweb.1 | 20%"
+    assert lines(make_batch(b"10%\r20%\rdone\n")) == b"\rweb.1 | done\n"
+    assert lines.unfinished(begun(b"x\r")) == b"web.1 | x"
+    assert lines(make_batch(b"y\n", dyno="web.2")) == b"\nweb.2 | y\n"
+    assert lines(make_batch(b"x\r\n")) == b"web.1 | x\r\n"
+
+
+def test_a_colour_lasts_as_long_as_its_line(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    assert lines.unfinished(begun(b"\x1b[31mred")) == b"web.1 | \x1b[31mred"
+    assert lines(make_batch(b"\x1b[31mred too\nplain\n")) == (
+        b" too\x1b[0m\nweb.1 | plain\x1b[0m\n"
+    )
+    assert lines.unfinished(begun(b"\x1b[31mred")) == b"web.1 | \x1b[31mred"
+    assert lines(make_batch(b"y\n", dyno="web.2")) == b"\n\x1b[0mweb.2 | y\n"
 
 
 def test_without_prefix_lines_are_as_they_were_written() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from hsup.api import Fetched
 from hsup.errors import DriverError, InvalidRelease, UsageError
-from hsup.model import RELEASE_TYPE, Bind, Command, DynoName
+from hsup.model import RELEASE_TYPE, Bind, Command, DynoName, Release
 from hsup.supervision import port_conflicts
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
@@ -111,11 +111,8 @@ def test_a_port_of_the_release_that_is_none_matters_only_where_it_is_used(
 def test_where_fewer_dynos_are_started_than_the_release_asks_for_it_is_said(
     make: Callable[..., SpecMaker], said: list[str], asked: ScaleRequest, told: list[str]
 ) -> None:
-    maker = make(asked)
-    maker.check(make_release(web=3, worker=1, clock=0, release=1), is_first=True)
+    make(asked).tell_of_quantities(make_release(web=3, worker=1, clock=0, release=1))
     assert said == told
-    maker.check(make_release(web=4), is_first=False)
-    assert said[len(told) :] == []
 
 
 @pytest.fixture
@@ -267,3 +264,20 @@ async def test_a_port_that_another_program_has_keeps_no_dyno_from_starting(
         (line,) = [line for line in sink.said() if "Warning" in line]
         assert f"port {port} of web.1 is taken by " in line
         await end(supervisor, running)
+
+
+async def test_the_first_release_is_announced_before_it_is_built(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    announced: list[tuple[int, dict[str, int | None], int]] = []
+
+    def announce(release: Release, ports: Mapping[str, int | None]) -> None:
+        announced.append((release.version, dict(ports), len(driver.built)))
+
+    source.release(version=1, web=2, worker=1)
+    supervisor, running = supervise(announce=announce)
+    await driver.dyno("worker.1")
+    source.release(version=2, web=1)
+    await driver.dyno("web.1", nth=1)
+    await end(supervisor, running)
+    assert announced == [(1, {"web.1": 5000, "web.2": 5001, "worker.1": 5100}, 0)]

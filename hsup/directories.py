@@ -64,14 +64,16 @@ def is_trusted(directory: str, *names: str) -> bool:
 
     Files that are missing do not count.
     """
-    for name in (".", *names):
-        try:
-            status = os.stat(os.path.join(directory, name))
-        except FileNotFoundError:
-            continue
-        if status.st_uid not in {0, os.geteuid()} or _is_shared(status):
-            return False
-    return True
+    return all(is_trusted_file(os.path.join(directory, name)) for name in (".", *names))
+
+
+def is_trusted_file(path: str) -> bool:
+    """Tell whether nobody but root and this user may write to a file, or it is missing."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return True
+    return status.st_uid in {0, os.geteuid()} and not _is_shared(status)
 
 
 def _is_shared(status: os.stat_result) -> bool:

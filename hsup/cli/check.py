@@ -73,7 +73,7 @@ def _refusals(release: Release | None, options: Options) -> Iterator[Fault]:
     asked = scale_request(options)
     commands = (process.command for process in release.processes)
     checks: tuple[Callable[[], object], ...] = (
-        lambda: base_of(release) if options.port is None else None,
+        lambda: None if isinstance(options.port, int) else base_of(release),
         lambda: require_passable(release, commands, has_metadata=options.has_metadata),
         lambda: asked.require_known_types(release),
     )

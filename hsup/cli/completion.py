@@ -17,7 +17,7 @@ from hsup.visible import tell
 class _Place(NamedTuple):
     """Where a shell looks for completions, from the variable's directory or that below home.
 
-    `remark` is what else the user has to do.
+    `remark` is what else the user has to do; `{}` is the directory of the file.
     """
 
     variable: str
@@ -32,13 +32,13 @@ _PLACES = {
         "XDG_DATA_HOME",
         ".local/share",
         "bash-completion/completions/hsup",
-        "it needs the package bash-completion",
+        "it requires the package bash-completion",
     ),
     "zsh": _Place(
         "ZDOTDIR",
         "",
         ".zfunc/_hsup",
-        "add to .zshrc, unless it is there: fpath+=(~/.zfunc); autoload -Uz compinit; compinit",
+        "add to .zshrc, unless it is there: fpath+=({}); autoload -Uz compinit; compinit",
     ),
     "fish": _Place("XDG_CONFIG_HOME", ".config", "fish/completions/hsup.fish"),
 }
@@ -76,7 +76,7 @@ def command(shell: str | None, *, installs: bool) -> None:
         raise HsupError(f"cannot write {path}: {error.strerror}") from error
     tell(f"wrote {path}; start another {name} to use it")
     if place.remark:
-        tell(place.remark)
+        tell(place.remark.format(os.path.dirname(path)))
 
 
 def script(shell: str) -> str:

@@ -8,10 +8,13 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from hsup.cli.config import working_directory
 from hsup.cli.options import Options
+from hsup.cli.shared import SharingCommand
 from hsup.errors import HsupError, UsageError
 from hsup.scaffold.compose import compose
 from hsup.scaffold.guess import Files, Guess
@@ -20,11 +23,14 @@ from hsup.visible import tell, warn
 
 #: Files with examples of config vars, which are copied.
 _EXAMPLES = (".env.example", ".env.sample", ".env.template")
+_ENV = ".env"
+_PRIVATE, _PUBLIC = 0o600, 0o666
 _PLAIN = re.compile(r"[\w./:@%+,-]*", re.ASCII)
 
 
 @click.command(
     "init",
+    cls=SharingCommand,
     epilog="""\b
 Examples:
   hsup init             shows the files, and asks before it writes them
@@ -32,13 +38,14 @@ Examples:
 )
 @click.option("-y", "--yes", "is_sure", is_flag=True, help="Write the files without asking.")
 @click.pass_obj
-def command(outer: Options, /, *, is_sure: bool) -> None:
+def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
     """Write a Procfile, .env and app.json for what is in this directory.
 
     The process types are guessed from package.json, Gemfile, manage.py, requirements.txt,
     compose.yaml and others like them. What is there already is left as it is.
     """
-    directory = Path(outer.settings().directory)
+    options = outer.refined(given)
+    directory = Path(working_directory(options.root))
     guess = _guess(Files(directory))
     new = {name: text for name, text in _contents(directory, guess).items() if text is not None}
     for name in list(new):
@@ -48,7 +55,7 @@ def command(outer: Options, /, *, is_sure: bool) -> None:
     if not new:
         tell("there is nothing to write; hsup start starts the application")
         return
-    tell(f"guessed from {guess.found}:")
+    tell(f"guessed from {directory / guess.found}:")
     for name, text in new.items():
         tell("")
         tell(f"--- {name}")
@@ -68,7 +75,9 @@ def _guess(files: Files) -> Guess:
     best = next((one for one in guesses if one.types), None)
     if best is None:
         seen = (
-            f"{guesses[0].found} does not say how it is started" if guesses else "no file is known"
+            f"{guesses[0].found} does not say how it is started"
+            if guesses
+            else "no known file was found"
         )
         raise UsageError(
             f"cannot guess how the application in {files.directory} is started: {seen}",
@@ -91,7 +100,7 @@ def _contents(directory: Path, guess: Guess) -> Mapping[str, str | None]:
     formation = {one: {"quantity": 1} for one in guess.types if one != "release"}
     return {
         "Procfile": "".join(f"{one}: {line}\n" for one, line in guess.types.items()),
-        ".env": env or None,
+        _ENV: env or None,
         "app.json": json.dumps({"name": name, "formation": formation}, indent=2) + "\n",
     }
 
@@ -108,15 +117,22 @@ def _require_consent(new: Mapping[str, str], *, is_sure: bool) -> None:
     if is_sure:
         return
     if not (os.isatty(0) and os.isatty(1)):
-        raise UsageError("nothing was written: nobody can be asked here", hint="add --yes")
+        text = "nothing was written: without a terminal, nobody can be asked"
+        raise UsageError(text, hint="use --yes")
     if not click.confirm(f"Write {', '.join(new)}?", default=True):
         sys.exit(1)
 
 
 def _write(directory: Path, new: Mapping[str, str]) -> None:
+    """Write files that are not there; one with config vars for this user alone."""
     for name, text in new.items():
+        mode = _PRIVATE if name == _ENV else _PUBLIC
         try:
-            with (directory / name).open("x", encoding="utf-8") as file:
-                file.write(text)
+            content = text.encode()
+            descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
         except OSError as error:
             raise HsupError(f"cannot write {directory / name}: {error.strerror}") from error
+        except UnicodeEncodeError as error:
+            raise HsupError(f"cannot write {directory / name}: {error}") from error

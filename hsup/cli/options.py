@@ -80,6 +80,11 @@ class Options:
         return self._given.get("start_number")
 
     @property
+    def root(self) -> str | None:
+        """Return the application's directory, None if the user named none."""
+        return self._given.get("root")
+
+    @property
     def formation(self) -> tuple[str, ...]:
         """Return the words of the formation, such as `web=2`."""
         given = self._given.get("formation") or ""
@@ -150,7 +155,8 @@ class Options:
     def _env_files(self) -> tuple[str, ...]:
         """Return the paths of env files; a value may have several, with commas between them."""
         given = self._given.get("env_files") or ()
-        return tuple(path for value in given for path in value.split(",") if path)
+        values = (one.split(",") if isinstance(one, str) else one for one in given)
+        return tuple(path for paths in values for path in paths if path)
 
 
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hsup.errors import UsageError
 from hsup.visible import warn
 
 #: Options whose values are paths, from the directory of the file.
-_PATHS = ("root", "procfile", "env_files", "control_socket")
+_PATHS = ("root", "procfile", "control_socket")
 #: What foreman calls what hsup has another name for (man 1 foreman).
 _OF_FOREMAN = {"timeout": "grace"}
 _MEANINGLESS = frozenset({"color"})
@@ -63,7 +63,7 @@ def _toml(path: str) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # TOMLDecodeError, and bytes that are not UTF-8
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and what is not UTF-8
         raise UsageError(f"cannot read {path}: {error}") from error
 
 
@@ -75,7 +75,7 @@ def _yaml(path: str) -> dict[str, Any]:
             content = yaml.safe_load(file)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())
         raise UsageError(f"cannot read {path}: {told}") from error
     if content is None:
@@ -101,7 +101,10 @@ def _value(path: str, key: str, value: object, parameter: click.Parameter) -> ob
     except (UsageError, click.BadParameter) as error:
         text = error.message if isinstance(error, click.BadParameter) else str(error)
         raise UsageError(f'{path}: "{key}": {text}') from error
-    return _from(os.path.dirname(path), converted) if parameter.name in _PATHS else converted
+    directory = os.path.dirname(path)
+    if parameter.name in _PATHS:
+        return os.path.join(directory, str(converted))
+    return _paths(directory, converted) if parameter.name == "env_files" else converted
 
 
 def _text(path: str, key: str, value: object) -> str:
@@ -110,11 +113,16 @@ def _text(path: str, key: str, value: object) -> str:
     return str(value)
 
 
-def _from(directory: str, value: object) -> object:
-    """Return a path, or several with commas between them, from a directory."""
-    if isinstance(value, tuple):
-        return tuple(_from(directory, one) for one in value)
-    return ",".join(os.path.join(directory, one) for one in str(value).split(","))
+def _paths(directory: str, values: object) -> tuple[tuple[str, ...], ...]:
+    """Return paths, several of which one value may have, with commas between them.
+
+    A tuple is not split again: the directory may have a comma in its name.
+    """
+    assert isinstance(values, tuple)
+    return tuple(
+        tuple(os.path.join(directory, one) for one in str(value).split(",") if one)
+        for value in values
+    )
 
 
 def _shown(value: object) -> str:

@@ -26,7 +26,7 @@ def scale_request(
     one of the formation. Raises UsageError.
     """
     formation = parse_types(options.formation, need_quantity=True)
-    others, _ = formation.pop(_ALL, (None, None))
+    others, size = formation.pop(_ALL, (None, None))
     asked = parse_types(words)
     formed = {name: quantity or 0 for name, (quantity, _) in formation.items()}
     typed = {
@@ -38,7 +38,7 @@ def scale_request(
         quantities=(typed if asked else formed) if is_asked else None,
         others=0 if asked else others or 0,
         sizes={name: size for name, (_, size) in {**formation, **asked}.items() if size},
-        size=options.size,
+        size=size or options.size,
         follows_release=follows_release and not is_asked,
         start_number=options.start_number or 1,
     )

@@ -24,6 +24,8 @@ from hsup.numerals import whole_number
 
 _STDERR = 2  # also if Python has no stream open there
 _QUANTITIES = ("one", "release")
+#: Names nothing, and overrides the formation of a file.
+_NO_FORMATION = ","
 
 
 @click.command(
@@ -149,14 +151,13 @@ def command(
     be killed because it did not end in time.
     """
     options = outer.refined(given)
-    said_by = click.get_current_context().get_parameter_source("quantities")
-    if (
-        (types or options.formation)
-        and quantities == "release"
-        and said_by == ParameterSource.COMMANDLINE
-    ):
-        raise UsageError("--quantities release cannot be used together with TYPE or --formation")
-    asked = scale_request(options, types, follows_release=quantities == "release")
+    as_released = quantities == "release"
+    if as_released and _is_typed("quantities"):
+        if types or _is_typed("formation"):
+            text = "--quantities release cannot be used together with TYPE or --formation"
+            raise UsageError(text)
+        options = options.refined({"formation": _NO_FORMATION})  # that of a file or a variable
+    asked = scale_request(options, types, follows_release=as_released)
     request = Request(
         options=options,
         asked=asked,
@@ -164,7 +165,7 @@ def command(
         aborts_on_exit=abort_on_exit or status_from is not None,
         status_from=status_from,
         has_terminals=has_terminals,
-        only=tuple(filter(None, (only or "").split(","))),
+        only=tuple(filter(None, map(str.strip, (only or "").split(",")))),
         look=_look(options, has_prefix=has_prefix, has_times=has_times),
         reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
@@ -176,13 +177,28 @@ def command(
     sys.exit(asyncio.run(supervise(request)))
 
 
+def _is_typed(name: str) -> bool:
+    """Tell whether a parameter was given on the command line, before or after the command."""
+    ctx: click.Context | None = click.get_current_context()
+    while ctx is not None:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            return True
+        ctx = ctx.parent
+    return False
+
+
 def _look(options: Options, **given: bool | None) -> dict[str, bool]:
-    """Return how lines are printed; only the format for the screen can be changed."""
+    """Return how lines are printed, which only the format for the screen leaves open.
+
+    Raises UsageError if another format was asked for, too.
+    """
     look = {name: value for name, value in given.items() if value is not None}
-    if look and options.log_format != SCREEN_FORMAT:
-        text = f"--prefix and --timestamps cannot be used with --log-format {options.log_format}"
+    if options.log_format == SCREEN_FORMAT:
+        return look
+    if any(map(_is_typed, look)):
+        text = "--prefix and --timestamps apply only to the format for the screen"
         raise UsageError(text, hint=f"add --log-format {SCREEN_FORMAT}")
-    return look
+    return {}
 
 
 def _dyno_name(text: str, first_number: int) -> DynoName:

@@ -184,6 +184,7 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         aborts_on_exit=request.aborts_on_exit,
         status_from=request.status_from,
         reads_own_input=request.reader,
+        shown=request.only,
         window=_window() if request.has_terminals else None,
         stays=request.stays,
         follows_formation=follows,

@@ -55,7 +55,7 @@ def no_such_command(word: str, commands: Iterable[str]) -> HsupError:
     if package := _PACKAGES.get(word):
         return PluginError(f'the command "{word}" is not installed', hint=f"pip install {package}")
     known = tuple(commands)
-    if (elsewhere := ELSEWHERE.get(word)) and meant(word, known) is None:
+    if elsewhere := ELSEWHERE.get(word):
         return UsageError(text, hint=elsewhere)
     return UsageError(text, hint=hint(word, known))
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hsup.exports.program import Export, Exported, Program
+from hsup.exports.program import WRITTEN, Export, Exported, Program
 
 _DEFAULT_STACK = "heroku-24"
 
 
-def export(application: Exported) -> Export:
+def export(application: Exported, _directory: str) -> Export:
     """Return `compose.yaml`, whose services have the application's directory as /app."""
     import yaml  # slow to import, and rarely needed
 
@@ -24,7 +24,8 @@ def export(application: Exported) -> Export:
             service["depends_on"] = {"release": {"condition": "service_completed_successfully"}}
         services = {"release": phase, **services}
     text = yaml.safe_dump({"services": services}, sort_keys=False, allow_unicode=True, width=100)
-    return Export({"compose.yaml": text}, ("start them with: docker compose up",))
+    files = {"compose.yaml": f"# {WRITTEN}\n{text}"}
+    return Export(files, ("start them with: docker compose up",))
 
 
 def _service(application: Exported, one: Program) -> dict[str, Any]:
@@ -37,10 +38,10 @@ def _service(application: Exported, one: Program) -> dict[str, Any]:
         "volumes": [f"{_literal(application.directory)}:/app"],
         "init": True,
         "restart": "always",
-        "stop_grace_period": f"{application.grace_seconds:g}s",
+        "stop_grace_period": f"{round(application.grace_seconds * 1000)}ms",
     }
-    if one.port is not None and one.name.type == "web":
-        service["ports"] = [f"127.0.0.1:{one.port}:{one.port}"]
+    if (port := one.web_port) is not None:
+        service["ports"] = [f"127.0.0.1:{port}:{port}"]
     return service
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hsup.errors import HsupError
 from hsup.model import Command, DynoName
+from hsup.numerals import port_number
+
+#: Stands in each file that is written, so that no other one is overwritten.
+WRITTEN = "Written by hsup export"
+
+_UNSAFE = re.compile(r"[^a-zA-Z0-9_.-]+")
+#: What a shell and systemd take as the name of a variable.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Program(NamedTuple):
@@ -17,25 +26,16 @@ class Program(NamedTuple):
     environment: Mapping[str, str]
 
     @property
-    def port(self) -> int | None:
-        """Return PORT, None without one."""
-        port = self.environment.get("PORT")
-        return None if port is None else int(port)
+    def web_port(self) -> int | None:
+        """Return the port at which it serves, None unless it is a web dyno."""
+        return port_number(self.environment.get("PORT", "")) if self.name.type == "web" else None
 
     @property
     def argv(self) -> tuple[str, ...]:
         """Return the words that are executed: bash runs a command of one word."""
-        command = self.command
-        words = command.words
-        return (
-            ("/bin/bash", "-c", "--", *words) if command.is_shell_line else ("/usr/bin/env", *words)
-        )
-
-    @property
-    def shell_line(self) -> str:
-        """Return the command as a line for a shell."""
         words = self.command.words
-        return words[0] if self.command.is_shell_line else shlex.join(words)
+        shell = ("/bin/bash", "-c", "--")
+        return (*shell, *words) if self.command.is_shell_line else ("/usr/bin/env", *words)
 
 
 class Exported(NamedTuple):
@@ -52,12 +52,29 @@ class Exported(NamedTuple):
     grace_seconds: float
     stack: str | None
 
+    @property
+    def safe_app(self) -> str:
+        """Return the application's name as a part of a file's name."""
+        return _UNSAFE.sub("-", self.app).strip("-.") or "app"
+
 
 class Export(NamedTuple):
-    """Files to write, by name; `remarks` say what they leave to the user."""
+    """Files to write, by name; `remarks` say what they leave to the user.
+
+    The user that dynos run as has to read those in `for_user`; all others are for root.
+    """
 
     files: Mapping[str, str]
     remarks: tuple[str, ...] = ()
+    for_user: frozenset[str] = frozenset()
+
+
+def require_names(one: Program, what: str) -> None:
+    """Raise HsupError for a config var whose name another supervisor would not take."""
+    for name in one.environment:
+        if not _NAME.fullmatch(name):
+            hint = "give it a name of letters, digits and underscores"
+            raise HsupError(f'{what} takes no variable called "{name}"', hint=hint)
 
 
 def without_release_phase(application: Exported) -> tuple[str, ...]:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import shlex
 
-from hsup.exports.program import Export, Exported, Program, without_release_phase
+from hsup.exports.program import WRITTEN, Export, Exported, Program, without_release_phase
 
 
 def export(application: Exported, directory: str) -> Export:
     """Return the configuration, and the scripts; `directory` is where they will be."""
-    app = application.app.replace(":", "-").replace(" ", "-")
+    app = application.safe_app
     scripts = {f"{app}-{one.name}.sh": one for one in application.dynos}
     sections = [_section(application, os.path.join(directory, script)) for script in scripts]
     names = ",".join(script.removesuffix(".sh") for script in scripts)
-    files = {f"{app}.conf": "\n".join([*sections, f"[group:{app}]\nprograms={names}\n"])}
+    group = f"[group:{app}]\nprograms={names}\n"
+    files = {f"{app}.conf": "\n".join([f"; {WRITTEN}", *sections, group])}
     files |= {script: _script(application, one) for script, one in scripts.items()}
     remark = f"include {os.path.join(directory, app)}.conf in supervisord.conf"
-    return Export(files, (remark, *without_release_phase(application)))
+    remarks = (remark, *without_release_phase(application))
+    return Export(files, remarks, for_user=frozenset(scripts))
 
 
 def _section(application: Exported, script: str) -> str:
@@ -41,7 +43,7 @@ def _section(application: Exported, script: str) -> str:
 
 
 def _script(application: Exported, one: Program) -> str:
-    exports = (f"export {name}={shlex.quote(value)}" for name, value in one.environment.items())
+    variables = (f"{name}={value}" for name, value in one.environment.items())
     directory = f"cd {shlex.quote(application.directory)} || exit"
-    last = f"exec {shlex.join(one.argv)}"
-    return "\n".join(("#!/bin/bash", *exports, directory, last)) + "\n"
+    last = f"exec /usr/bin/env {shlex.join([*variables, *one.argv])}"
+    return "\n".join(("#!/bin/bash", f"# {WRITTEN}", directory, last)) + "\n"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hsup.api import SUPERVISOR, LogBatch
+from hsup.api import LogBatch
+from hsup.model import RELEASE_TYPE
 from hsup.output.printer import Printer, RawPrinter, ScreenPrinter
 
 
 class Only:
     """Passes on what concerns some dynos, or none, to a printer.
 
-    `names` are process types or names of dynos: `web`, `worker.2`.
+    `names` are process types or names of dynos: `web`, `worker.2`. The release phase is shown in
+    any case.
     """
 
     def __init__(self, printer: Printer | RawPrinter, names: Iterable[str]) -> None:
@@ -47,5 +49,5 @@ class Only:
         await self._printer.close()
 
     def _is_shown(self, dyno: str) -> bool:
-        names = self._names
-        return dyno == SUPERVISOR or dyno in names or dyno.rpartition(".")[0] in names
+        process_type = dyno.rpartition(".")[0]
+        return bool({dyno, process_type} & self._names) or process_type in {"", RELEASE_TYPE}

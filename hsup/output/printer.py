@@ -84,6 +84,10 @@ class ScreenPrinter(Printer):
         super().__init__(descriptor, form)
         self._form = form
 
+    def write_own(self, text: bytes) -> bool:
+        """Print lines of hsup's own between batches; see Printer."""
+        return super().write_own(self._form.interrupted() + text)
+
     def announce(
         self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
     ) -> None:

@@ -21,7 +21,7 @@ from hsup.visible import visible
 
 _ESCAPE, _RESET = b"\x1b", b"\x1b[0m"
 #: A carriage return inside a line: what follows is written over it.
-_RETURN = re.compile(rb"\r(?!\r*\n|\r*\Z)")
+_RETURN = re.compile(rb"\r(?=[^\r\n])")
 #: What was written over since, of a line that goes on.
 _LAST_WRITTEN = re.compile(rb"\A[^\n]*\r(?=[^\r\n])")
 #: What the name column says of lines of hsup's own.
@@ -36,7 +36,7 @@ class ScreenFormatter:
 
     A change has one line of hsup's own, and not one for each step. Whatever a line does to the
     terminal's colours ends with it, and what is written over a line begins with its prefix.
-    Without a prefix, the lines of dynos are as these wrote them.
+    Without a prefix, the lines of dynos are as these wrote them, but for that.
     """
 
     def __init__(self, *, coloured: bool, has_times: bool = True, has_prefix: bool = True) -> None:
@@ -74,6 +74,11 @@ class ScreenFormatter:
         lines = self._own_words.announce(source, driver, release, ports)
         self._width = max(self._width, *map(len, ports), len(_OWN_NAME))
         return self(LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines))
+
+    def interrupted(self) -> bytes:
+        """Return what ends the colours of a line that has not ended."""
+        was_coloured, self._is_coloured = self._is_coloured, False
+        return _RESET if was_coloured else b""
 
     def _contained(self, prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
         """Put a prefix before every line, which may neither write over it nor colour the next one.

@@ -29,13 +29,14 @@ def compose(files: Files) -> Guess | None:
             shlex.join(map(str, given)) if isinstance(given, list) else str(given or "").strip()
         )
         if not command:
-            what = f"the image {service['image']}" if service.get("image") else "nothing"
-            remarks.append(f'service "{name}" runs {what} as it is: start it yourself')
+            image = service.get("image")
+            what = f"no command (image {image})" if image else "neither a command nor an image"
+            remarks.append(f'service "{name}" has {what}; start it separately')
             continue
         if "\n" in command:
             remarks.append(f'service "{name}" has a command of several lines: put it into a script')
             continue
-        types[_UNSAFE.sub("-", str(name))] = command
+        types[_UNSAFE.sub("-", str(name))] = _literal(command)
         config |= _variables(service.get("environment"))
     return Guess(found, types, config, tuple(remarks))
 
@@ -45,7 +46,7 @@ def _services(text: str) -> Mapping[str, Mapping[str, Any]]:
 
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # no date, nested too deep
         return {}
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict):
@@ -54,10 +55,22 @@ def _services(text: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _variables(given: object) -> dict[str, str]:
-    """Return variables that are given as a mapping, or as a list of `NAME=value`."""
-    if isinstance(given, dict):
-        return {str(name): "" if value is None else str(value) for name, value in given.items()}
+    """Return variables that are given as a mapping, or as a list of `NAME=value`.
+
+    One without a value is the caller's, which hsup passes on.
+    """
     if isinstance(given, list):
-        pairs = (str(one).partition("=") for one in given)
-        return {name: value for name, _, value in pairs}
-    return {}
+        given = dict(str(one).split("=", 1) for one in given if "=" in str(one))
+    if not isinstance(given, dict):
+        return {}
+    texts = {str(name): value for name, value in given.items() if value is not None}
+    return {name: _literal(_text(value)) for name, value in texts.items()}
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _literal(text: str) -> str:
+    """Return a text as Compose passes it on: `$$` is a dollar sign."""
+    return text.replace("$$", "$")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -34,7 +35,7 @@ class Files:
 
     def has(self, name: str) -> bool:
         """Tell whether there is a file, or a directory, of a name."""
-        return (self.directory / name).exists()
+        return os.path.exists(self.directory / name)
 
     def first(self, *patterns: str) -> Path | None:
         """Return the first file that matches one of some patterns, None without one."""
@@ -52,7 +53,7 @@ class Files:
         """Return the object in a file of JSON, an empty one if there is none."""
         try:
             value = json.loads(self.text(name))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -60,7 +61,7 @@ class Files:
         """Return the content of a file of TOML, empty if it has none."""
         try:
             return tomllib.loads(self.text(name))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
 
     def gems(self) -> set[str]:

@@ -62,10 +62,10 @@ class Fleet:
         everyone = (*self._executors.values(), *self._one_offs)
         return {one.spec.port for one in everyone if one.spec.port is not None}
 
-    def first_status(self, process_type: str | None) -> int:
-        """Return the status of the first dyno of a type, or of any, that has ended; 0 for none."""
-        ends = self._ends.items()
-        return next((s.status for n, s in ends if process_type in (None, n.type)), 0)
+    def status_of(self, process_type: str) -> int:
+        """Return the status of the first dyno of a type; that of one not started without any."""
+        ended = sorted(name for name in self._ends if name.type == process_type)
+        return self._ends[ended[0]].status if ended else NOT_STARTED.status
 
     async def idle(self) -> None:
         """Return when no dyno is left."""
@@ -134,7 +134,7 @@ class Fleet:
         self.has_failed |= failed
         status = NOT_STARTED if failed else executor.status
         if status is not None:
-            self._ends.setdefault(name, status)
+            self._ends[name] = status
         if status is not None and executor.state is not State.STOPPED:
             self.highest_status = max(self.highest_status, status.status)
             self._on_end(name, status)

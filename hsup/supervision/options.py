@@ -31,6 +31,7 @@ class SupervisorOptions:
     `shares_ports`, the dynos listen on the ports of this machine, which others may have.
     The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
     terminals of that size.
+    `shown` are the types and dynos whose lines are printed, all if there are none.
     `announce` is told the first release before it is built, and the ports of its dynos.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
@@ -50,6 +51,7 @@ class SupervisorOptions:
     status_from: str | None = None
     stays: bool = False
     follows_formation: bool = False
+    shown: tuple[str, ...] = ()
     has_drain: bool = False
     announce: Callable[[Release, Mapping[str, int | None]], None] = _announce_nothing
     grace_seconds: float = 30.0

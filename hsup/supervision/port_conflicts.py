@@ -88,6 +88,8 @@ def free_base(
     highest = HIGHEST_PORT - max(offsets, default=0)
     evens = range(base - base % _BASE_STEP + _BASE_STEP, highest + 1, _BASE_STEP)
     for candidate in evens if after else (base, *evens):
+        if candidate > highest:
+            return None
         wanted = [candidate + offset for offset in offsets]
         if _BLOCKED.isdisjoint(wanted) and not any(map(probed, wanted)):
             return candidate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, Literal, NamedTuple
 
@@ -47,7 +47,7 @@ class Ports:
 
     The port of a dyno is `base` + 100 × the index of its type + its number − 1,
     so that it is known beforehand. A type keeps its index as long as this
-    object exists, and a dyno keeps its port until it is released, or leased from
+    object exists, and a dyno keeps its port until it is released, or ports count from
     another base. If the port is taken because a type has more than a hundred
     dynos, the next free one is leased.
     """
@@ -70,8 +70,6 @@ class Ports:
 
         Raises DriverError if no port is left.
         """
-        if name in self._leases and self._leases[name].base != self.base:
-            self.release(name)
         if name not in self._leases:
             port = self._next_free(self.preferred(name))
             if port is None:
@@ -89,12 +87,35 @@ class Ports:
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
         """Undo what is leased and released in the `with` block if it raises."""
-        base, leases, taken = self.base, dict(self._leases), bytes(self._taken)
+        undo = self._undo()
         try:
             yield
         except BaseException:
-            self.base, self._leases, self._taken = base, leases, bytearray(taken)
+            undo()
             raise
+
+    @contextmanager
+    def for_now(self) -> Iterator[None]:
+        """Undo what is leased and released in the `with` block at its end."""
+        undo = self._undo()
+        try:
+            yield
+        finally:
+            undo()
+
+    def count_from(self, base: int) -> None:
+        """Lease ports from a base; release those that were counted from another one."""
+        self.base = base
+        for name in [name for name, lease in self._leases.items() if lease.base != base]:
+            self.release(name)
+
+    def _undo(self) -> Callable[[], None]:
+        base, leases, taken = self.base, dict(self._leases), bytes(self._taken)
+
+        def undo() -> None:
+            self.base, self._leases, self._taken = base, leases, bytearray(taken)
+
+        return undo
 
     def release(self, name: DynoName) -> None:
         """Release the port of a dyno that has ended."""

@@ -242,8 +242,7 @@ class Rollout:
         if self._has_announced:
             return
         self._has_announced = True
-        ports = {str(name): spec.port for name, spec in self._specs.specs(release).items()}
-        self._options.announce(release, ports)
+        self._options.announce(release, self._specs.ports(release))
         self._specs.tell_of_quantities(release)
 
     async def _warn_of_ports(self, specs: Mapping[DynoName, DynoSpec]) -> None:

@@ -63,6 +63,9 @@ class SpecMaker:
         if options.status_from is not None and options.status_from not in types:
             text = f'--exit-code-from: no dyno of process type "{options.status_from}" is started'
             raise UsageError(text, hint=_choice(types))
+        known = {*types, *map(str, names)}
+        if unknown := next((one for one in options.shown if one not in known), None):
+            raise UsageError(f'--only: no dyno "{unknown}" is started', hint=_choice(types))
         if options.reads_own_input is not None and options.reads_own_input not in names:
             text = f'--stdin: dyno "{options.reads_own_input}" is not started'
             raise UsageError(text, hint=_choice(map(str, names)))
@@ -74,7 +77,7 @@ class SpecMaker:
         """
         names = self._options.asked.names(release)
         with self._ports.all_or_none():
-            self._ports.base = self._base(release, names)
+            self._ports.count_from(self._base(release, names))
             return {name: self._spec(release, name) for name in names}
 
     def port_warning(self, specs: Mapping[DynoName, DynoSpec], held: Collection[int]) -> str | None:
@@ -100,8 +103,17 @@ class SpecMaker:
         """Return the dyno of the release phase; the caller releases its port."""
         if release.process(RELEASE_TYPE) is None:
             return None
-        has_port = bool(release.config.get("PORT"))
-        return self._spec(release, one_off_name(RELEASE_TYPE), has_port=has_port)
+        asked = self._options.port
+        has_port = bool(release.config.get("PORT")) and not isinstance(asked, int)
+        with self._ports.all_or_none():
+            if isinstance(asked, int):
+                self._ports.count_from(asked)
+            return self._spec(release, one_off_name(RELEASE_TYPE), has_port=has_port)
+
+    def ports(self, release: Release) -> dict[str, int | None]:
+        """Return the ports that the dynos of a release would have now, without leasing them."""
+        with self._ports.for_now():
+            return {str(name): spec.port for name, spec in self.specs(release).items()}
 
     def _base(self, release: Release, names: Iterable[DynoName]) -> int:
         options = self._options
@@ -112,7 +124,7 @@ class SpecMaker:
         base = base_of(release)
         if options.port != AUTO or not options.shares_ports:
             return base
-        self._ports.base = base
+        self._ports.count_from(base)
         wanted = {name: self._ports.preferred(name) for name in names}
         self._free_base = port_conflicts.free_base(wanted, base, port_conflicts.probe)
         return self._free_base or base

@@ -16,16 +16,17 @@ class Stopping:
         self.begun = asyncio.Event()
         self._signals: list[Signals] = []
         self._end: str | None = None
+        self.aborted_with = 0
 
     def take(self, number: Signals) -> None:
         """Record a signal that tells hsup to stop."""
         self._signals.append(number)
         self.begun.set()
 
-    def abort(self, end: str) -> None:
-        """Record the first end of a dyno with which all others are to end."""
+    def abort(self, end: str, status: int) -> None:
+        """Record the first end of a dyno with which all others are to end, and its status."""
         if not self.begun.is_set():
-            self._end = end
+            self._end, self.aborted_with = end, status
             self.begun.set()
 
     @property

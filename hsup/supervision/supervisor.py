@@ -142,7 +142,9 @@ class Supervisor:
     def _exit_status(self) -> int:
         fleet, options = self._fleet, self._options
         if self._stopping.is_aborted and not self.is_hurried:
-            return fleet.first_status(options.status_from) or int(fleet.has_failed)
+            name = options.status_from
+            status = self._stopping.aborted_with if name is None else fleet.status_of(name)
+            return status or int(fleet.has_failed)
         highest = fleet.highest_status if options.one_shot else 0
         has_killed = fleet.was_killed or fleet.has_failed
         return self._stopping.exit_status(highest=highest, has_killed=has_killed)
@@ -154,7 +156,7 @@ class Supervisor:
                 if status is NOT_STARTED
                 else f"exited with status {status.status}"
             )
-            self._stopping.abort(f"{name} {how}")
+            self._stopping.abort(f"{name} {how}", status.status)
 
     async def _until_stopped(self) -> None:
         await self._stopping.begun.wait()

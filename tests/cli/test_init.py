@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def test_the_files_are_shown_and_written(application: Path) -> None:
     assert content == {"name": "my-shop", "formation": formation}
     assert not (application / ".env").exists()
     assert ended.output.startswith(
-        "guessed from package.json:\n\n--- Procfile\nweb: npm start\nworker: npm run worker\n"
+        f"guessed from {application}/package.json:\n"
+        "\n--- Procfile\nweb: npm start\nworker: npm run worker\n"
     )
     assert ended.output.endswith("wrote Procfile, app.json; hsup start starts the application\n")
     assert call("check").output == "Procfile: ok\n"
@@ -47,6 +49,7 @@ def test_an_example_of_config_vars_is_copied(application: Path) -> None:
     (application / ".env.example").write_text("# the key\nKEY=\n")
     call("init", "--yes")
     assert (application / ".env").read_text() == "# the key\nKEY=\n"
+    assert stat.S_IMODE((application / ".env").stat().st_mode) == 0o600
 
 
 def test_variables_of_compose_are_config_vars(application: Path) -> None:
@@ -56,12 +59,13 @@ def test_variables_of_compose_are_config_vars(application: Path) -> None:
     )
     ended = call("init", "--yes")
     assert (application / ".env").read_text() == "A='it'\"'\"'s $1'\nB=plain\n"
-    assert 'service "db" runs the image postgres as it is: start it yourself' in ended.output
+    assert 'service "db" has no command (image postgres); start it separately' in ended.output
     assert call("check").output == "Procfile: ok\n"
 
 
 def test_without_a_terminal_nothing_is_written_unless_that_is_said(application: Path) -> None:
-    assert str(failed("init")) == "nothing was written: nobody can be asked here; add --yes"
+    told = "nothing was written: without a terminal, nobody can be asked; use --yes"
+    assert str(failed("init")) == told
     assert not (application / "Procfile").exists()
 
 
@@ -70,10 +74,24 @@ def test_what_cannot_be_guessed_is_told(application: Path) -> None:
     assert "package.json does not say how it is started" in str(failed("init"))
     (application / "package.json").unlink()
     told = str(failed("init"))
-    assert f"cannot guess how the application in {application} is started: no file is known" in told
+    assert f"cannot guess how the application in {application} is started: no known file" in told
 
 
 def test_a_file_that_cannot_be_written_is_told(application: Path) -> None:
     (application / "Procfile").symlink_to("gone")
     told = str(failed("init", "--yes"))
     assert told == f"cannot write {application}/Procfile: File exists"
+
+
+def test_another_directory_may_be_named(application: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "go.mod").touch()
+    assert call("init", "--yes", "--root", "../other").exit_code == 0
+    assert (tmp_path / "other" / "Procfile").read_text() == "web: go run .\n"
+    assert not (application / "Procfile").exists()
+
+
+def test_what_cannot_be_encoded_is_told(application: Path) -> None:
+    (application / "package.json").write_text('{"main": "\\ud800"}')
+    assert f"cannot write {application}/Procfile: " in str(failed("init", "--yes"))
+    assert not (application / "Procfile").exists()

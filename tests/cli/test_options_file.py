@@ -28,13 +28,26 @@ def test_the_file_is_found_here_or_above_as_far_as_the_procfile(tmp_path: Path) 
     assert find(str(below), looks_above=True) == str(below.parent / "hsup.toml")
 
 
-def test_above_a_file_that_others_may_write_does_not_count(tmp_path: Path) -> None:
-    below = tmp_path / "below"
-    below.mkdir()
+@pytest.mark.parametrize("looks_above", [True, False])
+def test_a_file_that_others_may_write_does_not_count(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], *, looks_above: bool
+) -> None:
     (tmp_path / "hsup.toml").touch()
     (tmp_path / "hsup.toml").chmod(0o666)
+    assert find(str(tmp_path), looks_above=looks_above) is None
+    told = (
+        f"hsup: warning: {tmp_path}/hsup.toml is ignored: others than you and root may write it\n"
+    )
+    assert capfd.readouterr().err == told
+
+
+def test_above_a_directory_that_others_may_write_does_not_count(tmp_path: Path) -> None:
+    below = tmp_path / "shared" / "below"
+    below.mkdir(parents=True)
+    (below.parent / "hsup.toml").touch()
+    below.parent.chmod(0o1777)
     assert find(str(below), looks_above=True) is None
-    assert find(str(tmp_path), looks_above=True) == str(tmp_path / "hsup.toml")
+    assert find(str(below.parent), looks_above=True) == str(below.parent / "hsup.toml")
 
 
 def test_the_keys_of_the_file_are_the_long_names_of_options(file: Path) -> None:
@@ -81,6 +94,18 @@ def test_what_the_user_says_overrides_the_file(file: Path) -> None:
     assert options.settings().env_files == (str(file.with_name("mine.env")),)
     assert options.driver == "docker"
     assert not options.one_shot
+
+
+def test_a_path_may_have_a_comma_in_the_directory_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "a,b"
+    directory.mkdir()
+    (directory / "hsup.toml").write_text('env-file = "x.env,y.env"\nprocfile = "P,dev"\n')
+    monkeypatch.chdir(directory)
+    settings = Options({}).settings()
+    assert settings.env_files == (f"{directory}/x.env", f"{directory}/y.env")
+    assert settings.procfile == f"{directory}/P,dev"
 
 
 def test_of_a_directory_that_the_user_names_the_file_is_read(file: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import plistlib
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsup.errors import HsupError
 from hsup.exports import compose, launchd, supervisord, systemd
 from hsup.exports.program import Exported, Program
 from hsup.model import Command, DynoName
@@ -42,26 +44,46 @@ def application(line: str = "serve", directory: str = "/srv/shop", **variables: 
 
 
 def test_systemd_has_a_target_and_a_service_for_each_dyno() -> None:
-    files = systemd.export(application()).files
-    names = ["shop.target", "shop-release.service", "shop-web.1.service", "shop-worker.1.service"]
-    assert list(files) == names
+    files = systemd.export(application(), "/etc/50% shop").files
+    names = ["shop-release", "shop-web.1", "shop-worker.1"]
+    both = (f"{name}.{kind}" for name in names for kind in ("service", "env"))
+    assert list(files) == ["shop.target", *both]
     assert "Wants=shop-web.1.service shop-worker.1.service\n" in files["shop.target"]
     web = files["shop-web.1.service"]
     assert "Requires=shop-release.service\nAfter=shop-release.service\n" in web
-    assert 'Environment="EMPTY="\n' in web
+    assert "EnvironmentFile=/etc/50%% shop/shop-web.1.env\n" in web
+    assert "Environment=" not in web
+    assert 'EMPTY=""\n' in files["shop-web.1.env"]
     assert "ExecStart=/bin/bash -c -- serve\n" in web
     assert "Restart=always\n" in web
-    assert "TimeoutStopSec=30\n" in web
+    assert "TimeoutStopSec=30000ms\n" in web
     assert 'ExecStart=/usr/bin/env work "a b" "$$x"\n' in files["shop-worker.1.service"]
     assert "Type=oneshot\n" in files["shop-release.service"]
+
+
+def test_systemd_does_not_wait_for_ever_without_a_grace_period() -> None:
+    files = systemd.export(application()._replace(grace_seconds=0.0), "/etc").files
+    assert "TimeoutStopSec=1ms\n" in files["shop-web.1.service"]
+
+
+def test_a_variable_that_systemd_would_drop_is_an_error() -> None:
+    with pytest.raises(HsupError, match=r'systemd takes no variable called "A\.B"'):
+        systemd.export(application(**{"A.B": "1"}), "/etc")
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "a b", "a,b]", "%n", "...", "sh\N{SNOWMAN}p"])
+def test_no_name_of_an_application_leads_out_of_the_directory(name: str) -> None:
+    for export in (systemd.export, supervisord.export, launchd.export, compose.export):
+        for file in export(application()._replace(app=name), "/etc").files:
+            assert re.fullmatch(r"[\w-][\w.-]*", file)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     exported = application(ODD, directory=str(tmp_path))._replace(user="root", app="shöp %n")
-    for name, text in systemd.export(exported).files.items():
+    for name, text in systemd.export(exported, str(tmp_path)).files.items():
         (tmp_path / name).write_text(text)
-    units = sorted(str(path) for path in tmp_path.iterdir())
+    units = sorted(str(path) for path in tmp_path.iterdir() if path.suffix != ".env")
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units],
         capture_output=True,
@@ -94,6 +116,12 @@ def test_the_script_for_supervisord_runs_the_command_with_its_variables(tmp_path
     assert seen["PWD"] == str(tmp_path)
 
 
+def test_a_variable_may_have_a_name_that_no_shell_takes(tmp_path: Path) -> None:
+    odd = {"A.B": "1", "X;id;Y": "2", "$(id)": "3"}
+    seen = environment_of(application(SHOW, directory=str(tmp_path), **odd), tmp_path)
+    assert {name: seen.get(name) for name in odd} == odd
+
+
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_value_reaches_the_dyno_by_the_script(
     value: str, tmp_path_factory: pytest.TempPathFactory
@@ -114,7 +142,7 @@ def test_supervisord_reads_the_configuration_as_it_is_meant() -> None:
 
 
 def test_launchd_has_a_property_list_for_each_dyno() -> None:
-    files = launchd.export(application(ODD)).files
+    files = launchd.export(application(ODD), "/etc").files
     assert list(files) == ["shop-web.1.plist", "shop-worker.1.plist"]
     read = plistlib.loads(files["shop-web.1.plist"].encode())
     assert read["ProgramArguments"] == ["/bin/bash", "-c", "--", ODD]
@@ -123,8 +151,21 @@ def test_launchd_has_a_property_list_for_each_dyno() -> None:
     assert read["KeepAlive"] is True
 
 
+def test_what_a_property_list_cannot_have_is_an_error() -> None:
+    with pytest.raises(HsupError, match=r"cannot write a property list for web\.1: "):
+        launchd.export(application(COLOUR="\x1b[0m"), "/etc")
+
+
+@pytest.mark.parametrize("port", ["", "x"])
+def test_a_port_that_is_none_is_not_published(port: str) -> None:
+    text = compose.export(application(PORT=port), "/etc").files["compose.yaml"]
+    assert "ports" not in yaml.safe_load(text)["services"]["web.1"]
+
+
 def test_compose_has_a_service_for_each_dyno() -> None:
-    read = yaml.safe_load(compose.export(application(ODD)).files["compose.yaml"])["services"]
+    read = yaml.safe_load(compose.export(application(ODD), "/etc").files["compose.yaml"])[
+        "services"
+    ]
     assert list(read) == ["release", "web.1", "worker.1"]
     web = read["web.1"]
     assert web["command"] == ["/bin/bash", "-c", "--", ODD.replace("$", "$$")]
@@ -146,14 +187,14 @@ def test_compose_has_a_service_for_each_dyno() -> None:
     ],
 )
 def test_the_image_of_compose_is_that_of_the_stack(stack: str | None, image: str) -> None:
-    text = compose.export(application()._replace(stack=stack)).files["compose.yaml"]
+    text = compose.export(application()._replace(stack=stack), "/etc").files["compose.yaml"]
     assert yaml.safe_load(text)["services"]["web.1"]["image"] == image
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose")
 def test_compose_takes_the_file(tmp_path: Path) -> None:
     path = tmp_path / "compose.yaml"
-    path.write_text(compose.export(application(ODD)).files["compose.yaml"])
+    path.write_text(compose.export(application(ODD), "/etc").files["compose.yaml"])
     done = subprocess.run(
         ["docker-compose", "-f", path, "config"], capture_output=True, text=True, check=False
     )

@@ -119,6 +119,7 @@ def test_types_are_guessed_from_what_is_there(
     [
         ("package.json", "{"),
         ("package.json", "[]"),
+        ("package.json", "[" * 99999),
         ("package.json", '{"scripts": []}'),
         ("pyproject.toml", "="),
         ("pyproject.toml", 'project = "x"'),
@@ -136,7 +137,7 @@ services:
   web:
     build: .
     command: ./serve --port 5000
-    environment: {DEBUG: 1, EMPTY: }
+    environment: {DEBUG: true, EMPTY: "", CALLERS: , PRICE: 5$$}
   work.er:
     build: .
     command: [bundle, exec, "a b"]
@@ -156,16 +157,18 @@ def test_services_with_a_command_are_types(write: Write) -> None:
     assert guess == Guess(
         found="docker-compose.yml",
         types={"web": "./serve --port 5000", "work-er": "bundle exec 'a b'"},
-        config={"DEBUG": "1", "EMPTY": "", "QUEUE": "high", "NAME": ""},
+        config={"DEBUG": "true", "EMPTY": "", "PRICE": "5$", "QUEUE": "high"},
         remarks=(
-            'service "db" runs the image postgres:17 as it is: start it yourself',
+            'service "db" has no command (image postgres:17); start it separately',
             'service "script" has a command of several lines: put it into a script',
-            'service "proxy" runs nothing as it is: start it yourself',
+            'service "proxy" has neither a command nor an image; start it separately',
         ),
     )
 
 
-@pytest.mark.parametrize("text", ["", "[", "services: 3", "services: {web: 3}", "- a"])
+@pytest.mark.parametrize(
+    "text", ["", "[", "services: 3", "services: {web: 3}", "- a", "x: 2024-13-01", "[" * 9000]
+)
 def test_a_file_of_compose_that_says_nothing_has_no_types(write: Write, text: str) -> None:
     guess = compose(write({"compose.yaml": text}))
     assert guess is not None

@@ -231,3 +231,27 @@ async def test_a_new_release_is_no_end(
     source.release(version=2, web=1, config={"A": "B"})
     (await driver.dyno("web.1", nth=2)).end(4)
     assert await running == 4
+
+
+async def test_dynos_that_a_release_has_taken_away_are_no_end(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
+    source.release(version=1, web=2, worker=1)
+    _, running = supervise(aborts_on_exit=True)
+    worker = await driver.dyno("worker.1")
+    await told.state("web.2", "up")
+    source.release(version=2, web=1, worker=1)
+    await told.state("web.2", "stopped")
+    worker.end(1)
+    assert await running == 1
+
+
+async def test_a_type_that_could_not_start_before_the_end_has_no_success(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    source.release(worker=1, test=1)
+    driver.failures.append(DynoStartError("no"))
+    driver.may_start.clear()
+    _, running = supervise(aborts_on_exit=True, status_from="test")
+    driver.may_start.set()
+    assert await running != 0

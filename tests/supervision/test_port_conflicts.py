@@ -99,3 +99,7 @@ def test_a_base_is_free_if_all_its_ports_are(
     if base == 65500:
         ports = {WEB: 5000}
     assert free_base(ports, 5000, taken(*busy), after=after) == base
+
+
+def test_a_base_so_high_that_ports_run_out_is_not_free() -> None:
+    assert free_base({WEB: 65500, WORKER: 65600}, 65500, taken()) is None

@@ -45,12 +45,24 @@ def test_a_port_of_the_release_that_is_none_is_refused_by_name(port: str) -> Non
     assert str(caught.value) == f"v1 of shop: {text}"
 
 
-def test_a_dyno_gets_another_port_when_the_base_has_changed() -> None:
+@pytest.mark.parametrize(
+    ("base", "expected"), [(5100, [5100, 5101, 5200]), (5001, [5001, 5002, 5101])]
+)
+def test_dynos_get_other_ports_when_the_base_has_changed(base: int, expected: list[int]) -> None:
+    """However much the old and the new ports overlap."""
     ports = Ports(["web", "worker"])
-    web, worker = DynoName("web", 1), DynoName("worker", 1)
-    assert (ports.lease(web), ports.lease(worker)) == (5000, 5100)
-    ports.base = 5100
-    assert (ports.lease(worker), ports.lease(web)) == (5200, 5100)
+    names = (DynoName("web", 1), DynoName("web", 2), DynoName("worker", 1))
+    assert [*map(ports.lease, names)] == [5000, 5001, 5100]
+    ports.count_from(base)
+    assert [*map(ports.lease, names)] == expected
+
+
+def test_what_is_only_asked_for_is_not_leased() -> None:
+    ports = Ports(["web"])
+    with ports.for_now():
+        ports.count_from(7000)
+        assert ports.lease(DynoName("web", 1)) == 7000
+    assert ports.lease(DynoName("web", 1)) == 5000
 
 
 def test_what_fails_takes_and_changes_nothing() -> None:
@@ -60,7 +72,7 @@ def test_what_fails_takes_and_changes_nothing() -> None:
 
     def fail() -> None:
         with ports.all_or_none():
-            ports.base = 7000
+            ports.count_from(7000)
             ports.lease(web)
             ports.lease(DynoName("web", 2))
             raise DriverError("no")

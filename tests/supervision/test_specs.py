@@ -180,6 +180,15 @@ def test_the_release_phase_has_the_port_of_the_release(make: Callable[..., SpecM
     assert spec.port is None
 
 
+def test_the_port_of_the_release_phase_counts_from_what_the_user_asked_for(
+    make: Callable[..., SpecMaker],
+) -> None:
+    spec = make(port=7000).release_phase(make_release(config={"PORT": "x"}, web=1, release=0))
+    assert spec is not None
+    assert spec.port is not None
+    assert spec.port >= 7000
+
+
 def test_without_a_release_type_there_is_no_release_phase(make: Callable[..., SpecMaker]) -> None:
     assert make().release_phase(make_release(web=1)) is None
 
@@ -215,6 +224,14 @@ def test_a_type_that_a_later_release_lacks_is_told(
     (warning,) = said
     assert '"worker"' in warning
     assert [str(name) for name in maker.specs(release)] == ["web.1"]
+
+
+@pytest.mark.parametrize("name", ["wbe", "web.2", "clock"])
+def test_what_is_to_be_shown_must_be_started(make: Callable[..., SpecMaker], name: str) -> None:
+    release = make_release(web=1, worker=1, clock=0)
+    make(shown=("web", "worker.1")).check(release, is_first=True)
+    with pytest.raises(UsageError, match=f'--only: no dyno "{name}" is started; choose from web'):
+        make(shown=(name,)).check(release, is_first=True)
 
 
 async def test_a_dyno_has_the_size_of_its_type(

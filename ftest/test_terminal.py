@@ -213,7 +213,7 @@ def test_who_stops_hsup_is_told_what_it_waits_for(
     screen = terminal("start", "--grace", "20", env={"NO_COLOR": "1"})
     screen.wait_for("ready")
     screen.type("\x03")
-    screen.wait_for(r"Waiting for one\.1, killed in 18 s; \^C again kills at once")
+    screen.wait_for(r"Waiting for one\.1, to be killed in 18 s; \^C again kills at once")
     screen.type("\x03")
     assert screen.ended() == 130
 

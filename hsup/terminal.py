@@ -112,6 +112,27 @@ def raw_mode() -> Iterator[None]:
 
 
 @contextmanager
+def modes_kept(stream: int) -> Iterator[None]:
+    """Restore the modes of a terminal at the end of the block, if a stream is one.
+
+    A program that reads keys one by one, and is killed, would leave it without an echo.
+    """
+    try:
+        modes = termios.tcgetattr(stream)
+    except termios.error:  # it is no terminal
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Else a process in the background would be stopped (man 3 tcsetattr).
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        with suppress(termios.error):  # it was closed
+            termios.tcsetattr(stream, termios.TCSADRAIN, modes)
+        signal.signal(signal.SIGTTOU, before)
+
+
+@contextmanager
 def flags_kept(streams: Iterable[int] = (0, 1, 2)) -> Iterator[None]:
     """Restore the flags of hsup's streams at the end of the block.
 

@@ -37,7 +37,7 @@ Examples:
   hsup check --strict --format github    in a workflow of GitHub Actions""",
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--strict", is_flag=True, help="Let a warning count as a fault.")
+@click.option("--strict", is_flag=True, help="Treat warnings as faults.")
 @click.option(
     "--format",
     "form",
@@ -52,7 +52,7 @@ Examples:
 def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **given: Any) -> None:
     """Validate a control file or a Procfile, and print every fault and where it is.
 
-    Exits with status 1 if there is a fault; a warning is none, unless --strict is given.
+    Exits with status 1 if there is a fault. Warnings do not count, unless --strict is given.
     """
     options = outer.refined(given)
     checked = _check(Components(options), path)

@@ -83,7 +83,7 @@ Examples:
   HSUP_CONTROL_DIR=/etc/hsup hsup start
 
 Options are accepted before and after the command; each can also be set by its
-environment variable. hsup completion --install has your shell complete them.""",
+environment variable. For shell completion: hsup completion --install""",
 )
 @click.version_option(__version__, prog_name="hsup")
 @click.pass_context

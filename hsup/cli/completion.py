@@ -53,12 +53,14 @@ Examples:
   hsup completion bash > /usr/share/bash-completion/completions/hsup""",
 )
 @click.argument("shell", required=False, type=click.Choice(tuple(_PLACES)))
-@click.option("--install", "installs", is_flag=True, help="Write it to where the shell looks.")
+@click.option(
+    "--install", "installs", is_flag=True, help="Write the script to where the shell looks for it."
+)
 def command(shell: str | None, *, installs: bool) -> None:
-    """Print the script by which a shell completes what you type after hsup.
+    """Print the script with which a shell completes the command line of hsup.
 
-    Without SHELL, it is the one that the variable SHELL names. Commands, options, drivers,
-    sources, sizes, process types and formats are completed.
+    SHELL is bash, zsh or fish; by default, the one that $SHELL names. Commands, options, and the
+    names of drivers, sources, sizes, process types, stacks and formats are completed.
     """
     name = shell or _own_shell()
     text = script(name)

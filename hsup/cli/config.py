@@ -48,9 +48,15 @@ def working_directory(root: str | None) -> str:
     return directory
 
 
+def called(option: str, variable: str, value: str) -> str:
+    """Return how the user gave the value of an option: by its variable, or as an option."""
+    return variable if os.environ.get(variable) == value else option
+
+
 def _require_directory(path: str, given: str) -> None:
     if not os.path.isdir(path):
-        text = f'--root must be a directory, got "{given}"'
+        name = called("--root", "HSUP_ROOT", given)
+        text = f'{name} must be a directory, got "{given}"'
         raise UsageError(text, hint="name the directory of the application")
 
 

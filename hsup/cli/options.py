@@ -9,7 +9,7 @@ from typing import Any
 
 from hsup.api import Settings
 from hsup.cli import options_file
-from hsup.cli.config import read_settings, working_directory
+from hsup.cli.config import called, read_settings, working_directory
 from hsup.cli.defaults import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
@@ -100,7 +100,8 @@ class Options:
         """Return the grace period. Raises UsageError."""
         given = self._given.get("grace")
         if given is not None and not 0 <= given < float("inf"):
-            raise UsageError(f'--grace must be {SECONDS}, got "{given}"')
+            name = called("--grace", "HSUP_GRACE", str(given))
+            raise UsageError(f'{name} must be {SECONDS}, got "{given}"')
         return DEFAULT_GRACE_SECONDS if given is None else float(given)
 
     @property
@@ -176,7 +177,8 @@ def _parse_bind(text: str) -> Bind:
     path = "/" + os.path.normpath(dyno or host).lstrip("/")
     bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
     if ":" in dyno:
-        raise UsageError(f'--bind must be HOST[:DYNO][:ro], got "{text}"')
+        name = called("--bind", "HSUP_BIND", text)
+        raise UsageError(f'{name} must be HOST[:DYNO][:ro], got "{text}"')
     if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
         fault = f'cannot bind "{text}": both paths must be absolute'
         raise UsageError(fault, hint="begin them with /")

@@ -38,7 +38,7 @@ def read(path: str) -> dict[str, Any]:
         elif is_foreman and key in _MEANINGLESS:
             continue
         elif is_foreman:
-            warn(f'warning: {path}: "{key}" is no option of hsup, and is ignored')
+            warn(f'warning: {path}: hsup has no option "{key}", which is ignored')
         else:
             raise _unknown(path, key, by_name)
     return values

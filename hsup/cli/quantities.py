@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from hsup.cli.config import called
 from hsup.cli.options import Options
 from hsup.errors import UsageError
 from hsup.numerals import are_digits, whole_number
@@ -25,7 +26,7 @@ def scale_request(
     Of the types in `words`, if there are any, and of no others; those without a number have the
     one of the formation. Raises UsageError.
     """
-    formation = parse_types(options.formation, need_quantity=True)
+    formation = _parse_formation(options.formation)
     others, size = formation.pop(_ALL, (None, None))
     asked = parse_types(words)
     formed = {name: quantity or 0 for name, (quantity, _) in formation.items()}
@@ -42,6 +43,14 @@ def scale_request(
         follows_release=follows_release and not is_asked,
         start_number=options.start_number or 1,
     )
+
+
+def _parse_formation(words: Sequence[str]) -> dict[str, tuple[int | None, str | None]]:
+    try:
+        return parse_types(words, need_quantity=True)
+    except UsageError as error:
+        name = called("--formation", "HSUP_FORMATION", ",".join(words))
+        raise UsageError(f"{name}: {error}") from error
 
 
 def parse_types(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -24,6 +24,9 @@ from hsup.errors import UsageError
 from hsup.numerals import port_number
 from hsup.supervision.ports import AUTO, Base
 
+if TYPE_CHECKING:
+    from click.types import OptionHelpExtra
+
 ON_OR_OFF = "1 or 0"
 
 
@@ -39,6 +42,12 @@ class CheckedOption(click.Option):
     def __init__(self, *given: Any, expected: str | None = None, **rest: Any) -> None:
         super().__init__(*given, **rest)
         self._expected = expected
+
+    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
+        """Return what is added to the help, without a range such as `x>=1`: `expected` says it."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         """Return a value as its type. Raises UsageError."""
@@ -169,8 +178,8 @@ SHARED_OPTIONS = (
         variable="HSUP_CLEAN_ENV",
         default=None,
         expected=ON_OR_OFF,
-        help="Keep the caller's environment from dynos that run where the Procfile is; all "
-        "others never get it.",
+        help="Do not pass the caller's environment on to dynos that run in the Procfile's "
+        "directory; others never get it.",
     ),
     _Shared(
         "--pass-env",
@@ -195,8 +204,9 @@ SHARED_OPTIONS = (
         metavar="N|auto",
         type=_port,
         expected=PORTS,
-        help="The PORT of the first dyno; each process type has a hundred ports from there. auto: "
-        "the first of 5000, 5500, … whose ports are free.  [default: the release's PORT, or 5000]",
+        help="The PORT of the first dyno; each process type gets the next hundred ports. auto: "
+        "the first of 5000, 5500, … from which all ports are free.  [default: the release's PORT, "
+        "or 5000]",
     ),
     _Shared(
         "-m",
@@ -206,7 +216,8 @@ SHARED_OPTIONS = (
         "formation",
         variable="HSUP_FORMATION",
         metavar="TYPE=N[,TYPE=N]...",
-        help="How many dynos of each type `start` runs, as after it; all=N for those not named.",
+        help="How many dynos of each type to start, in the same form as after `start`; all=N "
+        "is for every type that is not named.",
     ),
     _Shared(
         "--oneshot/--no-oneshot",
@@ -317,7 +328,7 @@ class SharingCommand(click.Command):
         shows_containers = INSTALLED.has_containers(_driver_named(ctx))
         for param in self.get_params(ctx):
             title = _section_of(param)
-            record = param.get_help_record(ctx)
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record and (title is not _CONTAINERS or shows_containers):
                 sections.setdefault(title, []).append(record)
         for title, records in sorted(sections.items(), key=lambda one: _TITLES.index(one[0])):

@@ -6,12 +6,15 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from hsup.cli import completing
+from hsup.cli.config import called
 from hsup.cli.defaults import SCREEN_FORMAT
 from hsup.cli.options import Options
 from hsup.cli.quantities import scale_request
@@ -21,8 +24,9 @@ from hsup.descriptors import require_least
 from hsup.errors import UsageError
 from hsup.model import DynoName
 from hsup.numerals import whole_number
+from hsup.terminal import flags_kept, modes_kept
 
-_STDERR = 2  # also if Python has no stream open there
+_STDIN, _STDERR = 0, 2  # also if Python has no stream open there
 _QUANTITIES = ("one", "release")
 #: Names nothing, and overrides the formation of a file.
 _NO_FORMATION = ","
@@ -87,7 +91,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     metavar="DYNO",
     shell_complete=completing.types,
     envvar="HSUP_STDIN",
-    help="Give one dyno hsup's standard input, for a debugger for example: web, or web.2.  "
+    help="Give one dyno, web or web.2 for example, hsup's standard input: for a debugger.  "
     "[HSUP_STDIN]",
 )
 @click.option(
@@ -96,7 +100,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     cls=CheckedOption,
     expected=ON_OR_OFF,
     envvar="HSUP_TTY",
-    help="Have dynos write to terminals, as many programs print colours only there.  [HSUP_TTY]",
+    help="Give dynos terminals to write to: many programs print colours only there.  [HSUP_TTY]",
 )
 @click.option(
     "--only",
@@ -174,7 +178,19 @@ def command(
     _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
-    sys.exit(asyncio.run(supervise(request)))
+    with _input_kept(is_lent=reader is not None):
+        status = asyncio.run(supervise(request))
+    sys.exit(status)
+
+
+@contextmanager
+def _input_kept(*, is_lent: bool) -> Iterator[None]:
+    """Restore hsup's own input, which a dyno may change, at the end of the block."""
+    if not is_lent:
+        yield
+        return
+    with flags_kept((_STDIN,)), modes_kept(_STDIN):
+        yield
 
 
 def _is_typed(name: str) -> bool:
@@ -208,7 +224,8 @@ def _dyno_name(text: str, first_number: int) -> DynoName:
         return DynoName(text, first_number)
     number = whole_number(digits)
     if not name or not number:
-        raise UsageError(f'--stdin must be the name of a dyno, as in web or web.2, got "{text}"')
+        option = called("--stdin", "HSUP_STDIN", text)
+        raise UsageError(f'{option} must be the name of a dyno, as in web or web.2, got "{text}"')
     return DynoName(name, number)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
+from hsup.cli.shared import alternatives
 from hsup.cli.suggestions import hint, meant
 from hsup.errors import HsupError, PluginError, UsageError
 from hsup.visible import visible
@@ -17,9 +18,9 @@ ELSEWHERE: Mapping[str, str] = {
         ("up", "local", "serve", "server"), "hsup start starts the dynos of an application"
     ),
     **dict.fromkeys(
-        ("ps", "status", "top"), "the output of hsup start tells every change of a dyno"
+        ("ps", "status", "top"), "hsup start reports every change of a dyno in its output"
     ),
-    **dict.fromkeys(("logs", "log", "tail"), "the output of hsup start has what all dynos write"),
+    **dict.fromkeys(("logs", "log", "tail"), "hsup start prints the output of all dynos"),
     **dict.fromkeys(
         ("stop", "down", "kill", "quit"), "^C, or SIGTERM to hsup start, stops all dynos"
     ),
@@ -27,7 +28,9 @@ ELSEWHERE: Mapping[str, str] = {
         ("restart", "ps:restart", "reload"),
         "hsup start restarts what a new release changes; SIGHUP makes it fetch the release again",
     ),
-    **dict.fromkeys(("scale", "ps:scale"), "hsup start web=2 worker says how many dynos there are"),
+    **dict.fromkeys(
+        ("scale", "ps:scale"), "set the number of dynos at the start: hsup start web=2 worker"
+    ),
     **dict.fromkeys(
         ("exec", "run:detached", "ps:exec", "shell", "bash"),
         "hsup run bash runs a command with the application's environment",
@@ -39,7 +42,7 @@ ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("push", "deploy", "pull"), "hsup build fetches and unpacks the slug"),
     **dict.fromkeys(("validate", "lint", "test"), "hsup check says what is wrong with a release"),
     "version": "hsup --version prints the version",
-    "help": "hsup --help lists the commands, and hsup start --help the options of one",
+    "help": "hsup --help lists the commands, and hsup start --help the options of start",
 }
 
 #: The packages that bring commands of their own.
@@ -80,6 +83,11 @@ def _told(error: click.UsageError) -> tuple[str, str | None]:
             return f"option {error.option_name} {needs}", None
         case click.MissingParameter():
             return f"{_name(error)} is missing", None
+        case click.BadParameter() if error.param and isinstance(error.param.type, click.Choice):
+            return (
+                f"{_name(error)} must be {alternatives([*map(str, error.param.type.choices)])}",
+                None,
+            )
         case click.BadParameter():
             return f"{_name(error)}: {_without_full_stop(error.message)}", None
         case _:

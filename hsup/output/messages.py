@@ -32,13 +32,13 @@ STOPPING = Line("Stopping all processes with SIGTERM", LogEvent("stopping"))
 KILLING = Line("Stopping remaining processes with SIGKILL", LogEvent("killing"))
 ADOPTED = Line("Adopted a process left running by a previous hsup", LogEvent("adopted"))
 DETACHED = Line(
-    "Warning: the command went into the background, and hsup ended the processes that it left; "
-    "have it stay in the foreground, often by an option such as --foreground or --nodaemon",
+    "Warning: the command moved to the background, and hsup ended what it left; "
+    "keep it in the foreground, often with an option such as --foreground or --nodaemon",
     LogEvent("warning"),
 )
 ENDED_AT_ONCE = Line(
-    "Notice: the command ended within a second, without an error, and will be started again; "
-    "what is to end is for hsup run, or hsup start --oneshot",
+    "Notice: the command ended within a second, without an error, and is started again; "
+    "for commands that are to end there are hsup run and hsup start --oneshot",
     LogEvent("notice"),
 )
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"

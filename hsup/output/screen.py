@@ -225,7 +225,7 @@ def _end(event: DynoStateChanged) -> str:
 
 
 def _restart(seconds: float | None) -> str:
-    return "restarts" if not seconds else f"restarts in {max(seconds, 1):.0f} s"
+    return "restarts now" if not seconds else f"restarts in {max(seconds, 1):.0f} s"
 
 
 def _unusual(status: ExitStatus | None) -> str:

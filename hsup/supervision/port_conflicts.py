@@ -72,7 +72,7 @@ def warning(ports: Mapping[DynoName, int], probed: Probe) -> str | None:
     else:
         text = f"{first} may not listen on port {port}: {os.strerror(problems[first])}"
     if others:
-        text += f", and the same is true of {_listed(others)}"
+        text += f", and likewise for {_listed(others)}"
     return text
 
 

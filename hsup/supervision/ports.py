@@ -74,7 +74,7 @@ class Ports:
             port = self._next_free(self.preferred(name))
             if port is None:
                 text = f"no port is left for {name}: dynos use every port from {self.base} up"
-                raise DriverError(text, hint="start fewer dynos, or lower the base: -p")
+                raise DriverError(text, hint="start fewer dynos, or choose a lower base with -p")
             self._leases[name] = _Lease(port, self.base)
             self._taken[port] = 1
         return self._leases[name].port

@@ -52,7 +52,8 @@ class SpecMaker:
             if one.quantity > started[one.name] > 0
         ]
         if wanted:
-            text = f"the release asks for {', '.join(wanted)}; --quantities release starts as many"
+            asked = ", ".join(wanted)
+            text = f"the release asks for {asked}; start as many with --quantities release"
             self._say(f"Notice: {text}")
 
     def _require_named_dynos(self, release: Release) -> None:

@@ -167,7 +167,8 @@ class Supervisor:
         await asyncio.sleep(_PATIENT_SECONDS)
         if self._stopping.is_typed and (names := self._fleet.running()):
             left = max(self._options.grace_seconds - _PATIENT_SECONDS, 0)
-            text = f"Waiting for {', '.join(names)}, killed in {left:g} s; ^C again kills at once"
+            waited_for = ", ".join(names)
+            text = f"Waiting for {waited_for}, to be killed in {left:g} s; ^C again kills at once"
             self._say(text)
 
     async def _sweep(self) -> None:

@@ -35,7 +35,7 @@ def test_the_help_of_every_command_has_examples(command: str, option: str) -> No
     [
         ("frob", 'there is no command "frob"; choose from build, check, '),
         ("strat", 'there is no command "strat"; did you mean "start"?'),
-        ("ps", 'there is no command "ps"; the output of hsup start tells every change of a dyno'),
+        ("ps", 'there is no command "ps"; hsup start reports every change of a dyno in its output'),
         ("up", 'there is no command "up"; hsup start starts the dynos of an application'),
         ("config:set A=1", 'there is no command "config:set"; config vars are in .env'),
         ("--frob", "there is no option --frob; see hsup --help"),

@@ -126,7 +126,7 @@ def test_the_file_of_foreman_is_read_too(file: Path, capfd: pytest.CaptureFixtur
     assert options.settings().env_files == (str(file.with_name("dev.env")),)
     told = capfd.readouterr().err
     assert told.splitlines() == [
-        f'hsup: warning: {file.parent}/.foreman: "x" is no option of hsup, and is ignored'
+        f'hsup: warning: {file.parent}/.foreman: hsup has no option "x", which is ignored'
     ]
 
 

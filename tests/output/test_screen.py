@@ -125,7 +125,7 @@ LOCAL = Address("127.0.0.1", 5000)
         (changed(State.STARTING, State.UP), "web.1 started"),
         (
             changed(State.UP, State.CRASHED, status=ExitStatus(3), restart_seconds=0.0),
-            "web.1 exited with status 3, restarts",
+            "web.1 exited with status 3, restarts now",
         ),
         (
             changed(State.UP, State.CRASHED, status=ExitStatus(3), restart_seconds=4.4),

@@ -608,7 +608,7 @@ async def test_of_a_command_that_went_into_the_background_that_is_said_once(
     await driver.dyno("web.1", nth=3)
     executor.stop()
     await running
-    assert len([line for line in sink.said("web.1") if "went into the background" in line]) == 1
+    assert len([line for line in sink.said("web.1") if "moved to the background" in line]) == 1
 
 
 @pytest.mark.parametrize(

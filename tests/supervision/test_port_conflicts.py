@@ -69,9 +69,7 @@ def test_one_warning_is_about_all_dynos(count: int, more: str) -> None:
     ports = {DynoName("web", number): number for number in range(1, count + 1)}
     text = warning(ports, taken(*ports.values()))
     assert text is not None
-    assert text.endswith(
-        f"port 1 of web.1 is taken by another program, and the same is true of {more}"
-    )
+    assert text.endswith(f"port 1 of web.1 is taken by another program, and likewise for {more}")
 
 
 def test_a_port_that_needs_more_rights_is_said_so() -> None:

@@ -143,7 +143,7 @@ def test_when_no_port_is_left_it_is_said() -> None:
     for number in range(1, 65535 - 5000 + 2):
         ports.lease(DynoName("web", number))
     told = r"^no port is left for web\.70000: dynos use every port from 5000 up; "
-    told += r"start fewer dynos, or lower the base: -p$"
+    told += r"start fewer dynos, or choose a lower base with -p$"
     with pytest.raises(DriverError, match=told):
         ports.lease(DynoName("web", 70_000))
 

@@ -101,7 +101,7 @@ def test_a_port_of_the_release_that_is_none_matters_only_where_it_is_used(
     [
         (
             ScaleRequest(),
-            ["Notice: the release asks for web=3; --quantities release starts as many"],
+            ["Notice: the release asks for web=3; start as many with --quantities release"],
         ),
         (AS_RELEASED, []),
         (ScaleRequest(quantities={"web": 1}), []),

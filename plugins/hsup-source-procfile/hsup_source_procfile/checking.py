@@ -36,19 +36,25 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
         return None
     processes, faults = read_procfile(str(named))
     application = Application(None, {}, processes, {named.name: faults})
-    return _checked(application, settings, named.name, lambda _: str(path))
+    return _checked(application, settings, str(named.parent), named.name, lambda _: str(path))
 
 
 def _check(files: Files, settings: Settings, path_of: Callable[[str], str]) -> Checked:
     """Read an application's files, and return their faults; `path_of` is given a file's name."""
-    return _checked(read_application(files), settings, files.name(files.procfile), path_of)
+    return _checked(
+        read_application(files), settings, files.directory, files.name(files.procfile), path_of
+    )
 
 
 def _checked(
-    application: Application, settings: Settings, procfile: str, path_of: Callable[[str], str]
+    application: Application,
+    settings: Settings,
+    directory: str,
+    procfile: str,
+    path_of: Callable[[str], str],
 ) -> Checked:
     faults = application.faults_seen_from(procfile)
-    app = settings.app or application.name or "app"
+    app = settings.app or application.name or os.path.basename(directory) or "app"
     return Checked(
         what=path_of(procfile),
         faults=tuple(one._replace(file=one.file and path_of(one.file)) for one in faults),

@@ -107,8 +107,8 @@ def test_what_one_format_only_accepts_is_accepted_with_a_warning(
         ("Run it like this: x", """must be "name: command", got 'Run it like this: x'"""),
         ("web : ./serve", """must have no blank before its colon, got 'web : ./serve'"""),
         (
-            "http://x.org explains this",
-            """must be "name: command", and not begin with a URL, got 'http://x.org explains this'""",
+            "http://x.org says it",
+            """must be "name: command", and not begin with a URL, got 'http://x.org says it'""",
         ),
         ("--bind: x", """a name must not begin with "-", got '--bind'"""),
         ("web/1: x", """must be "name: command", got 'web/1: x'"""),

@@ -35,7 +35,8 @@ VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports docs links unit fuzz pythons wheels image \
+.PHONY: help demo test lint format types imports docs links unit fuzz pythons wheels image install \
+	uninstall \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
 	ftest-docker ftest-docker-local ftest-image ftest-vm \
 	bench bench-docker bench-libcontainer version clean
@@ -128,6 +129,17 @@ wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 	rm -rf dist
 	$(VENV)/bin/pip wheel -q --no-deps --wheel-dir dist $(addprefix ./,$(PROJECTS))
 	@ls dist
+
+OPT ?= /opt/hsup
+PREFIX ?= /usr/local
+install: wheels ## install hsup into /opt/hsup, with links in /usr/local/bin (PREFIX, DESTDIR)
+	packaging/install $(PYTHON) dist $(OPT) $(PREFIX) $(DESTDIR)
+
+uninstall: ## remove what `make install` has installed
+	rm -rf --one-file-system $(DESTDIR)$(OPT)
+	rm -f $(DESTDIR)$(PREFIX)/bin/hsup $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsup \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hsup \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hsup.fish
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
 	for one in run thousand restart relay unpack heroku; do \

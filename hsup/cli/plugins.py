@@ -21,8 +21,8 @@ from hsup.visible import tell, tell_json
 def command(outer: Options, /, *, as_json: bool) -> None:
     """List the plugins: name, distribution, version, hooks, and load errors.
 
-    Plugins are installed packages with an entry point in the group "hsup",
-    for example: pip install hsup-driver-docker
+    Plugins are packages with an entry point in the group "hsup" that are installed
+    where hsup is, for example hsup-driver-docker.
     """
     del outer
     manager = plugin_manager()

@@ -4,6 +4,7 @@ import pytest
 
 import hsup
 from hsup.cli.usage import ELSEWHERE, no_such_command
+from hsup.plugins.catalogue import how_to_install
 from tests.cli.calling import call, failed
 from tests.conftest import Installer
 
@@ -64,7 +65,7 @@ def test_bad_usage_is_told_in_words_that_lead_on(words: str, told: str) -> None:
 )
 def test_a_command_whose_package_is_missing_names_it(word: str, package: str) -> None:
     told = str(no_such_command(word, ["start"]))
-    assert told == f'the command "{word}" is not installed; pip install {package}'
+    assert told == f'the command "{word}" is not installed; {how_to_install(package)}'
 
 
 def test_no_word_of_another_tool_is_a_command_of_hsup() -> None:

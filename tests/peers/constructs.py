@@ -1,7 +1,6 @@
 """Lines of `.env` files that programs read differently, and what each makes of them.
 
-The words are our own. What hsup makes of them is looked at by every run of the tests; what the others
-do by `make peers`, which installs them. The page about the Procfile has the same as a table.
+The words are our own. What honcho 2.0 and python-dotenv 1 make of them was seen by running both.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ PYTHON ?= $(shell .ci/find-python)
 VENV := .venv
 PLUGINS := $(patsubst %/,%,$(dir $(wildcard plugins/*/pyproject.toml)))
 PROJECTS := . $(PLUGINS)
+# What `pip install hsup` brings.
+CORE := . plugins/hsup-driver-simple plugins/hsup-source-directory plugins/hsup-source-procfile
 # Those that need nothing but Python.
 PURE := $(filter-out plugins/hsup-driver-libcontainer,$(PROJECTS))
 CODE := hsup $(PLUGINS) tests ftest bench examples docs
@@ -33,7 +35,8 @@ VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports docs links unit fuzz pythons wheels image \
+.PHONY: help demo test lint format types imports docs links unit fuzz pythons wheels image install \
+	uninstall \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
 	ftest-docker ftest-docker-local ftest-image ftest-vm \
 	bench bench-docker bench-libcontainer version clean
@@ -41,9 +44,10 @@ VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/ready ## start the example application
+# ^C reaches make's shell, too, which waits for hsup; that ends with 130, which is no error here.
+demo: $(VENV)/demo ## start the example application
 	@echo "The web dyno serves http://127.0.0.1:5000 (curl it from another terminal); ^C stops."
-	@cd examples/hello && exec ../../$(VENV)/bin/hsup start
+	@cd examples/hello && trap : INT && { ../../$(VENV)/bin/hsup start || [ $$? = 130 ]; }
 
 test: lint types imports docs ftest-simple-local ftest-libcontainer-local $(IMAGE_PARTS) ## run all checks and tests
 	.ci/with-dockerd $(MAKE) --no-print-directory unit pythons ftest-docker-local ftest-libcontainer ftest-image
@@ -126,6 +130,17 @@ wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
 	$(VENV)/bin/pip wheel -q --no-deps --wheel-dir dist $(addprefix ./,$(PROJECTS))
 	@ls dist
 
+OPT ?= /opt/hsup
+PREFIX ?= /usr/local
+install: wheels ## install hsup into /opt/hsup, with links in /usr/local/bin (PREFIX, DESTDIR)
+	packaging/install $(PYTHON) dist $(OPT) $(PREFIX) $(DESTDIR)
+
+uninstall: ## remove what `make install` has installed
+	rm -rf --one-file-system $(DESTDIR)$(OPT)
+	rm -f $(DESTDIR)$(PREFIX)/bin/hsup $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsup \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hsup \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hsup.fish
+
 bench: $(INSTALLED)/ready ## measure hsup against its peers
 	for one in run thousand restart relay unpack heroku; do \
 		$(VENV)/bin/python bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
@@ -149,6 +164,11 @@ clean: ## remove all that was made here
 
 $(VENV)/ready: pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 	.ci/make-venv $(PYTHON) $(VENV) $(PURE)
+	@touch $@
+
+$(VENV)/demo: pyproject.toml $(addsuffix /pyproject.toml,$(CORE))
+	@echo "installing hsup and what it needs into $(VENV)"
+	@.ci/make-venv $(PYTHON) $(VENV) $(CORE)
 	@touch $@
 
 $(VENV)/docs: $(VENV)/ready

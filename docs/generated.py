@@ -223,7 +223,7 @@ def _examples(epilog: str) -> str:
 
 
 def _event(line: messages.Line) -> str:
-    name, state, status, code = line.event
+    name, state, status, code, _ = line.event
     also = {"state": state, "status": status, "code": code}
     more = ", ".join(f"{key} `{value}`" for key, value in also.items() if value is not None)
     return f"`{name}`" + (f": {more}" if more else "")

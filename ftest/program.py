@@ -381,19 +381,6 @@ def process(name: object, *args: str, quantity: object = 1) -> dict[str, Any]:
     return {"Type": name, "Args": list(args), "Quantity": quantity}
 
 
-def of_process(pid: int, name: str) -> str:
-    """Return a file that /proc has of a process, "" if that has ended, perhaps just now."""
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the ids of a process's children."""
-    return [*map(int, of_process(pid, f"task/{pid}/children").split())]
-
-
 @contextmanager
 def touched(path: Path) -> Iterator[None]:
     """Change the times of a file all the time: whoever reads it cannot tell it by them later."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 
 import pytest
 
@@ -33,20 +35,46 @@ def test_the_ports_of_a_type_do_not_depend_on_what_else_is_started(hsup: Hsup) -
 
 
 @pytest.mark.simple_only("dynos of other drivers have ports of their own")
-def test_the_port_of_the_release_is_used_by_its_only_dyno(hsup: Hsup) -> None:
-    port = str(free_port())
-    hsup.release(Env={"PORT": port}, Processes=[process("web", SAY)])
-    assert f"web.1 has {port}" in hsup.call("start", "--oneshot").text
+def test_ports_count_from_the_port_of_the_release(hsup: Hsup) -> None:
+    port = free_port()
+    hsup.release(Env={"PORT": str(port)}, Processes=[process("web", SAY), process("worker", SAY)])
+    done = hsup.call("start", "--oneshot", "web=2", "worker=1")
+    for expected in (f"web.1 has {port}", f"web.2 has {port + 1}", f"worker.1 has {port + 100}"):
+        assert expected in done.text
+    assert f"run has {port}\n" in hsup.call("run", "echo run has $PORT").text
 
 
 @pytest.mark.simple_only("dynos of other drivers have ports of their own")
-def test_the_port_of_the_release_is_not_used_where_two_dynos_would_have_it(hsup: Hsup) -> None:
-    port = str(free_port())
-    hsup.release(Env={"PORT": port}, Processes=[process("worker", SAY)])
-    done = hsup.call("start", "--oneshot", "worker=2")
-    assert "worker.1 has 5000" in done.text
-    assert "worker.2 has 5001" in done.text
-    assert port not in done.text
+def test_ports_count_from_what_the_user_asks_for(hsup: Hsup) -> None:
+    hsup.release(Env={"PORT": "4000"}, Processes=[process("web", SAY), process("worker", SAY)])
+    done = hsup.call("start", "--oneshot", "-p", "7000", "-m", "all=1,web=2")
+    for expected in ("web.1 has 7000", "web.2 has 7001", "worker.1 has 7100"):
+        assert expected in done.text
+    assert hsup.call("run", "-p", "7000", "echo $PORT").text == "7000\n"
+
+
+@pytest.mark.simple_only("dynos of other drivers have ports of their own")
+def test_of_a_port_that_is_taken_hsup_tells_who_has_it_and_what_is_free(hsup: Hsup) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as server:
+        port = server.getsockname()[1]
+        hsup.procfile(web=SAY)
+        done = hsup.call("start", "--oneshot", "-p", str(port))
+        assert f"web.1 has {port}\n" in done.text
+        (free,) = re.findall(r"choose free ports with -p (\d+), or -p auto", done.text)
+        assert f"port {port} of web.1 is taken by " in done.text
+        assert f"(pid {os.getpid()})" in done.text
+        (hsup.directory / ".env").write_text(f"PORT={port}\n")
+        assert f"web.1 has {free}\n" in hsup.call("start", "--oneshot", "-p", "auto").text
+
+
+def test_a_port_that_is_none_is_refused_by_check_and_start_alike(hsup: Hsup) -> None:
+    hsup.procfile(web=SAY)
+    (hsup.directory / ".env").write_text("PORT=http\n")
+    said = 'config var "PORT" must be a number from 1 to 65535, got "http"'
+    for command in ("check", "start"):
+        done = hsup.call(command)
+        assert done.status == 1
+        assert said in done.text + done.message
 
 
 def test_start_number_is_the_number_of_the_first_dyno(hsup: Hsup) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from ftest.program import Hsup, Running, children_of, eventually, of_process
+from ftest.program import Hsup, Running, eventually
 from ftest.terminal import Terminal
 
 #: Runs hsup as process 1, after a line of shell.
@@ -18,20 +19,29 @@ ORPHANS = 'for i in 1 2 3; do (setsid sleep 0.3 &); done; exec "$@"'
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace needs root")
 
 
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def state_of(pid: int) -> str:
-    status = of_process(pid, "stat").rpartition(")")[2].split()
-    return status[0] if status else "gone"
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "gone"
 
 
 def is_hsup(pid: int) -> bool:
-    return of_process(pid, "comm") == "hsup\n"
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "hsup\n"
+    except FileNotFoundError:
+        return False
 
 
 def init_of(running: Running) -> int:
     """Return process 1 of the namespace, once it is hsup and has forked."""
-    assert eventually(lambda: children_of(running.child.pid))
-    (init,) = children_of(running.child.pid)
-    assert eventually(lambda: any(map(is_hsup, children_of(init))))
+    assert eventually(lambda: children(running.child.pid))
+    (init,) = children(running.child.pid)
+    assert eventually(lambda: any(map(is_hsup, children(init))))
     return init
 
 
@@ -41,7 +51,7 @@ def test_orphans_are_reaped(hsup: Hsup, words: tuple[str, ...]) -> None:
     running = hsup.begin(*words, prefix=(*AS_INIT, ORPHANS, "sh"))
     init = init_of(running)
     running.wait_for("born")
-    assert eventually(lambda: len(children_of(init)) == 1), [*map(state_of, children_of(init))]
+    assert eventually(lambda: len(children(init)) == 1), [*map(state_of, children(init))]
     os.kill(init, signal.SIGTERM)
     assert running.ended() == (0 if words == ("start",) else 143)
 

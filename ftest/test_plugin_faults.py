@@ -280,7 +280,7 @@ def test_a_dyno_whose_methods_fail_leaves_no_process(
     running.wait_for("born$")
     for _ in range(signals):
         running.send(signal.SIGTERM)
-        time.sleep(0.5)  # twice within 0.2 s counts once
+        time.sleep(0.6)  # twice within 0.5 s counts once
     running.ended()
     assert NAME in running.said
     assert "Traceback" not in running.said
@@ -321,7 +321,7 @@ def test_the_second_signal_ends_hsup_whatever_a_plugin_waits_for(
     running.wait_for("Starting process" if "start" in fault else "born$")
     for _ in range(2):
         running.send(signal.SIGTERM)
-        time.sleep(1.5)  # twice within 0.2 s counts once; and a call blocks when it lasts for 1 s
+        time.sleep(1.5)  # twice within 0.5 s counts once; and a call blocks when it lasts for 1 s
     assert running.ended() == 128 + signal.SIGTERM
     assert NAME in running.said or 'driver "bug"' in running.said
     assert "Traceback" not in running.said

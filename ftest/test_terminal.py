@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -149,10 +150,72 @@ def test_start_colours_the_dynos_apart(terminal: Callable[..., Terminal], hsup: 
     hsup.procfile(one="echo first; exec sleep 1", two="echo second; exec sleep 1")
     screen = terminal("start", "--oneshot")
     assert screen.ended() == 0
-    lines = [line for line in screen.seen.splitlines() if "first" in line or "second" in line]
-    prefixes = {re.split("app", line)[0].split(ESCAPE)[-1] for line in lines if "app[" in line}
-    assert all(ESCAPE in line for line in lines if "app[" in line)
-    assert len(prefixes) == 2
+    lines = [line for line in screen.seen.splitlines() if line.endswith(("first", "second"))]
+    colours = re.findall(r"\x1b\[(\d+)m[\d:]+ \w+\.1 \|\x1b\[0m ", "".join(lines))
+    assert len(lines) == len(colours) == len(set(colours)) == 2
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_start_prints_for_reading(
+    hsup: Hsup, terminal: Callable[..., Terminal], columns: int
+) -> None:
+    hsup.procfile(web="echo hello; exit 3", worker=hsup.born)
+    screen = terminal("start", columns=columns, env={"NO_COLOR": "1"})
+    for line in (
+        rf"{hsup.directory.name}, release v1: web\.1, worker\.1",
+        rf"source procfile.*, driver {hsup.driver}",
+        r"web serves on port 5000; \^C stops all",
+        r"web\.1 exited with status 3, restarts in 1 s",
+        r"web\.1 started.*",
+    ):
+        screen.wait_for(rf"(?m)^\d\d:\d\d:\d\d hsup     \| {line}\r$")
+    screen.type("\x03")
+    screen.wait_for(r"\| stopping all dynos: SIGINT received")
+    screen.wait_for(r"\| worker\.1 stopped")
+    assert screen.ended() == 130
+
+
+def test_a_prompt_is_shown_when_it_is_written(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
+    hsup.procfile(one=f"printf 'Continue? '; sleep 1; echo yes; exec {hsup.sleep}")
+    screen = terminal("start", env={"NO_COLOR": "1"})
+    screen.wait_for(r"one\.1 \| Continue\? ")
+    asked = time.monotonic()
+    screen.wait_for(r"yes\r\n")
+    assert time.monotonic() - asked > 0.5
+    screen.type("\x03")
+    assert screen.ended() == 130
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--no-timestamps",), r"(?m)^one\.1 \| hello\r$"),
+        (("--no-prefix",), r"(?m)^hello\r$"),
+        (("--log-format", "heroku"), r"(?m)\+00:00 app\[one\.1\]: hello\r$"),
+    ],
+)
+def test_what_stands_before_a_line_can_be_chosen(
+    hsup: Hsup, terminal: Callable[..., Terminal], words: tuple[str, ...], line: str
+) -> None:
+    hsup.procfile(one="echo hello; sleep 0.2", two="echo hidden; sleep 0.2")
+    screen = terminal("start", "--oneshot", "--only", "one", *words, env={"NO_COLOR": "1"})
+    assert screen.ended() == 0
+    assert re.search(line, screen.seen)
+    assert "hidden\r\n" not in screen.seen
+
+
+def test_who_stops_hsup_is_told_what_it_waits_for(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
+    hsup.procfile(one=f"trap '' TERM; echo ready; {hsup.sleep} & while :; do wait; done")
+    screen = terminal("start", "--grace", "20", env={"NO_COLOR": "1"})
+    screen.wait_for("ready")
+    screen.type("\x03")
+    screen.wait_for(r"Waiting for one\.1, to be killed in 18 s; \^C again kills at once")
+    screen.type("\x03")
+    assert screen.ended() == 130
 
 
 @pytest.mark.parametrize(
@@ -177,8 +240,8 @@ def test_start_does_not_colour_where_it_is_told_not_to(
 def test_ctrl_c_stops_everything(hsup: Hsup, terminal: Callable[..., Terminal]) -> None:
     hsup.procfile(one=hsup.born, two=hsup.born)
     screen = terminal("start")
-    screen.wait_for(r"app\[\w+\.1\]:\S* born")
-    screen.wait_for(r"app\[\w+\.1\]:\S* born")
+    screen.wait_for(r"\.1 \|\S* born")
+    screen.wait_for(r"\.1 \|\S* born")
     screen.type("\x03")
     assert screen.ended() == 130
     assert "Traceback" not in screen.seen

@@ -89,3 +89,13 @@ def test_build_prepares_the_release_and_runs_nothing(hsup: Hsup) -> None:
     done = hsup.call("build")
     assert done.status == 0
     assert "never\n" not in done.text
+
+
+def test_an_application_has_its_options_in_a_file(hsup: Hsup) -> None:
+    (hsup.directory / "Procfile.dev").write_text('web: echo "$PORT $GREETING"\n')
+    (hsup.directory / "dev.env").write_text("GREETING=hello\n")
+    options = 'procfile = "Procfile.dev"\nenv-file = "dev.env"\nport = 7000\nlog-format = "plain"\n'
+    (hsup.directory / "hsup.toml").write_text(options)
+    assert "web.1      | 7000 hello\n" in hsup.call("start", "--oneshot").text
+    assert hsup.call("run", "-p", "8000", "web").text == "8000 hello\n"
+    assert hsup.call("check").text == "Procfile.dev: ok\n"

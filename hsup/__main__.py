@@ -24,7 +24,7 @@ def main() -> None:
     # What the caller has blocked would never arrive, and be blocked for dynos too.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if os.getpid() == 1:
-        from hsup.cli.init import fork_below
+        from hsup.cli.process_one import fork_below
 
         fork_below()
     _open_standard_streams()

@@ -93,6 +93,15 @@ class RunningDyno(Protocol):
         """
 
 
+@runtime_checkable
+class HasPid(Protocol):
+    """The ability of a running dyno to say which process of this machine it is."""
+
+    @property
+    def pid(self) -> int:
+        """Return the id of its main process."""
+
+
 class Driver(Protocol):
     """Runs dynos in one particular way."""
 
@@ -104,7 +113,7 @@ class Driver(Protocol):
         """
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> RunningDyno:
-        """Start a dyno; what it writes goes to `output`, its input is empty.
+        """Start a dyno; what it writes goes to `output`, what it reads is `spec.input`.
 
         Raises DynoStartError, and then leaves nothing behind. May be cancelled wherever it
         waits: it then undoes what it has begun, also in a thread (see
@@ -145,6 +154,27 @@ class IgnoresSlugs(Protocol):
     """
 
     ignores_slugs: bool
+
+
+@runtime_checkable
+class SharesPorts(Protocol):
+    """The ability of a driver to run dynos that listen on the ports of this machine itself.
+
+    hsup warns the user of ports that other programs have.
+    """
+
+    shares_ports: bool
+
+
+@runtime_checkable
+class SharesStreams(Protocol):
+    """The ability of a driver to give dynos the descriptors of hsup themselves.
+
+    So one may have hsup's own standard input (see `DynoSpec.input`), and the ends of `output` may
+    be terminals: isatty(3) tells a dyno.
+    """
+
+    shares_streams: bool
 
 
 @runtime_checkable
@@ -394,10 +424,15 @@ class SourceFactory(Protocol):
 
 
 class Checked(NamedTuple):
-    """What was validated, in the user's words, and all its faults."""
+    """What was validated, in the user's words, and all its faults.
+
+    `release` is what it describes, if that is a release and nothing is wrong with it. hsup looks
+    at what it refuses of any release, such as a PORT that is no port.
+    """
 
     what: str
     faults: tuple[Fault, ...]
+    release: Release | None = None
 
 
 #: Replaces a dyno's name in lines that concern no single dyno.
@@ -412,13 +447,15 @@ class LogEvent(NamedTuple):
     `supervisor_started`, `supervisor_stopping`, `preparing` and `fetching` for a release that
     takes long, and `warning` or `notice` for everything else.
     `state` is the new state of a dyno, in the platform's words; `status` is its exit
-    status, as in a shell; `code` is the platform's code for an error, for example R15.
+    status, as in a shell; `code` is the platform's code for an error, for example R15. `of` is
+    the value of `hsup.events` that the line tells, None if there is none.
     """
 
     name: str
     state: str | None = None
     status: int | None = None
     code: str | None = None
+    of: object = None
 
 
 class LogBatch(NamedTuple):

@@ -1,8 +1,9 @@
-"""The directories of hsup itself: where they are, and how to create them for its user alone."""
+"""The directories of hsup itself, and who else may write to those of others."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -56,3 +57,30 @@ def make_directories(path: str, mode: int = _PRIVATE) -> None:
             continue
         with suppress(FileNotFoundError):  # another hsup has removed it again
             os.chmod(directory, directory_mode)
+
+
+def is_trusted(directory: str, *names: str) -> bool:
+    """Tell whether nobody but root and this user may write to a directory, and to files in it.
+
+    Files that are missing do not count.
+    """
+    return all(is_trusted_file(os.path.join(directory, name)) for name in (".", *names))
+
+
+def is_trusted_file(path: str) -> bool:
+    """Tell whether nobody but root and this user may write to a file, or it is missing."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return True
+    return status.st_uid in {0, os.geteuid()} and not _is_shared(status)
+
+
+def _is_shared(status: os.stat_result) -> bool:
+    """Tell whether others than its owner may write to a file.
+
+    A group with the number of the owner has no other members, except root's (man 8 pam_umask).
+    """
+    has_own_group = status.st_uid == status.st_gid != 0
+    others = stat.S_IWOTH if has_own_group else stat.S_IWOTH | stat.S_IWGRP
+    return bool(status.st_mode & others)

@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from hsup.errors import HsupError
 from hsup.lifecycle import State
-from hsup.model import DynoName, ExitStatus, Release
+from hsup.model import Address, DynoName, ExitStatus, Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseReceived:
-    """A source gave a release that the supervisor is about to run."""
+    """A source gave a release that the supervisor is about to run.
+
+    `ports` has the names of the dynos that it will have, and the port of each, None if the release
+    sets that itself.
+    """
 
     hook: ClassVar = "hsup_release_received"
     release: Release
+    ports: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +47,22 @@ class SourceFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynoStateChanged:
-    """A dyno changed its state; `reason` says why a start failed."""
+    """A dyno changed its state; `reason` says why a start failed.
+
+    A dyno that is up has an `address`, and a `pid` if it is a process of this machine. One that
+    has ended has the `status` of its end, and if it will be started again, the delay until then:
+    `restart_seconds`.
+    """
 
     hook: ClassVar = "hsup_dyno_state_changed"
     dyno: DynoName
     before: State
     after: State
     reason: str = ""
+    pid: int | None = None
+    address: Address | None = None
+    status: ExitStatus | None = None
+    restart_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

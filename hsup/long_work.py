@@ -25,12 +25,15 @@ class LongWork:
 
     `is_drawn` says whether the work may draw progress bars on a terminal. `archive` is the SHA-256
     of the archive that the work has unpacked, or found unpacked, None if there was none.
+    `say_end` is called, in the thread of the work, with a text about the end of a step that was
+    reported before.
     """
 
     def __init__(self, slug: str | None = None, *, is_drawn: bool = True) -> None:
         self.slug = slug
         self.is_drawn = is_drawn
         self.archive: str | None = None
+        self.say_end: Callable[[str], None] = _say_nothing
         self._steps: list[Callable[[], str]] = []
 
     @contextmanager
@@ -47,6 +50,10 @@ class LongWork:
         for describe in reversed(tuple(self._steps)):
             return describe()
         return None
+
+
+def _say_nothing(_text: str) -> None:
+    """Say nothing, as nobody waits."""
 
 
 _CURRENT: ContextVar[LongWork | None] = ContextVar("long_work", default=None)
@@ -74,6 +81,7 @@ def said() -> Iterator[None]:
     A signal handler prints it on standard error.
     """
     work = LongWork()
+    work.say_end = say_at_once
 
     def tell() -> float:
         text = work.text()

@@ -8,7 +8,7 @@ as long to define, and with string annotations, as from `__future__`'s
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +154,12 @@ class Bind(NamedTuple):
     read_only: bool = False
 
 
+#: The standard input of a dyno that is started: at its end at once; open, without ever giving
+#: anything; or that of hsup itself. A program that watches files for a developer ends with its
+#: input.
+DynoInput = Literal["empty", "open", "own"]
+
+
 class DynoSpec(NamedTuple):
     """All that a driver needs to start one dyno.
 
@@ -175,6 +181,7 @@ class DynoSpec(NamedTuple):
     metadata: Mapping[str, str] = _NO_VARIABLES
     author: Author | None = None
     passed: Mapping[str, str] = _NO_VARIABLES
+    input: DynoInput = "empty"
 
     def runs_like(self, other: "DynoSpec") -> bool:
         """Tell whether a dyno of this spec can keep running as a dyno of the other.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: Enough for any quantity of a machine; float() takes 308 digits and int() 4300.
 MOST_DIGITS = 18
-_HIGHEST_PORT = 65535
+HIGHEST_PORT = 65535
 
 
 def are_digits(text: str | bytes) -> bool:
@@ -26,4 +26,4 @@ def whole_number(text: str | bytes, most_digits: int = MOST_DIGITS) -> int | Non
 def port_number(text: str) -> int | None:
     """Return the number of a port, None for a text that is not one."""
     number = whole_number(text)
-    return number if number and number <= _HIGHEST_PORT else None
+    return number if number and number <= HIGHEST_PORT else None

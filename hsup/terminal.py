@@ -39,8 +39,9 @@ HURRYING = (signal.SIGTERM,)
 
 
 #: Two signals closer together count as one: `timeout` and `sudo` send one to the process and
-#: one to its group, and so do a terminal and a wrapper; nobody types that fast.
-REPEAT_SECONDS = 0.2
+#: one to its group, and so do a terminal and a wrapper. On a busy machine, a fifth of a second
+#: may pass between the two; who types ^C again on purpose looks first.
+REPEAT_SECONDS = 0.5
 _STOPPING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
@@ -108,6 +109,27 @@ def raw_mode() -> Iterator[None]:
     finally:
         with suppress(termios.error):  # it was closed
             termios.tcsetattr(0, termios.TCSADRAIN, modes)
+
+
+@contextmanager
+def modes_kept(stream: int) -> Iterator[None]:
+    """Restore the modes of a terminal at the end of the block, if a stream is one.
+
+    A program that reads keys one by one, and is killed, would leave it without an echo.
+    """
+    try:
+        modes = termios.tcgetattr(stream)
+    except termios.error:  # it is no terminal
+        yield
+        return
+    try:
+        yield
+    finally:
+        # Else a process in the background would be stopped (man 3 tcsetattr).
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        with suppress(termios.error):  # it was closed
+            termios.tcsetattr(stream, termios.TCSADRAIN, modes)
+        signal.signal(signal.SIGTTOU, before)
 
 
 @contextmanager

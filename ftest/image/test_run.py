@@ -42,7 +42,7 @@ def test_the_exit_status_is_the_commands(engine: Engine, line: str, status: int)
 def test_a_command_line_that_makes_no_sense_is_told(engine: Engine) -> None:
     done = engine.run("strat")
     assert done.status == 2
-    assert "No such command" in done.message
+    assert 'there is no command "strat"; did you mean "start"?' in done.message
 
 
 def test_a_console_is_a_terminal_of_the_window_s_size(terminal: Callable[..., Terminal]) -> None:

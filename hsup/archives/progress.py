@@ -31,6 +31,8 @@ def bar(label: str, length: int) -> Iterator[Advance]:
         done = _Done(label, length)
         with work.doing(done.describe):
             yield done.advance
+        if done.was_told:
+            work.say_end(done.end())
         return
     with work.doing(_nothing):
         yield from _drawn(visible(label), length)
@@ -67,12 +69,19 @@ class _Done:
         self._label = label
         self._length = length
         self._bytes = 0
+        self._begun = time.monotonic()
+        self.was_told = False
 
     def advance(self, count: int) -> None:
         self._bytes += count
 
     def describe(self) -> str:
+        self.was_told = True
         return f"{self._label} ({amount(self._bytes, self._length)})"
+
+    def end(self) -> str:
+        seconds = time.monotonic() - self._begun
+        return f"{self._label}: done, {amount(self._bytes, 0)} in {seconds:.0f} s"
 
 
 def _drawn(label: str, length: int) -> Iterator[Advance]:
@@ -81,24 +90,50 @@ def _drawn(label: str, length: int) -> Iterator[Advance]:
     if not length:
         yield from _counter(label)
         return
-    with click.progressbar(length=length, label=label, file=sys.stderr) as drawn:
-        yield drawn.update
+    done = 0
+    begun = time.monotonic()
+
+    def show(_item: int | None) -> str:
+        return _pace(done, length, begun)
+
+    with click.progressbar(
+        length=length,
+        label=label,
+        file=sys.stderr,
+        width=0,  # as wide as the terminal is at that moment
+        show_percent=False,
+        item_show_func=show,
+    ) as drawn:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            drawn.update(count, current_item=0)
+
+        yield advance
 
 
 def _counter(label: str) -> Iterator[Advance]:
     """Show how many megabytes are done, ten times a second at most."""
     done, shown_at = 0, 0.0
+    begun = time.monotonic()
 
     def advance(count: int) -> None:
         nonlocal done, shown_at
         done += count
         if time.monotonic() - shown_at > _SHOW_SECONDS:
             shown_at = time.monotonic()
-            sys.stderr.write(f"\r{label}  {done / 1e6:.1f} MB")
+            sys.stderr.write(f"\r{label}  {_pace(done, 0, begun)}\x1b[K")
             sys.stderr.flush()
 
     yield advance
-    sys.stderr.write(f"\r{label}  {done / 1e6:.1f} MB\n")
+    sys.stderr.write(f"\r{label}  {_pace(done, 0, begun)}\x1b[K\n")
+
+
+def _pace(done: int, length: int, begun: float) -> str:
+    """Return how much is done, of how much, and how fast: `12 of 45 MB, 3.4 MB/s`."""
+    seconds = max(time.monotonic() - begun, _SHOW_SECONDS)
+    return f"{amount(done, length)}, {done / 1e6 / seconds:.1f} MB/s"
 
 
 def _nothing() -> str:

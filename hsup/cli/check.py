@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hsup.api import Checked
+from hsup.api import Checked, Driver, SizesDynos
 from hsup.cli.components import Components
 from hsup.cli.options import Options
+from hsup.cli.quantities import scale_request
 from hsup.cli.shared import CheckedOption, SharingCommand, alternatives
-from hsup.errors import UsageError
-from hsup.model import Fault
+from hsup.errors import DriverError, InvalidRelease, UsageError
+from hsup.model import Fault, Release
 from hsup.numerals import are_digits
 from hsup.plugins.guards import PluginFailed
+from hsup.supervision.exec_limits import require_passable
+from hsup.supervision.ports import base_of
 from hsup.visible import tell
 
 _FORMATS = ("text", "github")
@@ -33,7 +37,7 @@ Examples:
   hsup check --strict --format github    in a workflow of GitHub Actions""",
 )
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--strict", is_flag=True, help="Let a warning count as a fault.")
+@click.option("--strict", is_flag=True, help="Treat warnings as faults.")
 @click.option(
     "--format",
     "form",
@@ -48,16 +52,57 @@ Examples:
 def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **given: Any) -> None:
     """Validate a control file or a Procfile, and print every fault and where it is.
 
-    Exits with status 1 if there is a fault; a warning is none, unless --strict is given.
+    Exits with status 1 if there is a fault. Warnings do not count, unless --strict is given.
     """
-    checked = _check(Components(outer.refined(given)), path)
+    parts = Components(outer.refined(given))
+    checked = _check(parts, path)
+    faults = [*checked.faults, *_refusals(checked.release, parts)]
     shown = _annotation if form == "github" else _line
-    for fault in checked.faults:
+    for fault in faults:
         tell(shown(fault, fault.file or checked.what))
-    if any(strict or not fault.is_warning for fault in checked.faults):
+    if any(strict or not fault.is_warning for fault in faults):
         sys.exit(1)
     if form == "text":
         tell(f"{checked.what}: ok")
+
+
+def _refusals(release: Release | None, parts: Components) -> Iterator[Fault]:
+    """Yield the reasons for which `start` would not run a release, whatever its source.
+
+    Raises UsageError where the options are at fault, and PluginError without the driver.
+    """
+    options = parts.options
+    _ = options.grace_seconds
+    asked, driver = scale_request(options), parts.driver()
+    if release is None:
+        return
+    commands = (process.command for process in release.processes)
+    sizes = {asked.size_of(one) for one in release.processes if asked.quantity(one)}
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: parts.check_sizes(driver, asked.sizes.values()),
+        lambda: _check_sizes(driver, sizes),
+        lambda: None if isinstance(options.port, int) else base_of(release),
+        lambda: require_passable(release, commands, has_metadata=options.has_metadata),
+        lambda: asked.require_known_types(release),
+    )
+    for check in checks:
+        try:
+            check()
+        except InvalidRelease as error:
+            yield from error.faults
+        except UsageError as error:
+            yield Fault(place="", problem=str(error))
+
+
+def _check_sizes(driver: Driver, sizes: Iterable[str | None]) -> None:
+    """Raise UsageError for a size of the release that a driver with sizes does not have."""
+    if not isinstance(driver, SizesDynos):
+        return  # such a driver takes no notice of them
+    for size in filter(None, sizes):
+        try:
+            driver.check_size(size)
+        except DriverError as error:
+            raise UsageError(str(error)) from error
 
 
 def _line(fault: Fault, file: str) -> str:

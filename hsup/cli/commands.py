@@ -11,16 +11,31 @@ import click
 
 from hsup import __version__
 from hsup.api import CommandContext
+from hsup.cli import completing
+from hsup.cli.installed import plugin_manager
 from hsup.cli.options import Options
-from hsup.cli.shared import SharingCommand
+from hsup.cli.shared import INSTALLED, SharingCommand
+from hsup.cli.usage import in_own_words, no_such_command
 from hsup.errors import HsupError, PluginError
-from hsup.visible import say_at_once, visible
+from hsup.visible import visible
 
 if TYPE_CHECKING:
-    from hsup.plugins.manager import PluginManager, Registered
+    from hsup.plugins.manager import Registered
+
+#: A group without a command prints its help (click calls this an error since 8.2).
+_SHOWN_BY_CLICK: tuple[type[Exception], ...] = tuple(
+    filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
+)
+
+INSTALLED.names = {
+    "driver": completing.drivers,
+    "source": completing.sources,
+    "size": completing.sizes,
+}
+INSTALLED.has_containers = completing.has_containers
 
 #: Each has a module of its own, imported when the command is called.
-COMMANDS = ("run", "start", "build", "check", "doctor", "plugins")
+COMMANDS = ("run", "start", "build", "check", "doctor", "init", "export", "plugins", "completion")
 
 
 class _Commands(SharingCommand, click.Group):
@@ -38,12 +53,21 @@ class _Commands(SharingCommand, click.Group):
             return command
         return _of_plugins().get(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called. Raises HsupError if there is none."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise no_such_command(visible(name), self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
     def make_context(self, *given: Any, **options: Any) -> click.Context:
         with _visible_errors():
             return super().make_context(*given, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _visible_errors(), _plugin_errors(ctx):
+        with _visible_errors(ctx), _plugin_errors(ctx):
             return super().invoke(ctx)
 
 
@@ -59,8 +83,7 @@ Examples:
   HSUP_CONTROL_DIR=/etc/hsup hsup start
 
 Options are accepted before and after the command; each can also be set by its
-environment variable. Shell completion: eval "$(_HSUP_COMPLETE=bash_source hsup)",
-and likewise for zsh and fish.""",
+environment variable. For shell completion: hsup completion --install""",
 )
 @click.version_option(__version__, prog_name="hsup")
 @click.pass_context
@@ -75,10 +98,15 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
 
 
 @contextmanager
-def _visible_errors() -> Iterator[None]:
-    """Escape control characters in what click prints of the command line."""
+def _visible_errors(ctx: click.Context | None = None) -> Iterator[None]:
+    """Escape control characters in what click prints, and say what is wrong in hsup's words."""
     try:
         yield
+    except click.UsageError as error:
+        if isinstance(error, _SHOWN_BY_CLICK):
+            raise
+        called = None if ctx is None else ctx.invoked_subcommand
+        raise in_own_words(error, f"hsup {called}" if called else "hsup") from error
     except click.ClickException as error:
         error.__dict__["message"] = visible(error.message)  # click calls it final
         raise
@@ -97,14 +125,6 @@ def _plugin_errors(ctx: click.Context) -> Iterator[None]:
             raise
         part = _of_plugins().part(name)
         raise PluginError(f"{part} failed: {type(error).__name__}: {error}") from error
-
-
-def plugin_manager() -> PluginManager:
-    """Return the manager of all plugins, which says which plugin it waits for."""
-    from hsup.plugins.calls import Calls
-    from hsup.plugins.manager import PluginManager
-
-    return PluginManager(calls=Calls(say=say_at_once, has_alarm=True))
 
 
 def _of_plugins() -> Registered[click.Command]:

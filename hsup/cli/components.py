@@ -18,6 +18,7 @@ from hsup.api import (
     LogSink,
     Service,
     Settings,
+    SharesStreams,
     SizesDynos,
     Source,
     Sweeps,
@@ -153,6 +154,14 @@ class Components:
                 driver.check_size(size)
             except DriverError as error:
                 raise UsageError(str(error)) from error
+
+    def require_shared_streams(self, driver: Driver, option: str) -> None:
+        """Raise UsageError if dynos of the driver cannot have what an option gives them."""
+        if not (isinstance(driver, SharesStreams) and driver.shares_streams):
+            raise UsageError(
+                f'driver "{self.options.driver}" cannot be used with {option}',
+                hint="leave it out, use -d simple, or start the command with hsup run",
+            )
 
     def log_sinks(self) -> list[LogSink]:
         """Create the log sinks that the settings ask for, besides the terminal."""

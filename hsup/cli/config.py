@@ -22,11 +22,8 @@ def read_settings(
     `root` is the application's directory; without it, it is that of a Procfile with a path.
     """
     here = _current_directory()
-    directory = here
-    if root is not None:
-        directory = os.path.normpath(os.path.join(here, root))
-        _require_directory(directory, root)
-    elif procfile is not None:
+    directory = working_directory(root)
+    if root is None and procfile is not None:
         directory = os.path.normpath(os.path.join(here, os.path.dirname(procfile)))
     return Settings(
         directory=directory,
@@ -38,9 +35,28 @@ def read_settings(
     )
 
 
+def working_directory(root: str | None) -> str:
+    """Return the path of the application's directory, or else of the current one.
+
+    Raises UsageError if it is none.
+    """
+    here = _current_directory()
+    if root is None:
+        return here
+    directory = os.path.normpath(os.path.join(here, root))
+    _require_directory(directory, root)
+    return directory
+
+
+def called(option: str, variable: str, value: str) -> str:
+    """Return how the user gave the value of an option: by its variable, or as an option."""
+    return variable if os.environ.get(variable) == value else option
+
+
 def _require_directory(path: str, given: str) -> None:
     if not os.path.isdir(path):
-        text = f'--root must be a directory, got "{given}"'
+        name = called("--root", "HSUP_ROOT", given)
+        text = f'{name} must be a directory, got "{given}"'
         raise UsageError(text, hint="name the directory of the application")
 
 

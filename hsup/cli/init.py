@@ -1,70 +1,138 @@
-"""Act as process 1 where hsup was started as process 1: fork hsup, and reap orphans.
-
-A process that loses its parent becomes a child of process 1, which has to wait for it; and
-the kernel delivers to process 1 only signals that it has a handler for (man 7 pid_namespaces).
-If hsup itself reaped orphans, it would take the statuses of its own children from the code
-that waits for them. So process 1 does nothing else.
-"""
+"""`hsup init`: write the files of an application for what is in its directory."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
-from signal import (
-    SIG_BLOCK,
-    SIG_SETMASK,
-    SIGBUS,
-    SIGCHLD,
-    SIGFPE,
-    SIGILL,
-    SIGINT,
-    SIGQUIT,
-    SIGSEGV,
-    SIGTSTP,
-    SIGTTIN,
-    SIGTTOU,
-    SIGWINCH,
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hsup.cli.config import working_directory
+from hsup.cli.options import Options
+from hsup.cli.shared import SharingCommand
+from hsup.errors import HsupError, UsageError
+from hsup.scaffold.compose import compose
+from hsup.scaffold.guess import Files, Guess
+from hsup.scaffold.languages import LANGUAGES
+from hsup.visible import tell, warn
+
+#: Files with examples of config vars, which are copied.
+_EXAMPLES = (".env.example", ".env.sample", ".env.template")
+_ENV = ".env"
+_PRIVATE, _PUBLIC = 0o600, 0o666
+_PLAIN = re.compile(r"[\w./:@%+,-]*", re.ASCII)
+
+
+@click.command(
+    "init",
+    cls=SharingCommand,
+    epilog="""\b
+Examples:
+  hsup init             shows the files, and asks before it writes them
+  hsup init --yes       writes them""",
 )
-from typing import NoReturn
+@click.option("-y", "--yes", "is_sure", is_flag=True, help="Write the files without asking.")
+@click.pass_obj
+def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
+    """Write a Procfile, .env and app.json for what is in this directory.
 
-#: Signals that a process causes itself, and that would stop process 1 at its terminal.
-_OWN = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTTIN, SIGTTOU}
-#: Signals that a terminal sends to the whole process group, hsup included.
-_TO_GROUP = {SIGINT, SIGQUIT, SIGTSTP, SIGWINCH}
-#: si_code of a signal that the kernel sent (man 2 sigaction).
-_SI_KERNEL = 0x80
-
-
-def fork_below() -> None:
-    """Fork, and return in the child; process 1 exits with the child's status.
-
-    Raises OSError if the fork fails.
+    The process types are guessed from package.json, Gemfile, manage.py, requirements.txt,
+    compose.yaml and others like them. What is there already is left as it is.
     """
-    waited_for = signal.valid_signals() - _OWN
-    old_mask = signal.pthread_sigmask(SIG_BLOCK, waited_for)
-    child = os.fork()
-    if child:
-        _serve(child, waited_for)
-    signal.pthread_sigmask(SIG_SETMASK, old_mask)
+    options = outer.refined(given)
+    directory = Path(working_directory(options.root))
+    guess = _guess(Files(directory))
+    new = {name: text for name, text in _contents(directory, guess).items() if text is not None}
+    for name in list(new):
+        if (directory / name).exists():
+            warn(f"{name} is there already, and is left as it is")
+            del new[name]
+    if not new:
+        tell("there is nothing to write; hsup start starts the application")
+        return
+    tell(f"guessed from {directory / guess.found}:")
+    for name, text in new.items():
+        tell("")
+        tell(f"--- {name}")
+        for line in text.splitlines():
+            tell(line)
+    tell("")
+    for remark in guess.remarks:
+        warn(remark)
+    _require_consent(new, is_sure=is_sure)
+    _write(directory, new)
+    tell(f"wrote {', '.join(new)}; hsup start starts the application")
 
 
-def _serve(child: int, signals: set[signal.Signals]) -> NoReturn:
-    """Reap orphans, and pass signals on, until the child has ended."""
-    _reap(child)  # no SIGCHLD comes for those that ended before it was blocked
-    while True:
-        arrived = signal.sigwaitinfo(signals)
-        if arrived.si_signo == SIGCHLD:
-            _reap(child)
-        elif arrived.si_code != _SI_KERNEL or arrived.si_signo not in _TO_GROUP:
-            os.kill(child, arrived.si_signo)
+def _guess(files: Files) -> Guess:
+    """Return the guess that says most. Raises UsageError if nothing can be guessed."""
+    guesses = [one for look in (*LANGUAGES, compose) if (one := look(files)) is not None]
+    best = next((one for one in guesses if one.types), None)
+    if best is None:
+        seen = (
+            f"{guesses[0].found} does not say how it is started"
+            if guesses
+            else "no known file was found"
+        )
+        raise UsageError(
+            f"cannot guess how the application in {files.directory} is started: {seen}",
+            hint='write a Procfile, with a line like "web: command"',
+        )
+    others = [
+        one for one in guesses if one is not best and one.found.startswith(("compose", "docker"))
+    ]
+    return best._replace(
+        config={key: value for one in (*others, best) for key, value in one.config.items()},
+        remarks=(*best.remarks, *(remark for one in others for remark in one.remarks)),
+    )
 
 
-def _reap(child: int) -> None:
-    """Wait for all children that have ended; exit with the status of `child` if it has."""
-    while True:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == child:
-            code = os.waitstatus_to_exitcode(status)
-            os._exit(code if code >= 0 else 128 - code)
-        if not pid:
-            return
+def _contents(directory: Path, guess: Guess) -> Mapping[str, str | None]:
+    """Return the files to write, None for one that is not needed."""
+    example = next((name for name in _EXAMPLES if (directory / name).is_file()), None)
+    env = Files(directory).text(example) if example else _env(guess.config)
+    name = re.sub(r"[^a-z0-9-]+", "-", directory.name.lower()).strip("-") or "app"
+    formation = {one: {"quantity": 1} for one in guess.types if one != "release"}
+    return {
+        "Procfile": "".join(f"{one}: {line}\n" for one, line in guess.types.items()),
+        _ENV: env or None,
+        "app.json": json.dumps({"name": name, "formation": formation}, indent=2) + "\n",
+    }
+
+
+def _env(config: Mapping[str, str]) -> str:
+    import shlex
+
+    quoted = (value if _PLAIN.fullmatch(value) else shlex.quote(value) for value in config.values())
+    return "".join(f"{name}={value}\n" for name, value in zip(config, quoted, strict=True))
+
+
+def _require_consent(new: Mapping[str, str], *, is_sure: bool) -> None:
+    """Return if the user wants the files; end hsup if not. Raises UsageError without a terminal."""
+    if is_sure:
+        return
+    if not (os.isatty(0) and os.isatty(1)):
+        text = "nothing was written: without a terminal, nobody can be asked"
+        raise UsageError(text, hint="use --yes")
+    if not click.confirm(f"Write {', '.join(new)}?", default=True):
+        sys.exit(1)
+
+
+def _write(directory: Path, new: Mapping[str, str]) -> None:
+    """Write files that are not there; one with config vars for this user alone."""
+    for name, text in new.items():
+        mode = _PRIVATE if name == _ENV else _PUBLIC
+        try:
+            content = text.encode()
+            descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+        except OSError as error:
+            raise HsupError(f"cannot write {directory / name}: {error.strerror}") from error
+        except UnicodeEncodeError as error:
+            raise HsupError(f"cannot write {directory / name}: {error}") from error

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from hsup.cli import config
-from hsup.cli.options import VARIABLES, Options
+from hsup.cli.defaults import VARIABLES
+from hsup.cli.options import Options
 from hsup.errors import HsupError
 from hsup.visible import warn, warn_of
 

@@ -17,7 +17,7 @@ from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plugins import catalogue
 from hsup.supervision.dyno_spec import dyno_spec, one_off_command, one_off_name
 from hsup.supervision.exec_limits import require_passable
-from hsup.supervision.ports import Ports
+from hsup.supervision.ports import Base, Ports
 from hsup.terminal import end_by_signals, flags_kept
 from hsup.visible import warn
 
@@ -78,17 +78,25 @@ def _spec(release: Release, words: tuple[str, ...], parts: Components, driver: D
     name = one_off_name("run")
     if options.start_number is not None:
         name = DynoName("run", options.start_number)
-    types = (process.name for process in release.processes if process.name != RELEASE_TYPE)
-    port = None if "PORT" in release.config else Ports(types).lease(name)
     command = one_off_command(release, words)
     require_passable(release, [command], has_metadata=options.has_metadata)
     return dyno_spec(
         release,
         name,
         command,
-        port=port,
+        port=_port(release, name, options.port),
         size=options.size,
         binds=options.binds,
         has_metadata=options.has_metadata,
         passing=parts.passing(driver),
     )
+
+
+def _port(release: Release, name: DynoName, asked: Base | None) -> int | None:
+    """Return the port of a one-off dyno, None for the PORT of its release."""
+    if isinstance(asked, int):
+        return asked
+    if release.config.get("PORT"):
+        return None
+    types = (process.name for process in release.processes if process.name != RELEASE_TYPE)
+    return Ports(types).lease(name)

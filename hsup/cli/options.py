@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from hsup.api import Settings
-from hsup.cli.config import read_settings
+from hsup.cli import options_file
+from hsup.cli.config import called, read_settings, working_directory
+from hsup.cli.defaults import (
+    DEFAULT_DRIVER,
+    DEFAULT_GRACE_SECONDS,
+    DEFAULT_LOG_FORMAT,
+    SCREEN_FORMAT,
+    SECONDS,
+)
 from hsup.errors import UsageError
 from hsup.model import Bind
+from hsup.supervision.ports import Base
 
-DEFAULT_DRIVER = "simple"
-#: The grace period of the platform: the time between SIGTERM and SIGKILL.
-DEFAULT_GRACE_SECONDS = 30.0
-#: What `--grace` takes, for messages.
-SECONDS = "a number of seconds, 0 or more"
-DEFAULT_LOG_FORMAT = "heroku"
 _READ_ONLY = ":ro"
-LOG_FORMATS = ("heroku", "plain", "json", "raw")
-
-#: The variable of each shared option, and the one by which a shell asks for completions.
-VARIABLES = frozenset(
-    {
-        "HSUP_APP",
-        "HSUP_DRIVER",
-        "HSUP_SOURCE",
-        "HSUP_PROCFILE",
-        "HSUP_ENV_FILE",
-        "HSUP_EXPAND_ENV",
-        "HSUP_ROOT",
-        "HSUP_CLEAN_ENV",
-        "HSUP_PASS_ENV",
-        "HSUP_ONESHOT",
-        "HSUP_START_NUMBER",
-        "HSUP_CONTROL_SOCKET",
-        "HSUP_LOGPLEX_URL",
-        "HSUP_BIND",
-        "HSUP_SIZE",
-        "HSUP_DYNO_METADATA",
-        "HSUP_GRACE",
-        "HSUP_LOG_FORMAT",
-        "HSUP_VERBOSE",
-        "_HSUP_COMPLETE",
-    }
-)
-
+_STDOUT = 1
 
 #: Options that can be given several times.
 _REPEATED = ("binds", "pass_env")
@@ -55,15 +32,27 @@ class Options:
     """The values of the shared options, given before or after the command."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = dict(given)
+        self._said = _said(given)
 
     def refined(self, given: Mapping[str, Any]) -> Options:
         """Return these options overridden by those after the command; what repeats adds up."""
-        after = {name: value for name, value in given.items() if value not in (None, ())}
-        added = {
-            name: (*(self._given.get(name) or ()), *(after.get(name) or ())) for name in _REPEATED
-        }
-        return Options({**self._given, **after, **added})
+        after = _said(given)
+        added = {name: (*self._said.get(name, ()), *after.get(name, ())) for name in _REPEATED}
+        return Options({**self._said, **after, **added})
+
+    @cached_property
+    def _given(self) -> Mapping[str, Any]:
+        """The options that the user said, and those of the application's file beneath them.
+
+        Raises UsageError for a faulty file.
+        """
+        root = self._said.get("root")
+        path = options_file.find(working_directory(root), looks_above=root is None)
+        if path is None:
+            return self._said
+        from hsup.cli.options_reader import read  # slow to import, rarely needed
+
+        return {**read(path), **self._said}
 
     @property
     def driver(self) -> str:
@@ -91,17 +80,35 @@ class Options:
         return self._given.get("start_number")
 
     @property
+    def root(self) -> str | None:
+        """Return the application's directory, None if the user named none."""
+        return self._given.get("root")
+
+    @property
+    def formation(self) -> tuple[str, ...]:
+        """Return the words of the formation, such as `web=2`."""
+        given = self._given.get("formation") or ""
+        return tuple(word for part in given.split(",") if (word := part.strip()))
+
+    @property
+    def port(self) -> Base | None:
+        """Return the base of the dynos' ports, None for the release's."""
+        return self._given.get("port")
+
+    @property
     def grace_seconds(self) -> float:
         """Return the grace period. Raises UsageError."""
         given = self._given.get("grace")
         if given is not None and not 0 <= given < float("inf"):
-            raise UsageError(f'--grace must be {SECONDS}, got "{given}"')
+            name = called("--grace", "HSUP_GRACE", str(given))
+            raise UsageError(f'{name} must be {SECONDS}, got "{given}"')
         return DEFAULT_GRACE_SECONDS if given is None else float(given)
 
     @property
     def log_format(self) -> str:
-        """Return the format of log lines."""
-        return self._given.get("log_format") or DEFAULT_LOG_FORMAT
+        """Return the format of log lines: on a terminal, one for reading."""
+        default = SCREEN_FORMAT if os.isatty(_STDOUT) else DEFAULT_LOG_FORMAT
+        return self._given.get("log_format") or default
 
     @property
     def is_verbose(self) -> bool:
@@ -149,7 +156,12 @@ class Options:
     def _env_files(self) -> tuple[str, ...]:
         """Return the paths of env files; a value may have several, with commas between them."""
         given = self._given.get("env_files") or ()
-        return tuple(path for value in given for path in value.split(",") if path)
+        values = (one.split(",") if isinstance(one, str) else one for one in given)
+        return tuple(path for paths in values for path in paths if path)
+
+
+def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value not in (None, ())}
 
 
 #: Directories that a bind would break, and trees in which no mount point can be created.
@@ -165,7 +177,8 @@ def _parse_bind(text: str) -> Bind:
     path = "/" + os.path.normpath(dyno or host).lstrip("/")
     bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
     if ":" in dyno:
-        raise UsageError(f'--bind must be HOST[:DYNO][:ro], got "{text}"')
+        name = called("--bind", "HSUP_BIND", text)
+        raise UsageError(f'{name} must be HOST[:DYNO][:ro], got "{text}"')
     if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
         fault = f'cannot bind "{text}": both paths must be absolute'
         raise UsageError(fault, hint="begin them with /")

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from hsup.cli.commands import COMMANDS, plugin_manager
+from hsup.cli.commands import COMMANDS
+from hsup.cli.installed import plugin_manager
 from hsup.cli.options import Options
 from hsup.plugins.manager import Plugin
 from hsup.table import table
@@ -20,8 +21,8 @@ from hsup.visible import tell, tell_json
 def command(outer: Options, /, *, as_json: bool) -> None:
     """List the plugins: name, distribution, version, hooks, and load errors.
 
-    Plugins are installed packages with an entry point in the group "hsup",
-    for example: pip install hsup-driver-docker
+    Plugins are packages with an entry point in the group "hsup" that are installed
+    where hsup is, for example hsup-driver-docker.
     """
     del outer
     manager = plugin_manager()

@@ -9,15 +9,18 @@ from copy import copy
 from hsup.cli.config import wants_colour
 from hsup.cli.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
 from hsup.output.formats import formatter
-from hsup.output.printer import ErrorPrinter, Printer, RawPrinter
+from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, ScreenPrinter
+from hsup.output.screen import ScreenFormatter
 
 _STDOUT, _STDERR = 1, 2  # also if Python has no stream open there
 
 
-def log_printer(log_format: str) -> Printer | RawPrinter:
+def log_printer(log_format: str, **look: bool) -> Printer | RawPrinter:
     """Return the sink that prints the output of dynos and hsup's own lines."""
     if log_format == "raw":
         return RawPrinter(_STDOUT, _STDERR)
+    if log_format == "screen":
+        return ScreenPrinter(_STDOUT, ScreenFormatter(coloured=wants_colour(_STDOUT), **look))
     return Printer(_STDOUT, formatter(log_format, coloured=wants_colour(_STDOUT)))
 
 

@@ -1,29 +1,75 @@
-"""Parse the quantities and sizes for `hsup start`: `web=2:standard-2x worker`."""
+"""Parse quantities and sizes of dynos: `web=2:standard-2x worker`, `all=1,web=2`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
+from hsup.cli.config import called
+from hsup.cli.options import Options
 from hsup.errors import UsageError
 from hsup.numerals import are_digits, whole_number
+from hsup.supervision.formation import ScaleRequest
 
 #: More dynos of one type than any machine runs: a larger number is a typing mistake.
 _MOST_DYNOS = 10_000
 
 
-def parse_types(words: Iterable[str]) -> Mapping[str, tuple[int, str | None]]:
-    """Return quantities and sizes by type. Raises UsageError."""
-    asked: dict[str, tuple[int, str | None]] = {}
+#: What a formation calls all types that it does not name.
+_ALL = "all"
+
+
+def scale_request(
+    options: Options, words: Iterable[str] = (), *, follows_release: bool = False
+) -> ScaleRequest:
+    """Return how many dynos there should be by `--formation`, and by TYPE[=N[:SIZE]] in `words`.
+
+    Of the types in `words`, if there are any, and of no others; those without a number have the
+    one of the formation. Raises UsageError.
+    """
+    formation = _parse_formation(options.formation)
+    others, size = formation.pop(_ALL, (None, None))
+    asked = parse_types(words)
+    formed = {name: quantity or 0 for name, (quantity, _) in formation.items()}
+    typed = {
+        name: formed.get(name, 1 if others is None else others) if quantity is None else quantity
+        for name, (quantity, _) in asked.items()
+    }
+    is_asked = bool(asked or formation or others is not None)
+    return ScaleRequest(
+        quantities=(typed if asked else formed) if is_asked else None,
+        others=0 if asked else others or 0,
+        sizes={name: size for name, (_, size) in {**formation, **asked}.items() if size},
+        size=size or options.size,
+        follows_release=follows_release and not is_asked,
+        start_number=options.start_number or 1,
+    )
+
+
+def _parse_formation(words: Sequence[str]) -> dict[str, tuple[int | None, str | None]]:
+    try:
+        return parse_types(words, need_quantity=True)
+    except UsageError as error:
+        name = called("--formation", "HSUP_FORMATION", ",".join(words))
+        raise UsageError(f"{name}: {error}") from error
+
+
+def parse_types(
+    words: Iterable[str], *, need_quantity: bool = False
+) -> dict[str, tuple[int | None, str | None]]:
+    """Return quantities and sizes by type, None for what is not said. Raises UsageError."""
+    asked: dict[str, tuple[int | None, str | None]] = {}
     for word in words:
         name, equals, rest = word.partition("=")
         number, colon, size = rest.partition(":")
         if not name:
             raise UsageError(f'"{word}": the process type is missing, as in web=2')
+        if need_quantity and not equals:
+            raise UsageError(f'"{word}": the quantity is missing, as in web=2')
         if colon and not size:
             raise UsageError(f'"{word}": the size is missing, as in web=2:standard-2x')
         if name in asked:
             raise UsageError(f'"{word}": process type "{name}" was already given')
-        asked[name] = (_parse_quantity(word, number) if equals else 1, size or None)
+        asked[name] = (_parse_quantity(word, number) if equals else None, size or None)
     return asked
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hsup.cli import completing
 from hsup.cli.one_off import run
 from hsup.cli.options import Options
 from hsup.cli.shared import SharingCommand
@@ -23,7 +24,13 @@ Examples:
   hsup run worker 42                     a process type runs its command
   hsup run -d libcontainer --size performance-m bash""",
 )
-@click.argument("words", metavar="COMMAND [ARGUMENTS]...", nargs=-1, required=True)
+@click.argument(
+    "words",
+    metavar="COMMAND [ARGUMENTS]...",
+    nargs=-1,
+    required=True,
+    shell_complete=completing.types,
+)
 @click.pass_obj
 def command(outer: Options, /, words: tuple[str, ...], **given: Any) -> None:
     """Run a command as a one-off dyno of the current release.

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from hsup.cli.options import (
+from hsup.cli.defaults import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
     DEFAULT_LOG_FORMAT,
     LOG_FORMATS,
+    PORTS,
+    SCREEN_FORMAT,
     SECONDS,
 )
 from hsup.errors import UsageError
+from hsup.numerals import port_number
+from hsup.supervision.ports import AUTO, Base
+
+if TYPE_CHECKING:
+    from click.types import OptionHelpExtra
 
 ON_OR_OFF = "1 or 0"
 
@@ -33,6 +43,12 @@ class CheckedOption(click.Option):
         super().__init__(*given, **rest)
         self._expected = expected
 
+    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
+        """Return what is added to the help, without a range such as `x>=1`: `expected` says it."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
+
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         """Return a value as its type. Raises UsageError."""
         try:
@@ -44,6 +60,34 @@ class CheckedOption(click.Option):
             if ctx.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT:
                 name = str(self.envvar)
             raise UsageError(f'{name} must be {self._expected}, got "{value}"') from None
+
+
+#: Completes what was typed of the value of an option.
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+class Installed:
+    """What is known of installed plugins; `hsup.cli.commands` fills it in, which is above this.
+
+    `names` complete the values of options, by the names of their parameters; `has_containers` tells
+    whether a driver, given by its name or None, can do what only containers can.
+    """
+
+    names: Mapping[str, Completion] = MappingProxyType({})
+    has_containers: Callable[[str | None], bool] = staticmethod(bool)
+
+
+INSTALLED = Installed()
+
+
+def _port(text: str) -> Base:
+    """Return the base of the dynos' ports: a number, or AUTO. Raises ValueError."""
+    if text == AUTO:
+        return AUTO
+    number = port_number(text)
+    if number is None:
+        raise ValueError(text)
+    return number
 
 
 class _Shared(CheckedOption):
@@ -62,6 +106,13 @@ class _Shared(CheckedOption):
     ) -> None:
         super().__init__(names, envvar=variable, help=f"{help}  [{variable}]", **rest)
         self._has_commas = has_commas
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what the value may be."""
+        complete = INSTALLED.names.get(self.name or "")
+        if complete is None:
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(value) for value in complete(ctx, self, incomplete)]
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
         """Return the value of the variable; one with commas is split later, at these alone."""
@@ -98,6 +149,7 @@ SHARED_OPTIONS = (
         "--procfile",
         variable="HSUP_PROCFILE",
         metavar="FILE",
+        type=click.Path(),
         help="Read this Procfile, for example Procfile.dev.  [default: the Procfile here, or in "
         "the nearest directory above]",
     ),
@@ -110,6 +162,7 @@ SHARED_OPTIONS = (
         has_commas=True,
         multiple=True,
         metavar="FILE[,FILE]...",
+        type=click.Path(),
         help="Read config vars from this file; can be repeated, later files take precedence.  "
         "[default: the .env beside the Procfile]",
     ),
@@ -125,8 +178,8 @@ SHARED_OPTIONS = (
         variable="HSUP_CLEAN_ENV",
         default=None,
         expected=ON_OR_OFF,
-        help="Keep the caller's environment from dynos that run where the Procfile is; all "
-        "others never get it.",
+        help="Do not pass the caller's environment on to dynos that run in the Procfile's "
+        "directory; others never get it.",
     ),
     _Shared(
         "--pass-env",
@@ -141,7 +194,30 @@ SHARED_OPTIONS = (
         "--root",
         variable="HSUP_ROOT",
         metavar="DIRECTORY",
+        type=click.Path(),
         help="The application's directory.  [default: the Procfile's]",
+    ),
+    _Shared(
+        "-p",
+        "--port",
+        variable="HSUP_PORT",
+        metavar="N|auto",
+        type=_port,
+        expected=PORTS,
+        help="The PORT of the first dyno; each process type gets the next hundred ports. auto: "
+        "the first of 5000, 5500, … from which all ports are free.  [default: the release's PORT, "
+        "or 5000]",
+    ),
+    _Shared(
+        "-m",
+        "-c",
+        "--formation",
+        "--concurrency",
+        "formation",
+        variable="HSUP_FORMATION",
+        metavar="TYPE=N[,TYPE=N]...",
+        help="How many dynos of each type to start, in the same form as after `start`; all=N "
+        "is for every type that is not named.",
     ),
     _Shared(
         "--oneshot/--no-oneshot",
@@ -211,7 +287,8 @@ SHARED_OPTIONS = (
         variable="HSUP_LOG_FORMAT",
         type=click.Choice(LOG_FORMATS),
         expected=alternatives(LOG_FORMATS),
-        help=f"The format of log lines.  [default: {DEFAULT_LOG_FORMAT}]",
+        help=f"The format of log lines.  [default: {SCREEN_FORMAT} on a "
+        f"terminal, {DEFAULT_LOG_FORMAT} elsewhere]",
     ),
     _Shared(
         "-v",
@@ -224,6 +301,14 @@ SHARED_OPTIONS = (
 )
 
 
+#: What only drivers with containers can do.
+_OF_CONTAINERS = ("binds", "size")
+
+#: Where a context keeps the arguments of its command, which help looks at before they are parsed.
+_ARGUMENTS = "hsup.arguments"
+_DRIVER_OPTIONS = ("-d", "--driver", "--dynodriver")
+
+
 class SharingCommand(click.Command):
     """A command that takes the shared options, listed after its own options."""
 
@@ -231,3 +316,47 @@ class SharingCommand(click.Command):
         self, name: str | None, *, params: Sequence[click.Parameter] | None = None, **rest: Any
     ) -> None:
         super().__init__(name, params=[*(params or ()), *SHARED_OPTIONS], **rest)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments of the command."""
+        ctx.meta[_ARGUMENTS] = (*ctx.meta.get(_ARGUMENTS, ()), *args)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, the commands of a group, and then the shared options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        shows_containers = INSTALLED.has_containers(_driver_named(ctx))
+        for param in self.get_params(ctx):
+            title = _section_of(param)
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record and (title is not _CONTAINERS or shows_containers):
+                sections.setdefault(title, []).append(record)
+        for title, records in sorted(sections.items(), key=lambda one: _TITLES.index(one[0])):
+            with formatter.section(title):
+                formatter.write_dl(records)
+            if title is _OWN and isinstance(self, click.Group):
+                self.format_commands(ctx, formatter)
+
+
+_OWN = "Options"
+_SHARED = "Options of every command, before or after its name"
+_CONTAINERS = "Options of every command, for drivers with containers"
+_TITLES = (_OWN, _SHARED, _CONTAINERS)
+
+
+def _section_of(param: click.Parameter) -> str:
+    if param not in SHARED_OPTIONS:
+        return _OWN
+    return _CONTAINERS if param.name in _OF_CONTAINERS else _SHARED
+
+
+def _driver_named(ctx: click.Context) -> str | None:
+    """Return the driver that the user names on the command line or by its variable, or None."""
+    words: tuple[str, ...] = ctx.meta.get(_ARGUMENTS, ())
+    for option, value in pairwise((*words, "")):
+        name, equals, rest = option.partition("=")
+        if name in _DRIVER_OPTIONS:
+            return rest if equals else value
+    driver = next(one for one in SHARED_OPTIONS if one.name == "driver")
+    variable: str | None = driver.resolve_envvar_value(ctx.find_root())
+    return variable

@@ -6,21 +6,30 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from hsup.cli import completing
+from hsup.cli.config import called
+from hsup.cli.defaults import SCREEN_FORMAT
 from hsup.cli.options import Options
-from hsup.cli.quantities import parse_types
+from hsup.cli.quantities import scale_request
 from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
 from hsup.cli.supervising import Request, supervise
 from hsup.descriptors import require_least
 from hsup.errors import UsageError
-from hsup.supervision.formation import ScaleRequest
+from hsup.model import DynoName
+from hsup.numerals import whole_number
+from hsup.terminal import flags_kept, modes_kept
 
-_STDERR = 2  # also if Python has no stream open there
+_STDIN, _STDERR = 0, 2  # also if Python has no stream open there
 _QUANTITIES = ("one", "release")
+#: Names nothing, and overrides the formation of a file.
+_NO_FORMATION = ","
 
 
 @click.command(
@@ -31,7 +40,10 @@ Examples:
   hsup start                        one dyno of every type
   hsup start web=2 worker           two of web, one of worker, none of others
   hsup start web=2:standard-2x      two of web, with more memory each
+  hsup start -m all=1,web=2         two of web, one of every other type
   hsup start --quantities release   as many as the release says
+  hsup start -p 7000                web.1 listens on port 7000
+  hsup start --exit-code-from test  for CI: end with test, and with its status
   hsup start --oneshot              each once; exit when all have ended
 
 \b
@@ -39,7 +51,7 @@ Signals: TERM and INT stop all dynos and end hsup; a second one (or QUIT)
 kills them at once; a third one makes hsup exit without waiting. HUP fetches
 the release from the source again. USR1 prints a diagnostic log.""",
 )
-@click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1)
+@click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1, shell_complete=completing.types)
 @click.option(
     "--quantities",
     cls=CheckedOption,
@@ -57,6 +69,68 @@ the release from the source again. USR1 prints a diagnostic log.""",
     envvar="HSUP_STAY",
     help="Wait for another release when nothing is left to run.  [HSUP_STAY]",
 )
+@click.option(
+    "--abort-on-exit/--no-abort-on-exit",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    envvar="HSUP_ABORT_ON_EXIT",
+    help="Stop all dynos when one ends, and exit with its status.  [HSUP_ABORT_ON_EXIT]",
+)
+@click.option(
+    "--exit-code-from",
+    "status_from",
+    metavar="TYPE",
+    shell_complete=completing.types,
+    envvar="HSUP_EXIT_CODE_FROM",
+    help="Stop all dynos when one ends, and exit with the status of the first of this type.  "
+    "[HSUP_EXIT_CODE_FROM]",
+)
+@click.option(
+    "--stdin",
+    "reader",
+    metavar="DYNO",
+    shell_complete=completing.types,
+    envvar="HSUP_STDIN",
+    help="Give one dyno, web or web.2 for example, hsup's standard input: for a debugger.  "
+    "[HSUP_STDIN]",
+)
+@click.option(
+    "--tty/--no-tty",
+    "has_terminals",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    envvar="HSUP_TTY",
+    help="Give dynos terminals to write to: many programs print colours only there.  [HSUP_TTY]",
+)
+@click.option(
+    "--only",
+    cls=CheckedOption,
+    metavar="TYPE[,TYPE]...",
+    shell_complete=completing.types,
+    envvar="HSUP_ONLY",
+    help="Print only the lines of these process types, or of these dynos: web, worker.2.  "
+    "[HSUP_ONLY]",
+)
+@click.option(
+    "--prefix/--no-prefix",
+    "has_prefix",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    default=None,
+    envvar="HSUP_PREFIX",
+    help="Print the time and the dyno before each line, in the format for the screen.  "
+    "[default: prefix]  [HSUP_PREFIX]",
+)
+@click.option(
+    "--timestamps/--no-timestamps",
+    "has_times",
+    cls=CheckedOption,
+    expected=ON_OR_OFF,
+    default=None,
+    envvar="HSUP_TIMESTAMPS",
+    help="Print the time before each line, in the format for the screen.  [default: timestamps]  "
+    "[HSUP_TIMESTAMPS]",
+)
 @click.pass_obj
 def command(
     outer: Options,
@@ -65,6 +139,13 @@ def command(
     quantities: str | None,
     *,
     stay: bool,
+    abort_on_exit: bool,
+    status_from: str | None,
+    reader: str | None,
+    has_terminals: bool,
+    only: str | None,
+    has_prefix: bool | None,
+    has_times: bool | None,
     **given: Any,
 ) -> None:
     """Start dynos, and keep them running until hsup is stopped.
@@ -74,31 +155,78 @@ def command(
     be killed because it did not end in time.
     """
     options = outer.refined(given)
-    said_by = click.get_current_context().get_parameter_source("quantities")
-    if types and quantities == "release" and said_by == ParameterSource.COMMANDLINE:
-        raise UsageError("--quantities release cannot be used together with TYPE")
+    as_released = quantities == "release"
+    if as_released and _is_typed("quantities"):
+        if types or _is_typed("formation"):
+            text = "--quantities release cannot be used together with TYPE or --formation"
+            raise UsageError(text)
+        options = options.refined({"formation": _NO_FORMATION})  # that of a file or a variable
+    asked = scale_request(options, types, follows_release=as_released)
     request = Request(
         options=options,
-        asked=_asked(options, types, follows_release=not types and quantities == "release"),
+        asked=asked,
         stays=stay,
-        may_follow=not types and quantities is None,
+        aborts_on_exit=abort_on_exit or status_from is not None,
+        status_from=status_from,
+        has_terminals=has_terminals,
+        only=tuple(filter(None, map(str.strip, (only or "").split(",")))),
+        look=_look(options, has_prefix=has_prefix, has_times=has_times),
+        reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
+        may_follow=asked.quantities is None and quantities is None,
     )
     require_least()
     _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
-    sys.exit(asyncio.run(supervise(request)))
+    with _input_kept(is_lent=reader is not None):
+        status = asyncio.run(supervise(request))
+    sys.exit(status)
 
 
-def _asked(options: Options, types: tuple[str, ...], *, follows_release: bool) -> ScaleRequest:
-    wanted = parse_types(types)
-    return ScaleRequest(
-        quantities={name: quantity for name, (quantity, _) in wanted.items()} or None,
-        sizes={name: size for name, (_, size) in wanted.items() if size},
-        size=options.size,
-        follows_release=follows_release,
-        start_number=options.start_number or 1,
-    )
+@contextmanager
+def _input_kept(*, is_lent: bool) -> Iterator[None]:
+    """Restore hsup's own input, which a dyno may change, at the end of the block."""
+    if not is_lent:
+        yield
+        return
+    with flags_kept((_STDIN,)), modes_kept(_STDIN):
+        yield
+
+
+def _is_typed(name: str) -> bool:
+    """Tell whether a parameter was given on the command line, before or after the command."""
+    ctx: click.Context | None = click.get_current_context()
+    while ctx is not None:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            return True
+        ctx = ctx.parent
+    return False
+
+
+def _look(options: Options, **given: bool | None) -> dict[str, bool]:
+    """Return how lines are printed, which only the format for the screen leaves open.
+
+    Raises UsageError if another format was asked for, too.
+    """
+    look = {name: value for name, value in given.items() if value is not None}
+    if options.log_format == SCREEN_FORMAT:
+        return look
+    if any(map(_is_typed, look)):
+        text = "--prefix and --timestamps apply only to the format for the screen"
+        raise UsageError(text, hint=f"add --log-format {SCREEN_FORMAT}")
+    return {}
+
+
+def _dyno_name(text: str, first_number: int) -> DynoName:
+    """Return the dyno that a user means: `web.2`, or the first of `web`. Raises UsageError."""
+    name, dot, digits = text.rpartition(".")
+    if not dot:
+        return DynoName(text, first_number)
+    number = whole_number(digits)
+    if not name or not number:
+        option = called("--stdin", "HSUP_STDIN", text)
+        raise UsageError(f'{option} must be the name of a dyno, as in web or web.2, got "{text}"')
+    return DynoName(name, number)
 
 
 def _keep_descriptors_from_dynos() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from signal import Signals
 from typing import NoReturn
 
-from hsup.api import SUPERVISOR, Adopts, LogSink, Source
+from hsup.api import SUPERVISOR, Adopts, SharesPorts, Source
 from hsup.cli.components import Components, closing
 from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
@@ -17,12 +18,15 @@ from hsup.cli.printers import error_printer, log_printer, log_to_memory
 from hsup.cli.signals import SignalHandlers
 from hsup.descriptors import allow_many
 from hsup.errors import HsupError
+from hsup.model import DynoName
 from hsup.output.logs import LogRouter
-from hsup.output.printer import ErrorPrinter
+from hsup.output.only import Only
+from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, ScreenPrinter
 from hsup.plugins.calls import Calls
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.supervisor import Supervisor
+from hsup.terminal import WindowSize, window_size
 from hsup.visible import say_at_once, warn, warn_of
 
 logger = logging.getLogger(__name__)
@@ -33,23 +37,36 @@ _STUCK_SECONDS = 5.0
 _STUCK_ERRORS_SECONDS = 0.5
 
 
+#: What hsup puts before a line on a terminal, and what is left to the line even so.
+_PREFIX_COLUMNS, _LEAST_COLUMNS = 22, 40
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user asked `hsup start` for.
 
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
-    hsup waits for another release when nothing is left to run.
+    hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
+    `status_from` see SupervisorOptions; `reader` is the dyno that reads hsup's own input, and with
+    `has_terminals` all dynos write to terminals. `only` are the types and dynos whose lines are
+    printed, all if there are none, and `look` says how: see `hsup.output.formats.formatter`.
     """
 
     options: Options
     asked: ScaleRequest
     stays: bool
     may_follow: bool
+    aborts_on_exit: bool = False
+    status_from: str | None = None
+    reader: DynoName | None = None
+    has_terminals: bool = False
+    only: tuple[str, ...] = ()
+    look: Mapping[str, bool] = field(default_factory=dict)
 
 
 async def supervise(request: Request) -> int:
     """Run dynos until hsup is stopped or nothing is left to run; return the exit status."""
-    printer = log_printer(request.options.log_format)
+    printer = log_printer(request.options.log_format, **request.look)
     errors = error_printer(printer)
     try:
         session = _Supervision(request, printer, errors)
@@ -62,7 +79,9 @@ async def supervise(request: Request) -> int:
 class _Supervision:
     """A supervisor with everything that it needs. Raises HsupError if something is missing."""
 
-    def __init__(self, request: Request, printer: LogSink, errors: ErrorPrinter) -> None:
+    def __init__(
+        self, request: Request, printer: Printer | RawPrinter, errors: ErrorPrinter
+    ) -> None:
         self._errors = errors
         self._diagnostics = log_to_memory(errors, verbose=request.options.is_verbose)
         self._parts = parts = Components(request.options)
@@ -70,11 +89,22 @@ class _Supervision:
             logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
         plan, source = _planned(request, parts)
         self._driver = driver = parts.driver()
-        plan = replace(plan, passing=parts.passing(driver, relayed=True))
+        plan = replace(
+            plan,
+            passing=parts.passing(driver, relayed=True),
+            shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
+        )
         allow_many()
+        for option, is_given in (("--stdin", request.reader), ("--tty", request.has_terminals)):
+            if is_given:
+                parts.require_shared_streams(driver, option)
         parts.check_sizes(driver, plan.asked.sizes.values())
+        if isinstance(printer, ScreenPrinter):
+            announce = partial(printer.announce, plan.source_name, plan.driver_name)
+            plan = replace(plan, announce=announce)
         sinks, self._services = parts.log_sinks(), parts.services()
-        self._router = LogRouter([printer, *sinks])
+        shown = Only(printer, request.only) if request.only else printer
+        self._router = LogRouter([shown, *sinks])
         _log_calls(parts.calls, self._router)
         self._supervisor = Supervisor(
             plan,
@@ -149,13 +179,28 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         asked=replace(asked, follows_release=True) if follows else asked,
         binds=options.binds,
         has_metadata=options.has_metadata,
+        port=options.port,
         one_shot=options.one_shot,
+        aborts_on_exit=request.aborts_on_exit,
+        status_from=request.status_from,
+        reads_own_input=request.reader,
+        shown=request.only,
+        window=_window() if request.has_terminals else None,
         stays=request.stays,
         follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,
         grace_seconds=options.grace_seconds,
     )
     return plan, source
+
+
+def _window() -> WindowSize:
+    """Return the size of a dyno's terminal: that of hsup's own without the prefix of a line."""
+    try:
+        rows, columns = window_size(1)
+    except OSError:  # it is no terminal
+        return WindowSize(rows=24, columns=80)
+    return WindowSize(rows, max(columns - _PREFIX_COLUMNS, _LEAST_COLUMNS))
 
 
 def _log_calls(calls: Calls, router: LogRouter) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
 from hsup.api import LogBatch
+from hsup.output.paint import Paint, prefixed
+from hsup.output.screen import ScreenFormatter
 from hsup.visible import visible
 
 
@@ -18,10 +21,6 @@ class Formatter(Protocol):
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return the bytes; `goes_on` means that the batch continues the last printed line."""
 
-
-#: Cyan, yellow, green, magenta, blue and their bright variants: no red, no grey.
-_COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
-_HSUP_COLOUR = 90
 
 #: The noncharacters (The Unicode Standard, 23.7), which I-JSON excludes.
 _ENDS_OF_PLANES = (
@@ -39,7 +38,7 @@ class HerokuFormatter:
     """`2026-01-02T15:04:05.123456+00:00 app[web.1]: line`, as `heroku logs` prints."""
 
     def __init__(self, *, coloured: bool) -> None:
-        self._paint = _Paint() if coloured else None
+        self._paint = Paint() if coloured else None
         self._second = -1
         self._second_text = b""
 
@@ -49,7 +48,7 @@ class HerokuFormatter:
         prefix = self._timestamp(batch.time) + origin
         if self._paint:
             prefix = self._paint(batch, prefix)
-        return _prefixed(prefix + b" ", batch, goes_on=goes_on)
+        return prefixed(prefix + b" ", batch, goes_on=goes_on)
 
     def _timestamp(self, nanoseconds: int) -> bytes:
         second, rest = divmod(nanoseconds, 1_000_000_000)
@@ -64,7 +63,7 @@ class PlainFormatter:
     """`web.1 | line`, for reading while developing."""
 
     def __init__(self, *, coloured: bool) -> None:
-        self._paint = _Paint() if coloured else None
+        self._paint = Paint() if coloured else None
         self._width = 0
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
@@ -74,7 +73,7 @@ class PlainFormatter:
         prefix = batch.dyno.ljust(self._width).encode() + b" " + mark
         if self._paint:
             prefix = self._paint(batch, prefix)
-        return _prefixed(prefix + b" ", batch, goes_on=goes_on)
+        return prefixed(prefix + b" ", batch, goes_on=goes_on)
 
 
 class JsonFormatter:
@@ -102,7 +101,7 @@ class JsonFormatter:
             "release": None if batch.release is None else f"v{batch.release}",
         }
         if batch.event is not None:
-            event, state, status, code = batch.event
+            event, state, status, code, _ = batch.event
             fields |= {"event": event, "state": state, "status": status, "code": code}
         head = json.dumps(fields)[:-1]
         lines = batch.lines.removesuffix(b"\n").split(b"\n")
@@ -123,7 +122,8 @@ class RawFormatter:
         return batch.lines
 
 
-_FORMATTERS: dict[str, type[HerokuFormatter | PlainFormatter | JsonFormatter | RawFormatter]] = {
+_FORMATTERS: dict[str, Callable[..., Formatter]] = {
+    "screen": ScreenFormatter,
     "heroku": HerokuFormatter,
     "plain": PlainFormatter,
     "json": JsonFormatter,
@@ -142,27 +142,3 @@ def _message(line: bytes) -> str:
             return f'"message": {json.dumps(text)}'
     shown = _NONCHARACTERS.sub("\N{REPLACEMENT CHARACTER}", line.decode(errors="replace"))
     return f'"message": {json.dumps(shown)}, "base64": "{b64encode(line).decode()}"'
-
-
-class _Paint:
-    """Assigns each dyno a colour, in the order of their first lines."""
-
-    def __init__(self) -> None:
-        self._colours: dict[str, int] = {}
-
-    def __call__(self, batch: LogBatch, prefix: bytes) -> bytes:
-        colour = _HSUP_COLOUR
-        if batch.source == "app":
-            used = len(self._colours)
-            colour = self._colours.setdefault(batch.dyno, _COLOURS[used % len(_COLOURS)])
-        return b"\x1b[%dm%b\x1b[0m" % (colour, prefix)
-
-
-def _prefixed(prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
-    """Put a prefix before every line, in as few passes over the bytes as possible."""
-    lines = batch.lines
-    if not (batch.is_partial or lines.endswith(b"\n")):
-        lines += b"\n"
-    marked = lines.replace(b"\n", b"\n" + prefix)
-    end = len(marked) - len(prefix) if lines.endswith(b"\n") else len(marked)
-    return b"".join((b"" if goes_on else prefix, memoryview(marked)[:end]))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
+import struct
+import termios
 import time
+import tty
 from collections.abc import Sequence
 from contextlib import suppress
 from select import PIPE_BUF
@@ -14,6 +18,7 @@ from typing import Protocol, runtime_checkable
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent, LogSink
 from hsup.model import DynoName
+from hsup.terminal import WindowSize
 from hsup.visible import visible
 
 logger = logging.getLogger(__name__)
@@ -30,6 +35,9 @@ UNREAD_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 #: The capacity of a pipe once a dyno has filled it.
 _WIDE_PIPE_BYTES = 1 << 18
+
+#: How long a line may stay unfinished before its beginning is shown, where someone reads.
+_SHOWN_SECONDS = 0.1
 
 _WARNING = "Warning: "
 
@@ -89,6 +97,11 @@ class LineFramer:
             whole += self._take(_before_last_character(rest))
         return whole
 
+    @property
+    def unfinished(self) -> bytes:
+        """Return the beginning of a line whose end has not come."""
+        return bytes(self._rest)
+
     def finish(self) -> bytes:
         """Return the last line, which has no newline; b"" if there is none."""
         return self._take(len(self._rest))
@@ -110,6 +123,14 @@ def _before_last_character(text: bytes | bytearray) -> int:
 
 
 @runtime_checkable
+class ShowsBeginnings(Protocol):
+    """The ability of a sink to show the beginning of a line: a prompt, a progress bar."""
+
+    def show(self, batch: LogBatch) -> None:
+        """Show the beginning of one line, which a later batch begins with again."""
+
+
+@runtime_checkable
 class CountsTaken(Protocol):
     """The ability of a sink to distinguish a slow reader from a stuck one."""
 
@@ -124,6 +145,7 @@ class LogRouter:
     def __init__(self, sinks: Sequence[LogSink]) -> None:
         self.unfinished = Unfinished()
         self._sinks = tuple(sinks)
+        self._showing = [one for one in sinks if isinstance(one, ShowsBeginnings)]
         self._readers: set[StreamReader] = set()
         self._waiting: asyncio.Task[None] | None = None
         self._said_bytes = 0
@@ -148,6 +170,16 @@ class LogRouter:
             for reader in self._readers:
                 reader.pause()
             self._waiting = asyncio.get_running_loop().create_task(self._resume())
+
+    @property
+    def shows_beginnings(self) -> bool:
+        """Tell whether a sink shows lines before their end has come."""
+        return bool(self._showing)
+
+    def show(self, batch: LogBatch) -> None:
+        """Have those sinks show the beginning of a line."""
+        for sink in self._showing:
+            sink.show(batch)
 
     def runs(self, dyno: str, app: str, release: int) -> None:
         """Note which release a dyno or the supervisor runs from now on."""
@@ -255,6 +287,7 @@ class StreamReader:
         "_is_wide",
         "_release",
         "_router",
+        "_showing",
         "_stream",
     )
 
@@ -267,6 +300,7 @@ class StreamReader:
         self._app, self._release = router.release_of(dyno)
         self._framer = LineFramer(router.unfinished)
         self._is_wide = False
+        self._showing: asyncio.TimerHandle | None = None
 
     def resume(self) -> None:
         """Read whenever the dyno writes, from now on."""
@@ -292,6 +326,10 @@ class StreamReader:
             data = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            data = b""  # a terminal that nobody writes to any more
         if not data:
             self._close()
             return False
@@ -299,22 +337,31 @@ class StreamReader:
             self._widen()
         lines = self._framer.feed(data)
         self._publish(lines, is_partial=not lines.endswith(b"\n"))
+        if self._router.shows_beginnings and self._showing is None and self._framer.unfinished:
+            loop = asyncio.get_running_loop()
+            self._showing = loop.call_later(_SHOWN_SECONDS, self._show_beginning)
         return True
 
     def _publish(self, lines: bytes, *, is_partial: bool) -> None:
         if lines:
-            self._router.publish(
-                LogBatch(
-                    time=time.time_ns(),
-                    source="app",
-                    dyno=self._dyno,
-                    stream=self._stream,
-                    lines=lines,
-                    is_partial=is_partial,
-                    app=self._app,
-                    release=self._release,
-                )
-            )
+            self._router.publish(self._batch(lines, is_partial=is_partial))
+
+    def _show_beginning(self) -> None:
+        self._showing = None
+        if unfinished := self._framer.unfinished:
+            self._router.show(self._batch(unfinished, is_partial=True))
+
+    def _batch(self, lines: bytes, *, is_partial: bool) -> LogBatch:
+        return LogBatch(
+            time=time.time_ns(),
+            source="app",
+            dyno=self._dyno,
+            stream=self._stream,
+            lines=lines,
+            is_partial=is_partial,
+            app=self._app,
+            release=self._release,
+        )
 
     def _widen(self) -> None:
         self._is_wide = True
@@ -327,6 +374,8 @@ class StreamReader:
         if self._descriptor < 0:
             return
         self.pause()
+        if self._showing is not None:
+            self._showing.cancel()
         self._publish(self._framer.finish(), is_partial=False)
         self._router.remove(self)
         os.close(self._descriptor)
@@ -336,14 +385,20 @@ class StreamReader:
 class DynoOutput:
     """Both streams of one dyno, from before its start until after its end.
 
-    `stdout` and `stderr` are the writing ends, which its driver gets. Raises
-    OSError if no pipe can be created, and leaves nothing open then.
+    `stdout` and `stderr` are the writing ends, which its driver gets: of two pipes, or with a
+    `window` of one terminal. Raises OSError if they cannot be created, and leaves nothing open
+    then.
     """
 
     __slots__ = ("_readers", "_router", "stderr", "stdout")
 
-    def __init__(self, name: DynoName, router: LogRouter) -> None:
+    def __init__(self, name: DynoName, router: LogRouter, window: WindowSize | None = None) -> None:
         self._router = router
+        self._readers: tuple[StreamReader, ...]
+        if window is not None:
+            self.stdout, self.stderr, reader = _terminal(str(name), router, window)
+            self._readers = (reader,)
+            return
         self.stdout, stdout_reader = _pipe(str(name), "stdout", router)
         try:
             self.stderr, stderr_reader = _pipe(str(name), "stderr", router)
@@ -377,3 +432,20 @@ def _pipe(dyno: str, stream: str, router: LogRouter) -> tuple[int, StreamReader]
     reader = StreamReader(reading_end, dyno, stream, router)
     router.add(reader)
     return writing_end, reader
+
+
+def _terminal(dyno: str, router: LogRouter, window: WindowSize) -> tuple[int, int, StreamReader]:
+    """Return two descriptors of a new terminal, which passes on what is written as it is."""
+    reading_end, writing_end = os.openpty()
+    try:
+        tty.setraw(writing_end)
+        size = struct.pack("HHHH", window.rows, window.columns, 0, 0)
+        fcntl.ioctl(writing_end, termios.TIOCSWINSZ, size)
+        again = os.dup(writing_end)
+    except OSError:
+        os.close(reading_end)
+        os.close(writing_end)
+        raise
+    reader = StreamReader(reading_end, dyno, "stdout", router)
+    router.add(reader)
+    return writing_end, again, reader

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hsup.api import SUPERVISOR, LogEvent
 from hsup.events import (
@@ -31,6 +31,16 @@ class Line:
 STOPPING = Line("Stopping all processes with SIGTERM", LogEvent("stopping"))
 KILLING = Line("Stopping remaining processes with SIGKILL", LogEvent("killing"))
 ADOPTED = Line("Adopted a process left running by a previous hsup", LogEvent("adopted"))
+DETACHED = Line(
+    "Warning: the command moved to the background, and hsup ended what it left; "
+    "keep it in the foreground, often with an option such as --foreground or --nodaemon",
+    LogEvent("warning"),
+)
+ENDED_AT_ONCE = Line(
+    "Notice: the command ended within a second, without an error, and is started again; "
+    "for commands that are to end there are hsup run and hsup start --oneshot",
+    LogEvent("notice"),
+)
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
 _OUT_OF_MEMORY = Line(OUT_OF_MEMORY, LogEvent("error", code="R15"))
 _KILLED = Line("Stopping process with SIGKILL", LogEvent("killing"))
@@ -66,6 +76,11 @@ def exit_timeout(grace_seconds: float) -> Line:
 
 def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:
     """Return the subject of an event, a dyno or the supervisor, and its lines."""
+    about, lines = _narrated(event)
+    return about, tuple(replace(one, event=one.event._replace(of=event)) for one in lines)
+
+
+def _narrated(event: Event) -> tuple[str, tuple[Line, ...]]:
     match event:
         case DynoStateChanged():
             return str(event.dyno), _state_changed(event)

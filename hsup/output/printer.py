@@ -8,11 +8,14 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
+from hsup.model import Release
 from hsup.output.descriptor import DescriptorWriter
 from hsup.output.formats import Formatter, formatter
+from hsup.output.screen import ScreenFormatter
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +75,29 @@ class Printer:
     async def close(self) -> None:
         """Return when the reader has everything; drop the rest if cancelled."""
         await self._writer.close()
+
+
+class ScreenPrinter(Printer):
+    """Prints for a person, who also wants to see lines that have not ended yet."""
+
+    def __init__(self, descriptor: int, form: ScreenFormatter) -> None:
+        super().__init__(descriptor, form)
+        self._form = form
+
+    def write_own(self, text: bytes) -> bool:
+        """Print lines of hsup's own between batches; see Printer."""
+        return super().write_own(self._form.interrupted() + text)
+
+    def announce(
+        self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
+    ) -> None:
+        """Print what runs here; see ScreenFormatter."""
+        self.write_own(self._form.announce(source, driver, release, ports))
+
+    def show(self, batch: LogBatch) -> None:
+        """Show the beginning of a line, which comes again with its end."""
+        if not self._writer.is_full:
+            self._writer.write(self._format.unfinished(batch))
 
 
 class RawPrinter:
@@ -151,17 +177,23 @@ class ErrorPrinter:
                 sys.stderr.flush()
 
 
+#: Where a line comes from: source, dyno and stream.
+_Origin = tuple[str, str, str]
+
+
 class UnmixedLines:
     """Continues a line that came in pieces, and begins a new line for all else.
 
     The next piece of a line continues it, unless something else was printed in between.
-    The last line of a dyno that has ended may lack its newline.
+    The last line of a dyno that has ended may lack its newline. The beginning of a line may be
+    shown before its end has come; it is printed again if something else was printed since.
     """
 
     def __init__(self, form: Formatter) -> None:
         self._form = form
-        self._halfway: tuple[str, str, str] | None = None
+        self._halfway: _Origin | None = None
         self._is_line_end = True
+        self._shown: dict[_Origin, int] = {}  # how many bytes of unfinished lines
 
     def begin_line(self) -> None:
         """Begin a new line: the last output could not be printed."""
@@ -173,21 +205,44 @@ class UnmixedLines:
         self._is_line_end = True
         return printed
 
+    def unfinished(self, batch: LogBatch) -> bytes:
+        """Return what to print of a line whose end has not come, and which will come again."""
+        origin = (batch.source, batch.dyno, batch.stream)
+        shown = self._shown_of(origin)
+        self._shown[origin] = len(batch.lines)
+        return self._joined(batch._replace(lines=batch.lines[shown:], is_partial=True))
+
     def __call__(self, batch: LogBatch) -> bytes:
         """Return what to print for a batch."""
+        if self._shown:
+            origin = (batch.source, batch.dyno, batch.stream)
+            if shown := self._shown_of(origin):
+                if shown > len(batch.lines):
+                    self._shown[origin] = shown - len(batch.lines)
+                batch = batch._replace(lines=batch.lines[shown:])
         if self._is_line_end and not batch.is_partial:
             printed = self._form(batch)
         else:
             printed = self._joined(batch)
-        self._is_line_end = printed.endswith(b"\n")
+        if printed:
+            self._is_line_end = printed.endswith(b"\n")
         return printed
+
+    def _shown_of(self, origin: _Origin) -> int:
+        """Forget how much of an unfinished line was shown; return it if the line can go on."""
+        shown = self._shown.pop(origin, 0)
+        goes_on = not self._is_line_end and self._halfway == origin
+        return shown if goes_on else 0
 
     def _joined(self, batch: LogBatch) -> bytes:
         origin = (batch.source, batch.dyno, batch.stream)
         goes_on = not self._is_line_end and self._halfway == origin
         begins_late = not self._is_line_end and not goes_on
-        self._halfway = origin if batch.is_partial else None
         printed = self._form(batch, goes_on=goes_on)
+        if not printed:
+            return b""
+        self._halfway = origin if batch.is_partial else None
+        self._is_line_end = False
         return b"\n" + printed if begins_late else printed
 
 

@@ -7,6 +7,7 @@ from ending.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -272,7 +273,7 @@ class Calls:
             return error
         hint = None if short is None else REMEDY
         if isinstance(error, ImportError):
-            hint = f"reinstall it: pip install --force-reinstall {call.part.distribution}"
+            hint = f"reinstall {call.part.distribution} where hsup is: {sys.prefix}"
         text = short or _text_of(error)
         mistake = failure(f"{call.part} failed to {call.what}: {text}", hint=hint)
         mistake.is_mistake = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -66,6 +68,16 @@ def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
     )
 
 
+def how_to_install(package: str) -> str:
+    """Return what installs a package of hsup's own where hsup is.
+
+    No index is asked for it: its name is not reserved anywhere yet.
+    """
+    pip = os.path.join(sys.prefix, "bin", "pip")
+    wheel = f"dist/{package.replace('-', '_')}*.whl"
+    return f"in a clone of hsup: make wheels && {pip} install {wheel}"
+
+
 def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
     """Return the error for something that no installed plugin provides."""
     if unpublished := _UNPUBLISHED.get((kind, name)):
@@ -73,7 +85,7 @@ def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
         text = f"{option} {_NEEDS_PLUGIN.format(unpublished_package)}"
         return PluginError(text, hint=f"leave out the option, or unset {variable}")
     if package := _PACKAGES.get((kind, name)):
-        return PluginError(f'no {kind} "{name}" is installed', hint=f"pip install {package}")
+        return PluginError(f'no {kind} "{name}" is installed', hint=how_to_install(package))
     listing = ", ".join(sorted(installed))
     choice = f"choose from {listing}, or " if listing else ""
     hint = f"{choice}install a plugin that provides it (see hsup plugins --help)"

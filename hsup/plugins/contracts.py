@@ -145,9 +145,11 @@ is_driver = has(
         "adopt",
         "binds_paths",
         "ignores_slugs",
+        "shares_ports",
+        "shares_streams",
     ),
 )
-is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute",))
+is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute", "pid"))
 is_source = has("fetch", "changes", what="a source", may_have=("keep", "kept", "fetch_slug"))
 
 _text = _is("a string", str)
@@ -177,7 +179,6 @@ is_status = _value(
 )
 is_address = _value("an Address", Address, ip=_text, port=_number)
 is_claim = _is("a Claim", Claim)
-is_checked = unless_none(_value("a Checked", Checked, what=_text, faults=_are_faults))
 is_release = _value(
     "a Release",
     Release,
@@ -190,6 +191,9 @@ is_release = _value(
     logplex_url=_maybe_text,
     metadata=_are_variables,
     author=unless_none(_is_author),
+)
+is_checked = unless_none(
+    _value("a Checked", Checked, what=_text, faults=_are_faults, release=unless_none(is_release))
 )
 is_fetched = _value(
     "a Fetched",

@@ -73,6 +73,8 @@ class GuardedDriver:
     explain: Callable[[DynoSpec], Sequence[str]]
     binds_paths: bool
     ignores_slugs: bool
+    shares_ports: bool
+    shares_streams: bool
 
     def __init__(self, calls: Calls, part: PluginPart, driver: Driver) -> None:
         self._calls = calls
@@ -101,7 +103,7 @@ class GuardedDriver:
         if method(driver, "keep_only") and method(driver, "adopt"):
             blocking("keep_only", lambda _: "keep the dynos of a previous hsup", are_texts)
             self.adopt = self._adopt
-        for flag in ("binds_paths", "ignores_slugs"):
+        for flag in ("binds_paths", "ignores_slugs", "shares_ports", "shares_streams"):
             if getattr(driver, flag, False):
                 setattr(self, flag, True)
         self._build = Blocking(
@@ -138,8 +140,9 @@ class GuardedDriver:
 class GuardedDyno:
     """A running dyno of a plugin; `name` is its name."""
 
-    #: Only set if the dyno can do this.
+    #: Only set if the dyno can do this, or has it.
     execute: Callable[[Command, Sequence[int]], Any]
+    pid: int
 
     def __init__(self, calls: Calls, part: PluginPart, dyno: RunningDyno, name: str) -> None:
         self._calls = calls
@@ -148,6 +151,9 @@ class GuardedDyno:
         self._name = name
         if method(dyno, "execute"):
             self.execute = self._execute
+        pid = getattr(dyno, "pid", None)
+        if isinstance(pid, int):
+            self.pid = pid
 
     @property
     def address(self) -> Address | None:

@@ -93,22 +93,33 @@ class _Notices:
         self._release = release
         self._say = say
         self._has_told = False
+        self._loop = asyncio.get_running_loop()
+        work.say_end = self._tell_step_soon
         self._wait(FIRST_SECONDS)
 
     def end(self) -> None:
         self._timer.cancel()
 
+    def _tell_step(self, text: str) -> None:
+        self._say(text[0].upper() + text[1:], LogEvent(_event(text)))
+
+    def _tell_step_soon(self, text: str) -> None:
+        """Report a step from the thread of the work."""
+        self._loop.call_soon_threadsafe(self._tell_step, text)
+
     def _wait(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(seconds, self._tell)
+        self._timer = self._loop.call_later(seconds, self._tell)
 
     def _tell(self) -> None:
         text = self._work.text()
         if text:
-            name = "fetching" if text.startswith("fetching ") else "preparing"
-            self._say(text[0].upper() + text[1:], LogEvent(name))
+            self._tell_step(text)
         elif not self._has_told:
             text = f"Still preparing {self._release} after {FIRST_SECONDS:g} s"
             self._say(text, LogEvent("preparing"))
         self._has_told = True
         self._wait(EVERY_SECONDS)
+
+
+def _event(text: str) -> str:
+    return "fetching" if text.startswith("fetching ") else "preparing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hsup.model import Bind, Command, DynoName, DynoSpec, Release
+from hsup.model import Bind, Command, DynoInput, DynoName, DynoSpec, Release
 from hsup.supervision.passing import Passing
 
 
@@ -18,6 +18,7 @@ def dyno_spec(
     binds: tuple[Bind, ...] = (),
     has_metadata: bool = False,
     passing: Passing | None = None,
+    input: DynoInput = "empty",  # noqa: A002 - the name of the field
 ) -> DynoSpec:
     """Return what a driver needs to run a command as a dyno of a release."""
     return DynoSpec(
@@ -34,6 +35,7 @@ def dyno_spec(
         metadata=_metadata(release, name) if has_metadata else {},
         author=release.author,
         passed=passing.variables(release) if passing else {},
+        input=input,
     )
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from signal import SIGTERM
 from typing import Any
 
-from hsup.api import Adopts, Driver, OutputPipes, RunningDyno
+from hsup.api import Adopts, Driver, HasPid, OutputPipes, RunningDyno
 from hsup.descriptors import REMEDY, Descriptors
 from hsup.errors import DriverError, HsupError
 from hsup.events import DynoExited, DynoStateChanged, Event
@@ -21,11 +21,16 @@ from hsup.model import DynoSpec, ExitStatus
 from hsup.output import messages
 from hsup.output.logs import DynoOutput, LogRouter
 from hsup.supervision.policy import CrashPolicy
+from hsup.terminal import WindowSize
 
 logger = logging.getLogger(__name__)
 
 #: How many dynos may start in one turn of the event loop.
 _AT_ONCE = 10
+
+#: A program that is to keep running, and ends sooner, was probably not written for that.
+_AT_ONCE_SECONDS = 1.0
+_SUCCESS = ExitStatus()
 
 #: The status of a dyno that could not be started, as in the Go program.
 NOT_STARTED = ExitStatus(code=255)
@@ -35,7 +40,8 @@ NOT_STARTED = ExitStatus(code=255)
 class ExecutorContext:
     """What all executors of a supervisor share.
 
-    `tell` passes an event on; `gate` limits how many dynos start at once.
+    `tell` passes an event on; `gate` limits how many dynos start at once. With a `window`, dynos
+    write to terminals of that size.
     """
 
     driver: Driver
@@ -43,6 +49,7 @@ class ExecutorContext:
     policy: CrashPolicy
     grace_seconds: float
     tell: Callable[[Event], None]
+    window: WindowSize | None = None
     descriptors: Descriptors = field(default_factory=Descriptors)
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -66,8 +73,10 @@ class Executor:
         self._requests: list[Input] = []
         self._wake = asyncio.Event()
         self._crashes = 0
+        self._wait_seconds = 0.0
         self._grace_seconds = around.grace_seconds
         self._reason = ""
+        self._has_said_suspicion = False
 
     @property
     def is_leaving(self) -> bool:
@@ -139,12 +148,27 @@ class Executor:
         transition = step(before, given, one_off=self._one_off)
         self.state = transition.state
         if self.state is not before:
-            event = DynoStateChanged(
-                dyno=self.spec.name, before=before, after=self.state, reason=self._reason
-            )
+            self._around.tell(self._change(before))
             self._reason = ""
-            self._around.tell(event)
         return transition.action
+
+    def _change(self, before: State) -> DynoStateChanged:
+        """Return the event of having entered a state; a dyno that crashed gets its delay."""
+        state, dyno = self.state, self._dyno
+        is_up = state is State.UP and dyno is not None
+        has_crashed = state is State.CRASHED
+        if has_crashed:
+            self._wait_seconds = self._around.policy.wait_seconds(self._crashes, random.random())
+        return DynoStateChanged(
+            dyno=self.spec.name,
+            before=before,
+            after=state,
+            reason=self._reason,
+            pid=dyno.pid if is_up and isinstance(dyno, HasPid) else None,
+            address=dyno.address if is_up and dyno is not None else None,
+            status=self.status if has_crashed or state.is_final else None,
+            restart_seconds=self._wait_seconds if has_crashed else None,
+        )
 
     def _request(self, given: Input) -> None:
         self._requests.append(given)
@@ -214,9 +238,9 @@ class Executor:
     ) -> RunningDyno | None:
         """Return the dyno that `begin` gives, with its output pipes being read."""
         try:
-            output = DynoOutput(self.spec.name, self._around.router)
+            output = DynoOutput(self.spec.name, self._around.router, self._around.window)
         except OSError as error:
-            text = f"cannot create a pipe: {error.strerror}"
+            text = f"cannot create a pipe or a terminal: {error.strerror}"
             raise DriverError(text, hint=REMEDY) from error
         try:
             dyno = await begin(output)
@@ -247,9 +271,24 @@ class Executor:
             self._wake.clear()
         if not ended.cancelled():
             ended.exception()  # `_status` reports it
-        self._count_crash(time.monotonic() - started)
-        await self._clean_up(grace_seconds=0.0)
+        up_seconds = time.monotonic() - started
+        self._count_crash(up_seconds)
+        has_left = await self._clean_up(grace_seconds=0.0)
+        if self.status == _SUCCESS and not self._one_off:
+            self._say_suspicion(up_seconds, has_left=has_left)
         return Input.EXITED
+
+    def _say_suspicion(self, up_seconds: float, *, has_left: bool) -> None:
+        """Say, once, why a program that was to keep running may have ended without an error."""
+        if self._has_said_suspicion:
+            return
+        if has_left:
+            self._say(messages.DETACHED)
+        elif up_seconds < _AT_ONCE_SECONDS:
+            self._say(messages.ENDED_AT_ONCE)
+        else:
+            return
+        self._has_said_suspicion = True
 
     async def _terminate(self) -> Input:
         assert self._dyno is not None
@@ -265,8 +304,11 @@ class Executor:
                 self._take(Input.STOP)
         return Input.EXITED
 
-    async def _clean_up(self, grace_seconds: float) -> None:
-        """Destroy the dyno, relay its last output, and report how it ended."""
+    async def _clean_up(self, grace_seconds: float) -> bool:
+        """Destroy the dyno, relay its last output, and report how it ended.
+
+        Return whether something had to be killed.
+        """
         assert self._dyno is not None
         assert self._output is not None
         killed = await self._dyno.destroy(grace_seconds)
@@ -279,6 +321,7 @@ class Executor:
         self._output.finish()
         self._dyno = self._output = None
         self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))
+        return killed
 
     async def _status(self) -> ExitStatus:
         """Return how the dyno ended, or NOT_STARTED if its driver cannot say."""
@@ -293,7 +336,7 @@ class Executor:
         self._around.router.say(str(self.spec.name), f"Error: {error}")
 
     async def _back_off(self) -> Input:
-        wait = self._around.policy.wait_seconds(self._crashes, random.random())
+        wait = self._wait_seconds
         logger.info(
             "%s crashed %d times in a row, restart delay %.3f s",
             self.spec.name,

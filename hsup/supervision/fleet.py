@@ -21,11 +21,17 @@ class Fleet:
 
     If `one_shot` is set, a dyno that has ended is not started again.
     `highest_status` is the highest of the dynos that were not asked to stop.
-    `on_gone` is called with the name of each dyno that has ended for good.
+    `on_gone` is called with the name of each dyno that has ended for good, and `on_end` with how it
+    ended, unless it was asked to stop.
     """
 
     def __init__(
-        self, around: ExecutorContext, *, one_shot: bool, on_gone: Callable[[DynoName], None]
+        self,
+        around: ExecutorContext,
+        *,
+        one_shot: bool,
+        on_gone: Callable[[DynoName], None],
+        on_end: Callable[[DynoName, ExitStatus], None],
     ) -> None:
         self.was_killed = False
         self.has_failed = False
@@ -33,6 +39,8 @@ class Fleet:
         self._around = around
         self._one_shot = one_shot
         self._on_gone = on_gone
+        self._on_end = on_end
+        self._ends: dict[DynoName, ExitStatus] = {}
         self._wanted: dict[DynoName, DynoSpec] = {}
         self._executors: dict[DynoName, Executor] = {}
         self._one_offs: set[Executor] = set()
@@ -48,6 +56,16 @@ class Fleet:
         """Return the names of the dynos that were started and have not ended, one-offs included."""
         everyone = (*self._executors.values(), *self._one_offs)
         return [str(one.spec.name) for one in everyone if one.is_running]
+
+    def ports(self) -> set[int]:
+        """Return the ports of all dynos that have not ended for good."""
+        everyone = (*self._executors.values(), *self._one_offs)
+        return {one.spec.port for one in everyone if one.spec.port is not None}
+
+    def status_of(self, process_type: str) -> int:
+        """Return the status of the first dyno of a type; that of one not started without any."""
+        ended = sorted(name for name in self._ends if name.type == process_type)
+        return self._ends[ended[0]].status if ended else NOT_STARTED.status
 
     async def idle(self) -> None:
         """Return when no dyno is left."""
@@ -115,8 +133,11 @@ class Fleet:
         failed = task.cancelled() or task.exception() is not None
         self.has_failed |= failed
         status = NOT_STARTED if failed else executor.status
+        if status is not None:
+            self._ends[name] = status
         if status is not None and executor.state is not State.STOPPED:
             self.highest_status = max(self.highest_status, status.status)
+            self._on_end(name, status)
         if self._one_shot or failed:
             self._wanted.pop(name, None)
         if name in self._wanted:  # it was wanted again while it was being stopped

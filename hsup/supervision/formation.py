@@ -13,13 +13,15 @@ from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 class ScaleRequest:
     """How many dynos of each type the user wants, and of which size.
 
-    `quantities` are those of the command line. If there are none, each type
+    `quantities` are those of the command line, and `others` that of the types which these do
+    not name. If there are none, each type
     with a quantity above zero in the release gets one dyno, or as many as the
     release says if `follows_release` is set. Numbers count from `start_number`.
     `sizes` takes precedence over the release's sizes, and those over `size`.
     """
 
     quantities: Mapping[str, int] | None = None
+    others: int = 0
     follows_release: bool = False
     start_number: int = 1
     sizes: Mapping[str, str] = field(default_factory=dict)
@@ -30,7 +32,7 @@ class ScaleRequest:
         if process.name == RELEASE_TYPE:
             return 0
         if self.quantities is not None:
-            return self.quantities.get(process.name, 0)
+            return self.quantities.get(process.name, self.others)
         return process.quantity if self.follows_release else min(process.quantity, 1)
 
     def size_of(self, process: ProcessType) -> str | None:

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from hsup.model import Bind
+from hsup.model import Bind, DynoName, Release
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.passing import Passing
 from hsup.supervision.policy import CrashPolicy, RetryPolicy
+from hsup.supervision.ports import Base
+from hsup.terminal import WindowSize
+
+
+def _announce_nothing(_release: Release, _ports: Mapping[str, int | None]) -> None:
+    """Announce nothing, as nobody reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorOptions:
     """The options of a supervisor.
 
-    `one_shot` ends it when every dyno has ended once. `stays` keeps it running
+    `one_shot` ends it when every dyno has ended once; `aborts_on_exit` ends it when one has, with
+    that dyno's status, or with the one of the type `status_from`. `stays` keeps it running
     when nothing is left to run, or when not even a first release can run. If
     `follows_formation` is set, it also keeps running without dynos, since the
     formation may change. `has_metadata` gives dynos the platform's variables, and `passing`
     those of hsup's caller.
+    `port` is the base of the dynos' ports, AUTO for a free one, None for the release's; with
+    `shares_ports`, the dynos listen on the ports of this machine, which others may have.
+    The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
+    terminals of that size.
+    `shown` are the types and dynos whose lines are printed, all if there are none.
+    `announce` is told the first release before it is built, and the ports of its dynos.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -28,10 +42,18 @@ class SupervisorOptions:
     binds: tuple[Bind, ...] = ()
     has_metadata: bool = False
     passing: Passing = field(default_factory=Passing)
+    port: Base | None = None
+    shares_ports: bool = False
+    reads_own_input: DynoName | None = None
+    window: WindowSize | None = None
     one_shot: bool = False
+    aborts_on_exit: bool = False
+    status_from: str | None = None
     stays: bool = False
     follows_formation: bool = False
+    shown: tuple[str, ...] = ()
     has_drain: bool = False
+    announce: Callable[[Release, Mapping[str, int | None]], None] = _announce_nothing
     grace_seconds: float = 30.0
     policy: CrashPolicy = field(default_factory=CrashPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

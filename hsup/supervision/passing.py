@@ -21,13 +21,18 @@ _OWN = frozenset(
 )
 
 
+#: By these a caller asks programs for colours (force-color.org, bixense.com/clicolors).
+_COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE")
+
+
 class Passing(NamedTuple):
     """What is passed on of the environment of hsup's caller.
 
     `patterns` are names, in which `*` stands for any characters. If `in_place` is set, the
     driver runs commands in the directory that a release was read from, as a developer would:
-    all variables are passed on then. With `relayed`, hsup passes their output on, so that
-    Python should not buffer it, as it does for a pipe.
+    all variables are passed on then. With `relayed`, hsup passes their output on: wherever they
+    run, Python should not buffer it, as it does for a pipe, and colours are as the caller wants
+    them.
     """
 
     environ: Mapping[str, str] = MappingProxyType({})
@@ -40,7 +45,17 @@ class Passing(NamedTuple):
         is_read_from = release.slug is not None and release.slug.inode is not None
         if self.in_place and is_read_from:
             theirs = {name: v for name, v in self.environ.items() if not _is_own(name)}
-            return {"PYTHONUNBUFFERED": "1", **theirs} if self.relayed else theirs
+        else:
+            theirs = self._chosen()
+        return {**self._for_output(), **theirs} if self.relayed else theirs
+
+    def _for_output(self) -> dict[str, str]:
+        """Return the variables that decide how what is relayed is written."""
+        colours = {name: self.environ[name] for name in _COLOURS if name in self.environ}
+        return {"PYTHONUNBUFFERED": "1", **colours}
+
+    def _chosen(self) -> dict[str, str]:
+        """Return the variables whose names match the patterns."""
         if not self.patterns:
             return {}
         from fnmatch import fnmatchcase  # slow to import, rarely needed

@@ -42,7 +42,7 @@ from hsup.supervision.keeping import Keeper
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
 from hsup.supervision.specs import SpecMaker
-from hsup.threads import in_thread
+from hsup.threads import in_thread, in_thread_or_here
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class Rollout:
         self._running: Release | None = None
         self._passed: Release | None = None  # its release phase
         self._has_told_of_slug = False
+        self._has_announced = False
         self.builder = Builder(source, around.driver, self._say)
 
     async def take(self, release: Release) -> Outcome:
@@ -217,7 +218,9 @@ class Rollout:
         The release phase is skipped if the release ran `before`, or has passed it already.
         """
         is_first = self._running is None
-        self._specs.check_types(release, is_first=is_first)
+        self._specs.check(release, is_first=is_first)
+        if is_first:
+            self._announce(release)
         self._tell_ignored_slug(release)
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
@@ -231,14 +234,29 @@ class Rollout:
             specs = self._specs.specs(built)
             if is_first:
                 await self._keep_only(specs.values())
+        await self._warn_of_ports(specs)
         return _Prepared(release=release, slug=slug, specs=specs)
+
+    def _announce(self, release: Release) -> None:
+        """Say once what is going to run."""
+        if self._has_announced:
+            return
+        self._has_announced = True
+        self._options.announce(release, self._specs.ports(release))
+        self._specs.tell_of_quantities(release)
+
+    async def _warn_of_ports(self, specs: Mapping[DynoName, DynoSpec]) -> None:
+        held = self._fleet.ports()
+        if text := await in_thread_or_here(partial(self._specs.port_warning, specs, held)):
+            self._say(f"Warning: {text}")
 
     async def _run(self, prepared: _Prepared) -> None:
         """Run the dynos of a release, and have it kept for the next start."""
         self._running = release = prepared.release
         self._running_slug = prepared.slug
         self._around.router.runs(SUPERVISOR, release.app, release.version)
-        self._around.tell(ReleaseReceived(release=release))
+        ports = {str(name): spec.port for name, spec in prepared.specs.items()}
+        self._around.tell(ReleaseReceived(release=release, ports=ports))
         if release.logplex_url and not self._options.has_drain:
             self._say(f"Warning: {catalogue.IGNORED_LOGPLEX_URL}")
         self._fleet.want(prepared.specs)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
+from hsup.errors import UsageError
+from hsup.model import RELEASE_TYPE, DynoInput, DynoName, DynoSpec, Release
+from hsup.supervision import port_conflicts
 from hsup.supervision.dyno_spec import dyno_spec, one_off_name
 from hsup.supervision.options import SupervisorOptions
-from hsup.supervision.ports import Ports
+from hsup.supervision.ports import AUTO, Ports, base_of
 
 
 class SpecMaker:
@@ -19,33 +22,115 @@ class SpecMaker:
         self._options = options
         self._ports = ports
         self._say = say
+        self._free_base: int | None = None  # of AUTO
 
-    def check_types(self, release: Release, *, is_first: bool) -> None:
-        """Raise UsageError for a requested type that is missing; warn after the first release."""
+    def check(self, release: Release, *, is_first: bool) -> None:
+        """Raise HsupError where a release cannot run as it was asked for.
+
+        A requested type that is missing is an error at the first release, later a warning.
+        """
+        if not isinstance(self._options.port, int):
+            base_of(release)
         asked = self._options.asked
         if is_first:
             asked.require_known_types(release)
         for missing in asked.unknown_types(release):
             self._say(f'Warning: {release} no longer has process type "{missing}"')
+        if is_first:
+            self._require_named_dynos(release)
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
 
-    def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
-        """Return the dynos of a release, each with a port. Raises DriverError if none is left."""
+    def tell_of_quantities(self, release: Release) -> None:
+        """Say how many dynos the release asks for where fewer are started."""
         names = self._options.asked.names(release)
-        has_port = "PORT" in release.config and len(names) == 1
-        if "PORT" in release.config and len(names) > 1:
-            self._say(f"Warning: the release's PORT is ignored: {len(names)} dynos cannot share it")
+        if self._options.asked.quantities is not None:
+            return
+        started = Counter(name.type for name in names)
+        wanted = [
+            f"{one.name}={one.quantity}"
+            for one in release.processes
+            if one.quantity > started[one.name] > 0
+        ]
+        if wanted:
+            asked = ", ".join(wanted)
+            text = f"the release asks for {asked}; start as many with --quantities release"
+            self._say(f"Notice: {text}")
+
+    def _require_named_dynos(self, release: Release) -> None:
+        """Raise UsageError for an option that names a dyno, or a type, that is not started."""
+        options = self._options
+        names = options.asked.names(release)
+        types = _types(names)
+        if options.status_from is not None and options.status_from not in types:
+            text = f'--exit-code-from: no dyno of process type "{options.status_from}" is started'
+            raise UsageError(text, hint=_choice(types))
+        known = {*types, *map(str, names)}
+        if unknown := next((one for one in options.shown if one not in known), None):
+            raise UsageError(f'--only: no dyno "{unknown}" is started', hint=_choice(types))
+        if options.reads_own_input is not None and options.reads_own_input not in names:
+            text = f'--stdin: dyno "{options.reads_own_input}" is not started'
+            raise UsageError(text, hint=_choice(map(str, names)))
+
+    def specs(self, release: Release) -> dict[DynoName, DynoSpec]:
+        """Return the dynos of a release, each with a port.
+
+        Raises DriverError if none is left, and InvalidRelease for a PORT that is none.
+        """
+        names = self._options.asked.names(release)
         with self._ports.all_or_none():
-            return {name: self._spec(release, name, has_port=has_port) for name in names}
+            self._ports.count_from(self._base(release, names))
+            return {name: self._spec(release, name) for name in names}
+
+    def port_warning(self, specs: Mapping[DynoName, DynoSpec], held: Collection[int]) -> str | None:
+        """Return a warning about ports that others have, None without any; may take some time.
+
+        `held` are those of the dynos that run already.
+        """
+        if not self._options.shares_ports:
+            return None
+        ports = {
+            name: spec.port
+            for name, spec in specs.items()
+            if spec.port is not None and spec.port not in held
+        }
+        text = port_conflicts.warning(ports, port_conflicts.probe)
+        if text is None:
+            return None
+        every = {name: spec.port for name, spec in specs.items() if spec.port is not None}
+        free = port_conflicts.free_base(every, self._ports.base, port_conflicts.probe, after=True)
+        return text if free is None else f"{text}; choose free ports with -p {free}, or -p {AUTO}"
 
     def release_phase(self, release: Release) -> DynoSpec | None:
         """Return the dyno of the release phase; the caller releases its port."""
         if release.process(RELEASE_TYPE) is None:
             return None
-        has_port = "PORT" in release.config
-        return self._spec(release, one_off_name(RELEASE_TYPE), has_port=has_port)
+        asked = self._options.port
+        has_port = bool(release.config.get("PORT")) and not isinstance(asked, int)
+        with self._ports.all_or_none():
+            if isinstance(asked, int):
+                self._ports.count_from(asked)
+            return self._spec(release, one_off_name(RELEASE_TYPE), has_port=has_port)
 
-    def _spec(self, release: Release, name: DynoName, *, has_port: bool) -> DynoSpec:
+    def ports(self, release: Release) -> dict[str, int | None]:
+        """Return the ports that the dynos of a release would have now, without leasing them."""
+        with self._ports.for_now():
+            return {str(name): spec.port for name, spec in self.specs(release).items()}
+
+    def _base(self, release: Release, names: Iterable[DynoName]) -> int:
+        options = self._options
+        if isinstance(options.port, int):
+            return options.port
+        if self._free_base is not None:
+            return self._free_base
+        base = base_of(release)
+        if options.port != AUTO or not options.shares_ports:
+            return base
+        self._ports.count_from(base)
+        wanted = {name: self._ports.preferred(name) for name in names}
+        self._free_base = port_conflicts.free_base(wanted, base, port_conflicts.probe)
+        return self._free_base or base
+
+    def _spec(self, release: Release, name: DynoName, *, has_port: bool = False) -> DynoSpec:
         process = release.process(name.type)
         assert process is not None
         options = self._options
@@ -58,4 +143,21 @@ class SpecMaker:
             binds=options.binds,
             has_metadata=options.has_metadata,
             passing=options.passing,
+            input=self._input(name),
         )
+
+    def _input(self, name: DynoName) -> DynoInput:
+        """Return what a dyno reads; one that is to end gets no chance to wait for more."""
+        options = self._options
+        if name == options.reads_own_input:
+            return "own"
+        return "empty" if options.one_shot or name.type == RELEASE_TYPE else "open"
+
+
+def _choice(names: Iterable[str]) -> str | None:
+    listed = ", ".join(names)
+    return f"choose from {listed}" if listed else None
+
+
+def _types(names: Iterable[DynoName]) -> list[str]:
+    return list(dict.fromkeys(name.type for name in names))

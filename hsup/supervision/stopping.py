@@ -1,22 +1,38 @@
-"""Record which signals told hsup to stop, and compute its exit status."""
+"""Record why hsup stops, and compute its exit status."""
 
 from __future__ import annotations
 
 import asyncio
-from signal import SIGTERM, Signals
+from signal import SIGINT, SIGTERM, Signals
 
 
 class Stopping:
-    """The signals that told hsup to stop; `begun` is set after the first."""
+    """The signals that told hsup to stop, or the dyno with which all end.
+
+    `begun` is set after the first.
+    """
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
         self._signals: list[Signals] = []
+        self._end: str | None = None
+        self.aborted_with = 0
 
     def take(self, number: Signals) -> None:
         """Record a signal that tells hsup to stop."""
         self._signals.append(number)
         self.begun.set()
+
+    def abort(self, end: str, status: int) -> None:
+        """Record the first end of a dyno with which all others are to end, and its status."""
+        if not self.begun.is_set():
+            self._end, self.aborted_with = end, status
+            self.begun.set()
+
+    @property
+    def is_aborted(self) -> bool:
+        """Tell whether all dynos end because one has ended."""
+        return self._end is not None
 
     @property
     def is_hurried(self) -> bool:
@@ -24,9 +40,14 @@ class Stopping:
         return len(self._signals) > 1
 
     @property
+    def is_typed(self) -> bool:
+        """Tell whether someone at a terminal stops hsup: with ^C."""
+        return self._signals[:1] == [SIGINT]
+
+    @property
     def reason(self) -> str:
         """Return why hsup stops."""
-        return f"{self._signals[0].name} received"
+        return self._end or f"{self._signals[0].name} received"
 
     def exit_status(self, *, highest: int, has_killed: bool) -> int:
         """Return hsup's exit status.

@@ -17,12 +17,12 @@ from hsup.events import (
     SupervisorStarted,
     SupervisorStopping,
 )
-from hsup.model import Release
+from hsup.model import DynoName, ExitStatus, Release
 from hsup.output import messages
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
 from hsup.supervision.asking import Asking
-from hsup.supervision.executor import ExecutorContext
+from hsup.supervision.executor import NOT_STARTED, ExecutorContext
 from hsup.supervision.fleet import Fleet
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
@@ -30,6 +30,9 @@ from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
 from hsup.supervision.stopping import Stopping
 
 logger = logging.getLogger(__name__)
+
+#: How long someone who typed ^C waits without a word.
+_PATIENT_SECONDS = 2.0
 
 #: What to do if a source cannot be watched.
 _HINT = "; send SIGHUP to fetch the release again"
@@ -59,10 +62,16 @@ class Supervisor:
             router=router,
             policy=options.policy,
             grace_seconds=options.grace_seconds,
+            window=options.window,
             tell=self._tell,
         )
         ports = Ports()
-        self._fleet = fleet = Fleet(around, one_shot=options.one_shot, on_gone=ports.release)
+        self._fleet = fleet = Fleet(
+            around,
+            one_shot=options.one_shot or options.aborts_on_exit,
+            on_gone=ports.release,
+            on_end=self._take_end,
+        )
         self._rollout = Rollout(options, source=source, around=around, fleet=fleet, ports=ports)
         self._outcome = Outcome()
         self._is_waiting = False
@@ -116,7 +125,9 @@ class Supervisor:
         finally:
             for task in (following, *tasks):
                 task.cancel()
+            patience = asyncio.create_task(self._say_what_is_waited_for())
             await self._fleet.stop()
+            patience.cancel()
             # A task of a plugin may ignore its cancellation.
             left = await asyncio.wait([following, *tasks], timeout=2 * LAST_SECONDS)
             self._calls.has_abandoned |= bool(left[1])
@@ -129,14 +140,36 @@ class Supervisor:
         return self._options.stays or self._options.follows_formation
 
     def _exit_status(self) -> int:
-        fleet = self._fleet
-        highest = fleet.highest_status if self._options.one_shot else 0
+        fleet, options = self._fleet, self._options
+        if self._stopping.is_aborted and not self.is_hurried:
+            name = options.status_from
+            status = self._stopping.aborted_with if name is None else fleet.status_of(name)
+            return status or int(fleet.has_failed)
+        highest = fleet.highest_status if options.one_shot else 0
         has_killed = fleet.was_killed or fleet.has_failed
         return self._stopping.exit_status(highest=highest, has_killed=has_killed)
+
+    def _take_end(self, name: DynoName, status: ExitStatus) -> None:
+        if self._options.aborts_on_exit:
+            how = (
+                "could not be started"
+                if status is NOT_STARTED
+                else f"exited with status {status.status}"
+            )
+            self._stopping.abort(f"{name} {how}", status.status)
 
     async def _until_stopped(self) -> None:
         await self._stopping.begun.wait()
         self._tell(SupervisorStopping(reason=self._stopping.reason))
+
+    async def _say_what_is_waited_for(self) -> None:
+        """Tell whoever typed ^C why hsup has not ended yet."""
+        await asyncio.sleep(_PATIENT_SECONDS)
+        if self._stopping.is_typed and (names := self._fleet.running()):
+            left = max(self._options.grace_seconds - _PATIENT_SECONDS, 0)
+            waited_for = ", ".join(names)
+            text = f"Waiting for {waited_for}, to be killed in {left:g} s; ^C again kills at once"
+            self._say(text)
 
     async def _sweep(self) -> None:
         """Sweep the leftovers of previous hsups; a second signal ends the wait for it."""

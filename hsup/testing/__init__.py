@@ -9,7 +9,7 @@ make_release, make_spec and make_batch make the values that hsup passes to it, d
 of a dyno of your own release. A Recorder reads the output of a dyno, an EventRecorder keeps the
 events that observers receive.
 
-Needs pytest: pip install hsup[testing]
+Needs pytest, which the extra `testing` of hsup brings.
 """
 
 import pytest

@@ -13,7 +13,7 @@ import pytest
 
 from hsup.api import Closes, Driver, ExecutesInside, Execution, RunningDyno, Settings, Sweeps
 from hsup.errors import DynoStartError
-from hsup.model import Command, DynoName, DynoSpec, ExitStatus, Release
+from hsup.model import Command, DynoInput, DynoName, DynoSpec, ExitStatus, Release
 from hsup.supervision.dyno_spec import dyno_spec
 from hsup.testing.cancelling import CancelResult, Moment, cancel
 from hsup.testing.recorder import Recorder
@@ -84,6 +84,11 @@ class DriverSuite:
     def test_the_input_is_empty(self) -> None:
         """A dyno that reads its standard input gets the end of it at once."""
         assert self._output_of("cat; echo end") == (b"end\n", b"")
+
+    def test_an_open_input_does_not_end(self) -> None:
+        """A dyno with `input="open"` that reads it waits, as long as it runs."""
+        line = "read -t 0.5 line; [ $? -gt 128 ] && echo waited || echo ended"
+        assert self._output_of(line, reads="open") == (b"waited\n", b"")
 
     def test_config_vars_arrive_as_they_are(self) -> None:
         """Blanks, newlines, quotes and dollar signs are kept."""
@@ -400,15 +405,16 @@ class DriverSuite:
         if isinstance(driver, Closes):
             driver.close()
 
-    def _spec(self, *words: str) -> DynoSpec:
-        return dyno_spec(self.release(), DynoName("worker", 1), Command(words=words), port=5900)
+    def _spec(self, *words: str, reads: DynoInput = "empty") -> DynoSpec:
+        command = Command(words=words)
+        return dyno_spec(self.release(), DynoName("worker", 1), command, port=5900, input=reads)
 
     @asynccontextmanager
     async def _started(
-        self, driver: Driver, *words: str
+        self, driver: Driver, *words: str, reads: DynoInput = "empty"
     ) -> AsyncIterator[tuple[RunningDyno, Recorder]]:
         async with Recorder() as recorder:
-            dyno = await driver.start(self._spec(*words), recorder)
+            dyno = await driver.start(self._spec(*words, reads=reads), recorder)
             recorder.close_writing_ends()
             try:
                 yield dyno, recorder
@@ -428,11 +434,11 @@ class DriverSuite:
 
         asyncio.run(limited())
 
-    def _output_of(self, *words: str) -> tuple[bytes, bytes]:
+    def _output_of(self, *words: str, reads: DynoInput = "empty") -> tuple[bytes, bytes]:
         recorded = []
 
         async def check(driver: Driver) -> None:
-            async with self._started(driver, *words) as (dyno, recorder):
+            async with self._started(driver, *words, reads=reads) as (dyno, recorder):
                 await dyno.wait()
                 await dyno.destroy()
                 recorded.append(await recorder.all())

@@ -17,7 +17,8 @@ class MemoryDyno:
 
     `signals` are the signals that it received, `graces` the grace periods of the calls of
     `destroy`, in seconds. A fault is raised by the method of its name until it is set to None.
-    With `hangs_in_destroy`, `destroy` never returns.
+    With `hangs_in_destroy`, `destroy` never returns; with `leaves_processes`, it has to kill
+    something even though the dyno has ended.
     """
 
     address: Address | None = None
@@ -30,6 +31,7 @@ class MemoryDyno:
         self.signal_fault: Exception | None = None
         self.destroy_fault: Exception | None = None
         self.hangs_in_destroy = False
+        self.leaves_processes = False
         self._obeys = obeys
         self._stdout = os.dup(output.stdout)
         self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
@@ -73,7 +75,7 @@ class MemoryDyno:
         await asyncio.wait([self._ended], timeout=grace_seconds)
         was_running = not self.has_ended
         self.end(number=SIGKILL)
-        return was_running
+        return was_running or self.leaves_processes
 
 
 class MemoryDriver:

@@ -21,16 +21,21 @@ def test_a_bar_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     controller, terminal = pty.openpty()
     with open(terminal, "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
-        with bar("downloading slug.tgz", 100) as advance:
-            advance(40)
-            advance(60)
+        with bar("downloading slug.tgz", 100_000_000) as advance:
+            advance(40_000_000)
+            advance(60_000_000)
         stream.flush()
         drawn = b""
-        while b"100%" not in drawn and select.select([controller], [], [], PATIENCE_SECONDS)[0]:
+        while (
+            b"100 of 100 MB" not in drawn
+            and select.select([controller], [], [], PATIENCE_SECONDS)[0]
+        ):
             drawn += os.read(controller, 65536)  # the kernel hands it over piece by piece
     os.close(controller)
     assert b"downloading slug.tgz" in drawn
-    assert b"100%" in drawn
+    assert b"0.0 of 0.0 MB" not in drawn
+    assert b" of 100 MB, " in drawn
+    assert b" MB/s" in drawn
 
 
 def test_who_waits_is_told_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +49,19 @@ def test_who_waits_is_told_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
             assert work.text() == "pulling debian (1.2 MB)"
         assert work.text() is None
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_end_of_a_step_that_was_reported_is_told() -> None:
+    ends: list[str] = []
+    with waited_for(LongWork()) as work:
+        work.say_end = ends.append
+        with bar("downloading slug.tgz", 100_000_000) as advance:
+            advance(100_000_000)
+        assert ends == []
+        with bar("downloading slug.tgz", 100_000_000) as advance:
+            work.text()
+            advance(100_000_000)
+    assert ends == ["downloading slug.tgz: done, 100 MB in 0 s"]
 
 
 def test_nothing_is_drawn_beside_a_log(monkeypatch: pytest.MonkeyPatch) -> None:

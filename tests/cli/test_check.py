@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.cli.calling import call, failed
+from tests.cli.telling import SIZED
+from tests.conftest import Installer
 
 
 def test_check_prints_every_fault_with_its_place(directory: Path) -> None:
@@ -113,3 +116,50 @@ def test_files_are_named_as_seen_from_here(
     monkeypatch.chdir(directory / "backend")
     (directory / "Procfile.dev").write_text("nonsense\n")
     assert call("check", "../Procfile.dev").output.startswith("../Procfile.dev: fault: line 1")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-m", "wbe=2"), 'fault: v1 of shop has no process type "wbe"; choose from web, worker'),
+        (("-m", "web=2:standard-2x"), 'fault: driver "simple" does not limit dynos, so they have'),
+    ],
+    ids=str,
+)
+def test_what_start_would_refuse_is_a_fault(
+    directory: Path, words: tuple[str, ...], told: str
+) -> None:
+    ended = call("check", *words)
+    assert ended.exit_code == 1
+    assert f"Procfile: {told}" in ended.output
+    (directory / ".env").write_text("PORT=http\n")
+    assert 'fault: config var "PORT" must be a number' in call("check").output
+    assert call("check", "-p", "7000").exit_code == 0
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-d", "nodriver"), 'there is no driver "nodriver"'),
+        (("--bind", "a:b"), "both paths must be absolute"),
+        (("--grace", "inf"), "--grace must be a number of seconds"),
+        (("-m", "web"), '--formation: "web": the quantity is missing, as in web=2'),
+    ],
+    ids=str,
+)
+def test_options_that_start_would_refuse_are_refused(words: tuple[str, ...], told: str) -> None:
+    assert told in str(failed("check", *words))
+
+
+def test_a_size_that_the_driver_does_not_have_is_a_fault(
+    directory: Path, install: Installer
+) -> None:
+    install(
+        "hsup-driver-sized",
+        SIZED.replace("        pass", "        raise DynoStartError('no ' + name)", 1),
+    )
+    formation = {"formation": {"web": {"quantity": 1, "size": "huge"}}}
+    (directory / "app.json").write_text(json.dumps(formation))
+    assert "Procfile: fault: no huge" in call("check", "-d", "sized").output
+    assert call("check").exit_code == 0

@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 
 import hsup
-from tests.cli.calling import call
+from hsup.cli.usage import ELSEWHERE, no_such_command
+from hsup.plugins.catalogue import how_to_install
+from tests.cli.calling import call, failed
 from tests.conftest import Installer
 
-COMMANDS = ["run", "start", "build", "check", "doctor", "plugins"]
+COMMANDS = ["run", "start", "build", "check", "doctor", "init", "export", "plugins", "completion"]
 
 
 def test_the_version_is_told() -> None:
@@ -17,7 +19,7 @@ def test_help_lists_the_commands_and_examples() -> None:
     text = call("--help").output
     assert all(f"\n  {name} " in text for name in COMMANDS)
     assert "  Examples:\n    hsup start " in text
-    assert "_HSUP_COMPLETE=bash_source" in text
+    assert "hsup completion --install" in text
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -28,13 +30,50 @@ def test_the_help_of_every_command_has_examples(command: str, option: str) -> No
     assert "example" in ended.output.lower()
 
 
+@pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize(
-    "words", [["frob"], ["--frob"], ["start", "--frob"], ["run"], ["check", "a", "b"]], ids=str
+    ("words", "told"),
+    [
+        ("frob", 'there is no command "frob"; choose from build, check, '),
+        ("strat", 'there is no command "strat"; did you mean "start"?'),
+        ("ps", 'there is no command "ps"; hsup start reports every change of a dyno in its output'),
+        ("up", 'there is no command "up"; hsup start starts the dynos of an application'),
+        ("config:set A=1", 'there is no command "config:set"; config vars are in .env'),
+        ("--frob", "there is no option --frob; see hsup --help"),
+        ("start --frob", "there is no option --frob; see hsup start --help"),
+        ("start --grcae 3", "there is no option --grcae; did you mean --grace?"),
+        ("start --no-vrebose", "there is no option --no-vrebose; did you mean --no-verbose?"),
+        ("start -z", "there is no option -z; see hsup start --help"),
+        ("start --grace", "option --grace needs a value; see hsup start --help"),
+        ("start --oneshot=1", "option --oneshot takes no value; see hsup start --help"),
+        ("run", "COMMAND is missing; see hsup run --help"),
+        ("check a b", 'unexpected argument "b"; see hsup check --help'),
+        ("check \x1b", "cannot check "),
+        ("\x1b[31m", 'there is no command "\\x1b[31m"'),
+    ],
+    ids=lambda value: ascii(value[:20]),
 )
-def test_bad_usage_ends_with_2(words: list[str]) -> None:
-    ended = call(*words)
-    assert ended.exit_code == 2
-    assert "Usage: hsup" in ended.output
+def test_bad_usage_is_told_in_words_that_lead_on(words: str, told: str) -> None:
+    error = failed(*words.split(" "))
+    assert error.exit_code == 2
+    assert told in str(error)
+
+
+@pytest.mark.parametrize(
+    ("word", "package"),
+    [("releases", "hsup-source-heroku"), ("stacks", "hsup-driver-libcontainer")],
+)
+def test_a_command_whose_package_is_missing_names_it(word: str, package: str) -> None:
+    told = str(no_such_command(word, ["start"]))
+    assert told == f'the command "{word}" is not installed; {how_to_install(package)}'
+
+
+def test_no_word_of_another_tool_is_a_command_of_hsup() -> None:
+    assert not ELSEWHERE.keys() & {*COMMANDS, "releases", "stacks"}
+
+
+def test_without_a_command_the_help_is_printed() -> None:
+    assert "Usage: hsup [OPTIONS] COMMAND" in call().output
 
 
 @pytest.mark.usefixtures("directory")

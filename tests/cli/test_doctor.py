@@ -37,7 +37,11 @@ def test_a_driver_that_examines_nothing_says_so() -> None:
     ("name", "text", "remedy"),
     [
         ("broken", 'CHOOSY is "x"', "write a number"),
-        ("incomplete", "No module named 'no_such_library'", "pip install --force-reinstall"),
+        (
+            "incomplete",
+            "No module named 'no_such_library'",
+            "reinstall hsup-driver-choosy where hsup is",
+        ),
     ],
 )
 def test_a_driver_that_cannot_be_made_is_a_finding(

@@ -1,74 +1,97 @@
-"""Process 1 passes on what its child is to have, and ends as that does.
-
-What the kernel does for process 1 alone is shown by ftest/test_init.py.
-"""
-
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import stat
+from pathlib import Path
 
 import pytest
 
-TIMEOUT_SECONDS = 60
-
-#: Forks, and has the child do something; a child of nobody is its own, as it is process 1's.
-PROGRAM = """
-import ctypes, os, signal, subprocess, sys, time
-ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-from hsup.cli.init import fork_below
-fork_below()
-{child}
-"""
+from tests.cli.calling import call, failed
 
 
-@contextmanager
-def running(child: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", PROGRAM.format(child=child)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+@pytest.fixture
+def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a directory with an application, but no Procfile, the current one."""
+    directory = tmp_path / "My Shop"
+    directory.mkdir()
+    (directory / "package.json").write_text('{"scripts": {"start": "x", "worker": "y"}}')
+    monkeypatch.chdir(directory)
+    return directory
 
 
-@pytest.mark.parametrize(
-    ("child", "status"),
-    [("sys.exit(7)", 7), ("pass", 0), ("os.kill(os.getpid(), signal.SIGKILL)", 137)],
-)
-def test_it_ends_as_its_child_does(child: str, status: int) -> None:
-    with running(child) as process:
-        assert process.wait(TIMEOUT_SECONDS) == status
+def test_the_files_are_shown_and_written(application: Path) -> None:
+    ended = call("init", "--yes")
+    assert ended.exit_code == 0, ended.exception
+    assert (application / "Procfile").read_text() == "web: npm start\nworker: npm run worker\n"
+    content = json.loads((application / "app.json").read_text())
+    formation = {"web": {"quantity": 1}, "worker": {"quantity": 1}}
+    assert content == {"name": "my-shop", "formation": formation}
+    assert not (application / ".env").exists()
+    assert ended.output.startswith(
+        f"guessed from {application}/package.json:\n"
+        "\n--- Procfile\nweb: npm start\nworker: npm run worker\n"
+    )
+    assert ended.output.endswith("wrote Procfile, app.json; hsup start starts the application\n")
+    assert call("check").output == "Procfile: ok\n"
 
 
-def test_signals_are_passed_on() -> None:
-    child = """
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
-print("ready", flush=True)
-time.sleep(600)
-"""
-    with running(child) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(TIMEOUT_SECONDS) == 5
+def test_what_is_there_is_left_as_it_is(application: Path) -> None:
+    (application / "Procfile").write_text("web: mine\n")
+    (application / ".env").write_text("A=1\n")
+    assert call("init", "--yes").exit_code == 0
+    assert (application / "Procfile").read_text() == "web: mine\n"
+    assert (application / ".env").read_text() == "A=1\n"
+    assert (application / "app.json").exists()
+    assert "there is nothing to write" in call("init").output
 
 
-def test_what_nobody_else_waits_for_is_waited_for() -> None:
-    child = """
-orphan = subprocess.run(["sh", "-c", "sleep 0.01 >&2 & echo $!"], stdout=subprocess.PIPE, text=True)
-while os.path.exists(f"/proc/{int(orphan.stdout)}"):
-    time.sleep(0.001)
-print("gone")
-"""
-    with running(child) as process:
-        assert process.communicate(timeout=TIMEOUT_SECONDS)[0] == "gone\n"
-        assert process.wait(TIMEOUT_SECONDS) == 0
+def test_an_example_of_config_vars_is_copied(application: Path) -> None:
+    (application / ".env.example").write_text("# the key\nKEY=\n")
+    call("init", "--yes")
+    assert (application / ".env").read_text() == "# the key\nKEY=\n"
+    assert stat.S_IMODE((application / ".env").stat().st_mode) == 0o600
 
 
-def test_the_child_has_the_signals_that_were_blocked_before() -> None:
-    with running("print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))") as process:
-        assert process.communicate(timeout=TIMEOUT_SECONDS)[0] == "set()\n"
+def test_variables_of_compose_are_config_vars(application: Path) -> None:
+    (application / "compose.yaml").write_text(
+        "services:\n  db: {image: postgres}\n"
+        '  app: {command: x, environment: {A: "it\'s $1", B: plain}}\n'
+    )
+    ended = call("init", "--yes")
+    assert (application / ".env").read_text() == "A='it'\"'\"'s $1'\nB=plain\n"
+    assert 'service "db" has no command (image postgres); start it separately' in ended.output
+    assert call("check").output == "Procfile: ok\n"
+
+
+def test_without_a_terminal_nothing_is_written_unless_that_is_said(application: Path) -> None:
+    told = "nothing was written: without a terminal, nobody can be asked; use --yes"
+    assert str(failed("init")) == told
+    assert not (application / "Procfile").exists()
+
+
+def test_what_cannot_be_guessed_is_told(application: Path) -> None:
+    (application / "package.json").write_text("{}")
+    assert "package.json does not say how it is started" in str(failed("init"))
+    (application / "package.json").unlink()
+    told = str(failed("init"))
+    assert f"cannot guess how the application in {application} is started: no known file" in told
+
+
+def test_a_file_that_cannot_be_written_is_told(application: Path) -> None:
+    (application / "Procfile").symlink_to("gone")
+    told = str(failed("init", "--yes"))
+    assert told == f"cannot write {application}/Procfile: File exists"
+
+
+def test_another_directory_may_be_named(application: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "go.mod").touch()
+    assert call("init", "--yes", "--root", "../other").exit_code == 0
+    assert (tmp_path / "other" / "Procfile").read_text() == "web: go run .\n"
+    assert not (application / "Procfile").exists()
+
+
+def test_what_cannot_be_encoded_is_told(application: Path) -> None:
+    (application / "package.json").write_text('{"main": "\\ud800"}')
+    assert f"cannot write {application}/Procfile: " in str(failed("init", "--yes"))
+    assert not (application / "Procfile").exists()

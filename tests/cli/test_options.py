@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hsup.cli.commands import hsup as command_line
-from hsup.cli.options import VARIABLES, Options
+from hsup.cli.defaults import VARIABLES
+from hsup.cli.options import Options
 from hsup.errors import UsageError
 from hsup.model import Bind
 from tests.cli.calling import call, failed

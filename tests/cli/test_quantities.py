@@ -10,22 +10,22 @@ from hsup.errors import UsageError
     ("words", "types"),
     [
         ([], {}),
-        (["web"], {"web": (1, None)}),
+        (["web"], {"web": (None, None)}),
         (["web=0"], {"web": (0, None)}),
         (["web=2"], {"web": (2, None)}),
         (["web=2:standard-2x"], {"web": (2, "standard-2x")}),
         (["web=2:a:b"], {"web": (2, "a:b")}),
-        (["web:eco"], {"web:eco": (1, None)}),
+        (["web:eco"], {"web:eco": (None, None)}),
         (["web=007"], {"web": (7, None)}),
         (["web=000"], {"web": (0, None)}),
         (["web=10000"], {"web": (10_000, None)}),
         (["web=" + "0" * 5000 + "1"], {"web": (1, None)}),
-        (["web=2", "worker"], {"web": (2, None), "worker": (1, None)}),
+        (["web=2", "worker"], {"web": (2, None), "worker": (None, None)}),
     ],
     ids=lambda value: str(value)[:40],
 )
 def test_a_type_has_one_dyno_or_a_quantity_which_may_have_a_size(
-    words: list[str], types: dict[str, tuple[int, str | None]]
+    words: list[str], types: dict[str, tuple[int | None, str | None]]
 ) -> None:
     assert parse_types(words) == types
 

@@ -5,6 +5,10 @@ import pytest
 
 from hsup.cli.commands import hsup as command_line
 from tests.cli.calling import call
+from tests.cli.telling import SIZED
+from tests.conftest import Installer
+
+CONTAINERS = "Options of every command, for drivers with containers"
 
 
 @pytest.mark.parametrize("command", ["run", "start", "build", "check", "doctor"])
@@ -50,3 +54,46 @@ def test_the_one_after_the_command_wins_and_a_variable_loses(
         assert 'hsup: built v1 of shop for driver "simple"' in ended.output
     else:
         assert f'"{driver}"' in str(ended.exception)
+
+
+def titles(text: str) -> list[str]:
+    return [line.rstrip(":") for line in text.splitlines() if line[:1].isalpha()]
+
+
+@pytest.mark.usefixtures("directory")
+def test_help_has_the_options_of_the_command_first() -> None:
+    assert titles(call("start", "--help").output)[1:] == [
+        "Options",
+        "Options of every command, before or after its name",
+    ]
+    text = call("--help").output
+    assert titles(text)[1:] == [
+        "Options",
+        "Commands",
+        "Options of every command, before or after its name",
+    ]
+    assert text.index("--version") < text.index("\n  start ") < text.index("--driver")
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("words", "variable", "is_shown"),
+    [
+        ("start --help", None, False),
+        ("start --help", "simple", False),
+        ("start --help", "sized", True),
+        ("-d sized start --help", None, True),
+        ("start -d sized --help", None, True),
+        ("start --driver=sized --help", "simple", True),
+        ("start --dynodriver simple --help", "sized", False),
+        ("start -d unknown --help", None, True),
+        ("start -d", None, None),
+    ],
+)
+def test_help_has_what_only_containers_can_do_with_a_driver_that_has_them(
+    install: Installer, words: str, variable: str | None, *, is_shown: bool | None
+) -> None:
+    install("hsup-driver-sized", SIZED)
+    text = call(*words.split(), HSUP_DRIVER=variable).output
+    assert (titles(text)[-1:] == [CONTAINERS]) is bool(is_shown)
+    assert ("--bind HOST" in text) is bool(is_shown)

@@ -14,6 +14,7 @@ import pytest
 from hsup.cli.signals import SignalHandlers
 from hsup.errors import DriverError
 from hsup.plugins.calls import Calls, PluginPart
+from hsup.terminal import REPEAT_SECONDS
 
 CHILD = """
 import asyncio, fcntl, signal, termios
@@ -95,17 +96,17 @@ async def test_a_third_signal_that_stops_ends_hsup(number: signal.Signals) -> No
     for expected in ("stop", "stop", "leave"):
         os.kill(os.getpid(), number)
         assert await made.next() == (expected, number)
-        made.now += 0.2
+        made.now += REPEAT_SECONDS
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_what_comes_twice_within_two_tenths_of_a_second_is_one_signal(
+async def test_what_comes_twice_at_once_is_one_signal(
     number: signal.Signals,
 ) -> None:
     made = Made()
     os.kill(os.getpid(), number)
     assert await made.next() == ("stop", number)
-    made.now += 0.19
+    made.now += REPEAT_SECONDS - 0.01
     os.kill(os.getpid(), number)
     os.kill(os.getpid(), signal.SIGUSR1)
     assert await made.next() == "dump"

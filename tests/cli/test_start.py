@@ -31,7 +31,7 @@ def test_what_it_does_not_understand_is_bad_usage(words: list[str], text: str) -
         ("start-number", "two", "a whole number, 1 or more"),
         ("grace", "-1", "a number of seconds, 0 or more"),
         ("grace", "soon", "a number of seconds, 0 or more"),
-        ("log-format", "xml", '"heroku", "plain", "json" or "raw"'),
+        ("log-format", "xml", '"screen", "heroku", "plain", "json" or "raw"'),
         ("quantities", "all", '"one" or "release"'),
     ],
 )

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from hsup.cli.commands import COMMANDS, hsup
-from hsup.cli.options import VARIABLES
+from hsup.cli.defaults import VARIABLES
 from tests.documents.pages import PAGES, blocks, generated, name_of
 
 CALL = re.compile(r"^(?:ExecStart=\S*/)?hsup (.+)$", re.MULTILINE)

@@ -27,9 +27,12 @@ FILE = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|md|toml|yml|yaml|c)")
 OWN_FILE = re.compile(r"(?<![\w/.-])(?:bench|docs|examples|ftest|tests)/[\w./-]+\.(?:py|md|c)\b")
 #: Files of users, of other programs, and of the plugin that a page makes.
 ELSEWHERE = {
+    "compose.yaml",
+    "hsup.toml",
     "hsup_driver_nice/__init__.py",
     "hsup_driver_nice/driver.py",
     "hsup_driver_nice/hooks.py",
+    "manage.py",
     "manifest.yml",
     "test_nice_driver.py",
 }

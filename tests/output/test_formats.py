@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.api import LogEvent
-from hsup.cli.options import LOG_FORMATS
+from hsup.cli.defaults import LOG_FORMATS
 from hsup.output.formats import Formatter, formatter
 from hsup.testing import make_batch
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -29,6 +30,7 @@ from hsup.output.logs import (
     Unfinished,
 )
 from hsup.output.printer import Printer
+from hsup.terminal import WindowSize
 from hsup.testing import MemorySink
 
 PIECES = st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([b"\n", b"\r\n", b"ab\ncd"])))
@@ -150,6 +152,59 @@ async def test_what_a_dyno_writes_arrives_by_stream(
     assert sink.written(stream="stdout") == b"out\n"
     assert sink.written(stream="stderr") == b"err\n"
     assert {(one.source, one.dyno) for one in sink.batches} == {("app", "web.1")}
+
+
+async def test_a_dyno_may_write_to_a_terminal_of_a_size(
+    router: LogRouter, sink: MemorySink
+) -> None:
+    web = DynoOutput(WEB, router, WindowSize(rows=24, columns=58))
+    for descriptor in (web.stdout, web.stderr):
+        assert os.isatty(descriptor)
+        assert os.get_terminal_size(descriptor) == (58, 24)
+    os.write(web.stdout, b"out\n")
+    os.write(web.stderr, b"a\tb\r\n\xff")
+    web.close_writing_ends()
+    web.finish()
+    assert sink.written(stream="stdout") == b"out\na\tb\r\n\xff"
+    assert sink.written(stream="stderr") == b""
+
+
+async def test_a_terminal_that_cannot_be_had_leaves_nothing_open(
+    router: LogRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> int:
+        raise OSError(errno.EMFILE, "too many")
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "dup", fail)
+    with pytest.raises(OSError, match="too many"):
+        DynoOutput(WEB, router, WindowSize(rows=24, columns=80))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_sink_may_show_a_line_before_it_ends(
+    sink: MemorySink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[bytes] = []
+    has_shown = asyncio.Event()
+
+    def show(_: MemorySink, batch: LogBatch) -> None:
+        shown.append(batch.lines)
+        has_shown.set()
+
+    monkeypatch.setattr(MemorySink, "show", show, raising=False)
+    web = DynoOutput(WEB, LogRouter([sink]))
+    os.write(web.stdout, b"whole\nContinue? ")
+    await has_shown.wait()
+    assert shown == [b"Continue? "]
+    assert sink.written() == b"whole\n"
+    os.write(web.stdout, b"yes\n")
+    await sink.until(lambda one: len(one.batches) == 2)
+    await asyncio.sleep(0.15)
+    web.close_writing_ends()
+    web.finish()
+    assert shown == [b"Continue? "]
+    assert sink.written() == b"whole\nContinue? yes\n"
 
 
 async def test_a_batch_has_the_time_when_it_was_read(

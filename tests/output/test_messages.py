@@ -99,7 +99,10 @@ def test_a_timeout_tells_how_long_was_waited() -> None:
 
 
 def events(event: Event) -> list[LogEvent]:
-    return [line.event for line in narrate(event)[1]]
+    """Return the events of the lines, each of which has the value that it tells."""
+    told = [line.event for line in narrate(event)[1]]
+    assert all(one.of is event for one in told)
+    return [one._replace(of=None) for one in told]
 
 
 def test_programs_are_told_the_state_that_people_are() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from hsup.errors import PluginError
@@ -17,7 +19,9 @@ from hsup.plugins.catalogue import REMEDIES, missing, source_asked_for
 def test_what_another_package_has_is_named_with_it(kind: str, name: str, package: str) -> None:
     error = missing(kind, name, ())
     assert isinstance(error, PluginError)
-    assert str(error) == f'no {kind} "{name}" is installed; pip install {package}'
+    wheel = f"dist/{package.replace('-', '_')}*.whl"
+    remedy = f"in a clone of hsup: make wheels && {sys.prefix}/bin/pip install {wheel}"
+    assert str(error) == f'no {kind} "{name}" is installed; {remedy}'
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ async def test_a_release_whose_dynos_cannot_be_adopted_takes_no_port_of_a_later_
     told: EventRecorder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5000)
+    monkeypatch.setattr("hsup.supervision.ports.HIGHEST_PORT", 5000)
     failures = [DriverError("no engine")]
 
     class FailingOnce(AdoptingDriver):

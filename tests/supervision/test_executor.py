@@ -595,3 +595,38 @@ async def test_a_reader_that_comes_back_does_not_shorten_the_back_off(
     assert driver.attempts == 2
     executor.stop()
     await running
+
+
+async def test_of_a_command_that_went_into_the_background_that_is_said_once(
+    execute: Execute, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    executor, running = execute()
+    for nth in (1, 2):
+        dyno = await driver.dyno("web.1", nth=nth)
+        dyno.leaves_processes = True
+        dyno.end(0)
+    await driver.dyno("web.1", nth=3)
+    executor.stop()
+    await running
+    assert len([line for line in sink.said("web.1") if "moved to the background" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "one_off", "is_said"), [(0, False, True), (3, False, False), (0, True, False)]
+)
+async def test_a_command_that_ends_at_once_without_an_error_is_worth_a_notice(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+    *,
+    code: int,
+    one_off: bool,
+    is_said: bool,
+) -> None:
+    executor, running = execute(policy=NEVER, one_off=one_off)
+    (await driver.dyno("web.1")).end(code)
+    await told.state("web.1", "complete" if one_off else "crashed")
+    executor.stop()
+    await running
+    assert any("ended within a second" in line for line in sink.said("web.1")) is is_said

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from hsup.errors import DynoStartError
+from hsup.errors import DynoStartError, UsageError
 from hsup.events import ReleaseReceived
 from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource
 from tests.supervision.supervised import Supervise, end, received
@@ -158,3 +158,100 @@ async def test_hsup_that_stays_waits_when_nothing_is_left_to_run(
     source.release(version=2, web=1)
     await told.state("web.1", "up")
     assert await end(supervisor, running) == 0
+
+
+async def test_all_dynos_end_when_one_does_and_hsup_has_its_status(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    source.release(web=1, worker=1)
+    _, running = supervise(aborts_on_exit=True)
+    web, worker = await driver.dyno("web.1"), await driver.dyno("worker.1")
+    web.end(3)
+    assert await running == 3
+    assert worker.signals == [signal.SIGTERM]
+    assert "Stopping all dynos: web.1 exited with status 3" in sink.said()
+
+
+async def test_a_dyno_that_ends_without_an_error_ends_all_others_too(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    source.release(web=1, worker=1)
+    _, running = supervise(aborts_on_exit=True)
+    await driver.dyno("worker.1")
+    (await driver.dyno("web.1")).end(0)
+    assert await running == 0
+
+
+async def test_a_dyno_that_cannot_be_started_ends_all_others_too(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    source.release(web=1)
+    driver.failures.append(DynoStartError("no"))
+    _, running = supervise(aborts_on_exit=True)
+    assert await running == 255
+    assert "Stopping all dynos: web.1 could not be started" in sink.said()
+
+
+async def test_the_status_may_be_that_of_another_type_than_ended_first(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    source.release(web=1, worker=1)
+    _, running = supervise(aborts_on_exit=True, status_from="worker")
+    await driver.dyno("worker.1")
+    (await driver.dyno("web.1")).end(3)
+    assert await running == 128 + signal.SIGTERM
+
+
+async def test_a_signal_is_told_by_the_status_whatever_dynos_end_with(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
+    source.release(web=1)
+    supervisor, running = supervise(aborts_on_exit=True)
+    await told.state("web.1", "up")
+    assert await end(supervisor, running) == 0
+
+
+@pytest.mark.parametrize("name", ["worker", "wroker"])
+async def test_a_type_whose_status_is_asked_for_must_be_started(
+    supervise: Supervise, source: MemorySource, name: str
+) -> None:
+    source.release(web=1, worker=0)
+    _, running = supervise(aborts_on_exit=True, status_from=name)
+    told = f'no dyno of process type "{name}" is started; choose from web'
+    with pytest.raises(UsageError, match=told):
+        await running
+
+
+async def test_a_new_release_is_no_end(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    source.release(version=1, web=1)
+    _, running = supervise(aborts_on_exit=True)
+    await driver.dyno("web.1")
+    source.release(version=2, web=1, config={"A": "B"})
+    (await driver.dyno("web.1", nth=2)).end(4)
+    assert await running == 4
+
+
+async def test_dynos_that_a_release_has_taken_away_are_no_end(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
+    source.release(version=1, web=2, worker=1)
+    _, running = supervise(aborts_on_exit=True)
+    worker = await driver.dyno("worker.1")
+    await told.state("web.2", "up")
+    source.release(version=2, web=1, worker=1)
+    await told.state("web.2", "stopped")
+    worker.end(1)
+    assert await running == 1
+
+
+async def test_a_type_that_could_not_start_before_the_end_has_no_success(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    source.release(worker=1, test=1)
+    driver.failures.append(DynoStartError("no"))
+    driver.may_start.clear()
+    _, running = supervise(aborts_on_exit=True, status_from="test")
+    driver.may_start.set()
+    assert await running != 0

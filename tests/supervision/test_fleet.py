@@ -26,14 +26,22 @@ MakeSpecs = Callable[..., dict[DynoName, DynoSpec]]
 
 
 @pytest.fixture
-def make_fleet(surround: Callable[..., ExecutorContext], gone: list[str]) -> Callable[..., Fleet]:
-    """Return a maker of fleets that note whoever is gone."""
+def ends() -> list[tuple[str, int]]:
+    return []
+
+
+@pytest.fixture
+def make_fleet(
+    surround: Callable[..., ExecutorContext], gone: list[str], ends: list[tuple[str, int]]
+) -> Callable[..., Fleet]:
+    """Return a maker of fleets that note whoever is gone, and whoever ended by itself."""
 
     def make(*, one_shot: bool = False, **surroundings: Any) -> Fleet:
         return Fleet(
             surround(**surroundings),
             one_shot=one_shot,
             on_gone=lambda name: gone.append(str(name)),
+            on_end=lambda name, status: ends.append((str(name), status.status)),
         )
 
     return make

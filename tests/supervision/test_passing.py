@@ -21,11 +21,25 @@ def test_all_but_hsups_own_are_passed_on_where_the_release_was_read() -> None:
     assert passing.variables(ELSEWHERE) == passing.variables(Release("shop", 1)) == {}
 
 
-def test_python_does_not_buffer_there_unless_the_caller_wants_it_to() -> None:
-    assert Passing(in_place=True, relayed=True).variables(HERE) == {"PYTHONUNBUFFERED": "1"}
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("release", [HERE, ELSEWHERE], ids=["here", "elsewhere"])
+def test_where_hsup_passes_output_on_python_does_not_buffer_it(
+    release: Release, *, in_place: bool
+) -> None:
+    relayed = Passing(in_place=in_place, relayed=True)
+    assert relayed.variables(release) == {"PYTHONUNBUFFERED": "1"}
+    assert Passing(in_place=in_place).variables(release) == {}
+
+
+def test_python_buffers_where_the_caller_wants_it_to() -> None:
     theirs = {"PYTHONUNBUFFERED": ""}
     assert Passing(environ=theirs, in_place=True, relayed=True).variables(HERE) == theirs
-    assert Passing(in_place=True).variables(HERE) == {}
+
+
+def test_colours_are_as_the_caller_wants_them() -> None:
+    theirs = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"}
+    passed = Passing(environ={**theirs, **THEIRS}, relayed=True).variables(ELSEWHERE)
+    assert passed == {"PYTHONUNBUFFERED": "1", **theirs}
 
 
 @pytest.mark.parametrize(

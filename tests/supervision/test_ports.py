@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.errors import DriverError
+from hsup.errors import DriverError, InvalidRelease
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import DynoName
-from hsup.supervision.ports import Ports
-from hsup.testing import EventRecorder, MemoryDriver, MemorySource
+from hsup.supervision.ports import Ports, base_of
+from hsup.testing import EventRecorder, MemoryDriver, MemorySource, make_release
 from tests.supervision.supervised import Supervise, end
 
 DYNO_NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 250))
@@ -28,6 +28,58 @@ LEASES = st.lists(st.tuples(st.booleans(), DYNO_NAMES), max_size=60)
 )
 def test_a_port_is_known_beforehand(name: DynoName, port: int) -> None:
     assert Ports(["web", "worker", "clock"]).lease(name) == port
+
+
+@pytest.mark.parametrize(
+    ("config", "base"), [({}, 5000), ({"PORT": ""}, 5000), ({"PORT": "8080"}, 8080)], ids=str
+)
+def test_the_base_is_the_port_of_the_release_or_5000(config: dict[str, str], base: int) -> None:
+    assert base_of(make_release(config=config, web=1)) == base
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1", " 80"])
+def test_a_port_of_the_release_that_is_none_is_refused_by_name(port: str) -> None:
+    with pytest.raises(InvalidRelease) as caught:
+        base_of(make_release(config={"PORT": port}, web=1))
+    text = f'config var "PORT" must be a number from 1 to 65535, got "{port}"'
+    assert str(caught.value) == f"v1 of shop: {text}"
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"), [(5100, [5100, 5101, 5200]), (5001, [5001, 5002, 5101])]
+)
+def test_dynos_get_other_ports_when_the_base_has_changed(base: int, expected: list[int]) -> None:
+    """However much the old and the new ports overlap."""
+    ports = Ports(["web", "worker"])
+    names = (DynoName("web", 1), DynoName("web", 2), DynoName("worker", 1))
+    assert [*map(ports.lease, names)] == [5000, 5001, 5100]
+    ports.count_from(base)
+    assert [*map(ports.lease, names)] == expected
+
+
+def test_what_is_only_asked_for_is_not_leased() -> None:
+    ports = Ports(["web"])
+    with ports.for_now():
+        ports.count_from(7000)
+        assert ports.lease(DynoName("web", 1)) == 7000
+    assert ports.lease(DynoName("web", 1)) == 5000
+
+
+def test_what_fails_takes_and_changes_nothing() -> None:
+    ports = Ports(["web"])
+    web = DynoName("web", 1)
+    ports.lease(web)
+
+    def fail() -> None:
+        with ports.all_or_none():
+            ports.count_from(7000)
+            ports.lease(web)
+            ports.lease(DynoName("web", 2))
+            raise DriverError("no")
+
+    with pytest.raises(DriverError):
+        fail()
+    assert (ports.base, ports.lease(web), ports.lease(DynoName("web", 2))) == (5000, 5000, 5001)
 
 
 def test_a_dyno_keeps_its_port() -> None:
@@ -90,7 +142,8 @@ def test_when_no_port_is_left_it_is_said() -> None:
     ports = Ports(["web"])
     for number in range(1, 65535 - 5000 + 2):
         ports.lease(DynoName("web", number))
-    told = r"^no port is left for web\.70000: dynos use every port from 5000 up; start fewer dynos$"
+    told = r"^no port is left for web\.70000: dynos use every port from 5000 up; "
+    told += r"start fewer dynos, or choose a lower base with -p$"
     with pytest.raises(DriverError, match=told):
         ports.lease(DynoName("web", 70_000))
 
@@ -111,7 +164,7 @@ async def test_a_port_that_was_given_back_is_given_again(
 async def test_a_release_with_too_many_dynos_takes_no_port_of_a_later_one(
     supervise: Supervise, source: MemorySource, told: EventRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5001)
+    monkeypatch.setattr("hsup.supervision.ports.HIGHEST_PORT", 5001)
     source.release(version=1, web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hsup.api import Fetched
-from hsup.errors import DriverError, UsageError
-from hsup.model import RELEASE_TYPE, Bind, Command, DynoName
+from hsup.errors import DriverError, InvalidRelease, UsageError
+from hsup.model import RELEASE_TYPE, Bind, Command, DynoName, Release
+from hsup.supervision import port_conflicts
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
-from hsup.supervision.ports import Ports
+from hsup.supervision.ports import AUTO, Base, Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.testing import MemoryDriver, MemorySink, MemorySource, make_release
 from tests.supervision.supervised import Supervise, end
@@ -45,7 +48,7 @@ def test_every_dyno_has_the_command_of_its_type_and_a_port_of_its_own(
 ) -> None:
     release = make_release(web=2, worker=1, clock=0, release=1)
     maker = make()
-    maker.check_types(release, is_first=True)
+    maker.check(release, is_first=True)
     specs = maker.specs(release)
     assert [(str(name), str(one.command), one.port) for name, one in specs.items()] == [
         ("web.1", "serve web", 5000),
@@ -61,29 +64,91 @@ def test_the_release_phase_takes_no_ports_from_the_types_after_it(
 ) -> None:
     release = make_release(release=1, web=1)
     maker = make()
-    maker.check_types(release, is_first=True)
+    maker.check(release, is_first=True)
     assert maker.specs(release)[DynoName("web", 1)].port == 5000
 
 
 def test_a_dyno_keeps_its_port_from_one_release_to_the_next(make: Callable[..., SpecMaker]) -> None:
     maker, name = make(), DynoName("web", 1)
     for release in (make_release(web=1), make_release(admin=1, web=1)):
-        maker.check_types(release, is_first=False)
+        maker.check(release, is_first=False)
         assert maker.specs(release)[name].port == 5000
 
 
-@pytest.mark.parametrize(
-    ("quantity", "ports_of_dynos"), [(1, [None]), (2, [5000, 5001])], ids=["one", "several"]
-)
-def test_a_port_of_the_release_is_that_of_its_only_dyno(
-    make: Callable[..., SpecMaker],
-    said: list[str],
-    quantity: int,
-    ports_of_dynos: list[int | None],
+@pytest.mark.parametrize(("asked", "base"), [(None, 8080), (7000, 7000), (AUTO, 8080)], ids=str)
+def test_ports_count_from_what_the_user_asked_for_or_the_port_of_the_release(
+    make: Callable[..., SpecMaker], said: list[str], asked: Base | None, base: int
 ) -> None:
-    specs = make().specs(make_release(config={"PORT": "8080"}, web=quantity))
-    assert [one.port for one in specs.values()] == ports_of_dynos
-    assert len([line for line in said if "PORT" in line]) == (quantity > 1)
+    release = make_release(config={"PORT": "8080"}, web=2, worker=1)
+    maker = make(port=asked)
+    maker.check(release, is_first=True)
+    ports_of_dynos = [one.port for one in maker.specs(release).values()]
+    assert ports_of_dynos == [base, base + 1, base + 100]
+    assert said == []
+
+
+def test_a_port_of_the_release_that_is_none_matters_only_where_it_is_used(
+    make: Callable[..., SpecMaker],
+) -> None:
+    release = make_release(config={"PORT": "http"}, web=1)
+    with pytest.raises(InvalidRelease, match='must be a number from 1 to 65535, got "http"'):
+        make().check(release, is_first=True)
+    make(port=7000).check(release, is_first=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ScaleRequest(),
+            ["Notice: the release asks for web=3; start as many with --quantities release"],
+        ),
+        (AS_RELEASED, []),
+        (ScaleRequest(quantities={"web": 1}), []),
+    ],
+    ids=["one of each", "as released", "typed"],
+)
+def test_where_fewer_dynos_are_started_than_the_release_asks_for_it_is_said(
+    make: Callable[..., SpecMaker], said: list[str], asked: ScaleRequest, told: list[str]
+) -> None:
+    make(asked).tell_of_quantities(make_release(web=3, worker=1, clock=0, release=1))
+    assert said == told
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Return the ports that other programs have."""
+    ports: set[int] = set()
+
+    def probe(port: int) -> int | None:
+        return errno.EADDRINUSE if port in ports else None
+
+    monkeypatch.setattr(port_conflicts, "probe", probe)
+    return ports
+
+
+def test_where_ports_are_shared_the_user_is_told_of_those_that_others_have(
+    make: Callable[..., SpecMaker], taken: set[int]
+) -> None:
+    release = make_release(web=2)
+    taken.add(5001)
+    maker = make(shares_ports=True)
+    specs = maker.specs(release)
+    assert maker.port_warning(specs, held=()) == (
+        "port 5001 of web.2 is taken by another program; choose free ports with -p 5500, or -p auto"
+    )
+    assert maker.port_warning(specs, held={5001}) is None
+    assert make().port_warning(specs, held=()) is None
+
+
+def test_a_free_base_is_chosen_once(make: Callable[..., SpecMaker], taken: set[int]) -> None:
+    taken.update({5001, 5500})
+    maker = make(shares_ports=True, port=AUTO)
+    first = maker.specs(make_release(web=2))
+    assert [one.port for one in first.values()] == [6500, 6501]
+    taken.add(6500)  # by the dyno
+    second = maker.specs(make_release(web=2, config={"PORT": "3000"}))
+    assert [one.port for one in second.values()] == [6500, 6501]
 
 
 def test_dynos_see_binds_and_metadata_where_the_user_asked_for_them(
@@ -115,6 +180,15 @@ def test_the_release_phase_has_the_port_of_the_release(make: Callable[..., SpecM
     assert spec.port is None
 
 
+def test_the_port_of_the_release_phase_counts_from_what_the_user_asked_for(
+    make: Callable[..., SpecMaker],
+) -> None:
+    spec = make(port=7000).release_phase(make_release(config={"PORT": "x"}, web=1, release=0))
+    assert spec is not None
+    assert spec.port is not None
+    assert spec.port >= 7000
+
+
 def test_without_a_release_type_there_is_no_release_phase(make: Callable[..., SpecMaker]) -> None:
     assert make().release_phase(make_release(web=1)) is None
 
@@ -122,7 +196,7 @@ def test_without_a_release_type_there_is_no_release_phase(make: Callable[..., Sp
 def test_more_dynos_than_ports_are_an_error_that_takes_no_port(
     monkeypatch: pytest.MonkeyPatch, said: list[str]
 ) -> None:
-    monkeypatch.setattr("hsup.supervision.ports._HIGHEST_PORT", 5001)
+    monkeypatch.setattr("hsup.supervision.ports.HIGHEST_PORT", 5001)
     ports = Ports()
     plan = SupervisorOptions(source_name="s", driver_name="d", asked=AS_RELEASED)
     with pytest.raises(DriverError):
@@ -135,7 +209,7 @@ def test_a_type_that_is_asked_for_must_be_in_the_first_release(
 ) -> None:
     maker = make(ScaleRequest(quantities={"web": 1, "wroker": 1}))
     with pytest.raises(UsageError, match='"wroker"'):
-        maker.check_types(make_release(web=1, worker=1), is_first=True)
+        maker.check(make_release(web=1, worker=1), is_first=True)
     assert said == []
 
 
@@ -143,13 +217,21 @@ def test_a_type_that_a_later_release_lacks_is_told(
     make: Callable[..., SpecMaker], said: list[str]
 ) -> None:
     maker = make(ScaleRequest(quantities={"web": 1, "worker": 1}))
-    maker.check_types(make_release(web=1, worker=1), is_first=True)
+    maker.check(make_release(web=1, worker=1), is_first=True)
     assert said == []
     release = make_release(web=1)
-    maker.check_types(release, is_first=False)
+    maker.check(release, is_first=False)
     (warning,) = said
     assert '"worker"' in warning
     assert [str(name) for name in maker.specs(release)] == ["web.1"]
+
+
+@pytest.mark.parametrize("name", ["wbe", "web.2", "clock"])
+def test_what_is_to_be_shown_must_be_started(make: Callable[..., SpecMaker], name: str) -> None:
+    release = make_release(web=1, worker=1, clock=0)
+    make(shown=("web", "worker.1")).check(release, is_first=True)
+    with pytest.raises(UsageError, match=f'--only: no dyno "{name}" is started; choose from web'):
+        make(shown=(name,)).check(release, is_first=True)
 
 
 async def test_a_dyno_has_the_size_of_its_type(
@@ -175,21 +257,44 @@ async def test_every_dyno_has_a_port_of_its_own(
     await end(supervisor, running)
 
 
-async def test_the_port_of_the_release_is_that_of_its_only_dyno(
+async def test_ports_count_from_the_port_of_a_release_whenever_it_changes(
     supervise: Supervise, source: MemorySource, driver: MemoryDriver
 ) -> None:
-    source.release(config={"PORT": "8080"}, web=1)
-    supervisor, running = supervise()
-    assert (await driver.dyno("web.1")).spec.port is None
-    await end(supervisor, running)
-
-
-async def test_the_port_of_the_release_is_not_shared_by_several(
-    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
-) -> None:
-    source.release(config={"PORT": "8080"}, web=2)
+    source.release(version=1, config={"PORT": "8080"}, web=2)
     supervisor, running = supervise()
     dynos = [await driver.dyno(name) for name in ("web.1", "web.2")]
-    assert [dyno.spec.port for dyno in dynos] == [5000, 5001]
-    assert [line for line in sink.said() if "PORT" in line]
+    assert [dyno.spec.port for dyno in dynos] == [8080, 8081]
+    source.release(version=2, config={"PORT": "3000"}, web=2)
+    dynos = [await driver.dyno(name, nth=2) for name in ("web.1", "web.2")]
+    assert [dyno.spec.port for dyno in dynos] == [3000, 3001]
     await end(supervisor, running)
+
+
+async def test_a_port_that_another_program_has_keeps_no_dyno_from_starting(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        source.release(web=1, worker=1)
+        supervisor, running = supervise(port=port, shares_ports=True)
+        assert (await driver.dyno("web.1")).spec.port == port
+        (line,) = [line for line in sink.said() if "Warning" in line]
+        assert f"port {port} of web.1 is taken by " in line
+        await end(supervisor, running)
+
+
+async def test_the_first_release_is_announced_before_it_is_built(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver
+) -> None:
+    announced: list[tuple[int, dict[str, int | None], int]] = []
+
+    def announce(release: Release, ports: Mapping[str, int | None]) -> None:
+        announced.append((release.version, dict(ports), len(driver.built)))
+
+    source.release(version=1, web=2, worker=1)
+    supervisor, running = supervise(announce=announce)
+    await driver.dyno("worker.1")
+    source.release(version=2, web=1)
+    await driver.dyno("web.1", nth=1)
+    await end(supervisor, running)
+    assert announced == [(1, {"web.1": 5000, "web.2": 5001, "worker.1": 5100}, 0)]

@@ -156,6 +156,8 @@ class LibcontainerDriver:
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> ContainerDyno:
         """Start a dyno. Raises DynoStartError."""
+        from hsup_driver_libcontainer.streams import input_of
+
         size = self._host.size_of(spec)
         await self._open_network()
         zygote, spares = self._need_zygote(), self._need_warm_pool()
@@ -167,8 +169,12 @@ class LibcontainerDriver:
             raise
         dyno.gone.add_done_callback(prepared.leave)
         try:
-            with self._files(dyno.allocation, spec, prepared, program(spec)) as files:
-                dyno.launch(spec, (*files, zygote.null, output.stdout, output.stderr))
+            executed = program(spec)
+            with (
+                self._files(dyno.allocation, spec, prepared, executed) as files,
+                input_of(spec.input, zygote.null, dyno.allocation.uid) as read,
+            ):
+                dyno.launch(spec, (*files, read, output.stdout, output.stderr))
             self._tell_of_copying(await dyno.started())
         except BaseException:
             await dyno.destroy()

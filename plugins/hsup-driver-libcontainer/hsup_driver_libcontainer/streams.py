@@ -7,10 +7,12 @@ import os
 import stat
 import struct
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hsup.model import DynoInput
 from hsup.terminal import WindowSize, window_size
 from hsup_driver_libcontainer.child.plan import Terminal
 
@@ -29,6 +31,29 @@ def terminal_of(streams: list[int]) -> Terminal | None:
     """Return which of the streams are a terminal, and its size; None if none is."""
     terminals = tuple(stream for stream in streams if os.isatty(stream))
     return Terminal(terminals, *window_size(terminals[0])) if terminals else None
+
+
+@contextmanager
+def input_of(kind: DynoInput, null: int, uid: int) -> Iterator[int]:
+    """Yield the descriptor of the input of a dyno that is started, inside the block.
+
+    An open input is a pipe that the dyno alone holds, for both directions: it does not end as long
+    as the dyno runs. Raises OSError.
+    """
+    if kind != "open":
+        yield null
+        return
+    reading, writing = os.pipe()
+    try:
+        both = os.open(f"/proc/self/fd/{reading}", os.O_RDWR | os.O_CLOEXEC)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    try:
+        os.fchown(both, uid, uid)  # /dev/stdin can be opened
+        yield both
+    finally:
+        os.close(both)
 
 
 class Streams:

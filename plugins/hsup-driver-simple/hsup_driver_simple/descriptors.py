@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 from hsup.api import OutputPipes
+from hsup.model import DynoInput
 from hsup_driver_simple.program import Actions
 
 
@@ -25,18 +26,20 @@ class LowDescriptors:
     posix_spawn of glibc refuses descriptors above the child's open-file limit
     (EBADF), which the pipes of the five hundredth dyno exceed.
 
-    A third one is reserved for looking at processes, without which no dyno can be ended.
+    A third one is reserved for looking at processes, without which no dyno can be ended, and a
+    fourth is the writing end of the pipe that dynos have as an open input. Each opens that pipe
+    for itself: a program that makes its input non-blocking changes nobody else's.
     """
 
     def __init__(self) -> None:
-        opened = [os.open(os.devnull, os.O_RDWR)]
+        opened = [_silent_pipe()]
         try:
             opened += (os.dup(opened[0]) for _ in range(3))
         except OSError:
             for descriptor in opened:
                 os.close(descriptor)
             raise
-        self._null, self._stdout, self._stderr = opened[:3]
+        self._silent, self._stdout, self._stderr = opened[:3]
         self._aside: int | None = opened[3]
 
     @contextmanager
@@ -49,7 +52,7 @@ class LowDescriptors:
             yield
         finally:
             with suppress(OSError):  # another thread was faster
-                self._aside = os.dup(self._null)
+                self._aside = os.dup(self._silent)
 
     @property
     def highest(self) -> int:
@@ -57,8 +60,10 @@ class LowDescriptors:
         return max(self._stdout, self._stderr)
 
     @contextmanager
-    def lent(self, output: OutputPipes, open_files: int) -> Iterator[Actions]:
-        """Yield the file actions of os.posix_spawn for a dyno without input.
+    def lent(
+        self, output: OutputPipes, open_files: int, input_kind: DynoInput = "empty"
+    ) -> Iterator[Actions]:
+        """Yield the file actions of os.posix_spawn for a dyno.
 
         Raises OSError if the descriptors are above `open_files`, the dyno's limit.
         """
@@ -69,10 +74,23 @@ class LowDescriptors:
         os.dup2(output.stderr, self._stderr, inheritable=False)
         try:
             yield (
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                *self._input(input_kind),
                 (os.POSIX_SPAWN_DUP2, self._stdout, 1),
                 (os.POSIX_SPAWN_DUP2, self._stderr, 2),
             )
         finally:  # a copy left open here would keep the dyno's output from ending
-            os.dup2(self._null, self._stdout, inheritable=False)
-            os.dup2(self._null, self._stderr, inheritable=False)
+            os.dup2(self._silent, self._stdout, inheritable=False)
+            os.dup2(self._silent, self._stderr, inheritable=False)
+
+    def _input(self, kind: DynoInput) -> Actions:
+        if kind == "own":
+            return ()
+        path = os.devnull if kind == "empty" else f"/proc/self/fd/{self._silent}"
+        return ((os.POSIX_SPAWN_OPEN, 0, path, os.O_RDONLY, 0),)
+
+
+def _silent_pipe() -> int:
+    """Return the writing end of a new pipe, to which nobody writes."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing

@@ -27,6 +27,8 @@ class SimpleDriver:
     """Starts each dyno's command in a session of its own, on the host's network."""
 
     ignores_slugs = True
+    shares_ports = True
+    shares_streams = True
 
     def __init__(self, settings: Settings) -> None:
         self._host_environment = settings.environ
@@ -53,16 +55,14 @@ class SimpleDriver:
         return foreground.run(what, self._marks.next(), grace_seconds, self._open_files)
 
     async def start(self, spec: DynoSpec, output: OutputPipes) -> SimpleDyno:
-        """Start a dyno. Raises DynoStartError, also if the port of a web dyno is in use."""
+        """Start a dyno. Raises DynoStartError."""
         from hsup_driver_simple.dyno import watch
 
         self._enter_directory(spec)
         what = program(spec, self._host_environment)
         address = Address(ip="127.0.0.1", port=_port(what.environment))
-        if spec.name.type == "web":
-            _require_free(address.port)
         mark = self._marks.next()
-        lent = self._low.lent(output, self._open_files)
+        lent = self._low.lent(output, self._open_files, spec.input)
         with lent as actions, children_get(mark, self._open_files):
             pid = what.spawn(actions=actions, session=True)
         return watch(pid, mark, counted_by=self._scanner, address=address)
@@ -105,22 +105,3 @@ def _port(environment: Mapping[str, str]) -> int:
         got = f'got "{environment["PORT"]}"'
         raise DynoStartError(f"the release's PORT must be a number from 1 to 65535, {got}")
     return number
-
-
-def _require_free(port: int) -> None:
-    """Raise DynoStartError if another program listens on a port, or the kernel refuses it."""
-    import errno
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                text = f"port {port} is taken by another program"
-                hint = "stop that program, or set PORT in the release"
-            else:
-                text = f"port {port} cannot be used: {os.strerror(error.errno or 0)}"
-                hint = "set PORT in the release to another port"
-            raise DynoStartError(text, hint=hint) from error

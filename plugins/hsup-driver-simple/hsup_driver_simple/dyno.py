@@ -31,13 +31,13 @@ def watch(pid: int, mark: int, *, counted_by: ProcessScanner, address: Address) 
 class SimpleDyno:
     """A main process, and all processes that it started."""
 
-    __slots__ = ("_ended", "_mark", "_pid", "_pidfd", "_scanner", "address")
+    __slots__ = ("_ended", "_mark", "_pidfd", "_scanner", "address", "pid")
 
     def __init__(
         self, pid: int, pidfd: int, mark: int, counted_by: ProcessScanner, address: Address
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._pid = pid
+        self.pid = pid
         self._pidfd = pidfd
         self._mark = mark
         self._scanner = counted_by
@@ -78,7 +78,7 @@ class SimpleDyno:
     def _signal_group(self, number: int) -> None:
         """Send a signal to the process group: its processes need not be looked for."""
         if not self._ended.done():
-            os.killpg(self._pid, number)
+            os.killpg(self.pid, number)
 
     async def _destroy(self, grace_seconds: float) -> bool:
         deadline = time.monotonic() + grace_seconds
@@ -98,10 +98,10 @@ class SimpleDyno:
     async def _members(self) -> set[int]:
         snapshot = await self._scanner.snapshot()
         with low_descriptors().one_free():
-            return snapshot.members(self._mark, None if self._ended.done() else self._pid)
+            return snapshot.members(self._mark, None if self._ended.done() else self.pid)
 
     def _reap(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
-        _, status = os.waitpid(self._pid, 0)
+        _, status = os.waitpid(self.pid, 0)
         self._ended.set_result(exit_status(status))

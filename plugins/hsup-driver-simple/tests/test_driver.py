@@ -98,15 +98,11 @@ def test_it_sweeps_and_runs_in_the_foreground_and_binds_nothing(driver: SimpleDr
     assert not isinstance(driver, BindsPaths)
 
 
-def test_a_web_dyno_whose_port_is_taken_is_not_started(
-    driver: SimpleDriver, taken_port: int
+@pytest.mark.parametrize("kind", ["web", "worker"])
+def test_a_dyno_is_started_whose_port_is_taken(
+    driver: SimpleDriver, taken_port: int, kind: str
 ) -> None:
-    with pytest.raises(DynoStartError, match=f"port {taken_port} is taken by another program"):
-        asyncio.run(output_of(driver, spec("true", port=taken_port)))
-
-
-def test_another_type_may_have_a_port_that_is_taken(driver: SimpleDriver, taken_port: int) -> None:
-    one = spec("echo $PORT", kind="worker", port=taken_port)
+    one = spec("echo $PORT", kind=kind, port=taken_port)
     _, (out, _) = asyncio.run(output_of(driver, one))
     assert out == b"%d\n" % taken_port
 

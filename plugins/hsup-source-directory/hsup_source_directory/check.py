@@ -34,7 +34,7 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     except OSError as error:
         raise SourceError(f"cannot read {what}: {error.strerror}") from error
     parsed = parse(content, app=settings.app, default_app=there.parent.name)
-    return Checked(what=what, faults=parsed.faults)
+    return Checked(what=what, faults=parsed.faults, release=parsed.release)
 
 
 def _next_control_file(directory: Path) -> Path:

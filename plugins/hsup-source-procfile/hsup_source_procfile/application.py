@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from hsup.api import Settings
 from hsup.errors import SourceError
-from hsup.model import RELEASE_TYPE, Fault, ProcessType
+from hsup.model import RELEASE_TYPE, Fault, ProcessType, Release, Slug
 from hsup_source_procfile import app_json, procfile
 from hsup_source_procfile.text_file import read_text
 
@@ -65,6 +65,12 @@ class Application(NamedTuple):
     config: Mapping[str, str]
     processes: tuple[ProcessType, ...]
     faults: Mapping[str, Faults]
+
+    def release(self, app: str, *, version: int = 1, slug: Slug | None = None) -> Release:
+        """Return the release that the files describe."""
+        return Release(
+            app=app, version=version, config=self.config, processes=self.processes, slug=slug
+        )
 
     @property
     def faulty_file(self) -> str | None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from hsup.api import Checked, Settings
-from hsup_source_procfile.application import PROCFILE, Files, read_application, read_procfile
+from hsup_source_procfile.application import (
+    PROCFILE,
+    Application,
+    Files,
+    read_application,
+    read_procfile,
+)
 
 
 def check(path: Path | None, settings: Settings) -> Checked | None:
@@ -18,24 +25,41 @@ def check(path: Path | None, settings: Settings) -> Checked | None:
     """
     if path is None:
         files = Files.of(settings)
-        name = files.name(files.procfile)
-        faults = read_application(files).faults_seen_from(name)
-        faults = tuple(
-            one._replace(file=one.file and _from_here(files, one.file)) for one in faults
-        )
-        return Checked(what=_from_here(files, name), faults=faults)
+        return _check(files, settings, lambda name: _from_here(files, name))
     named = path.absolute()  # as it was typed, wherever the application is
     if named.is_dir():
         if not (named / PROCFILE).is_file():
             return None
         files = Files.of(settings._replace(directory=str(named), procfile=None))
-        faults = read_application(files).faults_seen_from(files.name(files.procfile))
-        faults = tuple(one._replace(file=one.file and str(path / one.file)) for one in faults)
-        return Checked(what=str(path / PROCFILE), faults=faults)
+        return _check(files, settings, lambda name: str(path / name))
     if not _is_procfile(named.name):
         return None
-    _, faults = read_procfile(str(named))
-    return Checked(what=str(path), faults=faults)
+    processes, faults = read_procfile(str(named))
+    application = Application(None, {}, processes, {named.name: faults})
+    return _checked(application, settings, str(named.parent), named.name, lambda _: str(path))
+
+
+def _check(files: Files, settings: Settings, path_of: Callable[[str], str]) -> Checked:
+    """Read an application's files, and return their faults; `path_of` is given a file's name."""
+    return _checked(
+        read_application(files), settings, files.directory, files.name(files.procfile), path_of
+    )
+
+
+def _checked(
+    application: Application,
+    settings: Settings,
+    directory: str,
+    procfile: str,
+    path_of: Callable[[str], str],
+) -> Checked:
+    faults = application.faults_seen_from(procfile)
+    app = settings.app or application.name or os.path.basename(directory) or "app"
+    return Checked(
+        what=path_of(procfile),
+        faults=tuple(one._replace(file=one.file and path_of(one.file)) for one in faults),
+        release=None if application.faulty_file else application.release(app),
+    )
 
 
 def _from_here(files: Files, name: str) -> str:

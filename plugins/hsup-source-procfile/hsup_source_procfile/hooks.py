@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hsup import hookimpl
 from hsup.api import Claim
+from hsup.directories import is_trusted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hsup.api import Checked, Settings, Source, SourceFactory
+
+
+#: What an application is read from.
+_FILES = ("Procfile", ".env", "app.json")
 
 
 class ProcfileSourceFactory:
@@ -54,33 +58,13 @@ def _found(settings: Settings) -> str | None:
     directory = settings.directory
     while True:
         path = os.path.join(directory, "Procfile")
-        if os.path.isfile(path) and (directory == settings.directory or _is_trusted(directory)):
+        if os.path.isfile(path) and (
+            directory == settings.directory or is_trusted(directory, *_FILES)
+        ):
             return path
         if settings.has_root or (above := os.path.dirname(directory)) == directory:
             return None
         directory = above
-
-
-def _is_trusted(directory: str) -> bool:
-    """Tell whether nobody but root and this user may write what an application is read from."""
-    for name in (".", "Procfile", ".env", "app.json"):
-        try:
-            status = os.stat(os.path.join(directory, name))
-        except FileNotFoundError:
-            continue
-        if status.st_uid not in {0, os.geteuid()} or _is_shared(status):
-            return False
-    return True
-
-
-def _is_shared(status: os.stat_result) -> bool:
-    """Tell whether others than its owner may write to a file.
-
-    A group with the number of the owner has no other members, except root's (man 8 pam_umask).
-    """
-    has_own_group = status.st_uid == status.st_gid != 0
-    others = stat.S_IWOTH if has_own_group else stat.S_IWOTH | stat.S_IWGRP
-    return bool(status.st_mode & others)
 
 
 @hookimpl

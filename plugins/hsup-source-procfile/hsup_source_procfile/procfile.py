@@ -26,6 +26,8 @@ _MAX_SHOWN_LENGTH = 60
 _NEWER = "newer platforms (Cloud Native Buildpacks)"
 
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_-]+):(?P<blank>\s*)(?P<command>.*)")
+#: Prose, and no process type called "http".
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _BLANK_BEFORE_COLON = re.compile(r"[A-Za-z0-9_-]+\s+:")
 
 
@@ -88,6 +90,8 @@ def _parse_line(number: int, line: str) -> _Entry | Fault:
         problem = f'must be "name: command", got {_shown(line)}'
         if _BLANK_BEFORE_COLON.match(line):
             problem = f"must have no blank before its colon, got {_shown(line)}"
+    elif _URL.match(line):
+        problem = f'must be "name: command", and not begin with a URL, got {_shown(line)}'
     elif match["name"].startswith("-"):
         problem = f'a name must not begin with "-", got {_shown(match["name"])}'
     elif len(match["name"]) > MAX_NAME_LENGTH:

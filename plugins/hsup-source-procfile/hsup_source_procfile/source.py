@@ -77,13 +77,8 @@ class ProcfileSource:
     def _release(self, application: Application, slug: Slug) -> Release:
         """Return the last accepted release if its content is the same, else the next version."""
         last = self._accepted
-        release = Release(
-            app=self._settings.app or application.name or self._directory_name(),
-            version=last.version if last else 1,
-            config=application.config,
-            processes=application.processes,
-            slug=slug,
-        )
+        app = self._settings.app or application.name or self._directory_name()
+        release = application.release(app, version=last.version if last else 1, slug=slug)
         if last is None or release == last:
             return release
         return release._replace(version=last.version + 1)

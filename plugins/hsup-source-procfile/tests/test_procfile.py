@@ -106,6 +106,10 @@ def test_what_one_format_only_accepts_is_accepted_with_a_warning(
         ("web ./serve", """must be "name: command", got 'web ./serve'"""),
         ("Run it like this: x", """must be "name: command", got 'Run it like this: x'"""),
         ("web : ./serve", """must have no blank before its colon, got 'web : ./serve'"""),
+        (
+            "http://x.org says it",
+            """must be "name: command", and not begin with a URL, got 'http://x.org says it'""",
+        ),
         ("--bind: x", """a name must not begin with "-", got '--bind'"""),
         ("web/1: x", """must be "name: command", got 'web/1: x'"""),
         ("../x: y", """must be "name: command", got '../x: y'"""),

@@ -102,7 +102,7 @@ def body(spec: DynoSpec, image: Image, options: ContainerOptions) -> dict[str, A
         "AttachStdout": True,
         "AttachStderr": True,
         "AttachStdin": options.has_input,
-        "OpenStdin": options.has_input,
+        "OpenStdin": options.has_input or spec.input == "open",
         "StdinOnce": options.has_input,
         "Tty": options.terminal is not None,
         "ExposedPorts": {name: {} for name in _published(spec, options)},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
 
+from hsup.api import Settings
+from hsup.errors import HsupError
 from hsup.visible import tell, tell_json, warn
 
 if TYPE_CHECKING:
@@ -13,6 +16,18 @@ if TYPE_CHECKING:
     from hsup_driver_libcontainer.stacks.store import Listed, StackStore
 
 _MIB = 1 << 20
+
+
+def _known(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of the known stacks that begin with what was typed."""
+    del ctx, param
+    from hsup_driver_libcontainer.stacks.store import StackStore
+
+    try:
+        listed = StackStore(Settings(os.getcwd(), dict(os.environ))).list()
+    except (HsupError, OSError):  # nobody sees why
+        return []
+    return sorted({name for one in listed if (name := one.entry.name).startswith(incomplete)})
 
 
 @click.group(
@@ -61,7 +76,7 @@ Examples:
   hsup stacks pull heroku-24 heroku-22
   hsup stacks pull heroku-24:24.v123     one build of it""",
 )
-@click.argument("names", metavar="[NAME[:VERSION]]...", nargs=-1)
+@click.argument("names", metavar="[NAME[:VERSION]]...", nargs=-1, shell_complete=_known)
 @click.pass_obj
 def pull(context: CommandContext, /, names: tuple[str, ...]) -> None:
     """Fetch stacks, or newer images of them.
@@ -117,7 +132,9 @@ def import_stack(
 
 
 @stacks.command("remove")
-@click.argument("names", metavar="NAME[:VERSION]...", nargs=-1, required=True)
+@click.argument(
+    "names", metavar="NAME[:VERSION]...", nargs=-1, required=True, shell_complete=_known
+)
 @click.pass_obj
 def remove(context: CommandContext, /, names: tuple[str, ...]) -> None:
     """Remove stacks from the disk.

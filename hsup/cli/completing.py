@@ -1,0 +1,74 @@
+"""Know what a user may type next: the names of drivers, sources, sizes and process types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import click
+
+from hsup.cli.installed import plugin_manager
+from hsup.errors import HsupError
+
+
+def _complete(names: Callable[[click.Context], Iterable[str]]) -> Callable[..., list[str]]:
+    """Return the completion of an option that takes one of some names."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        del param
+        try:
+            return sorted(one for one in names(ctx) if one.startswith(incomplete))
+        except (HsupError, OSError):  # nobody sees why
+            return []
+
+    return complete
+
+
+def _drivers(ctx: click.Context) -> Iterable[str]:
+    del ctx
+    return plugin_manager().drivers
+
+
+def _sources(ctx: click.Context) -> Iterable[str]:
+    del ctx
+    return plugin_manager().sources
+
+
+def _sizes(ctx: click.Context) -> Iterable[str]:
+    del ctx
+    from hsup.sizes import SIZES
+
+    return SIZES
+
+
+def _types(ctx: click.Context) -> Iterable[str]:
+    """Return the process types of what is in the current directory; no server is asked."""
+    from hsup.cli.components import Components  # slow to import, rarely needed
+    from hsup.cli.options import Options
+    from hsup.model import RELEASE_TYPE
+
+    outer = ctx.parent.params if ctx.parent else {}
+    parts = Components(Options(outer).refined(ctx.params))
+    name = parts.source_name()
+    checked = None if name == "heroku" else parts.source_factory(name).check(None, parts.settings)
+    release = checked.release if checked else None
+    return (one.name for one in release.processes if one.name != RELEASE_TYPE) if release else ()
+
+
+drivers = _complete(_drivers)
+sources = _complete(_sources)
+sizes = _complete(_sizes)
+types = _complete(_types)
+
+
+def has_containers(driver: str | None) -> bool:
+    """Tell whether dynos of a driver can have paths bound and sizes; also if it cannot be asked."""
+    if not driver:
+        return False
+    from hsup.api import BindsPaths, SizesDynos  # slow to import, and help is rarely wanted
+    from hsup.cli.components import Components
+    from hsup.cli.options import Options
+
+    try:
+        return isinstance(Components(Options({})).named_driver(driver), BindsPaths | SizesDynos)
+    except HsupError:
+        return True

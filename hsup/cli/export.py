@@ -1,0 +1,200 @@
+"""`hsup export`: have another supervisor run the dynos."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from hsup import launch
+from hsup.cli.components import Components
+from hsup.cli.options import Options
+from hsup.cli.quantities import scale_request
+from hsup.cli.shared import SharingCommand
+from hsup.directories import is_trusted
+from hsup.errors import HsupError, UsageError
+from hsup.exports import compose, launchd, supervisord, systemd
+from hsup.exports.program import WRITTEN, Export, Exported, Program
+from hsup.model import RELEASE_TYPE, DynoName, DynoSpec
+from hsup.supervision.options import SupervisorOptions
+from hsup.supervision.ports import AUTO, Ports
+from hsup.supervision.specs import SpecMaker
+from hsup.visible import tell, warn
+
+#: Each is given the application, and the directory that the files will be in.
+_FORMATS: dict[str, Callable[[Exported, str], Export]] = {
+    "systemd": systemd.export,
+    "supervisord": supervisord.export,
+    "launchd": launchd.export,
+    "docker-compose": compose.export,
+}
+#: Where the mark of hsup stands in a file.
+_HEAD_BYTES = 300
+
+
+@click.command(
+    "export",
+    cls=SharingCommand,
+    epilog="""\b
+Examples:
+  hsup export systemd                          print the units
+  hsup export systemd /etc/shop -m all=1,web=2
+  hsup export supervisord /etc/supervisor/shop --user shop
+  hsup export docker-compose .                 writes compose.yaml""",
+)
+@click.argument("form", metavar="FORMAT", type=click.Choice(tuple(_FORMATS)))
+@click.argument("directory", metavar="[DIRECTORY]", required=False, type=click.Path())
+@click.option(
+    "--user",
+    metavar="NAME",
+    help="User to run the dynos as.  [default: the owner of the application's directory]",
+)
+@click.option("--force", is_flag=True, help="Overwrite files that hsup export has not written.")
+@click.pass_obj
+def command(
+    outer: Options,
+    /,
+    form: str,
+    directory: str | None,
+    *,
+    user: str | None,
+    force: bool,
+    **given: Any,
+) -> None:
+    """Write configuration files with which another supervisor runs the dynos.
+
+    FORMAT is systemd, supervisord, launchd or docker-compose. Without DIRECTORY, the files are
+    printed. As they contain the config vars, nobody else can read what is written.
+    """
+    application = _exported(outer.refined(given), user)
+    made = _FORMATS[form](application, os.path.abspath(directory or "."))
+    if directory is None:
+        _print(made)
+    else:
+        _write(made, directory, _uid_of(application.user), force=force)
+    for remark in made.remarks:
+        warn(remark)
+
+
+def _exported(options: Options, user: str | None) -> Exported:
+    """Return what is to be exported. Raises HsupError."""
+    parts = Components(options)
+    release = parts.current_release()
+    slug = release.slug if release.slug and release.slug.inode is not None else None
+    if slug is None and not parts.settings.has_root:
+        text = "cannot export a release whose code is not in a directory of a Procfile"
+        raise UsageError(text, hint="name the directory of its code with --root")
+    place = slug.location if slug else parts.settings.directory
+    maker = _spec_maker(options)
+    maker.check(release, is_first=True)
+    phase = maker.release_phase(release)
+    return Exported(
+        app=release.app,
+        directory=place,
+        user=user or _owner(place),
+        dynos=tuple(_program(spec) for spec in maker.specs(release).values()),
+        release_phase=phase and _program(phase),
+        grace_seconds=options.grace_seconds,
+        stack=release.stack,
+    )
+
+
+def _spec_maker(options: Options) -> SpecMaker:
+    if options.port == AUTO:
+        text = f"-p {AUTO} cannot be exported: a port that is free now may be taken later"
+        raise UsageError(text, hint="choose a base: -p 7000")
+    plan = SupervisorOptions(
+        source_name="",
+        driver_name="",
+        asked=scale_request(options),
+        has_metadata=options.has_metadata,
+        port=options.port,
+    )
+    return SpecMaker(plan, Ports(), warn)
+
+
+def _program(spec: DynoSpec) -> Program:
+    """Return a dyno as a program; a release phase has the number 1, and serves nothing."""
+    if spec.name.type == RELEASE_TYPE:
+        spec = spec._replace(name=DynoName(RELEASE_TYPE, 1), port=None)
+    return Program(name=spec.name, command=spec.command, environment=launch.environment(spec))
+
+
+def _owner(directory: str) -> str:
+    try:
+        uid = os.stat(directory).st_uid
+    except OSError as error:
+        raise HsupError(f"cannot read {directory}: {error.strerror}") from error
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a uid without an account
+        return str(uid)
+
+
+def _uid_of(user: str) -> int | None:
+    """Return the uid of a user, None if this machine has no such user."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
+
+
+def _print(made: Export) -> None:
+    """Print the files; on a terminal with control characters made visible."""
+    for name, text in made.files.items():
+        if sys.stdout.isatty():
+            for line in (f"# {name}", *text.splitlines(), ""):
+                tell(line)
+        else:
+            printed = f"# {name}\n{text}\n".encode(errors="surrogateescape")
+            sys.stdout.buffer.write(printed)
+
+
+def _write(made: Export, directory: str, uid: int | None, *, force: bool) -> None:
+    """Write the files for root alone, or for the user of the dynos. Raises HsupError.
+
+    Each is made under another name first, and then renamed: nothing is written through a link, or
+    into a file that somebody else has put there.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+        if not is_trusted(directory):
+            text = f"cannot write to {directory}: others than you and root may write there, too"
+            raise HsupError(text, hint="choose another directory")
+        paths = {os.path.join(directory, name): name for name in made.files}
+        if not force and (path := next(filter(_is_foreign, paths), None)):
+            text = f"{path} is there already, and not from hsup export"
+            raise HsupError(text, hint="overwrite it with --force")
+        for path, name in paths.items():
+            reader = uid if name in made.for_user and os.geteuid() == 0 else None
+            _replace(path, made.files[name], reader)
+            warn(f"wrote {path}")
+    except OSError as error:
+        raise HsupError(f"cannot write {error.filename or directory}: {error.strerror}") from error
+
+
+def _is_foreign(path: str) -> bool:
+    """Tell whether a file is there that was not written by `hsup export`."""
+    try:
+        with open(path, "rb") as file:
+            return WRITTEN.encode() not in file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        return os.path.islink(path)
+
+
+def _replace(path: str, text: str, uid: int | None) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=".hsup-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode(errors="surrogateescape"))
+            if uid is not None:
+                os.fchown(file.fileno(), uid, -1)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

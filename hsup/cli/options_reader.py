@@ -1,0 +1,136 @@
+"""Read options from a file of the application: `hsup.toml`, or foreman's `.foreman`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from hsup.cli.options_file import FOREMAN
+from hsup.cli.shared import SHARED_OPTIONS
+from hsup.cli.suggestions import hint
+from hsup.errors import UsageError
+from hsup.visible import warn
+
+#: Options whose values are paths, from the directory of the file.
+_PATHS = ("root", "procfile", "control_socket")
+#: What foreman calls what hsup has another name for (man 1 foreman).
+_OF_FOREMAN = {"timeout": "grace"}
+_MEANINGLESS = frozenset({"color"})
+
+
+def read(path: str) -> dict[str, Any]:
+    """Return the options in a file, by the names of their parameters.
+
+    The keys are the long names of the options that all commands take. Raises UsageError.
+    """
+    is_foreman = os.path.basename(path) == FOREMAN
+    content = _yaml(path) if is_foreman else _toml(path)
+    by_name = _parameters()
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = _OF_FOREMAN.get(key, key) if is_foreman else key
+        parameter = by_name.get(name)
+        if parameter is not None:
+            values[str(parameter.name)] = _value(path, key, value, parameter)
+        elif is_foreman and key in _MEANINGLESS:
+            continue
+        elif is_foreman:
+            warn(f'warning: {path}: hsup has no option "{key}", which is ignored')
+        else:
+            raise _unknown(path, key, by_name)
+    return values
+
+
+def _parameters() -> dict[str, click.Parameter]:
+    """Return the parameters of all shared options by their long names."""
+    options = (
+        (option.removeprefix("--"), parameter)
+        for parameter in SHARED_OPTIONS
+        for option in parameter.opts
+        if option.startswith("--")
+    )
+    return dict(options)
+
+
+def _toml(path: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and what is not UTF-8
+        raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _yaml(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            content = yaml.safe_load(file)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        told = " ".join(str(error).split())
+        raise UsageError(f"cannot read {path}: {told}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UsageError(f"cannot read {path}: it must have lines such as port: 5000")
+    return {str(key): value for key, value in content.items()}
+
+
+def _value(path: str, key: str, value: object, parameter: click.Parameter) -> object:
+    """Return the value of a parameter, converted as if it had been typed. Raises UsageError."""
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        if not isinstance(value, bool):
+            raise UsageError(f'{path}: "{key}" must be true or false, got {_shown(value)}')
+        return value
+    typed: object = [_text(path, key, one) for one in value] if isinstance(value, list) else None
+    if typed is None:
+        typed = [_text(path, key, value)] if parameter.multiple else _text(path, key, value)
+    elif not parameter.multiple:
+        raise UsageError(f'{path}: "{key}" must be a single value, got a list')
+    try:
+        converted = parameter.type_cast_value(click.Context(click.Command("hsup")), typed)
+    except (UsageError, click.BadParameter) as error:
+        text = error.message if isinstance(error, click.BadParameter) else str(error)
+        raise UsageError(f'{path}: "{key}": {text}') from error
+    directory = os.path.dirname(path)
+    if parameter.name in _PATHS:
+        return os.path.join(directory, str(converted))
+    return _paths(directory, converted) if parameter.name == "env_files" else converted
+
+
+def _text(path: str, key: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UsageError(f'{path}: "{key}" must be a string or a number, got {_shown(value)}')
+    return str(value)
+
+
+def _paths(directory: str, values: object) -> tuple[tuple[str, ...], ...]:
+    """Return paths, several of which one value may have, with commas between them.
+
+    A tuple is not split again: the directory may have a comma in its name.
+    """
+    assert isinstance(values, tuple)
+    return tuple(
+        tuple(os.path.join(directory, one) for one in str(value).split(",") if one)
+        for value in values
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    kinds: Mapping[type, str] = {str: f'"{value}"', dict: "a table", list: "a list"}
+    return kinds.get(type(value), str(value))
+
+
+def _unknown(path: str, key: str, names: Mapping[str, object]) -> UsageError:
+    return UsageError(f'{path}: there is no option "{key}"', hint=hint(key, names))

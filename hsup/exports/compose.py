@@ -1,0 +1,56 @@
+"""A file of Docker Compose: a service for each dyno, on the image of the release's stack.
+
+See https://github.com/compose-spec/compose-spec.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hsup.exports.program import WRITTEN, Export, Exported, Program
+
+_DEFAULT_STACK = "heroku-24"
+
+
+def export(application: Exported, _directory: str) -> Export:
+    """Return `compose.yaml`, whose services have the application's directory as /app."""
+    import yaml  # slow to import, and rarely needed
+
+    services = {str(one.name): _service(application, one) for one in application.dynos}
+    release = application.release_phase
+    if release is not None:
+        phase = _service(application, release) | {"restart": "no"}
+        for service in services.values():
+            service["depends_on"] = {"release": {"condition": "service_completed_successfully"}}
+        services = {"release": phase, **services}
+    text = yaml.safe_dump({"services": services}, sort_keys=False, allow_unicode=True, width=100)
+    files = {"compose.yaml": f"# {WRITTEN}\n{text}"}
+    return Export(files, ("start them with: docker compose up",))
+
+
+def _service(application: Exported, one: Program) -> dict[str, Any]:
+    environment = {name: _literal(value) for name, value in one.environment.items()}
+    service: dict[str, Any] = {
+        "image": _image(application.stack),
+        "command": [_literal(word) for word in one.argv],
+        "working_dir": "/app",
+        "environment": {"HOME": "/app", **environment},
+        "volumes": [f"{_literal(application.directory)}:/app"],
+        "init": True,
+        "restart": "always",
+        "stop_grace_period": f"{round(application.grace_seconds * 1000)}ms",
+    }
+    if (port := one.web_port) is not None:
+        service["ports"] = [f"127.0.0.1:{port}:{port}"]
+    return service
+
+
+def _literal(text: str) -> str:
+    """Return a text in which Compose replaces no variables."""
+    return text.replace("$", "$$")
+
+
+def _image(stack: str | None) -> str:
+    """Return the public image of a stack: heroku-24 is heroku/heroku:24."""
+    name, dash, number = (stack or _DEFAULT_STACK).partition("-")
+    return f"{name}/{name}:{number}" if dash and name == "heroku" else f"{name}{dash}{number}"

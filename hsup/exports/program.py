@@ -1,0 +1,84 @@
+"""What another supervisor needs to know of an application and its dynos."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from hsup.errors import HsupError
+from hsup.model import Command, DynoName
+from hsup.numerals import port_number
+
+#: Stands in each file that is written, so that no other one is overwritten.
+WRITTEN = "Written by hsup export"
+
+_UNSAFE = re.compile(r"[^a-zA-Z0-9_.-]+")
+#: What a shell and systemd take as the name of a variable.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Program(NamedTuple):
+    """One dyno, or the release phase, as a program that runs in a directory."""
+
+    name: DynoName
+    command: Command
+    environment: Mapping[str, str]
+
+    @property
+    def web_port(self) -> int | None:
+        """Return the port at which it serves, None unless it is a web dyno."""
+        return port_number(self.environment.get("PORT", "")) if self.name.type == "web" else None
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Return the words that are executed: bash runs a command of one word."""
+        words = self.command.words
+        shell = ("/bin/bash", "-c", "--")
+        return (*shell, *words) if self.command.is_shell_line else ("/usr/bin/env", *words)
+
+
+class Exported(NamedTuple):
+    """An application with its dynos; `release_phase` has to end before these start.
+
+    `user` is whoever they run as, and `stack` the name of the release's.
+    """
+
+    app: str
+    directory: str
+    user: str
+    dynos: tuple[Program, ...]
+    release_phase: Program | None
+    grace_seconds: float
+    stack: str | None
+
+    @property
+    def safe_app(self) -> str:
+        """Return the application's name as a part of a file's name."""
+        return _UNSAFE.sub("-", self.app).strip("-.") or "app"
+
+
+class Export(NamedTuple):
+    """Files to write, by name; `remarks` say what they leave to the user.
+
+    The user that dynos run as has to read those in `for_user`; all others are for root.
+    """
+
+    files: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
+    for_user: frozenset[str] = frozenset()
+
+
+def require_names(one: Program, what: str) -> None:
+    """Raise HsupError for a config var whose name another supervisor would not take."""
+    for name in one.environment:
+        if not _NAME.fullmatch(name):
+            hint = "give it a name of letters, digits and underscores"
+            raise HsupError(f'{what} takes no variable called "{name}"', hint=hint)
+
+
+def without_release_phase(application: Exported) -> tuple[str, ...]:
+    """Return what to tell about a release phase that cannot be exported."""
+    if application.release_phase is None:
+        return ()
+    return ("the release phase is not exported: run it before the dynos, with hsup run release",)

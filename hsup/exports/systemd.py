@@ -1,0 +1,91 @@
+"""Units of systemd: a service for each dyno, and a target for all of them.
+
+See man 5 systemd.service, systemd.exec and systemd.unit. Config vars stand in files that only root
+reads: what a unit has in `Environment=`, systemd tells every user.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from hsup.exports.program import WRITTEN, Export, Exported, Program, require_names
+
+#: Escapes in double quotes of a command line (man 7 systemd.syntax), and of specifiers.
+_IN_COMMAND = str.maketrans(
+    {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "%": "%%", "$": "$$"}
+)
+#: Escapes in double quotes of an environment file.
+_IN_FILE = str.maketrans({"\\": "\\\\", '"': '\\"', "`": "\\`", "$": "\\$"})
+#: systemd waits for ever if the time is 0.
+_LEAST_SECONDS = 0.001
+
+
+def export(application: Exported, directory: str) -> Export:
+    """Return the units, and a file of config vars for each; `shop.target` has all dynos.
+
+    `directory` is where the files will be.
+    """
+    app = application.safe_app
+    release = application.release_phase
+    phase = None if release is None else f"{app}-release"
+    services = {f"{app}-{one.name}": one for one in application.dynos}
+    files = {f"{app}.target": _target(application, services)}
+    for name, one in {**({phase: release} if phase and release else {}), **services}.items():
+        require_names(one, "systemd")
+        env = os.path.join(directory, f"{name}.env")
+        files[f"{name}.service"] = _service(application, one, env, first=phase, name=name)
+        files[f"{name}.env"] = _variables(one)
+    enable = f"systemctl daemon-reload && systemctl enable --now {app}.target"
+    units = os.path.join(directory, f"{app}*")
+    link = f"systemctl link {units}.{{service,target}}"
+    return Export(files, (f"to use them: {link} && {enable}",))
+
+
+def _target(application: Exported, services: dict[str, Program]) -> str:
+    wanted = " ".join(f"{name}.service" for name in services)
+    return (
+        f"# {WRITTEN}\n"
+        "[Unit]\n"
+        f"Description={_plain(application.app)}\n"
+        f"Wants={wanted}\n"
+        "\n[Install]\nWantedBy=multi-user.target\n"
+    )
+
+
+def _service(application: Exported, one: Program, env: str, *, first: str | None, name: str) -> str:
+    is_first = name == first
+    after = f"Requires={first}.service\nAfter={first}.service\n" if first and not is_first else ""
+    kind = "Type=oneshot\nRemainAfterExit=yes" if is_first else "Restart=always\nRestartSec=1"
+    grace = max(application.grace_seconds, _LEAST_SECONDS)
+    return (
+        f"# {WRITTEN}\n"
+        "[Unit]\n"
+        f"Description={_plain(application.app)}: {'release phase' if is_first else one.name}\n"
+        f"PartOf={application.safe_app}.target\n"
+        "After=network.target\n"
+        f"{after}"
+        "\n[Service]\n"
+        f"User={application.user}\n"
+        f"WorkingDirectory={_plain(application.directory)}\n"
+        f"EnvironmentFile={_plain(env)}\n"
+        f"ExecStart={' '.join(map(_word, one.argv))}\n"
+        f"{kind}\n"
+        f"TimeoutStopSec={round(grace * 1000)}ms\n"
+        f"SyslogIdentifier={name}\n"
+    )
+
+
+def _variables(one: Program) -> str:
+    lines = (f'{name}="{value.translate(_IN_FILE)}"\n' for name, value in one.environment.items())
+    return f"# {WRITTEN}\n{''.join(lines)}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _word(text: str) -> str:
+    """Return a word of a command line, in which variables are not replaced by systemd."""
+    is_plain = re.fullmatch(r"[a-zA-Z0-9/_.=:@-]+", text)
+    return text if is_plain else f'"{text.translate(_IN_COMMAND)}"'

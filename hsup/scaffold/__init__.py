@@ -1,0 +1,1 @@
+"""Guess the process types of an application from the files in its directory."""

@@ -1,0 +1,129 @@
+"""Guess process types from what package managers and frameworks leave in a directory.
+
+The commands are those that Heroku's buildpacks and the frameworks' manuals name for production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hsup.scaffold.guess import Files, Guess
+
+
+def node(files: Files) -> Guess | None:
+    """Guess from `package.json`: its scripts, run by the package manager of the lock file."""
+    if not files.has("package.json"):
+        return None
+    package = files.json("package.json")
+    run = _package_manager(files)
+    scripts = package.get("scripts")
+    scripts = scripts if isinstance(scripts, dict) else {}
+    types: dict[str, str] = {}
+    if "start" in scripts:
+        types["web"] = f"{run} start"
+    elif files.has("server.js"):
+        types["web"] = "node server.js"
+    elif package.get("main"):
+        types["web"] = f"node {package['main']}"
+    elif "dev" in scripts:
+        types["web"] = f"{run} run dev"
+    for name in ("worker", "clock", "scheduler"):
+        if name in scripts:
+            types[name] = f"{run} run {name}"
+    return Guess("package.json", types)
+
+
+def _package_manager(files: Files) -> str:
+    locks = {
+        "pnpm-lock.yaml": "pnpm",
+        "yarn.lock": "yarn",
+        "bun.lock": "bun",
+        "bun.lockb": "bun",
+    }
+    return next((run for lock, run in locks.items() if files.has(lock)), "npm")
+
+
+def rails(files: Files) -> Guess | None:
+    """Guess from `Gemfile`: Rails, or any other Rack application, and background jobs."""
+    if not files.has("Gemfile"):
+        return None
+    gems = files.gems()
+    types: dict[str, str] = {}
+    if files.has("config/puma.rb"):
+        types["web"] = "bundle exec puma -C config/puma.rb"
+    elif "rails" in gems or files.has("bin/rails"):
+        types["web"] = "bin/rails server -b 0.0.0.0 -p $PORT"
+    elif files.has("config.ru"):
+        types["web"] = "bundle exec rackup config.ru -o 0.0.0.0 -p $PORT"
+    workers = {
+        "sidekiq": "bundle exec sidekiq",
+        "good_job": "bundle exec good_job start",
+        "solid_queue": "bin/jobs",
+        "resque": "bundle exec rake resque:work QUEUE='*'",
+        "delayed_job": "bin/delayed_job run",
+    }
+    if worker := next((command for gem, command in workers.items() if gem in gems), None):
+        types["worker"] = worker
+    if files.has("db/migrate"):
+        types["release"] = "bin/rails db:migrate"
+    return Guess("Gemfile", types)
+
+
+def django(files: Files) -> Guess | None:
+    """Guess from `manage.py`: Django, with gunicorn if the application has it."""
+    if not files.has("manage.py"):
+        return None
+    packages = files.python_packages()
+    wsgi = files.first("*/wsgi.py", "*/*/wsgi.py")
+    module = ".".join(wsgi.relative_to(files.directory).with_suffix("").parts) if wsgi else None
+    types = {"web": "python manage.py runserver 0.0.0.0:$PORT"}
+    if module and "gunicorn" in packages:
+        types["web"] = f"gunicorn {module}"
+    celery = files.first("*/celery.py")
+    if celery and "celery" in packages:
+        types["worker"] = f"celery -A {celery.parent.name} worker"
+    types["release"] = "python manage.py migrate --noinput"
+    return Guess("manage.py", types)
+
+
+def python(files: Files) -> Guess | None:
+    """Guess from the packages of a Python application: FastAPI, Flask, or a script."""
+    named = ("requirements.txt", "pyproject.toml", "Pipfile")
+    found = next((name for name in named if files.has(name)), None)
+    if found is None:
+        return None
+    packages = files.python_packages()
+    module = next((one for one in ("app", "main", "wsgi", "web") if files.has(f"{one}.py")), None)
+    if module is None:
+        return Guess(found, {})
+    types = {"web": f"python {module}.py"}
+    if packages & {"fastapi", "starlette"}:
+        types["web"] = f"uvicorn {module}:app --host 0.0.0.0 --port $PORT"
+    elif "gunicorn" in packages:
+        types["web"] = f"gunicorn {module}:app"
+    elif "flask" in packages:
+        types["web"] = f"flask --app {module} run --host 0.0.0.0 --port $PORT"
+    if files.has("worker.py"):
+        types["worker"] = "python worker.py"
+    return Guess(found, types)
+
+
+def others(files: Files) -> Guess | None:
+    """Guess from the file of another language's build tool."""
+    commands = {
+        "go.mod": "go run .",
+        "Cargo.toml": "cargo run --release",
+        "mix.exs": "mix phx.server" if files.has("lib") else "mix run --no-halt",
+        "composer.json": "php -S 0.0.0.0:$PORT -t " + ("public" if files.has("public") else "."),
+        "pom.xml": "java -Dserver.port=$PORT -jar target/*.jar",
+        "build.gradle": "java -Dserver.port=$PORT -jar build/libs/*.jar",
+        "build.gradle.kts": "java -Dserver.port=$PORT -jar build/libs/*.jar",
+        "deno.json": "deno task start",
+        "index.html": "python3 -m http.server $PORT",
+    }
+    found = next((name for name in commands if files.has(name)), None)
+    return None if found is None else Guess(found, {"web": commands[found]})
+
+
+#: The most telling ones first.
+LANGUAGES: tuple[Callable[[Files], Guess | None], ...] = (django, rails, node, python, others)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import call, failed
+
+SHELLS = ["bash", "zsh", "fish"]
+
+
+def completed(words: str) -> list[str]:
+    count = len(words.split(" ")) - 1
+    ended = call(_HSUP_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(count))
+    return [line.partition(",")[2] for line in ended.output.splitlines() if line]
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("hsup com", ["completion"]),
+        ("hsup start -d s", ["simple"]),
+        ("hsup --driver d", ["docker"]),
+        ("hsup start --source pro", ["procfile"]),
+        ("hsup start --size performance-m", ["performance-m"]),
+        ("hsup start w", ["web", "worker"]),
+        ("hsup run wo", ["worker"]),
+        ("hsup start --exit-code-from we", ["web"]),
+        ("hsup start --log-format s", ["screen"]),
+        ("hsup completion z", ["zsh"]),
+        ("hsup check -f Pro", ["Pro"]),
+    ],
+)
+def test_what_may_come_next_is_known(words: str, expected: list[str]) -> None:
+    assert completed(words) == expected
+
+
+def test_types_are_those_of_the_files_that_the_options_name(directory: Path) -> None:
+    (directory / "Procfile.dev").write_text("css: a\ncount: b\n")
+    assert completed("hsup start -f Procfile.dev c") == ["count", "css"]
+
+
+def test_where_nothing_can_be_read_nothing_is_completed(directory: Path) -> None:
+    (directory / "Procfile").unlink()
+    assert completed("hsup start w") == []
+    assert completed("hsup --source nosuch start w") == []
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_has_a_script(shell: str) -> None:
+    assert f"_HSUP_COMPLETE={shell}_complete" in call("completion", shell).output
+
+
+def test_bash_takes_the_script() -> None:
+    script = call("completion", "bash").output
+    subprocess.run([shutil.which("bash") or "bash", "-n"], input=script, text=True, check=True)
+
+
+def test_the_shell_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/usr/bin/fish")
+    assert "fish_complete" in call("completion").output
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    told = str(failed("completion"))
+    assert told == (
+        'cannot tell which shell you use: SHELL is "/bin/sh"; '
+        "choose from bash, zsh, fish, as in hsup completion bash"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shell", "place"),
+    [
+        ("bash", ".local/share/bash-completion/completions/hsup"),
+        ("zsh", ".zfunc/_hsup"),
+        ("fish", ".config/fish/completions/hsup.fish"),
+    ],
+)
+def test_it_is_written_to_where_the_shell_looks(
+    shell: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "ZDOTDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ended = call("completion", shell, "--install")
+    assert (tmp_path / place).read_text() == call("completion", shell).output
+    assert ended.output.startswith(f"wrote {tmp_path / place}; start another {shell} to use it\n")
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    assert f"cannot write {tmp_path}/file/bash-completion" in str(
+        failed("completion", "bash", "--install")
+    )

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calling import call, failed
+
+
+def test_export_prints_the_files(directory: Path) -> None:
+    (directory / ".env").write_text("SECRET=s\n")
+    ended = call("export", "systemd", "-m", "all=1,web=2", "-p", "7000", "--user", "ada")
+    assert ended.exit_code == 0
+    for part in (
+        "# shop.target\n# Written by hsup export\n[Unit]\n",
+        "# shop-web.2.service\n",
+        'SECRET="s"\n',
+        'PORT="7001"\n',
+        "User=ada\n",
+        f"WorkingDirectory={directory}\n",
+        "systemctl enable --now shop.target\n",
+    ):
+        assert part in ended.output
+
+
+@pytest.mark.usefixtures("directory")
+def test_export_writes_files_for_its_user_alone(tmp_path: Path) -> None:
+    there = tmp_path / "units"
+    for _ in range(2):  # also over those of the last time
+        ended = call("export", "supervisord", str(there))
+        assert ended.exit_code == 0, ended.exception
+        assert {path.name for path in there.iterdir()} == {
+            "shop.conf",
+            "shop-web.1.sh",
+            "shop-worker.1.sh",
+        }
+        assert f"hsup: wrote {there}/shop.conf\n" in ended.output
+        for path in there.iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            path.chmod(0o644)
+
+
+@pytest.mark.usefixtures("directory")
+def test_what_somebody_else_has_written_is_not_overwritten(tmp_path: Path) -> None:
+    mine = tmp_path / "compose.yaml"
+    mine.write_text("services: {}\n")
+    told = f"{mine} is there already, and not from hsup export; overwrite it with --force"
+    assert str(failed("export", "docker-compose", str(tmp_path))) == told
+    assert mine.read_text() == "services: {}\n"
+    assert call("export", "docker-compose", str(tmp_path), "--force").exit_code == 0
+    assert "web.1" in mine.read_text()
+
+
+@pytest.mark.usefixtures("directory")
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").symlink_to(tmp_path / "elsewhere")
+    assert "is there already" in str(failed("export", "docker-compose", str(tmp_path)))
+    assert call("export", "docker-compose", str(tmp_path), "--force").exit_code == 0
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.usefixtures("directory")
+def test_nothing_is_written_where_others_may_write(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    told = f"cannot write to {tmp_path}: others than you and root may write there, too"
+    assert told in str(failed("export", "systemd", str(tmp_path)))
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to give files away")
+def test_the_user_of_the_dynos_may_read_what_is_run_as_that_user(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    assert call("export", "supervisord", str(there), "--user", "nobody").exit_code == 0
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert (there / "shop-web.1.sh").stat().st_uid == nobody
+    assert (there / "shop.conf").stat().st_uid == 0
+
+
+def test_the_code_of_other_sources_has_to_be_named(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text('{"Processes": [{"Type": "web", "Quantity": 1, "Args": ["x"]}]}')
+    control = {"HSUP_CONTROL_DIR": str(tmp_path)}
+    told = "cannot export a release whose code is not in a directory of a Procfile"
+    assert told in str(failed("export", "systemd", **control))
+    ended = call("export", "systemd", "--root", str(tmp_path), **control)
+    assert f"WorkingDirectory={tmp_path}\n" in ended.output
+
+
+def test_a_release_phase_is_exported_where_that_can_be_done(directory: Path) -> None:
+    (directory / "Procfile").write_text("web: serve\nrelease: migrate\n")
+    assert "# shop-release.service\n" in call("export", "systemd").output
+    assert "the release phase is not exported" in call("export", "launchd").output
+
+
+@pytest.mark.usefixtures("directory")
+def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
+    assert "is missing" in str(failed("export"))
+    assert str(failed("export", "x")).startswith('FORMAT must be "systemd", "supervisord", ')
+    assert "-p auto cannot be exported" in str(failed("export", "systemd", "-p", "auto"))
+    (tmp_path / "file").touch()
+    assert f"cannot write {tmp_path}/file: " in str(
+        failed("export", "launchd", str(tmp_path / "file"))
+    )
+    assert 'has no process type "wbe"' in str(failed("export", "launchd", "-m", "wbe=2"))

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hsup.cli.options import Options
+from hsup.cli.options_file import find
+from hsup.errors import UsageError
+
+
+@pytest.fixture
+def file(directory: Path) -> Path:
+    return directory / "hsup.toml"
+
+
+def test_the_file_is_found_here_or_above_as_far_as_the_procfile(tmp_path: Path) -> None:
+    below = tmp_path / "application" / "below"
+    below.mkdir(parents=True)
+    (tmp_path / "hsup.toml").touch()
+    assert find(str(below), looks_above=True) == str(tmp_path / "hsup.toml")
+    assert find(str(below), looks_above=False) is None
+    (below.parent / "Procfile").touch()
+    assert find(str(below), looks_above=True) is None
+    (below.parent / ".foreman").touch()
+    assert find(str(below), looks_above=True) == str(below.parent / ".foreman")
+    (below.parent / "hsup.toml").touch()
+    assert find(str(below), looks_above=True) == str(below.parent / "hsup.toml")
+
+
+@pytest.mark.parametrize("looks_above", [True, False])
+def test_a_file_that_others_may_write_does_not_count(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], *, looks_above: bool
+) -> None:
+    (tmp_path / "hsup.toml").touch()
+    (tmp_path / "hsup.toml").chmod(0o666)
+    assert find(str(tmp_path), looks_above=looks_above) is None
+    told = (
+        f"hsup: warning: {tmp_path}/hsup.toml is ignored: others than you and root may write it\n"
+    )
+    assert capfd.readouterr().err == told
+
+
+def test_above_a_directory_that_others_may_write_does_not_count(tmp_path: Path) -> None:
+    below = tmp_path / "shared" / "below"
+    below.mkdir(parents=True)
+    (below.parent / "hsup.toml").touch()
+    below.parent.chmod(0o1777)
+    assert find(str(below), looks_above=True) is None
+    assert find(str(below.parent), looks_above=True) == str(below.parent / "hsup.toml")
+
+
+def test_the_keys_of_the_file_are_the_long_names_of_options(file: Path) -> None:
+    file.write_text(
+        """
+        driver = "docker"
+        port = 4000
+        formation = "all=1,web=2"
+        grace = 2.5
+        oneshot = true
+        pass-env = ["AWS_*", "TZ"]
+        log-format = "plain"
+        start-number = 3
+        """
+    )
+    options = Options({})
+    assert options.driver == "docker"
+    assert options.port == 4000
+    assert options.formation == ("all=1", "web=2")
+    assert options.grace_seconds == 2.5
+    assert options.one_shot
+    assert options.passed_names == ("AWS_*", "TZ")
+    assert options.log_format == "plain"
+    assert options.start_number == 3
+
+
+def test_paths_in_the_file_lead_from_its_directory(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('procfile = "Procfile.dev"\nenv-file = ["a.env,b.env", "/c.env"]\n')
+    (file.parent / "below").mkdir()
+    monkeypatch.chdir(file.parent / "below")
+    settings = Options({}).settings()
+    assert settings.procfile == str(file.with_name("Procfile.dev"))
+    names = [str(file.with_name(name)) for name in ("a.env", "b.env")]
+    assert settings.env_files == (*names, "/c.env")
+    assert settings.directory == str(file.parent)
+
+
+def test_what_the_user_says_overrides_the_file(file: Path) -> None:
+    file.write_text('port = 4000\nenv-file = "file.env"\ndriver = "docker"\noneshot = true\n')
+    options = Options({"port": 5000}).refined({"env_files": ("mine.env",), "oneshot": False})
+    assert options.port == 5000
+    assert options.settings().env_files == (str(file.with_name("mine.env")),)
+    assert options.driver == "docker"
+    assert not options.one_shot
+
+
+def test_a_path_may_have_a_comma_in_the_directory_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "a,b"
+    directory.mkdir()
+    (directory / "hsup.toml").write_text('env-file = "x.env,y.env"\nprocfile = "P,dev"\n')
+    monkeypatch.chdir(directory)
+    settings = Options({}).settings()
+    assert settings.env_files == (f"{directory}/x.env", f"{directory}/y.env")
+    assert settings.procfile == f"{directory}/P,dev"
+
+
+def test_of_a_directory_that_the_user_names_the_file_is_read(file: Path) -> None:
+    file.write_text("port = 4000\n")
+    (file.parent / "other").mkdir()
+    (file.parent / "other" / "hsup.toml").write_text("port = 4500\n")
+    assert Options({"root": "other"}).port == 4500
+
+
+def test_the_file_of_foreman_is_read_too(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (file.parent / ".foreman").write_text(
+        "\N{ZERO WIDTH NO-BREAK SPACE}# as man 1 foreman has it\n"
+        "port: 5250\nconcurrency: web=1,worker=2\nenv: dev.env\ntimeout: 3\ncolor: true\nx: 1\n"
+    )
+    options = Options({})
+    assert (options.port, options.formation) == (5250, ("web=1", "worker=2"))
+    assert options.grace_seconds == 3
+    assert options.settings().env_files == (str(file.with_name("dev.env")),)
+    told = capfd.readouterr().err
+    assert told.splitlines() == [
+        f'hsup: warning: {file.parent}/.foreman: hsup has no option "x", which is ignored'
+    ]
+
+
+def test_an_empty_file_says_nothing(file: Path) -> None:
+    for name in ("hsup.toml", ".foreman"):
+        file.with_name(name).write_text("# nothing\n")
+        assert Options({}).driver == "simple"
+        file.with_name(name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("prot = 1\n", 'there is no option "prot"; did you mean "port"?'),
+        ("xyzzy = 1\n", 'there is no option "xyzzy"; choose from app, bind, '),
+        ('port = "x"\n', '"port": --port must be "auto" or a number from 1 to 65535, got "x"'),
+        ("port = true\n", '"port" must be a string or a number, got true'),
+        ("port = [1]\n", '"port" must be a single value, got a list'),
+        ("oneshot = 1\n", '"oneshot" must be true or false, got 1'),
+        ('oneshot = "yes"\n', '"oneshot" must be true or false, got "yes"'),
+        ("[driver]\na = 1\n", '"driver" must be a string or a number, got a table'),
+        ("bind = [[]]\n", '"bind" must be a string or a number, got a list'),
+        ('log-format = "x"\n', '"log-format": --log-format must be "screen", "heroku"'),
+        ("grace = -1\n", '"grace": --grace must be a number of seconds, 0 or more, got "-1"'),
+        ("port = \n", "Invalid value (at line 1, column 8)"),
+    ],
+    ids=lambda value: value[:20].strip(),
+)
+def test_a_fault_is_told_with_the_file_and_the_key(file: Path, content: str, told: str) -> None:
+    file.write_text(content)
+    with pytest.raises(UsageError) as caught:
+        _ = Options({}).driver
+    assert str(file) in str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (".foreman", b"- a\n- b\n", "it must have lines such as port: 5000"),
+        (".foreman", b"port: [\n", "while parsing a flow node"),
+        (".foreman", b"\xff\n", "can't decode"),
+        (".foreman", b"a: !!python/object:os.system x\n", "could not determine a constructor"),
+        ("hsup.toml", b"\xff\n", "can't decode"),
+    ],
+    ids=str,
+)
+def test_a_file_that_cannot_be_read_is_named(
+    file: Path, name: str, content: bytes, told: str
+) -> None:
+    file.with_name(name).write_bytes(content)
+    with pytest.raises(UsageError, match=f"^cannot read {file.with_name(name)}: .*{told}"):
+        _ = Options({}).driver

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import re
+import time
+from signal import SIGKILL, SIGRTMIN, SIGTERM
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsup.api import SUPERVISOR, LogBatch
+from hsup.errors import HsupError
+from hsup.events import (
+    DynoExited,
+    DynoStateChanged,
+    Event,
+    ReleaseReceived,
+    ReleaseRejected,
+    SupervisorStarted,
+    SupervisorStopping,
+)
+from hsup.lifecycle import State
+from hsup.model import Address, DynoName, ExitStatus, Slug
+from hsup.output import messages
+from hsup.output.messages import narrate
+from hsup.output.printer import UnmixedLines
+from hsup.output.screen import ScreenFormatter
+from hsup.testing import make_batch, make_release
+
+# 2026-01-02T15:04:05.123456789 UTC
+MOMENT = 1_767_366_245_123_456_789
+WEB, WORKER = DynoName("web", 1), DynoName("worker", 1)
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+@pytest.fixture
+def form() -> ScreenFormatter:
+    return ScreenFormatter(coloured=False, has_times=False)
+
+
+def told(form: ScreenFormatter, *events: Event) -> list[str]:
+    """Return the lines that are printed for events, without the prefix."""
+    printed = b""
+    for event in events:
+        about, lines = narrate(event)
+        for line in lines:
+            text = line.text.encode() + b"\n"
+            printed += form(make_batch(text, dyno=about, source="hsup")._replace(event=line.event))
+    return [line.partition(" | ")[2] for line in printed.decode().splitlines()]
+
+
+def changed(before: State, after: State, **rest: Any) -> DynoStateChanged:
+    return DynoStateChanged(**{"dyno": WEB, "before": before, "after": after, **rest})
+
+
+def test_a_line_has_the_local_time_and_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = ScreenFormatter(coloured=False)
+    assert form(make_batch(b"a\n\nb\n", time=MOMENT)) == (
+        b"15:04:05 web.1 | a\n15:04:05 web.1 | \n15:04:05 web.1 | b\n"
+    )
+    monkeypatch.setenv("TZ", "Etc/GMT-2")
+    time.tzset()
+    assert form(make_batch(b"a\n", time=MOMENT + 10**9)) == b"17:04:06 web.1 | a\n"
+
+
+def test_the_column_fits_the_names_of_all_that_is_to_run(form: ScreenFormatter) -> None:
+    told(form, ReleaseReceived(release=make_release(web=1), ports={"web.1": 1, "worker.12": 2}))
+    assert form(make_batch(b"a\n")) == b"web.1     | a\n"
+    assert form(make_batch(b"a\n", dyno="release.1234")) == b"release.1234 | a\n"
+
+
+def announced(form: ScreenFormatter, *given: Any) -> list[str]:
+    return [line.partition(" | ")[2] for line in form.announce(*given).decode().splitlines()]
+
+
+def test_it_is_said_first_what_runs_here(form: ScreenFormatter) -> None:
+    release = make_release(web=2, worker=1)._replace(slug=Slug("/srv/shop", inode=7))
+    ports = {"web.1": 5000, "web.2": 5001, "worker.1": 5100}
+    assert announced(form, "procfile", "simple", release, ports) == [
+        "shop, release v1: web.1, web.2, worker.1",
+        "source procfile in /srv/shop, driver simple",
+        "web serves on ports 5000 to 5001; ^C stops all",
+    ]
+    assert told(form, SupervisorStarted(source="procfile", driver="simple")) == []
+    assert told(form, ReleaseReceived(release=release, ports=ports)) == []
+    later = release._replace(version=2)
+    assert told(form, ReleaseReceived(release=later, ports=ports)) == ["release v2"]
+    assert form(make_batch(b"a\n")) == b"web.1    | a\n"
+
+
+def test_what_serves_nothing_does_not_say_where(form: ScreenFormatter) -> None:
+    release = make_release(worker=1)
+    assert announced(form, "directory", "docker", release, {"worker.1": None}) == [
+        "shop, release v1: worker.1",
+        "source directory, driver docker",
+        "^C stops all",
+    ]
+    assert announced(form, "directory", "docker", release, {})[0] == "shop, release v1: no dynos"
+
+
+LOCAL = Address("127.0.0.1", 5000)
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            changed(State.STARTING, State.UP, pid=4711, address=LOCAL),
+            "web.1 started (pid 4711, http://localhost:5000)",
+        ),
+        (
+            changed(State.STARTING, State.UP, dyno=WORKER, pid=4711, address=LOCAL),
+            "worker.1 started (pid 4711, port 5000)",
+        ),
+        (
+            changed(State.STARTING, State.UP, address=Address("172.16.0.30", 5000)),
+            "web.1 started (http://172.16.0.30:5000)",
+        ),
+        (changed(State.STARTING, State.UP), "web.1 started"),
+        (
+            changed(State.UP, State.CRASHED, status=ExitStatus(3), restart_seconds=0.0),
+            "web.1 exited with status 3, restarts now",
+        ),
+        (
+            changed(State.UP, State.CRASHED, status=ExitStatus(3), restart_seconds=4.4),
+            "web.1 exited with status 3, restarts in 4 s",
+        ),
+        (
+            changed(
+                State.UP, State.CRASHED, status=ExitStatus(signal=SIGKILL), restart_seconds=0.4
+            ),
+            "web.1 was killed by SIGKILL, restarts in 1 s",
+        ),
+        (
+            changed(
+                State.STARTING,
+                State.CRASHED,
+                reason="no",
+                status=ExitStatus(255),
+                restart_seconds=8,
+            ),
+            "web.1 cannot start: no, restarts in 8 s",
+        ),
+        (changed(State.UP, State.COMPLETE, status=ExitStatus(0)), "web.1 exited with status 0"),
+        (
+            changed(State.STOPPING, State.STOPPED, status=ExitStatus(signal=SIGTERM)),
+            "web.1 stopped",
+        ),
+        (changed(State.STOPPING, State.STOPPED, status=ExitStatus(143)), "web.1 stopped"),
+        (changed(State.STOPPING, State.STOPPED, status=ExitStatus(0)), "web.1 stopped"),
+        (changed(State.STOPPING, State.STOPPED), "web.1 stopped"),
+        (
+            changed(State.STOPPING, State.STOPPED, status=ExitStatus(3)),
+            "web.1 stopped with status 3",
+        ),
+        (
+            changed(State.STOPPING, State.STOPPED, status=ExitStatus(signal=SIGKILL)),
+            "web.1 stopped, killed by SIGKILL",
+        ),
+        (
+            changed(State.STOPPING, State.STOPPED, status=ExitStatus(signal=SIGRTMIN + 1)),
+            f"web.1 stopped, killed by signal {SIGRTMIN + 1}",
+        ),
+        (changed(State.CRASHED, State.STOPPED, status=ExitStatus(3)), "web.1 stopped"),
+        (SupervisorStopping(reason="SIGINT received"), "stopping all dynos: SIGINT received"),
+        (
+            ReleaseRejected(error=HsupError("no"), running=1),
+            "Release rejected, still running v1: no",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_change_has_one_line(form: ScreenFormatter, event: Event, line: str) -> None:
+    assert told(form, event) == [line]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        changed(State.NEW, State.PROVISIONING),
+        changed(State.PROVISIONING, State.STARTING),
+        changed(State.UP, State.RESTARTING),
+        changed(State.RESTARTING, State.PROVISIONING),
+        DynoExited(dyno=WEB, status=ExitStatus(3)),
+    ],
+    ids=str,
+)
+def test_what_another_line_says_has_none(form: ScreenFormatter, event: Event) -> None:
+    assert told(form, event) == []
+
+
+def said(form: ScreenFormatter, line: messages.Line, dyno: str = "web.1") -> bytes:
+    batch = make_batch(line.text.encode() + b"\n", dyno=dyno, source="hsup")
+    return form(batch._replace(event=line.event))
+
+
+def test_other_lines_of_hsup_name_the_dyno(form: ScreenFormatter) -> None:
+    assert said(form, messages.STOPPING) == b""
+    assert said(form, messages.KILLING) == (
+        b"hsup | web.1: Stopping remaining processes with SIGKILL\n"
+    )
+    line = make_batch(b"Warning: x\n", dyno=SUPERVISOR, source="hsup")
+    assert form(line) == b"hsup | Warning: x\n"
+
+
+def test_running_out_of_memory_is_told(form: ScreenFormatter) -> None:
+    status = ExitStatus(signal=SIGKILL, out_of_memory=True)
+    assert told(form, DynoExited(dyno=WEB, status=status)) == [
+        "web.1: Error R15 (Memory quota vastly exceeded)",
+        "web.1: Stopping process with SIGKILL",
+    ]
+
+
+def test_control_characters_in_names_are_made_visible(form: ScreenFormatter) -> None:
+    release = make_release(web=1)._replace(app="sh\x1b[2Jop")
+    lines = announced(form, "procfile", "simple", release, {"web.1": 1})
+    assert lines[0] == r"sh\x1b[2Jop, release v1: web.1"
+
+
+def test_the_colours_of_a_line_end_with_it() -> None:
+    form = ScreenFormatter(coloured=True, has_times=False)
+    assert form(make_batch(b"\x1b[31mred\nagain\n")) == (
+        b"\x1b[36mweb.1 |\x1b[0m \x1b[31mred\x1b[0m\n\x1b[36mweb.1 |\x1b[0m again\x1b[0m\n"
+    )
+    assert form(make_batch(b"plain\n")) == b"\x1b[36mweb.1 |\x1b[0m plain\n"
+
+
+def test_what_is_written_over_a_line_has_its_prefix(form: ScreenFormatter) -> None:
+    assert form(make_batch(b"10%\r20%\r\n")) == b"web.1 | 10%\rweb.1 | 20%\r\n"
+
+
+def test_a_bar_that_is_drawn_piece_by_piece_keeps_its_prefix(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    assert lines.unfinished(begun(b"10%\r")) == b"web.1 | 10%"
+    assert lines.unfinished(begun(b"10%\r20%\r")) == b"\rweb.1 | 20%"
+    assert lines(make_batch(b"10%\r20%\rdone\n")) == b"\rweb.1 | done\n"
+    assert lines.unfinished(begun(b"x\r")) == b"web.1 | x"
+    assert lines(make_batch(b"y\n", dyno="web.2")) == b"\nweb.2 | y\n"
+    assert lines(make_batch(b"x\r\n")) == b"web.1 | x\r\n"
+
+
+def test_a_colour_lasts_as_long_as_its_line(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    assert lines.unfinished(begun(b"\x1b[31mred")) == b"web.1 | \x1b[31mred"
+    assert lines(make_batch(b"\x1b[31mred too\nplain\n")) == (
+        b" too\x1b[0m\nweb.1 | plain\x1b[0m\n"
+    )
+    assert lines.unfinished(begun(b"\x1b[31mred")) == b"web.1 | \x1b[31mred"
+    assert lines(make_batch(b"y\n", dyno="web.2")) == b"\n\x1b[0mweb.2 | y\n"
+
+
+def test_without_prefix_lines_are_as_they_were_written() -> None:
+    form = ScreenFormatter(coloured=True, has_prefix=False)
+    assert form(make_batch(b"a\nb\n")) == b"a\nb\n"
+
+
+def begun(text: bytes, dyno: str = "web.1") -> LogBatch:
+    return make_batch(text, dyno=dyno, is_partial=True)
+
+
+def test_a_line_that_has_begun_goes_on_where_it_is(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    assert lines.unfinished(begun(b"Continue? ")) == b"web.1 | Continue? "
+    assert lines.unfinished(begun(b"Continue? y")) == b"y"
+    assert lines(make_batch(b"Continue? yes\nnext\n")) == b"es\nweb.1 | next\n"
+    assert lines(make_batch(b"more\n")) == b"web.1 | more\n"
+
+
+def test_a_line_that_has_begun_and_was_interrupted_is_printed_again(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    assert lines.unfinished(begun(b"Continue? ")) == b"web.1 | Continue? "
+    assert lines(make_batch(b"x\n", dyno="web.2")) == b"\nweb.2 | x\n"
+    assert lines.unfinished(begun(b"Continue? y")) == b"web.1 | Continue? y"
+    assert lines.between(b"hsup: x\n") == b"\nhsup: x\n"
+    assert lines(make_batch(b"Continue? yes\n")) == b"web.1 | Continue? yes\n"
+
+
+def test_a_line_of_hsup_that_is_not_shown_interrupts_nothing(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    lines.unfinished(begun(b"Continue? "))
+    hidden = make_batch(b"x\n", source="hsup")._replace(event=messages.STOPPING.event)
+    assert lines(hidden) == b""
+    assert lines(make_batch(b"Continue? yes\n")) == b"yes\n"
+
+
+def test_a_line_that_has_begun_may_end_without_a_newline(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    lines.unfinished(begun(b"Continue? "))
+    assert lines(make_batch(b"Continue? ")) == b"\n"
+    assert lines(make_batch(b"x\n")) == b"web.1 | x\n"
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["web.1", "web.2"]),
+        st.text("ab", min_size=1, max_size=4),
+        st.sampled_from(["shown", "piece", "end"]),
+    ),
+    max_size=30,
+)
+
+
+@given(steps=STEPS)
+def test_whatever_is_shown_early_every_line_is_there_once_whole_and_unmixed(
+    steps: list[tuple[str, str, str]],
+) -> None:
+    """A line may have been printed before as far as it had come, if it was interrupted."""
+    lines = UnmixedLines(ScreenFormatter(coloured=False, has_times=False))
+    rest = {"web.1": b"", "web.2": b""}
+    whole: dict[str, list[bytes]] = {"web.1": [], "web.2": []}
+    printed = b""
+    for dyno, text, kind in steps:
+        rest[dyno] += text.encode()
+        if kind == "shown":
+            printed += lines.unfinished(begun(rest[dyno], dyno))
+        elif kind == "end":
+            whole[dyno].append(rest[dyno])
+            printed += lines(make_batch(rest[dyno] + b"\n", dyno=dyno))
+            rest[dyno] = b""
+    for line in printed.split(b"\n"):
+        assert re.fullmatch(rb"|web\.[12] \| [ab]*", line), line
+    for dyno, expected in whole.items():
+        found = re.findall(rf"{dyno} \| (.*)".encode(), printed)
+        for one in expected:
+            while (seen := found.pop(0)) != one:
+                assert one.startswith(seen)

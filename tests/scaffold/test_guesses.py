@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hsup.scaffold.compose import compose
+from hsup.scaffold.guess import Files, Guess
+from hsup.scaffold.languages import LANGUAGES
+
+Write = Callable[[dict[str, str]], Files]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return a writer of the files of an application."""
+
+    def write(files: dict[str, str]) -> Files:
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return Files(tmp_path)
+
+    return write
+
+
+def guessed(files: Files) -> Guess | None:
+    return next((one for look in LANGUAGES if (one := look(files))), None)
+
+
+def package(**scripts: str) -> str:
+    return json.dumps({"scripts": scripts})
+
+
+@pytest.mark.parametrize(
+    ("files", "types"),
+    [
+        (
+            {"package.json": package(start="x", worker="y")},
+            {"web": "npm start", "worker": "npm run worker"},
+        ),
+        ({"package.json": package(start="x"), "yarn.lock": ""}, {"web": "yarn start"}),
+        ({"package.json": package(start="x"), "pnpm-lock.yaml": ""}, {"web": "pnpm start"}),
+        ({"package.json": "{}", "server.js": ""}, {"web": "node server.js"}),
+        ({"package.json": '{"main": "index.js"}'}, {"web": "node index.js"}),
+        ({"package.json": package(dev="vite")}, {"web": "npm run dev"}),
+        (
+            {"Gemfile": "gem 'rails'\n  gem \"sidekiq\", '~> 7'\n", "db/migrate/1.rb": ""},
+            {
+                "web": "bin/rails server -b 0.0.0.0 -p $PORT",
+                "worker": "bundle exec sidekiq",
+                "release": "bin/rails db:migrate",
+            },
+        ),
+        (
+            {"Gemfile": "gem 'puma'", "config/puma.rb": ""},
+            {"web": "bundle exec puma -C config/puma.rb"},
+        ),
+        (
+            {"Gemfile": "gem 'sinatra'", "config.ru": ""},
+            {"web": "bundle exec rackup config.ru -o 0.0.0.0 -p $PORT"},
+        ),
+        (
+            {
+                "manage.py": "",
+                "shop/wsgi.py": "",
+                "shop/celery.py": "",
+                "requirements.txt": "Django>=5\ngunicorn==23 # server\ncelery\n",
+            },
+            {
+                "web": "gunicorn shop.wsgi",
+                "worker": "celery -A shop worker",
+                "release": "python manage.py migrate --noinput",
+            },
+        ),
+        (
+            {"manage.py": ""},
+            {
+                "web": "python manage.py runserver 0.0.0.0:$PORT",
+                "release": "python manage.py migrate --noinput",
+            },
+        ),
+        (
+            {
+                "main.py": "",
+                "pyproject.toml": '[project]\ndependencies = ["fastapi[standard]>=0.1"]',
+            },
+            {"web": "uvicorn main:app --host 0.0.0.0 --port $PORT"},
+        ),
+        (
+            {"app.py": "", "worker.py": "", "requirements.txt": "flask"},
+            {
+                "web": "flask --app app run --host 0.0.0.0 --port $PORT",
+                "worker": "python worker.py",
+            },
+        ),
+        ({"app.py": "", "requirements.txt": "Flask\nGunicorn"}, {"web": "gunicorn app:app"}),
+        ({"main.py": "", "requirements.txt": ""}, {"web": "python main.py"}),
+        ({"go.mod": ""}, {"web": "go run ."}),
+        ({"Cargo.toml": ""}, {"web": "cargo run --release"}),
+        ({"composer.json": "", "public/index.php": ""}, {"web": "php -S 0.0.0.0:$PORT -t public"}),
+        ({"index.html": ""}, {"web": "python3 -m http.server $PORT"}),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+def test_types_are_guessed_from_what_is_there(
+    write: Write, files: dict[str, str], types: dict[str, str]
+) -> None:
+    guess = guessed(write(files))
+    assert guess is not None
+    assert dict(guess.types) == types
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("package.json", "{"),
+        ("package.json", "[]"),
+        ("package.json", "[" * 99999),
+        ("package.json", '{"scripts": []}'),
+        ("pyproject.toml", "="),
+        ("pyproject.toml", 'project = "x"'),
+        ("requirements.txt", ""),
+        ("Gemfile", ""),
+    ],
+)
+def test_of_files_that_say_nothing_nothing_is_guessed(write: Write, name: str, text: str) -> None:
+    guess = guessed(write({name: text}))
+    assert guess is None or not guess.types
+
+
+COMPOSE = """
+services:
+  web:
+    build: .
+    command: ./serve --port 5000
+    environment: {DEBUG: true, EMPTY: "", CALLERS: , PRICE: 5$$}
+  work.er:
+    build: .
+    command: [bundle, exec, "a b"]
+    environment: [QUEUE=high, NAME]
+  db:
+    image: postgres:17
+  script:
+    command: |
+      one
+      two
+  proxy: {}
+"""
+
+
+def test_services_with_a_command_are_types(write: Write) -> None:
+    guess = compose(write({"docker-compose.yml": COMPOSE}))
+    assert guess == Guess(
+        found="docker-compose.yml",
+        types={"web": "./serve --port 5000", "work-er": "bundle exec 'a b'"},
+        config={"DEBUG": "true", "EMPTY": "", "PRICE": "5$", "QUEUE": "high"},
+        remarks=(
+            'service "db" has no command (image postgres:17); start it separately',
+            'service "script" has a command of several lines: put it into a script',
+            'service "proxy" has neither a command nor an image; start it separately',
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "services: 3", "services: {web: 3}", "- a", "x: 2024-13-01", "[" * 9000]
+)
+def test_a_file_of_compose_that_says_nothing_has_no_types(write: Write, text: str) -> None:
+    guess = compose(write({"compose.yaml": text}))
+    assert guess is not None
+    assert guess.types == {}

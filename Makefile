@@ -125,9 +125,11 @@ ftest-vm: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(RUNTIMES) $(SLUG) $(VM)/vmli
 	ftest/vm/run $(VM) "FTEST_PATIENCE=4 $(VENV)/bin/pytest -v -rs --tb=short $(VM_TESTS) \
 		--driver libcontainer --hsup $(INSTALLED)/bin/hsup"
 
-wheels: $(VENV)/ready ## build the wheels of all distributions into dist/
+# With `-c dist/wheels.txt`, pip, pipx and uv take what is ours from there, and never from an index.
+wheels: $(VENV)/ready ## build the wheels of all distributions into dist/, and wheels.txt, which lists them
 	rm -rf dist
 	$(VENV)/bin/pip wheel -q --no-deps --wheel-dir dist $(addprefix ./,$(PROJECTS))
+	packaging/list-wheels dist >dist/wheels.txt
 	@ls dist
 
 OPT ?= /opt/hsup

@@ -56,7 +56,7 @@ def no_such_command(word: str, commands: Iterable[str]) -> HsupError:
     """Return the error for a command that hsup has not got."""
     text = f'there is no command "{word}"'
     if package := _PACKAGES.get(word):
-        from hsup.plugins.catalogue import how_to_install  # slow to import, rarely needed
+        from hsup.plugins.installation import how_to_install  # slow to import, rarely needed
 
         return PluginError(f'the command "{word}" is not installed', hint=how_to_install(package))
     known = tuple(commands)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hsup.api import IgnoresSlugs
 from hsup.errors import PluginError
+from hsup.plugins.installation import command_for, how_to_install
 
 if TYPE_CHECKING:
     from hsup.api import Driver
@@ -68,16 +67,6 @@ def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
     )
 
 
-def how_to_install(package: str) -> str:
-    """Return what installs a package of hsup's own where hsup is.
-
-    No index is asked for it: its name is not reserved anywhere yet.
-    """
-    pip = os.path.join(sys.prefix, "bin", "pip")
-    wheel = f"dist/{package.replace('-', '_')}*.whl"
-    return f"in a clone of hsup: make wheels && {pip} install {wheel}"
-
-
 def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
     """Return the error for something that no installed plugin provides."""
     if unpublished := _UNPUBLISHED.get((kind, name)):
@@ -88,5 +77,5 @@ def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
         return PluginError(f'no {kind} "{name}" is installed', hint=how_to_install(package))
     listing = ", ".join(sorted(installed))
     choice = f"choose from {listing}, or " if listing else ""
-    hint = f"{choice}install a plugin that provides it (see hsup plugins --help)"
+    hint = f"{choice}install a plugin that provides it: {command_for('PACKAGE')}"
     return PluginError(f'there is no {kind} "{name}"', hint=hint)

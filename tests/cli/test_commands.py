@@ -4,7 +4,7 @@ import pytest
 
 import hsup
 from hsup.cli.usage import ELSEWHERE, no_such_command
-from hsup.plugins.catalogue import how_to_install
+from hsup.plugins.installation import how_to_install
 from tests.cli.calling import call, failed
 from tests.conftest import Installer
 

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from hsup.errors import PluginError
 from hsup.plugins.catalogue import REMEDIES, missing, source_asked_for
+from hsup.plugins.installation import how_to_install
 
 
 @pytest.mark.parametrize(
@@ -19,9 +18,7 @@ from hsup.plugins.catalogue import REMEDIES, missing, source_asked_for
 def test_what_another_package_has_is_named_with_it(kind: str, name: str, package: str) -> None:
     error = missing(kind, name, ())
     assert isinstance(error, PluginError)
-    wheel = f"dist/{package.replace('-', '_')}*.whl"
-    remedy = f"in a clone of hsup: make wheels && {sys.prefix}/bin/pip install {wheel}"
-    assert str(error) == f'no {kind} "{name}" is installed; {remedy}'
+    assert str(error) == f'no {kind} "{name}" is installed; {how_to_install(package)}'
 
 
 @pytest.mark.parametrize(

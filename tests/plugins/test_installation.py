@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from hsup.plugins.installation import command_for, how_to_install
+
+OURS = "in a clone of hsup: make wheels && "
+
+
+@pytest.fixture
+def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where hsup is installed, by something without pip."""
+    there = tmp_path / "hsup"
+    there.mkdir()
+    monkeypatch.setattr(sys, "prefix", str(there))
+    return there
+
+
+def test_pip_installs_where_it_is(prefix: Path) -> None:
+    (prefix / "bin").mkdir()
+    (prefix / "bin/pip").touch()
+    told = f"{OURS}{prefix}/bin/pip install dist/hsup_driver_docker*.whl"
+    assert how_to_install("hsup-driver-docker") == told
+    assert command_for("PACKAGE") == f"{prefix}/bin/pip install PACKAGE"
+
+
+def test_pipx_injects_into_its_environment(prefix: Path) -> None:
+    (prefix / "pipx_metadata.json").touch()
+    told = f"{OURS}pipx inject hsup dist/hsup_driver_docker*.whl"
+    assert how_to_install("hsup-driver-docker") == told
+    assert command_for("PACKAGE") == "pipx inject hsup PACKAGE"
+
+
+@pytest.mark.parametrize(
+    ("receipt", "others"),
+    [
+        ('[tool]\nrequirements = [{name = "hsup"}]', ""),
+        ('[tool]\nrequirements = [{name = "hsup"}, {name = "other"}]', "--with other "),
+        ("[tool]\nrequirements = 1", ""),
+        ("no TOML", ""),
+    ],
+)
+def test_uv_is_told_all_that_it_has_installed_beside_hsup(
+    prefix: Path, receipt: str, others: str
+) -> None:
+    (prefix / "uv-receipt.toml").write_text(receipt)
+    told = f"{OURS}uv tool install -c dist/wheels.txt {others}--with hsup-driver-docker hsup"
+    assert how_to_install("hsup-driver-docker") == told
+    assert command_for("PACKAGE") == f"uv tool install {others}--with PACKAGE hsup"
+
+
+def test_an_environment_without_pip_is_one_of_uv(prefix: Path) -> None:
+    told = f"uv pip install --python {prefix}/bin/python PACKAGE"
+    assert command_for("PACKAGE") == told

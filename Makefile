@@ -35,7 +35,7 @@ VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types imports docs links unit fuzz pythons wheels image install \
+.PHONY: help demo test lint format types imports docs links screenshot unit fuzz pythons wheels image install \
 	uninstall \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
 	ftest-docker ftest-docker-local ftest-image ftest-vm \
@@ -73,6 +73,9 @@ imports: $(VENV)/dev ## check which module may import which
 # Everything is read anew: Sphinx warns of a page when it reads it, and not when it has it already.
 docs: $(VENV)/docs ## build the pages into build/docs; a broken link or anchor is an error
 	$(VENV)/bin/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/docs
+
+screenshot: $(VENV)/docs ## make README's picture from a run of the example application
+	$(VENV)/bin/python docs/screenshot.py $(VENV)/bin/hsup
 
 links: $(VENV)/docs ## check that the sites that the pages link to answer, which needs the network
 	$(VENV)/bin/sphinx-build -q -E -b linkcheck docs build/links

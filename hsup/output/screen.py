@@ -35,7 +35,8 @@ class ScreenFormatter:
     """`12:28:33 web.1    | line`: local time, a name in a colour of its own, the line.
 
     A change has one line of hsup's own, and not one for each step. Whatever a line does to the
-    terminal's colours ends with it, and what is written over a line begins with its prefix.
+    terminal's colours ends with it, and what is written over a line begins with its prefix. The
+    `^C` that a terminal shows is written over.
     Without a prefix, the lines of dynos are as these wrote them, but for that.
     """
 
@@ -62,7 +63,9 @@ class ScreenFormatter:
         elif batch.is_partial and not goes_on:
             batch = batch._replace(lines=_LAST_WRITTEN.sub(b"", batch.lines, count=1))
         prefix = self._prefix(batch, name) if self._has_prefix else b""
-        return self._contained(prefix, batch, goes_on=goes_on)
+        printed = self._contained(prefix, batch, goes_on=goes_on)
+        is_stopping = batch.event and isinstance(batch.event.of, SupervisorStopping)
+        return b"\r" + printed if self._paint and is_stopping else printed
 
     def announce(
         self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]

@@ -38,6 +38,7 @@ CLONED = (
     ".ci",
     "examples",
     "hsup",
+    "packaging",
     "plugins",
     "LICENSE",
     "Makefile",
@@ -204,6 +205,7 @@ class Session:
             "PIP_CACHE_DIR": os.path.expanduser("~/.cache/pip"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "STATE": str(self.state),
+            "UV_TOOL_BIN_DIR": str(self.home / ".uv/bin"),  # pipx has the same one
         }
 
 
@@ -275,12 +277,16 @@ def test_the_blocks_of_a_page_do_what_it_says(
         reach_pypi(tmp_path / "pypi")  # the other blocks run what that one installs
     session = Session(home, directory, network)
     if directory != home:  # what `make` does first, and for which it needs PyPI
-        session.run(Block(0, "sh", "make .venv/ready", ("run: network",)))
+        session.run(Block(0, "sh", "make .venv/demo", ("run: network",)))
     try:
         for block in blocks:
             follow(session, block)
     finally:
         session.end()
+    if page == "README.md":
+        for installed in (".local/bin/hsup", ".uv/bin/hsup", "hsup/bin/hsup"):
+            session.run(Block(0, "sh", f"~/{installed} plugins", ()))
+            assert "drivers: docker, simple" in session.printed
 
 
 def follow(session: Session, block: Block) -> None:

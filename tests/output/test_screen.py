@@ -44,15 +44,20 @@ def form() -> ScreenFormatter:
     return ScreenFormatter(coloured=False, has_times=False)
 
 
-def told(form: ScreenFormatter, *events: Event) -> list[str]:
-    """Return the lines that are printed for events, without the prefix."""
-    printed = b""
+def printed(form: ScreenFormatter, *events: Event) -> bytes:
+    """Return what is printed for events."""
+    shown = b""
     for event in events:
         about, lines = narrate(event)
         for line in lines:
             text = line.text.encode() + b"\n"
-            printed += form(make_batch(text, dyno=about, source="hsup")._replace(event=line.event))
-    return [line.partition(" | ")[2] for line in printed.decode().splitlines()]
+            shown += form(make_batch(text, dyno=about, source="hsup")._replace(event=line.event))
+    return shown
+
+
+def told(form: ScreenFormatter, *events: Event) -> list[str]:
+    """Return the lines that are printed for events, without the prefix."""
+    return [line.partition(" | ")[2] for line in printed(form, *events).decode().splitlines()]
 
 
 def changed(before: State, after: State, **rest: Any) -> DynoStateChanged:
@@ -178,6 +183,12 @@ LOCAL = Address("127.0.0.1", 5000)
 )
 def test_a_change_has_one_line(form: ScreenFormatter, event: Event, line: str) -> None:
     assert told(form, event) == [line]
+
+
+def test_the_end_is_written_over_the_key_that_the_terminal_has_shown() -> None:
+    stopping = SupervisorStopping(reason="SIGINT received")
+    assert printed(ScreenFormatter(coloured=True), stopping).startswith(b"\r\x1b[")
+    assert b"\r" not in printed(ScreenFormatter(coloured=False), stopping)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ _BEGIN = re.compile(
 )
 _BLANK = re.compile(r"\s*+", re.ASCII)
 _LINE = re.compile(r"[^\n]*+")
+#: A file of JSON: an object, or an array, which no line like [section] is.
+_JSON = re.compile(r'\s*+(?:\{|\[\s*+[\[\]{"])', re.ASCII)
 _QUOTES = "must be KEY=value, with every quote closed"
 
 #: What is rarely meant literally after a dollar sign, though no braces are around it.
@@ -43,10 +45,10 @@ def parse(
 ) -> tuple[dict[str, str], tuple[Fault, ...]]:
     r"""Parse a .env file; return its config vars and its faults.
 
-    Lines end with "\n". If `environ` is given, references are replaced by the values of
+    Lines end with "\n" or "\r\n". If `environ` is given, references are replaced by the values of
     earlier lines, or else by those of these variables.
     """
-    if text.lstrip().startswith("{"):
+    if _JSON.match(text):
         return {}, (Fault(place="", problem="must be lines like KEY=value, got JSON"),)
     config: dict[str, str] = {}
     variables = None if environ is None else dict(environ)

@@ -26,6 +26,7 @@ _MAX_SHOWN_LENGTH = 60
 _NEWER = "newer platforms (Cloud Native Buildpacks)"
 
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9_-]+):(?P<blank>\s*)(?P<command>.*)")
+_END = re.compile(r"\r\n?|\n")
 #: Prose, and no process type called "http".
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _BLANK_BEFORE_COLON = re.compile(r"[A-Za-z0-9_-]+\s+:")
@@ -41,7 +42,7 @@ class _Entry(NamedTuple):
 def parse(text: str) -> tuple[tuple[ProcessType, ...], tuple[Fault, ...]]:
     r"""Parse a Procfile; return its process types and its faults.
 
-    Lines end with "\n". Names are kept as written, and each command is a line for
+    Lines end with "\n", "\r\n" or "\r". Names are kept as written, and each command is a line for
     the shell. A process type has the quantity 1, the release phase 0.
     """
     entries: dict[str, _Entry] = {}
@@ -72,7 +73,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     What follows a backslash at the end of a line is left out: it is part of a fault.
     """
     is_continued = False
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(_END.split(text), start=1):
         stripped = line.strip()
         is_part, is_continued = is_continued, _is_continued(stripped)
         if stripped and not stripped.startswith("#") and not is_part:

@@ -18,11 +18,12 @@ from typing import NamedTuple
 #: no word. No text takes longer than it is long: what is repeated is possessive, or begins with a
 #: backslash. (Python 3.11.2, Debian 12's, matches possessive groups wrongly.)
 _PART = re.compile(
-    r"""'[^']*+'|"[^"\\]*+(?:\\[\s\S][^"\\]*+)*"|\\[^\nA-Za-z0-9]|[^\s'"\\]++""", re.ASCII
+    r"""'[^']*+'|"[^"\\]*+(?:\\[\s\S][^"\\]*+)*"|\\[^\r\nA-Za-z0-9]|[^\s'"\\]++""", re.ASCII
 )
 _LINE = re.compile(r"[^\n]*+")
+_BLANKS = " \t\r\f\v"
 _COMMENT = re.compile(r"[ \t]#")
-_AFTER_WORD = re.compile(r"[ \t]*+(?:(?<=[ \t])#[^\n]*+)?(?=\n|\Z)")
+_AFTER_WORD = re.compile(r"[ \t]*+(?:(?<=[ \t])#[^\n]*+)?(?=\r?\n|\r?\Z)")
 
 _IN_DOUBLE_QUOTES = re.compile(r"\\([\s\S])|[^\\]+")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\n": "", **{char: char for char in '"\\$`!'}}
@@ -107,7 +108,7 @@ def read_value(text: str, start: int) -> Value:
             raise OpenQuote(end)
     comment = _COMMENT.search(line[0])
     plain = line[0][: comment.start()] if comment else line[0]
-    return Value((Piece(plain.rstrip(), refers=True),), line.end(), is_quoted=False)
+    return Value((Piece(plain.rstrip(_BLANKS), refers=True),), line.end(), is_quoted=False)
 
 
 def _is_escaped(line: str) -> bool:

@@ -19,7 +19,7 @@ _KINDS = {
 
 
 def read_text(path: str) -> str | Fault:
-    r"""Return the text of a file, with lines that end with "\n", or its fault.
+    r"""Return the text of a file, or its fault; see `decode` for the ends of its lines.
 
     Never waits. Raises OSError, which is IsADirectoryError for a directory.
     """
@@ -48,11 +48,18 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def decode(content: bytes) -> str | Fault:
-    r"""Decode UTF-8 without its byte order mark, and with "\n" for "\r\n" and "\r"."""
+    r"""Decode UTF-8 without its byte order mark.
+
+    If all lines end with "\r\n", or with "\r", they end with "\n" in the text. Otherwise each
+    "\r" stays: it may be part of a value in quotes.
+    """
     if _is_utf_16(content):
         return Fault(place="", problem="must be UTF-8 text, got UTF-16: save it as UTF-8")
     content = content.removeprefix(codecs.BOM_UTF8)
-    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if content.count(b"\n") == content.count(b"\r\n"):
+        content = content.replace(b"\r\n", b"\n")
+        if b"\n" not in content:
+            content = content.replace(b"\r", b"\n")
     nul = content.find(b"\0")
     if nul >= 0:
         return Fault(place=_line_of(content, nul), problem="must be text, got a NUL byte")

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import codecs
+import os
 import re
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hsup.model import Fault
 from hsup.validation import MOST_SHOWN
 from hsup_source_procfile.dotenv_file import parse
+from hsup_source_procfile.text_file import decode
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]*", fullmatch=True)
-VALUES = st.text(alphabet=st.characters(exclude_characters="\r\0", codec="utf-8"))
+VALUES = st.text(alphabet=st.characters(exclude_characters="\0", codec="utf-8"))
+#: What JavaScript's regular expressions take for blanks (ECMAScript, WhiteSpace, LineTerminator).
+JS_BLANKS = "\t\n\v\f\r \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 OPEN = "must be KEY=value, with every quote closed"
 
 
@@ -24,12 +30,19 @@ def in_double_quotes(value: str) -> str:
 
 def of_heroku(value: str) -> str:
     """Write a value as `heroku config --shell` does (npm: heroku 11, dist/lib/config/quote.js)."""
-    if not re.search(r"""["\s#!$&'()*,:;<=>?@\[\\\]^`{|}]""", value):
+    if not re.search(rf"""["{JS_BLANKS}#!$&'()*,:;<=>?@\[\\\]^`{{|}}]""", value):
         return value
     if not re.search(r"['\n]", value):
         return f"'{value}'"
     escaped = re.sub(r'(["\\$`!])', r"\\\1", value)
     return '"' + escaped.replace("\n", "\\n") + '"'
+
+
+def read(content: bytes) -> tuple[dict[str, str], tuple[Fault, ...]]:
+    """Read a file as it stands on a disk."""
+    text = decode(content)
+    assert isinstance(text, str)
+    return parse(text)
 
 
 def messages_of(text: str) -> list[str]:
@@ -70,7 +83,10 @@ def test_config_vars_are_read_literally(text: str, config: dict[str, str]) -> No
         ("A='s3cret' x\nB=1\n", f"line 1: {OPEN}"),
         ("A: s3cret=1\n", f"line 1: {OPEN}"),
         ("A='s3cret\n' x\nB='y'", f"line 1: {OPEN}; what follows is not read"),
-        ('\n{"A": "s3cret"}', "must be lines like KEY=value, got JSON"),
+        *(
+            (text, "must be lines like KEY=value, got JSON")
+            for text in ('\n{"A": "s3cret"}', '[\n  {"name": "s3cret"}\n]', "[]", '["s3cret"]')
+        ),
         (
             "'A\033[2J'=s3cret\n",
             'line 1: a name must not be empty or contain "=" or control characters',
@@ -181,7 +197,53 @@ def test_what_a_shells_quoting_writes_comes_back(
     write: Callable[[str], str], config: dict[str, str]
 ) -> None:
     text = "".join(f"{name}={write(value)}\n" for name, value in config.items())
-    assert parse(text) == (config, ())
+    assert read(text.encode()) == (config, ())
+
+
+@pytest.mark.parametrize("write", [shlex.quote, in_double_quotes, of_heroku])
+@given(
+    config=st.dictionaries(
+        NAMES, st.text(alphabet=st.characters(exclude_characters="\0\r", codec="utf-8"))
+    )
+)
+def test_windows_line_endings_and_a_byte_order_mark_change_no_value(
+    write: Callable[[str], str], config: dict[str, str]
+) -> None:
+    text = "".join(f"{name}={write(value)}\n" for name, value in config.items())
+    assert read(codecs.BOM_UTF8 + text.replace("\n", "\r\n").encode()) == (config, ())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sh", "-c", "export -p"),
+        ("bash", "--posix", "-c", "export -p"),
+        ("bash", "-c", 'printf "A=%q\\n" "$A"'),
+    ],
+    ids=str,
+)
+@given(value=VALUES)
+def test_what_a_shell_itself_writes_comes_back(command: Sequence[str], value: str) -> None:
+    environ = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "A": value}
+    written = subprocess.run(command, env=environ, capture_output=True, check=True).stdout
+    assume(b"A=$'" not in written)  # quotes of bash, for control characters
+    config, _ = read(written)
+    assert config["A"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "config"),
+    [
+        ("A='x\r\ny'\nB='x\ry'\n", {"A": "x\r\ny", "B": "x\ry"}),
+        ('A="x\r\ny"\r\n', {"A": "x\ny"}),
+        ("A='x'\r\nB=x # y\r\nC=x\\\r\nD=\n", {"A": "x", "B": "x", "C": "x\\", "D": ""}),
+    ],
+    ids=repr,
+)
+def test_a_carriage_return_is_part_of_a_value_in_quotes_only(
+    text: str, config: dict[str, str]
+) -> None:
+    assert read(text.encode()) == (config, ())
 
 
 def test_what_bash_escapes_comes_back() -> None:

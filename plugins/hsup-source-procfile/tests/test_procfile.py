@@ -11,7 +11,7 @@ from hsup_source_procfile.procfile import MAX_NAME_LENGTH, parse
 NEWER = "newer platforms (Cloud Native Buildpacks)"
 NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}", fullmatch=True)
 COMMANDS = st.text(
-    alphabet=st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1
+    alphabet=st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1
 ).filter(lambda command: command == command.strip() and not command.endswith("\\"))
 
 
@@ -44,6 +44,11 @@ def test_comments_empty_lines_and_indentation_are_nothing_special() -> None:
     text = "# what runs\n\n   \t\n  # more\n\t web: ./serve # not a comment  \nworker-2:\t./work"
     assert commands_of(text) == {"web": "./serve # not a comment", "worker-2": "./work"}
     assert messages_of(text) == []
+
+
+def test_every_end_of_a_line_ends_a_command() -> None:
+    text = "web: serve 1\r\njob: serve 2\rother: serve 3\n"
+    assert commands_of(text) == {"web": "serve 1", "job": "serve 2", "other": "serve 3"}
 
 
 def test_a_command_may_have_colons_and_names_in_it() -> None:

@@ -15,7 +15,8 @@ from hsup_source_procfile.text_file import MAX_BYTES, decode, read_text
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"a: b\r\nc: d\re", "a: b\nc: d\ne"),
+        (b"a: b\r\nc: d\r\ne", "a: b\nc: d\ne"),
+        (b"a: b\rc: d\r", "a: b\nc: d\n"),
         (b"\xef\xbb\xbfweb: x\n", "web: x\n"),
         ("wéb ✓\n".encode(), "wéb ✓\n"),
         (b"", ""),
@@ -23,6 +24,11 @@ from hsup_source_procfile.text_file import MAX_BYTES, decode, read_text
 )
 def test_line_ends_and_a_byte_order_mark_do_not_matter(content: bytes, text: str) -> None:
     assert decode(content) == text
+
+
+@pytest.mark.parametrize("text", ["a: b\r\nc: d\n", "A='b\rc'\n"])
+def test_a_carriage_return_stays_where_not_all_lines_end_with_one(text: str) -> None:
+    assert decode(text.encode()) == text
 
 
 @pytest.mark.parametrize(

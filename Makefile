@@ -30,6 +30,9 @@ IMAGE := hsup-ftest
 IMAGE_AND_TOOLS = .ci/make-image $(STACK) $(WHEELHOUSE) $(IMAGE) ftest/Dockerfile
 IMAGE_PARTS = $(VENV)/dev $(STACK) $(SLUG) $(WHEELHOUSE)/ready
 
+# The programs that `make peers` compares hsup with.
+PEERS := build/peers
+
 # What `make ftest-vm` boots, and the tests that it runs.
 VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
@@ -39,7 +42,7 @@ VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 	uninstall \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
 	ftest-docker ftest-docker-local ftest-image ftest-vm \
-	bench bench-docker bench-libcontainer version clean
+	peers bench bench-docker bench-libcontainer version clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,6 +131,9 @@ ftest-vm: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(RUNTIMES) $(SLUG) $(VM)/vmli
 	ftest/vm/run $(VM) "FTEST_PATIENCE=4 $(VENV)/bin/pytest -v -rs --tb=short $(VM_TESTS) \
 		--driver libcontainer --hsup $(INSTALLED)/bin/hsup"
 
+peers: $(VENV)/dev $(INSTALLED)/ready $(PEERS)/ready ## run foreman, honcho, node-foreman and dotenv on what they read differently
+	$(VENV)/bin/pytest $(SIDE_BY_SIDE) -rs tests/peers/comparison.py
+
 # With `-c dist/wheels.txt`, pip, pipx and uv take what is ours from there, and never from an index.
 wheels: $(VENV)/ready ## build the wheels of all distributions into dist/, and wheels.txt, which lists them
 	rm -rf dist
@@ -198,6 +204,10 @@ $(RUNTIMES): $(STACK)
 
 $(WHEELHOUSE)/ready: $(VENV)/dev .ci/make-wheelhouse
 	@.ci/make-wheelhouse $(WHEELHOUSE) $(VENV) pytest
+	@touch $@
+
+$(PEERS)/ready: $(VENV)/dev .ci/install-peers
+	@.ci/install-peers $(PYTHON) $(PEERS)
 	@touch $@
 
 $(VM)/vmlinuz: ftest/vm/make-root

@@ -23,6 +23,8 @@ from hsup.lifecycle import TABLE, State
 from hsup.model import Command, DynoName, ExitStatus, Release
 from hsup.output import messages
 from hsup.sizes import SIZES, Size
+from tests.peers.env_constructs import ENV_CONSTRUCTS
+from tests.peers.procfile_constructs import PROCFILE_CONSTRUCTS
 
 ROOT = Path(__file__).parent.parent
 _MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
@@ -109,6 +111,18 @@ def lifecycle() -> str:
     return _table(("state", "input", "next state", "action"), rows)
 
 
+def env_dialects() -> str:
+    """Return the table of what programs make of lines of `.env` files."""
+    heads = ("in `.env`", "hsup", "foreman", "honcho", "node-foreman", "dotenv")
+    return _table(heads, (one.row for one in ENV_CONSTRUCTS if one.on_page))
+
+
+def procfile_dialects() -> str:
+    """Return the table of what programs run for lines of Procfiles."""
+    heads = ("in a Procfile", "hsup", "foreman", "honcho", "node-foreman")
+    return _table(heads, (one.row for one in PROCFILE_CONSTRUCTS if one.on_page))
+
+
 def modules() -> str:
     """Return a section for each package: what each module is for, as its docstring says."""
     sections = []
@@ -159,9 +173,11 @@ _LINES = (
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
+    "env-dialects": env_dialects,
     "lifecycle": lifecycle,
     "log-lines": log_lines,
     "modules": modules,
+    "procfile-dialects": procfile_dialects,
     "shared-options": shared_options,
     "sizes": sizes,
 }

@@ -16,7 +16,10 @@ from tests.peers.env_constructs import ENV_CONSTRUCTS, FAILS, EnvConstruct
 from tests.peers.procfile_constructs import NOTHING, PROCFILE_CONSTRUCTS, ProcfileConstruct
 from tests.peers.programs import environment, make_serve, runs_in, what_ran
 
-FAULTY = [one for one in PROCFILE_CONSTRUCTS if one.hsup == NOTHING]
+FAULTY = [
+    *(one for one in ENV_CONSTRUCTS if one.hsup is FAILS),
+    *(one for one in PROCFILE_CONSTRUCTS if one.hsup == NOTHING),
+]
 
 
 @pytest.mark.parametrize("construct", ENV_CONSTRUCTS, ids=lambda one: one.shown)
@@ -45,14 +48,20 @@ def test_hsup_reads_a_procfile_as_the_table_says(
 
 @pytest.mark.parametrize("construct", FAULTY, ids=lambda one: one.shown)
 def test_check_and_start_tell_the_same_fault_and_run_nothing(
-    construct: ProcfileConstruct, tmp_path: Path
+    construct: EnvConstruct | ProcfileConstruct, tmp_path: Path
 ) -> None:
-    (tmp_path / "Procfile").write_bytes(construct.file(make_serve(tmp_path, seconds=0)))
+    serve = make_serve(tmp_path, seconds=0)
+    (tmp_path / "Procfile").write_text("web: serve\n")
+    if isinstance(construct, EnvConstruct):
+        file, content = ".env", construct.file
+    else:
+        file, content = "Procfile", construct.file(serve)
+    (tmp_path / file).write_bytes(content)
     checked = called("check", tmp_path)
-    faults = re.findall(r"^Procfile: fault: (.+)$", checked.stdout, re.MULTILINE)
-    more = f" (and {len(faults) - 1} more); run hsup check to list all faults"
+    faults = re.findall(rf"^{file}: fault: (.+)$", checked.stdout, re.MULTILINE)
     started = called("start", tmp_path)
-    told = f"hsup: cannot read Procfile: {faults[0]}{more if len(faults) > 1 else ''}"
+    more = f" (and {len(faults) - 1} more); run hsup check to list all faults"
+    told = f"hsup: cannot read {file}: {faults[0]}{more if len(faults) > 1 else ''}"
     assert told in started.stderr.splitlines()
     assert (checked.returncode, started.returncode) == (1, 1)
     assert runs_in(tmp_path) == ()

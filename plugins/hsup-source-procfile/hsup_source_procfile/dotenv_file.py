@@ -17,9 +17,11 @@ from hsup.model import Fault
 from hsup.validation import bounded_faults, variable_problem
 from hsup_source_procfile.shell_value import OpenQuote, Value, read_value
 
-#: What begins a line, up to its value. A name may have quotes around it, as dotenv has it.
+#: What begins a line, up to its value. A name may have quotes around it, as dotenv has it;
+#: `declare -x` is what bash writes for `export`.
 _BEGIN = re.compile(
-    r"(?:export[ \t]++)?(?P<name>'[^'\n]++'|[^\s=]++)[ \t]*+=(?P<blank>[ \t]*+)", re.ASCII
+    r"(?:(?:export|declare -x)[ \t]++)?(?P<name>'[^'\n]++'|[^\s=]++)[ \t]*+=(?P<blank>[ \t]*+)",
+    re.ASCII,
 )
 _BLANK = re.compile(r"\s*+", re.ASCII)
 _LINE = re.compile(r"[^\n]*+")

@@ -217,6 +217,7 @@ def test_windows_line_endings_and_a_byte_order_mark_change_no_value(
     "command",
     [
         ("sh", "-c", "export -p"),
+        ("bash", "-c", "export -p"),
         ("bash", "--posix", "-c", "export -p"),
         ("bash", "-c", 'printf "A=%q\\n" "$A"'),
     ],

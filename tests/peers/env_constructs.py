@@ -108,6 +108,16 @@ ENV_CONSTRUCTS = (
         on_page=True,
     ),
     EnvConstruct(
+        r"`A=$'x\ny'`",
+        "A=$'x\\ny'\n",
+        r"$'x\ny'",
+        r"$'x\ny'",
+        "$x\ny",
+        r"$'x\ny'",
+        r"$'x\ny'",
+        warns=True,
+    ),
+    EnvConstruct(
         '`A="x⏎y"`, on two lines', 'A="x\ny"\n', "x\ny", '"x', FAILS, FAILS, "x\ny", on_page=True
     ),
     EnvConstruct(

@@ -54,7 +54,7 @@ def start(name: str, directory: Path) -> str:
     """
     program, *words = PROGRAMS[name]
     if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed: make peers installs it")
+        pytest.skip(f"{program} is not installed: rm -rf build/peers && make peers")
     ended = subprocess.run(
         [program, *words],
         cwd=directory,

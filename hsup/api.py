@@ -548,7 +548,8 @@ class CommandContext(Protocol):
             name = app or settings.app
 
     An option that was not given has the value of its environment variable. Options that the
-    command itself takes are its own: `hsup releases -a NAME` is not in `settings`.
+    command itself takes are its own: `hsup releases -a NAME` is not in `settings`. It is `obj` of
+    the click context, too, where a `shell_complete` is asked what may follow.
     """
 
     def settings(self) -> Settings:

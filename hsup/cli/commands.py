@@ -64,7 +64,10 @@ class _Commands(SharingCommand, click.Group):
 
     def make_context(self, *given: Any, **options: Any) -> click.Context:
         with _visible_errors():
-            return super().make_context(*given, **options)
+            made = super().make_context(*given, **options)
+        if made.resilient_parsing:  # a shell completes, and the group itself is not called
+            made.obj = Options(made.params)
+        return made
 
     def invoke(self, ctx: click.Context) -> Any:
         with _visible_errors(ctx), _plugin_errors(ctx):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 from click.shell_completion import get_completion_class
 
+from hsup.cli.config import variables
 from hsup.directories import home
 from hsup.errors import HsupError, UsageError
 from hsup.visible import tell
@@ -68,7 +69,8 @@ def command(shell: str | None, *, installs: bool) -> None:
         sys.stdout.write(text)
         return
     place = _PLACES[name]
-    directory = os.environ.get(place.variable) or os.path.join(home(os.environ), place.default)
+    environ = variables()
+    directory = environ.get(place.variable) or os.path.join(home(environ), place.default)
     path = os.path.join(directory, place.path)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -91,8 +93,9 @@ def script(shell: str) -> str:
 
 
 def _own_shell() -> str:
-    name = os.path.basename(os.environ.get("SHELL", ""))
+    path = variables().get("SHELL", "")
+    name = os.path.basename(path)
     if name not in _PLACES:
-        text = f'cannot tell which shell you use: SHELL is "{os.environ.get("SHELL", "")}"'
+        text = f'cannot tell which shell you use: SHELL is "{path}"'
         raise UsageError(text, hint=f"choose from {', '.join(_PLACES)}, as in hsup completion bash")
     return name

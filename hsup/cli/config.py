@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from hsup.api import Settings
@@ -60,8 +60,8 @@ def _require_directory(path: str, given: str) -> None:
         raise UsageError(text, hint="name the directory of the application")
 
 
-def variables() -> Iterable[str]:
-    """Return the names of hsup's environment variables."""
+def variables() -> Mapping[str, str]:
+    """Return hsup's environment variables."""
     return os.environ
 
 

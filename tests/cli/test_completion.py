@@ -31,6 +31,7 @@ def completed(words: str) -> list[str]:
         ("hsup start --exit-code-from we", ["web"]),
         ("hsup start --log-format s", ["screen"]),
         ("hsup completion z", ["zsh"]),
+        ("hsup stacks pull hero", ["heroku-24"]),
         ("hsup check -f Pro", ["Pro"]),
     ],
 )

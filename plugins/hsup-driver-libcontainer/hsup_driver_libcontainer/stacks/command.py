@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
-from hsup.api import Settings
 from hsup.errors import HsupError
 from hsup.visible import tell, tell_json, warn
 
@@ -20,11 +18,12 @@ _MIB = 1 << 20
 
 def _known(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the names of the known stacks that begin with what was typed."""
-    del ctx, param
+    del param
+    context: CommandContext = ctx.obj
     from hsup_driver_libcontainer.stacks.store import StackStore
 
     try:
-        listed = StackStore(Settings(os.getcwd(), dict(os.environ))).list()
+        listed = StackStore(context.settings()).list()
     except (HsupError, OSError):  # nobody sees why
         return []
     return sorted({name for one in listed if (name := one.entry.name).startswith(incomplete)})

@@ -15,7 +15,8 @@ SECONDS = "a number of seconds, 0 or more"
 SCREEN_FORMAT, DEFAULT_LOG_FORMAT = "screen", "heroku"
 LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw")
 
-#: The variable of each shared option, and the one by which a shell asks for completions.
+#: The variable of each option that commands share, of each one of `hsup start`, and the one by
+#: which a shell asks for completions.
 VARIABLES = frozenset(
     {
         "HSUP_APP",
@@ -39,6 +40,15 @@ VARIABLES = frozenset(
         "HSUP_GRACE",
         "HSUP_LOG_FORMAT",
         "HSUP_VERBOSE",
+        "HSUP_QUANTITIES",
+        "HSUP_STAY",
+        "HSUP_ABORT_ON_EXIT",
+        "HSUP_EXIT_CODE_FROM",
+        "HSUP_STDIN",
+        "HSUP_TTY",
+        "HSUP_ONLY",
+        "HSUP_PREFIX",
+        "HSUP_TIMESTAMPS",
         "_HSUP_COMPLETE",
     }
 )

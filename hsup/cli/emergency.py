@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -59,12 +59,18 @@ def _descendants() -> set[int]:
     pids: set[int] = set()
     waiting = [os.getpid()]
     while waiting:
-        for path in glob.glob(f"/proc/{waiting.pop()}/task/*/children"):
-            with suppress(OSError), open(path, encoding="ascii") as file:
-                children = {int(word) for word in file.read().split()} - pids
-                pids |= children
-                waiting += children
+        children = set(_children(waiting.pop())) - pids
+        pids |= children
+        waiting += children
     return {pid for pid in pids if _is_running(pid)}
+
+
+def _children(pid: int) -> Iterator[int]:
+    tasks = f"/proc/{pid}/task"
+    with suppress(OSError):
+        for task in os.listdir(tasks):
+            with suppress(OSError), open(f"{tasks}/{task}/children", encoding="ascii") as file:
+                yield from map(int, file.read().split())
 
 
 def _is_running(pid: int) -> bool:

@@ -75,9 +75,10 @@ class SignalHandlers:
             self._handle(number, self._end)
         self._handle(SIGHUP, lambda _: self._soon(self._hang_up))
         self._handle(SIGUSR1, lambda _: self._soon(self._dump))
+        # By now, every signal that has a handler wakes the loop (see signal.set_wakeup_fd).
         for number in _MEANINGLESS:
             if getsignal(number) == SIG_DFL:
-                self._handle(number, self._ignore)
+                signal.signal(number, self._ignore)
 
     def _handle(self, number: int, act: Callable[[int], object]) -> None:
         """Call a function even while the event loop is blocked, and wake the loop."""
@@ -125,7 +126,8 @@ class SignalHandlers:
             self._count = 1
             self._stop(SIGHUP)
 
-    def _ignore(self, number: int) -> None:
+    def _ignore(self, number: int, frame: FrameType | None) -> None:
+        del frame
         if number not in self._ignored:
             self._ignored.add(number)
             self._soon(logger.warning, "ignored %s", _name(number))

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,14 +13,12 @@ from hsup.cli.defaults import SCREEN_FORMAT
 from hsup.cli.options import Options
 from hsup.cli.quantities import scale_request
 from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
-from hsup.cli.supervising import Request, supervise
-from hsup.descriptors import require_least
+from hsup.cli.starting import start
+from hsup.cli.supervising import Request
 from hsup.errors import UsageError
 from hsup.model import DynoName
 from hsup.numerals import whole_number
-from hsup.terminal import flags_kept, modes_kept
 
-_STDIN, _STDERR = 0, 2  # also if Python has no stream open there
 _QUANTITIES = ("one", "release")
 #: Names nothing, and overrides the formation of a file.
 _NO_FORMATION = ","
@@ -174,23 +166,7 @@ def command(
         reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
     )
-    require_least()
-    _keep_descriptors_from_dynos()
-    gc.freeze()  # what is imported by now is never freed
-    gc.enable()
-    with _input_kept(is_lent=reader is not None):
-        status = asyncio.run(supervise(request))
-    sys.exit(status)
-
-
-@contextmanager
-def _input_kept(*, is_lent: bool) -> Iterator[None]:
-    """Restore hsup's own input, which a dyno may change, at the end of the block."""
-    if not is_lent:
-        yield
-        return
-    with flags_kept((_STDIN,)), modes_kept(_STDIN):
-        yield
+    start(request)
 
 
 def _is_typed(name: str) -> bool:
@@ -227,13 +203,3 @@ def _dyno_name(text: str, first_number: int) -> DynoName:
         option = called("--stdin", "HSUP_STDIN", text)
         raise UsageError(f'{option} must be the name of a dyno, as in web or web.2, got "{text}"')
     return DynoName(name, number)
-
-
-def _keep_descriptors_from_dynos() -> None:
-    """Keep dynos from inheriting descriptors that hsup's caller left open."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > _STDERR:
-            try:
-                os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by position only
-            except OSError:  # the descriptor that listed the directory
-                pass

@@ -54,8 +54,8 @@ class Request:
 
     options: Options
     asked: ScaleRequest
-    stays: bool
     may_follow: bool
+    stays: bool = False
     aborts_on_exit: bool = False
     status_from: str | None = None
     reader: DynoName | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -158,6 +157,8 @@ class Executor:
         is_up = state is State.UP and dyno is not None
         has_crashed = state is State.CRASHED
         if has_crashed:
+            import random  # slow to import, rarely needed
+
             self._wait_seconds = self._around.policy.wait_seconds(self._crashes, random.random())
         return DynoStateChanged(
             dyno=self.spec.name,

@@ -321,6 +321,8 @@ async def _unless_changing(kept: Release | None) -> Release | None:
     """
     if kept is None or kept.slug is None:
         return kept
+    if kept.slug.inode is not None:
+        return None
     # In a thread, as its file system may hang.
     is_directory = await in_thread(partial(_is_directory, kept.slug.location))
     return None if is_directory else kept

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
-from hsup.cli.main import main, words_of_plain_run
+from hsup.cli.main import is_plain_start, main, words_of_plain_run
+from hsup.cli.starting import start_types
+from hsup.cli.supervising import Request
 from tests.cli.calling import call
 
 
@@ -32,9 +35,41 @@ def test_a_run_without_options_has_the_words_that_click_finds(
     found = []
     monkeypatch.setattr("hsup.cli.run.run", lambda words, _: found.append(words))
     call(*arguments)
-    assert words_of_plain_run(arguments, {"HOME"}) == words
+    assert words_of_plain_run(arguments) == words
     assert words in {(), *found}
-    assert words_of_plain_run(arguments, {"HOME", "HSUP_APP"}) == ()
+
+
+@pytest.mark.parametrize("words", [[], ["web=2", "worker"]], ids=str)
+def test_a_start_without_options_is_the_one_that_click_finds(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+    monkeypatch.setattr("hsup.cli.start.start", asked.append)
+    monkeypatch.setattr("hsup.cli.starting.start", asked.append)
+    assert is_plain_start(["start", *words])
+    call("start", *words)
+    start_types(words)
+    of_click, plain = asked
+    assert plain.options.settings() == of_click.options.settings()
+    assert replace(plain, options=of_click.options) == of_click
+
+
+@pytest.mark.parametrize("arguments", [["start", "-p", "7000"], ["start", "--help"], ["run", "x"]])
+def test_any_other_start_is_not_plain(arguments: list[str]) -> None:
+    assert not is_plain_start(arguments)
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_variable_that_stands_for_an_option_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, variable in ((["run", "true"], "HSUP_GRACE"), (["start"], "HSUP_STAY")):
+        monkeypatch.setattr(sys, "argv", ["hsup", *words])
+        monkeypatch.setenv(variable, "x")
+        with pytest.raises(SystemExit):
+            main()
+        assert f"{variable} must be " in capsys.readouterr().err
+        monkeypatch.delenv(variable)
 
 
 @pytest.mark.parametrize(

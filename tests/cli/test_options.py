@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from hsup.cli.commands import hsup as command_line
 from hsup.cli.defaults import VARIABLES
 from hsup.cli.options import Options
+from hsup.cli.start import command as start
 from hsup.errors import UsageError
 from hsup.model import Bind
 from tests.cli.calling import call, failed
@@ -15,8 +17,9 @@ from tests.conftest import Installer
 
 
 def test_the_variables_of_all_options_are_known_without_click() -> None:
-    shared = {one.envvar for one in command_line.params} - {None}
-    assert shared | {"_HSUP_COMPLETE"} == VARIABLES
+    of_start = [one for one in start.params if isinstance(one, click.Option)]
+    variables = {one.envvar for one in (*command_line.params, *of_start)} - {None}
+    assert variables | {"_HSUP_COMPLETE"} == VARIABLES
 
 
 @pytest.mark.usefixtures("directory")

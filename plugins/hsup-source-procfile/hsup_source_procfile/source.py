@@ -64,9 +64,9 @@ class ProcfileSource:
     def changes(self) -> AsyncGenerator[None, None]:
         """Yield once at the start, and whenever one of the files may have changed."""
         # Not at the top: only watching needs asyncio.
-        from hsup.watch import changes_of
+        from hsup_source_procfile.changes import changes
 
-        return changes_of(Files.of(self._settings).paths())
+        return changes(Files.of(self._settings).paths())
 
     def _of(self) -> str:
         """Return what a release is kept under: its directory, or what the user named instead."""

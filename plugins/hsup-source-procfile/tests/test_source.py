@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def source(directory: Path) -> ProcfileSource:
     return ProcfileSource(Settings(directory=str(directory), environ={}))
+
+
+def make_old(path: Path) -> None:
+    os.utime(path, (0, 0))
 
 
 def inode_of(directory: Path) -> int:
@@ -237,6 +242,34 @@ def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(
     first, second = asyncio.run(edit())
     assert (first.version, second.version) == (1, 2)
     assert first != second
+
+
+@pytest.mark.parametrize("text", ["web: ./other\n", None], ids=["written", "removed"])
+def test_what_changes_before_the_files_are_watched_is_told(
+    directory: Path, source: ProcfileSource, text: str | None
+) -> None:
+    procfile = directory / "Procfile"
+    make_old(procfile)
+
+    async def change() -> None:
+        async with asyncio.timeout(LONG_ENOUGH_SECONDS), aclosing(source.changes()) as changes:
+            await anext(changes)
+            procfile.unlink()
+            if text is not None:
+                procfile.write_text(text)
+                make_old(procfile)
+            await anext(changes)
+
+    asyncio.run(change())
+
+
+def test_a_file_that_was_just_written_is_asked_for_twice(source: ProcfileSource) -> None:
+    async def ask() -> None:
+        async with asyncio.timeout(LONG_ENOUGH_SECONDS), aclosing(source.changes()) as changes:
+            await anext(changes)
+            await anext(changes)
+
+    asyncio.run(ask())
 
 
 def test_a_procfile_that_an_editor_replaces_is_told(

@@ -1,0 +1,57 @@
+"""Start dynos for `hsup start`, whether or not click has parsed its options."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from hsup.cli.options import Options
+from hsup.cli.quantities import scale_request
+from hsup.cli.supervising import Request, supervise
+from hsup.descriptors import require_least
+from hsup.terminal import flags_kept, modes_kept
+
+_STDIN, _STDERR = 0, 2  # also if Python has no stream open there
+
+
+def start_types(words: Sequence[str]) -> NoReturn:
+    """Start dynos of process types, such as `web=2`, without any options; none mean all types."""
+    options = Options({})
+    asked = scale_request(options, words)
+    start(Request(options=options, asked=asked, may_follow=asked.quantities is None))
+
+
+def start(request: Request) -> NoReturn:
+    """Start dynos, keep them running until hsup is stopped, and exit with its status."""
+    require_least()
+    _keep_descriptors_from_dynos()
+    gc.freeze()  # what is imported by now is never freed
+    gc.enable()
+    with _input_kept(is_lent=request.reader is not None):
+        status = asyncio.run(supervise(request))
+    sys.exit(status)
+
+
+@contextmanager
+def _input_kept(*, is_lent: bool) -> Iterator[None]:
+    """Restore hsup's own input, which a dyno may change, at the end of the block."""
+    if not is_lent:
+        yield
+        return
+    with flags_kept((_STDIN,)), modes_kept(_STDIN):
+        yield
+
+
+def _keep_descriptors_from_dynos() -> None:
+    """Keep dynos from inheriting descriptors that hsup's caller left open."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > _STDERR:
+            try:
+                os.set_inheritable(int(name), False)  # noqa: FBT003 - os takes it by position only
+            except OSError:  # the descriptor that listed the directory
+                pass

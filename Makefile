@@ -153,7 +153,7 @@ uninstall: ## remove what `make install` has installed
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hsup.fish
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
-	for one in run thousand restart relay unpack heroku; do \
+	for one in run first_line thousand restart relay unpack heroku; do \
 		$(VENV)/bin/python bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
 
 bench-libcontainer: $(INSTALLED)/ready $(STACK) ## measure containers against runc and docker, as root

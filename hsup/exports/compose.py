@@ -14,8 +14,6 @@ _DEFAULT_STACK = "heroku-24"
 
 def export(application: Exported, _directory: str) -> Export:
     """Return `compose.yaml`, whose services have the application's directory as /app."""
-    import yaml  # slow to import, and rarely needed
-
     services = {str(one.name): _service(application, one) for one in application.dynos}
     release = application.release_phase
     if release is not None:
@@ -23,8 +21,7 @@ def export(application: Exported, _directory: str) -> Export:
         for service in services.values():
             service["depends_on"] = {"release": {"condition": "service_completed_successfully"}}
         services = {"release": phase, **services}
-    text = yaml.safe_dump({"services": services}, sort_keys=False, allow_unicode=True, width=100)
-    files = {"compose.yaml": f"# {WRITTEN}\n{text}"}
+    files = {"compose.yaml": f"# {WRITTEN}\n{_yaml({'services': services})}"}
     return Export(files, ("start them with: docker compose up",))
 
 
@@ -35,7 +32,7 @@ def _service(application: Exported, one: Program) -> dict[str, Any]:
         "command": [_literal(word) for word in one.argv],
         "working_dir": "/app",
         "environment": {"HOME": "/app", **environment},
-        "volumes": [f"{_literal(application.directory)}:/app"],
+        "volumes": [{"type": "bind", "source": _literal(application.directory), "target": "/app"}],
         "init": True,
         "restart": "always",
         "stop_grace_period": f"{round(application.grace_seconds * 1000)}ms",
@@ -43,6 +40,23 @@ def _service(application: Exported, one: Program) -> dict[str, Any]:
     if (port := one.web_port) is not None:
         service["ports"] = [f"127.0.0.1:{port}:{port}"]
     return service
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    """Return YAML that says the same to a reader of version 1.2, such as Compose.
+
+    PyYAML writes version 1.1, in which `1e3` and `0o14` are texts without quotes. In 1.2 they are
+    numbers; each of those begins like these do.
+    """
+    import yaml  # slow to import, and rarely needed
+
+    class Quoting(yaml.SafeDumper):
+        def represent_str(self, data: str) -> yaml.ScalarNode:
+            style = '"' if data.startswith(tuple("0123456789+-.")) else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Quoting.add_representer(str, Quoting.represent_str)
+    return str(yaml.dump(content, Dumper=Quoting, sort_keys=False, allow_unicode=True, width=100))
 
 
 def _literal(text: str) -> str:

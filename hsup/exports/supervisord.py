@@ -1,7 +1,9 @@
 """A configuration of supervisord, and a script for each dyno.
 
 What follows a blank and a semicolon is a comment for supervisord, also between quotes: commands and
-values stand in the scripts. See http://supervisord.org/configuration.html.
+values stand in the scripts. A program has HOME, USER and LOGNAME of supervisord itself, not of its
+user, so the scripts set these. See http://supervisord.org/configuration.html and
+http://supervisord.org/subprocess.html#subprocess-environment.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ def _section(application: Exported, script: str) -> str:
 
 def _script(application: Exported, one: Program) -> str:
     variables = (f"{name}={value}" for name, value in one.environment.items())
+    user = shlex.quote(application.user)
+    account = "" if user.isdigit() else f"export HOME=~{user} USER={user} LOGNAME={user}"
     directory = f"cd {shlex.quote(application.directory)} || exit"
     last = f"exec /usr/bin/env {shlex.join([*variables, *one.argv])}"
-    return "\n".join(("#!/bin/bash", f"# {WRITTEN}", directory, last)) + "\n"
+    return "\n".join(("#!/bin/bash", f"# {WRITTEN}", account, directory, last)) + "\n"

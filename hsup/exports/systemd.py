@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 
 from hsup.exports.program import WRITTEN, Export, Exported, Program, require_names
 
@@ -37,8 +38,8 @@ def export(application: Exported, directory: str) -> Export:
         files[f"{name}.service"] = _service(application, one, env, first=phase, name=name)
         files[f"{name}.env"] = _variables(one)
     enable = f"systemctl daemon-reload && systemctl enable --now {app}.target"
-    units = os.path.join(directory, f"{app}*")
-    link = f"systemctl link {units}.{{service,target}}"
+    units = shlex.quote(os.path.join(directory, app))
+    link = f"systemctl link {units}*.{{service,target}}"
     return Export(files, (f"to use them: {link} && {enable}",))
 
 

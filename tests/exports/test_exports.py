@@ -171,10 +171,17 @@ def test_compose_has_a_service_for_each_dyno() -> None:
     assert web["command"] == ["/bin/bash", "-c", "--", ODD.replace("$", "$$")]
     assert web["environment"]["ODD"] == ODD.replace("$", "$$")
     assert web["ports"] == ["127.0.0.1:5000:5000"]
-    assert web["volumes"] == ["/srv/shop:/app"]
+    assert web["volumes"] == [{"type": "bind", "source": "/srv/shop", "target": "/app"}]
     assert web["depends_on"] == {"release": {"condition": "service_completed_successfully"}}
     assert "ports" not in read["worker.1"]
     assert read["release"]["restart"] == "no"
+
+
+@pytest.mark.parametrize("value", ["1e3", "0o14", "+1", "-0", ".5", ".inf", "null", "~", ""])
+def test_compose_takes_no_value_for_a_number(value: str) -> None:
+    """It reads YAML 1.2, in which more is a number than in the YAML 1.1 of PyYAML."""
+    text = compose.export(application(VALUE=value), "/etc").files["compose.yaml"]
+    assert f'VALUE: "{value}"\n' in text or f"VALUE: '{value}'\n" in text
 
 
 @pytest.mark.parametrize(

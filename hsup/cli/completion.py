@@ -10,6 +10,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from hsup.cli.config import variables
+from hsup.cli.defaults import COMPLETION
 from hsup.directories import home
 from hsup.errors import HsupError, UsageError
 from hsup.visible import tell
@@ -89,7 +90,7 @@ def script(shell: str) -> str:
 
     made = get_completion_class(shell)
     assert made is not None
-    return made(hsup, {}, "hsup", "_HSUP_COMPLETE").source() + "\n"
+    return made(hsup, {}, "hsup", COMPLETION).source() + "\n"
 
 
 def _own_shell() -> str:

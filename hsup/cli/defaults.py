@@ -15,8 +15,10 @@ SECONDS = "a number of seconds, 0 or more"
 SCREEN_FORMAT, DEFAULT_LOG_FORMAT = "screen", "heroku"
 LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw")
 
-#: The variable of each option that commands share, of each one of `hsup start`, and the one by
-#: which a shell asks for completions.
+#: The variable by which a shell asks for completions.
+COMPLETION = "_HSUP_COMPLETE"
+
+#: The variable of each option that commands share, of each one of `hsup start`, and that one.
 VARIABLES = frozenset(
     {
         "HSUP_APP",
@@ -49,6 +51,6 @@ VARIABLES = frozenset(
         "HSUP_ONLY",
         "HSUP_PREFIX",
         "HSUP_TIMESTAMPS",
-        "_HSUP_COMPLETE",
+        COMPLETION,
     }
 )

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from hsup.cli import config
-from hsup.cli.defaults import VARIABLES
+from hsup.cli.defaults import COMPLETION, VARIABLES
 from hsup.cli.options import Options
 from hsup.errors import HsupError
 from hsup.visible import warn, warn_of
@@ -29,7 +29,8 @@ def _run(arguments: Sequence[str]) -> None:
     `hsup run` (bench/run.py), and a tenth of that until `hsup start` has printed its first line
     (bench/first_line.py).
     """
-    if not VARIABLES.isdisjoint(config.variables()):  # which stand for options
+    variables = config.variables()
+    if not VARIABLES.isdisjoint(variables):  # which stand for options
         arguments = ()
     if words := words_of_plain_run(arguments):
         from hsup.cli.one_off import run
@@ -41,6 +42,10 @@ def _run(arguments: Sequence[str]) -> None:
         start_types(arguments[1:])
     from hsup.cli.commands import hsup
 
+    if COMPLETION in variables:
+        from hsup.cli.shells import register
+
+        register()
     hsup(prog_name="hsup")
 
 

@@ -112,40 +112,48 @@ def raw_mode() -> Iterator[None]:
 
 
 @contextmanager
-def modes_kept(stream: int) -> Iterator[None]:
-    """Restore the modes of a terminal at the end of the block, if a stream is one.
+def modes_kept(stream: int) -> Iterator[Callable[[], None]]:
+    """Yield what restores the modes of a terminal, if a stream is one; also done at the end.
 
     A program that reads keys one by one, and is killed, would leave it without an echo.
     """
     try:
         modes = termios.tcgetattr(stream)
     except termios.error:  # it is no terminal
-        yield
+        yield lambda: None
         return
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         # Else a process in the background would be stopped (man 3 tcsetattr).
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         with suppress(termios.error):  # it was closed
-            termios.tcsetattr(stream, termios.TCSADRAIN, modes)
+            termios.tcsetattr(stream, termios.TCSANOW, modes)
         signal.signal(signal.SIGTTOU, before)
+
+    try:
+        yield restore
+    finally:
+        restore()
 
 
 @contextmanager
-def flags_kept(streams: Iterable[int] = (0, 1, 2)) -> Iterator[None]:
-    """Restore the flags of hsup's streams at the end of the block.
+def flags_kept(streams: Iterable[int] = (0, 1, 2)) -> Iterator[Callable[[], None]]:
+    """Yield what restores the flags of hsup's streams; also done at the end of the block.
 
     The flags belong to the open file, which hsup and the dyno share with the caller's shell: a
     program that makes its output non-blocking, as Node does, would change it for all of them.
     """
     saved = {stream: fcntl.fcntl(stream, fcntl.F_GETFL) for stream in streams}
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for stream, flags in saved.items():
             if fcntl.fcntl(stream, fcntl.F_GETFL) != flags:
                 fcntl.fcntl(stream, fcntl.F_SETFL, flags)
+
+    try:
+        yield restore
+    finally:
+        restore()
 
 
 def write_all(stream: int, data: bytes | memoryview) -> None:

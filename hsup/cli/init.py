@@ -119,7 +119,13 @@ def _require_consent(new: Mapping[str, str], *, is_sure: bool) -> None:
     if not (os.isatty(0) and os.isatty(1)):
         text = "nothing was written: without a terminal, nobody can be asked"
         raise UsageError(text, hint="use --yes")
-    if not click.confirm(f"Write {', '.join(new)}?", default=True):
+    try:
+        wants = click.confirm(f"Write {', '.join(new)}?", default=True)
+    except click.Abort:  # ^D
+        wants = False
+        tell("")  # ends the line of the question
+    if not wants:
+        tell("nothing was written")
         sys.exit(1)
 
 

@@ -8,7 +8,18 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, Signals, getsignal
+from signal import (
+    SIG_DFL,
+    SIG_IGN,
+    SIGHUP,
+    SIGINT,
+    SIGQUIT,
+    SIGTERM,
+    SIGUSR1,
+    SIGWINCH,
+    Signals,
+    getsignal,
+)
 from types import FrameType
 
 from hsup.plugins.calls import LAST_SECONDS, Calls
@@ -32,6 +43,9 @@ _MEANINGLESS = (
     *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
 
+#: How long the size of a window has to stay the same before dynos get it.
+_RESIZE_SECONDS = 0.05
+
 #: From this stopping signal on, hsup ends without waiting for anything.
 _LAST_COUNT = 3
 
@@ -39,7 +53,8 @@ _LAST_COUNT = 3
 class SignalHandlers:
     """Acts on signals, even while a plugin blocks the event loop.
 
-    `stop` is called for each stopping signal, `leave` for the third one and must end hsup.
+    `stop` is called for each stopping signal, `leave` for the third one and must end hsup; `resize`
+    when the size of the terminal's window has changed.
     The second one interrupts whatever blocks the loop.
     """
 
@@ -49,6 +64,7 @@ class SignalHandlers:
         stop: Callable[[Signals], None],
         reload: Callable[[], None],
         dump: Callable[[], None],
+        resize: Callable[[], None],
         leave: Callable[[Signals], None],
         calls: Calls,
         clock: Callable[[], float] = time.monotonic,
@@ -56,6 +72,7 @@ class SignalHandlers:
         self._stop = stop
         self._reload = reload
         self._dump = dump
+        self._resize = resize
         self._leave = leave
         self._calls = calls
         self._loop = asyncio.get_running_loop()
@@ -63,18 +80,21 @@ class SignalHandlers:
         self._repeats = Repeats(clock)
         self._count = 0
         self._ignored: set[int] = set()
+        self._resizing: asyncio.TimerHandle | None = None
 
     def install(self) -> None:
         """Handle signals from now on.
 
         SIGINT and SIGTERM stop hsup, SIGQUIT at once; SIGHUP reloads; SIGUSR1 prints the
-        diagnostic log. If SIGHUP came because the terminal was closed, it stops hsup, since
-        no one could stop it from there later, unless hsup was started with nohup.
+        diagnostic log, and SIGWINCH tells of the window. If SIGHUP came because the terminal was
+        closed, it stops hsup, since no one could stop it from there later, unless hsup was
+        started with nohup.
         """
         for number in (SIGINT, SIGTERM, SIGQUIT, *_STOPPING_ONCE):
             self._handle(number, self._end)
         self._handle(SIGHUP, lambda _: self._soon(self._hang_up))
         self._handle(SIGUSR1, lambda _: self._soon(self._dump))
+        self._handle(SIGWINCH, lambda _: self._soon(self._resize_later))
         # By now, every signal that has a handler wakes the loop (see signal.set_wakeup_fd).
         for number in _MEANINGLESS:
             if getsignal(number) == SIG_DFL:
@@ -118,6 +138,12 @@ class SignalHandlers:
     def _soon(self, act: Callable[..., object], *given: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(act, *given)
+
+    def _resize_later(self) -> None:
+        """Act on a change of the window once it is over: while it is drawn, there are many."""
+        if self._resizing is not None:
+            self._resizing.cancel()
+        self._resizing = self._loop.call_later(_RESIZE_SECONDS, self._resize)
 
     def _hang_up(self) -> None:
         if not (self._needs_terminal and not _has_terminal()):

@@ -6,8 +6,9 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NoReturn
 
 from hsup.cli.options import Options
@@ -32,19 +33,24 @@ def start(request: Request) -> NoReturn:
     _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
-    with _input_kept(is_lent=request.reader is not None):
-        status = asyncio.run(supervise(request))
+    with _input_kept(is_lent=request.reader is not None) as restore:
+        status = asyncio.run(supervise(replace(request, restore_input=restore)))
     sys.exit(status)
 
 
 @contextmanager
-def _input_kept(*, is_lent: bool) -> Iterator[None]:
-    """Restore hsup's own input, which a dyno may change, at the end of the block."""
+def _input_kept(*, is_lent: bool) -> Iterator[Callable[[], None]]:
+    """Yield what restores hsup's own input, which a dyno may change; also done at the end."""
     if not is_lent:
-        yield
+        yield lambda: None
         return
-    with flags_kept((_STDIN,)), modes_kept(_STDIN):
-        yield
+    with flags_kept((_STDIN,)) as restore_flags, modes_kept(_STDIN) as restore_modes:
+
+        def restore() -> None:
+            restore_flags()
+            restore_modes()
+
+        yield restore
 
 
 def _keep_descriptors_from_dynos() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from signal import Signals
@@ -18,6 +18,7 @@ from hsup.cli.printers import error_printer, log_printer, log_to_memory
 from hsup.cli.signals import SignalHandlers
 from hsup.descriptors import allow_many
 from hsup.errors import HsupError
+from hsup.events import DynoExited, Event
 from hsup.model import DynoName
 from hsup.output.logs import LogRouter
 from hsup.output.only import Only
@@ -47,9 +48,10 @@ class Request:
 
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
     hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
-    `status_from` see SupervisorOptions; `reader` is the dyno that reads hsup's own input, and with
-    `has_terminals` all dynos write to terminals. `only` are the types and dynos whose lines are
-    printed, all if there are none, and `look` says how: see `hsup.output.formats.formatter`.
+    `status_from` see SupervisorOptions. `reader` is the dyno that reads hsup's own input, which
+    `restore_input` restores when the dyno has ended; with `has_terminals` all dynos write to
+    terminals. `only` are the types and dynos whose lines are printed, all if there are none, and
+    `look` says how: see `hsup.output.formats.formatter`.
     """
 
     options: Options
@@ -59,6 +61,7 @@ class Request:
     aborts_on_exit: bool = False
     status_from: str | None = None
     reader: DynoName | None = None
+    restore_input: Callable[[], None] = lambda: None
     has_terminals: bool = False
     only: tuple[str, ...] = ()
     look: Mapping[str, bool] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class _Supervision:
     def __init__(
         self, request: Request, printer: Printer | RawPrinter, errors: ErrorPrinter
     ) -> None:
+        self._request = request
         self._errors = errors
         self._diagnostics = log_to_memory(errors, verbose=request.options.is_verbose)
         self._parts = parts = Components(request.options)
@@ -111,7 +115,7 @@ class _Supervision:
             source=source,
             driver=driver,
             router=self._router,
-            observe=parts.plugins.observe,
+            observe=self._observe,
             calls=parts.calls,
         )
 
@@ -120,11 +124,17 @@ class _Supervision:
         SignalHandlers(
             stop=self._supervisor.stop,
             reload=self._supervisor.reload,
+            resize=self._supervisor.resize,
             dump=lambda: self._errors.print(self._diagnostics.text()),
             leave=self._leave,
             calls=self._parts.calls,
         ).install()
         tell_of_blocking(self._parts.calls)
+
+    def _observe(self, event: Event) -> None:
+        self._parts.plugins.observe(event)
+        if isinstance(event, DynoExited) and event.dyno == self._request.reader:
+            self._request.restore_input()
 
     async def run(self) -> int:
         """Run to the end; return the exit status."""
@@ -185,7 +195,7 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         status_from=request.status_from,
         reads_own_input=request.reader,
         shown=request.only,
-        window=_window() if request.has_terminals else None,
+        window=_window if request.has_terminals else None,
         stays=request.stays,
         follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,

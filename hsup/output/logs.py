@@ -307,6 +307,11 @@ class StreamReader:
         if self._descriptor >= 0:
             asyncio.get_running_loop().add_reader(self._descriptor, self.read)
 
+    def resize(self, window: WindowSize) -> None:
+        """Set the size of the terminal that is read."""
+        with suppress(OSError):  # the dyno has closed it
+            _set_size(self._descriptor, window)
+
     def pause(self) -> None:
         """Stop reading; the dyno blocks once its pipe is full."""
         if self._descriptor >= 0:
@@ -414,6 +419,11 @@ class DynoOutput:
             with suppress(OSError):  # the driver closed it, against its contract
                 os.close(descriptor)
 
+    def resize(self, window: WindowSize) -> None:
+        """Set the size of the terminal that the dyno writes to."""
+        for reader in self._readers:
+            reader.resize(window)
+
     async def drain(self) -> None:
         """Pass on what the dyno wrote, no faster than the sinks take it."""
         for reader in self._readers:
@@ -439,8 +449,7 @@ def _terminal(dyno: str, router: LogRouter, window: WindowSize) -> tuple[int, in
     reading_end, writing_end = os.openpty()
     try:
         tty.setraw(writing_end)
-        size = struct.pack("HHHH", window.rows, window.columns, 0, 0)
-        fcntl.ioctl(writing_end, termios.TIOCSWINSZ, size)
+        _set_size(writing_end, window)
         again = os.dup(writing_end)
     except OSError:
         os.close(reading_end)
@@ -449,3 +458,9 @@ def _terminal(dyno: str, router: LogRouter, window: WindowSize) -> tuple[int, in
     reader = StreamReader(reading_end, dyno, "stdout", router)
     router.add(reader)
     return writing_end, again, reader
+
+
+def _set_size(terminal: int, window: WindowSize) -> None:
+    """Set the size of a terminal, at either end (man 2 ioctl_tty). Raises OSError."""
+    size = struct.pack("HHHH", window.rows, window.columns, 0, 0)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, size)

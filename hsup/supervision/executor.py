@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
-from signal import SIGTERM
+from signal import SIGTERM, SIGWINCH
 from typing import Any
 
 from hsup.api import Adopts, Driver, HasPid, OutputPipes, RunningDyno
@@ -40,7 +40,7 @@ class ExecutorContext:
     """What all executors of a supervisor share.
 
     `tell` passes an event on; `gate` limits how many dynos start at once. With a `window`, dynos
-    write to terminals of that size.
+    write to terminals, which have the size that it returns.
     """
 
     driver: Driver
@@ -48,7 +48,7 @@ class ExecutorContext:
     policy: CrashPolicy
     grace_seconds: float
     tell: Callable[[Event], None]
-    window: WindowSize | None = None
+    window: Callable[[], WindowSize] | None = None
     descriptors: Descriptors = field(default_factory=Descriptors)
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -114,6 +114,19 @@ class Executor:
             logger.debug("cannot kill %s: %s", self.spec.name, error)
         else:
             self.was_killed |= killed
+
+    async def resize(self) -> None:
+        """Set the size of the dyno's terminal, and tell the dyno.
+
+        The kernel would tell only a dyno whose controlling terminal it were.
+        """
+        if self._around.window is None or self._output is None or self._dyno is None:
+            return
+        self._output.resize(self._around.window())
+        try:
+            await self._dyno.signal(SIGWINCH)
+        except HsupError as error:
+            logger.debug("cannot tell %s of its window: %s", self.spec.name, error)
 
     async def run(self) -> None:
         """Run the dyno until it is stopped for good or complete."""
@@ -239,7 +252,8 @@ class Executor:
     ) -> RunningDyno | None:
         """Return the dyno that `begin` gives, with its output pipes being read."""
         try:
-            output = DynoOutput(self.spec.name, self._around.router, self._around.window)
+            window = self._around.window and self._around.window()
+            output = DynoOutput(self.spec.name, self._around.router, window)
         except OSError as error:
             text = f"cannot create a pipe or a terminal: {error.strerror}"
             raise DriverError(text, hint=REMEDY) from error

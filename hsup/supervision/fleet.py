@@ -104,6 +104,11 @@ class Fleet:
         for executor in (*self._executors.values(), *self._one_offs):
             self._spawn(executor.kill(), executor.spec.name)
 
+    def resize(self) -> None:
+        """Give the terminals of all dynos the size that they are to have now."""
+        for executor in (*self._executors.values(), *self._one_offs):
+            self._spawn(executor.resize(), executor.spec.name)
+
     def _reconcile(self) -> None:
         running = {name: one.spec for name, one in self._executors.items() if not one.is_leaving}
         todo = change(running, self._wanted)

@@ -30,7 +30,7 @@ class SupervisorOptions:
     `port` is the base of the dynos' ports, AUTO for a free one, None for the release's; with
     `shares_ports`, the dynos listen on the ports of this machine, which others may have.
     The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
-    terminals of that size.
+    terminals, which have the size that it returns.
     `shown` are the types and dynos whose lines are printed, all if there are none.
     `announce` is told the first release before it is built, and the ports of its dynos.
     `has_drain` says that a plugin serves the release's `logplex_url`.
@@ -45,7 +45,7 @@ class SupervisorOptions:
     port: Base | None = None
     shares_ports: bool = False
     reads_own_input: DynoName | None = None
-    window: WindowSize | None = None
+    window: Callable[[], WindowSize] | None = None
     one_shot: bool = False
     aborts_on_exit: bool = False
     status_from: str | None = None

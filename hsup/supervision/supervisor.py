@@ -98,6 +98,10 @@ class Supervisor:
             self._calls.hurry()
             self._fleet.kill()
 
+    def resize(self) -> None:
+        """Give the dynos' terminals the size of the window that has changed."""
+        self._fleet.resize()
+
     @property
     def is_hurried(self) -> bool:
         """Tell whether hsup was told to stop more than once."""

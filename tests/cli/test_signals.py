@@ -27,6 +27,7 @@ async def main():
         stop=lambda number: stopped.set_result(f"stop {number.name}"),
         reload=lambda: print("reload", flush=True),
         dump=lambda: None,
+        resize=lambda: None,
         leave=lambda number: None,
         calls=Calls(),
     ).install()
@@ -51,6 +52,7 @@ class Made:
             stop=lambda number: self.made.put_nowait(("stop", number)),
             reload=lambda: self.made.put_nowait("reload"),
             dump=lambda: self.made.put_nowait("dump"),
+            resize=lambda: self.made.put_nowait("resize"),
             leave=lambda number: self.made.put_nowait(("leave", number)),
             calls=calls or Calls(),
             clock=lambda: self.now,
@@ -80,6 +82,7 @@ def handlers_as_before() -> Iterator[None]:
         (signal.SIGTERM, ("stop", signal.SIGTERM)),
         (signal.SIGHUP, "reload"),
         (signal.SIGUSR1, "dump"),
+        (signal.SIGWINCH, "resize"),
     ],
 )
 async def test_a_signal_does_what_the_manual_says(

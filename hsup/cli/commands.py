@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from hsup import __version__
 from hsup.api import CommandContext
@@ -96,7 +97,10 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
     A source supplies the releases: Heroku, a control directory, or the Procfile
     in the current directory. A driver runs the dynos of the release.
     """
-    context: CommandContext = Options(given)
+    by_variable = {
+        name for name in given if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT
+    }
+    context: CommandContext = Options(given, by_variable)
     ctx.obj = context
 
 

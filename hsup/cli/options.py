@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -25,20 +25,28 @@ _READ_ONLY = ":ro"
 _STDOUT = 1
 
 #: Options that can be given several times.
-_REPEATED = ("binds", "pass_env")
+_REPEATED = ("binds", "env_files", "pass_env")
 
 
 class Options:
-    """The values of the shared options, given before or after the command."""
+    """The values of the shared options, given before or after the command.
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    `by_variable` names those that nobody gave, whose variable is set.
+    """
+
+    def __init__(self, given: Mapping[str, Any], by_variable: Collection[str] = ()) -> None:
         self._said = _said(given)
+        self._by_variable = by_variable
 
     def refined(self, given: Mapping[str, Any]) -> Options:
         """Return these options overridden by those after the command; what repeats adds up."""
         after = _said(given)
-        added = {name: (*self._said.get(name, ()), *after.get(name, ())) for name in _REPEATED}
-        return Options({**self._said, **after, **added})
+        added = {
+            name: (*self._said[name], *after[name])
+            for name in _REPEATED
+            if name in after and name in self._said and name not in self._by_variable
+        }
+        return Options({**self._said, **after, **added}, self._by_variable)
 
     @cached_property
     def _given(self) -> Mapping[str, Any]:

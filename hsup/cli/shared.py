@@ -163,7 +163,8 @@ SHARED_OPTIONS = (
         multiple=True,
         metavar="FILE[,FILE]...",
         type=click.Path(),
-        help="Read config vars from this file; can be repeated, later files take precedence.  "
+        help="Read config vars from this file; can be repeated, before and after the command: "
+        "later files take precedence.  "
         "[default: the .env beside the Procfile]",
     ),
     _Shared(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -82,6 +84,36 @@ def test_binds_of_both_places_count(tmp_path: Path) -> None:
         Bind(host=first, dyno=Path("/app/a")),
         Bind(host=second, dyno=second),
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("-e", "a.env", "run", "-e", "b.env"), "b a"),
+        (("-e", "b.env", "run", "-e", "a.env"), "a a"),
+        (("-e", "a.env,b.env", "run"), "b a"),
+        (("run", "-e", "b.env"), "b"),
+        (("-e", "b.env", "run"), "b"),
+        (("run",), "a a c"),
+    ],
+)
+def test_env_files_of_both_places_count_and_a_variable_only_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], expected: str
+) -> None:
+    """Later files take precedence."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Procfile").write_text("web: echo $BOTH $A $C\n")
+    (tmp_path / "a.env").write_text("BOTH=a\nA=a\n")
+    (tmp_path / "b.env").write_text("BOTH=b\n")
+    (tmp_path / "c.env").write_text("C=c\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "hsup", *words, "web"],
+        env={"HSUP_ENV_FILE": "a.env,c.env"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{expected}\n", "")
 
 
 @pytest.mark.parametrize(

@@ -211,15 +211,3 @@ def test_a_procfile_above_is_found_and_its_directory_is_run(hsup: Hsup) -> None:
     done = below.call("start", "--oneshot")
     assert done.status == 0
     assert f"in {'app' if hsup.has_containers else hsup.directory.name}\n" in done.text
-
-
-def test_all_dynos_end_with_one_and_its_status(hsup: Hsup) -> None:
-    """As CI relies on."""
-    hsup.procfile(test="sleep 0.2; exit 3", web=hsup.born)
-    done = hsup.call("start", "--abort-on-exit")
-    assert done.status == 3
-    assert "Stopping all dynos: test.1 exited with status 3\n" in done.text
-    hsup.procfile(test="sleep 1; exit 4", web="sleep 0.2")
-    done = hsup.call("start", "--exit-code-from", "test", "--grace", "5")
-    assert done.status == 143
-    assert hsup.processes() == {}

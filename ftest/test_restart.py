@@ -10,6 +10,16 @@ import pytest
 from ftest.program import PATIENCE, Hsup, process
 
 CRASHED = r"hsup\[one\.1\]: State changed from (up|starting) to crashed"
+#: A program that becomes a daemon, as man 7 daemon describes it.
+DETACH = """\
+import os, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+time.sleep(600)
+"""
 BEGUN = r"app\[one\.1\]: begun$"
 
 
@@ -117,3 +127,18 @@ def test_oneshot_can_be_stopped(hsup: Hsup) -> None:
     running = hsup.start("--oneshot")
     running.wait_for("born$")
     assert running.stop(signal.SIGINT) in {130, 143}
+
+
+@pytest.mark.simple_only("a container ends with its first process")
+def test_a_program_that_detaches_itself_is_told_apart_from_one_that_ends(hsup: Hsup) -> None:
+    """Each is explained once, and what has detached itself is ended before the next start."""
+    hsup.files({"detach.py": DETACH})
+    hsup.procfile(daemon=f"exec {hsup.python} detach.py", short="true", late="sleep 1.5")
+    running = hsup.start()
+    running.wait_for(r"hsup\[daemon\.1\]: Warning: the command moved to the background, and hsup")
+    running.wait_for(r"hsup\[short\.1\]: Notice: the command ended within a second, without an")
+    running.wait_for(r"hsup\[(daemon|short|late)\.1\]: Starting process", count=8)
+    assert running.stop() == 0
+    assert running.count("Warning: the command moved") == 1
+    assert running.count("Notice: the command ended within") == 1
+    assert hsup.processes() == {}

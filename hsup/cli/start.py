@@ -74,7 +74,8 @@ the release from the source again. USR1 prints a diagnostic log.""",
     metavar="TYPE",
     shell_complete=completing.types,
     envvar="HSUP_EXIT_CODE_FROM",
-    help="Stop all dynos when one ends, and exit with the status of the first of this type.  "
+    help="Stop all dynos when one ends, and exit with the status of the one of this type that "
+    "ended first.  "
     "[HSUP_EXIT_CODE_FROM]",
 )
 @click.option(

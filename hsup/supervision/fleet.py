@@ -40,7 +40,7 @@ class Fleet:
         self._one_shot = one_shot
         self._on_gone = on_gone
         self._on_end = on_end
-        self._ends: dict[DynoName, ExitStatus] = {}
+        self._ends: dict[DynoName, ExitStatus] = {}  # in the order of the ends
         self._wanted: dict[DynoName, DynoSpec] = {}
         self._executors: dict[DynoName, Executor] = {}
         self._one_offs: set[Executor] = set()
@@ -63,9 +63,9 @@ class Fleet:
         return {one.spec.port for one in everyone if one.spec.port is not None}
 
     def status_of(self, process_type: str) -> int:
-        """Return the status of the first dyno of a type; that of one not started without any."""
-        ended = sorted(name for name in self._ends if name.type == process_type)
-        return self._ends[ended[0]].status if ended else NOT_STARTED.status
+        """Return the status of the dyno of a type that ended first, of NOT_STARTED without any."""
+        ends = (status for name, status in self._ends.items() if name.type == process_type)
+        return next(ends, NOT_STARTED).status
 
     async def idle(self) -> None:
         """Return when no dyno is left."""

@@ -36,8 +36,8 @@ class Stopping:
 
     @property
     def is_hurried(self) -> bool:
-        """Tell whether hsup was told to stop more than once."""
-        return len(self._signals) > 1
+        """Tell whether hsup was told to stop when it was stopping already."""
+        return len(self._signals) > (0 if self.is_aborted else 1)
 
     @property
     def is_typed(self) -> bool:
@@ -52,9 +52,9 @@ class Stopping:
     def exit_status(self, *, highest: int, has_killed: bool) -> int:
         """Return hsup's exit status.
 
-        It is 128 + N for a second signal N, else `highest` (of the dynos that ended by
-        themselves) if that is not 0, else 128 + N for a first signal N other than SIGTERM,
-        else 1 if something had to be killed, else 0.
+        It is 128 + N for a signal N that came while hsup was stopping, else `highest` (of the
+        dynos that ended by themselves) if that is not 0, else 128 + N for a first signal N other
+        than SIGTERM, else 1 if something had to be killed, else 0.
         """
         if self.is_hurried:
             return 128 + self._signals[-1]

@@ -92,7 +92,7 @@ class Supervisor:
         self._asking.want()
 
     def stop(self, number: Signals) -> None:
-        """Stop all dynos and end; the second call ends the grace period."""
+        """Stop all dynos and end; a call while they are being stopped ends the grace period."""
         self._stopping.take(number)
         if self._stopping.is_hurried:
             self._calls.hurry()
@@ -167,13 +167,13 @@ class Supervisor:
         self._tell(SupervisorStopping(reason=self._stopping.reason))
 
     async def _say_what_is_waited_for(self) -> None:
-        """Tell whoever typed ^C why hsup has not ended yet."""
+        """Tell whoever typed ^C, or waits for the end of a dyno, why hsup has not ended yet."""
         await asyncio.sleep(_PATIENT_SECONDS)
-        if self._stopping.is_typed and (names := self._fleet.running()):
+        is_aborted = self._stopping.is_aborted
+        if (self._stopping.is_typed or is_aborted) and (names := self._fleet.running()):
             left = max(self._options.grace_seconds - _PATIENT_SECONDS, 0)
-            waited_for = ", ".join(names)
-            text = f"Waiting for {waited_for}, to be killed in {left:g} s; ^C again kills at once"
-            self._say(text)
+            waited_for, key = ", ".join(names), "^C" if is_aborted else "^C again"
+            self._say(f"Waiting for {waited_for}, to be killed in {left:g} s; {key} kills at once")
 
     async def _sweep(self) -> None:
         """Sweep the leftovers of previous hsups; a second signal ends the wait for it."""

@@ -170,7 +170,7 @@ def test_start_prints_for_reading(
     ):
         screen.wait_for(rf"(?m)^\d\d:\d\d:\d\d hsup     \| {line}\r$")
     screen.type("\x03")
-    screen.wait_for(r"\| stopping all dynos: SIGINT received")
+    screen.wait_for(r"\r[\d:]+ hsup     \| stopping all dynos: SIGINT received")
     screen.wait_for(r"\| worker\.1 stopped")
     assert screen.ended() == 130
 

@@ -20,7 +20,8 @@ def log_printer(log_format: str, **look: bool) -> Printer | RawPrinter:
     if log_format == "raw":
         return RawPrinter(_STDOUT, _STDERR)
     if log_format == "screen":
-        return ScreenPrinter(_STDOUT, ScreenFormatter(coloured=wants_colour(_STDOUT), **look))
+        form = ScreenFormatter(coloured=wants_colour(_STDOUT), echoes=os.isatty(_STDOUT), **look)
+        return ScreenPrinter(_STDOUT, form)
     return Printer(_STDOUT, formatter(log_format, coloured=wants_colour(_STDOUT)))
 
 

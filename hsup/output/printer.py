@@ -186,7 +186,8 @@ class UnmixedLines:
 
     The next piece of a line continues it, unless something else was printed in between.
     The last line of a dyno that has ended may lack its newline. The beginning of a line may be
-    shown before its end has come; it is printed again if something else was printed since.
+    shown before its end has come; it is printed again if something else was printed since, unless
+    it is all that its dyno has left.
     """
 
     def __init__(self, form: Formatter) -> None:
@@ -216,10 +217,14 @@ class UnmixedLines:
         """Return what to print for a batch."""
         if self._shown:
             origin = (batch.source, batch.dyno, batch.stream)
+            is_last = not (batch.is_partial or batch.lines.endswith(b"\n"))
+            was_shown = is_last and self._shown.get(origin) == len(batch.lines)
             if shown := self._shown_of(origin):
                 if shown > len(batch.lines):
                     self._shown[origin] = shown - len(batch.lines)
                 batch = batch._replace(lines=batch.lines[shown:])
+            elif was_shown:
+                return b""
         if self._is_line_end and not batch.is_partial:
             printed = self._form(batch)
         else:

@@ -16,6 +16,7 @@ from hsup.events import (
 )
 from hsup.lifecycle import State
 from hsup.model import ExitStatus, Release
+from hsup.output.escapes import kept_to_lines
 from hsup.output.paint import Paint, prefixed
 from hsup.visible import visible
 
@@ -35,12 +36,20 @@ class ScreenFormatter:
     """`12:28:33 web.1    | line`: local time, a name in a colour of its own, the line.
 
     A change has one line of hsup's own, and not one for each step. Whatever a line does to the
-    terminal's colours ends with it, and what is written over a line begins with its prefix. The
-    `^C` that a terminal shows is written over.
-    Without a prefix, the lines of dynos are as these wrote them, but for that.
+    terminal's colours ends with it, what is written over a line begins with its prefix, and what
+    is for the whole screen is left out. Without a prefix, the lines of dynos are as these wrote
+    them, but for their colours. If the terminal `echoes` keys, hsup's own lines are written over
+    the ^C that stops it.
     """
 
-    def __init__(self, *, coloured: bool, has_times: bool = True, has_prefix: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        coloured: bool,
+        has_times: bool = True,
+        has_prefix: bool = True,
+        echoes: bool = False,
+    ) -> None:
         self._paint = Paint() if coloured else None
         self._has_times = has_times
         self._has_prefix = has_prefix
@@ -48,24 +57,26 @@ class ScreenFormatter:
         self._is_coloured = False  # where the last line has not ended
         self._returned: set[tuple[str, str]] = set()  # who writes over a line from its start
         self._width = len(_OWN_NAME)
+        self._echoes = echoes
+        self._over_keys = b""
         self._own_words = _OwnWords()
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch, b"" for nothing."""
-        name = batch.dyno
         if batch.source == "hsup":
             lines = self._own_words(batch)
             if not lines:
                 return b""
             self._width = max(self._width, *map(len, self._own_words.dynos or (_OWN_NAME,)))
-            batch = batch._replace(lines=lines)
-            name = _OWN_NAME
-        elif batch.is_partial and not goes_on:
+            if self._echoes and isinstance((batch.event or _NO_EVENT).of, SupervisorStopping):
+                self._over_keys = b"\r"
+            prefix = self._over_keys + self._prefix(batch, _OWN_NAME)
+            return self._contained(prefix, batch._replace(lines=lines), goes_on=goes_on)
+        if self._has_prefix and _ESCAPE in batch.lines:
+            batch = batch._replace(lines=kept_to_lines(batch.lines))
+        if batch.is_partial and not goes_on:
             batch = batch._replace(lines=_LAST_WRITTEN.sub(b"", batch.lines, count=1))
-        prefix = self._prefix(batch, name) if self._has_prefix else b""
-        printed = self._contained(prefix, batch, goes_on=goes_on)
-        is_stopping = batch.event and isinstance(batch.event.of, SupervisorStopping)
-        return b"\r" + printed if self._paint and is_stopping else printed
+        return self._contained(self._prefix(batch, batch.dyno), batch, goes_on=goes_on)
 
     def announce(
         self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
@@ -108,6 +119,8 @@ class ScreenFormatter:
         return _RESET + printed if was_coloured and not goes_on else printed
 
     def _prefix(self, batch: LogBatch, name: str) -> bytes:
+        if not self._has_prefix:
+            return b""
         self._width = max(self._width, len(name))
         prefix = name.ljust(self._width).encode() + b" |"
         if self._has_times:

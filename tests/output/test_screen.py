@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.api import SUPERVISOR, LogBatch
+from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.errors import HsupError
 from hsup.events import (
     DynoExited,
@@ -185,12 +185,6 @@ def test_a_change_has_one_line(form: ScreenFormatter, event: Event, line: str) -
     assert told(form, event) == [line]
 
 
-def test_the_end_is_written_over_the_key_that_the_terminal_has_shown() -> None:
-    stopping = SupervisorStopping(reason="SIGINT received")
-    assert printed(ScreenFormatter(coloured=True), stopping).startswith(b"\r\x1b[")
-    assert b"\r" not in printed(ScreenFormatter(coloured=False), stopping)
-
-
 @pytest.mark.parametrize(
     "event",
     [
@@ -254,6 +248,27 @@ def test_a_bar_that_is_drawn_piece_by_piece_keeps_its_prefix(form: ScreenFormatt
     assert lines.unfinished(begun(b"x\r")) == b"web.1 | x"
     assert lines(make_batch(b"y\n", dyno="web.2")) == b"\nweb.2 | y\n"
     assert lines(make_batch(b"x\r\n")) == b"web.1 | x\r\n"
+
+
+def test_what_has_been_shown_of_a_last_line_is_not_shown_again(form: ScreenFormatter) -> None:
+    lines = UnmixedLines(form)
+    assert lines.unfinished(begun(b"More? ")) == b"web.1 | More? "
+    assert lines(make_batch(b"y\n", dyno="web.2")) == b"\nweb.2 | y\n"
+    assert lines(make_batch(b"More? ")) == b""
+    assert lines.unfinished(begun(b"10%")) == b"web.1 | 10%"
+    assert lines(make_batch(b"y\n", dyno="web.2")) == b"\nweb.2 | y\n"
+    assert lines(make_batch(b"10% and 20%")) == b"web.1 | 10% and 20%\n"
+
+
+def test_from_the_end_on_own_lines_are_written_over_keys_that_a_terminal_echoes() -> None:
+    form = ScreenFormatter(coloured=False, has_times=False, echoes=True)
+    notice = make_batch(b"hello\n", dyno="supervisor", source="hsup")
+    assert form(notice) == b"hsup | hello\n"
+    stopping = SupervisorStopping(reason="SIGINT received")
+    stop = notice._replace(event=LogEvent("stopping_all", of=stopping))
+    assert form(stop) == b"\rhsup | stopping all dynos: SIGINT received\n"
+    assert form(notice) == b"\rhsup | hello\n"
+    assert form(make_batch(b"a\n")) == b"web.1 | a\n"
 
 
 def test_a_colour_lasts_as_long_as_its_line(form: ScreenFormatter) -> None:

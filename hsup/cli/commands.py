@@ -65,10 +65,10 @@ class _Commands(SharingCommand, click.Group):
 
     def make_context(self, *given: Any, **options: Any) -> click.Context:
         with _visible_errors():
-            made = super().make_context(*given, **options)
-        if made.resilient_parsing:  # a shell completes, and the group itself is not called
-            made.obj = Options(made.params)
-        return made
+            ctx = super().make_context(*given, **options)
+        if ctx.resilient_parsing:  # to complete a line, for which `hsup` is not called
+            ctx.obj = _options(ctx)
+        return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
         with _visible_errors(ctx), _plugin_errors(ctx):
@@ -97,11 +97,15 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
     A source supplies the releases: Heroku, a control directory, or the Procfile
     in the current directory. A driver runs the dynos of the release.
     """
-    by_variable = {
-        name for name in given if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT
-    }
-    context: CommandContext = Options(given, by_variable)
-    ctx.obj = context
+    del given
+    ctx.obj = _options(ctx)
+
+
+def _options(ctx: click.Context) -> CommandContext:
+    """Return the options before the command."""
+    from_environment = ParameterSource.ENVIRONMENT
+    names = [name for name in ctx.params if ctx.get_parameter_source(name) is from_environment]
+    return Options(ctx.params, names)
 
 
 @contextmanager

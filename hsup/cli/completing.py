@@ -43,11 +43,9 @@ def _sizes(ctx: click.Context) -> Iterable[str]:
 def _types(ctx: click.Context) -> Iterable[str]:
     """Return the process types of what is in the current directory; no server is asked."""
     from hsup.cli.components import Components  # slow to import, rarely needed
-    from hsup.cli.options import Options
     from hsup.model import RELEASE_TYPE
 
-    outer = ctx.parent.params if ctx.parent else {}
-    parts = Components(Options(outer).refined(ctx.params))
+    parts = Components(ctx.obj.refined(ctx.params))
     name = parts.source_name()
     checked = None if name == "heroku" else parts.source_factory(name).check(None, parts.settings)
     release = checked.release if checked else None

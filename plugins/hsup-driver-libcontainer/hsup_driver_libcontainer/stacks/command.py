@@ -19,11 +19,8 @@ _MIB = 1 << 20
 def _known(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the names of the known stacks that begin with what was typed."""
     del param
-    context: CommandContext = ctx.obj
-    from hsup_driver_libcontainer.stacks.store import StackStore
-
     try:
-        listed = StackStore(context.settings()).list()
+        listed = _store(ctx.obj).list()
     except (HsupError, OSError):  # nobody sees why
         return []
     return sorted({name for one in listed if (name := one.entry.name).startswith(incomplete)})

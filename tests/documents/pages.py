@@ -7,6 +7,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,25 @@ def _strings(module: Path) -> Iterator[str]:
 @cache
 def generated() -> Any:
     """Return what makes parts of the pages; it finds plugins that are not installed, too."""
-    before = list(sys.path)
-    sys.path[:0] = [str(DOCS), *map(str, ROOT.glob("plugins/hsup-*"))]
-    try:
+    with _importable_docs():
         module = importlib.import_module("generated")
         for make in module.PARTS.values():  # while all plugins can be imported
             make()
         return module
+
+
+@cache
+def man_pages() -> Any:
+    """Return what makes the manual pages."""
+    with _importable_docs():
+        return importlib.import_module("man_pages")
+
+
+@contextmanager
+def _importable_docs() -> Iterator[None]:
+    before = list(sys.path)
+    sys.path[:0] = [str(DOCS), *map(str, ROOT.glob("plugins/hsup-*"))]
+    try:
+        yield
     finally:
         sys.path[:] = before

@@ -9,7 +9,7 @@ PROJECTS := . $(PLUGINS)
 CORE := . plugins/hsup-driver-simple plugins/hsup-source-directory plugins/hsup-source-procfile
 # Those that need nothing but Python.
 PURE := $(filter-out plugins/hsup-driver-libcontainer,$(PROJECTS))
-CODE := hsup $(PLUGINS) tests ftest bench examples docs
+CODE := hsup $(PLUGINS) tests ftest bench examples docs packaging
 
 # Tests wait more than they compute. Those from outside with containers are run one after the
 # other: they look at what the whole machine has.
@@ -33,15 +33,19 @@ IMAGE_PARTS = $(VENV)/dev $(STACK) $(SLUG) $(WHEELHOUSE)/ready
 # The programs that `make peers` compares hsup with.
 PEERS := build/peers
 
+# The Debian that packages are installed in, by tests; and two builds of one.
+MACHINE := build/machine
+DEBS := build/deb/ftest
+
 # What `make ftest-vm` boots, and the tests that it runs.
 VM := build/vm
 VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types imports docs links screenshot unit fuzz pythons wheels image install \
-	uninstall \
+	uninstall deb \
 	ftest ftest-simple ftest-simple-local ftest-libcontainer ftest-libcontainer-local \
-	ftest-docker ftest-docker-local ftest-image ftest-vm \
+	ftest-docker ftest-docker-local ftest-image ftest-deb ftest-vm \
 	peers bench bench-docker bench-libcontainer version clean
 
 help: ## list the targets
@@ -68,7 +72,7 @@ types: $(VENV)/dev ## check types
 	$(VENV)/bin/mypy hsup $(foreach plugin,$(PLUGINS),$(plugin)/$(subst -,_,$(notdir $(plugin))))
 	$(VENV)/bin/mypy tests ftest --exclude ^ftest/isolation/
 	for plugin in $(PLUGINS); do MYPYPATH=$$plugin $(VENV)/bin/mypy $$plugin/tests || exit 1; done
-	for directory in bench ftest/isolation; do MYPYPATH=$$directory $(VENV)/bin/mypy $$directory || exit 1; done
+	for directory in bench ftest/isolation packaging; do MYPYPATH=$$directory $(VENV)/bin/mypy $$directory || exit 1; done
 
 imports: $(VENV)/dev ## check which module may import which
 	$(VENV)/bin/lint-imports
@@ -125,6 +129,13 @@ ftest-image: $(IMAGE_PARTS) ## test hsup's image from outside
 	.ci/with-dockerd sh -c '.ci/make-image $(STACK) $(WHEELHOUSE) $(IMAGE) && \
 		exec $(VENV)/bin/pytest ftest/image --image $(IMAGE)'
 
+ftest-deb: $(VENV)/dev $(STACK) $(MACHINE) wheels ## build two Debian packages, and test them in a Debian with systemd
+	@.ci/install-system-packages $(PYTHON) lintian
+	rm -rf $(DEBS)
+	for revision in 1.1 1.2; do packaging/make-deb $(DEBIAN_PYTHON) dist $(DEBS) $$revision || exit 1; done
+	.ci/with-dockerd sh -c 'tar -C $(MACHINE) -c . | docker import - hsup-machine >/dev/null && \
+		exec $(VENV)/bin/pytest ftest/packaging --image hsup-machine --packages $(DEBS)'
+
 # Processors in software are four times as slow, and more.
 ftest-vm: $(VENV)/dev $(INSTALLED)/ready $(STACK) $(RUNTIMES) $(SLUG) $(VM)/vmlinuz ## run them in a virtual machine with cgroup v2 (three quarters of an hour)
 	@.ci/install-system-packages $(PYTHON) qemu-system-x86
@@ -151,6 +162,13 @@ uninstall: ## remove what `make install` has installed
 	rm -f $(DESTDIR)$(PREFIX)/bin/hsup $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsup \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hsup \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hsup.fish
+
+# Of two packages, the newer one is to have the higher version: revision=1 is for a release.
+DEBIAN_PYTHON := /usr/bin/python3
+revision = $(shell date -u +%Y%m%dT%H%M%SZ)
+deb: wheels ## build a Debian package for this Debian's Python into build/deb (revision)
+	@rm -f build/deb/hsup_*
+	@packaging/make-deb $(DEBIAN_PYTHON) dist build/deb $(revision)
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
 	for one in run first_line thousand restart relay unpack heroku; do \
@@ -198,6 +216,9 @@ $(VENV)/dev: $(VENV)/ready .ci/install-system-packages
 
 $(STACK):
 	@.ci/make-stack $@
+
+$(MACHINE): .ci/make-stack
+	@.ci/make-stack $@ systemd-sysv nftables iptables libseccomp2 man-db bash-completion
 
 $(RUNTIMES): $(STACK)
 	@.ci/make-runtimes $(STACK) $@

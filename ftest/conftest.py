@@ -17,6 +17,9 @@ from ftest.terminal import Terminal
 
 BUILD = Path(__file__).parent.with_name("build")
 
+#: Directories of tests that are run if an option says what of.
+_DIRECTORIES = {"image": "--image", "packaging": "--packages"}
+
 #: How much of each stream of hsup the report of a failed test shows.
 _SHOWN = 6000
 
@@ -48,7 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=BUILD / "runtimes",
         help="one that has Java and Node.js too, for a few tests of the libcontainer driver",
     )
-    options.addoption("--image", help="the container image that ftest/image tests")
+    options.addoption(
+        "--image", help="the container image that ftest/image tests, or ftest/packaging boots"
+    )
+    options.addoption(
+        "--packages", type=Path, help="the directory of the two packages that ftest/packaging tests"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,7 +85,8 @@ def _require(config: pytest.Config, driver: str) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what is about the image, and what is about another driver, which its name has."""
-    if collection_path.name == "image" and not config.getoption("--image"):
+    option = _DIRECTORIES.get(collection_path.name)
+    if option is not None and not config.getoption(option):
         return True
     for driver in ("docker", "libcontainer"):
         if collection_path.name.startswith(f"test_{driver}_"):

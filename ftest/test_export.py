@@ -104,7 +104,7 @@ def test_supervisord_runs_the_dynos(hsup: Hsup) -> None:
             seen = json.loads(logged(hsup.directory, f"shop-web.{number}"))
             assert {name: seen.get(name) for name in expected} == expected
         stopped = subprocess.run([*control, "stop", "shop:*"], check=True, capture_output=True)
-        assert stopped.stdout.splitlines() == [
+        assert sorted(stopped.stdout.splitlines()) == [
             b"shop:shop-web.1: stopped",
             b"shop:shop-web.2: stopped",
         ]

@@ -84,6 +84,20 @@ def test_what_is_installed_is_used_from_a_shell(machine: Machine, packages: list
     assert not machine.run("systemd-analyze verify hsup@shop.service 2>&1")
 
 
+def test_plugins_that_are_not_in_it_are_found_in_a_directory_of_their_own(
+    machine: Machine, packages: list[Path]
+) -> None:
+    machine.install(packages[0])
+    directory = "/usr/local/lib/hsup/plugins"
+    done = machine.tried("cd /srv && echo web: true >Procfile && hsup run -d nosuch true")
+    assert f"pip install --no-deps --target {directory} PACKAGE" in done.message
+    machine.write(f"{directory}/mine.py", "from hsup import hookimpl\n")
+    metadata = "Metadata-Version: 2.1\nName: hsup-mine\nVersion: 1.2\n"
+    machine.write(f"{directory}/hsup_mine-1.2.dist-info/METADATA", metadata)
+    machine.write(f"{directory}/hsup_mine-1.2.dist-info/entry_points.txt", "[hsup]\nmine = mine\n")
+    assert re.search(r"^mine +hsup-mine +1\.2", machine.run("hsup plugins"), re.MULTILINE)
+
+
 @EACH
 def test_an_application_is_run_reloaded_and_stopped(
     machine: Machine, packages: list[Path], release: Release

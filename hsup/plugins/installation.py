@@ -1,4 +1,4 @@
-"""Say what installs a package where hsup is: with pip, pipx or uv."""
+"""Say what installs a package where hsup is: with pip, pipx or uv, or beside a Debian package."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import sys
 #: What pipx and uv keep in the environment of a tool that they have installed.
 _PIPX_FILE = "pipx_metadata.json"
 _UV_FILE = "uv-receipt.toml"
+#: Where Debian's package is, and the directory of plugins of which it knows (packaging/debian/rules).
+_DEBIAN = "/usr/lib/hsup/"
+_DEBIAN_PLUGINS = "/usr/local/lib/hsup/plugins"
 
 
 def how_to_install(package: str) -> str:
@@ -26,6 +29,8 @@ def command_for(package: str) -> str:
 
 def _command(package: str, file: str, constraint: str) -> str:
     prefix = sys.prefix
+    if prefix.startswith(_DEBIAN):  # hsup itself, which plugins require, is not to be downloaded
+        return f"pip install --no-deps --target {_DEBIAN_PLUGINS} {file}"
     if os.path.exists(os.path.join(prefix, _PIPX_FILE)):
         return f"pipx inject {os.path.basename(prefix)} {file}"
     if os.path.exists(receipt := os.path.join(prefix, _UV_FILE)):

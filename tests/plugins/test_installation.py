@@ -52,6 +52,12 @@ def test_uv_is_told_all_that_it_has_installed_beside_hsup(
     assert command_for("PACKAGE") == f"uv tool install {others}--with PACKAGE hsup"
 
 
+def test_debians_package_has_a_directory_for_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", "/usr/lib/hsup/0.1.0-1")
+    told = "pip install --no-deps --target /usr/local/lib/hsup/plugins PACKAGE"
+    assert command_for("PACKAGE") == told
+
+
 def test_an_environment_without_pip_is_one_of_uv(prefix: Path) -> None:
     told = f"uv pip install --python {prefix}/bin/python PACKAGE"
     assert command_for("PACKAGE") == told

@@ -15,7 +15,6 @@ import tarfile
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, contextmanager
-from itertools import count
 from pathlib import Path
 
 import docker
@@ -165,12 +164,10 @@ def settings(environ: Mapping[str, str], tmp_path: Path) -> Settings:
     return Settings(directory=str(tmp_path), environ=environ)
 
 
-NUMBERS = count(1)
-
-
 @pytest.fixture
 def release(stack: str) -> Release:
-    return Release(app=f"test-{next(NUMBERS)}", version=3, stack=stack.partition(":")[0])
+    app = f"test-{secrets.token_hex(4)}"  # tests run side by side on one engine
+    return Release(app=app, version=3, stack=stack.partition(":")[0])
 
 
 @pytest.fixture

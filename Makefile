@@ -58,6 +58,7 @@ demo: $(VENV)/demo ## start the example application
 
 test: lint types imports docs ftest-simple-local ftest-libcontainer-local $(IMAGE_PARTS) ## run all checks and tests
 	.ci/with-dockerd $(MAKE) --no-print-directory unit pythons ftest-docker-local ftest-libcontainer ftest-image
+	if grep -q ^ID=debian /etc/os-release; then $(MAKE) --no-print-directory ftest-deb; fi
 
 lint: $(VENV)/dev ## check style and formatting
 	$(VENV)/bin/ruff check $(CODE)
@@ -217,8 +218,9 @@ $(VENV)/dev: $(VENV)/ready .ci/install-system-packages
 $(STACK):
 	@.ci/make-stack $@
 
+# The package is for the Debian that it is built on.
 $(MACHINE): .ci/make-stack
-	@.ci/make-stack $@ systemd-sysv nftables iptables libseccomp2 man-db bash-completion
+	@. /etc/os-release && SUITE=$$VERSION_CODENAME .ci/make-stack $@ systemd-sysv nftables iptables libseccomp2 man-db bash-completion
 
 $(RUNTIMES): $(STACK)
 	@.ci/make-runtimes $(STACK) $@

@@ -12,6 +12,8 @@ from ftest.program import Finished, eventually
 PACKAGES, STACK = "/packages", "/stack"
 #: What systemd asks for: https://systemd.io/CONTAINER_INTERFACE
 _SYSTEMD = ("--privileged", "--cgroupns", "private", "--env", "container=docker")
+#: From version 256 on, it has to be forced to run on a machine with cgroups version 1.
+_INIT = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 _IN_MEMORY = ("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp")
 #: What every call of apt-get, systemd and man leaves.
 _OF_OTHERS = ("/var/lib/dpkg", "/var/lib/apt", "/var/lib/systemd", "/var/cache", "/var/log")
@@ -24,7 +26,7 @@ class Machine:
         self.name = name
         volumes = (f"{packages}:{PACKAGES}:ro", f"{stack}:{STACK}:ro", "/var/lib/hsup")
         options = (*_SYSTEMD, *_IN_MEMORY, *(word for one in volumes for word in ("--volume", one)))
-        docker("run", "--detach", "--name", name, *options, image, "/sbin/init", check=True)
+        docker("run", "--detach", "--name", name, *options, image, *_INIT, check=True)
         booted = "systemctl is-system-running | grep -E 'running|degraded'"
         assert eventually(lambda: not self.tried(booted).status)
 

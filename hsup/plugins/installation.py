@@ -8,7 +8,7 @@ import sys
 #: What pipx and uv keep in the environment of a tool that they have installed.
 _PIPX_FILE = "pipx_metadata.json"
 _UV_FILE = "uv-receipt.toml"
-#: Where Debian's package is, and the directory of plugins of which it knows (packaging/debian/rules).
+#: Where the Debian package is, and the directory of plugins that it knows (packaging/debian/rules).
 _DEBIAN = "/usr/lib/hsup/"
 _DEBIAN_PLUGINS = "/usr/local/lib/hsup/plugins"
 

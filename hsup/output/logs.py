@@ -308,9 +308,10 @@ class StreamReader:
             asyncio.get_running_loop().add_reader(self._descriptor, self.read)
 
     def resize(self, window: WindowSize) -> None:
-        """Set the size of the terminal that is read."""
-        with suppress(OSError):  # the dyno has closed it
-            _set_size(self._descriptor, window)
+        """Set the size of the terminal that is read, unless the dyno has closed it."""
+        if self._descriptor >= 0:
+            with suppress(OSError):  # the dyno is just closing it
+                _set_size(self._descriptor, window)
 
     def pause(self) -> None:
         """Stop reading; the dyno blocks once its pipe is full."""

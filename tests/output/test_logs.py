@@ -169,6 +169,16 @@ async def test_a_dyno_may_write_to_a_terminal_of_a_size(
     assert sink.written(stream="stderr") == b""
 
 
+async def test_a_terminal_that_the_dyno_has_closed_keeps_its_size(router: LogRouter) -> None:
+    web = DynoOutput(WEB, router, WindowSize(rows=24, columns=58))
+    web.resize(WindowSize(rows=30, columns=90))
+    assert os.get_terminal_size(web.stdout) == (90, 30)
+    web.close_writing_ends()
+    await web.drain()
+    web.resize(WindowSize(rows=24, columns=58))
+    web.finish()
+
+
 async def test_a_terminal_that_cannot_be_had_leaves_nothing_open(
     router: LogRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

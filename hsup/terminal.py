@@ -88,10 +88,10 @@ def window_size(terminal: int) -> WindowSize:
     return WindowSize(size.lines, size.columns)
 
 
-def is_foreground() -> bool:
+def is_foreground(stream: int = 0) -> bool:
     """Tell whether hsup, and not another job, is in the foreground of the terminal."""
     try:
-        return os.tcgetpgrp(0) == os.getpgrp()
+        return os.tcgetpgrp(stream) == os.getpgrp()
     except OSError:  # no session has the terminal
         return True
 
@@ -115,7 +115,8 @@ def raw_mode() -> Iterator[None]:
 def modes_kept(stream: int) -> Iterator[Callable[[], None]]:
     """Yield what restores the modes of a terminal, if a stream is one; also done at the end.
 
-    A program that reads keys one by one, and is killed, would leave it without an echo.
+    A program that reads keys one by one, and is killed, would leave it without an echo. In the
+    background, hsup leaves the modes alone: they are those of the program in the foreground.
     """
     try:
         modes = termios.tcgetattr(stream)
@@ -124,7 +125,9 @@ def modes_kept(stream: int) -> Iterator[Callable[[], None]]:
         return
 
     def restore() -> None:
-        # Else a process in the background would be stopped (man 3 tcsetattr).
+        if not is_foreground(stream):
+            return
+        # Else hsup would be stopped if it goes to the background now (man 3 tcsetattr).
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         with suppress(termios.error):  # it was closed
             termios.tcsetattr(stream, termios.TCSANOW, modes)

@@ -8,14 +8,24 @@ from typing import NamedTuple
 
 from hsup.model import Release
 
-#: hsup's own variables and keys, and what is meant for hsup alone: by the service manager
-#: (man 3 sd_notify, sd_listen_fds; man 5 systemd.exec), and by the shell that started it.
+#: hsup's own variables and keys, and what is meant for hsup alone.
 _OWN_PREFIX = "HSUP_"
 _OWN = frozenset(
     {
-        *("HEROKU_ACCESS_TOKEN", "HEROKU_API_KEY", "HEROKU_API_URL", "_HSUP_COMPLETE"),
+        "_HSUP_COMPLETE",
+        # hsup's keys to Heroku, and those of Heroku's command line: npm's @heroku-cli/command
+        # reads them, all but HEROKU_OAUTH_TOKEN, which tools around it use.
+        *("HEROKU_ACCESS_TOKEN", "HEROKU_API_KEY", "HEROKU_API_URL", "HEROKU_API_TOKEN"),
+        *("HEROKU_OAUTH_TOKEN", "HEROKU_HEADERS", "HEROKU_PARTICLEBOARD_HEADERS"),
+        # What systemd tells the process of a unit (man 5 systemd.exec, "Environment Variables Set
+        # or Propagated by the Service Manager"), but for what it tells of the user and the locale.
         *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "MAINPID", "INVOCATION_ID"),
-        *("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "JOURNAL_STREAM"),
+        *("LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES", "FDSTORE"),
+        *("MANAGERPID", "MANAGERPIDFDID", "SYSTEMD_EXEC_PID", "JOURNAL_STREAM", "LOG_NAMESPACE"),
+        *("MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "CREDENTIALS_DIRECTORY"),
+        *("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY"),
+        "CONFIGURATION_DIRECTORY",
+        # What the shell tells of itself (man 1 bash, "Shell Variables").
         *("PWD", "OLDPWD", "SHLVL", "_"),
     }
 )

@@ -9,7 +9,14 @@ from hsup.supervision.passing import Passing
 
 THEIRS = {"A": "1", "AWS_KEY": "2", "PYTHONUNBUFFERED": ""}
 OWN = dict.fromkeys(
-    ("HSUP_X", "HEROKU_API_KEY", "HEROKU_ACCESS_TOKEN", "NOTIFY_SOCKET", "PWD"), "x"
+    (
+        *("HSUP_X", "HEROKU_API_KEY", "HEROKU_ACCESS_TOKEN", "HEROKU_OAUTH_TOKEN"),
+        *("HEROKU_HEADERS", "NOTIFY_SOCKET", "LISTEN_PIDFDID", "MANAGERPID", "SYSTEMD_EXEC_PID"),
+        *("MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "CREDENTIALS_DIRECTORY"),
+        *("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY"),
+        *("CONFIGURATION_DIRECTORY", "PWD"),
+    ),
+    "x",
 )
 HERE = Release(app="shop", version=1, slug=Slug(location="/srv/shop", inode=7))
 ELSEWHERE = HERE._replace(slug=Slug(location="/srv/shop"))

@@ -415,11 +415,11 @@ class SourceFactory(Protocol):
         """Create the source. Raises UsageError if a setting is missing."""
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
-        """Validate an input without using it, for `hsup check`.
+        """Validate an input without using it, for `hsup check`, and for completion in a shell.
 
-        `path` is the file that the user named: return None for a file of another
-        kind. If it is None, validate what `create` would read. Raises SourceError
-        if that cannot be read at all.
+        Look only at environment variables and at this machine; ask no server. `path` is the
+        file that the user named: return None for a file of another kind. If it is None, validate
+        what `create` would read. Raises SourceError if that cannot be read at all.
         """
 
 

@@ -46,8 +46,7 @@ def _types(ctx: click.Context) -> Iterable[str]:
     from hsup.model import RELEASE_TYPE
 
     parts = Components(ctx.obj.refined(ctx.params))
-    name = parts.source_name()
-    checked = None if name == "heroku" else parts.source_factory(name).check(None, parts.settings)
+    checked = parts.source_factory(parts.source_name()).check(None, parts.settings)
     release = checked.release if checked else None
     return (one.name for one in release.processes if one.name != RELEASE_TYPE) if release else ()
 

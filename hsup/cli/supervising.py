@@ -148,7 +148,7 @@ class _Supervision:
             await self._close()
         if self._has_left_something:  # asyncio would wait for it
             await self._errors.close(stuck_seconds=_STUCK_ERRORS_SECONDS)
-            os._exit(_print_failure(failure) if failure else status)
+            self._exit(_print_failure(failure) if failure else status)
         if failure:
             raise failure
         return status
@@ -175,7 +175,12 @@ class _Supervision:
         if isinstance(self._driver, Adopts) or not has_killed:
             for name in self._supervisor.running():
                 say_at_once(f"left {name} running; start hsup again to adopt or remove it")
-        os._exit(128 + number)
+        self._exit(128 + number)
+
+    def _exit(self, status: int) -> NoReturn:
+        """Exit without waiting for anything that runs, but leave the terminal as it was."""
+        self._request.restore_input()
+        os._exit(status)
 
 
 def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, Source]:

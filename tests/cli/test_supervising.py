@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +102,45 @@ def hsup_register_sources():
 def hsup_register_drivers():
     return {{"ending": lambda settings: Driver()}}
 """
+
+
+# An observer that blocks hsup as soon as a dyno runs.
+BLOCKING = """
+import time
+from hsup import hookimpl
+from hsup.lifecycle import State
+
+@hookimpl
+def hsup_dyno_state_changed(event):
+    while event.after is State.UP:
+        try:
+            time.sleep(1)
+        except BaseException:
+            pass
+"""
+
+
+def echoes(terminal: int) -> bool:
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+def test_the_terminal_is_restored_where_hsup_is_blocked_and_leaves_at_once(
+    directory: Path, install: Installer
+) -> None:
+    install("hsup-blocking", BLOCKING)
+    (directory / "Procfile").write_text("web: stty -echo && sleep 60\n")
+    terminal, end = os.openpty()
+    words = [sys.executable, "-m", "hsup", "start", "--stdin", "web"]
+    with subprocess.Popen(words, cwd=directory, stdin=end, stdout=subprocess.DEVNULL) as started:
+        while echoes(end):
+            time.sleep(0.01)
+        started.send_signal(signal.SIGQUIT)  # counts as two
+        time.sleep(0.2)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(60) == 128 + signal.SIGTERM
+    assert echoes(end)
+    os.close(terminal)
+    os.close(end)
 
 
 def test_start_works_where_standard_error_is_closed(directory: Path) -> None:

@@ -17,7 +17,7 @@ from hsup.events import (
     SupervisorStopping,
 )
 from hsup.lifecycle import State
-from hsup.model import Command, ExitStatus
+from hsup.model import Command, DynoName, ExitStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,12 @@ def starting(command: Command) -> Line:
     """Return the line for a dyno that is about to run a command."""
     how = f"command `{command}`" if command.words else "the image's default command"
     return Line(f"Starting process with {how}", LogEvent("starting"))
+
+
+def waiting_for_port(port: int | None, holder: DynoName | None) -> Line:
+    """Return the line for a dyno whose port a dyno of an earlier release still has."""
+    text = f"Waiting for port {port}, which {holder} has until it ends"
+    return Line(text, LogEvent("notice"))
 
 
 def exit_timeout(grace_seconds: float) -> Line:

@@ -19,6 +19,7 @@ from hsup.lifecycle import Action, Input, State, step
 from hsup.model import DynoSpec, ExitStatus
 from hsup.output import messages
 from hsup.output.logs import DynoOutput, LogRouter
+from hsup.supervision.held_ports import HeldPorts
 from hsup.supervision.policy import CrashPolicy
 from hsup.terminal import WindowSize
 
@@ -40,7 +41,8 @@ class ExecutorContext:
     """What all executors of a supervisor share.
 
     `tell` passes an event on; `gate` limits how many dynos start at once. With a `window`, dynos
-    write to terminals, which have the size that it returns.
+    write to terminals, which have the size that it returns. `held_ports` are those of the dynos
+    that run, by the names of these, if all listen on this machine: a new dyno waits for its own.
     """
 
     driver: Driver
@@ -49,6 +51,7 @@ class ExecutorContext:
     grace_seconds: float
     tell: Callable[[Event], None]
     window: Callable[[], WindowSize] | None = None
+    held_ports: HeldPorts | None = None
     descriptors: Descriptors = field(default_factory=Descriptors)
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -137,6 +140,7 @@ class Executor:
         finally:
             if self._output is not None:  # the driver failed
                 self._output.finish()
+            self._give_up_port()
             self._around.router.forget(str(self.spec.name))
 
     async def _perform(self, action: Action) -> Input:
@@ -216,14 +220,29 @@ class Executor:
         async with self._around.gate:
             await asyncio.sleep(0)  # lets signals and output through while many dynos start
             await self._unless_stopped(self._around.router.room())
+        if (held := self._around.held_ports) is not None and held.holder(self.spec.port):
+            await self._unless_stopped(self._wait_for_port(held))
         spec = self.spec
         self._around.router.runs(str(spec.name), spec.app, spec.release_version)
         return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
 
+    async def _wait_for_port(self, held: HeldPorts) -> None:
+        """Wait until no dyno of an earlier release listens on the port of this one."""
+        self._say(messages.waiting_for_port(self.spec.port, held.holder(self.spec.port)))
+        while held.holder(self.spec.port):
+            await held.changed()
+
+    def _give_up_port(self) -> None:
+        if self._around.held_ports is not None:
+            self._around.held_ports.give_up(self.spec.name)
+
     async def _launch(self) -> Input:
+        if self._around.held_ports is not None:
+            self._around.held_ports.hold(self.spec.port, self.spec.name)
         try:
             self._dyno = await self._adopt() or await self._start()
         except HsupError as error:
+            self._give_up_port()
             self._reason = str(error)
             self.status = NOT_STARTED
             self._count_crash(0.0)
@@ -335,6 +354,7 @@ class Executor:
         await self._unless_stopped(self._output.drain())
         self._output.finish()
         self._dyno = self._output = None
+        self._give_up_port()
         self._around.tell(DynoExited(dyno=self.spec.name, status=self.status))
         return killed
 

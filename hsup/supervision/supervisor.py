@@ -24,6 +24,7 @@ from hsup.plugins.calls import LAST_SECONDS, Calls, call_plugin
 from hsup.supervision.asking import Asking
 from hsup.supervision.executor import NOT_STARTED, ExecutorContext
 from hsup.supervision.fleet import Fleet
+from hsup.supervision.held_ports import HeldPorts
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
 from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
@@ -63,6 +64,7 @@ class Supervisor:
             policy=options.policy,
             grace_seconds=options.grace_seconds,
             window=options.window,
+            held_ports=HeldPorts() if options.shares_ports else None,
             tell=self._tell,
         )
         ports = Ports()

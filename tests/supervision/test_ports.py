@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +11,8 @@ from hsup.errors import DriverError, InvalidRelease
 from hsup.events import ReleaseRejected as RejectedEvent
 from hsup.model import DynoName
 from hsup.supervision.ports import Ports, base_of
-from hsup.testing import EventRecorder, MemoryDriver, MemorySource, make_release
+from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource, make_release
+from hsup.testing.memory_driver import MemoryDyno
 from tests.supervision.supervised import Supervise, end
 
 DYNO_NAMES = st.builds(DynoName, st.sampled_from(["web", "worker", "clock"]), st.integers(1, 250))
@@ -159,6 +163,63 @@ async def test_a_port_that_was_given_back_is_given_again(
     source.release(version=3, web=2)
     assert (await driver.dyno("web.2", nth=2)).spec.port == 5001
     await end(supervisor, running)
+
+
+WAITING = "Waiting for port 6100, which worker.1 has until it ends"
+
+
+#: Makes a supervisor whose dyno keeps a port.
+Leaving = Callable[[], AbstractAsyncContextManager[MemoryDyno]]
+
+
+@pytest.fixture
+def leaving(
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+) -> Leaving:
+    """Return a supervisor's dyno that keeps the port which the next release gives to web.1."""
+
+    @asynccontextmanager
+    async def supervised() -> AsyncIterator[MemoryDyno]:
+        driver.obeys = False
+        source.release(version=1, config={"PORT": "6000"}, web=1, worker=1)
+        supervisor, running = supervise(shares_ports=True)
+        for name in ("web.1", "worker.1"):
+            await told.state(name, "up")
+        driver.obeys = True
+        source.release(version=2, config={"PORT": "6100"}, web=1, worker=1)
+        await told.state("web.1", "restarting")
+        (await driver.dyno("web.1")).end(0)
+        await sink.until(lambda one: WAITING in one.said("web.1"))
+        leaving = await driver.dyno("worker.1")
+        yield leaving
+        leaving.end(0)
+        await end(supervisor, running)
+
+    return supervised
+
+
+async def test_a_dyno_starts_once_its_port_is_given_up_by_one_of_the_release_before(
+    leaving: Leaving, driver: MemoryDriver
+) -> None:
+    async with leaving() as worker:
+        assert worker.spec.port == 6100
+        assert len(driver.started["web.1"]) == 1
+        worker.end(0)
+        assert (await driver.dyno("web.1", nth=2)).spec.port == 6100
+        assert (await driver.dyno("worker.1", nth=2)).spec.port == 6200
+
+
+async def test_a_dyno_that_waits_for_its_port_can_be_stopped(
+    leaving: Leaving, source: MemorySource, told: EventRecorder
+) -> None:
+    async with leaving() as worker:
+        source.release(version=3, config={"PORT": "6100"}, worker=1)
+        await told.state("web.1", "stopped")
+        assert not worker.has_ended
 
 
 async def test_a_release_with_too_many_dynos_takes_no_port_of_a_later_one(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -34,7 +35,10 @@ class Printer:
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch; say how much was lost before, once there is room again."""
-        if lost := self._writer.write(self._format(batch)):
+        self._print(self._format(batch))
+
+    def _print(self, printed: bytes) -> None:
+        if lost := self._writer.write(printed):
             self._lost_bytes += lost
             self._format.begin_line()
         elif self._lost_bytes:
@@ -97,7 +101,7 @@ class ScreenPrinter(Printer):
     def show(self, batch: LogBatch) -> None:
         """Show the beginning of a line, which comes again with its end."""
         if not self._writer.is_full:
-            self._writer.write(self._format.unfinished(batch))
+            self._print(self._format.unfinished(batch))
 
 
 class RawPrinter:
@@ -179,6 +183,7 @@ class ErrorPrinter:
 
 #: Where a line comes from: source, dyno and stream.
 _Origin = tuple[str, str, str]
+_END_OF_LINE = re.compile(rb"\A\r?\n")
 
 
 class UnmixedLines:
@@ -186,8 +191,8 @@ class UnmixedLines:
 
     The next piece of a line continues it, unless something else was printed in between.
     The last line of a dyno that has ended may lack its newline. The beginning of a line may be
-    shown before its end has come; it is printed again if something else was printed since, unless
-    it is all that its dyno has left.
+    shown before its end has come. Each byte is printed once: if something else was printed since,
+    the rest has a line of its own.
     """
 
     def __init__(self, form: Formatter) -> None:
@@ -209,22 +214,17 @@ class UnmixedLines:
     def unfinished(self, batch: LogBatch) -> bytes:
         """Return what to print of a line whose end has not come, and which will come again."""
         origin = (batch.source, batch.dyno, batch.stream)
-        shown = self._shown_of(origin)
-        self._shown[origin] = len(batch.lines)
-        return self._joined(batch._replace(lines=batch.lines[shown:], is_partial=True))
+        shown, self._shown[origin] = self._shown.get(origin, 0), len(batch.lines)
+        rest = batch.lines[shown:]
+        return self._joined(batch._replace(lines=rest, is_partial=True)) if rest else b""
 
     def __call__(self, batch: LogBatch) -> bytes:
         """Return what to print for a batch."""
         if self._shown:
-            origin = (batch.source, batch.dyno, batch.stream)
-            is_last = not (batch.is_partial or batch.lines.endswith(b"\n"))
-            was_shown = is_last and self._shown.get(origin) == len(batch.lines)
-            if shown := self._shown_of(origin):
-                if shown > len(batch.lines):
-                    self._shown[origin] = shown - len(batch.lines)
-                batch = batch._replace(lines=batch.lines[shown:])
-            elif was_shown:
+            rest = self._unshown(batch)
+            if not rest:
                 return b""
+            batch = batch._replace(lines=rest)
         if self._is_line_end and not batch.is_partial:
             printed = self._form(batch)
         else:
@@ -233,15 +233,28 @@ class UnmixedLines:
             self._is_line_end = printed.endswith(b"\n")
         return printed
 
-    def _shown_of(self, origin: _Origin) -> int:
-        """Forget how much of an unfinished line was shown; return it if the line can go on."""
+    def _unshown(self, batch: LogBatch) -> bytes:
+        """Return what of a batch was not shown as the beginning of a line.
+
+        A line of which all was shown has ended already if something else was printed since.
+        """
+        origin = (batch.source, batch.dyno, batch.stream)
         shown = self._shown.pop(origin, 0)
-        goes_on = not self._is_line_end and self._halfway == origin
-        return shown if goes_on else 0
+        if not shown:
+            return batch.lines
+        if shown > len(batch.lines):
+            self._shown[origin] = shown - len(batch.lines)
+        rest = batch.lines[shown:]
+        if self._goes_on(origin):
+            return rest if rest or batch.is_partial else b"\n"
+        return _END_OF_LINE.sub(b"", rest, count=1)
+
+    def _goes_on(self, origin: _Origin) -> bool:
+        return not self._is_line_end and self._halfway == origin
 
     def _joined(self, batch: LogBatch) -> bytes:
         origin = (batch.source, batch.dyno, batch.stream)
-        goes_on = not self._is_line_end and self._halfway == origin
+        goes_on = self._goes_on(origin)
         begins_late = not self._is_line_end and not goes_on
         printed = self._form(batch, goes_on=goes_on)
         if not printed:

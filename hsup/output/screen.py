@@ -16,7 +16,7 @@ from hsup.events import (
 )
 from hsup.lifecycle import State
 from hsup.model import ExitStatus, Release
-from hsup.output.escapes import kept_to_lines
+from hsup.output.escapes import kept_to_lines, whole_sequences
 from hsup.output.paint import Paint, prefixed
 from hsup.visible import visible
 
@@ -56,6 +56,7 @@ class ScreenFormatter:
         self._second, self._clock = -1, b""
         self._is_coloured = False  # where the last line has not ended
         self._returned: set[tuple[str, str]] = set()  # who writes over a line from its start
+        self._begun: dict[tuple[str, str], bytes] = {}  # sequences whose end has not come
         self._width = len(_OWN_NAME)
         self._echoes = echoes
         self._over_keys = b""
@@ -72,8 +73,10 @@ class ScreenFormatter:
                 self._over_keys = b"\r"
             prefix = self._over_keys + self._prefix(batch, _OWN_NAME)
             return self._contained(prefix, batch._replace(lines=lines), goes_on=goes_on)
-        if self._has_prefix and _ESCAPE in batch.lines:
-            batch = batch._replace(lines=kept_to_lines(batch.lines))
+        if self._has_prefix:
+            batch = batch._replace(lines=self._kept_to_lines(batch))
+            if batch.is_partial and not batch.lines:
+                return b""
         if batch.is_partial and not goes_on:
             batch = batch._replace(lines=_LAST_WRITTEN.sub(b"", batch.lines, count=1))
         return self._contained(self._prefix(batch, batch.dyno), batch, goes_on=goes_on)
@@ -93,6 +96,15 @@ class ScreenFormatter:
         """Return what ends the colours of a line that has not ended."""
         was_coloured, self._is_coloured = self._is_coloured, False
         return _RESET if was_coloured else b""
+
+    def _kept_to_lines(self, batch: LogBatch) -> bytes:
+        """Return the lines of a batch, and keep a sequence at its end that may go on."""
+        origin, lines = (batch.dyno, batch.stream), batch.lines
+        if begun := self._begun.pop(origin, b""):
+            lines = begun + lines
+        if batch.is_partial and (whole := whole_sequences(lines)) < len(lines):
+            lines, self._begun[origin] = lines[:whole], lines[whole:]
+        return kept_to_lines(lines)
 
     def _contained(self, prefix: bytes, batch: LogBatch, *, goes_on: bool) -> bytes:
         """Put a prefix before every line, which may neither write over it nor colour the next one.

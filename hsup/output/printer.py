@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.model import Release
@@ -29,7 +30,7 @@ class Printer:
 
     def __init__(self, descriptor: int, form: Formatter, *, marks_gaps: bool = True) -> None:
         self._marks_gaps = marks_gaps
-        self._format = UnmixedLines(form)
+        self._format: UnmixedLines[Formatter] = UnmixedLines(form)
         self._writer = DescriptorWriter(descriptor, _report_broken)
         self._lost_bytes = 0
 
@@ -84,19 +85,20 @@ class Printer:
 class ScreenPrinter(Printer):
     """Prints for a person, who also wants to see lines that have not ended yet."""
 
+    _format: UnmixedLines[ScreenFormatter]
+
     def __init__(self, descriptor: int, form: ScreenFormatter) -> None:
         super().__init__(descriptor, form)
-        self._form = form
 
     def write_own(self, text: bytes) -> bool:
         """Print lines of hsup's own between batches; see Printer."""
-        return super().write_own(self._form.interrupted() + text)
+        return super().write_own(self._format.form.interrupted() + text)
 
     def announce(
         self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
     ) -> None:
         """Print what runs here; see ScreenFormatter."""
-        self.write_own(self._form.announce(source, driver, release, ports))
+        self.write_own(self._format.form.announce(source, driver, release, ports))
 
     def show(self, batch: LogBatch) -> None:
         """Show the beginning of a line, which comes again with its end."""
@@ -186,7 +188,10 @@ _Origin = tuple[str, str, str]
 _END_OF_LINE = re.compile(rb"\A\r?\n")
 
 
-class UnmixedLines:
+_Form_co = TypeVar("_Form_co", bound=Formatter, covariant=True)
+
+
+class UnmixedLines(Generic[_Form_co]):
     """Continues a line that came in pieces, and begins a new line for all else.
 
     The next piece of a line continues it, unless something else was printed in between.
@@ -195,8 +200,8 @@ class UnmixedLines:
     the rest has a line of its own.
     """
 
-    def __init__(self, form: Formatter) -> None:
-        self._form = form
+    def __init__(self, form: _Form_co) -> None:
+        self.form = form
         self._halfway: _Origin | None = None
         self._is_line_end = True
         self._shown: dict[_Origin, int] = {}  # how many bytes of unfinished lines
@@ -226,7 +231,7 @@ class UnmixedLines:
                 return b""
             batch = batch._replace(lines=rest)
         if self._is_line_end and not batch.is_partial:
-            printed = self._form(batch)
+            printed = self.form(batch)
         else:
             printed = self._joined(batch)
         if printed:
@@ -256,7 +261,7 @@ class UnmixedLines:
         origin = (batch.source, batch.dyno, batch.stream)
         goes_on = self._goes_on(origin)
         begins_late = not self._is_line_end and not goes_on
-        printed = self._form(batch, goes_on=goes_on)
+        printed = self.form(batch, goes_on=goes_on)
         if not printed:
             return b""
         self._halfway = origin if batch.is_partial else None

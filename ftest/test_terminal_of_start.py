@@ -85,11 +85,21 @@ def test_dynos_know_the_size_of_the_window_and_its_changes(
     look = "stty size <&1"
     hsup.procfile(web=f"trap '{look}' WINCH; {look}; while :; do read -t 0.1; done")
     screen = terminal("start", "--tty", env=PLAIN, rows=33, columns=120)
-    screen.wait_for(r"web\.1 \| 33 98\r")
+    screen.wait_for(r"web\.1 \| 33 103\r")
     screen.resize(50, 132)
-    screen.wait_for(r"web\.1 \| 50 110\r")
+    screen.wait_for(r"web\.1 \| 50 115\r")
     screen.resize(24, 30)
     screen.wait_for(r"web\.1 \| 24 40\r")
+    screen.type("\x03")
+    assert screen.ended() == 130
+
+
+def test_without_a_prefix_dynos_have_the_whole_window(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
+    hsup.procfile(web="stty size <&1; sleep 9")
+    screen = terminal("start", "--tty", "--no-prefix", env=PLAIN, rows=33, columns=120)
+    screen.wait_for(r"\n33 120\r")
     screen.type("\x03")
     assert screen.ended() == 130
 
@@ -99,9 +109,9 @@ def test_a_dyno_that_is_started_later_has_the_size_of_then(
 ) -> None:
     hsup.procfile(web="stty size <&1; sleep 2; exit 1")
     screen = terminal("start", "--tty", env=PLAIN, rows=33, columns=120)
-    screen.wait_for(r"web\.1 \| 33 98\r")
+    screen.wait_for(r"web\.1 \| 33 103\r")
     screen.resize(50, 132)
-    screen.wait_for(r"web\.1 \| 50 110\r")
+    screen.wait_for(r"web\.1 \| 50 115\r")
     screen.type("\x03")
     assert screen.ended() == 130
 

@@ -38,8 +38,8 @@ _STUCK_SECONDS = 5.0
 _STUCK_ERRORS_SECONDS = 0.5
 
 
-#: What hsup puts before a line on a terminal, and what is left to the line even so.
-_PREFIX_COLUMNS, _LEAST_COLUMNS = 22, 40
+#: What is left to a line on a terminal, however long the prefix that hsup puts before it is.
+_LEAST_COLUMNS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,7 @@ class _Supervision:
             plan,
             passing=parts.passing(driver, relayed=True),
             shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
+            window=partial(_window, printer) if request.has_terminals else None,
         )
         allow_many()
         for option, is_given in (("--stdin", request.reader), ("--tty", request.has_terminals)):
@@ -200,7 +201,6 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         status_from=request.status_from,
         reads_own_input=request.reader,
         shown=request.only,
-        window=_window if request.has_terminals else None,
         stays=request.stays,
         follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,
@@ -209,13 +209,13 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
     return plan, source
 
 
-def _window() -> WindowSize:
+def _window(printer: Printer | RawPrinter) -> WindowSize:
     """Return the size of a dyno's terminal: that of hsup's own without the prefix of a line."""
     try:
         rows, columns = window_size(1)
     except OSError:  # it is no terminal
         return WindowSize(rows=24, columns=80)
-    return WindowSize(rows, max(columns - _PREFIX_COLUMNS, _LEAST_COLUMNS))
+    return WindowSize(rows, max(columns - printer.prefix_columns, _LEAST_COLUMNS))
 
 
 def _log_calls(calls: Calls, router: LogRouter) -> None:

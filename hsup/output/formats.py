@@ -14,6 +14,10 @@ from hsup.output.screen import ScreenFormatter
 class Formatter(Protocol):
     """Formats a batch as bytes to print."""
 
+    @property
+    def prefix_columns(self) -> int:
+        """Return how many columns of a terminal the longest prefix so far takes."""
+
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return the bytes; `goes_on` means that the batch continues the last printed line."""
 
@@ -30,11 +34,13 @@ class HerokuFormatter:
         self._paint = Paint() if coloured else None
         self._second = -1
         self._second_text = b""
+        self.prefix_columns = 0
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
         origin = f" {batch.source}[{batch.dyno}]:".encode()
         prefix = self._timestamp(batch.time) + origin
+        self.prefix_columns = max(self.prefix_columns, len(prefix) + 1)
         if self._paint:
             prefix = self._paint(batch, prefix)
         return prefixed(prefix + b" ", batch, goes_on=goes_on)
@@ -55,6 +61,11 @@ class PlainFormatter:
         self._paint = Paint() if coloured else None
         self._width = 0
 
+    @property
+    def prefix_columns(self) -> int:
+        """Return how many columns the name and the mark take."""
+        return self._width + len(" | ")
+
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
         self._width = max(self._width, len(batch.dyno))
@@ -67,6 +78,8 @@ class PlainFormatter:
 
 class RawFormatter:
     """The bytes as the dyno wrote them."""
+
+    prefix_columns = 0
 
     def __init__(self, *, coloured: bool) -> None:
         del coloured  # the bytes are the dyno's

@@ -25,6 +25,8 @@ class JsonFormatter:
     noncharacters) become U+FFFD in the message, and `base64` has the original line.
     """
 
+    prefix_columns = 0  # no terminal shows them as lines of a dyno
+
     def __init__(self, *, coloured: bool) -> None:
         del coloured  # a program reads this
 

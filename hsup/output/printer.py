@@ -64,6 +64,11 @@ class Printer:
             self.write(LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines, event=event))
 
     @property
+    def prefix_columns(self) -> int:
+        """Return how many columns of a terminal are before a line; see Formatter."""
+        return self._format.form.prefix_columns
+
+    @property
     def is_full(self) -> bool:
         """Tell whether the reader of hsup's output has fallen behind."""
         return self._writer.is_full
@@ -112,6 +117,8 @@ class RawPrinter:
     hsup's own lines go to standard error. If both streams of hsup are one file,
     as after `2>&1`, a single queue keeps the order and whole lines.
     """
+
+    prefix_columns = 0
 
     def __init__(self, stdout: int, stderr: int) -> None:
         self.errors = self._stderr = Printer(stderr, _RawWithNotices(), marks_gaps=False)
@@ -273,6 +280,7 @@ class _RawWithNotices:
     """Formats dynos' bytes as they are, and hsup's own lines with a prefix."""
 
     def __init__(self) -> None:
+        self.prefix_columns = 0  # of dynos
         self._of_dynos = formatter("raw", coloured=False)
         self._of_hsup = formatter("heroku", coloured=False)
 

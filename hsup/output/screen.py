@@ -62,6 +62,13 @@ class ScreenFormatter:
         self._over_keys = b""
         self._own_words = _OwnWords()
 
+    @property
+    def prefix_columns(self) -> int:
+        """Return how many columns of the terminal the time and the name take."""
+        if not self._has_prefix:
+            return 0
+        return self._width + len(" | ") + (len("12:28:33 ") if self._has_times else 0)
+
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch, b"" for nothing."""
         if batch.source == "hsup":

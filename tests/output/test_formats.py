@@ -26,6 +26,23 @@ def printed(name: str, lines: bytes, **rest: Any) -> bytes:
     return formatter(name, coloured=False)(batch(lines, **rest))
 
 
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("heroku", "2026-01-02T15:04:05.123456+00:00 app[worker.123]: "),
+        ("plain", "worker.123 | "),
+        ("screen", "12:28:33 worker.123 | "),
+        ("raw", ""),
+        ("json", ""),
+    ],
+)
+def test_the_columns_of_a_prefix_are_those_of_the_longest_name(name: str, prefix: str) -> None:
+    form = formatter(name, coloured=True)
+    for dyno in ("worker.123", "web.1"):
+        form(batch(b"a\n", dyno=dyno))
+    assert form.prefix_columns == len(prefix)
+
+
 def test_heroku_prints_as_heroku_logs_does() -> None:
     assert printed("heroku", b"hello\n") == (
         b"2026-01-02T15:04:05.123456+00:00 app[web.1]: hello\n"

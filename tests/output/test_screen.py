@@ -80,6 +80,19 @@ def test_the_column_fits_the_names_of_all_that_is_to_run(form: ScreenFormatter) 
     assert form(make_batch(b"a\n", dyno="release.1234")) == b"release.1234 | a\n"
 
 
+@pytest.mark.parametrize(
+    ("look", "columns"),
+    [({}, 21), ({"has_times": False}, 12), ({"has_prefix": False}, 0)],
+    ids=str,
+)
+def test_the_columns_before_a_line_are_known_when_it_is_known_what_is_to_run(
+    look: dict[str, bool], columns: int
+) -> None:
+    form = ScreenFormatter(coloured=True, **look)
+    form.announce("procfile", "simple", make_release(web=1), {"web.1": 1, "worker.12": 2})
+    assert form.prefix_columns == columns
+
+
 def announced(form: ScreenFormatter, *given: Any) -> list[str]:
     return [line.partition(" | ")[2] for line in form.announce(*given).decode().splitlines()]
 

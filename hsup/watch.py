@@ -10,6 +10,8 @@ from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
+from hsup.signatures import signatures
+
 #: A file was closed by its writer, renamed into the directory or out of it, or removed.
 _CHANGES = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE
 _CHANGES_WHILE_OPEN = Mask.CREATE | Mask.MODIFY
@@ -25,8 +27,6 @@ POLL_SECONDS = 1.0
 SETTLE_SECONDS = 0.1
 SETTLE_TRIES = 5
 
-_Signature = tuple[tuple[int, int, int] | None, ...]
-
 
 async def directory_changes(
     directory: Path, names: Collection[str], *, while_open: bool = False
@@ -41,7 +41,8 @@ async def directory_changes(
     mask = _CHANGES | _CHANGES_WHILE_OPEN if while_open else _CHANGES
     with ExitStack() as stack:
         watch = _watch(stack, directory, mask)
-        seen = _signature(directory, names)
+        paths = [directory / name for name in sorted(names)]
+        seen = (_identity(directory), signatures(paths))
         yield None
         while True:
             reported: bool | None = False
@@ -51,7 +52,7 @@ async def directory_changes(
                 reported = await _next_change(watch, (*names, directory.name))
             if watch is None or reported is None or _identity(directory) != seen[0]:
                 watch = _watch(stack, directory, mask)
-            before, seen = seen, _signature(directory, names)
+            before, seen = seen, (_identity(directory), signatures(paths))
             if reported is not False or seen != before:
                 yield None
 
@@ -123,22 +124,9 @@ async def _next_event(inotify: Inotify, names: Collection[str], seconds: float) 
     return False
 
 
-def _signature(directory: Path, names: Collection[str]) -> _Signature:
-    files = (_file_signature(directory / name) for name in sorted(names))
-    return (_identity(directory), *files)
-
-
-def _identity(directory: Path) -> tuple[int, int, int] | None:
+def _identity(directory: Path) -> tuple[int, int] | None:
     try:
         status = directory.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino, 0
-
-
-def _file_signature(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return status.st_dev, status.st_ino

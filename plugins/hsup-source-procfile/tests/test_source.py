@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import shutil
+import time
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -32,6 +34,12 @@ def source(directory: Path) -> ProcfileSource:
 
 def make_old(path: Path) -> None:
     os.utime(path, (0, 0))
+
+
+def wait_until_old(directory: Path) -> None:
+    """Wait until no file is young: nobody can set back when the kernel changed it."""
+    youngest = max(path.stat().st_ctime for path in directory.iterdir())
+    time.sleep(max(youngest + 0.15 - time.time(), 0))
 
 
 def inode_of(directory: Path) -> int:
@@ -244,23 +252,47 @@ def test_an_edit_of_any_of_the_files_is_told_and_makes_a_new_release(
     assert first != second
 
 
-@pytest.mark.parametrize("text", ["web: ./other\n", None], ids=["written", "removed"])
-def test_what_changes_before_the_files_are_watched_is_told(
-    directory: Path, source: ProcfileSource, text: str | None
-) -> None:
-    procfile = directory / "Procfile"
-    make_old(procfile)
+def rewrite_unseen(path: Path) -> None:
+    """Change a file, but neither its inode, nor its size, nor when it was last written."""
+    before = path.stat()
+    path.write_text(path.read_text().swapcase())
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    async def change() -> None:
+
+def replace_by_older(path: Path) -> None:
+    path.unlink()
+    path.write_text("web: ./other\n")
+    make_old(path)
+
+
+@pytest.mark.parametrize("change", [rewrite_unseen, replace_by_older, Path.unlink])
+def test_what_changes_before_the_files_are_watched_is_told(
+    directory: Path, source: ProcfileSource, change: Callable[[Path], None]
+) -> None:
+    wait_until_old(directory)
+
+    async def change_early() -> None:
         async with asyncio.timeout(LONG_ENOUGH_SECONDS), aclosing(source.changes()) as changes:
             await anext(changes)
-            procfile.unlink()
-            if text is not None:
-                procfile.write_text(text)
-                make_old(procfile)
+            change(directory / "Procfile")
             await anext(changes)
 
-    asyncio.run(change())
+    asyncio.run(change_early())
+
+
+def test_files_that_do_not_change_are_asked_for_once(
+    directory: Path, source: ProcfileSource
+) -> None:
+    wait_until_old(directory)
+
+    async def ask() -> None:
+        async with aclosing(source.changes()) as changes:
+            await anext(changes)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await anext(changes)
+
+    asyncio.run(ask())
 
 
 def test_a_file_that_was_just_written_is_asked_for_twice(source: ProcfileSource) -> None:

@@ -28,7 +28,7 @@ def export(application: Exported, _directory: str) -> Export:
 def _service(application: Exported, one: Program) -> dict[str, Any]:
     environment = {name: _literal(value) for name, value in one.environment.items()}
     service: dict[str, Any] = {
-        "image": _image(application.stack),
+        "image": _literal(_image(application.stack)),
         "command": [_literal(word) for word in one.argv],
         "working_dir": "/app",
         "environment": {"HOME": "/app", **environment},

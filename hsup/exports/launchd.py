@@ -36,5 +36,8 @@ def _property_list(application: Exported, one: Program, label: str) -> str:
         text = plistlib.dumps(content, sort_keys=False).decode()
     except ValueError as error:  # a control character
         raise HsupError(f"cannot write a property list for {one.name}: {error}") from error
+    if plistlib.loads(text.encode()) != content:  # all line ends become "\n"
+        text = f"cannot write a property list for {one.name}: it cannot have a carriage return"
+        raise HsupError(text, hint='end the lines of config vars and commands with "\\n"')
     header, rest = text.split("\n", 1)
     return f"{header}\n<!-- {WRITTEN} -->\n{rest}"

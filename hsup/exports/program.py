@@ -14,6 +14,7 @@ from hsup.numerals import port_number
 WRITTEN = "Written by hsup export"
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_.-]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: What a shell and systemd take as the name of a variable.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -34,8 +35,10 @@ class Program(NamedTuple):
     def argv(self) -> tuple[str, ...]:
         """Return the words that are executed: bash runs a command of one word."""
         words = self.command.words
-        shell = ("/bin/bash", "-c", "--")
-        return (*shell, *words) if self.command.is_shell_line else ("/usr/bin/env", *words)
+        if self.command.is_shell_line:
+            return ("/bin/bash", "-c", "--", *words)
+        # Looks in the dyno's PATH, and takes any first word: env would set `A=1`, and obey `-u`.
+        return ("/bin/bash", "-c", 'exec -- "$@"', "bash", *words)
 
 
 class Exported(NamedTuple):
@@ -75,6 +78,21 @@ def require_names(one: Program, what: str) -> None:
         if not _NAME.fullmatch(name):
             hint = "give it a name of letters, digits and underscores"
             raise HsupError(f'{what} takes no variable called "{name}"', hint=hint)
+
+
+def require_plain(path: str, what: str) -> None:
+    """Raise HsupError for a path that a line of another supervisor's file cannot have."""
+    if _CONTROL.search(path) or path.endswith((" ", "\\")) or not _is_text(path):
+        text = f'{what} takes no path like "{path}": it must be UTF-8 without control characters'
+        raise HsupError(f"{text}, and not end with a blank or a backslash", hint="rename it")
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # a byte that is not UTF-8
+        return False
+    return True
 
 
 def without_release_phase(application: Exported) -> tuple[str, ...]:

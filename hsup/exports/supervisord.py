@@ -9,14 +9,32 @@ http://supervisord.org/subprocess.html#subprocess-environment.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 
-from hsup.exports.program import WRITTEN, Export, Exported, Program, without_release_phase
+from hsup.errors import HsupError
+from hsup.exports.program import (
+    WRITTEN,
+    Export,
+    Exported,
+    Program,
+    require_names,
+    require_plain,
+    without_release_phase,
+)
+
+#: What bash sets itself, and passes on otherwise than it was set, or not at all.
+OF_BASH = (
+    "BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_CMDS BASH_COMMAND BASH_LINENO "
+    "BASH_SOURCE BASH_SUBSHELL BASH_VERSINFO DIRSTACK EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME "
+    "GROUPS HISTCMD LINENO OPTIND PIPESTATUS PPID RANDOM SECONDS SHELLOPTS SHLVL SRANDOM UID _"
+)
 
 
 def export(application: Exported, directory: str) -> Export:
     """Return the configuration, and the scripts; `directory` is where they will be."""
     app = application.safe_app
+    require_plain(directory, "supervisord")
     scripts = {f"{app}-{one.name}.sh": one for one in application.dynos}
     sections = [_section(application, os.path.join(directory, script)) for script in scripts]
     names = ",".join(script.removesuffix(".sh") for script in scripts)
@@ -32,7 +50,7 @@ def _section(application: Exported, script: str) -> str:
     name = os.path.basename(script).removesuffix(".sh")
     lines = (
         f"[program:{name}]",
-        f"command=/bin/bash {shlex.quote(script).replace('%', '%%')}",
+        f"command=/bin/bash {_word(script)}",
         f"user={application.user}",
         "autorestart=true",
         "stopsignal=TERM",
@@ -44,10 +62,26 @@ def _section(application: Exported, script: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _word(text: str) -> str:
+    """Return a word of a command line, without a blank before what would begin a comment."""
+    return re.sub(r"(\s)([;#])", r"\1''\2", shlex.quote(text)).replace("%", "%%")
+
+
 def _script(application: Exported, one: Program) -> str:
-    variables = (f"{name}={value}" for name, value in one.environment.items())
+    """Return a script that sets the config vars, which no argv has, and executes the command."""
+    _require_settable(one)
+    variables = (f"export {name}={shlex.quote(value)}" for name, value in one.environment.items())
     user = shlex.quote(application.user)
     account = "" if user.isdigit() else f"export HOME=~{user} USER={user} LOGNAME={user}"
     directory = f"cd {shlex.quote(application.directory)} || exit"
-    last = f"exec /usr/bin/env {shlex.join([*variables, *one.argv])}"
-    return "\n".join(("#!/bin/bash", f"# {WRITTEN}", account, directory, last)) + "\n"
+    last = f"exec {shlex.join(one.argv)}"
+    lines = ("#!/bin/bash", f"# {WRITTEN}", account, directory, *variables, last)
+    return "\n".join(lines) + "\n"
+
+
+def _require_settable(one: Program) -> None:
+    """Raise HsupError for a config var that a script of bash cannot set."""
+    require_names(one, "supervisord's script")
+    if name := next((name for name in one.environment if name in OF_BASH.split()), None):
+        text = f'supervisord\'s script takes no variable called "{name}", which bash sets itself'
+        raise HsupError(text, hint="give it another name")

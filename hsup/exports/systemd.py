@@ -10,7 +10,14 @@ import os
 import re
 import shlex
 
-from hsup.exports.program import WRITTEN, Export, Exported, Program, require_names
+from hsup.exports.program import (
+    WRITTEN,
+    Export,
+    Exported,
+    Program,
+    require_names,
+    require_plain,
+)
 
 #: Escapes in double quotes of a command line (man 7 systemd.syntax), and of specifiers.
 _IN_COMMAND = str.maketrans(
@@ -18,6 +25,8 @@ _IN_COMMAND = str.maketrans(
 )
 #: Escapes in double quotes of an environment file.
 _IN_FILE = str.maketrans({"\\": "\\\\", '"': '\\"', "`": "\\`", "$": "\\$"})
+#: Escapes in a pattern of files (man 7 glob), which EnvironmentFile= is, and of specifiers.
+_IN_PATTERN = str.maketrans({"\\": "\\\\", "*": "\\*", "?": "\\?", "[": "\\[", "%": "%%"})
 #: systemd waits for ever if the time is 0.
 _LEAST_SECONDS = 0.001
 
@@ -28,6 +37,8 @@ def export(application: Exported, directory: str) -> Export:
     `directory` is where the files will be.
     """
     app = application.safe_app
+    for path in (application.directory, directory):
+        require_plain(path, "systemd")
     release = application.release_phase
     phase = None if release is None else f"{app}-release"
     services = {f"{app}-{one.name}": one for one in application.dynos}
@@ -38,9 +49,8 @@ def export(application: Exported, directory: str) -> Export:
         files[f"{name}.service"] = _service(application, one, env, first=phase, name=name)
         files[f"{name}.env"] = _variables(one)
     enable = f"systemctl daemon-reload && systemctl enable --now {app}.target"
-    units = shlex.quote(os.path.join(directory, app))
-    link = f"systemctl link {units}*.{{service,target}}"
-    return Export(files, (f"to use them: {link} && {enable}",))
+    units = [os.path.join(directory, name) for name in files if not name.endswith(".env")]
+    return Export(files, (f"to use them: systemctl link {shlex.join(units)} && {enable}",))
 
 
 def _target(application: Exported, services: dict[str, Program]) -> str:
@@ -48,7 +58,7 @@ def _target(application: Exported, services: dict[str, Program]) -> str:
     return (
         f"# {WRITTEN}\n"
         "[Unit]\n"
-        f"Description={_plain(application.app)}\n"
+        f"Description={application.safe_app}\n"
         f"Wants={wanted}\n"
         "\n[Install]\nWantedBy=multi-user.target\n"
     )
@@ -62,14 +72,14 @@ def _service(application: Exported, one: Program, env: str, *, first: str | None
     return (
         f"# {WRITTEN}\n"
         "[Unit]\n"
-        f"Description={_plain(application.app)}: {'release phase' if is_first else one.name}\n"
+        f"Description={application.safe_app}: {'release phase' if is_first else one.name}\n"
         f"PartOf={application.safe_app}.target\n"
         "After=network.target\n"
         f"{after}"
         "\n[Service]\n"
         f"User={application.user}\n"
-        f"WorkingDirectory={_plain(application.directory)}\n"
-        f"EnvironmentFile={_plain(env)}\n"
+        f"WorkingDirectory={application.directory.replace('%', '%%')}\n"
+        f"EnvironmentFile={env.translate(_IN_PATTERN)}\n"
         f"ExecStart={' '.join(map(_word, one.argv))}\n"
         f"{kind}\n"
         f"TimeoutStopSec={round(grace * 1000)}ms\n"
@@ -80,10 +90,6 @@ def _service(application: Exported, one: Program, env: str, *, first: str | None
 def _variables(one: Program) -> str:
     lines = (f'{name}="{value.translate(_IN_FILE)}"\n' for name, value in one.environment.items())
     return f"# {WRITTEN}\n{''.join(lines)}"
-
-
-def _plain(text: str) -> str:
-    return text.replace("%", "%%")
 
 
 def _word(text: str) -> str:

@@ -6,6 +6,7 @@ import configparser
 import json
 import plistlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def test_systemd_has_a_target_and_a_service_for_each_dyno() -> None:
     assert "ExecStart=/bin/bash -c -- serve\n" in web
     assert "Restart=always\n" in web
     assert "TimeoutStopSec=30000ms\n" in web
-    assert 'ExecStart=/usr/bin/env work "a b" "$$x"\n' in files["shop-worker.1.service"]
+    execute = r'ExecStart=/bin/bash -c "exec -- \"$$@\"" bash work "a b" "$$x"'
+    assert f"{execute}\n" in files["shop-worker.1.service"]
     assert "Type=oneshot\n" in files["shop-release.service"]
 
 
@@ -66,9 +68,33 @@ def test_systemd_does_not_wait_for_ever_without_a_grace_period() -> None:
     assert "TimeoutStopSec=1ms\n" in files["shop-web.1.service"]
 
 
-def test_a_variable_that_systemd_would_drop_is_an_error() -> None:
-    with pytest.raises(HsupError, match=r'systemd takes no variable called "A\.B"'):
-        systemd.export(application(**{"A.B": "1"}), "/etc")
+@pytest.mark.parametrize("name", ["A.B", "X;id;Y", "$(id)", "-u", "A\nB"])
+def test_a_variable_that_systemd_or_a_script_would_not_set_is_an_error(name: str) -> None:
+    for export in (systemd.export, supervisord.export):
+        with pytest.raises(HsupError, match=re.escape(f'takes no variable called "{name}"')):
+            export(application(**{name: "1"}), "/etc")
+
+
+@pytest.mark.parametrize("path", ["/a\nExecStartPre=/bin/id", "/a\\", "/a ", "/a\x7f", "/\udcff"])
+def test_a_directory_that_would_break_a_line_is_an_error(path: str) -> None:
+    with pytest.raises(HsupError, match="systemd takes no path like"):
+        systemd.export(application(directory=path), "/etc")
+    for export in (systemd.export, supervisord.export):
+        with pytest.raises(HsupError, match="takes no path like"):
+            export(application(), path)
+
+
+def test_a_description_continues_on_no_other_line() -> None:
+    files = systemd.export(application()._replace(app="my app\\"), "/etc").files
+    assert "Description=my-app\nWants=" in files["my-app.target"]
+    assert "Description=my-app: web.1\n" in files["my-app-web.1.service"]
+
+
+def test_only_the_units_that_were_written_are_linked() -> None:
+    (remark,) = systemd.export(application(), "/etc/my shop").remarks
+    names = ("shop.target", "shop-release.service", "shop-web.1.service", "shop-worker.1.service")
+    linked = " ".join(f"'/etc/my shop/{name}'" for name in names)
+    assert f"systemctl link {linked} && systemctl daemon-reload" in remark
 
 
 @pytest.mark.parametrize("name", ["../../x", "/x", "a b", "a,b]", "%n", "...", "sh\N{SNOWMAN}p"])
@@ -116,10 +142,37 @@ def test_the_script_for_supervisord_runs_the_command_with_its_variables(tmp_path
     assert seen["PWD"] == str(tmp_path)
 
 
-def test_a_variable_may_have_a_name_that_no_shell_takes(tmp_path: Path) -> None:
-    odd = {"A.B": "1", "X;id;Y": "2", "$(id)": "3"}
-    seen = environment_of(application(SHOW, directory=str(tmp_path), **odd), tmp_path)
-    assert {name: seen.get(name) for name in odd} == odd
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_no_argv_of_the_script_for_supervisord_has_a_config_var(tmp_path: Path) -> None:
+    """The kernel's own list of what bash executes: the argv of each execve."""
+    exported = application("true", directory=str(tmp_path), SECRET="hush")
+    script = tmp_path / "shop-web.1.sh"
+    script.write_text(supervisord.export(exported, str(tmp_path)).files[script.name])
+    trace = ["strace", "-f", "-s", "999", "-e", "trace=execve", "/bin/bash", str(script)]
+    done = subprocess.run(trace, capture_output=True, text=True, check=True)
+    assert 'execve("/bin/bash", ["/bin/bash", "-c", "--", "true"]' in done.stderr
+    assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize("name", supervisord.OF_BASH.split())
+def test_what_bash_sets_itself_is_refused_in_a_script(name: str) -> None:
+    told = f'supervisord\'s script takes no variable called "{name}", which bash sets itself'
+    with pytest.raises(HsupError, match=told):
+        supervisord.export(application(**{name: "/v"}), "/etc")
+    script = f"cd / || exit\nexport {name}=/v\nexec /usr/bin/printenv {name}"
+    done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=False)
+    assert done.stdout != b"/v\n"
+
+
+@pytest.mark.parametrize("first", ["-u", "A=1", "@x", "a b"])
+def test_any_first_word_is_a_program(tmp_path: Path, first: str) -> None:
+    """It is found in the PATH of the dyno, and gets its arguments as they are."""
+    (tmp_path / first).write_text('#!/bin/sh\nprintf \'%s|\' "$0" "$@"\n')
+    (tmp_path / first).chmod(0o755)
+    one = Program(DynoName("web", 1), Command((first, "$HOME", "a b")), {})
+    path = {"PATH": str(tmp_path)}
+    done = subprocess.run(one.argv, capture_output=True, text=True, check=True, env=path)
+    assert done.stdout == f"{tmp_path}/{first}|$HOME|a b|"
 
 
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
@@ -141,6 +194,15 @@ def test_supervisord_reads_the_configuration_as_it_is_meant() -> None:
     assert any("release phase is not exported" in remark for remark in made.remarks)
 
 
+@pytest.mark.parametrize("directory", ["/etc/a ;b", "/etc/a #b; c", "/etc/it's ;'x'"])
+def test_supervisord_takes_no_part_of_a_path_for_a_comment(directory: str) -> None:
+    text = supervisord.export(application(), directory).files["shop.conf"]
+    read = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
+    read.read_string(text)
+    words = shlex.split(read["program:shop-web.1"]["command"])
+    assert words == ["/bin/bash", f"{directory}/shop-web.1.sh"]
+
+
 def test_launchd_has_a_property_list_for_each_dyno() -> None:
     files = launchd.export(application(ODD), "/etc").files
     assert list(files) == ["shop-web.1.plist", "shop-worker.1.plist"]
@@ -154,6 +216,8 @@ def test_launchd_has_a_property_list_for_each_dyno() -> None:
 def test_what_a_property_list_cannot_have_is_an_error() -> None:
     with pytest.raises(HsupError, match=r"cannot write a property list for web\.1: "):
         launchd.export(application(COLOUR="\x1b[0m"), "/etc")
+    with pytest.raises(HsupError, match="it cannot have a carriage return; end the lines of "):
+        launchd.export(application(LINES="a\r\nb"), "/etc")
 
 
 @pytest.mark.parametrize("port", ["", "x"])

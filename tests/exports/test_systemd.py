@@ -21,15 +21,18 @@ from hsup.model import Command, DynoName
 SYSTEMD = Path("/lib/systemd/systemd")
 #: The reader of EnvironmentFile=, a part of systemd without a program of its own.
 LIBRARIES = [*Path("/usr/lib").glob("*/systemd/libsystemd-shared-*.so")]
+needs_systemd = pytest.mark.skipif(
+    not SYSTEMD.exists(), reason="needs systemd: apt-get install systemd"
+)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 ODD = 'it\'s "50%" %n $HOME ${HOME} $$ \\ \\n ; # `x`  y\\'
 
 
-def exported(**variables: str) -> dict[str, str]:
-    """Return the files for one dyno, whose command is ODD."""
+def exported(directory: str = "/etc", **variables: str) -> dict[str, str]:
+    """Return the files for one dyno, whose command is ODD, and whose code is in a directory."""
     web = Program(DynoName("web", 1), Command(("show", ODD, "")), variables)
-    application = Exported("shop", "/", "daemon", (web,), None, 30.0, None)
-    return dict(systemd.export(application, "/etc").files)
+    application = Exported("shop", directory, "daemon", (web,), None, 30.0, None)
+    return dict(systemd.export(application, directory).files)
 
 
 def values(path: Path) -> list[str]:
@@ -53,15 +56,14 @@ def test_any_value_comes_out_of_the_environment_file(
     assert values(path) == [f"FIRST={value}", "LAST=last"]
 
 
-@pytest.mark.skipif(not SYSTEMD.exists(), reason="needs systemd: apt-get install systemd")
-def test_the_words_of_a_command_come_out_of_the_unit() -> None:
-    """A dry run as process 1, which systemd makes for other users than root, tells them quoted."""
+def dry_run(files: dict[str, str]) -> str:
+    """Return what systemd tells of units; it makes dry runs as process 1 for any user but root."""
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
-        for name, text in exported().items():
+        for name, text in files.items():
             Path(directory, name).write_text(text)
         user = 65534 if os.geteuid() == 0 else None
-        dump = subprocess.run(
+        done = subprocess.run(
             [SYSTEMD, "--test", "--system", "--unit=shop.target"],
             env={"SYSTEMD_UNIT_PATH": f"{directory}:"},
             capture_output=True,
@@ -69,9 +71,46 @@ def test_the_words_of_a_command_come_out_of_the_unit() -> None:
             check=True,
             user=user,
         )
-    (quoted,) = re.findall(r"Command Line: (/usr/bin/env show .*)", dump.stdout)
+    return done.stdout
+
+
+@needs_systemd
+def test_the_words_of_a_command_come_out_of_the_unit() -> None:
+    (quoted,) = re.findall(r"Command Line: (/bin/bash -c .* show .*)", dry_run(exported()))
     words = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {quoted}"], capture_output=True, text=True, check=True
     )
     # A dollar is doubled until the command is executed.
-    assert words.stdout.replace("$$", "$").split("\0") == ["/usr/bin/env", "show", ODD, "", ""]
+    shell = ["/bin/bash", "-c", 'exec -- "$@"', "bash"]
+    assert words.stdout.replace("$$", "$").split("\0") == [*shell, "show", ODD, "", ""]
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ["[a]*?", "50% %n", "a\\b", "\\[", 'it\'s "so" $HOME ; # x'])
+def test_odd_directories_come_out_of_the_unit(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "shop-web.1.env").touch()
+    told = dry_run(exported(str(tmp_path / name)))
+    assert f"WorkingDirectory: {tmp_path / name}\n" in told
+    (pattern,) = re.findall(r"EnvironmentFile: (.*)", told)
+    assert matches(pattern) == [str(tmp_path / name / "shop-web.1.env")]
+
+
+def matches(pattern: str) -> list[str]:
+    """Return the paths that glob finds, which systemd calls without any flag (man 3 glob)."""
+    library, found = ctypes.CDLL(None), Found()
+    if library.glob(os.fsencode(pattern), 0, None, ctypes.byref(found)):
+        return []
+    paths = [os.fsdecode(found.paths[number]) for number in range(found.count)]
+    library.globfree(ctypes.byref(found))
+    return paths
+
+
+class Found(ctypes.Structure):
+    """glob_t of the GNU C library, of which only the first two fields are looked at."""
+
+    _fields_ = (
+        ("count", ctypes.c_size_t),
+        ("paths", ctypes.POINTER(ctypes.c_char_p)),
+        ("rest", ctypes.c_void_p * 7),
+    )

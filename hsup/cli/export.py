@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from hsup.errors import HsupError, UsageError
 from hsup.exports import compose, launchd, supervisord, systemd
 from hsup.exports.program import WRITTEN, Export, Exported, Program
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec
+from hsup.numerals import whole_number
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import AUTO, Ports
 from hsup.supervision.specs import SpecMaker
@@ -35,6 +37,10 @@ _FORMATS: dict[str, Callable[[Exported, str], Export]] = {
 }
 #: Where the mark of hsup stands in a file.
 _HEAD_BYTES = 300
+#: The one above it stands for no user (man 2 chown).
+_HIGHEST_UID = 2**32 - 2
+#: The name or the number of a user that all other supervisors take.
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
 
 
 @click.command(
@@ -72,11 +78,14 @@ def command(
     printed. As they contain the config vars, nobody else can read what is written.
     """
     application = _exported(outer.refined(given), user)
+    uid = _uid_of(application.user)
+    if uid is None:
+        warn(f'warning: this machine has no user "{application.user}" to run the dynos as')
     made = _FORMATS[form](application, os.path.abspath(directory or "."))
     if directory is None:
         _print(made)
     else:
-        _write(made, directory, _uid_of(application.user), force=force)
+        _write(made, directory, uid, force=force)
     for remark in made.remarks:
         warn(remark)
 
@@ -90,14 +99,22 @@ def _exported(options: Options, user: str | None) -> Exported:
         text = "cannot export a release whose code is not in a directory of a Procfile"
         raise UsageError(text, hint="name the directory of its code with --root")
     place = slug.location if slug else parts.settings.directory
+    runs_as = user or _owner(place)
+    if not _USER.fullmatch(runs_as):
+        text = f'"{runs_as}" is not the name of a user for another supervisor'
+        raise UsageError(text, hint="choose another user, or its number, with --user")
     maker = _spec_maker(options)
     maker.check(release, is_first=True)
     phase = maker.release_phase(release)
+    dynos = tuple(_program(spec) for spec in maker.specs(release).values())
+    if not dynos:
+        text = "there is nothing to export: the formation has no dynos"
+        raise UsageError(text, hint="ask for some, as in -m all=1")
     return Exported(
         app=release.app,
         directory=place,
-        user=user or _owner(place),
-        dynos=tuple(_program(spec) for spec in maker.specs(release).values()),
+        user=runs_as,
+        dynos=dynos,
         release_phase=phase and _program(phase),
         grace_seconds=options.grace_seconds,
         stack=release.stack,
@@ -137,11 +154,15 @@ def _owner(directory: str) -> str:
 
 
 def _uid_of(user: str) -> int | None:
-    """Return the uid of a user, None if this machine has no such user."""
+    """Return the uid that a name or a number stands for, None if this machine has no such user.
+
+    A number needs no account. One that is also a name is that user's, as for chown (POSIX).
+    """
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
-        return None
+        uid = whole_number(user)
+        return uid if uid is not None and uid <= _HIGHEST_UID else None
 
 
 def _print(made: Export) -> None:

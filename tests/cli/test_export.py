@@ -77,6 +77,29 @@ def test_the_user_of_the_dynos_may_read_what_is_run_as_that_user(tmp_path: Path)
     nobody = pwd.getpwnam("nobody").pw_uid
     assert (there / "shop-web.1.sh").stat().st_uid == nobody
     assert (there / "shop.conf").stat().st_uid == 0
+    assert call("export", "supervisord", str(there), "--user", "12345").exit_code == 0
+    assert (there / "shop-web.1.sh").stat().st_uid == 12345
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_user_whom_this_machine_does_not_have_is_told(tmp_path: Path) -> None:
+    """It may be one of the machine that gets the files."""
+    for name in ("shpo", str(2**32 - 1)):
+        ended = call("export", "supervisord", str(tmp_path / "there"), "--user", name)
+        told = f'hsup: warning: this machine has no user "{name}" to run the dynos as\n'
+        assert told in ended.output
+        assert f"user={name}\n" in (tmp_path / "there" / "shop.conf").read_text()
+    for name in ("a\nb", "a ;b", "%u", "-u"):
+        told = f'"{name}" is not the name of a user'
+        assert told in str(failed("export", "systemd", f"--user={name}"))
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize("form", ["systemd", "supervisord", "launchd", "docker-compose"])
+def test_without_dynos_nothing_is_exported(form: str, tmp_path: Path) -> None:
+    told = "there is nothing to export: the formation has no dynos; ask for some, as in -m all=1"
+    assert str(failed("export", form, str(tmp_path / "there"), "-m", "all=0")) == told
+    assert not (tmp_path / "there").exists()
 
 
 def test_the_code_of_other_sources_has_to_be_named(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def parse(text: str) -> Parsed:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         return Parsed((), (_syntax_fault(error),))
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, OverflowError, ValueError) as error:
         return Parsed((), (Fault("", f"must be YAML: {str(error).splitlines()[0]}"),))
     if root is None:
         return Parsed((), ())

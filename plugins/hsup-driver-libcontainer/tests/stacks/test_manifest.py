@@ -176,3 +176,9 @@ def test_a_url_that_is_refused_is_not_shown_with_its_password(url: str) -> None:
 def test_an_image_may_be_named_by_its_digest() -> None:
     url = f"docker://registry.example.com:5000/a/b:1@sha256:{'0' * 64}"
     assert faults(f"- {{name: a, url: '{url}'}}") == []
+
+
+@pytest.mark.parametrize("text", [r'"\U99999999"', r'"\U00110000"', "[" * 9000])
+def test_what_the_reader_of_yaml_does_not_expect_is_a_fault(text: str) -> None:
+    (fault,) = faults(text)
+    assert "must be YAML: " in fault

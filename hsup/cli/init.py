@@ -47,9 +47,10 @@ def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
     options = outer.refined(given)
     directory = Path(working_directory(options.root))
     guess = _guess(Files(directory))
-    new = {name: text for name, text in _contents(directory, guess).items() if text is not None}
+    contents, remarks = _contents(directory, guess)
+    new = {name: text for name, text in contents.items() if text is not None}
     for name in list(new):
-        if (directory / name).exists():
+        if os.path.lexists(directory / name):  # also a link that leads nowhere
             warn(f"{name} is there already, and is left as it is")
             del new[name]
     if not new:
@@ -62,7 +63,7 @@ def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
         for line in text.splitlines():
             tell(line)
     tell("")
-    for remark in guess.remarks:
+    for remark in (*guess.remarks, *remarks):
         warn(remark)
     _require_consent(new, is_sure=is_sure)
     _write(directory, new)
@@ -92,17 +93,32 @@ def _guess(files: Files) -> Guess:
     )
 
 
-def _contents(directory: Path, guess: Guess) -> Mapping[str, str | None]:
-    """Return the files to write, None for one that is not needed."""
+def _contents(directory: Path, guess: Guess) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
+    """Return the files to write, None for one that is not needed, and what was not understood."""
     example = next((name for name in _EXAMPLES if (directory / name).is_file()), None)
-    env = Files(directory).text(example) if example else _env(guess.config)
+    copied = _text(directory / example) if example else None
+    remarks = (
+        (f"{example} is not copied: it is not UTF-8 text",) if example and copied is None else ()
+    )
+    env = _env(guess.config) if copied is None else copied
     name = re.sub(r"[^a-z0-9-]+", "-", directory.name.lower()).strip("-") or "app"
     formation = {one: {"quantity": 1} for one in guess.types if one != "release"}
-    return {
+    contents = {
         "Procfile": "".join(f"{one}: {line}\n" for one, line in guess.types.items()),
         _ENV: env or None,
         "app.json": json.dumps({"name": name, "formation": formation}, indent=2) + "\n",
     }
+    return contents, remarks
+
+
+def _text(path: Path) -> str | None:
+    """Return the text of a file, None if it is not UTF-8. Raises HsupError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
+    except OSError as error:
+        raise HsupError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _env(config: Mapping[str, str]) -> str:
@@ -131,14 +147,19 @@ def _require_consent(new: Mapping[str, str], *, is_sure: bool) -> None:
 
 def _write(directory: Path, new: Mapping[str, str]) -> None:
     """Write files that are not there; one with config vars for this user alone."""
-    for name, text in new.items():
-        mode = _PRIVATE if name == _ENV else _PUBLIC
+    encoded = {directory / name: _encoded(directory / name, text) for name, text in new.items()}
+    for path, content in encoded.items():
+        mode = _PRIVATE if path.name == _ENV else _PUBLIC
         try:
-            content = text.encode()
-            descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
         except OSError as error:
-            raise HsupError(f"cannot write {directory / name}: {error.strerror}") from error
-        except UnicodeEncodeError as error:
-            raise HsupError(f"cannot write {directory / name}: {error}") from error
+            raise HsupError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _encoded(path: Path, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise HsupError(f"cannot write {path}: {error}") from error

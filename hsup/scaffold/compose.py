@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from datetime import date
 from typing import Any
 
-from hsup.scaffold.guess import Files, Guess
+from hsup.scaffold.guess import CONTROL, Files, Guess
+from hsup.validation import type_problem, value_problem
+from hsup.yaml_reader import load
 
 #: What the name of a process type may not have.
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+#: Names of variables that stand in `.env` without quotes.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 _NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
@@ -24,51 +29,84 @@ def compose(files: Files) -> Guess | None:
     config: dict[str, str] = {}
     remarks = []
     for name, service in _services(files.text(found)).items():
-        given = service.get("command")
-        command = (
-            shlex.join(map(str, given)) if isinstance(given, list) else str(given or "").strip()
-        )
-        if not command:
-            image = service.get("image")
-            what = f"no command (image {image})" if image else "neither a command nor an image"
-            remarks.append(f'service "{name}" has {what}; start it separately')
+        try:
+            type_name, command = _type_name(name, types), _command(service)
+        except ValueError as error:
+            remarks.append(f'service "{name}" {error}')
             continue
-        if "\n" in command:
-            remarks.append(f'service "{name}" has a command of several lines: put it into a script')
-            continue
-        types[_UNSAFE.sub("-", str(name))] = _literal(command)
-        config |= _variables(service.get("environment"))
+        types[type_name] = command
+        for key, value in _variables(service.get("environment")):
+            if value is not None and _VARIABLE.fullmatch(key) and not value_problem(value):
+                config[key] = value
+            else:
+                told = f'has a variable "{key}" that .env cannot have: it is left out'
+                remarks.append(f'service "{name}" {told}')
     return Guess(found, types, config, tuple(remarks))
 
 
-def _services(text: str) -> Mapping[str, Mapping[str, Any]]:
-    import yaml  # slow to import, and rarely needed
+def _type_name(service: str, taken: Container[str]) -> str:
+    """Return the process type of a service. Raises ValueError if it cannot have one."""
+    name = _UNSAFE.sub("-", service).lstrip("-")
+    if problem := type_problem(name):
+        raise ValueError(f"is left out: its name {problem}")
+    if name in taken:
+        raise ValueError(f'is left out: another one is "{name}" in the Procfile, too; rename it')
+    return name
 
+
+def _command(service: Mapping[str, Any]) -> str:
+    """Return the command of a service. Raises ValueError if it has none for a Procfile."""
+    given = service.get("command")
+    words = given if isinstance(given, list) else ["" if given is None else given]
+    texts = [text for word in words if (text := _text(word)) is not None]
+    command = _literal(shlex.join(texts) if isinstance(given, list) else "".join(texts).strip())
+    if len(texts) < len(words) or value_problem(command):
+        raise ValueError("has a command that is no text: write it into the Procfile")
+    if CONTROL.search(command):
+        raise ValueError("has a command of several lines: put it into a script")
+    if not command:
+        image = _text(service.get("image") or "")
+        what = f"no command (image {image})" if image else "neither a command nor an image"
+        raise ValueError(f"has {what}; start it separately")
+    return command
+
+
+def _services(text: str) -> Mapping[str, Mapping[str, Any]]:
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):  # no date, nested too deep
+        content = load(text)
+    except ValueError:
         return {}
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict):
         return {}
-    return {name: one for name, one in services.items() if isinstance(one, dict)}
+    named = ((_text(name), one) for name, one in services.items())
+    return {name: one for name, one in named if name is not None and isinstance(one, dict)}
 
 
-def _variables(given: object) -> dict[str, str]:
-    """Return variables that are given as a mapping, or as a list of `NAME=value`.
+def _variables(given: object) -> Iterator[tuple[str, str | None]]:
+    """Yield variables that are given as a mapping, or as a list of `NAME=value`.
 
-    One without a value is the caller's, which hsup passes on.
+    One without a value is the caller's, which hsup passes on. Yield None for what is no text.
     """
     if isinstance(given, list):
-        given = dict(str(one).split("=", 1) for one in given if "=" in str(one))
+        texts = (one for one in given if isinstance(one, str) and "=" in one)
+        given = dict(one.split("=", 1) for one in texts)
     if not isinstance(given, dict):
-        return {}
-    texts = {str(name): value for name, value in given.items() if value is not None}
-    return {name: _literal(_text(value)) for name, value in texts.items()}
+        return
+    for name, value in given.items():
+        key, text = _text(name), _text(value)
+        if key is not None and value is not None:
+            yield key, None if text is None else _literal(text)
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _text(value: object) -> str | None:
+    """Return a scalar as Compose passes it on, None for what is no scalar."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        return str(value) if isinstance(value, str | int | float | date) else None
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return None
 
 
 def _literal(text: str) -> str:

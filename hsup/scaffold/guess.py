@@ -6,11 +6,13 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+#: What no line of a Procfile may have; a tab is a blank.
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _QUOTED = re.compile(r"""^\s*gem\s+["']([\w-]+)["']""", re.MULTILINE)
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
 
@@ -37,10 +39,12 @@ class Files:
         """Tell whether there is a file, or a directory, of a name."""
         return os.path.exists(self.directory / name)
 
-    def first(self, *patterns: str) -> Path | None:
-        """Return the first file that matches one of some patterns, None without one."""
-        matches = (path for one in patterns for path in sorted(self.directory.glob(one)))
-        return next(matches, None)
+    def matching(self, *patterns: str) -> Iterator[Path]:
+        """Yield the files that match some patterns, from the directory, in their order."""
+        for one in patterns:
+            yield from (
+                path.relative_to(self.directory) for path in sorted(self.directory.glob(one))
+            )
 
     def text(self, name: str) -> str:
         """Return the content of a file, "" if it cannot be read as text."""
@@ -77,12 +81,13 @@ class Files:
             ("Pipfile", "packages"),
         ):
             listed = _below(self.toml(file), *keys)
-            named += [found[1] for one in listed if (found := _REQUIREMENT.match(str(one)))]
+            named += [found[1] for one in listed if (found := _REQUIREMENT.match(one))]
         return {name.lower().replace("_", "-") for name in named}
 
 
-def _below(value: object, *keys: str) -> Iterable[object]:
-    """Return the list, or the keys of the table, that some keys lead to; () without one."""
+def _below(value: object, *keys: str) -> Iterable[str]:
+    """Return the texts of the list, or the keys of the table, that some keys lead to."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, list | dict) else ()
+    listed = value if isinstance(value, list | dict) else ()
+    return (one for one in listed if isinstance(one, str))

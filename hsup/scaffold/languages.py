@@ -5,9 +5,11 @@ The commands are those that Heroku's buildpacks and the frameworks' manuals name
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
-from hsup.scaffold.guess import Files, Guess
+from hsup.scaffold.guess import CONTROL, Files, Guess
 
 
 def node(files: Files) -> Guess | None:
@@ -23,8 +25,8 @@ def node(files: Files) -> Guess | None:
         types["web"] = f"{run} start"
     elif files.has("server.js"):
         types["web"] = "node server.js"
-    elif package.get("main"):
-        types["web"] = f"node {package['main']}"
+    elif (main := package.get("main")) and isinstance(main, str) and not CONTROL.search(main):
+        types["web"] = f"node {shlex.quote(main)}"
     elif "dev" in scripts:
         types["web"] = f"{run} run dev"
     for name in ("worker", "clock", "scheduler"):
@@ -74,16 +76,25 @@ def django(files: Files) -> Guess | None:
     if not files.has("manage.py"):
         return None
     packages = files.python_packages()
-    wsgi = files.first("*/wsgi.py", "*/*/wsgi.py")
-    module = ".".join(wsgi.relative_to(files.directory).with_suffix("").parts) if wsgi else None
+    module = _module(files, "*/wsgi.py", "*/*/wsgi.py")
     types = {"web": "python manage.py runserver 0.0.0.0:$PORT"}
     if module and "gunicorn" in packages:
         types["web"] = f"gunicorn {module}"
-    celery = files.first("*/celery.py")
+    celery = _module(files, "*/celery.py")
     if celery and "celery" in packages:
-        types["worker"] = f"celery -A {celery.parent.name} worker"
+        types["worker"] = f"celery -A {celery.removesuffix('.celery')} worker"
     types["release"] = "python manage.py migrate --noinput"
     return Guess("manage.py", types)
+
+
+def _module(files: Files, *patterns: str) -> str | None:
+    """Return the first module whose file matches one of some patterns, None without one."""
+    names = map(_module_name, files.matching(*patterns))
+    return next((name for name in names if all(map(str.isidentifier, name.split(".")))), None)
+
+
+def _module_name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts)
 
 
 def python(files: Files) -> Guess | None:

@@ -1,12 +1,25 @@
 from __future__ import annotations
 
 import json
+import resource
 import stat
 from pathlib import Path
 
 import pytest
 
 from tests.cli.calling import call, failed
+
+ODD_COMPOSE = rf"""
+services:
+  web.a: {{command: one}}
+  web-a: {{command: two}}
+  -x:
+    command: run
+    environment: {{C D: 1, "A\nB": 2, D.E: e, F: "one\ntwo", LONG: 0x{"f" * 4000}}}
+  nul: {{command: "a\0"}}
+  nested: {{command: [a, [b]]}}
+  control: {{command: "a\rb"}}
+"""
 
 
 @pytest.fixture
@@ -78,9 +91,50 @@ def test_what_cannot_be_guessed_is_told(application: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_told(application: Path) -> None:
-    (application / "Procfile").symlink_to("gone")
-    told = str(failed("init", "--yes"))
-    assert told == f"cannot write {application}/Procfile: File exists"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        told = str(failed("init", "--yes"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told == f"cannot write {application}/Procfile: File too large"
+
+
+def test_a_link_that_leads_nowhere_is_left_as_it_is(application: Path) -> None:
+    (application / ".env.example").write_text("A=1\n")
+    (application / ".env").symlink_to("gone")
+    ended = call("init", "--yes")
+    assert ended.exit_code == 0, ended.exception
+    assert "hsup: .env is there already, and is left as it is\n" in ended.output
+    assert (application / ".env").is_symlink()
+    assert (application / "Procfile").exists()
+
+
+def test_an_example_that_is_no_text_is_told(application: Path) -> None:
+    (application / ".env.example").write_bytes(b"A=\xe9\n")
+    ended = call("init", "--yes")
+    assert "hsup: .env.example is not copied: it is not UTF-8 text\n" in ended.output
+    assert not (application / ".env").exists()
+
+
+def test_what_compose_has_is_written_so_that_hsup_takes_it(application: Path) -> None:
+    (application / "package.json").unlink()
+    (application / "compose.yaml").write_text(ODD_COMPOSE)
+    ended = call("init", "--yes")
+    assert ended.exit_code == 0, ended.exception
+    assert (application / "Procfile").read_text() == "web-a: one\nx: run\n"
+    assert (application / ".env").read_text() == "D.E=e\nF='one\ntwo'\n"
+    for told in (
+        'service "web-a" is left out: another one is "web-a" in the Procfile, too; rename it\n',
+        'service "-x" has a variable "C D" that .env cannot have: it is left out\n',
+        r'service "-x" has a variable "A\nB" that .env cannot have: it is left out',
+        'service "-x" has a variable "LONG" that .env cannot have: it is left out\n',
+        'service "nul" has a command that is no text: write it into the Procfile\n',
+        'service "nested" has a command that is no text: write it into the Procfile\n',
+        'service "control" has a command of several lines: put it into a script\n',
+    ):
+        assert f"hsup: {told}" in ended.output
+    assert call("check").output == "Procfile: ok\n"
 
 
 def test_another_directory_may_be_named(application: Path, tmp_path: Path) -> None:

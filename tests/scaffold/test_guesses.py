@@ -46,6 +46,21 @@ def package(**scripts: str) -> str:
         ({"package.json": package(start="x"), "pnpm-lock.yaml": ""}, {"web": "pnpm start"}),
         ({"package.json": "{}", "server.js": ""}, {"web": "node server.js"}),
         ({"package.json": '{"main": "index.js"}'}, {"web": "node index.js"}),
+        (
+            {"package.json": r'{"main": "src/my app; x.js"}'},
+            {"web": "node 'src/my app; x.js'"},
+        ),
+        ({"package.json": r'{"main": "a.js\nworker: touch x"}'}, {}),
+        ({"package.json": '{"main": ["x"]}'}, {}),
+        (
+            {
+                "manage.py": "",
+                "a b/wsgi.py": "",
+                "shop/wsgi.py": "",
+                "requirements.txt": "gunicorn",
+            },
+            {"web": "gunicorn shop.wsgi", "release": "python manage.py migrate --noinput"},
+        ),
         ({"package.json": package(dev="vite")}, {"web": "npm run dev"}),
         (
             {"Gemfile": "gem 'rails'\n  gem \"sidekiq\", '~> 7'\n", "db/migrate/1.rb": ""},
@@ -123,6 +138,7 @@ def test_types_are_guessed_from_what_is_there(
         ("package.json", '{"scripts": []}'),
         ("pyproject.toml", "="),
         ("pyproject.toml", 'project = "x"'),
+        ("pyproject.toml", f"project.dependencies = [0x{'f' * 4000}]"),
         ("requirements.txt", ""),
         ("Gemfile", ""),
     ],
@@ -167,7 +183,8 @@ def test_services_with_a_command_are_types(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[", "services: 3", "services: {web: 3}", "- a", "x: 2024-13-01", "[" * 9000]
+    "text",
+    ["", "[", "services: 3", "services: {web: 3}", "- a", "x: 2024-13-01", "[" * 9000, "!!bool x"],
 )
 def test_a_file_of_compose_that_says_nothing_has_no_types(write: Write, text: str) -> None:
     guess = compose(write({"compose.yaml": text}))

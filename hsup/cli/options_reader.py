@@ -12,10 +12,14 @@ from hsup.cli.options_file import FOREMAN
 from hsup.cli.shared import SHARED_OPTIONS
 from hsup.cli.suggestions import hint
 from hsup.errors import UsageError
+from hsup.validation import value_problem
 from hsup.visible import warn
+from hsup.yaml_reader import load
 
 #: Options whose values are paths, from the directory of the file.
-_PATHS = ("root", "procfile", "control_socket")
+_PATHS = ("root", "procfile")
+#: What lets dynos out of their containers, or others in: the author of the code has no say in it.
+_OF_USER = frozenset({"binds", "pass_env", "control_socket", "logplex_url"})
 #: What foreman calls what hsup has another name for (man 1 foreman).
 _OF_FOREMAN = {"timeout": "grace"}
 _MEANINGLESS = frozenset({"color"})
@@ -33,6 +37,8 @@ def read(path: str) -> dict[str, Any]:
     for key, value in content.items():
         name = _OF_FOREMAN.get(key, key) if is_foreman else key
         parameter = by_name.get(name)
+        if parameter is not None and parameter.name in _OF_USER:
+            raise _not_in_file(path, key, parameter)
         if parameter is not None:
             values[str(parameter.name)] = _value(path, key, value, parameter)
         elif is_foreman and key in _MEANINGLESS:
@@ -68,21 +74,18 @@ def _toml(path: str) -> dict[str, Any]:
 
 
 def _yaml(path: str) -> dict[str, Any]:
-    import yaml
-
     try:
         with open(path, encoding="utf-8-sig") as file:
-            content = yaml.safe_load(file)
+            content = load(file)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        told = " ".join(str(error).split())
-        raise UsageError(f"cannot read {path}: {told}") from error
+    except ValueError as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise UsageError(f"cannot read {path}: it must have lines such as port: 5000")
-    return {str(key): value for key, value in content.items()}
+    return {key if isinstance(key, str) else _shown(key): value for key, value in content.items()}
 
 
 def _value(path: str, key: str, value: object, parameter: click.Parameter) -> object:
@@ -103,14 +106,32 @@ def _value(path: str, key: str, value: object, parameter: click.Parameter) -> ob
         raise UsageError(f'{path}: "{key}": {text}') from error
     directory = os.path.dirname(path)
     if parameter.name in _PATHS:
-        return os.path.join(directory, str(converted))
+        return _path(path, key, str(converted))
     return _paths(directory, converted) if parameter.name == "env_files" else converted
 
 
 def _text(path: str, key: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UsageError(f'{path}: "{key}" must be a string or a number, got {_shown(value)}')
-    return str(value)
+    text = value if isinstance(value, str) else _number(value)
+    if problem := value_problem(text):
+        raise UsageError(f'{path}: "{key}" {problem}')
+    return text
+
+
+def _path(path: str, key: str, value: str) -> str:
+    """Return a path from the directory of the file. Raises UsageError.
+
+    `root`, which dynos see, must not lead out of that directory.
+    """
+    directory = os.path.dirname(path)
+    led_to = os.path.join(directory, value)
+    if key == "root":
+        top = os.path.realpath(directory)
+        if os.path.commonpath((top, os.path.realpath(led_to))) != top:
+            text = f'{path}: "root" must not lead out of the directory of the file, got "{value}"'
+            raise UsageError(text, hint="use --root or HSUP_ROOT")
+    return led_to
 
 
 def _paths(directory: str, values: object) -> tuple[tuple[str, ...], ...]:
@@ -126,11 +147,28 @@ def _paths(directory: str, values: object) -> tuple[tuple[str, ...], ...]:
 
 
 def _shown(value: object) -> str:
+    """Return a value for a message: of one with others in it, only what it is."""
     if isinstance(value, bool):
         return str(value).lower()
-    kinds: Mapping[type, str] = {str: f'"{value}"', dict: "a table", list: "a list"}
-    return kinds.get(type(value), str(value))
+    if isinstance(value, int | float):
+        return _number(value)
+    kinds: Mapping[type, str] = {dict: "a table", list: "a list", type(None): "nothing"}
+    kind = kinds.get(type(value), f"a {type(value).__name__}")
+    return f'"{value}"' if isinstance(value, str) else kind
 
 
-def _unknown(path: str, key: str, names: Mapping[str, object]) -> UsageError:
+def _number(value: float) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python writes at most 4300 digits
+        return "a number of thousands of digits"
+
+
+def _not_in_file(path: str, key: str, parameter: click.Parameter) -> UsageError:
+    text = f'{path}: "{key}" is not taken from a file, as this one comes with the code'
+    return UsageError(text, hint=f"use --{key} or {parameter.envvar}")
+
+
+def _unknown(path: str, key: str, parameters: Mapping[str, click.Parameter]) -> UsageError:
+    names = [name for name, parameter in parameters.items() if parameter.name not in _OF_USER]
     return UsageError(f'{path}: there is no option "{key}"', hint=hint(key, names))

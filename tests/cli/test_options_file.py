@@ -58,7 +58,7 @@ def test_the_keys_of_the_file_are_the_long_names_of_options(file: Path) -> None:
         formation = "all=1,web=2"
         grace = 2.5
         oneshot = true
-        pass-env = ["AWS_*", "TZ"]
+        env-file = ["a.env", "b.env"]
         log-format = "plain"
         start-number = 3
         """
@@ -69,7 +69,8 @@ def test_the_keys_of_the_file_are_the_long_names_of_options(file: Path) -> None:
     assert options.formation == ("all=1", "web=2")
     assert options.grace_seconds == 2.5
     assert options.one_shot
-    assert options.passed_names == ("AWS_*", "TZ")
+    names = [str(file.with_name(name)) for name in ("a.env", "b.env")]
+    assert options.settings().env_files == tuple(names)
     assert options.log_format == "plain"
     assert options.start_number == 3
 
@@ -141,16 +142,29 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
     ("content", "told"),
     [
         ("prot = 1\n", 'there is no option "prot"; did you mean "port"?'),
-        ("xyzzy = 1\n", 'there is no option "xyzzy"; choose from app, bind, '),
+        ("xyzzy = 1\n", 'there is no option "xyzzy"; choose from app, clean-env, '),
         ('port = "x"\n', '"port": --port must be "auto" or a number from 1 to 65535, got "x"'),
         ("port = true\n", '"port" must be a string or a number, got true'),
         ("port = [1]\n", '"port" must be a single value, got a list'),
         ("oneshot = 1\n", '"oneshot" must be true or false, got 1'),
         ('oneshot = "yes"\n', '"oneshot" must be true or false, got "yes"'),
         ("[driver]\na = 1\n", '"driver" must be a string or a number, got a table'),
-        ("bind = [[]]\n", '"bind" must be a string or a number, got a list'),
+        ("env-file = [[]]\n", '"env-file" must be a string or a number, got a list'),
         ('log-format = "x"\n', '"log-format": --log-format must be "screen", "heroku"'),
         ("grace = -1\n", '"grace": --grace must be a number of seconds, 0 or more, got "-1"'),
+        ('root = "a\\u0000"\n', '"root" must be text without NUL, got a NUL character'),
+        ('procfile = "\\u0000"\n', '"procfile" must be text without NUL'),
+        ('env-file = ["\\u0000"]\n', '"env-file" must be text without NUL'),
+        (f"port = 0x{'f' * 4000}\n", 'got "a number of thousands of digits"'),
+        (f"oneshot = 0x{'f' * 4000}\n", "got a number of thousands of digits"),
+        (f"port = {{a = 0x{'f' * 4000}}}\n", "got a table"),
+        ("port = 2024-01-01\n", "must be a string or a number, got a date"),
+        ('root = ".."\n', '"root" must not lead out of the directory of the file, got ".."'),
+        ('root = "/"\n', '"root" must not lead out of the directory of the file, got "/"; use'),
+        ('bind = ["/etc:/x"]\n', "as this one comes with the code; use --bind or HSUP_BIND"),
+        ('pass-env = "*"\n', "as this one comes with the code; use --pass-env or HSUP_PASS_ENV"),
+        ('control-socket = "x"\n', "; use --control-socket or HSUP_CONTROL_SOCKET"),
+        ('logplex-url = "x"\n', "; use --logplex-url or HSUP_LOGPLEX_URL"),
         ("port = \n", "Invalid value (at line 1, column 8)"),
     ],
     ids=lambda value: value[:20].strip(),
@@ -169,6 +183,7 @@ def test_a_fault_is_told_with_the_file_and_the_key(file: Path, content: str, tol
         (".foreman", b"- a\n- b\n", "it must have lines such as port: 5000"),
         (".foreman", b"port: [\n", "while parsing a flow node"),
         (".foreman", b"\xff\n", "can't decode"),
+        (".foreman", b"port: !!bool foo\n", "it has a value that its tag does not fit"),
         (".foreman", b"a: !!python/object:os.system x\n", "could not determine a constructor"),
         ("hsup.toml", b"\xff\n", "can't decode"),
     ],
@@ -180,3 +195,18 @@ def test_a_file_that_cannot_be_read_is_named(
     file.with_name(name).write_bytes(content)
     with pytest.raises(UsageError, match=f"^cannot read {file.with_name(name)}: .*{told}"):
         _ = Options({}).driver
+
+
+def test_a_root_may_be_below_the_file_but_no_link_leads_out_of_it(file: Path) -> None:
+    (file.parent / "below").mkdir()
+    file.write_text('root = "below"\n')
+    assert Options({}).settings().directory == str(file.parent / "below")
+    (file.parent / "link").symlink_to("/")
+    file.write_text('root = "link"\n')
+    with pytest.raises(UsageError, match='"root" must not lead out'):
+        Options({}).settings()
+
+
+def test_a_key_of_foremans_file_may_be_of_any_kind(file: Path) -> None:
+    (file.parent / ".foreman").write_text(f"port: 4000\n? 0x{'f' * 4000}\n: 1\n2024-01-01: 1\n")
+    assert Options({}).port == 4000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr
 
 import click
 
@@ -16,7 +17,8 @@ def _complete(names: Callable[[click.Context], Iterable[str]]) -> Callable[..., 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
         del param
         try:
-            return sorted(one for one in names(ctx) if one.startswith(incomplete))
+            with redirect_stderr(None):  # a warning would stand in the line that is typed
+                return sorted(one for one in names(ctx) if one.startswith(incomplete))
         except (HsupError, OSError):  # nobody sees why
             return []
 

@@ -50,6 +50,21 @@ def test_where_nothing_can_be_read_nothing_is_completed(directory: Path) -> None
     assert completed("hsup --source nosuch start w") == []
 
 
+def test_no_warning_gets_into_the_line_that_is_typed(
+    directory: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (directory / ".foreman").write_text("nosuch: 1\n")
+    (directory / "hsup.toml").touch(0o666)
+    (directory / "hsup.toml").chmod(0o666)
+    assert completed("hsup start w") == ["web", "worker"]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_with_odd_values_keeps_nobody_from_typing(directory: Path) -> None:
+    (directory / "hsup.toml").write_text('root = "\\u0000"\n')
+    assert completed("hsup start w") == []
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_each_shell_has_a_script(shell: str) -> None:
     assert f"_HSUP_COMPLETE={shell}_complete" in call("completion", shell).output

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hsup.api import Driver, RunsForeground
+from hsup.api import Driver, RunsForeground, SharesPorts
 from hsup.cli.components import Components, closing, sweep
 from hsup.cli.options import Options
 from hsup.descriptors import allow_many, require_least
@@ -17,7 +17,7 @@ from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plugins import catalogue
 from hsup.supervision.dyno_spec import dyno_spec, one_off_command, one_off_name
 from hsup.supervision.exec_limits import require_passable
-from hsup.supervision.ports import Base, Ports
+from hsup.supervision.ports import AUTO, BASE_PORT, Base, Ports, base_of
 from hsup.terminal import end_by_signals, flags_kept
 from hsup.visible import warn
 
@@ -84,7 +84,7 @@ def _spec(release: Release, words: tuple[str, ...], parts: Components, driver: D
         release,
         name,
         command,
-        port=_port(release, name, options.port),
+        port=_port(release, name, options.port, driver),
         size=options.size,
         binds=options.binds,
         has_metadata=options.has_metadata,
@@ -92,11 +92,21 @@ def _spec(release: Release, words: tuple[str, ...], parts: Components, driver: D
     )
 
 
-def _port(release: Release, name: DynoName, asked: Base | None) -> int | None:
-    """Return the port of a one-off dyno, None for the PORT of its release."""
+def _port(release: Release, name: DynoName, asked: Base | None, driver: Driver) -> int | None:
+    """Return the port of a one-off dyno, None for the PORT of its release.
+
+    Raises InvalidRelease for a PORT from which no free one can be counted.
+    """
     if isinstance(asked, int):
         return asked
-    if release.config.get("PORT"):
+    if asked is None and release.config.get("PORT"):
         return None
     types = (process.name for process in release.processes if process.name != RELEASE_TYPE)
-    return Ports(types).lease(name)
+    ports = Ports(types, BASE_PORT if asked is None else base_of(release))
+    if asked == AUTO and isinstance(driver, SharesPorts) and driver.shares_ports:
+        from hsup.supervision import port_conflicts  # slow to import, rarely needed
+
+        wanted = {name: ports.preferred(name)}
+        free = port_conflicts.free_base(wanted, ports.base, port_conflicts.probe)
+        ports.count_from(free or ports.base)
+    return ports.lease(name)

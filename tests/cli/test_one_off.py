@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from hsup.errors import DynoStartError
 from hsup.model import ExitStatus
 
 class ShowingDriver:
+    shares_ports = True
+
     def sweep(self):
         return ["an old dyno"]
 
@@ -106,6 +109,13 @@ def test_a_one_off_has_the_number_and_the_grace_that_were_asked_for(run: Run) ->
 def test_a_one_off_has_the_port_of_the_release(run: Run, directory: Path) -> None:
     (directory / ".env").write_text("PORT=8080\n")
     assert shown(run("true"))["port"] is None
+
+
+def test_auto_is_a_port_that_no_other_program_has(run: Run, directory: Path) -> None:
+    (directory / ".env").write_text("PORT=21000\n")
+    words = ("-p", "auto", "--start-number", "3", "true")
+    with socket.create_server(("", 21202)):
+        assert shown(run(*words))["port"] == 21702
 
 
 def test_a_type_stands_for_its_command(run: Run) -> None:

@@ -65,3 +65,9 @@ def test_a_plugin_that_is_not_used_costs_its_hooks_only(
 )
 def test_what_plugins_import_is_light(module: str) -> None:
     assert imported("-c", f"import {module}").isdisjoint({*HEAVY, "click", "pluggy", "dataclasses"})
+
+
+def test_files_are_compared_without_what_watches_them() -> None:
+    modules = imported("-c", "import hsup_source_procfile.changes")
+    assert "hsup.signatures" in modules
+    assert modules.isdisjoint({"asyncinotify", "hsup.watch"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hsup.api import Claim, Settings
+from hsup.api import Checked, Claim, Settings
 from hsup_source_heroku.hooks import hsup_register_sources
 
 NETRC = "machine api.heroku.com login me password {}\n"
@@ -56,3 +56,10 @@ def test_what_is_wrong_with_a_key_is_told_by_who_uses_it(
 ) -> None:
     assert claim("shop", netrc=NETRC.format('"a b"')) is Claim.FALLBACK
     assert claim("shop", NETRC=str(tmp_path)) is Claim.FALLBACK  # a directory
+
+
+def test_to_check_an_application_asks_no_server() -> None:
+    """Without a key, no request could be made."""
+    settings = Settings(directory="/", environ={}, app="shop")
+    checked = hsup_register_sources()["heroku"].check(None, settings)
+    assert checked == Checked("the application shop on Heroku", ())

@@ -414,6 +414,11 @@ class DynoOutput:
             raise
         self._readers = (stdout_reader, stderr_reader)
 
+    def begin(self) -> None:
+        """Pass on from now on what the dyno writes, and has written."""
+        for reader in self._readers:
+            self._router.add(reader)
+
     def close_writing_ends(self) -> None:
         """Close hsup's writing ends, so that the dyno's end closes the pipes."""
         for descriptor in (self.stdout, self.stderr):
@@ -440,9 +445,7 @@ class DynoOutput:
 
 def _pipe(dyno: str, stream: str, router: LogRouter) -> tuple[int, StreamReader]:
     reading_end, writing_end = os.pipe()
-    reader = StreamReader(reading_end, dyno, stream, router)
-    router.add(reader)
-    return writing_end, reader
+    return writing_end, StreamReader(reading_end, dyno, stream, router)
 
 
 def _terminal(dyno: str, router: LogRouter, window: WindowSize) -> tuple[int, int, StreamReader]:
@@ -456,9 +459,7 @@ def _terminal(dyno: str, router: LogRouter, window: WindowSize) -> tuple[int, in
         os.close(reading_end)
         os.close(writing_end)
         raise
-    reader = StreamReader(reading_end, dyno, "stdout", router)
-    router.add(reader)
-    return writing_end, again, reader
+    return writing_end, again, StreamReader(reading_end, dyno, "stdout", router)
 
 
 def _set_size(terminal: int, window: WindowSize) -> None:

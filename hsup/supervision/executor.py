@@ -269,7 +269,7 @@ class Executor:
     async def _with_output(
         self, begin: Callable[[OutputPipes], Awaitable[RunningDyno | None]]
     ) -> RunningDyno | None:
-        """Return the dyno that `begin` gives, with its output pipes being read."""
+        """Return the dyno that `begin` gives, with pipes for its output."""
         try:
             window = self._around.window and self._around.window()
             output = DynoOutput(self.spec.name, self._around.router, window)
@@ -290,8 +290,13 @@ class Executor:
         return dyno
 
     async def _watch(self) -> Input:
-        """Wait until the dyno ends or there is a request."""
+        """Wait until the dyno ends or there is a request.
+
+        Its output is read from now on: what it printed comes after the line that it has started.
+        """
         assert self._dyno is not None
+        if self._output is not None:
+            self._output.begin()
         started = time.monotonic()
         ended = asyncio.ensure_future(self._dyno.wait())
         ended.add_done_callback(lambda _: self._wake.set())

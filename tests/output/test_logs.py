@@ -136,8 +136,14 @@ def test_what_is_written_two_bytes_at_a_time_costs_no_more_than_its_size() -> No
 
 @pytest.fixture
 def output(router: LogRouter) -> Callable[..., DynoOutput]:
-    """Return a maker of outputs, which are finished after the test."""
-    return lambda name=WEB: DynoOutput(name, router)
+    """Return a maker of outputs that are being read."""
+
+    def make(name: DynoName = WEB) -> DynoOutput:
+        output = DynoOutput(name, router)
+        output.begin()
+        return output
+
+    return make
 
 
 async def test_what_a_dyno_writes_arrives_by_stream(
@@ -204,6 +210,7 @@ async def test_a_sink_may_show_a_line_before_it_ends(
 
     monkeypatch.setattr(MemorySink, "show", show, raising=False)
     web = DynoOutput(WEB, LogRouter([sink]))
+    web.begin()
     os.write(web.stdout, b"whole\nContinue? ")
     await has_shown.wait()
     assert shown == [b"Continue? "]

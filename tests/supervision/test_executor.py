@@ -17,7 +17,7 @@ from hsup.output import messages
 from hsup.output.logs import LogRouter
 from hsup.supervision.executor import NOT_STARTED, Executor, ExecutorContext
 from hsup.supervision.policy import CrashPolicy
-from hsup.testing import EventRecorder, MemoryDriver, MemorySink, make_spec
+from hsup.testing import EventRecorder, MemoryDriver, MemoryDyno, MemorySink, make_spec
 
 NEVER = CrashPolicy(base_seconds=10_000, cap_seconds=10_000)
 
@@ -61,6 +61,31 @@ async def test_a_dyno_goes_up_and_is_stopped(
         "Starting process with command `serve`",
         "Stopping all processes with SIGTERM",
     ]
+
+
+async def test_what_a_dyno_prints_comes_after_its_start_is_told(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    sink: MemorySink,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = driver.start
+
+    async def start_and_print(spec: DynoSpec, output: OutputPipes) -> MemoryDyno:
+        dyno = await start(spec, output)
+        dyno.write(b"first\n")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert sink.written() == b""
+        return dyno
+
+    monkeypatch.setattr(driver, "start", start_and_print)
+    executor, running = execute()
+    await sink.until(lambda one: one.written() == b"first\n")
+    assert told.states("web.1")[-1] == "up"
+    executor.stop()
+    await running
 
 
 async def test_a_dyno_that_crashes_is_started_again_at_once(

@@ -133,7 +133,7 @@ ftest-image: $(IMAGE_PARTS) ## test hsup's image from outside
 ftest-deb: $(VENV)/dev $(STACK) $(MACHINE) wheels ## build two Debian packages, and test them in a Debian with systemd
 	@.ci/install-system-packages $(PYTHON) lintian
 	rm -rf $(DEBS)
-	for revision in 1.1 1.2; do packaging/make-deb $(DEBIAN_PYTHON) dist $(DEBS) $$revision || exit 1; done
+	for revision in 1.1 1.2; do DEBFULLNAME='Smith & Sons/Daughters' packaging/make-deb $(DEBIAN_PYTHON) dist $(DEBS) $$revision || exit 1; done
 	.ci/with-dockerd sh -c 'tar -C $(MACHINE) -c . | docker import - hsup-machine >/dev/null && \
 		exec $(VENV)/bin/pytest ftest/packaging --image hsup-machine --packages $(DEBS)'
 
@@ -169,7 +169,7 @@ DEBIAN_PYTHON := /usr/bin/python3
 revision = $(shell date -u +%Y%m%dT%H%M%SZ)
 deb: wheels ## build a Debian package for this Debian's Python into build/deb (revision)
 	@rm -f build/deb/hsup_*
-	@packaging/make-deb $(DEBIAN_PYTHON) dist build/deb $(revision)
+	@packaging/make-deb $(DEBIAN_PYTHON) dist build/deb '$(revision)'
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
 	for one in run first_line thousand restart relay unpack heroku; do \

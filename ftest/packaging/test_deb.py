@@ -64,6 +64,12 @@ def test_lintian_finds_nothing(packages: list[Path]) -> None:
         assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_it_names_who_has_made_it(packages: list[Path]) -> None:
+    field = ["dpkg-deb", "--field", str(packages[0]), "Maintainer"]
+    made = subprocess.run(field, capture_output=True, text=True, check=True).stdout
+    assert made == "Smith & Sons/Daughters <hsup@hsup.invalid>\n"
+
+
 def test_what_is_installed_is_used_from_a_shell(machine: Machine, packages: list[Path]) -> None:
     machine.install(packages[0])
     python = f"{release_of(packages[0])}/bin/python3"

@@ -155,14 +155,11 @@ wheels: $(VENV)/ready ## build the wheels of all distributions into dist/, and w
 
 OPT ?= /opt/hsup
 PREFIX ?= /usr/local
-install: wheels ## install hsup into /opt/hsup, with links in /usr/local/bin (PREFIX, DESTDIR)
-	packaging/install $(PYTHON) dist $(OPT) $(PREFIX) $(DESTDIR)
+install: wheels ## install hsup into /opt/hsup, with links in /usr/local/bin (OPT, PREFIX, DESTDIR)
+	packaging/install '$(PYTHON)' dist '$(OPT)' '$(PREFIX)' '$(DESTDIR)'
 
 uninstall: ## remove what `make install` has installed
-	rm -rf --one-file-system $(DESTDIR)$(OPT)
-	rm -f $(DESTDIR)$(PREFIX)/bin/hsup $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hsup \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hsup \
-		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hsup.fish
+	packaging/uninstall '$(OPT)' '$(PREFIX)' '$(DESTDIR)'
 
 # Of two packages, the newer one is to have the higher version: revision=1 is for a release.
 DEBIAN_PYTHON := /usr/bin/python3

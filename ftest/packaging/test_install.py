@@ -91,13 +91,30 @@ def test_a_release_stays_while_hsup_runs_from_it(
     assert left == {tmp_path / "Procfile", opt / "mine"}
 
 
-def test_everybody_may_run_it(tmp_path: Path) -> None:
+def test_everybody_may_run_it_and_plugins_outlive_an_upgrade(tmp_path: Path) -> None:
     opt, prefix = tmp_path / "opt/hsup", tmp_path / "usr"
     where = (f"OPT={opt}", f"PREFIX={prefix}")
     make("install", *where)
     public = [one for one in tmp_path.rglob("*") if one.stat().st_mode & 0o044 == 0o044]
     assert public == list(tmp_path.rglob("*"))
 
+    (tmp_path / "Procfile").write_text("web: true\n")
+    command = (prefix / "bin/hsup", "run", "-d", "nosuch", "true")
+    asked = tried("env", f"HSUP_ROOT={tmp_path}", *command).stderr
+    pip = f"{(opt / 'current').resolve()}/bin/pip"
+    assert f"{pip} install --no-deps --target {opt}/plugins PACKAGE" in asked
+    plugin = tmp_path / "plugin"
+    plugin.mkdir()
+    (plugin / "mine.py").write_text("from hsup import hookimpl\n")
+    (plugin / "setup.py").write_text(
+        "from setuptools import setup\n"
+        "setup(name='hsup-mine', version='1.2', py_modules=['mine'],"
+        " install_requires=['hsup'], entry_points={'hsup': ['mine = mine']})\n"
+    )
+    output(pip, "install", "--no-deps", "--target", opt / "plugins", plugin)
+    assert "hsup-mine" in output(prefix / "bin/hsup", "plugins")
+    make("install", *where)
+    assert "hsup-mine" in output(prefix / "bin/hsup", "plugins")
     make("uninstall", *where)
     assert not opt.exists()
 

@@ -1,16 +1,18 @@
-"""Say what installs a package where hsup is: with pip, pipx or uv, or beside a Debian package."""
+"""Say what installs packages where hsup is: with pip, pipx or uv, or in a directory for plugins."""
 
 from __future__ import annotations
 
 import os
+import site
 import sys
 
 #: What pipx and uv keep in the environment of a tool that they have installed.
 _PIPX_FILE = "pipx_metadata.json"
 _UV_FILE = "uv-receipt.toml"
-#: Where the Debian package is, and the directory of plugins that it knows (packaging/debian/rules).
-_DEBIAN = "/usr/lib/hsup/"
-_DEBIAN_PLUGINS = "/usr/local/lib/hsup/plugins"
+#: Has the directory for plugins where an upgrade replaces the environment that hsup is in: with the
+#: Debian package and `make install` (packaging/make-release). Python adds that to its path:
+#: https://docs.python.org/3/library/site.html
+_PLUGINS_FILE = "plugins.pth"
 
 
 def how_to_install(package: str) -> str:
@@ -28,19 +30,34 @@ def command_for(package: str) -> str:
 
 
 def _command(package: str, file: str, constraint: str) -> str:
+    import shlex  # slow to import, rarely needed
+
     prefix = sys.prefix
-    if prefix.startswith(_DEBIAN):  # hsup itself, which plugins require, is not to be downloaded
-        return f"pip install --no-deps --target {_DEBIAN_PLUGINS} {file}"
+    pip = os.path.join(prefix, "bin", "pip")
+    has_pip = os.path.exists(pip)
+    if directory := _plugin_directory(prefix):  # hsup, which plugins require, is there already
+        program = shlex.quote(pip) if has_pip else "pip"
+        return f"{program} install --no-deps --target {shlex.quote(directory)} {file}"
     if os.path.exists(os.path.join(prefix, _PIPX_FILE)):
         return f"pipx inject {os.path.basename(prefix)} {file}"
     if os.path.exists(receipt := os.path.join(prefix, _UV_FILE)):
         # uv removes what is not named again.
         wanted = " ".join(f"--with {one}" for one in (*_added(receipt), package))
         return f"uv tool install {constraint}{wanted} hsup"
-    pip = os.path.join(prefix, "bin", "pip")
-    if os.path.exists(pip):
-        return f"{pip} install {file}"
-    return f"uv pip install --python {prefix}/bin/python {file}"
+    if has_pip:
+        return f"{shlex.quote(pip)} install {file}"
+    return f"uv pip install --python {shlex.quote(f'{prefix}/bin/python')} {file}"
+
+
+def _plugin_directory(prefix: str) -> str | None:
+    """Return the directory for plugins that outlives this environment, None if it has none."""
+    for packages in site.getsitepackages([prefix]):
+        try:
+            with open(os.path.join(packages, _PLUGINS_FILE), "rb") as file:
+                return os.fsdecode(file.read().strip())
+        except FileNotFoundError:
+            continue
+    return None
 
 
 def _added(receipt: str) -> list[str]:

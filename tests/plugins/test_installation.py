@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import site
 import sys
 from pathlib import Path
 
@@ -52,9 +53,27 @@ def test_uv_is_told_all_that_it_has_installed_beside_hsup(
     assert command_for("PACKAGE") == f"uv tool install {others}--with PACKAGE hsup"
 
 
-def test_debians_package_has_a_directory_for_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "prefix", "/usr/lib/hsup/0.1.0-1")
-    told = "pip install --no-deps --target /usr/local/lib/hsup/plugins PACKAGE"
+@pytest.mark.parametrize("has_pip", [True, False])  # `make install` and the Debian package
+def test_plugins_go_to_the_directory_that_outlives_the_environment(
+    prefix: Path, has_pip: bool
+) -> None:
+    pip = "pip"
+    if has_pip:
+        (prefix / "bin").mkdir()
+        (prefix / "bin/pip").touch()
+        pip = f"{prefix}/bin/pip"
+    (packages,) = map(Path, site.getsitepackages([str(prefix)]))
+    packages.mkdir(parents=True)
+    (packages / "plugins.pth").write_text("/opt/my apps/plugins\n")
+    told = f"{pip} install --no-deps --target '/opt/my apps/plugins' PACKAGE"
+    assert command_for("PACKAGE") == told
+
+
+def test_a_path_with_blanks_is_one_word_of_the_command(
+    prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", f"{prefix}/my apps")
+    told = f"uv pip install --python '{prefix}/my apps/bin/python' PACKAGE"
     assert command_for("PACKAGE") == told
 
 

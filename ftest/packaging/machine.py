@@ -47,7 +47,8 @@ class Machine:
 
     def install(self, package: Path) -> str:
         return self.run(
-            f"apt-get install -y --reinstall --allow-downgrades {PACKAGES}/{package.name} 2>&1"
+            "LC_ALL=C.UTF-8 apt-get install -y --reinstall --allow-downgrades"
+            f" {PACKAGES}/{package.name} 2>&1"
         )
 
     def pid(self, unit: str) -> int:

@@ -165,6 +165,8 @@ def test_releases_that_nothing_runs_from_are_removed(
     older, newer = packages
     machine.install(older)
     procfile(machine, "1000.1")
+    not_utf8 = r"/usr/lib/hsup/\xff"
+    machine.run(f"""bash -c "exec -a $'{not_utf8}' sleep 1000.2" >/dev/null 2>&1 &""")
     machine.run(f"systemctl start {UNIT}")
     for package in (newer, newer, older, newer):
         machine.install(package)
@@ -174,6 +176,31 @@ def test_releases_that_nothing_runs_from_are_removed(
     machine.install(newer)
     assert machine.run("ls /usr/lib/hsup").split() == [version(newer), "current", "package"]
     machine.sleeper("1000.1")
+
+
+def test_it_is_not_removed_while_hsup_runs_in_a_unit_of_ones_own(
+    machine: Machine, packages: list[Path]
+) -> None:
+    machine.install(packages[0])
+    procfile(machine, "1000.1")
+    machine.write("/srv/other/Procfile", "work: exec sleep 2000.1\n")
+    machine.run(f"systemctl start {UNIT}")
+    machine.run("systemd-run --unit other --working-directory /srv/other hsup start")
+    hsup, other = machine.pid(UNIT), machine.pid("other")
+    machine.sleeper("1000.1")
+    machine.sleeper("2000.1")
+
+    refused = machine.tried("apt-get remove -y hsup 2>&1")
+    assert refused.status
+    # apt-get shows it as a terminal does.
+    assert re.search(rf"hsup runs and cannot be removed; .*, or kill {other}\r?\n", refused.text)
+    assert (machine.pid(UNIT), machine.pid("other")) == (hsup, other)
+    assert not machine.run("dpkg --audit; dpkg --verify hsup")
+
+    machine.run(f"kill {other}")
+    assert eventually(lambda: not machine.pid("other"))
+    machine.run("apt-get remove -y hsup")
+    assert not machine.running()
 
 
 @EACH

@@ -112,7 +112,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     default=None,
     envvar="HSUP_PREFIX",
     help="Print the time and the dyno before each line, in the format for the screen.  "
-    "[default: prefix]  [HSUP_PREFIX]",
+    "[default: on]  [HSUP_PREFIX]",
 )
 @click.option(
     "--timestamps/--no-timestamps",
@@ -121,7 +121,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     expected=ON_OR_OFF,
     default=None,
     envvar="HSUP_TIMESTAMPS",
-    help="Print the time before each line, in the format for the screen.  [default: timestamps]  "
+    help="Print the time before each line, in the format for the screen.  [default: on]  "
     "[HSUP_TIMESTAMPS]",
 )
 @click.pass_obj
@@ -144,8 +144,8 @@ def command(
     """Start dynos, and keep them running until hsup is stopped.
 
     A new release of the source restarts the dynos that it changes, and no others.
-    Exits with status 0 after SIGTERM, 130 after SIGINT, and 1 if a dyno had to
-    be killed because it did not end in time.
+    Exits with status 130 after SIGINT; after SIGTERM with 0, or 1 if a dyno had
+    to be killed.
     """
     options = outer.refined(given)
     as_released = quantities == "release"

@@ -22,9 +22,9 @@ Examples:
 )
 @click.pass_obj
 def command(outer: Options, /, **given: Any) -> None:
-    """Prepare the current release for its driver, without running it.
+    """Prepare the current release for its driver.
 
-    A later start finds everything prepared: the slug unpacked, the image built.
+    Nothing is run. A later start finds everything prepared: the slug unpacked, the image built.
     """
     options = outer.refined(given)
     parts = Components(options)

@@ -50,9 +50,10 @@ Examples:
 )
 @click.pass_obj
 def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **given: Any) -> None:
-    """Validate a control file or a Procfile, and print every fault and where it is.
+    """Check a control file or a Procfile.
 
-    Exits with status 1 if there is a fault. Warnings do not count, unless --strict is given.
+    Prints every fault and where it is. Exits with status 1 if there is a fault. Warnings do not
+    count, unless --strict is given.
     """
     parts = Components(outer.refined(given))
     checked = _check(parts, path)

@@ -95,7 +95,7 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
     """Run an application the way Heroku runs it, on this machine.
 
     A source supplies the releases: Heroku, a control directory, or the Procfile
-    in the current directory. A driver runs the dynos of the release.
+    here or above. A driver runs the dynos of the release.
     """
     del given
     ctx.obj = _options(ctx)

@@ -59,7 +59,7 @@ Examples:
     "--install", "installs", is_flag=True, help="Write the script to where the shell looks for it."
 )
 def command(shell: str | None, *, installs: bool) -> None:
-    """Print the script with which a shell completes the command line of hsup.
+    """Print a script for shell completion.
 
     SHELL is bash, zsh or fish; by default, the one that $SHELL names. Commands, options, and the
     names of drivers, sources, sizes, process types, stacks and formats are completed.

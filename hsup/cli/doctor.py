@@ -35,9 +35,10 @@ Examples:
 )
 @click.pass_obj
 def command(outer: Options, /, *, as_json: bool, explains: bool, **given: Any) -> None:
-    """Check whether this machine has what drivers need, and say what to do if not.
+    """Check whether this machine has what drivers need.
 
-    Each finding is marked ok, missing (dynos need it) or absent (dynos run without it).
+    Each finding is marked ok, missing (dynos need it) or absent (dynos run without it), and says
+    what to do.
     Exits with status 1 if something is missing. Starts no dyno, not even with --explain.
     """
     parts = Components(outer.refined(given))

@@ -72,7 +72,7 @@ def command(
     force: bool,
     **given: Any,
 ) -> None:
-    """Write configuration files with which another supervisor runs the dynos.
+    """Write configurations for another supervisor.
 
     FORMAT is systemd, supervisord, launchd or docker-compose. Without DIRECTORY, the files are
     printed. As they contain the config vars, nobody else can read what is written.

@@ -39,7 +39,7 @@ Examples:
 @click.option("-y", "--yes", "is_sure", is_flag=True, help="Write the files without asking.")
 @click.pass_obj
 def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
-    """Write a Procfile, .env and app.json for what is in this directory.
+    """Write a Procfile, .env and app.json for this directory.
 
     The process types are guessed from package.json, Gemfile, manage.py, requirements.txt,
     compose.yaml and others like them. What is there already is left as it is.

@@ -19,10 +19,11 @@ from hsup.visible import tell, tell_json
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(outer: Options, /, *, as_json: bool) -> None:
-    """List the plugins: name, distribution, version, hooks, and load errors.
+    """List the plugins.
 
-    Plugins are packages with an entry point in the group "hsup" that are installed
-    where hsup is, for example hsup-driver-docker.
+    Prints the name, distribution, version and hooks of each, and load errors. Plugins
+    are packages with an entry point in the group "hsup" that are installed where hsup
+    is, for example hsup-driver-docker.
     """
     del outer
     manager = plugin_manager()

@@ -22,6 +22,12 @@ def test_help_lists_the_commands_and_examples() -> None:
     assert "hsup completion --install" in text
 
 
+def test_no_summary_of_a_command_is_cut() -> None:
+    listed = call("--help", COLUMNS="80").output.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    assert len(listed.splitlines()) >= len(COMMANDS)
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_the_help_of_every_command_has_examples(command: str, option: str) -> None:

@@ -37,9 +37,9 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_obj
 def releases(context: CommandContext, /, *, app: str | None, most: int, as_json: bool) -> None:
-    """List the releases of an application on Heroku, the newest first.
+    """List the releases of an application on Heroku.
 
-    The release marked * is the newest one that has succeeded, which
+    The newest comes first. The release marked * is the newest one that has succeeded, which
     `hsup start` and `hsup run` use. A rollback is a release of its own, as on
     the platform.
     """

@@ -35,7 +35,7 @@ Examples:
   hsup stacks remove cedar-14:1.9"""
 )
 def stacks() -> None:
-    """Manage the root file systems that dynos of the libcontainer driver run on.
+    """Manage stacks, the root file systems of dynos.
 
     They are kept in HSUP_STACKS_DIR, by default /var/lib/hsup/stacks, and
     manifest.yml there lists them. If a dyno needs a stack that is not

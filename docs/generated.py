@@ -11,17 +11,20 @@ import inspect
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
 from hsup import events
+from hsup.api import LogBatch
 from hsup.cli.commands import COMMANDS, hsup
 from hsup.cli.shared import SHARED_OPTIONS
 from hsup.errors import ReleaseFailed, SourceError
 from hsup.lifecycle import TABLE, State
 from hsup.model import Command, DynoName, ExitStatus, Release
 from hsup.output import messages
+from hsup.output.screen import ScreenFormatter
 from hsup.sizes import SIZES, Size
 from tests.peers.env_constructs import ENV_CONSTRUCTS
 from tests.peers.procfile_constructs import PROCFILE_CONSTRUCTS
@@ -91,9 +94,18 @@ def sizes() -> str:
 
 def log_lines() -> str:
     """Return the table of what hsup says of dynos and releases, with an example of each."""
-    lines = [*_lines_of_events(), *_LINES]
-    rows = {line.text: (_event(line), f"`{who}`", _literal(line.text)) for who, line in lines}
-    return _table(("event", "dyno", "line"), rows.values())
+    rows = dict.fromkeys(
+        (_event(line), f"`{who}`", _literal(line.text), _on_screen(who, line))
+        for who, line in (*_lines_of_events(), *_LINES)
+    )
+    return _table(("event", "dyno", "line", "in `screen`"), rows)
+
+
+def _on_screen(who: str, line: messages.Line) -> str:
+    """Return what the format for the screen prints for a line of hsup's own."""
+    form = ScreenFormatter(coloured=False, has_prefix=False)
+    told = form(LogBatch(0, "hsup", who, "stdout", f"{line.text}\n".encode(), event=line.event))
+    return _literal(told.decode().rstrip("\n")) if told else "nothing"
 
 
 def _lines_of_events() -> Iterator[tuple[str, messages.Line]]:
@@ -144,12 +156,20 @@ def _first_line(module: Path) -> str:
 
 _RELEASE = Release(app="shop", version=4)
 _WEB = DynoName("web", 1)
+_changed = partial(events.DynoStateChanged, dyno=_WEB)
+_FAILED, _KILLED = ExitStatus(code=1), ExitStatus(signal=9)
 _STATES = (
-    (State.STARTING, State.UP),
-    (State.UP, State.CRASHED),
-    (State.CRASHED, State.PROVISIONING),
-    (State.UP, State.COMPLETE),
-    (State.STOPPING, State.STOPPED),
+    _changed(before=State.STARTING, after=State.UP, pid=4711, address=("127.0.0.1", 5000)),
+    _changed(before=State.UP, after=State.CRASHED, status=_FAILED, restart_seconds=4),
+    _changed(before=State.UP, after=State.CRASHED, status=_KILLED, restart_seconds=0),
+    _changed(
+        before=State.STARTING, after=State.CRASHED, reason='cannot find "puma"', restart_seconds=1
+    ),
+    _changed(before=State.CRASHED, after=State.PROVISIONING),
+    _changed(before=State.UP, after=State.COMPLETE, status=ExitStatus(code=0)),
+    _changed(before=State.STOPPING, after=State.STOPPED, status=ExitStatus(signal=15)),
+    _changed(before=State.STOPPING, after=State.STOPPED, status=_FAILED),
+    _changed(before=State.STOPPING, after=State.STOPPED, status=_KILLED),
 )
 
 #: An example of everything that can happen, in the order in which it might.
@@ -158,7 +178,7 @@ _EVENTS: Sequence[events.Event] = (
     events.ReleaseReceived(release=_RELEASE),
     events.ReleaseRejected(error=ReleaseFailed(_RELEASE, "exited with status 1"), running=3),
     events.SourceFailed(error=SourceError("cannot read /srv/shop: Permission denied"), running=3),
-    *(events.DynoStateChanged(dyno=_WEB, before=one, after=two) for one, two in _STATES),
+    *_STATES,
     events.DynoExited(dyno=_WEB, status=ExitStatus(code=1)),
     events.DynoExited(dyno=_WEB, status=ExitStatus(signal=9, out_of_memory=True)),
     events.SupervisorStopping(reason="SIGTERM received"),
@@ -216,11 +236,12 @@ def _option(option: click.Option) -> Sequence[str]:
     names, _ = option.get_help_record(click.Context(click.Command("hsup"))) or ("", "")
     text = option.help or ""
     default, variable = _DEFAULT.search(text), _VARIABLE.search(text)
+    without = f"`{option.default}`" if option.show_default else "none"
     return (
         ", ".join(f"`{one.strip()}`" for one in re.split(r"[,/](?= ?-)", names)),
         f"`{variable[1]}`" if variable else "",
         _prose(_VARIABLE.sub("", _DEFAULT.sub("", text))),
-        _prose(default[1]) if default else "off" if _is_switch(option) else "none",
+        _prose(default[1]) if default else "off" if _is_switch(option) else without,
     )
 
 

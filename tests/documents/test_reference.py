@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from hsup import events
+from hsup.cli.shared import SHARED_OPTIONS
 from hsup.lifecycle import TABLE
 from hsup.sizes import SIZES
 from tests.documents.pages import DOCS, MODULES, ROOT, all_strings, generated
@@ -40,6 +41,33 @@ def test_every_event_is_in_the_reference() -> None:
     told |= set(re.findall(r'LogEvent\("(\w+)"', CODE))
     page = (DOCS / "reference/log.md").read_text() + made("log-lines")
     assert not {one for one in told if f"`{one}`" not in page}
+
+
+def test_every_line_of_the_screen_is_in_the_reference() -> None:
+    page = made("log-lines")
+    assert "| `web.1 started (pid 4711, http://localhost:5000)` |" in page
+    assert "| `web.1 was killed by SIGKILL, restarts now` |" in page
+    assert "| `web.1: Adopted a process left running by a previous hsup` |" in page
+    assert "| `Process exited with status 1` | nothing |" in page
+
+
+def test_the_default_of_a_choice_is_in_the_reference() -> None:
+    assert re.search(r"^\| `--format .*\| `text` \|$", made("commands"), re.MULTILINE)
+
+
+def test_every_negative_form_of_the_shared_options_is_in_the_reference() -> None:
+    page = (DOCS / "reference/commands.md").read_text()
+    forms = {one for option in SHARED_OPTIONS for one in option.secondary_opts}
+    assert len(forms) == 5
+    assert not {one for one in forms if f"`{one}`" not in page}
+
+
+def test_the_readme_and_the_promises_say_the_same_of_the_environment() -> None:
+    head = "| dynos run |"
+    pages = (ROOT / "README.md", DOCS / "promises.md")
+    first, second = (path.read_text().partition(head)[2].partition("\n\n")[0] for path in pages)
+    assert first == second
+    assert "PYTHONUNBUFFERED=1" in first
 
 
 def made(*parts: str) -> str:

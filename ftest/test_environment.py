@@ -70,7 +70,7 @@ def test_of_a_port_that_is_taken_hsup_tells_who_has_it_and_what_is_free(hsup: Hs
 def test_a_port_that_is_none_is_refused_by_check_and_start_alike(hsup: Hsup) -> None:
     hsup.procfile(web=SAY)
     (hsup.directory / ".env").write_text("PORT=http\n")
-    said = 'config var "PORT" must be a number from 1 to 65535, got "http"'
+    said = 'line 1: "PORT" must be a number from 1 to 65535'
     for command in ("check", "start"):
         done = hsup.call(command)
         assert done.status == 1

@@ -32,7 +32,8 @@ class Settings(NamedTuple):
     their variables from here. `directory` is the application's directory: hsup's working
     directory, unless the user named another one; with `has_root`, it is looked for nowhere
     else. `procfile` and `env_files` are absolute paths of files that the user named, and
-    `expands_env` tells whether references in env files are replaced. Paths are text: importing
+    `expands_env` tells whether references in env files are replaced. With `has_port`, the user
+    chose the dynos' ports, and a release's PORT does not count. Paths are text: importing
     pathlib would take a twentieth of the time of `hsup run`.
     """
 
@@ -45,6 +46,7 @@ class Settings(NamedTuple):
     env_files: tuple[str, ...] = ()
     expands_env: bool = False
     has_root: bool = False
+    has_port: bool = False
 
 
 class OutputPipes(Protocol):

@@ -5,6 +5,8 @@ from __future__ import annotations
 #: Enough for any quantity of a machine; float() takes 308 digits and int() 4300.
 MOST_DIGITS = 18
 HIGHEST_PORT = 65535
+#: What is wrong with a config var PORT that is none; its value may be a secret.
+PORT_PROBLEM = f"must be a number from 1 to {HIGHEST_PORT}"
 
 
 def are_digits(text: str | bytes) -> bool:

@@ -145,6 +145,7 @@ class Options:
             procfile=self._given.get("procfile"),
             env_files=self._env_files(),
             expands_env=bool(self._given.get("expand_env")),
+            has_port=isinstance(self.port, int),
             app=self._given.get("app"),
             control_socket=self._given.get("control_socket"),
             logplex_url=self._given.get("logplex_url"),

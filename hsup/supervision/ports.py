@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from hsup.errors import DriverError, InvalidRelease
 from hsup.model import DynoName, Fault, Release
-from hsup.numerals import HIGHEST_PORT, port_number
+from hsup.numerals import HIGHEST_PORT, PORT_PROBLEM, port_number
 
 #: As in foreman: a hundred ports for every process type, from 5000 up.
 BASE_PORT = 5000
@@ -30,8 +30,8 @@ def base_of(release: Release) -> int:
         return BASE_PORT
     number = port_number(text)
     if number is None:
-        problem = f'config var "PORT" must be a number from 1 to {HIGHEST_PORT}, got "{text}"'
-        raise InvalidRelease(str(release), [Fault(place="", problem=problem)])
+        fault = Fault(place="", problem=f'config var "PORT" {PORT_PROBLEM}')
+        raise InvalidRelease(str(release), [fault])
     return number
 
 

@@ -118,6 +118,7 @@ def test_files_are_named_as_seen_from_here(
     assert call("check", "../Procfile.dev").output.startswith("../Procfile.dev: fault: line 1")
 
 
+@pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -126,14 +127,17 @@ def test_files_are_named_as_seen_from_here(
     ],
     ids=str,
 )
-def test_what_start_would_refuse_is_a_fault(
-    directory: Path, words: tuple[str, ...], told: str
-) -> None:
+def test_what_start_would_refuse_is_a_fault(words: tuple[str, ...], told: str) -> None:
     ended = call("check", *words)
     assert ended.exit_code == 1
     assert f"Procfile: {told}" in ended.output
-    (directory / ".env").write_text("PORT=http\n")
-    assert 'fault: config var "PORT" must be a number' in call("check").output
+
+
+def test_a_port_that_is_none_is_told_by_its_line_and_not_shown(directory: Path) -> None:
+    (directory / ".env").write_text("A=1\nPORT=s3cret\n")
+    problem = '"PORT" must be a number from 1 to 65535'
+    assert call("check").output == f".env: fault: line 2: {problem}\n"
+    assert str(failed("start")) == f"cannot read .env: line 2: {problem}"
     assert call("check", "-p", "7000").exit_code == 0
 
 

@@ -98,10 +98,9 @@ class SimpleDriver:
 
 def _port(environment: Mapping[str, str]) -> int:
     """Return PORT. Raises DynoStartError if the release sets an invalid one."""
-    from hsup.numerals import port_number  # `hsup run` does not need it
+    from hsup.numerals import PORT_PROBLEM, port_number  # `hsup run` does not need it
 
     number = port_number(environment["PORT"])
     if number is None:
-        got = f'got "{environment["PORT"]}"'
-        raise DynoStartError(f"the release's PORT must be a number from 1 to 65535, {got}")
+        raise DynoStartError(f"the release's PORT {PORT_PROBLEM}")
     return number

@@ -10,12 +10,14 @@ from typing import NamedTuple, TypeVar
 from hsup.api import Settings
 from hsup.errors import SourceError
 from hsup.model import RELEASE_TYPE, Fault, ProcessType, Release, Slug
+from hsup.numerals import PORT_PROBLEM, port_number
 from hsup_source_procfile import app_json, procfile
 from hsup_source_procfile.text_file import read_text
 
 PROCFILE = "Procfile"
 ENV = ".env"
 APP_JSON = "app.json"
+_PORT = "PORT"
 
 Faults = tuple[Fault, ...]
 _Content = TypeVar("_Content")
@@ -29,13 +31,15 @@ class Files(NamedTuple):
 
     `env` are those of the user, in the order in which they take precedence; without any, the
     .env in the directory is read if it is there. `environ` are the variables by which
-    references in them are replaced, None if they are to stay.
+    references in them are replaced, None if they are to stay. With `has_port`, their PORT
+    does not count.
     """
 
     directory: str
     procfile: str
     env: tuple[str, ...] = ()
     environ: Mapping[str, str] | None = None
+    has_port: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> Files:
@@ -45,6 +49,7 @@ class Files(NamedTuple):
             procfile=settings.procfile or os.path.join(settings.directory, PROCFILE),
             env=settings.env_files,
             environ=settings.environ if settings.expands_env else None,
+            has_port=settings.has_port,
         )
 
     def paths(self) -> tuple[str, ...]:
@@ -117,18 +122,29 @@ def _read_config(files: Files) -> tuple[dict[str, str], dict[str, Faults]]:
     config: dict[str, str] = {}
     faults: dict[str, Faults] = {}
     nothing: dict[str, str] = {}
+    port = ("", 0)  # the file and the line of the PORT that takes precedence
     for path in files.env or (os.path.join(files.directory, ENV),):
-        parse = partial(_parse_env, files, config)
+        numbers: dict[str, int] = {}
+        parse = partial(_parse_env, files, config, numbers)
         more, its_faults = _read(path, parse, nothing, () if files.env else _ABSENT)
         config = {**config, **more}
         faults[files.name(path)] = its_faults
+        if _PORT in numbers:
+            port = (files.name(path), numbers[_PORT])
+    if not files.has_port and config.get(_PORT) and port_number(config[_PORT]) is None:
+        file, number = port
+        fault = Fault(place=f"line {number}", problem=f'"{_PORT}" {PORT_PROBLEM}')
+        faults[file] = (*faults[file], fault)
     return config, faults
 
 
-def _parse_env(files: Files, config: Mapping[str, str], text: str) -> tuple[dict[str, str], Faults]:
+def _parse_env(
+    files: Files, config: Mapping[str, str], numbers: dict[str, int], text: str
+) -> tuple[dict[str, str], Faults]:
     from hsup_source_procfile import dotenv_file  # not every application has such a file
 
-    return dotenv_file.parse(text, None if files.environ is None else {**files.environ, **config})
+    environ = None if files.environ is None else {**files.environ, **config}
+    return dotenv_file.parse(text, environ, numbers)
 
 
 def read_procfile(path: str) -> tuple[tuple[ProcessType, ...], Faults]:

@@ -43,26 +43,32 @@ class _Line(NamedTuple):
 
 
 def parse(
-    text: str, environ: Mapping[str, str] | None = None
+    text: str,
+    environ: Mapping[str, str] | None = None,
+    numbers: dict[str, int] | None = None,
 ) -> tuple[dict[str, str], tuple[Fault, ...]]:
     r"""Parse a .env file; return its config vars and its faults.
 
     Lines end with "\n" or "\r\n". If `environ` is given, references are replaced by the values of
-    earlier lines, or else by those of these variables.
+    earlier lines, or else by those of these variables. `numbers` gets the number of the line of
+    each config var.
     """
     if _JSON.match(text):
         return {}, (Fault(place="", problem="must be lines like KEY=value, got JSON"),)
     config: dict[str, str] = {}
     variables = None if environ is None else dict(environ)
-    faults = bounded_faults(_read(_lines(text), config, variables))
+    numbers = {} if numbers is None else numbers
+    faults = bounded_faults(_read(_lines(text), config, numbers, variables))
     return config, faults
 
 
 def _read(
-    lines: Iterator[_Line], config: dict[str, str], environ: dict[str, str] | None
+    lines: Iterator[_Line],
+    config: dict[str, str],
+    numbers: dict[str, int],
+    environ: dict[str, str] | None,
 ) -> Iterator[Fault]:
-    """Collect the config vars of all lines in `config`; yield the faults."""
-    numbers: dict[str, int] = {}
+    """Collect the config vars of all lines, and their numbers; yield the faults."""
     for line in lines:
         place = f"line {line.number}"
         if line.value is None:

@@ -172,6 +172,18 @@ def test_a_rejection_names_the_file_at_fault(
     assert str(source.fetch().rejected).startswith(message)
 
 
+def test_of_several_files_the_port_that_takes_precedence_must_be_one(directory: Path) -> None:
+    (directory / "a.env").write_text("PORT=http\n")
+    (directory / "b.env").write_text("\nPORT=8080\n")
+    a, b = str(directory / "a.env"), str(directory / "b.env")
+    for files, told in (((a, b), None), ((b, a), "a.env: line 1"), ((a,), "a.env: line 1")):
+        fetched = ProcfileSource(Settings(str(directory), {}, env_files=files)).fetch()
+        problem = '"PORT" must be a number from 1 to 65535'
+        assert str(fetched.rejected) == (f"cannot read {told}: {problem}" if told else "None")
+    chosen = Settings(str(directory), {}, env_files=(a,), has_port=True)
+    assert ProcfileSource(chosen).fetch().rejected is None
+
+
 def test_a_rejection_has_the_faults_of_all_files_and_no_warnings(
     directory: Path, source: ProcfileSource
 ) -> None:

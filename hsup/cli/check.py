@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from hsup.api import Checked, Driver, SizesDynos
 from hsup.cli.components import Components
+from hsup.cli.config import variables
 from hsup.cli.options import Options
 from hsup.cli.quantities import scale_request
 from hsup.cli.shared import CheckedOption, SharingCommand, alternatives
@@ -58,9 +60,12 @@ def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **
     parts = Components(outer.refined(given))
     checked = _check(parts, path)
     faults = [*checked.faults, *_refusals(checked.release, parts)]
-    shown = _annotation if form == "github" else _line
     for fault in faults:
-        tell(shown(fault, fault.file or checked.what))
+        file = fault.file or checked.what
+        if form == "github":
+            tell(_annotation(fault, _in_repository(file, parts.settings.directory)))
+        else:
+            tell(_line(fault, file))
     if any(strict or not fault.is_warning for fault in faults):
         sys.exit(1)
     if form == "text":
@@ -114,10 +119,26 @@ def _line(fault: Fault, file: str) -> str:
 def _annotation(fault: Fault, file: str) -> str:
     """Return a fault as a workflow command (GitHub's documentation, Workflow commands)."""
     severity = "warning" if fault.is_warning else "error"
-    number = fault.place.removeprefix("line ").partition(",")[0]
-    line = f",line={number}" if fault.place.startswith("line ") and are_digits(number) else ""
-    text = str(fault._replace(file=""))
+    number, _, rest = fault.place.removeprefix("line ").partition(", ")
+    has_line = fault.place.startswith("line ") and are_digits(number)
+    line = f",line={number}" if has_line else ""
+    text = str(fault._replace(file="", place=rest if has_line else fault.place))
     return f"::{severity} file={_escaped(file, ',:')}{line}::{_escaped(text)}"
+
+
+def _in_repository(file: str, directory: str) -> str:
+    """Return the path of a file from the root of its repository, as GitHub reads it.
+
+    The file is named from the application's directory, or from the current one.
+    """
+    root = variables().get("GITHUB_WORKSPACE")
+    paths = (os.path.join(directory, file), file)
+    path = next(filter(os.path.exists, paths), None)
+    if not root or path is None:
+        return file
+    parent, name = os.path.split(path)
+    relative = os.path.relpath(os.path.join(os.path.realpath(parent), name), os.path.realpath(root))
+    return file if relative.startswith("../") else relative
 
 
 def _escaped(text: str, more: str = "") -> str:

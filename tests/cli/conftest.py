@@ -14,6 +14,7 @@ import pytest
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HEROKU_ACCESS_TOKEN", "HSUP_CONTROL_DIR", "HSUP_DRIVER", "HSUP_SOURCE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -84,12 +84,35 @@ def test_faults_can_be_annotations_of_github(directory: Path) -> None:
     assert ended.exit_code == 1
     assert ended.output.splitlines() == [
         (
-            "::error file=Procfile,line=2::line 2: "
+            "::error file=Procfile,line=2::"
             """must be "name: command", got 'none 100%25'"""
         ),
-        '::warning file=a%3Ab.env,line=1::line 1: has no "=" and is ignored',
+        '::warning file=a%3Ab.env,line=1::has no "=" and is ignored',
         "::error file=app.json::must be an object, got a list",
     ]
+
+
+def test_annotations_name_files_from_the_root_of_the_repository(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / ".env").write_text("A\n")
+    (directory / "app.json").write_text("{")
+    annotate = ("check", "--format", "github")
+    for words, workspace, env in (
+        ((), tmp_path, "shop/.env"),
+        ((), directory, ".env"),
+        ((), tmp_path / "elsewhere", ".env"),
+        ((str(directory),), tmp_path, "shop/.env"),
+    ):
+        ended = call(*annotate, *words, GITHUB_WORKSPACE=str(workspace))
+        warning, error = ended.output.splitlines()
+        assert warning == f'::warning file={env},line=1::has no "=" and is ignored'
+        place = f"::error file={env.replace('.env', 'app.json')},line=1::column 2: must be JSON"
+        assert error.startswith(place)
+    (directory / "below").mkdir()
+    monkeypatch.chdir(directory / "below")
+    ended = call(*annotate, "--root", "..", GITHUB_WORKSPACE=str(tmp_path))
+    assert "file=shop/.env,line=1" in ended.output
 
 
 def test_a_check_reads_what_start_would(directory: Path) -> None:

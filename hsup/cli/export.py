@@ -20,6 +20,7 @@ from hsup.cli.shared import SharingCommand
 from hsup.directories import is_trusted
 from hsup.errors import HsupError, UsageError
 from hsup.exports import compose, launchd, supervisord, systemd
+from hsup.exports.leftovers import HEAD_BYTES, leftovers
 from hsup.exports.program import WRITTEN, Export, Exported, Program
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec
 from hsup.numerals import whole_number
@@ -35,8 +36,6 @@ _FORMATS: dict[str, Callable[[Exported, str], Export]] = {
     "launchd": launchd.export,
     "docker-compose": compose.export,
 }
-#: Where the mark of hsup stands in a file.
-_HEAD_BYTES = 300
 #: The one above it stands for no user (man 2 chown).
 _HIGHEST_UID = 2**32 - 2
 #: The name or the number of a user that all other supervisors take.
@@ -84,9 +83,12 @@ def command(
     made = _FORMATS[form](application, os.path.abspath(directory or "."))
     if directory is None:
         _print(made)
+        usage = f"printed only; name a directory to write them: hsup export {form} DIRECTORY"
     else:
         _write(made, directory, uid, force=force)
-    for remark in made.remarks:
+        _remove_leftovers(made, directory, application.mark(form))
+        usage = made.usage
+    for remark in (usage, *made.remarks):
         warn(remark)
 
 
@@ -199,11 +201,24 @@ def _write(made: Export, directory: str, uid: int | None, *, force: bool) -> Non
         raise HsupError(f"cannot write {error.filename or directory}: {error.strerror}") from error
 
 
+def _remove_leftovers(made: Export, directory: str, mark: str) -> None:
+    """Remove what the last export wrote and this one did not; it has secrets. Raises HsupError."""
+    try:
+        removed = [*leftovers(directory, made.files, mark)]
+        for path in removed:
+            os.unlink(path)
+            warn(f"removed {path}, which is no longer part of the export")
+    except OSError as error:
+        raise HsupError(f"cannot remove {error.filename}: {error.strerror}") from error
+    if removed:
+        warn("stop the dynos of the removed files, if they run")
+
+
 def _is_foreign(path: str) -> bool:
     """Tell whether a file is there that was not written by `hsup export`."""
     try:
         with open(path, "rb") as file:
-            return WRITTEN.encode() not in file.read(_HEAD_BYTES)
+            return WRITTEN.encode() not in file.read(HEAD_BYTES)
     except FileNotFoundError:
         return os.path.islink(path)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hsup.exports.program import WRITTEN, Export, Exported, Program
+from hsup.exports.program import Export, Exported, Program
 
 _DEFAULT_STACK = "heroku-24"
 
@@ -21,8 +21,10 @@ def export(application: Exported, _directory: str) -> Export:
         for service in services.values():
             service["depends_on"] = {"release": {"condition": "service_completed_successfully"}}
         services = {"release": phase, **services}
-    files = {"compose.yaml": f"# {WRITTEN}\n{_yaml({'services': services})}"}
-    return Export(files, ("start them with: docker compose up",))
+    files = {
+        "compose.yaml": f"# {application.mark('docker-compose')}\n{_yaml({'services': services})}"
+    }
+    return Export(files, "start them with: docker compose up")
 
 
 def _service(application: Exported, one: Program) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import plistlib
 
 from hsup.errors import HsupError
-from hsup.exports.program import WRITTEN, Export, Exported, Program, without_release_phase
+from hsup.exports.program import Export, Exported, Program, without_release_phase
 
 
 def export(application: Exported, _directory: str) -> Export:
@@ -14,8 +14,8 @@ def export(application: Exported, _directory: str) -> Export:
     for one in application.dynos:
         label = f"{application.safe_app}-{one.name}"
         files[f"{label}.plist"] = _property_list(application, one, label)
-    remark = "copy them to /Library/LaunchDaemons, then: launchctl load /Library/LaunchDaemons/FILE"
-    return Export(files, (remark, *without_release_phase(application)))
+    usage = "copy them to /Library/LaunchDaemons, then: launchctl load /Library/LaunchDaemons/FILE"
+    return Export(files, usage, without_release_phase(application))
 
 
 def _property_list(application: Exported, one: Program, label: str) -> str:
@@ -40,4 +40,4 @@ def _property_list(application: Exported, one: Program, label: str) -> str:
         text = f"cannot write a property list for {one.name}: it cannot have a carriage return"
         raise HsupError(text, hint='end the lines of config vars and commands with "\\n"')
     header, rest = text.split("\n", 1)
-    return f"{header}\n<!-- {WRITTEN} -->\n{rest}"
+    return f"{header}\n<!--\n{application.mark('launchd')}\n-->\n{rest}"

@@ -60,14 +60,22 @@ class Exported(NamedTuple):
         """Return the application's name as a part of a file's name."""
         return _UNSAFE.sub("-", self.app).strip("-.") or "app"
 
+    def mark(self, form: str) -> str:
+        """Return what tells the files of this application, in one format, from all others.
+
+        It has no `--`, which no comment of XML can have.
+        """
+        return f"{WRITTEN} {form} of {self.safe_app.replace('--', '-%2D')}"
+
 
 class Export(NamedTuple):
-    """Files to write, by name; `remarks` say what they leave to the user.
+    """Files to write, by name; `usage` says how they are used, `remarks` what they lack.
 
     The user that dynos run as has to read those in `for_user`; all others are for root.
     """
 
     files: Mapping[str, str]
+    usage: str
     remarks: tuple[str, ...] = ()
     for_user: frozenset[str] = frozenset()
 

@@ -14,7 +14,6 @@ import shlex
 
 from hsup.errors import HsupError
 from hsup.exports.program import (
-    WRITTEN,
     Export,
     Exported,
     Program,
@@ -30,6 +29,9 @@ OF_BASH = (
     "GROUPS HISTCMD LINENO OPTIND PIPESTATUS PPID RANDOM SECONDS SHELLOPTS SHLVL SRANDOM UID _"
 )
 
+#: How often it starts a program again that ends at once: after 3 times, it would give up.
+_RETRIES = 1_000_000
+
 
 def export(application: Exported, directory: str) -> Export:
     """Return the configuration, and the scripts; `directory` is where they will be."""
@@ -39,11 +41,11 @@ def export(application: Exported, directory: str) -> Export:
     sections = [_section(application, os.path.join(directory, script)) for script in scripts]
     names = ",".join(script.removesuffix(".sh") for script in scripts)
     group = f"[group:{app}]\nprograms={names}\n"
-    files = {f"{app}.conf": "\n".join([f"; {WRITTEN}", *sections, group])}
+    files = {f"{app}.conf": "\n".join([f"; {application.mark('supervisord')}", *sections, group])}
     files |= {script: _script(application, one) for script, one in scripts.items()}
-    remark = f"include {os.path.join(directory, app)}.conf in supervisord.conf"
-    remarks = (remark, *without_release_phase(application))
-    return Export(files, remarks, for_user=frozenset(scripts))
+    usage = f"include {os.path.join(directory, app)}.conf in supervisord.conf"
+    remarks = without_release_phase(application)
+    return Export(files, usage, remarks, for_user=frozenset(scripts))
 
 
 def _section(application: Exported, script: str) -> str:
@@ -53,6 +55,7 @@ def _section(application: Exported, script: str) -> str:
         f"command=/bin/bash {_word(script)}",
         f"user={application.user}",
         "autorestart=true",
+        f"startretries={_RETRIES}",
         "stopsignal=TERM",
         f"stopwaitsecs={max(round(application.grace_seconds), 1)}",
         "stopasgroup=true",
@@ -75,7 +78,14 @@ def _script(application: Exported, one: Program) -> str:
     account = "" if user.isdigit() else f"export HOME=~{user} USER={user} LOGNAME={user}"
     directory = f"cd {shlex.quote(application.directory)} || exit"
     last = f"exec {shlex.join(one.argv)}"
-    lines = ("#!/bin/bash", f"# {WRITTEN}", account, directory, *variables, last)
+    lines = (
+        "#!/bin/bash",
+        f"# {application.mark('supervisord')}",
+        account,
+        directory,
+        *variables,
+        last,
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,6 @@ import re
 import shlex
 
 from hsup.exports.program import (
-    WRITTEN,
     Export,
     Exported,
     Program,
@@ -47,16 +46,16 @@ def export(application: Exported, directory: str) -> Export:
         require_names(one, "systemd")
         env = os.path.join(directory, f"{name}.env")
         files[f"{name}.service"] = _service(application, one, env, first=phase, name=name)
-        files[f"{name}.env"] = _variables(one)
+        files[f"{name}.env"] = _variables(application, one)
     enable = f"systemctl daemon-reload && systemctl enable --now {app}.target"
     units = [os.path.join(directory, name) for name in files if not name.endswith(".env")]
-    return Export(files, (f"to use them: systemctl link {shlex.join(units)} && {enable}",))
+    return Export(files, f"to use them: systemctl link {shlex.join(units)} && {enable}")
 
 
 def _target(application: Exported, services: dict[str, Program]) -> str:
     wanted = " ".join(f"{name}.service" for name in services)
     return (
-        f"# {WRITTEN}\n"
+        f"# {application.mark('systemd')}\n"
         "[Unit]\n"
         f"Description={application.safe_app}\n"
         f"Wants={wanted}\n"
@@ -70,12 +69,13 @@ def _service(application: Exported, one: Program, env: str, *, first: str | None
     kind = "Type=oneshot\nRemainAfterExit=yes" if is_first else "Restart=always\nRestartSec=1"
     grace = max(application.grace_seconds, _LEAST_SECONDS)
     return (
-        f"# {WRITTEN}\n"
+        f"# {application.mark('systemd')}\n"
         "[Unit]\n"
         f"Description={application.safe_app}: {'release phase' if is_first else one.name}\n"
         f"PartOf={application.safe_app}.target\n"
         "After=network.target\n"
         f"{after}"
+        "StartLimitIntervalSec=0\n"
         "\n[Service]\n"
         f"User={application.user}\n"
         f"WorkingDirectory={application.directory.replace('%', '%%')}\n"
@@ -87,9 +87,9 @@ def _service(application: Exported, one: Program, env: str, *, first: str | None
     )
 
 
-def _variables(one: Program) -> str:
+def _variables(application: Exported, one: Program) -> str:
     lines = (f'{name}="{value.translate(_IN_FILE)}"\n' for name, value in one.environment.items())
-    return f"# {WRITTEN}\n{''.join(lines)}"
+    return f"# {application.mark('systemd')}\n{''.join(lines)}"
 
 
 def _word(text: str) -> str:

@@ -15,15 +15,39 @@ def test_export_prints_the_files(directory: Path) -> None:
     ended = call("export", "systemd", "-m", "all=1,web=2", "-p", "7000", "--user", "ada")
     assert ended.exit_code == 0
     for part in (
-        "# shop.target\n# Written by hsup export\n[Unit]\n",
+        "# shop.target\n# Written by hsup export systemd of shop\n[Unit]\n",
         "# shop-web.2.service\n",
         'SECRET="s"\n',
         'PORT="7001"\n',
         "User=ada\n",
         f"WorkingDirectory={directory}\n",
-        "systemctl enable --now shop.target\n",
+        "hsup: printed only; name a directory to write them: hsup export systemd DIRECTORY\n",
     ):
         assert part in ended.output
+    assert "systemctl" not in ended.output
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize("form", ["systemd", "supervisord", "launchd"])
+def test_files_of_dynos_that_are_no_longer_exported_are_removed(form: str, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    call("export", form, str(there), "-m", "web=1")
+    fewer = {path.name for path in there.iterdir()}
+    call("export", form, str(there), "-m", "web=2")
+    gone = {path.name for path in there.iterdir()} - fewer
+    assert gone
+    for app in ("shop2", "shop-web"):
+        call("export", form, str(there), "-m", "web=2", "--app", app)
+    call("export", "docker-compose", str(there), "-m", "web=2")
+    (there / "shop-web.3.env").write_text("MINE=1\n")
+    link = there / "shop-web.4.env"
+    link.symlink_to(there / min(gone))
+    before = {path.name for path in there.iterdir()}
+    ended = call("export", form, str(there), "-m", "web=1")
+    assert {path.name for path in there.iterdir()} == before - gone
+    for name in gone:
+        assert f"hsup: removed {there}/{name}, which is no longer part of" in ended.output
+    assert "hsup: stop the dynos of the removed files, if they run\n" in ended.output
 
 
 @pytest.mark.usefixtures("directory")

@@ -57,6 +57,7 @@ def test_systemd_has_a_target_and_a_service_for_each_dyno() -> None:
     assert 'EMPTY=""\n' in files["shop-web.1.env"]
     assert "ExecStart=/bin/bash -c -- serve\n" in web
     assert "Restart=always\n" in web
+    assert "StartLimitIntervalSec=0\n" in web.partition("[Service]")[0]
     assert "TimeoutStopSec=30000ms\n" in web
     execute = r'ExecStart=/bin/bash -c "exec -- \"$$@\"" bash work "a b" "$$x"'
     assert f"{execute}\n" in files["shop-worker.1.service"]
@@ -91,10 +92,10 @@ def test_a_description_continues_on_no_other_line() -> None:
 
 
 def test_only_the_units_that_were_written_are_linked() -> None:
-    (remark,) = systemd.export(application(), "/etc/my shop").remarks
+    usage = systemd.export(application(), "/etc/my shop").usage
     names = ("shop.target", "shop-release.service", "shop-web.1.service", "shop-worker.1.service")
     linked = " ".join(f"'/etc/my shop/{name}'" for name in names)
-    assert f"systemctl link {linked} && systemctl daemon-reload" in remark
+    assert f"systemctl link {linked} && systemctl daemon-reload" in usage
 
 
 @pytest.mark.parametrize("name", ["../../x", "/x", "a b", "a,b]", "%n", "...", "sh\N{SNOWMAN}p"])
@@ -190,6 +191,7 @@ def test_supervisord_reads_the_configuration_as_it_is_meant() -> None:
     read.read_string(made.files["shop.conf"])
     assert read["program:shop-web.1"]["command"] == "/bin/bash '/etc/50%% shop/shop-web.1.sh'"
     assert read["program:shop-web.1"]["stopwaitsecs"] == "30"
+    assert read["program:shop-web.1"]["startretries"] == "1000000"
     assert read["group:shop"]["programs"] == "shop-web.1,shop-worker.1"
     assert any("release phase is not exported" in remark for remark in made.remarks)
 

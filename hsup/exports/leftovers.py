@@ -1,0 +1,32 @@
+"""Find the files that an earlier export of an application left in a directory."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Container, Iterator
+from contextlib import suppress
+
+#: Where the mark of hsup stands in a file.
+HEAD_BYTES = 300
+
+
+def leftovers(directory: str, written: Container[str], mark: str) -> Iterator[str]:
+    """Yield the paths of files with the mark of an application that were not written again.
+
+    Links, such as those of `systemctl link`, are none. Raises OSError.
+    """
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        lines = _head(entry.path).splitlines()
+        if entry.name not in written and mark.encode() in (line.lstrip(b"#; ") for line in lines):
+            yield entry.path
+
+
+def _head(path: str) -> bytes:
+    """Return how a file begins, nothing for what is not a file, or cannot be read."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return file.read(HEAD_BYTES)
+    return b""

@@ -141,6 +141,11 @@ def _warnings(
         )
     if not value.is_quoted and value.text.startswith("$'"):
         yield f'the value of "{name}" is in quotes of bash, $\'…\', which are not read: use "…"'
+    if value.has_command():
+        yield (
+            f'the value of "{name}" has a command in it, which is not run: '
+            "put it in single quotes to keep it as it is"
+        )
     if not is_expanded:
         known = _USUAL_REFERENCES | numbers.keys()
         if any(in_braces or refers_to in known for refers_to, in_braces in value.references()):

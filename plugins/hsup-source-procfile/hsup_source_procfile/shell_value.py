@@ -32,6 +32,9 @@ _REFERENCE = re.compile(
     r"(?<!\\)\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^{}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))"
 )
 
+#: How a command begins that a shell runs.
+_COMMAND = re.compile(r"(?<!\\)(?:\$\(|`)")
+
 _CLOSING = {"{": "}", "[": "]"}
 
 
@@ -71,6 +74,14 @@ class Value(NamedTuple):
         for piece in self.pieces:
             for match in _REFERENCE.finditer(piece.text if piece.refers else ""):
                 yield match[1] or match[3], match[1] is not None
+
+    def has_command(self) -> bool:
+        """Tell whether a shell would run a command in it: `$(date)`, or one in backticks."""
+        text = "".join(piece.text if piece.refers else " " for piece in self.pieces)
+        begin = _COMMAND.search(text)
+        if begin is None:
+            return False
+        return ("`" if begin[0] == "`" else ")") in text[begin.end() :]
 
     def expanded(self, variables: Mapping[str, str]) -> str:
         """Return the value with each reference replaced, by nothing if it has no value."""

@@ -122,6 +122,26 @@ def test_a_reference_that_is_not_replaced_is_told(text: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "value", ["$(date)", "`date`", 'x-"$(date)"', '"a `b` c"', '"$(echo \\"x\\")"'], ids=repr
+)
+@pytest.mark.parametrize("environ", [None, {}], ids=["literal", "expanded"])
+def test_a_command_that_is_not_run_is_told(value: str, environ: dict[str, str] | None) -> None:
+    _, faults = parse(f"A={value}", environ)
+    (told,) = (str(fault) for fault in faults if fault.is_warning)
+    assert told == (
+        'line 1: the value of "A" has a command in it, which is not run: '
+        "put it in single quotes to keep it as it is"
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["'$(date)'", '"\\$(date)"', "a`b", "pa$(x", "'`date`'", "$)(", r"\`x\`"], ids=repr
+)
+def test_what_a_shell_would_not_run_is_no_command(value: str) -> None:
+    assert messages_of(f"A={value}") == []
+
+
 @pytest.mark.parametrize("text", ["A='${B}'", 'A="\\${B}"', "A=pa$$word", "A=$B", "A=x$"], ids=repr)
 def test_what_is_meant_literally_is_no_reference(text: str) -> None:
     assert messages_of(text) == []

@@ -223,13 +223,15 @@ class Fault(NamedTuple):
     `place` says where: `line 3`, `line 7, "Quantity" of process "web"`.
     `problem` says what was expected and what was found instead. A release is
     accepted in spite of warnings. `file` is the file that it is in, if that is
-    another one than the input is named after.
+    another one than the input is named after. What `is_of_others` matters to other platforms
+    alone: `hsup check` tells it, `hsup start` does not.
     """
 
     place: str
     problem: str
     is_warning: bool = False
     file: str = ""
+    is_of_others: bool = False
 
     def __str__(self) -> str:
         place = self.place

@@ -112,15 +112,15 @@ def _shown(line: str) -> str:
 
 
 def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:
+    place = f"line {entry.line}"
     problems = [*_name_problems(entry.name)]
     if not entry.blank:
         problems.insert(0, f'classic Heroku needs a space after "{entry.name}:"')
-    if earlier is not None:
-        problems.append(
-            f'"{entry.name}" is also on line {earlier.line}; this line takes precedence'
-        )
     for problem in problems:
-        yield Fault(place=f"line {entry.line}", problem=problem, is_warning=True)
+        yield Fault(place=place, problem=problem, is_warning=True, is_of_others=True)
+    if earlier is not None:
+        problem = f'"{entry.name}" is also on line {earlier.line}; this line takes precedence'
+        yield Fault(place=place, problem=problem, is_warning=True)
 
 
 def _name_problems(name: str) -> Iterator[str]:

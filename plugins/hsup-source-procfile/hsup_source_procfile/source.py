@@ -39,7 +39,8 @@ class ProcfileSource:
             self._directory, unneeded = opened, self._directory
         finally:
             _close(unneeded)
-        warnings = tuple(str(fault) for fault in application.faults_seen_from(""))
+        faults = application.faults_seen_from("")
+        warnings = tuple(str(fault) for fault in faults if not fault.is_of_others)
         return Fetched(release=self._accepted, warnings=warnings)
 
     def keep(self, release: Release) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hsup.api import Settings
 from hsup.errors import SourceError
 from hsup.model import Command, ProcessType, Release, Slug
+from hsup_source_procfile.checking import check
 from hsup_source_procfile.source import ProcfileSource
 
 LONG_ENOUGH_SECONDS = 60
@@ -112,16 +113,27 @@ def test_the_version_counts_contents(directory: Path, source: ProcfileSource) ->
 def test_warnings_name_their_file_and_keep_nothing_from_running(
     directory: Path, source: ProcfileSource
 ) -> None:
-    (directory / "Procfile").write_text("web:./serve\n")
+    (directory / "Procfile").write_text("web: ./serve\nweb: ./serve\n")
     (directory / ".env").write_text("A\n")
     (directory / "app.json").write_text('{"formation": {"clock": {"quantity": 1}}}')
     fetched = source.fetch()
     assert fetched.release is not None
     assert fetched.warnings == (
-        'Procfile line 1: classic Heroku needs a space after "web:"',
+        'Procfile line 2: "web" is also on line 1; this line takes precedence',
         '.env line 1: has no "=" and is ignored',
         'app.json, "quantity" of "clock": is ignored: the Procfile has no such process type',
     )
+
+
+@pytest.mark.parametrize("line", ["web:./serve", "a_long_worker: ./work", f"{'w' * 64}: ./work"])
+def test_what_other_platforms_would_do_is_told_by_check_alone(
+    directory: Path, source: ProcfileSource, line: str
+) -> None:
+    (directory / "Procfile").write_text(f"{line}\n")
+    assert source.fetch().warnings == ()
+    checked = check(directory, Settings(directory=str(directory), environ={}))
+    assert checked is not None
+    assert [fault.is_warning for fault in checked.faults] == [True]
 
 
 def test_a_faulty_first_procfile_is_no_release(directory: Path, source: ProcfileSource) -> None:

@@ -48,14 +48,15 @@ def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
     directory = Path(working_directory(options.root))
     guess = _guess(Files(directory))
     contents, remarks = _contents(directory, guess)
-    new = {name: text for name, text in contents.items() if text is not None}
-    for name in list(new):
-        if os.path.lexists(directory / name):  # also a link that leads nowhere
-            warn(f"{name} is there already, and is left as it is")
-            del new[name]
+    needed = {name: text for name, text in contents.items() if text is not None}
+    # A link that leads nowhere is there, too.
+    there = [name for name in needed if os.path.lexists(directory / name)]
+    new = {name: text for name, text in needed.items() if name not in there}
     if not new:
-        tell("there is nothing to write; hsup start starts the application")
+        tell(f"{', '.join(there)} are there already; hsup start starts the application")
         return
+    for name in there:
+        warn(f"{name} is there already, and is left as it is")
     tell(f"guessed from {directory / guess.found}:")
     for name, text in new.items():
         tell("")

@@ -17,6 +17,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 #: Names of variables that stand in `.env` without quotes.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
+#: The host in a URL, whose user and password may stand before it.
+_HOST = re.compile(r"://(?:[^/@\s]*@)?([\w.-]+)")
+_HOST_AND_PORT = re.compile(r"([\w.-]+)(:\d+)?")
+
 _NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
@@ -28,7 +32,8 @@ def compose(files: Files) -> Guess | None:
     types: dict[str, str] = {}
     config: dict[str, str] = {}
     remarks = []
-    for name, service in _services(files.text(found)).items():
+    services = _services(files.text(found))
+    for name, service in services.items():
         try:
             type_name, command = _type_name(name, types), _command(service)
         except ValueError as error:
@@ -38,6 +43,9 @@ def compose(files: Files) -> Guess | None:
         for key, value in _variables(service.get("environment")):
             if value is not None and _VARIABLE.fullmatch(key) and not value_problem(value):
                 config[key] = value
+                if host := next(filter(services.__contains__, _hosts(key, value)), None):
+                    told = f'has the host "{host}" in "{key}", which exists in Compose alone'
+                    remarks.append(f'service "{name}" {told}: name another one in .env')
             else:
                 told = f'has a variable "{key}" that .env cannot have: it is left out'
                 remarks.append(f'service "{name}" {told}')
@@ -69,6 +77,15 @@ def _command(service: Mapping[str, Any]) -> str:
         what = f"no command (image {image})" if image else "neither a command nor an image"
         raise ValueError(f"has {what}; start it separately")
     return command
+
+
+def _hosts(key: str, value: str) -> Iterator[str]:
+    """Yield the hosts that the value of a variable names, as far as that is certain."""
+    yield from _HOST.findall(value)
+    if match := _HOST_AND_PORT.fullmatch(value):
+        host, port = match.groups()
+        if port or "HOST" in key.upper():
+            yield host
 
 
 def _services(text: str) -> Mapping[str, Mapping[str, Any]]:

@@ -77,20 +77,34 @@ def django(files: Files) -> Guess | None:
         return None
     packages = files.python_packages()
     module = _module(files, "*/wsgi.py", "*/*/wsgi.py")
-    types = {"web": "python manage.py runserver 0.0.0.0:$PORT"}
+    types = {"web": "python3 manage.py runserver 0.0.0.0:$PORT"}
     if module and "gunicorn" in packages:
         types["web"] = f"gunicorn {module}"
-    celery = _module(files, "*/celery.py")
-    if celery and "celery" in packages:
-        types["worker"] = f"celery -A {celery.removesuffix('.celery')} worker"
-    types["release"] = "python manage.py migrate --noinput"
-    return Guess("manage.py", types)
+    worker, remarks = _celery(files)
+    types |= worker
+    types["release"] = "python3 manage.py migrate --noinput"
+    return Guess("manage.py", types, remarks=remarks)
 
 
-def _module(files: Files, *patterns: str) -> str | None:
-    """Return the first module whose file matches one of some patterns, None without one."""
-    names = map(_module_name, files.matching(*patterns))
-    return next((name for name in names if all(map(str.isidentifier, name.split(".")))), None)
+def _celery(files: Files) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the worker of Celery, if its package is needed; or what has to be added for it."""
+    if "celery" not in files.python_packages():
+        return {}, ()
+    module = _module(files, "*.py", "*/*.py", text="Celery(")
+    if module is None:
+        line = "worker: celery -A MODULE worker"
+        return {}, (f'no module with an application of Celery was found; add a line "{line}"',)
+    package = module.removesuffix(".celery").removesuffix(".__init__")
+    return {"worker": f"celery -A {package} worker"}, ()
+
+
+def _module(files: Files, *patterns: str, text: str = "") -> str | None:
+    """Return the first module whose file matches a pattern, and has a text; None without one."""
+    for path in files.matching(*patterns):
+        name = _module_name(path)
+        if all(map(str.isidentifier, name.split("."))) and text in files.text(str(path)):
+            return name
+    return None
 
 
 def _module_name(path: Path) -> str:
@@ -105,9 +119,10 @@ def python(files: Files) -> Guess | None:
         return None
     packages = files.python_packages()
     module = next((one for one in ("app", "main", "wsgi", "web") if files.has(f"{one}.py")), None)
+    worker, remarks = _celery(files)
     if module is None:
-        return Guess(found, {})
-    types = {"web": f"python {module}.py"}
+        return Guess(found, worker, remarks=remarks)
+    types = {"web": f"python3 {module}.py"}
     if packages & {"fastapi", "starlette"}:
         types["web"] = f"uvicorn {module}:app --host 0.0.0.0 --port $PORT"
     elif "gunicorn" in packages:
@@ -115,8 +130,8 @@ def python(files: Files) -> Guess | None:
     elif "flask" in packages:
         types["web"] = f"flask --app {module} run --host 0.0.0.0 --port $PORT"
     if files.has("worker.py"):
-        types["worker"] = "python worker.py"
-    return Guess(found, types)
+        types["worker"] = "python3 worker.py"
+    return Guess(found, types | worker, remarks=remarks)
 
 
 def others(files: Files) -> Guess | None:

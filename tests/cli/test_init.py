@@ -55,7 +55,8 @@ def test_what_is_there_is_left_as_it_is(application: Path) -> None:
     assert (application / "Procfile").read_text() == "web: mine\n"
     assert (application / ".env").read_text() == "A=1\n"
     assert (application / "app.json").exists()
-    assert "there is nothing to write" in call("init").output
+    told = "Procfile, app.json are there already; hsup start starts the application\n"
+    assert call("init").output == told
 
 
 def test_an_example_of_config_vars_is_copied(application: Path) -> None:

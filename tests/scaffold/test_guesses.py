@@ -59,7 +59,7 @@ def package(**scripts: str) -> str:
                 "shop/wsgi.py": "",
                 "requirements.txt": "gunicorn",
             },
-            {"web": "gunicorn shop.wsgi", "release": "python manage.py migrate --noinput"},
+            {"web": "gunicorn shop.wsgi", "release": "python3 manage.py migrate --noinput"},
         ),
         ({"package.json": package(dev="vite")}, {"web": "npm run dev"}),
         (
@@ -82,20 +82,20 @@ def package(**scripts: str) -> str:
             {
                 "manage.py": "",
                 "shop/wsgi.py": "",
-                "shop/celery.py": "",
+                "shop/celery.py": "app = Celery()",
                 "requirements.txt": "Django>=5\ngunicorn==23 # server\ncelery\n",
             },
             {
                 "web": "gunicorn shop.wsgi",
                 "worker": "celery -A shop worker",
-                "release": "python manage.py migrate --noinput",
+                "release": "python3 manage.py migrate --noinput",
             },
         ),
         (
             {"manage.py": ""},
             {
-                "web": "python manage.py runserver 0.0.0.0:$PORT",
-                "release": "python manage.py migrate --noinput",
+                "web": "python3 manage.py runserver 0.0.0.0:$PORT",
+                "release": "python3 manage.py migrate --noinput",
             },
         ),
         (
@@ -109,11 +109,23 @@ def package(**scripts: str) -> str:
             {"app.py": "", "worker.py": "", "requirements.txt": "flask"},
             {
                 "web": "flask --app app run --host 0.0.0.0 --port $PORT",
-                "worker": "python worker.py",
+                "worker": "python3 worker.py",
             },
         ),
         ({"app.py": "", "requirements.txt": "Flask\nGunicorn"}, {"web": "gunicorn app:app"}),
-        ({"main.py": "", "requirements.txt": ""}, {"web": "python main.py"}),
+        ({"main.py": "", "requirements.txt": ""}, {"web": "python3 main.py"}),
+        (
+            {"app.py": "", "tasks.py": "app = Celery('shop')", "requirements.txt": "celery[redis]"},
+            {"web": "python3 app.py", "worker": "celery -A tasks worker"},
+        ),
+        (
+            {"jobs/celery.py": "app = Celery()", "requirements.txt": "celery"},
+            {"worker": "celery -A jobs worker"},
+        ),
+        (
+            {"jobs/__init__.py": "app = Celery()", "requirements.txt": "celery"},
+            {"worker": "celery -A jobs worker"},
+        ),
         ({"go.mod": ""}, {"web": "go run ."}),
         ({"Cargo.toml": ""}, {"web": "cargo run --release"}),
         ({"composer.json": "", "public/index.php": ""}, {"web": "php -S 0.0.0.0:$PORT -t public"}),
@@ -146,6 +158,42 @@ def test_types_are_guessed_from_what_is_there(
 def test_of_files_that_say_nothing_nothing_is_guessed(write: Write, name: str, text: str) -> None:
     guess = guessed(write({name: text}))
     assert guess is None or not guess.types
+
+
+def test_celery_without_an_application_is_told(write: Write) -> None:
+    guess = guessed(write({"app.py": "", "requirements.txt": "celery"}))
+    assert guess is not None
+    (told,) = guess.remarks
+    assert told == (
+        "no module with an application of Celery was found; "
+        'add a line "worker: celery -A MODULE worker"'
+    )
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "DATABASE_URL: postgres://u:p@db/x",
+        "DATABASE_URL: postgres://db:5432/x",
+        "QUEUE: db:6379",
+        "DB_HOST: db",
+    ],
+)
+def test_a_host_that_only_compose_has_is_told(write: Write, variable: str) -> None:
+    services = f"services: {{web: {{command: x, environment: {{{variable}}}}}, db: {{image: y}}}}"
+    guess = compose(write({"compose.yaml": services}))
+    name = variable.partition(":")[0]
+    told = f'service "web" has the host "db" in "{name}", which exists in Compose alone'
+    assert guess is not None
+    assert guess.remarks[0] == f"{told}: name another one in .env"
+
+
+@pytest.mark.parametrize("variable", ["NAME: db", "URL: http://x/db", "URL: http://db.example.com"])
+def test_a_host_that_others_have_too_is_not_told(write: Write, variable: str) -> None:
+    services = f"services: {{db: {{command: x, environment: {{{variable}}}}}}}"
+    guess = compose(write({"compose.yaml": services}))
+    assert guess is not None
+    assert guess.remarks == ()
 
 
 COMPOSE = """

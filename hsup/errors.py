@@ -29,6 +29,10 @@ class HsupError(Exception):
         text = super().__str__()
         return f"{text}; {self.hint}" if self.hint else text
 
+    def put_before(self, subject: str) -> None:
+        """Begin the text with the variable, or the file, whose value is at fault."""
+        self.args = (f"{subject}: {super().__str__()}",)
+
 
 class UsageError(HsupError):
     """The command line is wrong, or an environment variable that hsup reads."""

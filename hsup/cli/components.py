@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 from hsup.api import (
@@ -12,6 +12,7 @@ from hsup.api import (
     Claim,
     Closes,
     Driver,
+    DriverFactory,
     Fetched,
     FetchesSlugs,
     IgnoresSlugs,
@@ -83,7 +84,8 @@ class Components:
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
         """Return the factory of a source. Raises PluginError if it is not installed."""
-        self.plugins.sources.choose(name)  # raises if it is not installed
+        with self.options.naming("source") if name == self.options.source else nullcontext():
+            self.plugins.sources.choose(name)  # raises if it is not installed
         return self._sources[name]
 
     def source_name(self) -> str:
@@ -124,9 +126,17 @@ class Components:
 
     def named_driver(self, name: str) -> Driver:
         """Create the driver of that name. Raises HsupError."""
-        drivers = self.plugins.drivers
-        factory = drivers.choose(name)
-        return create_driver(self.calls, drivers.part(name), factory, self.settings)
+        factory = self._driver_factory(name)
+        part = self.plugins.drivers.part(name)
+        return create_driver(self.calls, part, factory, self.settings)
+
+    def require_driver(self, name: str) -> None:
+        """Raise PluginError if a driver is not installed."""
+        self._driver_factory(name)
+
+    def _driver_factory(self, name: str) -> DriverFactory:
+        with self.options.naming("driver") if name == self.options.driver else nullcontext():
+            return self.plugins.drivers.choose(name)
 
     def driver(self) -> Driver:
         """Create the chosen driver. Raises DriverError if it cannot do what the options ask."""
@@ -196,7 +206,8 @@ class Components:
         if isinstance(source, FetchesSlugs):
             self._fetch_slug = source.fetch_slug
         print_warnings()
-        fetched = source.fetch()
+        with self.options.naming_files():
+            fetched = source.fetch()
         tell_faults(fetched)
         if fetched.release is not None:
             return fetched.release

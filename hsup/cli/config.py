@@ -13,6 +13,7 @@ from hsup.errors import UsageError
 def read_settings(
     *,
     root: str | None = None,
+    root_called: str = "--root",
     procfile: str | None = None,
     env_files: tuple[str, ...] = (),
     **given: Any,
@@ -20,9 +21,10 @@ def read_settings(
     """Return the settings that plugins get, with a copy of hsup's environment.
 
     `root` is the application's directory; without it, it is that of a Procfile with a path.
+    `root_called` is what an error calls it.
     """
     here = _current_directory()
-    directory = working_directory(root)
+    directory = working_directory(root, root_called)
     if root is None and procfile is not None:
         directory = os.path.normpath(os.path.join(here, os.path.dirname(procfile)))
     return Settings(
@@ -35,29 +37,19 @@ def read_settings(
     )
 
 
-def working_directory(root: str | None) -> str:
+def working_directory(root: str | None, called: str = "--root") -> str:
     """Return the path of the application's directory, or else of the current one.
 
-    Raises UsageError if it is none.
+    Raises UsageError, which says what the user `called` it, if it is none.
     """
     here = _current_directory()
     if root is None:
         return here
     directory = os.path.normpath(os.path.join(here, root))
-    _require_directory(directory, root)
-    return directory
-
-
-def called(option: str, variable: str, value: str) -> str:
-    """Return how the user gave the value of an option: by its variable, or as an option."""
-    return variable if os.environ.get(variable) == value else option
-
-
-def _require_directory(path: str, given: str) -> None:
-    if not os.path.isdir(path):
-        name = called("--root", "HSUP_ROOT", given)
-        text = f'{name} must be a directory, got "{given}"'
+    if not os.path.isdir(directory):
+        text = f'{called} must be a directory, got "{root}"'
         raise UsageError(text, hint="name the directory of the application")
+    return directory
 
 
 def variables() -> Mapping[str, str]:

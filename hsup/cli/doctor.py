@@ -45,7 +45,7 @@ def command(outer: Options, /, *, as_json: bool, explains: bool, **given: Any) -
     chosen = parts.options.chosen_driver
     names = [chosen] if chosen else sorted(parts.plugins.drivers)
     for name in names:
-        parts.plugins.drivers.choose(name)  # raises if it is not installed
+        parts.require_driver(name)
     tell_all = _tell_steps if explains else _tell_findings
     if not tell_all(parts, names, as_json=as_json):
         sys.exit(1)

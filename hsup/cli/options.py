@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 from hsup.api import Settings
 from hsup.cli import options_file
-from hsup.cli.config import called, read_settings, working_directory
+from hsup.cli.config import read_settings, working_directory
 from hsup.cli.defaults import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
@@ -17,7 +18,7 @@ from hsup.cli.defaults import (
     SCREEN_FORMAT,
     SECONDS,
 )
-from hsup.errors import UsageError
+from hsup.errors import HsupError, SourceError, UsageError
 from hsup.model import Bind
 from hsup.supervision.ports import Base
 
@@ -26,6 +27,9 @@ _STDOUT = 1
 
 #: Options that can be given several times.
 _REPEATED = ("binds", "env_files", "pass_env")
+
+#: What the parameters are called on the command line whose options have other names.
+_OPTIONS = {"binds": "bind", "env_files": "env-file"}
 
 
 class Options:
@@ -46,7 +50,8 @@ class Options:
             for name in _REPEATED
             if name in after and name in self._said and name not in self._by_variable
         }
-        return Options({**self._said, **after, **added}, self._by_variable)
+        by_variable = {name for name in self._by_variable if name not in after}
+        return Options({**self._said, **after, **added}, by_variable)
 
     @cached_property
     def _given(self) -> Mapping[str, Any]:
@@ -54,13 +59,61 @@ class Options:
 
         Raises UsageError for a faulty file.
         """
-        root = self._said.get("root")
-        path = options_file.find(working_directory(root), looks_above=root is None)
-        if path is None:
+        if self._path is None:
             return self._said
         from hsup.cli.options_reader import read  # slow to import, rarely needed
 
-        return {**read(path), **self._said}
+        return {**read(self._path), **self._said}
+
+    @cached_property
+    def _path(self) -> str | None:
+        """The path of the application's file that has options."""
+        root = self._said.get("root")
+        directory = working_directory(root, self._called_by_user("root"))
+        return options_file.find(directory, looks_above=root is None)
+
+    def called(self, name: str) -> str:
+        """Return how the value of a parameter was given, as its errors name it.
+
+        As an option, `--grace`, by a variable, `HSUP_GRACE`, or in a file: `hsup.toml: "grace"`.
+        """
+        if name in self._said or name not in self._given:
+            return self._called_by_user(name)
+        return f'{self._path}: "{_option(name)}"'
+
+    def _called_by_user(self, name: str) -> str:
+        option = _option(name)
+        if name in self._by_variable:
+            return f"HSUP_{option.replace('-', '_').upper()}"
+        return f"--{option}"
+
+    @contextmanager
+    def naming(self, name: str) -> Iterator[None]:
+        """Name the variable or the file whose value an error is about; options are known."""
+        try:
+            yield
+        except HsupError as error:
+            self._name(name, error)
+            raise
+
+    @contextmanager
+    def naming_files(self) -> Iterator[None]:
+        """Do the same for a Procfile or an env file that cannot be read."""
+        try:
+            yield
+        except SourceError as error:
+            settings, text = self.settings(), str(error)
+            files = {"procfile": (settings.procfile,), "env_files": settings.env_files}
+            for name, paths in files.items():
+                if any(path and path in text for path in paths):
+                    self._name(name, error)
+                    break
+            raise
+
+    def _name(self, name: str, error: HsupError) -> None:
+        called = self.called(name)
+        if not called.startswith("--"):
+            error.put_before(called)
 
     @property
     def driver(self) -> str:
@@ -108,8 +161,7 @@ class Options:
         """Return the grace period. Raises UsageError."""
         given = self._given.get("grace")
         if given is not None and not 0 <= given < float("inf"):
-            name = called("--grace", "HSUP_GRACE", str(given))
-            raise UsageError(f'{name} must be {SECONDS}, got "{given}"')
+            raise UsageError(f'{self.called("grace")} must be {SECONDS}, got "{given}"')
         return DEFAULT_GRACE_SECONDS if given is None else float(given)
 
     @property
@@ -136,12 +188,14 @@ class Options:
     @property
     def binds(self) -> tuple[Bind, ...]:
         """Return the paths of this machine that dynos see. Raises UsageError."""
-        return tuple(_parse_bind(text) for text in self._given.get("binds") or ())
+        with self.naming("binds"):
+            return tuple(_parse_bind(text) for text in self._given.get("binds") or ())
 
     def settings(self) -> Settings:
         """Return the settings that plugins get."""
         return read_settings(
             root=self._given.get("root"),
+            root_called=self.called("root"),
             procfile=self._given.get("procfile"),
             env_files=self._env_files(),
             expands_env=bool(self._given.get("expand_env")),
@@ -169,6 +223,11 @@ class Options:
         return tuple(path for paths in values for path in paths if path)
 
 
+def _option(name: str) -> str:
+    """Return the long name of an option by the name of its parameter: `start-number`."""
+    return _OPTIONS.get(name, name.replace("_", "-"))
+
+
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, ())}
 
@@ -186,8 +245,7 @@ def _parse_bind(text: str) -> Bind:
     path = "/" + os.path.normpath(dyno or host).lstrip("/")
     bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
     if ":" in dyno:
-        name = called("--bind", "HSUP_BIND", text)
-        raise UsageError(f'{name} must be HOST[:DYNO][:ro], got "{text}"')
+        raise UsageError(f'cannot bind "{text}": it must be HOST[:DYNO][:ro]')
     if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
         fault = f'cannot bind "{text}": both paths must be absolute'
         raise UsageError(fault, hint="begin them with /")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hsup.cli.options_file import FOREMAN
-from hsup.cli.shared import SHARED_OPTIONS
+from hsup.cli.shared import CALLED, SHARED_OPTIONS
 from hsup.cli.suggestions import hint
 from hsup.errors import UsageError
 from hsup.validation import value_problem
@@ -99,11 +99,12 @@ def _value(path: str, key: str, value: object, parameter: click.Parameter) -> ob
         typed = [_text(path, key, value)] if parameter.multiple else _text(path, key, value)
     elif not parameter.multiple:
         raise UsageError(f'{path}: "{key}" must be a single value, got a list')
+    ctx = click.Context(click.Command("hsup"))
+    ctx.meta[CALLED] = f'{path}: "{key}"'
     try:
-        converted = parameter.type_cast_value(click.Context(click.Command("hsup")), typed)
-    except (UsageError, click.BadParameter) as error:
-        text = error.message if isinstance(error, click.BadParameter) else str(error)
-        raise UsageError(f'{path}: "{key}": {text}') from error
+        converted = parameter.type_cast_value(ctx, typed)
+    except click.BadParameter as error:
+        raise UsageError(f'{path}: "{key}": {error.message}') from error
     directory = os.path.dirname(path)
     if parameter.name in _PATHS:
         return _path(path, key, str(converted))

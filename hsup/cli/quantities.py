@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from hsup.cli.config import called
 from hsup.cli.options import Options
 from hsup.errors import UsageError
 from hsup.numerals import are_digits, whole_number
@@ -26,7 +25,7 @@ def scale_request(
     Of the types in `words`, if there are any, and of no others; those without a number have the
     one of the formation. Raises UsageError.
     """
-    formation = _parse_formation(options.formation)
+    formation = _parse_formation(options)
     others, size = formation.pop(_ALL, (None, None))
     asked = parse_types(words)
     formed = {name: quantity or 0 for name, (quantity, _) in formation.items()}
@@ -45,12 +44,12 @@ def scale_request(
     )
 
 
-def _parse_formation(words: Sequence[str]) -> dict[str, tuple[int | None, str | None]]:
+def _parse_formation(options: Options) -> dict[str, tuple[int | None, str | None]]:
     try:
-        return parse_types(words, need_quantity=True)
+        return parse_types(options.formation, need_quantity=True)
     except UsageError as error:
-        name = called("--formation", "HSUP_FORMATION", ",".join(words))
-        raise UsageError(f"{name}: {error}") from error
+        error.put_before(options.called("formation"))
+        raise
 
 
 def parse_types(

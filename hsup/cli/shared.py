@@ -36,6 +36,19 @@ def alternatives(words: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
+#: Where a context keeps what the file is called that a value is from.
+CALLED = "hsup.called"
+
+
+def called(ctx: click.Context, parameter: click.Parameter) -> str:
+    """Return how the value of a parameter was given: `--grace`, `HSUP_GRACE`, or by a file."""
+    if place := ctx.meta.get(CALLED):
+        return str(place)
+    if ctx.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT:
+        return str(parameter.envvar)
+    return next(one for one in parameter.opts if one.startswith("--"))
+
+
 class CheckedOption(click.Option):
     """An option that is refused a wrong value in hsup's words; `expected` is what it takes."""
 
@@ -56,9 +69,7 @@ class CheckedOption(click.Option):
         except click.BadParameter:
             if self._expected is None:
                 raise
-            name = next(one for one in self.opts if one.startswith("--"))
-            if ctx.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT:
-                name = str(self.envvar)
+            name = called(ctx, self)
             raise UsageError(f'{name} must be {self._expected}, got "{value}"') from None
 
 

@@ -8,11 +8,10 @@ import click
 from click.core import ParameterSource
 
 from hsup.cli import completing
-from hsup.cli.config import called
 from hsup.cli.defaults import SCREEN_FORMAT
 from hsup.cli.options import Options
 from hsup.cli.quantities import scale_request
-from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives
+from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives, called
 from hsup.cli.starting import start
 from hsup.cli.supervising import Request
 from hsup.errors import UsageError
@@ -163,6 +162,7 @@ def command(
         status_from=status_from,
         has_terminals=has_terminals,
         only=tuple(filter(None, map(str.strip, (only or "").split(",")))),
+        called=_called(),
         look=_look(options, has_prefix=has_prefix, has_times=has_times),
         reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
@@ -178,6 +178,13 @@ def _is_typed(name: str) -> bool:
             return True
         ctx = ctx.parent
     return False
+
+
+def _called() -> dict[str, str]:
+    """Return how each option of this command was given: as `--only`, or by `HSUP_ONLY`."""
+    ctx = click.get_current_context()
+    options = (one for one in ctx.command.params if isinstance(one, click.Option))
+    return {one.opts[0]: called(ctx, one) for one in options}
 
 
 def _look(options: Options, **given: bool | None) -> dict[str, bool]:
@@ -201,6 +208,7 @@ def _dyno_name(text: str, first_number: int) -> DynoName:
         return DynoName(text, first_number)
     number = whole_number(digits)
     if not name or not number:
-        option = called("--stdin", "HSUP_STDIN", text)
-        raise UsageError(f'{option} must be the name of a dyno, as in web or web.2, got "{text}"')
+        raise UsageError(
+            f'{_called()["--stdin"]} must be the name of a dyno, as in web or web.2, got "{text}"'
+        )
     return DynoName(name, number)

@@ -51,7 +51,8 @@ class Request:
     `status_from` see SupervisorOptions. `reader` is the dyno that reads hsup's own input, which
     `restore_input` restores when the dyno has ended; with `has_terminals` all dynos write to
     terminals. `only` are the types and dynos whose lines are printed, all if there are none, and
-    `look` says how: see `hsup.output.formats.formatter`.
+    `look` says how: see `hsup.output.formats.formatter`. `called` says how options were given, as
+    errors name them: `--only` or `HSUP_ONLY`.
     """
 
     options: Options
@@ -65,6 +66,7 @@ class Request:
     has_terminals: bool = False
     only: tuple[str, ...] = ()
     look: Mapping[str, bool] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
 
 
 async def supervise(request: Request) -> int:
@@ -102,7 +104,8 @@ class _Supervision:
         allow_many()
         for option, is_given in (("--stdin", request.reader), ("--tty", request.has_terminals)):
             if is_given:
-                parts.require_shared_streams(driver, option)
+                called = request.called.get(option, option)
+                parts.require_shared_streams(driver, called)
         parts.check_sizes(driver, plan.asked.sizes.values())
         if isinstance(printer, ScreenPrinter):
             announce = partial(printer.announce, plan.source_name, plan.driver_name)
@@ -141,7 +144,7 @@ class _Supervision:
         """Run to the end; return the exit status."""
         status, failure = 1, None
         try:
-            with closing(self._driver):
+            with self._parts.options.naming_files(), closing(self._driver):
                 status = await self._supervisor.run(self._services)
         except Exception as error:  # noqa: BLE001 - it is raised or printed below
             failure = error
@@ -201,6 +204,7 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         status_from=request.status_from,
         reads_own_input=request.reader,
         shown=request.only,
+        called=request.called,
         stays=request.stays,
         follows_formation=follows,
         has_drain="logplex" in parts.plugins.log_sinks,

@@ -32,6 +32,7 @@ class SupervisorOptions:
     The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
     terminals, which have the size that it returns.
     `shown` are the types and dynos whose lines are printed, all if there are none.
+    `called` says how options were given, as errors name them: `--only` or `HSUP_ONLY`.
     `announce` is told the first release before it is built, and the ports of its dynos.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
@@ -52,6 +53,7 @@ class SupervisorOptions:
     stays: bool = False
     follows_formation: bool = False
     shown: tuple[str, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
     has_drain: bool = False
     announce: Callable[[Release, Mapping[str, int | None]], None] = _announce_nothing
     grace_seconds: float = 30.0

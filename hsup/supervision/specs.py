@@ -58,17 +58,20 @@ class SpecMaker:
 
     def _require_named_dynos(self, release: Release) -> None:
         """Raise UsageError for an option that names a dyno, or a type, that is not started."""
-        options = self._options
+        options, called = self._options, self._options.called
         names = options.asked.names(release)
         types = _types(names)
         if options.status_from is not None and options.status_from not in types:
-            text = f'--exit-code-from: no dyno of process type "{options.status_from}" is started'
+            option = called.get("--exit-code-from", "--exit-code-from")
+            text = f'{option}: no dyno of process type "{options.status_from}" is started'
             raise UsageError(text, hint=_choice(types))
         known = {*types, *map(str, names)}
         if unknown := next((one for one in options.shown if one not in known), None):
-            raise UsageError(f'--only: no dyno "{unknown}" is started', hint=_choice(types))
+            option = called.get("--only", "--only")
+            raise UsageError(f'{option}: no dyno "{unknown}" is started', hint=_choice(types))
         if options.reads_own_input is not None and options.reads_own_input not in names:
-            text = f'--stdin: dyno "{options.reads_own_input}" is not started'
+            option = called.get("--stdin", "--stdin")
+            text = f'{option}: dyno "{options.reads_own_input}" is not started'
             raise UsageError(text, hint=_choice(map(str, names)))
 
     def specs(self, release: Release) -> dict[DynoName, DynoSpec]:

@@ -48,7 +48,7 @@ def test_plugins_get_what_was_asked_for(install: Installer, words: list[str], ap
         ("relative", 'cannot bind "relative": both paths must be absolute; begin them with /'),
         ("/:relative", "both paths must be absolute"),
         ("/nowhere:/x", "/nowhere does not exist on this machine; create it first"),
-        ("/:/x:rw", '--bind must be HOST[:DYNO][:ro], got "/:/x:rw"'),
+        ("/:/x:rw", 'cannot bind "/:/x:rw": it must be HOST[:DYNO][:ro]'),
         ("/tmp:/", "/ is reserved in a dyno; choose another path for the dyno: HOST:DYNO"),
         ("/tmp:/proc:ro", "/proc is reserved in a dyno"),
     ],

@@ -7,6 +7,7 @@ import pytest
 from hsup.cli.options import Options
 from hsup.cli.options_file import find
 from hsup.errors import UsageError
+from tests.cli.calling import failed
 
 
 @pytest.fixture
@@ -143,15 +144,15 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
     [
         ("prot = 1\n", 'there is no option "prot"; did you mean "port"?'),
         ("xyzzy = 1\n", 'there is no option "xyzzy"; choose from app, clean-env, '),
-        ('port = "x"\n', '"port": --port must be "auto" or a number from 1 to 65535, got "x"'),
+        ('port = "x"\n', '"port" must be "auto" or a number from 1 to 65535, got "x"'),
         ("port = true\n", '"port" must be a string or a number, got true'),
         ("port = [1]\n", '"port" must be a single value, got a list'),
         ("oneshot = 1\n", '"oneshot" must be true or false, got 1'),
         ('oneshot = "yes"\n', '"oneshot" must be true or false, got "yes"'),
         ("[driver]\na = 1\n", '"driver" must be a string or a number, got a table'),
         ("env-file = [[]]\n", '"env-file" must be a string or a number, got a list'),
-        ('log-format = "x"\n', '"log-format": --log-format must be "screen", "heroku"'),
-        ("grace = -1\n", '"grace": --grace must be a number of seconds, 0 or more, got "-1"'),
+        ('log-format = "x"\n', '"log-format" must be "screen", "heroku"'),
+        ("grace = -1\n", '"grace" must be a number of seconds, 0 or more, got "-1"'),
         ('root = "a\\u0000"\n', '"root" must be text without NUL, got a NUL character'),
         ('procfile = "\\u0000"\n', '"procfile" must be text without NUL'),
         ('env-file = ["\\u0000"]\n', '"env-file" must be text without NUL'),
@@ -210,3 +211,22 @@ def test_a_root_may_be_below_the_file_but_no_link_leads_out_of_it(file: Path) ->
 def test_a_key_of_foremans_file_may_be_of_any_kind(file: Path) -> None:
     (file.parent / ".foreman").write_text(f"port: 4000\n? 0x{'f' * 4000}\n: 1\n2024-01-01: 1\n")
     assert Options({}).port == 4000
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('driver = "foo"', '"driver": there is no driver "foo"; choose from '),
+        ('source = "foo"', '"source": there is no source "foo"; choose from '),
+        ('procfile = "nope"', '"procfile": cannot read {}/nope: '),
+        ('env-file = "nope"', '"env-file": cannot read {}/nope: '),
+        ('formation = "web"', '"formation": "web": the quantity is missing, as in web=2'),
+        ("grace = inf", '"grace" must be a number of seconds, 0 or more, got "inf"'),
+    ],
+)
+def test_an_error_of_a_value_of_the_file_names_the_file(
+    file: Path, content: str, told: str
+) -> None:
+    file.write_text(f"{content}\n")
+    expected = f"{file}: {told.format(file.parent)}"
+    assert str(failed("start")).startswith(expected)

@@ -98,3 +98,25 @@ def test_dynos_have_the_size_of_their_type_or_else_the_one_of_all(
 @pytest.mark.parametrize("words", [["web=1:eco"], ["web=1", "--size", "eco"]], ids=str)
 def test_a_driver_that_limits_nothing_refuses_sizes(words: list[str]) -> None:
     assert 'driver "simple" does not limit dynos' in str(call("start", *words).exception)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("ONLY", "foo", 'no dyno "foo" is started; choose from web, worker'),
+        ("STDIN", "foo", 'dyno "foo.1" is not started; choose from web.1, worker.1'),
+        ("EXIT_CODE_FROM", "foo", 'no dyno of process type "foo" is started'),
+        ("DRIVER", "foo", 'there is no driver "foo"'),
+        ("SOURCE", "foo", 'there is no source "foo"'),
+        ("PROCFILE", "nope", "cannot read "),
+        ("ENV_FILE", "nope,a", "cannot read "),
+        ("FORMATION", " web", '"web": the quantity is missing'),
+        ("BIND", "x", 'cannot bind "x": both paths must be absolute'),
+    ],
+)
+def test_the_error_of_a_variable_names_it(variable: str, value: str, told: str) -> None:
+    assert str(failed("start", **{f"HSUP_{variable}": value})).startswith(
+        f"HSUP_{variable}: {told}"
+    )
+    option = f"--{variable.lower().replace('_', '-')}"
+    assert "HSUP_" not in str(failed("start", option, value, **{f"HSUP_{variable}": value}))

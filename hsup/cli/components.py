@@ -107,10 +107,7 @@ class Components:
                 _warn(_clash(first, others))
             return first
         installed = {name: self._sources[name].remedy for name in self.source_names()}
-        remedies = {**catalogue.REMEDIES, **installed}
-        raise UsageError(
-            "no source of releases is configured", hint=", or ".join(remedies.values())
-        )
+        raise catalogue.no_source(self.settings, {**catalogue.REMEDIES, **installed})
 
     def _claim(self, name: str) -> Claim:
         """Return a source's claim; none if it fails, so that the other sources still count."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hsup.api import IgnoresSlugs
-from hsup.errors import PluginError
+from hsup.errors import PluginError, UsageError
 from hsup.plugins.installation import command_for, how_to_install
 
 if TYPE_CHECKING:
-    from hsup.api import Driver
+    from hsup.api import Driver, Settings
     from hsup.model import Release
 
 #: How a user chooses a source, the strongest claim first.
@@ -54,6 +55,33 @@ def source_asked_for(environ: Mapping[str, str], installed: Container[str]) -> s
     return None
 
 
+def no_source(settings: Settings, remedies: Mapping[str, str]) -> UsageError:
+    """Return the error for a directory without a Procfile, where nothing asks for a source.
+
+    `remedies` say how to choose each source.
+    """
+    directory = settings.directory
+    above = "" if settings.has_root else " or above it"
+    near = _other_procfiles(directory)
+    remedy = "write one with hsup init, or name one with -f"
+    if near:
+        remedy = f"name another file: {' or '.join(f'-f {name}' for name in near)}"
+    others = [text for name, text in remedies.items() if name != "procfile"]
+    elsewhere = f"; for releases from elsewhere, {', or '.join(others)}" if others else ""
+    text = f"there is no Procfile in {directory}{above}"
+    return UsageError(text, hint=f"{remedy}{elsewhere}")
+
+
+def _other_procfiles(directory: str) -> list[str]:
+    """Return the names of files such as `Procfile.dev` or `procfile`."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    similar = (name for name in names if name.partition(".")[0].lower() == "procfile")
+    return sorted(name for name in similar if os.path.isfile(os.path.join(directory, name)))
+
+
 def ignored_slug(name: str, driver: Driver, release: Release) -> str | None:
     """Return the warning for a slug that the driver does not run, None if it does."""
     slug = release.slug
@@ -75,6 +103,9 @@ def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
         return PluginError(text, hint=f"leave out the option, or unset {variable}")
     if package := _PACKAGES.get((kind, name)):
         return PluginError(f'no {kind} "{name}" is installed', hint=how_to_install(package))
+    if kind == "driver" and (os.sep in name or name.startswith(".")):  # foreman's -d
+        hint = f"the directory of the application is --root {name}"
+        return PluginError(f'there is no {kind} "{name}"', hint=hint)
     listing = ", ".join(sorted(installed))
     choice = f"choose from {listing}, or " if listing else ""
     hint = f"{choice}install a plugin that provides it: {command_for('PACKAGE')}"

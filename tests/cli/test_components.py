@@ -67,7 +67,7 @@ def test_without_a_source_all_remedies_are_told(
     error = failed("build")
     assert isinstance(error, UsageError)
     text = str(error)
-    remedies = [text.index(one) for one in ("HEROKU_ACCESS_TOKEN", "HSUP_CONTROL_DIR", "Procfile")]
+    remedies = [text.index(one) for one in ("Procfile", "HEROKU_ACCESS_TOKEN", "HSUP_CONTROL_DIR")]
     assert remedies == sorted(remedies)
 
 
@@ -182,12 +182,22 @@ def test_a_claim_that_cannot_be_had_is_told_and_keeps_no_other_from_its_own(
     assert 'hsup: warning: source "git" of hsup-git 1.2.3' in capsys.readouterr().err
 
 
-def test_without_any_claim_all_remedies_are_told(
+def test_without_any_claim_the_missing_procfile_is_told_first(
     have_source: Callable[[str, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     have_source("git", "Claim.NONE")
-    with pytest.raises(
-        UsageError, match=r"no source of releases is configured; .*, or ask for it$"
-    ):
+    with pytest.raises(UsageError) as caught:
         chosen()
+    remedy = f"there is no Procfile in {tmp_path} or above it; write one with hsup init, or name"
+    assert str(caught.value).startswith(f"{remedy} one with -f; for releases from elsewhere, ")
+    assert str(caught.value).endswith(", or ask for it")
+
+
+def test_a_file_like_a_procfile_is_named_where_there_is_none(directory: Path) -> None:
+    (directory / "Procfile").rename(directory / "Procfile.dev")
+    (directory / "procfile").touch()
+    told = f"no Procfile in {directory} or above it; name another file: -f Procfile.dev or -f proc"
+    assert told in str(failed("start"))
+    told = f"there is no Procfile in {directory}; name another"
+    assert told in str(failed("start", "--root", "."))

@@ -96,5 +96,9 @@ def _current_directory() -> str:
 
 
 def wants_colour(descriptor: int) -> bool:
-    """Tell whether to colour output: on a terminal, unless NO_COLOR is set (no-color.org)."""
-    return os.isatty(descriptor) and not os.environ.get("NO_COLOR")
+    """Tell whether to colour output: on a terminal that can, unless NO_COLOR is set (no-color.org).
+
+    TERM is "dumb" where a terminal shows escape sequences as they are (man 7 term).
+    """
+    can = os.isatty(descriptor) and os.environ.get("TERM") != "dumb"
+    return can and not os.environ.get("NO_COLOR")

@@ -7,14 +7,10 @@ from collections.abc import Iterable
 from hsup.cli.options import Options
 from hsup.errors import UsageError
 from hsup.numerals import are_digits, whole_number
-from hsup.supervision.formation import ScaleRequest
+from hsup.supervision.formation import ALL, ScaleRequest
 
 #: More dynos of one type than any machine runs: a larger number is a typing mistake.
 _MOST_DYNOS = 10_000
-
-
-#: What a formation calls all types that it does not name.
-_ALL = "all"
 
 
 def scale_request(
@@ -26,7 +22,7 @@ def scale_request(
     one of the formation. Raises UsageError.
     """
     formation = _parse_formation(options)
-    others, size = formation.pop(_ALL, (None, None))
+    others, size = formation.pop(ALL, (None, None))
     asked = parse_types(words)
     formed = {name: quantity or 0 for name, (quantity, _) in formation.items()}
     typed = {
@@ -62,6 +58,9 @@ def parse_types(
         number, colon, size = rest.partition(":")
         if not name:
             raise UsageError(f'"{word}": the process type is missing, as in web=2')
+        if "," in word:
+            text = f'"{word}": separate process types with blanks'
+            raise UsageError(f"{text}: {' '.join(filter(None, word.split(',')))}")
         if need_quantity and not equals:
             raise UsageError(f'"{word}": the quantity is missing, as in web=2')
         if colon and not size:

@@ -19,6 +19,8 @@ from hsup.model import DynoName
 from hsup.numerals import whole_number
 
 _QUANTITIES = ("one", "release")
+#: The options that say how lines look, without what turns them off.
+_LOOKS = {"has_prefix": "prefix", "has_times": "timestamps"}
 #: Names nothing, and overrides the formation of a file.
 _NO_FORMATION = ","
 
@@ -193,11 +195,14 @@ def _look(options: Options, **given: bool | None) -> dict[str, bool]:
     Raises UsageError if another format was asked for, too.
     """
     look = {name: value for name, value in given.items() if value is not None}
-    if options.log_format == SCREEN_FORMAT:
+    form = options.log_format
+    if form == SCREEN_FORMAT:
         return look
-    if any(map(_is_typed, look)):
-        text = "--prefix and --timestamps apply only to the format for the screen"
-        raise UsageError(text, hint=f"add --log-format {SCREEN_FORMAT}")
+    for name, value in look.items():
+        if _is_typed(name):
+            option = f"--{'' if value else 'no-'}{_LOOKS[name]}"
+            text = f'{option} applies only to the format for the screen, not to "{form}"'
+            raise UsageError(text, hint=f"leave it out, or add --log-format {SCREEN_FORMAT}")
     return {}
 
 

@@ -39,10 +39,28 @@ ELSEWHERE: Mapping[str, str] = {
         ("config", "config:get", "config:set", "env"),
         "config vars are in .env, or in the release; hsup run -- env prints them",
     ),
-    **dict.fromkeys(("push", "deploy", "pull"), "hsup build fetches and unpacks the slug"),
+    **dict.fromkeys(
+        ("push", "deploy"), "hsup runs releases, and makes none; hsup start runs what is there"
+    ),
+    "pull": "hsup build fetches and unpacks the slug",
     **dict.fromkeys(("validate", "lint", "test"), "hsup check says what is wrong with a release"),
     "version": "hsup --version prints the version",
     "help": "hsup --help lists the commands, and hsup start --help the options of start",
+}
+
+#: What hsup has where other tools have an option: honcho, foreman, overmind, node-foreman.
+_OPTIONS_ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("-t", "--timeout"), "--grace SECONDS sets the time between SIGTERM and SIGKILL"
+    ),
+    **dict.fromkeys(
+        ("--no-color", "--no-colour", "--color", "--colour"),
+        "set NO_COLOR=1 for output without colours",
+    ),
+    **dict.fromkeys(
+        ("-q", "--quiet"), "hsup start --only TYPE prints the lines of that type alone"
+    ),
+    "-j": "-f FILE names the Procfile",
 }
 
 #: The packages that bring commands of their own.
@@ -107,6 +125,8 @@ def _told_by_message(error: click.UsageError) -> tuple[str, str | None]:
 
 def _no_such_option(error: click.NoSuchOption) -> tuple[str, str | None]:
     name = error.option_name
+    if elsewhere := _OPTIONS_ELSEWHERE.get(name):
+        return f"there is no option {name}", elsewhere
     if error.ctx is None or not name.startswith("--"):
         return f"there is no option {name}", None
     known = (

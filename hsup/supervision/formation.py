@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from hsup.errors import UsageError
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 
+#: What a formation calls all types that it does not name.
+ALL = "all"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleRequest:
@@ -59,6 +62,11 @@ class ScaleRequest:
             return
         known = [one.name for one in release.processes if one.name != RELEASE_TYPE]
         hint = f"choose from {', '.join(known)}" if known else "add process types to the release"
+        name, colon, size = unknown[0].partition(":")
+        if colon and name in known:
+            hint = f"the size follows the quantity: {name}=1:{size}"
+        elif name == ALL and self.quantities:
+            hint = f"for all types, use -m {ALL}={self.quantities[ALL]}"
         raise UsageError(f'{release} has no process type "{unknown[0]}"', hint=hint)
 
 

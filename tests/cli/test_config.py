@@ -116,9 +116,16 @@ def test_a_terminal_is_coloured_unless_no_color_is_set(
     terminal: int, monkeypatch: pytest.MonkeyPatch, no_color: str | None, wanted: bool
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     if no_color is not None:
         monkeypatch.setenv("NO_COLOR", no_color)
     assert wants_colour(terminal) == wanted
+
+
+def test_a_dumb_terminal_is_not_coloured(terminal: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not wants_colour(terminal)
 
 
 def test_a_pipe_is_not_coloured(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,3 +120,9 @@ def test_the_error_of_a_variable_names_it(variable: str, value: str, told: str) 
     )
     option = f"--{variable.lower().replace('_', '-')}"
     assert "HSUP_" not in str(failed("start", option, value, **{f"HSUP_{variable}": value}))
+
+
+@pytest.mark.parametrize("option", ["--no-prefix", "--prefix", "--no-timestamps"])
+def test_an_option_for_the_screen_is_refused_by_the_name_that_was_typed(option: str) -> None:
+    told = f'{option} applies only to the format for the screen, not to "plain"; leave it out'
+    assert str(failed("start", option, "--log-format", "plain")).startswith(told)

@@ -75,12 +75,15 @@ class Components:
     def passing(self, driver: Driver, *, relayed: bool = False) -> Passing:
         """Return what dynos get of the caller's environment; see `Passing`."""
         in_place = isinstance(driver, IgnoresSlugs) and driver.ignores_slugs
-        return Passing(
+        passing = Passing(
             environ=self.settings.environ,
             patterns=self.options.passed_names,
             in_place=in_place and not self.options.has_clean_environment,
             relayed=relayed,
         )
+        for warning in passing.warnings():
+            _warn(f"{self.options.called('pass_env')}: {warning}")
+        return passing
 
     def source_factory(self, name: str) -> GuardedSourceFactory:
         """Return the factory of a source. Raises PluginError if it is not installed."""

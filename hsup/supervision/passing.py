@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -58,6 +58,14 @@ class Passing(NamedTuple):
         else:
             theirs = self._chosen()
         return {**self._for_output(), **theirs} if self.relayed else theirs
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is wrong with names that can never pass a variable on."""
+        for name in self.patterns:
+            if _is_own(name):
+                yield f"{name} is not passed on to dynos: it is meant for hsup alone"
+            elif "=" in name or name.startswith("$") or name.split() != [name]:
+                yield f'"{name}" is not the name of a variable, so nothing is passed on to dynos'
 
     def _for_output(self) -> dict[str, str]:
         """Return the variables that decide how what is relayed is written."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hsup.errors import UsageError
 from hsup.model import RELEASE_TYPE, DynoInput, DynoName, DynoSpec, Release
+from hsup.numerals import HIGHEST_PORT
 from hsup.supervision import port_conflicts
 from hsup.supervision.dyno_spec import dyno_spec, one_off_name
 from hsup.supervision.options import SupervisorOptions
@@ -39,6 +40,19 @@ class SpecMaker:
         if is_first:
             self._require_named_dynos(release)
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
+        if is_first:
+            self._warn_of_high_base(release)
+
+    def _warn_of_high_base(self, release: Release) -> None:
+        """Say which base to choose where the last dynos have no ports of their own numbers."""
+        base = self._options.port
+        names = self._options.asked.names(release)
+        if not isinstance(base, int) or not names:
+            return
+        highest = HIGHEST_PORT - max(self._ports.preferred(one) - self._ports.base for one in names)
+        if base > highest:
+            text = f"from port {base}, there are too few ports for types to be 100 apart"
+            self._say(f"Warning: {text}; choose {highest} at most with -p")
 
     def tell_of_quantities(self, release: Release) -> None:
         """Say how many dynos the release asks for where fewer are started."""

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from hsup.cli.commands import hsup as command_line
+from hsup.cli.components import Components
 from hsup.cli.defaults import VARIABLES
 from hsup.cli.options import Options
 from hsup.cli.start import command as start
@@ -148,3 +149,20 @@ def test_a_variable_with_several_files_is_split_at_commas_alone(directory: Path)
         "a b.env",
         "c.env",
     ]
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("HSUP_FOO", "HSUP_FOO is not passed on to dynos: it is meant for hsup alone"),
+        ("A=1", '"A=1" is not the name of a variable, so nothing is passed on to dynos'),
+    ],
+)
+def test_a_name_that_passes_nothing_on_is_warned_of(
+    name: str, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = Options({"pass_env": (name, "UNSET_BUT_FINE", "AWS_*")})
+    parts = Components(options)
+    parts.passing(parts.driver())
+    assert capfd.readouterr().err == f"hsup: warning: --pass-env: {told}\n"

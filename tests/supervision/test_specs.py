@@ -298,3 +298,12 @@ async def test_the_first_release_is_announced_before_it_is_built(
     await driver.dyno("web.1", nth=1)
     await end(supervisor, running)
     assert announced == [(1, {"web.1": 5000, "web.2": 5001, "worker.1": 5100}, 0)]
+
+
+@pytest.mark.parametrize(("base", "is_told"), [(65334, False), (65335, True), (65500, True)])
+def test_a_base_too_high_for_ports_of_each_type_is_told_with_the_highest(
+    make: Callable[..., SpecMaker], said: list[str], base: int, *, is_told: bool
+) -> None:
+    make(port=base).check(make_release(web=1, worker=1, clock=2), is_first=True)
+    text = f"from port {base}, there are too few ports for types to be 100 apart"
+    assert said == [f"Warning: {text}; choose 65334 at most with -p"] * is_told

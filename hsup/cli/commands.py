@@ -32,6 +32,7 @@ INSTALLED.names = {
     "driver": completing.drivers,
     "source": completing.sources,
     "size": completing.sizes,
+    "formation": completing.formation,
 }
 INSTALLED.has_containers = completing.has_containers
 

@@ -53,10 +53,30 @@ def _types(ctx: click.Context) -> Iterable[str]:
     return (one.name for one in release.processes if one.name != RELEASE_TYPE) if release else ()
 
 
+def _with_commas(complete: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """Return the completion of the last one of values with commas between them."""
+
+    def listed(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{one}" for one in complete(ctx, param, last)]
+
+    return listed
+
+
+def types_and_sizes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the sizes that may follow `web=2:`, else process types."""
+    before, colon, size = incomplete.rpartition(":")
+    if colon and "=" in before:
+        return [f"{before}:{one}" for one in sizes(ctx, param, size)]
+    return types(ctx, param, incomplete)
+
+
 drivers = _complete(_drivers)
 sources = _complete(_sources)
 sizes = _complete(_sizes)
 types = _complete(_types)
+several_types = _with_commas(types)
+formation = _with_commas(types_and_sizes)
 
 
 def has_containers(driver: str | None) -> bool:

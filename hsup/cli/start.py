@@ -44,7 +44,9 @@ Signals: TERM and INT stop all dynos and end hsup; a second one (or QUIT)
 kills them at once; a third one makes hsup exit without waiting. HUP fetches
 the release from the source again. USR1 prints a diagnostic log.""",
 )
-@click.argument("types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1, shell_complete=completing.types)
+@click.argument(
+    "types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1, shell_complete=completing.types_and_sizes
+)
 @click.option(
     "--quantities",
     cls=CheckedOption,
@@ -100,7 +102,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
     "--only",
     cls=CheckedOption,
     metavar="TYPE[,TYPE]...",
-    shell_complete=completing.types,
+    shell_complete=completing.several_types,
     envvar="HSUP_ONLY",
     help="Print only the lines of these process types, or of these dynos: web, worker.2.  "
     "[HSUP_ONLY]",

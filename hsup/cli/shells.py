@@ -31,11 +31,20 @@ class _Quiet(ShellComplete):
 
 
 class _Bash(_Quiet, BashComplete):
-    """For bash, `--driver=si` is three words, of which it completes the last."""
+    """For bash, `--driver=si` is three words, and `web=2:per` five; it completes the last."""
 
-    def get_completion_args(self) -> tuple[list[str], str]:
-        args, incomplete = super().get_completion_args()
-        return [one for one in args if one != "="], incomplete
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+        if incomplete == ":":
+            args, incomplete = [*args, ":"], ""
+        before = ""
+        match args:
+            case [*rest, name, "=", quantity, ":"]:
+                args, before = rest, f"{name}={quantity}:"
+        args = [one for one in args if one != "="]
+        found = super().get_completions(args, before + incomplete)
+        if not before:
+            return found
+        return [CompletionItem(one.value.removeprefix(before)) for one in found]
 
 
 class _Joined(_Quiet):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hsup.cli.shells import register
 from tests.cli.calling import call, failed
 
 SHELLS = ["bash", "zsh", "fish"]
@@ -68,6 +69,17 @@ def test_no_warning_gets_into_the_line_that_is_typed(
 def test_a_file_with_odd_values_keeps_nobody_from_typing(directory: Path) -> None:
     (directory / "hsup.toml").write_text('root = "\\u0000"\n')
     assert completed("hsup start w") == []
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    "words", ["web = 2 : ", "web = 2 :", "-m web = 2 : ", "-m a = 1,web = 2 :"]
+)
+def test_bash_completes_a_size_which_it_takes_for_a_word(words: str) -> None:
+    register()
+    assert "performance-m" in completed(f"hsup start {words}")
+    assert completed("hsup start web = 2 : performance-m") == ["performance-m"]
+    assert completed("hsup start --driver = s") == ["simple"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -85,7 +85,7 @@ def test_faults_can_be_annotations_of_github(directory: Path) -> None:
     assert ended.output.splitlines() == [
         (
             "::error file=Procfile,line=2::"
-            """must be "name: command", got 'none 100%25'"""
+            'must be "name: command", got "none 100%25"'
         ),
         '::warning file=a%3Ab.env,line=1::has no "=" and is ignored',
         "::error file=app.json::must be an object, got a list",

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from hsup.model import RELEASE_TYPE, Command, Fault, ProcessType
 from hsup.validation import MAX_PROCESSES, bounded_faults
+from hsup.visible import visible
 
 MAX_NAME_LENGTH = 128
 _MAX_NEWER_NAME_LENGTH = 63
@@ -108,7 +109,8 @@ def _parse_line(number: int, line: str) -> _Entry | Fault:
 
 
 def _shown(line: str) -> str:
-    return repr(line if len(line) <= _MAX_SHOWN_LENGTH else f"{line[:_MAX_SHOWN_LENGTH]}…")
+    text = line if len(line) <= _MAX_SHOWN_LENGTH else f"{line[:_MAX_SHOWN_LENGTH]}…"
+    return f'"{visible(text)}"'
 
 
 def _warnings(entry: _Entry, earlier: _Entry | None) -> Iterator[Fault]:

@@ -27,7 +27,7 @@ def test_without_a_path_all_three_files_are_validated(tmp_path: Path, settings: 
     assert checked.what == "Procfile"
     assert faults_of(checked) == [
         'line 1: classic Heroku needs a space after "web:"',
-        """line 2: must be "name: command", got 'worker'""",
+        'line 2: must be "name: command", got "worker"',
         ".env line 2: must be KEY=value, with every quote closed",
         'app.json, "quantity" of "web": must be a whole number, 0 or more, got -1',
     ]

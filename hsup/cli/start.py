@@ -185,10 +185,11 @@ def _is_typed(name: str) -> bool:
 
 
 def _called() -> dict[str, str]:
-    """Return how each option of this command was given: as `--only`, or by `HSUP_ONLY`."""
+    """Return the variables by which options of this command were given, by these: `--only`."""
     ctx = click.get_current_context()
     options = (one for one in ctx.command.params if isinstance(one, click.Option))
-    return {one.opts[0]: called(ctx, one) for one in options}
+    names = {one.opts[0]: called(ctx, one) for one in options}
+    return {option: name for option, name in names.items() if not name.startswith("--")}
 
 
 def _look(options: Options, **given: bool | None) -> dict[str, bool]:
@@ -215,7 +216,6 @@ def _dyno_name(text: str, first_number: int) -> DynoName:
         return DynoName(text, first_number)
     number = whole_number(digits)
     if not name or not number:
-        raise UsageError(
-            f'{_called()["--stdin"]} must be the name of a dyno, as in web or web.2, got "{text}"'
-        )
+        option = _called().get("--stdin", "--stdin")
+        raise UsageError(f'{option} must be the name of a dyno, as in web or web.2, got "{text}"')
     return DynoName(name, number)

@@ -51,8 +51,8 @@ class Request:
     `status_from` see SupervisorOptions. `reader` is the dyno that reads hsup's own input, which
     `restore_input` restores when the dyno has ended; with `has_terminals` all dynos write to
     terminals. `only` are the types and dynos whose lines are printed, all if there are none, and
-    `look` says how: see `hsup.output.formats.formatter`. `called` says how options were given, as
-    errors name them: `--only` or `HSUP_ONLY`.
+    `look` says how: see `hsup.output.formats.formatter`. `called` has the
+    variables by which options were given, by these: errors name them.
     """
 
     options: Options

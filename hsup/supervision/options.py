@@ -32,7 +32,7 @@ class SupervisorOptions:
     The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
     terminals, which have the size that it returns.
     `shown` are the types and dynos whose lines are printed, all if there are none.
-    `called` says how options were given, as errors name them: `--only` or `HSUP_ONLY`.
+    `called` has the variables by which options were given, by these: errors name them.
     `announce` is told the first release before it is built, and the ports of its dynos.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """

@@ -16,7 +16,10 @@ _SYSTEMD = ("--privileged", "--cgroupns", "private", "--env", "container=docker"
 _INIT = ("/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 _IN_MEMORY = ("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp")
 #: What every call of apt-get, systemd and man leaves.
-_OF_OTHERS = ("/var/lib/dpkg", "/var/lib/apt", "/var/lib/systemd", "/var/cache", "/var/log")
+_OF_OTHERS = (
+    *("/var/lib/dpkg", "/var/lib/apt", "/var/lib/systemd", "/var/cache", "/var/log"),
+    *("/etc/.updated", "/var/.updated"),
+)
 
 
 class Machine:

@@ -83,10 +83,7 @@ def test_faults_can_be_annotations_of_github(directory: Path) -> None:
     ended = call("check", "--format", "github", "-e", "a:b.env")
     assert ended.exit_code == 1
     assert ended.output.splitlines() == [
-        (
-            "::error file=Procfile,line=2::"
-            'must be "name: command", got "none 100%25"'
-        ),
+        ('::error file=Procfile,line=2::must be "name: command", got "none 100%25"'),
         '::warning file=a%3Ab.env,line=1::has no "=" and is ignored',
         "::error file=app.json::must be an object, got a list",
     ]

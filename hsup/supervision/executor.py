@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -174,9 +175,7 @@ class Executor:
         is_up = state is State.UP and dyno is not None
         has_crashed = state is State.CRASHED
         if has_crashed:
-            import random  # slow to import, rarely needed
-
-            self._wait_seconds = self._around.policy.wait_seconds(self._crashes, random.random())
+            self._wait_seconds = self._around.policy.wait_seconds(self._crashes, _chance())
         return DynoStateChanged(
             dyno=self.spec.name,
             before=before,
@@ -392,3 +391,11 @@ class Executor:
 
     def _count_crash(self, up_seconds: float) -> None:
         self._crashes = self._around.policy.crashes_in_a_row(self._crashes, up_seconds)
+
+
+def _chance() -> float:
+    """Return a number from 0 to 1 by chance.
+
+    To import `random` takes a file, which may be one too many when a dyno crashes.
+    """
+    return int.from_bytes(os.urandom(4)) / 0xFFFFFFFF

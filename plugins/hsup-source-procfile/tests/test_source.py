@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ import pytest
 from hsup.api import Settings
 from hsup.errors import SourceError
 from hsup.model import Command, ProcessType, Release, Slug
+from hsup_source_procfile import changes
 from hsup_source_procfile.checking import check
 from hsup_source_procfile.source import ProcfileSource
 
@@ -317,6 +321,38 @@ def test_files_that_do_not_change_are_asked_for_once(
                     await anext(changes)
 
     asyncio.run(ask())
+
+
+class UnreadableAtFirst(MetaPathFinder):
+    """Has no descriptor left for the first three imports of what watches files."""
+
+    left = 3
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "hsup.watch" and self.left:
+            self.left -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_files_are_looked_at_until_they_can_be_watched(
+    directory: Path, source: ProcfileSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    procfile = directory / "Procfile"
+    monkeypatch.setattr(changes, "_POLL_SECONDS", 0.01)
+    importing = UnreadableAtFirst()
+    monkeypatch.setattr(sys, "meta_path", [importing, *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "hsup.watch", raising=False)
+
+    async def change() -> None:
+        async with asyncio.timeout(LONG_ENOUGH_SECONDS), aclosing(source.changes()) as told:
+            await anext(told)
+            for number in range(5):
+                procfile.write_text(f"web: ./serve {number}\n")
+                await anext(told)
+
+    asyncio.run(change())
+    assert importing.left == 0
+    assert "hsup.watch" in sys.modules
 
 
 def test_a_file_that_was_just_written_is_asked_for_twice(source: ProcfileSource) -> None:

@@ -105,7 +105,9 @@ def test_no_name_of_an_application_leads_out_of_the_directory(name: str) -> None
             assert re.fullmatch(r"[\w-][\w.-]*", file)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt-get install systemd"
+)
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
     exported = application(ODD, directory=str(tmp_path))._replace(user="root", app="shöp %n")
     for name, text in systemd.export(exported, str(tmp_path)).files.items():
@@ -143,7 +145,7 @@ def test_the_script_for_supervisord_runs_the_command_with_its_variables(tmp_path
     assert seen["PWD"] == str(tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
 def test_no_argv_of_the_script_for_supervisord_has_a_config_var(tmp_path: Path) -> None:
     """The kernel's own list of what bash executes: the argv of each execve."""
     exported = application("true", directory=str(tmp_path), SECRET="hush")
@@ -264,7 +266,10 @@ def test_the_image_of_compose_is_that_of_the_stack(stack: str | None, image: str
     assert yaml.safe_load(text)["services"]["web.1"]["image"] == image
 
 
-@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose")
+@pytest.mark.skipif(
+    shutil.which("docker-compose") is None,
+    reason="needs docker-compose: apt-get install docker-compose",
+)
 def test_compose_takes_the_file(tmp_path: Path) -> None:
     path = tmp_path / "compose.yaml"
     path.write_text(compose.export(application(ODD), "/etc").files["compose.yaml"])

@@ -1,52 +1,42 @@
-"""The events of a supervisor, as values for observers.
-
-`hook` is the name of the hook that is called with the event.
-"""
+"""The events of a supervisor, as values for observers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from types import MappingProxyType
+from typing import NamedTuple
 
 from hsup.errors import HsupError
 from hsup.lifecycle import State
 from hsup.model import Address, DynoName, ExitStatus, Release
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseReceived:
+class ReleaseReceived(NamedTuple):
     """A source gave a release that the supervisor is about to run.
 
     `ports` has the names of the dynos that it will have, and the port of each, None if the release
     sets that itself.
     """
 
-    hook: ClassVar = "hsup_release_received"
     release: Release
-    ports: Mapping[str, int | None] = field(default_factory=dict)
+    ports: Mapping[str, int | None] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseRejected:
+class ReleaseRejected(NamedTuple):
     """A release will not run; `running` is the version that keeps running, if any."""
 
-    hook: ClassVar = "hsup_release_rejected"
     error: HsupError
     running: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFailed:
+class SourceFailed(NamedTuple):
     """A source could not be read; `running` is the version that keeps running, if any."""
 
-    hook: ClassVar = "hsup_source_failed"
     error: HsupError
     running: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DynoStateChanged:
+class DynoStateChanged(NamedTuple):
     """A dyno changed its state; `reason` says why a start failed.
 
     A dyno that is up has an `address`, and a `pid` if it is a process of this machine. One that
@@ -54,7 +44,6 @@ class DynoStateChanged:
     `restart_seconds`.
     """
 
-    hook: ClassVar = "hsup_dyno_state_changed"
     dyno: DynoName
     before: State
     after: State
@@ -65,29 +54,23 @@ class DynoStateChanged:
     restart_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DynoExited:
+class DynoExited(NamedTuple):
     """A dyno's main process ended, and all its output has been relayed."""
 
-    hook: ClassVar = "hsup_dyno_exited"
     dyno: DynoName
     status: ExitStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SupervisorStarted:
+class SupervisorStarted(NamedTuple):
     """A supervisor is about to ask its source for the first time."""
 
-    hook: ClassVar = "hsup_supervisor_started"
     source: str
     driver: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SupervisorStopping:
+class SupervisorStopping(NamedTuple):
     """A supervisor is about to stop all its dynos and end."""
 
-    hook: ClassVar = "hsup_supervisor_stopping"
     reason: str
 
 
@@ -97,3 +80,16 @@ Supervision = (
 )
 #: Any event.
 Event = Supervision | DynoStateChanged | DynoExited
+
+#: The hook that is called with an event, by its type.
+HOOKS: Mapping[type[Event], str] = MappingProxyType(
+    {
+        ReleaseReceived: "hsup_release_received",
+        ReleaseRejected: "hsup_release_rejected",
+        SourceFailed: "hsup_source_failed",
+        DynoStateChanged: "hsup_dyno_state_changed",
+        DynoExited: "hsup_dyno_exited",
+        SupervisorStarted: "hsup_supervisor_started",
+        SupervisorStopping: "hsup_supervisor_stopping",
+    }
+)

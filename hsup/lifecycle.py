@@ -20,8 +20,8 @@ state that waits for requests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class State(Enum):
@@ -68,8 +68,7 @@ class Action(Enum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """The state that an input leads to, and the action on entering it."""
 
     state: State

@@ -42,6 +42,12 @@ def test_a_command_is_run_without_anything_heavy(tmp_path: Path) -> None:
     assert modules.isdisjoint({"click", "dataclasses"})
 
 
+def test_dynos_are_started_without_dataclasses_which_take_long() -> None:
+    modules = imported("-c", "import hsup.cli.main, hsup.cli.starting")
+    assert "hsup.supervision.supervisor" in modules
+    assert modules.isdisjoint({"click", "dataclasses"})
+
+
 @pytest.mark.parametrize(
     "words",
     [("run", "--", "true"), ("start", "--oneshot"), ("build",), ("check",), ("start", "--help")],

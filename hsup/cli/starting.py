@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import NoReturn
 
 from hsup.cli.options import Options
@@ -34,7 +33,7 @@ def start(request: Request) -> NoReturn:
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
     with _input_kept(is_lent=request.reader is not None) as restore:
-        status = asyncio.run(supervise(replace(request, restore_input=restore)))
+        status = asyncio.run(supervise(request._replace(restore_input=restore)))
     sys.exit(status)
 
 

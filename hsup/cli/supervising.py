@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from signal import Signals
-from typing import NoReturn
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn
 
 from hsup.api import SUPERVISOR, Adopts, SharesPorts, Source
 from hsup.cli.components import Components, closing
@@ -42,8 +42,7 @@ _STUCK_ERRORS_SECONDS = 0.5
 _LEAST_COLUMNS = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What the user asked `hsup start` for.
 
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
@@ -65,8 +64,8 @@ class Request:
     restore_input: Callable[[], None] = lambda: None
     has_terminals: bool = False
     only: tuple[str, ...] = ()
-    look: Mapping[str, bool] = field(default_factory=dict)
-    called: Mapping[str, str] = field(default_factory=dict)
+    look: Mapping[str, bool] = MappingProxyType({})
+    called: Mapping[str, str] = MappingProxyType({})
 
 
 async def supervise(request: Request) -> int:
@@ -95,8 +94,7 @@ class _Supervision:
             logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
         plan, source = _planned(request, parts)
         self._driver = driver = parts.driver()
-        plan = replace(
-            plan,
+        plan = plan._replace(
             passing=parts.passing(driver, relayed=True),
             shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
             window=partial(_window, printer) if request.has_terminals else None,
@@ -109,7 +107,7 @@ class _Supervision:
         parts.check_sizes(driver, plan.asked.sizes.values())
         if isinstance(printer, ScreenPrinter):
             announce = partial(printer.announce, plan.source_name, plan.driver_name)
-            plan = replace(plan, announce=announce)
+            plan = plan._replace(announce=announce)
         sinks, self._services = parts.log_sinks(), parts.services()
         shown = Only(printer, request.only) if request.only else printer
         self._router = LogRouter([shown, *sinks])
@@ -195,7 +193,7 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
     plan = SupervisorOptions(
         source_name=name,
         driver_name=options.driver,
-        asked=replace(asked, follows_release=True) if follows else asked,
+        asked=asked._replace(follows_release=True) if follows else asked,
         binds=options.binds,
         has_metadata=options.has_metadata,
         port=options.port,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from hsup.api import SUPERVISOR, LogEvent
 from hsup.events import (
+    HOOKS,
     DynoExited,
     DynoStateChanged,
     Event,
@@ -20,8 +21,7 @@ from hsup.lifecycle import State
 from hsup.model import Command, DynoName, ExitStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of hsup's own: its text for people, its event for programs."""
 
     text: str
@@ -83,7 +83,7 @@ def exit_timeout(grace_seconds: float) -> Line:
 def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:
     """Return the subject of an event, a dyno or the supervisor, and its lines."""
     about, lines = _narrated(event)
-    return about, tuple(replace(one, event=one.event._replace(of=event)) for one in lines)
+    return about, tuple(one._replace(event=one.event._replace(of=event)) for one in lines)
 
 
 def _narrated(event: Event) -> tuple[str, tuple[Line, ...]]:
@@ -118,7 +118,7 @@ def _supervision(event: Supervision) -> str:
 def _supervision_event(event: Supervision) -> LogEvent:
     """Return the event, named after its hook, with the platform's error code if any."""
     code = event.error.code if isinstance(event, ReleaseRejected | SourceFailed) else None
-    return LogEvent(event.hook.removeprefix("hsup_"), code=code)
+    return LogEvent(HOOKS[type(event)].removeprefix("hsup_"), code=code)
 
 
 def _exited(status: ExitStatus) -> tuple[Line, ...]:

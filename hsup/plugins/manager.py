@@ -147,12 +147,15 @@ class PluginManager:
 
     def observe(self, event: events.Event) -> None:
         """Notify every observer of an event; warn about one that raises."""
-        for impl in self._implementations(event.hook):
+        from hsup.events import HOOKS  # `hsup run` has no events
+
+        hook = HOOKS[type(event)]
+        for impl in self._implementations(hook):
             plugin = self._by_name[impl.plugin_name]
             part = plugin.part("plugin", plugin.entry_point.name)
             tell = partial(impl.function, *(event for _ in impl.argnames))
             try:
-                self._calls.run(part, f"observe {event.hook}", tell, failure=PluginError)
+                self._calls.run(part, f"observe {hook}", tell, failure=PluginError)
             except HsupError as error:
                 self._calls.warn(str(error))
 

@@ -7,7 +7,6 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from functools import partial
 from signal import SIGTERM, SIGWINCH
 from typing import Any
@@ -37,7 +36,6 @@ _SUCCESS = ExitStatus()
 NOT_STARTED = ExitStatus(code=255)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorContext:
     """What all executors of a supervisor share.
 
@@ -46,15 +44,26 @@ class ExecutorContext:
     that run, by the names of these, if all listen on this machine: a new dyno waits for its own.
     """
 
-    driver: Driver
-    router: LogRouter
-    policy: CrashPolicy
-    grace_seconds: float
-    tell: Callable[[Event], None]
-    window: Callable[[], WindowSize] | None = None
-    held_ports: HeldPorts | None = None
-    descriptors: Descriptors = field(default_factory=Descriptors)
-    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    def __init__(
+        self,
+        *,
+        driver: Driver,
+        router: LogRouter,
+        policy: CrashPolicy,
+        grace_seconds: float,
+        tell: Callable[[Event], None],
+        window: Callable[[], WindowSize] | None = None,
+        held_ports: HeldPorts | None = None,
+    ) -> None:
+        self.driver = driver
+        self.router = router
+        self.policy = policy
+        self.grace_seconds = grace_seconds
+        self.tell = tell
+        self.window = window
+        self.held_ports = held_ports
+        self.descriptors = Descriptors()
+        self.gate = asyncio.Semaphore(_AT_ONCE)
 
 
 class Executor:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from hsup.errors import DriverError, HsupError
 from hsup.model import Release
 from hsup.supervision.policy import RetryPolicy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _FailedRelease:
+class _FailedRelease(NamedTuple):
     """A release that is not tried before `until`; infinity means not before a user asks."""
 
     release: Release
@@ -54,7 +53,7 @@ class LastFailure:
         """Tell, the first time only, whether the release waits until a user asks for it."""
         if self._failed is None or self._failed.is_told or self._failed.until < math.inf:
             return False
-        self._failed = replace(self._failed, is_told=True)
+        self._failed = self._failed._replace(is_told=True)
         return True
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from hsup.errors import UsageError
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
@@ -12,8 +13,7 @@ from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 ALL = "all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScaleRequest:
+class ScaleRequest(NamedTuple):
     """How many dynos of each type the user wants, and of which size.
 
     `quantities` are those of the command line, and `others` that of the types which these do
@@ -27,7 +27,7 @@ class ScaleRequest:
     others: int = 0
     follows_release: bool = False
     start_number: int = 1
-    sizes: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, str] = MappingProxyType({})
     size: str | None = None
 
     def quantity(self, process: ProcessType) -> int:
@@ -70,8 +70,7 @@ class ScaleRequest:
         raise UsageError(f'{release} has no process type "{unknown[0]}"', hint=hint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """What to do to get from the running dynos to the wanted ones."""
 
     stop: tuple[DynoName, ...] = ()

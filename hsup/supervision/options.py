@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from hsup.model import Bind, DynoName, Release
 from hsup.supervision.formation import ScaleRequest
@@ -17,8 +18,7 @@ def _announce_nothing(_release: Release, _ports: Mapping[str, int | None]) -> No
     """Announce nothing, as nobody reads."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SupervisorOptions:
+class SupervisorOptions(NamedTuple):
     """The options of a supervisor.
 
     `one_shot` ends it when every dyno has ended once; `aborts_on_exit` ends it when one has, with
@@ -42,7 +42,7 @@ class SupervisorOptions:
     asked: ScaleRequest
     binds: tuple[Bind, ...] = ()
     has_metadata: bool = False
-    passing: Passing = field(default_factory=Passing)
+    passing: Passing = Passing()
     port: Base | None = None
     shares_ports: bool = False
     reads_own_input: DynoName | None = None
@@ -53,9 +53,9 @@ class SupervisorOptions:
     stays: bool = False
     follows_formation: bool = False
     shown: tuple[str, ...] = ()
-    called: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = MappingProxyType({})
     has_drain: bool = False
     announce: Callable[[Release, Mapping[str, int | None]], None] = _announce_nothing
     grace_seconds: float = 30.0
-    policy: CrashPolicy = field(default_factory=CrashPolicy)
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    policy: CrashPolicy = CrashPolicy()
+    retry: RetryPolicy = RetryPolicy()

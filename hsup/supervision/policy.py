@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrashPolicy:
+class CrashPolicy(NamedTuple):
     """Restarts a crashed dyno at once the first time, then after growing delays.
 
     The second restart in a row is delayed by `base_seconds`, each later one
@@ -33,8 +32,7 @@ class CrashPolicy:
         return wait * (1 + self.jitter * (2 * chance - 1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """Retries what a source, a driver or a disk could not do, less and less often.
 
     The first delay is `base_seconds`, each later one twice as long as the one

@@ -24,8 +24,8 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from hsup.api import SUPERVISOR, Adopts, LogEvent, Source
 from hsup.errors import HsupError, ReleaseFailed, UsageError
@@ -50,8 +50,7 @@ logger = logging.getLogger(__name__)
 RELEASE_PHASE_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The result of an answer of the source.
 
     `running` is the release that runs now, None if none does; `retry_seconds` says when to
@@ -62,8 +61,7 @@ class Outcome:
     retry_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """A release that is ready to run, its slug with a checksum, and the specs of its dynos."""
 
     release: Release

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import pytest
 
@@ -51,7 +50,7 @@ def test_a_start_without_options_is_the_one_that_click_finds(
     start_types(words)
     of_click, plain = asked
     assert plain.options.settings() == of_click.options.settings()
-    assert replace(plain, options=of_click.options) == of_click
+    assert plain._replace(options=of_click.options) == of_click
 
 
 @pytest.mark.parametrize("arguments", [["start", "-p", "7000"], ["start", "--help"], ["run", "x"]])

@@ -37,7 +37,7 @@ def test_every_variable_of_the_reference_is_one() -> None:
 
 
 def test_every_event_is_in_the_reference() -> None:
-    told = {event.hook.removeprefix("hsup_") for event in events.Supervision.__args__}
+    told = {events.HOOKS[event].removeprefix("hsup_") for event in events.Supervision.__args__}
     told |= set(re.findall(r'LogEvent\("(\w+)"', CODE))
     page = (DOCS / "reference/log.md").read_text() + made("log-lines")
     assert not {one for one in told if f"`{one}`" not in page}

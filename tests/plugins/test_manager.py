@@ -11,6 +11,7 @@ import pytest
 from hsup.api import Settings
 from hsup.errors import PluginError
 from hsup.events import (
+    HOOKS,
     DynoExited,
     DynoStateChanged,
     ReleaseReceived,
@@ -390,8 +391,9 @@ def test_an_observer_that_raises_is_told_and_the_others_are_told(
     install: Installer, make: Callable[..., Any]
 ) -> None:
     event = make(make_release(web=1))
-    failing = OBSERVING.format(hook=event.hook, body="raise ValueError('a slip')")
-    telling = OBSERVING.format(hook=event.hook, body="seen.append(event)")
+    hook = HOOKS[type(event)]
+    failing = OBSERVING.format(hook=hook, body="raise ValueError('a slip')")
+    telling = OBSERVING.format(hook=hook, body="seen.append(event)")
     before = install("hsup-before", telling)
     install("hsup-frob", failing, version="4.5", entry_point="observer")
     after = install("hsup-then", telling)
@@ -402,7 +404,7 @@ def test_an_observer_that_raises_is_told_and_the_others_are_told(
     manager.observe(event)
     assert sys.modules[before].seen == sys.modules[after].seen == [event]
     assert warned == [
-        f'plugin "observer" of hsup-frob 4.5 failed to observe {event.hook}: ValueError: a slip'
+        f'plugin "observer" of hsup-frob 4.5 failed to observe {hook}: ValueError: a slip'
     ]
     assert any(isinstance(one, ValueError) for one in noted)
     assert_the_rest_works(manager)

@@ -142,3 +142,13 @@ def test_a_program_that_detaches_itself_is_told_apart_from_one_that_ends(hsup: H
     assert running.count("Warning: the command moved") == 1
     assert running.count("Notice: the command ended within") == 1
     assert hsup.processes() == {}
+
+
+@pytest.mark.simple_only("a container ends with its first process")
+def test_a_one_off_that_detaches_itself_is_told(hsup: Hsup) -> None:
+    hsup.files({"detach.py": DETACH})
+    hsup.procfile(daemon=f"exec {hsup.python} detach.py", short="true")
+    done = hsup.call("start", "--oneshot")
+    assert "hsup[daemon.1]: Warning: the command moved to the background" in done.text
+    assert "Notice: the command ended within" not in done.text
+    assert hsup.processes() == {}

@@ -321,17 +321,17 @@ class Executor:
         up_seconds = time.monotonic() - started
         self._count_crash(up_seconds)
         has_left = await self._clean_up(grace_seconds=0.0)
-        if self.status == _SUCCESS and not self._one_off:
+        if self.status == _SUCCESS:
             self._say_suspicion(up_seconds, has_left=has_left)
         return Input.EXITED
 
     def _say_suspicion(self, up_seconds: float, *, has_left: bool) -> None:
-        """Say, once, why a program that was to keep running may have ended without an error."""
+        """Say, once, why a program may have ended without an error before its work was done."""
         if self._has_said_suspicion:
             return
         if has_left:
             self._say(messages.DETACHED)
-        elif up_seconds < _AT_ONCE_SECONDS:
+        elif up_seconds < _AT_ONCE_SECONDS and not self._one_off:
             self._say(messages.ENDED_AT_ONCE)
         else:
             return

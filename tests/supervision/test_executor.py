@@ -636,6 +636,17 @@ async def test_of_a_command_that_went_into_the_background_that_is_said_once(
     assert len([line for line in sink.said("web.1") if "moved to the background" in line]) == 1
 
 
+async def test_of_a_one_off_that_went_into_the_background_that_is_said(
+    execute: Execute, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    _, running = execute(one_off=True)
+    dyno = await driver.dyno("web.1")
+    dyno.leaves_processes = True
+    dyno.end(0)
+    await running
+    assert any("moved to the background" in line for line in sink.said("web.1"))
+
+
 @pytest.mark.parametrize(
     ("code", "one_off", "is_said"), [(0, False, True), (3, False, False), (0, True, False)]
 )

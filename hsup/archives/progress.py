@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager
 
 from hsup.cancellation import require_wanted
 from hsup.long_work import amount, current
-from hsup.visible import visible
 
 #: Called with the number of bytes that were processed since the last call.
 Advance = Callable[[int], None]
@@ -17,12 +16,9 @@ Advance = Callable[[int], None]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
-_SHOW_SECONDS = 0.1
-
-
 @contextmanager
 def bar(label: str, length: int) -> Iterator[Advance]:
-    """Draw a bar on standard error if that is a terminal; count bytes if `length` is 0.
+    """Draw a bar on standard error if that is a terminal, without one if `length` is 0.
 
     Without a terminal, the progress is available to whoever waits for the work.
     """
@@ -34,8 +30,14 @@ def bar(label: str, length: int) -> Iterator[Advance]:
         if done.was_told:
             work.say_end(done.end())
         return
+    from hsup.archives.progress_line import ProgressLine  # only where there is a terminal
+
+    line = ProgressLine(sys.stderr, label, length)
     with work.doing(_nothing):
-        yield from _drawn(visible(label), length)
+        try:
+            yield line.advance
+        finally:
+            line.end()
 
 
 def while_wanted(progress: Progress) -> Progress:
@@ -82,58 +84,6 @@ class _Done:
     def end(self) -> str:
         seconds = time.monotonic() - self._begun
         return f"{self._label}: done, {amount(self._bytes, 0)} in {seconds:.0f} s"
-
-
-def _drawn(label: str, length: int) -> Iterator[Advance]:
-    import click
-
-    if not length:
-        yield from _counter(label)
-        return
-    done = 0
-    begun = time.monotonic()
-
-    def show(_item: int | None) -> str:
-        return _pace(done, length, begun)
-
-    with click.progressbar(
-        length=length,
-        label=label,
-        file=sys.stderr,
-        width=0,  # as wide as the terminal is at that moment
-        show_percent=False,
-        item_show_func=show,
-    ) as drawn:
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            drawn.update(count, current_item=0)
-
-        yield advance
-
-
-def _counter(label: str) -> Iterator[Advance]:
-    """Show how many megabytes are done, ten times a second at most."""
-    done, shown_at = 0, 0.0
-    begun = time.monotonic()
-
-    def advance(count: int) -> None:
-        nonlocal done, shown_at
-        done += count
-        if time.monotonic() - shown_at > _SHOW_SECONDS:
-            shown_at = time.monotonic()
-            sys.stderr.write(f"\r{label}  {_pace(done, 0, begun)}\x1b[K")
-            sys.stderr.flush()
-
-    yield advance
-    sys.stderr.write(f"\r{label}  {_pace(done, 0, begun)}\x1b[K\n")
-
-
-def _pace(done: int, length: int, begun: float) -> str:
-    """Return how much is done, of how much, and how fast: `12 of 45 MB, 3.4 MB/s`."""
-    seconds = max(time.monotonic() - begun, _SHOW_SECONDS)
-    return f"{amount(done, length)}, {done / 1e6 / seconds:.1f} MB/s"
 
 
 def _nothing() -> str:

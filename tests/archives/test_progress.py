@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
-import pty
-import select
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,27 +13,25 @@ from hsup.long_work import LongWork, current, waited_for
 from hsup.model import Slug
 from hsup.slugs import SlugStore
 from tests.archives.server import Server, url
+from tests.archives.window import pseudo_terminal
 
 
 def test_a_bar_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    controller, terminal = pty.openpty()
-    with open(terminal, "w", encoding="utf-8") as stream:
-        monkeypatch.setattr(sys, "stderr", stream)
-        with bar("downloading slug.tgz", 100_000_000) as advance:
+    with pseudo_terminal(monkeypatch) as window:
+        with bar("unpacking slug.tgz", 100_000_000) as advance:
             advance(40_000_000)
+            assert re.search(
+                r"unpacking slug\.tgz  \[##+--+\]  40 of 100 MB, .* MB/s", window.drawn()
+            )
             advance(60_000_000)
-        stream.flush()
-        drawn = b""
-        while (
-            b"100 of 100 MB" not in drawn
-            and select.select([controller], [], [], PATIENCE_SECONDS)[0]
-        ):
-            drawn += os.read(controller, 65536)  # the kernel hands it over piece by piece
-    os.close(controller)
-    assert b"downloading slug.tgz" in drawn
-    assert b"0.0 of 0.0 MB" not in drawn
-    assert b" of 100 MB, " in drawn
-    assert b" MB/s" in drawn
+        assert re.search(r"\[##+\]  100 of 100 MB, .* MB/s\r\n\Z", window.drawn())
+
+
+def test_the_line_of_a_step_that_fails_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pseudo_terminal(monkeypatch) as window:
+        with pytest.raises(OSError, match="gone"), bar("fetching", 0):
+            raise OSError("gone")
+        assert window.drawn().endswith("fetching  0.0 MB, 0.0 MB/s\r\n")
 
 
 def test_who_waits_is_told_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +155,3 @@ def test_it_is_told_why_a_download_is_tried_again(
     host = server.origin.removeprefix("http://")
     why = "the server answered 503 Service Unavailable"
     assert said == [f"fetching the slug of v2 from {host}: {why}, retrying"]
-
-
-PATIENCE_SECONDS = 60

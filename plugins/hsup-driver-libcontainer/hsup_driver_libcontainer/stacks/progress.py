@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
+from hsup.archives.progress_line import ProgressLine
 from hsup.long_work import amount, current
 from hsup.visible import visible
-
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
 
 
 class StepPrinter:
@@ -18,7 +16,7 @@ class StepPrinter:
     def __init__(self, stream: TextIO | None = None) -> None:
         """Take the stream to print to: standard error by default."""
         self._stream = stream or sys.stderr
-        self._bar: ProgressBar[int] | None = None
+        self._bar: ProgressLine | None = None
         self._step = ""
         self._done, self._total = 0, 0
 
@@ -30,15 +28,13 @@ class StepPrinter:
 
     def show(self, done: int, total: int | None) -> None:
         """Show how many bytes of the step are done; `total` is None if it is not known."""
+        more = done - self._done
         self._done, self._total = done, total or 0
         if not total or not self._draws:
             return
         if self._bar is None:
-            import click
-
-            self._bar = click.progressbar(length=total, file=self._stream)
-            self._bar.render_progress()
-        self._bar.update(done - self._bar.pos)
+            self._bar = ProgressLine(self._stream, "", total)
+        self._bar.advance(more)
 
     def describe(self) -> str:
         """Return the progress of the step in words, "" if a bar shows it."""
@@ -53,5 +49,5 @@ class StepPrinter:
     def finish(self) -> None:
         """End the step; its bar stays on the terminal."""
         if self._bar is not None:
-            self._bar.render_finish()
+            self._bar.end()
             self._bar = None

@@ -158,10 +158,12 @@ _RELEASE = Release(app="shop", version=4)
 _WEB = DynoName("web", 1)
 _changed = partial(events.DynoStateChanged, dyno=_WEB)
 _FAILED, _KILLED = ExitStatus(code=1), ExitStatus(signal=9)
+_OUT_OF_MEMORY = ExitStatus(signal=9, out_of_memory=True)
 _STATES = (
     _changed(before=State.STARTING, after=State.UP, pid=4711, address=("127.0.0.1", 5000)),
     _changed(before=State.UP, after=State.CRASHED, status=_FAILED, restart_seconds=4),
     _changed(before=State.UP, after=State.CRASHED, status=_KILLED, restart_seconds=0),
+    _changed(before=State.UP, after=State.CRASHED, status=_OUT_OF_MEMORY, restart_seconds=2),
     _changed(
         before=State.STARTING, after=State.CRASHED, reason='cannot find "puma"', restart_seconds=1
     ),
@@ -180,7 +182,7 @@ _EVENTS: Sequence[events.Event] = (
     events.SourceFailed(error=SourceError("cannot read /srv/shop: Permission denied"), running=3),
     *_STATES,
     events.DynoExited(dyno=_WEB, status=ExitStatus(code=1)),
-    events.DynoExited(dyno=_WEB, status=ExitStatus(signal=9, out_of_memory=True)),
+    events.DynoExited(dyno=_WEB, status=_OUT_OF_MEMORY),
     events.SupervisorStopping(reason="SIGTERM received"),
 )
 _LINES = (

@@ -74,7 +74,7 @@ def test_who_does_not_want_to_wait_kills_what_is_left(
     hsup.procfile(test="sleep 1; exit 7", web=STUBBORN)
     screen = terminal("start", "--exit-code-from", "test", env={"NO_COLOR": "1"})
     screen.wait_for(r"stopping all dynos: test\.1 exited with status 7")
-    screen.wait_for(r"Waiting for web\.1, to be killed in 28 s; \^C kills at once")
+    screen.wait_for(r"waiting for web\.1, to be killed in 28 s; \^C kills at once")
     screen.type("\x03")
     assert screen.ended() == INTERRUPTED
 

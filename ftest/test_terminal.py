@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import time
 from collections.abc import Callable
 
@@ -175,6 +176,73 @@ def test_start_prints_for_reading(
     assert screen.ended() == 130
 
 
+def own_lines(seen: str) -> list[str]:
+    return re.findall(r"[\d:]+ hsup +\| (.*?)\r?\n", seen)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_what_runs_here_is_said_in_three_lines_however_wide_the_window_is(
+    hsup: Hsup, terminal: Callable[..., Terminal], columns: int
+) -> None:
+    types = (f"type{number}" for number in range(20))
+    hsup.procfile(web="true", **dict.fromkeys(types, "true"))
+    screen = terminal("start", "--oneshot", columns=columns, env={"NO_COLOR": "1"})
+    assert screen.ended() == 0
+    lines = screen.seen.splitlines()[:4]
+    assert max(map(len, lines[:3])) <= columns
+    assert re.search(r"web\.1 started|Warning:", lines[3])
+
+
+def test_all_lines_have_as_wide_a_column_from_the_first_one_on(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
+    hsup.files({".env": "A=$PATH\n"})
+    hsup.procfile(release="echo tried", background="echo hello")
+    screen = terminal("start", "--oneshot", columns=200, env={"NO_COLOR": "1"})
+    assert screen.ended() == 0
+    lines = screen.seen.splitlines()
+    assert any("Warning: .env line 1" in line for line in lines)
+    assert any("tried" in line for line in lines)
+    assert {line.index("|") for line in lines} == {len("12:28:33 background.1 ")}
+
+
+@pytest.mark.simple_only("a container has its own ports")
+def test_a_port_that_is_taken_is_not_said_to_serve(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
+    hsup.procfile(web="true")
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        screen = terminal("start", "--oneshot", "-p", str(port), env={"NO_COLOR": "1"})
+        assert screen.ended() == 0
+    assert f"web cannot serve on port {port}; ^C stops all" in screen.seen
+    assert f"port {port})" in screen.seen
+    assert "serves" not in screen.seen
+    assert "http:" not in screen.seen
+
+
+def test_a_dyno_that_is_killed_has_one_line(hsup: Hsup, terminal: Callable[..., Terminal]) -> None:
+    hsup.procfile(one=f"trap '' TERM; echo ready; {hsup.sleep} & while :; do wait; done")
+    screen = terminal("start", "--grace", "1", columns=200, env={"NO_COLOR": "1"})
+    screen.wait_for("ready")
+    screen.type("\x03")
+    assert screen.ended() == 130
+    assert own_lines(screen.seen) == [
+        "stopping all dynos: SIGINT received",
+        "one.1 was killed: at least one process failed to exit within 1 seconds of SIGTERM (R12)",
+    ]
+
+
+def test_what_hsup_logs_looks_like_its_other_lines(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
+    hsup.procfile(one="echo hello")
+    screen = terminal("--verbose", "start", "--oneshot", columns=200, env={"NO_COLOR": "1"})
+    assert screen.ended() == 0
+    assert any(line.startswith("the source answered v1") for line in own_lines(screen.seen))
+    assert "hsup:" not in screen.seen.partition("release v1")[2]
+
+
 def test_a_prompt_is_shown_when_it_is_written(
     hsup: Hsup, terminal: Callable[..., Terminal]
 ) -> None:
@@ -213,7 +281,7 @@ def test_who_stops_hsup_is_told_what_it_waits_for(
     screen = terminal("start", "--grace", "20", env={"NO_COLOR": "1"})
     screen.wait_for("ready")
     screen.type("\x03")
-    screen.wait_for(r"Waiting for one\.1, to be killed in 18 s; \^C again kills at once")
+    screen.wait_for(r"waiting for one\.1, to be killed in 18 s; \^C again kills at once")
     screen.type("\x03")
     assert screen.ended() == 130
 

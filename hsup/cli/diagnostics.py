@@ -38,17 +38,17 @@ def print_visibly() -> None:
 
 
 class PrintedLog(logging.Handler):
-    """Passes each record on as text that begins with `hsup: `."""
+    """Passes each record on as text, with its level."""
 
-    def __init__(self, print_text: Callable[[str], None], level: int) -> None:
+    def __init__(self, print_text: Callable[[str, int], None], level: int) -> None:
         super().__init__(level)
-        self.setFormatter(VisibleFormatter("hsup: %(message)s"))
+        self.setFormatter(VisibleFormatter("%(message)s"))
         self._print = print_text
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a record on; print a traceback for one that cannot be formatted."""
         try:
-            self._print(self.format(record) + "\n")
+            self._print(self.format(record), record.levelno)
         except Exception:  # noqa: BLE001 - logging must not make its caller fail
             self.handleError(record)
 

@@ -20,9 +20,19 @@ def log_printer(log_format: str, **look: bool) -> Printer | RawPrinter:
     if log_format == "raw":
         return RawPrinter(_STDOUT, _STDERR)
     if log_format == "screen":
-        form = ScreenFormatter(coloured=wants_colour(_STDOUT), echoes=os.isatty(_STDOUT), **look)
+        form = ScreenFormatter(
+            coloured=wants_colour(_STDOUT), echoes=os.isatty(_STDOUT), columns=_columns, **look
+        )
         return ScreenPrinter(_STDOUT, form)
     return Printer(_STDOUT, formatter(log_format, coloured=wants_colour(_STDOUT)))
+
+
+def _columns() -> int | None:
+    """Return how wide the terminal is, None if there is none or it does not know."""
+    try:
+        return os.get_terminal_size(_STDOUT).columns or None
+    except OSError:
+        return None
 
 
 def error_printer(printer: Printer | RawPrinter) -> ErrorPrinter:
@@ -37,8 +47,8 @@ def error_printer(printer: Printer | RawPrinter) -> ErrorPrinter:
 def log_to_memory(errors: ErrorPrinter, *, verbose: bool) -> DiagnosticLog:
     """Keep hsup's own log in memory for SIGUSR1; print warnings, or more if verbose."""
     kept = DiagnosticLog()
-    printed = PrintedLog(errors.print, logging.INFO if verbose else logging.WARNING)
-    printed.setFormatter(_WithoutTraceback("hsup: %(message)s"))
+    printed = PrintedLog(errors.log, logging.INFO if verbose else logging.WARNING)
+    printed.setFormatter(_WithoutTraceback("%(message)s"))
     logging.getLogger("hsup").setLevel(logging.DEBUG)
     root = logging.getLogger()  # plugins and libraries log warnings too
     root.addHandler(kept)

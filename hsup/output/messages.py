@@ -41,6 +41,7 @@ ENDED_AT_ONCE = Line(
     "for commands that are to end there are hsup run and hsup start --oneshot",
     LogEvent("notice"),
 )
+EXIT_TIMEOUT, EXIT_TIMEOUT_CODE = "Error R12 (Exit timeout) -> ", "R12"
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
 _OUT_OF_MEMORY = Line(OUT_OF_MEMORY, LogEvent("error", code="R15"))
 _KILLED = Line("Stopping process with SIGKILL", LogEvent("killing"))
@@ -73,11 +74,8 @@ def waiting_for_port(port: int | None, holder: DynoName | None) -> Line:
 
 def exit_timeout(grace_seconds: float) -> Line:
     """Return the line for a dyno that did not end in time."""
-    text = (
-        "Error R12 (Exit timeout) -> At least one process failed to exit "
-        f"within {grace_seconds:g} seconds of SIGTERM"
-    )
-    return Line(text, LogEvent("error", code="R12"))
+    text = f"At least one process failed to exit within {grace_seconds:g} seconds of SIGTERM"
+    return Line(f"{EXIT_TIMEOUT}{text}", LogEvent("error", code=EXIT_TIMEOUT_CODE))
 
 
 def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:

@@ -9,8 +9,9 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Generic, TypeVar
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
@@ -20,6 +21,9 @@ from hsup.output.formats import Formatter, formatter
 from hsup.output.screen import ScreenFormatter
 
 logger = logging.getLogger(__name__)
+
+#: How long what hsup says may wait for the names of the dynos, which tell how wide its column is.
+_HOLD_SECONDS = 0.5
 
 
 class Printer:
@@ -55,13 +59,16 @@ class Printer:
             self._writer.write(self._format.between(text))
         return not self._writer.is_over
 
+    def write_log(self, text: str, level: int) -> bool:
+        """Print a record of hsup's own log, as `write_own` does."""
+        del level
+        return self.write_own(f"hsup: {text}\n".encode(errors="backslashreplace"))
+
     def _tell_lost(self, lost: int) -> None:
         text = f"lost {lost} bytes of output while its file had no room; printing again"
         logger.warning(text)
         if self._marks_gaps:
-            lines = f"Warning: {text}\n".encode()
-            event = LogEvent("warning")
-            self.write(LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines, event=event))
+            self.write(_own_batch(f"Warning: {text}\n".encode()))
 
     @property
     def prefix_columns(self) -> int:
@@ -94,16 +101,62 @@ class ScreenPrinter(Printer):
 
     def __init__(self, descriptor: int, form: ScreenFormatter) -> None:
         super().__init__(descriptor, form)
+        self._has_announced = False
+        self._held: list[LogBatch] = []
+        self._holding: asyncio.TimerHandle | None = None
+
+    def write(self, batch: LogBatch) -> None:
+        """Print a batch; hold what hsup says before it has announced the dynos."""
+        if self._has_announced or batch.source != "hsup":
+            self._print_held()
+            super().write(batch)
+            return
+        self._held.append(batch)
+        if self._holding is None:
+            loop = asyncio.get_running_loop()
+            self._holding = loop.call_later(_HOLD_SECONDS, self._print_held)
+
+    def _print_held(self) -> None:
+        if self._holding is None:
+            return
+        self._holding.cancel()
+        self._holding = None
+        held, self._held = self._held, []
+        for batch in held:
+            super().write(batch)
 
     def write_own(self, text: bytes) -> bool:
         """Print lines of hsup's own between batches; see Printer."""
+        self._print_held()
         return super().write_own(self._format.form.interrupted() + text)
 
+    def write_log(self, text: str, level: int) -> bool:
+        """Print a record of hsup's own log like its other lines; see Printer."""
+        if not (self._writer.is_over or self._writer.is_full):
+            label = "Error: " if level >= logging.ERROR else "Warning: "
+            line = f"{label if level >= logging.WARNING else ''}{text}\n"
+            self.write(_own_batch(line.encode(errors="backslashreplace")))
+        return not self._writer.is_over
+
     def announce(
-        self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
+        self,
+        source: str,
+        driver: str,
+        release: Release,
+        ports: Mapping[str, int | None],
+        unavailable: Collection[int],
     ) -> None:
-        """Print what runs here; see ScreenFormatter."""
-        self.write_own(self._format.form.announce(source, driver, release, ports))
+        """Print what runs here, before what was held until now; see ScreenFormatter."""
+        self._has_announced = True
+        moment = self._held[0].time if self._held else time.time_ns()
+        form = self._format.form
+        super().write_own(form.announce(source, driver, release, ports, unavailable, moment=moment))
+        self._print_held()
+
+    async def close(self) -> None:
+        """Return when the reader has everything; see Printer."""
+        self._print_held()
+        await super().close()
 
     def show(self, batch: LogBatch) -> None:
         """Show the beginning of a line, which comes again with its end."""
@@ -170,10 +223,17 @@ class ErrorPrinter:
 
     def print(self, text: str) -> None:
         """Print lines; once the printer has ended, write them to sys.stderr directly."""
+        self._in_loop(partial(self._print, text))
+
+    def log(self, text: str, level: int) -> None:
+        """Print a record of hsup's own log in the way of the printer; see `print`."""
+        self._in_loop(partial(self._log, text, level))
+
+    def _in_loop(self, act: Callable[[], None]) -> None:
         if threading.get_ident() != self._thread and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._print, text)
+            self._loop.call_soon_threadsafe(act)
         else:
-            self._print(text)
+            act()
 
     async def close(self, *, stuck_seconds: float) -> None:
         """Return when all is printed, or after `stuck_seconds`."""
@@ -185,9 +245,17 @@ class ErrorPrinter:
 
     def _print(self, text: str) -> None:
         if not self._printer.write_own(text.encode(errors="backslashreplace")):
-            with suppress(OSError):
-                sys.stderr.write(text)
-                sys.stderr.flush()
+            _print_directly(text)
+
+    def _log(self, text: str, level: int) -> None:
+        if not self._printer.write_log(text, level):
+            _print_directly(f"hsup: {text}\n")
+
+
+def _print_directly(text: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 #: Where a line comes from: source, dyno and stream.
@@ -287,6 +355,11 @@ class _RawWithNotices:
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         form = self._of_hsup if batch.source == "hsup" else self._of_dynos
         return form(batch, goes_on=goes_on)
+
+
+def _own_batch(lines: bytes) -> LogBatch:
+    event = LogEvent("warning")
+    return LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines, event=event)
 
 
 def _report_broken(error: OSError) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from signal import SIGTERM, Signals
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.events import (
+    DynoExited,
     DynoStateChanged,
     ReleaseReceived,
     SupervisorStarted,
     SupervisorStopping,
 )
 from hsup.lifecycle import State
-from hsup.model import ExitStatus, Release
+from hsup.model import RELEASE_TYPE, DynoName, ExitStatus, Release
+from hsup.output import messages
 from hsup.output.escapes import kept_to_lines, whole_sequences
 from hsup.output.paint import Paint, prefixed
 from hsup.visible import visible
@@ -28,7 +31,13 @@ _LAST_WRITTEN = re.compile(rb"\A[^\n]*\r(?=[^\r\n])")
 #: What the name column says of lines of hsup's own.
 _OWN_NAME = "hsup"
 #: Events that others say in fewer words: see `_changed`.
-_UNSAID = frozenset({"starting", "stopping", "exited"})
+_UNSAID = frozenset({"starting", "stopping", "killing", "adopted"})
+#: A sentence, unlike a label such as `Warning:`.
+_SENTENCE = re.compile(rb"\A[A-Z](?=[a-z]* )")
+#: No line of the banner is cut to less than this, however narrow the window is.
+_LEAST_COLUMNS = 16
+#: What a release phase is called, with any number.
+_RELEASE_PHASE = str(DynoName(RELEASE_TYPE, 1000))
 _NO_EVENT = LogEvent("notice")
 
 
@@ -39,7 +48,7 @@ class ScreenFormatter:
     terminal's colours ends with it, what is written over a line begins with its prefix, and what
     is for the whole screen is left out. Without a prefix, the lines of dynos are as these wrote
     them, but for their colours. If the terminal `echoes` keys, hsup's own lines are written over
-    the ^C that stops it.
+    the ^C that stops it. `columns` returns how wide the window is, None if there is none.
     """
 
     def __init__(
@@ -49,6 +58,7 @@ class ScreenFormatter:
         has_times: bool = True,
         has_prefix: bool = True,
         echoes: bool = False,
+        columns: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._paint = Paint() if coloured else None
         self._has_times = has_times
@@ -59,6 +69,7 @@ class ScreenFormatter:
         self._begun: dict[tuple[str, str], bytes] = {}  # sequences whose end has not come
         self._width = len(_OWN_NAME)
         self._echoes = echoes
+        self._columns = columns
         self._over_keys = b""
         self._own_words = _OwnWords()
 
@@ -89,15 +100,36 @@ class ScreenFormatter:
         return self._contained(self._prefix(batch, batch.dyno), batch, goes_on=goes_on)
 
     def announce(
-        self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
+        self,
+        source: str,
+        driver: str,
+        release: Release,
+        ports: Mapping[str, int | None],
+        unavailable: Collection[int],
+        *,
+        moment: int,
     ) -> bytes:
-        """Return what is printed at the start: the application, where it is from, where it serves.
+        """Return what is printed at the start, and keep room for all names: see `banner`.
 
-        `ports` has the names of the dynos that are to run, and the port of each.
+        `moment` is its time, in nanoseconds.
         """
-        lines = self._own_words.announce(source, driver, release, ports)
-        self._width = max(self._width, *map(len, ports), len(_OWN_NAME))
-        return self(LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines))
+        from hsup.output.banner import banner  # only for a screen
+
+        names = (*ports, _RELEASE_PHASE) if release.process(RELEASE_TYPE) else ports
+        self._width = max(self._width, *map(len, names), len(_OWN_NAME))
+        self._own_words.has_announced(release, unavailable)
+        columns = self._columns()
+        width = sys.maxsize if columns is None else columns - self.prefix_columns
+        lines = banner(
+            source,
+            driver,
+            release,
+            ports,
+            unavailable=unavailable,
+            width=max(width, _LEAST_COLUMNS),
+        )
+        text = "".join(f"{line}\n" for line in lines).encode()
+        return self(LogBatch(moment, "hsup", SUPERVISOR, "stdout", text))
 
     def interrupted(self) -> bytes:
         """Return what ends the colours of a line that has not ended."""
@@ -157,7 +189,7 @@ class ScreenFormatter:
 
 
 class _OwnWords:
-    """Says a change in one line, and says first what runs here.
+    """Says a change in one line, and what has no line of its own.
 
     `dynos` are the names of those that are to run.
     """
@@ -165,87 +197,94 @@ class _OwnWords:
     def __init__(self) -> None:
         self.dynos: tuple[str, ...] = ()
         self._announced: int | None = None
+        self._unavailable: Collection[int] = ()
+        self._adopted: set[str] = set()
+        self._overdue: set[str] = set()  # their end was told already
+
+    def has_announced(self, release: Release, unavailable: Collection[int]) -> None:
+        """Note which release was announced, and on which of its ports no dyno can listen."""
+        self._announced, self._unavailable = release.version, unavailable
 
     def __call__(self, batch: LogBatch) -> bytes:
         """Return the lines for a line of hsup's own, b"" if another one says it."""
         event = batch.event or _NO_EVENT
+        match event.of:
+            case SupervisorStarted() | DynoExited():
+                text = None
+            case ReleaseReceived() as received:
+                text = self._received(received)
+            case DynoStateChanged() as changed:  # else the line says why it could not start
+                text = self._changed(changed) if event.name == "state_changed" else None
+            case SupervisorStopping() as stopping:
+                text = f"stopping all dynos: {stopping.reason}"
+            case _:
+                return self._others(batch, event)
+        return f"{visible(text)}\n".encode() if text else b""
+
+    def _others(self, batch: LogBatch, event: LogEvent) -> bytes:
+        """Return the lines for what is no event of observers."""
+        if event.name == messages.ADOPTED.event.name:
+            self._adopted.add(batch.dyno)
         if event.name in _UNSAID:
             return b""
-        match event.of:
-            case SupervisorStarted():
-                return b""
-            case ReleaseReceived() as received:
-                return self._received(received)
-            case DynoStateChanged() as changed:  # else the line says why it could not start
-                return _lines(_changed(changed) if event.name == "state_changed" else None)
-            case SupervisorStopping() as stopping:
-                return _lines(f"stopping all dynos: {stopping.reason}")
-        return batch.lines if batch.dyno == SUPERVISOR else f"{batch.dyno}: ".encode() + batch.lines
+        if event.code == messages.EXIT_TIMEOUT_CODE:
+            self._overdue.add(batch.dyno)
+            reason = batch.lines.removeprefix(messages.EXIT_TIMEOUT.encode()).rstrip(b"\n")
+            return b"%b was killed: %b (R12)\n" % (batch.dyno.encode(), _sentence(reason))
+        lines = _sentence(batch.lines)
+        return lines if batch.dyno == SUPERVISOR else f"{batch.dyno}: ".encode() + lines
 
-    def announce(
-        self, source: str, driver: str, release: Release, ports: Mapping[str, int | None]
-    ) -> bytes:
-        """Return the lines that say what runs here."""
-        self._announced = release.version
-        names = ", ".join(ports) or "no dynos"
-        return (
-            _lines(f"{release.app}, release v{release.version}: {names}")
-            + _lines(f"source {_source(source, release)}, driver {driver}")
-            + _lines(f"{_serving(ports)}^C stops all")
-        )
-
-    def _received(self, event: ReleaseReceived) -> bytes:
-        """Return the line for a release, unless it was the one that was announced."""
+    def _received(self, event: ReleaseReceived) -> str | None:
+        """Return the line for a release, None if it was the one that was announced."""
         self.dynos = tuple(event.ports)
         announced, self._announced = self._announced, None
         version = event.release.version
-        return b"" if version == announced else _lines(f"release v{version}")
+        return None if version == announced else f"release v{version}"
 
+    def _changed(self, event: DynoStateChanged) -> str | None:
+        """Return the line for a new state, None if another line says it."""
+        match event.after:
+            case State.UP:
+                return self._up(event)
+            case State.CRASHED:
+                return f"{_end(event)}, {_restart(event.restart_seconds)}"
+            case State.COMPLETE:
+                return _end(event)
+            case State.STOPPED:
+                return self._stopped(event)
+            case _:
+                return None
 
-def _lines(text: str | None) -> bytes:
-    return visible(text).encode() + b"\n" if text else b""
+    def _up(self, event: DynoStateChanged) -> str:
+        dyno = str(event.dyno)
+        is_adopted = dyno in self._adopted
+        self._adopted.discard(dyno)
+        self._overdue.discard(dyno)
+        text = f"{dyno} was left running by a previous hsup" if is_adopted else f"{dyno} started"
+        where = (None if event.pid is None else f"pid {event.pid}", self._address(event))
+        told = ", ".join(filter(None, where))
+        return f"{text} ({told})" if told else text
 
-
-def _source(name: str, release: Release) -> str:
-    slug = release.slug
-    return f"{name} in {slug.location}" if slug is not None and slug.inode is not None else name
-
-
-def _serving(ports: Mapping[str, int | None]) -> str:
-    """Return where the application serves: the ports of its web dynos."""
-    web = [port for name, port in ports.items() if name.startswith("web.") and port is not None]
-    if not web:
-        return ""
-    shown = f"port {web[0]}" if len(web) == 1 else f"ports {web[0]} to {web[-1]}"
-    return f"web serves on {shown}; "
-
-
-def _changed(event: DynoStateChanged) -> str | None:
-    """Return the line for a new state, None if another line says it."""
-    dyno = event.dyno
-    match event.after:
-        case State.UP:
-            where = (None if event.pid is None else f"pid {event.pid}", _address(event))
-            told = ", ".join(filter(None, where))
-            return f"{dyno} started ({told})" if told else f"{dyno} started"
-        case State.CRASHED:
-            return f"{_end(event)}, {_restart(event.restart_seconds)}"
-        case State.COMPLETE:
-            return _end(event)
-        case State.STOPPED:
-            has_run = event.before is State.STOPPING
-            return f"{dyno} stopped{_unusual(event.status) if has_run else ''}"
-        case _:
+    def _stopped(self, event: DynoStateChanged) -> str | None:
+        dyno = str(event.dyno)
+        if dyno in self._overdue:
+            self._overdue.discard(dyno)
             return None
+        has_run = event.before is State.STOPPING
+        return f"{dyno} stopped{_unusual(event.status) if has_run else ''}"
+
+    def _address(self, event: DynoStateChanged) -> str | None:
+        if event.address is None:
+            return None
+        ip, port = event.address
+        host = "localhost" if ip == "127.0.0.1" else ip
+        serves = event.dyno.type == "web" and port not in self._unavailable
+        return f"http://{host}:{port}" if serves else f"port {port}"
 
 
-def _address(event: DynoStateChanged) -> str | None:
-    if event.address is None:
-        return None
-    ip, port = event.address
-    host = "localhost" if ip == "127.0.0.1" else ip
-    is_web = event.dyno.type == "web"
-    return f"http://{host}:{port}" if is_web else f"port {port}"
+def _sentence(line: bytes) -> bytes:
+    """Return a line as one that follows a name: it begins with a small letter."""
+    return _SENTENCE.sub(lambda found: found[0].lower(), line)
 
 
 def _end(event: DynoStateChanged) -> str:
@@ -255,8 +294,12 @@ def _end(event: DynoStateChanged) -> str:
     if status is None:
         return f"{event.dyno} ended"
     if status.signal is not None:
-        return f"{event.dyno} was killed by {_signal(status.signal)}"
-    return f"{event.dyno} exited with status {status.status}"
+        return f"{event.dyno} was killed by {_signal(status.signal)}{_memory(status)}"
+    return f"{event.dyno} exited with status {status.status}{_memory(status)}"
+
+
+def _memory(status: ExitStatus) -> str:
+    return ", out of memory (R15)" if status.out_of_memory else ""
 
 
 def _restart(seconds: float | None) -> str:
@@ -265,11 +308,13 @@ def _restart(seconds: float | None) -> str:
 
 def _unusual(status: ExitStatus | None) -> str:
     """Return how a dyno that was asked to stop has ended, if that tells anything."""
-    if status is None or status.signal == SIGTERM or status.status in {0, 128 + SIGTERM}:
+    if status is None:
         return ""
+    if status.signal == SIGTERM or status.status in {0, 128 + SIGTERM}:
+        return _memory(status)
     if status.signal is not None:
-        return f", killed by {_signal(status.signal)}"
-    return f" with status {status.status}"
+        return f", killed by {_signal(status.signal)}{_memory(status)}"
+    return f" with status {status.status}{_memory(status)}"
 
 
 def _signal(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,9 +13,8 @@ from hsup.supervision.policy import CrashPolicy, RetryPolicy
 from hsup.supervision.ports import Base
 from hsup.terminal import WindowSize
 
-
-def _announce_nothing(_release: Release, _ports: Mapping[str, int | None]) -> None:
-    """Announce nothing, as nobody reads."""
+#: Told the first release, the ports of its dynos, and those on which no web dyno can listen.
+Announce = Callable[[Release, Mapping[str, int | None], Collection[int]], None]
 
 
 class SupervisorOptions(NamedTuple):
@@ -33,7 +32,7 @@ class SupervisorOptions(NamedTuple):
     terminals, which have the size that it returns.
     `shown` are the types and dynos whose lines are printed, all if there are none.
     `called` has the variables by which options were given, by these: errors name them.
-    `announce` is told the first release before it is built, and the ports of its dynos.
+    `announce` is told of the first release before it is built, None if nobody reads that.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -55,7 +54,7 @@ class SupervisorOptions(NamedTuple):
     shown: tuple[str, ...] = ()
     called: Mapping[str, str] = MappingProxyType({})
     has_drain: bool = False
-    announce: Callable[[Release, Mapping[str, int | None]], None] = _announce_nothing
+    announce: Announce | None = None
     grace_seconds: float = 30.0
     policy: CrashPolicy = CrashPolicy()
     retry: RetryPolicy = RetryPolicy()

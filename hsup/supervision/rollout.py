@@ -240,7 +240,9 @@ class Rollout:
         if self._has_announced:
             return
         self._has_announced = True
-        self._options.announce(release, self._specs.ports(release))
+        if self._options.announce is not None:
+            ports = self._specs.ports(release)
+            self._options.announce(release, ports, self._specs.unavailable_ports(ports))
         self._specs.tell_of_quantities(release)
 
     async def _warn_of_ports(self, specs: Mapping[DynoName, DynoSpec]) -> None:

@@ -133,6 +133,13 @@ class SpecMaker:
         with self._ports.for_now():
             return {str(name): spec.port for name, spec in self.specs(release).items()}
 
+    def unavailable_ports(self, ports: Mapping[str, int | None]) -> frozenset[int]:
+        """Return those ports of web dynos on which these may not listen now."""
+        if not self._options.shares_ports:
+            return frozenset()
+        web = (port for name, port in ports.items() if port and name.startswith("web."))
+        return frozenset(filter(port_conflicts.probe, web))
+
     def _base(self, release: Release, names: Iterable[DynoName]) -> int:
         options = self._options
         if isinstance(options.port, int):

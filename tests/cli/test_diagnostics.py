@@ -84,7 +84,7 @@ def test_who_logs_what_cannot_be_formatted_goes_on(
     form, *given = words
     record = logger.makeRecord("shop", logging.WARNING, "file", 1, form, tuple(given), None)
     printed: list[str] = []
-    for one in (handler, PrintedLog(printed.append, logging.WARNING)):
+    for one in (handler, PrintedLog(lambda text, _: printed.append(text), logging.WARNING)):
         one.handle(record)
     assert printed == []
     assert "--- Logging error ---" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_every_line_of_the_screen_is_in_the_reference() -> None:
     page = made("log-lines")
     assert "| `web.1 started (pid 4711, http://localhost:5000)` |" in page
     assert "| `web.1 was killed by SIGKILL, restarts now` |" in page
-    assert "| `web.1: Adopted a process left running by a previous hsup` |" in page
+    assert "| `web.1 was killed by SIGKILL, out of memory (R15), restarts in 2 s` |" in page
     assert "| `Process exited with status 1` | nothing |" in page
 
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.api import LogBatch
+from hsup.api import SUPERVISOR, LogBatch
 from hsup.output.formats import formatter
-from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, UnmixedLines
-from hsup.testing import make_batch
+from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, ScreenPrinter, UnmixedLines
+from hsup.output.screen import ScreenFormatter
+from hsup.testing import make_batch, make_release
 
 
 @pytest.fixture
@@ -312,3 +313,65 @@ async def test_what_is_logged_at_the_very_end_is_printed_all_the_same(
     await errors.close(stuck_seconds=1)
     errors.print("hsup: too late\n")
     assert capfd.readouterr().err == "hsup: too late\n"
+
+
+@pytest.fixture
+def screen(pipe: tuple[int, int]) -> ScreenPrinter:
+    return ScreenPrinter(pipe[1], ScreenFormatter(coloured=False, has_times=False))
+
+
+def announce(screen: ScreenPrinter) -> None:
+    screen.announce("procfile", "simple", make_release(worker=1), {"worker.12": 5000}, ())
+
+
+WARNING = make_batch(b"Warning: x\n", dyno=SUPERVISOR, source="hsup")
+
+
+async def test_what_is_said_before_the_dynos_are_announced_has_as_wide_a_column(
+    pipe: tuple[int, int], screen: ScreenPrinter
+) -> None:
+    screen.write(WARNING)
+    announce(screen)
+    screen.write(WARNING)
+    await screen.close()
+    lines = os.read(pipe[0], 1000).splitlines()
+    assert lines[0] == b"hsup      | shop, release v1: worker.12"
+    assert lines[3:] == [b"hsup      | Warning: x"] * 2
+
+
+async def test_what_is_said_does_not_wait_long_for_the_dynos(
+    pipe: tuple[int, int], screen: ScreenPrinter
+) -> None:
+    for _ in range(2):
+        screen.write(WARNING)
+        assert await asyncio.to_thread(os.read, pipe[0], 1000) == b"hsup | Warning: x\n"
+    await screen.close()
+
+
+@pytest.mark.parametrize("first", [make_batch(b"a\n"), None], ids=["output", "end"])
+async def test_what_is_said_comes_before_what_follows(
+    pipe: tuple[int, int], screen: ScreenPrinter, first: LogBatch | None
+) -> None:
+    screen.write(WARNING)
+    if first is not None:
+        screen.write(first)
+    await screen.close()
+    assert os.read(pipe[0], 1000).startswith(b"hsup | Warning: x\n")
+
+
+async def test_on_a_screen_the_log_of_hsup_is_like_its_other_lines(
+    pipe: tuple[int, int], screen: ScreenPrinter
+) -> None:
+    announce(screen)
+    os.read(pipe[0], 1000)
+    errors = ErrorPrinter(screen)
+    screen.show(make_batch(b"half", is_partial=True))
+    for level in (logging.INFO, logging.WARNING, logging.ERROR):
+        errors.log("told", level)
+    await errors.close(stuck_seconds=60.0)
+    assert os.read(pipe[0], 1000).splitlines() == [
+        b"web.1     | half",
+        b"hsup      | told",
+        b"hsup      | Warning: told",
+        b"hsup      | Error: told",
+    ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection, Mapping
 from signal import SIGKILL, SIGRTMIN, SIGTERM
 from typing import Any
 
@@ -21,7 +22,7 @@ from hsup.events import (
     SupervisorStopping,
 )
 from hsup.lifecycle import State
-from hsup.model import Address, DynoName, ExitStatus, Slug
+from hsup.model import Address, DynoName, ExitStatus, Release, Slug
 from hsup.output import messages
 from hsup.output.messages import narrate
 from hsup.output.printer import UnmixedLines
@@ -86,15 +87,52 @@ def test_the_column_fits_the_names_of_all_that_is_to_run(form: ScreenFormatter) 
     ids=str,
 )
 def test_the_columns_before_a_line_are_known_when_it_is_known_what_is_to_run(
-    look: dict[str, bool], columns: int
+    look: dict[str, Any], columns: int
 ) -> None:
     form = ScreenFormatter(coloured=True, **look)
-    form.announce("procfile", "simple", make_release(web=1), {"web.1": 1, "worker.12": 2})
+    announced(form, "procfile", "simple", make_release(web=1), {"web.1": 1, "worker.12": 2})
     assert form.prefix_columns == columns
 
 
-def announced(form: ScreenFormatter, *given: Any) -> list[str]:
-    return [line.partition(" | ")[2] for line in form.announce(*given).decode().splitlines()]
+def announced(
+    form: ScreenFormatter,
+    source: str,
+    driver: str,
+    release: Release,
+    ports: Mapping[str, int | None],
+    unavailable: Collection[int] = (),
+) -> list[str]:
+    printed = form.announce(source, driver, release, ports, unavailable, moment=MOMENT)
+    lines = printed.decode().splitlines()
+    return [line.partition(" | ")[2] for line in lines]
+
+
+def test_the_column_has_room_for_a_release_phase_that_runs_before_the_dynos(
+    form: ScreenFormatter,
+) -> None:
+    announced(form, "procfile", "simple", make_release(web=1, release=0), {"web.1": 1})
+    assert form(make_batch(b"a\n")) == b"web.1        | a\n"
+
+
+def test_what_is_announced_is_no_wider_than_the_window() -> None:
+    form = ScreenFormatter(coloured=False, has_times=False, columns=lambda: 60)
+    ports = {f"type{number}.1": 5000 for number in range(12)}
+    told = announced(form, "procfile", "simple", make_release(web=1), ports)
+    assert max(map(len, told)) <= 60 - form.prefix_columns
+    narrow = ScreenFormatter(coloured=False, columns=lambda: 3)
+    assert (
+        announced(narrow, "procfile", "simple", make_release(web=1), ports)[0] == "shop, 12 dynos"
+    )
+
+
+def test_a_port_that_another_program_has_is_no_place_where_the_application_serves(
+    form: ScreenFormatter,
+) -> None:
+    release = make_release(web=1)
+    told_first = announced(form, "procfile", "simple", release, {"web.1": 5000}, {5000})
+    assert told_first[2] == "web cannot serve on port 5000; ^C stops all"
+    up = changed(State.STARTING, State.UP, pid=4711, address=LOCAL)
+    assert told(form, up) == ["web.1 started (pid 4711, port 5000)"]
 
 
 def test_it_is_said_first_what_runs_here(form: ScreenFormatter) -> None:
@@ -123,6 +161,7 @@ def test_what_serves_nothing_does_not_say_where(form: ScreenFormatter) -> None:
 
 
 LOCAL = Address("127.0.0.1", 5000)
+OUT_OF_MEMORY = ExitStatus(signal=SIGKILL, out_of_memory=True)
 
 
 @pytest.mark.parametrize(
@@ -186,10 +225,26 @@ LOCAL = Address("127.0.0.1", 5000)
             f"web.1 stopped, killed by signal {SIGRTMIN + 1}",
         ),
         (changed(State.CRASHED, State.STOPPED, status=ExitStatus(3)), "web.1 stopped"),
+        (
+            changed(State.UP, State.CRASHED, status=OUT_OF_MEMORY, restart_seconds=4.4),
+            "web.1 was killed by SIGKILL, out of memory (R15), restarts in 4 s",
+        ),
+        (
+            changed(State.UP, State.COMPLETE, status=ExitStatus(1, out_of_memory=True)),
+            "web.1 exited with status 1, out of memory (R15)",
+        ),
+        (
+            changed(State.STOPPING, State.STOPPED, status=OUT_OF_MEMORY),
+            "web.1 stopped, killed by SIGKILL, out of memory (R15)",
+        ),
+        (
+            changed(State.STOPPING, State.STOPPED, status=ExitStatus(0, out_of_memory=True)),
+            "web.1 stopped, out of memory (R15)",
+        ),
         (SupervisorStopping(reason="SIGINT received"), "stopping all dynos: SIGINT received"),
         (
             ReleaseRejected(error=HsupError("no"), running=1),
-            "Release rejected, still running v1: no",
+            "release rejected, still running v1: no",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -206,6 +261,7 @@ def test_a_change_has_one_line(form: ScreenFormatter, event: Event, line: str) -
         changed(State.UP, State.RESTARTING),
         changed(State.RESTARTING, State.PROVISIONING),
         DynoExited(dyno=WEB, status=ExitStatus(3)),
+        DynoExited(dyno=WEB, status=OUT_OF_MEMORY),
     ],
     ids=str,
 )
@@ -220,19 +276,30 @@ def said(form: ScreenFormatter, line: messages.Line, dyno: str = "web.1") -> byt
 
 def test_other_lines_of_hsup_name_the_dyno(form: ScreenFormatter) -> None:
     assert said(form, messages.STOPPING) == b""
-    assert said(form, messages.KILLING) == (
-        b"hsup | web.1: Stopping remaining processes with SIGKILL\n"
+    assert said(form, messages.waiting_for_port(5000, WORKER)) == (
+        b"hsup | web.1: waiting for port 5000, which worker.1 has until it ends\n"
     )
     line = make_batch(b"Warning: x\n", dyno=SUPERVISOR, source="hsup")
     assert form(line) == b"hsup | Warning: x\n"
 
 
-def test_running_out_of_memory_is_told(form: ScreenFormatter) -> None:
-    status = ExitStatus(signal=SIGKILL, out_of_memory=True)
-    assert told(form, DynoExited(dyno=WEB, status=status)) == [
-        "web.1: Error R15 (Memory quota vastly exceeded)",
-        "web.1: Stopping process with SIGKILL",
-    ]
+def test_a_dyno_that_had_to_be_killed_has_one_line(form: ScreenFormatter) -> None:
+    killed = ExitStatus(signal=SIGKILL)
+    assert said(form, messages.exit_timeout(30)) == (
+        b"hsup | web.1 was killed: at least one process failed to exit "
+        b"within 30 seconds of SIGTERM (R12)\n"
+    )
+    assert said(form, messages.KILLING) == b""
+    stopped = changed(State.STOPPING, State.STOPPED, status=killed)
+    assert told(form, DynoExited(dyno=WEB, status=killed), stopped) == []
+    assert told(form, stopped) == ["web.1 stopped, killed by SIGKILL"]
+
+
+def test_a_dyno_that_was_adopted_has_one_line(form: ScreenFormatter) -> None:
+    assert said(form, messages.ADOPTED) == b""
+    up = changed(State.STARTING, State.UP, pid=4711)
+    assert told(form, up) == ["web.1 was left running by a previous hsup (pid 4711)"]
+    assert told(form, up) == ["web.1 started (pid 4711)"]
 
 
 def test_control_characters_in_names_are_made_visible(form: ScreenFormatter) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +288,7 @@ async def test_the_first_release_is_announced_before_it_is_built(
 ) -> None:
     announced: list[tuple[int, dict[str, int | None], int]] = []
 
-    def announce(release: Release, ports: Mapping[str, int | None]) -> None:
+    def announce(release: Release, ports: Mapping[str, int | None], _: Collection[int]) -> None:
         announced.append((release.version, dict(ports), len(driver.built)))
 
     source.release(version=1, web=2, worker=1)
@@ -307,3 +307,13 @@ def test_a_base_too_high_for_ports_of_each_type_is_told_with_the_highest(
     make(port=base).check(make_release(web=1, worker=1, clock=2), is_first=True)
     text = f"from port {base}, there are too few ports for types to be 100 apart"
     assert said == [f"Warning: {text}; choose 65334 at most with -p"] * is_told
+
+
+@pytest.mark.parametrize("shares_ports", [True, False])
+def test_ports_of_web_dynos_on_which_these_cannot_listen_are_known(
+    make: Callable[..., SpecMaker], monkeypatch: pytest.MonkeyPatch, *, shares_ports: bool
+) -> None:
+    monkeypatch.setattr(port_conflicts, "probe", {5001: errno.EADDRINUSE, 5100: errno.EACCES}.get)
+    specs = make(shares_ports=shares_ports)
+    found = specs.unavailable_ports({"web.1": 5000, "web.2": 5001, "web.3": None, "worker.1": 5100})
+    assert found == ({5001} if shares_ports else set())

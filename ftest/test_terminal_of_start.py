@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import termios
@@ -38,7 +39,8 @@ def test_a_debugger_reads_what_is_typed(hsup: Hsup, terminal: Callable[..., Term
     before = modes(screen)
     screen.wait_for(r"web\.1   \| \(Pdb\) ")
     screen.type("answer * 6+\x7f9\n")  # backspace takes the + away
-    screen.wait_for(r"\n.*414\r")
+    screen.wait_for(r"\n[\d:]+ web\.1   \| 414\r")
+    screen.wait_for(r"\n[\d:]+ web\.1   \| \(Pdb\) ")
     screen.type("answer = 7\n")
     screen.wait_for(r"\(Pdb\) ")
     screen.type("continue\n")
@@ -46,6 +48,39 @@ def test_a_debugger_reads_what_is_typed(hsup: Hsup, terminal: Callable[..., Term
     screen.type("\x03")
     assert screen.ended() == 130
     assert modes(screen) == before
+
+
+@pytest.mark.parametrize(
+    ("echo", "answer"),
+    [("echo", r"Ada\r\n[\d:]+ web\.1 \| Hello Ada\r"), ("-echo", r"\AHello Ada\r")],
+)
+def test_what_is_answered_to_what_was_typed_has_its_prefix(
+    hsup: Hsup, terminal: Callable[..., Terminal], echo: str, answer: str
+) -> None:
+    """If the terminal has not echoed what was typed, the line goes on where it is."""
+    asks = f"stty {echo}; printf 'Name? '; read name; stty echo; echo Hello $name"
+    hsup.procfile(web=f"{asks}; sleep 0.3; echo later; {hsup.sleep}")
+    screen = terminal("start", "--stdin", "web", env=PLAIN)
+    screen.wait_for(r"web\.1 \| Name\? ")
+    screen.type("Ada\n")
+    screen.wait_for(rf"{answer}\n[\d:]+ web\.1 \| later\r")
+    screen.type("\x03")
+    assert screen.ended() == 130
+
+
+def test_keys_that_nobody_reads_end_the_line_that_has_begun(
+    hsup: Hsup, terminal: Callable[..., Terminal]
+) -> None:
+    hsup.procfile(web=f"printf 'Compiling '; head -c 1 <fifo >out; echo done; exec {hsup.sleep}")
+    os.mkfifo(hsup.directory / "fifo")
+    screen = terminal("start", env=PLAIN)
+    screen.wait_for(r"web\.1 \| Compiling ")
+    screen.type("\n")
+    screen.wait_for(r"\r\n")
+    (hsup.directory / "fifo").write_text("x")
+    assert screen.wait_for(r"(?s)(.*)web\.1 \| done\r")[1].count("\n") == 0
+    screen.type("\x03")
+    assert screen.ended() == 130
 
 
 def test_the_terminal_is_itself_again_between_a_dyno_and_the_next(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from copy import copy
+from typing import TYPE_CHECKING
 
 from hsup.cli.config import wants_colour
 from hsup.cli.diagnostics import DiagnosticLog, PrintedLog, VisibleFormatter
@@ -12,19 +13,34 @@ from hsup.output.formats import formatter
 from hsup.output.printer import ErrorPrinter, Printer, RawPrinter, ScreenPrinter
 from hsup.output.screen import ScreenFormatter
 
-_STDOUT, _STDERR = 1, 2  # also if Python has no stream open there
+if TYPE_CHECKING:
+    from hsup.output.echo import Echo
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2  # also if Python has no stream open there
 
 
-def log_printer(log_format: str, **look: bool) -> Printer | RawPrinter:
-    """Return the sink that prints the output of dynos and hsup's own lines."""
+def log_printer(log_format: str, *, has_reader: bool = False, **look: bool) -> Printer | RawPrinter:
+    """Return the sink that prints the output of dynos and hsup's own lines.
+
+    If it `has_reader`, a dyno reads hsup's own input.
+    """
     if log_format == "raw":
         return RawPrinter(_STDOUT, _STDERR)
     if log_format == "screen":
         form = ScreenFormatter(
             coloured=wants_colour(_STDOUT), echoes=os.isatty(_STDOUT), columns=_columns, **look
         )
-        return ScreenPrinter(_STDOUT, form)
+        return ScreenPrinter(_STDOUT, form, _echo(has_reader=has_reader))
     return Printer(_STDOUT, formatter(log_format, coloured=wants_colour(_STDOUT)))
+
+
+def _echo(*, has_reader: bool) -> Echo | None:
+    """Return what is known of keys that are typed where hsup prints, None if none are."""
+    if not (os.isatty(_STDIN) and os.path.sameopenfile(_STDIN, _STDOUT)):
+        return None
+    from hsup.output.echo import Echo  # only on a terminal
+
+    return Echo(_STDIN, has_reader=has_reader)
 
 
 def _columns() -> int | None:

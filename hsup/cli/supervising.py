@@ -70,7 +70,8 @@ class Request(NamedTuple):
 
 async def supervise(request: Request) -> int:
     """Run dynos until hsup is stopped or nothing is left to run; return the exit status."""
-    printer = log_printer(request.options.log_format, **request.look)
+    has_reader = request.reader is not None
+    printer = log_printer(request.options.log_format, has_reader=has_reader, **request.look)
     errors = error_printer(printer)
     try:
         session = _Supervision(request, printer, errors)

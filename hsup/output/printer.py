@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.model import Release
 from hsup.output.descriptor import DescriptorWriter
 from hsup.output.formats import Formatter, formatter
 from hsup.output.screen import ScreenFormatter
+
+if TYPE_CHECKING:
+    from hsup.output.echo import Echo
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +102,10 @@ class ScreenPrinter(Printer):
 
     _format: UnmixedLines[ScreenFormatter]
 
-    def __init__(self, descriptor: int, form: ScreenFormatter) -> None:
+    def __init__(self, descriptor: int, form: ScreenFormatter, echo: Echo | None = None) -> None:
         super().__init__(descriptor, form)
+        self._format = UnmixedLines(form, echo)
+        self._echo = echo
         self._has_announced = False
         self._held: list[LogBatch] = []
         self._holding: asyncio.TimerHandle | None = None
@@ -157,6 +162,8 @@ class ScreenPrinter(Printer):
         """Return when the reader has everything; see Printer."""
         self._print_held()
         await super().close()
+        if self._echo is not None:
+            self._echo.close()
 
     def show(self, batch: LogBatch) -> None:
         """Show the beginning of a line, which comes again with its end."""
@@ -272,11 +279,12 @@ class UnmixedLines(Generic[_Form_co]):
     The next piece of a line continues it, unless something else was printed in between.
     The last line of a dyno that has ended may lack its newline. The beginning of a line may be
     shown before its end has come. Each byte is printed once: if something else was printed since,
-    the rest has a line of its own.
+    or if the `echo` of what was typed has ended the line, the rest has a line of its own.
     """
 
-    def __init__(self, form: _Form_co) -> None:
+    def __init__(self, form: _Form_co, echo: Echo | None = None) -> None:
         self.form = form
+        self._echo = echo
         self._halfway: _Origin | None = None
         self._is_line_end = True
         self._shown: dict[_Origin, int] = {}  # how many bytes of unfinished lines
@@ -287,12 +295,14 @@ class UnmixedLines(Generic[_Form_co]):
 
     def between(self, text: bytes) -> bytes:
         """Return what to print for whole lines that belong to no batch."""
+        self._look_at_echo()
         printed = text if self._is_line_end else b"\n" + text
         self._is_line_end = True
         return printed
 
     def unfinished(self, batch: LogBatch) -> bytes:
         """Return what to print of a line whose end has not come, and which will come again."""
+        self._look_at_echo()
         origin = (batch.source, batch.dyno, batch.stream)
         shown, self._shown[origin] = self._shown.get(origin, 0), len(batch.lines)
         rest = batch.lines[shown:]
@@ -300,6 +310,8 @@ class UnmixedLines(Generic[_Form_co]):
 
     def __call__(self, batch: LogBatch) -> bytes:
         """Return what to print for a batch."""
+        if batch.is_partial or not self._is_line_end:
+            self._look_at_echo()
         if self._shown:
             rest = self._unshown(batch)
             if not rest:
@@ -312,6 +324,10 @@ class UnmixedLines(Generic[_Form_co]):
         if printed:
             self._is_line_end = printed.endswith(b"\n")
         return printed
+
+    def _look_at_echo(self) -> None:
+        if self._echo is not None and self._echo.has_ended_line():
+            self._is_line_end = True
 
     def _unshown(self, batch: LogBatch) -> bytes:
         """Return what of a batch was not shown as the beginning of a line.

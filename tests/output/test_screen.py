@@ -90,38 +90,36 @@ def test_the_columns_before_a_line_are_known_when_it_is_known_what_is_to_run(
     look: dict[str, Any], columns: int
 ) -> None:
     form = ScreenFormatter(coloured=True, **look)
-    announced(form, "procfile", "simple", make_release(web=1), {"web.1": 1, "worker.12": 2})
+    announced(form, ("procfile", "simple"), make_release(web=1), {"web.1": 1, "worker.12": 2})
     assert form.prefix_columns == columns
 
 
 def announced(
     form: ScreenFormatter,
-    source: str,
-    driver: str,
+    origin: tuple[str, str],
     release: Release,
     ports: Mapping[str, int | None],
     unavailable: Collection[int] = (),
 ) -> list[str]:
-    printed = form.announce(source, driver, release, ports, unavailable, moment=MOMENT)
-    lines = printed.decode().splitlines()
-    return [line.partition(" | ")[2] for line in lines]
+    printed = form.announce(*origin, release, ports, unavailable, moment=MOMENT)
+    return [line.partition(" | ")[2] for line in printed.decode().splitlines()]
 
 
 def test_the_column_has_room_for_a_release_phase_that_runs_before_the_dynos(
     form: ScreenFormatter,
 ) -> None:
-    announced(form, "procfile", "simple", make_release(web=1, release=0), {"web.1": 1})
+    announced(form, ("procfile", "simple"), make_release(web=1, release=0), {"web.1": 1})
     assert form(make_batch(b"a\n")) == b"web.1        | a\n"
 
 
 def test_what_is_announced_is_no_wider_than_the_window() -> None:
     form = ScreenFormatter(coloured=False, has_times=False, columns=lambda: 60)
     ports = {f"type{number}.1": 5000 for number in range(12)}
-    told = announced(form, "procfile", "simple", make_release(web=1), ports)
+    told = announced(form, ("procfile", "simple"), make_release(web=1), ports)
     assert max(map(len, told)) <= 60 - form.prefix_columns
     narrow = ScreenFormatter(coloured=False, columns=lambda: 3)
     assert (
-        announced(narrow, "procfile", "simple", make_release(web=1), ports)[0] == "shop, 12 dynos"
+        announced(narrow, ("procfile", "simple"), make_release(web=1), ports)[0] == "shop, 12 dynos"
     )
 
 
@@ -129,7 +127,7 @@ def test_a_port_that_another_program_has_is_no_place_where_the_application_serve
     form: ScreenFormatter,
 ) -> None:
     release = make_release(web=1)
-    told_first = announced(form, "procfile", "simple", release, {"web.1": 5000}, {5000})
+    told_first = announced(form, ("procfile", "simple"), release, {"web.1": 5000}, {5000})
     assert told_first[2] == "web cannot serve on port 5000; ^C stops all"
     up = changed(State.STARTING, State.UP, pid=4711, address=LOCAL)
     assert told(form, up) == ["web.1 started (pid 4711, port 5000)"]
@@ -138,7 +136,7 @@ def test_a_port_that_another_program_has_is_no_place_where_the_application_serve
 def test_it_is_said_first_what_runs_here(form: ScreenFormatter) -> None:
     release = make_release(web=2, worker=1)._replace(slug=Slug("/srv/shop", inode=7))
     ports = {"web.1": 5000, "web.2": 5001, "worker.1": 5100}
-    assert announced(form, "procfile", "simple", release, ports) == [
+    assert announced(form, ("procfile", "simple"), release, ports) == [
         "shop, release v1: web.1, web.2, worker.1",
         "source procfile in /srv/shop, driver simple",
         "web serves on ports 5000 to 5001; ^C stops all",
@@ -152,12 +150,12 @@ def test_it_is_said_first_what_runs_here(form: ScreenFormatter) -> None:
 
 def test_what_serves_nothing_does_not_say_where(form: ScreenFormatter) -> None:
     release = make_release(worker=1)
-    assert announced(form, "directory", "docker", release, {"worker.1": None}) == [
+    assert announced(form, ("directory", "docker"), release, {"worker.1": None}) == [
         "shop, release v1: worker.1",
         "source directory, driver docker",
         "^C stops all",
     ]
-    assert announced(form, "directory", "docker", release, {})[0] == "shop, release v1: no dynos"
+    assert announced(form, ("directory", "docker"), release, {})[0] == "shop, release v1: no dynos"
 
 
 LOCAL = Address("127.0.0.1", 5000)
@@ -304,7 +302,7 @@ def test_a_dyno_that_was_adopted_has_one_line(form: ScreenFormatter) -> None:
 
 def test_control_characters_in_names_are_made_visible(form: ScreenFormatter) -> None:
     release = make_release(web=1)._replace(app="sh\x1b[2Jop")
-    lines = announced(form, "procfile", "simple", release, {"web.1": 1})
+    lines = announced(form, ("procfile", "simple"), release, {"web.1": 1})
     assert lines[0] == r"sh\x1b[2Jop, release v1: web.1"
 
 

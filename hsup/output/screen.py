@@ -47,8 +47,8 @@ class ScreenFormatter:
     A change has one line of hsup's own, and not one for each step. Whatever a line does to the
     terminal's colours ends with it, what is written over a line begins with its prefix, and what
     is for the whole screen is left out. Without a prefix, the lines of dynos are as these wrote
-    them, but for their colours. If the terminal `echoes` keys, hsup's own lines are written over
-    the ^C that stops it. `columns` returns how wide the window is, None if there is none.
+    them, but for their colours. If the terminal `echoes` keys, lines are written over the ^C that
+    stops hsup. `columns` returns how wide the window is, None if there is none.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ScreenFormatter:
             self._width = max(self._width, *map(len, self._own_words.dynos or (_OWN_NAME,)))
             if self._echoes and isinstance((batch.event or _NO_EVENT).of, SupervisorStopping):
                 self._over_keys = b"\r"
-            prefix = self._over_keys + self._prefix(batch, _OWN_NAME)
+            prefix = self._prefix(batch, _OWN_NAME) or self._over_keys
             return self._contained(prefix, batch._replace(lines=lines), goes_on=goes_on)
         if self._has_prefix:
             batch = batch._replace(lines=self._kept_to_lines(batch))
@@ -178,7 +178,7 @@ class ScreenFormatter:
             prefix = self._time(batch.time) + b" " + prefix
         if self._paint:
             prefix = self._paint(batch, prefix)
-        return prefix + b" "
+        return self._over_keys + prefix + b" "
 
     def _time(self, nanoseconds: int) -> bytes:
         second = nanoseconds // 1_000_000_000

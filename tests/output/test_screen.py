@@ -338,7 +338,7 @@ def test_what_has_been_shown_of_a_last_line_is_not_shown_again(form: ScreenForma
     assert lines(make_batch(b"10% and 20%")) == b"web.1 |  and 20%\n"
 
 
-def test_from_the_end_on_own_lines_are_written_over_keys_that_a_terminal_echoes() -> None:
+def test_from_the_end_on_lines_are_written_over_keys_that_a_terminal_echoes() -> None:
     form = ScreenFormatter(coloured=False, has_times=False, echoes=True)
     notice = make_batch(b"hello\n", dyno="supervisor", source="hsup")
     assert form(notice) == b"hsup | hello\n"
@@ -346,7 +346,7 @@ def test_from_the_end_on_own_lines_are_written_over_keys_that_a_terminal_echoes(
     stop = notice._replace(event=LogEvent("stopping_all", of=stopping))
     assert form(stop) == b"\rhsup | stopping all dynos: SIGINT received\n"
     assert form(notice) == b"\rhsup | hello\n"
-    assert form(make_batch(b"a\n")) == b"web.1 | a\n"
+    assert form(make_batch(b"a\nb\n")) == b"\rweb.1 | a\n\rweb.1 | b\n"
 
 
 def test_a_colour_lasts_as_long_as_its_line(form: ScreenFormatter) -> None:

@@ -19,11 +19,13 @@ from hsup.errors import HsupError, UsageError
 from hsup.scaffold.compose import compose
 from hsup.scaffold.guess import Files, Guess
 from hsup.scaffold.languages import LANGUAGES
+from hsup.scaffold.watchers import development_types
 from hsup.visible import tell, warn
 
 #: Files with examples of config vars, which are copied.
 _EXAMPLES = (".env.example", ".env.sample", ".env.template")
 _ENV = ".env"
+_DEV = "Procfile.dev"
 _PRIVATE, _PUBLIC = 0o600, 0o666
 _PLAIN = re.compile(r"[\w./:@%+,-]*", re.ASCII)
 
@@ -42,12 +44,14 @@ def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
     """Write a Procfile, .env and app.json for this directory.
 
     The process types are guessed from package.json, Gemfile, manage.py, requirements.txt,
-    compose.yaml and others like them. What is there already is left as it is.
+    compose.yaml and others like them. If package.json has scripts for development, such as dev and
+    watch:css, Procfile.dev has them. What is there already is left as it is.
     """
     options = outer.refined(given)
     directory = Path(working_directory(options.root))
-    guess = _guess(Files(directory))
-    contents, remarks = _contents(directory, guess)
+    files = Files(directory)
+    guess = _guess(files)
+    contents, remarks = _contents(files, guess)
     needed = {name: text for name, text in contents.items() if text is not None}
     # A link that leads nowhere is there, too.
     there = [name for name in needed if os.path.lexists(directory / name)]
@@ -68,7 +72,12 @@ def command(outer: Options, /, *, is_sure: bool, **given: Any) -> None:
         warn(remark)
     _require_consent(new, is_sure=is_sure)
     _write(directory, new)
-    tell(f"wrote {', '.join(new)}; hsup start starts the application")
+    tell(f"wrote {', '.join(new)}; {_usage(new)}")
+
+
+def _usage(new: Mapping[str, str]) -> str:
+    dev = f", hsup start -f {_DEV} as you develop it" if _DEV in new else ""
+    return f"hsup start starts the application{dev}"
 
 
 def _guess(files: Files) -> Guess:
@@ -94,8 +103,9 @@ def _guess(files: Files) -> Guess:
     )
 
 
-def _contents(directory: Path, guess: Guess) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
+def _contents(files: Files, guess: Guess) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
     """Return the files to write, None for one that is not needed, and what was not understood."""
+    directory = files.directory
     example = next((name for name in _EXAMPLES if (directory / name).is_file()), None)
     copied = _text(directory / example) if example else None
     remarks = (
@@ -105,11 +115,16 @@ def _contents(directory: Path, guess: Guess) -> tuple[Mapping[str, str | None], 
     name = re.sub(r"[^a-z0-9-]+", "-", directory.name.lower()).strip("-") or "app"
     formation = {one: {"quantity": 1} for one in guess.types if one != "release"}
     contents = {
-        "Procfile": "".join(f"{one}: {line}\n" for one, line in guess.types.items()),
+        "Procfile": _procfile(guess.types),
+        _DEV: _procfile(development_types(files, guess.types)) or None,
         _ENV: env or None,
         "app.json": json.dumps({"name": name, "formation": formation}, indent=2) + "\n",
     }
     return contents, remarks
+
+
+def _procfile(types: Mapping[str, str]) -> str:
+    return "".join(f"{one}: {line}\n" for one, line in types.items())
 
 
 def _text(path: Path) -> str | None:

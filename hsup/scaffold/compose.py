@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from hsup.scaffold.compose_port import Reach, with_port
 from hsup.scaffold.guess import CONTROL, Files, Guess
 from hsup.validation import type_problem, value_problem
 from hsup.yaml_reader import load
@@ -31,15 +32,18 @@ def compose(files: Files) -> Guess | None:
         return None
     types: dict[str, str] = {}
     config: dict[str, str] = {}
-    remarks = []
-    services = _services(files.text(found))
+    remarks: list[str] = []
+    text = files.text(found)
+    services = _services(text)
     for name, service in services.items():
         try:
             type_name, command = _type_name(name, types), _command(service)
         except ValueError as error:
             remarks.append(f'service "{name}" {error}')
             continue
-        types[type_name] = command
+        reach = Reach(name, frozenset(_published(service)), "build" in service, text)
+        types[type_name], told = with_port(command, reach)
+        remarks += [f'service "{name}" {told}'] if told else []
         for key, value in _variables(service.get("environment")):
             if value is not None and _VARIABLE.fullmatch(key) and not value_problem(value):
                 config[key] = value
@@ -77,6 +81,15 @@ def _command(service: Mapping[str, Any]) -> str:
         what = f"no command (image {image})" if image else "neither a command nor an image"
         raise ValueError(f"has {what}; start it separately")
     return command
+
+
+def _published(service: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the ports of a service that others may connect to, as its command knows them."""
+    for key in ("ports", "expose"):
+        listed = service.get(key)
+        for one in listed if isinstance(listed, list) else ():
+            target = _text(one.get("target") if isinstance(one, dict) else one)
+            yield (target or "").rpartition(":")[2].partition("/")[0]
 
 
 def _hosts(key: str, value: str) -> Iterator[str]:

@@ -61,6 +61,12 @@ class Files:
             return {}
         return value if isinstance(value, dict) else {}
 
+    def scripts(self) -> dict[str, str]:
+        """Return the scripts of `package.json` by name."""
+        scripts = self.json("package.json").get("scripts")
+        named = scripts.items() if isinstance(scripts, dict) else ()
+        return {name: line for name, line in named if isinstance(line, str)}
+
     def toml(self, name: str) -> dict[str, Any]:
         """Return the content of a file of TOML, empty if it has none."""
         try:

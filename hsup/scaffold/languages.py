@@ -17,9 +17,8 @@ def node(files: Files) -> Guess | None:
     if not files.has("package.json"):
         return None
     package = files.json("package.json")
-    run = _package_manager(files)
-    scripts = package.get("scripts")
-    scripts = scripts if isinstance(scripts, dict) else {}
+    run = package_manager(files)
+    scripts = files.scripts()
     types: dict[str, str] = {}
     if "start" in scripts:
         types["web"] = f"{run} start"
@@ -35,7 +34,8 @@ def node(files: Files) -> Guess | None:
     return Guess("package.json", types)
 
 
-def _package_manager(files: Files) -> str:
+def package_manager(files: Files) -> str:
+    """Return the command that runs scripts of `package.json`."""
     locks = {
         "pnpm-lock.yaml": "pnpm",
         "yarn.lock": "yarn",

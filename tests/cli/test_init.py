@@ -48,6 +48,19 @@ def test_the_files_are_shown_and_written(application: Path) -> None:
     assert call("check").output == "Procfile: ok\n"
 
 
+def test_scripts_that_watch_are_in_a_procfile_of_their_own(application: Path) -> None:
+    scripts = {"start": "x", "dev": "y", "watch:css": "z"}
+    (application / "package.json").write_text(json.dumps({"scripts": scripts}))
+    ended = call("init", "--yes")
+    assert (application / "Procfile").read_text() == "web: npm start\n"
+    lines = "web: npm run dev\ncss: npm run watch:css\n"
+    assert (application / "Procfile.dev").read_text() == lines
+    assert f"\n--- Procfile.dev\n{lines}" in ended.output
+    told = "hsup start starts the application, hsup start -f Procfile.dev as you develop it\n"
+    assert ended.output.endswith(f"wrote Procfile, Procfile.dev, app.json; {told}")
+    assert call("check", "-f", "Procfile.dev").output == "Procfile.dev: ok\n"
+
+
 def test_what_is_there_is_left_as_it_is(application: Path) -> None:
     (application / "Procfile").write_text("web: mine\n")
     (application / ".env").write_text("A=1\n")

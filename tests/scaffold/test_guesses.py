@@ -9,6 +9,7 @@ import pytest
 from hsup.scaffold.compose import compose
 from hsup.scaffold.guess import Files, Guess
 from hsup.scaffold.languages import LANGUAGES
+from hsup.scaffold.watchers import development_types
 
 Write = Callable[[dict[str, str]], Files]
 
@@ -171,6 +172,78 @@ def test_celery_without_an_application_is_told(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scripts", "types"),
+    [
+        ({"start": "x", "build": "x", "test": "x"}, {}),
+        ({"dev": "vite"}, {}),
+        ({"start": "x", "dev": "y"}, {"web": "npm run dev"}),
+        ({"start": "x", "start:dev": "y"}, {"web": "npm run start:dev"}),
+        ({"start": "x", "watch": "y"}, {"web": "npm start", "watch": "npm run watch"}),
+        (
+            {"start": "x", "watch:css": "y", "build:js:watch": "z", "dev": "w"},
+            {"web": "npm run dev", "css": "npm run watch:css", "js": "npm run build:js:watch"},
+        ),
+        (
+            {"dev:server": "x", "dev": "y", "dev:css": "z", "css:watch": "w"},
+            {
+                "web": "npm run dev",
+                "server": "npm run dev:server",
+                "css": "npm run dev:css",
+                "css-watch": "npm run css:watch",
+            },
+        ),
+        (
+            {"start": "x", "worker": "y", "dev:worker": "z", "release": "w", "watch:release": "v"},
+            {
+                "web": "npm start",
+                "worker": "npm run dev:worker",
+                "watch-release": "npm run watch:release",
+            },
+        ),
+        # A name that is another way to run, to build or to test the same.
+        (
+            {
+                "start": "x",
+                "build:dev": "x",
+                "dev:https": "x",
+                "watch:test": "x",
+                "watch:prod": "x",
+            },
+            {},
+        ),
+        # What a script runs itself is started once.
+        (
+            {"start": "npm run dev", "dev": "vite", "watch:css": "x"},
+            {"web": "npm start", "css": "npm run watch:css"},
+        ),
+        ({"start": "npm run dev", "dev": "run-p dev:*", "dev:css": "x"}, {}),
+        (
+            {"start": "x", "dev": "concurrently npm:watch:* 'node x'", "watch:css": "x"},
+            {"web": "npm run dev"},
+        ),
+        # One that only runs others leaves its place to them.
+        (
+            {"start": "x", "dev": "run-p dev:*", "dev:css": "x", "dev:server": "y"},
+            {"web": "npm run dev:server", "css": "npm run dev:css"},
+        ),
+        (
+            {"start": "x", "watch": "concurrently 'npm run watch:a' npm:watch-b", "watch:a": "x"},
+            {"web": "npm start", "watch": "npm run watch"},
+        ),
+        ({"start": "x", f"watch:{'x' * 130}": "x", "-watch": "x", "watch css": "x"}, {}),
+    ],
+    ids=lambda value: ", ".join(value)[:40],
+)
+def test_scripts_for_development_are_types_of_another_procfile(
+    write: Write, scripts: dict[str, str], types: dict[str, str]
+) -> None:
+    files = write({"package.json": package(**scripts)})
+    guess = guessed(files)
+    assert guess is not None
+    assert development_types(files, guess.types) == types
+
+
+@pytest.mark.parametrize(
     "variable",
     [
         "DATABASE_URL: postgres://u:p@db/x",
@@ -220,7 +293,7 @@ def test_services_with_a_command_are_types(write: Write) -> None:
     guess = compose(write({"docker-compose.yml": COMPOSE}))
     assert guess == Guess(
         found="docker-compose.yml",
-        types={"web": "./serve --port 5000", "work-er": "bundle exec 'a b'"},
+        types={"web": "./serve --port $PORT", "work-er": "bundle exec 'a b'"},
         config={"DEBUG": "true", "EMPTY": "", "PRICE": "5$", "QUEUE": "high"},
         remarks=(
             'service "db" has no command (image postgres:17); start it separately',
@@ -228,6 +301,53 @@ def test_services_with_a_command_are_types(write: Write) -> None:
             'service "proxy" has neither a command nor an image; start it separately',
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("service", "command"),
+    [
+        ("web: {command: gunicorn -b 0.0.0.0:8000 x}", "gunicorn -b 0.0.0.0:$PORT x"),
+        ("web: {command: [flask, run, --port=80]}", "flask run --port=$PORT"),
+        ("web: {command: python manage.py runserver 8000}", "python manage.py runserver $PORT"),
+        ("web: {command: serve -addr :8080}", "serve -addr :$PORT"),
+        ("web: {command: ['sh', '-c', 'x; run -p 80']}", "sh -c 'x; run -p $PORT'"),
+        ("api: {build: ., command: 'puma -b tcp://[::]:80'}", "puma -b tcp://[::]:$PORT"),
+        ("api: {build: ., ports: ['80:9090'], command: x -p 9090}", "x -p $PORT"),
+        ("api: {build: ., ports: [{target: 90}], command: x -p 90}", "x -p $PORT"),
+        ("api: {build: ., expose: [90/tcp], command: 'x :90 -m :91'}", "x :$PORT -m :91"),
+        ("web: {command: 'x -p ${PORT:-80}'}", "x -p ${PORT:-80}"),
+        ("web: {command: x --db-port 54 http://a:80 1:20}", "x --db-port 54 http://a:80 1:20"),
+    ],
+)
+def test_the_port_at_which_a_service_serves_is_that_of_the_dyno(
+    write: Write, service: str, command: str
+) -> None:
+    guess = compose(write({"compose.yaml": f"services: {{{service}}}"}))
+    assert guess is not None
+    assert [*guess.types.values()] == [command]
+    assert guess.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("service", "ports"),
+    [
+        ("cache: {image: x, ports: ['6380:6380'], command: x --port 6380}", "6380"),
+        ("api: {build: ., command: x --port 80}", "80"),
+        ("api: {build: ., ports: ['1:90'], command: x -p 80}", "80"),
+        ("web: {command: 'x -b 0.0.0.0:80 -m 0.0.0.0:90'}", "80, 90"),
+        ("web: {command: [python, -c, 'serve(\":80\") # -p 80']}", "80"),
+        ("api: {build: ., command: x 0.0.0.0:80}, b: {image: x, environment: [A=api:80]}", "80"),
+    ],
+)
+def test_a_port_that_others_may_expect_stays_and_is_told(
+    write: Write, service: str, ports: str
+) -> None:
+    guess = compose(write({"compose.yaml": f"services: {{{service}}}"}))
+    assert guess is not None
+    assert "PORT" not in str(guess.types)
+    name = service.partition(":")[0]
+    told = f'service "{name}" names port {ports}: write $PORT where that is what it serves at'
+    assert guess.remarks[0] == told
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import os
 import plistlib
 import pwd
+import re
 import shlex
 import shutil
 import subprocess
@@ -43,19 +44,22 @@ def tool(name: str, package: str) -> str:
     return path
 
 
-def export(hsup: Hsup, form: str) -> Path:
-    """Export an application with awkward config vars from a directory with an awkward name."""
+def export(hsup: Hsup, form: str) -> tuple[Path, str]:
+    """Export an application with awkward config vars, from and to directories with awkward names.
+
+    Return where the files are, and what was told.
+    """
     directory = hsup.directory / "it's 50% of: $HOME"
     directory.mkdir()
     show = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
     line = f"trap 'pwd > stopped.$DYNO; exit' TERM; {hsup.python} -c '{show}'; {hsup.sleep} & wait"
     variables = (f"{name}={shlex.quote(value)}\n" for name, value in CONFIG.items())
     hsup.files({"Procfile": f"web: {line}\n", ".env": "".join(variables)}, directory)
-    exported = hsup.directory / "exported"
+    exported = hsup.directory / "it's [50%] of *"
     words = ("export", form, str(exported), "--app", "shop", "-m", "web=2", "-p", "7000")
     done = hsup.call(*words, "--root", str(directory))
     assert done.status == 0, done.message
-    return exported
+    return exported, done.message
 
 
 def variables(number: int) -> dict[str, str]:
@@ -64,8 +68,8 @@ def variables(number: int) -> dict[str, str]:
 
 
 @contextmanager
-def supervisord(exported: Path, directory: Path) -> Iterator[Sequence[str]]:
-    """Run supervisord with what was exported; give the words that call supervisorctl."""
+def supervisord(files: str, directory: Path) -> Iterator[Sequence[str]]:
+    """Run supervisord with some files; give the words that call supervisorctl."""
     server, client = tool("supervisord", "supervisor"), tool("supervisorctl", "supervisor")
     path, socket = directory / "supervisord.conf", directory / "socket"
     path.write_text(
@@ -75,7 +79,7 @@ def supervisord(exported: Path, directory: Path) -> Iterator[Sequence[str]]:
         "[rpcinterface:supervisor]\n"
         "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
         f"[supervisorctl]\nserverurl=unix://{socket}\n"
-        f"[include]\nfiles={exported}/*.conf\n"
+        f"[include]\n{files}\n"
     )
     daemon = subprocess.Popen([server, "-c", path], env={"PATH": "/usr/bin:/bin", "HOME": "/no"})
     try:
@@ -97,8 +101,9 @@ def logged(directory: Path, program: str) -> str:
 
 
 def test_supervisord_runs_the_dynos(hsup: Hsup) -> None:
-    exported = export(hsup, "supervisord")
-    with supervisord(exported, hsup.directory) as control:
+    _, told = export(hsup, "supervisord")
+    (files,) = re.findall(r"in \[include\] of supervisord.conf: (files = .*)", told)
+    with supervisord(files, hsup.directory) as control:
         for number in (1, 2):
             expected = {**variables(number), "HOME": pwd.getpwuid(os.geteuid()).pw_dir}
             seen = json.loads(logged(hsup.directory, f"shop-web.{number}"))
@@ -115,7 +120,7 @@ def test_supervisord_runs_the_dynos(hsup: Hsup) -> None:
 
 
 def test_systemd_takes_the_units(hsup: Hsup) -> None:
-    exported = export(hsup, "systemd")
+    exported, _ = export(hsup, "systemd")
     units = sorted(path for path in exported.iterdir() if path.suffix != ".env")
     assert [path.name for path in units] == [
         "shop-web.1.service",
@@ -131,7 +136,7 @@ def test_systemd_takes_the_units(hsup: Hsup) -> None:
 
 
 def test_launchd_gets_property_lists(hsup: Hsup) -> None:
-    exported = export(hsup, "launchd")
+    exported, _ = export(hsup, "launchd")
     for number in (1, 2):
         path = exported / f"shop-web.{number}.plist"
         binary = path.with_suffix(".binary")
@@ -144,7 +149,7 @@ def test_launchd_gets_property_lists(hsup: Hsup) -> None:
 
 
 def test_compose_reads_every_value(hsup: Hsup) -> None:
-    exported = export(hsup, "docker-compose")
+    exported, _ = export(hsup, "docker-compose")
     compose = tool("docker-compose", "docker-compose")
     done = subprocess.run(
         [compose, "-f", exported / "compose.yaml", "config"],

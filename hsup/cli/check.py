@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -174,5 +175,5 @@ def _unchecked(path: Path | None, source: str | None) -> UsageError:
     text = f'source "{source}" does not check {text}' if source else f"no source checks {text}"
     hint = "check a control file, a Procfile, or a directory with a Procfile"
     if not is_directory and (path.parent / "Procfile").is_file():
-        hint = f"check its directory instead: hsup check {path.parent}"
+        hint = f"check its directory instead: hsup check {shlex.quote(str(path.parent))}"
     return UsageError(text, hint=hint)

@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -36,6 +37,8 @@ _FORMATS: dict[str, Callable[[Exported, str], Export]] = {
     "launchd": launchd.export,
     "docker-compose": compose.export,
 }
+#: They run dynos as a number that no account has; the others would fail.
+_TAKING_NUMBERS = {"docker-compose"}
 #: The one above it stands for no user (man 2 chown).
 _HIGHEST_UID = 2**32 - 2
 #: The name or the number of a user that all other supervisors take.
@@ -77,15 +80,14 @@ def command(
     printed. As they contain the config vars, nobody else can read what is written.
     """
     application = _exported(outer.refined(given), user)
-    uid = _uid_of(application.user)
-    if uid is None:
+    if application.ids is None and not (form in _TAKING_NUMBERS and application.user.isdigit()):
         warn(f'warning: this machine has no user "{application.user}" to run the dynos as')
     made = _FORMATS[form](application, os.path.abspath(directory or "."))
     if directory is None:
         _print(made)
         usage = f"printed only; name a directory to write them: hsup export {form} DIRECTORY"
     else:
-        _write(made, directory, uid, force=force)
+        _write(made, directory, _uid(application), force=force)
         _remove_leftovers(made, directory, application.mark(form))
         usage = made.usage
     for remark in (usage, *made.remarks):
@@ -101,7 +103,9 @@ def _exported(options: Options, user: str | None) -> Exported:
         text = "cannot export a release whose code is not in a directory of a Procfile"
         raise UsageError(text, hint="name the directory of its code with --root")
     place = slug.location if slug else parts.settings.directory
-    runs_as = user or _owner(place)
+    asked = user or str(_owner(place))
+    account = _account(asked)
+    runs_as = account.pw_name if account and _USER.fullmatch(account.pw_name) else asked
     if not _USER.fullmatch(runs_as):
         text = f'"{runs_as}" is not the name of a user for another supervisor'
         raise UsageError(text, hint="choose another user, or its number, with --user")
@@ -116,6 +120,7 @@ def _exported(options: Options, user: str | None) -> Exported:
         app=release.app,
         directory=place,
         user=runs_as,
+        ids=(account.pw_uid, account.pw_gid) if account else None,
         dynos=dynos,
         release_phase=phase and _program(phase),
         grace_seconds=options.grace_seconds,
@@ -144,27 +149,30 @@ def _program(spec: DynoSpec) -> Program:
     return Program(name=spec.name, command=spec.command, environment=launch.environment(spec))
 
 
-def _owner(directory: str) -> str:
+def _owner(directory: str) -> int:
     try:
-        uid = os.stat(directory).st_uid
+        return os.stat(directory).st_uid
     except OSError as error:
         raise HsupError(f"cannot read {directory}: {error.strerror}") from error
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:  # a uid without an account
-        return str(uid)
 
 
-def _uid_of(user: str) -> int | None:
-    """Return the uid that a name or a number stands for, None if this machine has no such user.
+def _account(user: str) -> pwd.struct_passwd | None:
+    """Return the account with a name or a number, None if this machine has none.
 
-    A number needs no account. One that is also a name is that user's, as for chown (POSIX).
+    A number that is also a name is that user's, as for chown (POSIX).
     """
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError:
-        uid = whole_number(user)
-        return uid if uid is not None and uid <= _HIGHEST_UID else None
+    with suppress(KeyError):
+        return pwd.getpwnam(user)
+    uid = whole_number(user)
+    with suppress(KeyError):
+        return None if uid is None else pwd.getpwuid(uid)
+    return None
+
+
+def _uid(application: Exported) -> int | None:
+    """Return the uid of the dynos' user, who may have only that; None for an unknown name."""
+    uid = application.ids[0] if application.ids else whole_number(application.user)
+    return uid if uid is not None and uid <= _HIGHEST_UID else None
 
 
 def _print(made: Export) -> None:

@@ -5,6 +5,8 @@ See https://github.com/compose-spec/compose-spec.
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import Any
 
 from hsup.exports.program import Export, Exported, Program
@@ -12,8 +14,11 @@ from hsup.exports.program import Export, Exported, Program
 _DEFAULT_STACK = "heroku-24"
 
 
-def export(application: Exported, _directory: str) -> Export:
-    """Return `compose.yaml`, whose services have the application's directory as /app."""
+def export(application: Exported, directory: str) -> Export:
+    """Return `compose.yaml`, whose services have the application's directory as /app.
+
+    `directory` is where it will be.
+    """
     services = {str(one.name): _service(application, one) for one in application.dynos}
     release = application.release_phase
     if release is not None:
@@ -24,7 +29,8 @@ def export(application: Exported, _directory: str) -> Export:
     files = {
         "compose.yaml": f"# {application.mark('docker-compose')}\n{_yaml({'services': services})}"
     }
-    return Export(files, "start them with: docker compose up")
+    path = shlex.quote(os.path.join(directory, "compose.yaml"))
+    return Export(files, f"start them with: docker compose -f {path} up")
 
 
 def _service(application: Exported, one: Program) -> dict[str, Any]:
@@ -33,6 +39,7 @@ def _service(application: Exported, one: Program) -> dict[str, Any]:
         "image": _literal(_image(application.stack)),
         "command": [_literal(word) for word in one.argv],
         "working_dir": "/app",
+        "user": _user(application),
         "environment": {"HOME": "/app", **environment},
         "volumes": [{"type": "bind", "source": _literal(application.directory), "target": "/app"}],
         "init": True,
@@ -42,6 +49,11 @@ def _service(application: Exported, one: Program) -> dict[str, Any]:
     if (port := one.web_port) is not None:
         service["ports"] = [f"127.0.0.1:{port}:{port}"]
     return service
+
+
+def _user(application: Exported) -> str:
+    """Return the user by its numbers, as the image does not know the names of this machine."""
+    return "{}:{}".format(*application.ids) if application.ids else application.user
 
 
 def _yaml(content: dict[str, Any]) -> str:

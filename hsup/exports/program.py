@@ -44,12 +44,14 @@ class Program(NamedTuple):
 class Exported(NamedTuple):
     """An application with its dynos; `release_phase` has to end before these start.
 
-    `user` is whoever they run as, and `stack` the name of the release's.
+    `user` is whoever they run as, with a uid and a gid if this machine has the account; `stack` is
+    the name of the release's.
     """
 
     app: str
     directory: str
     user: str
+    ids: tuple[int, int] | None
     dynos: tuple[Program, ...]
     release_phase: Program | None
     grace_seconds: float

@@ -28,7 +28,8 @@ OF_BASH = (
     "BASH_SOURCE BASH_SUBSHELL BASH_VERSINFO DIRSTACK EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME "
     "GROUPS HISTCMD LINENO OPTIND PIPESTATUS PPID RANDOM SECONDS SHELLOPTS SHLVL SRANDOM UID _"
 )
-
+#: Escapes in a pattern of [include] (man 7 glob), and of `%`.
+_IN_PATTERN = str.maketrans({"%": "%%", "*": "[*]", "?": "[?]", "[": "[[]"})
 #: How often it starts a program again that ends at once: after 3 times, it would give up.
 _RETRIES = 1_000_000
 
@@ -43,7 +44,8 @@ def export(application: Exported, directory: str) -> Export:
     group = f"[group:{app}]\nprograms={names}\n"
     files = {f"{app}.conf": "\n".join([f"; {application.mark('supervisord')}", *sections, group])}
     files |= {script: _script(application, one) for script, one in scripts.items()}
-    usage = f"include {os.path.join(directory, app)}.conf in supervisord.conf"
+    pattern = _pattern(os.path.join(directory, f"{app}.conf"))
+    usage = f"to use it, have this in [include] of supervisord.conf: files = {pattern}"
     remarks = without_release_phase(application)
     return Export(files, usage, remarks, for_user=frozenset(scripts))
 
@@ -68,6 +70,11 @@ def _section(application: Exported, script: str) -> str:
 def _word(text: str) -> str:
     """Return a word of a command line, without a blank before what would begin a comment."""
     return re.sub(r"(\s)([;#])", r"\1''\2", shlex.quote(text)).replace("%", "%%")
+
+
+def _pattern(path: str) -> str:
+    """Return a pattern of files that a path matches. No quotes keep one with blanks together."""
+    return re.sub(r"\s", "?", path.translate(_IN_PATTERN))
 
 
 def _script(application: Exported, one: Program) -> str:

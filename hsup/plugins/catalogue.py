@@ -65,7 +65,9 @@ def no_source(settings: Settings, remedies: Mapping[str, str]) -> UsageError:
     near = _other_procfiles(directory)
     remedy = "write one with hsup init, or name one with -f"
     if near:
-        remedy = f"name another file: {' or '.join(f'-f {name}' for name in near)}"
+        import shlex  # slow to import, rarely needed
+
+        remedy = f"name another file: {' or '.join(f'-f {shlex.quote(name)}' for name in near)}"
     others = [text for name, text in remedies.items() if name != "procfile"]
     elsewhere = f"; for releases from elsewhere, {', or '.join(others)}" if others else ""
     text = f"there is no Procfile in {directory}{above}"
@@ -104,7 +106,9 @@ def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
     if package := _PACKAGES.get((kind, name)):
         return PluginError(f'no {kind} "{name}" is installed', hint=how_to_install(package))
     if kind == "driver" and (os.sep in name or name.startswith(".")):  # foreman's -d
-        hint = f"the directory of the application is --root {name}"
+        import shlex
+
+        hint = f"the directory of the application is --root {shlex.quote(name)}"
         return PluginError(f'there is no {kind} "{name}"', hint=hint)
     listing = ", ".join(sorted(installed))
     choice = f"choose from {listing}, or " if listing else ""

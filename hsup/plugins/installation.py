@@ -39,7 +39,7 @@ def _command(package: str, file: str, constraint: str) -> str:
         program = shlex.quote(pip) if has_pip else "pip"
         return f"{program} install --no-deps --target {shlex.quote(directory)} {file}"
     if os.path.exists(os.path.join(prefix, _PIPX_FILE)):
-        return f"pipx inject {os.path.basename(prefix)} {file}"
+        return f"pipx inject {shlex.quote(os.path.basename(prefix))} {file}"
     if os.path.exists(receipt := os.path.join(prefix, _UV_FILE)):
         # uv removes what is not named again.
         wanted = " ".join(f"--with {one}" for one in (*_added(receipt), package))

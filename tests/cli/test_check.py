@@ -50,6 +50,10 @@ def test_a_file_that_no_source_checks_is_bad_usage_with_what_to_check_instead(
     directory: Path, words: tuple[str, str], who: str
 ) -> None:
     (directory / "other").mkdir()
+    (directory / "my shop").mkdir()
+    (directory / "my shop" / "Procfile").touch()
+    (directory / "my shop" / "app.json").write_text("{}")
+    assert str(failed("check", *words, "my shop/app.json")).endswith("hsup check 'my shop'")
     (directory / "app.json").write_text("{}")
     (directory / "other" / "app.json").write_text("{}")
     assert str(failed("check", *words, "app.json")) == (

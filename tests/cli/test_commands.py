@@ -56,6 +56,7 @@ def test_the_help_of_every_command_has_examples(command: str, option: str) -> No
         ("start -q web", "there is no option -q; hsup start --only TYPE prints the lines of"),
         ("start -j Procfile.dev", "there is no option -j; -f FILE names the Procfile"),
         ("start -d /tmp", 'no driver "/tmp"; the directory of the application is --root /tmp'),
+        ("start -d /a;b", "the directory of the application is --root '/a;b'"),
         ("start web,worker", '"web,worker": separate process types with blanks: web worker'),
         ("start all=2", 'v1 of shop has no process type "all"; for all types, use -m all=2'),
         ("start web:big", '"web:big"; the size follows the quantity: web=1:big'),

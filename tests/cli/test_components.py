@@ -196,8 +196,8 @@ def test_without_any_claim_the_missing_procfile_is_told_first(
 
 def test_a_file_like_a_procfile_is_named_where_there_is_none(directory: Path) -> None:
     (directory / "Procfile").rename(directory / "Procfile.dev")
-    (directory / "procfile").touch()
-    told = f"no Procfile in {directory} or above it; name another file: -f Procfile.dev or -f proc"
-    assert told in str(failed("start"))
+    (directory / "Procfile.my dev").touch()
+    told = f"no Procfile in {directory} or above it; name another file: -f Procfile.dev or -f"
+    assert f"{told} 'Procfile.my dev'" in str(failed("start"))
     told = f"there is no Procfile in {directory}; name another"
     assert told in str(failed("start", "--root", "."))

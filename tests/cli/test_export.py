@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import stat
 from pathlib import Path
 
@@ -108,14 +109,37 @@ def test_the_user_of_the_dynos_may_read_what_is_run_as_that_user(tmp_path: Path)
 @pytest.mark.usefixtures("directory")
 def test_a_user_whom_this_machine_does_not_have_is_told(tmp_path: Path) -> None:
     """It may be one of the machine that gets the files."""
-    for name in ("shpo", str(2**32 - 1)):
+    told = 'hsup: warning: this machine has no user "{}" to run the dynos as\n'
+    for name in ("shpo", str(2**32 - 1), "54321"):
         ended = call("export", "supervisord", str(tmp_path / "there"), "--user", name)
-        told = f'hsup: warning: this machine has no user "{name}" to run the dynos as\n'
-        assert told in ended.output
+        assert told.format(name) in ended.output
         assert f"user={name}\n" in (tmp_path / "there" / "shop.conf").read_text()
+        for form in ("systemd", "launchd"):
+            assert told.format(name) in call("export", form, "--user", name).output
+        # Containers run as any number.
+        ended = call("export", "docker-compose", "--user", name)
+        assert (told.format(name) in ended.output) == (name == "shpo")
+        assert re.search(f"user: .?{name}.?\n", ended.output)
     for name in ("a\nb", "a ;b", "%u", "-u"):
         told = f'"{name}" is not the name of a user'
         assert told in str(failed("export", "systemd", f"--user={name}"))
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("systemd", "User=daemon\n"),
+        ("supervisord", "user=daemon\n"),
+        ("launchd", "<string>daemon</string>"),
+        ("docker-compose", 'user: "1:1"'),
+    ],
+)
+def test_the_number_of_a_user_stands_for_its_name(form: str, line: str) -> None:
+    for user in ("daemon", str(pwd.getpwnam("daemon").pw_uid)):
+        ended = call("export", form, "--user", user)
+        assert line in ended.output
+        assert "warning" not in ended.output
 
 
 @pytest.mark.usefixtures("directory")

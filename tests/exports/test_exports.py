@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def application(line: str = "serve", directory: str = "/srv/shop", **variables: 
         app="shop",
         directory=directory,
         user="ada",
+        ids=(1001, 1002),
         dynos=(web, worker),
         release_phase=Program(DynoName("release", 1), Command(("migrate",)), {"DYNO": "release.1"}),
         grace_seconds=30.0,
@@ -207,6 +209,17 @@ def test_supervisord_takes_no_part_of_a_path_for_a_comment(directory: str) -> No
     assert words == ["/bin/bash", f"{directory}/shop-web.1.sh"]
 
 
+def test_supervisord_finds_the_configuration_by_the_pattern(tmp_path: Path) -> None:
+    directory = tmp_path / "it's a [b]*? of 50% ;c\N{NO-BREAK SPACE}d"
+    directory.mkdir()
+    (directory / "shop.conf").touch()
+    usage = supervisord.export(application(), str(directory)).usage
+    told, pattern = usage.rsplit(" = ", 1)
+    assert told == "to use it, have this in [include] of supervisord.conf: files"
+    # As supervisord does: it splits, and replaces what begins with a percent sign.
+    assert [glob(one % {}) for one in pattern.split()] == [[str(directory / "shop.conf")]]
+
+
 def test_launchd_has_a_property_list_for_each_dyno() -> None:
     files = launchd.export(application(ODD), "/etc").files
     assert list(files) == ["shop-web.1.plist", "shop-worker.1.plist"]
@@ -239,10 +252,16 @@ def test_compose_has_a_service_for_each_dyno() -> None:
     assert web["command"] == ["/bin/bash", "-c", "--", ODD.replace("$", "$$")]
     assert web["environment"]["ODD"] == ODD.replace("$", "$$")
     assert web["ports"] == ["127.0.0.1:5000:5000"]
+    assert web["user"] == "1001:1002"
     assert web["volumes"] == [{"type": "bind", "source": "/srv/shop", "target": "/app"}]
     assert web["depends_on"] == {"release": {"condition": "service_completed_successfully"}}
     assert "ports" not in read["worker.1"]
     assert read["release"]["restart"] == "no"
+
+
+def test_compose_starts_the_file_where_it_is() -> None:
+    usage = compose.export(application(), "/etc/my shop").usage
+    assert usage == "start them with: docker compose -f '/etc/my shop/compose.yaml' up"
 
 
 @pytest.mark.parametrize("value", ["1e3", "0o14", "+1", "-0", ".5", ".inf", "null", "~", ""])

@@ -31,7 +31,7 @@ ODD = 'it\'s "50%" %n $HOME ${HOME} $$ \\ \\n ; # `x`  y\\'
 def exported(directory: str = "/etc", **variables: str) -> dict[str, str]:
     """Return the files for one dyno, whose command is ODD, and whose code is in a directory."""
     web = Program(DynoName("web", 1), Command(("show", ODD, "")), variables)
-    application = Exported("shop", directory, "daemon", (web,), None, 30.0, None)
+    application = Exported("shop", directory, "daemon", (1, 1), (web,), None, 30.0, None)
     return dict(systemd.export(application, directory).files)
 
 

@@ -13,5 +13,8 @@ def make_own_directory(path: str) -> None:
     make_directories(path)
     status = os.stat(path)
     if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        import shlex  # slow to import, rarely needed
+
         text = f"the run directory {path} is writable by other users"
-        raise DriverError(text, hint=f"run chown root {path} and chmod 700 {path}")
+        word = shlex.quote(path)
+        raise DriverError(text, hint=f"run chown root {word} and chmod 700 {word}")

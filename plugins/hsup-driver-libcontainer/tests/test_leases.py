@@ -189,9 +189,12 @@ def test_the_directory_is_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    with pytest.raises(DriverError, match="is writable by other users; run chown root"):
-        leases_in(tmp_path)
+    run = tmp_path / "my run"
+    run.mkdir()
+    run.chmod(0o777)
+    with pytest.raises(DriverError, match="is writable by other users; ") as caught:
+        leases_in(run)
+    assert caught.value.hint == f"run chown root '{run}' and chmod 700 '{run}'"
 
 
 def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None:

@@ -132,10 +132,12 @@ def find(word: str, directories: str) -> str:
     for candidate in candidates:
         if _is_executable(candidate):
             return candidate
-    if any(os.path.exists(candidate) for candidate in candidates):
+    if found := next(filter(os.path.exists, candidates), None):
+        import shlex  # slow to import, rarely needed
+
         raise DynoStartError(
             f'cannot execute "{word}": it is not an executable file',
-            hint=f"make it executable: chmod +x {word}",
+            hint=None if os.path.isdir(found) else f"run chmod +x {shlex.quote(found)}",
             exit_code=_NOT_EXECUTABLE,
         )
     reason = "no such file" if "/" in word else f'it is not in a directory of PATH, "{directories}"'

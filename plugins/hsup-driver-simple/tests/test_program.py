@@ -10,7 +10,7 @@ import pytest
 from hsup.errors import DynoStartError
 from hsup.model import Command, DynoName, DynoSpec, Release
 from hsup.testing import dyno_spec
-from hsup_driver_simple.program import inherited, program
+from hsup_driver_simple.program import find, inherited, program
 
 SURROUNDINGS = {
     "PATH": "/usr/bin:/bin",
@@ -63,10 +63,18 @@ def test_a_command_that_is_not_there_is_127() -> None:
 
 
 def test_a_file_that_is_not_executable_is_126_and_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "tool").write_text("")
-    with pytest.raises(DynoStartError, match=r"chmod \+x") as caught:
-        program(spec(str(tmp_path / "tool"), "x"), SURROUNDINGS)
-    assert caught.value.exit_code == 126
+    (tmp_path / "my tool").write_text("")
+    for word, path in ((str(tmp_path / "my tool"), None), ("my tool", str(tmp_path))):
+        with pytest.raises(DynoStartError) as caught:
+            find(word, path or "")
+        assert caught.value.exit_code == 126
+        assert caught.value.hint == f"run chmod +x '{tmp_path}/my tool'"
+
+
+def test_a_directory_is_126_and_no_program_to_make(tmp_path: Path) -> None:
+    with pytest.raises(DynoStartError, match="it is not an executable file") as caught:
+        find(str(tmp_path), "")
+    assert (caught.value.exit_code, caught.value.hint) == (126, None)
 
 
 @pytest.mark.parametrize(

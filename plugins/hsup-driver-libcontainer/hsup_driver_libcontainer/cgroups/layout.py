@@ -148,7 +148,9 @@ def _writable(layout: Layout, *, is_container: bool) -> Finding:
     where = ", ".join(layout.directories)
     for directory in layout.directories:
         if os.statvfs(directory).f_flag & os.ST_RDONLY:
-            remedy = f"remount it read-write: mount -o remount,rw {directory}"
+            import shlex  # slow to import, rarely needed
+
+            remedy = f"remount it read-write: mount -o remount,rw {shlex.quote(directory)}"
             if is_container:
                 remedy = "start this container with --privileged --cgroupns=private"
             text = f"{directory} is mounted read-only"

@@ -202,9 +202,11 @@ def _locked_in_time(path: str) -> int:
             return lock_file(path, EXCLUSIVE_NOW, MAKE)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
+                import shlex  # slow to import, rarely needed
+
                 text = (
                     f"timed out after {_PATIENCE_SECONDS:g} s "
                     "waiting for another hsup to set up the firewall"
                 )
-                raise DriverError(text, hint=f"run fuser {path} to find it") from error
+                raise DriverError(text, hint=f"run fuser {shlex.quote(path)} to find it") from error
             time.sleep(_LOOK_SECONDS)

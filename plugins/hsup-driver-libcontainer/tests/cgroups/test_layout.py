@@ -150,17 +150,19 @@ def test_a_limit_of_swap_is_not_needed(directory: Callable[..., str]) -> None:
 
 @needs_root
 def test_directories_that_are_mounted_read_only_are_refused(tmp_path: Path) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
+    point = tmp_path / "c;group"
+    point.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", point], check=True)
     try:
-        (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
-        (tmp_path / "cgroup.procs").touch()
-        subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
-        _, findings = survey(mounts(v2(str(tmp_path))), "0::/\n")
-        _, contained = survey(mounts(v2(str(tmp_path))), "0::/\n", is_container=True)
+        (point / "cgroup.controllers").write_text("cpu memory pids\n")
+        (point / "cgroup.procs").touch()
+        subprocess.run(["mount", "-o", "remount,ro", point], check=True)
+        _, findings = survey(mounts(v2(str(point))), "0::/\n")
+        _, contained = survey(mounts(v2(str(point))), "0::/\n", is_container=True)
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
-    assert findings[0].text == f"{tmp_path} is mounted read-only"
-    assert findings[0].remedy == f"remount it read-write: mount -o remount,rw {tmp_path}"
+        subprocess.run(["umount", point], check=True)
+    assert findings[0].text == f"{point} is mounted read-only"
+    assert findings[0].remedy == f"remount it read-write: mount -o remount,rw '{point}'"
     assert "--privileged" in (contained[0].remedy or "")
 
 

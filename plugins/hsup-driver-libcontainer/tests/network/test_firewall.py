@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from hsup.errors import DriverError
-from hsup_driver_libcontainer.network import forwarding, nft
+from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file
+from hsup_driver_libcontainer.network import firewall, forwarding, nft
 
 from .machine import Machine
 
@@ -22,6 +24,20 @@ DOCKER = (
     "iptables -A FORWARD -j DOCKER-USER",
 )
 TABLE = f"table inet {nft.TABLE}"
+
+
+def test_another_hsup_that_never_ends_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firewall, "_PATIENCE_SECONDS", 0.0)
+    mine = firewall.Firewall(os.environ, str(tmp_path / "my run"))
+    path = f"{mine.directory}/making"
+    os.makedirs(mine.directory, mode=0o700)
+    held = lock_file(path, EXCLUSIVE_NOW, MAKE)
+    with pytest.raises(DriverError, match="timed out after 0 s") as caught:
+        mine.begin()
+    os.close(held)
+    assert caught.value.hint == f"run fuser '{path}' to find it"
 
 
 def forked(body: Callable[[], object]) -> int:

@@ -48,6 +48,14 @@ LATER: dict[Release, str] = {
 EACH = pytest.mark.parametrize("release", USERS)
 
 
+def enable(machine: Machine, package: Path, release: Release) -> None:
+    """Install a package, and have its unit run a release, now and at each boot."""
+    machine.install(package)
+    release(machine, "1000.1")
+    machine.run(f"systemctl enable --now {UNIT}")
+    machine.sleeper("1000.1")
+
+
 def version(package: Path) -> str:
     return package.name.split("_")[1]
 
@@ -108,10 +116,7 @@ def test_plugins_that_are_not_in_it_are_found_in_a_directory_of_their_own(
 def test_an_application_is_run_reloaded_and_stopped(
     machine: Machine, packages: list[Path], release: Release
 ) -> None:
-    machine.install(packages[0])
-    release(machine, "1000.1")
-    machine.run(f"systemctl enable --now {UNIT}")
-    machine.sleeper("1000.1")
+    enable(machine, packages[0], release)
     assert eventually(lambda: f"| dyno of {USERS[release]}" in machine.log())
     assert re.search(r"Release v\d+ of shop\n", machine.log())
     machine.run(f"systemctl reload {UNIT}")
@@ -207,10 +212,7 @@ def test_it_is_not_removed_while_hsup_runs_in_a_unit_of_ones_own(
 def test_nothing_is_left_of_a_package_that_is_purged(
     machine: Machine, packages: list[Path], release: Release
 ) -> None:
-    machine.install(packages[0])
-    release(machine, "1000.1")
-    machine.run(f"systemctl enable --now {UNIT}")
-    machine.sleeper("1000.1")
+    enable(machine, packages[0], release)
     machine.install(packages[1])
 
     removed = machine.run("apt-get remove -y hsup 2>&1")

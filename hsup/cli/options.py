@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsup.api import Settings
 from hsup.cli import options_file
@@ -19,10 +19,11 @@ from hsup.cli.defaults import (
     SECONDS,
 )
 from hsup.errors import HsupError, SourceError, UsageError
-from hsup.model import Bind
 from hsup.supervision.ports import Base
 
-_READ_ONLY = ":ro"
+if TYPE_CHECKING:
+    from hsup.model import Bind
+
 _STDOUT = 1
 
 #: Options that can be given several times.
@@ -188,8 +189,13 @@ class Options:
     @property
     def binds(self) -> tuple[Bind, ...]:
         """Return the paths of this machine that dynos see. Raises UsageError."""
+        given = self._given.get("binds")
+        if not given:
+            return ()
+        from hsup.cli.binds import parse_bind  # rarely needed
+
         with self.naming("binds"):
-            return tuple(_parse_bind(text) for text in self._given.get("binds") or ())
+            return tuple(map(parse_bind, given))
 
     def settings(self) -> Settings:
         """Return the settings that plugins get."""
@@ -230,29 +236,3 @@ def _option(name: str) -> str:
 
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value not in (None, ())}
-
-
-#: Directories that a bind would break, and trees in which no mount point can be created.
-_RESERVED_PATHS = ("/", "/dev", "/dev/pts")
-_RESERVED_TREES = ("/proc", "/sys")
-
-
-def _parse_bind(text: str) -> Bind:
-    from pathlib import Path
-
-    paths = text.removesuffix(_READ_ONLY)
-    host, _, dyno = paths.partition(":")
-    path = "/" + os.path.normpath(dyno or host).lstrip("/")
-    bind = Bind(host=Path(host), dyno=Path(path), read_only=paths != text)
-    if ":" in dyno:
-        raise UsageError(f'cannot bind "{text}": it must be HOST[:DYNO][:ro]')
-    if not (bind.host.is_absolute() and (dyno or host).startswith("/")):
-        fault = f'cannot bind "{text}": both paths must be absolute'
-        raise UsageError(fault, hint="begin them with /")
-    if path in _RESERVED_PATHS or f"/{path.split('/')[1]}" in _RESERVED_TREES:
-        fault = f'cannot bind "{text}": {bind.dyno} is reserved in a dyno'
-        raise UsageError(fault, hint="choose another path for the dyno: HOST:DYNO")
-    if not bind.host.exists():
-        fault = f'cannot bind "{text}": {bind.host} does not exist on this machine'
-        raise UsageError(fault, hint="create it first")
-    return bind

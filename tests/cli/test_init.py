@@ -23,12 +23,10 @@ services:
 
 
 @pytest.fixture
-def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a directory with an application, but no Procfile, the current one."""
-    directory = tmp_path / "My Shop"
-    directory.mkdir()
+def application(directory: Path) -> Path:
+    """Have an application without a Procfile in the current directory."""
+    (directory / "Procfile").unlink()
     (directory / "package.json").write_text('{"scripts": {"start": "x", "worker": "y"}}')
-    monkeypatch.chdir(directory)
     return directory
 
 
@@ -38,7 +36,7 @@ def test_the_files_are_shown_and_written(application: Path) -> None:
     assert (application / "Procfile").read_text() == "web: npm start\nworker: npm run worker\n"
     content = json.loads((application / "app.json").read_text())
     formation = {"web": {"quantity": 1}, "worker": {"quantity": 1}}
-    assert content == {"name": "my-shop", "formation": formation}
+    assert content == {"name": "shop", "formation": formation}
     assert not (application / ".env").exists()
     assert ended.output.startswith(
         f"guessed from {application}/package.json:\n"
@@ -152,10 +150,12 @@ def test_what_compose_has_is_written_so_that_hsup_takes_it(application: Path) ->
 
 
 def test_another_directory_may_be_named(application: Path, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "go.mod").touch()
-    assert call("init", "--yes", "--root", "../other").exit_code == 0
-    assert (tmp_path / "other" / "Procfile").read_text() == "web: go run .\n"
+    other = tmp_path / "My Other Shop"
+    other.mkdir()
+    (other / "go.mod").touch()
+    assert call("init", "--yes", "--root", "../My Other Shop").exit_code == 0
+    assert (other / "Procfile").read_text() == "web: go run .\n"
+    assert json.loads((other / "app.json").read_text())["name"] == "my-other-shop"
     assert not (application / "Procfile").exists()
 
 

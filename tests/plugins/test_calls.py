@@ -29,15 +29,6 @@ class Heard:
         self.errors: list[BaseException | None] = []
         self.calls = Calls(say=self.said.append, warn=self.warned.append, note=self._note)
 
-    def telling(self, is_said: threading.Event) -> Callable[[str], None]:
-        """Return what keeps what calls say, and sets an event."""
-
-        def say(text: str) -> None:
-            self.said.append(text)
-            is_said.set()
-
-        return say
-
     def _note(self, text: str, error: BaseException | None) -> None:
         self.noted.append(text)
         self.errors.append(error)
@@ -46,6 +37,20 @@ class Heard:
 @pytest.fixture
 def heard() -> Heard:
     return Heard()
+
+
+@pytest.fixture
+def is_said(heard: Heard) -> threading.Event:
+    """Return what is set when calls say something, which an alarm has them do."""
+    event = threading.Event()
+
+    def say(text: str) -> None:
+        heard.said.append(text)
+        event.set()
+
+    heard.calls.has_alarm = True
+    heard.calls.say = say
+    return event
 
 
 @pytest.fixture
@@ -206,34 +211,27 @@ async def test_after_some_seconds_hsup_says_what_it_waits_for(
     waiting.cancel()
 
 
-def test_it_says_so_too_where_no_loop_runs(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_says_so_too_where_no_loop_runs(
+    heard: Heard, is_said: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hsup.plugins.calls.NOTICE_SECONDS", 0.01)
-    heard.calls.has_alarm = True
-    is_said = threading.Event()
-    heard.calls.say = heard.telling(is_said)
     assert run(heard.calls, lambda: is_said.wait(60))
     assert re.fullmatch(r'Waiting for driver "bug" to start web\.1 \(\d+ s so far\)', heard.said[0])
 
 
 def test_it_says_how_far_the_work_is_where_that_is_known(
-    heard: Heard, monkeypatch: pytest.MonkeyPatch
+    heard: Heard, is_said: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hsup.plugins.calls.FIRST_SECONDS", 0.01)
-    heard.calls.has_alarm = True
-    is_said = threading.Event()
-    heard.calls.say = heard.telling(is_said)
     with waited_for(LongWork()) as work, work.doing(lambda: "fetching (1 of 2 MB)"):
         assert run(heard.calls, lambda: is_said.wait(60))
     assert heard.said == ["fetching (1 of 2 MB)"]
 
 
 def test_it_looks_again_soon_where_what_takes_long_has_not_begun(
-    heard: Heard, monkeypatch: pytest.MonkeyPatch
+    heard: Heard, is_said: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hsup.plugins.calls.FIRST_SECONDS", 0.01)
-    heard.calls.has_alarm = True
-    is_said = threading.Event()
-    heard.calls.say = heard.telling(is_said)
     looks = iter(["", "", "fetching"])
     with waited_for(LongWork()) as work, work.doing(lambda: next(looks)):
         assert run(heard.calls, lambda: is_said.wait(60))

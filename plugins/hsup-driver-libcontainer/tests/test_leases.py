@@ -7,7 +7,6 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,13 @@ from hypothesis import strategies as st
 from hsup.errors import DriverError
 from hsup_driver_libcontainer.leases import Leases, without
 
+from .forking import forked
+
 RANGE = range(3000, 3010)
 
 
 def leases_in(directory: Path, numbers: range = RANGE) -> Leases:
     return Leases(f"{directory}/uids", numbers, resource="uid", remedy="have fewer dynos")
-
-
-def forked(body: Callable[[], object]) -> int:
-    """Run a body in a child; return its pid."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            body()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
 
 
 def kill(pid: int) -> None:

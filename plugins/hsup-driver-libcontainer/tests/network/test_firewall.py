@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from hsup.errors import DriverError
 from hsup.locks import EXCLUSIVE_NOW, MAKE, lock_file
 from hsup_driver_libcontainer.network import firewall, forwarding, nft
 
+from ..forking import forked  # noqa: TID252 - the name above is no name of a package
 from .machine import Machine
 
 DOCKER = (
@@ -38,18 +38,6 @@ def test_another_hsup_that_never_ends_is_told(
         mine.begin()
     os.close(held)
     assert caught.value.hint == f"run fuser '{path}' to find it"
-
-
-def forked(body: Callable[[], object]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            body()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
 
 
 def killed_hsup(machine: Machine) -> None:

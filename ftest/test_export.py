@@ -33,6 +33,11 @@ CONFIG = {
     "SNOW": "\N{SNOWMAN}",
 }
 
+#: A process type with all that its name may have.
+OTHER = "2_Odd-Type-"
+#: The dynos of both, and their ports.
+DYNOS = {"web.1": "7000", "web.2": "7001", f"{OTHER}.1": "7100"}
+
 pytestmark = pytest.mark.simple_only("what is exported runs without hsup")
 
 
@@ -54,17 +59,18 @@ def export(hsup: Hsup, form: str) -> tuple[Path, str]:
     show = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
     line = f"trap 'pwd > stopped.$DYNO; exit' TERM; {hsup.python} -c '{show}'; {hsup.sleep} & wait"
     variables = (f"{name}={shlex.quote(value)}\n" for name, value in CONFIG.items())
-    hsup.files({"Procfile": f"web: {line}\n", ".env": "".join(variables)}, directory)
+    procfile = f"web: {line}\n{OTHER}: {line}\n"
+    hsup.files({"Procfile": procfile, ".env": "".join(variables)}, directory)
     exported = hsup.directory / "it's [50%] of *"
-    words = ("export", form, str(exported), "--app", "shop", "-m", "web=2", "-p", "7000")
+    words = ("export", form, str(exported), "--app", "shop", "-m", "all=1,web=2", "-p", "7000")
     done = hsup.call(*words, "--root", str(directory))
     assert done.status == 0, done.message
     return exported, done.message
 
 
-def variables(number: int) -> dict[str, str]:
-    """Return what a web dyno has to have in its environment."""
-    return {**CONFIG, "PORT": str(7000 + number - 1), "DYNO": f"web.{number}"}
+def variables(dyno: str) -> dict[str, str]:
+    """Return what a dyno has to have in its environment."""
+    return {**CONFIG, "PORT": DYNOS[dyno], "DYNO": dyno}
 
 
 @contextmanager
@@ -104,25 +110,27 @@ def test_supervisord_runs_the_dynos(hsup: Hsup) -> None:
     _, told = export(hsup, "supervisord")
     (files,) = re.findall(r"in \[include\] of supervisord.conf: (files = .*)", told)
     with supervisord(files, hsup.directory) as control:
-        for number in (1, 2):
-            expected = {**variables(number), "HOME": pwd.getpwuid(os.geteuid()).pw_dir}
-            seen = json.loads(logged(hsup.directory, f"shop-web.{number}"))
+        for dyno in DYNOS:
+            expected = {**variables(dyno), "HOME": pwd.getpwuid(os.geteuid()).pw_dir}
+            seen = json.loads(logged(hsup.directory, f"shop-{dyno}"))
             assert {name: seen.get(name) for name in expected} == expected
         stopped = subprocess.run([*control, "stop", "shop:*"], check=True, capture_output=True)
         assert sorted(stopped.stdout.splitlines()) == [
+            b"shop:shop-2_Odd-Type-.1: stopped",
             b"shop:shop-web.1: stopped",
             b"shop:shop-web.2: stopped",
         ]
         assert not hsup.sleepers(0)
     directory = hsup.directory / "it's 50% of: $HOME"
-    for number in (1, 2):
-        assert (directory / f"stopped.web.{number}").read_text() == f"{directory}\n"
+    for dyno in DYNOS:
+        assert (directory / f"stopped.{dyno}").read_text() == f"{directory}\n"
 
 
 def test_systemd_takes_the_units(hsup: Hsup) -> None:
     exported, _ = export(hsup, "systemd")
     units = sorted(path for path in exported.iterdir() if path.suffix != ".env")
     assert [path.name for path in units] == [
+        "shop-2_Odd-Type-.1.service",
         "shop-web.1.service",
         "shop-web.2.service",
         "shop.target",
@@ -137,14 +145,14 @@ def test_systemd_takes_the_units(hsup: Hsup) -> None:
 
 def test_launchd_gets_property_lists(hsup: Hsup) -> None:
     exported, _ = export(hsup, "launchd")
-    for number in (1, 2):
-        path = exported / f"shop-web.{number}.plist"
+    for dyno in DYNOS:
+        path = exported / f"shop-{dyno}.plist"
         binary = path.with_suffix(".binary")
         plistutil = tool("plistutil", "libplist-utils")
         subprocess.run([plistutil, "-i", path, "-o", binary], check=True)
         assert binary.read_bytes().startswith(b"bplist00")
         read = plistlib.loads(binary.read_bytes())
-        assert read["EnvironmentVariables"] == variables(number)
+        assert read["EnvironmentVariables"] == variables(dyno)
         assert read["WorkingDirectory"] == str(hsup.directory / "it's 50% of: $HOME")
 
 
@@ -159,10 +167,10 @@ def test_compose_reads_every_value(hsup: Hsup) -> None:
     )
     yaml = pytest.importorskip("yaml", reason="PyYAML, which reads it, is not beside pytest here")
     services = yaml.safe_load(done.stdout)["services"]
-    assert list(services) == ["web.1", "web.2"]
-    for number in (1, 2):
-        service = services[f"web.{number}"]
+    assert {*services} == {*DYNOS}
+    for dyno in DYNOS:
+        service = services[dyno]
         # What it writes is for itself to read: it doubles a dollar again.
         seen = {name: value.replace("$$", "$") for name, value in service["environment"].items()}
-        assert seen == {"HOME": "/app", **variables(number)}
+        assert seen == {"HOME": "/app", **variables(dyno)}
         assert "$HOME" in service["volumes"][0]["source"].replace("$$", "$")

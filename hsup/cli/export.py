@@ -21,8 +21,8 @@ from hsup.cli.shared import SharingCommand
 from hsup.directories import is_trusted
 from hsup.errors import HsupError, UsageError
 from hsup.exports import compose, launchd, supervisord, systemd
-from hsup.exports.leftovers import HEAD_BYTES, leftovers
-from hsup.exports.program import WRITTEN, Export, Exported, Program
+from hsup.exports.leftovers import has_mark, leftovers
+from hsup.exports.program import Export, Exported, Program
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec
 from hsup.numerals import whole_number
 from hsup.supervision.options import SupervisorOptions
@@ -62,7 +62,9 @@ Examples:
     metavar="NAME",
     help="User to run the dynos as.  [default: the owner of the application's directory]",
 )
-@click.option("--force", is_flag=True, help="Overwrite files that hsup export has not written.")
+@click.option(
+    "--force", is_flag=True, help="Overwrite files that are not from an export of this application."
+)
 @click.pass_obj
 def command(
     outer: Options,
@@ -87,8 +89,10 @@ def command(
         _print(made)
         usage = f"printed only; name a directory to write them: hsup export {form} DIRECTORY"
     else:
-        _write(made, directory, _uid(application), force=force)
-        _remove_leftovers(made, directory, application.mark(form))
+        mark = application.mark(form)
+        _require_own(made, directory, mark, force=force)
+        _write(made, directory, _uid(application))
+        _remove_leftovers(made, directory, mark)
         usage = made.usage
     for remark in (usage, *made.remarks):
         warn(remark)
@@ -186,7 +190,15 @@ def _print(made: Export) -> None:
             sys.stdout.buffer.write(printed)
 
 
-def _write(made: Export, directory: str, uid: int | None, *, force: bool) -> None:
+def _require_own(made: Export, directory: str, mark: str, *, force: bool) -> None:
+    """Raise HsupError for a file that is there and not from an export of this application."""
+    for path in (os.path.join(directory, name) for name in made.files):
+        if not force and os.path.lexists(path) and not has_mark(path, mark):
+            text = f"{path} is there already, and not from hsup export of this application"
+            raise HsupError(text, hint="overwrite it with --force, or choose another directory")
+
+
+def _write(made: Export, directory: str, uid: int | None) -> None:
     """Write the files for root alone, or for the user of the dynos. Raises HsupError.
 
     Each is made under another name first, and then renamed: nothing is written through a link, or
@@ -197,13 +209,10 @@ def _write(made: Export, directory: str, uid: int | None, *, force: bool) -> Non
         if not is_trusted(directory):
             text = f"cannot write to {directory}: others than you and root may write there, too"
             raise HsupError(text, hint="choose another directory")
-        paths = {os.path.join(directory, name): name for name in made.files}
-        if not force and (path := next(filter(_is_foreign, paths), None)):
-            text = f"{path} is there already, and not from hsup export"
-            raise HsupError(text, hint="overwrite it with --force")
-        for path, name in paths.items():
+        for name, text in made.files.items():
+            path = os.path.join(directory, name)
             reader = uid if name in made.for_user and os.geteuid() == 0 else None
-            _replace(path, made.files[name], reader)
+            _replace(path, text, reader)
             warn(f"wrote {path}")
     except OSError as error:
         raise HsupError(f"cannot write {error.filename or directory}: {error.strerror}") from error
@@ -220,15 +229,6 @@ def _remove_leftovers(made: Export, directory: str, mark: str) -> None:
         raise HsupError(f"cannot remove {error.filename}: {error.strerror}") from error
     if removed:
         warn("stop the dynos of the removed files, if they run")
-
-
-def _is_foreign(path: str) -> bool:
-    """Tell whether a file is there that was not written by `hsup export`."""
-    try:
-        with open(path, "rb") as file:
-            return WRITTEN.encode() not in file.read(HEAD_BYTES)
-    except FileNotFoundError:
-        return os.path.islink(path)
 
 
 def _replace(path: str, text: str, uid: int | None) -> None:

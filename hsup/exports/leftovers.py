@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator
 from contextlib import suppress
 
 #: Where the mark of hsup stands in a file.
-HEAD_BYTES = 300
+_HEAD_BYTES = 300
 
 
 def leftovers(directory: str, written: Container[str], mark: str) -> Iterator[str]:
@@ -17,9 +17,13 @@ def leftovers(directory: str, written: Container[str], mark: str) -> Iterator[st
     Links, such as those of `systemctl link`, are none. Raises OSError.
     """
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
-        lines = _head(entry.path).splitlines()
-        if entry.name not in written and mark.encode() in (line.lstrip(b"#; ") for line in lines):
+        if entry.name not in written and has_mark(entry.path, mark):
             yield entry.path
+
+
+def has_mark(path: str, mark: str) -> bool:
+    """Tell whether a file has the mark of an application."""
+    return mark.encode() in (line.lstrip(b"#; ") for line in _head(path).splitlines())
 
 
 def _head(path: str) -> bytes:
@@ -28,5 +32,5 @@ def _head(path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return file.read(HEAD_BYTES)
+                return file.read(_HEAD_BYTES)
     return b""

@@ -72,9 +72,12 @@ def test_export_writes_files_for_its_user_alone(tmp_path: Path) -> None:
 def test_what_somebody_else_has_written_is_not_overwritten(tmp_path: Path) -> None:
     mine = tmp_path / "compose.yaml"
     mine.write_text("services: {}\n")
-    told = f"{mine} is there already, and not from hsup export; overwrite it with --force"
-    assert str(failed("export", "docker-compose", str(tmp_path))) == told
+    told = f"{mine} is there already, and not from hsup export of this application; overwrite it"
+    assert str(failed("export", "docker-compose", str(tmp_path))).startswith(told)
     assert mine.read_text() == "services: {}\n"
+    call("export", "docker-compose", str(tmp_path / "there"), "--app", "another")
+    told = f"{tmp_path}/there/compose.yaml is there already"
+    assert told in str(failed("export", "docker-compose", str(tmp_path / "there")))
     assert call("export", "docker-compose", str(tmp_path), "--force").exit_code == 0
     assert "web.1" in mine.read_text()
 

@@ -11,7 +11,7 @@ from itertools import count, takewhile
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hsup.exports import systemd
@@ -25,12 +25,17 @@ needs_systemd = pytest.mark.skipif(
     not SYSTEMD.exists(), reason="needs systemd: apt-get install systemd"
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+#: A word of a command line as systemd shows it.
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|[^ ]+')
+IN_C = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 ODD = 'it\'s "50%" %n $HOME ${HOME} $$ \\ \\n ; # `x`  y\\'
 
 
-def exported(directory: str = "/etc", **variables: str) -> dict[str, str]:
-    """Return the files for one dyno, whose command is ODD, and whose code is in a directory."""
-    web = Program(DynoName("web", 1), Command(("show", ODD, "")), variables)
+def exported(
+    directory: str = "/etc", words: tuple[str, ...] = ("show",), **variables: str
+) -> dict[str, str]:
+    """Return the files for one dyno, whose command has some words, and its code a directory."""
+    web = Program(DynoName("web", 1), Command(words), variables)
     application = Exported("shop", directory, "daemon", (1, 1), (web,), None, 30.0, None)
     return dict(systemd.export(application, directory).files)
 
@@ -75,14 +80,25 @@ def dry_run(files: dict[str, str]) -> str:
 
 
 @needs_systemd
-def test_the_words_of_a_command_come_out_of_the_unit() -> None:
-    (quoted,) = re.findall(r"Command Line: (/bin/bash -c .* show .*)", dry_run(exported()))
-    words = subprocess.run(
-        ["bash", "-c", f"printf '%s\\0' {quoted}"], capture_output=True, text=True, check=True
-    )
+@settings(max_examples=10)
+@given(words=st.lists(TEXT, min_size=1))
+@example(words=[ODD, ""])
+def test_the_words_of_a_command_come_out_of_the_unit(words: list[str]) -> None:
+    told = dry_run(exported(words=("show", *words)))
+    (line,) = re.findall(r"Command Line: (/bin/bash -c .* show .*)", told)
     # A dollar is doubled until the command is executed.
-    shell = ["/bin/bash", "-c", 'exec -- "$@"', "bash"]
-    assert words.stdout.replace("$$", "$").split("\0") == [*shell, "show", ODD, "", ""]
+    read = [word.replace("$$", "$") for word in map(unquoted, QUOTED.findall(line))]
+    assert read == ["/bin/bash", "-c", 'exec -- "$@"', "bash", "show", *words]
+
+
+def unquoted(word: str) -> str:
+    """Return a word that systemd quotes for a shell, with control characters as in C."""
+    inner = word[1:-1] if word.startswith('"') else word
+    return re.sub(r"\\([0-7]{3}|.)", lambda one: IN_C.get(one[1]) or octal(one[1]), inner)
+
+
+def octal(text: str) -> str:
+    return chr(int(text, 8)) if text.isdigit() else text
 
 
 @needs_systemd

@@ -122,7 +122,7 @@ def test_an_option_whose_plugin_is_missing_names_the_package(
     done = hsup.call(*words, env=env)
     assert done.status in {1, 2}
     assert done.message.startswith("hsup: ")
-    assert f"pip install dist/{package.replace('-', '_')}*.whl" in done.message
+    assert f"pip install -c dist/wheels.txt {package}" in done.message
 
 
 @pytest.mark.parametrize(

@@ -20,16 +20,15 @@ def how_to_install(package: str) -> str:
 
     No index is asked for it: its name is not reserved anywhere yet.
     """
-    wheel = f"dist/{package.replace('-', '_')}*.whl"
-    return f"in a clone of hsup: make wheels && {_command(package, wheel, '-c dist/wheels.txt ')}"
+    return f"in a clone of hsup: make wheels && {_command(package, '-c dist/wheels.txt ')}"
 
 
 def command_for(package: str) -> str:
     """Return the command that installs a package from an index where hsup is."""
-    return _command(package, package, "")
+    return _command(package, "")
 
 
-def _command(package: str, file: str, constraint: str) -> str:
+def _command(package: str, constraint: str) -> str:
     import shlex  # slow to import, rarely needed
 
     prefix = sys.prefix
@@ -37,16 +36,21 @@ def _command(package: str, file: str, constraint: str) -> str:
     has_pip = os.path.exists(pip)
     if directory := _plugin_directory(prefix):  # hsup, which plugins require, is there already
         program = shlex.quote(pip) if has_pip else "pip"
-        return f"{program} install --no-deps --target {shlex.quote(directory)} {file}"
+        return (
+            f"{program} install --no-deps --target {shlex.quote(directory)} {constraint}{package}"
+        )
     if os.path.exists(os.path.join(prefix, _PIPX_FILE)):
-        return f"pipx inject {shlex.quote(os.path.basename(prefix))} {file}"
+        # What it is told here is what `pipx reinstall` takes again.
+        told = f"--pip-args={shlex.quote(constraint.strip())} " if constraint else ""
+        return f"pipx inject {told}{shlex.quote(os.path.basename(prefix))} {package}"
     if os.path.exists(receipt := os.path.join(prefix, _UV_FILE)):
         # uv removes what is not named again.
         wanted = " ".join(f"--with {one}" for one in (*_added(receipt), package))
         return f"uv tool install {constraint}{wanted} hsup"
     if has_pip:
-        return f"{shlex.quote(pip)} install {file}"
-    return f"uv pip install --python {shlex.quote(f'{prefix}/bin/python')} {file}"
+        return f"{shlex.quote(pip)} install {constraint}{package}"
+    python = shlex.quote(f"{prefix}/bin/python")
+    return f"uv pip install --python {python} {constraint}{package}"
 
 
 def _plugin_directory(prefix: str) -> str | None:

@@ -77,7 +77,7 @@ def test_a_variable_that_asks_for_a_missing_source_is_not_overlooked(
     installed = [one for one in entry_points("hsup") if one.name != "source-heroku"]
     monkeypatch.setattr(plugin_manager, "entry_points", lambda _: installed)
     error = failed("build", HEROKU_ACCESS_TOKEN="secret", HSUP_CONTROL_DIR=str(directory))
-    assert "pip install dist/hsup_source_heroku*.whl" in str(error)
+    assert "pip install -c dist/wheels.txt hsup-source-heroku" in str(error)
     assert "secret" not in str(error)
 
 

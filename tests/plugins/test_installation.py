@@ -23,14 +23,14 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_pip_installs_where_it_is(prefix: Path) -> None:
     (prefix / "bin").mkdir()
     (prefix / "bin/pip").touch()
-    told = f"{OURS}{prefix}/bin/pip install dist/hsup_driver_docker*.whl"
+    told = f"{OURS}{prefix}/bin/pip install -c dist/wheels.txt hsup-driver-docker"
     assert how_to_install("hsup-driver-docker") == told
     assert command_for("PACKAGE") == f"{prefix}/bin/pip install PACKAGE"
 
 
 def test_pipx_injects_into_its_environment(prefix: Path) -> None:
     (prefix / "pipx_metadata.json").touch()
-    told = f"{OURS}pipx inject hsup dist/hsup_driver_docker*.whl"
+    told = f"{OURS}pipx inject --pip-args='-c dist/wheels.txt' hsup hsup-driver-docker"
     assert how_to_install("hsup-driver-docker") == told
     assert command_for("PACKAGE") == "pipx inject hsup PACKAGE"
 

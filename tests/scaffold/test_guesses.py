@@ -243,6 +243,13 @@ def test_scripts_for_development_are_types_of_another_procfile(
     assert development_types(files, guess.types) == types
 
 
+def test_scripts_that_watch_are_beside_any_application(write: Write) -> None:
+    files = write({"index.html": "", "package.json": package(**{"css:watch": "x"}), "bun.lock": ""})
+    types = {"web": "python3 -m http.server $PORT", "release": "x"}
+    expected = {"web": types["web"], "css": "bun run css:watch"}
+    assert development_types(files, types) == expected
+
+
 @pytest.mark.parametrize(
     "variable",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from hsup.visible import tell
 class _Place(NamedTuple):
     """Where a shell looks for completions, from the variable's directory or that below home.
 
-    `remark` is what else the user has to do; `{}` is the directory of the file.
+    `remark` is what else the user has to do; `{}` is the directory of the file, quoted.
     """
 
     variable: str
@@ -81,7 +82,7 @@ def command(shell: str | None, *, installs: bool) -> None:
         raise HsupError(f"cannot write {path}: {error.strerror}") from error
     tell(f"wrote {path}; start another {name} to use it")
     if place.remark:
-        tell(place.remark.format(os.path.dirname(path)))
+        tell(place.remark.format(shlex.quote(os.path.dirname(path))))
 
 
 def script(shell: str) -> str:

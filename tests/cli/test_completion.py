@@ -122,6 +122,12 @@ def test_it_is_written_to_where_the_shell_looks(
     assert ended.output.startswith(f"wrote {tmp_path / place}; start another {shell} to use it\n")
 
 
+def test_zsh_reads_a_directory_with_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZDOTDIR", str(tmp_path / "my files"))
+    remark = call("completion", "zsh", "--install").output.partition("there: ")[2]
+    assert remark.startswith(f"fpath+=('{tmp_path}/my files/.zfunc'); ")
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
     (tmp_path / "file").touch()
